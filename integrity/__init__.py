@@ -1,0 +1,3 @@
+"""integrity: a data-integrity verifier and ledger auditor."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,65 @@
+"""The command `integrity`: a group of commands, each a module of this folder, imported when it is run."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+import integrity
+from integrity.errors import AuditError
+from integrity.verdict import ExitCode
+
+COMMANDS = {
+    "demo": "See it all in about a minute.",
+    "seed": "Fill the database with a consistent world.",
+    "rollback": "Remove what seed and run have made.",
+    "run": "Hammer a system with concurrent clients.",
+    "validate": "Check every invariant on one snapshot.",
+    "list": "List the invariants.",
+    "explain": "Show one invariant with its query.",
+    "db": "Start, stop and enter the embedded PostgreSQL.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when it is run; `--help` and `--version` stay fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"integrity.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(integrity.__version__, prog_name="integrity")
+def group() -> None:
+    """Find what must never be in a database: duplicates, negative balances, lost or doubled money.
+
+    Example: integrity demo
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its code; an error of the user's is printed without a traceback, with exit code 2."""
+    try:
+        code: Any = group.main(arguments, prog_name="integrity", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except AuditError as error:
+        click.echo(f"integrity: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("integrity: interrupted", err=True)
+        sys.exit(ExitCode.INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else ExitCode.OK)

@@ -1,0 +1,65 @@
+"""Options that several commands share, and what they resolve to."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from integrity.database.target import Target
+from integrity.project import Project, find_project, make_state_folder
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def database_option(command: Command) -> Command:
+    """--database URL."""
+    return click.option(
+        "--database",
+        metavar="URL",
+        help="PostgreSQL 13+ or sqlite:///file; also INTEGRITY_DATABASE_URL or integrity.toml.  [default: embedded PostgreSQL]",
+    )(command)
+
+
+def project_option(command: Command) -> Command:
+    """--project FOLDER."""
+    return click.option(
+        "--project",
+        "project_folder",
+        metavar="FOLDER",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=".",
+        show_default=True,
+        help="The folder to work in; .integrity/ is made there.",
+    )(command)
+
+
+def test_database_option(command: Command) -> Command:
+    """--yes-this-is-a-test-database NAME."""
+    return click.option(
+        "--yes-this-is-a-test-database",
+        "test_database",
+        metavar="NAME",
+        help="Allow a database that holds other tables; NAME repeats its name.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """--json."""
+    return click.option("--json", "is_json", is_flag=True, help="Print machine-readable output on stdout.")(command)
+
+
+def open_project(folder: Path) -> Project:
+    """Return the project that the folder is in."""
+    return find_project(folder)
+
+
+def open_target(project: Project, database: str | None) -> Target:
+    """Return the database to work on: the one that is named, else the embedded server, started if need be."""
+    url = project.database_url(database, os.environ)
+    if url is not None:
+        return Target.parse(url)
+    from integrity.database.embedded import EmbeddedServer
+
+    return EmbeddedServer(make_state_folder(project) / "postgres").start()

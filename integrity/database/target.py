@@ -1,0 +1,172 @@
+"""A target: the database that a URL names, and connections to it.
+
+One synchronous connection type each for PostgreSQL (psycopg 3) and SQLite (sqlite3), for everything but the hot path of
+the workload, which has its own (workload/). SQLite has no schemas, so each of ours is a file of its own beside the one
+that the URL names, attached under the schema's name: `venue.db`, `venue.ghostpass.db`, `venue.integrity.db`. SQL that
+names `ghostpass.wallets` then runs unchanged on both.
+"""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from integrity.errors import Unreachable, UnsuitableServer, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+SERVER_VERSION_LEAST = 13
+SQLITE_VERSION_LEAST = (3, 35, 0)  # RETURNING
+CONNECT_TIMEOUT_S = 10
+NAMESPACES = ("integrity", "ghostpass", "safebox", "streamvote", "instainstru", "inbox")
+"""The schemas that are ours: `integrity` for what the tool keeps, and one a system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database URL, parsed and checked.
+
+    Args:
+        url: drivername is exactly "postgresql" or "sqlite".
+    """
+
+    url: URL
+
+    @classmethod
+    def parse(cls, text: str) -> "Target":
+        """Return the target that the text names, e.g. postgresql://user@host/name or sqlite:///file.
+
+        Raises:
+            UsageError: not a URL, or of another kind of database. The message never holds the password.
+        """
+        expected = "Expected postgresql://user@host:5432/name or sqlite:///path/to/file."
+        try:
+            url = make_url(text.strip())
+        except ArgumentError:
+            shown = "***@" + text.rpartition("@")[2] if "@" in text else text  # before an @ there may be a password
+            raise UsageError(f"not a database URL: {shown!r}", hint=expected) from None
+        kind = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}.get(
+            url.get_backend_name() if "+" in url.drivername else url.drivername
+        )
+        if kind is None:
+            raise UsageError(f"no support for databases of kind {url.drivername!r}", hint=expected)
+        if kind == "sqlite" and url.database in (None, "", ":memory:"):
+            raise UsageError(
+                "an SQLite database in memory is gone with each command", hint="Name a file: sqlite:///venue.db"
+            )
+        return cls(url.set(drivername=kind))
+
+    @property
+    def dialect(self) -> str:
+        """ "postgresql" or "sqlite"."""
+        return self.url.drivername
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.drivername == "sqlite"
+
+    @property
+    def text(self) -> str:
+        """The URL with its password: for connecting only."""
+        return self.url.render_as_string(hide_password=False)
+
+    def __str__(self) -> str:
+        """The URL without its password: for people."""
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path:
+        """The file of an SQLite target."""
+        assert self.url.database is not None
+        return Path(self.url.database)
+
+    def file_of(self, namespace: str) -> Path:
+        """Return the SQLite file that holds a schema of ours."""
+        return self.file.with_name(f"{self.file.stem}.{namespace}{self.file.suffix or '.db'}")
+
+    def connect(self, *, application_name: str = "integrity") -> "psycopg.Connection[Any]":
+        """Return a new psycopg connection in autocommit mode, its rows as tuples.
+
+        Raises:
+            Unreachable: no connection, with the reason the server gave.
+            UnsuitableServer: PostgreSQL older than 13.
+        """
+        try:
+            connection = psycopg.connect(
+                self.text, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name=application_name
+            )
+        except (psycopg.OperationalError, psycopg.ProgrammingError, UnicodeError) as error:
+            raise self.unreachable(error) from None
+        version = connection.info.server_version // 10_000
+        if version < SERVER_VERSION_LEAST:
+            connection.close()
+            raise UnsuitableServer(
+                f"{self} is PostgreSQL {version}; PostgreSQL {SERVER_VERSION_LEAST} or newer is needed",
+                hint="Upgrade the server, or leave --database out to use the embedded one.",
+            )
+        return connection
+
+    def connect_sqlite(self, namespaces: Sequence[str] = (), *, is_read_only: bool = False) -> sqlite3.Connection:
+        """Return a new sqlite3 connection in autocommit mode with the namespaces attached; rows are sqlite3.Row.
+
+        Args:
+            namespaces: schemas of ours to attach; a file that does not exist is made; when read only it
+                is left out.
+
+        Raises:
+            Unreachable: the file cannot be opened.
+            UnsuitableServer: SQLite older than 3.35.
+        """
+        if sqlite3.sqlite_version_info < SQLITE_VERSION_LEAST:
+            raise UnsuitableServer(
+                f"this Python has SQLite {sqlite3.sqlite_version}; 3.35 or newer is needed", hint="Use a newer Python."
+            )
+        mode = "ro" if is_read_only else "rwc"
+        try:
+            connection = sqlite3.connect(
+                f"{self.file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+            )
+            for namespace in namespaces:
+                path = self.file_of(namespace)
+                if is_read_only and not path.exists():
+                    continue
+                connection.execute(f'attach database ? as "{namespace}"', (f"{path.absolute().as_uri()}?mode={mode}",))
+        except sqlite3.Error as error:
+            raise self.unreachable(error) from None
+        connection.row_factory = sqlite3.Row
+        connection.execute("pragma foreign_keys = on")
+        return connection
+
+    def engine(self, namespaces: Sequence[str] = ()) -> "Engine":
+        """Return an SQLAlchemy engine, for making and reflecting schemas; not for load."""
+        import sqlalchemy
+
+        if self.is_sqlite:
+            return sqlalchemy.create_engine(
+                "sqlite://", creator=lambda: self.connect_sqlite(namespaces), poolclass=sqlalchemy.pool.StaticPool
+            )
+        return sqlalchemy.create_engine("postgresql+psycopg://", creator=self.connect, poolclass=sqlalchemy.pool.NullPool)
+
+    def unreachable(self, error: Exception) -> Unreachable:
+        """Return the error to raise when connecting failed, its password masked."""
+        reason = mask(" ".join(str(error).split()))
+        if self.url.password:
+            reason = reason.replace(str(self.url.password), "***")
+        if self.is_sqlite:
+            hint = f"Check that the folder {self.file.absolute().parent} exists and that you may write there."
+        else:
+            hint = "Check host, port, name, user and password; without --database the embedded server is used."
+        return Unreachable(f"cannot connect to {self}: {reason}", hint=hint)
+
+
+def mask(text: str) -> str:
+    """Return the text with passwords in URLs and in `password=` settings replaced by ***."""
+    text = re.sub(r"(?<=://)([^/@\s:]*):\S*@", r"\1:***@", text)
+    return re.sub(r"(password\s*=\s*)('[^']*'|\S+)", r"\1***", text, flags=re.IGNORECASE)

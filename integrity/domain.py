@@ -1,0 +1,97 @@
+"""Domains: the values an operation's argument may take.
+
+A domain is declared once and drawn from in two ways: by the workload from a seeded random source, skewed so that clients
+meet on the same rows, and by Hypothesis as a strategy that shrinks. Keys of rows come from a world: the keys that the
+database held when the run began, and those that the run has made since.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+Key = int | str
+
+
+@dataclass(slots=True)
+class World:
+    """The keys that arguments may name, by pool, e.g. {"wallets": [1, 2, ...]}; each pool in a stable order.
+
+    Args:
+        keys: the pools.
+        hot_share: the share of draws that go to a pool's hot keys; 0 draws evenly.
+        hot_count: how many keys of a pool are hot: the last ones, so that what was made a moment ago is met again.
+    """
+
+    keys: dict[str, list[Key]] = field(default_factory=dict)
+    hot_share: float = 0.0
+    hot_count: int = 16
+
+    def add(self, pool: str, key: Key) -> None:
+        """Make a key drawable, the hottest of its pool."""
+        self.keys.setdefault(pool, []).append(key)
+
+
+class Domain(Protocol):
+    """A set of values that can be drawn."""
+
+    def draw(self, random: Random, world: World) -> Key:
+        """Return one value. The same random state and world give the same value."""
+        ...
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        """Return the Hypothesis strategy over the same values; simplest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOf:
+    """Keys of existing rows, skewed to the pool's hot keys."""
+
+    pool: str
+
+    def draw(self, random: Random, world: World) -> Key:
+        keys = world.keys[self.pool]
+        if world.hot_share and random.random() < world.hot_share:
+            return keys[-1 - int(random.random() * min(world.hot_count, len(keys)))]
+        return keys[int(random.random() * len(keys))]
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.sampled_from(world.keys[self.pool])
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerIn:
+    """Integers from least to most, both included; multiples of `step` above least."""
+
+    least: int
+    most: int
+    step: int = 1
+
+    def draw(self, random: Random, world: World) -> Key:
+        return self.least + self.step * int(random.random() * ((self.most - self.least) // self.step + 1))
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.integers(0, (self.most - self.least) // self.step).map(lambda n: self.least + self.step * n)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A closed set of values, all as likely."""
+
+    values: Sequence[Key]
+
+    def draw(self, random: Random, world: World) -> Key:
+        return self.values[int(random.random() * len(self.values))]
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.sampled_from(list(self.values))

@@ -1,0 +1,74 @@
+"""Errors: what stopped us from finding an answer.
+
+A violated invariant is a result, not an error. The tree:
+
+    AuditError
+    ├── UsageError            an argument, a name or a setting that cannot be used
+    ├── SqlFileError          a .sql file that cannot be used, with its place
+    ├── DatabaseError         the database did not answer as it must
+    │   ├── Unreachable       no connection: address, password, database, rights
+    │   ├── UnsuitableServer  too old, or lacks what we need
+    │   └── EmbeddedError     the embedded server did not start or stop
+    ├── UnsafeDatabase        it holds tables that we did not make
+    ├── SeedError             the database is not in the state that seeding needs
+    └── HistoryError          a run folder or a history that cannot be read
+
+Every message names the place, the value found and the reason; `hint` is the next step. Neither ever holds a password.
+"""
+
+from typing import ClassVar
+
+
+class AuditError(Exception):
+    """The root: what a user can cause and mend. Commands print it without a traceback and exit with `exit_code`.
+
+    Args:
+        message: place, value found, reason, in one sentence.
+        hint: the next step, an imperative sentence or a command to paste.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+class UsageError(AuditError):
+    """An argument, a name or a setting that cannot be used."""
+
+
+class SqlFileError(AuditError):
+    """A .sql file that cannot be used; the message starts with path:line."""
+
+
+class DatabaseError(AuditError):
+    """The database did not answer as it must."""
+
+
+class Unreachable(DatabaseError):
+    """No connection: wrong address, password, database or rights."""
+
+
+class UnsuitableServer(DatabaseError):
+    """The server is too old or lacks what we need."""
+
+
+class EmbeddedError(DatabaseError):
+    """The embedded server did not start or stop."""
+
+
+class UnsafeDatabase(AuditError):
+    """The database holds tables that we did not make."""
+
+
+class SeedError(AuditError):
+    """The database is not in the state that seeding needs."""
+
+
+class HistoryError(AuditError):
+    """A run folder or a history that cannot be read."""

@@ -1,0 +1,139 @@
+"""History: the calls that clients made and the returns they got, in order.
+
+A call is appended to the run's folder twice: when it is invoked, before anything is sent, and when it has returned. A call
+without a return (the tool was killed) is unknown, as is one whose connection broke after its commit was sent: it may have
+taken effect, at most once. This module holds the record and its two lines of JSON; files are the workload's business.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from integrity.errors import HistoryError
+
+
+class Outcome(StrEnum):
+    """Ok and declined (a correct business no) are answers; failed had no effect; unknown may have had one."""
+
+    OK = "ok"
+    DECLINED = "declined"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation.
+
+    Args:
+        operation_id: UUIDv7, made by the client and written by the system into the rows of the call.
+        operation: the operation's name.
+        arguments: as drawn, without operation_id.
+        client: the number of the client that made it.
+        intended_at_us, invoked_at_us, returned_at_us: microseconds since the epoch; latency counts from intended (when
+            the arrival schedule wanted it), which equals invoked in a closed loop. No return: None.
+        outcome: unknown until it returned.
+        reply: what the client was told: the value of an ok, {"reason": ...} of a declined.
+        error: SQLSTATE and message of a failed or unknown one, else empty.
+        attempts: 1, and 1 more for every restart after a serialization failure or deadlock.
+    """
+
+    operation_id: UUID
+    operation: str
+    arguments: Mapping[str, Any]
+    client: int
+    intended_at_us: int
+    invoked_at_us: int
+    returned_at_us: int | None = None
+    outcome: Outcome = Outcome.UNKNOWN
+    reply: Mapping[str, Any] | None = None
+    error: str = ""
+    attempts: int = 1
+
+
+def make_operation_id(unix_ms: int, random: Random) -> UUID:
+    """Return a UUIDv7 of that millisecond, its 74 random bits from the given source (RFC 9562, 5.7)."""
+    bits = random.getrandbits(74)
+    return UUID(int=unix_ms << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1)
+
+
+def encode_invoked(call: Call) -> bytes:
+    """Return the line that is written before the call is sent."""
+    return orjson.dumps(
+        {
+            "event": "invoked",
+            "operation_id": call.operation_id,
+            "operation": call.operation,
+            "arguments": call.arguments,
+            "client": call.client,
+            "intended_at_us": call.intended_at_us,
+            "invoked_at_us": call.invoked_at_us,
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def encode_returned(call: Call) -> bytes:
+    """Return the line that is written when the call has returned."""
+    return orjson.dumps(
+        {
+            "event": "returned",
+            "operation_id": call.operation_id,
+            "returned_at_us": call.returned_at_us,
+            "outcome": call.outcome,
+            "reply": call.reply,
+            "error": call.error,
+            "attempts": call.attempts,
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def decode(lines: Iterable[bytes], *, place: str) -> Iterator[Call]:
+    """Yield the calls of a history: each when its return is read, those without return last, unknown.
+
+    A torn last line (the tool was killed while writing it) is left out; any other line that cannot be read is an error.
+
+    Args:
+        lines: as the two encoders made them.
+        place: the file's name, for errors.
+
+    Raises:
+        HistoryError: a line that is no record, or a return whose call was never invoked.
+    """
+    open_calls: dict[UUID, Call] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            record = orjson.loads(line)
+            operation_id = UUID(record["operation_id"])
+            if record["event"] == "invoked":
+                open_calls[operation_id] = Call(
+                    operation_id=operation_id,
+                    operation=record["operation"],
+                    arguments=record["arguments"],
+                    client=record["client"],
+                    intended_at_us=record["intended_at_us"],
+                    invoked_at_us=record["invoked_at_us"],
+                )
+                continue
+            yield replace(
+                open_calls.pop(operation_id),
+                returned_at_us=record["returned_at_us"],
+                outcome=Outcome(record["outcome"]),
+                reply=record["reply"],
+                error=record["error"],
+                attempts=record["attempts"],
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise HistoryError(
+                f"{place}:{number}: not a record of a history ({type(error).__name__}: {error})",
+                hint="The file was changed after the run; restore it or run the workload again.",
+            ) from error
+    yield from open_calls.values()

@@ -1,0 +1,125 @@
+"""Operations: what a client asks of a system, as a generator of steps.
+
+An operation is written once, without I/O. It yields steps; whoever drives it (a concurrent client on asyncpg, the SQLite
+driver, the race scheduler, a replay) carries each one out and sends the rows back. So the statements that are hammered,
+raced and replayed are the same ones.
+
+    def withdraw(*, operation_id, wallet_id, amount_minor):
+        yield Begin()
+        rows = yield Statement("update ... returning balance_minor", {"wallet_id": wallet_id, ...})
+        if not rows:
+            yield Rollback()
+            return Declined("insufficient_balance")
+        yield Commit()
+        return Ok({"balance_minor": rows[0]["balance_minor"]})
+
+What a driver promises: a Statement is answered with its rows (a sequence, perhaps empty), a Request with the service's
+answer, every other step with None. A Statement outside Begin and Commit is a transaction of its own. When the database
+refuses a step the driver throws StatementFailed into the generator; an operation that does not catch it has failed, and
+the driver rolls back. An operation that returns without Commit has been rolled back too. Serialization failures and
+deadlocks restart the operation from its first step with the same arguments, so an operation keeps no state outside itself.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from integrity.domain import Domain
+
+Value = str | int | bool | UUID | datetime | None
+"""What a statement's parameter, an argument or a reply may hold. No floats: money is an integer of minor units."""
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+
+
+class Isolation(Enum):
+    """Transaction isolation levels, spelled as PostgreSQL spells them."""
+
+    READ_COMMITTED = "read committed"
+    REPEATABLE_READ = "repeatable read"
+    SERIALIZABLE = "serializable"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Open a transaction; without a level, at the level the driver was told (by default read committed)."""
+
+    isolation: Isolation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement in PostgreSQL's dialect with `:name` parameters."""
+
+    sql: str
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Commit the open transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Roll the open transaction back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call to an outside service (card processor, mint, ...), simulated by the workload."""
+
+    service: str
+    payload: Mapping[str, Value]
+
+
+Step = Begin | Statement | Commit | Rollback | Request
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The operation took effect; `value` is what the client is told."""
+
+    value: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A correct business no, e.g. insufficient_balance: not an error."""
+
+    reason: str
+
+
+Reply = Ok | Declined
+Steps = Generator[Step, Any, Reply]
+
+
+class StatementFailed(Exception):
+    """The database refused a step.
+
+    Args:
+        sqlstate: five characters, e.g. "23505"; None when the connection was lost.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A named operation and the domains its arguments are drawn from.
+
+    Args:
+        name: e.g. "scan_in"; unique within its system.
+        steps: called with operation_id and one keyword argument a domain; returns the generator.
+        arguments: argument name -> the domain it is drawn from. Empty for an operation that only services start.
+    """
+
+    name: str
+    steps: Callable[..., Steps]
+    arguments: Mapping[str, Domain]

@@ -1,0 +1,120 @@
+"""The project: the folder that a command works in, its settings, and where its files are.
+
+A project is a folder with an `integrity.toml`, found by walking up from the current folder; without one the current folder
+is the project and every setting has its default. What the tool makes (embedded server, run folders) is in `.integrity/`
+there. The reference systems' files (invariants, seeds, queries) are at the top level of a checkout and inside the
+installed package: `reference_folder` finds them in both.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import integrity
+from integrity.errors import UsageError
+
+SETTINGS_FILE = "integrity.toml"
+STATE_FOLDER = ".integrity"
+DATABASE_VARIABLE = "INTEGRITY_DATABASE_URL"
+
+
+class DatabaseSettings(BaseModel):
+    """[database] of integrity.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str | None = None
+
+
+class Settings(BaseModel):
+    """integrity.toml. `profiles` overrides workload profiles: [profiles.<system>.<profile>]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database: DatabaseSettings = DatabaseSettings()
+    profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder to work in.
+
+    Args:
+        folder: absolute.
+        settings: of its integrity.toml, or the defaults.
+    """
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def state_folder(self) -> Path:
+        """What the tool makes is here: `.integrity/`."""
+        return self.folder / STATE_FOLDER
+
+    @property
+    def runs_folder(self) -> Path:
+        return self.state_folder / "runs"
+
+    def database_url(self, given: str | None, environment: Mapping[str, str]) -> str | None:
+        """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded."""
+        return given or environment.get(DATABASE_VARIABLE) or self.settings.database.url
+
+
+def find_project(start: Path) -> Project:
+    """Return the project that the folder `start` is in.
+
+    Raises:
+        UsageError: its integrity.toml cannot be read or holds something unknown.
+    """
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        file = folder / SETTINGS_FILE
+        if file.is_file():
+            return Project(folder, _read_settings(file))
+    return Project(start, Settings())
+
+
+def _read_settings(file: Path) -> Settings:
+    try:
+        return Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{file}: {where}: {first['msg']}", hint="Known sections: [database], [profiles].") from None
+
+
+def reference_folder(kind: str) -> Path:
+    """Return the folder "invariants", "seeds" or "queries" of the reference systems."""
+    package = Path(integrity.__file__).parent
+    installed = package / "reference" / kind
+    return installed if installed.is_dir() else package.parent / kind
+
+
+def make_state_folder(project: Project) -> Path:
+    """Return `.integrity/`, made if need be, with a .gitignore of its own so that it is never committed.
+
+    Raises:
+        UsageError: it cannot be made or written.
+    """
+    folder = project.state_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be written: {error.strerror}",
+            hint="Run in a folder that you may write, or name another with --project.",
+        ) from None
+    return folder
