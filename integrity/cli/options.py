@@ -18,7 +18,7 @@ def database_option(command: Command) -> Command:
     return click.option(
         "--database",
         metavar="URL",
-        help="PostgreSQL 13+ or sqlite:///file; also INTEGRITY_DATABASE_URL or integrity.toml.  [default: embedded PostgreSQL]",
+        help="PostgreSQL 13+ or sqlite:///file; else INTEGRITY_DATABASE_URL, integrity.toml, the embedded one.",
     )(command)
 
 

@@ -1,0 +1,60 @@
+"""What a user installs is whole: the wheel holds every file, and works in an empty virtual environment."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import integrity
+
+ROOT = Path(integrity.__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def _expected_files() -> set[str]:
+    def files(folder: Path) -> set[Path]:
+        return {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+
+    package = {path.relative_to(ROOT).as_posix() for path in files(ROOT / "integrity")}
+    reference = {
+        f"integrity/reference/{path.relative_to(ROOT).as_posix()}"
+        for kind in ("invariants", "seeds", "queries")
+        for path in files(ROOT / kind)
+    }
+    return package | reference
+
+
+def test_the_wheel_holds_the_package_and_the_three_folders_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == _expected_files()
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True)
+    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", wheel], check=True, capture_output=True)
+
+    def output(*arguments: str) -> str:
+        command = [environment / "bin" / "integrity", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+
+    assert output("--version").strip() == f"integrity, version {integrity.__version__}"
+    listed = output("list")
+    for file in (ROOT / "invariants").rglob("*.sql"):
+        assert file.relative_to(ROOT / "invariants").with_suffix("").as_posix() in listed

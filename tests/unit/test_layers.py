@@ -1,0 +1,93 @@
+"""Imports point down only, and nothing imports in a circle: the house stays easy to live in."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import integrity
+
+PACKAGE = Path(integrity.__file__).parent
+
+# Top to bottom. Names of one layer leave each other alone; a folder's own modules may import one another.
+LAYERS = (
+    {"cli"},
+    {"audit", "report"},
+    {"workload", "race"},
+    {"invariants", "seeds", "queries", "faults", "systems"},
+    {"project", "sqlfile", "database"},
+    {"operation", "domain", "history", "parameters", "verdict", "events", "errors"},
+)
+FREE_OF_LAYERS = {"__init__", "__main__"}
+
+
+def _rank(room: str) -> int:
+    for rank, layer in enumerate(LAYERS):
+        if room in layer:
+            return rank
+    raise AssertionError(f"integrity/{room} has no layer: give it one in this test, in STYLE's order")
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield ".".join(("integrity", *path.relative_to(PACKAGE).with_suffix("").parts)), path
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the layer"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _edges() -> Iterator[tuple[str, str]]:
+    """Yield (module, imported module) within the package; a name imported from a module counts as that module."""
+    known = {name.removesuffix(".__init__") for name, _ in _modules()}
+    for name, path in _modules():
+        for imported in _imports(path):
+            target = imported
+            while target and target not in known:
+                target = target.rpartition(".")[0]
+            if target.startswith("integrity."):
+                yield name.removesuffix(".__init__"), target
+
+
+def test_imports_point_down_and_neighbours_leave_each_other_alone() -> None:
+    upward = []
+    for importer, imported in _edges():
+        room, other = importer.split(".")[1], imported.split(".")[1]
+        if room in FREE_OF_LAYERS or room == other:
+            continue
+        same_layer_of_words = _rank(room) == _rank(other) == len(LAYERS) - 1
+        if _rank(other) <= _rank(room) and not same_layer_of_words:
+            upward.append(f"{importer} imports {imported}")
+    assert upward == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph: dict[str, set[str]] = {}
+    for importer, imported in _edges():
+        graph.setdefault(importer, set()).add(imported)
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"cycle: {' -> '.join((*trail, module))}"
+        if module in done:
+            return
+        for imported in graph.get(module, ()):
+            if imported != module:
+                visit(imported, (*trail, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_package_files_that_only_mark_a_folder_hold_no_code() -> None:
+    for name, path in _modules():
+        if name.endswith(".__init__"):
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
+            assert all(isinstance(node, allowed) for node in body), f"{path} re-exports public names and does nothing else"

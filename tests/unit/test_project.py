@@ -1,0 +1,64 @@
+"""A project is found from any folder in it, and what is wrong with its settings is said with file, place and reason."""
+
+from pathlib import Path
+
+import pytest
+
+from integrity.errors import UsageError
+from integrity.project import find_project, make_state_folder, reference_folder
+
+
+def test_a_folder_without_settings_is_its_own_project(tmp_path: Path) -> None:
+    project = find_project(tmp_path)
+    assert project.folder == tmp_path
+    assert project.database_url(None, {}) is None
+
+
+def test_settings_are_found_from_a_folder_below(tmp_path: Path) -> None:
+    (tmp_path / "integrity.toml").write_text('[database]\nurl = "sqlite:///venue.db"\n')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    project = find_project(below)
+    assert project.folder == tmp_path
+    assert project.database_url(None, {}) == "sqlite:///venue.db"
+
+
+def test_the_option_outranks_the_environment_and_that_the_file(tmp_path: Path) -> None:
+    (tmp_path / "integrity.toml").write_text('[database]\nurl = "sqlite:///file.db"\n')
+    project = find_project(tmp_path)
+    environment = {"INTEGRITY_DATABASE_URL": "sqlite:///environment.db"}
+    assert project.database_url("sqlite:///option.db", environment) == "sqlite:///option.db"
+    assert project.database_url(None, environment) == "sqlite:///environment.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[database\n", "cannot be read"),
+        ("[databse]\nurl = 'x'\n", "databse: Extra inputs"),
+        ("[database]\nurl = 7\n", "database.url: Input should be a valid string"),
+    ],
+)
+def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "integrity.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        find_project(tmp_path)
+    assert str(file) in caught.value.message
+    assert expected in caught.value.message
+
+
+def test_what_the_tool_makes_is_never_committed(tmp_path: Path) -> None:
+    folder = make_state_folder(find_project(tmp_path))
+    assert (folder / ".gitignore").read_text() == "*\n"
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".integrity").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be written"):
+        make_state_folder(find_project(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["invariants", "seeds", "queries"])
+def test_the_reference_folders_are_found(kind: str) -> None:
+    assert reference_folder(kind).is_dir()
