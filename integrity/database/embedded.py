@@ -1,0 +1,453 @@
+"""The embedded server: a real PostgreSQL on a folder of the project's, reached through a unix socket that only we can open.
+
+A home folder holds everything: `data`, `socket` (or a link to a short folder elsewhere), `log`, and two lock files.
+`command.lock` is held while a command starts or stops the server, so two commands at once start one. `server.lock` is
+inherited by the server and all its children and so is held as long as one of them lives; that, not the pid in
+postmaster.pid, says whether the data folder is free: a pid can be stale, reused by a stranger, a zombie, or of another
+container. A server of another container that shares the folder holds it too.
+
+Which programs to run is found in binaries.py, under whom in account.py, which process is the server in postmaster.py. What
+is stored in the server is not known here.
+"""
+
+# ruff: noqa: S603 S607 - what is run are PostgreSQL's programs and util-linux's, with arguments of our own making
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from integrity.database.account import Account, possible_accounts
+from integrity.database.binaries import Binaries, choose_binaries, server_environment
+from integrity.database.postmaster import Postmaster, find_postmaster, holders_of, is_ready, pid_file_lines
+from integrity.database.target import Target
+from integrity.errors import EmbeddedError
+
+ROLE = "integrity"
+DATABASE = "integrity"
+PORT = 5432  # only the name of the socket file: the server does not listen on TCP
+SOCKET_PATH_BYTES_MAX = 103  # sun_path: 107 on Linux, 103 on macOS
+SHARED_BUFFERS_MB_MAX = 2048
+START_S_MAX = 300  # recovery after a crash replays up to max_wal_size
+STOP_S_MAX = 60
+ORPHAN_S_MAX = 2  # children of a crashed server end by themselves in milliseconds, unless they compute
+POLL_S = 0.01
+
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "jit": "off",  # audits are many short queries; compiling them costs more than it saves
+    "synchronous_commit": "on",  # an acknowledged commit survives a crash: what a run claims rests on it
+    "wal_level": "minimal",  # nothing replicates from here
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "log",  # errors of statements reach the client; a run makes thousands of them on purpose
+}
+
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+"""Servers that this process started: kept so that they are reaped, whichever EmbeddedServer stops them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """What is known of an embedded server.
+
+    Args:
+        version: major version of PostgreSQL; None: no data yet.
+        pid, started_at: None unless it is running.
+    """
+
+    is_running: bool
+    home: Path
+    log: Path
+    version: int | None
+    pid: int | None = None
+    started_at: datetime | None = None
+    url: str | None = None
+
+
+class EmbeddedServer:
+    """A PostgreSQL server on a folder; any number of these objects, in any process, stand for the same server.
+
+    Args:
+        home: its folder, made when the server is first started.
+        settings: override SETTINGS; they count only when this object is the one that starts the server.
+        dies_with_parent: the server shuts down when the thread that started it ends, however it ends (Linux, where
+            `setpriv` is installed). Else it goes on until `stop`.
+    """
+
+    def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None, dies_with_parent: bool = False) -> None:
+        self.home = home.absolute()
+        self.log = self.home / "log"
+        self._data = self.home / "data"
+        self._socket_entry = self.home / "socket"
+        self._settings = {"shared_buffers": f"{_shared_buffers_mb()}MB", **SETTINGS, **(settings or {})}
+        self._dies_with_parent = dies_with_parent
+
+    @property
+    def target(self) -> Target:
+        """The database on this server; it can be connected to while the server runs."""
+        query = {"host": os.path.realpath(self._socket_entry), "port": str(PORT)}
+        return Target(URL.create("postgresql", username=ROLE, database=DATABASE, query=query))
+
+    def start(self) -> Target:
+        """Return the database on the server, which runs from here on: found running, or started, or made.
+
+        Raises:
+            EmbeddedError: it cannot; with the reason and, where the server gave one, the end of its log.
+        """
+        with self._explained("start"):
+            if not self._is_usable():
+                self.home.mkdir(parents=True, exist_ok=True)
+                with self._lock("command.lock", START_S_MAX) as _, self._lock_of_server() as lock:
+                    if lock is not None:
+                        self._launch(lock)
+            return self.target
+
+    def status(self) -> ServerStatus:
+        """Return whether the server runs and where; starts and changes nothing."""
+        with self._explained("be asked for its status"):
+            running = self._postmaster()
+            file = self._data / "PG_VERSION"
+            version = int(file.read_text()) if file.exists() else None
+            if running is None or not (running.is_ready and running.is_listening):
+                return ServerStatus(is_running=False, home=self.home, log=self.log, version=version)
+            return ServerStatus(
+                is_running=True,
+                home=self.home,
+                log=self.log,
+                version=version,
+                pid=running.pid,
+                started_at=running.started_at,
+                url=str(self.target),
+            )
+
+    def stop(self) -> bool:
+        """Return whether the server was running; it no longer is: transactions were rolled back, connections closed.
+
+        Raises:
+            EmbeddedError: it does not end, or is another user's.
+        """
+        if not self.home.exists():
+            return False
+        with self._explained("stop"), self._lock("command.lock", STOP_S_MAX):
+            return self._end()
+
+    def reset(self) -> None:
+        """Stop the server and delete its data.
+
+        Raises:
+            EmbeddedError: it does not stop, or the data cannot be deleted.
+        """
+        if not self.home.exists():
+            return
+        with self._explained("be reset"), self._lock("command.lock", STOP_S_MAX):
+            self._end()
+            doomed = self.home / "data.deleted"
+            if self._data.exists():
+                shutil.rmtree(doomed, ignore_errors=True)
+                self._data.rename(doomed)  # at once: what is half deleted must not look like a server's data
+            for folder in (doomed, self.home / "data.new"):
+                if folder.exists():
+                    shutil.rmtree(folder)
+
+    def _launch(self, lock: int) -> None:
+        """Start the server on a data folder that nobody uses; make the folder first where there is none.
+
+        Args:
+            lock: descriptor of the server's lock, for it to inherit.
+        """
+        version_file = self._data / "PG_VERSION"
+        data_version = int(version_file.read_text()) if version_file.exists() else None
+        accounts = possible_accounts(self.home, self._data)
+        binaries, account, version = choose_binaries(os.environ, accounts, data_version=data_version)
+        if data_version is None:
+            self._initialize(binaries, account, version)
+        folder = self._make_socket_folder(account)
+        # Nobody uses the folder: we hold the server's lock. PostgreSQL refuses to start when a stale file's pid is in use.
+        for stale in (self._data / "postmaster.pid", folder / f".s.PGSQL.{PORT}.lock"):
+            stale.unlink(missing_ok=True)
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        parent_death = ["setpriv", "--pdeathsig", "INT"] if self._dies_with_parent and _has_parent_death_signal() else []
+        command = account.command(
+            *parent_death, binaries.folder / "postgres", "-D", self._data, "-k", folder, "-p", str(PORT), *settings
+        )
+        if self.log.exists():
+            self.log.replace(self.home / "log.old")
+        with open(self.log, "wb", opener=_open_for_us_only) as log:
+            process = subprocess.Popen(
+                command,
+                cwd="/",
+                env=server_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the command, not for the server
+                pass_fds=(lock,),
+                umask=0o077,
+                **account.options,
+            )
+        _children[process.pid] = process
+        try:
+            self._wait_until_ready(process)
+        except BaseException:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+            raise
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + START_S_MAX
+        while time.monotonic() < deadline:
+            lines = pid_file_lines(self._data)
+            if is_ready(lines) and lines[0] == str(process.pid):  # a file left by a crash says ready, of another pid
+                return
+            if process.poll() is not None:
+                raise self._failure("the server did not start", self.log.read_text(errors="replace"))
+            time.sleep(POLL_S)
+        raise self._failure(f"the server was not ready within {START_S_MAX} s", self.log.read_text(errors="replace"))
+
+    def _initialize(self, binaries: Binaries, account: Account, version: int) -> None:
+        """Make the data folder with our role and database in it, all or nothing."""
+        new = self.home / "data.new"
+        if new.exists():
+            shutil.rmtree(new)
+        new.mkdir(mode=0o700)
+        account.own(new)
+        # Sorted as bytes, so that a report reads the same on every machine; upper() and lower() know Unicode from 17 on.
+        locale = ["--locale=C"]
+        if version >= 17:
+            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        is_throwaway = self._settings.get("fsync") == "off"
+        self._run(
+            account.command(
+                *(binaries.folder / "initdb", "-D", new, "-U", ROLE, "-A", "trust", "-E", "UTF8"),
+                *(*locale, *(["--no-sync"] if is_throwaway else [])),
+            ),
+            account,
+        )
+        single = account.command(binaries.folder / "postgres", "--single", "-D", new, *(["-F"] if is_throwaway else []))
+        self._run([*single, "postgres"], account, standard_input=f"create database {DATABASE}\n")
+        new.rename(self._data)
+
+    def _run(self, command: list[str], account: Account, *, standard_input: str = "") -> None:
+        ran = subprocess.run(
+            command,
+            input=standard_input,
+            capture_output=True,  # not to the log: on a full disk it would be empty
+            text=True,
+            errors="replace",
+            check=False,
+            cwd="/",
+            env=server_environment(),
+            umask=0o077,
+            **account.options,
+        )
+        # In single-user mode a failed statement does not change the exit code.
+        if ran.returncode != 0 or "ERROR:" in ran.stderr:
+            raise self._failure("the data folder could not be made", ran.stdout + ran.stderr)
+
+    def _end(self) -> bool:
+        """Return whether the server was running, and end it; the command lock is held."""
+        was_running = False
+        began = time.monotonic()
+        while not self._is_free():
+            running = self._postmaster()
+            if running is not None and not was_running:
+                _signal(running.pid, signal.SIGINT)  # fast shutdown
+                was_running = True
+            self._wait_for_others(running, began, STOP_S_MAX)
+        for pid in [pid for pid, process in _children.items() if process.poll() is not None]:
+            del _children[pid]
+        if self._socket_entry.is_symlink():
+            shutil.rmtree(os.path.realpath(self._socket_entry), ignore_errors=True)
+            self._socket_entry.unlink()
+        return was_running
+
+    @contextlib.contextmanager
+    def _lock_of_server(self) -> Iterator[int | None]:
+        """Hold the server's lock, or give None when the server is running after all.
+
+        Waits for a server that is starting or stopping, and for the children of one that crashed.
+        """
+        began = time.monotonic()
+        is_ended = False
+        while not self._is_usable():
+            if self._is_free():
+                with self._lock("server.lock", POLL_S) as lock:
+                    yield lock
+                return
+            running = self._postmaster()
+            if running is not None and running.is_ready and not self._socket_path.exists() and not is_ended:
+                _signal(running.pid, signal.SIGINT)  # somebody deleted its socket: nobody can reach it any more
+                is_ended = True
+            self._wait_for_others(running, began, START_S_MAX)
+        yield None
+
+    def _wait_for_others(self, running: Postmaster | None, began: float, seconds_max: float) -> None:
+        """Wait a moment for the processes that hold the server's lock; end them where no server is left to do so."""
+        waited_s = time.monotonic() - began
+        if waited_s > seconds_max:
+            raise _LockedError(self.home / "server.lock")
+        if running is None and waited_s > ORPHAN_S_MAX:
+            for pid in holders_of(self.home / "server.lock"):
+                _signal(pid, signal.SIGQUIT)  # PostgreSQL's own word for: leave at once, the server is gone
+        time.sleep(POLL_S)
+
+    def _is_free(self) -> bool:
+        """Return whether no server and no child of one is left."""
+        try:
+            with self._lock("server.lock", 0):
+                return True
+        except _LockedError:
+            return False
+
+    def _is_usable(self) -> bool:
+        running = self._postmaster()
+        return running is not None and running.is_ready and running.is_listening
+
+    def _postmaster(self) -> Postmaster | None:
+        return find_postmaster(self._data, self._socket_path)
+
+    @property
+    def _socket_path(self) -> Path:
+        return Path(os.path.realpath(self._socket_entry)) / f".s.PGSQL.{PORT}"
+
+    @contextlib.contextmanager
+    def _lock(self, name: str, seconds_max: float) -> Iterator[int]:
+        """Hold a lock file of the home folder; gives its descriptor.
+
+        Raises:
+            _LockedError: another process holds it for longer than seconds_max.
+        """
+        path = self.home / name
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            deadline = time.monotonic() + seconds_max
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise _LockedError(path) from None
+                time.sleep(POLL_S)
+            yield descriptor
+        finally:
+            os.close(descriptor)  # a server that inherited it goes on holding the lock
+
+    def _make_socket_folder(self, account: Account) -> Path:
+        """Return the folder for the socket, which only the account can enter: in the home folder, or where its path is too
+        long or has characters that a connection string takes for its own, a short one that `socket` links to.
+        """
+        entry = self._socket_entry
+        if _is_fit_for_socket(entry):
+            if entry.is_symlink():  # the home folder was moved
+                entry.unlink()
+            entry.mkdir(mode=0o700, exist_ok=True)
+            account.own(entry)
+            return entry
+        if entry.is_symlink():
+            shutil.rmtree(os.path.realpath(entry), ignore_errors=True)
+            entry.unlink()
+        elif entry.exists():
+            shutil.rmtree(entry)
+        short = _make_short_folder()
+        account.own(short)
+        entry.symlink_to(short)
+        return short
+
+    @contextlib.contextmanager
+    def _explained(self, act: str) -> Iterator[None]:
+        """Turn what the system refuses into an EmbeddedError."""
+        try:
+            yield
+        except _LockedError as error:
+            raise EmbeddedError(
+                f"{error.path}: the embedded server cannot {act}: another process holds this lock",
+                hint=f"See which with `fuser {error.path}`; it may be a server in another container, or a query of a "
+                "crashed one that has not ended.",
+            ) from None
+        except OSError as error:
+            place = error.filename or self.home
+            raise EmbeddedError(
+                f"{place}: the embedded server cannot {act}: {error.strerror}",
+                hint="Choose a folder that you may write, on a disk with space, or name a database with --database.",
+            ) from None
+
+    def _failure(self, what: str, output: str) -> EmbeddedError:
+        """Return the error for a program that failed, with the last lines of its output."""
+        lines = [line for line in output.splitlines() if line.strip()]
+        reasons = [line for line in lines if re.search(r"FATAL:|PANIC:|ERROR:|error:", line)]
+        # On a full disk the log may be empty: its size is that of one more segment of the write-ahead log.
+        is_disk_full = "No space left on device" in output or (not reasons and shutil.disk_usage(self.home).free < 2**24)
+        reason = reasons[0] if reasons else (lines[-1] if lines else "it said nothing")
+        reason = re.sub(r"^.*?(FATAL|PANIC|ERROR|error):\s*", "", reason)
+        tail = "".join(f"\n  {line}" for line in lines[-5:])
+        hint = "Free some space on that disk, or choose another folder." if is_disk_full else f"The whole log: {self.log}"
+        prefix = "No space left on device: " if is_disk_full and "No space left" not in reason else ""
+        return EmbeddedError(f"{self.home}: {what}: {prefix}{reason}{tail}", hint=hint)
+
+
+class _LockedError(Exception):
+    """A lock file is held by another process."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+
+def _open_for_us_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+        os.kill(pid, number)
+
+
+def _is_fit_for_socket(folder: Path) -> bool:
+    path = f"{folder}/.s.PGSQL.{PORT}"
+    return len(path) <= SOCKET_PATH_BYTES_MAX and re.fullmatch(r"[A-Za-z0-9_./+-]+", path) is not None
+
+
+def _make_short_folder() -> Path:
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a folder of ours there, open to nobody else
+        folder = Path(parent) / "integrity-00000000"
+        if _is_fit_for_socket(folder):
+            return Path(tempfile.mkdtemp(prefix="integrity-", dir=parent))
+    raise EmbeddedError(f"{tempfile.gettempdir()}: too long a path for a socket", hint="Set TMPDIR to a short one.")
+
+
+def _has_parent_death_signal() -> bool:
+    """Return whether `setpriv --pdeathsig` works; BusyBox and macOS lack it."""
+    try:
+        return subprocess.run(["setpriv", "--pdeathsig", "INT", "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def _shared_buffers_mb() -> int:
+    """Return a quarter of the memory that we may use, at most 2 GB and at least 16 MB."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        limit = "max"
+    if limit.isdigit():
+        memory = min(memory, int(limit))
+    return max(16, min(SHARED_BUFFERS_MB_MAX, memory // 4 // 2**20))

@@ -1,0 +1,78 @@
+"""Portable: PostgreSQL's SQL written for SQLite, where that can be done without changing what it means.
+
+The translation itself is sqlglot's. It writes some constructs so that they fail on SQLite, and some so that they run and
+mean something else, both without a word; those are refused here by name. Each was tried on both engines.
+"""
+
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+
+from integrity.parameters import find_parameters, replace_parameters
+
+_REFUSED: dict[type[exp.Expr], str] = {
+    exp.Interval: "interval arithmetic (pass the bound as a parameter)",
+    exp.CurrentTimestamp: "now() (pass the time as a parameter)",
+    exp.CurrentDate: "current_date (pass the date as a parameter)",
+    exp.Extract: "extract()",
+    exp.TimestampTrunc: "date_trunc()",
+    exp.ArrayAgg: "array_agg()",
+    exp.Array: "arrays",
+    exp.Any: "= any() (write in)",
+    exp.RegexpLike: "regular expressions",
+    exp.RegexpILike: "regular expressions",
+    exp.Like: "like, which ignores case there (write position() or substr())",
+    exp.ILike: "ilike",
+    exp.JSONExtract: "-> on json",
+    exp.JSONExtractScalar: "->> on json",
+    exp.JSONBExtract: "#> on json",
+    exp.JSONBExtractScalar: "#>> on json",
+    exp.ArrayContainsAll: "@>",
+    exp.GenerateSeries: "generate_series()",
+    exp.ExplodingGenerateSeries: "generate_series()",
+    exp.Unnest: "unnest()",
+    exp.Explode: "unnest()",
+    exp.Lateral: "lateral",
+    exp.Greatest: "greatest(), which is null there where one value is",
+    exp.Least: "least(), which is null there where one value is",
+}
+_TEMPORAL = ("timestamp", "timestamptz", "date", "time", "timetz", "interval")
+_DECIMAL = ("decimal", "float", "double")
+
+
+class NotPortable(Exception):
+    """The query cannot be written for SQLite; the message names the construct."""
+
+
+@lru_cache(maxsize=1024)
+def to_sqlite(text: str, *, keeps_names: bool = False) -> str:
+    """Return the query for SQLite, with `?1` for its first parameter and so on.
+
+    Args:
+        text: one query that was checked before.
+        keeps_names: leave `:name` as it is.
+
+    Raises:
+        NotPortable: it uses something that would fail there, or mean something else.
+    """
+    tree = next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
+    for node in tree.walk():
+        _refuse(node)
+    written = tree.sql(dialect="sqlite", comments=False)
+    numbers = {name: number for number, name in enumerate(find_parameters(text), start=1)}
+    return written if keeps_names else replace_parameters(written, lambda name: f"?{numbers[name]}")
+
+
+def _refuse(node: exp.Expr) -> None:
+    for kind, what in _REFUSED.items():
+        if isinstance(node, kind):
+            raise NotPortable(what)
+    if isinstance(node, exp.Cast) and node.to.this.value.lower() in _TEMPORAL:
+        raise NotPortable(f"a cast to {node.to.sql('postgres').lower()}")
+    if isinstance(node, exp.Div) and (
+        node.find(exp.AggFunc) or any(cast.to.this.value.lower() in _DECIMAL for cast in node.find_all(exp.Cast))
+    ):
+        raise NotPortable("a division of sums, which is a whole number there")
+    if isinstance(node, exp.GroupConcat) and node.find(exp.Order):
+        raise NotPortable("string_agg() in an order")

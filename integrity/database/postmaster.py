@@ -1,0 +1,97 @@
+"""Recognizing a server's process: a pid from a file is only believed when the kernel confirms it.
+
+The pid in postmaster.pid may be stale, reused by a stranger, a zombie, or of another container. It is the server's when
+the kernel names it as the process that listens on the server's socket, or that works in the server's data folder.
+"""
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ANSWER_S_MAX = 5
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the shortest question of the protocol; it leaves no line in the log
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """A living server process.
+
+    Args:
+        is_ready: it has said that it takes connections.
+        is_listening: its socket is where it should be.
+    """
+
+    pid: int
+    started_at: datetime
+    is_ready: bool
+    is_listening: bool
+
+
+def find_postmaster(data: Path, socket_path: Path) -> Postmaster | None:
+    """Return the living server of the data folder; None when there is none."""
+    lines = pid_file_lines(data)
+    if len(lines) < 3 or not lines[0].isdigit():
+        return None
+    pid = int(lines[0])
+    is_listening = _listener_pid(socket_path) == pid
+    if not is_listening and not _works_in(pid, data):
+        return None
+    started_at = datetime.fromtimestamp(int(lines[2]), UTC)
+    return Postmaster(pid, started_at, is_ready=is_ready(lines), is_listening=is_listening)
+
+
+def pid_file_lines(data: Path) -> list[str]:
+    """Return the lines of postmaster.pid: 1 pid, 3 start, 8 status; none without the file, few while it is written."""
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_ready(lines: list[str]) -> bool:
+    """Return whether the lines of postmaster.pid say that the server takes connections."""
+    return len(lines) > 7 and lines[7].strip() == "ready"
+
+
+def holders_of(file: Path) -> Iterator[int]:
+    """Yield the other processes that have the file open; none on a system without /proc."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
+        try:
+            if pid != os.getpid() and any(descriptor.samefile(file) for descriptor in (entry / "fd").iterdir()):
+                yield pid
+        except OSError:  # gone meanwhile, or another user's
+            continue
+
+
+def _listener_pid(path: Path) -> int | None:
+    """Return the pid of the server that listens on a unix socket and answers there; None when there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        # Not settimeout: with it, a server whose queue is full for a moment would look like none.
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", ANSWER_S_MAX, 0))
+        try:
+            client.connect(str(path))
+            # The kernel connects to a process that is being killed, too: only an answer shows that it lives.
+            client.sendall(SSL_REQUEST)
+            is_alive = client.recv(1) in (b"N", b"S")
+        except OSError:  # no such file, nobody listens, too long a path, no answer: there is no server to use
+            return None
+        if not is_alive:
+            return None
+        if sys.platform == "darwin":
+            return client.getsockopt(0, 2)  # SOL_LOCAL, LOCAL_PEERPID
+        pid: int = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        return pid
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(folder)
+    except OSError:  # gone, a zombie, not ours to look at, or a system without /proc
+        return False

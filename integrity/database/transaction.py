@@ -1,0 +1,70 @@
+"""Transactions that change a database: all of it happens or nothing does, on PostgreSQL and SQLite alike.
+
+Both change schemas within a transaction. So whatever stops the work (Ctrl-C, kill -9, a full disk, the server's end) leaves
+the database as it was before.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from integrity.database.target import Target, mask
+from integrity.errors import DatabaseError
+
+LOCK_TIMEOUT_S = 10
+
+
+@contextmanager
+def transaction(
+    target: Target, namespaces: Sequence[str] = (), *, checks_foreign_keys: bool = True
+) -> Iterator[Connection]:
+    """Yield a connection within a transaction, committed at the end and rolled back by any exception.
+
+    Args:
+        namespaces: the schemas to work in; on SQLite their files are made.
+        checks_foreign_keys: False for rebuilding a table on SQLite, which would otherwise delete what refers to it.
+
+    Raises:
+        DatabaseError: the database refused a statement or the commit.
+    """
+    engine = target.engine(namespaces)
+    try:
+        # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if target.is_sqlite:
+                if not checks_foreign_keys:
+                    connection.exec_driver_sql("pragma foreign_keys = off")
+                connection.exec_driver_sql("begin immediate")
+            else:
+                connection.exec_driver_sql("begin")
+                connection.exec_driver_sql(f"set local lock_timeout = '{LOCK_TIMEOUT_S}s'")
+                connection.exec_driver_sql("set local client_encoding = 'UTF8'")
+            yield connection
+            connection.exec_driver_sql("commit")
+    except DBAPIError as error:
+        raise refusal(target, error.orig) from None
+    except (psycopg.Error, sqlite3.Error) as error:
+        raise refusal(target, error) from None
+    finally:
+        engine.dispose()  # closes the connection: what was not committed is rolled back
+
+
+def refusal(target: Target, error: BaseException | None) -> DatabaseError:
+    """Return the error to raise when the database refused something, with its reason and a next step."""
+    reason = mask(" ".join(str(error).split()))
+    if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction) or "readonly" in reason:
+        hint = "Use a user and a server that may create schemas and write there."
+    elif isinstance(error, errors.LockNotAvailable) or "locked" in reason:
+        hint = "Another session is working on these tables: wait until it has ended, or end it."
+    elif isinstance(error, errors.DiskFull) or "disk is full" in reason:
+        hint = "Nothing was changed. Make room on the disk of the database, or seed fewer wallets."
+    elif isinstance(error, errors.DependentObjectsStillExist):
+        hint = "Something that was not made here depends on a table that was: drop it first."
+    else:
+        hint = "Nothing was changed."
+    return DatabaseError(f"{target}: {reason}", hint=hint)

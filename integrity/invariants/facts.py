@@ -1,0 +1,157 @@
+"""Facts about tables, read from the catalogue within the snapshot: what a plan may rely on.
+
+A unique index counts only where it proves something: valid, checked at every commit, over plain columns with the columns'
+own collation, and on a table whose rows it covers all. Whether a constraint was *validated* is no such fact for foreign
+keys: a restore or a replica writes past their triggers (session_replication_role, disable trigger) and leaves them marked
+valid. So references are always asked; unique indexes cannot be bypassed, and NOT NULL is checked at every write.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from integrity.database.snapshot import Session
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table as a query names it; without a schema it is looked for in the search path."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column.
+
+    Args:
+        type: PostgreSQL's internal name (int8, text, uuid, ...), of a domain that of its base type.
+    """
+
+    type: str
+    is_not_null: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueIndex:
+    """An index that proves that no two rows share its columns' values.
+
+    Args:
+        columns: its key columns.
+        predicate: of a partial index, as the server prints it; empty: it covers all rows.
+        is_nulls_distinct: two rows with a null are not the same to it (the default).
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    predicate: str
+    is_nulls_distinct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What is known about a table or view.
+
+    Args:
+        rows_estimate: of the last analyze; None when there was none.
+        bytes: of its main files; 0 for a view.
+    """
+
+    rows_estimate: int | None = None
+    bytes: int = 0
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    unique_indexes: tuple[UniqueIndex, ...] = ()
+
+
+Facts = Mapping[TableName, Table]
+
+_POSTGRESQL = """
+select
+    asked.schema,
+    asked.name,
+    case when class.reltuples >= 0 and class.relpages > 0 then class.reltuples::bigint end as rows_estimate,
+    case when class.relkind in ('r', 'm', 'p') then coalesce(pg_relation_size(class.oid), 0) else 0 end as bytes,
+    (
+        select json_agg(json_build_object('name', attribute.attname, 'is_not_null', attribute.attnotnull and not exists (
+                select 1 from pg_constraint  -- PostgreSQL 18 knows NOT NULL that is not validated
+                where conrelid = class.oid and contype = 'n' and conkey[1] = attribute.attnum and not convalidated),
+            'type', case type.typtype when 'd' then base.typname else type.typname end))
+        from pg_attribute as attribute
+        join pg_type as type on type.oid = attribute.atttypid
+        left join pg_type as base on base.oid = type.typbasetype
+        where attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
+    ) as columns,
+    (
+        select json_agg(json_build_object(
+            'name', index_class.relname,
+            'columns', (
+                select json_agg(attribute.attname order by key.number)
+                from unnest(index.indkey::smallint[], index.indcollation::oid[])
+                    with ordinality as key (attnum, colloid, number)
+                join pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum = key.attnum
+                where key.number <= index.indnkeyatts and key.colloid = attribute.attcollation
+            ),
+            'column_count', index.indnkeyatts,
+            'predicate', coalesce(pg_get_expr(index.indpred, index.indrelid), ''),
+            'is_nulls_distinct', not coalesce((to_jsonb(index) ->> 'indnullsnotdistinct')::boolean, false)
+        ) order by index_class.relname)
+        from pg_index as index
+        join pg_class as index_class on index_class.oid = index.indexrelid
+        where
+            index.indrelid = class.oid
+            and index.indisunique and index.indisvalid and index.indislive
+            and index.indexprs is null
+            and (class.relkind = 'p' or (class.relkind = 'r' and not class.relhassubclass))
+    ) as unique_indexes
+from json_to_recordset($1::json) as asked (schema text, name text, quoted text)
+join pg_class as class on class.oid = to_regclass(asked.quoted)
+"""
+
+
+def read_facts(session: Session, tables: Iterable[TableName], *, is_sqlite: bool) -> Facts:
+    """Return the facts of the tables that exist.
+
+    Raises:
+        QueryFailed: the catalogue could not be read.
+    """
+    names = sorted(set(tables))
+    return _read_sqlite(session, names) if is_sqlite else _read_postgresql(session, names)
+
+
+def _read_postgresql(session: Session, names: list[TableName]) -> Facts:
+    asked = [{"schema": name.schema, "name": name.name, "quoted": _quoted(name)} for name in names]
+    facts = {}
+    for row in session.read(_POSTGRESQL, [json.dumps(asked)]):
+        facts[TableName(row["schema"], row["name"])] = Table(
+            rows_estimate=row["rows_estimate"],
+            bytes=row["bytes"],
+            columns={column["name"]: Column(column["type"], column["is_not_null"]) for column in row["columns"] or ()},
+            unique_indexes=tuple(
+                UniqueIndex(index["name"], tuple(index["columns"]), index["predicate"], index["is_nulls_distinct"])
+                for index in row["unique_indexes"] or ()
+                if len(index["columns"] or ()) == index["column_count"]
+            ),
+        )
+    return facts
+
+
+def _read_sqlite(session: Session, names: list[TableName]) -> Facts:
+    found = set()
+    for row in session.read("select name as schema from pragma_database_list"):
+        quoted = row["schema"].replace('"', '""')
+        tables = session.read(f"select name from \"{quoted}\".sqlite_master where type in ('table', 'view')")
+        found |= {(row["schema"], table["name"].lower()) for table in tables}
+    unqualified = {name for _, name in found}
+    return {
+        name: Table()
+        for name in names
+        if (name.schema, name.name.lower()) in found or (not name.schema and name.name.lower() in unqualified)
+    }
+
+
+def _quoted(name: TableName) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in (name.schema, name.name) if part)

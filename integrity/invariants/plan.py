@@ -1,0 +1,277 @@
+"""Plan: how each invariant is judged with as little reading as possible.
+
+Each table is scanned at most once for all its row checks and fingerprints together; what has a proof (proof.py) needs its
+query only if the proof fails; the rest is queried, longest first. Measured on 10,000,000 entries: one scan with five row
+checks 4.4 times faster than five queries, fingerprints 3 to 4 times faster than the join they stand for, unlike joins fused
+into one no faster than apart. So nothing else is fused.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from integrity.database.portable import NotPortable, to_sqlite
+from integrity.invariants.facts import Facts, Table, TableName
+from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
+from integrity.invariants.shape import Unlike, find_proofs, find_row_check, tables_of
+from integrity.operation import Value
+from integrity.parameters import find_parameters, replace_parameters
+from integrity.sqlfile import SqlFile, parse_query
+
+SEEDS = 2
+JOIN_COST = 3  # a join or a group costs about as much as three scans of its tables: figures in research, order only matters
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An invariant's query, ready to be sent.
+
+    Args:
+        text: with `$1::type` (PostgreSQL) or `?1` (SQLite) for its parameters.
+        values: of the parameters, in that order.
+    """
+
+    file: SqlFile
+    text: str
+    values: tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class Scan:
+    """One statement that reads a table once for several invariants.
+
+    Args:
+        source: its from clause.
+        columns: aggregate expressions.
+        values: of its parameters.
+        invariants: the names it serves.
+    """
+
+    number: int
+    source: str
+    columns: list[str] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    invariants: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+    @property
+    def text(self) -> str:
+        columns = "".join(f",\n    {column} as answer_{number}" for number, column in enumerate(self.columns))
+        return f"select\n    count(*) as rows_read{columns}\nfrom {self.source}"
+
+    def add(self, column: str, values: Sequence[Value] = ()) -> int:
+        """Return the number of the column, added unless it is there."""
+        if not values and column in self.columns:
+            return self.columns.index(column)
+        self.columns.append(column)
+        self.values.extend(values)
+        return len(self.columns) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the answers to a proof are: the scan's number and the columns' numbers."""
+
+    scan: int
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one invariant is judged.
+
+    Args:
+        proofs: each with the places of its answers; empty: the query decides.
+        unjudged: why it cannot be judged at all; empty when it can.
+        why: one phrase for people: what was recognised, or what stands against a proof.
+        rows_estimate: of the largest table it reads; None when the catalogue does not know.
+        cost: of its query, for the order only.
+    """
+
+    question: Question
+    proofs: tuple[tuple[Proof, tuple[Place, ...]], ...]
+    unjudged: str
+    why: str
+    rows_estimate: int | None
+    cost: int
+
+    @property
+    def name(self) -> str:
+        return self.question.file.name
+
+    @property
+    def scans(self) -> frozenset[int]:
+        return frozenset(place.scan for _, places in self.proofs for place in places)
+
+    @property
+    def is_whole(self) -> bool:
+        """One row check: the scan's count is the exact count of violations."""
+        return len(self.proofs) == 1 and isinstance(self.proofs[0][0], NoRow) and self.proofs[0][0].is_whole
+
+    def method(self, scans: Sequence[Scan]) -> str:
+        """Return how it is judged if its proofs hold, e.g. "scan shared by 4", "fingerprint", "query"."""
+        words: dict[str, None] = {}
+        for proof, places in self.proofs:
+            if isinstance(proof, Balance):
+                words["fingerprint"] = None
+            elif isinstance(proof, Unique):
+                words[f"unique index {proof.index}"] = None
+            else:
+                sharing = len(scans[places[0].scan].invariants)
+                words["scan" if sharing == 1 else f"scan shared by {sharing}"] = None
+        return " + ".join(words) or "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Scans and steps. The seeds of the fingerprints are drawn anew for each audit, so that no data can fit them."""
+
+    scans: tuple[Scan, ...]
+    steps: tuple[Step, ...]
+
+
+def make_plan(
+    files: Iterable[SqlFile],
+    facts: Facts,
+    empty: frozenset[TableName],
+    *,
+    now: datetime,
+    is_sqlite: bool,
+    is_exact: bool,
+    random_source: random.Random,
+) -> Plan:
+    """Return the plan for the files.
+
+    Args:
+        facts: of the tables that exist.
+        empty: those of them that have no rows.
+        now: of the snapshot; defaults of parameters count from it.
+        is_exact: no fingerprints; each balance is asked of its query.
+    """
+    seeds = [random_source.getrandbits(62) for _ in range(SEEDS)]
+    scans: dict[str, Scan] = {}
+    steps = []
+    for file in files:
+        question, unjudged = _question(file, now, is_sqlite=is_sqlite)
+        tables = tables_of(parse_query(file.text))
+        unjudged = unjudged or _why_not(tables, facts, empty)
+        proofs: tuple[Proof, ...] = ()
+        why = unjudged
+        if not unjudged:
+            proofs, why = _find_proofs(question, facts, is_sqlite=is_sqlite, is_exact=is_exact)
+        placed = []
+        for proof in proofs:
+            place = _placer(scans, question, file, tables, facts, is_sqlite=is_sqlite)
+            placed.append((proof, _place(proof, place, seeds)))
+        known = [facts[table].rows_estimate for table in tables if table in facts]
+        steps.append(
+            Step(
+                question=question,
+                proofs=tuple(placed),
+                unjudged=unjudged,
+                why=why,
+                rows_estimate=max((rows for rows in known if rows is not None), default=None),
+                cost=sum(facts[table].bytes for table in tables if table in facts) * (JOIN_COST if len(tables) > 1 else 1),
+            )
+        )
+    return Plan(tuple(scans.values()), tuple(steps))
+
+
+def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[Any] | None]) -> bool:
+    """Whether the scans' answers show what the proof is to show.
+
+    Args:
+        answers: by the scan's number, the columns' values.
+    """
+    columns = [[answers[place.scan][number] for number in place.columns] for place in places]  # type: ignore[index]  # judged after its scans
+    if isinstance(proof, NoRow):
+        return not columns[0][0]
+    if isinstance(proof, Balance):
+        return fingerprints_agree(columns[0], columns[1] if proof.right else None, SEEDS)
+    return True
+
+
+def _question(file: SqlFile, now: datetime, *, is_sqlite: bool) -> tuple[Question, str]:
+    values = file.values({}, now=now)
+    ordered = tuple(values[name] for name in file.parameter_names)
+    if not is_sqlite:
+        return Question(file, file.numbered, ordered), ""
+    try:
+        return Question(file, to_sqlite(file.text), ordered), ""
+    except NotPortable as reason:
+        return Question(file, file.text, ordered), f"not for SQLite: {reason}"
+
+
+def _why_not(tables: frozenset[TableName], facts: Facts, empty: frozenset[TableName]) -> str:
+    missing = sorted(str(table) for table in tables if table not in facts)
+    if missing:
+        return f"there is no table {missing[0]}" + (f", nor {', '.join(missing[1:])}" if missing[1:] else "")
+    if tables and tables <= empty:
+        return f"nothing in scope: {' and '.join(sorted(map(str, tables)))} {'is' if len(tables) == 1 else 'are'} empty"
+    return ""
+
+
+def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool, is_exact: bool) -> tuple[tuple[Proof, ...], str]:
+    dialect = "sqlite" if is_sqlite else "postgres"
+    query = parse_query(question.file.text)
+    try:
+        text = to_sqlite(question.file.text, keeps_names=True) if is_sqlite else question.file.text
+        return (find_row_check(text, query, dialect=dialect),), "row check of one table"
+    except Unlike as reason:
+        if is_sqlite:
+            return (), str(reason)
+    try:
+        proofs = find_proofs(query, facts)
+    except Unlike as reason:
+        return (), str(reason)
+    if is_exact and any(isinstance(proof, Balance) for proof in proofs):
+        return (), "exact, no fingerprints"
+    kinds = {NoRow: "row check", Balance: "sums by key", Unique: "no duplicates"}
+    return proofs, ", ".join(dict.fromkeys(kinds[type(proof)] for proof in proofs))
+
+
+def _placer(
+    scans: dict[str, Scan],
+    question: Question,
+    file: SqlFile,
+    tables: frozenset[TableName],
+    facts: Facts,
+    *,
+    is_sqlite: bool,
+) -> Callable[[str, str], Place]:
+    """Return a function that gives a column a place in the scan of its source."""
+
+    def place(source: str, column: str) -> Place:
+        scan = scans.setdefault(source, Scan(len(scans), source))
+        if file.name not in scan.invariants:
+            scan.invariants.append(file.name)
+        scan.bytes = max(scan.bytes, *(_size(facts, table) for table in tables if str(table) in source), 0)
+        names = find_parameters(column)
+        types = {parameter.name: parameter.type for parameter in file.parameters}
+        values = dict(zip(file.parameter_names, question.values, strict=True))
+        numbers = {name: len(scan.values) + number for number, name in enumerate(names, start=1)}
+        text = replace_parameters(
+            column, lambda name: f"?{numbers[name]}" if is_sqlite else f"${numbers[name]}::{types[name]}"
+        )
+        return Place(scan.number, (scan.add(text, [values[name] for name in names]),))
+
+    return place
+
+
+def _place(proof: Proof, place: Callable[[str, str], Place], seeds: Sequence[int]) -> tuple[Place, ...]:
+    if isinstance(proof, NoRow):
+        return (place(proof.source, f"count(*) filter (where {proof.predicate}\n)"),)
+    if isinstance(proof, Unique):
+        return ()
+    placed = []
+    for side in (proof.left, proof.right):
+        if side is not None:
+            parts = [place(side.source, column) for column in fingerprint_columns(side, seeds)]
+            placed.append(Place(parts[0].scan, tuple(part.columns[0] for part in parts)))
+    return tuple(placed)
+
+
+def _size(facts: Facts, table: TableName) -> int:
+    return facts.get(table, Table()).bytes

@@ -1,0 +1,94 @@
+"""Footprints: what a letter of a schedule touched, as the server saw it.
+
+Taken from the locks that the actor's transaction holds on relations, so that views, triggers, functions and foreign keys
+count as what they do, not as what the text says. A transaction keeps its locks to its end, so the footprint of a statement
+is that of its transaction so far: more than it touched, never less.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrity.operation import Isolation
+
+EVERYTHING = -1  # as a set of bits; for what cannot be known: the locks of a refused statement are gone when we can look
+
+# In pg_locks, `relation` is also set for tuple and page locks; a lock on the relation always stands beside them.
+LOCKS_SQL = """
+select locktype, coalesce(relation::oid::bigint, classid::oid::bigint << 32 | objid::oid::bigint) as object, mode
+from pg_catalog.pg_locks
+where pid = :pid and locktype in ('relation', 'advisory', 'object')
+"""
+
+_READ_MODES = {"AccessShareLock", "SIReadLock"}
+_ROW_MODES = {"RowShareLock", "RowExclusiveLock"}
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Sets of relations, as bits.
+
+    Args:
+        reads: read, as of what was committed.
+        rows: with rows written or locked; others that do so there may meet them.
+        whole: locked as a whole (`lock table`, schema changes, advisory locks): even readers may meet that.
+        published: made visible to others by this commit.
+        is_end: a commit or a rollback of a transaction that wrote.
+        takes_snapshot: from here on its transaction reads what was committed by now.
+        level: of its transaction.
+    """
+
+    reads: int = 0
+    rows: int = 0
+    whole: int = 0
+    published: int = 0
+    is_end: bool = False
+    takes_snapshot: bool = False
+    level: Isolation = Isolation.READ_COMMITTED
+
+    @property
+    def touches(self) -> int:
+        return self.reads | self.rows | self.whole
+
+
+UNKNOWN = Footprint(EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING)
+
+
+def is_dependent(one: Footprint, other: Footprint) -> bool:
+    """Return whether the order of two neighbouring letters of different actors could matter.
+
+    Rows that are not committed yet are seen by nobody else, so a write and a plain read of one relation may change places;
+    its commit and that read may not.
+    """
+    if one.rows & other.rows or one.whole & other.touches or other.whole & one.touches:
+        return True
+    if one.published & (other.touches | other.published) or other.published & one.touches:
+        return True
+    # What the snapshot's transaction will read later is not known yet, so any commit counts.
+    if (one.takes_snapshot and other.published) or (other.takes_snapshot and one.published):
+        return True
+    if Isolation.SERIALIZABLE in (one.level, other.level):
+        # Who is refused may depend on who read or wrote first, and on the order of ends anywhere.
+        return bool(one.is_end or other.is_end or one.reads & other.rows or one.rows & other.reads)
+    return False
+
+
+class Relations:
+    """Gives each lockable object a bit."""
+
+    def __init__(self) -> None:
+        self._bits: dict[tuple[str, int], int] = {}
+
+    def read_locks(self, rows: "tuple[Mapping[str, Any], ...]") -> Footprint:
+        """Return the footprint that rows of LOCKS_SQL stand for."""
+        reads = row_locks = whole = 0
+        for row in rows:
+            kind = row["locktype"]
+            bit = 1 << self._bits.setdefault((kind, row["object"]), len(self._bits))
+            if row["mode"] in _READ_MODES:
+                reads |= bit
+            elif row["mode"] in _ROW_MODES and kind == "relation":
+                row_locks |= bit
+            else:
+                whole |= bit
+        return Footprint(reads, row_locks, whole)

@@ -1,0 +1,179 @@
+"""Rewrites: an operation with one of its statements changed, for trying what a protection is good for.
+
+Statements are changed as text, at the places of their tokens, so that all else stays as it was written. What a statement is
+and does is never concluded from its text (footprint.py looks); a rewrite only has to be a statement that the server takes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+from integrity.operation import Operation, Statement, StatementFailed, Step, Steps
+
+ChangeStep = Callable[[Step], Step]
+
+_JOINING = {TokenType.OR, TokenType.CASE, TokenType.BETWEEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a statement's text, from `start` up to and without `end`."""
+
+    sql: str
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.sql[self.start : self.end].split())
+
+    def remove(self) -> str:
+        """Return the statement without it."""
+        before, after = self.sql[: self.start].rstrip(), self.sql[self.end :].lstrip()
+        return f"{before} {after}".strip()
+
+
+def with_steps_changed(operation: Operation, change: ChangeStep) -> Operation:
+    """Return the operation, each of its steps changed."""
+    make = operation.steps
+
+    def steps(**arguments: object) -> Steps:
+        return change_steps(make(**arguments), change)
+
+    return replace(operation, steps=steps)
+
+
+def change_steps(steps: Steps, change: ChangeStep) -> Steps:
+    """Drive the generator within, each step changed on its way out; answers and errors go in as they are."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = yield change(step)
+            except StatementFailed as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
+
+
+def replacing(sql: str, replacement: str) -> ChangeStep:
+    """Return the change of one statement's text into another."""
+
+    def change(step: Step) -> Step:
+        return replace(step, sql=replacement) if isinstance(step, Statement) and step.sql == sql else step
+
+    return change
+
+
+def find_row_lock(sql: str) -> Part | None:
+    """Return the clause `for update`, `for no key update`, `for share` or `for key share` with all that follows it."""
+    tokens = _tokens(sql)
+    for number, token in enumerate(tokens):
+        if token.token_type is TokenType.FOR and _depth(tokens[:number]) == 0:
+            following = {later.text.lower() for later in tokens[number + 1 : number + 4]}
+            if following & {"update", "share"}:
+                return _part(sql, tokens[number:])
+    return None
+
+
+def find_on_conflict(sql: str) -> Part | None:
+    """Return the clause `on conflict ...`, up to `returning`."""
+    tokens = _tokens(sql)
+    for number, token in enumerate(tokens[:-1]):
+        if token.text.lower() == "on" and tokens[number + 1].text.lower() == "conflict":
+            return _part(sql, _up_to_returning(tokens[number:]))
+    return None
+
+
+def find_guards(sql: str, *, keys: AbstractSet[str]) -> list[Part]:
+    """Return the conditions of an update or delete that decide whether it acts, each with its `and`.
+
+    Only where that is plain to see: the where clause is conditions joined by `and`, and at least one of them names the row
+    by a key column and a parameter; those are not returned.
+
+    Args:
+        keys: columns that are keys.
+    """
+    tokens = _tokens(sql)
+    if not tokens or tokens[0].token_type not in (TokenType.UPDATE, TokenType.DELETE):
+        return []
+    start = next(
+        (n for n, token in enumerate(tokens) if token.token_type is TokenType.WHERE and _depth(tokens[:n]) == 0), None
+    )
+    if start is None:
+        return []
+    clause = _up_to_returning(tokens[start + 1 :])
+    if any(token.token_type in _JOINING for token in clause):
+        return []
+    conditions = list(_split_at_and(clause))
+    is_key = [_names_key(condition, keys) for condition in conditions]
+    if True not in is_key:
+        return []
+    guards = []
+    for number, condition in enumerate(conditions):
+        if not is_key[number] and condition:
+            start_with_and = clause.index(condition[0]) - 1
+            with_and = [clause[start_with_and], *condition] if number else [*condition, clause[len(condition)]]
+            guards.append(_part(sql, with_and))
+    return guards
+
+
+def lock_rows(sql: str) -> str | None:
+    """Return a plain select of one table with `for update`; None for any other statement."""
+    try:
+        tree = sqlglot.parse_one(sql, read="postgres")
+    except SqlglotError:
+        return None
+    if not isinstance(tree, exp.Select) or len(list(tree.find_all(exp.Table))) != 1:
+        return None
+    if any(tree.args.get(name) for name in ("group", "having", "distinct", "locks", "with", "with_", "windows")):
+        return None
+    if any(tree.find_all(exp.AggFunc, exp.Window, exp.Subquery)):
+        return None
+    return f"{sql.strip().rstrip(';')} for update"
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        return sqlglot.tokenize(sql, read="postgres")
+    except SqlglotError:
+        return []
+
+
+def _depth(tokens: Sequence[Token]) -> int:
+    return sum((token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN) for token in tokens)
+
+
+def _up_to_returning(tokens: list[Token]) -> list[Token]:
+    for number, token in enumerate(tokens):
+        if token.text.lower() == "returning" and _depth(tokens[:number]) == 0:
+            return tokens[:number]
+    return tokens
+
+
+def _split_at_and(tokens: list[Token]) -> Iterator[list[Token]]:
+    condition: list[Token] = []
+    for token in tokens:
+        if token.token_type is TokenType.AND and _depth(condition) == 0:
+            yield condition
+            condition = []
+        else:
+            condition.append(token)
+    yield condition
+
+
+def _names_key(condition: list[Token], keys: AbstractSet[str]) -> bool:
+    """Return whether it is `column = :parameter`, the column a key."""
+    texts = [token.text.lower() for token in condition]
+    return len(texts) >= 4 and texts[-4] in keys and texts[-3:-1] == ["=", ":"] and "(" not in texts
+
+
+def _part(sql: str, tokens: list[Token]) -> Part:
+    return Part(sql, tokens[0].start, tokens[-1].end + 1)

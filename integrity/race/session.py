@@ -1,0 +1,274 @@
+"""A session: one actor's connection, and the operation that is driven over it, letter by letter.
+
+A session never decides when to go on. Released, it sends what its next letter stands for (see schedule.py) and is running
+until `progress` says that this is done. What nobody else could notice is sent along: begins, the end of a transaction that
+wrote nothing. Whether a transaction wrote is known from the transaction id that the server gave it, not from the text.
+
+Inside is one generator, `_drive`, that yields a flight of statements and is sent their answers, or yields None where it
+needs a letter to go on.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+
+from integrity.errors import AuditError
+from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Row, Statement, StatementFailed, Steps
+from integrity.race.program import Service
+from integrity.race.trace import Event, Failed, Phase, Return
+from integrity.race.wire import Answer, Command, Refusal, Wire, generated_values
+
+_COMMIT = Command("commit")
+_ROLLBACK = Command("rollback")
+_BEGIN = {level: Command(f"begin isolation level {level.value}") for level in Isolation}
+# In the flight of each statement until one has written; rows locked `for update` count, as others can notice them.
+_HAS_WRITTEN = Command("select pg_current_xact_id_if_assigned() is not null as has_written")
+# A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
+# closes the circle is always the one refused: with the same patience for all, the victim flips (7 of 60 at 10 ms).
+PATIENCE = "deadlock_timeout"
+PATIENT_MS = "2000000000"
+_SET_PATIENCE = {
+    True: Command(f"select set_config('{PATIENCE}', '1', true)"),
+    False: Command(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
+}
+_DEADLOCK = "40P01"
+_CANCELLED = "57014"
+_NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it must be sent bare
+
+_Drive = Generator[Sequence[Command] | None, list[Answer], None]
+
+
+class State(Enum):
+    """Ready for a letter, running, waiting for a lock, or at its end."""
+
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+
+
+class Session:
+    """One actor's connection and the call under way on it.
+
+    Args:
+        observe: called when a statement is done and its transaction still open: a chance to look at its locks.
+    """
+
+    def __init__(self, letter: str, wire: Wire, observe: "Callable[[Session], None]") -> None:
+        self.letter = letter
+        self.wire = wire
+        self._observe = observe
+        self.state = State.DONE
+
+    def start(
+        self,
+        steps: Steps,
+        *,
+        isolation: Isolation,
+        services: Mapping[str, Service],
+        generated_columns: frozenset[tuple[int, int]],
+    ) -> None:
+        """Take up a call; it stands before its first letter, or is done if it needs none.
+
+        Args:
+            isolation: of transactions that do not name one.
+            generated_columns: (table oid, column number) of the columns whose values count as generated keys.
+        """
+        self._steps = steps
+        self._isolation = isolation
+        self._services = services
+        self._generated_columns = generated_columns
+        self.generated: set[Any] = set()
+        self.returned: Return | None = None
+        self.event: Event | None = None
+        self.number = -1
+        self.waits_for = ""
+        self.waiting_since = 0
+        self.level = isolation
+        self.in_transaction = False
+        self.has_written = False
+        self.has_committed = False
+        self.is_impatient = False  # looks for a deadlock as soon as it waits
+        self.takes_snapshot = False
+        self.is_deadlock_victim = False
+        self._has_failed = False
+        self._wants_impatience = False
+        self.state = State.RUNNING
+        self._driver = self._drive()
+        self._resume_driver(None)
+
+    def release(self, *, is_impatient: bool) -> None:
+        """Send what the next letter stands for.
+
+        Args:
+            is_impatient: another actor waits for a lock, so this one may close a circle.
+        """
+        assert self.state is State.READY
+        self.number += 1
+        self.waits_for = ""
+        self.takes_snapshot = False
+        self._wants_impatience = is_impatient
+        self.state = State.RUNNING
+        self._resume_driver(None)
+
+    def progress(self) -> bool:
+        """Take in what has arrived; return whether the letter is done."""
+        while self.state in (State.RUNNING, State.WAITING):
+            answers = self.wire.receive()
+            if answers is None:
+                return False
+            self.state = State.RUNNING
+            self._resume_driver(answers)
+        return True
+
+    def wait_for(self, letters: str, *, since: int) -> Event:
+        """Note that this waits for a lock that those actors hold; return the event."""
+        self.state = State.WAITING
+        self.waiting_since = since
+        self.waits_for = letters
+        assert self.event is not None
+        waiting = replace(self.event, phase=Phase.WAITS, waits_for=letters)
+        self.event = replace(self.event, phase=Phase.RESUMED)
+        return waiting
+
+    def cancel_as_deadlock_victim(self) -> None:
+        """Cancel what waits here; the operation is told of a deadlock, as by the server."""
+        self.is_deadlock_victim = True
+        self.wire.cancel()
+
+    def _resume_driver(self, answers: list[Answer] | None) -> None:
+        try:
+            # A generator takes None to start, and where it yielded None.
+            flight = self._driver.send(answers)  # type: ignore[arg-type]
+        except StopIteration:
+            self.state = State.DONE
+            return
+        if flight is None:
+            self.state = State.READY
+        else:
+            self.wire.send(flight)
+
+    def _drive(self) -> _Drive:
+        """Drive the operation to its return."""
+        begin: Isolation | None = None  # not sent before the statement behind it
+        go_on: Callable[[], Any] = lambda: next(self._steps)  # noqa: E731  (it changes with every step)
+        while True:
+            try:
+                step = go_on()
+            except StopIteration as end:
+                self.returned = end.value
+                break
+            except StatementFailed as error:
+                self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed)
+                break
+            except AuditError:
+                raise
+            except Exception as error:  # a mistake in the operation, perhaps met only in this very order
+                self.returned = Failed(None, f"{type(error).__name__}: {error}", has_committed=self.has_committed)
+                break
+            answer: Any = None
+            try:
+                match step:
+                    case Begin():
+                        begin = step.isolation or self._isolation
+                    case Request():
+                        answer = self._services[step.service](step.payload)
+                    case Statement() if self.in_transaction or begin:
+                        level, begin = begin, None
+                        answer = yield from self._execute(step, level)
+                    case Statement():
+                        answer = yield from self._execute_alone(step)
+                    case Commit() | Rollback():
+                        begin = None
+                        yield from self._end(_COMMIT if isinstance(step, Commit) else _ROLLBACK)
+            except StatementFailed as error:
+                go_on = lambda error=error: self._steps.throw(error)  # type: ignore[misc]  # noqa: E731
+            else:
+                go_on = lambda answer=answer: self._steps.send(answer)  # type: ignore[misc]  # noqa: E731
+        yield from self._end(_ROLLBACK)
+
+    def _execute(self, step: Statement, begin: Isolation | None) -> Generator[Any, Any, tuple[Row, ...]]:
+        """Execute a statement of a transaction, the first one with its begin; return its rows."""
+        yield None
+        commands = self._prelude(begin)
+        self._note(step.sql, step.parameters, opens=begin is not None)
+        position = len(commands)
+        commands.append(Command(step.sql, step.parameters))
+        if not self.has_written:
+            commands.append(_HAS_WRITTEN)
+        answers = yield commands
+        answer: Answer = answers[position]
+        self._note_answer(answer)
+        if answer.refusal:
+            # The server has undone it all and let its locks go; what is left of the transaction nobody can notice.
+            self._has_failed, self.has_written = True, False
+            raise self._refused()
+        if not self.has_written:
+            self.has_written = answers[position + 1].rows[0]["has_written"]
+        self._observe(self)
+        return answer.rows
+
+    def _execute_alone(self, step: Statement) -> Generator[Any, Any, tuple[Row, ...]]:
+        """Execute a statement outside a transaction, its commit apart if it wrote; return its rows."""
+        try:
+            rows = yield from self._execute(step, self._isolation)
+        except StatementFailed as error:
+            yield from self._end(_ROLLBACK)
+            if error.sqlstate != _NEEDS_NO_TRANSACTION:
+                raise
+            (answer,) = yield [Command(step.sql, step.parameters)]
+            self._note_answer(answer)
+            if answer.refusal:
+                raise self._refused() from None
+            return answer.rows  # type: ignore[no-any-return]  # the generator's type of what is sent in is Any
+        assert self.event is not None
+        self.event = replace(self.event, opens=False)
+        yield from self._end(_COMMIT, is_implicit=True)
+        return rows
+
+    def _end(self, command: Command, *, is_implicit: bool = False) -> Generator[Any, Any, None]:
+        """Commit or roll back: a letter of its own if the transaction wrote, else along with the letter before."""
+        if not self.in_transaction:
+            return
+        has_letter = self.has_written
+        if has_letter:
+            yield None
+            self._note(command.sql, {})
+        (answer,) = yield [_ROLLBACK if self._has_failed else command]
+        self.has_committed |= has_letter and answer.tag == "COMMIT"
+        self.in_transaction = self.has_written = self._has_failed = False
+        if has_letter or answer.refusal:
+            self._note_answer(answer)
+        elif self.event and not is_implicit:
+            self.event = replace(self.event, closes=True)
+        if answer.refusal:
+            raise self._refused()
+
+    def _prelude(self, begin: Isolation | None) -> list[Command]:
+        commands: list[Command] = []
+        if begin:
+            commands.append(_BEGIN[begin])
+            self.in_transaction, self.level, self.is_impatient = True, begin, False
+            self.takes_snapshot = begin is not Isolation.READ_COMMITTED
+        if self._wants_impatience != self.is_impatient and PATIENCE in self.wire.granted:
+            commands.append(_SET_PATIENCE[self._wants_impatience])
+            self.is_impatient = self._wants_impatience
+        return commands
+
+    def _note(self, sql: str, parameters: Mapping[str, Any], *, opens: bool = False) -> None:
+        self.event = Event(self.letter, self.number, Phase.DONE, sql, parameters, opens=opens)
+
+    def _note_answer(self, answer: Answer) -> None:
+        assert self.event is not None
+        refusal = answer.refusal
+        if self.is_deadlock_victim and refusal and refusal.sqlstate == _CANCELLED:
+            self.is_deadlock_victim, refusal = False, Refusal(_DEADLOCK, "deadlock detected")
+        self.event = replace(self.event, rows=answer.rows, tag=answer.tag, refusal=refusal)
+        self.generated.update(generated_values(answer, self._generated_columns))
+
+    def _refused(self) -> StatementFailed:
+        """Return what to throw into the operation for the refusal that was noted."""
+        assert self.event is not None
+        assert self.event.refusal is not None
+        return StatementFailed(self.event.refusal.message, sqlstate=self.event.refusal.sqlstate)

@@ -1,0 +1,194 @@
+"""The caller: draws calls, makes them, and writes down and measures each. What both models, closed and open, share."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from integrity.domain import World
+from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
+from integrity.operation import Operation, Request, Value
+from integrity.systems.system import ServiceSettings, System
+from integrity.workload.deliveries import Deliveries, Due, Origin
+from integrity.workload.driver import Abandon, Driver, Returned
+from integrity.workload.measures import Measures
+from integrity.workload.profile import Profile
+
+ABANDON_STEPS_MOST = 10
+"""The client dies after so many steps at most; the longest operation of a system has about as many."""
+
+
+class Clock:
+    """Microseconds since the epoch that never go back: the wall clock's reading at the start, and monotonic from there."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.perf_counter_ns()
+
+    def now_us(self) -> int:
+        return (time.perf_counter_ns() + self._offset_ns) // 1000
+
+
+class Sources:
+    """A client's random sources, each for one purpose: what is drawn then does not depend on how the calls went.
+
+    Args:
+        seed: of the run.
+        name: of the client.
+    """
+
+    def __init__(self, seed: int, name: str) -> None:
+        self.draws = Random(f"{seed}/{name}/draws")
+        self.ids = Random(f"{seed}/{name}/ids")
+        self.services = Random(f"{seed}/{name}/services")
+        self.pauses = Random(f"{seed}/{name}/pauses")
+
+
+@dataclass(slots=True)
+class Client:
+    """Who makes a call.
+
+    Args:
+        number: in the history. A client whose call has no known end goes on under a new number, as nobody could say when
+            its last call took effect.
+    """
+
+    number: int
+    sources: Sources
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Caller:
+    """Makes the calls of a run.
+
+    Args:
+        operations: the system's, with a bug's in place of the sound ones.
+        append: writes a line of the history.
+        first_free_number: client numbers from here on are nobody's yet.
+    """
+
+    def __init__(
+        self,
+        *,
+        system: System,
+        operations: Mapping[str, Operation],
+        profile: Profile,
+        world: World,
+        clock: Clock,
+        append: Callable[[bytes], None],
+        first_free_number: int,
+    ) -> None:
+        self.operations = operations
+        self.world = world
+        self.clock = clock
+        self.measures = Measures()
+        self.deliveries = Deliveries()
+        self.is_abandoning = True
+        self._system = system
+        self._profile = profile
+        self._append = append
+        self._free_number = first_free_number
+        self._default_settings = ServiceSettings()
+
+    def draw(self, operation: str, random: Random) -> dict[str, Any]:
+        """Return arguments for the operation, without operation_id."""
+        world = self.world
+        return {name: domain.draw(random, world) for name, domain in self.operations[operation].arguments.items()}
+
+    async def call(
+        self, driver: Driver, client: Client, operation: str, arguments: Mapping[str, Any], intended_at_us: int | None
+    ) -> Outcome:
+        """Make a call; write down that it is made, make it, write down how it ended, and measure it.
+
+        Args:
+            intended_at_us: when it was to be made; None: now.
+
+        Raises:
+            HistoryError: the history cannot be written.
+        """
+        invoked_at_us = self.clock.now_us()
+        if intended_at_us is None:
+            intended_at_us = invoked_at_us
+        operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
+        self._append(
+            encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us))
+        )
+        abandon = self._draw_abandon(operation, client.sources.draws)
+        origin = Origin(operation, intended_at_us)
+
+        def request(step: Request) -> Mapping[str, Value]:
+            return self._request(step, client.sources.services, origin)
+
+        try:
+            returned = await driver.call(
+                self.operations[operation], {**arguments, "operation_id": operation_id}, request, abandon
+            )
+        except asyncio.CancelledError:
+            # The run ends without waiting for it; in the history, a call without a return is unknown.
+            self.measures.of(operation).add(Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
+            raise
+        returned_at_us = self.clock.now_us()
+        self._append(
+            encode_returned(
+                Call(
+                    operation_id,
+                    operation,
+                    arguments,
+                    client.number,
+                    intended_at_us,
+                    invoked_at_us,
+                    returned_at_us,
+                    returned.outcome,
+                    returned.reply,
+                    returned.error,
+                    returned.attempts,
+                )
+            )
+        )
+        self._account(client, operation, returned, (returned_at_us - intended_at_us) / 1000)
+        return returned.outcome
+
+    async def deliver(self, driver: Driver, client: Client, due: Due) -> None:
+        """Make the call of a delivery; it is owed until it was answered."""
+        if due.meeting is not None:
+            await due.meeting.wait()
+        outcome = await self.call(driver, client, due.operation, due.arguments, due.at_us)
+        now_us = self.clock.now_us()
+        if outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+            self.deliveries.send_again(due, now_us)
+            return
+        self.deliveries.acknowledge(due)
+        if not due.origin.is_settled:
+            due.origin.is_settled = True
+            self.measures.of(due.origin.operation).settled_ms.append((now_us - due.origin.intended_at_us) / 1000)
+
+    def take_number(self) -> int:
+        """Return a client number that nobody has had."""
+        self._free_number += 1
+        return self._free_number - 1
+
+    def _account(self, client: Client, operation: str, returned: Returned, latency_ms: float) -> None:
+        self.measures.of(operation).add(returned, latency_ms)
+        if returned.outcome is Outcome.OK:
+            made = self._system.makes.get(operation)
+            if made is not None and returned.reply is not None:
+                pool, name = made
+                self.world.add(pool, returned.reply[name])  # type: ignore[arg-type]  # a key: the system says so
+        elif returned.outcome is Outcome.UNKNOWN or returned.was_abandoned:
+            client.number = self.take_number()
+
+    def _draw_abandon(self, operation: str, random: Random) -> Abandon | None:
+        share = self._profile.abandon_share(operation)
+        if not share:
+            return None
+        is_due = random.random() < share
+        after = int(random.random() * ABANDON_STEPS_MOST)
+        in_flight = random.random() < 0.5
+        return Abandon(after, in_flight) if is_due and self.is_abandoning else None
+
+    def _request(self, step: Request, random: Random, origin: Origin) -> Mapping[str, Value]:
+        settings = self._profile.services.get(step.service, self._default_settings)
+        answer, deliveries = self._system.services[step.service](step.payload, random, settings)
+        self.deliveries.add(deliveries, now_us=self.clock.now_us(), origin=origin, retry_s=settings.retry_s)
+        return answer

@@ -1,0 +1,116 @@
+"""Deliveries: the webhooks that outside services owe, by due time.
+
+A service sends a webhook until it is answered, so one whose call failed or is unknown comes again, later each time. Two
+that are due at the same instant are sent at the same instant: who takes the first waits a moment for who takes the second.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from integrity.operation import Value
+from integrity.systems.system import Delivery
+
+MEETING_S_MOST = 0.05
+RETRY_S_MOST = 10.0
+
+
+@dataclass(slots=True)
+class Origin:
+    """The call whose request caused a delivery; it is settled when the first of its deliveries was acknowledged."""
+
+    operation: str
+    intended_at_us: int
+    is_settled: bool = False
+
+
+class Meeting:
+    """Deliveries that are sent at once: each of them waits until all have been taken, but not long."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._all_here = asyncio.Event()
+
+    async def wait(self) -> None:
+        self._missing -= 1
+        if self._missing <= 0:
+            self._all_here.set()
+            return
+        try:
+            await asyncio.wait_for(self._all_here.wait(), MEETING_S_MOST)
+        except TimeoutError:
+            return  # nobody was free: sent one after the other, as webhooks also are
+
+
+@dataclass(slots=True)
+class Due:
+    """A delivery with its due time.
+
+    Args:
+        retry_s: when it is sent again if it was not acknowledged.
+        attempt: 1, and 1 more each time it is sent again.
+    """
+
+    at_us: int
+    operation: str
+    arguments: Mapping[str, Value]
+    origin: Origin
+    retry_s: float
+    attempt: int = 1
+    meeting: Meeting | None = None
+
+
+class Deliveries:
+    """The queue. What was taken stays outstanding until it is acknowledged."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Due]] = []
+        self._number = 0
+        self._taken = 0
+        self.added = asyncio.Event()
+
+    @property
+    def outstanding(self) -> int:
+        """How many are owed: queued, or taken and not yet acknowledged."""
+        return len(self._heap) + self._taken
+
+    @property
+    def next_at_us(self) -> int | None:
+        return self._heap[0][0] if self._heap else None
+
+    def add(self, deliveries: Sequence[Delivery], *, now_us: int, origin: Origin, retry_s: float) -> None:
+        for _, group in groupby(sorted(deliveries, key=_delay), key=_delay):
+            together = list(group)
+            meeting = Meeting(len(together)) if len(together) > 1 else None
+            for delivery in together:
+                at_us = now_us + round(delivery.delay_s * 1_000_000)
+                self._push(Due(at_us, delivery.operation, delivery.arguments, origin, retry_s, meeting=meeting))
+
+    def take(self, now_us: int) -> Due | None:
+        """Return a delivery that is due, the longest due first, or None."""
+        if not self._heap or self._heap[0][0] > now_us:
+            return None
+        self._taken += 1
+        return heapq.heappop(self._heap)[2]
+
+    def acknowledge(self, due: Due) -> None:
+        """It was answered ok or declined."""
+        self._taken -= 1
+
+    def send_again(self, due: Due, now_us: int) -> None:
+        """It failed or is unknown: due again, after a pause that doubles."""
+        self._taken -= 1
+        pause_s = min(RETRY_S_MOST, due.retry_s * 2.0 ** (due.attempt - 1))
+        due.at_us, due.attempt, due.meeting = now_us + round(pause_s * 1_000_000), due.attempt + 1, None
+        self._push(due)
+
+    def _push(self, due: Due) -> None:
+        self._number += 1
+        heapq.heappush(self._heap, (due.at_us, self._number, due))
+        self.added.set()
+
+
+def _delay(delivery: Delivery) -> float:
+    return delivery.delay_s

@@ -1,0 +1,276 @@
+"""The driver: carries out an operation's steps on one connection and says how the call ended.
+
+The loop is written once; what differs between engines is a Connection (postgres_connection.py, sqlite_connection.py). What
+a client may conclude is decided here, and only from what it can know:
+
+- refused, or cut off, before anything could have been committed: failed, it had no effect;
+- cut off after COMMIT was sent, in a statement that is its own transaction, or after an earlier commit of the same call:
+  unknown, it may have had one;
+- a serialization failure or deadlock: started again from the first step, with a growing random pause; unless the call has
+  already committed something, which starting again would do twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from integrity.errors import Unreachable
+from integrity.history import Outcome
+from integrity.operation import (
+    Begin,
+    Commit,
+    Isolation,
+    Ok,
+    Operation,
+    Reply,
+    Request,
+    Rollback,
+    Rows,
+    Statement,
+    StatementFailed,
+    Step,
+    Steps,
+    Value,
+)
+
+RESTARTED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+PAUSE_S = 0.002
+PAUSE_S_MOST = 0.1
+
+
+class Connection(Protocol):
+    """A connection as the driver needs it. Whatever is refused is a StatementFailed; its sqlstate None: cut off."""
+
+    attempts_most: int
+
+    @property
+    def is_open(self) -> bool: ...
+
+    async def open(self) -> None:
+        """Connect; raise Unreachable when that is not possible."""
+
+    async def begin(self, isolation: Isolation | None) -> None: ...
+
+    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows: ...
+
+    async def commit(self) -> None: ...
+
+    async def rollback(self) -> None: ...
+
+    def abort(self) -> None:
+        """Close abruptly, as when the client's process dies: nothing more is sent, what is under way is not awaited."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The client dies in the middle of a call.
+
+    Args:
+        after: how many steps it has carried out by then.
+        in_flight: it dies with the next step sent and not answered; else before sending it.
+    """
+
+    after: int
+    in_flight: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """How a call ended: see history.Call for the fields."""
+
+    outcome: Outcome
+    reply: Mapping[str, Value] | None
+    error: str
+    attempts: int
+    was_abandoned: bool = False
+
+
+class _Restart(Exception):
+    """A serialization failure or deadlock, with nothing committed yet."""
+
+
+class _Abandoned(Exception):
+    """The client died."""
+
+
+class Driver:
+    """Drives operations on one connection, one at a time.
+
+    Args:
+        connection: opened by whoever owns it; opened again by the driver when an operation goes on after it was cut off.
+        random: for the pauses before starting again.
+    """
+
+    def __init__(self, connection: Connection, random: Random) -> None:
+        self.connection = connection
+        self._random = random
+        self._is_in_transaction = False
+        self._may_have_effect = False
+        self._abandon: Abandon | None = None
+        self._step_count = 0
+
+    async def call(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        request: Callable[[Request], Mapping[str, Value]],
+        abandon: Abandon | None = None,
+    ) -> Returned:
+        """Return how the call ended; never raises for what the database or the operation does.
+
+        Args:
+            arguments: with operation_id.
+            request: answers a Request step.
+            abandon: when the client dies in this call; not at all when the call has fewer steps.
+        """
+        self._abandon, self._step_count, self._may_have_effect = abandon, 0, False
+        attempts = 0
+        while True:
+            attempts += 1
+            self._is_in_transaction = False
+            steps = operation.steps(**arguments)
+            try:
+                reply = await self._attempt(steps, request)
+            except _Restart as restart:
+                await self._leave(steps)
+                if attempts >= self.connection.attempts_most:
+                    return Returned(Outcome.FAILED, None, f"{restart} (after {attempts} attempts)", attempts)
+                pause_s = min(PAUSE_S_MOST, PAUSE_S * 2.0 ** min(attempts, 10))
+                await asyncio.sleep(self._random.uniform(0.1, 1.0) * pause_s)
+            except _Abandoned as death:
+                steps.close()
+                return Returned(self._without_answer(), None, str(death), attempts, was_abandoned=True)
+            except StatementFailed as failure:
+                await self._leave(steps)
+                return Returned(self._without_answer(), None, describe(failure), attempts)
+            except asyncio.CancelledError:
+                steps.close()
+                self.connection.abort()
+                raise
+            except Exception as error:  # noqa: BLE001  the operation's own code broke, as a server's request handler would
+                await self._leave(steps)
+                message = f"the operation raised {type(error).__name__}: {error}"
+                return Returned(self._without_answer(), None, message, attempts)
+            else:
+                await self._leave(steps)
+                if type(reply) is Ok:
+                    return Returned(Outcome.OK, reply.value, "", attempts)
+                return Returned(Outcome.DECLINED, {"reason": getattr(reply, "reason", None)}, "", attempts)
+
+    def _without_answer(self) -> Outcome:
+        return Outcome.UNKNOWN if self._may_have_effect else Outcome.FAILED
+
+    async def _attempt(self, steps: Steps, request: Callable[[Request], Mapping[str, Value]]) -> Reply:
+        """Return the operation's reply."""
+        answer: Any = None
+        failure: StatementFailed | None = None
+        while True:
+            try:
+                step = steps.send(answer) if failure is None else steps.throw(failure)
+            except StopIteration as stop:
+                reply: Reply = stop.value
+                return reply
+            answer = failure = None
+            if self._abandon is not None:
+                await self._die_if_due(step)
+            try:
+                if type(step) is Request:
+                    answer = request(step)
+                else:
+                    answer = await self._carry_out(step)
+            except StatementFailed as refused:
+                if refused.sqlstate in RESTARTED and not self._may_have_effect:
+                    raise _Restart(describe(refused)) from None
+                failure = refused
+            self._step_count += 1
+
+    async def _carry_out(self, step: Step) -> Rows | None:
+        """Send one step and return its rows; keep count of what may have been committed."""
+        connection = self.connection
+        if type(step) is Rollback:
+            await self._roll_back()
+            return None
+        if not connection.is_open:
+            await self._reopen(step)
+        if type(step) is Statement:
+            if self._is_in_transaction:
+                return await connection.execute(step.sql, step.parameters)
+            try:
+                rows = await connection.execute(step.sql, step.parameters)
+            except StatementFailed as failure:
+                if failure.sqlstate is None:
+                    self._may_have_effect = True
+                raise
+            # Even a select may have written, by a function it calls.
+            self._may_have_effect = True
+            return rows
+        if type(step) is Begin:
+            await connection.begin(step.isolation)
+            self._is_in_transaction = True
+        elif type(step) is Commit:
+            try:
+                await connection.commit()
+            except StatementFailed as failure:
+                if failure.sqlstate is None:
+                    self._may_have_effect = True
+                raise
+            else:
+                self._may_have_effect = True
+            finally:
+                self._is_in_transaction = False
+        return None
+
+    async def _reopen(self, step: Step) -> None:
+        """Connect again for an operation that goes on after its connection was cut off; a transaction is not gone on with."""
+        if self._is_in_transaction and type(step) is not Begin:
+            raise StatementFailed("the connection was lost, and the transaction with it", sqlstate=None)
+        self._is_in_transaction = False
+        try:
+            await self.connection.open()
+        except Unreachable as error:
+            raise StatementFailed(error.message, sqlstate=None) from None
+
+    async def _roll_back(self) -> None:
+        """Roll back; a connection that is cut off meanwhile has rolled back too."""
+        self._is_in_transaction = False
+        if self.connection.is_open:
+            try:
+                await self.connection.rollback()
+            except StatementFailed:
+                self.connection.abort()
+
+    async def _leave(self, steps: Steps) -> None:
+        """Close the generator, and roll back what it left open."""
+        steps.close()
+        if self._is_in_transaction:
+            await self._roll_back()
+
+    async def _die_if_due(self, step: Step) -> None:
+        assert self._abandon is not None
+        if self._step_count < self._abandon.after:
+            return
+        word = "before"
+        if self._abandon.in_flight and type(step) in (Statement, Commit):
+            word = "while waiting for"
+            if type(step) is Commit or not self._is_in_transaction:
+                self._may_have_effect = True
+            sent = asyncio.ensure_future(self._carry_out(step))
+            await asyncio.sleep(0)  # once round the loop, so that it is on its way
+            self.connection.abort()
+            await asyncio.wait([sent])
+            if not sent.cancelled():
+                sent.exception()  # nobody is left to read the answer
+        else:
+            self.connection.abort()
+        self._is_in_transaction = False
+        raise _Abandoned(f"abandoned: the client died {word} step {self._step_count + 1}, {type(step).__name__.lower()}")
+
+
+def describe(failure: StatementFailed) -> str:
+    """Return "SQLSTATE message", the message's first line only; "connection lost: ..." without an SQLSTATE."""
+    first = (str(failure).strip().splitlines() or [""])[0]
+    return f"{failure.sqlstate} {first}" if failure.sqlstate else f"connection lost: {first}"

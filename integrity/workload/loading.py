@@ -1,0 +1,239 @@
+"""Loading: a run's history into the tables `integrity.runs` and `integrity.calls` of the database that it ran on.
+
+A run is noted there as running before its first call, and its calls come in one transaction with its end. So whoever reads
+the database sees all of a run's calls or none, and can tell which; and a run that was killed is known to be missing.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.types.json import Jsonb, set_json_dumps
+
+from integrity.database.namespace import inspect_database
+from integrity.database.target import Target
+from integrity.database.transaction import refusal
+from integrity.errors import HistoryError
+from integrity.history import Call, Outcome, decode
+from integrity.project import Project
+from integrity.workload.run_folder import RunFolder
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = (
+    "run_id, operation_id, operation, arguments, client, intended_at, invoked_at, returned_at, outcome, reply, error, attempts"
+)
+_TYPES = ("text", "uuid", "text", "jsonb", "int4", *["timestamptz"] * 3, "text", "jsonb", "text", "int4")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run whose history is in the database.
+
+    Args:
+        state: "finished" or "interrupted".
+        call_count: its calls; of these unknown_count are unknown.
+    """
+
+    run_id: str
+    state: str
+    call_count: int
+    unknown_count: int
+
+
+def note_running(target: Target, folder: RunFolder) -> None:
+    """Note in the database that this run has begun.
+
+    Raises:
+        DatabaseError: it cannot be noted.
+    """
+    settings = folder.settings()
+    row = (
+        folder.run_id,
+        settings["system"],
+        settings["profile"],
+        settings["bug"],
+        settings["seed"],
+        _time(target, settings["started_at_us"]),
+    )
+    columns = "insert into integrity.runs (run_id, system, profile, bug, seed, started_at, state)"
+    try:
+        if target.is_sqlite:
+            with closing(target.connect_sqlite(("integrity",))) as connection:
+                connection.execute(f"{columns} values (?, ?, ?, ?, ?, ?, 'running')", row)
+        else:
+            with closing(target.connect()) as connection:
+                connection.execute(f"{columns} values (%s, %s, %s, %s, %s, %s, 'running')", row)
+    except (psycopg.Error, sqlite3.Error) as error:
+        raise refusal(target, error) from None
+
+
+def load_history(target: Target, folder: RunFolder) -> LoadedRun:
+    """Load a run's calls, and its end; a run that is loaded already stays as it is.
+
+    A run without a result was interrupted. Its run must have been noted as running in this database.
+
+    Raises:
+        HistoryError: the folder or its history cannot be read.
+        DatabaseError: the database refused; nothing of the run was loaded then.
+    """
+    result = folder.result()
+    state = result["state"] if result else "interrupted"
+    try:
+        if target.is_sqlite:
+            return _load_sqlite(target, folder, state)
+        return _load_postgresql(target, folder, state)
+    except (psycopg.Error, sqlite3.Error) as error:
+        raise refusal(target, error) from None
+
+
+def load_unfinished(target: Target, project: Project) -> list[LoadedRun]:
+    """Load the runs of this project that were killed before their history was in the database; return them.
+
+    Only runs that this very database notes as running, and only on a database of ours: elsewhere nothing is written. Runs
+    whose process still lives are left alone.
+    """
+    if "runs" not in inspect_database(target).ours.get("integrity", ()):
+        return []
+    folders = [RunFolder(project.runs_folder / run_id) for run_id in _running(target)]
+    return [load_history(target, folder) for folder in folders if folder.history.exists() and not folder.is_alive()]
+
+
+def _running(target: Target) -> list[str]:
+    query = "select run_id from integrity.runs where state = 'running' order by started_at, run_id"
+    try:
+        if target.is_sqlite:
+            with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
+                return [row[0] for row in connection.execute(query)]
+        with closing(target.connect()) as connection:
+            return [row[0] for row in connection.execute(query).fetchall()]
+    except (psycopg.Error, sqlite3.Error) as error:
+        raise refusal(target, error) from None
+
+
+def _load_postgresql(target: Target, folder: RunFolder, state: str) -> LoadedRun:
+    with closing(target.connect()) as connection, connection.transaction():
+        set_json_dumps(orjson.dumps, connection)
+        noted = connection.execute(
+            "select state from integrity.runs where run_id = %s for update", (folder.run_id,)
+        ).fetchone()
+        if _is_missing(noted, target, folder):
+            last_us = 0
+            with connection.cursor().copy(f"copy integrity.calls ({_COLUMNS}) from stdin (format binary)") as copy:
+                copy.set_types(_TYPES)
+                for call in _calls(folder):
+                    last_us = max(last_us, call.returned_at_us or call.invoked_at_us)
+                    copy.write_row(
+                        (
+                            folder.run_id,
+                            call.operation_id,
+                            call.operation,
+                            Jsonb(call.arguments),
+                            call.client,
+                            _moment(call.intended_at_us),
+                            _moment(call.invoked_at_us),
+                            _moment(call.returned_at_us) if call.returned_at_us is not None else None,
+                            call.outcome.value,
+                            Jsonb(call.reply) if call.reply is not None else None,
+                            _printable(call.error),
+                            call.attempts,
+                        )
+                    )
+            connection.execute(
+                "update integrity.runs set state = %s, ended_at = %s where run_id = %s",
+                (state, _moment(_ended_at_us(folder, last_us)), folder.run_id),
+            )
+        return _loaded(connection.execute(_LOADED.format("%s"), (folder.run_id,)).fetchone())
+
+
+def _load_sqlite(target: Target, folder: RunFolder, state: str) -> LoadedRun:
+    with closing(target.connect_sqlite(("integrity",))) as connection:
+        connection.execute("begin immediate")
+        noted = connection.execute("select state from integrity.runs where run_id = ?", (folder.run_id,)).fetchone()
+        if _is_missing(noted, target, folder):
+            last_us = 0
+
+            def rows() -> Iterator[tuple[Any, ...]]:
+                nonlocal last_us
+                for call in _calls(folder):
+                    last_us = max(last_us, call.returned_at_us or call.invoked_at_us)
+                    yield (
+                        folder.run_id,
+                        str(call.operation_id),
+                        call.operation,
+                        orjson.dumps(call.arguments).decode(),
+                        call.client,
+                        _text(call.intended_at_us),
+                        _text(call.invoked_at_us),
+                        _text(call.returned_at_us) if call.returned_at_us is not None else None,
+                        call.outcome.value,
+                        orjson.dumps(call.reply).decode() if call.reply is not None else None,
+                        call.error,
+                        call.attempts,
+                    )
+
+            marks = ", ".join("?" * len(_TYPES))
+            connection.executemany(f"insert into integrity.calls ({_COLUMNS}) values ({marks})", rows())
+            connection.execute(
+                "update integrity.runs set state = ?, ended_at = ? where run_id = ?",
+                (state, _text(_ended_at_us(folder, last_us)), folder.run_id),
+            )
+        loaded = _loaded(connection.execute(_LOADED.format("?"), (folder.run_id,)).fetchone())
+        connection.execute("commit")
+        return loaded
+
+
+_LOADED = f"""
+    select runs.run_id, runs.state, count(calls.run_id),
+        coalesce(sum(case when calls.outcome = '{Outcome.UNKNOWN.value}' then 1 else 0 end), 0)
+    from integrity.runs as runs
+    left join integrity.calls as calls on calls.run_id = runs.run_id
+    where runs.run_id = {{}}
+    group by runs.run_id, runs.state
+    """
+
+
+def _loaded(row: Any) -> LoadedRun:
+    run_id, state, call_count, unknown_count = row
+    return LoadedRun(run_id, state, call_count, int(unknown_count))
+
+
+def _is_missing(noted: Any, target: Target, folder: RunFolder) -> bool:
+    if noted is None:
+        raise HistoryError(
+            f"{folder.path}: this run did not run on {target} as it is now",
+            hint="The database was seeded anew since; run the workload again.",
+        )
+    return bool(noted[0] == "running")
+
+
+def _calls(folder: RunFolder) -> Iterator[Call]:
+    with folder.history.open("rb") as lines:
+        yield from decode(lines, place=str(folder.history))
+
+
+def _ended_at_us(folder: RunFolder, last_us: int) -> int:
+    """Return when the run ended; of a killed one, when it was last heard of."""
+    result = folder.result()
+    ended_at_us: int = result["ended_at_us"] if result else last_us or folder.settings()["started_at_us"]
+    return ended_at_us
+
+
+def _time(target: Target, at_us: int) -> datetime | str:
+    return _text(at_us) if target.is_sqlite else _moment(at_us)
+
+
+def _moment(at_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def _text(at_us: int) -> str:
+    return _moment(at_us).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _printable(text: str) -> str:
+    return text.replace("\0", "")  # PostgreSQL stores no NUL

@@ -1,0 +1,132 @@
+"""A PostgreSQL connection for the driver, on asyncpg: the hot path of a run.
+
+Every statement is prepared once a connection and kept by its text. Measured beside `pgbench -M prepared` with the same
+statements at 8 connections: benchmarks/workload.py.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from operator import itemgetter
+from typing import Any
+
+import asyncpg
+
+from integrity.database.target import CONNECT_TIMEOUT_S, Target
+from integrity.operation import Isolation, Rows, StatementFailed, Value
+from integrity.parameters import number_parameters
+
+# What libpq reads from a URL and asyncpg would send to the server as a setting.
+_LIBPQ_ONLY = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "gssencmode",
+               "channel_binding", "application_name")  # fmt: skip
+_ENDING = ("FATAL", "PANIC")  # the server closes the connection after saying why
+
+
+class PostgresConnection:
+    """One connection; see driver.Connection for what its methods promise.
+
+    Args:
+        target: the database.
+        isolation: of transactions that do not ask for a level.
+    """
+
+    attempts_most = 20
+
+    def __init__(self, target: Target, *, isolation: Isolation = Isolation.READ_COMMITTED) -> None:
+        self._target = target
+        self._isolation = isolation
+        self._url = target.url.difference_update_query(_LIBPQ_ONLY).render_as_string(hide_password=False)
+        self._connection: Any = None
+        self._prepared: dict[str, tuple[Callable[..., Awaitable[Any]], Callable[[Mapping[str, Value]], Any]]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def open(self) -> None:
+        self._prepared = {}
+        try:
+            self._connection = await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_TIMEOUT_S,
+                server_settings={"application_name": "integrity-run"},
+                statement_cache_size=0,  # prepared here, by the text before its parameters are numbered
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._connection = None
+            raise self._target.unreachable(error) from None
+
+    async def begin(self, isolation: Isolation | None) -> None:
+        level = isolation or self._isolation
+        text = "begin" if level is Isolation.READ_COMMITTED else f"begin isolation level {level.value}"
+        try:
+            await self._connection.execute(text)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
+        try:
+            prepared = self._prepared.get(sql)
+            if prepared is None:
+                prepared = await self._prepare(sql)
+            fetch, pick = prepared
+            rows: Rows = await fetch(*pick(parameters))
+        except Exception as error:
+            raise self._failed(error) from error
+        return rows
+
+    async def _prepare(self, sql: str) -> tuple[Callable[..., Awaitable[Any]], Callable[[Mapping[str, Value]], Any]]:
+        text, names = number_parameters(sql)
+        statement = await self._connection.prepare(text)
+        self._prepared[sql] = prepared = (statement.fetch, _picker(names))
+        return prepared
+
+    async def commit(self) -> None:
+        try:
+            answer = await self._connection.execute("commit")
+        except Exception as error:
+            raise self._failed(error) from error
+        if answer != "COMMIT":
+            # PostgreSQL answers COMMIT in an aborted transaction with ROLLBACK and no error.
+            raise StatementFailed("the transaction had been aborted, its commit was a rollback", sqlstate="25P02")
+
+    async def rollback(self) -> None:
+        try:
+            await self._connection.execute("rollback")
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def abort(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def close(self) -> None:
+        if self.is_open:
+            try:
+                await self._connection.close(timeout=2)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self.abort()  # it is being thrown away; the server notices
+
+    def _failed(self, error: Exception) -> StatementFailed:
+        """Return what the driver is told: refused by the server, or cut off. What is neither is raised again."""
+        if isinstance(error, asyncpg.PostgresError):
+            severity = getattr(error, "severity_en", None) or getattr(error, "severity", None)
+            is_ending = severity in _ENDING or isinstance(error, asyncpg.PostgresConnectionError)
+            if not is_ending:
+                return StatementFailed(str(error), sqlstate=error.sqlstate)
+            self.abort()
+            return StatementFailed(f"{error.sqlstate} {error}", sqlstate=None)
+        if isinstance(error, OSError | asyncpg.InterfaceError) and not self.is_open:
+            return StatementFailed(str(error) or type(error).__name__, sqlstate=None)
+        if isinstance(error, OSError):
+            self.abort()
+            return StatementFailed(str(error) or type(error).__name__, sqlstate=None)
+        raise error
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], Any]:
+    """Return a function from a mapping to the values of those names, in order; itemgetter is twice as fast as a loop."""
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        name = names[0]
+        return lambda parameters: (parameters[name],)
+    return itemgetter(*names)

@@ -1,0 +1,261 @@
+"""Profiles: how a system is loaded, declared as data.
+
+A system's profiles are in `profiles.toml` beside it; a project overrides them, or adds its own with `extends`, in
+integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces the whole key below it.
+
+Two models. Closed: each client sends its next call when the last one returned; as fast as it goes, and blind to stalls,
+because a frozen system is asked less. Open: calls have intended times, whatever the system does; latency counts from them.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+import integrity.systems
+from integrity.errors import UsageError
+from integrity.systems.system import ServiceSettings, System
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+CLIENTS_MOST = 1_000_000
+CONNECTIONS_MOST = 10_000
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Threshold(Strict):
+    """A limit that a run must keep.
+
+    Args:
+        operation: of one operation; none: of all together.
+        statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
+            acknowledged; failure_share: failed, unknown and not sent calls of all that were to be made.
+        most: the largest value that passes, in ms or as a share.
+        source: who asks for it.
+    """
+
+    operation: str | None = None
+    statistic: Literal["mean", "p50", "p95", "p99", "max", "settled_mean", "settled_p95", "failure_share"]
+    most: float = Field(ge=0)
+    source: str
+
+    @property
+    def is_latency(self) -> bool:
+        return self.statistic != "failure_share"
+
+
+class Stream(Strict):
+    """Arrivals of one kind at a steady rate.
+
+    Args:
+        operations: one operation, or several that a session does in turn, e.g. scan_in, scan_out, scan_in, ...
+        pin: argument -> the how-manieth key of its pool, from 1: this stream is that door, that terminal.
+    """
+
+    name: str
+    operations: tuple[str, ...] = Field(min_length=1)
+    per_minute: Positive
+    spacing: Literal["even", "poisson"] = "poisson"
+    pin: Mapping[str, Annotated[int, Field(ge=1)]] = {}
+
+
+class Burst(Strict):
+    """So many arrivals at the same instant, again and again, the first after half a period."""
+
+    name: str
+    operation: str
+    count: Annotated[int, Field(ge=1)]
+    every_s: Positive
+
+
+class Common(Strict):
+    """What both models have.
+
+    Args:
+        hot_share, hot_count: the share of draws that meet on each pool's hot keys, and how many those are.
+        abandon: operation -> the share of its calls in which the client dies half way; "default": of the others.
+        services: how the outside services behave.
+        drain_s: how long, at the end, what is outstanding may take.
+    """
+
+    title: str
+    duration_s: Positive
+    clients: Annotated[int, Field(ge=1, le=CLIENTS_MOST)]
+    hot_share: Share = 0.0
+    hot_count: Annotated[int, Field(ge=1)] = 16
+    abandon: Mapping[str, Share] = {}
+    services: Mapping[str, ServiceSettings] = {}
+    thresholds: tuple[Threshold, ...] = ()
+    drain_s: Positive = 30.0
+
+    def abandon_share(self, operation: str) -> float:
+        return self.abandon.get(operation, self.abandon.get("default", 0.0))
+
+
+class ClosedProfile(Common):
+    """As fast as it goes: each client has a connection of its own.
+
+    Args:
+        weights: operation -> how often it is called, relative to the others.
+    """
+
+    model: Literal["closed"]
+    weights: Mapping[str, Annotated[float, Field(ge=0)]]
+
+    @model_validator(mode="after")
+    def _has_weight(self) -> Self:
+        if sum(self.weights.values()) <= 0:
+            raise ValueError("weights: at least one must be above 0")
+        return self
+
+    @property
+    def connection_count(self) -> int:
+        return self.clients
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, weight in self.weights.items() if weight]
+
+
+class OpenProfile(Common):
+    """Arrivals at their intended times. Clients are sessions, that is people: each does one thing at a time.
+
+    Args:
+        connections: a session borrows one of these for a call.
+        own: pools of which each session draws one key when the run begins, and keeps it.
+        in_flight_most: arrivals beyond this are not sent, and counted as failed.
+    """
+
+    model: Literal["open"]
+    connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MOST)]
+    own: tuple[str, ...] = ()
+    in_flight_most: Annotated[int, Field(ge=1)] = 2000
+    streams: tuple[Stream, ...] = ()
+    bursts: tuple[Burst, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_arrivals(self) -> Self:
+        if not self.streams and not self.bursts:
+            raise ValueError("streams: there is neither a stream nor a burst, so nothing would arrive")
+        return self
+
+    @property
+    def connection_count(self) -> int:
+        return self.connections
+
+    @property
+    def operations(self) -> list[str]:
+        streamed = [operation for stream in self.streams for operation in stream.operations]
+        return list(dict.fromkeys([*streamed, *(burst.operation for burst in self.bursts)]))
+
+    @property
+    def arrivals_per_s(self) -> float:
+        return sum(s.per_minute / 60 for s in self.streams) + sum(b.count / b.every_s for b in self.bursts)
+
+
+Profile = ClosedProfile | OpenProfile
+_PROFILE: TypeAdapter[Profile] = TypeAdapter(Annotated[Profile, Field(discriminator="model")])
+
+
+def profile_names(system: System, overrides: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names of the system's profiles, the project's own last."""
+    return list(dict.fromkeys([*_declared(system), *overrides]))
+
+
+def load_profile(
+    system: System, name: str, overrides: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any] | None = None
+) -> Profile:
+    """Return a profile, checked against the system.
+
+    Args:
+        overrides: profile -> settings, as integrity.toml has them for this system.
+        given: settings that outrank both, as the command line has them.
+
+    Raises:
+        UsageError: no profile of that name, or it names what the system lacks, or a value is out of its bounds.
+    """
+    place = f"profile {name} of {system.name}"
+    settings = {**_resolve(system, name, overrides, ()), **(given or {})}
+    settings.pop("extends", None)
+    unknown = set(given or {}) - _fields(settings.get("model"))
+    if unknown:
+        option = sorted(unknown)[0]
+        raise UsageError(
+            f"{place} has no {option}: its model is {settings.get('model')}",
+            hint="In a closed loop each client has a connection of its own and there is no rate."
+            if settings.get("model") == "closed"
+            else None,
+        )
+    try:
+        profile = _PROFILE.validate_python(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("open", "closed"))
+        raise UsageError(f"{place}: {where}: {first['msg']}".replace(": :", ":"), hint=_WHERE_PROFILES_ARE) from None
+    _check_names(profile, system, place)
+    return profile
+
+
+_WHERE_PROFILES_ARE = "Profiles are declared in the system's profiles.toml and in integrity.toml, [profiles.<system>.<profile>]."
+
+
+def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> OpenProfile:
+    """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of the duration."""
+    factor = rate * time
+    return profile.model_copy(
+        update={
+            "duration_s": profile.duration_s / time,
+            "streams": tuple(s.model_copy(update={"per_minute": s.per_minute * factor}) for s in profile.streams),
+            "bursts": tuple(b.model_copy(update={"every_s": b.every_s / factor}) for b in profile.bursts),
+        }
+    )
+
+
+def _fields(model: object) -> set[str]:
+    return set((ClosedProfile if model == "closed" else OpenProfile).model_fields)
+
+
+def _declared(system: System) -> dict[str, dict[str, Any]]:
+    file = Path(integrity.systems.__path__[0]) / system.name / "profiles.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _resolve(
+    system: System, name: str, overrides: Mapping[str, Mapping[str, Any]], seen: tuple[str, ...]
+) -> dict[str, Any]:
+    declared = _declared(system).get(name, {})
+    own = overrides.get(name, {})
+    if not declared and not own:
+        known = ", ".join(profile_names(system, overrides)) or "none"
+        raise UsageError(f"system {system.name} has no profile {name!r}", hint=f"Its profiles are: {known}.")
+    if name in seen:
+        raise UsageError(f"profile {name} of {system.name} extends itself: {' -> '.join((*seen, name))}")
+    settings = {**declared, **own}
+    if "extends" in settings:
+        return {**_resolve(system, str(settings["extends"]), overrides, (*seen, name)), **settings}
+    return settings
+
+
+def _check_names(profile: Profile, system: System, place: str) -> None:
+    """Raise where the profile names an operation, an argument, a pool or a service that the system lacks."""
+    arguments = {name: operation.arguments for name, operation in system.operations.items()}
+    named = [*profile.operations, *(t.operation for t in profile.thresholds if t.operation)]
+    named += [name for name in profile.abandon if name != "default"]
+    _all_known(place, "operation", named, arguments)
+    _all_known(place, "service", profile.services, system.services)
+    if isinstance(profile, OpenProfile):
+        _all_known(place, "pool", profile.own, system.pools)
+        for stream in profile.streams:
+            for operation in stream.operations:
+                _all_known(f"{place}: stream {stream.name}", f"argument of {operation}", stream.pin, arguments[operation])
+
+
+def _all_known(place: str, what: str, names: Any, known: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{place}: unknown {what} {name!r}", hint=f"Known: {', '.join(known)}.")

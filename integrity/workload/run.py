@@ -1,0 +1,344 @@
+"""A run: prepares the database, lets a profile's clients loose on it, and leaves a folder and a loaded history behind.
+
+Before: the database is checked (is it ours, seeded, large enough), the bug planted or what a bug left out made again, the
+keys read. Meanwhile: one sample a second, to the folder and to whoever listens. After: what is owed is delivered, the
+history loaded, the thresholds judged. Stopped early (Ctrl-C), a run does all of that too, only in less time.
+"""
+
+import asyncio
+import signal
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from integrity.domain import World
+from integrity.errors import AuditError
+from integrity.project import Project
+from integrity.systems.system import Bug, System
+from integrity.database.target import Target
+from integrity.verdict import ExitCode
+from integrity.workload.caller import Caller, Clock
+from integrity.workload.closed_loop import ClosedLoop
+from integrity.workload.driver import Connection
+from integrity.workload.loading import LoadedRun, load_history, note_running
+from integrity.workload.measures import percentiles
+from integrity.workload.open_loop import OpenLoop
+from integrity.workload.postgres_connection import PostgresConnection
+from integrity.workload.preparing import prepare, read_keys
+from integrity.workload.profile import OpenProfile, Profile
+from integrity.workload.reconnecting import Reconnector
+from integrity.workload.result import describe_run, make_result
+from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
+from integrity.workload.sqlite_connection import SqliteConnection
+from integrity.workload.thresholds import State
+
+SAMPLE_S = 1.0
+LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
+STOPPED_DRAIN_S = 2.0  # of a run that was stopped early
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is to be run.
+
+    Args:
+        profile: with everything that the command line says; an open one is scaled already.
+        time_scale: by which it was compressed, for the record.
+        bug: planted; None: the sound system.
+        test_database: as guard takes it.
+        revive: brings the server back when it is gone, if it is ours to bring back.
+    """
+
+    system: System
+    profile_name: str
+    profile: Profile
+    target: Target
+    project: Project
+    seed: int
+    time_scale: float = 1.0
+    bug: Bug | None = None
+    test_database: str | None = None
+    revive: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a run is doing, once a second.
+
+    Args:
+        phase: "running", "draining" (delivering what is owed) or "loading" (the history).
+        operations: operation -> its counts so far.
+        recent: operation -> p50_ms, p95_ms and p99_ms over the last ten seconds.
+        calls_per_s: in the last second.
+    """
+
+    phase: str
+    elapsed_s: float
+    duration_s: float
+    calls_per_s: float
+    operations: Mapping[str, Mapping[str, Any]]
+    recent: Mapping[str, Mapping[str, float | None]]
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came out.
+
+    Args:
+        result: the content of result.json.
+        loaded: its history in the database.
+    """
+
+    folder: RunFolder
+    result: Mapping[str, Any]
+    loaded: LoadedRun
+
+    @property
+    def exit_code(self) -> int:
+        if self.result["state"] == "interrupted":
+            return ExitCode.INTERRUPTED
+        states = {threshold["state"] for threshold in self.result["thresholds"]}
+        if states & {State.UNKNOWN.value, State.NOT_MEASURED.value}:
+            return ExitCode.UNKNOWN
+        return ExitCode.THRESHOLD if State.FAILED.value in states else ExitCode.OK
+
+
+def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
+    """Run the workload; return when its history is in the database.
+
+    Raises:
+        AuditError: the run cannot begin, or cannot go on; what was recorded by then is in its folder.
+    """
+    server = prepare(request.system, request.profile, request.target, request.bug, request.test_database)
+    world = World(
+        keys=read_keys(request.system, request.profile, request.target),
+        hot_share=request.profile.hot_share,
+        hot_count=request.profile.hot_count,
+    )
+    clock = Clock()
+    started = datetime.now().astimezone()
+    name = f"{started:%Y%m%d-%H%M%S}-{request.system.name}-{request.profile_name}"
+    folder = make_run_folder(request.project.runs_folder, name)
+    recorder = Recorder(
+        folder,
+        describe_run(
+            system=request.system.name,
+            profile_name=request.profile_name,
+            profile=request.profile,
+            time_scale=request.time_scale,
+            bug=request.bug.name if request.bug else None,
+            seed=request.seed,
+            target=request.target,
+            server=server,
+            project=request.project,
+            started_at_us=clock.now_us(),
+        ),
+    )
+    try:
+        note_running(request.target, folder)
+        work = _Work(request, recorder, world, clock, listener)
+        _run_loop(work.run())
+        result = make_result(
+            request.profile,
+            folder,
+            work.caller.measures,
+            state="interrupted" if work.was_stopped else "finished",
+            elapsed_s=work.elapsed_s,
+            ended_at_us=clock.now_us(),
+            undelivered=work.caller.deliveries.outstanding,
+            reconnects=work.reconnector.count,
+            loop_lag_p99_ms=percentiles(work.loop_lags_ms)["p99_ms"],
+            open_loop=work.model if isinstance(work.model, OpenLoop) else None,
+        )
+        folder.write_result(result)
+        work.tell("loading")
+    finally:
+        recorder.close()
+    return RunResult(folder, result, load_history(request.target, folder))
+
+
+def _run_loop(work: Any) -> None:
+    """Run it on uvloop where that is present; an error of the user's comes out bare, not in the group of its tasks."""
+    try:
+        try:
+            import uvloop
+        except ImportError:
+            asyncio.run(work)
+        else:
+            uvloop.run(work)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, AuditError):
+            raise first from None
+        raise
+
+
+class _Work:
+    """The part of a run that happens in the event loop."""
+
+    def __init__(
+        self, request: RunRequest, recorder: Recorder, world: World, clock: Clock, listener: Listener | None
+    ) -> None:
+        self._request = request
+        self._recorder = recorder
+        self._listener = listener
+        self._phase = "running"
+        self._clock = clock
+        self.was_stopped = False
+        self.elapsed_s = 0.0
+        self.loop_lags_ms = array("d")
+        self.caller = Caller(
+            system=request.system,
+            operations=request.system.operations_with(request.bug),
+            profile=request.profile,
+            world=world,
+            clock=clock,
+            append=recorder.append,
+            first_free_number=request.profile.clients,
+        )
+
+    async def run(self) -> None:
+        self._stopping = asyncio.Event()
+        self.reconnector = Reconnector(revive=self._request.revive)
+        self.model = self._make_model()
+        await self.model.open()
+        self._started_at = asyncio.get_running_loop().time()
+        watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
+        try:
+            with self._stop_on_signal():
+                await self._run_phases()
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+            self.model.abort()
+        for task in watching:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _run_phases(self) -> None:
+        profile = self._request.profile
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(profile.duration_s, self._stopping.set)
+        work = asyncio.create_task(self.model.run())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+        stopping.cancel()
+        self.elapsed_s = loop.time() - self._started_at
+        self._sample()
+        self._phase = "draining"
+        # Nobody dies any more, or a delivery might never arrive.
+        self.caller.is_abandoning = False
+        give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)
+        if await self._finish(work, give_up_at):
+            await self._finish(asyncio.create_task(self.model.drain()), give_up_at)
+            await self.model.close()
+
+    async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
+        """Return whether the work ended in time; if not, its calls are cut off and left as unknown."""
+        await asyncio.wait([work], timeout=max(0.0, give_up_at - asyncio.get_running_loop().time()))
+        if work.done():
+            await work  # raises what it raised
+            return True
+        work.cancel()
+        self.model.abort()
+        await asyncio.wait([work])
+        return False
+
+    def _make_model(self) -> ClosedLoop | OpenLoop:
+        request, profile = self._request, self._request.profile
+
+        def connect() -> Connection:
+            if request.target.is_sqlite:
+                return SqliteConnection(request.target, request.system.name)
+            return PostgresConnection(request.target)
+
+        if isinstance(profile, OpenProfile):
+            return OpenLoop(
+                profile,
+                self.caller,
+                seed=request.seed,
+                connect=connect,
+                reconnector=self.reconnector,
+                stopping=self._stopping,
+            )
+        return ClosedLoop(
+            profile,
+            self.caller,
+            seed=request.seed,
+            connect=connect,
+            reconnector=self.reconnector,
+            stopping=self._stopping,
+        )
+
+    def stop(self) -> None:
+        """Stop early: nothing new is begun."""
+        self.was_stopped = True
+        self._stopping.set()
+
+    @contextmanager
+    def _stop_on_signal(self) -> Iterator[None]:
+        """The first Ctrl-C (or SIGTERM) stops the run, a second one interrupts it as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            if self._phase == "running":
+                self._sample()
+            self.tell(self._phase)
+
+    async def _measure_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(LOOP_LAG_S)
+            self.loop_lags_ms.append(max(0.0, loop.time() - before - LOOP_LAG_S) * 1000)
+
+    def _sample(self) -> None:
+        elapsed_s = asyncio.get_running_loop().time() - self._started_at
+        sample = self.caller.measures.sample(elapsed_s)
+        self._recorder.append_sample({"at_us": self._clock.now_us(), **sample})
+
+    def tell(self, phase: str) -> None:
+        """Tell the listener how the run is doing."""
+        if self._listener is None:
+            return
+        measures = self.caller.measures
+        self._listener(
+            Progress(
+                phase=phase,
+                elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
+                duration_s=self._request.profile.duration_s,
+                calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
+                operations=measures.counts(),
+                recent=measures.recent(),
+            )
+        )

@@ -1,0 +1,158 @@
+"""A run's folder, `.integrity/runs/<time>-<system>-<profile>/`: all that is known of a run, without its database.
+
+    settings.json    what is needed to repeat it
+    history.jsonl    every call twice: before it was sent, and when it returned
+    metrics.jsonl    one sample a second
+    result.json      summary and thresholds, written at the end
+
+The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
+(After a power failure its last moments may be missing; then the database lacks them, too, or holds them as unclaimed.)
+While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone.
+"""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from integrity.errors import HistoryError
+
+SETTINGS_FILE = "settings.json"
+HISTORY_FILE = "history.jsonl"
+METRICS_FILE = "metrics.jsonl"
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of a run, past or present; its name is the run's id."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def history(self) -> Path:
+        return self.path / HISTORY_FILE
+
+    def settings(self) -> dict[str, Any]:
+        return _read(self.path / SETTINGS_FILE)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the result, or None when the run did not come to one."""
+        file = self.path / RESULT_FILE
+        return _read(file) if file.exists() else None
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        _write(self.path / RESULT_FILE, result)
+
+    def is_alive(self) -> bool:
+        """Return whether the process that writes it still runs."""
+        try:
+            file = os.open(self.history, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
+
+class Recorder:
+    """Writes a run's folder while the run lives."""
+
+    def __init__(self, folder: RunFolder, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._history = _open(folder.history)
+        fcntl.flock(self._history, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _write(folder.path / SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
+        self._metrics = _open(folder.path / METRICS_FILE)
+
+    def append(self, line: bytes) -> None:
+        """Write a line of the history.
+
+        Raises:
+            HistoryError: it cannot be written, e.g. the disk is full: what is not recorded must not be done.
+        """
+        _append(self._history, line, self.folder.history)
+
+    def append_sample(self, sample: Mapping[str, Any]) -> None:
+        """Write a sample of the metrics."""
+        _append(self._metrics, orjson.dumps(sample) + b"\n", self.folder.path / METRICS_FILE)
+
+    def close(self) -> None:
+        os.close(self._history)
+        os.close(self._metrics)
+
+
+def make_run_folder(runs_folder: Path, name: str) -> RunFolder:
+    """Make and return a new folder of that name; with a number behind it when there is one already.
+
+    Raises:
+        HistoryError: it cannot be made.
+    """
+    try:
+        runs_folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            path = runs_folder / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return RunFolder(path)
+    except OSError as error:
+        raise _unwritable(runs_folder, error) from None
+    raise HistoryError(f"{runs_folder}: there are 999 runs named {name}")
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _append(file: int, line: bytes, path: Path) -> None:
+    try:
+        while (written := os.write(file, line)) < len(line):
+            line = line[written:]
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        value = orjson.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise HistoryError(f"{file}: there is no such file", hint="This is not the folder of a run.") from None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise HistoryError(f"{file}: cannot be read: {error}", hint="Run the workload again.") from None
+    if not isinstance(value, dict):
+        raise HistoryError(f"{file}: holds no settings", hint="Run the workload again.")
+    return value
+
+
+def _write(file: Path, value: Mapping[str, Any]) -> None:
+    """Write the file whole or not at all: somebody may read it at any moment."""
+    new = file.with_suffix(".new")
+    try:
+        new.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        new.replace(file)
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> HistoryError:
+    return HistoryError(
+        f"{path}: cannot be written: {error.strerror}",
+        hint="Make room or the folder writable, or work in another folder with --project.",
+    )

@@ -1,0 +1,98 @@
+"""An SQLite connection for the driver. SQLite has one writer: who finds the database busy starts again, and is counted.
+
+Each connection has a thread of its own, so that clients really collide on the file. A transaction takes the write lock as
+it begins: one that read first and wrote later could only fail, as SQLite lets nobody wait for an upgrade.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from integrity.database.dialects import adapt, sqlstate_of, to_sqlite
+from integrity.database.target import Target
+from integrity.operation import Isolation, Rows, StatementFailed, Value
+
+Answer = TypeVar("Answer")
+
+
+class SqliteConnection:
+    """One connection; see driver.Connection for what its methods promise.
+
+    Args:
+        target: the database.
+        namespace: the schema of the system that is driven.
+    """
+
+    # Waiting for one writer is the normal case here, not an accident: about 20 s at the longest pause.
+    attempts_most = 400
+
+    def __init__(self, target: Target, namespace: str) -> None:
+        self._target = target
+        self._namespace = namespace
+        self._connection: sqlite3.Connection | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    async def open(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._connection = await self._in_thread(self._connect)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._target.connect_sqlite((self._namespace,))
+        connection.execute("pragma busy_timeout = 0")  # a conflict is to be seen, not waited out
+        return connection
+
+    async def begin(self, isolation: Isolation | None) -> None:
+        await self._send(lambda connection: connection.execute("begin immediate"))
+
+    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
+        text = adapt(sql, "sqlite")
+        values = {name: to_sqlite(value) for name, value in parameters.items()}
+        rows: Rows = await self._send(lambda connection: connection.execute(text, values).fetchall())
+        return rows
+
+    async def commit(self) -> None:
+        await self._send(_commit)
+
+    async def rollback(self) -> None:
+        await self._send(lambda connection: connection.rollback())
+
+    def abort(self) -> None:
+        connection, thread = self._connection, self._thread
+        self._connection = self._thread = None
+        if connection is not None and thread is not None:
+            thread.submit(connection.close)  # after what is under way; closing rolls back
+            thread.shutdown(wait=False)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._in_thread(self._connection.close)
+            assert self._thread is not None
+            self._thread.shutdown(wait=False)
+            self._connection = self._thread = None
+
+    async def _send(self, act: Callable[[sqlite3.Connection], Any]) -> Any:
+        connection = self._connection
+        if connection is None:
+            raise StatementFailed("the connection was closed", sqlstate=None)
+        try:
+            return await self._in_thread(lambda: act(connection))
+        except sqlite3.Error as error:
+            raise StatementFailed(str(error), sqlstate=sqlstate_of(error)) from error
+
+    async def _in_thread(self, act: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, act)
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    """Commit or, as PostgreSQL does, have rolled back: SQLite keeps a transaction open whose commit found a reader."""
+    try:
+        connection.execute("commit")
+    except sqlite3.Error:
+        connection.rollback()
+        raise

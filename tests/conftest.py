@@ -1,0 +1,62 @@
+"""Fixtures for tests on a real PostgreSQL: one server a test process, a fresh database a test."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.target import Target
+
+MakeDatabase = Callable[[str | None], Target]
+
+THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_wal_size": "512MB"}
+"""What is lost when the machine goes down is of no use to a test; synchronous_commit stays on, as users have it."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A running server of this test process's own, which ends with it, even when it is killed."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("postgres"), settings=THROWAWAY_SETTINGS, dies_with_parent=True)
+    server.start()
+    yield server
+    server.reset()
+
+
+@pytest.fixture(scope="session")
+def _admin(server: EmbeddedServer) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
+    with server.target.connect(application_name="tests") as connection:
+        yield connection
+
+
+@pytest.fixture
+def make_database(server: EmbeddedServer, _admin: "psycopg.Connection[tuple[object, ...]]") -> Iterator[MakeDatabase]:
+    """Make databases: empty ones, or copies of the one that is named, which nobody may be connected to.
+
+    They are dropped after the test, whoever is still connected. `Target.url.database` is a database's name.
+    """
+    made: list[str] = []
+
+    def make(template: str | None = None) -> Target:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        _admin.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template or "template0"))
+        )
+        made.append(name)
+        return Target(server.target.url.set(database=name))
+
+    yield make
+    for name in made:
+        _admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Target:
+    """A fresh empty database."""
+    return make_database(None)
+
+
+_numbers = itertools.count(1)

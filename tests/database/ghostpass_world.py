@@ -1,0 +1,275 @@
+"""A small venue, written by hand, in which every invariant of ghostpass holds, and the engines that it is laid out on.
+
+Wallet 1 paid in 50.00, came in, tried to come in again, left, came back for a fee and bought for 9.99; wallet 2
+had one payment fail and one succeed, came in and had a sale refunded; wallet 3 has just asked for a funding. A first run
+(r1, 18:00 to 19:00) made what its calls tell; a second one (r2, from 20:00) goes on, its calls not loaded yet.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from sqlalchemy import MetaData, PrimaryKeyConstraint
+
+from integrity.database.dialects import adapt, to_sqlite
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.namespace import create_schemas
+from integrity.database.target import Target
+from integrity.project import reference_folder
+from integrity.sqlfile import SqlFile, read_sql_file
+
+FILES: Mapping[str, SqlFile] = {
+    path.stem: read_sql_file(path, name=f"ghostpass/{path.stem}")
+    for path in sorted((reference_folder("invariants") / "ghostpass").glob("*.sql"))
+}
+"""Every invariant of ghostpass, by its file's name."""
+
+NOW = datetime(2026, 1, 17, 20, 20, tzinfo=UTC)
+"""When the world is audited: the pending funding of wallet 3 is 15 minutes old to the second, and so not yet stuck."""
+
+
+def op(number: int) -> str:
+    """Return the operation_id with that number."""
+    return str(UUID(int=number))
+
+
+def at(time: str) -> str:
+    return f"2026-01-17 {time}"
+
+
+def rows(columns: str, *values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return rows: the names of their columns with blanks between, then the values of each."""
+    return [dict(zip(columns.split(), row, strict=True)) for row in values]
+
+
+WORLD: Mapping[str, list[dict[str, Any]]] = {
+    "ghostpass.wallets": rows(
+        "id code balance_minor created_at",
+        (1, "GP-1", 3701, at("16:00:00")),
+        (2, "GP-2", 2000, at("16:00:00")),
+        (3, "GP-3", 0, at("16:00:00")),
+    ),
+    "ghostpass.gateways": rows("id name reentry_fee_minor", (1, "east", 300), (2, "west", 0)),
+    "ghostpass.terminals": rows("id name platform_fee_bps venue_share_bps", (1, "bar", 250, 1000)),
+    "ghostpass.fundings": rows(
+        "id wallet_id amount_minor status operation_id requested_at settled_at",
+        (1, 1, 5000, "confirmed", op(1), at("17:00:00"), at("17:00:03")),
+        (2, 2, 1000, "failed", op(3), at("17:01:00"), at("17:01:03")),
+        (3, 2, 2000, "confirmed", op(5), at("18:01:00"), at("18:01:03")),
+        (4, 3, 500, "pending", op(7), at("20:05:00"), None),
+    ),
+    "ghostpass.webhook_events": rows(
+        "id event_id funding_id kind operation_id applied_at",
+        (1, "evt-1", 1, "payment_succeeded", op(2), at("17:00:03")),
+        (2, "evt-2", 2, "payment_failed", op(4), at("17:01:03")),
+        (3, "evt-3", 3, "payment_succeeded", op(6), at("18:01:03")),
+    ),
+    "ghostpass.scans": rows(
+        "id wallet_id gateway_id direction is_accepted entry_number fee_minor operation_id scanned_at",
+        (1, 1, 1, "in", True, 1, 0, op(8), at("18:02:00")),
+        (2, 1, 2, "in", False, None, 0, op(9), at("18:03:00")),
+        (3, 1, 2, "out", True, None, 0, op(10), at("18:04:00")),
+        (4, 1, 1, "in", True, 2, 300, op(11), at("18:05:00")),
+        (5, 2, 2, "in", True, 1, 0, op(12), at("18:06:00")),
+    ),
+    "ghostpass.presences": rows(
+        "wallet_id is_inside entry_count",
+        (1, True, 2),
+        (2, True, 1),
+        (3, False, 0),
+    ),
+    "ghostpass.sales": rows(
+        "id wallet_id terminal_id amount_minor platform_fee_minor refunded_minor operation_id sold_at",
+        (1, 1, 1, 999, 24, 0, op(13), at("18:07:00")),
+        (2, 2, 1, 1000, 25, 1000, op(14), at("18:08:00")),
+    ),
+    "ghostpass.splits": rows(
+        "id sale_id party amount_minor",
+        (1, 1, "platform", 24),
+        (2, 1, "venue", 99),
+        (3, 1, "vendor", 876),
+        (4, 2, "platform", 25),
+        (5, 2, "venue", 100),
+        (6, 2, "vendor", 875),
+    ),
+    "ghostpass.entries": rows(
+        "id account wallet_id kind amount_minor reference operation_id created_at",
+        (1, "wallet", 1, "funding", 5000, 1, op(2), at("17:00:03")),
+        (2, "processor", None, "funding", -5000, 1, op(2), at("17:00:03")),
+        (3, "wallet", 2, "funding", 2000, 3, op(6), at("18:01:03")),
+        (4, "processor", None, "funding", -2000, 3, op(6), at("18:01:03")),
+        (5, "wallet", 1, "reentry_fee", -300, 4, op(11), at("18:05:00")),
+        (6, "venue", None, "reentry_fee", 300, 4, op(11), at("18:05:00")),
+        (7, "wallet", 1, "sale", -999, 1, op(13), at("18:07:00")),
+        (8, "platform", None, "sale", 24, 1, op(13), at("18:07:00")),
+        (9, "venue", None, "sale", 99, 1, op(13), at("18:07:00")),
+        (10, "vendor", None, "sale", 876, 1, op(13), at("18:07:00")),
+        (11, "wallet", 2, "sale", -1000, 2, op(14), at("18:08:00")),
+        (12, "platform", None, "sale", 25, 2, op(14), at("18:08:00")),
+        (13, "venue", None, "sale", 100, 2, op(14), at("18:08:00")),
+        (14, "vendor", None, "sale", 875, 2, op(14), at("18:08:00")),
+        (15, "wallet", 2, "refund", 1000, 2, op(15), at("18:09:00")),
+        (16, "platform", None, "refund", -25, 2, op(15), at("18:09:00")),
+        (17, "venue", None, "refund", -100, 2, op(15), at("18:09:00")),
+        (18, "vendor", None, "refund", -875, 2, op(15), at("18:09:00")),
+    ),
+    "ghostpass.audit_log": rows(
+        "id action subject subject_id operation_id logged_at",
+        (1, "funding_requested", "funding", 1, op(1), at("17:00:00")),
+        (2, "payment_succeeded", "funding", 1, op(2), at("17:00:03")),
+        (3, "funding_requested", "funding", 2, op(3), at("17:01:00")),
+        (4, "payment_failed", "funding", 2, op(4), at("17:01:03")),
+        (5, "funding_requested", "funding", 3, op(5), at("18:01:00")),
+        (6, "payment_succeeded", "funding", 3, op(6), at("18:01:03")),
+        (7, "funding_requested", "funding", 4, op(7), at("20:05:00")),
+        (8, "scanned_in", "scan", 1, op(8), at("18:02:00")),
+        (9, "rejected_in", "scan", 2, op(9), at("18:03:00")),
+        (10, "scanned_out", "scan", 3, op(10), at("18:04:00")),
+        (11, "scanned_in", "scan", 4, op(11), at("18:05:00")),
+        (12, "scanned_in", "scan", 5, op(12), at("18:06:00")),
+        (13, "sold", "sale", 1, op(13), at("18:07:00")),
+        (14, "sold", "sale", 2, op(14), at("18:08:00")),
+        (15, "refunded", "sale", 2, op(15), at("18:09:00")),
+    ),
+    "integrity.runs": rows(
+        "run_id system profile seed state started_at ended_at",
+        ("r1", "ghostpass", "hammer", 1, "finished", at("18:00:00"), at("19:00:00")),
+        ("r2", "ghostpass", "hammer", 2, "running", at("20:00:00"), None),
+    ),
+    "integrity.calls": rows(
+        "run_id operation_id operation arguments client intended_at invoked_at returned_at outcome reply error attempts",
+        *(
+            ("r1", op(number), operation, "{}", 1, at(time), at(time), returned, outcome, "{}", "", 1)
+            for number, operation, time, returned, outcome in (
+                (5, "request_funding", "18:01:00", at("18:01:00"), "ok"),
+                (6, "receive_funding_webhook", "18:01:03", at("18:01:03"), "ok"),
+                (8, "scan_in", "18:02:00", at("18:02:00"), "ok"),
+                (9, "scan_in", "18:03:00", at("18:03:00"), "declined"),
+                (10, "scan_out", "18:04:00", at("18:04:00"), "ok"),
+                (11, "scan_in", "18:05:00", at("18:05:00"), "ok"),
+                (12, "scan_in", "18:06:00", at("18:06:00"), "ok"),
+                (13, "sell", "18:07:00", at("18:07:00"), "ok"),
+                (14, "sell", "18:08:00", None, "unknown"),  # it took effect, and the answer was lost
+                (15, "refund_sale", "18:09:00", at("18:09:00"), "ok"),
+                (16, "sell", "18:10:00", at("18:10:00"), "failed"),
+                (17, "sell", "18:11:00", None, "unknown"),  # it had no effect
+            )
+        ),
+    ),
+}
+
+
+class Engine(Protocol):
+    """A database with the world in it."""
+
+    def execute(self, statement: str) -> None:
+        """Change the world with one statement of PostgreSQL's."""
+
+    def run(self, file: SqlFile, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows of a file's query, in the form that is equal on all engines (see `plain`)."""
+
+
+class PostgresEngine:
+    """PostgreSQL, on a connection whose transaction the caller rolls back."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
+        connection.execute("set timezone = 'UTC'")
+
+    def execute(self, statement: str) -> None:
+        self._connection.execute(statement.encode())
+
+    def run(self, file: SqlFile, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        cursor = psycopg.RawCursor(self._connection, row_factory=dict_row)
+        values = [parameters[name] for name in file.parameter_names]
+        return [plain(row) for row in cursor.execute(file.numbered.encode(), values)]
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+        """Insert a row; where its id was given, the next one that is not follows it."""
+        names = sql.SQL(", ").join(map(sql.Identifier, row))
+        values = sql.SQL(", ").join(map(sql.Literal, row.values()))
+        self._connection.execute(
+            sql.SQL("insert into {} ({}) values ({})").format(sql.Identifier(*table.split(".")), names, values)
+        )
+        if "id" in row:
+            self._connection.execute("select setval(pg_get_serial_sequence(%s, 'id'), %s)", (table, row["id"]))
+
+
+class SqliteEngine:
+    """SQLite, each statement transpiled from PostgreSQL's dialect as an audit transpiles it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str) -> None:
+        self._connection.execute(adapt(statement, "sqlite"))
+
+    def run(self, file: SqlFile, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        cursor = self._connection.execute(
+            adapt(file.text, "sqlite"), {name: to_sqlite(value) for name, value in parameters.items()}
+        )
+        return [plain(dict(row)) for row in cursor]
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+        """Insert a row; SQLite goes on counting from the ids that it was given."""
+        values = ", ".join(f":{name}" for name in row)
+        self._connection.execute(f"insert into {table} ({', '.join(row)}) values ({values})", row)
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row as it is on every engine: no Decimals, times as text, sets of operation_ids in order."""
+    return {name: _plain(name, value) for name, value in row.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Decimal):
+        assert value == int(value)
+        return int(value)
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if name in ("operation_ids", "scan_ids") and value is not None:
+        return " ".join(sorted(value.split()))
+    if name in ("arguments", "reply") and isinstance(value, str):
+        return orjson.loads(value)
+    return value
+
+
+def lay_out(target: Target, engine: PostgresEngine | SqliteEngine, schema: MetaData) -> None:
+    """Make the schema's tables, and ours, and fill them with the world."""
+    create_schemas(target, [schema])
+    for table, rows in WORLD.items():
+        for row in rows:
+            engine.insert(table, row)
+
+
+def without_constraints(schema: MetaData) -> MetaData:
+    """Return a copy of the schema that lets any row in: of its constraints only the primary keys are left."""
+    loose = MetaData(schema=schema.schema)
+    for table in schema.sorted_tables:
+        copy = table.to_metadata(loose)
+        copy.indexes.clear()
+        copy.constraints = {c for c in copy.constraints if isinstance(c, PrimaryKeyConstraint)}
+    return loose
+
+
+@contextmanager
+def postgres_world(server: EmbeddedServer, name: str, schema: MetaData) -> Iterator["psycopg.Connection[Any]"]:
+    """Yield a connection to a new database with the world in it; the database is dropped afterwards."""
+    named = sql.Identifier(name)
+    with closing(server.target.connect()) as admin:
+        admin.execute(sql.SQL("create database {}").format(named))
+        target = Target(server.target.url.set(database=name))
+        try:
+            with closing(target.connect()) as connection:
+                lay_out(target, PostgresEngine(connection), schema)
+                yield connection
+        finally:
+            admin.execute(sql.SQL("drop database {} with (force)").format(named))

@@ -1,0 +1,135 @@
+"""`integrity db` starts, finds, enters and stops the embedded server, and says why it will not."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integrity.database.embedded import EmbeddedServer
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+ELSEWHERE = "postgresql://user:hunter2@127.0.0.1:1/name"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run `integrity db` in a folder of the test's own; its server is stopped afterwards."""
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+
+    def run(*words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "integrity", "db", *words]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+
+    yield run
+    EmbeddedServer(tmp_path / ".integrity/postgres").stop()
+
+
+def test_the_server_outlives_the_command_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
+    began = time.monotonic()
+    started = run("start")
+    assert time.monotonic() - began < 10, "the first start, with its initialization"
+    assert started.returncode == 0, started.stderr
+    running = json.loads(run("status", "--json").stdout)
+    assert running["is_running"] is True
+    assert running["version"] == 18
+    assert running["folder"] == str(tmp_path / ".integrity/postgres")
+    assert f"pid {running['pid']}" in run("start").stdout, "the same server"
+    assert run("url").stdout == f"{running['url']}\n"
+    assert run("stop").stdout == "Stopped.\n"
+    stopped = run("status", "--json")
+    assert stopped.returncode == 3
+    assert json.loads(stopped.stdout)["pid"] is None
+    assert run("stop").stdout == "It was not running.\n"
+
+
+def test_status_of_a_project_without_a_server_makes_nothing(run: Run, tmp_path: Path) -> None:
+    asked = run("status")
+    assert (asked.returncode, asked.stderr) == (3, "")
+    assert "there is no data yet" in asked.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_psql_starts_the_server_and_passes_its_own_arguments_on(run: Run) -> None:
+    entered = run("psql", "-At", "-c", "select 41 + 1", "-c", "select current_database()")
+    assert (entered.stdout, entered.returncode) == ("42\nintegrity\n", 0)
+    assert run("psql", "-At", stdin="select 43;\n").stdout == "43\n"
+    assert run("psql", "-c", "select nonsense").returncode == 1
+
+
+def test_reset_asks_first(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / ".integrity/postgres/data"
+    run("psql", "-c", "create table kept ()")
+    nobody_to_ask = run("reset")
+    assert nobody_to_ask.returncode == 2
+    assert "hint: Say --yes." in nobody_to_ask.stderr
+    assert run("reset", stdin="n\n").returncode == 2
+    assert data.exists()
+    assert run("reset", stdin="y\n").stdout == "Deleted.\n"
+    assert not data.exists()
+    assert run("status").returncode == 3
+
+
+def test_the_url_of_the_embedded_server_may_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", run("url").stdout.strip())
+    assert run("status").returncode == 0
+    assert run("stop").stdout == "Stopped.\n"
+
+
+@pytest.mark.parametrize("act", ["start", "stop", "status", "reset"])
+def test_another_database_is_not_the_embedded_servers_to_manage(run: Run, act: str) -> None:
+    refused = run(act, "--database", ELSEWHERE)
+    assert refused.returncode == 2
+    assert f"db {act} is for the embedded server, but --database names postgresql://user:***@127.0.0.1:1" in refused.stderr
+    assert "hint: Leave --database out." in refused.stderr
+
+
+def test_the_place_that_names_another_database_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "integrity.toml").write_text(f'[database]\nurl = "{ELSEWHERE}"\n')
+    assert "but integrity.toml names" in run("stop").stderr
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", "sqlite:///venue.db")
+    assert "but INTEGRITY_DATABASE_URL names sqlite:///venue.db" in run("stop").stderr
+
+
+def test_url_and_psql_work_with_another_database_and_hide_its_password(run: Run) -> None:
+    assert run("url", "--database", ELSEWHERE).stdout == "postgresql://user:***@127.0.0.1:1/name\n"
+    entered = run("psql", "--database", ELSEWHERE, "-c", "select 1")
+    assert entered.returncode == 2
+    assert "Connection refused" in entered.stderr
+    assert "hunter2" not in entered.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["start", "--nosuch"], "No such option"),
+        (["start", "--project", "nosuch"], "Directory 'nosuch' does not exist"),
+        (["psql", "--database", "sqlite:///venue.db"], "is not PostgreSQL"),
+        (["url", "--database", "venue"], "not a database URL: 'venue'"),
+    ],
+)
+def test_bad_input_is_told_in_a_few_lines(run: Run, words: list[str], reason: str) -> None:
+    refused = run(*words)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert reason in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / ".integrity").write_text("a file\n")
+    refused = run("start")
+    assert refused.returncode == 2
+    assert f"{tmp_path}/.integrity: cannot be written: File exists" in refused.stderr
+
+
+def test_programs_that_do_not_run_are_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRITY_PG_BIN", str(tmp_path))
+    refused = run("start")
+    assert refused.returncode == 2
+    assert f"Tried: {tmp_path} (INTEGRITY_PG_BIN" in refused.stderr
+    assert "Traceback" not in refused.stderr
