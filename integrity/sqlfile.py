@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, TokenError
 
 from integrity.errors import SqlFileError, UsageError
@@ -107,10 +107,10 @@ class SqlFile:
 
     @property
     def numbered(self) -> str:
-        """The text with `$1::type` for each parameter, in the order of `parameter_names`: what PostgreSQL is sent."""
+        """What PostgreSQL is sent: the text up to its semicolon, `$1::type` for each of `parameter_names` in order."""
         types = {parameter.name: parameter.type for parameter in self.parameters}
         numbers = {name: f"${number}::{types[name]}" for number, name in enumerate(self.parameter_names, start=1)}
-        return replace_parameters(self.text, numbers.__getitem__)
+        return replace_parameters(without_semicolon(self.text), numbers.__getitem__)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def read_sql_file(path: Path, *, name: str) -> SqlFile:
         SqlFileError: it cannot be read, its header is wrong, or it is anything but one read-only select.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SqlFileError(f"{_shown(path)}: cannot be read: {reason}") from None
@@ -194,6 +194,13 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
 def parse_query(text: str) -> exp.Query:
     """Return the syntax tree of a text that was checked before; shared, so never to be changed."""
     return next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
+
+
+@lru_cache(maxsize=4096)
+def without_semicolon(text: str) -> str:
+    """Return the text up to the semicolon that ends it, so that it can stand inside another statement."""
+    ends = [token.start for token in sqlglot.tokenize(text, read="postgres") if token.token_type == TokenType.SEMICOLON]
+    return text[: ends[0]] if ends else text
 
 
 def _parse_header(text: str, path: Path) -> tuple[dict[str, str], dict[str, Parameter]]:

@@ -85,3 +85,10 @@ def drop_notes_about(connection: Connection, schema: str) -> None:
 def has_bookkeeping(connection: Connection) -> bool:
     """Return whether our own schema is there."""
     return connection.dialect.has_table(connection, "notes", schema=OURS)
+
+
+def drop_runs_of(connection: Connection, system: str) -> None:
+    """Forget the runs of a system with their calls."""
+    its_runs = select(runs.c.run_id).where(runs.c.system == system)
+    connection.execute(delete(calls).where(calls.c.run_id.in_(its_runs)))
+    connection.execute(delete(runs).where(runs.c.system == system))

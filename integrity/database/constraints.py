@@ -80,24 +80,19 @@ def complete(connection: Connection, metadata: MetaData) -> None:
 
 def _match(connection: Connection, metadata: MetaData, *, without: AbstractSet[str]) -> None:
     """Give every table exactly what the metadata declares, without some."""
+    bug = find_note(connection, f"bug:{metadata.schema}")  # before a failure, after which PostgreSQL answers nothing
     try:
         if connection.dialect.name == "postgresql":
             _match_postgresql(connection, metadata, without)
         else:
             _match_sqlite(connection, metadata, without)
     except IntegrityError as error:
-        bug = find_bug(connection, str(metadata.schema))
         reason = " ".join(str(error.orig).split())
         broken = f"bug {bug!r} has broken the data of {metadata.schema}" if bug else f"{metadata.schema} holds bad data"
         raise SeedError(
             f"{broken}: a constraint that was left out cannot be made again: {reason}",
             hint=f"Make the data anew: integrity seed --system {metadata.schema} --replace",
         ) from None
-
-
-def find_bug(connection: Connection, schema: str) -> str | None:
-    """Return the bug that was planted last, or None."""
-    return find_note(connection, f"bug:{schema}")
 
 
 def _match_postgresql(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> None:

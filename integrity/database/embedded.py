@@ -12,6 +12,7 @@ is stored in the server is not known here.
 
 # ruff: noqa: S603 S607 - what is run are PostgreSQL's programs and util-linux's, with arguments of our own making
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -60,6 +61,12 @@ SETTINGS: Mapping[str, str] = {
 
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 """Servers that this process started: kept so that they are reaped, whichever EmbeddedServer stops them."""
+
+
+@atexit.register
+def _leave_children() -> None:
+    for process in _children.values():
+        process.returncode = process.poll() or 0  # it goes on without us on purpose; else Popen warns of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def guard(target: Target, test_database: str | None) -> Contents:
 def create_schemas(target: Target, metadatas: Iterable[MetaData]) -> None:
     """Create the schema `integrity` if it is missing, and those given with all their tables, empty."""
     metadatas = list(metadatas)
-    with transaction(target, NAMESPACES) as connection:
+    with transaction(target, (OURS, *(str(metadata.schema) for metadata in metadatas))) as connection:
         for metadata in metadatas:
             create_tables(connection, metadata)
 
@@ -115,18 +115,14 @@ def create_tables(connection: Connection, metadata: MetaData) -> None:
 def drop_schemas(target: Target) -> Contents:
     """Drop every table that we made and every schema of ours that is then empty; return what there was.
 
-    On SQLite the schemas' files go too.
+    On SQLite the schemas' files go too, and the one that the URL names if nothing is in it.
     """
     contents = inspect_database(target)
     with transaction(target, tuple(contents.ours), checks_foreign_keys=False) as connection:
         for schema, tables in contents.ours.items():
             drop_tables(connection, schema, tables, contents.foreign)
     if target.is_sqlite:
-        for schema in contents.ours:
-            if not _tables_in(contents.foreign, schema):
-                target.file_of(schema).unlink(missing_ok=True)
-        if target.file.exists() and target.file.stat().st_size == 0:
-            target.file.unlink()
+        _remove_files(target, [schema for schema in contents.ours if not _tables_in(contents.foreign, schema)])
     return contents
 
 
@@ -231,6 +227,17 @@ def _inspect_sqlite(target: Target) -> Contents:
                 return _contents(target.file.name, rows, list)
         except sqlite3.Error as error:
             raise refusal(target, error) from None
+
+
+def _remove_files(target: Target, schemas: Sequence[str]) -> None:
+    for schema in schemas:
+        for ending in ("", "-wal", "-shm"):
+            file = target.file_of(schema)
+            file.with_name(file.name + ending).unlink(missing_ok=True)
+    with closing(target.connect_sqlite()) as connection:
+        is_empty = connection.execute("select 1 from sqlite_master").fetchone() is None
+    if is_empty:
+        target.file.unlink()
 
 
 def _contents(name: str, rows: Sequence[tuple[str, str]], read: Callable[[], Sequence[tuple[str, str]]]) -> Contents:

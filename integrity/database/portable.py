@@ -34,8 +34,8 @@ _REFUSED: dict[type[exp.Expr], str] = {
     exp.Unnest: "unnest()",
     exp.Explode: "unnest()",
     exp.Lateral: "lateral",
-    exp.Greatest: "greatest(), which is null there where one value is",
-    exp.Least: "least(), which is null there where one value is",
+    exp.Avg: "avg(), which is a float there (compare sums and counts)",
+    exp.TimeToStr: "to_char()",
 }
 _TEMPORAL = ("timestamp", "timestamptz", "date", "time", "timetz", "interval")
 _DECIMAL = ("decimal", "float", "double")
@@ -68,11 +68,9 @@ def _refuse(node: exp.Expr) -> None:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             raise NotPortable(what)
-    if isinstance(node, exp.Cast) and node.to.this.value.lower() in _TEMPORAL:
+    if isinstance(node, exp.Cast) and node.to.this.value.lower() in _TEMPORAL + _DECIMAL:
         raise NotPortable(f"a cast to {node.to.sql('postgres').lower()}")
-    if isinstance(node, exp.Div) and (
-        node.find(exp.AggFunc) or any(cast.to.this.value.lower() in _DECIMAL for cast in node.find_all(exp.Cast))
-    ):
+    if isinstance(node, exp.Div) and node.find(exp.AggFunc):
         raise NotPortable("a division of sums, which is a whole number there")
     if isinstance(node, exp.GroupConcat) and node.find(exp.Order):
         raise NotPortable("string_agg() in an order")

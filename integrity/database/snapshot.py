@@ -9,7 +9,7 @@ one connection. A failed query leaves its session usable: each runs behind a sav
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -161,6 +161,9 @@ def _set_limits(connection: psycopg.Connection[TupleRow], timeout_s: float) -> N
         connection.execute("select set_config(%s, %s, true)", (name, value))
 
 
+_FORGET = "rollback to savepoint question; release savepoint question"
+
+
 class PostgresqlSession:
     """A connection in a repeatable-read, read-only transaction."""
 
@@ -178,16 +181,17 @@ class PostgresqlSession:
                 cursor.execute(b"fetch %d in answer" % row_limit)
             names = _distinct([column.name for column in cursor.description or ()])
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            self._connection.execute("rollback to savepoint question")  # closes the cursor too
+            self._connection.execute(_FORGET)  # closes the cursor too
         except psycopg.Error as error:
             failed = self._failure(error, len(prefix))
             if not self._connection.broken and not self._connection.closed:
-                self._connection.execute("rollback to savepoint question")
+                self._connection.execute(_FORGET)
             raise failed from None
         return rows
 
     def cancel(self) -> None:
-        self._connection.cancel_safe()
+        with suppress(psycopg.Error):  # a server that cannot be reached to be told has ended the query too
+            self._connection.cancel_safe()
 
     def _failure(self, error: psycopg.Error, shift: int) -> QueryFailed:
         diagnostic = error.diag

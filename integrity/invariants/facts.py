@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from integrity.database.snapshot import Session
+from integrity.database.snapshot import QueryFailed, Session
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,8 +107,11 @@ select
             and index.indexprs is null
             and (class.relkind = 'p' or (class.relkind = 'r' and not class.relhassubclass))
     ) as unique_indexes
-from json_to_recordset($1::json) as asked (schema text, name text, quoted text)
-join pg_class as class on class.oid = to_regclass(asked.quoted)
+from json_to_recordset($1::json) as asked (schema text, name text)
+join pg_class as class on class.relname = asked.name and class.relkind in ('r', 'p', 'v', 'm', 'f')
+join pg_namespace as namespace
+    on namespace.oid = class.relnamespace
+    and case asked.schema when '' then pg_table_is_visible(class.oid) else namespace.nspname = asked.schema end
 """
 
 
@@ -123,7 +126,7 @@ def read_facts(session: Session, tables: Iterable[TableName], *, is_sqlite: bool
 
 
 def _read_postgresql(session: Session, names: list[TableName]) -> Facts:
-    asked = [{"schema": name.schema, "name": name.name, "quoted": _quoted(name)} for name in names]
+    asked = [{"schema": name.schema, "name": name.name} for name in names]
     facts = {}
     for row in session.read(_POSTGRESQL, [json.dumps(asked)]):
         facts[TableName(row["schema"], row["name"])] = Table(
@@ -153,5 +156,15 @@ def _read_sqlite(session: Session, names: list[TableName]) -> Facts:
     }
 
 
-def _quoted(name: TableName) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in (name.schema, name.name) if part)
+def find_empty(session: Session, facts: Facts) -> frozenset[TableName]:
+    """Return the tables without a row. One that may not be read is not among them: its query will say why."""
+    empty = set()
+    for name in facts:
+        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (name.schema, name.name) if part)
+        try:
+            if not session.read(f"select 1 as one from {quoted} limit 1"):
+                empty.add(name)
+        except QueryFailed as failed:
+            if failed.is_snapshot_lost:
+                raise
+    return frozenset(empty)

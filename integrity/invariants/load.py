@@ -1,6 +1,6 @@
 """Loads invariants: the reference systems' and a project's own, and picks some by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +14,7 @@ def load_invariants(project: Project) -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
 
     Raises:
-        SqlFileError: a file cannot be used, or two have one name.
+        SqlFileError: a file cannot be used, two have one name, or a parameter has no default: an audit gives none.
     """
     folders = [reference_folder("invariants"), project.folder / "invariants"]
     invariants: dict[str, SqlFile] = {}
@@ -24,6 +24,12 @@ def load_invariants(project: Project) -> dict[str, SqlFile]:
                 raise SqlFileError(
                     f"{file.path}:1: a second invariant of the name {file.name!r}",
                     hint=f"Rename it: {invariants[file.name].path} has that name.",
+                )
+            required = next((parameter for parameter in file.parameters if parameter.is_required), None)
+            if required is not None:
+                raise SqlFileError(
+                    f"{file.path}:1: parameter {required.name!r} has no default",
+                    hint=f"Give it one: `-- parameter: {required.name} {required.type} = null`.",
                 )
             invariants[file.name] = file
     return dict(sorted(invariants.items()))
@@ -50,6 +56,12 @@ def select_invariants(invariants: Iterable[SqlFile], patterns: Sequence[str]) ->
         if not any(_fits(file.name, pattern) for file in files):
             raise UsageError(f"no invariant fits {pattern!r}", hint=suggest(pattern, [file.name for file in files]))
     return [file for file in files if any(_fits(file.name, pattern) for pattern in patterns)]
+
+
+def system_of(name: str, systems: Collection[str]) -> str:
+    """Return the system that an invariant of that name is about; empty: it is a project's own."""
+    first = name.partition("/")[0]
+    return first if "/" in name and first in systems else ""
 
 
 def find_invariant(invariants: Iterable[SqlFile], name: str) -> SqlFile:

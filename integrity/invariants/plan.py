@@ -7,7 +7,7 @@ into one no faster than apart. So nothing else is fused.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -140,6 +140,7 @@ def make_plan(
     now: datetime,
     is_sqlite: bool,
     is_exact: bool,
+    given: Mapping[str, Value],
     random_source: random.Random,
 ) -> Plan:
     """Return the plan for the files.
@@ -149,12 +150,13 @@ def make_plan(
         empty: those of them that have no rows.
         now: of the snapshot; defaults of parameters count from it.
         is_exact: no fingerprints; each balance is asked of its query.
+        given: values of parameters, for the files that have them.
     """
     seeds = [random_source.getrandbits(62) for _ in range(SEEDS)]
     scans: dict[str, Scan] = {}
     steps = []
     for file in files:
-        question, unjudged = _question(file, now, is_sqlite=is_sqlite)
+        question, unjudged = _question(file, given, now, is_sqlite=is_sqlite)
         tables = tables_of(parse_query(file.text))
         unjudged = unjudged or _why_not(tables, facts, empty)
         proofs: tuple[Proof, ...] = ()
@@ -193,8 +195,8 @@ def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[
     return True
 
 
-def _question(file: SqlFile, now: datetime, *, is_sqlite: bool) -> tuple[Question, str]:
-    values = file.values({}, now=now)
+def _question(file: SqlFile, given: Mapping[str, Value], now: datetime, *, is_sqlite: bool) -> tuple[Question, str]:
+    values = file.values({name: given[name] for name in file.parameter_names if name in given}, now=now)
     ordered = tuple(values[name] for name in file.parameter_names)
     if not is_sqlite:
         return Question(file, file.numbered, ordered), ""
@@ -209,7 +211,7 @@ def _why_not(tables: frozenset[TableName], facts: Facts, empty: frozenset[TableN
     if missing:
         return f"there is no table {missing[0]}" + (f", nor {', '.join(missing[1:])}" if missing[1:] else "")
     if tables and tables <= empty:
-        return f"nothing in scope: {' and '.join(sorted(map(str, tables)))} {'is' if len(tables) == 1 else 'are'} empty"
+        return f"nothing in scope: {', '.join(sorted(map(str, tables)))} {'is' if len(tables) == 1 else 'are all'} empty"
     return ""
 
 

@@ -16,10 +16,12 @@ from typing import Any
 
 WEIGHT_BITS = 31  # a value of up to 2^32 times a weight fits a bigint; more overflows, loudly, and the query decides
 
+# hashint8extended folds a bigint's halves onto each other: 1 and 2^32 have one hash whatever the seed. With the upper half
+# in the seed they have two.
 _HASHES = {
-    "int2": "hashint8extended(cast({key} as bigint), {seed})",
-    "int4": "hashint8extended(cast({key} as bigint), {seed})",
-    "int8": "hashint8extended({key}, {seed})",
+    "int2": "hashint8extended(cast({key} as bigint), (cast({key} as bigint) >> 32) # {seed})",
+    "int4": "hashint8extended(cast({key} as bigint), (cast({key} as bigint) >> 32) # {seed})",
+    "int8": "hashint8extended({key}, ({key} >> 32) # {seed})",
     "uuid": "uuid_hash_extended({key}, {seed})",
     "text": "hashtextextended({key}, {seed})",
     "varchar": "hashtextextended(cast({key} as text), {seed})",

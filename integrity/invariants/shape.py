@@ -146,6 +146,7 @@ class _Scope:
     def of(cls, query: exp.Select, facts: Facts) -> "_Scope":
         first = _table_of(query.args.get("from_"))
         scope = cls(first.alias_or_name, {first.alias_or_name: (first, _facts_of(first, facts))})
+        joins = {}
         for join in query.args.get("joins") or ():
             table = _table_of(join)
             alias = table.alias_or_name
@@ -154,8 +155,17 @@ class _Scope:
             if join.side not in ("", "LEFT") or join.args.get("method") or join.args.get("on") is None:
                 raise Unlike("a join of another kind")
             scope.tables[alias] = (table, _facts_of(table, facts))
-            scope._add_join(alias, join)
+            joins[alias] = join
+        summed = scope._summed(query)
+        for alias, join in joins.items():
+            scope._add_join(alias, join, is_summed=alias in summed)
         return scope
+
+    def _summed(self, query: exp.Select) -> set[str]:
+        """Return the tables whose rows the having clause sums up or counts."""
+        having = query.args.get("having")
+        aggregates = having.find_all(exp.AggFunc) if having else ()
+        return {self.owner(column) for aggregate in aggregates for column in aggregate.find_all(exp.Column)}
 
     def owner(self, column: exp.Column) -> str:
         """Return the alias of the table that the column is of."""
@@ -182,7 +192,7 @@ class _Scope:
     def is_parents(self, node: exp.Expr) -> bool:
         return self.parts not in self.owners(node)
 
-    def _add_join(self, alias: str, join: exp.Join) -> None:
+    def _add_join(self, alias: str, join: exp.Join, *, is_summed: bool) -> None:
         keys, conditions, equated, names = [], [], set(), {}
         for part in _split(join.args["on"], exp.And):
             owners = self.owners(part)
@@ -201,7 +211,7 @@ class _Scope:
             else:
                 raise Unlike("a join condition that is no key")
         table = self.tables[alias][1]
-        is_lookup = _proving_index(table, equated, equated, set(names)) is not None
+        is_lookup = not is_summed and _proving_index(table, equated, equated, set(names)) is not None
         if is_lookup and join.side == "LEFT" and self.parts not in {self.owner(other) for other, _ in keys}:
             self.lookups[alias] = join
         elif self.parts or not keys:
@@ -215,7 +225,9 @@ def _check_of_first_table(query: exp.Select, scope: _Scope) -> NoRow:
     where = query.args.get("where")
     if where is None or any(join.side != "LEFT" for join in query.args.get("joins") or ()):
         raise Unlike("rows that a join decides about")
-    if scope.owners(where) - {scope.base} or any(join.side != "LEFT" for join in query.args.get("joins") or ()):
+    if query.find(exp.AggFunc) and not _plain_groups(query):
+        raise Unlike("an aggregate without groups, which is one row however many there are")
+    if scope.owners(where) - {scope.base}:
         raise Unlike("a where clause over more than the first table")
     _require_plain(where.this, scope)
     return NoRow(_source(scope, set()), _sql(where.this, scope, set()), is_whole=False)
@@ -223,8 +235,8 @@ def _check_of_first_table(query: exp.Select, scope: _Scope) -> NoRow:
 
 def _prove(part: exp.Expr, query: exp.Select, scope: _Scope) -> Iterator[Proof]:
     parent_conditions, parts_conditions = _conditions(query, scope)
-    groups = query.args["group"].expressions if query.args.get("group") else []
-    if not groups or not all(isinstance(group, exp.Column) for group in groups) or _is_grouped_oddly(query):
+    groups = _plain_groups(query)
+    if not groups:
         raise Unlike("groups of another kind")
     if not scope.parts:
         yield _prove_of_one_table(part, groups, parent_conditions, scope)
@@ -240,8 +252,8 @@ def _prove(part: exp.Expr, query: exp.Select, scope: _Scope) -> Iterator[Proof]:
         )
         return
     if _is_more_than_one(part, scope):
-        columns = {_name(mine.this) for _, mine in scope.keys}
-        yield _unique(scope.tables[scope.parts][1], columns, parts_conditions)
+        joined = {_name(mine.this) for _, mine in scope.keys}  # never null: null equals no key
+        yield _unique(scope.tables[scope.parts][1], joined, parts_conditions, never_null=joined)
         return
     yield _balance(part, parent_conditions, parts_conditions, scope)
 
@@ -250,7 +262,8 @@ def _prove_of_one_table(part: exp.Expr, groups: list[exp.Column], conditions: li
     if {scope.owner(group) for group in groups} != {scope.base}:
         raise Unlike("groups over more than the first table")
     if _is_more_than_one(part, scope):
-        return _unique(scope.tables[scope.base][1], {_name(group.this) for group in groups}, conditions)
+        columns = {_name(group.this) for group in groups}
+        return _unique(scope.tables[scope.base][1], columns, conditions, never_null=set())
     stored, term, _ = _stored_and_term(part, scope)
     if not (isinstance(stored, exp.Literal) and stored.name == "0" and not stored.is_string):
         raise Unlike("sums that are compared with something else than 0")
@@ -395,10 +408,11 @@ def _is_more_than_one(part: exp.Expr, scope: _Scope) -> bool:
     )
 
 
-def _unique(table: Table, columns: set[str], conditions: list[exp.Expr]) -> Unique:
+def _unique(table: Table, columns: set[str], conditions: list[exp.Expr], *, never_null: set[str]) -> Unique:
     fixed = _fixed_columns(conditions)
-    never_null = fixed | {_name(column.this) for column in map(_column_said_not_null, conditions) if column is not None}
-    index = _proving_index(table, columns | fixed, never_null, {_normal(condition) for condition in conditions})
+    said = {_name(column.this) for column in map(_column_said_not_null, conditions) if column is not None}
+    normal = {_normal(condition) for condition in conditions}
+    index = _proving_index(table, columns | fixed, fixed | said | never_null, normal)
     if index is None:
         raise Unlike("no valid unique index on the group's columns")
     return Unique(index.name)
@@ -564,9 +578,13 @@ def _parse(condition: str) -> exp.Expr:
     return sqlglot.parse_one(condition, read="postgres")
 
 
-def _is_grouped_oddly(query: exp.Select) -> bool:
-    group = query.args["group"]
-    return any(group.args.get(name) for name in ("grouping_sets", "cube", "rollup", "totals", "all"))
+def _plain_groups(query: exp.Select) -> list[exp.Column]:
+    """Return the columns of a group by clause; none where there is no such clause, or it holds anything else."""
+    group = query.args.get("group")
+    if group is None or any(group.args.get(name) for name in ("grouping_sets", "cube", "rollup", "totals", "all")):
+        return []
+    columns = [column for column in group.expressions if isinstance(column, exp.Column)]
+    return columns if len(columns) == len(group.expressions) else []
 
 
 def _facts_of(table: exp.Table, facts: Mapping[TableName, Table]) -> Table:

@@ -59,7 +59,7 @@ class Choice:
     @property
     def is_preemption(self) -> bool:
         """The actor before could have gone on, and another did."""
-        return self.chosen != self.previous and self.previous in self.ready
+        return self.previous not in ("", self.chosen) and self.previous in self.ready
 
 
 def letters_of(choices: Sequence[Choice]) -> str:

@@ -28,7 +28,7 @@ from integrity.race.program import Keys, Program
 from integrity.race.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
 from integrity.race.session import PATIENCE, PATIENT_MS, Session, State
 from integrity.race.trace import Event, Phase, Trace
-from integrity.race.wire import Answer, Command, Wire, generated_values
+from integrity.race.wire import Answer, Wire, generated_values
 
 Decide = Callable[[str, str], str]
 """Given the ready actors, in order, and the actor before, returns who goes on."""
@@ -63,7 +63,7 @@ class Recorder(Protocol):
 
     def known(self, actor: str, number: int, phase: Phase) -> Footprint | None: ...
 
-    def add(self, actor: str, number: int, phase: Phase, footprint: Footprint, *, is_letter: bool) -> None: ...
+    def add(self, actor: str, number: int, phase: Phase, footprint: Footprint) -> None: ...
 
     def end_letter(self, *, done: str) -> None:
         """A letter and what it woke are over; `done` are the actors at their end."""
@@ -121,7 +121,7 @@ class Scheduler:
         self._selector = DefaultSelector()
         self._control = Wire(target, settings=_SETTINGS, wishes={})
         self._selector.register(self._control, EVENT_READ)
-        (answer,) = self.ask([Command(_GENERATED_COLUMNS)])
+        (answer,) = self.ask([Statement(_GENERATED_COLUMNS)])
         self._generated_columns = frozenset((row["table"], row["column"]) for row in answer.rows)
 
     def __enter__(self) -> Self:
@@ -143,7 +143,7 @@ class Scheduler:
         """(table oid, column number) of the columns whose values the database makes up."""
         return self._generated_columns
 
-    def ask(self, commands: Sequence[Command]) -> list[Answer]:
+    def ask(self, commands: Sequence[Statement]) -> list[Answer]:
         """Return the answers of statements sent on the control connection, as one transaction.
 
         Raises:
@@ -238,19 +238,18 @@ class Scheduler:
         # circle; the victim would flip. There nobody looks, and _break_circle does.
         is_impatient = len(sessions) == 2 and any(other.state is State.WAITING for other in sessions)
         session.release(is_impatient=is_impatient)
-        self._settle(session, sessions, events, is_letter=True)
+        self._settle(session, sessions, events)
         while waiting := [other for other in sessions if other.state is State.WAITING]:
             woken = self._find_woken(waiting, sessions)
             if woken is None:
                 break
-            self._settle(woken, sessions, events, is_letter=False)
+            woken.state = State.RUNNING
+            self._settle(woken, sessions, events)
         if self._recorder:
             self._recorder.end_letter(done="".join(other.letter for other in sessions if other.state is State.DONE))
 
-    def _settle(self, session: Session, sessions: list[Session], events: list[Event], *, is_letter: bool) -> None:
+    def _settle(self, session: Session, sessions: list[Session], events: list[Event]) -> None:
         """Wait until the session's letter is done, or waits for a lock."""
-        if not is_letter:
-            session.state = State.RUNNING
         may_wait = any(other.in_transaction for other in sessions if other is not session)
         if self._run(session, sessions, may_wait=may_wait):
             assert session.event is not None
@@ -259,15 +258,13 @@ class Scheduler:
             event = session.wait_for(self._find_blockers(session, sessions), since=len(events))
         events.append(event)
         if self._recorder:
-            self._recorder.add(
-                session.letter, session.number, event.phase, self._footprint(session, event), is_letter=is_letter
-            )
+            self._recorder.add(session.letter, session.number, event.phase, self._footprint(session, event))
 
     def _run(self, session: Session, sessions: list[Session], *, may_wait: bool) -> bool:
         """Return True when the letter is done, False when it waits for another actor's lock."""
         deadline = time.monotonic() + self._letter_seconds_max
         control = self._control
-        question = [Command(_IS_BLOCKED, {"pid": session.wire.pid, "pids": _array(other.wire.pid for other in sessions)})]
+        question = [Statement(_IS_BLOCKED, {"pid": session.wire.pid, "pids": _array(other.wire.pid for other in sessions)})]
         asked = 0
         if may_wait:
             if control.is_busy:
@@ -297,14 +294,14 @@ class Scheduler:
 
     def _find_blockers(self, session: Session, sessions: list[Session]) -> str:
         by_pid = {other.wire.pid: other.letter for other in sessions}
-        (answer,) = self.ask([Command(_BLOCKERS, {"pids": _array([session.wire.pid])})])
+        (answer,) = self.ask([Statement(_BLOCKERS, {"pids": _array([session.wire.pid])})])
         pids = answer.rows[0]["blockers"]
         return "".join(sorted({by_pid[pid] for pid in pids if pid in by_pid}))
 
     def _find_woken(self, waiting: list[Session], sessions: list[Session]) -> Session | None:
         """Return a session whose lock is free now, the first in order; of a deadlock, the one that the server refused."""
         pids = _array(other.wire.pid for other in sessions)
-        questions = [Command(_IS_BLOCKED, {"pid": session.wire.pid, "pids": pids}) for session in waiting]
+        questions = [Statement(_IS_BLOCKED, {"pid": session.wire.pid, "pids": pids}) for session in waiting]
         for session, answer in zip(waiting, self.ask(questions), strict=True):
             if not answer.rows[0]["is_blocked"]:
                 return session
@@ -315,7 +312,7 @@ class Scheduler:
         """Return the sessions that wait for one another in a circle, if there is one."""
         if len(waiting) < 2:
             return []
-        (answer,) = self.ask([Command(_BLOCKERS, {"pids": _array(session.wire.pid for session in waiting)})])
+        (answer,) = self.ask([Statement(_BLOCKERS, {"pids": _array(session.wire.pid for session in waiting)})])
         edges = {row["pid"]: set(row["blockers"]) for row in answer.rows}
         while True:  # those that wait for nobody who waits are in no circle
             outside = {pid for pid, blockers in edges.items() if not blockers & edges.keys()}
@@ -349,7 +346,7 @@ class Scheduler:
         known = self._recorder.known(session.letter, session.number, phase)
         if known:
             return known
-        (answer,) = self.ask([Command(LOCKS_SQL, {"pid": session.wire.pid})])
+        (answer,) = self.ask([Statement(LOCKS_SQL, {"pid": session.wire.pid})])
         footprint = self._relations.read_locks(answer.rows)
         return replace(footprint, takes_snapshot=session.takes_snapshot, level=session.level)
 
@@ -416,11 +413,11 @@ class Scheduler:
                 rows = None
                 match step:
                     case Begin():
-                        self.ask([Command("begin")])
+                        self.ask([Statement("begin")])
                     case Commit() | Rollback():
-                        self.ask([Command("commit" if isinstance(step, Commit) else "rollback")])
+                        self.ask([Statement("commit" if isinstance(step, Commit) else "rollback")])
                     case Statement():
-                        (answer,) = self.ask([Command(step.sql, step.parameters)])
+                        (answer,) = self.ask([step])
                         rows = answer.rows
                         generated.update(generated_values(answer, self._generated_columns))
                     case _:

@@ -17,26 +17,26 @@ from integrity.errors import AuditError
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Row, Statement, StatementFailed, Steps
 from integrity.race.program import Service
 from integrity.race.trace import Event, Failed, Phase, Return
-from integrity.race.wire import Answer, Command, Refusal, Wire, generated_values
+from integrity.race.wire import Answer, Refusal, Wire, generated_values
 
-_COMMIT = Command("commit")
-_ROLLBACK = Command("rollback")
-_BEGIN = {level: Command(f"begin isolation level {level.value}") for level in Isolation}
+_COMMIT = Statement("commit")
+_ROLLBACK = Statement("rollback")
+_BEGIN = {level: Statement(f"begin isolation level {level.value}") for level in Isolation}
 # In the flight of each statement until one has written; rows locked `for update` count, as others can notice them.
-_HAS_WRITTEN = Command("select pg_current_xact_id_if_assigned() is not null as has_written")
+_HAS_WRITTEN = Statement("select pg_current_xact_id_if_assigned() is not null as has_written")
 # A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
 # closes the circle is always the one refused: with the same patience for all, the victim flips (7 of 60 at 10 ms).
 PATIENCE = "deadlock_timeout"
 PATIENT_MS = "2000000000"
 _SET_PATIENCE = {
-    True: Command(f"select set_config('{PATIENCE}', '1', true)"),
-    False: Command(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
+    True: Statement(f"select set_config('{PATIENCE}', '1', true)"),
+    False: Statement(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
 }
 _DEADLOCK = "40P01"
 _CANCELLED = "57014"
 _NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it must be sent bare
 
-_Drive = Generator[Sequence[Command] | None, list[Answer], None]
+_Drive = Generator[Sequence[Statement] | None, list[Answer], None]
 
 
 class State(Enum):
@@ -194,7 +194,7 @@ class Session:
         commands = self._prelude(begin)
         self._note(step.sql, step.parameters, opens=begin is not None)
         position = len(commands)
-        commands.append(Command(step.sql, step.parameters))
+        commands.append(step)
         if not self.has_written:
             commands.append(_HAS_WRITTEN)
         answers = yield commands
@@ -217,7 +217,7 @@ class Session:
             yield from self._end(_ROLLBACK)
             if error.sqlstate != _NEEDS_NO_TRANSACTION:
                 raise
-            (answer,) = yield [Command(step.sql, step.parameters)]
+            (answer,) = yield [step]
             self._note_answer(answer)
             if answer.refusal:
                 raise self._refused() from None
@@ -227,7 +227,7 @@ class Session:
         yield from self._end(_COMMIT, is_implicit=True)
         return rows
 
-    def _end(self, command: Command, *, is_implicit: bool = False) -> Generator[Any, Any, None]:
+    def _end(self, command: Statement, *, is_implicit: bool = False) -> Generator[Any, Any, None]:
         """Commit or roll back: a letter of its own if the transaction wrote, else along with the letter before."""
         if not self.in_transaction:
             return
@@ -245,8 +245,8 @@ class Session:
         if answer.refusal:
             raise self._refused()
 
-    def _prelude(self, begin: Isolation | None) -> list[Command]:
-        commands: list[Command] = []
+    def _prelude(self, begin: Isolation | None) -> list[Statement]:
+        commands: list[Statement] = []
         if begin:
             commands.append(_BEGIN[begin])
             self.in_transaction, self.level, self.is_impatient = True, begin, False
@@ -257,7 +257,7 @@ class Session:
         return commands
 
     def _note(self, sql: str, parameters: Mapping[str, Any], *, opens: bool = False) -> None:
-        self.event = Event(self.letter, self.number, Phase.DONE, sql, parameters, opens=opens)
+        self.event = Event(self.letter, self.number, Phase.DONE, sql, parameters, self.level, opens=opens)
 
     def _note_answer(self, answer: Answer) -> None:
         assert self.event is not None

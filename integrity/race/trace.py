@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from integrity.operation import Declined, Ok, Row
+from integrity.operation import Declined, Isolation, Ok, Row
 from integrity.race.wire import Refusal
 
 
@@ -33,6 +33,7 @@ class Event:
         phase: done; waits (for the actors of `waits_for`); resumed.
         sql: the statement, or "commit" or "rollback".
         parameters: the statement's.
+        level: of its transaction.
         opens, closes: a begin went before it, or the end of a transaction that wrote nothing followed it.
         rows: returned ones.
         tag: the command tag, e.g. "UPDATE 1".
@@ -45,6 +46,7 @@ class Event:
     phase: Phase
     sql: str
     parameters: Mapping[str, Any]
+    level: Isolation = Isolation.READ_COMMITTED
     opens: bool = False
     closes: bool = False
     rows: tuple[Row, ...] = ()

@@ -12,7 +12,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from integrity.database.target import Target
 from integrity.errors import DatabaseError
-from integrity.operation import Row, Value
+from integrity.operation import Row, Statement, Value
 from integrity.parameters import number_parameters
 
 
@@ -51,14 +51,6 @@ class Answer:
     tag: str = ""
     sources: tuple[tuple[int, int], ...] = ()
     refusal: Refusal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One statement of a flight: SQL with `:name` parameters, and their values."""
-
-    sql: str
-    parameters: Mapping[str, Value] = field(default_factory=dict)
 
 
 class WireTimeout(DatabaseError):
@@ -106,7 +98,7 @@ class Wire:
     def fileno(self) -> int:
         return self._pgconn.socket
 
-    def send(self, commands: Sequence[Command]) -> None:
+    def send(self, commands: Sequence[Statement]) -> None:
         """Send the statements as one flight. The one before must have been received."""
         assert not self.is_busy, "a flight is under way"
         pgconn = self._pgconn
@@ -169,7 +161,7 @@ class Wire:
                 raise WireTimeout(f"no answer from {self._target} within {seconds:g} s")
             self._selector.select(left)
 
-    def ask(self, commands: Sequence[Command], *, seconds: float) -> list[Answer]:
+    def ask(self, commands: Sequence[Statement], *, seconds: float) -> list[Answer]:
         """Send a flight and wait for its answers; one still under way is awaited and dropped."""
         if self.is_busy:
             self.wait(seconds)

@@ -6,7 +6,7 @@ from random import Random
 
 from sqlalchemy import MetaData
 
-from integrity.operation import Operation, Value
+from integrity.operation import Operation, Steps, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ class System:
         pools: pools of keys that arguments are drawn from: pool name -> a query whose first column lists them in order.
         makes: keys that an operation's ok reply adds to a pool: operation -> (pool, name in the reply).
         bugs: what can be planted, by name.
+        stage: makes a small world of rows for one race, in which every invariant holds, and returns its keys, named by pool
+            and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
     """
 
     name: str
@@ -94,6 +96,7 @@ class System:
     pools: Mapping[str, str]
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)
+    stage: Callable[[], Steps] | None = None
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""

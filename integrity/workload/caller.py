@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from integrity.domain import World
 from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
@@ -18,6 +18,16 @@ from integrity.workload.profile import Profile
 
 ABANDON_STEPS_MOST = 10
 """The client dies after so many steps at most; the longest operation of a system has about as many."""
+
+
+class History(Protocol):
+    """Where calls are written down."""
+
+    def append(self, line: bytes) -> None: ...
+
+    def append_soon(self, line: bytes) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 class Clock:
@@ -64,7 +74,7 @@ class Caller:
 
     Args:
         operations: the system's, with a bug's in place of the sound ones.
-        append: writes a line of the history.
+        history: where each call is written down, before it is made and when it has returned.
         first_free_number: client numbers from here on are nobody's yet.
     """
 
@@ -76,7 +86,7 @@ class Caller:
         profile: Profile,
         world: World,
         clock: Clock,
-        append: Callable[[bytes], None],
+        history: History,
         first_free_number: int,
     ) -> None:
         self.operations = operations
@@ -87,7 +97,7 @@ class Caller:
         self.is_abandoning = True
         self._system = system
         self._profile = profile
-        self._append = append
+        self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
         self._free_number = first_free_number
         self._default_settings = ServiceSettings()
 
@@ -111,9 +121,7 @@ class Caller:
         if intended_at_us is None:
             intended_at_us = invoked_at_us
         operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
-        self._append(
-            encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us))
-        )
+        self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
         abandon = self._draw_abandon(operation, client.sources.draws)
         origin = Origin(operation, intended_at_us)
 
@@ -129,7 +137,7 @@ class Caller:
             self.measures.of(operation).add(Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
             raise
         returned_at_us = self.clock.now_us()
-        self._append(
+        self._append_soon(
             encode_returned(
                 Call(
                     operation_id,
@@ -146,6 +154,8 @@ class Caller:
                 )
             )
         )
+        # One write for this return and the client's next call, which mostly follows at once.
+        asyncio.get_running_loop().call_soon(self._flush)
         self._account(client, operation, returned, (returned_at_us - intended_at_us) / 1000)
         return returned.outcome
 
@@ -184,8 +194,11 @@ class Caller:
             return None
         is_due = random.random() < share
         after = int(random.random() * ABANDON_STEPS_MOST)
-        in_flight = random.random() < 0.5
-        return Abandon(after, in_flight) if is_due and self.is_abandoning else None
+        where = random.random()
+        if not is_due or not self.is_abandoning:
+            return None
+        # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
+        return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
 
     def _request(self, step: Request, random: Random, origin: Origin) -> Mapping[str, Value]:
         settings = self._profile.services.get(step.service, self._default_settings)

@@ -70,12 +70,12 @@ class Abandon:
     """The client dies in the middle of a call.
 
     Args:
-        after: how many steps it has carried out by then.
+        after: how many steps it has carried out by then; None: it dies as soon as something was committed.
         in_flight: it dies with the next step sent and not answered; else before sending it.
     """
 
-    after: int
-    in_flight: bool
+    after: int | None
+    in_flight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Driver:
                 steps.close()
                 self.connection.abort()
                 raise
-            except Exception as error:  # noqa: BLE001  the operation's own code broke, as a server's request handler would
+            except Exception as error:
                 await self._leave(steps)
                 message = f"the operation raised {type(error).__name__}: {error}"
                 return Returned(self._without_answer(), None, message, attempts)
@@ -175,11 +175,16 @@ class Driver:
                 reply: Reply = stop.value
                 return reply
             answer = failure = None
-            if self._abandon is not None:
-                await self._die_if_due(step)
+            abandon = self._abandon
+            if abandon is not None and abandon.after is not None and self._step_count >= abandon.after:
+                await self._die_at(step, in_flight=abandon.in_flight)
             try:
-                if type(step) is Request:
-                    answer = request(step)
+                kind = type(step)
+                if kind is Statement and self._is_in_transaction:
+                    # What most steps are, without a detour: a lost connection refuses it.
+                    answer = await self.connection.execute(step.sql, step.parameters)  # type: ignore[union-attr]  # by its type
+                elif kind is Request:
+                    answer = request(step)  # type: ignore[arg-type]  # by its type
                 else:
                     answer = await self._carry_out(step)
             except StatementFailed as refused:
@@ -187,6 +192,9 @@ class Driver:
                     raise _Restart(describe(refused)) from None
                 failure = refused
             self._step_count += 1
+            if abandon is not None and abandon.after is None and self._may_have_effect:
+                self.connection.abort()
+                raise _Abandoned(f"abandoned: the client died right after step {self._step_count}, {_name(step)}")
 
     async def _carry_out(self, step: Step) -> Rows | None:
         """Send one step and return its rows; keep count of what may have been committed."""
@@ -225,7 +233,7 @@ class Driver:
         return None
 
     async def _reopen(self, step: Step) -> None:
-        """Connect again for an operation that goes on after its connection was cut off; a transaction is not gone on with."""
+        """Connect again for an operation that goes on after it was cut off; its transaction cannot be gone on with."""
         if self._is_in_transaction and type(step) is not Begin:
             raise StatementFailed("the connection was lost, and the transaction with it", sqlstate=None)
         self._is_in_transaction = False
@@ -249,12 +257,9 @@ class Driver:
         if self._is_in_transaction:
             await self._roll_back()
 
-    async def _die_if_due(self, step: Step) -> None:
-        assert self._abandon is not None
-        if self._step_count < self._abandon.after:
-            return
+    async def _die_at(self, step: Step, *, in_flight: bool) -> None:
         word = "before"
-        if self._abandon.in_flight and type(step) in (Statement, Commit):
+        if in_flight and type(step) in (Statement, Commit):
             word = "while waiting for"
             if type(step) is Commit or not self._is_in_transaction:
                 self._may_have_effect = True
@@ -267,7 +272,11 @@ class Driver:
         else:
             self.connection.abort()
         self._is_in_transaction = False
-        raise _Abandoned(f"abandoned: the client died {word} step {self._step_count + 1}, {type(step).__name__.lower()}")
+        raise _Abandoned(f"abandoned: the client died {word} step {self._step_count + 1}, {_name(step)}")
+
+
+def _name(step: Step) -> str:
+    return type(step).__name__.lower()
 
 
 def describe(failure: StatementFailed) -> str:

@@ -15,6 +15,7 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb, set_json_dumps
 
+from integrity.database.bookkeeping import calls
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
@@ -24,9 +25,7 @@ from integrity.project import Project
 from integrity.workload.run_folder import RunFolder
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = (
-    "run_id, operation_id, operation, arguments, client, intended_at, invoked_at, returned_at, outcome, reply, error, attempts"
-)
+_COLUMNS = ", ".join(column.name for column in calls.columns)
 _TYPES = ("text", "uuid", "text", "jsonb", "int4", *["timestamptz"] * 3, "text", "jsonb", "text", "int4")
 
 

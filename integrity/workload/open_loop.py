@@ -168,10 +168,7 @@ class OpenLoop:
                 continue  # one is due
 
     async def _deliver(self, due: Due) -> None:
-        if self._senders:
-            client = self._senders.pop()
-        else:
-            client = Client(self._caller.take_number(), self._sender)
+        client = self._senders.pop() if self._senders else Client(self._caller.take_number(), self._sender)
         driver = await self._borrow()
         try:
             await self._caller.deliver(driver, client, due)
@@ -222,7 +219,7 @@ class OpenLoop:
         if len(arrival.operations) == 1 or session is None:
             return arrival.operations[0]
         key = (session, "/".join(arrival.operations))
-        turn = self._turns.get(key, 0)
+        turn = self._turns.get(key, session)  # not all begin with the same
         self._turns[key] = turn + 1
         return arrival.operations[turn % len(arrival.operations)]
 

@@ -1,6 +1,7 @@
 """Preparing a run: is the database fit to be hammered, and which keys may its calls name."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -31,9 +32,7 @@ class ServerFacts:
     synchronous_commit: str | None
 
 
-def prepare(
-    system: System, profile: Profile, target: Target, bug: Bug | None, test_database: str | None
-) -> ServerFacts:
+def prepare(system: System, profile: Profile, target: Target, bug: Bug | None, test_database: str | None) -> ServerFacts:
     """Return the server's facts when the run may begin; the bug is planted then, or the sound schema whole again.
 
     Raises:
@@ -98,21 +97,10 @@ def read_keys(system: System, profile: Profile, target: Target) -> dict[str, lis
                 keys = {pool: [row[0] for row in connection.execute(query)] for pool, query in system.pools.items()}
         else:
             with closing(target.connect()) as server:
-                keys = {pool: [row[0] for row in server.execute(query)] for pool, query in system.pools.items()}  # type: ignore[arg-type]  # a system's own text, not a literal
+                keys = {pool: [row[0] for row in server.execute(query)] for pool, query in system.pools.items()}
     except (psycopg.Error, sqlite3.Error) as error:
         raise refusal(target, error) from None
-    needed: dict[str, int] = dict.fromkeys(profile.own, 1) if isinstance(profile, OpenProfile) else {}
-    for operation in profile.operations:
-        for domain in system.operations[operation].arguments.values():
-            if isinstance(domain, KeyOf):
-                needed.setdefault(domain.pool, 1)
-    if isinstance(profile, OpenProfile):
-        for stream in profile.streams:
-            for operation in stream.operations:
-                for argument, number in stream.pin.items():
-                    domain = system.operations[operation].arguments[argument]
-                    if isinstance(domain, KeyOf):
-                        needed[domain.pool] = max(needed[domain.pool], number)
+    needed = _needed_keys(system, profile)
     for pool, count in needed.items():
         if len(keys.get(pool, ())) < count:
             raise SeedError(
@@ -120,3 +108,17 @@ def read_keys(system: System, profile: Profile, target: Target) -> dict[str, lis
                 hint=f"Seed a whole world: integrity seed --system {system.name} --replace",
             )
     return keys
+
+
+def _needed_keys(system: System, profile: Profile) -> dict[str, int]:
+    """Return how many keys of each pool there must be: one to draw, and each that a stream is pinned to."""
+    needed: dict[str, int] = {}
+    pins: list[tuple[str, Mapping[str, int]]] = [(operation, {}) for operation in profile.operations]
+    if isinstance(profile, OpenProfile):
+        needed = dict.fromkeys(profile.own, 1)
+        pins += [(operation, stream.pin) for stream in profile.streams for operation in stream.operations]
+    for operation, pin in pins:
+        for argument, domain in system.operations[operation].arguments.items():
+            if isinstance(domain, KeyOf):
+                needed[domain.pool] = max(needed.get(domain.pool, 1), pin.get(argument, 1))
+    return needed

@@ -201,11 +201,13 @@ def load_profile(
     return profile
 
 
-_WHERE_PROFILES_ARE = "Profiles are declared in the system's profiles.toml and in integrity.toml, [profiles.<system>.<profile>]."
+_WHERE_PROFILES_ARE = (
+    "Profiles are declared in the system's profiles.toml and in integrity.toml, [profiles.<system>.<profile>]."
+)
 
 
 def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> OpenProfile:
-    """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of the duration."""
+    """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of its time."""
     factor = rate * time
     return profile.model_copy(
         update={

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from integrity.database.target import Target
 from integrity.domain import World
 from integrity.errors import AuditError
 from integrity.project import Project
 from integrity.systems.system import Bug, System
-from integrity.database.target import Target
 from integrity.verdict import ExitCode
 from integrity.workload.caller import Caller, Clock
 from integrity.workload.closed_loop import ClosedLoop
@@ -202,7 +202,7 @@ class _Work:
             profile=request.profile,
             world=world,
             clock=clock,
-            append=recorder.append,
+            history=recorder,
             first_free_number=request.profile.clients,
         )
 

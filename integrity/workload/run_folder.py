@@ -10,6 +10,7 @@ The history is written by plain os.write, a line at a time and unbuffered, so th
 While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone.
 """
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Mapping
@@ -72,26 +73,49 @@ class Recorder:
 
     def __init__(self, folder: RunFolder, settings: Mapping[str, Any]) -> None:
         self.folder = folder
+        self._waiting: list[bytes] = []
+        self._error: HistoryError | None = None
         self._history = _open(folder.history)
         fcntl.flock(self._history, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _write(folder.path / SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
         self._metrics = _open(folder.path / METRICS_FILE)
 
     def append(self, line: bytes) -> None:
-        """Write a line of the history.
+        """Write a line of the history, and before it those that could wait.
 
         Raises:
             HistoryError: it cannot be written, e.g. the disk is full: what is not recorded must not be done.
         """
-        _append(self._history, line, self.folder.history)
+        if self._error is not None:
+            raise self._error
+        try:
+            _append(self._history, b"".join((*self._waiting, line)), self.folder.history)
+        except HistoryError as error:
+            # A line may have been written in part: nothing may follow it.
+            self._error = error
+            raise
+        self._waiting.clear()
+
+    def append_soon(self, line: bytes) -> None:
+        """Write a line with the next one; whoever calls sees to it that `flush` comes, before anything is waited for."""
+        self._waiting.append(line)
+
+    def flush(self) -> None:
+        """Write the lines that could wait; an error is raised by the next append, or by close."""
+        if self._waiting and self._error is None:
+            with contextlib.suppress(HistoryError):
+                self.append(b"")
 
     def append_sample(self, sample: Mapping[str, Any]) -> None:
         """Write a sample of the metrics."""
         _append(self._metrics, orjson.dumps(sample) + b"\n", self.folder.path / METRICS_FILE)
 
     def close(self) -> None:
+        self.flush()
         os.close(self._history)
         os.close(self._metrics)
+        if self._error is not None:
+            raise self._error
 
 
 def make_run_folder(runs_folder: Path, name: str) -> RunFolder:

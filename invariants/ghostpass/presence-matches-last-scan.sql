@@ -15,11 +15,14 @@ left join ghostpass.presences on presences.wallet_id = wallets.id
 left join (
     select
         accepted.wallet_id,
-        max(accepted.id) as scan_id
+        max(accepted.id) as scan_id,
+        max(accepted.id) filter (where accepted.direction = 'in') as scan_in_id,
+        max(accepted.id) filter (where accepted.direction = 'out') as scan_out_id
     from ghostpass.scans as accepted
     where accepted.is_accepted
     group by accepted.wallet_id
 ) as latest on latest.wallet_id = wallets.id
+-- for its columns only, so that counting leaves this join out
 left join ghostpass.scans on scans.id = latest.scan_id
-where coalesce(presences.is_inside, false) <> (coalesce(scans.direction, 'out') = 'in')
+where coalesce(presences.is_inside, false) <> (coalesce(latest.scan_in_id, 0) > coalesce(latest.scan_out_id, 0))
 order by wallets.id

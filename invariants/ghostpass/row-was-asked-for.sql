@@ -4,67 +4,79 @@
 -- why: A sale, credit or scan that nobody asked for comes from a retry, a job or a hand that nobody watches.
 -- hint: A second client, a job or a trigger on the same database; the operation_id tells which calls it belongs to.
 -- parameter: run_id text = null
+with unasked as materialized (
+    -- materialized, so that the tables are read once and not once a run
+    select
+        made.wallet_id,
+        made.effect,
+        made.effect_id,
+        made.made_at,
+        made.operation_id
+    from (
+        select
+            entries.wallet_id,
+            'entry' as effect,
+            entries.id as effect_id,
+            entries.created_at as made_at,
+            entries.operation_id
+        from ghostpass.entries
+        where entries.account = 'wallet'
+        union all
+        select
+            scans.wallet_id,
+            'scan' as effect,
+            scans.id as effect_id,
+            scans.scanned_at as made_at,
+            scans.operation_id
+        from ghostpass.scans
+        union all
+        select
+            sales.wallet_id,
+            'sale' as effect,
+            sales.id as effect_id,
+            sales.sold_at as made_at,
+            sales.operation_id
+        from ghostpass.sales
+        union all
+        select
+            fundings.wallet_id,
+            'funding' as effect,
+            fundings.id as effect_id,
+            fundings.requested_at as made_at,
+            fundings.operation_id
+        from ghostpass.fundings
+        union all
+        select
+            cast(null as bigint) as wallet_id,
+            'event' as effect,
+            webhook_events.id as effect_id,
+            webhook_events.applied_at as made_at,
+            webhook_events.operation_id
+        from ghostpass.webhook_events
+    ) as made
+    left join integrity.calls on calls.operation_id = made.operation_id
+    where
+        calls.operation_id is null
+        -- most rows are older than every run
+        and made.made_at >= (select min(first.started_at) from integrity.runs as first)
+)
+
 select
-    made.wallet_id,
-    made.effect,
-    made.effect_id,
-    made.made_at,
+    unasked.wallet_id,
+    unasked.effect,
+    unasked.effect_id,
+    unasked.made_at,
     runs.run_id,
-    cast(made.operation_id as text) as operation_id
-from (
-    select
-        entries.wallet_id,
-        'entry' as effect,
-        entries.id as effect_id,
-        entries.created_at as made_at,
-        entries.operation_id
-    from ghostpass.entries
-    where entries.account = 'wallet'
-    union all
-    select
-        scans.wallet_id,
-        'scan' as effect,
-        scans.id as effect_id,
-        scans.scanned_at as made_at,
-        scans.operation_id
-    from ghostpass.scans
-    union all
-    select
-        sales.wallet_id,
-        'sale' as effect,
-        sales.id as effect_id,
-        sales.sold_at as made_at,
-        sales.operation_id
-    from ghostpass.sales
-    union all
-    select
-        fundings.wallet_id,
-        'funding' as effect,
-        fundings.id as effect_id,
-        fundings.requested_at as made_at,
-        fundings.operation_id
-    from ghostpass.fundings
-    union all
-    select
-        cast(null as bigint) as wallet_id,
-        'event' as effect,
-        webhook_events.id as effect_id,
-        webhook_events.applied_at as made_at,
-        webhook_events.operation_id
-    from ghostpass.webhook_events
-) as made
-join integrity.runs on made.made_at >= runs.started_at and made.made_at < runs.ended_at
-left join integrity.calls on calls.operation_id = made.operation_id
+    cast(unasked.operation_id as text) as operation_id
+from unasked
+join integrity.runs on unasked.made_at >= runs.started_at and unasked.made_at < runs.ended_at
 where
     runs.system = 'ghostpass'
     and runs.state in ('finished', 'interrupted')
     and runs.run_id = coalesce(:run_id, runs.run_id)
-    and calls.operation_id is null
-    -- implied by the join, and asked of each table's rows before it: most are older than every run
-    and made.made_at >= (select min(first.started_at) from integrity.runs as first)
     -- the calls of a run that still goes on are not loaded yet
-    and made.made_at < coalesce(
+    and unasked.made_at < coalesce(
         (select min(going.started_at) from integrity.runs as going where going.state = 'running'),
         runs.ended_at
     )
-order by made.made_at, made.effect, made.effect_id
+order by unasked.made_at, unasked.effect, unasked.effect_id, runs.run_id

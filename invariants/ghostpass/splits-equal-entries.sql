@@ -9,12 +9,12 @@ select
     sales.wallet_id,
     splits.party,
     splits.amount_minor,
-    coalesce(sum(entries.amount_minor), 0) as posted_minor,
+    coalesce(entries.amount_minor, 0) as posted_minor,
     cast(sales.operation_id as text) as operation_id
 from ghostpass.splits
-left join ghostpass.sales on sales.id = splits.sale_id
+-- a share of nothing has no entry
 left join ghostpass.entries
     on entries.reference = splits.sale_id and entries.account = splits.party and entries.kind = 'sale'
-group by splits.id, sales.id
-having splits.amount_minor <> coalesce(sum(entries.amount_minor), 0)
-order by splits.id
+left join ghostpass.sales on sales.id = splits.sale_id
+where splits.amount_minor <> coalesce(entries.amount_minor, 0)
+order by splits.id, entries.id

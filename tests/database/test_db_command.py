@@ -46,6 +46,12 @@ def test_the_server_outlives_the_command_until_it_is_stopped(run: Run, tmp_path:
     assert run("stop").stdout == "It was not running.\n"
 
 
+def test_leaving_the_server_behind_gives_no_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    started = run("start")
+    assert (started.returncode, started.stderr) == (0, "")
+
+
 def test_status_of_a_project_without_a_server_makes_nothing(run: Run, tmp_path: Path) -> None:
     asked = run("status")
     assert (asked.returncode, asked.stderr) == (3, "")

@@ -107,7 +107,7 @@ def test_starting_again_finds_the_running_server_at_once(make_server: MakeServer
     began = time.monotonic()
     second = EmbeddedServer(tmp_path / "home")
     assert second.start() == first.target
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1
     assert pid_of(second) == pid_of(first)
 
 
@@ -271,9 +271,24 @@ def test_a_bad_setting_fails_fast_with_the_reason(make_server: MakeServer) -> No
     began = time.monotonic()
     with pytest.raises(EmbeddedError, match='unrecognized configuration parameter "no_such_setting"') as raised:
         server.start()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20, "not the whole time that a recovery may take"
     assert raised.value.hint is not None
     assert str(server.log) in raised.value.hint
+
+
+def test_an_interrupted_start_leaves_no_server_behind(make_server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    server = make_server()
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedServer, "_wait_until_ready", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            server.start()
+    with (server.home / "server.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while a process of the server lives
+    server.start()
+    assert rows(server, "select 1") == [(1,)]
 
 
 def test_data_of_another_version_is_refused_with_what_was_tried(make_server: MakeServer) -> None:

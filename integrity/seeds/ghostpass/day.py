@@ -1,8 +1,8 @@
 """What the guests of ghostpass did on the past day: their calls, in order of time.
 
 The day is played in rounds: in round n every guest who has that many makes their n-th call, drawn by what they can do then
-(outside: come in; inside: buy, leave, ...), and balance, presence and last sale follow, all guests at once in numpy. So what
-comes out is what the system's operations would have done, call by call, and no balance is ever negative. A call that
+(outside: come in; inside: buy, leave, ...), and balance, presence and last sale follow, all guests at once in numpy. So
+what comes out is what the system's operations would have done, call by call, and no balance is ever negative. A call that
 ghostpass declines without a trace is not drawn: who cannot pay funds instead.
 """
 
@@ -70,14 +70,18 @@ class Day:
     entry_count: Array
 
 
-def play_day(settings: DaySettings, guest_count: int, reentry_fees_minor: Array, terminal_count: int, source: Source) -> Day:
+def play_day(
+    settings: DaySettings, guest_count: int, reentry_fees_minor: Array, terminal_count: int, source: Source
+) -> Day:
     """Return the day of that many guests.
 
     Args:
         reentry_fees_minor: of each gateway.
     """
     guests = _Guests(settings, guest_count, source)
-    rounds = [guests.play_round(number, reentry_fees_minor, terminal_count) for number in range(int(guests.call_count.max()))]
+    rounds = [
+        guests.play_round(number, reentry_fees_minor, terminal_count) for number in range(int(guests.call_count.max()))
+    ]
     calls = {name: np.concatenate([played[name] for played in rounds]) for name in rounds[0]}
     return Day(
         _settle(calls, settings, source), guests.created_us, guests.balance_minor, guests.is_inside, guests.entry_count
@@ -90,7 +94,9 @@ class _Guests:
     def __init__(self, settings: DaySettings, count: int, source: Source) -> None:
         self.settings, self.source = settings, source
         self.arrival_ms = np.sort(source.integers(count, settings.opens_ms + 60_000, settings.arrivals_end_ms))
-        self.stay_ms = settings.stay_least_ms + source.below(settings.closes_ms - settings.stay_least_ms - self.arrival_ms + 1)
+        self.stay_ms = settings.stay_least_ms + source.below(
+            settings.closes_ms - settings.stay_least_ms - self.arrival_ms + 1
+        )
         # A wallet is made in the minute before its guest arrives; ids are in order of arrival, and so of making.
         self.created_us = settings.midnight_us + (self.arrival_ms - 30_000) * 1000
         least, most = np.array([group.calls for group in settings.guests]).T
@@ -131,7 +137,7 @@ class _Guests:
         has_entered = is_in & ~inside & (balance >= fee)
         fee = np.where(has_entered, fee, 0)
         amount = np.select([is_funding, is_sale, is_refund], [funding_minor, sale_minor, self.last_sale_minor[who]], 0)
-        accepted = np.select([is_funding, is_in, is_out], [is_confirmed, has_entered, inside], True)
+        accepted = np.select([is_funding, is_in, is_out], [is_confirmed, has_entered, inside], default=True)
         place = np.select([is_sale, is_refund], [terminal, self.last_terminal[who]], gateway)
         here = self.played_count + np.arange(active_count)
 

@@ -111,7 +111,10 @@ class DaySettings(Strict):
         if self.arrivals_end_ms + self.stay_least_ms > self.closes_ms:
             raise ValueError("who arrives at arrivals_end cannot stay stay_least_minutes before the venue closes")
         # A call falls into the first 7 tenths of its slot of the stay; a funding settles before the next slot.
-        if self.stay_least_ms // max(group.calls[1] for group in self.guests) * 3 // 10 <= self.fundings.settles_after_ms[1]:
+        if (
+            self.stay_least_ms // max(group.calls[1] for group in self.guests) * 3 // 10
+            <= self.fundings.settles_after_ms[1]
+        ):
             raise ValueError("stay_least_minutes is too short for that many calls: a funding could settle after the next")
         return self
 
@@ -150,7 +153,9 @@ def read_settings(file: Path) -> DaySettings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the day"
-        raise UsageError(f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is.") from None
+        raise UsageError(
+            f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is."
+        ) from None
 
 
 def _ms(at: time) -> int:

@@ -4,6 +4,7 @@ from integrity.systems.ghostpass.bugs import BUGS
 from integrity.systems.ghostpass.operations import OPERATIONS
 from integrity.systems.ghostpass.schema import METADATA
 from integrity.systems.ghostpass.services import SERVICES
+from integrity.systems.ghostpass.stage import stage
 from integrity.systems.system import System
 
 GHOSTPASS = System(
@@ -20,4 +21,5 @@ GHOSTPASS = System(
     },
     makes={"sell": ("sales", "sale_id")},
     bugs=BUGS,
+    stage=stage,
 )

@@ -1,0 +1,156 @@
+"""The audit: judges invariants on one snapshot of a database and yields events. It does not know who listens.
+
+    for event in audit(target, invariants, AuditSettings()):
+        ...
+
+Nothing is written and nothing is created in the database. What cannot be found out about one invariant (a missing table, a
+timeout, a query that fails) is the verdict unknown with its reason, and the others are judged all the same. When a standby
+gives up the snapshot, or a connection breaks, what was still open is judged once more on a second one.
+"""
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from integrity.database.portable import NotPortable
+from integrity.database.snapshot import QueryFailed, Rows, Session, Snapshot, open_snapshot
+from integrity.database.target import Target
+from integrity.errors import DatabaseError
+from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
+from integrity.invariants.evidence import operation_ids_of
+from integrity.invariants.facts import find_empty, read_facts
+from integrity.invariants.plan import Plan, make_plan
+from integrity.invariants.run import Judged, judge
+from integrity.invariants.shape import tables_of
+from integrity.operation import Value
+from integrity.queries.run import load_query, run_query
+from integrity.sqlfile import SqlFile, parse_query
+
+OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """How to audit.
+
+    Args:
+        connections: how many read the snapshot at once; SQLite is always read through one.
+        timeout_s: of each query.
+        row_limit: how many violating rows to show; all are counted.
+        is_exact: ask each balance of its query, without fingerprints.
+        given: values of parameters, for the invariants that have them, e.g. run_id.
+        random_source: of the fingerprints' seeds. From the system by default, so that no data can be made to fit them.
+    """
+
+    connections: int = 2
+    timeout_s: float = 300
+    row_limit: int = 10
+    is_exact: bool = False
+    given: Mapping[str, Value] = field(default_factory=dict)
+    random_source: random.Random = field(default_factory=random.SystemRandom)
+
+
+def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings) -> Iterator[Event]:
+    """Yield the events of an audit. Closing the iterator ends the running queries.
+
+    Raises:
+        Unreachable: no connection.
+        UnsuitableServer: too old.
+        DatabaseError: the catalogue could not be read.
+    """
+    started = time.perf_counter()
+    lost: list[Judged] = []
+    with open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s) as snapshot:
+        yield AuditStarted(
+            target=str(target),
+            invariants=tuple(file.name for file in invariants),
+            taken_at=snapshot.taken_at,
+            consistency=snapshot.consistency,
+        )
+        for judged in _judge(target, invariants, snapshot, settings):
+            if judged.is_lost:
+                lost.append(judged)
+            else:
+                yield _event(judged)
+    if lost:
+        yield from _judge_again(target, lost, settings)
+    yield AuditFinished(seconds=time.perf_counter() - started)
+
+
+def plan_audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings) -> Plan:
+    """Return how the invariants would be judged, without judging them.
+
+    Raises:
+        Unreachable: no connection.
+        UnsuitableServer: too old.
+        DatabaseError: the catalogue could not be read.
+    """
+    with open_snapshot(target, connections=1, timeout_s=settings.timeout_s) as snapshot:
+        return _plan(target, invariants, snapshot, settings)
+
+
+def _judge_again(target: Target, lost: Sequence[Judged], settings: AuditSettings) -> Iterator[InvariantJudged]:
+    files = [judged.step.question.file for judged in lost]
+    try:
+        with open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s) as snapshot:
+            for judged in _judge(target, files, snapshot, settings):
+                finding = replace(judged.finding, method=f"{judged.finding.method}, on a second snapshot")
+                yield _event(replace(judged, finding=finding))
+    except DatabaseError:
+        for judged in lost:
+            yield _event(judged)
+
+
+def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Iterator[Judged]:
+    plan = _plan(target, invariants, snapshot, settings)
+    history = load_query("history/calls-of-operations")
+
+    def find_calls(session: Session, rows: Rows) -> Rows:
+        ids = " ".join(str(operation_id) for operation_id in operation_ids_of(rows)[:OPERATIONS_MAX])
+        if not ids:
+            return []
+        try:
+            return run_query(session, history, {"operation_ids": ids}, now=snapshot.taken_at, is_sqlite=target.is_sqlite)
+        except (QueryFailed, NotPortable):  # most databases have no history of ours; the violation stands without it
+            return []
+
+    yield from judge(
+        plan, snapshot.sessions, row_limit=settings.row_limit, companion=find_calls, timeout_s=settings.timeout_s
+    )
+
+
+def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Plan:
+    session = snapshot.sessions[0]
+    tables = {table for file in invariants for table in tables_of(parse_query(file.text))}
+    try:
+        facts = read_facts(session, tables, is_sqlite=target.is_sqlite)
+        empty = find_empty(session, facts)
+    except QueryFailed as failed:
+        raise DatabaseError(f"{target}: the catalogue cannot be read: {failed.reason}") from None
+    return make_plan(
+        invariants,
+        facts,
+        empty,
+        now=snapshot.taken_at,
+        is_sqlite=target.is_sqlite,
+        is_exact=settings.is_exact,
+        given=settings.given,
+        random_source=settings.random_source,
+    )
+
+
+def _event(judged: Judged) -> InvariantJudged:
+    file = judged.step.question.file
+    return InvariantJudged(
+        finding=judged.finding,
+        title=file.title,
+        severity=file.severity,
+        source=file.source,
+        why=file.why,
+        hint=file.hint,
+        path=str(file.path),
+        rows_estimate=judged.step.rows_estimate,
+        operation_count=len(operation_ids_of(judged.finding.rows)),
+        calls=judged.companions,
+    )

@@ -1,0 +1,84 @@
+"""`integrity demo`: the main job, shown by the commands themselves, in a project and on a server of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from integrity.cli.options import embedded_server, open_project, project_option
+from integrity.project import STATE_FOLDER, make_state_folder
+from integrity.verdict import ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One command of the demo.
+
+    Args:
+        says: what the reader is about to see.
+        arguments: of `integrity`, without --project.
+        exit_code: the one that it ends with if all is as it should be.
+    """
+
+    says: str
+    arguments: tuple[str, ...]
+    exit_code: int = ExitCode.OK
+
+
+ACTS = (
+    Act("A venue's past day: 5,000 wallets, in which every invariant holds.", ("seed", "--wallets", "5000", "--replace")),
+    Act("The sound system, hammered on a few hot wallets.", ("run", "hammer", "--duration", "10s", "--seed", "1")),
+    Act("Is the data still right? Every invariant, on one snapshot.", ("validate",)),
+    Act(
+        "The same with a planted bug: the webhook looks its event up, then inserts it.",
+        ("run", "hammer", "--duration", "10s", "--seed", "1", "--bug", "double_credit"),
+    ),
+    Act("And now?", ("validate", "--select", "ghostpass/*", "--limit-evidence", "3"), ExitCode.VIOLATED),
+)
+
+NEXT = """\
+Try next, in this folder:
+  integrity explain ghostpass/funding-credited-once    what that invariant asks, and why
+  integrity seed --wallets 5000                        a world of your own to break
+  integrity run hammer --bug lost_update               plant another bug, then: integrity validate
+  integrity run pilot --time-scale 20                  the venue's 20 minutes in one
+  integrity validate --database URL                    your own database, read only, with .sql files in invariants/
+  integrity db stop                                    the embedded PostgreSQL ends only when you say so
+"""
+
+
+@click.command(name="demo")
+@project_option
+def command(*, project_folder: Path) -> int:
+    """Show the main job in about a minute: a sound system holds, a planted race is caught.
+
+    It works in .integrity/demo, on an embedded PostgreSQL that ends with it.
+
+    \b
+    Example: integrity demo
+    """
+    make_state_folder(open_project(project_folder))
+    folder = project_folder / STATE_FOLDER / "demo"
+    folder.mkdir(exist_ok=True)
+    project = open_project(folder)
+    try:
+        for act in ACTS:
+            code = _play(act, folder)
+            if code != act.exit_code:
+                click.echo(
+                    f"\nThis ended with exit code {code}, not {act.exit_code}: not what the demo is to show.", err=True
+                )
+                return code or ExitCode.UNKNOWN
+    finally:
+        embedded_server(project).stop()
+    click.echo(f"\n{NEXT}")
+    return ExitCode.OK
+
+
+def _play(act: Act, folder: Path) -> int:
+    from integrity.cli.main import group
+
+    click.secho(f"\n{act.says}", bold=True)
+    click.secho(f"$ integrity {' '.join(act.arguments)}\n", dim=True)
+    code = group.main([*act.arguments, "--project", str(folder)], prog_name="integrity", standalone_mode=False)
+    return code if isinstance(code, int) else ExitCode.OK

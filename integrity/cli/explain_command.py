@@ -1,0 +1,26 @@
+"""`integrity explain`: what one invariant says and asks."""
+
+from pathlib import Path
+
+import click
+
+from integrity.cli.options import json_option, open_project, project_option
+
+
+@click.command(name="explain")
+@click.argument("name")
+@json_option
+@project_option
+def command(*, name: str, is_json: bool, project_folder: Path) -> int:
+    """Show one invariant: why it matters, what to look for, and its query.
+
+    \b
+    Example: integrity explain ghostpass/balance-equals-entries
+    """
+    from integrity.invariants.load import find_invariant, load_invariants
+    from integrity.report.json import render_invariant_json
+    from integrity.report.text import render_invariant
+
+    file = find_invariant(load_invariants(open_project(project_folder)).values(), name)
+    click.echo(render_invariant_json(file) if is_json else render_invariant(file))
+    return 0

@@ -1,0 +1,31 @@
+"""`integrity list`: which invariants there are."""
+
+from pathlib import Path
+
+import click
+
+from integrity.cli.options import json_option, open_project, project_option
+
+
+@click.command(name="list")
+@click.option("--system", "system_name", metavar="NAME", help="Those of this system only.")
+@click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. 'ghostpass/sale-*'.")
+@json_option
+@project_option
+def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool, project_folder: Path) -> int:
+    """List the invariants: the reference systems' and the project's own.
+
+    \b
+    Example: integrity list --system ghostpass
+    """
+    from integrity.invariants.load import load_invariants, select_invariants, system_of
+    from integrity.report.json import render_catalogue_json
+    from integrity.report.text import render_catalogue
+    from integrity.systems.catalogue import SYSTEMS, find_system
+
+    files = select_invariants(load_invariants(open_project(project_folder)).values(), patterns)
+    if system_name is not None:
+        system = find_system(system_name)
+        files = [file for file in files if system_of(file.name, SYSTEMS) == system.name]
+    click.echo(render_catalogue_json(files) if is_json else render_catalogue(files))
+    return 0

@@ -1,0 +1,130 @@
+"""`integrity run`: let a profile's clients loose on a system."""
+
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+
+from integrity.cli.options import (
+    database_option,
+    embedded_server,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.errors import UsageError
+
+DURATION_S_MOST = 30 * 24 * 3600
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, as "90", "90s", "20m", "1h30m" or "2.5s"."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r} is no duration; give e.g. 90s, 20m or 1h30m", param, ctx)
+        seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+        if not 0 < seconds <= DURATION_S_MOST:
+            self.fail(f"{value!r} is not between 0 s and 30 days", param, ctx)
+        return seconds
+
+
+@click.command(name="run")
+@click.argument("profile")
+@click.option("--system", "system_name", default="ghostpass", show_default=True, help="The system to load.")
+@click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
+@click.option("--duration", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
+@click.option("--clients", type=click.IntRange(min=1), help="Clients; in a closed loop as many connections.")
+@click.option("--connections", type=click.IntRange(min=1), help="Connections that the clients of an open loop share.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Arrivals per second in all, of an open loop.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Of every random choice; default: a new one.")
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Compress an open loop: the same arrivals in duration/F.",
+)
+@database_option
+@project_option
+@test_database_option
+@json_option
+def command(
+    *,
+    profile: str,
+    system_name: str,
+    bug_name: str | None,
+    duration: float | None,
+    clients: int | None,
+    connections: int | None,
+    rate: float | None,
+    seed: int | None,
+    time_scale: float,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+    is_json: bool,
+) -> int:
+    """Hammer a system with concurrent clients and record every call.
+
+    \b
+    Example: integrity run hammer --system ghostpass --bug double_credit
+    """
+    from integrity.systems.catalogue import find_bug, find_system
+    from integrity.workload.profile import OpenProfile, load_profile, scale
+
+    system = find_system(system_name)
+    bug = find_bug(system, bug_name) if bug_name is not None else None
+    project = open_project(project_folder)
+    asked = {"duration_s": duration, "clients": clients, "connections": connections}
+    overrides = project.settings.profiles.get(system.name, {})
+    chosen = load_profile(system, profile, overrides, {key: value for key, value in asked.items() if value is not None})
+    if isinstance(chosen, OpenProfile):
+        chosen = scale(chosen, rate=rate / chosen.arrivals_per_s if rate else 1.0, time=time_scale)
+    elif rate is not None or time_scale != 1.0:
+        option = "--rate" if rate is not None else "--time-scale"
+        raise UsageError(f"{option}: profile {profile} is a closed loop, it goes as fast as it can", hint="Leave it out.")
+
+    import os
+
+    from integrity.report.run_text import render_run, show_progress
+    from integrity.workload.run import RunRequest, run
+
+    target = open_target(project, database)
+    is_embedded = project.database_url(database, os.environ) is None
+    request = RunRequest(
+        system=system,
+        profile_name=profile,
+        profile=chosen,
+        time_scale=time_scale,
+        target=target,
+        project=project,
+        seed=seed if seed is not None else secrets.randbelow(2**31),
+        bug=bug,
+        test_database=test_database,
+        revive=embedded_server(project).start if is_embedded else None,
+    )
+    click.echo(
+        f"{system.name} {profile}: {chosen.title}; {chosen.clients} clients on {chosen.connection_count} connections, "
+        f"{chosen.duration_s:g} s, seed {request.seed}, {'bug ' + bug.name if bug else 'no bug'}, {target}",
+        err=True,
+    )
+    with show_progress() as listener:
+        result = run(request, listener=listener)
+    if is_json:
+        import orjson
+
+        click.echo(orjson.dumps(result.result, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(render_run(result.result))
+    return result.exit_code

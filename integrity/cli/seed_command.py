@@ -1,0 +1,172 @@
+"""`integrity seed`: fill the database with a consistent world."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from integrity.cli.options import (
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.database.target import Target
+from integrity.errors import UsageError
+from integrity.verdict import ExitCode
+
+if TYPE_CHECKING:
+    from integrity.seeds.load import Progress, Seeded
+
+Listen = Callable[["Progress"], None]
+
+
+@click.command()
+@click.option("--system", "system_name", metavar="NAME", help="Seed this system only; else all of them.")
+@click.option("--wallets", "wallet_count", type=int, default=5000, show_default=True, help="How large the world is.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same rows everywhere.")
+@click.option("--replace", is_flag=True, help="Make it anew, and forget the runs that were made on it.")
+@click.option("--append", is_flag=True, help="Add as many wallets to those that are there.")
+@database_option
+@project_option
+@test_database_option
+@json_option
+def command(
+    *,
+    system_name: str | None,
+    wallet_count: int,
+    seed: int,
+    replace: bool,
+    append: bool,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+    is_json: bool,
+) -> int:
+    """Fill the database with a consistent world, in which every invariant holds.
+
+    \b
+    Example: integrity seed --wallets 5000
+    """
+    from integrity.database.namespace import guard
+    from integrity.seeds.load import Mode, check_numbers, check_state, seed_system
+    from integrity.systems.catalogue import SYSTEMS, find_system
+
+    if replace and append:
+        raise UsageError("--replace and --append exclude each other", hint="Name one of them.")
+    mode = Mode.REPLACE if replace else Mode.APPEND if append else Mode.NEW
+    systems = list(SYSTEMS.values()) if system_name is None else [find_system(system_name)]
+    check_numbers(wallet_count, seed)
+    seeded: list[Seeded] = []
+    name = systems[0].name
+    try:
+        target = open_target(open_project(project_folder), database)
+        contents = guard(target, test_database)
+        for system in systems:
+            check_state(contents, system.name, mode)
+        for system in systems:
+            name = system.name
+            with _progress(name) as listen:
+                seeded.append(
+                    seed_system(
+                        target,
+                        guard(target, test_database),
+                        system.metadata,
+                        wallet_count=wallet_count,
+                        seed=seed,
+                        mode=mode,
+                        listen=listen,
+                    )
+                )
+    except KeyboardInterrupt:
+        click.echo(f"integrity: interrupted; {name} is as it was before. Seed again when you like.", err=True)
+        return ExitCode.INTERRUPTED
+    click.echo(_json(target, mode.value, seeded) if is_json else _table(seeded))
+    if not is_json:
+        click.echo(f"Next: integrity run smoke --system {systems[0].name}", err=True)
+    return ExitCode.OK
+
+
+@contextmanager
+def _progress(system: str) -> Iterator[Listen]:
+    """Yield what listens to progress: a bar on a terminal, else a line every few seconds."""
+    from integrity.seeds.load import Phase, Progress
+
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(system, total=None)
+
+            def draw(progress: Progress) -> None:
+                what = "wallets" if progress.phase is Phase.ROWS else "constraints, indexes"
+                bar.update(
+                    task,
+                    description=f"{system}: {what}",
+                    completed=progress.wallets_done,
+                    total=progress.wallet_count,
+                )
+
+            yield draw
+        return
+
+    last = -LINE_EVERY_S
+
+    def say(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if progress.phase is Phase.INDEXES:
+            click.echo(f"{system}: making constraints and indexes", err=True)
+        elif progress.wallets_done == 0:
+            click.echo(f"{system}: making {progress.wallet_count:,} wallets", err=True)
+            last = now
+        elif now - last >= LINE_EVERY_S:
+            click.echo(f"{system}: {progress.wallets_done:,} of {progress.wallet_count:,} wallets", err=True)
+            last = now
+
+    yield say
+
+
+LINE_EVERY_S = 5.0
+
+
+def _table(seeded: "list[Seeded]") -> str:
+    from tabulate import tabulate
+
+    parts = []
+    for made in seeded:
+        seconds = made.rows_s + made.indexes_s
+        rows = [[f"{made.system}.{table}", f"{count:,}"] for table, count in made.row_counts.items()]
+        rows.append(["together", f"{made.row_count:,}"])
+        parts.append(tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True))
+        parts.append(
+            f"\n{made.wallet_count:,} wallets, seed {made.seed}: {seconds:.1f} s "
+            f"(rows {made.rows_s:.1f}, constraints and indexes {made.indexes_s:.1f}), {made.rows_per_second:,.0f} rows/s"
+        )
+    return "\n".join(parts)
+
+
+def _json(target: Target, mode: str, seeded: "list[Seeded]") -> str:
+    systems = [
+        {
+            "system": made.system,
+            "wallets": made.wallet_count,
+            "seed": made.seed,
+            "rows": dict(made.row_counts),
+            "rows_s": round(made.rows_s, 3),
+            "indexes_s": round(made.indexes_s, 3),
+            "rows_per_second": round(made.rows_per_second),
+        }
+        for made in seeded
+    ]
+    return json.dumps({"database": str(target), "mode": mode, "systems": systems}, indent=2)

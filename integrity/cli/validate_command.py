@@ -1,0 +1,170 @@
+"""`integrity validate`: is the data right?"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from integrity.cli.options import database_option, open_project, open_target, project_option
+
+if TYPE_CHECKING:
+    from integrity.database.target import Target
+    from integrity.events import Event
+    from integrity.project import Project
+    from integrity.report.audit_report import AuditReport
+    from integrity.sqlfile import SqlFile
+
+FORMATS = ("table", "json", "junit", "markdown")
+
+
+@click.command(name="validate")
+@click.option("--system", "system_name", metavar="NAME", help="Judge this system; default: those in the database.")
+@click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. 'ghostpass/sale-*'.")
+@click.option("--run", "run_id", metavar="ID", help="Judge this run's calls only, and keep the verdicts in its folder.")
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the report."
+)
+@click.option("--json", "is_json", is_flag=True, help="The same as --format json.")
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option("--limit-evidence", metavar="N", type=click.IntRange(0, 10_000), default=10, show_default=True,
+              help="Rows to show of each violation; all are counted.")  # fmt: skip
+@click.option("--plan", "is_plan", is_flag=True, help="Show how each would be judged, and judge nothing.")
+@click.option("--exact", "is_exact", is_flag=True, help="No fingerprints: ask each balance of its own query.")
+@click.option("--timeout", "timeout_s", metavar="S", type=click.FloatRange(0.001, 86_400), default=300, show_default=True,
+              help="Seconds for each query.")  # fmt: skip
+@click.option("--connections", metavar="N", type=click.IntRange(1, 64), default=2, show_default=True,
+              help="Connections that read the snapshot side by side.")  # fmt: skip
+@database_option
+@project_option
+def command(
+    *,
+    system_name: str | None,
+    patterns: tuple[str, ...],
+    run_id: str | None,
+    format_name: str,
+    is_json: bool,
+    output: Path | None,
+    limit_evidence: int,
+    is_plan: bool,
+    is_exact: bool,
+    timeout_s: float,
+    connections: int,
+    database: str | None,
+    project_folder: Path,
+) -> int:
+    """Judge every invariant on one snapshot of the database; nothing is written to it.
+
+    Exits with 0 when all hold, 1 when one of severity error is violated, 3 when one could not be judged.
+
+    \b
+    Example: integrity validate --select 'ghostpass/*' --limit-evidence 3
+    """
+    from integrity.audit import AuditSettings, audit, plan_audit
+    from integrity.invariants.load import load_invariants, select_invariants
+    from integrity.report.audit_report import collect
+    from integrity.report.run_verdicts import find_run, write_verdicts
+    from integrity.report.text import render_plan
+
+    project = open_project(project_folder)
+    files = select_invariants(load_invariants(project).values(), patterns)  # before a server is started for nothing
+    target = open_target(project, database)
+    files = _applicable(files, target, system_name)
+    settings = AuditSettings(
+        connections=connections,
+        timeout_s=timeout_s,
+        row_limit=limit_evidence,
+        is_exact=is_exact,
+        given={"run_id": run_id} if run_id else {},
+    )
+    if is_plan:
+        click.echo(render_plan(plan_audit(target, files, settings)))
+        return 0
+    folder = find_run(target, project, run_id)
+    _load_unfinished(target, project)
+    report = collect(_show_progress(audit(target, files, settings), len(files)))
+    _publish(report, "json" if is_json else format_name, output)
+    if folder is not None:
+        write_verdicts(folder, report)
+    return report.exit_code
+
+
+def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | None) -> "list[SqlFile]":
+    """Return the invariants of the system, or of those in the database and the project's own."""
+    from integrity.database.namespace import inspect_database
+    from integrity.errors import UsageError
+    from integrity.invariants.load import system_of
+    from integrity.systems.catalogue import SYSTEMS, find_system
+
+    if system_name is not None:
+        present = {find_system(system_name).name}
+        chosen = [file for file in files if system_of(file.name, SYSTEMS) in present]
+    else:
+        contents = inspect_database(target)
+        schemas = {*contents.ours, *(table.partition(".")[0] for table in contents.foreign)}
+        chosen = [file for file in files if system_of(file.name, SYSTEMS) in {"", *schemas}]
+    if not chosen:
+        asked = f"system {system_name}" if system_name else "any of the systems " + ", ".join(SYSTEMS)
+        raise UsageError(
+            f"{target}: nothing to judge: no invariant selected is about {asked}, and none is the project's own"
+            if system_name
+            else f"{target} holds none of the systems ({', '.join(SYSTEMS)}) that the invariants are about",
+            hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
+        )
+    return chosen
+
+
+def _load_unfinished(target: "Target", project: "Project") -> None:
+    """Bring in the history of runs that were killed; a database that we may not write to is judged without."""
+    from integrity.errors import DatabaseError
+    from integrity.workload.loading import load_unfinished
+
+    try:
+        runs = load_unfinished(target, project)
+    except DatabaseError as error:
+        click.echo(f"the history of an unfinished run cannot be loaded, and is left out: {error.message}", err=True)
+        return
+    for run in runs:
+        click.echo(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too", err=True)
+
+
+def _show_progress(events: "Iterable[Event]", count: int) -> "Iterator[Event]":
+    """Pass the events on; on a terminal, count the verdicts on stderr while they come in."""
+    if not sys.stderr.isatty():
+        yield from events
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from integrity.events import InvariantJudged
+
+    columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("judging", total=count)
+        for event in events:
+            if isinstance(event, InvariantJudged):
+                progress.advance(task)
+            yield event
+
+
+def _publish(report: "AuditReport", format_name: str, output: Path | None) -> None:
+    """Print the report, or write it to the file and print its sentence."""
+    from integrity.errors import UsageError
+    from integrity.report.json import render_json
+    from integrity.report.junit import render_junit
+    from integrity.report.markdown import render_markdown
+    from integrity.report.text import render_text
+
+    render = {"table": render_text, "json": render_json, "junit": render_junit, "markdown": render_markdown}[format_name]
+    text = render(report).rstrip("\n")
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{output}: cannot be written: {error.strerror}", hint="Name another file with --output."
+        ) from None
+    click.echo(report.sentence)

@@ -1,0 +1,232 @@
+"""Runs a plan on the sessions of a snapshot and yields a finding for each invariant, as each is found out.
+
+Scans and queries go to the sessions longest first. A step whose scans are in is judged by its proofs; where they fail, its
+query is asked: first the count of its rows, then, if there are any, the first of them. A query that fails makes its own
+invariant unknown and nothing else.
+"""
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from integrity.database.snapshot import QueryFailed, Rows, Session
+from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved
+from integrity.invariants.proof import Balance
+from integrity.verdict import Finding, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A finding.
+
+    Args:
+        companions: rows that belong to its evidence.
+        is_lost: the snapshot was lost before the answer; a new one may do better.
+    """
+
+    step: Step
+    finding: Finding
+    companions: Rows = field(default_factory=list)
+    is_lost: bool = False
+
+
+Companion = Callable[[Session, Rows], Rows]
+"""Asked on the session that found violating rows for what belongs to them, within the same snapshot."""
+
+
+def judge(
+    plan: Plan, sessions: Sequence[Session], *, row_limit: int, companion: Companion, timeout_s: float
+) -> Iterator[Judged]:
+    """Yield a finding for every step of the plan, as each is found out.
+
+    Closing the iterator ends the running queries.
+
+    Args:
+        row_limit: how many violating rows to keep; all are counted.
+        timeout_s: what the sessions were told, for the reason of a verdict that it made unknown.
+    """
+    run = _Run(plan, row_limit, companion, timeout_s)
+    with _Workers(sessions) as workers:
+        for scan in plan.scans:
+            workers.submit(scan.bytes, _scan_task(scan))
+        for step in plan.steps:
+            if step.unjudged:
+                yield Judged(step, _unknown(step, step.unjudged, method="none"))
+            elif not step.proofs:
+                workers.submit(step.cost, run.query_task(step, "query"))
+            elif not step.scans:
+                yield Judged(step, _holds(step, step.method(plan.scans), 0.0))
+        while workers.pending:
+            done = workers.next()
+            if isinstance(done, Judged):
+                yield done
+            else:
+                for step in run.take(done):
+                    outcome = run.decide(step)
+                    if isinstance(outcome, Judged):
+                        yield outcome
+                    else:
+                        workers.submit(step.cost, outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    scan: int
+    answers: Sequence[Any] | None
+    seconds: float
+    is_lost: bool
+
+
+class _Run:
+    """What is known so far: the scans' answers."""
+
+    def __init__(self, plan: Plan, row_limit: int, companion: Companion, timeout_s: float) -> None:
+        self._plan = plan
+        self._row_limit = row_limit
+        self._companion = companion
+        self._timeout_s = timeout_s
+        self._scanned: dict[int, _Scanned] = {}
+
+    def take(self, scanned: _Scanned) -> list[Step]:
+        """Return the steps whose scans are all in with this one."""
+        self._scanned[scanned.scan] = scanned
+        known = self._scanned.keys()
+        return [step for step in self._plan.steps if scanned.scan in step.scans and step.scans <= known]
+
+    def decide(self, step: Step) -> "Judged | _Task":
+        """Return the step's finding, or its query where the scans do not decide."""
+        scanned = [self._scanned[number] for number in sorted(step.scans)]
+        seconds = sum(scan.seconds for scan in scanned)
+        method = step.method(self._plan.scans)
+        if any(scan.is_lost for scan in scanned):
+            return Judged(step, _unknown(step, "the snapshot was lost", method=method), is_lost=True)
+        if any(scan.answers is None for scan in scanned):  # one of the checks that share it failed: each is asked alone
+            return self.query_task(step, "query")
+        answers = [self._scanned[n].answers if n in self._scanned else None for n in range(len(self._plan.scans))]
+        if all(is_proved(proof, places, answers) for proof, places in step.proofs):
+            return Judged(step, _holds(step, method, seconds))
+        if step.is_whole:
+            place = step.proofs[0][1][0]
+            counted = answers[place.scan]
+            assert counted is not None
+            return self.query_task(step, method, count=counted[place.columns[0]], seconds=seconds)
+        failed = any(isinstance(p, Balance) and not is_proved(p, places, answers) for p, places in step.proofs)
+        return self.query_task(step, "query, as fingerprints differ" if failed else "query", seconds=seconds)
+
+    def query_task(self, step: Step, method: str, *, count: int | None = None, seconds: float = 0.0) -> "_Task":
+        """Return the task that asks the step's query; `count` is of its rows, where a scan knows it."""
+
+        def task(session: Session) -> Judged:
+            started = time.perf_counter()
+            try:
+                violations = _count(session, step.question) if count is None else count
+                if not violations:
+                    return Judged(step, _holds(step, method, seconds + time.perf_counter() - started))
+                question = step.question
+                rows = session.read(question.text, question.values, row_limit=self._row_limit) if self._row_limit else []
+                companions = self._companion(session, rows) if rows else []
+            except QueryFailed as failed:
+                reason = self._explain(step, failed)
+                took = seconds + time.perf_counter() - started
+                return Judged(step, _unknown(step, reason, method=method, seconds=took), is_lost=failed.is_snapshot_lost)
+            took = seconds + time.perf_counter() - started
+            return Judged(step, Finding(step.name, Verdict.VIOLATED, violations, rows, took, method), companions)
+
+        return task
+
+    def _explain(self, step: Step, failed: QueryFailed) -> str:
+        if failed.is_timeout:
+            return f"no answer within {self._timeout_s:g} s; a longer --timeout may help"
+        return step.question.file.describe_server_error(failed.reason, position=failed.position, hint=failed.hint)
+
+
+_Task = Callable[[Session], "Judged | _Scanned"]
+
+
+def _scan_task(scan: Scan) -> _Task:
+    def task(session: Session) -> _Scanned:
+        started = time.perf_counter()
+        try:
+            row = session.read(scan.text, scan.values)[0]
+        except QueryFailed as failed:
+            return _Scanned(scan.number, None, time.perf_counter() - started, failed.is_snapshot_lost)
+        answers = [row[f"answer_{number}"] for number in range(len(scan.columns))]
+        return _Scanned(scan.number, answers, time.perf_counter() - started, is_lost=False)
+
+    return task
+
+
+def _count(session: Session, question: Question) -> int:
+    """Return how many rows the query has. Inside a count the server leaves out the columns that only explain a row."""
+    prefix = "select count(*) as violations from ("
+    try:
+        rows = session.read(f"{prefix}{question.text}\n) as violations", question.values)
+    except QueryFailed as failed:
+        if failed.position is not None:
+            failed.position = max(1, failed.position - len(prefix))
+        raise
+    return int(rows[0]["violations"])
+
+
+def _holds(step: Step, method: str, seconds: float) -> Finding:
+    return Finding(step.name, Verdict.HOLDS, 0, [], seconds, method)
+
+
+def _unknown(step: Step, reason: str, *, method: str, seconds: float = 0.0) -> Finding:
+    return Finding(step.name, Verdict.UNKNOWN, 0, [], seconds, method, reason)
+
+
+class _Workers:
+    """One thread a session; each takes the longest task that waits."""
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self._sessions = sessions
+        self._waiting: queue.PriorityQueue[tuple[int, int, _Task | None]] = queue.PriorityQueue()
+        self._done: queue.SimpleQueue[Judged | _Scanned | BaseException] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=[session], daemon=True) for session in sessions]
+        self.pending = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for _session in self._sessions:
+            self._waiting.put((-(2**63), -1, None))
+        for session, thread in zip(self._sessions, self._threads, strict=True):
+            while thread.ident and thread.is_alive():
+                thread.join(timeout=0.05)  # an idle one ends by itself
+                if thread.is_alive():  # again and again: a query that starts just now is not there yet to be cancelled
+                    session.cancel()
+
+    def submit(self, cost: int, task: _Task) -> None:
+        """Queue a task; the threads start with the first result that is waited for, so that all know the longest."""
+        self.pending += 1
+        self._waiting.put((-cost, next(self._numbers), task))
+
+    def next(self) -> "Judged | _Scanned":
+        """Return the next result."""
+        for thread in self._threads:
+            if not thread.ident:
+                thread.start()
+        done = self._done.get()
+        self.pending -= 1
+        if isinstance(done, BaseException):
+            raise done
+        return done
+
+    def _work(self, session: Session) -> None:
+        while True:
+            _, _, task = self._waiting.get()
+            if task is None or self._stopping.is_set():
+                return
+            try:
+                self._done.put(task(session))
+            except BaseException as error:  # raised again where the results are waited for
+                self._done.put(error)

@@ -1,0 +1,43 @@
+"""Runs a query of `queries/` within a snapshot."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from integrity.database.portable import to_sqlite
+from integrity.database.snapshot import Rows, Session
+from integrity.operation import Value
+from integrity.project import reference_folder
+from integrity.sqlfile import SqlFile, read_sql_file
+
+
+def load_query(name: str) -> SqlFile:
+    """Return the reference systems' query of that name, e.g. "history/calls-of-operations".
+
+    Raises:
+        SqlFileError: it cannot be used.
+    """
+    return read_sql_file(reference_folder("queries") / f"{name}.sql", name=name)
+
+
+def run_query(
+    session: Session,
+    query: SqlFile,
+    given: Mapping[str, Value],
+    *,
+    now: datetime,
+    is_sqlite: bool,
+    row_limit: int | None = None,
+) -> Rows:
+    """Return the query's rows.
+
+    Args:
+        given: values of its parameters; those left out have their defaults, counted from `now`.
+
+    Raises:
+        QueryFailed: the database did not answer.
+        NotPortable: it cannot be asked of SQLite.
+        UsageError: a parameter without value, or a value without parameter.
+    """
+    values = query.values(given, now=now)
+    text = to_sqlite(query.text) if is_sqlite else query.numbered
+    return session.read(text, [values[name] for name in query.parameter_names], row_limit=row_limit)

@@ -1,0 +1,152 @@
+"""Cures: what would have prevented this very schedule. Each is tried on it, none is asserted.
+
+Isolation levels; a constraint that the bug left out; `for update` on what is read and then written; the sound operation.
+The schedule is followed as far as it fits, since a cure makes calls wait that did not wait before. A cure that prevents it
+is then searched by itself, for a moment: it may prevent one order and let another through.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from integrity.operation import Begin, Declined, Isolation, Ok, Operation, Statement, Step
+from integrity.race.arena import Arena
+from integrity.race.contest import Contest
+from integrity.race.explore import Budget, explore
+from integrity.race.oracle import Judge
+from integrity.race.recording import following, record
+from integrity.race.rewrite import lock_rows, replacing, with_steps_changed
+from integrity.race.scheduler import Run
+from integrity.race.statements import tables_of, written_tables
+from integrity.race.trace import Failed, waits_of
+from integrity.verdict import Verdict
+
+_SEARCH = Budget(preemptions=2, schedules=400, seconds=4.0)
+_LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A schedule, to its end, and how it fails."""
+
+    letters: str
+    fingerprint: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """One thing that was tried.
+
+    Args:
+        kind: "isolation", "constraint", "row lock" or "operation".
+        name: e.g. "repeatable read", or the statement with its lock.
+        is_prevented: the failure did not come in this schedule.
+        story: what came instead, e.g. "B was refused with 40001".
+        is_sound: nothing was found in the search either; None: it was not made, or not finished.
+        schedules: how many that search played.
+    """
+
+    kind: str
+    name: str
+    is_prevented: bool
+    story: str
+    is_sound: bool | None = None
+    schedules: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """In words, e.g. "prevented: B was refused with 40001"."""
+        if not self.is_prevented:
+            return f"not prevented: {self.story}"
+        if self.is_sound is False:
+            return f"prevented: {self.story}; but another order still goes wrong"
+        return f"prevented: {self.story}"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure]:
+    """Yield every cure that applies, tried.
+
+    Raises:
+        DatabaseError: the server is gone.
+    """
+    for level in _LEVELS:
+        if level is not contest.isolation:
+            yield _try(arena, _at_level(contest, level), failing, "isolation", level.value)
+    for name in sorted(contest.dropped):
+        cured = replace(contest, dropped=contest.dropped - {name})
+        yield _try(arena, cured, failing, "constraint", name)
+    for operation, sql, locked in _find_locks(arena, contest, failing.letters):
+        cured = contest.replacing(_changed(contest, operation, replacing(sql, locked)))
+        yield _try(arena, cured, failing, "row lock", f"{operation}: {' '.join(locked.split())}")
+    for operation in sorted(contest.bugged):
+        sound = contest.system.operations[operation]
+        name = f"the sound {operation}"
+        yield _try(arena, contest.replacing(sound), failing, "operation", name)
+
+
+def describe_course(run: Run) -> str:
+    """Return how the calls fared: who waited for whom and what they returned, without those that were simply ok."""
+    parts = []
+    waited = {event.actor: event.waits_for for event in waits_of(run.trace.events)}
+    for actor, returned in sorted(run.trace.returns.items()):
+        prefix = f"{actor} waited for {', '.join(waited[actor])}, then " if actor in waited else f"{actor} "
+        match returned:
+            case Failed():
+                parts.append(f"{prefix}was refused with {returned.sqlstate}: {returned.reason}")
+            case Declined():
+                parts.append(f"{prefix}declined: {returned.reason}")
+            case Ok() if actor in waited:
+                parts.append(f"{prefix}went on")
+            case Ok():
+                pass
+    return "; ".join(parts) or "all calls returned ok"
+
+
+def _try(arena: Arena, cured: Contest, failing: Failing, kind: str, name: str) -> Cure:
+    scheduler = arena.scheduler(cured.dropped)
+    program = cured.program()
+    judge = Judge(scheduler, program)
+    run = scheduler.play(program, decide=following(failing.letters))
+    failure = frozenset(alarm.fingerprint for alarm in judge.judge(run).alarms)
+    story = describe_course(run)
+    if failure & failing.fingerprint:
+        return Cure(kind, name, is_prevented=False, story=story)
+    if failure:
+        wrong = ", ".join(sorted(name or oracle for oracle, name in failure))
+        return Cure(kind, name, is_prevented=False, story=f"another failure came: {wrong}; {story}")
+    searched = explore(scheduler, program, budget=_SEARCH, judge=judge)
+    is_sound = {Verdict.HOLDS: True, Verdict.VIOLATED: False}.get(searched.verdict)
+    return Cure(kind, name, is_prevented=True, story=story, is_sound=is_sound, schedules=searched.coverage.played)
+
+
+def _at_level(contest: Contest, level: Isolation) -> Contest:
+    """Return the contest with every transaction at that level, also those that name another."""
+
+    def change(step: Step) -> Step:
+        return Begin(level) if isinstance(step, Begin) else step
+
+    operations = [with_steps_changed(operation, change) for operation in contest.operations.values()]
+    return replace(contest.replacing(*operations), isolation=level)
+
+
+def _changed(contest: Contest, name: str, change: Callable[[Step], Step]) -> Operation:
+    return with_steps_changed(contest.operations[name], change)
+
+
+def _find_locks(arena: Arena, contest: Contest, letters: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the selects of tables that the calls also write, as (operation, select, select with a row lock)."""
+    recording = record(arena.scheduler(contest.dropped), contest.program(), letters)
+    statements = [
+        (operation, each.step.sql)
+        for operation, played in zip(contest.names, recording.played.values(), strict=True)
+        for each in played
+        if isinstance(each.step, Statement)
+    ]
+    written = {table for _, sql in statements for table in written_tables(sql)}
+    for operation, sql in dict.fromkeys(statements):
+        locked = lock_rows(sql)
+        if locked and tables_of(sql) & written:
+            yield operation, sql, locked

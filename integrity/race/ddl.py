@@ -1,0 +1,43 @@
+"""Definitions: the `create` statements of a schema's tables, for a file that must stand alone and for telling changes."""
+
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # of SQLAlchemy, which leaves it untyped
+_CONSTRAINT = "CONSTRAINT "
+
+
+def create_statements_by_table(metadata: MetaData, *, dropped: frozenset[str] = frozenset()) -> dict[str, list[str]]:
+    """Return for each table what creates it and its indexes; the tables in an order in which they can be created.
+
+    Args:
+        dropped: constraints and indexes to leave out, as "table.name".
+    """
+    copy = MetaData(schema=metadata.schema)
+    for table in metadata.sorted_tables:
+        table.to_metadata(copy)
+    statements: dict[str, list[str]] = {}
+    for table in copy.sorted_tables:
+        for constraint in list(table.constraints):
+            if f"{table.name}.{constraint.name}" in dropped:
+                table.constraints.discard(constraint)
+        # A set in SQLAlchemy: their order is that of nothing in particular.
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        kept = [index for index in indexes if f"{table.name}.{index.name}" not in dropped]
+        statements[table.name] = [_compile(CreateTable(table)), *(_compile(CreateIndex(index)) for index in kept)]
+    return statements
+
+
+def _compile(statement: ExecutableDDLElement) -> str:
+    text = str(statement.compile(dialect=_DIALECT)).strip().replace("\t", "    ")
+    return "\n".join(line.rstrip() for line in _sort_constraints(text).splitlines())
+
+
+def _sort_constraints(text: str) -> str:
+    """Return a `create table` with its constraints, one a line, in the order of their names: copying shuffles them."""
+    before, separator, after = text.partition(f"\n    {_CONSTRAINT}")
+    if not separator:
+        return text
+    constraints = f"{_CONSTRAINT}{after}".removesuffix("\n)").rstrip().splitlines()
+    return f"{before}\n    " + ",\n    ".join(sorted(line.strip().rstrip(", ") for line in constraints)) + "\n)"

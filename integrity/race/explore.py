@@ -1,0 +1,364 @@
+"""Exploration: plays the schedules of a program, fewest preemptions first, until something is wrong or all are done.
+
+Order: the serial orders; a fair rotation, which shows most symmetric races at once; then every schedule with one
+preemption, with two, and so on (Musuvathi and Qadeer, PLDI 2007). A switch away from an actor that waits or is done costs
+nothing. Where the next bound will not fit into the budget, the rest of it goes to schedules drawn by random priorities
+with few change points (PCT: Burckhardt and others, ASPLOS 2010). Only actors that can go on are ever chosen, so no order
+is generated that cannot happen.
+
+Schedules that `independence` foresees to be one that was played, up to the order of letters that do not touch, count as
+done without being played.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from random import Random
+
+from integrity.race.footprint import is_dependent
+from integrity.race.independence import Independence, Occurrence
+from integrity.race.oracle import Alarm, Judge, Judgement, Judging
+from integrity.race.outcome import Outcome
+from integrity.race.program import Program
+from integrity.race.schedule import Choice, continue_with, count_preemptions, letters_of, shorten
+from integrity.race.scheduler import Decide, Run, Scheduler
+from integrity.race.trace import Failed, Phase
+from integrity.verdict import Verdict
+
+Queue = list[tuple[int, int, str]]
+"""A heap of prefixes, the most interesting first, then the oldest."""
+
+_PCT_DEPTHS = (2, 3, 4)  # change points of a random schedule, and one: bugs of that depth are found with a known chance
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How far a search goes.
+
+    Args:
+        preemptions: the bound: all schedules with at most so many are played, if the rest allows.
+        schedules: at most so many are played.
+        seconds: at most so long.
+    """
+
+    preemptions: int = 2
+    schedules: int = 20_000
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A schedule that went wrong.
+
+    Args:
+        run: as played.
+        judgement: what is wrong with it.
+        schedules: how many had been played when it was found, itself included.
+        seconds: since the search began.
+        is_repeatable: played again it went wrong in the same way.
+    """
+
+    run: Run
+    judgement: Judgement
+    schedules: int
+    seconds: float
+    is_repeatable: bool
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        return self.judgement.alarms
+
+    @property
+    def schedule(self) -> str:
+        """The shortest text that plays it."""
+        return shorten(self.run.choices)
+
+    @property
+    def preemptions(self) -> int:
+        return count_preemptions(self.run.choices)
+
+    @property
+    def fingerprint(self) -> frozenset[tuple[str, str]]:
+        return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a search covered.
+
+    Args:
+        played, spared: schedules played; those known from others without playing.
+        bound_completed: all schedules with at most so many preemptions are done; -1: not even the serial orders.
+        is_exhaustive: there are no schedules beyond the bound either.
+        pairs: statements of two actors that touch, as ((actor, number), (actor, number)), with the orders seen.
+        waits, deadlocks, refusals: lock waits seen; calls that ended in a deadlock, and in another refusal.
+        abstentions: schedules that serial equivalence could not judge.
+        random: schedules drawn at random.
+        cut: why schedules were not played to their end, or the search not to its bound.
+    """
+
+    played: int = 0
+    spared: int = 0
+    bound_completed: int = -1
+    is_exhaustive: bool = False
+    pairs: dict[tuple[tuple[str, int], tuple[str, int]], set[bool]] = field(default_factory=dict)
+    waits: int = 0
+    deadlocks: int = 0
+    refusals: int = 0
+    abstentions: int = 0
+    random: int = 0
+    cut: list[str] = field(default_factory=list)
+
+    @property
+    def pairs_in_both_orders(self) -> int:
+        return sum(len(orders) == 2 for orders in self.pairs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The end of a search.
+
+    Args:
+        verdict: violated; holds (for all schedules of the bound); unknown.
+        hits: what was found, each fingerprint once, the first of its kind.
+        outcomes: all that the schedules came to.
+        seconds: how long it took.
+    """
+
+    verdict: Verdict
+    hits: tuple[Hit, ...]
+    coverage: Coverage
+    outcomes: frozenset[Outcome]
+    seconds: float
+
+
+def explore(
+    scheduler: Scheduler,
+    program: Program,
+    *,
+    budget: Budget,
+    seed: int = 0,
+    is_pruned: bool = True,
+    stops_at_first: bool = True,
+    judge: Judging | None = None,
+    on_run: Callable[[Coverage], None] | None = None,
+) -> Exploration:
+    """Return what the schedules of a program come to.
+
+    Args:
+        seed: for random schedules.
+        is_pruned: spare schedules that are foreseen.
+        stops_at_first: else the search goes on to its bound and keeps the first hit of each kind.
+        judge: who says what is wrong; by default both oracles.
+        on_run: called behind each schedule.
+
+    Raises:
+        DatabaseError: the server is gone, or refuses the stage or a check.
+    """
+    search = _Search(
+        scheduler,
+        program,
+        judge or Judge(scheduler, program),
+        budget,
+        is_pruned=is_pruned,
+        stops_at_first=stops_at_first,
+        on_run=on_run,
+    )
+    search.run(Random(seed))
+    return search.result()
+
+
+class _Search:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        program: Program,
+        judge: Judging,
+        budget: Budget,
+        *,
+        is_pruned: bool,
+        stops_at_first: bool,
+        on_run: Callable[[Coverage], None] | None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._program = program
+        self._judge = judge
+        self._budget = budget
+        self._is_pruned = is_pruned
+        self._stops_at_first = stops_at_first
+        self._on_run = on_run
+        self._started = time.monotonic()
+        self._independence = Independence()
+        self._coverage = Coverage()
+        self._hits: dict[frozenset[tuple[str, str]], Hit] = {}
+        self._outcomes: set[Outcome] = set()
+        self._longest = 1
+        self._added = 0
+        self._interest: dict[tuple[str, int], int] = {}
+
+    def result(self) -> Exploration:
+        coverage = self._coverage
+        if self._hits:
+            verdict = Verdict.VIOLATED
+        elif coverage.cut or coverage.bound_completed < self._budget.preemptions:
+            verdict = Verdict.UNKNOWN
+        else:
+            verdict = Verdict.HOLDS
+        seconds = time.monotonic() - self._started
+        return Exploration(verdict, tuple(self._hits.values()), coverage, frozenset(self._outcomes), seconds)
+
+    def run(self, random: Random) -> None:
+        queues: list[Queue] = [[] for _ in range(self._budget.preemptions + 2)]
+        queues[0].append((0, 0, ""))
+        for bound in range(self._budget.preemptions + 1):
+            if bound == 1 and self._is_wanted():
+                self._play("", decide=_rotate)
+            if bound > 1 and not self._fits(len(queues[bound])):
+                self._play_random(random)
+                return
+            while queues[bound] and self._is_wanted():
+                prefix = heappop(queues[bound])[-1]
+                self._branch(prefix, self._visit(prefix), queues)
+            if queues[bound] or not self._is_wanted():
+                if not self._hits:
+                    self._coverage.cut.append(self._why_over())
+                return
+            self._coverage.bound_completed = bound
+        self._coverage.is_exhaustive = not any(queues)
+
+    def _visit(self, prefix: str) -> tuple[Choice, ...]:
+        """Play a schedule, or know it; return its choices."""
+        if self._is_pruned:
+            foreseen = self._independence.foresee(prefix)
+            if foreseen and foreseen.signature in self._independence.played:
+                self._coverage.spared += 1
+                return foreseen.choices
+        return self._play(prefix)
+
+    def _branch(self, prefix: str, choices: tuple[Choice, ...], queues: list[Queue]) -> None:
+        """Add the schedules that differ from this one in one choice behind the prefix."""
+        letters = letters_of(choices)
+        preemptions = count_preemptions(choices[: len(prefix)])
+        numbers = Counter(letters[: len(prefix)])
+        for position in range(len(prefix), len(choices)):
+            choice = choices[position]
+            interest = self._interest.get((choice.chosen, numbers[choice.chosen]), 0)
+            numbers[choice.chosen] += 1
+            for other in choice.ready:
+                if other == choice.chosen:
+                    continue
+                cost = preemptions + Choice(choice.ready, choice.previous, other).is_preemption
+                if cost < len(queues):
+                    self._added += 1
+                    heappush(queues[cost], (-interest, self._added, letters[:position] + other))
+            preemptions += choice.is_preemption
+
+    def _play(self, letters: str, *, decide: Decide = continue_with) -> tuple[Choice, ...]:
+        recorder = self._independence.record()
+        run = self._scheduler.play(self._program, letters, decide=decide, recorder=recorder)
+        coverage = self._coverage
+        coverage.played += 1
+        if run.cut:
+            if run.cut not in coverage.cut:
+                coverage.cut.append(run.cut)
+            return run.choices
+        self._longest = max(self._longest, len(run.choices))
+        self._independence.remember(run.choices[0].ready if run.choices else "", recorder.occurrences)
+        self._count(run, recorder.occurrences)
+        self._learn_interest(recorder.occurrences)
+        judgement = self._judge.judge(run)
+        coverage.abstentions += judgement.has_abstained
+        self._outcomes.add(judgement.outcome)
+        if judgement.alarms:
+            self._keep(run, judgement)
+        if self._on_run:
+            self._on_run(coverage)
+        return run.choices
+
+    def _keep(self, run: Run, judgement: Judgement) -> None:
+        fingerprint = frozenset(alarm.fingerprint for alarm in judgement.alarms)
+        if fingerprint in self._hits:
+            return
+        seconds = time.monotonic() - self._started
+        again = self._judge.judge(self._scheduler.play(self._program, run.letters))
+        is_repeatable = frozenset(alarm.fingerprint for alarm in again.alarms) == fingerprint
+        self._hits[fingerprint] = Hit(run, judgement, self._coverage.played, seconds, is_repeatable)
+
+    def _count(self, run: Run, occurrences: list[Occurrence]) -> None:
+        coverage = self._coverage
+        coverage.waits += sum(event.phase is Phase.WAITS for event in run.trace.events)
+        for value in run.trace.returns.values():
+            if isinstance(value, Failed):
+                coverage.deadlocks += value.sqlstate == "40P01"
+                coverage.refusals += value.sqlstate != "40P01"
+        done = [each for each in occurrences if each.phase is not Phase.WAITS]
+        for place, later in enumerate(done):
+            for earlier in done[:place]:
+                if earlier.actor != later.actor and is_dependent(earlier.footprint, later.footprint):
+                    one, other = (earlier.actor, earlier.number), (later.actor, later.number)
+                    coverage.pairs.setdefault(min((one, other), (other, one)), set()).add(one < other)
+
+    def _learn_interest(self, occurrences: list[Occurrence]) -> None:
+        """Note which letters are worth delaying: the first that writes (what was read before it may be old by then), then
+        commits. It decides the order within a bound only, not what is played."""
+        have_written: set[str] = set()
+        for each in occurrences:
+            writes = bool(each.footprint.rows | each.footprint.whole)
+            first = writes and each.actor not in have_written
+            self._interest[each.actor, each.number] = 2 if first and each.number else int(each.footprint.is_end)
+            if writes:
+                have_written.add(each.actor)
+
+    def _play_random(self, random: Random) -> None:
+        """Spend what is left of the budget on random priorities with few change points."""
+        while self._is_wanted():
+            before = self._coverage.played
+            self._play("", decide=_Priorities(random, depth=random.choice(_PCT_DEPTHS), letters=self._longest))
+            self._coverage.random += self._coverage.played - before
+        if not self._hits:
+            self._coverage.cut.append(self._why_over())
+
+    def _is_wanted(self) -> bool:
+        return not (self._hits and self._stops_at_first) and not self._why_over()
+
+    def _fits(self, schedules: int) -> bool:
+        """Return whether so many more schedules fit into the budget, at the pace so far."""
+        coverage = self._coverage
+        spent = time.monotonic() - self._started
+        share_played = coverage.played / max(1, coverage.played + coverage.spared)
+        to_play = schedules * share_played
+        seconds = to_play * spent / max(1, coverage.played)
+        return coverage.played + to_play <= self._budget.schedules and spent + seconds <= self._budget.seconds
+
+    def _why_over(self) -> str:
+        if self._coverage.played >= self._budget.schedules:
+            return f"the budget of {self._budget.schedules} schedules was spent"
+        if time.monotonic() - self._started >= self._budget.seconds:
+            return f"the budget of {self._budget.seconds:g} s was spent"
+        return ""
+
+
+def _rotate(ready: str, previous: str) -> str:
+    """Go round: the next actor behind the one before."""
+    return next((actor for actor in ready if actor > previous), ready[0])
+
+
+class _Priorities:
+    """Runs the ready actor of the highest priority; at each change point the one that runs falls behind all others."""
+
+    def __init__(self, random: Random, *, depth: int, letters: int) -> None:
+        self._random = random
+        self._priorities: dict[str, float] = {}
+        self._changes = {random.randrange(1, letters + 1) for _ in range(depth - 1)}
+        self._position = 0
+
+    def __call__(self, ready: str, previous: str) -> str:
+        for actor in ready:
+            if actor not in self._priorities:
+                self._priorities[actor] = 1 + self._random.random()
+        if self._position in self._changes and previous:
+            self._priorities[previous] = -self._position
+        self._position += 1
+        return max(ready, key=lambda actor: self._priorities[actor])

@@ -1,0 +1,212 @@
+"""Findings: a race that was found, as a file from which it is played again, by people and in CI.
+
+The file says what was raced, in which order, what came out, every statement with its values, and what the tables were
+like. So a replay on another version can say what has changed since: a statement, a table, or only the outcome.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import MetaData
+
+import integrity
+from integrity.errors import UsageError
+from integrity.operation import Declined, Isolation, Ok
+from integrity.race.ddl import create_statements_by_table
+from integrity.race.trace import Event, Failed, Return, Trace
+
+FORMAT = 1
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CallRecord(_Model):
+    """One call: `arguments` as shown to people; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}."""
+
+    operation: str
+    arguments: str
+    returned: Mapping[str, Any]
+
+
+class EventRecord(_Model):
+    """One thing an actor did: trace.Event as JSON."""
+
+    actor: str
+    phase: str
+    sql: str
+    parameters: Mapping[str, Any] = {}
+    opens: bool = False
+    closes: bool = False
+    rows: Sequence[Mapping[str, Any]] = ()
+    tag: str = ""
+    refused: str = ""
+    waits_for: str = ""
+
+
+class AlarmRecord(_Model):
+    """What was wrong: the oracle that spoke, the invariant, its rows."""
+
+    oracle: str
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def fingerprint(self) -> tuple[str, str]:
+        return self.oracle, self.name if self.oracle == "invariant" else ""
+
+
+class Finding(_Model):
+    """A race that was found.
+
+    `tables` maps each table to a hash of its definition, with what the bug left out left out.
+    """
+
+    format: Literal[1] = 1
+    version: str = integrity.__version__
+    system: str
+    bug: str | None
+    operations: Sequence[str]
+    isolation: Isolation
+    variant: str
+    seed: int
+    schedule: str
+    letters: str
+    preemptions: int
+    alarms: Sequence[AlarmRecord]
+    calls: Mapping[str, CallRecord]
+    events: Sequence[EventRecord]
+    tables: Mapping[str, str]
+    schedules_played: int
+    seconds: float
+    explanation: str = ""
+    cures: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def fingerprint(self) -> frozenset[tuple[str, str]]:
+        """Equal for two findings of the same failure."""
+        return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def name(self) -> str:
+        """A name for its file."""
+        parts = [self.system, self.bug or "sound", *self.operations, self.isolation.value, self.schedule]
+        return "-".join(part.replace(" ", "_") for part in parts)
+
+    def encode(self) -> bytes:
+        """Return the file's text."""
+        return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def read_finding(path: Path) -> Finding:
+    """Return the finding in a file.
+
+    Raises:
+        UsageError: it cannot be read, is no finding, or was written by a version with another format.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="`integrity race` writes findings.") from None
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{path}: not the file of a finding: {error}", hint="`integrity race` writes findings.") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        shown = "it has no format" if found is None else f"it has format {found!r}, this version reads format {FORMAT}"
+        made_by = content.get("version") if isinstance(content, dict) else None
+        hint = f"Replay it with integrity {made_by}, or find it anew: integrity race" if made_by else None
+        raise UsageError(f"{path}: not a finding that this version can replay: {shown}", hint=hint)
+    try:
+        return Finding.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{path}: {where}: {first['msg']}", hint="The file was changed by hand; find the race anew: integrity race"
+        ) from None
+
+
+def write_finding(finding: Finding, path: Path) -> None:
+    """Write the file, its folder made if need be.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(finding.encode())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}", hint="Name another file: --output") from None
+
+
+def hash_tables(metadata: MetaData, *, dropped: frozenset[str]) -> dict[str, str]:
+    """Return a hash of each table's definition, indexes included."""
+    return {
+        table: hashlib.sha256(";".join(statements).encode()).hexdigest()[:16]
+        for table, statements in create_statements_by_table(metadata, dropped=dropped).items()
+    }
+
+
+def events_of(trace: Trace) -> list[EventRecord]:
+    """Return the events as they stand in a file: values as JSON has them, without unneeded space in statements."""
+    return [_event_record(event) for event in trace.events]
+
+
+def return_record(value: Return | None) -> dict[str, Any]:
+    """Return a call's return as JSON has it."""
+    match value:
+        case Ok():
+            return {"ok": plain_row(value.value)}
+        case Declined():
+            return {"declined": value.reason}
+        case Failed():
+            return {"failed": value.sqlstate, "reason": value.reason}
+        case None:
+            return {"unfinished": None}
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON has it."""
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def statements_of(events: Sequence[EventRecord]) -> dict[str, list[str]]:
+    """Return each actor's statements in order, commits and rollbacks included, one entry for one that waited."""
+    statements: dict[str, list[str]] = {}
+    for event in events:
+        if event.phase != "resumed":
+            statements.setdefault(event.actor, []).append(event.sql)
+    return statements
+
+
+def _event_record(event: Event) -> EventRecord:
+    return EventRecord(
+        actor=event.actor,
+        phase=event.phase.value,
+        sql=" ".join(event.sql.split()),
+        parameters=plain_row(event.parameters),
+        opens=event.opens,
+        closes=event.closes,
+        rows=[plain_row(row) for row in event.rows],
+        tag=event.tag,
+        refused=f"{event.refusal.sqlstate} {event.refusal.message}" if event.refusal else "",
+        waits_for=event.waits_for,
+    )
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case UUID():
+            return str(value)
+        case datetime():
+            return value.isoformat()
+    return str(value)

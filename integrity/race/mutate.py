@@ -1,0 +1,255 @@
+"""Mutations: each protection of the sound operations is taken away, one at a time, and the search must find a race.
+
+A protection without which nothing goes wrong is redundant (another one guards the same), or vacuous here: then either it
+guards nothing, or the search is too weak to show it. Which of these is tried: the constraints of the tables that the
+operation writes are taken away along with it, then the other protections of the operation, too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
+
+from integrity.operation import Begin, Isolation, Statement, Step
+from integrity.race.arena import Arena
+from integrity.race.contest import Contest
+from integrity.race.explore import Budget, Hit, explore
+from integrity.race.recording import record
+from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, replacing, with_steps_changed
+from integrity.race.statements import written_tables
+from integrity.systems.system import System
+
+Strip = Callable[[Contest], Contest]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Something that keeps calls apart.
+
+    Args:
+        owner: the operation, or the table of a constraint.
+        text: e.g. "for update" or "and status = 'pending'".
+        operations: those that would feel its loss.
+        strip: takes it away.
+        constraint: "table.name", for a constraint or unique index.
+    """
+
+    owner: str
+    text: str
+    operations: frozenset[str]
+    strip: Strip
+    constraint: str = ""
+
+    @property
+    def name(self) -> str:
+        """E.g. "scan_in: for update"."""
+        return f"{self.owner}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the search found without some protections.
+
+    Args:
+        removed: their names.
+        operations: the pair that went wrong; empty when none did.
+        hit: how; None when none did.
+        pairs, schedules: searched.
+    """
+
+    removed: tuple[str, ...]
+    operations: tuple[str, ...]
+    hit: Hit | None
+    pairs: int
+    schedules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What a protection is good for.
+
+    Args:
+        attempts: all that was tried; the last one went wrong, unless the protection is vacuous.
+    """
+
+    protection: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def word(self) -> str:
+        """ "needed", "redundant" or "vacuous"."""
+        if self.attempts[-1].hit is None:
+            return "vacuous"
+        return "redundant" if self.partners else "needed"
+
+    @property
+    def partners(self) -> tuple[str, ...]:
+        """Those that guard the same: it takes all of them away to go wrong."""
+        return tuple(name for name in self.attempts[-1].removed if name != self.protection)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutator:
+    """Takes protections away and searches.
+
+    Args:
+        isolation: that the sound operations run at.
+        budget: of each search, of one pair.
+    """
+
+    arena: Arena
+    system: System
+    isolation: Isolation
+    budget: Budget
+    seed: int
+
+    def mutate(self, names: Sequence[str]) -> Iterator[Mutation]:
+        """Yield what each protection of the operations is good for; constraints that no race needs come last.
+
+        Raises:
+            DatabaseError: the server is gone.
+        """
+        statements = {name: self._observe(name) for name in names}
+        constraints = list(_find_constraints(self.system.metadata, statements))
+        own = [
+            protection
+            for name in names
+            for protection in (*_find_in_statements(self.system, name, statements[name]), *self._find_levels(name))
+        ]
+        seen: dict[str, Mutation] = {}
+        for protection in own:
+            seen[protection.name] = self._judge(protection, constraints, own, names)
+            yield seen[protection.name]
+        yield from self._judge_constraints(constraints, list(seen.values()), names)
+
+    def _judge_constraints(
+        self, constraints: list[Protection], known: list[Mutation], names: Sequence[str]
+    ) -> Iterator[Mutation]:
+        """Yield what each constraint is good for; if nothing goes wrong without all of them, none is tried alone."""
+        together = self._attempt(tuple(constraints), names) if constraints else None
+        for protection in constraints:
+            alone = self._attempt((protection,), names) if together and together.hit else together
+            assert alone is not None
+            partner = next((mutation for mutation in known if protection.name in mutation.partners), None)
+            if alone.hit or partner is None:
+                yield Mutation(protection.name, (alone,))
+            else:
+                yield Mutation(protection.name, (alone, partner.attempts[-1]))
+
+    def _judge(
+        self, protection: Protection, constraints: list[Protection], own: list[Protection], names: Sequence[str]
+    ) -> Mutation:
+        attempts = [self._attempt((protection,), names)]
+        if attempts[-1].hit:
+            return Mutation(protection.name, tuple(attempts))
+        backing = tuple(each for each in constraints if each.operations & protection.operations)
+        others = tuple(each for each in own if each.owner == protection.owner and each is not protection)
+        for along in (backing, *((each,) for each in others), *((each, *backing) for each in others)):
+            attempt = self._attempt((protection, *along), names) if along else attempts[-1]
+            if attempt.hit:
+                return Mutation(protection.name, (*attempts, self._narrow(protection, along, attempt, names)))
+        return Mutation(protection.name, tuple(attempts))
+
+    def _narrow(
+        self, protection: Protection, along: tuple[Protection, ...], attempt: Attempt, names: Sequence[str]
+    ) -> Attempt:
+        """Return an attempt that goes wrong with the fewest of those that were taken away along with it."""
+        needed = list(along)
+        for each in along:
+            fewer = [other for other in needed if other is not each]
+            narrower = self._attempt((protection, *fewer), names)
+            if fewer and narrower.hit:
+                needed, attempt = fewer, narrower
+        return attempt
+
+    def _attempt(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
+        """Search the pairs that would feel the loss, an operation with itself first, until one goes wrong."""
+        felt = removed[0].operations
+        if removed[0].constraint:
+            felt = felt.union(*(each.operations for each in removed))
+        pairs = [(name, name) for name in names if name in felt]
+        pairs += [(one, other) for one in names if one in felt for other in names if other != one]
+        schedules = 0
+        for number, pair in enumerate(dict.fromkeys(tuple(sorted(pair)) for pair in pairs), start=1):
+            contest = Contest(self.system, pair, self.isolation)
+            for protection in removed:
+                contest = protection.strip(contest)
+            found = explore(self.arena.scheduler(contest.dropped), contest.program(), budget=self.budget, seed=self.seed)
+            schedules += found.coverage.played
+            if found.hits:
+                return Attempt(tuple(each.name for each in removed), pair, found.hits[0], number, schedules)
+        return Attempt(tuple(each.name for each in removed), (), None, len(pairs), schedules)
+
+    def _observe(self, name: str) -> list[str]:
+        """Return the statements of an operation: those of a call, and of another one after it on the same rows."""
+        contest = Contest(self.system, (name, name), self.isolation)
+        recording = record(self.arena.scheduler(), contest.program(), "")
+        return list(
+            dict.fromkeys(
+                each.step.sql for played in recording.played.values() for each in played if isinstance(each.step, Statement)
+            )
+        )
+
+    def _find_levels(self, name: str) -> Iterator[Protection]:
+        if self.isolation is not Isolation.READ_COMMITTED:
+            yield Protection(name, f"isolation level {self.isolation.value}", frozenset({name}), _lower(name))
+
+
+def _find_in_statements(system: System, name: str, statements: list[str]) -> Iterator[Protection]:
+    """Yield what in an operation's statements keeps calls apart."""
+    for sql in statements:
+        keys = {
+            column.name
+            for table in system.metadata.sorted_tables
+            if f"{table.schema}.{table.name}" in written_tables(sql)
+            for column in table.primary_key.columns
+        }
+        parts = [part for part in (find_row_lock(sql), find_on_conflict(sql)) if part]
+        for part in (*parts, *find_guards(sql, keys=keys)):
+            strip = _change(name, replacing(sql, part.remove()))
+            yield Protection(name, part.text, frozenset({name}), strip)
+
+
+def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:
+    """Yield the unique and check constraints and unique indexes of the tables that the operations write."""
+    for table in metadata.sorted_tables:
+        writers = frozenset(
+            name
+            for name, texts in statements.items()
+            if any(f"{table.schema}.{table.name}" in written_tables(sql) for sql in texts)
+        )
+        for constraint in _constraints_of(table) if writers else ():
+            qualified = f"{table.name}.{constraint}"
+            yield Protection(table.name, constraint, writers, _drop(qualified), qualified)
+
+
+def _constraints_of(table: Table) -> list[str]:
+    names = [
+        str(constraint.name)
+        for constraint in table.constraints
+        if isinstance(constraint, UniqueConstraint | CheckConstraint)
+    ]
+    return sorted([*names, *(str(index.name) for index in table.indexes if index.unique)])
+
+
+def _change(name: str, change: Callable[[Step], Step]) -> Strip:
+    def strip(contest: Contest) -> Contest:
+        if name not in contest.names:
+            return contest
+        return contest.replacing(with_steps_changed(contest.operations[name], change))
+
+    return strip
+
+
+def _lower(name: str) -> Strip:
+    def change(step: Step) -> Step:
+        return Begin(Isolation.READ_COMMITTED) if isinstance(step, Begin) else step
+
+    return _change(name, change)
+
+
+def _drop(qualified: str) -> Strip:
+    def strip(contest: Contest) -> Contest:
+        return replace(contest, dropped=contest.dropped | {qualified})
+
+    return strip

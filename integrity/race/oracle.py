@@ -1,0 +1,175 @@
+"""Oracles: whether what a schedule left behind is right. Two of them, and each alarm says which one spoke.
+
+The first asks the checks of the program: invariants, narrowed to the rows in play. The second needs no invariant: replies
+and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
+they are left out of the order; where such a call had committed something before, the second oracle abstains.
+
+Serial orders are played when they are first needed, twice each: what differs between the two differs by itself (random
+codes, texts with keys in them) and is masked.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import permutations
+from string import ascii_uppercase
+from typing import Protocol
+
+from integrity.operation import Row
+from integrity.race.outcome import Column, Outcome, Remains, differing_columns, make_remains
+from integrity.race.program import Program
+from integrity.race.scheduler import Run, Scheduler
+from integrity.race.trace import Failed
+from integrity.race.wire import generated_values
+
+
+class Oracle(StrEnum):
+    """Who raised an alarm."""
+
+    INVARIANT = "invariant"
+    SERIAL = "serial equivalence"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What is wrong with one run.
+
+    Args:
+        oracle: who says so.
+        name: the check, or the calls that no order of explains, e.g. "A, B".
+        rows: those that violate the check; for serial equivalence the final rows.
+    """
+
+    oracle: Oracle
+    name: str
+    rows: tuple[Row, ...]
+
+    @property
+    def fingerprint(self) -> tuple[str, str]:
+        """Equal for two runs that fail alike."""
+        return self.oracle, self.name if self.oracle is Oracle.INVARIANT else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SerialOrder:
+    """One serial order of some calls, and how it came out.
+
+    Args:
+        actors: letters, in this order.
+        run: the first of its two runs; its actors are lettered by their places in the order.
+    """
+
+    actors: str
+    run: Run
+    remains: Remains
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the oracles say of one run.
+
+    Args:
+        alarms: none when all is right.
+        outcome: canonical; runs with equal ones came out alike.
+        has_abstained: serial equivalence could not be judged.
+    """
+
+    alarms: tuple[Alarm, ...]
+    outcome: Outcome
+    has_abstained: bool = False
+
+
+class Judging(Protocol):
+    """Says what is wrong with a run that was just played."""
+
+    def judge(self, run: Run) -> Judgement: ...
+
+
+class Judge:
+    """Judges the runs of one program by both oracles.
+
+    Args:
+        is_serial_judged: ask the second oracle too.
+    """
+
+    def __init__(self, scheduler: Scheduler, program: Program, *, is_serial_judged: bool = True) -> None:
+        self._scheduler = scheduler
+        self._program = program
+        self._letters = ascii_uppercase[: len(program.actors)]
+        self._is_serial_judged = is_serial_judged
+        self._orders: dict[str, list[SerialOrder]] = {}
+        self._outcomes: dict[str, frozenset[Outcome]] = {}
+        self._masked: frozenset[Column] = frozenset()
+
+    def judge(self, run: Run) -> Judgement:
+        """Return what the oracles say of a run that was just played, while its rows are as it left them."""
+        alarms, remains = self._look(run, self._letters)
+        survivors = _survivors(run, self._letters)
+        if not self._is_serial_judged or alarms or survivors is None:
+            return Judgement(alarms, remains.outcome(self._masked), survivors is None)
+        expected = self._serial_outcomes(self._letters)  # may add to the mask
+        outcome = remains.outcome(self._masked)
+        if outcome not in expected and not self._is_explained_without_refused(remains, survivors):
+            rows = tuple({"table": table, **dict(cells)} for table, cells in remains.rows)
+            alarms = (Alarm(Oracle.SERIAL, ", ".join(survivors), rows),)
+        return Judgement(alarms, outcome)
+
+    def serial_orders(self, actors: str) -> list[SerialOrder]:
+        """Return all serial orders of some of the actors."""
+        if actors not in self._orders:
+            self._orders[actors] = [self._play_serially("".join(order)) for order in permutations(actors)]
+            self._outcomes.clear()
+        return self._orders[actors]
+
+    def _serial_outcomes(self, actors: str) -> frozenset[Outcome]:
+        """Return how the serial orders of some of the actors come out."""
+        orders = self.serial_orders(actors)
+        if actors not in self._outcomes:
+            self._outcomes[actors] = frozenset(order.remains.outcome(self._masked) for order in orders)
+        return self._outcomes[actors]
+
+    def _is_explained_without_refused(self, remains: Remains, survivors: str) -> bool:
+        """Return whether a serial order of the calls that were not refused comes out like this."""
+        if survivors == self._letters:
+            return False
+        expected = self._serial_outcomes(survivors)
+        lost = {f"return of {actor}" for actor in self._letters if actor not in survivors}
+        kept = replace(remains, rows=tuple(row for row in remains.rows if row[0] not in lost))
+        return kept.outcome(self._masked) in expected
+
+    def _play_serially(self, actors: str) -> SerialOrder:
+        members = tuple(self._program.actors[self._letters.index(actor)] for actor in actors)
+        program = replace(self._program, actors=members)
+        run = self._scheduler.play(program)
+        _, remains = self._look(run, actors)
+        _, again = self._look(self._scheduler.play(program), actors)
+        self._masked |= differing_columns(remains, again)
+        return SerialOrder(actors, run, remains)
+
+    def _look(self, run: Run, actors: str) -> tuple[tuple[Alarm, ...], Remains]:
+        """Ask the checks and read the final rows, in one flight."""
+        program = self._program
+        checks = [check.violations(run.keys) for check in program.checks]
+        digests = [digest.rows(run.keys, run.operation_ids) for digest in program.digests]
+        answers = self._scheduler.ask([*checks, *digests])
+        alarms = tuple(
+            Alarm(Oracle.INVARIANT, check.name, answer.rows)
+            for check, answer in zip(program.checks, answers, strict=False)
+            if answer.rows
+        )
+        generated = set(run.trace.generated)
+        rows = []
+        for digest, answer in zip(program.digests, answers[len(checks) :], strict=True):
+            generated.update(generated_values(answer, self._scheduler.generated_columns))
+            rows += [(digest.table, row) for row in answer.rows]
+        known = {value: name for name, value in run.keys.items()}
+        known |= dict(zip(run.operation_ids, actors, strict=True))
+        returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}
+        return alarms, make_remains(rows, returns, known=known, generated=generated)
+
+
+def _survivors(run: Run, letters: str) -> str | None:
+    """Return the actors whose calls had an effect; None when a refused one had committed something before."""
+    failed = {actor: value for actor, value in run.trace.returns.items() if isinstance(value, Failed)}
+    if any(value.has_committed for value in failed.values()):
+        return None
+    return "".join(actor for actor in letters if actor not in failed)

@@ -1,0 +1,268 @@
+"""Programs of a system: its operations, called on the rows that its stage makes.
+
+Before a schedule is played nobody knows the keys of its rows, so an argument that is a key is drawn as a name, wallets_1,
+and looked up among the keys of the stage when the call starts. Drawing itself goes through the domains of the operations,
+as in the workload.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import product
+from random import Random
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlglot import exp
+
+from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
+from integrity.errors import UsageError
+from integrity.operation import Isolation, Operation, Statement, Steps, Value
+from integrity.race.program import Actor, Check, Digest, Keys, Program, Service
+from integrity.sqlfile import SqlFile, parse_query
+from integrity.systems.system import Bug, ServiceSettings, System
+from integrity.systems.system import Service as SystemService
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+VARIANTS_MAX = 12
+HISTORY_SCHEMA = "integrity"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """A call with its arguments; those that are keys by name.
+
+    Args:
+        arguments: without operation_id.
+    """
+
+    operation: str
+    arguments: Mapping[str, Key]
+
+    def __str__(self) -> str:
+        return f"{self.operation}({', '.join(f'{name}={value}' for name, value in self.arguments.items())})"
+
+
+def make_program(
+    system: System,
+    calls: Sequence[PlannedCall],
+    *,
+    bug: Bug | None = None,
+    isolation: Isolation = Isolation.READ_COMMITTED,
+    checks: Sequence[Check] = (),
+) -> Program:
+    """Return the program of these calls.
+
+    Raises:
+        UsageError: the system has no such operation, or no stage.
+    """
+    operations = system.operations_with(bug)
+    return Program(
+        actors=tuple(_actor(find_operation(system, operations, call.operation), call) for call in calls),
+        stage=stage_of(system),
+        isolation=isolation,
+        checks=tuple(checks),
+        digests=tuple(make_digests(system.metadata)),
+        services={name: _answer_of(service) for name, service in system.services.items()},
+    )
+
+
+def stage_of(system: System) -> Callable[[], Steps]:
+    """Return the system's stage.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if system.stage is None:
+        raise UsageError(f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`.")
+    return system.stage
+
+
+def find_operation(system: System, operations: Mapping[str, Operation], name: str) -> Operation:
+    """Return the operation of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in operations:
+        raise UsageError(
+            f"system {system.name} has no operation {name!r}", hint=f"Its operations are: {', '.join(operations)}."
+        )
+    return operations[name]
+
+
+def make_world(keys: Keys) -> World:
+    """Return the names of a stage's keys as a world that arguments are drawn from."""
+    world = World()
+    for name in keys:
+        world.add(name.rpartition("_")[0], name)
+    return world
+
+
+def draw_calls(
+    system: System, world: World, operations: Sequence[str], *, bug: Bug | None = None
+) -> "SearchStrategy[tuple[PlannedCall, ...]]":
+    """Return the Hypothesis strategy of calls of these operations, one each; first keys and least amounts first."""
+    from hypothesis import strategies
+
+    known = system.operations_with(bug)
+    return strategies.tuples(
+        *(
+            strategies.fixed_dictionaries(
+                {
+                    name: domain.strategy(world)
+                    for name, domain in find_operation(system, known, operation).arguments.items()
+                }
+            ).map(lambda arguments, operation=operation: PlannedCall(operation, arguments))
+            for operation in operations
+        )
+    )
+
+
+def vary_calls(
+    system: System, world: World, operations: Sequence[str], *, bug: Bug | None = None
+) -> Iterator[tuple[PlannedCall, ...]]:
+    """Yield calls of these operations that are likely to meet, at most VARIANTS_MAX.
+
+    First with the same keys and the greatest amounts, so that what suffices for one call does not for two; then with other
+    keys of a pool for all, with different keys for one of them, and with other values of closed sets.
+    """
+    known = system.operations_with(bug)
+    found = [find_operation(system, known, operation) for operation in operations]
+    seen: set[str] = set()
+    pools = dict.fromkeys(domain.pool for each in found for domain in each.arguments.values() if isinstance(domain, KeyOf))
+    sizes = {pool: len(world.keys[pool]) for pool in pools}
+    sets = max((len(d.values) for each in found for d in each.arguments.values() if isinstance(d, OneOf)), default=1)
+    shifts = [dict.fromkeys(pools, 0)]
+    shifts += [{**shifts[0], pool: shift} for pool in pools for shift in range(1, sizes[pool])]
+    apart: list[str | None] = [None, *(pool for pool in pools if sizes[pool] > 1)]
+    for value, other, shift in product(range(sets), apart, shifts):
+        calls = tuple(
+            PlannedCall(each.name, _arguments(each, world, shift, place, value=value, apart=other))
+            for place, each in enumerate(found)
+        )
+        text = "; ".join(map(str, calls))
+        if text not in seen:
+            seen.add(text)
+            yield calls
+        if len(seen) == VARIANTS_MAX:
+            return
+
+
+def _arguments(
+    operation: Operation, world: World, shift: Mapping[str, int], place: int, *, value: int, apart: str | None
+) -> dict[str, Key]:
+    arguments: dict[str, Key] = {}
+    for name, domain in operation.arguments.items():
+        match domain:
+            case KeyOf():
+                keys = world.keys[domain.pool]
+                arguments[name] = keys[(shift[domain.pool] + (place if domain.pool == apart else 0)) % len(keys)]
+            case OneOf():
+                arguments[name] = domain.values[(value * place) % len(domain.values)]
+            case IntegerIn():
+                arguments[name] = domain.most - (domain.most - domain.least) % domain.step
+            case _:
+                arguments[name] = domain.draw(Random(place), world)
+    return arguments
+
+
+def make_checks(files: Iterable[SqlFile], metadata: MetaData, keys: Keys) -> list[Check]:
+    """Return the invariants as checks, narrowed to the rows of a stage with such keys.
+
+    An invariant is narrowed by the first pool of the stage that one of its columns refers to, e.g. wallet_id. One that has
+    no such column, or asks the history, which a race does not write, is left out.
+    """
+    referred = key_columns(metadata)
+    pools = make_world(keys).keys
+    checks = []
+    for file in files:
+        query = parse_query(file.text)
+        if any(table.db == HISTORY_SCHEMA for table in query.find_all(exp.Table)):
+            continue
+        columns = [each.alias_or_name for each in query.selects]
+        narrowing = [column for pool in pools for column in columns if referred.get(column) == pool]
+        if narrowing:
+            pool = pools[referred[narrowing[0]]]
+            checks.append(_narrowed(file, f"{narrowing[0]} in ({', '.join(f':{key}' for key in pool)})"))
+    return checks
+
+
+def _narrowed(file: SqlFile, condition: str) -> Check:
+    sql = f"select * from (\n{file.query}\n) as narrowed where {condition}"
+    defaults = file.values({}, now=datetime.now(UTC))
+    return Check(file.name, lambda keys: Statement(sql, {**defaults, **keys}))
+
+
+def key_columns(metadata: MetaData) -> dict[str, str]:
+    """Return the names of columns that refer to another table, e.g. wallet_id, with that table's."""
+    return {
+        column.name: key.column.table.name
+        for table in metadata.sorted_tables
+        for column in table.columns
+        for key in column.foreign_keys
+    }
+
+
+def make_digests(metadata: MetaData) -> Iterator[Digest]:
+    """Yield for each table the rows that belong to a race: staged, made by its calls, or referring to such a row.
+
+    Followed are columns that an index begins with, so that a digest stays as fast as the tables grow.
+    """
+    for table in metadata.sorted_tables:
+        yield Digest(table.name, lambda keys, operation_ids, table=table: _digest(table, keys, operation_ids))
+
+
+def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statement:
+    calls: dict[str, Value] = {f"operation_{number}": each for number, each in enumerate(operation_ids)}
+    routes = list(_routes(table, make_world(keys).keys, list(calls)))
+    (primary,) = table.primary_key.columns
+    sql = f"select * from {table.fullname} where {primary.name} in ({' union '.join(routes) or 'null'})"
+    return Statement(sql, {**keys, **calls})
+
+
+def _routes(table: Table, pools: Mapping[str, Sequence[Key]], calls: Sequence[str]) -> Iterator[str]:
+    """Yield selects of primary keys: each way in which rows of the table belong to the race."""
+    (primary,) = table.primary_key.columns
+    select = f"select {primary.name} from {table.fullname} where"
+    if table.name in pools:
+        yield f"{select} {primary.name} in ({', '.join(f':{key}' for key in pools[table.name])})"
+    leading = _leading_columns(table)
+    for column in table.columns:
+        if column.name not in leading:
+            continue
+        if column.name == "operation_id":
+            yield f"{select} operation_id in ({', '.join(f':{call}' for call in calls)})"
+        for key in column.foreign_keys:
+            parent = key.column.table
+            if parent is not table and (routes := " union ".join(_routes(parent, pools, calls))):
+                yield f"{select} {column.name} in ({routes})"
+
+
+def _leading_columns(table: Table) -> set[str]:
+    """Return the columns that an index of the table begins with."""
+    keys = [each for each in table.constraints if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)]
+    return {next(iter(each.columns)).name for each in (*table.indexes, *keys) if len(each.columns)}
+
+
+def _actor(operation: Operation, call: PlannedCall) -> Actor:
+    by_key = {name for name, domain in operation.arguments.items() if isinstance(domain, KeyOf)}
+
+    def steps(keys: Keys, operation_id: UUID) -> Steps:
+        arguments = {name: keys[str(value)] if name in by_key else value for name, value in call.arguments.items()}
+        return operation.steps(operation_id=operation_id, **arguments)
+
+    return Actor(operation.name, steps, str(call))
+
+
+def _answer_of(service: SystemService) -> Service:
+    """Return the service without what it sends later: in a race a webhook is a call of its own."""
+
+    def answer(payload: Mapping[str, Value]) -> Mapping[str, Value]:
+        now, _later = service(payload, Random(0), ServiceSettings())
+        return now
+
+    return answer

@@ -1,0 +1,377 @@
+"""A finding as a test for pytest and a file of SQL, which need psycopg and a PostgreSQL to be run on, and nothing of ours.
+
+The SQL makes the tables and the rows that the schedule played on; the test holds the statements of each call with every
+value as a literal, and a small conductor that lets one statement go at a time, in the order of the schedule. Ids agree
+because the recording was made on an empty database too, and sequences count the same there.
+
+The test asks the server, like the scheduler, whether a statement waits for a lock. It takes no result as given: what is
+asserted is only that the rows are right. So it fails while the bug is there, and when the body of a call is replaced by the
+code under test, it passes as soon as that is mended, be it by waiting, by declining or by being refused.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from textwrap import dedent, indent
+from uuid import UUID
+
+from sqlalchemy import MetaData
+
+from integrity.errors import UsageError
+from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
+from integrity.parameters import replace_parameters
+from integrity.race.ddl import create_statements_by_table
+from integrity.race.recording import PlayedStep, Recording
+
+SQL_WIDTH = 84
+_WORD = re.compile(r"(?:'(?:[^']|'')*'|[^\s'])+")
+_BETWEEN_ROWS = re.compile(r"'(?:[^']|'')*'|\), \(")
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A query whose rows say whether the data is right.
+
+    Args:
+        title: what must hold, in one sentence.
+        query: returns the rows that are wrong.
+    """
+
+    title: str
+    query: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the test is about.
+
+    Args:
+        title: what was found, e.g. "lost update: sell and sell on one wallet".
+        name: of the test, e.g. "sell_and_sell".
+        calls: letter -> operation and arguments, e.g. ("sell", "wallet_id=1, amount_minor=600").
+        isolation: of statements outside transactions and of transactions that name no level.
+        recording: of the schedule, played first of all on an empty database.
+        assertion: what fails.
+        replay: the command that plays the schedule.
+    """
+
+    title: str
+    name: str
+    calls: Mapping[str, tuple[str, str]]
+    isolation: Isolation
+    recording: Recording
+    assertion: Assertion
+    replay: str
+
+
+def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: Iterable[str] = ()) -> Path:
+    """Write the test and, beside it, its SQL; return the path of that.
+
+    Args:
+        path: of the test; ends with .py.
+        dropped: constraints and indexes that are left out, as "table.name".
+
+    Raises:
+        UsageError: the path cannot be a test's, or cannot be written.
+    """
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(f"{path}: not the name of a test for pytest", hint=f"For example: test_{case.name}.py")
+    sql_path = path.with_suffix(".sql")
+    try:
+        sql_path.write_text(render_sql(case, metadata=metadata, dropped=frozenset(dropped)), encoding="utf-8")
+        path.write_text(render_test(case, sql_name=sql_path.name, test_name=path.name), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    return sql_path
+
+
+def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
+    """Return the statements that make the tables and the rows."""
+    lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
+    lines += [f"create schema {metadata.schema};", ""] if metadata.schema else []
+    for statements in create_statements_by_table(metadata, dropped=dropped).values():
+        lines += [line for statement in statements for line in (f"{statement};", "")]
+    for staged in case.recording.staged:
+        lines += [f"{literal_sql(staged)};", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
+    """Return the test's text."""
+    names = {letter: f"{operation}_{letter.lower()}" for letter, (operation, _) in case.calls.items()}
+    shown = {letter: f"{letter} = {operation}({arguments})" for letter, (operation, arguments) in case.calls.items()}
+    functions = [
+        f"def {name}(connection):\n"
+        f'    """{shown[letter]}"""\n'
+        f"    # your own code goes here, in place of these statements\n"
+        f"{indent(_body(case.recording.played[letter], case.isolation) or 'pass', '    ')}"
+        for letter, name in names.items()
+    ]
+    text = _TEMPLATE.format(
+        title=case.title,
+        calls="\n".join(f"    {call}" for call in shown.values()),
+        replay=case.replay,
+        test_name=test_name,
+        sql_name=sql_name,
+        functions_named=" and ".join(names.values()),
+        turns=case.recording.run.letters,
+        query=_python_string(literal_sql(case.assertion.query)),
+        functions="\n\n\n".join(functions),
+        name=case.name,
+        rule=_python_string(case.assertion.title, is_short=True),
+        actors="\n".join(f'    "{letter}": {name},' for letter, name in names.items()),
+    )
+    for number, operation_id in enumerate(case.recording.run.operation_ids, start=10):  # a, b, c, ...
+        text = text.replace(str(operation_id), str(UUID(int=number)))
+    return text
+
+
+def literal_sql(statement: Statement) -> str:
+    """Return the statement with its values in it, its lines of one width, without indentation."""
+    text = dedent(statement.sql.strip("\n")).strip()
+    filled = replace_parameters(text, lambda name: _literal(statement.parameters[name]))
+    return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
+
+
+def _literal(value: Value) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value) if value >= 0 else f"({value})"  # `x -:y` would else begin a comment
+        case datetime():
+            return f"'{value.isoformat()}'"
+        case UUID() | str():
+            quoted = "'" + str(value).replace("'", "''") + "'"
+            if "\n" in quoted or "\\" in quoted:  # the text is laid out anew, line by line
+                return "e" + quoted.replace("\\", "\\\\").replace("\n", "\\n")
+            return quoted
+
+
+def _wrap(line: str) -> list[str]:
+    """Return the line in parts of at most SQL_WIDTH, broken outside strings only, rows of values first."""
+    if len(line) <= SQL_WIDTH or line.lstrip().startswith("--"):
+        return [line]
+    margin = " " * (len(line) - len(line.lstrip()))
+    rows = _BETWEEN_ROWS.sub(lambda match: f"),\n{margin}    (" if match[0] == "), (" else match[0], line).splitlines()
+    if len(rows) > 1:
+        return [part for row in rows for part in _wrap(row)]
+    lines, current = [], margin
+    for match in _WORD.finditer(line):
+        word = match[0]
+        if current.strip() and len(current) + 1 + len(word) > SQL_WIDTH:
+            lines.append(current)
+            current = f"{margin}    "
+        current += word if not current.strip() else f" {word}"
+    return [*lines, current]
+
+
+def _body(played: Sequence[PlayedStep], isolation: Isolation) -> str:
+    """Return the steps of one call as calls of psycopg.
+
+    Args:
+        isolation: of statements outside transactions and of transactions that name no level.
+    """
+    lines: list[str] = []
+    level = Isolation.READ_COMMITTED
+    is_open = False
+    for number, each in enumerate(played):
+        step = each.step
+        if not is_open and isinstance(step, Begin | Statement):
+            wanted = (step.isolation if isinstance(step, Begin) else None) or isolation
+            if wanted is not level:
+                lines.append(f"connection.isolation_level = psycopg.IsolationLevel.{wanted.name}")
+                level = wanted
+        match step:
+            case Begin():
+                is_open = True
+            case Statement():
+                call = f"connection.execute({_python_string(literal_sql(step))})"
+                if each.sqlstate and number + 1 < len(played):  # the call went on all the same
+                    call = f'with suppress(psycopg.errors.lookup("{each.sqlstate}")):\n{indent(call, "    ")}'
+                lines.append(call)
+                if not is_open:
+                    lines.append("connection.commit()")
+            case Commit() | Rollback():
+                lines.append(f"connection.{type(step).__name__.lower()}()")
+                is_open = False
+            case Request():
+                lines.append(f"# here the call asks the service {step.service!r}")
+    if is_open and not (played and played[-1].sqlstate):
+        lines.append("connection.rollback()")
+    return "\n".join(lines)
+
+
+def _set_level(level: Isolation) -> str:
+    return f"connection.isolation_level = psycopg.IsolationLevel.{level.name}"
+
+
+def _python_string(text: str, *, is_short: bool = False) -> str:
+    """Return a literal: on one line if it is short, else between triple quotes, indented."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    if is_short or (len(text) <= 60 and "\n" not in text):
+        return f'"{escaped}"'
+    return f'"""\n{indent(escaped, "    ")}\n"""'
+
+
+_TEMPLATE = '''"""{title}
+
+{calls}
+
+One statement goes at a time, in the order of TURNS, one letter each; the end of a
+transaction that wrote is a turn of its own. The letters of a call that waits for a lock,
+or is done, are passed over.
+
+    pip install "psycopg[binary]" pytest
+    DATABASE_URL=postgresql://user@localhost/postgres pytest {test_name}
+
+makes a database of its own on that server, from {sql_name}, and drops it at the end.
+The test fails while the bug is there. To make it guard the fix, put a call of your own
+code, on the connection that is given, in place of the statements in
+{functions_named}: its statements and commits then wait for their turns.
+
+With the tool that found it: {replay}
+"""
+
+import os
+import queue
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+TURNS = "{turns}"
+
+RULE = {rule}
+WRONG_ROWS = {query}
+
+
+{functions}
+
+
+CALLS = {{
+{actors}
+}}
+
+
+def test_{name}(database):
+    refused = play(database, TURNS, CALLS)
+    assert len(refused) < len(CALLS), f"nothing was shown, all were refused: {{refused}}"
+    with psycopg.connect(database) as connection:
+        wrong = connection.execute(WRONG_ROWS).fetchall()
+    assert wrong == [], RULE
+
+
+@pytest.fixture
+def database():
+    """The URL of a database with the tables and rows, which is dropped afterwards."""
+    name = f"race_{{uuid.uuid4().hex[:12]}}"
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {{name}} template template0")
+    try:
+        scratch = psycopg.conninfo.make_conninfo(url, dbname=name)
+        script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+        with psycopg.connect(scratch) as connection:
+            connection.execute(script)
+        yield scratch
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"drop database {{name}} with (force)")
+
+
+def play(url, turns, calls):
+    """Let the calls go on by turns; return the errors of those that were refused."""
+    actors = {{letter: Actor(url, call) for letter, call in calls.items()}}
+    with psycopg.connect(url, autocommit=True) as control:
+        for actor in actors.values():
+            actor.start()
+            actor.settle(control)
+        turns, letter = iter(turns), ""
+        while any(actor.state != "done" for actor in actors.values()):
+            ready = [name for name, actor in actors.items() if actor.state == "ready"]
+            if ready:
+                letter = next(turns, letter if letter in ready else ready[0])
+            if letter in ready:
+                actors[letter].turn.release()
+                actors[letter].settle(control)
+            for actor in actors.values():
+                if actor.state == "waits for a lock":
+                    actor.settle(control)
+    return {{letter: actor.error for letter, actor in actors.items() if actor.error}}
+
+
+class Actor(threading.Thread):
+    """A call on a connection of its own, each of whose statements waits for its turn."""
+
+    def __init__(self, url, call):
+        super().__init__(daemon=True)
+        self.connection = GatedConnection.connect(url, cursor_factory=GatedCursor)
+        self.connection.wait_for_turn = self.wait_for_turn
+        self.pid = self.connection.info.backend_pid
+        self.call = call
+        self.turn = threading.Semaphore(0)
+        self.news = queue.Queue()
+        self.deadline = time.monotonic() + 60
+        self.error = None
+
+    def run(self):
+        try:
+            self.call(self.connection)
+        except psycopg.Error as error:
+            self.error = error
+        finally:
+            self.connection.close()
+            self.news.put("done")
+
+    def wait_for_turn(self):
+        self.news.put("ready")
+        self.turn.acquire()
+
+    def settle(self, control):
+        """Wait until the call wants its next turn, is done, or waits for a lock.
+
+        The last of these only the server knows.
+        """
+        while time.monotonic() < self.deadline:
+            with suppress(queue.Empty):
+                self.state = self.news.get(timeout=0.005)
+                return
+            question = "select cardinality(pg_blocking_pids(%s)) > 0"
+            if control.execute(question, (self.pid,)).fetchone()[0]:
+                self.state = "waits for a lock"
+                return
+        pytest.fail("a call did not come to its end within 60 s")
+
+
+class GatedCursor(psycopg.Cursor):
+    def execute(self, *arguments, **options):
+        self.connection.wait_for_turn()
+        return super().execute(*arguments, **options)
+
+
+class GatedConnection(psycopg.Connection):
+    def commit(self):
+        if self.has_written():
+            self.wait_for_turn()
+        super().commit()
+
+    def rollback(self):
+        if self.has_written():
+            self.wait_for_turn()
+        super().rollback()
+
+    def has_written(self):
+        if self.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+            return False
+        question = "select pg_current_xact_id_if_assigned() is not null"
+        return psycopg.Cursor(self).execute(question).fetchone()[0]
+'''

@@ -1,0 +1,96 @@
+"""Recordings: all that one schedule was made of, its staged rows and the steps of each call, with the values they had."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import ascii_uppercase
+from uuid import UUID
+
+from integrity.operation import Statement, StatementFailed, Step, Steps
+from integrity.race.program import Actor, Keys, Program
+from integrity.race.schedule import continue_with
+from integrity.race.scheduler import Decide, Run, Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedStep:
+    """A step of a call, and the SQLSTATE with which it was refused, or empty."""
+
+    step: Step
+    sqlstate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One schedule, played.
+
+    Args:
+        run: what happened.
+        staged: the statements that made its rows, in order.
+        played: letter -> the steps of the call.
+    """
+
+    run: Run
+    staged: Sequence[Statement]
+    played: Mapping[str, Sequence[PlayedStep]]
+
+
+def record(scheduler: Scheduler, program: Program, letters: str) -> Recording:
+    """Play a schedule and return its recording.
+
+    Raises:
+        ScheduleError: a letter's actor could not go on there.
+    """
+    staged: list[Statement] = []
+    played: dict[str, list[PlayedStep]] = {letter: [] for letter in ascii_uppercase[: len(program.actors)]}
+
+    def keep(step: Step) -> None:
+        if isinstance(step, Statement):
+            staged.append(step)
+
+    def stage() -> Steps:
+        return _listen(program.stage(), keep, lambda _sqlstate: None)
+
+    actors = tuple(
+        replace(actor, steps=_recorded(actor, played[letter]))
+        for letter, actor in zip(ascii_uppercase, program.actors, strict=False)
+    )
+    run = scheduler.play(replace(program, stage=stage, actors=actors), letters)
+    return Recording(run, staged, played)
+
+
+def following(letters: str) -> Decide:
+    """Return what follows a schedule as far as it fits: a letter whose actor cannot go on is passed over."""
+    left = iter(letters)
+
+    def decide(ready: str, previous: str) -> str:
+        return next((letter for letter in left if letter in ready), continue_with(ready, previous))
+
+    return decide
+
+
+def _recorded(actor: Actor, played: list[PlayedStep]) -> Callable[[Keys, UUID], Steps]:
+    def refuse(sqlstate: str) -> None:
+        played[-1] = PlayedStep(played[-1].step, sqlstate)
+
+    def steps(keys: Keys, operation_id: UUID) -> Steps:
+        played.clear()
+        return _listen(actor.steps(keys, operation_id), lambda step: played.append(PlayedStep(step)), refuse)
+
+    return steps
+
+
+def _listen(steps: Steps, on_step: Callable[[Step], None], on_refusal: Callable[[str], None]) -> Steps:
+    """Drive the generator within and tell what passes."""
+    try:
+        step = next(steps)
+        while True:
+            on_step(step)
+            try:
+                answer = yield step
+            except StatementFailed as error:
+                on_refusal(error.sqlstate or "")
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any

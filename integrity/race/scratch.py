@@ -1,0 +1,140 @@
+"""Scratch databases: races work on a database of their own beside the target, which is dropped at the end.
+
+Races add rows by the thousand and leave constraints out, so the world that `seed` made, or anybody's, is no place for
+them. What a killed process left behind is dropped by the next race: a scratch database in use always has a connection.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from integrity.database.constraints import plant
+from integrity.database.namespace import create_schemas, drop_schemas, guard
+from integrity.database.target import Target
+from integrity.database.transaction import refusal
+from integrity.errors import UsageError
+from integrity.systems.system import Bug, System
+
+PREFIX = "integrity_race_"
+_COMMENT = "made by `integrity race`, which drops it"
+_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{12}}")
+
+
+@contextmanager
+def scratch_database(
+    target: Target,
+    system: System,
+    *,
+    bug: Bug | None = None,
+    dropped: tuple[str, ...] = (),
+    is_spread: bool = True,
+    test_database: str | None = None,
+) -> Iterator[Target]:
+    """Yield a database that holds the system's tables, empty; it is dropped at the end, whatever happens.
+
+    A role that may not create databases races on the target itself, if that holds no system yet.
+
+    Args:
+        bug: constraints and indexes that it forgets are left out.
+        dropped: more of them to leave out, as "table.name".
+        is_spread: each table numbers its rows from a million of its own on, so that a key is never taken for an amount or
+            a count, nor for a key of another table, when runs are compared.
+        test_database: the name of a database that its owner says is a test database.
+
+    Raises:
+        UsageError: the target is SQLite, or the role may not create databases and the target holds a system.
+        UnsafeDatabase: the same, and the target holds tables that we did not make.
+    """
+    if target.is_sqlite:
+        raise UsageError(
+            f"races on {target}: SQLite lets one writer in at a time, and no server can be asked who waits for whom",
+            hint="Race on PostgreSQL; leave --database out to use the embedded one.",
+        )
+    left_out = tuple(dict.fromkeys((*(bug.dropped if bug else ()), *dropped)))
+    with closing(target.connect(application_name="integrity race")) as admin:
+        _drop_forgotten(admin)
+        name = PREFIX + secrets.token_hex(6)
+        try:
+            admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        except psycopg.errors.InsufficientPrivilege:
+            name = ""
+        except psycopg.Error as error:
+            raise refusal(target, error) from None
+        if not name:
+            with _on_the_target_itself(target, system, test_database):
+                _fill(target, system, left_out, bug, is_spread=is_spread)
+                yield target
+            return
+        scratch = Target(target.url.set(database=name))
+        try:
+            with closing(scratch.connect(application_name="integrity race")):  # shows that it is in use
+                admin.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(_COMMENT)))
+                _fill(scratch, system, left_out, bug, is_spread=is_spread)
+                yield scratch
+        finally:
+            _drop(admin, name)
+
+
+@contextmanager
+def _on_the_target_itself(target: Target, system: System, test_database: str | None) -> Iterator[None]:
+    contents = guard(target, test_database)
+    if contents.is_ours:
+        raise UsageError(
+            f"{target}: its user may not create databases, and races would add rows to the {system.name} that is there",
+            hint="Let the user create databases (alter role ... createdb), or name an empty database.",
+        )
+    try:
+        yield
+    finally:
+        drop_schemas(target)
+
+
+def _fill(scratch: Target, system: System, dropped: tuple[str, ...], bug: Bug | None, *, is_spread: bool) -> None:
+    create_schemas(scratch, [system.metadata])
+    if dropped:
+        plant(scratch, system.metadata, dropped, bug=bug.name if bug else "")
+    if is_spread:
+        numbered = [
+            (table, column) for table in system.metadata.sorted_tables for column in table.columns if column.identity
+        ]
+        with closing(scratch.connect(application_name="integrity race")) as connection:
+            for number, (table, column) in enumerate(numbered, start=1):
+                connection.execute(
+                    sql.SQL("alter table {} alter column {} restart with {}").format(
+                        sql.Identifier(*filter(None, (table.schema, table.name))),
+                        sql.Identifier(column.name),
+                        sql.Literal(number * 1_000_000 + 1),
+                    )
+                )
+
+
+def _drop(admin: "psycopg.Connection[Any]", name: str) -> None:
+    try:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+    except psycopg.OperationalError:
+        return  # the server is gone, which whoever was racing has been told; the next race drops what it left
+
+
+def _drop_forgotten(admin: "psycopg.Connection[Any]") -> None:
+    """Drop scratch databases that nobody is connected to: those of a process that was killed."""
+    found = admin.execute(
+        """
+        select datname
+        from pg_database
+        where shobj_description(oid, 'pg_database') = %s
+            and datdba = (select oid from pg_roles where rolname = current_user)
+            and not exists (select from pg_stat_activity where pg_stat_activity.datid = pg_database.oid)
+        """,
+        (_COMMENT,),
+    )
+    for (name,) in found.fetchall():
+        if _NAME.fullmatch(str(name)):
+            try:
+                admin.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(str(name))))
+            except psycopg.errors.ObjectInUse:
+                continue  # somebody has connected since

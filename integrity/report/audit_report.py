@@ -1,0 +1,96 @@
+"""An audit's report: its events, collected. Every format is made from this, and none asks the database again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
+from integrity.verdict import Severity, Verdict, exit_code_of
+
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What an audit found.
+
+    Args:
+        judged: in the order of the invariants' names, whatever order they were found out in.
+    """
+
+    started: AuditStarted
+    judged: Sequence[InvariantJudged]
+    finished: AuditFinished
+
+    def of(self, verdict: Verdict) -> list[InvariantJudged]:
+        """Return those with the verdict."""
+        return [judged for judged in self.judged if judged.finding.verdict is verdict]
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a script is told: a violated warning counts as if it held."""
+        return exit_code_of(
+            [
+                Verdict.HOLDS
+                if judged.finding.verdict is Verdict.VIOLATED and judged.severity is Severity.WARNING
+                else judged.finding.verdict
+                for judged in self.judged
+            ]
+        )
+
+    @property
+    def sentence(self) -> str:
+        """Return one sentence on the data."""
+        total = len(self.judged)
+        violated, unknown = self.of(Verdict.VIOLATED), self.of(Verdict.UNKNOWN)
+        if not total:
+            return "No invariant was judged."
+        if not violated and not unknown:
+            return "The only invariant holds." if total == 1 else f"All {total} invariants hold."
+        parts = []
+        if violated:
+            warnings = sum(judged.severity is Severity.WARNING for judged in violated)
+            only = " (warnings only)" if warnings == len(violated) else ""
+            parts.append(f"{len(violated)} of {total} invariants violated{only}: {_names(violated)}")
+        if unknown:
+            of_total = "" if violated else f" of {total} invariants"
+            parts.append(f"{len(unknown)}{of_total} unknown: {_names(unknown)}")
+        return "; ".join(parts) + "."
+
+    @property
+    def place(self) -> str:
+        """Return the database, the moment and the kind of snapshot, in one line."""
+        return f"{self.started.target} at {format_time(self.started.taken_at)}: {self.started.consistency}"
+
+
+def collect(events: Iterable[Event]) -> AuditReport:
+    """Return the report of a whole audit's events."""
+    started: AuditStarted | None = None
+    finished: AuditFinished | None = None
+    judged: dict[str, InvariantJudged] = {}
+    for event in events:
+        if isinstance(event, AuditStarted):
+            started = event
+        elif isinstance(event, InvariantJudged):
+            judged[event.finding.name] = event
+        else:
+            finished = event
+    assert started is not None
+    assert finished is not None
+    return AuditReport(started, [judged[name] for name in started.invariants], finished)
+
+
+def format_time(moment: datetime) -> str:
+    """Return the moment to the second, with its zone."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def count_rows(count: int) -> str:
+    """Return e.g. "1 row", "12,000 rows"."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _names(judged: Sequence[InvariantJudged]) -> str:
+    names = [one.finding.name for one in judged]
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more

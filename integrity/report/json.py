@@ -1,0 +1,99 @@
+"""An audit as JSON: for programs, and as verdicts.json in a run's folder."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from integrity.events import InvariantJudged
+from integrity.report.audit_report import AuditReport
+from integrity.sqlfile import Moment, SqlFile
+from integrity.verdict import Verdict
+
+FORMAT = 1  # of this JSON; a reader of another number must not guess
+
+
+def render_json(report: AuditReport) -> str:
+    """Return the report as JSON."""
+    return _dump(
+        {
+            "format": FORMAT,
+            "target": report.started.target,
+            "taken_at": report.started.taken_at,
+            "consistency": report.started.consistency,
+            "seconds": round(report.finished.seconds, 3),
+            "sentence": report.sentence,
+            "exit_code": report.exit_code,
+            "counts": {verdict: len(report.of(verdict)) for verdict in Verdict},
+            "invariants": [_invariant(judged) for judged in report.judged],
+        }
+    )
+
+
+def render_catalogue_json(files: list[SqlFile]) -> str:
+    """Return invariants with their headers as JSON."""
+    return _dump([_file(file) for file in files])
+
+
+def render_invariant_json(file: SqlFile) -> str:
+    """Return one invariant with its query as JSON."""
+    return _dump({**_file(file), "query": file.query})
+
+
+def _invariant(judged: InvariantJudged) -> dict[str, Any]:
+    finding = judged.finding
+    return {
+        "name": finding.name,
+        "verdict": finding.verdict,
+        "severity": judged.severity,
+        "title": judged.title,
+        "source": judged.source,
+        "why": judged.why,
+        "hint": judged.hint,
+        "path": judged.path,
+        "violation_count": finding.violation_count,
+        "rows": [dict(row) for row in finding.rows],
+        "method": finding.method,
+        "seconds": round(finding.seconds, 6),
+        "reason": finding.reason,
+        "rows_estimate": judged.rows_estimate,
+        "operation_count": judged.operation_count,
+        "calls": [dict(call) for call in judged.calls],
+    }
+
+
+def _file(file: SqlFile) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "title": file.title,
+        "severity": file.severity,
+        "source": file.source,
+        "why": file.why,
+        "hint": file.hint,
+        "path": str(file.path),
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.type,
+                "is_required": parameter.is_required,
+                "default": f"now {parameter.default.offset.total_seconds():+g} s"
+                if isinstance(parameter.default, Moment)
+                else parameter.default,
+            }
+            for parameter in file.parameters
+        ],
+    }
+
+
+def _dump(value: object) -> str:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _plain(value: object) -> object:
+    """Return what orjson cannot write as something that it can: whole numbers as such, the rest as text."""
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63:
+        return int(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    return value.isoformat() if isinstance(value, datetime) else str(value)

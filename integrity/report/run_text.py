@@ -1,0 +1,183 @@
+"""A run as text: the live view while it runs, the tables at its end. Reads what the workload tells and result.json."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from tabulate import tabulate
+
+from integrity.workload.run import Listener, Progress
+
+LINE_EVERY_S = 5.0
+
+
+@contextmanager
+def show_progress(stream: TextIO = sys.stderr) -> Iterator[Listener]:
+    """Yield a listener that shows a run's progress: a live table on a terminal, else a line now and then."""
+    if not stream.isatty():
+        yield _line_writer(stream)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(file=stream), refresh_per_second=4, transient=True) as live:
+        yield lambda progress: live.update(_live_table(progress))
+
+
+def _line_writer(stream: TextIO) -> Callable[[Progress], None]:
+    next_at_s, phase = LINE_EVERY_S, "running"
+
+    def write(progress: Progress) -> None:
+        nonlocal next_at_s, phase
+        if progress.elapsed_s < next_at_s and progress.phase == phase:
+            return
+        next_at_s, phase = progress.elapsed_s + LINE_EVERY_S, progress.phase
+        print(_headline(progress), file=stream, flush=True)
+
+    return write
+
+
+def _headline(progress: Progress) -> str:
+    counts = list(progress.operations.values())
+    total = {key: sum(count[key] for count in counts) for key in ("calls", "declined", "retries", "abandoned")}
+    wrong = sum(count["failed"] + count["unknown"] for count in counts) - total["abandoned"]
+    slowest = max((p["p95_ms"] for p in progress.recent.values() if p["p95_ms"] is not None), default=None)
+    return (
+        f"{progress.phase}  {progress.elapsed_s:.0f}/{progress.duration_s:.0f} s  {progress.calls_per_s:.0f} calls/s  "
+        f"{total['calls']} calls  {total['declined']} declined  {wrong} errors  {total['retries']} retries  "
+        f"slowest p95 {_ms(slowest)} ms"
+    )
+
+
+def _live_table(progress: Progress) -> Any:
+    from rich.table import Table
+
+    table = Table(title=_headline(progress), title_justify="left", box=None)
+    table.add_column("operation")
+    for name in ("calls", "ok", "declined", "failed", "unknown", "retries", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    for name, count in progress.operations.items():
+        recent = progress.recent[name]
+        table.add_row(
+            name,
+            *(str(count[key]) for key in ("calls", "ok", "declined", "failed", "unknown", "retries")),
+            *(_ms(recent[key]) for key in ("p50_ms", "p95_ms", "p99_ms")),
+        )
+    return table
+
+
+def render_run(result: Mapping[str, Any]) -> str:
+    """Return the text that a run ends with, from the content of its result.json."""
+    blocks = [_operations(result), *_notes(result)]
+    if result["thresholds"]:
+        blocks.append(_thresholds(result["thresholds"]))
+    blocks.append(_ending(result))
+    return "\n\n".join(blocks)
+
+
+def _operations(result: Mapping[str, Any]) -> str:
+    is_sqlite = str(result["database"]).startswith("sqlite")
+    columns = [
+        "calls",
+        "ok",
+        "declined",
+        "failed",
+        "unknown",
+        "retries",
+        "calls_per_s",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "max_ms",
+    ]
+    headers = ["operation", "calls", "ok", "declined", "failed", "unknown", "busy" if is_sqlite else "retries", "calls/s"]
+    headers += ["p50 ms", "p95 ms", "p99 ms", "max ms"]
+    rows = [
+        [row["operation"], *(_ms(row[name]) if name.endswith("_ms") else _number(row[name]) for name in columns)]
+        for row in result["operations"]
+    ]
+    return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * (len(headers) - 1)))
+
+
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    lines = []
+    total = result["operations"][-1]
+    if total["abandoned"]:
+        lines.append(f"{total['abandoned']} of the failed and unknown calls are clients that were made to die half way.")
+    lines += [
+        f"{row['operation']} settled by webhook: {row['count']} times, mean {_ms(row['mean_ms'])} ms, "
+        f"p95 {_ms(row['p95_ms'])} ms, from the intended start."
+        for row in result["settled"]
+    ]
+    arrivals = result["arrivals"]
+    if arrivals:
+        lines.append(
+            f"open loop: {arrivals['offered']} calls offered, {arrivals['sent']} sent, {arrivals['not_sent']} not sent; "
+            f"{_number(arrivals['offered_per_s'])}/s of {_number(arrivals['planned_per_s'])}/s planned. "
+            f"{result['clients']} clients, so a client thinks for {_number(arrivals['think_time_s'])} s between two calls."
+        )
+        lines.append(
+            f"latency counts from the intended start; the generator was late by {_ms(arrivals['dispatch_lag_p99_ms'])} ms at p99."
+        )
+        if result["time_scale"] != 1:
+            lines.append(f"compressed {result['time_scale']:g} times: the same arrivals in {result['duration_s']:.0f} s.")
+    else:
+        lines.append("closed loop: a stalled system is asked less, so these latencies hide stalls.")
+    if result["reconnects"]:
+        lines.append(f"{result['reconnects']} connections were made again (lost, or of clients that died).")
+    if result["undelivered"]:
+        lines.append(f"{result['undelivered']} webhooks were still owed when the run gave up on them.")
+    blocks = ["\n".join(lines)]
+    if result["errors"]:
+        rows = [[row["operation"], row["count"], row["error"]] for row in result["errors"]]
+        blocks.append(tabulate(rows, ["operation", "count", "error"], disable_numparse=True))
+    return blocks
+
+
+def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for row in thresholds:
+        show = _share if row["statistic"] == "failure_share" else _limit_ms
+        measured = "-" if row["measured"] is None else show(row["measured"])
+        name = f"{row['operation'] or 'all'} {row['statistic'].replace('_', ' ')}"
+        rows.append(
+            [row["state"], name, measured, f"<= {show(row['most'])}", row["sample_count"], row["reason"] or row["source"]]
+        )
+    return tabulate(rows, ["threshold", "of", "measured", "limit", "samples", "why"], disable_numparse=True)
+
+
+def _ending(result: Mapping[str, Any]) -> str:
+    states = [row["state"] for row in result["thresholds"]]
+    said = ", ".join(
+        f"{states.count(state)} {state}" for state in ("passed", "failed", "not measured", "unknown") if state in states
+    )
+    state = "interrupted; what was done is recorded and loaded" if result["state"] == "interrupted" else "finished"
+    bug = f" with bug {result['bug']}" if result["bug"] else ""
+    lines = [
+        f"{result['system']} {result['profile']}{bug}, seed {result['seed']}: {state}; thresholds: {said or 'none'}",
+        f"run folder: {result['folder']}",
+        "next: integrity validate",
+    ]
+    return "\n".join(lines)
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _limit_ms(value: float) -> str:
+    return f"{_ms(value)} ms"
+
+
+def _share(value: float) -> str:
+    return f"{value * 100:.2f}%"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value == math.floor(value) or value >= 100 else f"{value:.1f}"

@@ -1,0 +1,53 @@
+"""Verdicts in a run's folder: verdicts.json, beside the history that they are about."""
+
+from integrity.database.snapshot import QueryFailed, open_snapshot
+from integrity.database.target import Target
+from integrity.errors import HistoryError, UsageError
+from integrity.project import Project
+from integrity.report.audit_report import AuditReport
+from integrity.report.json import render_json
+from integrity.workload.run_folder import RunFolder
+
+VERDICTS_FILE = "verdicts.json"
+
+
+def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder | None:
+    """Return the folder of that run, or without an id of the project's newest run on that database, if there is one.
+
+    Raises:
+        UsageError: the project has no run of that id.
+    """
+    if run_id is None:
+        found = (RunFolder(project.runs_folder / known) for known in _runs_on(target))
+        return next((folder for folder in found if folder.path.is_dir()), None)
+    folder = RunFolder(project.runs_folder / run_id)
+    if "/" in run_id or not folder.path.is_dir():
+        known = sorted((path.name for path in project.runs_folder.glob("*/")), reverse=True)[:3]
+        hint = f"The newest are: {', '.join(known)}." if known else "`integrity run` makes one."
+        raise UsageError(f"there is no run {run_id!r} in {project.runs_folder}", hint=hint)
+    return folder
+
+
+def write_verdicts(folder: RunFolder, report: AuditReport) -> None:
+    """Write the report into the run's folder, whole or not at all.
+
+    Raises:
+        HistoryError: it cannot be written.
+    """
+    file = folder.path / VERDICTS_FILE
+    new = file.with_suffix(".new")
+    try:
+        new.write_text(render_json(report) + "\n", encoding="utf-8")
+        new.replace(file)
+    except OSError as error:
+        raise HistoryError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def _runs_on(target: Target) -> list[str]:
+    """Return the ids of the runs whose history the database holds, newest first; none where it has no such table."""
+    with open_snapshot(target, connections=1, timeout_s=30) as snapshot:
+        try:
+            rows = snapshot.sessions[0].read("select run_id from integrity.runs order by started_at desc, run_id desc")
+        except QueryFailed:
+            return []
+    return [row["run_id"] for row in rows]

@@ -1,0 +1,122 @@
+"""An audit as text for a terminal: a table of verdicts, then each violation with its rows, then one sentence."""
+
+from collections.abc import Iterator, Sequence
+
+from tabulate import tabulate
+
+from integrity.events import InvariantJudged
+from integrity.invariants.plan import Plan
+from integrity.report.audit_report import AuditReport, count_rows
+from integrity.report.values import CALLS_SHOWN, call_table, row_table, show
+from integrity.sqlfile import SqlFile
+from integrity.verdict import Severity, Verdict
+
+TITLE_WIDTH = 72
+
+
+def render_text(report: AuditReport) -> str:
+    """Return the report as text."""
+    blocks = [_verdicts(report)]
+    blocks += [_unknown(judged) for judged in report.of(Verdict.UNKNOWN)]
+    blocks += [_violation(judged) for judged in report.of(Verdict.VIOLATED)]
+    blocks.append(f"{report.place}, {report.finished.seconds:.1f} s\n{report.sentence}")
+    return "\n\n".join(blocks)
+
+
+def render_plan(plan: Plan) -> str:
+    """Return a plan as text: how each invariant would be judged, and the scans that are shared."""
+    steps = [
+        [
+            step.name,
+            "unknown" if step.unjudged else step.method(plan.scans),
+            ", ".join(str(number + 1) for number in sorted(step.scans)),
+            step.why,
+        ]
+        for step in plan.steps
+    ]
+    scans = [
+        [scan.number + 1, show(scan.source, width=TITLE_WIDTH), len(scan.columns), len(scan.invariants)]
+        for scan in plan.scans
+    ]
+    text = _table(["invariant", "method", "scans", "why"], steps)
+    if scans:
+        text += "\n\n" + _table(["scan", "reads once", "columns", "invariants"], scans)
+    return text
+
+
+def render_catalogue(files: Sequence[SqlFile]) -> str:
+    """Return a table of invariants."""
+    return _table(["invariant", "severity", "title"], [[file.name, file.severity, file.title] for file in files])
+
+
+def render_invariant(file: SqlFile) -> str:
+    """Return one invariant: its header and its query."""
+    fields = [("severity", file.severity), ("source", file.source), ("why", file.why), ("hint", file.hint)]
+    lines = [file.name, f"  {file.title}"]
+    lines += [f"  {name}: {value}" for name, value in fields if value]
+    lines += [
+        f"  parameter: {parameter.name} {parameter.type}{' (required)' if parameter.is_required else ''}"
+        for parameter in file.parameters
+    ]
+    return "\n".join([*lines, f"  file: {file.path}", "", file.query])
+
+
+def _verdicts(report: AuditReport) -> str:
+    rows = [
+        [
+            judged.finding.verdict,
+            judged.finding.name,
+            judged.severity if judged.severity is Severity.WARNING else "",
+            f"{judged.finding.violation_count:,}" if judged.finding.verdict is Verdict.VIOLATED else "",
+            judged.finding.method,
+            f"{judged.finding.seconds:.2f}",
+        ]
+        for judged in report.judged
+    ]
+    headers = ["verdict", "invariant", "severity", "rows", "method", "seconds"]
+    if not any(row[2] for row in rows):
+        headers.remove("severity")
+        rows = [[*row[:2], *row[3:]] for row in rows]
+    numbers = {"rows", "seconds"}
+    return _table(headers, rows, align=["right" if header in numbers else "left" for header in headers])
+
+
+def _unknown(judged: InvariantJudged) -> str:
+    first, *rest = judged.finding.reason.splitlines() or ["no reason was given"]
+    return "\n".join([f"unknown  {judged.finding.name}", f"  {first}", *(f"  {line}" for line in rest)])
+
+
+def _violation(judged: InvariantJudged) -> str:
+    finding = judged.finding
+    lines = [
+        f"violated  {finding.name}  {judged.severity}  {count_rows(finding.violation_count)}",
+        f"  {judged.title}",
+    ]
+    if judged.why:
+        lines.append(f"  why it matters: {judged.why}")
+    if finding.rows:
+        shown, total = len(finding.rows), finding.violation_count
+        lines += ["", *([f"  the first {shown} of {total:,}:"] if shown < total else [])]
+        lines += _indented(_table(*row_table(finding.rows)))
+    lines += _calls(judged)
+    if judged.hint:
+        lines += ["", f"  look for: {judged.hint}"]
+    return "\n".join(lines)
+
+
+def _calls(judged: InvariantJudged) -> Iterator[str]:
+    if not judged.calls:
+        return
+    yield ""
+    many = len(judged.calls) > CALLS_SHOWN
+    yield f"  calls of these operations{f', {CALLS_SHOWN} of {len(judged.calls)}' if many else ''}:"
+    yield from _indented(_table(*call_table(judged.calls)))
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, align: Sequence[str] | None = None) -> str:
+    # Numbers are shown as they are: parsed, a big integer would come out as a float.
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align if rows else None)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]

@@ -1,0 +1,44 @@
+"""Values of evidence as text: what a database holds is shown, never obeyed.
+
+A value may hold line breaks, terminal escapes, markup or a megabyte. Cells are one line, printable, and cut.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from integrity.history import Outcome
+
+CELL_WIDTH = 60
+CALLS_SHOWN = 6
+CALL_COLUMNS = ("operation_id", "operation", "client", "invoked_at", "returned_at", "outcome", "arguments")
+
+
+def show(value: Any, *, width: int = CELL_WIDTH) -> str:
+    """Return the value in one printable line, cut to the width."""
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        text = value.isoformat(sep=" ", timespec="milliseconds")
+    elif isinstance(value, dict | list):
+        text = orjson.dumps(value, default=str).decode()
+    else:
+        text = str(value)
+    # Cut first: what is cut away need not be made printable.
+    text = text if len(text) <= width else text[: width - 1] + "…"
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def row_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return headers and cells of evidence rows."""
+    headers = list(rows[0]) if rows else []
+    return [show(header) for header in headers], [[show(row.get(header)) for header in headers] for row in rows]
+
+
+def call_table(calls: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return headers and cells of the first calls, those that took effect or may have before the others."""
+    telling = (Outcome.OK, Outcome.UNKNOWN)
+    chosen = sorted(calls, key=lambda call: call.get("outcome") not in telling)[:CALLS_SHOWN]
+    return list(CALL_COLUMNS), [[show(call.get(column)) for column in CALL_COLUMNS] for call in chosen]

@@ -1,0 +1,215 @@
+"""Seeding: a system made and filled in one transaction, which commits everything or leaves the database as it was."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, Select, Table, false, func, select, text
+
+from integrity.database import bulk
+from integrity.database.bookkeeping import OURS, drop_runs_of, find_note, put_note
+from integrity.database.constraints import complete, strip
+from integrity.database.namespace import Contents, create_tables, drop_tables
+from integrity.database.target import Target
+from integrity.database.transaction import transaction
+from integrity.errors import SeedError, UsageError
+from integrity.seeds.catalogue import SEEDERS
+from integrity.seeds.seeder import Seeder, Start
+
+WALLETS_MOST = 10_000_000
+"""100 million entries: half an hour of loading and about 40 GB. More says nothing that this does not."""
+
+SEED_MOST = 2**63 - 1
+
+
+class Mode(Enum):
+    """What to do with what is there: nothing may be there; it goes; it stays and is added to."""
+
+    NEW = "new"
+    REPLACE = "replace"
+    APPEND = "append"
+
+
+class Phase(Enum):
+    """What seeding is busy with."""
+
+    ROWS = "rows"
+    INDEXES = "indexes"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far seeding is: wallets done of all, in the phase of rows; then constraints and indexes are made."""
+
+    phase: Phase
+    wallets_done: int
+    wallet_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What seeding made.
+
+    Args:
+        row_counts: table -> rows that were added.
+        rows_s, indexes_s: seconds of the phases; in all there is a little more.
+    """
+
+    system: str
+    seed: int
+    wallet_count: int
+    row_counts: Mapping[str, int]
+    rows_s: float
+    indexes_s: float
+
+    @property
+    def row_count(self) -> int:
+        return sum(self.row_counts.values())
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows per second of both phases together."""
+        return self.row_count / (self.rows_s + self.indexes_s)
+
+
+def seed_system(
+    target: Target,
+    contents: Contents,
+    metadata: MetaData,
+    *,
+    wallet_count: int,
+    seed: int,
+    mode: Mode,
+    listen: Callable[[Progress], None] = lambda progress: None,
+) -> Seeded:
+    """Fill a system with the past day of that many wallets; the same seed and number make the same rows everywhere.
+
+    Args:
+        contents: what the database holds; whether that may be worked on is asked before (`guard`).
+        metadata: the system's tables; its schema is the system's name.
+        listen: is told how far it is.
+
+    Raises:
+        UsageError: a number that makes no sense.
+        SeedError: the database is not in the state that the mode needs.
+        DatabaseError: the database refused something; nothing was changed.
+    """
+    system = str(metadata.schema)
+    seeder = SEEDERS[system]
+    check_numbers(wallet_count, seed)
+    check_state(contents, system, mode)
+    with transaction(target, (system, OURS)) as connection:
+        started = time.perf_counter()
+        if mode is Mode.APPEND:
+            start = _find_start(connection, metadata, seeder)
+            noted_count = int(find_note(connection, f"wallets:{system}") or 0)
+            if noted_count + wallet_count > WALLETS_MOST:
+                raise UsageError(f"{noted_count} wallets and {wallet_count} more are over the limit of {WALLETS_MOST:,}")
+        else:
+            start = Start({table.name: 1 for table in metadata.sorted_tables if "id" in table.columns}, {})
+            noted_count = 0
+            if mode is Mode.REPLACE and system in contents.ours:
+                drop_tables(connection, system, contents.ours[system], contents.foreign)
+                drop_runs_of(connection, system)
+            create_tables(connection, metadata)
+            put_note(connection, f"seed:{system}", str(seed))
+            strip(connection, metadata)
+        put_note(connection, f"wallets:{system}", str(noted_count + wallet_count))
+        row_counts = _load(connection, seeder, start, wallet_count, seed, is_new=mode is not Mode.APPEND, listen=listen)
+        loaded = time.perf_counter()
+        listen(Progress(Phase.INDEXES, wallet_count, wallet_count))
+        if mode is not Mode.APPEND:
+            complete(connection, metadata)
+        _finish(connection, metadata)
+    return Seeded(system, seed, wallet_count, row_counts, loaded - started, time.perf_counter() - loaded)
+
+
+def check_numbers(wallet_count: int, seed: int) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        UsageError: says which.
+    """
+    if not 1 <= wallet_count <= WALLETS_MOST:
+        raise UsageError(
+            f"--wallets {wallet_count}: expected 1 to {WALLETS_MOST:,}",
+            hint="Ten million wallets are 100 million entries and about 40 GB; beyond that nothing new is learnt.",
+        )
+    if not 0 <= seed <= SEED_MOST:
+        raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
+
+
+def check_state(contents: Contents, system: str, mode: Mode) -> None:
+    """Refuse a mode that does not suit what the database holds.
+
+    Raises:
+        SeedError: says what to use.
+    """
+    is_there = system in contents.systems
+    if mode is Mode.NEW and is_there:
+        count, seed = (contents.notes.get(f"{key}:{system}", "?") for key in ("wallets", "seed"))
+        raise SeedError(
+            f"database {contents.name!r} already holds {system} ({count} wallets, seed {seed})",
+            hint="--replace makes it anew and forgets its runs; --append adds wallets to those that are there.",
+        )
+    if mode is Mode.APPEND and not is_there:
+        raise SeedError(f"database {contents.name!r} holds no {system} that could be added to", hint="Leave --append out.")
+
+
+def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> Start:
+    """Return where to go on, with the tables locked: what is running there would take the same ids."""
+    if connection.dialect.name == "postgresql":
+        quote = connection.dialect.identifier_preparer
+        tables = ", ".join(quote.format_table(table) for table in metadata.sorted_tables)
+        connection.exec_driver_sql(f"lock table {tables} in share row exclusive mode")
+    next_ids = {
+        table.name: connection.execute(select(func.coalesce(func.max(table.c.id), 0) + 1)).scalar_one()
+        for table in metadata.sorted_tables
+        if "id" in table.columns
+    }
+    found = {name: [tuple(row) for row in connection.execute(text(query))] for name, query in seeder.reads.items()}
+    return Start(next_ids, found)
+
+
+def _load(
+    connection: Connection,
+    seeder: Seeder,
+    start: Start,
+    wallet_count: int,
+    seed: int,
+    *,
+    is_new: bool,
+    listen: Callable[[Progress], None],
+) -> dict[str, int]:
+    driver_connection = connection.connection.driver_connection
+    assert driver_connection is not None
+    row_counts: Counter[str] = Counter()
+    wallets_done = 0
+    listen(Progress(Phase.ROWS, 0, wallet_count))
+    for batch in seeder.generate(wallet_count, seed, start):
+        for rows in batch.tables:
+            row_counts[rows.table] += bulk.load(driver_connection, seeder.name, rows.table, rows.columns, is_new=is_new)
+        if batch.wallet_count:
+            wallets_done += batch.wallet_count
+            listen(Progress(Phase.ROWS, wallets_done, wallet_count))
+    return dict(row_counts)
+
+
+def _finish(connection: Connection, metadata: MetaData) -> None:
+    """Let generated ids go on after those that were loaded, and let the planner know the tables."""
+    if connection.dialect.name != "postgresql":
+        connection.exec_driver_sql(f"analyze {connection.dialect.identifier_preparer.quote(str(metadata.schema))}")
+        return
+    quote = connection.dialect.identifier_preparer
+    for table in metadata.sorted_tables:
+        if "id" in table.columns:
+            connection.execute(_set_sequence(table, quote.format_table(table)))
+        connection.exec_driver_sql(f"analyze {quote.format_table(table)}")
+
+
+def _set_sequence(table: Table, name: str) -> Select[Any]:
+    next_id = select(func.coalesce(func.max(table.c.id), 0) + 1).scalar_subquery()
+    return select(func.setval(func.pg_get_serial_sequence(name, "id"), next_id, false()))

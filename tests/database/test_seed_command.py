@@ -1,0 +1,139 @@
+"""`integrity seed` and `integrity rollback`: what they print, refuse, and leave behind when they are stopped."""
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.database.namespace import guard, inspect_database
+from integrity.database.target import Target
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.schema import METADATA
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    printed = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, printed.out, printed.err
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/venue.db"
+
+
+def test_the_command_prints_rows_a_table_and_then_refuses(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    code, out, err = run(capsys, "seed", "--wallets", "20", "--database", url)
+    assert code == 0
+    assert re.search(r"ghostpass\.wallets +20\n", out)
+    assert "20 wallets, seed 1" in out
+    assert err.splitlines() == [
+        "ghostpass: making 20 wallets",
+        "ghostpass: making constraints and indexes",
+        "Next: integrity run smoke --system ghostpass",
+    ]
+
+    code, out, err = run(capsys, "seed", "--wallets", "20", "--database", url)
+    assert (code, out) == (2, "")
+    assert "--replace" in err
+    assert "--append" in err
+
+
+def test_the_command_tells_machines_the_same(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    code, out, _ = run(capsys, "seed", "--wallets", "20", "--seed", "3", "--database", url, "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert (told["mode"], told["systems"][0]["seed"], told["systems"][0]["rows"]["wallets"]) == ("new", 3, 20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--wallets", "-1"], "--wallets -1: expected 1 to 10,000,000"),
+        (["--wallets", "10000001"], "--wallets 10000001: expected 1 to 10,000,000"),
+        (["--wallets", "many"], "'many' is not a valid integer"),
+        (["--system", "casino"], "unknown system 'casino'"),
+        (["--replace", "--append"], "exclude each other"),
+        (["--append"], "holds no ghostpass"),
+        (["--database", "sqlite:////nowhere/venue.db"], "no folder /nowhere"),
+        (["--database", "mysql://root:secret@host/name"], "no support for databases of kind 'mysql'"),
+    ],
+)
+def test_bad_input_is_one_clear_paragraph(
+    capsys: pytest.CaptureFixture[str], url: str, arguments: list[str], complaint: str
+) -> None:
+    code, out, err = run(capsys, "seed", "--database", url, *arguments)
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert "Traceback" not in err
+    assert "secret" not in err
+
+
+def test_rollback_asks_and_then_removes_what_it_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path
+) -> None:
+    run(capsys, "seed", "--wallets", "20", "--database", url)
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    code, out, err = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
+    assert (code, out) == (0, "")
+    assert "ghostpass (20 wallets): audit_log, entries" in err
+    assert "Nothing was removed" in err
+    assert (tmp_path / "venue.ghostpass.db").exists()
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, _, err = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
+    assert code == 2
+    assert "integrity rollback --yes" in err
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    code, out, _ = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
+    assert code == 0
+    assert out.startswith("Removed 14 tables in ghostpass and integrity.")
+    assert not list(tmp_path.iterdir())
+
+    code, out, _ = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
+    assert code == 0
+    assert "nothing here was made by seed or run" in out
+
+
+def test_rollback_tells_machines_what_it_dropped_and_kept(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    run(capsys, "seed", "--wallets", "20", "--database", url)
+    code, out, _ = run(capsys, "rollback", "--yes", "--json", "--database", url)
+    told = json.loads(out)
+    assert code == 0
+    assert sorted(told["dropped"]["ghostpass"]) == sorted(table.name for table in METADATA.sorted_tables)
+    assert told["kept"] == []
+
+
+def test_ctrl_c_ends_with_130_and_changes_nothing(database: Target) -> None:
+    command = [sys.executable, "-m", "integrity", "seed", "--wallets", "500000", "--database", database.text]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "ghostpass: making 500,000 wallets\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted; ghostpass is as it was before" in err
+    assert "Traceback" not in err
+    assert inspect_database(database).is_empty
+
+
+def test_kill_in_the_middle_changes_nothing(database: Target) -> None:
+    command = [sys.executable, "-m", "integrity", "seed", "--wallets", "500000", "--database", database.text]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.kill()
+    assert inspect_database(database).is_empty
+    seeded = seed_system(database, guard(database, None), METADATA, wallet_count=20, seed=1, mode=Mode.NEW)
+    assert seeded.row_counts["wallets"] == 20
