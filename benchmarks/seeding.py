@@ -2,8 +2,8 @@
 
     python benchmarks/seeding.py [--entries 1000000] [--rounds 5] [--wallets 100000]
 
-Per round, alternating, each into a new table with the entries' columns and checks, without keys and indexes, in a transaction
-that makes the table (rows are frozen, as seed writes them):
+Per round, alternating, each into a new table with the entries' columns and checks, without keys and indexes, in a
+transaction that makes the table (rows are frozen, as seed writes them):
 
 - ours:  the past day is generated, its entries are encoded and sent, in batches as `integrity seed` does;
 - load:  the same entries, already generated, are encoded and sent;
@@ -33,7 +33,7 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
 from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.load import Mode, seed_system
+from integrity.seeds.load import Mode, ahead, seed_system
 from integrity.seeds.seeder import Start
 from integrity.systems.ghostpass.schema import METADATA, entries
 
@@ -107,7 +107,7 @@ def seed_whole(target: Target, wallet_count: int) -> None:
 def generate(wallet_count: int) -> Iterable[Sequence[Column]]:
     """Yield the entries of a past day, batch by batch."""
     next_ids = {table.name: 1 for table in METADATA.sorted_tables if "id" in table.columns}
-    for batch in SEEDERS["ghostpass"].generate(wallet_count, 1, Start(next_ids, {})):
+    for batch in ahead(SEEDERS["ghostpass"].generate(wallet_count, 1, Start(next_ids, {}))):
         yield from (rows.columns for rows in batch.tables if rows.table == "entries")
 
 

@@ -26,6 +26,7 @@ from integrity.invariants.shape import tables_of
 from integrity.operation import Value
 from integrity.queries.run import load_query, run_query
 from integrity.sqlfile import SqlFile, parse_query
+from integrity.verdict import Finding, Verdict
 
 OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands
 
@@ -60,21 +61,20 @@ def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings
         DatabaseError: the catalogue could not be read.
     """
     started = time.perf_counter()
-    lost: list[Judged] = []
+    open_files = {file.name: file for file in invariants}
     with open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s) as snapshot:
         yield AuditStarted(
             target=str(target),
-            invariants=tuple(file.name for file in invariants),
+            invariants=tuple(open_files),
             taken_at=snapshot.taken_at,
             consistency=snapshot.consistency,
         )
         for judged in _judge(target, invariants, snapshot, settings):
-            if judged.is_lost:
-                lost.append(judged)
-            else:
-                yield _event(judged)
-    if lost:
-        yield from _judge_again(target, lost, settings)
+            if not judged.is_lost:
+                del open_files[judged.step.name]
+                yield _event(judged.step.question.file, judged.finding, judged)
+    if open_files:
+        yield from _judge_again(target, open_files, settings)
     yield AuditFinished(seconds=time.perf_counter() - started)
 
 
@@ -87,23 +87,34 @@ def plan_audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSet
         DatabaseError: the catalogue could not be read.
     """
     with open_snapshot(target, connections=1, timeout_s=settings.timeout_s) as snapshot:
-        return _plan(target, invariants, snapshot, settings)
+        try:
+            return _plan(target, invariants, snapshot, settings)
+        except QueryFailed as failed:
+            raise DatabaseError(f"{target}: the catalogue cannot be read: {failed.reason}") from None
 
 
-def _judge_again(target: Target, lost: Sequence[Judged], settings: AuditSettings) -> Iterator[InvariantJudged]:
-    files = [judged.step.question.file for judged in lost]
+def _judge_again(target: Target, open_files: dict[str, SqlFile], settings: AuditSettings) -> Iterator[InvariantJudged]:
+    reason = "the snapshot was lost, and the second one too"
     try:
         with open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s) as snapshot:
-            for judged in _judge(target, files, snapshot, settings):
+            for judged in _judge(target, list(open_files.values()), snapshot, settings):
+                file = open_files.pop(judged.step.name)
                 finding = replace(judged.finding, method=f"{judged.finding.method}, on a second snapshot")
-                yield _event(replace(judged, finding=finding))
-    except DatabaseError:
-        for judged in lost:
-            yield _event(judged)
+                yield _event(file, finding, judged)
+    except DatabaseError as error:
+        reason = f"the snapshot was lost, and there was no second one: {error.message}"
+    for file in open_files.values():
+        yield _event(file, Finding(file.name, Verdict.UNKNOWN, 0, [], 0.0, "none", reason))
 
 
 def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Iterator[Judged]:
-    plan = _plan(target, invariants, snapshot, settings)
+    """Yield what can be found out on this snapshot; nothing when it is lost before there is a plan."""
+    try:
+        plan = _plan(target, invariants, snapshot, settings)
+    except QueryFailed as failed:
+        if failed.is_snapshot_lost:
+            return
+        raise DatabaseError(f"{target}: the catalogue cannot be read: {failed.reason}") from None
     history = load_query("history/calls-of-operations")
 
     def find_calls(session: Session, rows: Rows) -> Rows:
@@ -123,15 +134,11 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
 def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Plan:
     session = snapshot.sessions[0]
     tables = {table for file in invariants for table in tables_of(parse_query(file.text))}
-    try:
-        facts = read_facts(session, tables, is_sqlite=target.is_sqlite)
-        empty = find_empty(session, facts)
-    except QueryFailed as failed:
-        raise DatabaseError(f"{target}: the catalogue cannot be read: {failed.reason}") from None
+    facts = read_facts(session, tables, is_sqlite=target.is_sqlite)
     return make_plan(
         invariants,
         facts,
-        empty,
+        find_empty(session, facts),
         now=snapshot.taken_at,
         is_sqlite=target.is_sqlite,
         is_exact=settings.is_exact,
@@ -140,17 +147,17 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
     )
 
 
-def _event(judged: Judged) -> InvariantJudged:
-    file = judged.step.question.file
+def _event(file: SqlFile, finding: Finding, judged: Judged | None = None) -> InvariantJudged:
+    """Return the event of a finding; with what else is known where the database was asked."""
     return InvariantJudged(
-        finding=judged.finding,
+        finding=finding,
         title=file.title,
         severity=file.severity,
         source=file.source,
         why=file.why,
         hint=file.hint,
         path=str(file.path),
-        rows_estimate=judged.step.rows_estimate,
-        operation_count=len(operation_ids_of(judged.finding.rows)),
-        calls=judged.companions,
+        rows_estimate=judged.step.rows_estimate if judged is not None else None,
+        operation_count=len(operation_ids_of(finding.rows)),
+        calls=judged.companions if judged is not None else [],
     )

@@ -1,5 +1,6 @@
 """The command `integrity`: a group of commands, each a module of this folder, imported when it is run."""
 
+import difflib
 import importlib
 import sys
 from typing import Any
@@ -35,6 +36,12 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"no such command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -49,12 +56,23 @@ def group() -> None:
     """
 
 
+def _describe(error: click.ClickException) -> str:
+    """Return click's message as one paragraph of ours, with the next step."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "integrity"
+    message = error.format_message().rstrip(".")
+    return f"{message[:1].lower()}{message[1:]}\n  hint: See `{path} --help`."
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code; an error of the user's is printed without a traceback, with exit code 2."""
     try:
         code: Any = group.main(arguments, prog_name="integrity", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(ExitCode.USAGE)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"integrity: {_describe(error)}", err=True)
         sys.exit(ExitCode.USAGE)
     except AuditError as error:
         click.echo(f"integrity: {error}", err=True)

@@ -1,10 +1,23 @@
-"""Contests: which operations of a system meet, with what planted and what taken away. The recipe of a program."""
+"""Contests: which calls of a system meet, with what planted and what taken away. The recipe of a program."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
-from integrity.operation import Isolation, Operation
-from integrity.race.program import Program
+from integrity.errors import UsageError
+from integrity.operation import Isolation, Ok, Operation, Steps
+from integrity.race.program import Actor, Check, Keys, Program
+from integrity.race.programs import (
+    PlannedCall,
+    find_operation,
+    make_checks,
+    make_program,
+    make_world,
+    stage_of,
+    vary_calls,
+)
+from integrity.race.scheduler import Scheduler
+from integrity.sqlfile import SqlFile
 from integrity.systems.system import Bug, System
 
 
@@ -13,19 +26,26 @@ class Contest:
     """What is raced.
 
     Args:
-        names: of the operations, one a call: A, B, ...
+        calls: A, B, ...
         isolation: of transactions that do not name a level.
+        checks: the invariants, narrowed.
         bug: planted.
         dropped: constraints and indexes that are left out, as "table.name"; the bug's, unless some are tried.
         replaced: operations that stand in for the system's and the bug's: tried cures and mutations.
     """
 
     system: System
-    names: tuple[str, ...]
+    calls: tuple[PlannedCall, ...]
     isolation: Isolation = Isolation.READ_COMMITTED
+    checks: tuple[Check, ...] = ()
     bug: Bug | None = None
     dropped: frozenset[str] = frozenset()
     replaced: Mapping[str, Operation] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The operations, one a call."""
+        return tuple(call.operation for call in self.calls)
 
     @property
     def operations(self) -> dict[str, Operation]:
@@ -44,4 +64,61 @@ class Contest:
 
     def program(self) -> Program:
         """Return what is raced."""
-        raise NotImplementedError
+        system = replace(self.system, operations=self.operations)
+        return make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the contests of one system have in common.
+
+    Args:
+        keys: of its stage, as one run of it had them: only their names are used.
+        checks: the invariants, narrowed to the rows of the stage.
+    """
+
+    system: System
+    keys: Keys
+    checks: tuple[Check, ...]
+
+    def contest(
+        self, calls: Sequence[PlannedCall], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Contest:
+        """Return the contest of these calls."""
+        dropped = frozenset(bug.dropped if bug else ())
+        return Contest(self.system, tuple(calls), isolation, self.checks, bug, dropped)
+
+    def vary(
+        self, names: Sequence[str], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Iterator[Contest]:
+        """Yield contests of calls of these operations that are likely to meet, the likeliest first.
+
+        Raises:
+            UsageError: the system has no such operation.
+        """
+        for name in names:
+            find_operation(self.system, self.system.operations, name)
+        for calls in vary_calls(self.system, make_world(self.keys), names, bug=bug):
+            yield self.contest(calls, bug=bug, isolation=isolation)
+
+
+def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Ground:
+    """Return the ground of a system: its stage is played once.
+
+    Args:
+        files: the invariants.
+
+    Raises:
+        UsageError: the system has no stage.
+        DatabaseError: the database refuses the stage.
+    """
+    keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
+    checks = make_checks(files, system.metadata, keys)
+    if not checks:
+        raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
+    return Ground(system, keys, tuple(checks))
+
+
+def _do_nothing(_keys: Keys, _operation_id: UUID) -> Steps:
+    return Ok()
+    yield  # it is a generator

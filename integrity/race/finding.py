@@ -29,10 +29,10 @@ class _Model(BaseModel):
 
 
 class CallRecord(_Model):
-    """One call: `arguments` as shown to people; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}."""
+    """One call: its keys by name, e.g. wallets_1; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}."""
 
     operation: str
-    arguments: str
+    arguments: Mapping[str, int | str]
     returned: Mapping[str, Any]
 
 
@@ -66,22 +66,22 @@ class AlarmRecord(_Model):
 class Finding(_Model):
     """A race that was found.
 
-    `tables` maps each table to a hash of its definition, with what the bug left out left out.
+    `keys` are those of the rows it played on, `tables` maps each table to a hash of its definition, with what the bug left
+    out left out; `explanation` is text for people.
     """
 
     format: Literal[1] = 1
     version: str = integrity.__version__
     system: str
     bug: str | None
-    operations: Sequence[str]
     isolation: Isolation
-    variant: str
     seed: int
     schedule: str
     letters: str
     preemptions: int
     alarms: Sequence[AlarmRecord]
     calls: Mapping[str, CallRecord]
+    keys: Mapping[str, Any]
     events: Sequence[EventRecord]
     tables: Mapping[str, str]
     schedules_played: int
@@ -93,6 +93,11 @@ class Finding(_Model):
     def fingerprint(self) -> frozenset[tuple[str, str]]:
         """Equal for two findings of the same failure."""
         return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """One a call: of A, B, ..."""
+        return tuple(call.operation for _, call in sorted(self.calls.items()))
 
     @property
     def name(self) -> str:

@@ -32,6 +32,13 @@ class _Key:
 
 
 @dataclass(frozen=True, slots=True)
+class _Time:
+    """A moment; all are alike but for their order."""
+
+    value: datetime | date
+
+
+@dataclass(frozen=True, slots=True)
 class Remains:
     """What one run left behind: rows whose values are plain, or generated.
 
@@ -48,14 +55,12 @@ class Remains:
         columns: dict[Column, Counter[Any]] = defaultdict(Counter)
         for table, cells in self.rows:
             for name, value in cells:
-                columns[table, name][_Key if isinstance(value, _Key) else value] += 1
+                columns[table, name][type(value) if isinstance(value, _Key | _Time) else value] += 1
         return columns
 
     def outcome(self, masked: Set[Column] = frozenset()) -> Outcome:
         """Return the canonical form, without what the masked columns hold."""
-        rows = [
-            (table, [(name, value) for name, value in cells if (table, name) not in masked]) for table, cells in self.rows
-        ]
+        rows = self._unmasked(masked)
         colours: dict[Any, int] = defaultdict(int)
         colours |= {value: hash(name) for value, name in self.known.items()}
         for _ in range(_ROUNDS):
@@ -69,6 +74,22 @@ class Remains:
                 colours[value] = hash((colours[value], *sorted(around)))
         canonical = [(table, tuple((name, _coloured(value, colours)) for name, value in cells)) for table, cells in rows]
         return tuple(sorted(canonical, key=repr))
+
+    def order(self, masked: Set[Column] = frozenset()) -> Outcome:
+        """Return the rows with generated numbers and times by their rank: what an invariant can see of them."""
+        rows = self._unmasked(masked)
+        values = [value for _, cells in rows for _, value in cells]
+        numbers = sorted({each.value for each in values if isinstance(each, _Key) and isinstance(each.value, int)})
+        times = sorted({str(each.value) for each in values if isinstance(each, _Time)})
+        ranks: dict[Any, Any] = {number: rank for rank, number in enumerate(numbers)}
+        ranks |= {time: rank for rank, time in enumerate(times)}
+        ranked = [(table, tuple((name, _ranked(value, ranks, self.known)) for name, value in cells)) for table, cells in rows]
+        return tuple(sorted(ranked, key=repr))
+
+    def _unmasked(self, masked: Set[Column]) -> list[tuple[str, list[tuple[str, Any]]]]:
+        return [
+            (table, [(name, value) for name, value in cells if (table, name) not in masked]) for table, cells in self.rows
+        ]
 
 
 def make_remains(
@@ -111,7 +132,7 @@ def _prepare(value: Any, generated: Set[Any]) -> Any:
         case None | bool():
             return value
         case datetime() | date():
-            return "(time)"
+            return _Time(value)
         case UUID():
             return _Key(value)
         case int() | str():
@@ -120,4 +141,20 @@ def _prepare(value: Any, generated: Set[Any]) -> Any:
 
 
 def _coloured(value: Any, colours: Mapping[Any, int]) -> Any:
-    return ("key", colours[value.value]) if isinstance(value, _Key) else value
+    match value:
+        case _Key():
+            return ("key", colours[value.value])
+        case _Time():
+            return "(time)"
+    return value
+
+
+def _ranked(value: Any, ranks: Mapping[Any, int], known: Mapping[Any, str]) -> Any:
+    match value:
+        case _Key(UUID() | str() as text):
+            return known.get(text, "(key)")
+        case _Key(number):
+            return ("key", ranks[number])
+        case _Time(moment):
+            return ("time", ranks[str(moment)])
+    return value

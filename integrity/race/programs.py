@@ -8,6 +8,7 @@ as in the workload.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING
@@ -116,7 +117,7 @@ def draw_calls(
                     name: domain.strategy(world)
                     for name, domain in find_operation(system, known, operation).arguments.items()
                 }
-            ).map(lambda arguments, operation=operation: PlannedCall(operation, arguments))
+            ).map(partial(PlannedCall, operation))
             for operation in operations
         )
     )
@@ -213,7 +214,7 @@ def make_digests(metadata: MetaData) -> Iterator[Digest]:
     Followed are columns that an index begins with, so that a digest stays as fast as the tables grow.
     """
     for table in metadata.sorted_tables:
-        yield Digest(table.name, lambda keys, operation_ids, table=table: _digest(table, keys, operation_ids))
+        yield Digest(table.name, partial(_digest, table))
 
 
 def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statement:

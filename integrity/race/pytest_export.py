@@ -10,14 +10,14 @@ code under test, it passes as soon as that is mended, be it by waiting, by decli
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from textwrap import dedent, indent
 from uuid import UUID
 
-from sqlalchemy import MetaData
+from sqlalchemy import Column, DateTime, MetaData
 
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
@@ -26,6 +26,7 @@ from integrity.race.ddl import create_statements_by_table
 from integrity.race.recording import PlayedStep, Recording
 
 SQL_WIDTH = 84
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORD = re.compile(r"(?:'(?:[^']|'')*'|[^\s'])+")
 _BETWEEN_ROWS = re.compile(r"'(?:[^']|'')*'|\), \(")
 
@@ -66,7 +67,7 @@ class Case:
     replay: str
 
 
-def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: Iterable[str] = ()) -> Path:
+def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
     """Write the test and, beside it, its SQL; return the path of that.
 
     Args:
@@ -76,15 +77,44 @@ def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: Iterabl
     Raises:
         UsageError: the path cannot be a test's, or cannot be written.
     """
-    if path.suffix != ".py" or not path.stem.isidentifier():
-        raise UsageError(f"{path}: not the name of a test for pytest", hint=f"For example: test_{case.name}.py")
+    check_path(path)
     sql_path = path.with_suffix(".sql")
+    script, test = _shorten_ids(
+        render_sql(case, metadata=metadata, dropped=dropped),
+        render_test(case, sql_name=sql_path.name, test_name=path.name),
+    )
     try:
-        sql_path.write_text(render_sql(case, metadata=metadata, dropped=frozenset(dropped)), encoding="utf-8")
-        path.write_text(render_test(case, sql_name=sql_path.name, test_name=path.name), encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sql_path.write_text(script, encoding="utf-8")
+        path.write_text(test, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from None
     return sql_path
+
+
+def check_path(path: Path) -> None:
+    """Make sure that the path can be a test's.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(f"{path}: not the name of a test for pytest", hint="For example: --pytest test_race.py")
+
+
+def staging_queries(metadata: MetaData) -> dict[str, str]:
+    """Return what `record` must ask so that the rows can be written down.
+
+    A time that the database sets by itself is left to it: rows that were new when this was found must not grow old.
+    """
+    return {
+        table.fullname: "select {} from {} order by {}".format(
+            ", ".join(column.name for column in table.columns if not _is_set_by_clock(column)),
+            table.fullname,
+            ", ".join(column.name for column in table.primary_key.columns),
+        )
+        for table in metadata.sorted_tables
+    }
 
 
 def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
@@ -93,8 +123,21 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     lines += [f"create schema {metadata.schema};", ""] if metadata.schema else []
     for statements in create_statements_by_table(metadata, dropped=dropped).values():
         lines += [line for statement in statements for line in (f"{statement};", "")]
-    for staged in case.recording.staged:
-        lines += [f"{literal_sql(staged)};", ""]
+    for table in metadata.sorted_tables:
+        rows = case.recording.staged.get(table.fullname, ())
+        if rows:
+            values = [", ".join(_literal(value) for value in row.values()) for row in rows]
+            lines += [
+                f"insert into {table.fullname} ({', '.join(rows[0])}) values",
+                *(f"    ({value})," for value in values[:-1]),
+                f"    ({values[-1]});",
+            ]
+            lines += [
+                f"select setval(pg_get_serial_sequence('{table.fullname}', '{column.name}'), {rows[-1][column.name]});"
+                for column in table.columns
+                if column.identity
+            ]
+            lines += [""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -109,7 +152,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
         f"{indent(_body(case.recording.played[letter], case.isolation) or 'pass', '    ')}"
         for letter, name in names.items()
     ]
-    text = _TEMPLATE.format(
+    return _TEMPLATE.format(
         title=case.title,
         calls="\n".join(f"    {call}" for call in shown.values()),
         replay=case.replay,
@@ -123,9 +166,6 @@ def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
         rule=_python_string(case.assertion.title, is_short=True),
         actors="\n".join(f'    "{letter}": {name},' for letter, name in names.items()),
     )
-    for number, operation_id in enumerate(case.recording.run.operation_ids, start=10):  # a, b, c, ...
-        text = text.replace(str(operation_id), str(UUID(int=number)))
-    return text
 
 
 def literal_sql(statement: Statement) -> str:
@@ -216,6 +256,19 @@ def _python_string(text: str, *, is_short: bool = False) -> str:
     if is_short or (len(text) <= 60 and "\n" not in text):
         return f'"{escaped}"'
     return f'"""\n{indent(escaped, "    ")}\n"""'
+
+
+def _is_set_by_clock(column: "Column[object]") -> bool:
+    return isinstance(column.type, DateTime) and column.server_default is not None
+
+
+def _shorten_ids(*texts: str) -> list[str]:
+    """Return the texts with each uuid in them replaced by a short one, the same in all: equal findings, equal files."""
+    names: dict[str, str] = {}
+    for text in texts:
+        for match in _UUID.finditer(text):
+            names.setdefault(match[0], str(UUID(int=len(names) + 1)))
+    return [_UUID.sub(lambda match: names[match[0]], text) for text in texts]
 
 
 _TEMPLATE = '''"""{title}

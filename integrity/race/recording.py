@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from uuid import UUID
 
-from integrity.operation import Statement, StatementFailed, Step, Steps
+from integrity.operation import Row, Statement, StatementFailed, Step, Steps
 from integrity.race.program import Actor, Keys, Program
 from integrity.race.schedule import continue_with
 from integrity.race.scheduler import Decide, Run, Scheduler
@@ -25,35 +25,37 @@ class Recording:
 
     Args:
         run: what happened.
-        staged: the statements that made its rows, in order.
+        staged: table -> the rows in it before the first letter, for the tables that were asked for.
         played: letter -> the steps of the call.
     """
 
     run: Run
-    staged: Sequence[Statement]
+    staged: Mapping[str, Sequence[Row]]
     played: Mapping[str, Sequence[PlayedStep]]
 
 
-def record(scheduler: Scheduler, program: Program, letters: str) -> Recording:
+def record(scheduler: Scheduler, program: Program, letters: str, *, queries: Mapping[str, str] | None = None) -> Recording:
     """Play a schedule and return its recording.
+
+    Args:
+        queries: table -> a query for its rows, asked when the stage is set.
 
     Raises:
         ScheduleError: a letter's actor could not go on there.
     """
-    staged: list[Statement] = []
+    staged: dict[str, Sequence[Row]] = {}
     played: dict[str, list[PlayedStep]] = {letter: [] for letter in ascii_uppercase[: len(program.actors)]}
-
-    def keep(step: Step) -> None:
-        if isinstance(step, Statement):
-            staged.append(step)
-
-    def stage() -> Steps:
-        return _listen(program.stage(), keep, lambda _sqlstate: None)
-
     actors = tuple(
         replace(actor, steps=_recorded(actor, played[letter]))
         for letter, actor in zip(ascii_uppercase, program.actors, strict=False)
     )
+
+    def stage() -> Steps:
+        reply = yield from program.stage()
+        for table, query in (queries or {}).items():
+            staged[table] = yield Statement(query)
+        return reply
+
     run = scheduler.play(replace(program, stage=stage, actors=actors), letters)
     return Recording(run, staged, played)
 

@@ -7,7 +7,7 @@ from tabulate import tabulate
 from integrity.events import InvariantJudged
 from integrity.invariants.plan import Plan
 from integrity.report.audit_report import AuditReport, count_rows
-from integrity.report.values import CALLS_SHOWN, call_table, row_table, show
+from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
 from integrity.sqlfile import SqlFile
 from integrity.verdict import Severity, Verdict
 
@@ -82,25 +82,25 @@ def _verdicts(report: AuditReport) -> str:
 
 
 def _unknown(judged: InvariantJudged) -> str:
-    first, *rest = judged.finding.reason.splitlines() or ["no reason was given"]
-    return "\n".join([f"unknown  {judged.finding.name}", f"  {first}", *(f"  {line}" for line in rest)])
+    reason = [printable(line) for line in judged.finding.reason.splitlines()]
+    return "\n".join([f"unknown  {judged.finding.name}", *(f"  {line}" for line in reason)])
 
 
 def _violation(judged: InvariantJudged) -> str:
     finding = judged.finding
     lines = [
         f"violated  {finding.name}  {judged.severity}  {count_rows(finding.violation_count)}",
-        f"  {judged.title}",
+        f"  {printable(judged.title)}",
     ]
     if judged.why:
-        lines.append(f"  why it matters: {judged.why}")
+        lines.append(f"  why it matters: {printable(judged.why)}")
     if finding.rows:
         shown, total = len(finding.rows), finding.violation_count
         lines += ["", *([f"  the first {shown} of {total:,}:"] if shown < total else [])]
         lines += _indented(_table(*row_table(finding.rows)))
     lines += _calls(judged)
     if judged.hint:
-        lines += ["", f"  look for: {judged.hint}"]
+        lines += ["", f"  look for: {printable(judged.hint)}"]
     return "\n".join(lines)
 
 

@@ -28,6 +28,11 @@ def show(value: Any, *, width: int = CELL_WIDTH) -> str:
         text = str(value)
     # Cut first: what is cut away need not be made printable.
     text = text if len(text) <= width else text[: width - 1] + "…"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return the text with every character that a terminal might obey written out."""
     return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
 

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,7 +18,7 @@ from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.seeder import Seeder, Start
+from integrity.seeds.seeder import Batch, Seeder, Start
 
 WALLETS_MOST = 10_000_000
 """100 million entries: half an hour of loading and about 40 GB. More says nothing that this does not."""
@@ -189,13 +190,22 @@ def _load(
     row_counts: Counter[str] = Counter()
     wallets_done = 0
     listen(Progress(Phase.ROWS, 0, wallet_count))
-    for batch in seeder.generate(wallet_count, seed, start):
+    for batch in ahead(seeder.generate(wallet_count, seed, start)):
         for rows in batch.tables:
             row_counts[rows.table] += bulk.load(driver_connection, seeder.name, rows.table, rows.columns, is_new=is_new)
         if batch.wallet_count:
             wallets_done += batch.wallet_count
             listen(Progress(Phase.ROWS, wallets_done, wallet_count))
     return dict(row_counts)
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the batches, each next one made in a thread while the last one is loaded: the server has its own processor."""
+    with ThreadPoolExecutor(max_workers=1) as maker:
+        making = maker.submit(next, batches, None)
+        while (batch := making.result()) is not None:
+            making = maker.submit(next, batches, None)
+            yield batch
 
 
 def _finish(connection: Connection, metadata: MetaData) -> None:

@@ -99,12 +99,25 @@ class Caller:
         self._profile = profile
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
         self._free_number = first_free_number
+        self._drawn = 0
+        self._turn_at = profile.hot_turn_calls or None
         self._default_settings = ServiceSettings()
 
     def draw(self, operation: str, random: Random) -> dict[str, Any]:
         """Return arguments for the operation, without operation_id."""
         world = self.world
+        self._drawn += 1
+        if self._drawn == self._turn_at:
+            self._turn_hot_keys()
         return {name: domain.draw(random, world) for name, domain in self.operations[operation].arguments.items()}
+
+    def _turn_hot_keys(self) -> None:
+        """Let other keys be hot: those at the end of a pool. What a run makes itself comes there by itself."""
+        self._turn_at = self._drawn + self._profile.hot_turn_calls
+        made = {pool for pool, _ in self._system.makes.values()}
+        for pool, keys in self.world.keys.items():
+            if pool not in made and len(keys) > self.world.hot_count:
+                self.world.keys[pool] = keys[-self.world.hot_count :] + keys[: -self.world.hot_count]
 
     async def call(
         self, driver: Driver, client: Client, operation: str, arguments: Mapping[str, Any], intended_at_us: int | None

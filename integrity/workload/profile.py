@@ -78,6 +78,8 @@ class Common(Strict):
 
     Args:
         hot_share, hot_count: the share of draws that meet on each pool's hot keys, and how many those are.
+        hot_turn_calls: after so many calls, others become the hot keys; 0: never. What was broken is then left as it is,
+            where the next calls would have covered it up.
         abandon: operation -> the share of its calls in which the client dies half way; "default": of the others.
         services: how the outside services behave.
         drain_s: how long, at the end, what is outstanding may take.
@@ -88,6 +90,7 @@ class Common(Strict):
     clients: Annotated[int, Field(ge=1, le=CLIENTS_MOST)]
     hot_share: Share = 0.0
     hot_count: Annotated[int, Field(ge=1)] = 16
+    hot_turn_calls: Annotated[int, Field(ge=0)] = 0
     abandon: Mapping[str, Share] = {}
     services: Mapping[str, ServiceSettings] = {}
     thresholds: tuple[Threshold, ...] = ()

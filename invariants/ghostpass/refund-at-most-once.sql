@@ -16,7 +16,7 @@ left join ghostpass.entries
     on entries.reference = sales.id and entries.kind = 'refund' and entries.account = 'wallet'
 group by sales.id
 having
-    count(entries.id) > 1
+    count(entries.id) <> case when sales.refunded_minor = 0 then 0 else 1 end
     or sales.refunded_minor > sales.amount_minor
     or coalesce(sum(entries.amount_minor) filter (where entries.wallet_id = sales.wallet_id), 0) <> sales.refunded_minor
 order by sales.id

@@ -32,6 +32,13 @@ FILES: Mapping[str, SqlFile] = {
 }
 """Every invariant of ghostpass, by its file's name."""
 
+QUERIES: Mapping[str, SqlFile] = {
+    (name := f"{path.parent.name}/{path.stem}"): read_sql_file(path, name=name)
+    for topic in ("ghostpass", "history")
+    for path in sorted((reference_folder("queries") / topic).glob("*.sql"))
+}
+"""The queries of the venue and of histories, by topic and name."""
+
 NOW = datetime(2026, 1, 17, 20, 20, tzinfo=UTC)
 """When the world is audited: the pending funding of wallet 3 is 15 minutes old to the second, and so not yet stuck."""
 

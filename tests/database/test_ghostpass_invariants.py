@@ -10,12 +10,24 @@ from typing import Any
 import psycopg
 import pytest
 from ghostpass_violations import VIOLATIONS
-from ghostpass_world import FILES, NOW, Engine, PostgresEngine, SqliteEngine, lay_out, postgres_world, without_constraints
+from ghostpass_world import (
+    FILES,
+    NOW,
+    QUERIES,
+    Engine,
+    PostgresEngine,
+    SqliteEngine,
+    at,
+    lay_out,
+    op,
+    postgres_world,
+    rows,
+    without_constraints,
+)
 
 from integrity.database.binaries import candidate_folders
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
-from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile
 from integrity.systems.ghostpass.schema import METADATA
 from integrity.systems.ghostpass.system import GHOSTPASS
@@ -50,7 +62,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             yield sqlite_engine
 
 
-def _run(engine: Engine, file: SqlFile, **given: str) -> list[dict[str, Any]]:
+def _run(engine: Engine, file: SqlFile, **given: Any) -> list[dict[str, Any]]:
     return engine.run(file, file.values(given, now=NOW))
 
 
@@ -108,16 +120,67 @@ def test_rows_made_while_a_run_goes_on_wait_for_its_calls(engine: Engine) -> Non
     ]
 
 
+ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "ghostpass/guests-inside": (
+        {},
+        rows(
+            "wallet_id code balance_minor entry_count gateway inside_since",
+            (1, "GP-1", 3701, 2, "east", at("18:05:00")),
+            (2, "GP-2", 2000, 1, "west", at("18:06:00")),
+        ),
+    ),
+    "ghostpass/pending-fundings": (
+        {},
+        rows("funding_id wallet_id amount_minor requested_at operation_id", (4, 3, 500, at("20:05:00"), op(7))),
+    ),
+    "ghostpass/refunds": (
+        {},
+        rows(
+            "sale_id wallet_id terminal amount_minor sold_at refunded_at operation_id",
+            (2, 2, "bar", 1000, at("18:08:00"), at("18:09:00"), op(15)),
+        ),
+    ),
+    "ghostpass/takings-by-terminal": (
+        {},
+        rows(
+            "terminal_id name sale_count sold_minor refunded_minor platform_minor venue_minor vendor_minor",
+            (1, "bar", 2, 1999, 1000, 24, 99, 876),
+        ),
+    ),
+    "ghostpass/wallet-statement": (
+        {"wallet_id": 1},
+        rows(
+            "entry_id created_at kind reference amount_minor balance_minor operation_id",
+            (1, at("17:00:03"), "funding", 1, 5000, 5000, op(2)),
+            (5, at("18:05:00"), "reentry_fee", 4, -300, 4700, op(11)),
+            (7, at("18:07:00"), "sale", 1, -999, 3701, op(13)),
+        ),
+    ),
+    "history/calls-of-operations": (
+        {"operation_ids": f"{op(16)} {op(2)} {op(9)}"},
+        rows(
+            "operation_id run_id operation arguments client invoked_at returned_at outcome reply error attempts",
+            (op(9), "r1", "scan_in", {}, 1, at("18:03:00"), at("18:03:00"), "declined", {}, "", 1),
+            (op(16), "r1", "sell", {}, 1, at("18:10:00"), at("18:10:00"), "failed", {}, "", 1),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_has_the_same_answer_on_every_engine(engine: Engine, name: str) -> None:
+    parameters, answer = ANSWERS[name]
+    assert _run(engine, QUERIES[name], **parameters) == answer
+
+
 def test_every_file_runs_in_psql_as_it_stands(sound: "psycopg.Connection[Any]") -> None:
     psql = next((b.folder / "psql" for b in candidate_folders(os.environ) if (b.folder / "psql").exists()), None)
     if psql is None:
         pytest.skip("no psql beside any PostgreSQL that was found")
-    queries = reference_folder("queries")
-    topics = [queries / "ghostpass", queries / "history"]
-    paths = [*(file.path for file in FILES.values()), *(path for topic in topics for path in topic.glob("*.sql"))]
+    paths = [file.path for file in (*FILES.values(), *QUERIES.values())]
     values = {"run_id": "null", "stuck_before": "now()", "wallet_id": "1", "since": "now()", "operation_ids": "''"}
     options = [option for name, value in values.items() for option in ("-v", f"{name}={value}")]
-    files = [option for path in sorted(paths) for option in ("-f", str(path))]
+    files = [option for path in paths for option in ("-f", str(path))]
     info = sound.info
     target = ["-h", info.host, "-p", str(info.port), "-U", info.user, "-d", info.dbname]
     ran = subprocess.run(

@@ -99,7 +99,8 @@ class DaySettings(Strict):
 
     @model_validator(mode="after")
     def _is_a_day(self) -> Self:
-        for low, high in (self.fundings.amount_minor, self.fundings.settles_after_ms, self.sales.amount_minor):
+        ranges = [self.fundings.amount_minor, self.fundings.settles_after_ms, self.sales.amount_minor]
+        for low, high in (*ranges, *(group.calls for group in self.guests)):
             if low > high:
                 raise ValueError(f"[{low}, {high}]: the least is more than the most")
         groups = [[group.share for group in self.guests], *(list(dict(of).values()) for of in (self.outside, self.inside))]

@@ -1,0 +1,122 @@
+"""From a finding to a test for pytest: plays it once on an empty database and says what the test must assert."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+from uuid import UUID
+
+from integrity.errors import UsageError
+from integrity.operation import Row, Statement
+from integrity.race.arena import Arena
+from integrity.race.contest import Contest
+from integrity.race.finding import Finding
+from integrity.race.program import Program
+from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check_path, staging_queries, write_pytest
+from integrity.race.recording import Recording, record
+from integrity.race.replay import search_command
+from integrity.race.scheduler import Run, Scheduler
+from integrity.race.wire import Command
+from integrity.sqlfile import SqlFile
+
+_SERIAL_TITLE = "the rows are those of one call after the other, in some order"
+
+
+def export_pytest(
+    arena: Arena, contest: Contest, finding: Finding, path: Path, *, files: Sequence[SqlFile], title: str
+) -> Path:
+    """Write the test and, beside it, its SQL; return the path of that.
+
+    Args:
+        path: of the test; ends with .py.
+        files: the invariants, for their titles.
+        title: what was found, in one line.
+
+    Raises:
+        UsageError: the path cannot be a test's or be written, or rows with literal keys cannot show the failure.
+        ScheduleError: the schedule does not fit this version's operations.
+    """
+    check_path(path)
+    scheduler = arena.fresh_scheduler(contest.dropped)
+    program = contest.program()
+    recording = record(scheduler, program, finding.letters, queries=staging_queries(contest.system.metadata))
+    keys = recording.run.keys
+    case = Case(
+        title=title,
+        name="_and_".join(contest.names),
+        calls={
+            letter: (call.operation, ", ".join(f"{name}={keys.get(str(v), v)!r}" for name, v in call.arguments.items()))
+            for letter, call in zip(ascii_uppercase, contest.calls, strict=False)
+        },
+        isolation=contest.isolation,
+        recording=recording,
+        assertion=_assert_invariant(program, finding, recording, files) or _assert_serial(scheduler, program, recording),
+        replay=f"{search_command(finding)} --schedule {finding.schedule or finding.letters}",
+    )
+    return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
+
+
+def _assert_invariant(
+    program: Program, finding: Finding, recording: Recording, files: Sequence[SqlFile]
+) -> Assertion | None:
+    """Return the assertion of the first invariant that was violated; None when serial equivalence alone spoke."""
+    checks = {check.name: check for check in program.checks}
+    for alarm in finding.alarms:
+        if alarm.name in checks:
+            title = next((file.title for file in files if file.name == alarm.name), alarm.name)
+            return Assertion(title, checks[alarm.name].violations(recording.run.keys))
+    return None
+
+
+def _assert_serial(scheduler: Scheduler, program: Program, recording: Recording) -> SerialAssertion:
+    """Return the assertion that the rows are those of a serial order, in the columns that no run makes up by itself."""
+    actors = range(len(program.actors))
+    runs = [recording.run]
+    runs += [
+        scheduler.play(replace(program, actors=tuple(program.actors[number] for number in order)))
+        for order in permutations(actors)
+    ]
+    states = [_read_rows(scheduler, program, run) for run in runs]
+    queries, orders, ours = {}, [{} for _ in states[1:]], {}
+    for digest in program.digests:
+        columns = _plain_columns([state[digest.table] for state in states], [_made_up(run) for run in runs])
+        tables = [Counter(tuple(row[name] for name in columns) for row in state[digest.table]) for state in states]
+        if not columns or all(table == tables[0] for table in tables):
+            continue
+        inner = digest.rows(recording.run.keys, recording.run.operation_ids)
+        places = ", ".join(str(number) for number in range(1, len(columns) + 1))
+        sql = f"select {', '.join(columns)} from (\n{inner.sql.strip()}\n) as rows order by {places}"
+        queries[digest.table] = Statement(sql, inner.parameters)
+        ours[digest.table] = tables[0]
+        for order, table in zip(orders, tables[1:], strict=True):
+            order[digest.table] = table
+    if not queries or ours in orders:
+        raise UsageError(
+            "this race shows in the replies, or in which row refers to which, and a test with literal keys cannot tell",
+            hint="Keep the finding and replay it: integrity replay",
+        )
+    return SerialAssertion(_SERIAL_TITLE, queries, [dict.fromkeys(()) | order for order in orders])
+
+
+def _read_rows(scheduler: Scheduler, program: Program, run: Run) -> dict[str, Sequence[Row]]:
+    statements = [digest.rows(run.keys, run.operation_ids) for digest in program.digests]
+    answers = scheduler.ask([Command(statement.sql, statement.parameters) for statement in statements])
+    return {digest.table: answer.rows for digest, answer in zip(program.digests, answers, strict=True)}
+
+
+def _made_up(run: Run) -> frozenset[Any]:
+    return run.trace.generated | set(run.operation_ids)
+
+
+def _plain_columns(states: Sequence[Sequence[Row]], made_up: Sequence[frozenset[Any]]) -> list[str]:
+    """Return the columns that hold plain values in every run."""
+    columns: dict[str, bool] = {}
+    for rows, made in zip(states, made_up, strict=True):
+        for row in rows:
+            for name, value in row.items():
+                is_plain = value is None or (isinstance(value, bool | int | str) and value not in made)
+                columns[name] = columns.get(name, True) and is_plain
+    return [name for name, is_plain in columns.items() if is_plain]

@@ -1,0 +1,267 @@
+"""The race matrix: groups of operations, usually each pair, searched for races with several choices of arguments.
+
+The likeliest choice of each group is searched first, then the second one of each, while the budget lasts. A group is sound
+when its first choice was searched to the bound and nothing was found; how many more were is said beside it.
+
+With several jobs, processes of their own share the groups, each on a scratch database of its own, which this process makes
+and drops: a process that is killed leaves nothing behind.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
+from multiprocessing.queues import Queue
+
+from integrity.database.target import Target
+from integrity.operation import Isolation
+from integrity.race.contest import Contest, Ground, survey
+from integrity.race.discovery import make_finding
+from integrity.race.explore import Budget, Coverage, explore
+from integrity.race.finding import Finding
+from integrity.race.scheduler import Scheduler
+from integrity.race.scratch import scratch_database
+from integrity.sqlfile import SqlFile
+from integrity.systems.catalogue import find_bug, find_system
+from integrity.verdict import Verdict
+
+CHOICES_MAX = 3  # of arguments, of each group of a matrix
+_SECONDS_LEAST = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RaceSettings:
+    """What is searched, and how far. Sent to other processes, so names stand for what they name.
+
+    Args:
+        preemptions: the bound.
+        seconds: for all groups together.
+        choices_max: of arguments, for each group.
+    """
+
+    system: str
+    bug: str | None = None
+    isolation: Isolation = Isolation.READ_COMMITTED
+    preemptions: int = 2
+    seconds: float = 60.0
+    seed: int = 0
+    jobs: int = 1
+    choices_max: int = CHOICES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """One group with one choice of arguments, searched.
+
+    Args:
+        names: the operations.
+        choice: 0 is the likeliest.
+        calls: as shown to people.
+        finding: of a race, else None.
+    """
+
+    names: tuple[str, ...]
+    choice: int
+    calls: tuple[str, ...]
+    verdict: Verdict
+    coverage: Coverage
+    seconds: float
+    finding: Finding | None
+
+
+@dataclass(slots=True)
+class Group:
+    """What is known of one group of operations.
+
+    Args:
+        searched: its choices, in the order in which they came in.
+        is_out_of_choices: there are no more than those.
+    """
+
+    names: tuple[str, ...]
+    searched: list[Searched] = field(default_factory=list)
+    is_out_of_choices: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """Violated; holds, for the choices that were searched to the bound; unknown when not even the first was."""
+        verdicts = [each.verdict for each in self.searched]
+        if Verdict.VIOLATED in verdicts:
+            return Verdict.VIOLATED
+        return next((each.verdict for each in self.searched if each.choice == 0), Verdict.UNKNOWN)
+
+    @property
+    def finding(self) -> Finding | None:
+        return next((each.finding for each in self.searched if each.finding), None)
+
+    @property
+    def finished(self) -> list[Searched]:
+        """Those searched to the bound, or until a race was found."""
+        return [each for each in self.searched if each.verdict is not Verdict.UNKNOWN]
+
+
+def pairs_of(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return each pair of operations, each with itself included."""
+    return list(combinations_with_replacement(names, 2))
+
+
+def race_groups(
+    target: Target,
+    settings: RaceSettings,
+    groups: Sequence[tuple[str, ...]],
+    files: Sequence[SqlFile],
+    *,
+    test_database: str | None = None,
+    on_searched: Callable[[Searched], None] = lambda _searched: None,
+) -> list[Group]:
+    """Search the groups on scratch databases and return what is known of each, in their order.
+
+    Args:
+        files: the invariants.
+        on_searched: called as each search ends.
+
+    Raises:
+        UsageError: the system has no such operation, or cannot be raced on this target.
+        DatabaseError: the server is gone.
+    """
+    deadline = time.monotonic() + settings.seconds
+    known = {names: Group(names) for names in dict.fromkeys(groups)}
+    with _searchers(target, settings, files, test_database) as search:
+        for choice in range(settings.choices_max):
+            open_groups = [
+                group for group in known.values() if not group.is_out_of_choices and group.verdict is not Verdict.VIOLATED
+            ]
+            left = deadline - time.monotonic()
+            if not open_groups or (choice and left < _SECONDS_LEAST):
+                break
+            tasks = [_Task(group.names, choice) for group in open_groups]
+            for task, searched in search(tasks, deadline):
+                group = known[task.names]
+                if searched is None:
+                    group.is_out_of_choices = True
+                else:
+                    group.searched.append(searched)
+                    on_searched(searched)
+    return list(known.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    names: tuple[str, ...]
+    choice: int
+
+
+_Search = Callable[[Sequence[_Task], float], Iterator[tuple[_Task, Searched | None]]]
+
+
+class _Searcher:
+    """Searches groups on one scratch database."""
+
+    def __init__(self, scheduler: Scheduler, settings: RaceSettings, files: Sequence[SqlFile]) -> None:
+        self._scheduler = scheduler
+        self._settings = settings
+        self._system = find_system(settings.system)
+        self._bug = find_bug(self._system, settings.bug) if settings.bug else None
+        self._ground: Ground = survey(scheduler, self._system, files)
+
+    def search(self, task: _Task, seconds: float) -> Searched | None:
+        """Return what was found, or None when the group has no such choice."""
+        settings = self._settings
+        contests = self._ground.vary(task.names, bug=self._bug, isolation=settings.isolation)
+        contest = next((each for number, each in enumerate(contests) if number == task.choice), None)
+        if contest is None:
+            return None
+        return search_contest(self._scheduler, contest, settings, choice=task.choice, seconds=seconds)
+
+
+def search_contest(
+    scheduler: Scheduler, contest: Contest, settings: RaceSettings, *, choice: int, seconds: float
+) -> Searched:
+    """Search one contest and return what was found, shrunk."""
+    program = contest.program()
+    budget = Budget(preemptions=settings.preemptions, seconds=seconds)
+    found = explore(scheduler, program, budget=budget, seed=settings.seed)
+    finding = None
+    if found.hits:
+        finding = make_finding(scheduler, contest, found.hits[0], seed=settings.seed)
+    return Searched(
+        names=contest.names,
+        choice=choice,
+        calls=tuple(map(str, contest.calls)),
+        verdict=found.verdict,
+        coverage=found.coverage,
+        seconds=found.seconds,
+        finding=finding,
+    )
+
+
+@contextmanager
+def _searchers(
+    target: Target, settings: RaceSettings, files: Sequence[SqlFile], test_database: str | None
+) -> Iterator[_Search]:
+    """Yield what searches tasks, in this process or in several."""
+    system = find_system(settings.system)
+    bug = find_bug(system, settings.bug) if settings.bug else None
+    with ExitStack() as stack:
+        databases = [
+            stack.enter_context(scratch_database(target, system, bug=bug, test_database=test_database))
+            for _ in range(settings.jobs)
+        ]
+        if settings.jobs == 1:
+            searcher = _Searcher(stack.enter_context(Scheduler(databases[0])), settings, files)
+            yield lambda tasks, deadline: _search_here(searcher, tasks, deadline)
+        else:
+            yield stack.enter_context(_processes(databases, settings, files))
+
+
+def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
+    for number, task in enumerate(tasks):
+        left = deadline - time.monotonic()
+        yield task, searcher.search(task, max(_SECONDS_LEAST, left / (len(tasks) - number)))
+
+
+@contextmanager
+def _processes(databases: list[Target], settings: RaceSettings, files: Sequence[SqlFile]) -> Iterator[_Search]:
+    context = multiprocessing.get_context("spawn")  # a forked process would end the connections of this one
+    urls: Queue[str] = context.Queue()
+    for database in databases:
+        urls.put(database.text)
+    pool = ProcessPoolExecutor(
+        len(databases), mp_context=context, initializer=_start_process, initargs=(urls, settings, files)
+    )
+
+    def search(tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
+        seconds = max(_SECONDS_LEAST, (deadline - time.monotonic()) * len(databases) / len(tasks))
+        futures: dict[Future[Searched | None], _Task] = {
+            pool.submit(_search_in_process, task, seconds): task for task in tasks
+        }
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+    try:
+        yield search
+    finally:
+        # Their databases are dropped next, which ends what still runs.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+# What a pool's process keeps from task to task: it has no other place.
+_make_searcher: Callable[[], _Searcher] | None = None
+_searcher: list[_Searcher] = []
+
+
+def _start_process(urls: "Queue[str]", settings: RaceSettings, files: Sequence[SqlFile]) -> None:
+    global _make_searcher  # noqa: PLW0603
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process is interrupted, too, and ends this one
+    _make_searcher = lambda: _Searcher(Scheduler(Target.parse(urls.get())), settings, files)  # noqa: E731
+
+
+def _search_in_process(task: _Task, seconds: float) -> Searched | None:
+    if not _searcher:  # not when the process starts: an error there would be a broken pool, and not be told
+        assert _make_searcher is not None
+        _searcher.append(_make_searcher())
+    return _searcher[0].search(task, seconds)

@@ -1,0 +1,622 @@
+"""The audit on a real PostgreSQL: one snapshot, proofs that agree with the queries they stand for, and three verdicts."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import integrity.database.snapshot as snapshot_module
+from integrity.audit import AuditSettings, audit, plan_audit
+from integrity.database.snapshot import QueryFailed, open_snapshot
+from integrity.database.target import Target
+from integrity.errors import Unreachable
+from integrity.events import AuditFinished, AuditStarted, InvariantJudged
+from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.verdict import Finding, Verdict
+
+BANK = """
+create schema bank;
+create table bank.wallets (id bigint primary key, balance bigint not null);
+create table bank.entries (
+    id bigint generated always as identity primary key,
+    wallet_id bigint not null,
+    amount bigint,
+    operation_id uuid not null default gen_random_uuid()
+);
+insert into bank.wallets select n, 100 from generate_series(1, 50) as n;
+insert into bank.entries (wallet_id, amount) select n, 60 from generate_series(1, 50) as n;
+insert into bank.entries (wallet_id, amount) select n, 40 from generate_series(1, 50) as n;
+"""
+BALANCE = """
+select wallets.id, wallets.balance, coalesce(sum(entries.amount), 0) as total
+from bank.wallets
+left join bank.entries on entries.wallet_id = wallets.id
+group by wallets.id
+having wallets.balance is distinct from coalesce(sum(entries.amount), 0)
+order by wallets.id
+"""
+NOT_NEGATIVE = "select id, balance from bank.wallets where balance < 0 order by id"
+HAS_WALLET = """
+select entries.id, entries.wallet_id from bank.entries left join bank.wallets on wallets.id = entries.wallet_id
+where wallets.id is null order by entries.id
+"""
+
+
+@pytest.fixture
+def bank(database: Target) -> Target:
+    execute(database, BANK)
+    return database
+
+
+def execute(target: Target, statements: str) -> None:
+    with target.connect() as connection:
+        connection.execute(statements)
+
+
+def file(query: str, name: str = "bank/x", header: str = "") -> SqlFile:
+    return parse_sql_file(f"-- title: t\n{header}{query}", path=Path(f"invariants/{name}.sql"), name=name)
+
+
+def files(**queries: str) -> list[SqlFile]:
+    return [file(query, f"bank/{name}") for name, query in queries.items()]
+
+
+def findings(target: Target, invariants: Sequence[SqlFile], **options: object) -> dict[str, Finding]:
+    """Return the findings by the last part of their names."""
+    events = audit(target, invariants, AuditSettings(**options))  # type: ignore[arg-type]  # each test's own options
+    return {event.finding.name.rpartition("/")[2]: event.finding for event in events if isinstance(event, InvariantJudged)}
+
+
+def only(target: Target, query: str, **options: object) -> Finding:
+    return findings(target, files(x=query), **options)["x"]
+
+
+def test_events_come_in_order_and_say_what_was_read(bank: Target) -> None:
+    events = list(audit(bank, files(balance=BALANCE, negative=NOT_NEGATIVE), AuditSettings()))
+    started, *judged, finished = events
+    assert isinstance(started, AuditStarted)
+    assert isinstance(finished, AuditFinished)
+    assert started.invariants == ("bank/balance", "bank/negative")
+    assert started.consistency.startswith("one snapshot (")
+    assert {event.finding.verdict for event in judged if isinstance(event, InvariantJudged)} == {Verdict.HOLDS}
+
+
+def test_violations_are_counted_and_the_first_of_them_shown_in_the_query_order(bank: Target) -> None:
+    execute(bank, "update bank.wallets set balance = -balance where id > 20")
+    found = only(bank, "select id, balance from bank.wallets where balance < 0 order by id desc", row_limit=2)
+    assert (found.verdict, found.violation_count, found.method) == (Verdict.VIOLATED, 30, "scan")
+    assert list(found.rows) == [{"id": 50, "balance": -100}, {"id": 49, "balance": -100}]
+
+
+def test_a_query_with_a_limit_of_its_own_keeps_it(bank: Target) -> None:
+    found = only(bank, "select id from bank.wallets order by id limit 3;\n-- as it is\n", row_limit=2)
+    assert (found.violation_count, [row["id"] for row in found.rows]) == (3, [1, 2])
+
+
+def test_no_rows_are_fetched_when_none_are_wanted(bank: Target) -> None:
+    found = only(bank, "select id from bank.wallets where balance > 0", row_limit=0)
+    assert (found.verdict, found.violation_count, list(found.rows)) == (Verdict.VIOLATED, 50, [])
+
+
+def test_every_session_sees_the_same_rows_whatever_is_committed_meanwhile(
+    bank: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transfer is committed just before the second session connects: without the imported snapshot it would see it."""
+    connect = snapshot_module._connect
+    opened: list[object] = []
+
+    def connect_after_a_transfer(target: Target, connections: "list[psycopg.Connection[tuple[object, ...]]]") -> object:
+        if opened:
+            execute(bank, "update bank.wallets set balance = balance + 1 where id = 1")
+        opened.append(target)
+        return connect(target, connections)
+
+    monkeypatch.setattr(snapshot_module, "_connect", connect_after_a_transfer)
+    with open_snapshot(bank, connections=3, timeout_s=30) as snapshot:
+        totals = [
+            session.read("select sum(balance) as total from bank.wallets")[0]["total"] for session in snapshot.sessions
+        ]
+    assert totals == [5000, 5000, 5000]
+
+
+def test_an_audit_beside_writers_has_no_false_alarm_and_no_fingerprint_that_differs(bank: Target) -> None:
+    """Wallets and entries are scanned by two statements on two connections: on two snapshots their fingerprints differ."""
+    stop = threading.Event()
+    transfers: list[int] = []
+
+    def write(start: int) -> None:
+        with bank.connect() as connection:
+            number = start
+            while not stop.is_set():
+                number += 1
+                with connection.transaction():
+                    connection.execute("update bank.wallets set balance = balance - 1 where id = %s", (start,))
+                    connection.execute("insert into bank.entries (wallet_id, amount) values (%s, -1)", (start,))
+                transfers.append(number)
+
+    writers = [threading.Thread(target=write, args=[start]) for start in (1, 2, 3)]
+    for writer in writers:
+        writer.start()
+    try:
+        found = [
+            finding
+            for _ in range(15)
+            for finding in findings(bank, files(balance=BALANCE, sums=BALANCE.replace("is distinct from", "<>"))).values()
+        ]
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert len(transfers) > 15, "the writers were to write meanwhile"
+    assert {(finding.verdict, finding.method) for finding in found} == {(Verdict.HOLDS, "fingerprint")}
+
+
+def test_evidence_is_of_the_same_moment_as_its_count(bank: Target) -> None:
+    """What was violated when the snapshot was taken is shown, though it was mended before its rows were asked for."""
+    execute(bank, "update bank.wallets set balance = -1 where id = 7")
+    found = []
+    for event in audit(bank, files(negative=NOT_NEGATIVE), AuditSettings()):
+        if isinstance(event, AuditStarted):
+            execute(bank, "update bank.wallets set balance = 100 where id = 7")
+        if isinstance(event, InvariantJudged):
+            found.append(event.finding)
+    assert [(finding.violation_count, list(finding.rows)) for finding in found] == [(1, [{"id": 7, "balance": -1}])]
+
+
+@pytest.mark.parametrize("distance", [1, 2**32 - 1], ids=["neighbours", "one hash without the upper half"])
+def test_fingerprints_see_a_plus_and_a_minus_that_cancel(bank: Target, distance: int) -> None:
+    """The sums over all wallets agree, those of two wallets do not. 1 and 2^32 have one hash in PostgreSQL."""
+    execute(bank, f"insert into bank.wallets values ({1 + distance}, 0) on conflict do nothing")
+    assert only(bank, BALANCE).method == "fingerprint"
+    execute(bank, "update bank.wallets set balance = balance + 1 where id = 1")
+    execute(bank, f"update bank.wallets set balance = balance - 1 where id = {1 + distance}")
+    found = only(bank, BALANCE)
+    assert (found.verdict, found.method) == (Verdict.VIOLATED, "query, as fingerprints differ")
+    assert [row["id"] for row in found.rows] == [1, 1 + distance]
+
+
+def test_entries_on_a_missing_wallet_that_cancel_are_found_by_the_reference_check(bank: Target) -> None:
+    execute(bank, "insert into bank.entries (wallet_id, amount) values (999, 5), (999, -5)")
+    found = findings(bank, files(balance=BALANCE, reference=HAS_WALLET))
+    assert found["balance"].verdict is Verdict.HOLDS
+    assert (found["reference"].verdict, found["reference"].violation_count) == (Verdict.VIOLATED, 2)
+
+
+def test_entries_on_a_missing_wallet_leave_the_balance_check_to_its_query(bank: Target) -> None:
+    execute(bank, "insert into bank.entries (wallet_id, amount) values (999, 5)")
+    found = only(bank, BALANCE)
+    assert (found.verdict, found.method) == (Verdict.HOLDS, "query, as fingerprints differ")
+
+
+def test_exact_asks_every_balance_of_its_query(bank: Target) -> None:
+    assert only(bank, BALANCE, is_exact=True).method == "query"
+
+
+def test_amounts_too_large_for_a_fingerprint_are_asked_of_the_query(bank: Target) -> None:
+    execute(bank, "update bank.wallets set balance = 9000000000000000000 where id = 1")
+    found = only(bank, BALANCE)
+    assert (found.verdict, found.violation_count, found.method) == (Verdict.VIOLATED, 1, "query")
+
+
+def test_nothing_is_proved_by_sums_that_are_not_a_number(database: Target) -> None:
+    execute(
+        database,
+        """
+        create table stored (id bigint primary key, total numeric not null);
+        create table part (stored_id bigint not null, amount numeric not null);
+        insert into stored values (1, 'NaN'), (2, 5);
+        insert into part values (1, 'NaN');
+        """,
+    )
+    query = (
+        "select stored.id from stored left join part on part.stored_id = stored.id group by stored.id "
+        "having stored.total <> coalesce(sum(part.amount), 0)"
+    )
+    assert list(only(database, query).rows) == [{"id": 2}]
+
+
+amounts = st.one_of(st.none(), st.integers(-3, 3))
+
+
+@dataclass
+class Pairs:
+    """Parents (key, stored, flag) and parts (key, amount, flag) of any kind, with nulls, repeats and strays."""
+
+    parents: list[tuple[int, int | None, int | None]]
+    parts: list[tuple[int | None, int | None, int | None]]
+
+
+keys = st.integers(1, 4)
+pairs = st.builds(
+    Pairs,
+    st.lists(st.tuples(keys, amounts, amounts), max_size=5, unique_by=lambda parent: parent[0]),
+    st.lists(st.tuples(st.one_of(st.none(), keys), amounts, amounts), max_size=8),
+)
+JOINED = "select parent.id from parent left join part on part.parent_id = parent.id{0} group by parent.id having {1}"
+BALANCED = {
+    "stored": JOINED.format("", "parent.stored is distinct from coalesce(sum(part.amount), 0)"),
+    "not_null_safe": JOINED.format("", "parent.stored <> sum(part.amount)"),
+    "negated": JOINED.format(" and part.flag > 0", "coalesce(parent.stored, 0) <> -coalesce(sum(part.amount), 0)"),
+    "counted": JOINED.format("", "count(part.id) <> coalesce(parent.flag, 0)"),
+    "at_most_one": JOINED.format(" and part.flag = 1", "count(*) > 1 or parent.stored < 0"),
+    "filtered": JOINED.format(
+        "", "coalesce(sum(part.amount) filter (where part.flag = parent.flag), 0) is distinct from parent.stored"
+    ),
+    "inner": "select parent.id from parent join part on part.parent_id = parent.id where parent.flag >= 0 "
+    "group by parent.id having count(*) <> 1 or sum(part.amount) <> parent.stored",
+    "zero": "select parent_id from part group by parent_id having sum(amount) <> 0",
+    "zero_null_safe": "select parent_id from part where flag > 0 group by parent_id having sum(amount) is distinct from 0",
+    "explained": "select parent.id, count(part.id) from parent left join part on part.parent_id = parent.id "
+    "where parent.stored < parent.flag group by parent.id",
+    "counts_all": "select count(*) from parent where stored < 0",
+}
+
+
+@pytest.fixture
+def pair_tables(database: Target) -> Target:
+    execute(
+        database,
+        """
+        create table parent (id bigint primary key, stored bigint, flag int);
+        create table part (id bigint generated always as identity primary key, parent_id int, amount bigint, flag int);
+        create unique index part_once on part (parent_id, flag, amount) where flag = 7;
+        """,
+    )
+    return database
+
+
+@given(pairs=pairs, mends=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_proof_never_says_more_than_the_query_it_stands_for(pair_tables: Target, pairs: Pairs, mends: bool) -> None:
+    """Mended worlds, where the stored sums are right, are where fingerprints agree and proofs decide."""
+    parents = pairs.parents
+    if mends:
+        sums = {key: sum(amount or 0 for of, amount, _ in pairs.parts if of == key) for key, _, _ in parents}
+        counts = {key: sum(of == key for of, _, _ in pairs.parts) for key, _, _ in parents}
+        parents = [(key, sums[key], counts[key]) for key, _, _ in parents]
+    with pair_tables.connect() as connection:
+        connection.execute("truncate parent, part")
+        with connection.cursor() as cursor:
+            cursor.executemany("insert into parent values (%s, %s, %s)", parents)
+            cursor.executemany("insert into part (parent_id, amount, flag) values (%s, %s, %s)", pairs.parts)
+        expected = {name: len(connection.execute(query.encode()).fetchall()) for name, query in BALANCED.items()}
+    found = findings(pair_tables, files(**BALANCED))
+    judged = {name: finding for name, finding in found.items() if finding.verdict is not Verdict.UNKNOWN}
+    assert {name: finding.violation_count for name, finding in judged.items()} == {name: expected[name] for name in judged}
+    assert all("nothing in scope" in finding.reason for name, finding in found.items() if name not in judged)
+
+
+def comparison() -> st.SearchStrategy[str]:
+    operand = st.sampled_from(["a", "row.b", "c", "0", "2", "null", "-a", "a + row.b"])
+    operator = st.sampled_from(["=", "<>", "<", ">=", "is distinct from", "is not distinct from"])
+    compared = st.tuples(operand, operator, operand).map(" ".join)
+    tested = st.sampled_from(["a is null", "row.b is not null", "c in (1, null)", "a between 1 and c", "not (a = c)"])
+    return st.one_of(compared, tested)
+
+
+predicates = st.recursive(
+    comparison(),
+    lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda parts: f"({' '.join(parts)})"),
+    max_leaves=4,
+)
+
+
+@given(
+    rows=st.lists(st.tuples(amounts, amounts, amounts), min_size=1, max_size=6),
+    chosen=st.lists(predicates, min_size=2, max_size=5),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_fused_row_checks_count_what_each_query_counts_alone(
+    pair_tables: Target, rows: list[tuple[int | None, ...]], chosen: list[str]
+) -> None:
+    with pair_tables.connect() as connection:
+        connection.execute("create table if not exists checked (a int, b int, c int)")
+        connection.execute("truncate checked")
+        with connection.cursor() as cursor:
+            cursor.executemany("insert into checked values (%s, %s, %s)", rows)
+        queries = {f"q{n}": f"select a, row.b from checked as row where {p}" for n, p in enumerate(chosen)}
+        expected = {name: len(connection.execute(query.encode()).fetchall()) for name, query in queries.items()}
+    found = findings(pair_tables, files(**queries))
+    assert {name: finding.violation_count for name, finding in found.items()} == expected
+    assert {finding.method for finding in found.values()} == {f"scan shared by {len(chosen)}"}
+
+
+DUPLICATES = "select wallet_id, amount from bank.entries group by wallet_id, amount having count(*) > 1"
+
+
+REQUIRED = "alter table bank.entries alter amount set not null;"
+INDEX = "create unique index proof on bank.entries (wallet_id, amount)"
+
+
+@pytest.mark.parametrize(
+    ("index", "method"),
+    [
+        (INDEX, "query"),  # two rows without amount are one group, and no duplicates to the index
+        (REQUIRED + INDEX, "unique index proof"),
+        (f"{REQUIRED + INDEX}; update pg_index set indisvalid = false where indexrelid = 'bank.proof'::regclass", "query"),
+        (f"{REQUIRED + INDEX} where id > 1", "query"),
+        (f"{REQUIRED} create unique index proof on bank.entries (wallet_id, (amount + 0))", "query"),
+        (f"{REQUIRED} alter table bank.entries add constraint proof unique (wallet_id, amount) deferrable",
+         "unique index proof"),
+        (f"{REQUIRED} create index proof on bank.entries (wallet_id, amount)", "query"),
+        (f"create table bank.more () inherits (bank.entries); {REQUIRED + INDEX}", "query"),
+    ],
+    ids=["nullable", "valid", "invalid", "partial", "expression", "deferrable", "not unique", "inherited"],
+)  # fmt: skip
+def test_only_a_valid_unique_index_proves_that_there_are_no_duplicates(bank: Target, index: str, method: str) -> None:
+    execute(bank, index)
+    found = only(bank, DUPLICATES)
+    assert (found.verdict, found.method) == (Verdict.HOLDS, method)
+
+
+def test_duplicates_that_an_invalid_index_hides_are_found(bank: Target) -> None:
+    execute(bank, "insert into bank.entries (wallet_id, amount) values (1, 60)")
+    with bank.connect() as connection, pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute("create unique index concurrently proof on bank.entries (wallet_id, amount)")
+    found = only(bank, DUPLICATES)
+    assert (found.violation_count, list(found.rows)) == (1, [{"wallet_id": 1, "amount": 60}])
+
+
+def test_a_query_without_an_answer_in_time_is_unknown_and_the_others_are_judged(bank: Target) -> None:
+    slow = "select id from bank.wallets where pg_sleep(30) is not null and balance < 0"
+    found = findings(bank, files(slow=slow, negative=NOT_NEGATIVE, reference=HAS_WALLET), timeout_s=0.3)
+    assert (found["slow"].verdict, found["slow"].reason) == (
+        Verdict.UNKNOWN, "no answer within 0.3 s; a longer --timeout may help",
+    )  # fmt: skip
+    assert {found["negative"].verdict, found["reference"].verdict} == {Verdict.HOLDS}
+
+
+def test_what_the_server_refuses_is_unknown_with_place_caret_and_hint(bank: Target) -> None:
+    found = findings(
+        bank,
+        [
+            file("select id\nfrom bank.wallets\nwhere amout = :least\n", "bank/scan", "-- parameter: least bigint = 1\n"),
+            file("select sum(balance)\nfrom bank.wallets\nhaving sum(balans) > 1\n", "bank/query"),
+            file(NOT_NEGATIVE, "bank/negative"),
+            file("select id from bank.walets where id = 1", "bank/missing"),
+            file("select 1 / (balance - balance) from bank.wallets order by 1 / (balance - balance)", "bank/division"),
+        ],
+    )
+    assert found["scan"].reason == (
+        'invariants/bank/scan.sql:5: column "amout" does not exist\n  5 | where amout = :least\n            ^'
+    )
+    assert found["query"].reason == (
+        'invariants/bank/query.sql:4: column "balans" does not exist\n  4 | having sum(balans) > 1\n                 ^\n'
+        '  hint: Perhaps you meant to reference the column "wallets.balance".'
+    )
+    assert found["missing"].reason == "there is no table bank.walets"
+    assert found["division"].reason == "invariants/bank/division.sql: division by zero"
+    assert {finding.verdict for name, finding in found.items() if name != "negative"} == {Verdict.UNKNOWN}
+    assert found["negative"].verdict is Verdict.HOLDS
+
+
+def test_a_check_that_fails_in_a_shared_scan_does_not_take_the_others_with_it(bank: Target) -> None:
+    execute(bank, "update bank.wallets set balance = 0 where id = 3")
+    found = findings(
+        bank,
+        files(
+            bad="select id from bank.wallets where 1 / balance > 5", zero="select id from bank.wallets where balance = 0"
+        ),
+    )
+    assert (found["bad"].verdict, found["zero"].verdict) == (Verdict.UNKNOWN, Verdict.VIOLATED)
+    assert list(found["zero"].rows) == [{"id": 3}]
+
+
+def test_an_invariant_whose_tables_are_all_empty_is_unknown(bank: Target) -> None:
+    execute(bank, "truncate bank.entries; create table bank.refunds (id bigint)")
+    found = findings(bank, files(refunds="select id from bank.refunds where id < 0", reference=HAS_WALLET))
+    assert found["refunds"].reason == "nothing in scope: bank.refunds is empty"
+    assert found["reference"].verdict is Verdict.HOLDS  # there are wallets that could have been referred to
+
+
+def test_a_role_that_may_only_select_is_enough_and_what_it_may_not_see_is_unknown(bank: Target) -> None:
+    execute(
+        bank,
+        """
+        create role reader login;
+        grant usage on schema bank to reader;
+        grant select on bank.wallets to reader;
+        create schema closed; create table closed.vault (id bigint); insert into closed.vault values (1);
+        create table bank.hidden (id bigint); insert into bank.hidden values (-1);
+        alter table bank.hidden enable row level security; grant select on bank.hidden to reader;
+        """,
+    )
+    reader = Target(bank.url.set(username="reader"))
+    try:
+        found = findings(
+            reader,
+            files(
+                negative=NOT_NEGATIVE,
+                reference=HAS_WALLET,
+                vault="select id from closed.vault where id < 0",
+                hidden="select id from bank.hidden where id < 0",
+            ),
+        )
+    finally:
+        execute(bank, "drop owned by reader; drop role reader")
+    assert found["negative"].verdict is Verdict.HOLDS
+    assert "permission denied for table entries" in found["reference"].reason
+    assert "permission denied for schema closed" in found["vault"].reason
+    assert 'query would be affected by row-level security policy for table "hidden"' in found["hidden"].reason
+
+
+def test_nothing_can_be_written_through_a_snapshot(bank: Target) -> None:
+    with open_snapshot(bank, connections=1, timeout_s=30) as snapshot:
+        with pytest.raises(QueryFailed, match="cannot execute UPDATE in a read-only transaction"):
+            snapshot.sessions[0].read("update bank.wallets set balance = 0 returning id")
+        assert snapshot.sessions[0].read("select count(*) as count from bank.wallets") == [{"count": 50}]
+
+
+CANCELLED = """
+create function bank.replayed() returns boolean language plpgsql as $$
+begin
+    if not exists (select from bank.calm) then
+        raise exception 'canceling statement due to conflict with recovery' using errcode = '40001';
+    end if;
+    return true;
+end $$;
+create table bank.calm (id bigint);
+"""
+
+
+def test_what_a_standby_cancels_is_judged_once_more_on_a_second_snapshot(bank: Target) -> None:
+    execute(bank, CANCELLED)
+    query = "select id from bank.wallets where bank.replayed() and balance < 0"
+    found = []
+    for event in audit(bank, files(x=query, negative=NOT_NEGATIVE), AuditSettings()):
+        if isinstance(event, AuditStarted):  # the snapshot is taken: what is committed now is seen by the second one only
+            execute(bank, "insert into bank.calm values (1)")
+        if isinstance(event, InvariantJudged):
+            found.append((event.finding.name, event.finding.verdict, event.finding.method))
+    assert found == [
+        ("bank/x", Verdict.HOLDS, "scan shared by 2, on a second snapshot"),
+        ("bank/negative", Verdict.HOLDS, "scan shared by 2, on a second snapshot"),
+    ]
+
+
+def test_what_is_cancelled_twice_is_unknown(bank: Target) -> None:
+    execute(bank, CANCELLED)
+    found = only(bank, "select id from bank.wallets where bank.replayed() and balance < 0")
+    assert (found.verdict, found.method) == (Verdict.UNKNOWN, "scan, on a second snapshot")
+
+
+def test_connections_that_break_are_made_anew(bank: Target) -> None:
+    found = []
+    for event in audit(bank, files(negative=NOT_NEGATIVE, reference=HAS_WALLET), AuditSettings()):
+        if isinstance(event, AuditStarted):
+            execute(
+                bank,
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where application_name = 'integrity-validate' and datname = current_database()",
+            )
+        if isinstance(event, InvariantJudged):
+            found.append(event.finding.verdict)
+    assert found == [Verdict.HOLDS, Verdict.HOLDS]
+
+
+def backends(target: Target) -> int:
+    with target.connect() as connection:
+        row = connection.execute(
+            "select count(*) from pg_stat_activity where application_name = 'integrity-validate' "
+            "and datname = current_database()"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_closing_an_audit_ends_its_queries_and_connections(bank: Target) -> None:
+    events = audit(
+        bank, files(negative=NOT_NEGATIVE, slow="select 1 from bank.entries where pg_sleep(600) is null"), AuditSettings()
+    )
+    assert isinstance(next(events), AuditStarted)
+    assert isinstance(next(events), InvariantJudged)  # the other is still asleep on its connection
+    assert backends(bank) == 2
+    events.close()  # type: ignore[attr-defined]  # a generator, as every Iterator that a function yields from is
+    with bank.connect() as connection:
+        connection.execute("select pg_stat_clear_snapshot()")
+    assert backends(bank) == 0
+
+
+def test_a_server_with_too_few_connections_is_an_error_before_anything_is_judged(bank: Target) -> None:
+    execute(bank, "create role narrow login connection limit 1")
+    try:
+        with pytest.raises(Unreachable, match="too many connections for role"):
+            findings(Target(bank.url.set(username="narrow")), files(negative=NOT_NEGATIVE))
+    finally:
+        execute(bank, "drop role narrow")
+
+
+def test_a_plan_says_how_each_would_be_judged_and_judges_nothing(bank: Target) -> None:
+    execute(bank, "update bank.wallets set balance = -5")
+    plan = plan_audit(bank, files(negative=NOT_NEGATIVE, balance=BALANCE, reference=HAS_WALLET), AuditSettings())
+    assert [step.method(plan.scans) for step in plan.steps] == ["scan shared by 2", "fingerprint", "query"]
+
+
+def test_the_calls_behind_violating_rows_come_with_them(bank: Target) -> None:
+    ids = [UUID(int=number) for number in (1, 2, 3)]
+    execute(
+        bank,
+        """
+        create schema integrity;
+        create table integrity.calls (run_id text, operation_id uuid, operation text, arguments jsonb, client int,
+            intended_at timestamptz, invoked_at timestamptz, returned_at timestamptz, outcome text, reply jsonb, error text,
+            attempts int)
+        """,
+    )
+    with bank.connect() as connection:
+        for number, operation_id in enumerate(ids):
+            connection.execute(
+                "insert into integrity.calls values ('r', %s, 'pay', '{}', 1, now(), now() + %s * interval '1 s')",
+                (operation_id, number),
+            )
+        connection.execute("update bank.entries set operation_id = %s, amount = null where id = 1", (ids[1],))
+        connection.execute("update bank.entries set operation_id = %s, amount = null where id = 2", (ids[0],))
+    query = "select id, operation_id from bank.entries where amount is null order by id"
+    judged = [event for event in audit(bank, files(x=query), AuditSettings()) if isinstance(event, InvariantJudged)]
+    assert judged[0].operation_count == 2
+    assert [call["operation_id"] for call in judged[0].calls] == [str(ids[0]), str(ids[1])]
+
+
+def test_whole_numbers_of_any_size_stay_what_they_are(bank: Target) -> None:
+    found = only(bank, "select sum(balance) * 10000000000000000 as total, id from bank.wallets where id = 1 group by id")
+    assert list(found.rows) == [{"total": Decimal(100 * 10**16), "id": 1}]
+
+
+def sqlite_bank(path: Path, statements: Iterable[str]) -> Target:
+    target = Target.parse(f"sqlite:///{path}/bank.db")
+    with target.connect_sqlite() as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+    return target
+
+
+def test_sqlite_is_judged_in_one_read_transaction(tmp_path: Path) -> None:
+    target = sqlite_bank(
+        tmp_path,
+        [
+            "create table wallets (id integer primary key, balance bigint not null, at text)",
+            "create table empty (id integer)",
+            "insert into wallets values (1, -5, '2026-01-01 00:00:00'), (2, 7, '2999-01-01 00:00:00.5')",
+        ],
+    )
+    header = "-- parameter: cutoff timestamptz = now\n"
+    invariants = [
+        file("select id, balance from wallets where balance < 0", "bank/negative"),
+        file("select id from wallets where at > :cutoff", "bank/future", header),
+        file("select id from wallets where balance > 100", "bank/rich"),
+        file("select id from wallets group by id having sum(balance) <> 7 limit 1", "bank/sum"),
+        file("select id from wallets where at < now()", "bank/now"),
+        file("select id from empty where id = 1", "bank/empty"),
+        file("select id from gone where id = 1", "bank/gone"),
+    ]
+    events = list(audit(target, invariants, AuditSettings(timeout_s=20)))
+    found = {event.finding.name: event.finding for event in events if isinstance(event, InvariantJudged)}
+    assert isinstance(events[0], AuditStarted)
+    assert events[0].consistency.startswith("one read transaction of SQLite")
+    assert list(found["bank/negative"].rows) == [{"id": 1, "balance": -5}]
+    assert list(found["bank/future"].rows) == [{"id": 2}]
+    assert (found["bank/rich"].verdict, found["bank/rich"].method) == (Verdict.HOLDS, "scan shared by 3")
+    assert list(found["bank/sum"].rows) == [{"id": 1}]
+    assert {name: finding.reason for name, finding in found.items() if finding.verdict is Verdict.UNKNOWN} == {
+        "bank/now": "not for SQLite: now() (pass the time as a parameter)",
+        "bank/empty": "nothing in scope: empty is empty",
+        "bank/gone": "there is no table gone",
+    }
+
+
+def test_a_slow_query_on_sqlite_is_ended_in_time(tmp_path: Path) -> None:
+    target = sqlite_bank(tmp_path, ["create table n (id integer)", "insert into n values (1)"])
+    endless = (
+        "with recursive steps as (select 1 as id from n union all select steps.id + 1 from steps) "
+        "select count(steps.id) from steps having count(steps.id) = 0"
+    )
+    found = findings(target, files(slow=endless), timeout_s=0.2)
+    assert found["slow"].reason.startswith("no answer within 0.2 s")

@@ -1,0 +1,223 @@
+"""Reports of an audit: one set of events, four formats, none of which a value can break."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from xml.etree import ElementTree
+
+import pytest
+
+from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
+from integrity.report.audit_report import AuditReport, collect
+from integrity.report.json import render_json
+from integrity.report.junit import render_junit
+from integrity.report.markdown import render_markdown
+from integrity.report.text import render_text
+from integrity.verdict import Finding, Severity, Verdict
+
+TAKEN_AT = datetime(2026, 1, 17, 18, 30, tzinfo=UTC)
+HOSTILE = "a\x1b[31m|`<b>&\x00\n]]>"
+
+
+def judged(
+    name: str,
+    verdict: Verdict,
+    *,
+    rows: Sequence[Mapping[str, Any]] = (),
+    count: int | None = None,
+    severity: Severity = Severity.ERROR,
+    reason: str = "",
+    calls: Sequence[Mapping[str, Any]] = (),
+) -> InvariantJudged:
+    finding = Finding(name, verdict, len(rows) if count is None else count, rows, 0.25, "query", reason)
+    return InvariantJudged(
+        finding=finding,
+        title=f"title of {name}",
+        severity=severity,
+        source="books",
+        why="money is lost",
+        hint="a missing lock",
+        path=f"invariants/{name}.sql",
+        rows_estimate=10,
+        operation_count=len(calls),
+        calls=calls,
+    )
+
+
+def report(*events: InvariantJudged) -> AuditReport:
+    started = AuditStarted("postgresql://db/bank", tuple(e.finding.name for e in events), TAKEN_AT, "one snapshot (1-1)")
+    told: list[Event] = [started, *reversed(events), AuditFinished(1.5)]
+    return collect(told)
+
+
+CALL = {
+    "operation_id": "00000000-0000-7000-8000-000000000001",
+    "operation": "withdraw",
+    "client": 3,
+    "invoked_at": TAKEN_AT,
+    "returned_at": None,
+    "outcome": "unknown",
+    "arguments": {"wallet_id": 41},
+}
+MIXED = report(
+    judged("bank/balance", Verdict.VIOLATED, rows=[{"wallet_id": 41, "total": Decimal(800)}], count=1200, calls=[CALL]),
+    judged("bank/gone", Verdict.UNKNOWN, reason="bank/gone.sql:3: no such column\n  3 | where x\n            ^"),
+    judged("bank/late", Verdict.VIOLATED, rows=[{"id": 1}], severity=Severity.WARNING),
+    judged("bank/right", Verdict.HOLDS),
+)
+
+
+def test_text_shows_verdicts_rows_calls_and_one_sentence() -> None:
+    assert render_text(MIXED) == (
+        "verdict    invariant     severity      rows  method      seconds\n"
+        "---------  ------------  ----------  ------  --------  ---------\n"
+        "violated   bank/balance               1,200  query          0.25\n"
+        "unknown    bank/gone                         query          0.25\n"
+        "violated   bank/late     warning          1  query          0.25\n"
+        "holds      bank/right                        query          0.25\n"
+        "\n"
+        "unknown  bank/gone\n"
+        "  bank/gone.sql:3: no such column\n"
+        "    3 | where x\n"
+        "              ^\n"
+        "\n"
+        "violated  bank/balance  error  1,200 rows\n"
+        "  title of bank/balance\n"
+        "  why it matters: money is lost\n"
+        "\n"
+        "  the first 1 of 1,200:\n"
+        "  wallet_id    total\n"
+        "  -----------  -------\n"
+        "  41           800\n"
+        "\n"
+        "  calls of these operations:\n"
+        "  operation_id                          operation    client    invoked_at                     returned_at"
+        "    outcome    arguments\n"
+        "  ------------------------------------  -----------  --------  -----------------------------  -------------"
+        "  ---------  ----------------\n"
+        "  00000000-0000-7000-8000-000000000001  withdraw     3         2026-01-17 18:30:00.000+00:00  null        "
+        "   unknown    {\"wallet_id\":41}\n"
+        "\n"
+        "  look for: a missing lock\n"
+        "\n"
+        "violated  bank/late  warning  1 row\n"
+        "  title of bank/late\n"
+        "  why it matters: money is lost\n"
+        "\n"
+        "  id\n"
+        "  ----\n"
+        "  1\n"
+        "\n"
+        "  look for: a missing lock\n"
+        "\n"
+        "postgresql://db/bank at 2026-01-17 18:30:00 UTC: one snapshot (1-1), 1.5 s\n"
+        "2 of 4 invariants violated: bank/balance, bank/late; 1 unknown: bank/gone."
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "sentence", "exit_code"),
+    [
+        ([], "No invariant was judged.", 3),
+        (["holds"], "The only invariant holds.", 0),
+        (["holds", "holds"], "All 2 invariants hold.", 0),
+        (["holds", "unknown"], "1 of 2 invariants unknown: bank/1.", 3),
+        (["holds", "warning"], "1 of 2 invariants violated (warnings only): bank/1.", 0),
+        (["unknown", "warning"], "1 of 2 invariants violated (warnings only): bank/1; 1 unknown: bank/0.", 3),
+        (["unknown", "violated"], "1 of 2 invariants violated: bank/1; 1 unknown: bank/0.", 1),
+        (["violated"] * 5, "5 of 5 invariants violated: bank/0, bank/1, bank/2 and 2 more.", 1),
+    ],
+)
+def test_the_sentence_and_the_exit_code_follow_the_verdicts(verdicts: list[str], sentence: str, exit_code: int) -> None:
+    made = report(
+        *(
+            judged(
+                f"bank/{number}",
+                Verdict.VIOLATED if verdict == "warning" else Verdict(verdict),
+                severity=Severity.WARNING if verdict == "warning" else Severity.ERROR,
+            )
+            for number, verdict in enumerate(verdicts)
+        )
+    )
+    assert (made.sentence, made.exit_code) == (sentence, exit_code)
+
+
+def test_json_holds_everything_and_whole_numbers_as_such() -> None:
+    rows = [{"total": Decimal(800), "id": UUID(int=1), "share": Decimal("0.5"), "big": Decimal(10**30), "raw": b"\x01"}]
+    made = json.loads(render_json(report(judged("bank/x", Verdict.VIOLATED, rows=rows))))
+    assert made["invariants"][0]["rows"] == [
+        {"total": 800, "id": str(UUID(int=1)), "share": "0.5", "big": str(10**30), "raw": "01"}
+    ]
+    assert (made["format"], made["exit_code"], made["counts"]) == (1, 1, {"holds": 0, "violated": 1, "unknown": 0})
+    assert made["taken_at"] == "2026-01-17T18:30:00+00:00"
+
+
+def test_junit_has_a_testcase_for_each_with_failures_and_errors() -> None:
+    suites = ElementTree.fromstring(render_junit(MIXED))  # noqa: S314  # our own output
+    suite = suites.find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
+    cases = {case.get("name"): case for case in suite.findall("testcase")}
+    assert {case.get("classname") for case in cases.values()} == {"bank"}
+    failure = cases["balance"].find("failure")
+    assert failure is not None
+    assert failure.get("message") == "title of bank/balance: 1,200 rows"
+    assert failure.text == "wallet_id=41  total=800\nand 1,199 rows more\nmoney is lost\nlook for: a missing lock"
+    error = cases["gone"].find("error")
+    assert error is not None
+    assert error.get("message") == "bank/gone.sql:3: no such column"
+    assert cases["late"].find("failure") is None
+    assert cases["late"].findtext("system-out", "").startswith("title of bank/late\nid=1")
+    assert list(cases["right"]) == []
+
+
+def test_markdown_is_a_table_and_a_section_for_each_violation() -> None:
+    small = report(judged("bank/x", Verdict.VIOLATED, rows=[{"id": 1}]), judged("bank/y", Verdict.UNKNOWN, reason="late"))
+    assert render_markdown(small) == (
+        "# Data integrity\n\n"
+        "1 of 2 invariants violated\\: bank/x; 1 unknown\\: bank/y\\.\n\n"
+        "postgresql\\://db/bank at 2026\\-01\\-17 18\\:30\\:00 UTC\\: one snapshot \\(1\\-1\\)\n\n"
+        "| verdict | invariant | rows | method |\n| --- | --- | --- | --- |\n"
+        "| violated | bank/x | 1 | query |\n| unknown | bank/y |  | query |\n\n"
+        "## Violated: bank/x\n\ntitle of bank/x: 1 row\n\nmoney is lost\n\n"
+        "| id |\n| --- |\n| 1 |\n\nLook for: a missing lock\n\n"
+        "## Unknown: bank/y\n\nlate\n"
+    )
+
+
+@pytest.fixture
+def hostile() -> AuditReport:
+    rows = [{HOSTILE: HOSTILE, "long": "x" * 10_000}]
+    made = report(
+        judged("bank/x", Verdict.VIOLATED, rows=rows, calls=[{**CALL, "arguments": HOSTILE}]),
+        judged("bank/y", Verdict.UNKNOWN, reason=HOSTILE),
+    )
+    return replace(made, judged=[replace(one, title=HOSTILE, why=HOSTILE, hint=HOSTILE) for one in made.judged])
+
+
+def test_no_value_breaks_the_xml(hostile: AuditReport) -> None:
+    suites = ElementTree.fromstring(render_junit(hostile))  # noqa: S314  # our own output
+    assert len(suites.findall(".//testcase")) == 2
+
+
+def test_no_value_breaks_a_markdown_table_or_becomes_markup(hostile: AuditReport) -> None:
+    text = render_markdown(hostile)
+    tables = [line for line in text.splitlines() if line.startswith("| ")]
+    unescaped = [line.replace("\\|", "") for line in tables]
+    assert {line.count("|") for line in unescaped} == {5, 3, 8}  # the three tables' columns, and no more
+    assert "<b>" not in text.replace("\\<", "")
+
+
+def test_no_value_reaches_the_terminal_as_a_command(hostile: AuditReport) -> None:
+    text = render_text(hostile)
+    assert "\x1b" not in text
+    assert "\x00" not in text
+    assert max(map(len, text.splitlines())) < 400
+
+
+def test_no_value_breaks_the_json(hostile: AuditReport) -> None:
+    assert json.loads(render_json(hostile))["counts"]["violated"] == 1
