@@ -6,8 +6,7 @@ is then searched by itself, for a moment: it may prevent one order and let anoth
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from integrity.operation import Begin, Declined, Isolation, Ok, Operation, Statement, Step
 from integrity.race.arena import Arena
@@ -21,7 +20,8 @@ from integrity.race.statements import tables_of, written_tables
 from integrity.race.trace import Failed, waits_of
 from integrity.verdict import Verdict
 
-_SEARCH = Budget(preemptions=2, schedules=400, seconds=4.0)
+_SEARCH = Budget(preemptions=2, schedules=400, seconds=2.0)
+_NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
 _LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 
 
@@ -62,9 +62,6 @@ class Cure:
             return f"prevented: {self.story}; but another order still goes wrong"
         return f"prevented: {self.story}"
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure]:
     """Yield every cure that applies, tried.
@@ -82,9 +79,12 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
         cured = contest.replacing(_changed(contest, operation, replacing(sql, locked)))
         yield _try(arena, cured, failing, "row lock", f"{operation}: {' '.join(locked.split())}")
     for operation in sorted(contest.bugged):
-        sound = contest.system.operations[operation]
-        name = f"the sound {operation}"
-        yield _try(arena, contest.replacing(sound), failing, "operation", name)
+        cured = contest.replacing(contest.system.operations[operation])
+        cure = _try(arena, cured, failing, "operation", f"the sound {operation}")
+        if _NEEDS_CONSTRAINT in cure.story:
+            cured = replace(cured, dropped=frozenset())
+            cure = _try(arena, cured, failing, "operation", f"the sound {operation}, with the constraints it relies on")
+        yield cure
 
 
 def describe_course(run: Run) -> str:

@@ -1,24 +1,70 @@
-"""From a hit to a finding: the schedule shrunk, played once more, and written down."""
+"""From a hit to a finding: the race is shrunk, played once more, and written down."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from string import ascii_uppercase
 
-from integrity.race.contest import Contest
+from integrity.race.contest import Contest, Ground
+from integrity.race.explain import explain, timeline
 from integrity.race.explore import Hit
-from integrity.race.finding import (
-    AlarmRecord,
-    CallRecord,
-    Finding,
-    events_of,
-    hash_tables,
-    plain_row,
-    return_record,
-)
+from integrity.race.finding import AlarmRecord, CallRecord, Finding, events_of, hash_tables, plain_row, return_record
+from integrity.race.oracle import Judge
+from integrity.race.program import Program
+from integrity.race.programs import PlannedCall, make_world
+from integrity.race.schedule import count_preemptions
 from integrity.race.scheduler import Scheduler
+from integrity.race.shrink import Shrunk, Variation, at_points, shrink
+
+TRIES_MAX = 120  # of Hypothesis, for a race that takes more than one preemption or two calls
 
 
-def make_finding(scheduler: Scheduler, contest: Contest, hit: Hit, *, seed: int) -> Finding:
-    """Return the finding that a hit is."""
-    run = hit.run
+def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hit, *, seed: int) -> Finding:
+    """Return the finding that a hit is, with the fewest calls and preemptions, and these as early as may be.
+
+    Raises:
+        DatabaseError: the server is gone.
+    """
+
+    def rebuild(calls: Sequence[PlannedCall]) -> Program:
+        return replace(contest, calls=tuple(calls)).program()
+
+    shrunk = _find_one_preemption(scheduler, contest, hit)
+    if shrunk is None:
+        variation = Variation(contest.calls, contest.operations, make_world(ground.keys), rebuild)
+        shrunk = shrink(scheduler, contest.program(), hit, variation=variation, runs_max=TRIES_MAX, seed=seed)
+    return finding_of(scheduler, replace(contest, calls=shrunk.calls), hit, shrunk, seed=seed)
+
+
+def _find_one_preemption(scheduler: Scheduler, contest: Contest, hit: Hit) -> Shrunk | None:
+    """Return the first schedule of two calls with one preemption that goes wrong like the hit, or None.
+
+    Most races need no more, and this finds the one that is easiest to read: a call is interrupted as early as may be, by
+    another one as a whole.
+    """
+    if len(contest.calls) != 2 or not hit.preemptions:
+        return None
+    program = contest.program()
+    judge = Judge(scheduler, program)
+    tries = 0
+    for first, other in ("AB", "BA"):
+        start = ((0, first),) if first == "B" else ()
+        for position in range(1, hit.run.letters.count(first) + 1):
+            run = scheduler.play(program, decide=at_points((*start, (position, other))))
+            judgement = judge.judge(run)
+            tries += 1
+            if frozenset(alarm.fingerprint for alarm in judgement.alarms) == hit.fingerprint:
+                return Shrunk(program, (0, 1), contest.calls, run, judgement, tries)
+    return None
+
+
+def finding_of(scheduler: Scheduler, contest: Contest, hit: Hit, shrunk: Shrunk, *, seed: int) -> Finding:
+    """Return what is written down.
+
+    Args:
+        contest: of the calls that are left.
+    """
+    run = shrunk.run
+    explanation = explain(Judge(scheduler, shrunk.program), run)
     calls = {
         letter: CallRecord(
             operation=call.operation,
@@ -32,12 +78,12 @@ def make_finding(scheduler: Scheduler, contest: Contest, hit: Hit, *, seed: int)
         bug=contest.bug.name if contest.bug else None,
         isolation=contest.isolation,
         seed=seed,
-        schedule=hit.schedule,
+        schedule=shrunk.schedule,
         letters=run.letters,
-        preemptions=hit.preemptions,
+        preemptions=count_preemptions(run.choices),
         alarms=[
             AlarmRecord(oracle=alarm.oracle.value, name=alarm.name, rows=[plain_row(row) for row in alarm.rows])
-            for alarm in hit.alarms
+            for alarm in shrunk.judgement.alarms
         ],
         calls=calls,
         keys=plain_row(run.keys),
@@ -45,4 +91,7 @@ def make_finding(scheduler: Scheduler, contest: Contest, hit: Hit, *, seed: int)
         tables=hash_tables(contest.system.metadata, dropped=contest.dropped),
         schedules_played=hit.schedules,
         seconds=hit.seconds,
+        anomaly=explanation.anomaly.code,
+        explanation=explanation.lines,
+        timeline=timeline(run.trace.events, {value: name for name, value in run.keys.items()}),
     )

@@ -1,13 +1,12 @@
 """From a finding to a test for pytest: plays it once on an empty database and says what the test must assert."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from string import ascii_uppercase
+from textwrap import dedent
 from typing import Any
-from uuid import UUID
 
 from integrity.errors import UsageError
 from integrity.operation import Row, Statement
@@ -19,7 +18,6 @@ from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check
 from integrity.race.recording import Recording, record
 from integrity.race.replay import search_command
 from integrity.race.scheduler import Run, Scheduler
-from integrity.race.wire import Command
 from integrity.sqlfile import SqlFile
 
 _SERIAL_TITLE = "the rows are those of one call after the other, in some order"
@@ -80,35 +78,32 @@ def _assert_serial(scheduler: Scheduler, program: Program, recording: Recording)
         for order in permutations(actors)
     ]
     states = [_read_rows(scheduler, program, run) for run in runs]
-    queries, orders, ours = {}, [{} for _ in states[1:]], {}
+    made_up = [run.trace.generated | set(run.operation_ids) for run in runs]
+    queries: dict[str, Statement] = {}
+    tables: list[dict[str, list[tuple[Any, ...]]]] = [{} for _ in runs]
     for digest in program.digests:
-        columns = _plain_columns([state[digest.table] for state in states], [_made_up(run) for run in runs])
-        tables = [Counter(tuple(row[name] for name in columns) for row in state[digest.table]) for state in states]
-        if not columns or all(table == tables[0] for table in tables):
-            continue
-        inner = digest.rows(recording.run.keys, recording.run.operation_ids)
-        places = ", ".join(str(number) for number in range(1, len(columns) + 1))
-        sql = f"select {', '.join(columns)} from (\n{inner.sql.strip()}\n) as rows order by {places}"
-        queries[digest.table] = Statement(sql, inner.parameters)
-        ours[digest.table] = tables[0]
-        for order, table in zip(orders, tables[1:], strict=True):
-            order[digest.table] = table
-    if not queries or ours in orders:
+        columns = _plain_columns([state[digest.table] for state in states], made_up)
+        contents = [
+            sorted((tuple(row[name] for name in columns) for row in state[digest.table]), key=repr) for state in states
+        ]
+        if columns and any(content != contents[0] for content in contents):
+            inner = digest.rows(recording.run.keys, recording.run.operation_ids)
+            text = dedent(inner.sql.strip("\n")).strip()
+            queries[digest.table] = Statement(f"select {', '.join(columns)} from (\n{text}\n) as rows", inner.parameters)
+            for number, content in enumerate(contents):
+                tables[number][digest.table] = content
+    if tables[0] in tables[1:]:
         raise UsageError(
             "this race shows in the replies, or in which row refers to which, and a test with literal keys cannot tell",
             hint="Keep the finding and replay it: integrity replay",
         )
-    return SerialAssertion(_SERIAL_TITLE, queries, [dict.fromkeys(()) | order for order in orders])
+    return SerialAssertion(_SERIAL_TITLE, queries, tables[1:])
 
 
 def _read_rows(scheduler: Scheduler, program: Program, run: Run) -> dict[str, Sequence[Row]]:
     statements = [digest.rows(run.keys, run.operation_ids) for digest in program.digests]
-    answers = scheduler.ask([Command(statement.sql, statement.parameters) for statement in statements])
+    answers = scheduler.ask(statements)
     return {digest.table: answer.rows for digest, answer in zip(program.digests, answers, strict=True)}
-
-
-def _made_up(run: Run) -> frozenset[Any]:
-    return run.trace.generated | set(run.operation_ids)
 
 
 def _plain_columns(states: Sequence[Sequence[Row]], made_up: Sequence[frozenset[Any]]) -> list[str]:

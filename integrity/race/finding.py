@@ -63,11 +63,22 @@ class AlarmRecord(_Model):
         return self.oracle, self.name if self.oracle == "invariant" else ""
 
 
+class CureRecord(_Model):
+    """What was tried against it; see cure.Cure."""
+
+    kind: str
+    name: str
+    verdict: str
+    is_prevented: bool
+    is_sound: bool | None
+    schedules: int
+
+
 class Finding(_Model):
     """A race that was found.
 
     `keys` are those of the rows it played on, `tables` maps each table to a hash of its definition, with what the bug left
-    out left out; `explanation` is text for people.
+    out left out. `anomaly` is its name in Adya's terms; `explanation` and `timeline` are lines of text.
     """
 
     format: Literal[1] = 1
@@ -86,8 +97,10 @@ class Finding(_Model):
     tables: Mapping[str, str]
     schedules_played: int
     seconds: float
-    explanation: str = ""
-    cures: Sequence[Mapping[str, Any]] = ()
+    anomaly: str
+    explanation: Sequence[str]
+    timeline: Sequence[str]
+    cures: Sequence[CureRecord] = ()
 
     @property
     def fingerprint(self) -> frozenset[tuple[str, str]]:
@@ -102,7 +115,8 @@ class Finding(_Model):
     @property
     def name(self) -> str:
         """A name for its file."""
-        parts = [self.system, self.bug or "sound", *self.operations, self.isolation.value, self.schedule]
+        parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
+        parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
         return "-".join(part.replace(" ", "_") for part in parts)
 
     def encode(self) -> bytes:
@@ -214,4 +228,4 @@ def _plain(value: Any) -> Any:
             return str(value)
         case datetime():
             return value.isoformat()
-    return str(value)
+    return _plain(getattr(value, "value", str(value)))  # an outcome wraps generated values

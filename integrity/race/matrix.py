@@ -175,11 +175,11 @@ class _Searcher:
         contest = next((each for number, each in enumerate(contests) if number == task.choice), None)
         if contest is None:
             return None
-        return search_contest(self._scheduler, contest, settings, choice=task.choice, seconds=seconds)
+        return search_contest(self._scheduler, self._ground, contest, settings, choice=task.choice, seconds=seconds)
 
 
 def search_contest(
-    scheduler: Scheduler, contest: Contest, settings: RaceSettings, *, choice: int, seconds: float
+    scheduler: Scheduler, ground: Ground, contest: Contest, settings: RaceSettings, *, choice: int, seconds: float
 ) -> Searched:
     """Search one contest and return what was found, shrunk."""
     program = contest.program()
@@ -187,7 +187,7 @@ def search_contest(
     found = explore(scheduler, program, budget=budget, seed=settings.seed)
     finding = None
     if found.hits:
-        finding = make_finding(scheduler, contest, found.hits[0], seed=settings.seed)
+        finding = make_finding(scheduler, ground, contest, found.hits[0], seed=settings.seed)
     return Searched(
         names=contest.names,
         choice=choice,

@@ -6,13 +6,14 @@ operation writes are taken away along with it, then the other protections of the
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
 from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.arena import Arena
-from integrity.race.contest import Contest
+from integrity.race.contest import Contest, Ground
 from integrity.race.explore import Budget, Hit, explore
 from integrity.race.recording import record
 from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, replacing, with_steps_changed
@@ -69,10 +70,12 @@ class Mutation:
     """What a protection is good for.
 
     Args:
+        is_constraint: it is one of a table, rather than a part of an operation.
         attempts: all that was tried; the last one went wrong, unless the protection is vacuous.
     """
 
     protection: str
+    is_constraint: bool
     attempts: tuple[Attempt, ...]
 
     @property
@@ -94,14 +97,17 @@ class Mutator:
 
     Args:
         isolation: that the sound operations run at.
-        budget: of each search, of one pair.
+        budget: of each search, of one pair with one choice of arguments.
+        choices_max: of arguments, for each pair.
     """
 
     arena: Arena
-    system: System
+    ground: Ground
     isolation: Isolation
     budget: Budget
     seed: int
+    choices_max: int
+    _attempts: dict[frozenset[str], Attempt] = field(default_factory=dict)
 
     def mutate(self, names: Sequence[str]) -> Iterator[Mutation]:
         """Yield what each protection of the operations is good for; constraints that no race needs come last.
@@ -110,11 +116,11 @@ class Mutator:
             DatabaseError: the server is gone.
         """
         statements = {name: self._observe(name) for name in names}
-        constraints = list(_find_constraints(self.system.metadata, statements))
+        constraints = list(_find_constraints(self.ground.system.metadata, statements))
         own = [
             protection
             for name in names
-            for protection in (*_find_in_statements(self.system, name, statements[name]), *self._find_levels(name))
+            for protection in (*_find_in_statements(self.ground.system, name, statements[name]), *self._find_levels(name))
         ]
         seen: dict[str, Mutation] = {}
         for protection in own:
@@ -132,23 +138,29 @@ class Mutator:
             assert alone is not None
             partner = next((mutation for mutation in known if protection.name in mutation.partners), None)
             if alone.hit or partner is None:
-                yield Mutation(protection.name, (alone,))
+                yield Mutation(protection.name, bool(protection.constraint), (alone,))
             else:
-                yield Mutation(protection.name, (alone, partner.attempts[-1]))
+                yield Mutation(protection.name, bool(protection.constraint), (alone, partner.attempts[-1]))
 
     def _judge(
         self, protection: Protection, constraints: list[Protection], own: list[Protection], names: Sequence[str]
     ) -> Mutation:
         attempts = [self._attempt((protection,), names)]
         if attempts[-1].hit:
-            return Mutation(protection.name, tuple(attempts))
+            return Mutation(protection.name, bool(protection.constraint), tuple(attempts))
         backing = tuple(each for each in constraints if each.operations & protection.operations)
         others = tuple(each for each in own if each.owner == protection.owner and each is not protection)
         for along in (backing, *((each,) for each in others), *((each, *backing) for each in others)):
-            attempt = self._attempt((protection, *along), names) if along else attempts[-1]
+            if not along or self._attempt(along, names).hit:  # it goes wrong whether this one is there or not
+                continue
+            attempt = self._attempt((protection, *along), names)
             if attempt.hit:
-                return Mutation(protection.name, (*attempts, self._narrow(protection, along, attempt, names)))
-        return Mutation(protection.name, tuple(attempts))
+                return Mutation(
+                    protection.name,
+                    bool(protection.constraint),
+                    (*attempts, self._narrow(protection, along, attempt, names)),
+                )
+        return Mutation(protection.name, bool(protection.constraint), tuple(attempts))
 
     def _narrow(
         self, protection: Protection, along: tuple[Protection, ...], attempt: Attempt, names: Sequence[str]
@@ -164,31 +176,40 @@ class Mutator:
 
     def _attempt(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
         """Search the pairs that would feel the loss, an operation with itself first, until one goes wrong."""
+        key = frozenset(each.name for each in removed)
+        if key not in self._attempts:
+            self._attempts[key] = self._search(removed, names)
+        return self._attempts[key]
+
+    def _search(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
         felt = removed[0].operations
         if removed[0].constraint:
             felt = felt.union(*(each.operations for each in removed))
         pairs = [(name, name) for name in names if name in felt]
         pairs += [(one, other) for one in names if one in felt for other in names if other != one]
+        pairs = list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
+        removed_names = tuple(each.name for each in removed)
         schedules = 0
-        for number, pair in enumerate(dict.fromkeys(tuple(sorted(pair)) for pair in pairs), start=1):
-            contest = Contest(self.system, pair, self.isolation)
-            for protection in removed:
-                contest = protection.strip(contest)
-            found = explore(self.arena.scheduler(contest.dropped), contest.program(), budget=self.budget, seed=self.seed)
-            schedules += found.coverage.played
-            if found.hits:
-                return Attempt(tuple(each.name for each in removed), pair, found.hits[0], number, schedules)
-        return Attempt(tuple(each.name for each in removed), (), None, len(pairs), schedules)
+        for number, pair in enumerate(pairs, start=1):
+            for choice in islice(self.ground.vary(pair, isolation=self.isolation), self.choices_max):
+                contest = choice
+                for protection in removed:
+                    contest = protection.strip(contest)
+                scheduler = self.arena.scheduler(contest.dropped)
+                found = explore(scheduler, contest.program(), budget=self.budget, seed=self.seed)
+                schedules += found.coverage.played
+                if found.hits:
+                    return Attempt(removed_names, pair, found.hits[0], number, schedules)
+        return Attempt(removed_names, (), None, len(pairs), schedules)
 
     def _observe(self, name: str) -> list[str]:
         """Return the statements of an operation: those of a call, and of another one after it on the same rows."""
-        contest = Contest(self.system, (name, name), self.isolation)
-        recording = record(self.arena.scheduler(), contest.program(), "")
-        return list(
-            dict.fromkeys(
-                each.step.sql for played in recording.played.values() for each in played if isinstance(each.step, Statement)
-            )
-        )
+        statements: dict[str, None] = {}
+        for contest in islice(self.ground.vary((name, name), isolation=self.isolation), self.choices_max):
+            recording = record(self.arena.scheduler(), contest.program(), "")
+            steps = [each.step for played in recording.played.values() for each in played]
+            statements |= dict.fromkeys(step.sql for step in steps if isinstance(step, Statement))
+        return list(statements)
 
     def _find_levels(self, name: str) -> Iterator[Protection]:
         if self.isolation is not Isolation.READ_COMMITTED:

@@ -122,6 +122,18 @@ class Judge:
             self._outcomes.clear()
         return self._orders[actors]
 
+    def read(self, run: Run) -> Remains:
+        """Return what a run left behind; its rows must be as it left them."""
+        return self._read(run, self._letters)
+
+    def is_alike(self, remains: Remains, order: SerialOrder) -> bool:
+        """Return whether what a run left is what a serial order leaves."""
+        return remains.outcome(self._masked) == order.remains.outcome(self._masked)
+
+    def staged(self) -> Remains:
+        """Return the rows of a stage on which no call was made."""
+        return self._read(self._scheduler.play(replace(self._program, actors=())), "")
+
     def _serial_outcomes(self, actors: str) -> frozenset[Outcome]:
         """Return how the serial orders of some of the actors come out."""
         orders = self.serial_orders(actors)

@@ -75,6 +75,12 @@ class Remains:
         canonical = [(table, tuple((name, _coloured(value, colours)) for name, value in cells)) for table, cells in rows]
         return tuple(sorted(canonical, key=repr))
 
+    def by_name(self) -> list[Any]:
+        """Return the rows with generated values by their names, those without a name alike."""
+        return [
+            (table, tuple((name, _ranked(value, {}, self.known)) for name, value in cells)) for table, cells in self.rows
+        ]
+
     def order(self, masked: Set[Column] = frozenset()) -> Outcome:
         """Return the rows with generated numbers and times by their rank: what an invariant can see of them."""
         rows = self._unmasked(masked)
@@ -83,7 +89,9 @@ class Remains:
         times = sorted({str(each.value) for each in values if isinstance(each, _Time)})
         ranks: dict[Any, Any] = {number: rank for rank, number in enumerate(numbers)}
         ranks |= {time: rank for rank, time in enumerate(times)}
-        ranked = [(table, tuple((name, _ranked(value, ranks, self.known)) for name, value in cells)) for table, cells in rows]
+        ranked = [
+            (table, tuple((name, _ranked(value, ranks, self.known)) for name, value in cells)) for table, cells in rows
+        ]
         return tuple(sorted(ranked, key=repr))
 
     def _unmasked(self, masked: Set[Column]) -> list[tuple[str, list[tuple[str, Any]]]]:
@@ -151,10 +159,8 @@ def _coloured(value: Any, colours: Mapping[Any, int]) -> Any:
 
 def _ranked(value: Any, ranks: Mapping[Any, int], known: Mapping[Any, str]) -> Any:
     match value:
-        case _Key(UUID() | str() as text):
-            return known.get(text, "(key)")
-        case _Key(number):
-            return ("key", ranks[number])
+        case _Key(each):
+            return known.get(each, "key") if each not in ranks else ("key", ranks[each])
         case _Time(moment):
-            return ("time", ranks[str(moment)])
+            return ("time", ranks.get(str(moment)))
     return value

@@ -235,7 +235,7 @@ def _routes(table: Table, pools: Mapping[str, Sequence[Key]], calls: Sequence[st
     for column in table.columns:
         if column.name not in leading:
             continue
-        if column.name == "operation_id":
+        if column.name == "operation_id" and calls:
             yield f"{select} operation_id in ({', '.join(f':{call}' for call in calls)})"
         for key in column.foreign_keys:
             parent = key.column.table

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Column, DateTime, MetaData
@@ -45,6 +46,21 @@ class Assertion:
 
 
 @dataclass(frozen=True, slots=True)
+class SerialAssertion:
+    """What the calls leave behind one after the other.
+
+    Args:
+        title: what must hold, in one sentence.
+        queries: table -> a query for its rows, without what the database makes up.
+        orders: for each serial order what they return: table -> rows, sorted by their repr.
+    """
+
+    title: str
+    queries: Mapping[str, Statement]
+    orders: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What the test is about.
 
@@ -63,7 +79,7 @@ class Case:
     calls: Mapping[str, tuple[str, str]]
     isolation: Isolation
     recording: Recording
-    assertion: Assertion
+    assertion: Assertion | SerialAssertion
     replay: str
 
 
@@ -160,7 +176,8 @@ def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
         sql_name=sql_name,
         functions_named=" and ".join(names.values()),
         turns=case.recording.run.letters,
-        query=_python_string(literal_sql(case.assertion.query)),
+        constants=_constants(case.assertion),
+        asserts=_SERIAL_ASSERTS if isinstance(case.assertion, SerialAssertion) else _INVARIANT_ASSERTS,
         functions="\n\n\n".join(functions),
         name=case.name,
         rule=_python_string(case.assertion.title, is_short=True),
@@ -258,6 +275,29 @@ def _python_string(text: str, *, is_short: bool = False) -> str:
     return f'"""\n{indent(escaped, "    ")}\n"""'
 
 
+def _constants(assertion: Assertion | SerialAssertion) -> str:
+    """Return what the test's assertion compares with."""
+    if isinstance(assertion, Assertion):
+        return f"WRONG_ROWS = {_python_string(literal_sql(assertion.query))}"
+    lines = ["QUERIES = {"]
+    lines += [
+        indent(f'"{table}": {_python_string(literal_sql(query))},', "    ") for table, query in assertion.queries.items()
+    ]
+    lines += ["}", "SERIAL_ORDERS = ["]
+    for order in assertion.orders:
+        lines.append("    {")
+        for table, rows in order.items():
+            lines += [f'        "{table}": [', *(f"            {_python_row(row)}," for row in rows), "        ],"]
+        lines.append("    },")
+    return "\n".join([*lines, "]"])
+
+
+def _python_row(row: Sequence[Any]) -> str:
+    """Return a tuple, with the quotes that a formatter would choose."""
+    cells = [_python_string(cell, is_short=True) if isinstance(cell, str) else repr(cell) for cell in row]
+    return f"({', '.join(cells)}{',' if len(cells) == 1 else ''})"
+
+
 def _is_set_by_clock(column: "Column[object]") -> bool:
     return isinstance(column.type, DateTime) and column.server_default is not None
 
@@ -270,6 +310,17 @@ def _shorten_ids(*texts: str) -> list[str]:
             names.setdefault(match[0], str(UUID(int=len(names) + 1)))
     return [_UUID.sub(lambda match: names[match[0]], text) for text in texts]
 
+
+_INVARIANT_ASSERTS = """\
+        wrong = connection.execute(WRONG_ROWS).fetchall()
+    assert wrong == [], RULE"""
+
+_SERIAL_ASSERTS = """\
+        found = {
+            table: sorted(connection.execute(query).fetchall(), key=repr)
+            for table, query in QUERIES.items()
+        }
+    assert found in SERIAL_ORDERS, RULE"""
 
 _TEMPLATE = '''"""{title}
 
@@ -304,7 +355,7 @@ import pytest
 TURNS = "{turns}"
 
 RULE = {rule}
-WRONG_ROWS = {query}
+{constants}
 
 
 {functions}
@@ -319,8 +370,7 @@ def test_{name}(database):
     refused = play(database, TURNS, CALLS)
     assert len(refused) < len(CALLS), f"nothing was shown, all were refused: {{refused}}"
     with psycopg.connect(database) as connection:
-        wrong = connection.execute(WRONG_ROWS).fetchall()
-    assert wrong == [], RULE
+{asserts}
 
 
 @pytest.fixture

@@ -372,8 +372,8 @@ class Scheduler:
     # Sessions and the stage.
 
     def _take_sessions(self, count: int) -> list[Session]:
-        if not 1 <= count <= ACTORS_MAX:
-            raise UsageError(f"{count} actors", hint=f"A race has 1 to {ACTORS_MAX} actors.")
+        if count > ACTORS_MAX:
+            raise UsageError(f"{count} actors", hint=f"A race has at most {ACTORS_MAX} actors.")
         while len(self._sessions) < count:
             try:
                 wire = Wire(self._target, settings=_SETTINGS, wishes={PATIENCE: PATIENT_MS})

@@ -8,19 +8,18 @@ from integrity.errors import Unreachable
 from integrity.workload.driver import Connection
 
 PAUSE_S_MOST = 1.0
+PATIENCE_S = 60.0  # longer than a crash recovery takes; after that the run ends
 
 
 class Reconnector:
-    """Opens connections, again and again for as long as the server may take to come back.
+    """Opens connections, again and again for as long as a server may take to come back.
 
     Args:
         revive: brings the server back if it is ours; called by one client at a time, in a thread.
-        patience_s: how long a server may be away before the run ends.
     """
 
-    def __init__(self, *, revive: Callable[[], object] | None, patience_s: float = 60.0) -> None:
+    def __init__(self, *, revive: Callable[[], object] | None) -> None:
         self._revive = revive
-        self._patience_s = patience_s
         self._reviving = asyncio.Lock()
         self.count = 0
 
@@ -34,7 +33,7 @@ class Reconnector:
             return
         self.count += 1
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._patience_s
+        give_up_at = loop.time() + PATIENCE_S
         pause_s = 0.02
         while True:
             try:

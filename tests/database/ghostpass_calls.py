@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ghostpass_world import op, rows
-
 from integrity.operation import Declined, Ok, Reply
+from tests.database.ghostpass_world import op, rows
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from ghostpass_world import FILES, NOW, PostgresEngine
 from psycopg.rows import dict_row
 
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Operation, Reply, Request, Rollback, Statement, Step, Steps
 from integrity.parameters import number_parameters
+from tests.database.ghostpass_world import FILES, NOW, PostgresEngine
 
 POLL_S = 0.002
 STEPS_MAX = 200

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghostpass_world import at, op, rows
+from tests.database.ghostpass_world import at, op, rows
 
 
 @dataclass(frozen=True)

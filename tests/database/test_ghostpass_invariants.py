@@ -9,8 +9,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from ghostpass_violations import VIOLATIONS
-from ghostpass_world import (
+
+from integrity.database.binaries import candidate_folders
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.target import Target
+from integrity.sqlfile import SqlFile
+from integrity.systems.ghostpass.schema import METADATA
+from integrity.systems.ghostpass.system import GHOSTPASS
+from tests.database.ghostpass_violations import VIOLATIONS
+from tests.database.ghostpass_world import (
     FILES,
     NOW,
     QUERIES,
@@ -24,13 +31,6 @@ from ghostpass_world import (
     rows,
     without_constraints,
 )
-
-from integrity.database.binaries import candidate_folders
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
-from integrity.sqlfile import SqlFile
-from integrity.systems.ghostpass.schema import METADATA
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ghostpass_calls import PLAYED
-from ghostpass_player import STEPS_MAX, call, find_violated, operation_ids, play
-from ghostpass_world import postgres_world
 from psycopg.rows import dict_row
 
 from integrity.database.constraints import plant
@@ -24,6 +21,9 @@ from integrity.systems.ghostpass.operations import share
 from integrity.systems.ghostpass.schema import METADATA
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.systems.system import Bug
+from tests.database.ghostpass_calls import PLAYED
+from tests.database.ghostpass_player import STEPS_MAX, call, find_violated, operation_ids, play
+from tests.database.ghostpass_world import postgres_world
 
 Contents = dict[str, dict[Any, dict[str, Any]]]
 

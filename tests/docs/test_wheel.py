@@ -47,11 +47,11 @@ def test_the_wheel_holds_the_package_and_the_three_folders_and_nothing_else(whee
 def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", wheel], check=True, capture_output=True)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(wheel)], check=True, capture_output=True)
 
     def output(*arguments: str) -> str:
-        command = [environment / "bin" / "integrity", *arguments]
+        command = [str(environment / "bin" / "integrity"), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
 
     assert output("--version").strip() == f"integrity, version {integrity.__version__}"

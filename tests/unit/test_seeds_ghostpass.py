@@ -51,9 +51,9 @@ def test_no_balance_is_negative_at_any_moment(count: int) -> None:
 
 
 def test_calls_are_in_order_of_time_and_a_funding_settles_before_its_guests_next_call() -> None:
-    """With a processor as slow as the settings allow: 36 calls in an hour are slots of 100 s, of which 30 s are left."""
+    """With a processor as slow as the settings allow: 40 calls in an hour are slots of 90 s, of which 27 s are left."""
     settings = read_settings(FILE)
-    slow = settings.fundings.model_copy(update={"settles_after_ms": (29_000, 29_999)})
+    slow = settings.fundings.model_copy(update={"settles_after_ms": (26_000, 26_999)})
     day = play(3000, settings=DaySettings.model_validate(settings.model_dump() | {"fundings": slow.model_dump()}))
     assert (np.diff(day.calls.time_us) >= 0).all()
     order = np.argsort(day.calls.wallet, kind="stable")

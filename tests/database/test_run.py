@@ -1,0 +1,625 @@
+"""A run on a real server: what it concludes, counts, measures and leaves behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.namespace import guard
+from integrity.database.target import Target
+from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
+from integrity.history import Call, Outcome, decode
+from integrity.operation import Begin, Commit, Isolation, Ok, Operation, Rows, Statement, StatementFailed, Steps, Value
+from integrity.project import Project, Settings
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.verdict import ExitCode
+from integrity.workload.driver import Driver, Returned
+from integrity.workload.loading import load_history
+from integrity.workload.postgres_connection import PostgresConnection
+from integrity.workload.profile import load_profile
+from integrity.workload.run import Progress, RunRequest, RunResult, run
+
+CALM = {"extends": "hammer", "abandon": {}, "duration_s": 1.0}
+
+
+def seed(target: Target, wallet_count: int = 200) -> Target:
+    seed_system(target, guard(target, None), GHOSTPASS.metadata, wallet_count=wallet_count, seed=1, mode=Mode.NEW)
+    return target
+
+
+@pytest.fixture(scope="module")
+def template(server: EmbeddedServer) -> Iterator[str]:
+    """The name of a seeded database."""
+    name = "test_run_template"
+    with closing(server.target.connect()) as admin:
+        admin.execute(f"create database {name}".encode())
+        seed(Target(server.target.url.set(database=name)))
+        yield name
+        admin.execute(f"drop database {name}".encode())
+
+
+@pytest.fixture
+def venue(template: str, make_database: Callable[[str | None], Target]) -> Target:
+    """A seeded venue."""
+    return make_database(template)
+
+
+def run_profile(
+    target: Target,
+    folder: Path,
+    settings: Mapping[str, Any],
+    *,
+    listener: Callable[[Progress], None] | None = None,
+    bug: str | None = None,
+    number: int = 1,
+) -> RunResult:
+    request = RunRequest(
+        system=GHOSTPASS,
+        profile_name="test",
+        profile=load_profile(GHOSTPASS, "test", {"test": settings}),
+        target=target,
+        project=Project(folder, Settings()),
+        seed=number,
+        bug=GHOSTPASS.bugs[bug] if bug else None,
+    )
+    return run(request, listener=listener)
+
+
+def ask(target: Target, query: str) -> list[tuple[Any, ...]]:
+    if target.is_sqlite:
+        with closing(target.connect_sqlite(("ghostpass", "integrity"), is_read_only=True)) as connection:
+            return [tuple(row) for row in connection.execute(query)]
+    with closing(target.connect()) as server:
+        return server.execute(query.encode()).fetchall()
+
+
+def history_of(result: RunResult) -> list[Call]:
+    with result.folder.history.open("rb") as lines:
+        return list(decode(lines, place="history"))
+
+
+# What the driver concludes.
+
+TERMINATE = Statement("select pg_terminate_backend(pg_backend_pid())")
+
+
+def cut_before_commit(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    yield TERMINATE
+    yield Commit()
+    return Ok()
+
+
+def cut_by_itself(*, operation_id: UUID) -> Steps:
+    yield TERMINATE
+    return Ok()
+
+
+def cut_at_commit(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    yield Statement("insert into victims default values")
+    yield Commit()
+    return Ok()
+
+
+def refused_at_commit(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    yield Statement("insert into children (parent) values (42)")
+    yield Commit()
+    return Ok()
+
+
+def committing_what_was_aborted(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    with suppress(StatementFailed):
+        yield Statement("select 1 / 0")
+    yield Commit()
+    return Ok()
+
+
+async def call(connection: PostgresConnection, steps: Callable[..., Steps], name: str = "op") -> Returned:
+    if not connection.is_open:
+        await connection.open()
+    driver = Driver(connection, Random(1))
+    return await driver.call(Operation(name, steps, {}), {"operation_id": UUID(int=1)}, lambda request: {})
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome", "error"),
+    [
+        (cut_before_commit, Outcome.FAILED, "connection lost: "),
+        (cut_by_itself, Outcome.UNKNOWN, "connection lost: "),
+        (cut_at_commit, Outcome.UNKNOWN, "connection lost: "),
+        (refused_at_commit, Outcome.FAILED, "23503 "),
+        (committing_what_was_aborted, Outcome.FAILED, "25P02 "),
+    ],
+)
+def test_what_a_cut_or_refused_call_is_depends_on_whether_commit_was_sent(
+    database: Target, steps: Callable[..., Steps], outcome: Outcome, error: str
+) -> None:
+    with closing(database.connect()) as server:
+        server.execute(
+            """
+            create table victims (id int generated always as identity);
+            create table parents (id int primary key);
+            create table children (parent int references parents deferrable initially deferred);
+            create function hang_up() returns trigger language plpgsql as $$
+            begin
+                perform pg_terminate_backend(pg_backend_pid());
+                return null;
+            end $$;
+            create constraint trigger hang_up after insert on victims
+            deferrable initially deferred for each row execute function hang_up();
+            """
+        )
+
+    async def call_and_close() -> Returned:
+        connection = PostgresConnection(database)
+        returned = await call(connection, steps)
+        await connection.close()
+        return returned
+
+    returned = asyncio.run(call_and_close())
+
+    assert returned.outcome is outcome
+    assert returned.error.startswith(error)
+
+
+def test_a_lost_connection_is_closed_and_the_next_call_opens_another(database: Target) -> None:
+    async def two_calls() -> list[Outcome]:
+        connection = PostgresConnection(database)
+        first = await call(connection, cut_before_commit)
+        assert not connection.is_open
+        second = await call(connection, one_select)
+        await connection.close()
+        return [first.outcome, second.outcome]
+
+    assert asyncio.run(two_calls()) == [Outcome.FAILED, Outcome.OK]
+
+
+def one_select(*, operation_id: UUID) -> Steps:
+    yield Statement("select 1 as one")
+    return Ok()
+
+
+class Meeting(PostgresConnection):
+    """Waits after its first statement until the others have come as far: once, so that starting again is free."""
+
+    def __init__(self, target: Target, barrier: asyncio.Barrier) -> None:
+        super().__init__(target)
+        self._barrier: asyncio.Barrier | None = barrier
+
+    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
+        rows = await super().execute(sql, parameters)
+        if self._barrier is not None:
+            barrier, self._barrier = self._barrier, None
+            await barrier.wait()
+        return rows
+
+
+def meet(target: Target, *operations: Callable[..., Steps]) -> list[Returned]:
+    """Return how operations ended whose first statements were all carried out before any second one."""
+
+    async def all_at_once() -> list[Returned]:
+        barrier = asyncio.Barrier(len(operations))
+        connections = [Meeting(target, barrier) for _ in operations]
+        returned = await asyncio.gather(*map(call, connections, operations))
+        for connection in connections:
+            await connection.close()
+        return returned
+
+    return asyncio.run(all_at_once())
+
+
+@pytest.fixture
+def two_rows(database: Target) -> Target:
+    with closing(database.connect()) as server:
+        server.execute("create table t (id int primary key, n int not null)")
+        server.execute("insert into t values (1, 0), (2, 0)")
+    return database
+
+
+def test_a_serialization_failure_starts_again_and_is_counted(two_rows: Target) -> None:
+    def increment(*, operation_id: UUID) -> Steps:
+        yield Begin(Isolation.REPEATABLE_READ)
+        rows = yield Statement("select n from t where id = 1")
+        yield Statement("update t set n = :n where id = 1", {"n": rows[0]["n"] + 1})
+        yield Commit()
+        return Ok()
+
+    returned = meet(two_rows, increment, increment)
+
+    assert [one.outcome for one in returned] == [Outcome.OK, Outcome.OK]
+    assert sorted(one.attempts for one in returned) == [1, 2]
+    assert ask(two_rows, "select n from t where id = 1") == [(2,)]
+
+
+def test_a_deadlock_starts_again_and_is_counted(two_rows: Target) -> None:
+    def crossing(first: int, second: int) -> Callable[..., Steps]:
+        def steps(*, operation_id: UUID) -> Steps:
+            yield Begin()
+            for row in (first, second):
+                yield Statement("update t set n = n + 1 where id = :row", {"row": row})
+            yield Commit()
+            return Ok()
+
+        return steps
+
+    impatient = Target(two_rows.url.update_query_dict({"options": "-c deadlock_timeout=10ms"}))
+
+    returned = meet(impatient, crossing(1, 2), crossing(2, 1))
+
+    assert [one.outcome for one in returned] == [Outcome.OK, Outcome.OK]
+    assert sorted(one.attempts for one in returned) == [1, 2]
+    assert ask(two_rows, "select n from t order by id") == [(2,), (2,)]
+
+
+# What a run leaves behind.
+
+
+def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target, tmp_path: Path) -> None:
+    result = run_profile(venue, tmp_path, {**CALM, "abandon": {"default": 0.05}})
+
+    calls = history_of(result)
+    stored = ask(venue, "select operation_id, operation, outcome, client, attempts, error from integrity.calls")
+    assert sorted(stored) == sorted(
+        (c.operation_id, c.operation, c.outcome.value, c.client, c.attempts, c.error) for c in calls
+    )
+    assert len(calls) == result.result["operations"][-1]["calls"] == result.loaded.call_count > 100
+    assert ask(venue, "select run_id, system, profile, bug, seed, state from integrity.runs") == [
+        (result.folder.run_id, "ghostpass", "test", None, 1, "finished")
+    ]
+    assert {one.name for one in result.folder.path.iterdir()} == {
+        "settings.json",
+        "history.jsonl",
+        "metrics.jsonl",
+        "result.json",
+    }
+
+
+def test_every_acknowledged_call_is_in_the_database_and_no_failed_one_is(venue: Target, tmp_path: Path) -> None:
+    run_profile(venue, tmp_path, {**CALM, "abandon": {"default": 0.05, "request_funding": 0.0}})
+
+    effects = """
+        select calls.outcome, count(distinct audit_log.id) as logged
+        from integrity.calls as calls
+        left join ghostpass.audit_log on audit_log.operation_id = calls.operation_id
+        where calls.operation in ('sell', 'refund_sale', 'request_funding', 'scan_in', 'scan_out')
+        group by calls.operation_id, calls.outcome
+    """
+    seen = set(ask(venue, effects))
+
+    assert seen >= {("ok", 1), ("failed", 0), ("unknown", 1)}
+    assert not seen & {("ok", 0), ("failed", 1)}
+    assert max(count for _, count in seen) == 1
+
+
+def test_loading_a_history_twice_changes_nothing(venue: Target, tmp_path: Path) -> None:
+    result = run_profile(venue, tmp_path, CALM)
+
+    again = load_history(venue, result.folder)
+
+    assert again == result.loaded
+    assert ask(venue, "select count(*) from integrity.calls") == [(result.loaded.call_count,)]
+
+
+def test_a_history_is_not_loaded_into_a_database_that_it_was_not_made_on(venue: Target, tmp_path: Path) -> None:
+    result = run_profile(venue, tmp_path, CALM)
+    with closing(venue.connect()) as server:
+        server.execute("delete from integrity.calls; delete from integrity.runs")
+
+    with pytest.raises(HistoryError, match="did not run on"):
+        load_history(venue, result.folder)
+
+
+def test_metrics_are_sampled_every_second_and_add_up(venue: Target, tmp_path: Path) -> None:
+    told: list[Progress] = []
+
+    result = run_profile(venue, tmp_path, {**CALM, "duration_s": 2.2}, listener=told.append)
+
+    samples = [orjson.loads(line) for line in (result.folder.path / "metrics.jsonl").read_bytes().splitlines()]
+    assert [round(sample["elapsed_s"]) for sample in samples] == [1, 2, 2]
+    assert [sample["operations"]["sell"]["calls"] for sample in samples] == sorted(
+        sample["operations"]["sell"]["calls"] for sample in samples
+    )
+    assert [one.phase for one in told][:2] == ["running", "running"]
+    assert told[-1].phase == "loading"
+
+
+def test_settings_tell_how_to_repeat_the_run_and_not_the_password(venue: Target, tmp_path: Path) -> None:
+    secret = Target(venue.url.set(password="tops3cret"))
+
+    result = run_profile(secret, tmp_path, CALM, number=77)
+
+    settings = result.folder.settings()
+    assert (settings["system"], settings["profile"], settings["bug"], settings["seed"]) == ("ghostpass", "test", None, 77)
+    assert settings["server"].startswith("PostgreSQL ")
+    assert settings["settings"]["weights"]["sell"] == 50
+    for file in result.folder.path.iterdir():
+        assert b"tops3cret" not in file.read_bytes()
+
+
+def test_one_client_draws_the_same_calls_from_the_same_seed(
+    template: str, make_database: Callable[[str | None], Target], tmp_path: Path
+) -> None:
+    """The bounds of time differ, so one run may get further than the other; up to there they are the same."""
+    at_once = {"processor": {"failure_share": 0.2, "duplicate_share": 0.5}}
+    alone = {**CALM, "clients": 1, "services": at_once, "abandon": {"default": 0.1, "request_funding": 0.0}}
+
+    def drawn(number: int) -> list[tuple[str, Mapping[str, Any], Outcome]]:
+        result = run_profile(make_database(template), tmp_path, alone, number=number)
+        first_retry = next((n for n, c in enumerate(history_of(result)) if c.error and "webhook" in c.operation), None)
+        return [(c.operation, c.arguments, c.outcome) for c in history_of(result)[:first_retry]]
+
+    one, again, other = drawn(5), drawn(5), drawn(6)
+
+    length = min(len(one), len(again))
+    assert length >= 10
+    assert one[:length] == again[:length]
+    assert one[:10] != other[:10]
+
+
+# Webhooks.
+
+
+def test_webhooks_are_sent_until_they_are_answered_so_nothing_stays_pending(venue: Target, tmp_path: Path) -> None:
+    """Half of the deliveries die half way; at the end each funding is settled all the same, and once."""
+    before = ask(venue, "select count(*) from ghostpass.fundings")
+    hectic = {
+        **CALM,
+        "weights": {"request_funding": 1},
+        "abandon": {"receive_funding_webhook": 0.5},
+        "services": {"processor": {"delay_most_s": 0.2, "duplicate_share": 0.5, "retry_s": 0.02}},
+    }
+
+    result = run_profile(venue, tmp_path, hectic)
+
+    rows = {row["operation"]: row for row in result.result["operations"]}
+    requested = rows["request_funding"]["ok"]
+    assert requested > 20
+    assert rows["receive_funding_webhook"]["abandoned"] > 10
+    assert rows["receive_funding_webhook"]["declined"] > 10  # the second of two deliveries
+    assert result.result["undelivered"] == 0
+    assert result.result["settled"][0]["count"] == requested
+    assert ask(venue, "select count(*) from ghostpass.fundings where status = 'pending'") == [(0,)]
+    assert ask(venue, "select count(*) from ghostpass.fundings") == [(before[0][0] + requested,)]
+
+
+# Open loop.
+
+
+def test_latency_counts_from_the_intended_start_so_a_frozen_server_shows(venue: Target, tmp_path: Path) -> None:
+    """All sales of the first second wait for a lock. A closed loop would have eight slow calls, and a p95 of nothing."""
+    steady = {
+        "title": "",
+        "model": "open",
+        "duration_s": 2,
+        "clients": 200,
+        "connections": 4,
+        "streams": [{"name": "bar", "operations": ["sell"], "per_minute": 1200, "spacing": "even"}],
+    }
+    with closing(venue.connect()) as holder:
+        holder.execute("begin")
+        holder.execute("lock table ghostpass.wallets in exclusive mode")
+
+        def let_go(progress: Progress) -> None:
+            holder.execute("rollback")
+
+        result = run_profile(venue, tmp_path, steady, listener=let_go)
+
+    (sell, _) = result.result["operations"]
+    arrivals = result.result["arrivals"]
+    assert (arrivals["offered"], arrivals["sent"], arrivals["not_sent"]) == (40, 40, 0)
+    assert sell["p95_ms"] > 800
+    assert sell["p50_ms"] < sell["p95_ms"]
+    waited = [call for call in history_of(result) if call.invoked_at_us - call.intended_at_us > 100_000]
+    assert len(waited) >= 10  # for a connection: the person had come, the application was full
+
+
+def test_what_nobody_is_free_to_do_is_not_sent_and_counts_as_failed(venue: Target, tmp_path: Path) -> None:
+    crowd = {
+        "title": "",
+        "model": "open",
+        "duration_s": 1.2,
+        "clients": 5,
+        "connections": 2,
+        "bursts": [{"name": "rush", "operation": "sell", "count": 8, "every_s": 1}],
+        "thresholds": [{"statistic": "failure_share", "most": 0.1, "source": "test"}],
+    }
+
+    result = run_profile(venue, tmp_path, crowd)
+
+    assert result.result["arrivals"]["not_sent"] == 3
+    assert result.result["thresholds"][0]["measured"] == pytest.approx(3 / 8)
+    assert result.exit_code == ExitCode.THRESHOLD
+
+
+def test_a_stream_stands_at_its_door_and_a_guest_who_came_in_goes_out_next(venue: Target, tmp_path: Path) -> None:
+    door = {"name": "door-2", "operations": ["scan_in", "scan_out"], "per_minute": 1800, "pin": {"gateway_id": 2}}
+    guests = {"title": "", "model": "open", "duration_s": 1, "clients": 3, "connections": 4, "own": ["wallets"]}
+
+    result = run_profile(venue, tmp_path, {**guests, "streams": [door]})
+
+    calls = history_of(result)
+    assert {call.arguments["gateway_id"] for call in calls} == {2}
+    assert len({call.arguments["wallet_id"] for call in calls}) <= 3
+    for number in range(3):
+        visits = [c.operation for c in sorted(calls, key=lambda c: c.invoked_at_us) if c.client == number]
+        assert all(one != following for one, following in pairwise(visits))
+
+
+# Thresholds and errors.
+
+
+def test_a_threshold_that_was_not_measured_is_no_pass(venue: Target, tmp_path: Path) -> None:
+    limits = [{"operation": "refund_sale", "statistic": "p95", "most": 1000, "source": "test"}]
+
+    result = run_profile(venue, tmp_path, {**CALM, "weights": {"sell": 1}, "thresholds": limits, "duration_s": 0.2})
+
+    assert result.result["thresholds"][0]["state"] == "not measured"
+    assert result.exit_code == ExitCode.UNKNOWN
+
+
+def test_a_threshold_that_was_missed_exits_4(venue: Target, tmp_path: Path) -> None:
+    limits = [{"statistic": "p50", "most": 0.001, "source": "test"}]
+
+    result = run_profile(venue, tmp_path, {**CALM, "thresholds": limits, "duration_s": 0.2})
+
+    assert result.exit_code == ExitCode.THRESHOLD
+
+
+def test_a_database_that_was_not_seeded_is_named_with_the_next_step(database: Target, tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match="no data of ghostpass") as caught:
+        run_profile(database, tmp_path, CALM)
+
+    assert caught.value.hint == "Make it first: integrity seed --system ghostpass"
+    assert not list(tmp_path.rglob("history.jsonl"))
+
+
+def test_a_strangers_tables_are_not_hammered(venue: Target, tmp_path: Path) -> None:
+    with closing(venue.connect()) as server:
+        server.execute("create table customers (id int)")
+
+    with pytest.raises(UnsafeDatabase, match="customers"):
+        run_profile(venue, tmp_path, CALM)
+
+
+def test_more_connections_than_the_server_has_are_refused_before_the_run(venue: Target, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="5000 connections are asked for") as caught:
+        run_profile(venue, tmp_path, {**CALM, "clients": 5000})
+
+    assert caught.value.hint is not None
+    assert "--clients" in caught.value.hint
+
+
+def test_a_bug_leaves_its_constraint_out_and_a_sound_run_makes_it_again(venue: Target, tmp_path: Path) -> None:
+    query = "select count(*) from pg_constraint where conname = 'wallets_balance_not_negative'"
+
+    run_profile(venue, tmp_path, {**CALM, "weights": {"scan_out": 1}, "duration_s": 0.2}, bug="overdraw")
+    during = ask(venue, query)
+    run_profile(venue, tmp_path, {**CALM, "weights": {"scan_out": 1}, "duration_s": 0.2})
+
+    assert (during, ask(venue, query)) == ([(0,)], [(1,)])
+
+
+# SQLite.
+
+
+def test_on_sqlite_busy_conflicts_are_counted_and_every_acknowledged_call_is_there(tmp_path: Path) -> None:
+    target = seed(Target.parse(f"sqlite:///{tmp_path}/venue.db"), wallet_count=50)
+
+    result = run_profile(target, tmp_path, {**CALM, "clients": 4, "duration_s": 1.5})
+
+    total = result.result["operations"][-1]
+    assert total["ok"] > 10
+    assert total["retries"] > 0
+    assert (total["failed"], total["unknown"]) == (0, 0)
+    missing = """
+        select count(*)
+        from integrity.calls as calls
+        left join ghostpass.audit_log on audit_log.operation_id = calls.operation_id
+        where calls.outcome = 'ok' and audit_log.id is null
+    """
+    assert ask(target, missing) == [(0,)]
+    assert ask(target, "select count(*) from integrity.calls") == [(total["calls"],)]
+    assert ask(target, "select state from integrity.runs") == [("finished",)]
+
+
+# The command.
+
+
+def start(folder: Path, target: Target, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "integrity", "run", *arguments, "--project", str(folder), "--database", target.text]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+
+
+def test_the_command_prints_its_result_and_says_where_it_is(venue: Target, tmp_path: Path) -> None:
+    (tmp_path / "integrity.toml").write_text('[profiles.ghostpass.brief]\nextends = "hammer"\nduration_s = 1\n')
+
+    process = start(tmp_path, venue, "brief", "--seed", "4", "--clients", "3")
+    shown, said = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.OK, said
+    headers = "operation calls ok declined failed unknown retries calls/s p50 ms p95 ms p99 ms max ms"
+    assert " ".join(shown.splitlines()[0].split()) == headers
+    assert "ghostpass brief, seed 4: finished; thresholds: 1 passed" in shown
+    assert f"run folder: {tmp_path}/.integrity/runs/" in shown
+    assert "3 clients on 3 connections, 1 s, seed 4, no bug" in said
+
+
+def test_the_command_prints_json(venue: Target, tmp_path: Path) -> None:
+    process = start(tmp_path, venue, "smoke", "--duration", "1s", "--json")
+    shown, said = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.OK, said
+    result = orjson.loads(shown)
+    assert result["state"] == "finished"
+    assert orjson.loads((Path(result["folder"]) / "result.json").read_bytes()) == result
+
+
+def test_ctrl_c_stops_keeps_and_loads_what_was_done(venue: Target, tmp_path: Path) -> None:
+    process = start(tmp_path, venue, "hammer", "--duration", "10m", "--seed", "1")
+    history = wait_for_history(process, tmp_path)
+    os.kill(process.pid, signal.SIGINT)
+    shown, said = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.INTERRUPTED, said
+    assert "interrupted; what was done is recorded and loaded" in shown
+    assert "Traceback" not in said
+    with history.open("rb") as lines:
+        calls = list(decode(lines, place="history"))
+    assert ask(venue, "select count(*) from integrity.calls") == [(len(calls),)]
+    assert ask(venue, "select state from integrity.runs") == [("interrupted",)]
+    assert ask(venue, "select count(*) from ghostpass.fundings where status = 'pending'") == [(0,)]
+
+
+def wait_for_history(process: "subprocess.Popen[str]", folder: Path, lines: int = 400) -> Path:
+    """Return the history of the process's run when it has so many lines."""
+    while process.poll() is None:
+        for history in folder.rglob("history.jsonl"):
+            if history.read_bytes().count(b"\n") >= lines:
+                return history
+    raise AssertionError(process.communicate()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["peak"], "has no profile 'peak'"),
+        (["hammer", "--system", "bank"], "unknown system 'bank'"),
+        (["hammer", "--bug", "typo"], "has no bug 'typo'"),
+        (["hammer", "--clients", "-1"], "-1 is not in the range x>=1"),
+        (["hammer", "--clients", "1000001"], "clients: Input should be less than or equal to 1000000"),
+        (["hammer", "--duration", "0s"], "is not between 0 s and 30 days"),
+        (["hammer", "--duration", "soon"], "is no duration"),
+        (["hammer", "--rate", "5"], "--rate: profile hammer is a closed loop"),
+        (["hammer", "--time-scale", "5"], "--time-scale: profile hammer is a closed loop"),
+        (["hammer", "--connections", "5"], "has no connections"),
+        (["pilot", "--rate", "0"], "0 is not in the range x>0"),
+    ],
+)
+def test_bad_input_is_one_clear_paragraph_and_exit_2(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from integrity.cli.main import main
+
+    with pytest.raises(SystemExit) as caught:
+        main(["run", *arguments, "--project", str(tmp_path), "--database", "postgresql://nobody@localhost:1/none"])
+
+    said = capsys.readouterr().err
+    assert caught.value.code == ExitCode.USAGE
+    assert message in said
+    assert "Traceback" not in said

@@ -1,0 +1,307 @@
+"""`integrity validate`, `list` and `explain` as a user calls them: verdicts, formats, exit codes, and errors that help."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.database.namespace import inspect_database
+from integrity.database.target import Target
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.system import GHOSTPASS
+
+BALANCE = "ghostpass/balance-equals-entries"
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder that is the project."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ran:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        captured = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ran(ended.value.code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def venue(database: Target) -> Target:
+    """A small consistent world of ghostpass."""
+    seed_system(
+        database, inspect_database(database), GHOSTPASS.metadata, wallet_count=40, seed=1, mode=Mode.NEW,
+    )  # fmt: skip
+    return database
+
+
+def execute(target: Target, statements: str) -> None:
+    with target.connect() as connection:
+        connection.execute(statements)
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    path = folder / "invariants" / f"{name}.sql"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_consistent_world_holds_and_exits_with_0(run: Run, venue: Target) -> None:
+    ran = run("validate", "--database", venue.text)
+    assert ran.code == 0, ran.out
+    assert ran.out.endswith(" invariants hold.\n")
+    assert "violated" not in ran.out
+    assert "unknown" not in ran.out
+
+
+def test_a_violation_is_shown_with_rows_hint_and_exit_code_1(run: Run, venue: Target) -> None:
+    execute(venue, "update ghostpass.wallets set balance_minor = balance_minor + 5 where id in (3, 4)")
+    ran = run("validate", "--database", venue.text, "--limit-evidence", "1")
+    assert ran.code == 1
+    assert f"violated  {BALANCE}  error  2 rows\n" in ran.out
+    assert "  the first 1 of 2:\n" in ran.out
+    assert "  why it matters: " in ran.out
+    assert "  look for: " in ran.out
+    assert ran.out.splitlines()[-1].endswith(f"invariants violated: {BALANCE}.")
+
+
+def test_select_takes_names_and_patterns(run: Run, venue: Target) -> None:
+    ran = run(
+        "validate", "--database", venue.text, "--select", "balance-*", "--select", "ghostpass/sale-is-logged", "--json"
+    )
+    assert [entry["name"] for entry in json.loads(ran.out)["invariants"]] == [
+        BALANCE, "ghostpass/balance-not-negative", "ghostpass/sale-is-logged",
+    ]  # fmt: skip
+
+
+def test_an_unknown_selection_names_what_could_be_meant(run: Run, venue: Target) -> None:
+    ran = run("validate", "--database", venue.text, "--select", "balance-equal-entries")
+    assert (ran.code, ran.out, ran.err) == (
+        2,
+        "",
+        "integrity: no invariant fits 'balance-equal-entries'\n"
+        "  hint: Perhaps you meant ghostpass/balance-equals-entries or ghostpass/splits-equal-entries.\n",
+    )
+
+
+def test_junit_and_markdown_can_be_read_by_others(run: Run, venue: Target, tmp_path: Path) -> None:
+    execute(venue, "update ghostpass.wallets set balance_minor = balance_minor + 5 where id = 3")
+    ran = run("validate", "--database", venue.text, "--format", "junit", "--output", "report.xml", "--select", BALANCE)
+    suites = ElementTree.fromstring((tmp_path / "report.xml").read_text())  # noqa: S314  # our own output
+    assert [case.get("name") for case in suites.iter("testcase")] == ["balance-equals-entries"]
+    assert (ran.code, ran.out) == (1, f"1 of 1 invariants violated: {BALANCE}.\n")
+    markdown = run("validate", "--database", venue.text, "--format", "markdown", "--select", BALANCE)
+    assert "| violated | ghostpass/balance\\-equals\\-entries | 1 | query, as fingerprints differ |" in markdown.out
+
+
+def test_a_plan_is_shown_and_nothing_is_judged(run: Run, venue: Target) -> None:
+    execute(venue, "update ghostpass.wallets set balance_minor = balance_minor + 5 where id = 3")
+    ran = run("validate", "--database", venue.text, "--plan", "--select", BALANCE, "--select", "entry-number-unique")
+    assert ran.code == 0
+    assert "fingerprint" in ran.out
+    assert "unique index scans_one_per_entry_number" in ran.out
+    assert "ghostpass.entries as audited" in ran.out
+
+
+def test_exact_asks_without_fingerprints(run: Run, venue: Target) -> None:
+    ran = run("validate", "--database", venue.text, "--exact", "--json")
+    assert "fingerprint" not in {entry["method"] for entry in json.loads(ran.out)["invariants"]}
+    assert ran.code == 0
+
+
+def test_a_projects_own_invariants_are_judged_on_any_database(run: Run, database: Target, tmp_path: Path) -> None:
+    execute(database, "create table accounts (id bigint, balance bigint); insert into accounts values (1, -5)")
+    write(tmp_path, "accounts/positive", "-- title: no debt\nselect id, balance from accounts where balance < 0\n")
+    ran = run("validate", "--database", database.text)
+    assert ran.code == 1
+    assert "violated  accounts/positive  error  1 row" in ran.out
+    write(tmp_path, "accounts/positive", "-- title: t\n-- severity: warning\nselect id from accounts where balance < 0\n")
+    warned = run("validate", "--database", database.text)
+    assert (warned.code, warned.out.splitlines()[-1]) == (
+        0, "1 of 1 invariants violated (warnings only): accounts/positive.",
+    )  # fmt: skip
+
+
+def test_what_could_not_be_judged_exits_with_3(run: Run, database: Target, tmp_path: Path) -> None:
+    execute(database, "create table accounts (id bigint); insert into accounts values (1)")
+    write(tmp_path, "gone", "-- title: t\nselect id from acounts where id < 0\n")
+    ran = run("validate", "--database", database.text)
+    assert ran.code == 3
+    assert "unknown  gone\n  there is no table acounts\n" in ran.out
+    assert ran.out.splitlines()[-1] == "1 of 1 invariants unknown: gone."
+
+
+def test_a_database_of_nobody_we_know_is_an_error(run: Run, database: Target) -> None:
+    ran = run("validate", "--database", database.text)
+    assert ran.code == 2
+    assert "holds none of the systems (ghostpass" in ran.err
+    assert "`integrity seed` makes one" in ran.err
+
+
+def test_a_system_without_its_tables_is_unknown_when_it_is_named(run: Run, database: Target) -> None:
+    ran = run("validate", "--database", database.text, "--system", "ghostpass", "--select", BALANCE)
+    assert ran.code == 3
+    assert "there is no table ghostpass.entries, nor ghostpass.wallets" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-- title: t\nselect a b c\n", "integrity: invariants/x.sql:2: syntax error at or near 'c'\n  2 | select a b c\n"),
+        ("-- title: t\nselect 1; select 2\n", "integrity: invariants/x.sql:2: more than one statement\n"),
+        ("-- title: t\ndelete from a\n", "integrity: invariants/x.sql:2: not one read-only select: 'delete'\n"),
+        ("-- title: t\nselect 1 where :a = 1\n", "integrity: invariants/x.sql:2: parameter 'a' is not declared\n"),
+        ("-- title: t\n-- parameter: a text\nselect :a\n", "parameter 'a' has no default\n"),
+        ("select 1\n", "integrity: invariants/x.sql:1: the header has no title\n"),
+    ],
+    ids=["syntax", "two statements", "write", "undeclared", "no default", "no title"],
+)
+def test_a_file_that_cannot_be_used_is_an_error_before_anything_is_judged(
+    run: Run, venue: Target, tmp_path: Path, text: str, message: str
+) -> None:
+    write(tmp_path, "x", text)
+    ran = run("validate", "--database", venue.text)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_two_invariants_of_one_name_are_an_error(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, BALANCE, "-- title: t\nselect 1 as one\n")
+    ran = run("list")
+    assert ran.code == 2
+    assert f"a second invariant of the name '{BALANCE}'" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--format", "yaml"],
+        ["--limit-evidence", "-1"],
+        ["--limit-evidence", "10001"],
+        ["--timeout", "0"],
+        ["--connections", "0"],
+        ["--connections", "1000"],
+        ["--project", "no-such-folder"],
+        ["--system", "ghostpas"],
+        ["--run", "no-such-run"],
+        ["--run", "../secrets"],
+        ["--output", "no-such-folder/report.txt"],
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(run: Run, venue: Target, arguments: list[str]) -> None:
+    ran = run("validate", "--database", venue.text, *arguments)
+    assert ran.code == 2
+    assert arguments[0].strip("-").split("-")[0] in ran.err or arguments[1] in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_wrong_password_is_not_shown(run: Run, database: Target) -> None:
+    url = database.url.set(username="nobody", password="hunter2").render_as_string(hide_password=False)
+    ran = run("validate", "--database", url)
+    assert ran.code == 2
+    assert "cannot connect" in ran.err
+    assert "hunter2" not in ran.err + ran.out
+
+
+def test_verdicts_are_kept_in_the_folder_of_the_run(run: Run, venue: Target, tmp_path: Path) -> None:
+    folders = [tmp_path / ".integrity" / "runs" / name for name in ("1-old", "2-new", "3-elsewhere")]
+    for number, folder in enumerate(folders[:2]):
+        folder.mkdir(parents=True)
+        execute(
+            venue,
+            "insert into integrity.runs (run_id, system, profile, seed, started_at, ended_at, state) "
+            f"values ('{folder.name}', 'ghostpass', 'smoke', 1, now() + interval '{number} s', now(), 'finished')",
+        )
+    folders[2].mkdir()
+    ran = run("validate", "--database", venue.text, "--select", BALANCE, "--json")
+    assert json.loads((folders[1] / "verdicts.json").read_text()) == json.loads(ran.out)
+    assert not (folders[0] / "verdicts.json").exists()
+    run("validate", "--database", venue.text, "--select", BALANCE, "--run", "1-old")
+    assert (folders[0] / "verdicts.json").exists()
+    assert not (folders[2] / "verdicts.json").exists()
+
+
+def test_run_narrows_the_invariants_over_calls_to_that_run(run: Run, venue: Target, tmp_path: Path) -> None:
+    for name in ("1-good", "2-bad"):
+        (tmp_path / ".integrity" / "runs" / name).mkdir(parents=True)
+        execute(
+            venue,
+            "insert into integrity.runs (run_id, system, profile, seed, started_at, ended_at, state) "
+            f"values ('{name}', 'ghostpass', 'smoke', 1, '2001-01-01', '2001-01-02', 'finished')",
+        )
+    execute(
+        venue,
+        "insert into integrity.calls (run_id, operation_id, operation, arguments, client, intended_at, invoked_at, "
+        "returned_at, outcome, reply, error, attempts) select '2-bad', gen_random_uuid(), 'sell', '{}', 1, now(), now(), "
+        "now(), 'ok', '{}', '', 1",
+    )
+    arguments = ("validate", "--database", venue.text, "--select", "acknowledged-call-is-stored")
+    bad = run(*arguments)
+    assert bad.code == 1
+    assert "calls of these operations:" in bad.out
+    assert run(*arguments, "--run", "2-bad").code == 1
+    assert run(*arguments, "--run", "1-good").code == 0
+
+
+def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Path) -> None:
+    write(
+        tmp_path, "mine/x", "-- title: mine\n-- parameter: at timestamptz = now - 15 minutes\nselect 1 where :at is null\n"
+    )
+    table = run("list")
+    assert table.code == 0
+    assert "ghostpass/balance-equals-entries" in table.out
+    only = json.loads(run("list", "--select", "mine/*", "--json").out)
+    assert [(entry["name"], entry["title"], entry["parameters"][0]["default"]) for entry in only] == [
+        ("mine/x", "mine", "now -900 s")
+    ]
+    assert "mine/x" not in run("list", "--system", "ghostpass").out
+    assert run("list", "--system", "gostpass").code == 2
+
+
+def test_explain_shows_one_invariant_with_its_query(run: Run) -> None:
+    ran = run("explain", "balance-equals-entries")
+    assert ran.code == 0
+    assert ran.out.startswith("ghostpass/balance-equals-entries\n  a wallet's balance equals the sum of its entries\n")
+    assert "having wallets.balance_minor is distinct from coalesce(sum(entries.amount_minor), 0)" in ran.out
+    assert json.loads(run("explain", BALANCE, "--json").out)["query"].startswith("select")
+    wrong = run("explain", "balance-equals-entires")
+    assert (wrong.code, "Perhaps you meant ghostpass/balance-equals-entries" in wrong.err) == (2, True)
+
+
+def test_sqlite_is_validated_too(run: Run, tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    seed_system(target, inspect_database(target), GHOSTPASS.metadata, wallet_count=30, seed=1, mode=Mode.NEW)
+    ran = run("validate", "--database", target.text)
+    assert ran.code == 0, ran.out
+    with target.connect_sqlite(("ghostpass",)) as connection:
+        connection.execute("update ghostpass.wallets set balance_minor = balance_minor + 1 where id = 2")
+    connection.close()
+    broken = json.loads(run("validate", "--database", target.text, "--json").out)
+    violated = [
+        (entry["name"], entry["rows"][0]["wallet_id"]) for entry in broken["invariants"] if entry["violation_count"]
+    ]
+    assert violated == [(BALANCE, 2)]
+
+
+def test_an_sqlite_file_that_is_not_there_is_an_error(run: Run, tmp_path: Path) -> None:
+    ran = run("validate", "--database", f"sqlite:///{tmp_path}/gone.db")
+    assert ran.code == 2
+    assert "Traceback" not in ran.err
+    assert list(tmp_path.iterdir()) == []  # and asking made none
