@@ -22,7 +22,7 @@ from integrity.invariants.evidence import operation_ids_of
 from integrity.invariants.facts import find_empty, read_facts
 from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.run import Judged, judge
-from integrity.invariants.shape import tables_of
+from integrity.invariants.syntax import tables_of
 from integrity.operation import Value
 from integrity.queries.run import load_query, run_query
 from integrity.sqlfile import SqlFile, parse_query

@@ -19,6 +19,9 @@ COMMANDS = {
     "validate": "Check every invariant on one snapshot.",
     "list": "List the invariants.",
     "explain": "Show one invariant with its query.",
+    "race": "Search the orders of concurrent calls for one that breaks the data.",
+    "replay": "Play a race that was found again.",
+    "reproduce": "From a violated row to the shortest schedule that breaks it.",
     "db": "Start, stop and enter the embedded PostgreSQL.",
 }
 

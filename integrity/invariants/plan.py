@@ -15,7 +15,8 @@ from typing import Any
 from integrity.database.portable import NotPortable, to_sqlite
 from integrity.invariants.facts import Facts, Table, TableName
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
-from integrity.invariants.shape import Unlike, find_proofs, find_row_check, tables_of
+from integrity.invariants.shape import find_proofs, find_row_check
+from integrity.invariants.syntax import Unlike, tables_of
 from integrity.operation import Value
 from integrity.parameters import find_parameters, replace_parameters
 from integrity.sqlfile import SqlFile, parse_query

@@ -103,7 +103,7 @@ def fingerprint_columns(side: Side, seeds: Sequence[int]) -> list[str]:
         weight = str(seed)
         for key in side.keys:  # the hash of one column seeds that of the next
             weight = _HASHES[key.type].format(key=key.column, seed=weight)
-        columns.append(f"sum(({side.value}) * (({weight}) * 0 + 1)){condition}")
+        columns.append(f"sum(({side.value}) * ({weight} & {2**WEIGHT_BITS - 1})){condition}")
     if side.nothing_null:
         is_null = " or ".join(f"({expression}) is null" for expression in side.nothing_null)
         counted = f"({side.condition}) and ({is_null})" if side.condition else is_null

@@ -9,7 +9,6 @@ from integrity.operation import Isolation, Ok, Operation, Steps
 from integrity.race.program import Actor, Check, Keys, Program
 from integrity.race.programs import (
     PlannedCall,
-    find_operation,
     make_checks,
     make_program,
     make_world,
@@ -96,8 +95,6 @@ class Ground:
         Raises:
             UsageError: the system has no such operation.
         """
-        for name in names:
-            find_operation(self.system, self.system.operations, name)
         for calls in vary_calls(self.system, make_world(self.keys), names, bug=bug):
             yield self.contest(calls, bug=bug, isolation=isolation)
 

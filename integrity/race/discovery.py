@@ -8,11 +8,11 @@ from integrity.race.contest import Contest, Ground
 from integrity.race.explain import explain, timeline
 from integrity.race.explore import Hit
 from integrity.race.finding import AlarmRecord, CallRecord, Finding, events_of, hash_tables, plain_row, return_record
-from integrity.race.oracle import Judge
+from integrity.race.oracle import Judge, Judgement
 from integrity.race.program import Program
 from integrity.race.programs import PlannedCall, make_world
-from integrity.race.schedule import count_preemptions
-from integrity.race.scheduler import Scheduler
+from integrity.race.schedule import count_preemptions, shorten
+from integrity.race.scheduler import Run, Scheduler
 from integrity.race.shrink import Shrunk, Variation, at_points, shrink
 
 TRIES_MAX = 120  # of Hypothesis, for a race that takes more than one preemption or two calls
@@ -32,7 +32,15 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
     if shrunk is None:
         variation = Variation(contest.calls, contest.operations, make_world(ground.keys), rebuild)
         shrunk = shrink(scheduler, contest.program(), hit, variation=variation, runs_max=TRIES_MAX, seed=seed)
-    return finding_of(scheduler, replace(contest, calls=shrunk.calls), hit, shrunk, seed=seed)
+    return finding_of_run(
+        scheduler,
+        replace(contest, calls=shrunk.calls),
+        shrunk.run,
+        shrunk.judgement,
+        seed=seed,
+        played=hit.schedules,
+        seconds=hit.seconds,
+    )
 
 
 def _find_one_preemption(scheduler: Scheduler, contest: Contest, hit: Hit) -> Shrunk | None:
@@ -57,14 +65,25 @@ def _find_one_preemption(scheduler: Scheduler, contest: Contest, hit: Hit) -> Sh
     return None
 
 
-def finding_of(scheduler: Scheduler, contest: Contest, hit: Hit, shrunk: Shrunk, *, seed: int) -> Finding:
-    """Return what is written down.
+def finding_of_run(
+    scheduler: Scheduler,
+    contest: Contest,
+    run: Run,
+    judgement: Judgement,
+    *,
+    seed: int,
+    played: int = 1,
+    seconds: float = 0,
+) -> Finding:
+    """Return what is written down of a run that went wrong.
 
     Args:
-        contest: of the calls that are left.
+        played, seconds: of the search, until it was found.
+
+    Raises:
+        DatabaseError: the server is gone.
     """
-    run = shrunk.run
-    explanation = explain(Judge(scheduler, shrunk.program), run)
+    explanation = explain(Judge(scheduler, contest.program()), run)
     calls = {
         letter: CallRecord(
             operation=call.operation,
@@ -78,19 +97,19 @@ def finding_of(scheduler: Scheduler, contest: Contest, hit: Hit, shrunk: Shrunk,
         bug=contest.bug.name if contest.bug else None,
         isolation=contest.isolation,
         seed=seed,
-        schedule=shrunk.schedule,
+        schedule=shorten(run.choices),
         letters=run.letters,
         preemptions=count_preemptions(run.choices),
         alarms=[
             AlarmRecord(oracle=alarm.oracle.value, name=alarm.name, rows=[plain_row(row) for row in alarm.rows])
-            for alarm in shrunk.judgement.alarms
+            for alarm in judgement.alarms
         ],
         calls=calls,
         keys=plain_row(run.keys),
         events=events_of(run.trace),
         tables=hash_tables(contest.system.metadata, dropped=contest.dropped),
-        schedules_played=hit.schedules,
-        seconds=hit.seconds,
+        schedules_played=played,
+        seconds=seconds,
         anomaly=explanation.anomaly.code,
         explanation=explanation.lines,
         timeline=timeline(run.trace.events, {value: name for name, value in run.keys.items()}),

@@ -13,24 +13,29 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from string import ascii_uppercase
+from textwrap import wrap
 from typing import Any
 from uuid import UUID
 
 from integrity.operation import Declined, Ok
+from integrity.parameters import replace_parameters
 from integrity.race.oracle import Judge, SerialOrder
 from integrity.race.outcome import Remains
 from integrity.race.scheduler import Run
 from integrity.race.trace import Event, Failed, Phase, Return
 
+_LINES_MAX = 4  # of a statement in a timeline
+
 
 class Anomaly(Enum):
-    """What kind of thing went wrong: Adya's name, and plain words."""
+    """What kind of thing went wrong: Adya's name, if the level is to blame, and plain words."""
 
-    LOST_UPDATE = "P4", "lost update: a row is written by what was read of it before the other wrote it, which is buried"
+    LOST_UPDATE = "P4", "lost update: one call read a row, the other changed it, and the first wrote over the change"
     WRITE_SKEW = "G2-item", "write skew: each read a row that the other then changed, and wrote another"
     PHANTOM = "G2", "phantom: each looked for rows, found them as they were before the other, and then wrote"
     READ_SKEW = "G-single", "read skew: one call saw a part of the other's effect, and a part of what was before it"
     CYCLE = "G2", "cycle: each call can be put before the next only by what it did not see, all round"
+    STALE_CHECK = "none", "stale check: what one transaction of a call found was no longer true in its next"
     SERIAL = "none", "no race: the calls come out wrong even one after the other"
 
     @property
@@ -77,26 +82,19 @@ class Explanation:
     Args:
         anomaly: its kind.
         orders: why each serial order does not explain it; empty when one does (then it is an invariant that says no).
-        is_in_parts: the call that decided by something old did so in one transaction and wrote in another, so no isolation
-            level prevents it.
     """
 
     anomaly: Anomaly
     orders: tuple[OrderRefuted, ...]
-    is_in_parts: bool
 
     @property
     def lines(self) -> list[str]:
         """The explanation as text."""
+        code = f" ({self.anomaly.code})" if self.anomaly.code != "none" else ""
         lines = [str(order) for order in self.orders]
-        if self.orders:
-            lines.append(f"No order gives this. {self.anomaly.words} ({self.anomaly.code}).")
-        else:
-            lines.append(f"{self.anomaly.words[0].upper()}{self.anomaly.words[1:]} ({self.anomaly.code}).")
-        if self.is_in_parts:
-            lines.append(
-                "What was read and what was written are in different transactions: no isolation level prevents it."
-            )
+        lines.append(f"{'No order gives this: ' if self.orders else ''}{self.anomaly.words}{code}.")
+        if self.anomaly is Anomaly.STALE_CHECK:
+            lines.append("No isolation level prevents it, for each transaction by itself is in order.")
         return lines
 
 
@@ -113,17 +111,17 @@ def explain(judge: Judge, run: Run) -> Explanation:
     for order in orders:
         differences = _differences(run, order)
         if not differences and judge.is_alike(remains, order):
-            return Explanation(Anomaly.SERIAL, (), is_in_parts=False)
+            return Explanation(Anomaly.SERIAL, ())
         refuted.append((order, differences))
     anomaly = _name(judge, actors, [differences for _, differences in refuted])
-    stale = [difference for _, differences in refuted for difference in differences]
+    if any(_is_in_parts(run.trace.events, each) for _, differences in refuted for each in differences):
+        anomaly = Anomaly.STALE_CHECK
     return Explanation(
         anomaly,
         tuple(
             OrderRefuted(order.actors, differences[0].text if differences else _compare_rows(remains, order.remains))
             for order, differences in refuted
         ),
-        is_in_parts=any(_is_in_parts(run.trace.events, difference) for difference in stale),
     )
 
 
@@ -256,6 +254,12 @@ def _short(event: Event, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def names_of(run: Run) -> dict[Any, str]:
+    """Return the names of a run's keys and operation_ids: what people call them."""
+    names = {value: name for name, value in run.keys.items() if value is not None}
+    return names | {each: f"id of {letter}" for each, letter in zip(run.operation_ids, ascii_uppercase, strict=False)}
+
+
 def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 120) -> list[str]:
     """Return a schedule as lines of text, a column an actor.
 
@@ -263,13 +267,15 @@ def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 
         names: of keys, shown in place of them.
         width: of a line, at least.
     """
-    from textwrap import wrap
-
     actors = sorted({event.actor for event in events})
     column = max(24, (width - 4) // max(1, len(actors)) - 2)
     lines = []
     for place, event in enumerate(events, start=1):
-        cell = [line for text in _describe(event, names) for line in wrap(text, column, subsequent_indent="  ")]
+        cell = [
+            line
+            for text in _describe(event, names)
+            for line in wrap(text, column, subsequent_indent="  ", max_lines=_LINES_MAX, placeholder=" …")
+        ]
         margin = " " * (actors.index(event.actor) * (column + 2))
         lines += [f"{place if n == 0 else '':>3} {margin}{line}" for n, line in enumerate(cell)]
     return lines
@@ -291,8 +297,6 @@ def _describe(event: Event, names: Mapping[Any, str]) -> list[str]:
 
 
 def _filled(event: Event, names: Mapping[Any, str]) -> str:
-    from integrity.parameters import replace_parameters
-
     text = " ".join(event.sql.split())
     text = replace_parameters(text, lambda name: str(_named(event.parameters[name], names)))
     return f"{'begin; ' if event.opens else ''}{text}{'; end' if event.closes else ''}"

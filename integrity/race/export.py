@@ -16,7 +16,6 @@ from integrity.race.finding import Finding
 from integrity.race.program import Program
 from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check_path, staging_queries, write_pytest
 from integrity.race.recording import Recording, record
-from integrity.race.replay import search_command
 from integrity.race.scheduler import Run, Scheduler
 from integrity.sqlfile import SqlFile
 
@@ -24,14 +23,14 @@ _SERIAL_TITLE = "the rows are those of one call after the other, in some order"
 
 
 def export_pytest(
-    arena: Arena, contest: Contest, finding: Finding, path: Path, *, files: Sequence[SqlFile], title: str
+    arena: Arena, contest: Contest, finding: Finding, path: Path, *, files: Sequence[SqlFile], replay_command: str
 ) -> Path:
     """Write the test and, beside it, its SQL; return the path of that.
 
     Args:
         path: of the test; ends with .py.
         files: the invariants, for their titles.
-        title: what was found, in one line.
+        replay_command: plays the finding with this package.
 
     Raises:
         UsageError: the path cannot be a test's or be written, or rows with literal keys cannot show the failure.
@@ -43,7 +42,7 @@ def export_pytest(
     recording = record(scheduler, program, finding.letters, queries=staging_queries(contest.system.metadata))
     keys = recording.run.keys
     case = Case(
-        title=title,
+        title=f"{' and '.join(contest.names)}: a race ({finding.anomaly}), found by integrity",
         name="_and_".join(contest.names),
         calls={
             letter: (call.operation, ", ".join(f"{name}={keys.get(str(v), v)!r}" for name, v in call.arguments.items()))
@@ -52,7 +51,7 @@ def export_pytest(
         isolation=contest.isolation,
         recording=recording,
         assertion=_assert_invariant(program, finding, recording, files) or _assert_serial(scheduler, program, recording),
-        replay=f"{search_command(finding)} --schedule {finding.schedule or finding.letters}",
+        replay=replay_command,
     )
     return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
 

@@ -20,9 +20,13 @@ from multiprocessing.queues import Queue
 from integrity.database.target import Target
 from integrity.operation import Isolation
 from integrity.race.contest import Contest, Ground, survey
-from integrity.race.discovery import make_finding
+from integrity.race.cure import describe_course
+from integrity.race.discovery import finding_of_run, make_finding
+from integrity.race.explain import timeline
 from integrity.race.explore import Budget, Coverage, explore
 from integrity.race.finding import Finding
+from integrity.race.oracle import Judge
+from integrity.race.schedule import parse
 from integrity.race.scheduler import Scheduler
 from integrity.race.scratch import scratch_database
 from integrity.sqlfile import SqlFile
@@ -147,6 +151,57 @@ def race_groups(
                     group.searched.append(searched)
                     on_searched(searched)
     return list(known.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One schedule, played because somebody asked for it.
+
+    Args:
+        letters: to its end.
+        timeline: what happened, as lines of text.
+        course: how the calls fared, in words.
+        finding: what is wrong with it, if anything is.
+    """
+
+    letters: str
+    timeline: list[str]
+    course: str
+    finding: Finding | None
+
+
+def play_schedule(
+    target: Target,
+    settings: RaceSettings,
+    names: tuple[str, ...],
+    schedule: str,
+    files: Sequence[SqlFile],
+    *,
+    test_database: str | None = None,
+) -> Played:
+    """Play one schedule of calls of these operations, with the likeliest arguments.
+
+    Raises:
+        ScheduleError: the schedule cannot be read, or does not fit.
+        UsageError: the system cannot be raced on this target.
+        DatabaseError: the server is gone.
+    """
+    system = find_system(settings.system)
+    bug = find_bug(system, settings.bug) if settings.bug else None
+    letters = parse(schedule, actor_count=len(names))
+    with (
+        scratch_database(target, system, bug=bug, test_database=test_database) as database,
+        Scheduler(database) as scheduler,
+    ):
+        contest = next(survey(scheduler, system, files).vary(names, bug=bug, isolation=settings.isolation))
+        program = contest.program()
+        run = scheduler.play(program, letters)
+        judgement = Judge(scheduler, program).judge(run)
+        finding = None
+        if judgement.alarms:
+            finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
+        lines = timeline(run.trace.events, {value: name for name, value in run.keys.items()})
+        return Played(run.letters, lines, describe_course(run), finding)
 
 
 @dataclass(frozen=True, slots=True)

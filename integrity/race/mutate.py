@@ -5,20 +5,29 @@ guards nothing, or the search is too weak to show it. Which of these is tried: t
 operation writes are taken away along with it, then the other protections of the operation, too.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
+from integrity.database.target import Target
 from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.arena import Arena
-from integrity.race.contest import Contest, Ground
+from integrity.race.contest import Contest, Ground, survey
 from integrity.race.explore import Budget, Hit, explore
+from integrity.race.matrix import RaceSettings
 from integrity.race.recording import record
 from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, replacing, with_steps_changed
 from integrity.race.statements import written_tables
+from integrity.sqlfile import SqlFile
+from integrity.systems.catalogue import find_system
 from integrity.systems.system import System
+
+SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
+SECONDS_MAX = 20.0  # the same
+CHOICES_MAX = 2
 
 Strip = Callable[[Contest], Contest]
 
@@ -80,7 +89,9 @@ class Mutation:
 
     @property
     def word(self) -> str:
-        """ "needed", "redundant" or "vacuous"."""
+        """ "needed", "redundant", "vacuous", or "untried" where the time did not suffice."""
+        if not self.attempts:
+            return "untried"
         if self.attempts[-1].hit is None:
             return "vacuous"
         return "redundant" if self.partners else "needed"
@@ -91,6 +102,37 @@ class Mutation:
         return tuple(name for name in self.attempts[-1].removed if name != self.protection)
 
 
+def mutate_system(
+    target: Target,
+    settings: RaceSettings,
+    names: Sequence[str],
+    files: Sequence[SqlFile],
+    *,
+    test_database: str | None = None,
+) -> Iterator[Mutation]:
+    """Yield what each protection of a system's sound operations is good for.
+
+    Args:
+        files: the invariants.
+
+    Raises:
+        UsageError: the system cannot be raced on this target.
+        DatabaseError: the server is gone.
+    """
+    system = find_system(settings.system)
+    with Arena(target, system, test_database=test_database) as arena:
+        mutator = Mutator(
+            arena,
+            survey(arena.scheduler(), system, files),
+            settings.isolation,
+            Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX, seconds=SECONDS_MAX),
+            settings.seed,
+            CHOICES_MAX,
+            time.monotonic() + settings.seconds,
+        )
+        yield from mutator.mutate(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Mutator:
     """Takes protections away and searches.
@@ -99,6 +141,7 @@ class Mutator:
         isolation: that the sound operations run at.
         budget: of each search, of one pair with one choice of arguments.
         choices_max: of arguments, for each pair.
+        deadline: of the monotonic clock: what was not begun by then is untried.
     """
 
     arena: Arena
@@ -107,6 +150,7 @@ class Mutator:
     budget: Budget
     seed: int
     choices_max: int
+    deadline: float
     _attempts: dict[frozenset[str], Attempt] = field(default_factory=dict)
 
     def mutate(self, names: Sequence[str]) -> Iterator[Mutation]:
@@ -124,6 +168,9 @@ class Mutator:
         ]
         seen: dict[str, Mutation] = {}
         for protection in own:
+            if time.monotonic() > self.deadline:
+                yield Mutation(protection.name, is_constraint=False, attempts=())
+                continue
             seen[protection.name] = self._judge(protection, constraints, own, names)
             yield seen[protection.name]
         yield from self._judge_constraints(constraints, list(seen.values()), names)
@@ -132,6 +179,9 @@ class Mutator:
         self, constraints: list[Protection], known: list[Mutation], names: Sequence[str]
     ) -> Iterator[Mutation]:
         """Yield what each constraint is good for; if nothing goes wrong without all of them, none is tried alone."""
+        if time.monotonic() > self.deadline:
+            yield from (Mutation(each.name, is_constraint=True, attempts=()) for each in constraints)
+            return
         together = self._attempt(tuple(constraints), names) if constraints else None
         for protection in constraints:
             alone = self._attempt((protection,), names) if together and together.hit else together
@@ -158,36 +208,37 @@ class Mutator:
                 return Mutation(
                     protection.name,
                     bool(protection.constraint),
-                    (*attempts, self._narrow(protection, along, attempt, names)),
+                    (*attempts, self._narrow(protection, along, attempt)),
                 )
         return Mutation(protection.name, bool(protection.constraint), tuple(attempts))
 
-    def _narrow(
-        self, protection: Protection, along: tuple[Protection, ...], attempt: Attempt, names: Sequence[str]
-    ) -> Attempt:
-        """Return an attempt that goes wrong with the fewest of those that were taken away along with it."""
+    def _narrow(self, protection: Protection, along: tuple[Protection, ...], attempt: Attempt) -> Attempt:
+        """Return an attempt on the same pair that goes wrong with the fewest of those taken away along with it."""
+        for each in along:
+            alone = self._search((protection, each), [attempt.operations])
+            if alone.hit:
+                return alone
         needed = list(along)
         for each in along:
             fewer = [other for other in needed if other is not each]
-            narrower = self._attempt((protection, *fewer), names)
-            if fewer and narrower.hit:
+            narrower = self._search((protection, *fewer), [attempt.operations])
+            if narrower.hit:
                 needed, attempt = fewer, narrower
         return attempt
 
     def _attempt(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
         """Search the pairs that would feel the loss, an operation with itself first, until one goes wrong."""
-        key = frozenset(each.name for each in removed)
-        if key not in self._attempts:
-            self._attempts[key] = self._search(removed, names)
-        return self._attempts[key]
-
-    def _search(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
         felt = removed[0].operations
         if removed[0].constraint:
             felt = felt.union(*(each.operations for each in removed))
         pairs = [(name, name) for name in names if name in felt]
         pairs += [(one, other) for one in names if one in felt for other in names if other != one]
-        pairs = list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
+        key = frozenset(each.name for each in removed)
+        if key not in self._attempts:
+            self._attempts[key] = self._search(removed, list({frozenset(pair): pair for pair in pairs}.values()))
+        return self._attempts[key]
+
+    def _search(self, removed: tuple[Protection, ...], pairs: Sequence[tuple[str, ...]]) -> Attempt:
         removed_names = tuple(each.name for each in removed)
         schedules = 0
         for number, pair in enumerate(pairs, start=1):
@@ -228,7 +279,7 @@ def _find_in_statements(system: System, name: str, statements: list[str]) -> Ite
         parts = [part for part in (find_row_lock(sql), find_on_conflict(sql)) if part]
         for part in (*parts, *find_guards(sql, keys=keys)):
             strip = _change(name, replacing(sql, part.remove()))
-            yield Protection(name, part.text, frozenset({name}), strip)
+            yield Protection(name, part.text.removeprefix("and "), frozenset({name}), strip)
 
 
 def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:

@@ -82,11 +82,6 @@ def find_differences(finding: Finding, system: System, replayed: Replay, *, drop
     ]
 
 
-def replay_command(finding: Finding, path: str) -> str:
-    """Return the command that plays a finding again from its file."""
-    return f"integrity replay {path}"
-
-
 def search_command(finding: Finding) -> str:
     """Return the command that looks for the race."""
     bug = f" --bug {finding.bug}" if finding.bug else ""

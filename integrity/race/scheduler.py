@@ -9,7 +9,7 @@ decide everything, up to two actors that one commit wakes together: those the se
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -47,8 +47,9 @@ _SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
 }
-_IS_BLOCKED = "select pg_isolation_test_session_is_blocked(:pid::int4, :pids::int4[]) as is_blocked"
-_BLOCKERS = "select pid, pg_blocking_pids(pid) as blockers from unnest(:pids::int4[]) as waiting(pid)"
+# What pg_isolation_test_session_is_blocked asks, with the answer to "by whom" from the same moment. Strangers among the
+# holders (autovacuum, another client) are left out here: who waits for them alone is taken to be running.
+_BLOCKERS = "select pg_blocking_pids(:pid::int4) || pg_safe_snapshot_blocking_pids(:pid::int4) as blockers"
 # Keys are renamed when runs are compared; these columns are where they come from.
 _GENERATED_COLUMNS = """
 select a.attrelid::bigint as "table", a.attnum::int4 as "column"
@@ -121,7 +122,11 @@ class Scheduler:
         self._selector = DefaultSelector()
         self._control = Wire(target, settings=_SETTINGS, wishes={})
         self._selector.register(self._control, EVENT_READ)
-        (answer,) = self.ask([Statement(_GENERATED_COLUMNS)])
+        try:
+            (answer,) = self.ask([Statement(_GENERATED_COLUMNS)])
+        except BaseException:
+            self.close()
+            raise
         self._generated_columns = frozenset((row["table"], row["column"]) for row in answer.rows)
 
     def __enter__(self) -> Self:
@@ -251,20 +256,18 @@ class Scheduler:
     def _settle(self, session: Session, sessions: list[Session], events: list[Event]) -> None:
         """Wait until the session's letter is done, or waits for a lock."""
         may_wait = any(other.in_transaction for other in sessions if other is not session)
-        if self._run(session, sessions, may_wait=may_wait):
-            assert session.event is not None
-            event = session.event
-        else:
-            event = session.wait_for(self._find_blockers(session, sessions), since=len(events))
+        blockers = self._run(session, sessions, may_wait=may_wait)
+        assert session.event is not None
+        event = session.wait_for(blockers, since=len(events)) if blockers else session.event
         events.append(event)
         if self._recorder:
             self._recorder.add(session.letter, session.number, event.phase, self._footprint(session, event))
 
-    def _run(self, session: Session, sessions: list[Session], *, may_wait: bool) -> bool:
-        """Return True when the letter is done, False when it waits for another actor's lock."""
+    def _run(self, session: Session, sessions: list[Session], *, may_wait: bool) -> str:
+        """Return nothing when the letter is done, or the actors whose locks it waits for."""
         deadline = time.monotonic() + self._letter_seconds_max
         control = self._control
-        question = [Statement(_IS_BLOCKED, {"pid": session.wire.pid, "pids": _array(other.wire.pid for other in sessions)})]
+        question = [Statement(_BLOCKERS, {"pid": session.wire.pid})]
         asked = 0
         if may_wait:
             if control.is_busy:
@@ -274,8 +277,8 @@ class Scheduler:
             if may_wait and control.is_busy:
                 answers = control.receive()
                 if answers is not None:
-                    if answers[0].rows[0]["is_blocked"]:
-                        return False
+                    if blockers := _ours(answers[0], sessions):
+                        return blockers
                     asked += 1
                     if asked < _SPINS_MAX:
                         control.send(question)
@@ -292,45 +295,36 @@ class Scheduler:
                 control.send(question)
         return True
 
-    def _find_blockers(self, session: Session, sessions: list[Session]) -> str:
-        by_pid = {other.wire.pid: other.letter for other in sessions}
-        (answer,) = self.ask([Statement(_BLOCKERS, {"pids": _array([session.wire.pid])})])
-        pids = answer.rows[0]["blockers"]
-        return "".join(sorted({by_pid[pid] for pid in pids if pid in by_pid}))
-
     def _find_woken(self, waiting: list[Session], sessions: list[Session]) -> Session | None:
         """Return a session whose lock is free now, the first in order; of a deadlock, the one that the server refused."""
-        pids = _array(other.wire.pid for other in sessions)
-        questions = [Statement(_IS_BLOCKED, {"pid": session.wire.pid, "pids": pids}) for session in waiting]
-        for session, answer in zip(waiting, self.ask(questions), strict=True):
-            if not answer.rows[0]["is_blocked"]:
-                return session
-        circle = self._find_circle(waiting, sessions)
-        return self._break_circle(circle) if circle else None
+        last = max(waiting, key=lambda session: session.waiting_since)
+        blockers = self._ask_blockers(waiting, sessions)
+        if all(blockers.values()):
+            circle = _find_circle(blockers)
+            if not circle:
+                return None
+            return self._break_circle([session for session in waiting if session.letter in circle], last)
+        # Answers are moments apart. What one that looks for deadlocks let go on was let go on by its refusal.
+        if last.is_impatient and not self._ask_blockers([last], sessions)[last.letter]:
+            return last
+        return next(session for session in waiting if not blockers[session.letter])
 
-    def _find_circle(self, waiting: list[Session], sessions: list[Session]) -> list[Session]:
-        """Return the sessions that wait for one another in a circle, if there is one."""
-        if len(waiting) < 2:
-            return []
-        (answer,) = self.ask([Statement(_BLOCKERS, {"pids": _array(session.wire.pid for session in waiting)})])
-        edges = {row["pid"]: set(row["blockers"]) for row in answer.rows}
-        while True:  # those that wait for nobody who waits are in no circle
-            outside = {pid for pid, blockers in edges.items() if not blockers & edges.keys()}
-            if not outside:
-                return [session for session in waiting if session.wire.pid in edges]
-            edges = {pid: blockers for pid, blockers in edges.items() if pid not in outside}
-            if not edges:
-                return []
+    def _ask_blockers(self, waiting: list[Session], sessions: list[Session]) -> dict[str, str]:
+        """Return for each session the actors whose locks it waits for."""
+        answers = self.ask([Statement(_BLOCKERS, {"pid": session.wire.pid}) for session in waiting])
+        return {session.letter: _ours(answer, sessions) for session, answer in zip(waiting, answers, strict=True)}
 
-    def _break_circle(self, circle: list[Session]) -> Session:
+    def _break_circle(self, circle: list[Session], last: Session) -> Session:
         """Return the last to wait once the server has refused it; where the server does not look, do it in its place."""
-        last = max(circle, key=lambda session: session.waiting_since)
         deadline = time.monotonic() + (_DEADLOCK_SECONDS if last.is_impatient else 0)
         while time.monotonic() < deadline:
-            for session in circle:
-                if session.wire.has_arrived():
-                    return session
+            arrived = next((session for session in circle if session.wire.has_arrived()), None)
+            if arrived:
+                # A refusal is sent before its locks are let go, so it is there if what it let go on is.
+                return last if last.wire.has_arrived() else arrived
         last.cancel_as_deadlock_victim()
+        if not last.wire.has_arrived(self._letter_seconds_max):
+            raise _LetterTimeout(f"{last.letter} could not be cancelled: {_one_line(last.event)}")
         return last
 
     # Footprints.
@@ -435,8 +429,18 @@ class _LetterTimeout(Exception):
     """A letter that neither ended nor waited for another actor."""
 
 
-def _array(numbers: Iterable[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
+def _ours(answer: Answer, sessions: list[Session]) -> str:
+    """Return the actors among the processes that hold a lock."""
+    pids = answer.rows[0]["blockers"]
+    return "".join(session.letter for session in sessions if session.wire.pid in pids) if pids else ""
+
+
+def _find_circle(blockers: Mapping[str, str]) -> set[str]:
+    """Return the actors that wait for one another in a circle, and those that wait for them."""
+    waiting = dict(blockers)
+    while outside := {actor for actor, others in waiting.items() if not set(others) & waiting.keys()}:
+        waiting = {actor: others for actor, others in waiting.items() if actor not in outside}
+    return set(waiting)
 
 
 def _one_line(event: Event | None) -> str:

@@ -73,14 +73,11 @@ class Wire:
         self._target = target
         self._connection = target.connect(application_name="integrity race")
         self.granted: set[str] = set()
-        for name, value in settings.items():
-            self._connection.execute("select set_config(%s, %s, false)", (name, value))
-        for name, value in wishes.items():
-            try:
-                self._connection.execute("select set_config(%s, %s, false)", (name, value))
-            except psycopg.errors.InsufficientPrivilege:
-                continue
-            self.granted.add(name)
+        try:
+            self._set(settings, wishes)
+        except psycopg.Error as error:
+            self._connection.close()
+            raise target.unreachable(error) from None
         self._pgconn: PGconn = self._connection.pgconn
         self.pid: int = self._pgconn.backend_pid
         self._pgconn.nonblocking = 1
@@ -93,10 +90,12 @@ class Wire:
         self._answers: list[Answer] = []
         self.is_busy = False
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._pgconn.socket, selectors.EVENT_READ)
+        self._socket: int = self._pgconn.socket
+        self._selector.register(self._socket, selectors.EVENT_READ)
 
     def fileno(self) -> int:
-        return self._pgconn.socket
+        """Return the socket, for selectors; also of a connection that is gone."""
+        return self._socket
 
     def send(self, commands: Sequence[Statement]) -> None:
         """Send the statements as one flight. The one before must have been received."""
@@ -168,9 +167,9 @@ class Wire:
         self.send(commands)
         return self.wait(seconds)
 
-    def has_arrived(self) -> bool:
-        """Return whether something can be received."""
-        return bool(self._selector.select(0))
+    def has_arrived(self, seconds: float = 0.0) -> bool:
+        """Return whether something can be received, now or within so long."""
+        return bool(self._selector.select(seconds))
 
     def close(self) -> None:
         self._selector.close()
@@ -179,6 +178,16 @@ class Wire:
     def cancel(self) -> None:
         """Ask the server to cancel what runs here; its answer then comes as a refusal."""
         self._pgconn.get_cancel().cancel()
+
+    def _set(self, settings: Mapping[str, str], wishes: Mapping[str, str]) -> None:
+        for name, value in settings.items():
+            self._connection.execute("select set_config(%s, %s, false)", (name, value))
+        for name, value in wishes.items():
+            try:
+                self._connection.execute("select set_config(%s, %s, false)", (name, value))
+            except psycopg.errors.InsufficientPrivilege:
+                continue
+            self.granted.add(name)
 
     def _flush_rest(self) -> None:
         """Send what the socket did not take at once, reading meanwhile so that neither side waits for the other."""

@@ -118,9 +118,8 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
             f"{_number(arrivals['offered_per_s'])}/s of {_number(arrivals['planned_per_s'])}/s planned. "
             f"{result['clients']} clients, so a client thinks for {_number(arrivals['think_time_s'])} s between two calls."
         )
-        lines.append(
-            f"latency counts from the intended start; the generator was late by {_ms(arrivals['dispatch_lag_p99_ms'])} ms at p99."
-        )
+        late_ms = _ms(arrivals["dispatch_lag_p99_ms"])
+        lines.append(f"latency counts from the intended start; the generator was late by {late_ms} ms at p99.")
         if result["time_scale"] != 1:
             lines.append(f"compressed {result['time_scale']:g} times: the same arrivals in {result['duration_s']:.0f} s.")
     else:

@@ -6,6 +6,7 @@ history loaded, the thresholds judged. Stopped early (Ctrl-C), a run does all of
 """
 
 import asyncio
+import gc
 import signal
 import threading
 from array import array
@@ -159,6 +160,10 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
         )
         folder.write_result(result)
         work.tell("loading")
+    except AuditError as error:
+        kept = f"What was recorded by then is in {folder.path}; the next integrity validate loads it."
+        error.hint = f"{error.hint} {kept}" if error.hint else kept
+        raise
     finally:
         recorder.close()
     return RunResult(folder, result, load_history(request.target, folder))
@@ -166,6 +171,9 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
 
 def _run_loop(work: Any) -> None:
     """Run it on uvloop where that is present; an error of the user's comes out bare, not in the group of its tasks."""
+    # What exists by now stays: a full collection in the middle of a run would look at all of it, some 50 ms long.
+    gc.collect()
+    gc.freeze()
     try:
         try:
             import uvloop
@@ -180,6 +188,8 @@ def _run_loop(work: Any) -> None:
         if isinstance(first, AuditError):
             raise first from None
         raise
+    finally:
+        gc.unfreeze()
 
 
 class _Work:

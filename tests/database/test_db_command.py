@@ -111,8 +111,8 @@ def test_url_and_psql_work_with_another_database_and_hide_its_password(run: Run)
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["nosuch"], "No such command 'nosuch'"),
-        (["start", "--nosuch"], "No such option"),
+        (["nosuch"], "no such command 'nosuch'"),
+        (["start", "--nosuch"], "no such option"),
         (["start", "--project", "nosuch"], "Directory 'nosuch' does not exist"),
         (["psql", "--database", "sqlite:///venue.db"], "is not PostgreSQL"),
         (["url", "--database", "venue"], "not a database URL: 'venue'"),

@@ -182,6 +182,11 @@ def test_a_stored_value_that_may_be_null_is_looked_at() -> None:
         ("sum(entries.amount), 0)\norder", "max(entries.amount), 0)\norder", "an aggregate other than sum and count"),
         ("sum(entries.amount), 0)\norder", "sum(distinct entries.amount), 0)\norder", "an aggregate other than sum"),
         ("sum(entries.amount), 0)\norder", "sum(wallets.balance), 0)\norder", "a sum over more than the parts"),
+        (
+            "is distinct from coalesce(sum(entries.amount), 0)",
+            "<> count(*)",
+            "count(*), which counts a parent without parts",
+        ),
         ("is distinct from", "<", "a comparison other than <> and is distinct from"),
         ("= wallets.id", "<= wallets.id", "a join condition that is no key"),
         ("= wallets.id\n", "= wallets.id and wallets.balance > 0\n", "a join condition that is no key"),
@@ -202,7 +207,7 @@ def test_a_query_that_is_nearly_a_stored_sum_is_asked_as_it_is(old: str, new: st
         (with_indexes(WALLETS), "groups that are not the rows of the first table"),
         (with_indexes(WALLETS, index("i", "id", predicate="balance > 0")), "groups that are not the rows"),
         (with_columns(WALLETS, id=Column("numeric", is_not_null=True)), "a key of type numeric"),
-        (with_columns(ENTRIES, wallet_id=Column("text", is_not_null=True)), "a key of type int8"),
+        (with_columns(ENTRIES, wallet_id=Column("text", is_not_null=True)), "keys of different types"),
         (with_columns(ENTRIES, amount=Column("float8", is_not_null=True)), "a column of type float8"),
     ],
 )
@@ -240,6 +245,20 @@ def test_each_alternative_of_a_having_clause_is_proved_apart() -> None:
         "unique index entries_one + scan + fingerprint",
         "no duplicates, row check, sums by key",
     )
+
+
+PAIRED = (
+    "select wallets.id from bank.wallets left join bank.entries on entries.wallet_id = wallets.id "
+    "where wallets.balance <> coalesce(entries.amount, 0)"
+)
+
+
+def test_a_parent_with_one_part_at_most_is_compared_as_a_sum_of_one() -> None:
+    facts = with_indexes(ENTRIES, index("entries_one", "wallet_id"))
+    assert only(PAIRED, facts) == ("fingerprint", "sums by key")
+    assert only(PAIRED) == ("query", "a where clause over more than the first table")
+    assert only(PAIRED.replace("coalesce(entries.amount, 0)", "entries.amount"), facts)[0] == "query"
+    assert only(PAIRED.replace("amount, 0)", "amount, 1)"), facts)[0] == "query"
 
 
 def test_groups_that_sum_to_zero_are_proved_by_one_fingerprint() -> None:

@@ -1,0 +1,349 @@
+"""`integrity race`: which orders of two calls break the data?"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from integrity.cli.options import (
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.cli.run_command import Duration
+from integrity.errors import UsageError
+from integrity.verdict import ExitCode, exit_code_of
+
+if TYPE_CHECKING:
+    from integrity.database.target import Target
+    from integrity.project import Project
+    from integrity.race.finding import Finding
+    from integrity.race.matrix import Group, RaceSettings, Searched
+    from integrity.sqlfile import SqlFile
+    from integrity.systems.system import Bug, System
+
+LEVELS = ("read committed", "repeatable read", "serializable")
+ACTORS_MAX = 8
+CHOICES_OF_NAMED = 12
+
+
+@click.command(name="race")
+@click.argument("names", metavar="[SYSTEM] [OPERATION]...", nargs=-1)
+@click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound operations race.")
+@click.option("--isolation", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Of transactions.")
+@click.option("--preemptions", metavar="N", type=click.IntRange(0, 8), default=2, show_default=True,
+              help="Search every schedule with at most so many.")  # fmt: skip
+@click.option(
+    "--actors",
+    metavar="N",
+    type=click.IntRange(1, ACTORS_MAX),
+    help="Calls of each operation; default: 1, or 2 of one alone.",
+)
+@click.option("--budget", type=Duration(), help="How long to search.  [default: 60s; with --mutate 10m]")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of random schedules."
+)
+@click.option(
+    "--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the search."
+)
+@click.option("--schedule", metavar="LETTERS", help="Play this one schedule, e.g. ABBA, and show it.")
+@click.option("--mutate", "is_mutating", is_flag=True, help="Take each protection away: the search must find a race.")
+@click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the finding here.")
+@database_option
+@project_option
+@test_database_option
+@json_option
+def command(
+    *,
+    names: tuple[str, ...],
+    bug_name: str | None,
+    isolation: str,
+    preemptions: int,
+    actors: int | None,
+    budget: float | None,
+    seed: int,
+    jobs: int,
+    schedule: str | None,
+    is_mutating: bool,
+    pytest_file: Path | None,
+    output: Path | None,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+    is_json: bool,
+) -> int:
+    """Search the orders of concurrent calls for one that breaks an invariant, or that no serial order explains.
+
+    Without operations each pair of the system's is searched. Exits with 1 when a race was found, 0 when there is none
+    within the bound, 3 when the budget ended before.
+
+    \b
+    Example: integrity race ghostpass sell sell --bug lost_update
+    """
+    from integrity.operation import Isolation
+    from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, race_groups
+    from integrity.race.pytest_export import check_path
+    from integrity.systems.catalogue import find_bug
+
+    system, operations = parse_names(names)
+    bug = find_bug(system, bug_name) if bug_name is not None else None
+    if is_mutating and (bug is not None or schedule is not None):
+        raise UsageError(
+            "--mutate takes protections away from the sound operations", hint="Leave --bug and --schedule out."
+        )
+    if pytest_file is not None:
+        check_path(pytest_file)
+    group = tuple(name for name in operations for _ in range(actors or (2 if len(operations) == 1 else 1)))
+    if schedule is not None and not group:
+        group = _race_of(bug)
+    settings = RaceSettings(
+        system=system.name,
+        bug=bug_name,
+        isolation=Isolation(isolation),
+        preemptions=preemptions,
+        seconds=budget or (600.0 if is_mutating else 60.0),
+        seed=seed,
+        jobs=jobs,
+        choices_max=CHOICES_OF_NAMED if group else CHOICES_MAX,
+    )
+    project = open_project(project_folder)
+    files = invariants_of(project, system)
+    target = open_target(project, database)
+    if is_mutating:
+        return _mutate(target, settings, operations or tuple(system.operations), files, test_database, is_json=is_json)
+    groups: list[Group] = []
+    if schedule is not None:
+        findings = _play(target, settings, group, schedule, files, test_database=test_database, is_json=is_json)
+    else:
+        wanted = [group] if group else pairs_of(list(system.operations))
+        with _show_progress(len(wanted)) as on_searched:
+            groups = race_groups(target, settings, wanted, files, test_database=test_database, on_searched=on_searched)
+        findings = [each.finding for each in groups if each.finding]
+    paths = save_findings(target, findings, files, project=project, output=output, pytest_file=pytest_file,
+                          test_database=test_database)  # fmt: skip
+    if is_json:
+        _print_json(groups, settings, findings, paths)
+    else:
+        _print_text(groups, settings, findings, paths, is_matrix=not group)
+    return ExitCode.VIOLATED if findings else exit_code_of([group.verdict for group in groups]) if groups else ExitCode.OK
+
+
+def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
+    """Return the system and its operations that are named; the only system when none is.
+
+    Raises:
+        UsageError: there is no such system or operation.
+    """
+    from integrity.systems.catalogue import SYSTEMS
+
+    if not names:
+        return next(iter(SYSTEMS.values())), ()
+    first, *operations = names
+    if first not in SYSTEMS:
+        owners = [system.name for system in SYSTEMS.values() if first in system.operations]
+        if owners:
+            raise UsageError(f"{first!r} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}")
+        raise UsageError(f"unknown system {first!r}", hint=_suggest(first, list(SYSTEMS), "systems"))
+    system = SYSTEMS[first]
+    for operation in operations:
+        if operation not in system.operations:
+            hint = _suggest(operation, list(system.operations), "operations")
+            raise UsageError(f"system {system.name} has no operation {operation!r}", hint=hint)
+    return system, tuple(operations)
+
+
+def invariants_of(project: "Project", system: "System") -> "list[SqlFile]":
+    """Return the system's invariants, and those of the project that are about it."""
+    from integrity.invariants.load import load_invariants, system_of
+    from integrity.systems.catalogue import SYSTEMS
+
+    files = load_invariants(project).values()
+    return [file for file in files if system_of(file.name, SYSTEMS) == system.name]
+
+
+def save_findings(
+    target: "Target",
+    findings: "list[Finding]",
+    files: "Sequence[SqlFile]",
+    *,
+    project: "Project",
+    output: Path | None,
+    pytest_file: Path | None,
+    test_database: str | None,
+) -> list[Path]:
+    """Write each finding to its file and return the files; the first finding is studied, in its place.
+
+    Args:
+        output: the first finding's file, if not in .integrity/races/.
+        pytest_file: the test to write for the first finding.
+    """
+    from integrity.project import make_state_folder
+    from integrity.race.finding import write_finding
+    from integrity.race.study import open_study
+
+    if not findings:
+        return []
+    folder = make_state_folder(project) / "races"
+    paths = [folder / f"{finding.name}.json" for finding in findings]
+    paths[0] = output or paths[0]
+    for finding, path in zip(findings, paths, strict=True):
+        write_finding(finding, path)  # before the study: whatever happens there, the finding is kept
+    with open_study(target, findings[0], files, test_database=test_database) as study:
+        findings[0] = study.with_cures()
+        write_finding(findings[0], paths[0])
+        if pytest_file is not None:
+            study.export(pytest_file, replay_command=f"integrity replay {paths[0].name}")
+            click.echo(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}", err=True)
+    return paths
+
+
+def shown_path(path: Path) -> str:
+    """Return the path as one would type it here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _play(
+    target: "Target",
+    settings: "RaceSettings",
+    group: tuple[str, ...],
+    schedule: str,
+    files: "Sequence[SqlFile]",
+    *,
+    test_database: str | None,
+    is_json: bool,
+) -> "list[Finding]":
+    """Play one schedule; return the finding that it is, if it goes wrong, and else print it."""
+    from integrity.race.matrix import play_schedule
+
+    played = play_schedule(target, settings, group, schedule, files, test_database=test_database)
+    if played.finding is not None:
+        return [played.finding]
+    if is_json:
+        import orjson
+
+        click.echo(orjson.dumps({"schedule": played.letters, "finding": None}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo("\n".join([*played.timeline, "", f"{played.letters}: nothing goes wrong; {played.course}."]))
+    return []
+
+
+def _mutate(
+    target: "Target",
+    settings: "RaceSettings",
+    operations: Sequence[str],
+    files: "Sequence[SqlFile]",
+    test_database: str | None,
+    *,
+    is_json: bool,
+) -> int:
+    """Take protections away, one at a time; exit with 3 when one of an operation's was not missed."""
+    from integrity.race.mutate import mutate_system
+    from integrity.report.race_text import mutation_json, render_mutations
+
+    mutations = []
+    for mutation in mutate_system(target, settings, list(dict.fromkeys(operations)), files, test_database=test_database):
+        mutations.append(mutation)
+        if not mutation.is_constraint:
+            click.echo(f"without {mutation.protection}: {mutation.word}", err=True)
+    if is_json:
+        import orjson
+
+        click.echo(orjson.dumps([mutation_json(each) for each in mutations], option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(render_mutations(mutations))
+    is_open = any(each.word == "untried" or (each.word == "vacuous" and not each.is_constraint) for each in mutations)
+    return ExitCode.UNKNOWN if is_open or not mutations else ExitCode.OK
+
+
+def _print_text(
+    groups: "Sequence[Group]",
+    settings: "RaceSettings",
+    findings: "Sequence[Finding]",
+    paths: Sequence[Path],
+    *,
+    is_matrix: bool,
+) -> None:
+    from integrity.report.race_text import render_coverage, render_finding, render_matrix, sentence_of
+
+    if groups and is_matrix:
+        click.echo(render_matrix(groups, settings))
+    elif groups and not findings:
+        click.echo(f"{render_coverage(groups[0])}\n\n{sentence_of(groups, settings)}")
+    if findings:
+        click.echo(("\n" if is_matrix else "") + render_finding(findings[0]))
+        click.echo()
+    for number, path in enumerate(paths):
+        click.echo(f"{'replay' if number == 0 else 'others' if number == 1 else ''}{': ' if number < 2 else '        '}"
+                   f"integrity replay {shown_path(path)}")  # fmt: skip
+
+
+def _print_json(
+    groups: "Sequence[Group]", settings: "RaceSettings", findings: "Sequence[Finding]", paths: Sequence[Path]
+) -> None:
+    import orjson
+
+    from integrity.report.race_text import group_json
+
+    document: dict[str, Any] = {
+        "system": settings.system,
+        "bug": settings.bug,
+        "isolation": settings.isolation.value,
+        "preemptions": settings.preemptions,
+        "seed": settings.seed,
+        "groups": [group_json(group) for group in groups],
+        "findings": [
+            {"file": str(path), **finding.model_dump(mode="json")} for finding, path in zip(findings, paths, strict=True)
+        ],
+    }
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+
+
+def _race_of(bug: "Bug | None") -> tuple[str, ...]:
+    """Return the operations that a bug says collide.
+
+    Raises:
+        UsageError: it says none, or there is no bug.
+    """
+    if bug is not None and bug.race:
+        return bug.race
+    raise UsageError(
+        "--schedule plays the calls of some operations, and none are named",
+        hint="For example: integrity race ghostpass sell sell --schedule ABBA",
+    )
+
+
+def _suggest(name: str, known: list[str], what: str) -> str:
+    close = get_close_matches(name, known, n=3)
+    return f"Perhaps you meant {' or '.join(close)}." if close else f"The {what} are: {', '.join(known)}."
+
+
+@contextmanager
+def _show_progress(count: int) -> "Iterator[Callable[[Searched], None]]":
+    """Yield what is told of each search; on a terminal, it counts them on stderr."""
+    if not sys.stderr.isatty():
+        yield lambda _searched: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("racing {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=count)
+
+        def on_searched(searched: "Searched") -> None:
+            is_first = searched.choice == 0
+            progress.update(task, advance=1 if is_first else 0, description=" + ".join(searched.names))
+
+        yield on_searched

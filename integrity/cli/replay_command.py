@@ -1,0 +1,76 @@
+"""`integrity replay`: does a race that was found come back?"""
+
+from pathlib import Path
+
+import click
+
+from integrity.cli.options import (
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.cli.race_command import invariants_of
+from integrity.verdict import ExitCode
+
+
+@click.command(name="replay")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--times", metavar="N", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Play it so often."
+)
+@click.option("--show", "is_showing", is_flag=True, help="Print the finding as well.")
+@click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write it as a test, test_*.py, with its SQL beside it.")  # fmt: skip
+@database_option
+@project_option
+@test_database_option
+@json_option
+def command(
+    *,
+    file: Path,
+    times: int,
+    is_showing: bool,
+    pytest_file: Path | None,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+    is_json: bool,
+) -> int:
+    """Play a finding of `race` again, on fresh rows, and tell whether the failure comes back.
+
+    Exits with 1 when it does, 0 when it does not. What has changed since is said.
+
+    \b
+    Example: integrity replay .integrity/races/ghostpass-lost_update-sell-sell.json --times 10
+    """
+    from integrity.race.finding import read_finding
+    from integrity.race.pytest_export import check_path
+    from integrity.race.study import open_study
+    from integrity.report.race_text import render_finding, render_replays, replays_json
+    from integrity.systems.catalogue import find_system
+
+    finding = read_finding(file)
+    if pytest_file is not None:
+        check_path(pytest_file)
+    project = open_project(project_folder)
+    files = invariants_of(project, find_system(finding.system))
+    target = open_target(project, database)
+    with open_study(target, finding, files, test_database=test_database) as study:
+        replays = study.replay(times)
+        differences = study.find_differences(replays[-1])
+        if pytest_file is not None:
+            study.export(pytest_file, replay_command=f"integrity replay {file}")
+            click.echo(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}", err=True)
+    if is_json:
+        import orjson
+
+        document = replays_json(replays, differences, finding)
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        if is_showing:
+            click.echo(render_finding(finding) + "\n")
+        click.echo(render_replays(replays, differences, finding))
+    return ExitCode.VIOLATED if any(each.is_back for each in replays) else ExitCode.OK

@@ -1,0 +1,75 @@
+"""A study: a finding back on scratch databases of its own, to be replayed, cured, exported."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from integrity.database.target import Target
+from integrity.race.arena import Arena
+from integrity.race.contest import Contest, Ground, survey
+from integrity.race.cure import Failing, try_cures
+from integrity.race.export import export_pytest
+from integrity.race.finding import CureRecord, Finding
+from integrity.race.replay import Replay, contest_of, find_differences, replay
+from integrity.sqlfile import SqlFile
+from integrity.systems.catalogue import find_bug, find_system
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What a finding needs to be played."""
+
+    finding: Finding
+    arena: Arena
+    ground: Ground
+    contest: Contest
+    files: Sequence[SqlFile]
+
+    def replay(self, times: int) -> list[Replay]:
+        """Play it again, so many times."""
+        return list(replay(self.arena.scheduler(self.contest.dropped), self.contest, self.finding, times=times))
+
+    def find_differences(self, replayed: Replay) -> list[str]:
+        """Return what is not as it was when the finding was made."""
+        return find_differences(self.finding, self.contest.system, replayed, dropped=self.contest.dropped)
+
+    def with_cures(self) -> Finding:
+        """Return the finding with what was tried against it."""
+        failing = Failing(self.finding.letters, self.finding.fingerprint)
+        cures = [
+            CureRecord(
+                kind=cure.kind,
+                name=cure.name,
+                verdict=cure.verdict,
+                is_prevented=cure.is_prevented,
+                is_sound=cure.is_sound,
+                schedules=cure.schedules,
+            )
+            for cure in try_cures(self.arena, self.contest, failing)
+        ]
+        return self.finding.model_copy(update={"cures": cures})
+
+    def export(self, path: Path, *, replay_command: str) -> Path:
+        """Write it as a test for pytest and, beside that, its SQL; return the path of that."""
+        return export_pytest(self.arena, self.contest, self.finding, path, files=self.files, replay_command=replay_command)
+
+
+@contextmanager
+def open_study(
+    target: Target, finding: Finding, files: Sequence[SqlFile], *, test_database: str | None = None
+) -> Iterator[Study]:
+    """Yield the study of a finding; its databases are dropped at the end.
+
+    Args:
+        files: the invariants of the system.
+
+    Raises:
+        UsageError: the system, the bug, an operation or a key of the finding is not there any more.
+        DatabaseError: the server is gone.
+    """
+    system = find_system(finding.system)
+    bug = find_bug(system, finding.bug) if finding.bug else None
+    with Arena(target, system, test_database=test_database) as arena:
+        ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system, files)
+        yield Study(finding, arena, ground, contest_of(finding, ground, bug=bug), files)

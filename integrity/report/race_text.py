@@ -1,0 +1,231 @@
+"""Races as text for people: the matrix, a finding, what was tried against it, replays and mutations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from integrity.race.finding import Finding
+from integrity.race.matrix import Group, RaceSettings
+from integrity.race.mutate import Mutation
+from integrity.race.replay import Replay
+from integrity.report.values import row_table
+from integrity.verdict import Verdict
+
+_WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
+
+
+def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
+    """Return a table of the groups with what was covered, and a sentence."""
+    rows = []
+    for group in groups:
+        coverages = [each.coverage for each in group.searched]
+        bound = min((coverage.bound_completed for coverage in coverages), default=-1)
+        if group.finding:
+            remark = f"{group.finding.schedule or 'serial'}: {_names(group.finding)}"
+        else:
+            remark = "; ".join(dict.fromkeys(cut for coverage in coverages for cut in coverage.cut))
+        rows.append(
+            [
+                " + ".join(group.names),
+                _WORDS[group.verdict],
+                sum(coverage.played for coverage in coverages),
+                sum(coverage.spared for coverage in coverages),
+                len(group.finished),
+                "-" if bound < 0 or group.finding else bound,
+                sum(coverage.waits for coverage in coverages),
+                remark,
+            ]
+        )
+    headers = ["operations", "verdict", "schedules", "spared", "choices", "preemptions", "lock waits", ""]
+    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True,
+                     colalign=("left", "left", "right", "right", "right", "right", "right", "left"))  # fmt: skip
+    return f"{table}\n\n{sentence_of(groups, settings)}"
+
+
+def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
+    """Return the outcome in one sentence, with what it covers."""
+    searched = [each for group in groups for each in group.searched]
+    schedules = sum(each.coverage.played for each in searched)
+    spared = sum(each.coverage.spared for each in searched)
+    racy = sum(group.verdict is Verdict.VIOLATED for group in groups)
+    unknown = sum(group.verdict is Verdict.UNKNOWN for group in groups)
+    what = "pair" if all(len(group.names) == 2 for group in groups) else "group"
+    count = f"{len(groups)} {what}{'s' if len(groups) != 1 else ''}"
+    covered = f"{schedules} schedules played, {spared} known from others without playing"
+    level = f"at {settings.isolation.value}"
+    if racy:
+        verdict = f"{racy} of {count} of operations can go wrong {level}"
+    elif unknown:
+        verdict = f"inconclusive {level}: {unknown} of {count} not searched to the bound"
+    else:
+        verdict = f"sound {level}: no schedule of {count} with at most {settings.preemptions} preemptions goes wrong"
+    return f"{verdict}; {covered}."
+
+
+def render_coverage(group: Group) -> str:
+    """Return what the search of one group covered, a line a choice of arguments."""
+    lines = []
+    for each in group.searched:
+        coverage = each.coverage
+        bound = "every schedule there is" if coverage.is_exhaustive else f"{coverage.bound_completed} preemptions"
+        parts = [
+            f"{coverage.played} schedules ({coverage.spared} more known without playing)",
+            f"complete to {bound}" if coverage.bound_completed >= 0 else "not even the serial orders were completed",
+            f"{coverage.pairs_in_both_orders} of {len(coverage.pairs)} pairs of conflicting steps in both orders",
+            f"{coverage.waits} lock waits",
+        ]
+        parts += [f"{coverage.random} random schedules"] if coverage.random else []
+        parts += [f"{coverage.deadlocks} deadlocks"] if coverage.deadlocks else []
+        parts += [f"{coverage.refusals} refused calls"] if coverage.refusals else []
+        parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
+        parts += coverage.cut
+        lines.append(f"{_WORDS[each.verdict]:<8} {'; '.join(each.calls)}\n         {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def render_finding(finding: Finding) -> str:
+    """Return a finding: what met, what was violated, the order, why no serial order gives it, what would prevent it."""
+    level = finding.isolation.value
+    lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
+    for letter, call in sorted(finding.calls.items()):
+        arguments = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
+        lines.append(f"  {letter} = {call.operation}({arguments}) {_returned(call.returned)}")
+    preemptions = f"{finding.preemptions} preemption{'' if finding.preemptions == 1 else 's'}"
+    lines += [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]
+    for alarm in finding.alarms:
+        if alarm.oracle == "invariant":
+            lines.append(f"violated  {alarm.name}  {len(alarm.rows)} row{'' if len(alarm.rows) == 1 else 's'}")
+            headers, cells = row_table(alarm.rows[:3])
+            lines += ["  " + line for line in tabulate(cells, headers, disable_numparse=True).splitlines()]
+        else:
+            lines.append("violated  serial equivalence: the rows and replies are those of no serial order")
+    lines += ["", *finding.explanation]
+    if finding.cures:
+        lines += ["", "Tried on this very schedule:"]
+        lines += [f"  {_cure_kind(cure.kind)} {cure.name}: {cure.verdict}" for cure in finding.cures]
+    return "\n".join(lines)
+
+
+def render_replays(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> str:
+    """Return how often a finding came back, and what is different from when it was made."""
+    back = sum(each.is_back for each in replays)
+    lines = [f"{finding.name}: the failure came back {back} of {len(replays)} times: {_names(finding)}"]
+    for letters, course in dict.fromkeys((each.letters, each.course) for each in replays):
+        lines.append(f"  {letters}: {course}")
+    others = sorted({name for each in replays for name in each.others})
+    lines += [f"  another failure came: {name}" for name in others]
+    if differences:
+        lines += ["not as it was when the finding was made:", *(f"  {difference}" for difference in differences)]
+    return "\n".join(lines)
+
+
+def render_mutations(mutations: Sequence[Mutation]) -> str:
+    """Return a table of protections and what they are good for."""
+    rows = []
+    idle = [each for each in mutations if each.is_constraint and each.word == "vacuous"]
+    for each in mutations:
+        if each in idle:
+            continue
+        if each.word == "untried":
+            rows.append([each.protection, "untried", 0, "the budget ended before"])
+            continue
+        last = each.attempts[-1]
+        searched = sum(attempt.schedules for attempt in each.attempts)
+        if each.word == "vacuous":
+            remark = "vacuous here, or the search is too weak: nothing went wrong, alone or with others taken away"
+        else:
+            assert last.hit is not None
+            names = ", ".join(sorted({alarm.name.rpartition("/")[2] or alarm.oracle.value for alarm in last.hit.alarms}))
+            remark = f"{' + '.join(last.operations)}: {names}"
+        word = f"redundant with {', '.join(each.partners)}" if each.word == "redundant" else each.word
+        rows.append([each.protection, word, searched, remark])
+    table = tabulate(rows, headers=["taken away", "", "schedules", "goes wrong"], disable_numparse=True)
+    if not idle:
+        return table
+    names = ", ".join(each.protection.replace(": ", ".") for each in idle)
+    return f"{table}\n\nNo race here needs these constraints, which were taken away too: {names}"
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    """Return what is known of a group, for programs."""
+    return {
+        "operations": list(group.names),
+        "verdict": group.verdict.value,
+        "choices": [
+            {
+                "calls": list(each.calls),
+                "verdict": each.verdict.value,
+                "schedules": each.coverage.played,
+                "spared": each.coverage.spared,
+                "random": each.coverage.random,
+                "preemptions_completed": each.coverage.bound_completed,
+                "is_exhaustive": each.coverage.is_exhaustive,
+                "pairs": len(each.coverage.pairs),
+                "pairs_in_both_orders": each.coverage.pairs_in_both_orders,
+                "lock_waits": each.coverage.waits,
+                "deadlocks": each.coverage.deadlocks,
+                "refusals": each.coverage.refusals,
+                "abstentions": each.coverage.abstentions,
+                "cut": list(each.coverage.cut),
+                "seconds": round(each.seconds, 3),
+            }
+            for each in group.searched
+        ],
+    }
+
+
+def replays_json(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> dict[str, Any]:
+    """Return how often a finding came back, for programs."""
+    return {
+        "finding": finding.name,
+        "violated": sorted({alarm.name for alarm in finding.alarms}),
+        "times": len(replays),
+        "came_back": sum(each.is_back for each in replays),
+        "differences": list(differences),
+        "replays": [
+            {"letters": each.letters, "is_back": each.is_back, "other_failures": list(each.others), "course": each.course}
+            for each in replays
+        ],
+    }
+
+
+def mutation_json(mutation: Mutation) -> dict[str, Any]:
+    """Return what a protection is good for, for programs."""
+    return {
+        "protection": mutation.protection,
+        "is_constraint": mutation.is_constraint,
+        "verdict": mutation.word,
+        "redundant_with": list(mutation.partners) if mutation.word == "redundant" else [],
+        "attempts": [
+            {
+                "removed": list(attempt.removed),
+                "operations": list(attempt.operations),
+                "schedule": attempt.hit.schedule if attempt.hit else None,
+                "violated": sorted({alarm.name for alarm in attempt.hit.alarms}) if attempt.hit else [],
+                "pairs": attempt.pairs,
+                "schedules": attempt.schedules,
+            }
+            for attempt in mutation.attempts
+        ],
+    }
+
+
+def _names(finding: Finding) -> str:
+    return ", ".join(sorted({alarm.name if alarm.oracle == "invariant" else alarm.oracle for alarm in finding.alarms}))
+
+
+def _returned(returned: Mapping[str, Any]) -> str:
+    (kind,) = [key for key in returned if key != "reason"]
+    match kind:
+        case "ok":
+            return "→ ok"
+        case "declined":
+            return f"→ declined: {returned['declined']}"
+        case "failed":
+            return f"→ refused: {returned['failed']}"
+    return "→ did not end"
+
+
+def _cure_kind(kind: str) -> str:
+    return {"isolation": "isolation level", "constraint": "constraint", "row lock": "row lock", "operation": ""}[kind]

@@ -1,0 +1,337 @@
+"""The scheduler owns the order of steps: the same schedule does the same, whatever waits, fails or dies in it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.target import Target
+from integrity.errors import DatabaseError, Unreachable, UsageError
+from integrity.operation import (
+    Begin,
+    Commit,
+    Isolation,
+    Ok,
+    Request,
+    Rollback,
+    Rows,
+    Statement,
+    StatementFailed,
+    Steps,
+)
+from integrity.race.program import Actor, Keys, Program
+from integrity.race.schedule import ScheduleError, shorten
+from integrity.race.scheduler import Run, Scheduler
+from integrity.race.trace import Failed, Phase
+
+SCHEMA = "create table boxes (id bigint generated always as identity (start with 1000001) primary key, n bigint not null)"
+
+
+@pytest.fixture
+def scheduler(database: Target) -> Iterator[Scheduler]:
+    with database.connect() as connection:
+        connection.execute(SCHEMA)
+    with Scheduler(database, letter_seconds_max=3) as scheduler:
+        yield scheduler
+
+
+def stage() -> Steps:
+    rows: Rows = yield Statement("insert into boxes (n) values (0), (0), (0) returning id")
+    return Ok({"first": rows[0]["id"], "second": rows[1]["id"], "third": rows[2]["id"]})
+
+
+def program(*calls: Callable[[Keys], Steps], isolation: Isolation = Isolation.READ_COMMITTED) -> Program:
+    def actor(call: Callable[[Keys], Steps]) -> Actor:
+        def steps(keys: Keys, _operation_id: UUID) -> Steps:
+            return call(keys)
+
+        return Actor("call", steps)
+
+    return Program(tuple(actor(call) for call in calls), stage, isolation)
+
+
+def read(box: str, locking: str = "") -> Callable[[Keys], Statement]:
+    return lambda keys: Statement(f"select n from boxes where id = :box {locking}", {"box": keys[box]})
+
+
+def add(box: str) -> Callable[[Keys], Statement]:
+    return lambda keys: Statement("update boxes set n = n + 1 where id = :box returning n", {"box": keys[box]})
+
+
+def in_one_transaction(*statements: Callable[[Keys], Statement]) -> Callable[[Keys], Steps]:
+    def call(keys: Keys) -> Steps:
+        yield Begin()
+        for statement in statements:
+            yield statement(keys)
+        yield Commit()
+        return Ok()
+
+    return call
+
+
+def outside_transactions(*statements: Callable[[Keys], Statement]) -> Callable[[Keys], Steps]:
+    def call(keys: Keys) -> Steps:
+        for statement in statements:
+            yield statement(keys)
+        return Ok()
+
+    return call
+
+
+def story(run: Run) -> list[str]:
+    """Return a run in one line an event, e.g. "B waits for A"."""
+    lines = []
+    for event in run.trace.events:
+        verb = event.sql.split(maxsplit=1)[0]
+        waits = f" for {event.waits_for}" if event.phase is Phase.WAITS else ""
+        refused = f" {event.refusal.sqlstate}" if event.refusal else ""
+        lines.append(f"{event.actor} {verb} {event.phase}{waits}{refused}")
+    return lines
+
+
+TRANSFER = program(in_one_transaction(add("first"), add("second")), in_one_transaction(add("second"), add("first")))
+CONTENDED = program(*[in_one_transaction(read("first", "for update"), add("first"))] * 2)
+RING = program(
+    in_one_transaction(add("first"), add("second")),
+    in_one_transaction(add("second"), add("third")),
+    in_one_transaction(add("third"), add("first")),
+)
+
+
+def test_begins_and_the_ends_of_reading_transactions_have_no_letter(scheduler: Scheduler) -> None:
+    assert scheduler.play(program(in_one_transaction(read("first"), read("second")))).letters == "AA"
+    assert scheduler.play(program(in_one_transaction(read("first"), add("first")))).letters == "AAA"
+
+
+def test_a_statement_outside_a_transaction_is_split_from_its_commit_only_if_it_writes(scheduler: Scheduler) -> None:
+    run = scheduler.play(program(outside_transactions(read("first"), add("first"), add("second"))))
+    assert story(run) == ["A select done", "A update done", "A commit done", "A update done", "A commit done"]
+
+
+def test_a_statement_that_locks_a_row_counts_as_writing(scheduler: Scheduler) -> None:
+    assert scheduler.play(program(outside_transactions(read("first", "for update")))).letters == "AA"
+
+
+def test_two_single_statements_race_between_execution_and_commit(scheduler: Scheduler) -> None:
+    def insert_once(keys: Keys) -> Steps:
+        yield Statement(
+            "insert into boxes (n) select :n where not exists (select from boxes where n = :n)", {"n": keys["first"]}
+        )
+        return Ok()
+
+    run = scheduler.play(program(insert_once, insert_once), "AB")
+    (answer,) = scheduler.ask([Statement("select id from boxes where n = :first", run.keys)])
+    assert len(answer.rows) == 2
+
+
+def test_an_actor_that_waits_goes_on_as_soon_as_the_lock_is_free(scheduler: Scheduler) -> None:
+    run = scheduler.play(CONTENDED, "AB")
+    assert run.letters == "ABAABB"
+    assert story(run) == [
+        "A select done",
+        "B select waits for A",
+        "A update done",
+        "A commit done",
+        "B select resumed",
+        "B update done",
+        "B commit done",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raced", "letters"),
+    [(CONTENDED, "AB"), (TRANSFER, "ABAB"), (RING, "ABCABC"), (RING, "ACBBCA")],
+    ids=["lock", "deadlock", "ring", "ring the other way"],
+)
+def test_the_same_schedule_gives_the_same_trace_a_hundred_times(scheduler: Scheduler, raced: Program, letters: str) -> None:
+    traces = [scheduler.play(raced, letters).trace.normal() for _ in range(100)]
+    assert all(trace == traces[0] for trace in traces)
+
+
+def test_whoever_closes_the_circle_is_the_victim_of_the_deadlock(scheduler: Scheduler) -> None:
+    assert story(scheduler.play(TRANSFER, "ABAB"))[-3:] == ["B update resumed 40P01", "A update resumed", "A commit done"]
+    assert story(scheduler.play(TRANSFER, "ABBA"))[-3:] == ["A update resumed 40P01", "B update resumed", "B commit done"]
+
+
+def test_the_victim_among_three_is_the_last_too_and_is_told_of_a_deadlock(scheduler: Scheduler) -> None:
+    run = scheduler.play(RING, "ABCABC")
+    assert run.trace.returns["C"] == Failed("40P01", "deadlock detected")
+    assert run.trace.returns["A"] == run.trace.returns["B"] == Ok()
+
+
+def test_a_deadlock_is_resolved_at_once(scheduler: Scheduler) -> None:
+    scheduler.play(TRANSFER, "ABAB")
+    seconds = []
+    for _ in range(9):
+        began = time.perf_counter()
+        scheduler.play(TRANSFER, "ABAB")
+        seconds.append(time.perf_counter() - began)
+    assert sorted(seconds)[4] < 0.1  # the server's own deadlock_timeout is 1 s
+
+
+def test_a_role_that_may_not_set_deadlock_timeout_gets_the_same_victim(scheduler: Scheduler, database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute("do $$ begin create role racer login; exception when duplicate_object then null; end $$")
+        connection.execute("grant all on all tables in schema public to racer")
+    weak = Target(database.url.set(username="racer"))
+    with Scheduler(weak) as other:
+        began = time.perf_counter()
+        run = other.play(TRANSFER, "ABAB")
+        assert run.trace.returns["B"] == Failed("40P01", "deadlock detected")
+        assert time.perf_counter() - began < 0.9
+
+
+def test_a_serialization_failure_is_an_outcome(scheduler: Scheduler) -> None:
+    raced = program(*[in_one_transaction(read("first"), add("first"))] * 2, isolation=Isolation.REPEATABLE_READ)
+    returned = scheduler.play(raced, "AB").trace.returns
+    assert returned["B"] == Ok()
+    assert isinstance(returned["A"], Failed)
+    assert returned["A"].sqlstate == "40001"
+
+
+def test_an_operation_may_catch_a_refusal_and_go_on(scheduler: Scheduler) -> None:
+    def call(keys: Keys) -> Steps:
+        yield Begin()
+        try:
+            yield Statement("insert into boxes (id, n) overriding system value values (:first, 1)", keys)
+        except StatementFailed as error:
+            yield Rollback()
+            return Ok({"caught": error.sqlstate})
+        return Ok()
+
+    run = scheduler.play(program(call))
+    assert run.trace.returns["A"] == Ok({"caught": "23505"})
+    assert run.letters == "A"
+
+
+def test_an_operation_that_ends_inside_a_transaction_is_rolled_back_by_a_letter_of_its_own(scheduler: Scheduler) -> None:
+    def call(keys: Keys) -> Steps:
+        yield Begin()
+        yield add("first")(keys)
+        return Ok()
+
+    run = scheduler.play(program(call))
+    assert story(run) == ["A update done", "A rollback done"]
+
+
+def test_a_mistake_in_an_operation_is_a_failed_call(scheduler: Scheduler) -> None:
+    def call(keys: Keys) -> Steps:
+        rows: Rows = yield Statement("select n from boxes where id = 0")
+        return Ok({"n": rows[0]["n"]})
+
+    (returned,) = scheduler.play(program(call)).trace.returns.values()
+    assert isinstance(returned, Failed)
+    assert returned.sqlstate is None
+    assert returned.reason.startswith("IndexError")
+
+
+def test_a_request_is_answered_at_once_and_has_no_letter(scheduler: Scheduler) -> None:
+    def call(keys: Keys) -> Steps:
+        answer = yield Request("mint", {"amount": 5})
+        return Ok(answer)
+
+    raced = replace(program(call), services={"mint": lambda payload: {"minted": payload["amount"]}})
+    run = scheduler.play(raced)
+    assert run.trace.returns["A"] == Ok({"minted": 5})
+    assert run.letters == ""
+
+
+def test_a_statement_that_allows_no_transaction_is_sent_bare(scheduler: Scheduler) -> None:
+    def call(_keys: Keys) -> Steps:
+        yield Statement("vacuum boxes")
+        return Ok()
+
+    run = scheduler.play(program(call))
+    assert run.trace.returns["A"] == Ok()
+    assert run.trace.events[0].tag == "VACUUM"
+
+
+@pytest.mark.parametrize(
+    ("letters", "reason"),
+    [
+        ("ABB", "letter 3 is 'B', and B waits for a lock of A there"),
+        ("AAAA", "letter 4 is 'A', and A is at its end there, after 3 letters"),
+        ("ABAABBA", "has 7 letters, and the calls were at their end after 6"),
+    ],
+)
+def test_a_schedule_that_does_not_fit_says_where_and_leaves_the_scheduler_usable(
+    scheduler: Scheduler, letters: str, reason: str
+) -> None:
+    with pytest.raises(ScheduleError, match=reason):
+        scheduler.play(CONTENDED, letters)
+    assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
+
+
+def test_an_operation_that_never_ends_is_cut(database: Target) -> None:
+    def call(keys: Keys) -> Steps:
+        while True:
+            yield add("first")(keys)
+
+    with database.connect() as connection:
+        connection.execute(SCHEMA)
+    with Scheduler(database, letters_max=40) as scheduler:
+        assert scheduler.play(program(call)).cut == "more than 40 letters"
+        assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
+
+
+def test_a_statement_that_never_ends_is_cancelled(database: Target) -> None:
+    def call(_keys: Keys) -> Steps:
+        yield Statement("select pg_sleep(60)::text")
+        return Ok()
+
+    with database.connect() as connection:
+        connection.execute(SCHEMA)
+    with Scheduler(database, letter_seconds_max=0.2) as scheduler:
+        began = time.perf_counter()
+        assert "A's letter 1 took more than 0.2 s: select pg_sleep(60)" in scheduler.play(program(call)).cut
+        assert time.perf_counter() - began < 5
+        assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
+
+
+def test_a_lock_that_a_stranger_holds_ends_the_run_and_names_the_statement(scheduler: Scheduler, database: Target) -> None:
+    with database.connect() as stranger:
+        stranger.execute("begin; lock table boxes in share mode")
+        with Scheduler(database, letter_seconds_max=0.2) as other, pytest.raises(DatabaseError, match=r"within 0\.2 s"):
+            other.play(CONTENDED)  # the stage itself must write
+        stranger.execute("rollback")
+    assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
+
+
+def test_a_server_that_dies_in_the_middle_is_an_error_and_no_hang(scheduler: Scheduler) -> None:
+    def call(_keys: Keys) -> Steps:
+        yield Statement("select pg_terminate_backend(pg_backend_pid())::text")
+        return Ok()
+
+    with pytest.raises(DatabaseError, match="broke"):
+        scheduler.play(program(call))
+    assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
+
+
+def test_more_actors_than_the_server_has_connections_for_says_how_many_it_gave(
+    server: EmbeddedServer, database: Target
+) -> None:
+    with database.connect() as connection:
+        connection.execute(SCHEMA)
+        connection.execute("do $$ begin create role few login; exception when duplicate_object then null; end $$")
+        connection.execute("alter role few connection limit 3")
+        connection.execute("grant all on all tables in schema public to few")
+    target = Target(database.url.set(username="few"))
+    with (
+        Scheduler(target) as scheduler,
+        pytest.raises(Unreachable, match="5 actors need 6 connections and the server gave 3"),
+    ):
+        scheduler.play(program(*[in_one_transaction(add("first"))] * 5))
+
+
+def test_sqlite_is_refused_with_the_reason(tmp_path: object) -> None:
+    with pytest.raises(UsageError, match="SQLite has one writer"):
+        Scheduler(Target.parse(f"sqlite:///{tmp_path}/venue.db"))
+
+
+def test_the_shortest_text_of_a_run_plays_it_again(scheduler: Scheduler) -> None:
+    for letters in ("AB", "ABAB", "AAB"):
+        run = scheduler.play(TRANSFER, letters)
+        assert scheduler.play(TRANSFER, shorten(run.choices)).letters == run.letters
