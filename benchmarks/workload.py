@@ -76,6 +76,9 @@ def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
         terminal_count = connection.execute("select count(*) from ghostpass.terminals").fetchone()[0]  # type: ignore[index]  # one row
     script = folder / "sell.sql"
     script.write_text(SCRIPT.format(wallets=chosen.wallets, terminals=terminal_count))
+    print(
+        f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the ratio falls when others compute"
+    )
     pgbench_rates, run_rates = [], []
     for number in range(chosen.rounds + 1):
         pgbench_rate = run_pgbench(target, script, chosen.clients, chosen.seconds)

@@ -57,7 +57,7 @@ def to_sqlite(value: Any) -> Any:
         return str(value)
     if isinstance(value, datetime):
         # The form of SQLite's own current_timestamp, so that text compares in the order of time.
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
     return value
 
 

@@ -26,7 +26,7 @@ from integrity.operation import Begin, Commit, Ok, Rollback, Statement
 from integrity.race.footprint import LOCKS_SQL, UNKNOWN, Footprint, Relations
 from integrity.race.program import Keys, Program
 from integrity.race.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
-from integrity.race.session import PATIENCE, PATIENT_MS, Session, State
+from integrity.race.session import DEADLOCK, PATIENCE, PATIENT_MS, Session, State
 from integrity.race.trace import Event, Phase, Trace
 from integrity.race.wire import Answer, Wire, generated_values
 
@@ -258,7 +258,18 @@ class Scheduler:
         may_wait = any(other.in_transaction for other in sessions if other is not session)
         blockers = self._run(session, sessions, may_wait=may_wait)
         assert session.event is not None
-        event = session.wait_for(blockers, since=len(events)) if blockers else session.event
+        event = session.event
+        if blockers:
+            self._add(session, session.wait_for(blockers, since=len(events)), events)
+            return
+        if event.phase is Phase.DONE and event.refusal and event.refusal.sqlstate == DEADLOCK:
+            # Refused before we had asked about it: on a busy machine a question can take longer than the server's patience.
+            others = "".join(other.letter for other in sessions if other.state is State.WAITING)
+            self._add(session, replace(event, phase=Phase.WAITS, refusal=None, closes=False, waits_for=others), events)
+            event = replace(event, phase=Phase.RESUMED)
+        self._add(session, event, events)
+
+    def _add(self, session: Session, event: Event, events: list[Event]) -> None:
         events.append(event)
         if self._recorder:
             self._recorder.add(session.letter, session.number, event.phase, self._footprint(session, event))
@@ -269,6 +280,7 @@ class Scheduler:
         control = self._control
         question = [Statement(_BLOCKERS, {"pid": session.wire.pid})]
         asked = 0
+        flight = session.wire.flights
         if may_wait:
             if control.is_busy:
                 control.wait(self._letter_seconds_max)
@@ -277,8 +289,10 @@ class Scheduler:
             if may_wait and control.is_busy:
                 answers = control.receive()
                 if answers is not None:
-                    if blockers := _ours(answers[0], sessions):
+                    # An answer about a flight that has come back meanwhile, refused, says nothing about the next.
+                    if flight == session.wire.flights and (blockers := _ours(answers[0], sessions)):
                         return blockers
+                    flight = session.wire.flights
                     asked += 1
                     if asked < _SPINS_MAX:
                         control.send(question)
@@ -292,8 +306,9 @@ class Scheduler:
                 )
             self._selector.select(0.001 if may_wait and not control.is_busy else left)
             if may_wait and not control.is_busy:
+                flight = session.wire.flights
                 control.send(question)
-        return True
+        return ""
 
     def _find_woken(self, waiting: list[Session], sessions: list[Session]) -> Session | None:
         """Return a session whose lock is free now, the first in order; of a deadlock, the one that the server refused."""
@@ -346,7 +361,7 @@ class Scheduler:
 
     def _footprint(self, session: Session, event: Event) -> Footprint:
         if event.phase is Phase.WAITS:
-            return self._locks_of(session, Phase.WAITS)
+            return self._locks_of(session, Phase.WAITS) if session.state is State.WAITING else UNKNOWN
         if event.refusal:
             return UNKNOWN
         held = self._looked.get(session.letter)

@@ -32,7 +32,7 @@ _SET_PATIENCE = {
     True: Statement(f"select set_config('{PATIENCE}', '1', true)"),
     False: Statement(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
 }
-_DEADLOCK = "40P01"
+DEADLOCK = "40P01"
 _CANCELLED = "57014"
 _NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it must be sent bare
 
@@ -176,7 +176,7 @@ class Session:
                         answer = self._services[step.service](step.payload)
                     case Statement() if self.in_transaction or begin:
                         level, begin = begin, None
-                        answer = yield from self._execute(step, level)
+                        answer = yield from self._execute(step, level, opens=level is not None)
                     case Statement():
                         answer = yield from self._execute_alone(step)
                     case Commit() | Rollback():
@@ -188,11 +188,15 @@ class Session:
                 go_on = lambda answer=answer: self._steps.send(answer)  # type: ignore[misc]  # noqa: E731
         yield from self._end(_ROLLBACK)
 
-    def _execute(self, step: Statement, begin: Isolation | None) -> Generator[Any, Any, tuple[Row, ...]]:
-        """Execute a statement of a transaction, the first one with its begin; return its rows."""
+    def _execute(self, step: Statement, begin: Isolation | None, *, opens: bool) -> Generator[Any, Any, tuple[Row, ...]]:
+        """Execute a statement of a transaction, the first one with its begin; return its rows.
+
+        Args:
+            opens: the begin is the operation's own.
+        """
         yield None
         commands = self._prelude(begin)
-        self._note(step.sql, step.parameters, opens=begin is not None)
+        self._note(step.sql, step.parameters, opens=opens)
         position = len(commands)
         commands.append(step)
         if not self.has_written:
@@ -212,7 +216,7 @@ class Session:
     def _execute_alone(self, step: Statement) -> Generator[Any, Any, tuple[Row, ...]]:
         """Execute a statement outside a transaction, its commit apart if it wrote; return its rows."""
         try:
-            rows = yield from self._execute(step, self._isolation)
+            rows = yield from self._execute(step, self._isolation, opens=False)
         except StatementFailed as error:
             yield from self._end(_ROLLBACK)
             if error.sqlstate != _NEEDS_NO_TRANSACTION:
@@ -222,8 +226,6 @@ class Session:
             if answer.refusal:
                 raise self._refused() from None
             return answer.rows  # type: ignore[no-any-return]  # the generator's type of what is sent in is Any
-        assert self.event is not None
-        self.event = replace(self.event, opens=False)
         yield from self._end(_COMMIT, is_implicit=True)
         return rows
 
@@ -263,7 +265,7 @@ class Session:
         assert self.event is not None
         refusal = answer.refusal
         if self.is_deadlock_victim and refusal and refusal.sqlstate == _CANCELLED:
-            self.is_deadlock_victim, refusal = False, Refusal(_DEADLOCK, "deadlock detected")
+            self.is_deadlock_victim, refusal = False, Refusal(DEADLOCK, "deadlock detected")
         self.event = replace(self.event, rows=answer.rows, tag=answer.tag, refusal=refusal)
         self.generated.update(generated_values(answer, self._generated_columns))
 

@@ -89,6 +89,7 @@ class Wire:
         self._refusal: Refusal | None = None
         self._answers: list[Answer] = []
         self.is_busy = False
+        self.flights = 0  # sent so far
         self._selector = selectors.DefaultSelector()
         self._socket: int = self._pgconn.socket
         self._selector.register(self._socket, selectors.EVENT_READ)
@@ -102,6 +103,7 @@ class Wire:
         assert not self.is_busy, "a flight is under way"
         pgconn = self._pgconn
         self.is_busy = True
+        self.flights += 1
         self._answers = []
         self._refusal = None
         expected = self._expected

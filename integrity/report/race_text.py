@@ -9,7 +9,8 @@ from integrity.race.finding import Finding
 from integrity.race.matrix import Group, RaceSettings
 from integrity.race.mutate import Mutation
 from integrity.race.replay import Replay
-from integrity.report.values import row_table
+from integrity.race.reproduce import Reproduction
+from integrity.report.values import row_table, show
 from integrity.verdict import Verdict
 
 _WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
@@ -145,6 +146,47 @@ def render_mutations(mutations: Sequence[Mutation]) -> str:
         return table
     names = ", ".join(each.protection.replace(": ", ".") for each in idle)
     return f"{table}\n\nNo race here needs these constraints, which were taken away too: {names}"
+
+
+def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, Any]) -> str:
+    """Return what was tried for a violated row, and what brought it back."""
+    shown = "  ".join(f"{name}={show(value, width=40)}" for name, value in row.items())
+    lines = [f"violated  {invariant}", f"  {shown}"]
+    lines.append(f"  {found.touched} calls of the run touched it; {len(found.pairs)} kinds of pairs of them were raced")
+    match found.kind:
+        case "race":
+            lines.append(f"Back after {found.schedules} schedules: a race.")
+        case "alone":
+            lines.append(f"Back after {found.schedules} schedules, without any race: one call by itself breaks it.")
+        case "crash":
+            lines.append(
+                f"No interleaving brings it back ({found.schedules} schedules), but this does: a client that dies."
+            )
+            lines += [f"  {found.call}, cut off after", *(f"    {step}" for step in found.steps)]
+            lines += [f"  leaves {'  '.join(f'{k}={show(v, width=40)}' for k, v in each.items())}" for each in found.rows]
+        case _:
+            lines.append(
+                f"Nothing brought it back: {found.schedules} schedules, each call alone and cut off after each step."
+            )
+            lines += [f"  raced: {pair}" for pair in found.pairs]
+            lines.append("  hint: the row may be older than this run; --run names another one.")
+    return "\n".join(lines)
+
+
+def reproduction_json(
+    found: Reproduction, invariant: str, row: Mapping[str, Any], findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        "invariant": invariant,
+        "row": dict(row),
+        "kind": found.kind or None,
+        "touched": found.touched,
+        "raced": list(found.pairs),
+        "schedules": found.schedules,
+        "crash": {"call": found.call, "after": list(found.steps), "rows": list(found.rows)} if found.call else None,
+        "finding": findings[0].model_dump(mode="json") if findings else None,
+    }
 
 
 def group_json(group: Group) -> dict[str, Any]:

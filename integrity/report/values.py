@@ -46,4 +46,9 @@ def call_table(calls: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list
     """Return headers and cells of the first calls, those that took effect or may have before the others."""
     telling = (Outcome.OK, Outcome.UNKNOWN)
     chosen = sorted(calls, key=lambda call: call.get("outcome") not in telling)[:CALLS_SHOWN]
-    return list(CALL_COLUMNS), [[show(call.get(column)) for column in CALL_COLUMNS] for call in chosen]
+    return list(CALL_COLUMNS), [[_show_of_call(call.get(column)) for column in CALL_COLUMNS] for call in chosen]
+
+
+def _show_of_call(value: Any) -> str:
+    """Return a call's value; of its times the time of day, which is what tells that two calls overlapped."""
+    return value.strftime("%H:%M:%S.%f")[:-3] if isinstance(value, datetime) else show(value)

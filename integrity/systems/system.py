@@ -59,7 +59,7 @@ class Bug:
         dropped: constraints and unique indexes that it leaves out, as "table.constraint".
         violates: the invariants that a run with it violates, exactly these.
         race: the operations that collide, or empty when no interleaving is needed (a crash, an arithmetic slip).
-        schedule: the shortest schedule that shows it, one letter a step of an actor, e.g. "ABBA"; empty without a race.
+        schedule: the shortest schedule that shows it, as `integrity race` writes it, e.g. "AB"; empty without a race.
     """
 
     name: str

@@ -17,7 +17,7 @@ class ClosedLoop:
     """N clients on N connections.
 
     Args:
-        stopping: when set, no new call is drawn.
+        stopping: when set, no new call is drawn; set when the time is up.
         connect: makes a connection, not yet open.
     """
 
@@ -34,6 +34,7 @@ class ClosedLoop:
         self._caller = caller
         self._reconnector = reconnector
         self._stopping = stopping
+        self._duration_s = profile.duration_s
         self._names = list(profile.operations)
         self._limits = list(accumulate(profile.weights[name] for name in self._names))
         self._clients = [
@@ -48,7 +49,11 @@ class ClosedLoop:
 
     async def run(self) -> None:
         """Call until stopping is set; return when every client's last call has returned."""
-        await self._all(self._work(client, driver) for client, driver in self._clients)
+        timer = asyncio.get_running_loop().call_later(self._duration_s, self._stopping.set)
+        try:
+            await self._all(self._work(client, driver) for client, driver in self._clients)
+        finally:
+            timer.cancel()
 
     async def drain(self) -> None:
         """Make the deliveries that are owed; return when none is."""

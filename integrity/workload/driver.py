@@ -11,10 +11,10 @@ a client may conclude is decided here, and only from what it can know:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from integrity.errors import Unreachable
 from integrity.history import Outcome
@@ -34,6 +34,8 @@ from integrity.operation import (
     Steps,
     Value,
 )
+
+Answer = TypeVar("Answer")
 
 RESTARTED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 PAUSE_S = 0.002
@@ -198,39 +200,37 @@ class Driver:
 
     async def _carry_out(self, step: Step) -> Rows | None:
         """Send one step and return its rows; keep count of what may have been committed."""
-        connection = self.connection
         if type(step) is Rollback:
             await self._roll_back()
             return None
-        if not connection.is_open:
+        if not self.connection.is_open:
             await self._reopen(step)
         if type(step) is Statement:
-            if self._is_in_transaction:
-                return await connection.execute(step.sql, step.parameters)
-            try:
-                rows = await connection.execute(step.sql, step.parameters)
-            except StatementFailed as failure:
-                if failure.sqlstate is None:
-                    self._may_have_effect = True
-                raise
-            # Even a select may have written, by a function it calls.
-            self._may_have_effect = True
-            return rows
+            statement = self.connection.execute(step.sql, step.parameters)
+            # Alone, even a select may have written, by a function it calls.
+            return await (statement if self._is_in_transaction else self._committing(statement))
         if type(step) is Begin:
-            await connection.begin(step.isolation)
+            await self.connection.begin(step.isolation)
             self._is_in_transaction = True
         elif type(step) is Commit:
             try:
-                await connection.commit()
-            except StatementFailed as failure:
-                if failure.sqlstate is None:
-                    self._may_have_effect = True
-                raise
-            else:
-                self._may_have_effect = True
+                await self._committing(self.connection.commit())
             finally:
                 self._is_in_transaction = False
         return None
+
+    async def _committing(self, sent: Coroutine[Any, Any, Answer]) -> Answer:
+        """Return the answer to what commits; only when the server itself refused it can nothing have been committed."""
+        try:
+            answer = await sent
+        except StatementFailed as failure:
+            self._may_have_effect = self._may_have_effect or failure.sqlstate is None
+            raise
+        except BaseException:
+            self._may_have_effect = True
+            raise
+        self._may_have_effect = True
+        return answer
 
     async def _reopen(self, step: Step) -> None:
         """Connect again for an operation that goes on after it was cut off; its transaction cannot be gone on with."""

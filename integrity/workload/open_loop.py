@@ -25,7 +25,7 @@ class OpenLoop:
 
     Args:
         profile: scaled already.
-        stopping: when set, nothing more arrives.
+        stopping: when set, nothing more arrives; set at the end of the schedule.
         connect: makes a connection, not yet open.
     """
 
@@ -70,11 +70,14 @@ class OpenLoop:
             self._idle.put_nowait(driver)
 
     async def run(self) -> None:
-        """Make the calls that arrive until stopping is set; return when the last has returned."""
+        """Make every call of the schedule, and set stopping at its end; return when the last call has returned.
+
+        Set by somebody else before, stopping ends it early.
+        """
         sending = asyncio.create_task(self._send_deliveries())
         try:
             await self._dispatch_arrivals()
-            await self._stopping.wait()  # after the last arrival, deliveries still come in until the time is up
+            self._stopping.set()
         finally:
             sending.cancel()
             await asyncio.wait([sending])
@@ -118,6 +121,9 @@ class OpenLoop:
             self.offered += 1
             self.lags_ms.append(max(0, clock.now_us() - intended_at_us) / 1000)
             self._arrive(arrival, intended_at_us)
+        # After the last arrival, deliveries still come in until the time is up.
+        ends_at_us = started_at_us + round(self._profile.duration_s * 1_000_000)
+        await self._sleep(max(0, ends_at_us - clock.now_us()) / 1_000_000)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not past a call to stop."""

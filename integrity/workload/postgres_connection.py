@@ -114,9 +114,9 @@ class PostgresConnection:
                 return StatementFailed(str(error), sqlstate=error.sqlstate)
             self.abort()
             return StatementFailed(f"{error.sqlstate} {error}", sqlstate=None)
-        if isinstance(error, OSError | asyncpg.InterfaceError) and not self.is_open:
-            return StatementFailed(str(error) or type(error).__name__, sqlstate=None)
-        if isinstance(error, OSError):
+        # InternalClientError: asyncpg met the server's farewell in a state where it did not expect it.
+        is_cut = isinstance(error, OSError | asyncpg.InternalClientError)
+        if is_cut or (isinstance(error, asyncpg.InterfaceError) and not self.is_open):
             self.abort()
             return StatementFailed(str(error) or type(error).__name__, sqlstate=None)
         raise error

@@ -43,7 +43,7 @@ class Reconnector:
                     raise
             else:
                 return
-            if False and not self._reviving.locked():
+            if self._revive is not None and not self._reviving.locked():
                 async with self._reviving:
                     await asyncio.to_thread(self._revive)
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))

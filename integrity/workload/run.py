@@ -238,11 +238,9 @@ class _Work:
     async def _run_phases(self) -> None:
         profile = self._request.profile
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(profile.duration_s, self._stopping.set)
         work = asyncio.create_task(self.model.run())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
-        timer.cancel()
         stopping.cancel()
         self.elapsed_s = loop.time() - self._started_at
         self._sample()

@@ -1,6 +1,9 @@
 """`integrity validate`, `list` and `explain` as a user calls them: verdicts, formats, exit codes, and errors that help."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,6 +261,24 @@ def test_run_narrows_the_invariants_over_calls_to_that_run(run: Run, venue: Targ
     assert "calls of these operations:" in bad.out
     assert run(*arguments, "--run", "2-bad").code == 1
     assert run(*arguments, "--run", "1-good").code == 0
+
+
+def test_an_interrupted_audit_ends_its_queries_and_says_so(venue: Target, tmp_path: Path) -> None:
+    """Ctrl-C while a query runs: exit code 130, no traceback, and nothing left running on the server."""
+    write(tmp_path, "slow", "-- title: t\nselect id from ghostpass.wallets where pg_sleep(600) is null limit 1\n")
+    command = [sys.executable, "-m", "integrity", "validate", "--database", venue.text]
+    running = "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep(600)%' " \
+        "and pid <> pg_backend_pid() and state = 'active'"  # fmt: skip
+    with (
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        venue.connect() as connection,
+    ):
+        while connection.execute(running).fetchone() != (1,):
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err.strip()) == (130, "", "integrity: interrupted")
+        assert connection.execute(running).fetchone() == (0,)
 
 
 def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Path) -> None:

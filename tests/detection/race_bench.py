@@ -5,10 +5,14 @@ place; single statements race with themselves between execution and commit; and 
 view, a trigger or a function, where the text of the statement does not show it.
 """
 
-from collections.abc import Callable, Generator
+import secrets
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
+
+from psycopg import sql
 
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Rollback, Rows, Statement, Steps
@@ -78,6 +82,16 @@ class Case:
     name: str
     program: Program
     is_racy: bool
+
+
+@contextmanager
+def new_database(server: Target) -> Iterator[Target]:
+    """Make a database for a whole module of tests; drop it at the end."""
+    name = f"bench_{secrets.token_hex(6)}"
+    with server.connect() as admin:
+        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        yield Target(server.url.set(database=name))
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def create_tables(database: Target) -> None:

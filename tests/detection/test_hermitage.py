@@ -13,13 +13,14 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, Steps
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Alarm, Judgement, Oracle
 from integrity.race.program import Actor, Keys, Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.verdict import Verdict
+from tests.detection.race_bench import new_database
 
 LEVELS = (Isolation.READ_COMMITTED, Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 
@@ -168,19 +169,20 @@ class Watcher:
         (answer,) = self.scheduler.ask([Statement("select value from rows where world = :world order by id", run.keys)])
         final = [row["value"] for row in answer.rows]
         returns = run.trace.returns.items()
-        seen = {actor: list(value.value.values()) for actor, value in returns if isinstance(value, Ok)}
+        seen = {actor: [str(read) for read in value.value.values()] for actor, value in returns if isinstance(value, Ok)}
         commits = "".join(event.actor for event in run.trace.events if event.sql == "commit" and event.tag == "COMMIT")
         shows = self.anomaly.shows(seen, commits, final)
         return Judgement((Alarm(Oracle.INVARIANT, self.anomaly.name, ()),) if shows else (), ())
 
 
-@pytest.fixture
-def scheduler(database: Target) -> Iterator[Scheduler]:
-    with database.connect() as connection:
-        connection.execute("create table worlds (id bigint generated always as identity primary key)")
-        connection.execute("create table rows (world bigint, id int, value int, primary key (world, id))")
-    with Scheduler(database) as scheduler:
-        yield scheduler
+@pytest.fixture(scope="module")
+def scheduler(server: EmbeddedServer) -> Iterator[Scheduler]:
+    with new_database(server.target) as database:
+        with database.connect() as connection:
+            connection.execute("create table worlds (id bigint generated always as identity primary key)")
+            connection.execute("create table rows (world bigint, id int, value int, primary key (world, id))")
+        with Scheduler(database) as scheduler:
+            yield scheduler
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.value)

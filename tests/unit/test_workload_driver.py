@@ -38,7 +38,7 @@ class Scripted:
 
     attempts_most = 3
 
-    def __init__(self, script: Mapping[int, StatementFailed] | None = None, *, comes_back: bool = True) -> None:
+    def __init__(self, script: Mapping[int, Exception] | None = None, *, comes_back: bool = True) -> None:
         self.said: list[str] = []
         self.is_open = True
         self._script = dict(script or {})
@@ -54,7 +54,7 @@ class Scripted:
         self.said.append(word)
         failure = self._script.get(len(self.said))
         if failure is not None:
-            self.is_open = self.is_open and failure.sqlstate is not None
+            self.is_open = self.is_open and failure is not LOST
             raise failure
 
     async def begin(self, isolation: Isolation | None) -> None:
@@ -178,6 +178,13 @@ def test_serialization_failures_and_deadlocks_start_again_and_are_counted(failur
 
     assert drive(one_transaction, connection) == Returned(Outcome.OK, {"n": 1}, "", 2)
     assert connection.said[at:] == [*(["rollback"] if at == 2 else []), "begin", "a", "b", "commit"]
+
+
+def test_an_accident_of_the_driver_at_commit_is_unknown_and_before_it_failed() -> None:
+    accident = RuntimeError("cannot switch to state 15")
+
+    assert drive(one_transaction, Scripted({4: accident})).outcome is Outcome.UNKNOWN
+    assert drive(one_transaction, Scripted({2: accident})).outcome is Outcome.FAILED
 
 
 def test_starting_again_ends_and_is_a_failure_then() -> None:

@@ -1,7 +1,7 @@
 """Bugs of ghostpass: what a developer forgot, each beside the sound operation that it replaces, made of the same parts.
 
-A schedule names the actors in the order of `race`: A, B, both with the same arguments on a fresh wallet. Every step is a
-letter, from begin to commit; a statement outside a transaction is two, its execution and its commit.
+A schedule is the shortest text that plays it (integrity/race/schedule.py): "AB" lets A do its first read, then B all it
+does, and A goes on with what it had read.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -245,7 +245,7 @@ BUGS: dict[str, Bug] = {
             dropped=("webhook_events.webhook_events_event_id_key", "entries.entries_one_leg_per_reference"),
             violates=("ghostpass/event-applied-once", "ghostpass/funding-credited-once"),
             race=("receive_funding_webhook", "receive_funding_webhook"),
-            schedule="AABBBBBBBBAAAAAA",
+            schedule="AB",
         ),
         Bug(
             name="lost_update",
@@ -253,7 +253,7 @@ BUGS: dict[str, Bug] = {
             operations=_instead("sell", sell_from_stale_balance),
             violates=("ghostpass/balance-equals-entries",),
             race=("sell", "sell"),
-            schedule="AABBBBBBBBBAAAAAAA",
+            schedule="AB",
         ),
         Bug(
             name="overdraw",
@@ -262,7 +262,7 @@ BUGS: dict[str, Bug] = {
             dropped=("wallets.wallets_balance_not_negative",),
             violates=("ghostpass/balance-not-negative",),
             race=("sell", "sell"),
-            schedule="AABBBBBBBBBBAAAAAAAA",
+            schedule="AB",
         ),
         Bug(
             name="duplicate_entry",
@@ -275,7 +275,7 @@ BUGS: dict[str, Bug] = {
                 "ghostpass/scans-alternate",
             ),
             race=("scan_in", "scan_in"),
-            schedule="AABBBBBBBAAAAA",
+            schedule="AB",
         ),
         Bug(
             name="unlogged_sale",

@@ -1,0 +1,167 @@
+"""`integrity reproduce`: from a violated row to the schedule that breaks it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from integrity.cli.options import (
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.cli.race_command import invariants_of, save_findings, shown_path
+from integrity.cli.run_command import Duration
+from integrity.errors import HistoryError, UsageError
+from integrity.verdict import ExitCode, Verdict
+
+if TYPE_CHECKING:
+    from integrity.project import Project
+    from integrity.workload.run_folder import RunFolder
+
+
+@click.command(name="reproduce")
+@click.argument("violation", metavar="VIOLATION")
+@click.option("--run", "run_id", metavar="ID", help="The run that was audited; default: the newest with verdicts.")
+@click.option("--preemptions", metavar="N", type=click.IntRange(0, 8), default=2, show_default=True,
+              help="Search every schedule with at most so many.")  # fmt: skip
+@click.option("--budget", type=Duration(), default="20s", show_default=True, help="For each kind of pair of calls.")
+@click.option("--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
+              help="Of random schedules.")  # fmt: skip
+@click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the finding here.")
+@database_option
+@project_option
+@test_database_option
+@json_option
+def command(
+    *,
+    violation: str,
+    run_id: str | None,
+    preemptions: int,
+    budget: float,
+    seed: int,
+    pytest_file: Path | None,
+    output: Path | None,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+    is_json: bool,
+) -> int:
+    """Take a violated row of the last audit and find the shortest schedule of its calls that breaks it again.
+
+    VIOLATION is an invariant, and #2 for its second row. Exits with 1 when it is back, 3 when nothing brought it back.
+
+    \b
+    Example: integrity reproduce ghostpass/balance-equals-entries#1
+    """
+    from integrity.history import decode
+    from integrity.race.explore import Budget
+    from integrity.race.pytest_export import check_path
+    from integrity.race.reproduce import Violation, reproduce
+    from integrity.report.race_text import render_finding, render_reproduction, reproduction_json
+    from integrity.systems.catalogue import find_bug, find_system
+
+    if pytest_file is not None:
+        check_path(pytest_file)
+    project = open_project(project_folder)
+    folder = _find_run(project, run_id)
+    name, row = _find_row(folder, violation)
+    settings = folder.settings()
+    system = find_system(settings["system"])
+    bug = find_bug(system, settings["bug"]) if settings["bug"] else None
+    with folder.history.open("rb") as lines:
+        calls = list(decode(lines, place=str(folder.history)))
+    files = invariants_of(project, system)
+    target = open_target(project, database)
+    found = reproduce(
+        target,
+        system,
+        Violation(name, row, calls),
+        files,
+        bug=bug,
+        budget=Budget(preemptions=preemptions, seconds=budget),
+        seed=seed,
+        test_database=test_database,
+        on_try=lambda what: click.echo(what, err=True),
+    )
+    findings = [found.finding] if found.finding else []
+    paths = save_findings(
+        target,
+        findings,
+        files,
+        project=project,
+        output=output,
+        pytest_file=pytest_file,
+        test_database=test_database,
+    )
+    if is_json:
+        import orjson
+
+        document = reproduction_json(found, name, row, findings)
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(render_reproduction(found, name, row))
+        for finding, path in zip(findings, paths, strict=True):
+            click.echo(f"\n{render_finding(finding)}\n\nreplay: integrity replay {shown_path(path)}")
+    return ExitCode.VIOLATED if found.kind else ExitCode.UNKNOWN
+
+
+def _find_run(project: "Project", run_id: str | None) -> "RunFolder":
+    """Return the folder of the run, by default the newest that was audited.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from integrity.report.run_verdicts import VERDICTS_FILE
+    from integrity.workload.run_folder import RunFolder
+
+    audited = sorted(path.parent.name for path in project.runs_folder.glob(f"*/{VERDICTS_FILE}"))
+    if run_id is None and not audited:
+        raise UsageError(
+            f"no run in {project.runs_folder} has been audited",
+            hint="integrity run hammer --bug lost_update && integrity validate",
+        )
+    if run_id is not None and run_id not in audited:
+        known = f"Those that were: {', '.join(audited[-3:])}." if audited else "`integrity validate --run ID` does it."
+        raise UsageError(f"run {run_id!r} has not been audited, or is not in {project.runs_folder}", hint=known)
+    return RunFolder(project.runs_folder / (run_id or audited[-1]))
+
+
+def _find_row(folder: "RunFolder", violation: str) -> tuple[str, dict[str, Any]]:
+    """Return the invariant's name and the row that is meant.
+
+    Raises:
+        UsageError: no such violation in the last audit.
+        HistoryError: the verdicts cannot be read.
+    """
+    import orjson
+
+    from integrity.report.json import FORMAT
+    from integrity.report.run_verdicts import VERDICTS_FILE
+
+    name, _, number_text = violation.partition("#")
+    number = int(number_text) if number_text.isdecimal() else 1 if not number_text else 0
+    file = folder.path / VERDICTS_FILE
+    try:
+        verdicts = orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise HistoryError(f"{file}: cannot be read: {error}", hint="Audit the run again: integrity validate") from None
+    if not isinstance(verdicts, dict) or verdicts.get("format") != FORMAT:
+        raise HistoryError(f"{file}: written by another version", hint="Audit the run again: integrity validate")
+    violated = {each["name"]: each for each in verdicts["invariants"] if each["verdict"] == Verdict.VIOLATED}
+    found = [each for each in violated if name in (each, each.rpartition("/")[2])]
+    if not found:
+        known = f"Violated are: {', '.join(violated)}." if violated else "All its invariants hold or are unknown."
+        raise UsageError(f"{name!r} was not violated in the audit of run {folder.run_id}", hint=known)
+    rows = violated[found[0]]["rows"]
+    if not 1 <= number <= len(rows):
+        raise UsageError(
+            f"{violation!r}: the audit kept {len(rows)} rows of {found[0]}",
+            hint=f"Name one of #1 to #{len(rows)}, or keep more: integrity validate --limit-evidence 100",
+        )
+    return found[0], rows[number - 1]
