@@ -76,9 +76,7 @@ def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
         terminal_count = connection.execute("select count(*) from ghostpass.terminals").fetchone()[0]  # type: ignore[index]  # one row
     script = folder / "sell.sql"
     script.write_text(SCRIPT.format(wallets=chosen.wallets, terminals=terminal_count))
-    print(
-        f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the ratio falls when others compute"
-    )
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the ratio falls when others compute")
     pgbench_rates, run_rates = [], []
     for number in range(chosen.rounds + 1):
         pgbench_rate = run_pgbench(target, script, chosen.clients, chosen.seconds)
@@ -89,9 +87,7 @@ def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
         run_rates.append(run_rate)
         print(f"round {number}: pgbench {pgbench_rate:6.0f}/s   run {run_rate:6.0f}/s   {run_rate / pgbench_rate:.2f}")
     ratios = [ours / limit for ours, limit in zip(run_rates, pgbench_rates, strict=True)]
-    print(
-        f"sales, {chosen.clients} clients, {os.cpu_count()} cores, medians of {chosen.rounds} rounds of {chosen.seconds:g} s"
-    )
+    print(f"sales, {chosen.clients} clients, medians of {chosen.rounds} rounds of {chosen.seconds:g} s")
     print(f"  pgbench -M prepared            {statistics.median(pgbench_rates):6.0f}/s")
     print(f"  integrity run, history on      {statistics.median(run_rates):6.0f}/s")
     print(f"  run / pgbench                    {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]")

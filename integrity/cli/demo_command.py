@@ -27,13 +27,18 @@ class Act:
 
 ACTS = (
     Act("A venue's past day: 5,000 wallets, in which every invariant holds.", ("seed", "--wallets", "5000", "--replace")),
-    Act("The sound system, hammered on a few hot wallets.", ("run", "hammer", "--duration", "10s", "--seed", "1")),
+    Act("The sound system, hammered on a few hot wallets.", ("run", "hammer", "--duration", "8s", "--seed", "1")),
     Act("Is the data still right? Every invariant, on one snapshot.", ("validate",)),
     Act(
         "The same with a planted bug: the webhook looks its event up, then inserts it.",
-        ("run", "hammer", "--duration", "10s", "--seed", "1", "--bug", "double_credit"),
+        ("run", "hammer", "--duration", "8s", "--seed", "1", "--bug", "double_credit"),
     ),
     Act("And now?", ("validate", "--select", "ghostpass/*", "--limit-evidence", "3"), ExitCode.VIOLATED),
+    Act(
+        "From the first of those rows to the shortest interleaving that breaks it, and what would have prevented it.",
+        ("reproduce", "ghostpass/funding-credited-once#1"),
+        ExitCode.VIOLATED,
+    ),
 )
 
 NEXT = """\
@@ -41,6 +46,7 @@ Try next, in this folder:
   integrity explain ghostpass/funding-credited-once    what that invariant asks, and why
   integrity seed --wallets 5000                        a world of your own to break
   integrity run hammer --bug lost_update               plant another bug, then: integrity validate
+  integrity race ghostpass sell sell --bug overdraw    search the orders of two calls, without a run before
   integrity run pilot --time-scale 20                  the venue's 20 minutes in one
   integrity validate --database URL                    your own database, read only, with .sql files in invariants/
   integrity db stop                                    the embedded PostgreSQL ends only when you say so

@@ -7,6 +7,7 @@ breaks it when it is cut off leaves half of its work when its client dies.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import combinations
 from random import Random
@@ -111,7 +112,7 @@ def reproduce(
         scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
         ground = survey(scheduler, system, files)
         search = _Search(scheduler, _asking_only(ground, violation.invariant), bug, budget, seed, on_try)
-        return search.run(touched)
+        return search.run(touched, set(operation_ids_of([violation.row])))
 
 
 def find_touching(violation: Violation, system: System) -> list[Call]:
@@ -129,12 +130,17 @@ def find_touching(violation: Violation, system: System) -> list[Call]:
     return sorted(found, key=lambda call: call.operation_id not in named)
 
 
-def pairs_by_kind(calls: Sequence[Call], ground: Ground) -> Iterator[tuple[PlannedCall, ...]]:
+def pairs_by_kind(calls: Sequence[Call], named: AbstractSet[UUID], ground: Ground) -> Iterator[tuple[PlannedCall, ...]]:
     """Yield pairs of these calls, those that overlapped most first, each kind once, on rows of the stage.
 
-    Two calls with the same arguments are a kind like any other; amounts make no kind.
+    Amounts make no kind.
+
+    Args:
+        named: by the evidence; where calls are, one of each pair is of them.
     """
-    ordered = sorted(combinations(sorted(calls, key=lambda call: call.invoked_at_us), 2), key=_gap_us)
+    pairs = list(combinations(sorted(calls, key=lambda call: call.invoked_at_us), 2))
+    of_named = [pair for pair in pairs if any(call.operation_id in named for call in pair)]
+    ordered = sorted(of_named or pairs, key=_gap_us)
     seen: set[str] = set()
     for pair in ordered:
         planned = plan_calls(pair, ground)
@@ -175,7 +181,8 @@ class _Search:
     on_try: Callable[[str], None]
     schedules: int = 0
 
-    def run(self, touched: Sequence[Call]) -> Reproduction:
+    def run(self, touched: Sequence[Call], named: AbstractSet[UUID]) -> Reproduction:
+        """Try what is cheap or likely first: calls alone, clients that died, pairs, other amounts, any client that dies."""
         singles = [plan_calls([call], self.ground)[0] for call in touched]
         by_text = {str(call): call for call in singles}
         kinds = {_kind(call, self.ground): call for call in singles}
@@ -183,7 +190,10 @@ class _Search:
         for call in list(by_text.values())[:ALONE_MAX]:
             if finding := self._race((call,), f"alone: {call}"):
                 return self._result("alone", touched, pairs, finding=finding)
-        for planned in pairs_by_kind(touched, self.ground):
+        died = [plan_calls([call], self.ground)[0] for call in touched if call.outcome is Outcome.UNKNOWN]
+        if crash := self._cut_off_any({_kind(call, self.ground): call for call in died}, touched, pairs):
+            return crash
+        for planned in pairs_by_kind(touched, named, self.ground):
             pairs.append(" + ".join(map(str, planned)))
             most = tuple(self._with_amounts(call, None) for call in planned)
             for calls in (planned, most) if most != planned else (planned,):
@@ -195,11 +205,16 @@ class _Search:
             for other in {str(other): other for other in others}.values():
                 if finding := self._race((other,)):
                     return self._result("alone", touched, pairs, finding=finding)
+        return self._cut_off_any(kinds, touched, pairs) or self._result("", touched, pairs)
+
+    def _cut_off_any(
+        self, kinds: Mapping[str, PlannedCall], touched: Sequence[Call], pairs: Sequence[str]
+    ) -> Reproduction | None:
         for kind, call in kinds.items():
             self.on_try(f"cut off: {kind}")
             if crash := self._crash(call):
                 return self._result("crash", touched, pairs, call=str(call), steps=crash[0], rows=crash[1])
-        return self._result("", touched, pairs)
+        return None
 
     def _race(self, calls: tuple[PlannedCall, ...], what: str = "") -> Finding | None:
         if what:
