@@ -84,7 +84,8 @@ class Target:
     def __str__(self) -> str:
         """The URL without its passwords: for people."""
         hidden = {"sslpassword": "***"} if "sslpassword" in self.url.query else {}
-        return self.url.update_query_dict(hidden).render_as_string(hide_password=True)
+        address, mark, query = self.url.update_query_dict(hidden).render_as_string(hide_password=True).partition("?")
+        return address + mark + query.replace("%2F", "/")  # a socket's folder reads as a path, and can be pasted as it is
 
     def __repr__(self) -> str:
         return f"Target({self})"
@@ -141,6 +142,9 @@ class Target:
             connection = sqlite3.connect(
                 f"{self.file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise self.unreachable(error) from None
+        try:
             connection.execute("pragma schema_version")  # opening alone does not read the file
             for namespace in namespaces:
                 path = self.file_of(namespace)
@@ -148,6 +152,7 @@ class Target:
                     continue
                 connection.execute(f'attach database ? as "{namespace}"', (f"{path.absolute().as_uri()}?mode={mode}",))
         except sqlite3.Error as error:
+            connection.close()
             raise self.unreachable(error) from None
         connection.row_factory = sqlite3.Row
         connection.execute("pragma foreign_keys = on")

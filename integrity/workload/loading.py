@@ -146,6 +146,8 @@ def _load_postgresql(target: Target, folder: RunFolder, state: str) -> LoadedRun
                 "update integrity.runs set state = %s, ended_at = %s where run_id = %s",
                 (state, _moment(_ended_at_us(folder, last_us)), folder.run_id),
             )
+            # Without statistics the audit that follows joins the new calls row by row: 16 s were seen where 0.02 s are due.
+            connection.execute("analyze integrity.runs, integrity.calls")
         return _loaded(connection.execute(_LOADED.format("%s"), (folder.run_id,)).fetchone())
 
 

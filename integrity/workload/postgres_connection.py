@@ -48,7 +48,8 @@ class PostgresConnection:
                 self._url,
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings={"application_name": "integrity-run"},
-                statement_cache_size=0,  # prepared here, by the text before its parameters are numbered
+                # The statement cache stays on though nothing uses it: without it, asyncpg 0.32 prepares statements unnamed,
+                # that is again at each execution, which costs the server half as much again.
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             self._connection = None

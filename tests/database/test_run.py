@@ -195,6 +195,24 @@ def one_select(*, operation_id: UUID) -> Steps:
     return Ok()
 
 
+def test_a_statement_is_prepared_once_a_connection(database: Target) -> None:
+    """Unnamed statements, which are prepared at each execution, cost the server half as much again."""
+
+    async def execute() -> list[str]:
+        connection = PostgresConnection(database)
+        await connection.open()
+        for number in (1, 2, 3):
+            await connection.execute("select :number::int as n", {"number": number})
+        rows = await connection.execute("select statement from pg_prepared_statements order by prepare_time", {})
+        await connection.close()
+        return [row["statement"] for row in rows]
+
+    assert asyncio.run(execute()) == [
+        "select $1::int as n",
+        "select statement from pg_prepared_statements order by prepare_time",
+    ]
+
+
 class Meeting(PostgresConnection):
     """Waits after its first statement until the others have come as far: once, so that starting again is free."""
 
