@@ -10,21 +10,25 @@ object a line: what was raced, the verdict, schedules, seconds.
 import json
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
-import frontrun
-import psycopg2
+import frontrun  # type: ignore[import-not-found]  # of an environment of its own
+import psycopg2  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+Steps = Callable[[Any, int], None]
 
 DSN, SECONDS = sys.argv[1], float(sys.argv[2])
 
 
-def execute(connection, sql, values=()):
+def execute(connection: Any, sql: str, values: tuple[Any, ...] = ()) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return cursor.fetchall() if cursor.description else []
 
 
-def withdraw(locking):
-    def steps(connection, account):
+def withdraw(locking: str) -> Steps:
+    def steps(connection: Any, account: int) -> None:
         ((balance,),) = execute(connection, f"SELECT balance FROM accounts WHERE id = %s {locking}", (account,))
         execute(connection, "UPDATE accounts SET balance = %s, n = n + 1 WHERE id = %s", (balance - 100, account))
         connection.commit()
@@ -32,18 +36,18 @@ def withdraw(locking):
     return steps
 
 
-def long_reader(connection, account):
+def long_reader(connection: Any, account: int) -> None:
     for _ in range(12):
         execute(connection, "SELECT id, owner FROM accounts WHERE id = %s", (account,))
     withdraw("")(connection, account)
 
 
-def short_writer(connection, account):
+def short_writer(connection: Any, account: int) -> None:
     execute(connection, "UPDATE accounts SET balance = balance - 100, n = n + 1 WHERE id = %s", (account,))
     connection.commit()
 
 
-def check_out(connection, account):
+def check_out(connection: Any, account: int) -> None:
     ((total,),) = execute(connection, "SELECT sum(price) FROM items WHERE cart_id = %s", (account,))
     ((order,),) = execute(connection, "INSERT INTO orders (cart_id, total) VALUES (%s, %s) RETURNING id", (account, total))
     execute(
@@ -54,7 +58,7 @@ def check_out(connection, account):
     connection.commit()
 
 
-def add_item(connection, account):
+def add_item(connection: Any, account: int) -> None:
     if execute(connection, "SELECT id FROM orders WHERE cart_id = %s", (account,)):
         connection.rollback()
         return
@@ -62,18 +66,18 @@ def add_item(connection, account):
     connection.commit()
 
 
-def receipt(connection, account):
+def receipt(connection: Any, account: int) -> None:
     ((batch,),) = execute(connection, "SELECT n FROM accounts WHERE id = %s", (account,))
     execute(connection, "INSERT INTO receipts (book_id, batch, amount) VALUES (%s, %s, 30)", (account, batch))
     connection.commit()
 
 
-def close_batch(connection, account):
+def close_batch(connection: Any, account: int) -> None:
     execute(connection, "UPDATE accounts SET n = n + 1 WHERE id = %s", (account,))
     connection.commit()
 
 
-def report(connection, account):
+def report(connection: Any, account: int) -> None:
     ((batch,),) = execute(connection, "SELECT n - 1 FROM accounts WHERE id = %s", (account,))
     ((total,),) = execute(
         connection, "SELECT coalesce(sum(amount), 0) FROM receipts WHERE book_id = %s AND batch = %s", (account, batch)
@@ -91,22 +95,23 @@ SELECT count(*) FROM (
 """
 INCOMPLETE = """
 SELECT count(*) FROM reports WHERE book_id = %s AND total <> (
-    SELECT coalesce(sum(amount), 0) FROM receipts WHERE receipts.book_id = reports.book_id AND receipts.batch = reports.batch
+    SELECT coalesce(sum(amount), 0) FROM receipts
+    WHERE receipts.book_id = reports.book_id AND receipts.batch = reports.batch
 )
 """
 
 
-def race(name, calls, check, *, level="READ COMMITTED", stops_at_first=True):
+def race(name: str, calls: list[Steps], check: str, *, level: str = "READ COMMITTED", stops_at_first: bool = True) -> None:
     control = psycopg2.connect(DSN)
     control.autocommit = True
 
-    def setup():
+    def setup() -> int:
         ((account,),) = execute(control, "INSERT INTO accounts (balance) VALUES (1000) RETURNING id")
         execute(control, "INSERT INTO items (cart_id, price) VALUES (%s, 10), (%s, 20)", (account, account))
-        return account
+        return int(account)
 
-    def worker(steps):
-        def run(account):
+    def worker(steps: Steps) -> Callable[[int], None]:
+        def run(account: int) -> None:
             connection = psycopg2.connect(DSN)
             connection.set_session(isolation_level=level)
             try:

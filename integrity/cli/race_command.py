@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from integrity.database.target import Target
     from integrity.project import Project
     from integrity.race.finding import Finding
-    from integrity.race.matrix import Group, RaceSettings, Searched
+    from integrity.race.matrix import Group, Played, RaceSettings, Searched
     from integrity.sqlfile import SqlFile
     from integrity.systems.system import Bug, System
 
@@ -90,7 +90,7 @@ def command(
     Example: integrity race ghostpass sell sell --bug lost_update
     """
     from integrity.operation import Isolation
-    from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, race_groups
+    from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, play_schedule, race_groups
     from integrity.race.pytest_export import check_path
     from integrity.systems.catalogue import find_bug
 
@@ -122,19 +122,32 @@ def command(
         return _mutate(target, settings, operations or tuple(system.operations), files, test_database, is_json=is_json)
     groups: list[Group] = []
     if schedule is not None:
-        findings = _play(target, settings, group, schedule, files, test_database=test_database, is_json=is_json)
+        played = play_schedule(target, settings, group, schedule, files, test_database=test_database)
+        if played.finding is None:
+            _print_played(played, is_json=is_json)
+            return ExitCode.UNKNOWN if played.cut else ExitCode.OK
+        findings = [played.finding]
     else:
         wanted = [group] if group else pairs_of(list(system.operations))
         with _show_progress(len(wanted)) as on_searched:
             groups = race_groups(target, settings, wanted, files, test_database=test_database, on_searched=on_searched)
         findings = [each.finding for each in groups if each.finding]
-    paths = save_findings(target, findings, files, project=project, output=output, pytest_file=pytest_file,
-                          test_database=test_database)  # fmt: skip
+        # The one that is studied and shown first: the race that the bug is known for, else the shortest.
+        findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, len(each.letters)))
+    paths = save_findings(
+        target,
+        findings,
+        files,
+        project=project,
+        output=output,
+        pytest_file=pytest_file,
+        test_database=test_database,
+    )
     if is_json:
         _print_json(groups, settings, findings, paths)
     else:
         _print_text(groups, settings, findings, paths, is_matrix=not group)
-    return ExitCode.VIOLATED if findings else exit_code_of([group.verdict for group in groups]) if groups else ExitCode.OK
+    return ExitCode.VIOLATED if findings else exit_code_of([each.verdict for each in groups])
 
 
 def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
@@ -214,29 +227,15 @@ def shown_path(path: Path) -> str:
         return str(path)
 
 
-def _play(
-    target: "Target",
-    settings: "RaceSettings",
-    group: tuple[str, ...],
-    schedule: str,
-    files: "Sequence[SqlFile]",
-    *,
-    test_database: str | None,
-    is_json: bool,
-) -> "list[Finding]":
-    """Play one schedule; return the finding that it is, if it goes wrong, and else print it."""
-    from integrity.race.matrix import play_schedule
-
-    played = play_schedule(target, settings, group, schedule, files, test_database=test_database)
-    if played.finding is not None:
-        return [played.finding]
+def _print_played(played: "Played", *, is_json: bool) -> None:
+    outcome = f"cut off, {played.cut}" if played.cut else f"nothing goes wrong; {played.course}"
     if is_json:
         import orjson
 
-        click.echo(orjson.dumps({"schedule": played.letters, "finding": None}, option=orjson.OPT_INDENT_2).decode())
+        document = {"schedule": played.letters, "outcome": outcome, "findings": []}
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo("\n".join([*played.timeline, "", f"{played.letters}: nothing goes wrong; {played.course}."]))
-    return []
+        click.echo("\n".join([*played.timeline, "", f"{played.letters}: {outcome}."]))
 
 
 def _mutate(

@@ -20,7 +20,7 @@ from integrity.race.statements import tables_of, written_tables
 from integrity.race.trace import Failed, waits_of
 from integrity.verdict import Verdict
 
-_SEARCH = Budget(preemptions=2, schedules=400, seconds=2.0)
+_SEARCH = Budget(preemptions=1, schedules=400, seconds=2.0)
 _NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
 _LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 
@@ -42,7 +42,7 @@ class Cure:
         name: e.g. "repeatable read", or the statement with its lock.
         is_prevented: the failure did not come in this schedule.
         story: what came instead, e.g. "B was refused with 40001".
-        is_sound: nothing was found in the search either; None: it was not made, or not finished.
+        is_sound: nothing was found with one preemption either; None: not searched, or not to the end.
         schedules: how many that search played.
     """
 
@@ -110,6 +110,8 @@ def _try(arena: Arena, cured: Contest, failing: Failing, kind: str, name: str) -
     program = cured.program()
     judge = Judge(scheduler, program)
     run = scheduler.play(program, decide=following(failing.letters))
+    if run.cut:
+        return Cure(kind, name, is_prevented=False, story=f"it was cut off, {run.cut}")
     failure = frozenset(alarm.fingerprint for alarm in judge.judge(run).alarms)
     story = describe_course(run)
     if failure & failing.fingerprint:

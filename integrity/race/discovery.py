@@ -5,7 +5,7 @@ from dataclasses import replace
 from string import ascii_uppercase
 
 from integrity.race.contest import Contest, Ground
-from integrity.race.explain import explain, timeline
+from integrity.race.explain import explain, names_of, timeline
 from integrity.race.explore import Hit
 from integrity.race.finding import AlarmRecord, CallRecord, Finding, events_of, hash_tables, plain_row, return_record
 from integrity.race.oracle import Judge, Judgement
@@ -46,8 +46,8 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
 def _find_one_preemption(scheduler: Scheduler, contest: Contest, hit: Hit) -> Shrunk | None:
     """Return the first schedule of two calls with one preemption that goes wrong like the hit, or None.
 
-    Most races need no more, and this finds the one that is easiest to read: a call is interrupted as early as may be, by
-    another one as a whole.
+    Most races need no more, and this finds the one that is easiest to read, a call interrupted as early as may be by
+    another one as a whole, in a few tries: for ghostpass's bugs 0.1 to 0.6 s, where shrinking takes 5 to 11 s.
     """
     if len(contest.calls) != 2 or not hit.preemptions:
         return None
@@ -100,10 +100,10 @@ def finding_of_run(
         schedule=shorten(run.choices),
         letters=run.letters,
         preemptions=count_preemptions(run.choices),
-        alarms=[
-            AlarmRecord(oracle=alarm.oracle.value, name=alarm.name, rows=[plain_row(row) for row in alarm.rows])
+        alarms=tuple(
+            AlarmRecord(oracle=alarm.oracle.value, name=alarm.name, rows=tuple(plain_row(row) for row in alarm.rows))
             for alarm in judgement.alarms
-        ],
+        ),
         calls=calls,
         keys=plain_row(run.keys),
         events=events_of(run.trace),
@@ -111,6 +111,6 @@ def finding_of_run(
         schedules_played=played,
         seconds=seconds,
         anomaly=explanation.anomaly.code,
-        explanation=explanation.lines,
-        timeline=timeline(run.trace.events, {value: name for name, value in run.keys.items()}),
+        explanation=tuple(explanation.lines),
+        timeline=tuple(timeline(run.trace.events, names_of(run))),
     )

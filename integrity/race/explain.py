@@ -142,7 +142,7 @@ def _name(judge: Judge, actors: str, differences: Sequence[Sequence[Difference]]
 
 def _changed(before: Remains, after: Remains) -> Counter[Any]:
     """Return the staged rows that a call changed or deleted."""
-    return Counter(before.by_name()) - Counter(after.by_name())
+    return Counter(before.named()) - Counter(after.named())
 
 
 def _differences(run: Run, order: SerialOrder) -> list[Difference]:
@@ -204,13 +204,14 @@ def _compare_returns(actor: str, value: Return, other: Return, generated: Collec
 
 def _compare_rows(remains: Remains, expected: Remains) -> str:
     """Return the first difference between the final rows of two runs."""
-    ours, theirs = Counter(remains.by_name()), Counter(expected.by_name())
+    ours, theirs = Counter(remains.named()), Counter(expected.named())
     for table, cells in ours - theirs:
-        counterparts = [dict(other) for name, other in theirs - ours if name == table]
+        counterparts = [other for name, other in theirs - ours if name == table]
         if not counterparts:
             return f"{table} has a row more"
-        name, value = next((name, value) for name, value in cells if counterparts[0].get(name) != value)
-        return f"{table} has {name} {value} in the end, not {counterparts[0].get(name)}"
+        differing = zip(remains.columns[table], cells, counterparts[0], strict=False)
+        name, value, other = next((name, one, other) for name, one, other in differing if one != other)
+        return f"{table} has {name} {value} in the end, not {other}"
     for table, _ in theirs - ours:
         return f"{table} has a row less"
     return "the rows come out otherwise"

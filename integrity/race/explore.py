@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
-from integrity.race.footprint import is_dependent
+from integrity.race.footprint import Footprint, is_dependent
 from integrity.race.independence import Independence, Occurrence
 from integrity.race.oracle import Alarm, Judge, Judgement, Judging
 from integrity.race.outcome import Outcome
@@ -29,6 +29,9 @@ from integrity.verdict import Verdict
 
 Queue = list[tuple[int, int, str]]
 """A heap of prefixes, the most interesting first, then the oldest."""
+
+_WATCHED_LEAST = 32  # schedules, after which footprints are looked at only if that has spared some
+_SPARED_SHARE_LEAST = 0.1
 
 _PCT_DEPTHS = (2, 3, 4)  # change points of a random schedule, and one: bugs of that depth are found with a known chance
 
@@ -196,12 +199,16 @@ class _Search:
         self._outcomes: set[Outcome] = set()
         self._longest = 1
         self._added = 0
+        self._footprints: dict[tuple[str, int], Footprint] = {}
         self._interest: dict[tuple[str, int], int] = {}
 
     def result(self) -> Exploration:
         coverage = self._coverage
         if self._hits:
             verdict = Verdict.VIOLATED
+        elif coverage.abstentions and not self._program.checks:
+            coverage.cut.append(f"{coverage.abstentions} schedules could not be judged: a call failed half done")
+            verdict = Verdict.UNKNOWN
         elif coverage.cut or coverage.bound_completed < self._budget.preemptions:
             verdict = Verdict.UNKNOWN
         else:
@@ -228,9 +235,15 @@ class _Search:
             self._coverage.bound_completed = bound
         self._coverage.is_exhaustive = not any(queues)
 
+    @property
+    def _is_watched(self) -> bool:
+        """Footprints cost a question a letter; where every order matters, none is spared by them."""
+        spared, played = self._coverage.spared, self._coverage.played
+        return self._is_pruned and (played < _WATCHED_LEAST or spared > _SPARED_SHARE_LEAST * (spared + played))
+
     def _visit(self, prefix: str) -> tuple[Choice, ...]:
         """Play a schedule, or know it; return its choices."""
-        if self._is_pruned:
+        if self._is_watched:
             foreseen = self._independence.foresee(prefix)
             if foreseen and foreseen.signature in self._independence.played:
                 self._coverage.spared += 1
@@ -256,7 +269,7 @@ class _Search:
             preemptions += choice.is_preemption
 
     def _play(self, letters: str, *, decide: Decide = continue_with) -> tuple[Choice, ...]:
-        recorder = self._independence.record()
+        recorder = self._independence.record() if self._is_watched else None
         run = self._scheduler.play(self._program, letters, decide=decide, recorder=recorder)
         coverage = self._coverage
         coverage.played += 1
@@ -265,9 +278,10 @@ class _Search:
                 coverage.cut.append(run.cut)
             return run.choices
         self._longest = max(self._longest, len(run.choices))
-        self._independence.remember(run.choices[0].ready if run.choices else "", recorder.occurrences)
-        self._count(run, recorder.occurrences)
-        self._learn_interest(recorder.occurrences)
+        if recorder:
+            self._independence.remember(run.choices[0].ready if run.choices else "", recorder.occurrences)
+            self._learn(recorder.occurrences)
+        self._count(run)
         judgement = self._judge.judge(run)
         coverage.abstentions += judgement.has_abstained
         self._outcomes.add(judgement.outcome)
@@ -286,25 +300,30 @@ class _Search:
         is_repeatable = frozenset(alarm.fingerprint for alarm in again.alarms) == fingerprint
         self._hits[fingerprint] = Hit(run, judgement, self._coverage.played, seconds, is_repeatable)
 
-    def _count(self, run: Run, occurrences: list[Occurrence]) -> None:
+    def _count(self, run: Run) -> None:
         coverage = self._coverage
         coverage.waits += sum(event.phase is Phase.WAITS for event in run.trace.events)
         for value in run.trace.returns.values():
             if isinstance(value, Failed):
                 coverage.deadlocks += value.sqlstate == "40P01"
                 coverage.refusals += value.sqlstate != "40P01"
-        done = [each for each in occurrences if each.phase is not Phase.WAITS]
+        done = [(event.actor, event.number) for event in run.trace.events if event.phase is not Phase.WAITS]
         for place, later in enumerate(done):
             for earlier in done[:place]:
-                if earlier.actor != later.actor and is_dependent(earlier.footprint, later.footprint):
-                    one, other = (earlier.actor, earlier.number), (later.actor, later.number)
-                    coverage.pairs.setdefault(min((one, other), (other, one)), set()).add(one < other)
+                if earlier[0] != later[0] and self._touch(earlier, later):
+                    coverage.pairs.setdefault(min((earlier, later), (later, earlier)), set()).add(earlier < later)
 
-    def _learn_interest(self, occurrences: list[Occurrence]) -> None:
-        """Note which letters are worth delaying: the first that writes (what was read before it may be old by then), then
-        commits. It decides the order within a bound only, not what is played."""
+    def _touch(self, one: tuple[str, int], other: tuple[str, int]) -> bool:
+        """Return whether two letters were seen to touch."""
+        footprint, another = self._footprints.get(one), self._footprints.get(other)
+        return footprint is not None and another is not None and is_dependent(footprint, another)
+
+    def _learn(self, occurrences: list[Occurrence]) -> None:
+        """Note what letters touch, and which are worth delaying: the first that writes (what was read before it may be
+        old by then), then commits. That decides the order within a bound only, not what is played."""
         have_written: set[str] = set()
         for each in occurrences:
+            self._footprints[each.actor, each.number] = each.footprint
             writes = bool(each.footprint.rows | each.footprint.whole)
             first = writes and each.actor not in have_written
             self._interest[each.actor, each.number] = 2 if first and each.number else int(each.footprint.is_end)

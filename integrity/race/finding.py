@@ -45,7 +45,7 @@ class EventRecord(_Model):
     parameters: Mapping[str, Any] = {}
     opens: bool = False
     closes: bool = False
-    rows: Sequence[Mapping[str, Any]] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
     tag: str = ""
     refused: str = ""
     waits_for: str = ""
@@ -56,7 +56,7 @@ class AlarmRecord(_Model):
 
     oracle: str
     name: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: tuple[Mapping[str, Any], ...]
 
     @property
     def fingerprint(self) -> tuple[str, str]:
@@ -90,17 +90,17 @@ class Finding(_Model):
     schedule: str
     letters: str
     preemptions: int
-    alarms: Sequence[AlarmRecord]
+    alarms: tuple[AlarmRecord, ...]
     calls: Mapping[str, CallRecord]
     keys: Mapping[str, Any]
-    events: Sequence[EventRecord]
+    events: tuple[EventRecord, ...]
     tables: Mapping[str, str]
     schedules_played: int
     seconds: float
     anomaly: str
-    explanation: Sequence[str]
-    timeline: Sequence[str]
-    cures: Sequence[CureRecord] = ()
+    explanation: tuple[str, ...]
+    timeline: tuple[str, ...]
+    cures: tuple[CureRecord, ...] = ()
 
     @property
     def fingerprint(self) -> frozenset[tuple[str, str]]:
@@ -173,9 +173,9 @@ def hash_tables(metadata: MetaData, *, dropped: frozenset[str]) -> dict[str, str
     }
 
 
-def events_of(trace: Trace) -> list[EventRecord]:
+def events_of(trace: Trace) -> tuple[EventRecord, ...]:
     """Return the events as they stand in a file: values as JSON has them, without unneeded space in statements."""
-    return [_event_record(event) for event in trace.events]
+    return tuple(_event_record(event) for event in trace.events)
 
 
 def return_record(value: Return | None) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def _event_record(event: Event) -> EventRecord:
         parameters=plain_row(event.parameters),
         opens=event.opens,
         closes=event.closes,
-        rows=[plain_row(row) for row in event.rows],
+        rows=tuple(plain_row(row) for row in event.rows),
         tag=event.tag,
         refused=f"{event.refusal.sqlstate} {event.refusal.message}" if event.refusal else "",
         waits_for=event.waits_for,

@@ -22,7 +22,7 @@ from integrity.operation import Isolation
 from integrity.race.contest import Contest, Ground, survey
 from integrity.race.cure import describe_course
 from integrity.race.discovery import finding_of_run, make_finding
-from integrity.race.explain import timeline
+from integrity.race.explain import names_of, timeline
 from integrity.race.explore import Budget, Coverage, explore
 from integrity.race.finding import Finding
 from integrity.race.oracle import Judge
@@ -161,12 +161,14 @@ class Played:
         letters: to its end.
         timeline: what happened, as lines of text.
         course: how the calls fared, in words.
+        cut: why it was not played to its end, or empty.
         finding: what is wrong with it, if anything is.
     """
 
     letters: str
     timeline: list[str]
     course: str
+    cut: str
     finding: Finding | None
 
 
@@ -196,12 +198,13 @@ def play_schedule(
         contest = next(survey(scheduler, system, files).vary(names, bug=bug, isolation=settings.isolation))
         program = contest.program()
         run = scheduler.play(program, letters)
-        judgement = Judge(scheduler, program).judge(run)
         finding = None
-        if judgement.alarms:
-            finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
-        lines = timeline(run.trace.events, {value: name for name, value in run.keys.items()})
-        return Played(run.letters, lines, describe_course(run), finding)
+        if not run.cut:
+            judgement = Judge(scheduler, program).judge(run)
+            if judgement.alarms:
+                finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
+        lines = timeline(run.trace.events, names_of(run))
+        return Played(run.letters, lines, describe_course(run), run.cut, finding)
 
 
 @dataclass(frozen=True, slots=True)

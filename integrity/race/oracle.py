@@ -15,7 +15,7 @@ from string import ascii_uppercase
 from typing import Protocol
 
 from integrity.operation import Row
-from integrity.race.outcome import Column, Outcome, Remains, differing_columns, make_remains
+from integrity.race.outcome import Column, Outcome, Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.program import Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.trace import Failed
@@ -36,7 +36,7 @@ class Alarm:
     Args:
         oracle: who says so.
         name: the check, or the calls that no order of explains, e.g. "A, B".
-        rows: those that violate the check; for serial equivalence the final rows.
+        rows: those that violate the check; for serial equivalence those that the most similar serial order does not have.
     """
 
     oracle: Oracle
@@ -99,20 +99,24 @@ class Judge:
         self._orders: dict[str, list[SerialOrder]] = {}
         self._outcomes: dict[str, frozenset[Outcome]] = {}
         self._masked: frozenset[Column] = frozenset()
-        self._passed: set[Outcome | None] = set()
+        self._outcome_by_looks: dict[Outcome, Outcome] = {}
+        self._passed: set[Outcome] = set()
 
     def judge(self, run: Run) -> Judgement:
         """Return what the oracles say of a run that was just played, while its rows are as it left them."""
         remains = self._read(run, self._letters)
-        alarms = self._ask_checks(run, remains)
+        masked, looks = self._masked, remains.looks(self._masked)
+        alarms = self._ask_checks(run, looks)
         survivors = _survivors(run, self._letters)
         if not self._is_serial_judged or alarms or survivors is None:
-            return Judgement(alarms, remains.outcome(self._masked), survivors is None)
-        expected = self._serial_outcomes(self._letters)  # may add to the mask
-        outcome = remains.outcome(self._masked)
+            return Judgement(alarms, self._outcome_of(remains, looks), survivors is None)
+        expected = self._serial_outcomes(self._letters)
+        if self._masked != masked:  # serial orders were played, and showed more that differs by itself
+            looks = remains.looks(self._masked)
+        outcome = self._outcome_of(remains, looks)
         if outcome not in expected and not self._is_explained_without_refused(remains, survivors):
-            rows = tuple({"table": table, **dict(cells)} for table, cells in remains.rows)
-            alarms = (Alarm(Oracle.SERIAL, ", ".join(survivors), rows),)
+            serial = [order.remains for order in self.serial_orders(survivors)]
+            alarms = (Alarm(Oracle.SERIAL, ", ".join(survivors), tuple(rows_unlike(remains, serial))),)
         return Judgement(alarms, outcome)
 
     def serial_orders(self, actors: str) -> list[SerialOrder]:
@@ -147,8 +151,7 @@ class Judge:
             return False
         expected = self._serial_outcomes(survivors)
         lost = {f"return of {actor}" for actor in self._letters if actor not in survivors}
-        kept = replace(remains, rows=tuple(row for row in remains.rows if row[0] not in lost))
-        return kept.outcome(self._masked) in expected
+        return remains.without(lost).outcome(self._masked) in expected
 
     def _play_serially(self, actors: str) -> SerialOrder:
         members = tuple(self._program.actors[self._letters.index(actor)] for actor in actors)
@@ -157,17 +160,24 @@ class Judge:
         remains = self._read(run, actors)
         again = self._read(self._scheduler.play(program), actors)
         self._masked |= differing_columns(remains, again)
+        self._outcome_by_looks.clear()
         return SerialOrder(actors, run, remains)
 
-    def _ask_checks(self, run: Run, remains: Remains) -> tuple[Alarm, ...]:
+    def _outcome_of(self, remains: Remains, looks: Outcome) -> Outcome:
+        """Return the outcome; runs that look alike have the same, and looking is cheaper."""
+        if looks not in self._outcome_by_looks:
+            self._outcome_by_looks[looks] = remains.outcome(self._masked)
+        return self._outcome_by_looks[looks]
+
+    def _ask_checks(self, run: Run, looks: Outcome) -> tuple[Alarm, ...]:
         """Ask the checks, unless rows that looked the same passed them: most schedules come to a few outcomes."""
         checks = self._program.checks
-        looks = remains.order(self._masked) if self._program.digests else None
-        if not checks or looks in self._passed:
+        is_seen = bool(self._program.digests)  # without digests there is nothing to look at
+        if not checks or (is_seen and looks in self._passed):
             return ()
         answers = self._scheduler.ask([check.violations(run.keys) for check in checks])
         if not any(answer.rows for answer in answers):
-            if looks is not None:
+            if is_seen:
                 self._passed.add(looks)
             return ()
         found = zip(checks, answers, strict=True)

@@ -8,8 +8,8 @@ as in the workload.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from itertools import product
+from functools import lru_cache, partial
+from itertools import chain, islice, product
 from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -28,7 +28,8 @@ from integrity.systems.system import Service as SystemService
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-VARIANTS_MAX = 12
+LIKELY_MAX = 12
+DRAWN_MAX = 12
 HISTORY_SCHEMA = "integrity"
 
 
@@ -126,14 +127,52 @@ def draw_calls(
 def vary_calls(
     system: System, world: World, operations: Sequence[str], *, bug: Bug | None = None
 ) -> Iterator[tuple[PlannedCall, ...]]:
-    """Yield calls of these operations that are likely to meet, at most VARIANTS_MAX.
+    """Yield calls of these operations, without repeats: LIKELY_MAX that are likely to meet, then DRAWN_MAX that Hypothesis
+    draws, the same ones each time; fewer where there are no more."""
+    seen: set[str] = set()
+    for calls in chain(
+        islice(_likely_calls(system, world, operations, bug=bug), LIKELY_MAX),
+        _drawn_calls(system, world, operations, bug=bug),
+    ):
+        text = "; ".join(map(str, calls))
+        if text not in seen:
+            seen.add(text)
+            yield calls
+
+
+def _drawn_calls(
+    system: System, world: World, operations: Sequence[str], *, bug: Bug | None
+) -> Iterator[tuple[PlannedCall, ...]]:
+    import hypothesis
+
+    drawn: list[tuple[PlannedCall, ...]] = []
+
+    @hypothesis.seed(0)
+    @hypothesis.settings(
+        max_examples=DRAWN_MAX,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(draw_calls(system, world, operations, bug=bug))
+    def collect(calls: tuple[PlannedCall, ...]) -> None:
+        drawn.append(calls)
+
+    collect()
+    yield from drawn
+
+
+def _likely_calls(
+    system: System, world: World, operations: Sequence[str], *, bug: Bug | None
+) -> Iterator[tuple[PlannedCall, ...]]:
+    """Yield calls that are likely to meet, some more than once.
 
     First with the same keys and the greatest amounts, so that what suffices for one call does not for two; then with other
     keys of a pool for all, with different keys for one of them, and with other values of closed sets.
     """
     known = system.operations_with(bug)
     found = [find_operation(system, known, operation) for operation in operations]
-    seen: set[str] = set()
     pools = dict.fromkeys(domain.pool for each in found for domain in each.arguments.values() if isinstance(domain, KeyOf))
     sizes = {pool: len(world.keys[pool]) for pool in pools}
     sets = max((len(d.values) for each in found for d in each.arguments.values() if isinstance(d, OneOf)), default=1)
@@ -141,16 +180,10 @@ def vary_calls(
     shifts += [{**shifts[0], pool: shift} for pool in pools for shift in range(1, sizes[pool])]
     apart: list[str | None] = [None, *(pool for pool in pools if sizes[pool] > 1)]
     for value, other, shift in product(range(sets), apart, shifts):
-        calls = tuple(
+        yield tuple(
             PlannedCall(each.name, _arguments(each, world, shift, place, value=value, apart=other))
             for place, each in enumerate(found)
         )
-        text = "; ".join(map(str, calls))
-        if text not in seen:
-            seen.add(text)
-            yield calls
-        if len(seen) == VARIANTS_MAX:
-            return
 
 
 def _arguments(
@@ -219,10 +252,14 @@ def make_digests(metadata: MetaData) -> Iterator[Digest]:
 
 def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statement:
     calls: dict[str, Value] = {f"operation_{number}": each for number, each in enumerate(operation_ids)}
-    routes = list(_routes(table, make_world(keys).keys, list(calls)))
+    return Statement(_digest_sql(table, tuple(keys), tuple(calls)), {**keys, **calls})
+
+
+@lru_cache(maxsize=1024)
+def _digest_sql(table: Table, keys: tuple[str, ...], calls: tuple[str, ...]) -> str:
+    routes = list(_routes(table, make_world(dict.fromkeys(keys)).keys, calls))
     (primary,) = table.primary_key.columns
-    sql = f"select * from {table.fullname} where {primary.name} in ({' union '.join(routes) or 'null'})"
-    return Statement(sql, {**keys, **calls})
+    return f"select * from {table.fullname} where {primary.name} in ({' union '.join(routes) or 'null'})"
 
 
 def _routes(table: Table, pools: Mapping[str, Sequence[Key]], calls: Sequence[str]) -> Iterator[str]:

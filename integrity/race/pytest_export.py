@@ -139,10 +139,17 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     lines += [f"create schema {metadata.schema};", ""] if metadata.schema else []
     for statements in create_statements_by_table(metadata, dropped=dropped).values():
         lines += [line for statement in statements for line in (f"{statement};", "")]
+    times = [
+        value
+        for rows in case.recording.staged.values()
+        for row in rows
+        for value in row.values()
+        if isinstance(value, datetime)
+    ]
     for table in metadata.sorted_tables:
         rows = case.recording.staged.get(table.fullname, ())
         if rows:
-            values = [", ".join(_literal(value) for value in row.values()) for row in rows]
+            values = [", ".join(_staged_literal(value, max(times, default=None)) for value in row.values()) for row in rows]
             lines += [
                 f"insert into {table.fullname} ({', '.join(rows[0])}) values",
                 *(f"    ({value})," for value in values[:-1]),
@@ -207,6 +214,14 @@ def _literal(value: Value) -> str:
             if "\n" in quoted or "\\" in quoted:  # the text is laid out anew, line by line
                 return "e" + quoted.replace("\\", "\\\\").replace("\n", "\\n")
             return quoted
+
+
+def _staged_literal(value: Value, newest: datetime | None) -> str:
+    """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
+    if isinstance(value, datetime) and newest is not None:
+        seconds = round((newest - value).total_seconds())
+        return f"current_timestamp - interval '{seconds} s'" if seconds else "current_timestamp"
+    return _literal(value)
 
 
 def _wrap(line: str) -> list[str]:

@@ -64,12 +64,12 @@ def replay(scheduler: Scheduler, contest: Contest, finding: Finding, *, times: i
     judge = Judge(scheduler, program)
     for _ in range(times):
         run = scheduler.play(program, decide=following(finding.letters))
-        failure = {alarm.fingerprint for alarm in judge.judge(run).alarms}
+        failure = set() if run.cut else {alarm.fingerprint for alarm in judge.judge(run).alarms}
         yield Replay(
             letters=run.letters,
             is_back=bool(failure & finding.fingerprint),
             others=tuple(sorted(name or oracle for oracle, name in failure - finding.fingerprint)),
-            course=describe_course(run),
+            course=f"cut off, {run.cut}" if run.cut else describe_course(run),
             statements=statements_of(events_of(run.trace)),
         )
 

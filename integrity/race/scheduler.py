@@ -22,13 +22,14 @@ from uuid import UUID
 from integrity.database.target import Target
 from integrity.errors import DatabaseError, Unreachable, UsageError
 from integrity.history import make_operation_id
-from integrity.operation import Begin, Commit, Ok, Rollback, Statement
+from integrity.operation import Statement
 from integrity.race.footprint import LOCKS_SQL, UNKNOWN, Footprint, Relations
 from integrity.race.program import Keys, Program
 from integrity.race.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
 from integrity.race.session import DEADLOCK, PATIENCE, PATIENT_MS, Session, State
+from integrity.race.staging import make_rows
 from integrity.race.trace import Event, Phase, Trace
-from integrity.race.wire import Answer, Wire, generated_values
+from integrity.race.wire import Answer, Wire, WireTimeout
 
 Decide = Callable[[str, str], str]
 """Given the ready actors, in order, and the actor before, returns who goes on."""
@@ -154,7 +155,11 @@ class Scheduler:
         Raises:
             DatabaseError: one of them was refused.
         """
-        answers = self._control.ask(commands, seconds=self._letter_seconds_max)
+        try:
+            answers = self._control.ask(commands, seconds=self._letter_seconds_max)
+        except WireTimeout:
+            self._control.cancel()  # else what comes next would wait for it too
+            raise
         for command, answer in zip(commands, answers, strict=True):
             if answer.refusal:
                 raise DatabaseError(
@@ -178,7 +183,7 @@ class Scheduler:
             DatabaseError: the stage was refused, or the server is gone.
         """
         sessions = self._take_sessions(len(program.actors))
-        keys, generated = self._stage(program)
+        keys, generated = make_rows(program.stage, self.ask, self._generated_columns)
         unix_ms = time.time_ns() // 1_000_000
         operation_ids = tuple(make_operation_id(unix_ms, self._random) for _ in sessions)
         self._recorder = recorder
@@ -378,7 +383,7 @@ class Scheduler:
             level=held.level,
         )
 
-    # Sessions and the stage.
+    # Sessions.
 
     def _take_sessions(self, count: int) -> list[Session]:
         if count > ACTORS_MAX:
@@ -410,34 +415,6 @@ class Scheduler:
         except BaseException:
             self._close_sessions()
             raise
-
-    def _stage(self, program: Program) -> tuple[Keys, set[object]]:
-        """Make the rows of this run; return their keys, and all keys that were generated on the way."""
-        steps = program.stage()
-        generated: set[object] = set()
-        rows = None
-        try:
-            while True:
-                step = steps.send(rows)
-                rows = None
-                match step:
-                    case Begin():
-                        self.ask([Statement("begin")])
-                    case Commit() | Rollback():
-                        self.ask([Statement("commit" if isinstance(step, Commit) else "rollback")])
-                    case Statement():
-                        (answer,) = self.ask([step])
-                        rows = answer.rows
-                        generated.update(generated_values(answer, self._generated_columns))
-                    case _:
-                        raise UsageError(f"a stage cannot do {type(step).__name__}", hint="It has statements only.")
-        except StopIteration as end:
-            reply = end.value
-        if not isinstance(reply, Ok):
-            raise UsageError(f"the stage did not make its rows: {reply}", hint="It must return Ok with their keys.")
-        keys = dict(reply.value)
-        generated |= {value for value in keys.values() if value is not None and not isinstance(value, bool)}
-        return keys, generated
 
 
 class _LetterTimeout(Exception):

@@ -266,7 +266,21 @@ class Session:
         refusal = answer.refusal
         if self.is_deadlock_victim and refusal and refusal.sqlstate == _CANCELLED:
             self.is_deadlock_victim, refusal = False, Refusal(DEADLOCK, "deadlock detected")
-        self.event = replace(self.event, rows=answer.rows, tag=answer.tag, refusal=refusal)
+        event = self.event
+        self.event = Event(  # as `replace` would, in a tenth of its time
+            event.actor,
+            event.number,
+            event.phase,
+            event.sql,
+            event.parameters,
+            event.level,
+            opens=event.opens,
+            closes=event.closes,
+            rows=answer.rows,
+            tag=answer.tag,
+            refusal=refusal,
+            waits_for=event.waits_for,
+        )
         self.generated.update(generated_values(answer, self._generated_columns))
 
     def _refused(self) -> StatementFailed:

@@ -37,7 +37,7 @@ class Study:
     def with_cures(self) -> Finding:
         """Return the finding with what was tried against it."""
         failing = Failing(self.finding.letters, self.finding.fingerprint)
-        cures = [
+        cures = tuple(
             CureRecord(
                 kind=cure.kind,
                 name=cure.name,
@@ -47,7 +47,7 @@ class Study:
                 schedules=cure.schedules,
             )
             for cure in try_cures(self.arena, self.contest, failing)
-        ]
+        )
         return self.finding.model_copy(update={"cures": cures})
 
     def export(self, path: Path, *, replay_command: str) -> Path:

@@ -22,7 +22,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from integrity.database.target import Target
+from integrity.database.target import Target, mask
 from integrity.errors import DatabaseError
 from integrity.operation import Row, Statement, Value
 from integrity.parameters import number_parameters
@@ -99,8 +99,18 @@ class Wire:
         return self._socket
 
     def send(self, commands: Sequence[Statement]) -> None:
-        """Send the statements as one flight. The one before must have been received."""
+        """Send the statements as one flight. The one before must have been received.
+
+        Raises:
+            DatabaseError: the connection is gone.
+        """
         assert not self.is_busy, "a flight is under way"
+        try:
+            self._send(commands)
+        except psycopg.OperationalError as error:
+            raise self._broken(error) from None
+
+    def _send(self, commands: Sequence[Statement]) -> None:
         pgconn = self._pgconn
         self.is_busy = True
         self.flights += 1
@@ -139,10 +149,7 @@ class Wire:
                     return self._answers
                 self._take(result)
         except psycopg.OperationalError as error:
-            raise DatabaseError(
-                f"the connection to {self._target} broke: {' '.join(str(error).split())}",
-                hint="The server may have stopped or restarted; run the command again.",
-            ) from None
+            raise self._broken(error) from None
         return None
 
     def wait(self, seconds: float) -> list[Answer]:
@@ -176,6 +183,12 @@ class Wire:
     def close(self) -> None:
         self._selector.close()
         self._connection.close()
+
+    def _broken(self, error: psycopg.Error) -> DatabaseError:
+        return DatabaseError(
+            f"the connection to {self._target} broke: {mask(' '.join(str(error).split()))}",
+            hint="The server may have stopped or restarted; run the command again.",
+        )
 
     def cancel(self) -> None:
         """Ask the server to cancel what runs here; its answer then comes as a refusal."""

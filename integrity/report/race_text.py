@@ -38,9 +38,14 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
                 remark,
             ]
         )
-    headers = ["operations", "verdict", "schedules", "spared", "choices", "preemptions", "lock waits", ""]
-    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True,
-                     colalign=("left", "left", "right", "right", "right", "right", "right", "left"))  # fmt: skip
+    headers = ["operations", "verdict", "schedules", "spared", "choices", "preemptions", "lock waits", "remarks"]
+    columns = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
+    table = tabulate(
+        [row[:columns] for row in rows],
+        headers=headers[:columns],
+        disable_numparse=True,
+        colalign=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
+    )
     return f"{table}\n\n{sentence_of(groups, settings)}"
 
 
@@ -122,30 +127,34 @@ def render_replays(replays: Sequence[Replay], differences: Sequence[str], findin
 
 
 def render_mutations(mutations: Sequence[Mutation]) -> str:
-    """Return a table of protections and what they are good for."""
-    rows = []
+    """Return each protection with what it is good for, and in one line the constraints that no race needed."""
     idle = [each for each in mutations if each.is_constraint and each.word == "vacuous"]
+    lines = []
     for each in mutations:
         if each in idle:
             continue
-        if each.word == "untried":
-            rows.append([each.protection, "untried", 0, "the budget ended before"])
-            continue
-        last = each.attempts[-1]
-        searched = sum(attempt.schedules for attempt in each.attempts)
-        if each.word == "vacuous":
-            remark = "vacuous here, or the search is too weak: nothing went wrong, alone or with others taken away"
-        else:
-            assert last.hit is not None
-            names = ", ".join(sorted({alarm.name.rpartition("/")[2] or alarm.oracle.value for alarm in last.hit.alarms}))
-            remark = f"{' + '.join(last.operations)}: {names}"
-        word = f"redundant with {', '.join(each.partners)}" if each.word == "redundant" else each.word
-        rows.append([each.protection, word, searched, remark])
-    table = tabulate(rows, headers=["taken away", "", "schedules", "goes wrong"], disable_numparse=True)
-    if not idle:
-        return table
-    names = ", ".join(each.protection.replace(": ", ".") for each in idle)
-    return f"{table}\n\nNo race here needs these constraints, which were taken away too: {names}"
+        words = {
+            "redundant": f"redundant with {'; '.join(each.partners)}",
+            "vacuous": "vacuous here, or the search is too weak: nothing went wrong, alone or with others taken away",
+            "untried": "untried: the budget ended before",
+        }
+        lines.append(f"{each.protection}\n  {words.get(each.word, each.word)}")
+        schedules = sum(attempt.schedules for attempt in each.attempts)
+        match each.word:
+            case "untried":
+                pass
+            case "vacuous":
+                lines.append(f"  {schedules} schedules of {each.attempts[-1].pairs} pairs were searched")
+            case _:
+                last = each.attempts[-1]
+                assert last.hit is not None
+                names = ", ".join(sorted({alarm.name or alarm.oracle.value for alarm in last.hit.alarms}))
+                without = "without it" if each.word == "needed" else "without all of them"
+                lines.append(f"  {without} {' + '.join(last.operations)} goes wrong ({names}); {schedules} schedules")
+    if idle:
+        names = ", ".join(each.protection.replace(": ", ".") for each in idle)
+        lines += ["", f"No race here needs these constraints, which were taken away together: {names}"]
+    return "\n".join(lines)
 
 
 def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, Any]) -> str:
@@ -159,9 +168,7 @@ def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, A
         case "alone":
             lines.append(f"Back after {found.schedules} schedules, without any race: one call by itself breaks it.")
         case "crash":
-            lines.append(
-                f"No interleaving brings it back ({found.schedules} schedules), but this does: a client that dies."
-            )
+            lines.append(f"Back after {found.schedules} schedules: a client that dies in the middle leaves this.")
             lines += [f"  {found.call}, cut off after", *(f"    {step}" for step in found.steps)]
             lines += [f"  leaves {'  '.join(f'{k}={show(v, width=40)}' for k, v in each.items())}" for each in found.rows]
         case _:

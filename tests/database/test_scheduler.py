@@ -310,6 +310,17 @@ def test_a_server_that_dies_in_the_middle_is_an_error_and_no_hang(scheduler: Sch
     assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
 
 
+def test_a_server_that_died_between_two_schedules_is_the_same_error(scheduler: Scheduler, database: Target) -> None:
+    scheduler.play(CONTENDED, "AB")
+    with database.connect() as stranger:
+        stranger.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'integrity race'"
+        )
+    with pytest.raises(DatabaseError, match="broke"):
+        scheduler.play(CONTENDED, "AB")
+
+
 def test_more_actors_than_the_server_has_connections_for_says_how_many_it_gave(
     server: EmbeddedServer, database: Target
 ) -> None:

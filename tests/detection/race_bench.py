@@ -101,9 +101,9 @@ def create_tables(database: Target) -> None:
 
 
 DIGESTS = tuple(
-    Digest(table, on_keys(f"select * from {table} where {where} order by {table}::text"))
+    Digest(table, on_keys(f"select * from {table} where {where}"))
     for table, where in (
-        ("accounts", "id = :account or owner = :account"),
+        ("accounts", "id in (:account, :second)"),
         ("credits", "account_id = :account"),
         ("credits_once", "account_id = :account"),
         ("numbers", "account_id = :account"),

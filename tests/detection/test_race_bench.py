@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from integrity.database.embedded import EmbeddedServer
@@ -159,6 +159,10 @@ calls = st.builds(
 )
 
 
+def transaction(*statements: str) -> Actor:
+    return Actor("call", call(statements, is_one_transaction=True))
+
+
 def come_to(scheduler: Scheduler, program: Program, *, is_pruned: bool) -> Exploration:
     judge = Judge(scheduler, program, is_serial_judged=False)
     return explore(scheduler, program, budget=Budget(preemptions=2), is_pruned=is_pruned, stops_at_first=False, judge=judge)
@@ -167,6 +171,12 @@ def come_to(scheduler: Scheduler, program: Program, *, is_pruned: bool) -> Explo
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actors=st.tuples(calls, calls), level=st.sampled_from(Isolation))
+@example(actors=(transaction(READS[0]), transaction(WRITES[0])), level=Isolation.READ_COMMITTED)
+@example(actors=(transaction(READS[3]), transaction(WRITES[2])), level=Isolation.READ_COMMITTED)  # through a view
+@example(actors=(transaction(READS[0]), transaction(WRITES[5])), level=Isolation.READ_COMMITTED)  # through a trigger
+@example(actors=(transaction(READS[4], READS[0]), transaction(WRITES[0])), level=Isolation.READ_COMMITTED)
+@example(actors=(transaction(READS[2], WRITES[0]), transaction(WRITES[0])), level=Isolation.REPEATABLE_READ)
+@example(actors=(transaction(READS[0], WRITES[2]), transaction(READS[1], WRITES[1])), level=Isolation.SERIALIZABLE)
 def test_pruned_and_unpruned_searches_come_to_the_same_outcomes(
     scheduler: Scheduler, actors: tuple[Actor, ...], level: Isolation
 ) -> None:
@@ -189,6 +199,25 @@ def test_a_search_that_meets_its_budget_first_is_unknown_and_says_why(scheduler:
     exploration = explore(scheduler, program, budget=Budget(schedules=10))
     assert exploration.verdict is Verdict.UNKNOWN
     assert exploration.coverage.cut == ["the budget of 10 schedules was spent"]
+
+
+def test_a_call_that_fails_half_done_leaves_serial_equivalence_without_a_verdict(scheduler: Scheduler) -> None:
+    def half_done(keys: Keys, _operation_id: UUID) -> Steps:
+        yield Statement("update accounts set n = n + 1 where id = :account", keys)
+        yield Statement("select 1 / 0 as never")
+        return Ok()
+
+    program = Program((Actor("half done", half_done),) * 2, stage, digests=DIGESTS)
+    exploration = explore(scheduler, program, budget=Budget())
+    assert exploration.verdict is Verdict.UNKNOWN
+    assert exploration.coverage.cut[-1].endswith("could not be judged: a call failed half done")
+
+
+def test_the_rows_of_an_alarm_are_those_that_no_order_gives(scheduler: Scheduler) -> None:
+    program = without_checks(find("lost update").program)
+    run = scheduler.play(program, "AB")
+    (alarm,) = Judge(scheduler, program).judge(run).alarms
+    assert {"table": "accounts", "id": run.keys["account"], "owner": 0, "balance": 900, "n": 2} in alarm.rows
 
 
 def test_what_does_not_fit_its_bound_is_searched_at_random_with_a_seed(scheduler: Scheduler) -> None:

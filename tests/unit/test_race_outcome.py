@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrity.operation import Declined, Ok
-from integrity.race.outcome import Remains, differing_columns, make_remains
+from integrity.race.outcome import Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.trace import Return
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -89,5 +89,18 @@ def moments(first: timedelta, second: timedelta) -> Remains:
 def test_times_are_alike_but_their_order_is_seen_by_invariants() -> None:
     early, late = timedelta(0), timedelta(seconds=9)
     assert moments(early, late).outcome() == moments(late, early).outcome()
-    assert moments(early, late).order() == moments(late, 2 * late).order()
-    assert moments(early, late).order() != moments(late, early).order()
+    assert moments(early, late).looks() == moments(late, 2 * late).looks()
+    assert moments(early, late).looks() != moments(late, early).looks()
+
+
+@given(first=st.integers(10_000, 10**6), second=st.integers(10_000, 10**6), balance=st.sampled_from((700, 800)))
+def test_runs_that_look_alike_have_the_same_outcome(first: int, second: int, balance: int) -> None:
+    one, other = sales(first, amounts={"A": 1, "B": 2}), sales(second, amounts={"A": 1, "B": 2}, balance=balance)
+    assert (one.looks() == other.looks()) == (balance == 700)
+    assert (one.outcome() == other.outcome()) == (balance == 700)
+
+
+def test_the_rows_that_the_most_similar_run_lacks_are_shown_as_they_are() -> None:
+    lost = sales(10_000, amounts={"A": 1, "B": 2}, balance=999)
+    expected = [sales(20_000, amounts={"A": 1, "B": 2}), sales(30_000, amounts={"A": 5, "B": 6})]
+    assert rows_unlike(lost, expected) == [{"table": "wallets", "id": 5_000_000, "balance": 999}]

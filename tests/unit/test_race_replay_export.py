@@ -1,0 +1,116 @@
+"""The exported test holds every value as a literal, and reads like something a person wrote."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
+from uuid import UUID
+
+import pytest
+
+from integrity.errors import UsageError
+from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
+from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check_path, literal_sql, render_test
+from integrity.race.recording import PlayedStep, Recording
+from integrity.race.schedule import Choice
+from integrity.race.scheduler import Run
+from integrity.race.trace import Trace
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (5, "5"),
+        (-5, "(-5)"),
+        ("O'Neil", "'O''Neil'"),
+        ("two\nlines", "e'two\\nlines'"),
+        ("back\\slash", "e'back\\\\slash'"),
+        (UUID(int=1), "'00000000-0000-0000-0000-000000000001'"),
+        (datetime(2026, 1, 17, 12, tzinfo=UTC), "'2026-01-17T12:00:00+00:00'"),
+    ],
+)
+def test_a_value_becomes_a_literal(value: Value, literal: str) -> None:
+    assert literal_sql(Statement("select :value", {"value": value})) == f"select {literal}"
+
+
+def test_long_lines_are_broken_between_rows_and_words_and_never_within_a_string() -> None:
+    note = "a note, (with), (brackets) " * 4
+    sql = f"insert into notes (id, note) values (1, :note), (2, 'short'), (3, 'short'){', (4, 5)' * 9}"
+    text = literal_sql(Statement(sql, {"note": note}))
+    assert f"'{note}'" in text
+    assert all(len(line) <= 84 for line in text.splitlines() if note not in line)
+    assert text.splitlines()[-1] == "    (4, 5)"
+    assert " ".join(text.split()) == " ".join(sql.replace(":note", f"'{note}'").split())
+
+
+def make_case(*played: PlayedStep, isolation: Isolation = Isolation.READ_COMMITTED) -> Case:
+    choices = (Choice("A", "", "A"), Choice("A", "A", "A"))
+    run = Run(Trace("AA", (), {}), choices, {}, ())
+    return Case(
+        title="take: a race",
+        name="take",
+        calls={"A": ("take", "box_id=1")},
+        isolation=isolation,
+        recording=Recording(run, {}, {"A": played}),
+        assertion=Assertion("no box is below zero", Statement("select id from boxes where n < :least", {"least": 0})),
+        replay="integrity replay take.json",
+    )
+
+
+def body_of(text: str) -> str:
+    """Return the statements of the only call, without their margin."""
+    start = text.index("in place of these statements\n") + len("in place of these statements\n")
+    return dedent(text[start : text.index("\n\n\n", start)])
+
+
+def test_a_call_becomes_statements_and_commits_of_psycopg() -> None:
+    steps = (
+        PlayedStep(Statement("select n from boxes")),
+        PlayedStep(Begin(Isolation.SERIALIZABLE)),
+        PlayedStep(Statement("update boxes set n = :n", {"n": 4})),
+        PlayedStep(Commit()),
+        PlayedStep(Begin()),
+        PlayedStep(Rollback()),
+    )
+    text = render_test(make_case(*steps), sql_name="test_take.sql", test_name="test_take.py")
+    compile(text, "test_take.py", "exec")
+    assert body_of(text).splitlines() == [
+        'connection.execute("select n from boxes")',
+        "connection.commit()",
+        "connection.isolation_level = psycopg.IsolationLevel.SERIALIZABLE",
+        'connection.execute("update boxes set n = 4")',
+        "connection.commit()",
+        "connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED",
+        "connection.rollback()",
+    ]
+    assert 'TURNS = "AA"' in text
+    assert 'WRONG_ROWS = "select id from boxes where n < 0"' in text
+
+
+def test_a_refusal_that_the_call_survived_is_survived_by_the_test_too() -> None:
+    insert = PlayedStep(Statement("insert into boxes values (1)"), sqlstate="23505")
+    text = render_test(make_case(PlayedStep(Begin()), insert, PlayedStep(Rollback())), sql_name="", test_name="")
+    compile(text, "test_take.py", "exec")
+    assert 'with suppress(psycopg.errors.lookup("23505")):\n        connection.execute(' in text
+    last = render_test(make_case(PlayedStep(Begin()), insert), sql_name="", test_name="")
+    assert "suppress(psycopg" not in body_of(last), "it ends the call, as it did"
+
+
+def test_what_no_serial_order_explains_is_asserted_by_the_rows_of_the_serial_orders() -> None:
+    case = make_case(PlayedStep(Statement("select 1")))
+    orders = [{"boxes": [(1, "full"), (2, None)]}, {"boxes": [(3, "empty"), (2, None)]}]
+    query = Statement("select n, state from boxes where id = :id", {"id": 41})
+    serial = SerialAssertion("the rows are those of some order", {"boxes": query}, orders)
+    case = Case(**{**{name: getattr(case, name) for name in Case.__slots__}, "assertion": serial})
+    text = render_test(case, sql_name="", test_name="")
+    compile(text, "test_take.py", "exec")
+    assert "assert found in SERIAL_ORDERS, RULE" in text
+    assert '(3, "empty"),' in text
+    assert '"boxes": "select n, state from boxes where id = 41",' in text
+
+
+@pytest.mark.parametrize("name", ["race.txt", "test-race.py", "races"])
+def test_a_path_that_pytest_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="not the name of a test"):
+        check_path(Path(name))
