@@ -179,12 +179,25 @@ def fixed(connection):
         return
     connection.execute(
         "insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id) "
-        "values ('wallet', 1, 'sale', -1999, 99, gen_random_uuid())"
+        "values ('wallet', 1, 'sale', -1999, nextval('ghostpass.sales_id_seq'), gen_random_uuid())"
     )
     connection.commit()
 
 
-CALLS = {"A": fixed, "B": fixed}
+def stale(connection):
+    """What it was: read, compute, write back."""
+    (balance,) = connection.execute("select balance_minor from ghostpass.wallets where id = 1").fetchone()
+    if balance < 1999:
+        connection.rollback()
+        return
+    connection.execute("update ghostpass.wallets set balance_minor = %s where id = 1", (balance - 1999,))
+    connection.execute(
+        "insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id) "
+        "values ('wallet', 1, 'sale', -1999, nextval('ghostpass.sales_id_seq'), gen_random_uuid())"
+    )
+    connection.commit()
+
+
 '''
 
 
@@ -201,7 +214,10 @@ def test_the_exported_test_is_red_by_itself_and_green_with_fixed_code_in_it(
     assert red.returncode == 1, red.stdout
     assert "assert wrong == [], RULE" in red.stdout
     assert "1 failed" in red.stdout
-    file.write_text(text + FIXED)
+    file.write_text(text + FIXED + 'CALLS = {"A": stale, "B": stale}\n')
+    stale = run_pytest(file, database)
+    assert stale.returncode == 1, "code that reads decides by the order of the turns"
+    file.write_text(text + FIXED + 'CALLS = {"A": fixed, "B": fixed}\n')
     green = run_pytest(file, database)
     assert green.returncode == 0, green.stdout
     assert "1 passed" in green.stdout

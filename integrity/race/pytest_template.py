@@ -1,0 +1,169 @@
+"""The text of an exported test, but for what pytest_export fills in; braces are doubled where they stay."""
+
+INVARIANT_ASSERTS = """\
+        wrong = connection.execute(WRONG_ROWS).fetchall()
+    assert wrong == [], RULE"""
+
+SERIAL_ASSERTS = """\
+        found = {
+            table: sorted(connection.execute(query).fetchall(), key=repr)
+            for table, query in QUERIES.items()
+        }
+    assert found in SERIAL_ORDERS, RULE"""
+
+TEMPLATE = '''"""{title}
+
+{calls}
+
+One statement goes at a time, in the order of TURNS, one letter each; the end of a
+transaction that wrote is a turn of its own. The letters of a call that waits for a lock,
+or is done, are passed over.
+
+    pip install "psycopg[binary]" pytest
+    DATABASE_URL=postgresql://user@localhost/postgres pytest {test_name}
+
+makes a database of its own on that server, from {sql_name}, and drops it at the end.
+The test fails while the bug is there. To make it guard the fix, put a call of your own
+code, on the connection that is given, in place of the statements in
+{functions_named}: its statements and commits then wait for their turns.
+
+With the tool that found it: {replay}
+"""
+
+import os
+import queue
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+TURNS = "{turns}"
+
+RULE = {rule}
+{constants}
+
+
+{functions}
+
+
+CALLS = {{
+{actors}
+}}
+
+
+def test_{name}(database):
+    refused = play(database, TURNS, CALLS)
+    assert len(refused) < len(CALLS), f"nothing was shown, all were refused: {{refused}}"
+    with psycopg.connect(database) as connection:
+{asserts}
+
+
+@pytest.fixture
+def database():
+    """The URL of a database with the tables and rows, which is dropped afterwards."""
+    name = f"race_{{uuid.uuid4().hex[:12]}}"
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {{name}} template template0")
+    try:
+        scratch = psycopg.conninfo.make_conninfo(url, dbname=name)
+        script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+        with psycopg.connect(scratch) as connection:
+            connection.execute(script)
+        yield scratch
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"drop database {{name}} with (force)")
+
+
+def play(url, turns, calls):
+    """Let the calls go on by turns; return the errors of those that were refused."""
+    actors = {{letter: Actor(url, call) for letter, call in calls.items()}}
+    with psycopg.connect(url, autocommit=True) as control:
+        for actor in actors.values():
+            actor.start()
+            actor.settle(control)
+        turns, letter = iter(turns), ""
+        while any(actor.state != "done" for actor in actors.values()):
+            ready = [name for name, actor in actors.items() if actor.state == "ready"]
+            if ready:
+                letter = next(turns, letter if letter in ready else ready[0])
+            if letter in ready:
+                actors[letter].turn.release()
+                actors[letter].settle(control)
+            for actor in actors.values():
+                if actor.state == "waits for a lock":
+                    actor.settle(control)
+    return {{letter: actor.error for letter, actor in actors.items() if actor.error}}
+
+
+class Actor(threading.Thread):
+    """A call on a connection of its own, each of whose statements waits for its turn."""
+
+    def __init__(self, url, call):
+        super().__init__(daemon=True)
+        self.connection = GatedConnection.connect(url, cursor_factory=GatedCursor)
+        self.connection.wait_for_turn = self.wait_for_turn
+        self.pid = self.connection.info.backend_pid
+        self.call = call
+        self.turn = threading.Semaphore(0)
+        self.news = queue.Queue()
+        self.deadline = time.monotonic() + 60
+        self.error = None
+
+    def run(self):
+        try:
+            self.call(self.connection)
+        except psycopg.Error as error:
+            self.error = error
+        finally:
+            self.connection.close()
+            self.news.put("done")
+
+    def wait_for_turn(self):
+        self.news.put("ready")
+        self.turn.acquire()
+
+    def settle(self, control):
+        """Wait until the call wants its next turn, is done, or waits for a lock.
+
+        The last of these only the server knows.
+        """
+        while time.monotonic() < self.deadline:
+            with suppress(queue.Empty):
+                self.state = self.news.get(timeout=0.005)
+                return
+            question = "select cardinality(pg_blocking_pids(%s)) > 0"
+            if control.execute(question, (self.pid,)).fetchone()[0]:
+                self.state = "waits for a lock"
+                return
+        pytest.fail("a call did not come to its end within 60 s")
+
+
+class GatedCursor(psycopg.Cursor):
+    def execute(self, *arguments, **options):
+        self.connection.wait_for_turn()
+        return super().execute(*arguments, **options)
+
+
+class GatedConnection(psycopg.Connection):
+    def commit(self):
+        if self.has_written():
+            self.wait_for_turn()
+        super().commit()
+
+    def rollback(self):
+        if self.has_written():
+            self.wait_for_turn()
+        super().rollback()
+
+    def has_written(self):
+        if self.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+            return False
+        question = "select pg_current_xact_id_if_assigned() is not null"
+        return psycopg.Cursor(self).execute(question).fetchone()[0]
+'''
