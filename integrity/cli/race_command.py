@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,7 @@ def command(
     Example: integrity race ghostpass sell sell --bug lost_update
     """
     from integrity.operation import Isolation
+    from integrity.race.finding import kept_schedules
     from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, play_schedule, race_groups
     from integrity.race.pytest_export import check_path
     from integrity.systems.catalogue import find_bug
@@ -116,6 +118,7 @@ def command(
         choices_max=CHOICES_OF_NAMED if group else CHOICES_MAX,
     )
     project = open_project(project_folder)
+    settings = replace(settings, kept=kept_schedules(project.state_folder / "races", system.name))
     files = invariants_of(project, system)
     target = open_target(project, database)
     if is_mutating:

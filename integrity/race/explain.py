@@ -119,7 +119,10 @@ def explain(judge: Judge, run: Run) -> Explanation:
     return Explanation(
         anomaly,
         tuple(
-            OrderRefuted(order.actors, differences[0].text if differences else _compare_rows(remains, order.remains))
+            OrderRefuted(
+                order.actors,
+                differences[0].text if differences else _compare_rows(judge.masking(remains), judge.masking(order.remains)),
+            )
             for order, differences in refuted
         ),
     )
@@ -209,7 +212,10 @@ def _compare_rows(remains: Remains, expected: Remains) -> str:
         counterparts = [other for name, other in theirs - ours if name == table]
         if not counterparts:
             return f"{table} has a row more"
-        differing = zip(remains.columns[table], cells, counterparts[0], strict=False)
+        nearest = min(
+            counterparts, key=lambda other: sum(one != another for one, another in zip(cells, other, strict=True))
+        )
+        differing = zip(remains.columns[table], cells, nearest, strict=True)
         name, value, other = next((name, one, other) for name, one, other in differing if one != other)
         return f"{table} has {name} {value} in the end, not {other}"
     for table, _ in theirs - ours:

@@ -12,7 +12,8 @@ done without being played.
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
@@ -22,7 +23,7 @@ from integrity.race.independence import Independence, Occurrence
 from integrity.race.oracle import Alarm, Judge, Judgement, Judging
 from integrity.race.outcome import Outcome
 from integrity.race.program import Program
-from integrity.race.schedule import Choice, continue_with, count_preemptions, letters_of, shorten
+from integrity.race.schedule import Choice, ScheduleError, continue_with, count_preemptions, letters_of, shorten
 from integrity.race.scheduler import Decide, Run, Scheduler
 from integrity.race.trace import Failed, Phase
 from integrity.verdict import Verdict
@@ -143,6 +144,7 @@ def explore(
     *,
     budget: Budget,
     seed: int = 0,
+    kept: Sequence[str] = (),
     is_pruned: bool = True,
     stops_at_first: bool = True,
     judge: Judging | None = None,
@@ -152,6 +154,7 @@ def explore(
 
     Args:
         seed: for random schedules.
+        kept: schedules that went wrong before, tried first; one that no longer fits the calls is left out.
         is_pruned: spare schedules that are foreseen.
         stops_at_first: else the search goes on to its bound and keeps the first hit of each kind.
         judge: who says what is wrong; by default both oracles.
@@ -169,7 +172,7 @@ def explore(
         stops_at_first=stops_at_first,
         on_run=on_run,
     )
-    search.run(Random(seed))
+    search.run(Random(seed), kept)
     return search.result()
 
 
@@ -216,7 +219,11 @@ class _Search:
         seconds = time.monotonic() - self._started
         return Exploration(verdict, tuple(self._hits.values()), coverage, frozenset(self._outcomes), seconds)
 
-    def run(self, random: Random) -> None:
+    def run(self, random: Random, kept: Sequence[str]) -> None:
+        for letters in kept:
+            if self._is_wanted():
+                with suppress(ScheduleError):
+                    self._play(letters)
         queues: list[Queue] = [[] for _ in range(self._budget.preemptions + 2)]
         queues[0].append((0, 0, ""))
         for bound in range(self._budget.preemptions + 1):

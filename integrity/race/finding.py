@@ -152,6 +152,22 @@ def read_finding(path: Path) -> Finding:
         ) from None
 
 
+def kept_schedules(folder: Path, system: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return the schedules of the findings in a folder, with their operations; those that cannot be read are left out.
+
+    They are tried first by the next search, whatever bug was planted then: a fix is judged by what it is to fix.
+    """
+    kept: dict[tuple[tuple[str, ...], str], None] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            finding = read_finding(path)
+        except UsageError:  # of another version, or changed by hand: `replay` says so, a search goes on without it
+            continue
+        if finding.system == system:
+            kept[finding.operations, finding.letters] = None
+    return tuple(kept)
+
+
 def write_finding(finding: Finding, path: Path) -> None:
     """Write the file, its folder made if need be.
 

@@ -45,6 +45,7 @@ class RaceSettings:
         preemptions: the bound.
         seconds: for all groups together.
         choices_max: of arguments, for each group.
+        kept: schedules that went wrong before, tried first, with the operations they were of.
     """
 
     system: str
@@ -55,6 +56,7 @@ class RaceSettings:
     seed: int = 0
     jobs: int = 1
     choices_max: int = CHOICES_MAX
+    kept: tuple[tuple[tuple[str, ...], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +244,8 @@ def search_contest(
     """Search one contest and return what was found, shrunk."""
     program = contest.program()
     budget = Budget(preemptions=settings.preemptions, seconds=seconds)
-    found = explore(scheduler, program, budget=budget, seed=settings.seed)
+    kept = [schedule for names, schedule in settings.kept if names == contest.names]
+    found = explore(scheduler, program, budget=budget, seed=settings.seed, kept=kept)
     finding = None
     if found.hits:
         finding = make_finding(scheduler, ground, contest, found.hits[0], seed=settings.seed)

@@ -134,6 +134,10 @@ class Judge:
         """Return whether what a run left is what a serial order leaves."""
         return remains.outcome(self._masked) == order.remains.outcome(self._masked)
 
+    def masking(self, remains: Remains) -> Remains:
+        """Return what a run left, with what differs by itself between equal runs made alike."""
+        return remains.masking(self._masked)
+
     def staged(self) -> Remains:
         """Return the rows of a stage on which no call was made."""
         return self._read(self._scheduler.play(replace(self._program, actors=())), "")

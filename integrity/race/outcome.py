@@ -45,6 +45,10 @@ class Remains:
     keys: tuple[tuple[Any, str], ...]
     moments: tuple[datetime | date, ...]
 
+    def masking(self, masked: Set[Column]) -> "Remains":
+        """Return the same with what the masked columns hold made alike."""
+        return replace(self, rows=tuple(self._unmasked(masked)))
+
     def without(self, tables: Set[str]) -> "Remains":
         """Return the rest when some tables are left out."""
         return replace(self, rows=tuple(row for row in self.rows if row[0] not in tables))

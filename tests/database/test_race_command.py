@@ -77,6 +77,26 @@ def test_a_race_is_found_explained_and_comes_back_each_time_it_is_replayed(integ
     assert "came back 20 of 20 times: ghostpass/balance-equals-entries" in out
 
 
+def test_what_went_wrong_before_is_tried_first(integrity: Command) -> None:
+    """A finding that is kept is the next search's first schedule; one that cannot be read is passed over."""
+    _, out, _ = integrity(*LOST_UPDATE, "--json")
+    (found,) = json.loads(out)["findings"]
+    Path(".integrity/races/of-another-version.json").write_text('{"format": 0}')
+    code, out, _ = integrity(*LOST_UPDATE, "--json")
+    (again,) = json.loads(out)["findings"]
+    assert code == 1
+    assert (found["schedules_played"] > 1, again["schedules_played"]) == (True, 1)
+    assert again["schedule"] == found["schedule"]
+
+
+def test_a_kept_schedule_that_no_longer_fits_does_not_stop_a_search(integrity: Command) -> None:
+    integrity(*LOST_UPDATE)
+    file = Path(FINDING)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"letters": "B" * 60}))
+    assert integrity(*LOST_UPDATE)[0] == 1
+    assert integrity("race", "ghostpass", "sell", "sell")[0] == 0
+
+
 def test_cures_are_tried_and_those_that_do_not_help_are_said_not_to(integrity: Command) -> None:
     """Overdraw checks in one transaction and debits in the next: no isolation level sees that."""
     code, out, _ = integrity("race", "ghostpass", "sell", "sell", "--bug", "overdraw", "--json")
