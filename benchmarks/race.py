@@ -1,11 +1,11 @@
 """Races: ours, a stress loop on asyncio, and frontrun, on the same operations, tables and server.
 
-    python benchmarks/race.py [--frontrun PYTHON] [--tries 1000]
+    python -m benchmarks.race [--frontrun PYTHON] [--tries 1000]
 
 frontrun is measured when --frontrun names the Python of an environment that has it:
 
     python -m venv /tmp/frontrun && /tmp/frontrun/bin/pip install frontrun sqlglot psycopg2-binary
-    python benchmarks/race.py --frontrun /tmp/frontrun/bin/python
+    python -m benchmarks.race --frontrun /tmp/frontrun/bin/python
 
 Prints, medians of five rounds that are interleaved:
 - schedules per second of two operations of four statements (begin, select, update, commit), all orders, lock waits, fresh

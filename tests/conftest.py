@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -10,6 +11,9 @@ from psycopg import sql
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
+
+# A shell ignores SIGINT for what it runs in the background, and children inherit that; tests press Ctrl-C on purpose.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeDatabase = Callable[[str | None], Target]
 

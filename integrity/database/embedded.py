@@ -42,6 +42,7 @@ SOCKET_PATH_BYTES_MAX = 103  # sun_path: 107 on Linux, 103 on macOS
 SHARED_BUFFERS_MB_MAX = 2048
 START_S_MAX = 300  # recovery after a crash replays up to max_wal_size
 STOP_S_MAX = 60
+UNREADY_STOP_S_MAX = 5
 ORPHAN_S_MAX = 2  # children of a crashed server end by themselves in milliseconds, unless they compute
 POLL_S = 0.01
 
@@ -214,7 +215,13 @@ class EmbeddedServer:
         except BaseException:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-                process.wait()
+                try:
+                    process.wait(UNREADY_STOP_S_MAX)
+                except subprocess.TimeoutExpired:
+                    # SIGINT is ignored until PostgreSQL sets its handlers where our caller had it ignored, as a shell does
+                    # for what it runs in the background. Nothing was committed yet that a crash could lose.
+                    process.kill()
+                    process.wait()
             raise
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
