@@ -241,7 +241,9 @@ class SqliteSession:
         deadline = time.monotonic() + self._timeout_s
         self._connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
         try:
-            cursor = self._connection.execute(text, [encode_for_sqlite(value) for value in values])
+            # To Python 3.12 `?1` is a named parameter: a mapping is what every version takes.
+            numbered = {str(number): encode_for_sqlite(value) for number, value in enumerate(values, start=1)}
+            cursor = self._connection.execute(text, numbered)
             names = _distinct([column[0] for column in cursor.description])
             found = cursor.fetchall() if row_limit is None else cursor.fetchmany(row_limit)
             cursor.close()
