@@ -293,7 +293,7 @@ def measure(target: Target, arguments: argparse.Namespace) -> None:
 
 def seed_world(target: Target, wallets: int) -> None:
     started = time.perf_counter()
-    seed_system(target, inspect_database(target), GHOSTPASS.metadata, wallet_count=wallets, seed=1, mode=Mode.NEW)
+    seed_system(target, inspect_database(target), GHOSTPASS.metadata, sizes={"wallets": wallets}, seed=1, mode=Mode.NEW)
     with target.connect() as connection:
         connection.execute("vacuum analyze")
     print(f"seeded {wallets:,} wallets in {time.perf_counter() - started:.0f} s", file=sys.stderr)

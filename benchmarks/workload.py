@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, wallet_count=chosen.wallets, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": chosen.wallets}, seed=1, mode=Mode.NEW)
     with target.connect() as connection:
         connection.execute(ENOUGH)
         connection.execute("checkpoint")

@@ -2,7 +2,8 @@
 
 A call is appended to the run's folder twice: when it is invoked, before anything is sent, and when it has returned. A call
 without a return (the tool was killed) is unknown, as is one whose connection broke after its commit was sent: it may have
-taken effect, at most once. This module holds the record and its two lines of JSON; files are the workload's business.
+taken effect, at most once. Beside the calls stand what they asked of outside services and what was pushed to streams. This
+module holds the records and their lines of JSON; files are the workload's business.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,6 +55,43 @@ class Call:
     reply: Mapping[str, Any] | None = None
     error: str = ""
     attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """One request that a call made to an outside service.
+
+    Args:
+        operation_id: of the call.
+        answer: as the service gave it; a client that died waiting for it never got it.
+        at_us: microseconds since the epoch.
+    """
+
+    operation_id: UUID
+    service: str
+    payload: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One event that came down a stream.
+
+    Args:
+        operation_id: of the call that opened the stream.
+        client: the subscriber's number; the same when it comes back.
+        stream, sequence, event_id: as the system names them.
+        sent_at_us, received_at_us: microseconds since the epoch, by the database's clock and by ours.
+    """
+
+    operation_id: UUID
+    client: int
+    stream: int
+    sequence: int
+    event_id: int
+    sent_at_us: int
+    received_at_us: int
 
 
 def make_operation_id(unix_ms: int, random: Random) -> UUID:
@@ -132,8 +170,54 @@ def decode(lines: Iterable[bytes], *, place: str) -> Iterator[Call]:
                 attempts=record["attempts"],
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise HistoryError(
-                f"{place}:{number}: not a record of a history ({type(error).__name__}: {error})",
-                hint="The file was changed after the run; restore it or run the workload again.",
-            ) from error
+            raise _unreadable(place, number, error) from error
     yield from open_calls.values()
+
+
+def encode_requested(request: Requested) -> bytes:
+    """Return the line of a request."""
+    return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def encode_received(received: Received) -> bytes:
+    """Return the line of an event that was received."""
+    return orjson.dumps(received, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def decode_requested(lines: Iterable[bytes], *, place: str) -> Iterator[Requested]:
+    """Yield the requests of a run, in their order; a torn last line is left out.
+
+    Raises:
+        HistoryError: a line that is no record.
+    """
+    for record in _records(lines, place):
+        yield Requested(**record)
+
+
+def decode_received(lines: Iterable[bytes], *, place: str) -> Iterator[Received]:
+    """Yield the events that subscribers of a run received, in their order; a torn last line is left out.
+
+    Raises:
+        HistoryError: a line that is no record.
+    """
+    for record in _records(lines, place):
+        yield Received(**record)
+
+
+def _records(lines: Iterable[bytes], place: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            record = orjson.loads(line)
+            yield {**record, "operation_id": UUID(record["operation_id"])}
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise _unreadable(place, number, error) from error
+
+
+def _unreadable(place: str, number: int, error: Exception) -> HistoryError:
+    """Return the error of a line that is no record."""
+    return HistoryError(
+        f"{place}:{number}: not a record of a history ({type(error).__name__}: {error})",
+        hint="The file was changed after the run; restore it or run the workload again.",
+    )

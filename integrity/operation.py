@@ -77,7 +77,18 @@ class Request:
     payload: Mapping[str, Value]
 
 
-Step = Begin | Statement | Commit | Rollback | Request
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Events sent down an open stream to the client of this call.
+
+    Args:
+        events: rows with stream, sequence and event_id (integers) and sent_at (when the system says it made the event).
+    """
+
+    events: Rows
+
+
+Step = Begin | Statement | Commit | Rollback | Request | Push
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from integrity.cli.options import (
+    Command,
     database_option,
     json_option,
     open_project,
@@ -24,16 +25,34 @@ from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.seeds.load import Progress, Seeded
+    from integrity.systems.system import System
 
 Listen = Callable[["Progress"], None]
 
 
+SIZES = {
+    "wallets": "Wallets of ghostpass, safebox and streamvote; default: 5,000.",
+    "streamers": "Streamers of streamvote; default: 200.",
+    "conversations": "Conversations of instainstru and inbox; default: 5,000.",
+    "messages": "Messages of instainstru and inbox; default: 50,000.",
+    "users": "Users of instainstru and inbox; default: 500.",
+    "businesses": "Businesses of inbox; default: 50.",
+}
+"""What a world can be made of: an option each. A test holds these words against the seeders."""
+
+
+def _size_options(command: Command) -> Command:
+    for name, text in reversed(SIZES.items()):
+        command = click.option(f"--{name}", type=int, metavar="N", help=text)(command)
+    return command
+
+
 @click.command()
 @click.option("--system", "system_name", metavar="NAME", help="Seed this system only; else all of them.")
-@click.option("--wallets", "wallet_count", type=int, default=5000, show_default=True, help="How large the world is.")
+@_size_options
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same rows everywhere.")
 @click.option("--replace", is_flag=True, help="Make it anew, and forget the runs that were made on it.")
-@click.option("--append", is_flag=True, help="Add as many wallets to those that are there.")
+@click.option("--append", is_flag=True, help="Add as many to what is there.")
 @database_option
 @project_option
 @test_database_option
@@ -41,7 +60,6 @@ Listen = Callable[["Progress"], None]
 def command(
     *,
     system_name: str | None,
-    wallet_count: int,
     seed: int,
     replace: bool,
     append: bool,
@@ -49,6 +67,7 @@ def command(
     project_folder: Path,
     test_database: str | None,
     is_json: bool,
+    **given: int | None,
 ) -> int:
     """Fill the database with a consistent world, in which every invariant holds.
 
@@ -56,6 +75,7 @@ def command(
     Example: integrity seed --wallets 5000
     """
     from integrity.database.namespace import guard
+    from integrity.seeds.catalogue import SEEDERS
     from integrity.seeds.load import Mode, check_numbers, check_state, seed_system
     from integrity.systems.catalogue import SYSTEMS, find_system
 
@@ -63,7 +83,10 @@ def command(
         raise UsageError("--replace and --append exclude each other", hint="Name one of them.")
     mode = Mode.REPLACE if replace else Mode.APPEND if append else Mode.NEW
     systems = list(SYSTEMS.values()) if system_name is None else [find_system(system_name)]
-    check_numbers(wallet_count, seed)
+    sizes = {name: count for name, count in given.items() if count is not None}
+    _check_known(sizes, systems)
+    for system in systems:
+        check_numbers(SEEDERS[system.name], sizes, seed)
     seeded: list[Seeded] = []
     name = systems[0].name
     try:
@@ -79,7 +102,7 @@ def command(
                         target,
                         guard(target, test_database),
                         system.metadata,
-                        wallet_count=wallet_count,
+                        sizes=sizes,
                         seed=seed,
                         mode=mode,
                         listen=listen,
@@ -92,6 +115,19 @@ def command(
     if not is_json:
         click.echo(f"Next: integrity run smoke --system {systems[0].name}", err=True)
     return ExitCode.OK
+
+
+def _check_known(sizes: Mapping[str, int], systems: "Sequence[System]") -> None:
+    """Raise for a size that none of the systems has."""
+    from integrity.seeds.catalogue import SEEDERS
+
+    known = {size.name for system in systems for size in SEEDERS[system.name].sizes}
+    for name in sizes:
+        if name not in known:
+            raise UsageError(
+                f"--{name}: {' and '.join(system.name for system in systems)} has no {name}",
+                hint=f"Its sizes are: {', '.join(f'--{each}' for each in SIZES if each in known)}.",
+            )
 
 
 @contextmanager
@@ -109,12 +145,12 @@ def _progress(system: str) -> Iterator[Listen]:
             task = bar.add_task(system, total=None)
 
             def draw(progress: Progress) -> None:
-                what = "wallets" if progress.phase is Phase.ROWS else "constraints, indexes"
+                what = progress.unit if progress.phase is Phase.ROWS else "constraints, indexes"
                 bar.update(
                     task,
                     description=f"{system}: {what}",
-                    completed=progress.wallets_done,
-                    total=progress.wallet_count,
+                    completed=progress.done,
+                    total=progress.count,
                 )
 
             yield draw
@@ -127,11 +163,11 @@ def _progress(system: str) -> Iterator[Listen]:
         now = time.monotonic()
         if progress.phase is Phase.INDEXES:
             click.echo(f"{system}: making constraints and indexes", err=True)
-        elif progress.wallets_done == 0:
-            click.echo(f"{system}: making {progress.wallet_count:,} wallets", err=True)
+        elif progress.done == 0:
+            click.echo(f"{system}: making {progress.count:,} {progress.unit}", err=True)
             last = now
         elif now - last >= LINE_EVERY_S:
-            click.echo(f"{system}: {progress.wallets_done:,} of {progress.wallet_count:,} wallets", err=True)
+            click.echo(f"{system}: {progress.done:,} of {progress.count:,} {progress.unit}", err=True)
             last = now
 
     yield say
@@ -150,9 +186,13 @@ def _table(seeded: "list[Seeded]") -> str:
         rows.append(["together", f"{made.row_count:,}"])
         parts.append(tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True))
         parts.append(
-            f"\n{made.wallet_count:,} wallets, seed {made.seed}: {seconds:.1f} s "
+            f"\n{made.system}: {', '.join(f'{count:,} {name}' for name, count in made.sizes.items())}, seed {made.seed}: "
+            f"{seconds:.1f} s "
             f"(rows {made.rows_s:.1f}, constraints and indexes {made.indexes_s:.1f}), {made.rows_per_second:,.0f} rows/s"
         )
+    if len(seeded) > 1:
+        seconds = sum(made.rows_s + made.indexes_s for made in seeded)
+        parts.append(f"\n{len(seeded)} systems: {sum(made.row_count for made in seeded):,} rows in {seconds:.1f} s")
     return "\n".join(parts)
 
 
@@ -160,7 +200,7 @@ def _json(target: Target, mode: str, seeded: "list[Seeded]") -> str:
     systems = [
         {
             "system": made.system,
-            "wallets": made.wallet_count,
+            "sizes": dict(made.sizes),
             "seed": made.seed,
             "rows": dict(made.row_counts),
             "rows_s": round(made.rows_s, 3),

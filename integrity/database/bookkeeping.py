@@ -2,7 +2,8 @@
 
 `notes` says what the database is: `format` (of these tables), and of each schema that we made `tables:<schema>` (their
 names, parents first) and, once seeded, `seed:<system>`, `wallets:<system>` and `bug:<system>` (the last one planted there).
-`runs` and `calls` are the histories of runs, so that an invariant may join acknowledged calls with rows.
+`runs` and `calls` are the histories of runs, so that an invariant may join acknowledged calls with rows; `requests` is what
+calls asked of outside services, `received` what subscribers saw of streams.
 """
 
 from sqlalchemy import (
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from integrity.database.types import Json, OperationId, Timestamp
 
-FORMAT = "1"
+FORMAT = "2"
 """Of the bookkeeping tables; a database of another format has to be seeded anew."""
 
 OURS = "integrity"
@@ -64,6 +65,34 @@ calls = Table(
     Index("calls_operation_id_idx", "operation_id"),
 )
 
+requests = Table(
+    "requests",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # in the order in which they were made
+    Column("operation_id", OperationId, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("payload", Json, nullable=False),
+    Column("answer", Json, nullable=False),
+    Column("requested_at", Timestamp, nullable=False),
+    Index("requests_operation_id_idx", "operation_id"),
+)
+
+received = Table(
+    "received",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # in the order in which they arrived
+    Column("operation_id", OperationId, nullable=False),
+    Column("client", Integer, nullable=False),
+    Column("stream", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("sent_at", Timestamp, nullable=False),
+    Column("received_at", Timestamp, nullable=False),
+    Index("received_client_stream_sequence_idx", "run_id", "client", "stream", "sequence"),
+)
+
 
 def put_note(connection: Connection, key: str, value: str) -> None:
     """Note a value under a key, in place of what was noted there."""
@@ -90,5 +119,6 @@ def has_bookkeeping(connection: Connection) -> bool:
 def drop_runs_of(connection: Connection, system: str) -> None:
     """Forget the runs of a system with their calls."""
     its_runs = select(runs.c.run_id).where(runs.c.system == system)
-    connection.execute(delete(calls).where(calls.c.run_id.in_(its_runs)))
+    for table in (calls, requests, received):
+        connection.execute(delete(table).where(table.c.run_id.in_(its_runs)))
     connection.execute(delete(runs).where(runs.c.system == system))

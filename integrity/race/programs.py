@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import chain, islice, product
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
@@ -22,8 +22,9 @@ from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program import Actor, Check, Digest, Keys, Program, Service
 from integrity.sqlfile import SqlFile, parse_query
-from integrity.systems.system import Bug, ServiceSettings, System
-from integrity.systems.system import Service as SystemService
+from integrity.systems.service import Context
+from integrity.systems.service import Service as SystemService
+from integrity.systems.system import Bug, System
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -297,10 +298,13 @@ def _actor(operation: Operation, call: PlannedCall) -> Actor:
 
 
 def _answer_of(service: SystemService) -> Service:
-    """Return the service without what it sends later: in a race a webhook is a call of its own."""
+    """Return the service without what it sends later: in a race a webhook is a call of its own.
+
+    What it remembers is kept by keys, and each schedule has rows of its own: so no schedule sees another's.
+    """
+    memory: dict[str, Any] = {}
 
     def answer(payload: Mapping[str, Value]) -> Mapping[str, Value]:
-        now, _later = service(payload, Random(0), ServiceSettings())
-        return now
+        return service(payload, Context(Random(0), memory=memory)).answer
 
     return answer

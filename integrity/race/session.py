@@ -14,7 +14,20 @@ from enum import Enum
 from typing import Any
 
 from integrity.errors import AuditError
-from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Row, Statement, StatementFailed, Steps
+from integrity.operation import (
+    Begin,
+    Commit,
+    Isolation,
+    Ok,
+    Push,
+    Request,
+    Rollback,
+    Row,
+    Statement,
+    StatementFailed,
+    Steps,
+    Value,
+)
 from integrity.race.program import Service
 from integrity.race.trace import Event, Failed, Phase, Return
 from integrity.race.wire import Answer, Refusal, Wire, generated_values
@@ -80,6 +93,7 @@ class Session:
         self._services = services
         self._generated_columns = generated_columns
         self.generated: set[Any] = set()
+        self._pushed: list[Row] = []
         self.returned: Return | None = None
         self.event: Event | None = None
         self.number = -1
@@ -157,7 +171,7 @@ class Session:
             try:
                 step = go_on()
             except StopIteration as end:
-                self.returned = end.value
+                self.returned = with_pushed(end.value, self._pushed)
                 break
             except StatementFailed as error:
                 self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed)
@@ -172,8 +186,8 @@ class Session:
                 match step:
                     case Begin():
                         begin = step.isolation or self._isolation
-                    case Request():
-                        answer = self._services[step.service](step.payload)
+                    case Request() | Push():
+                        answer = self._tell(step)
                     case Statement() if self.in_transaction or begin:
                         level, begin = begin, None
                         answer = yield from self._execute(step, level, opens=level is not None)
@@ -187,6 +201,13 @@ class Session:
             else:
                 go_on = lambda answer=answer: self._steps.send(answer)  # type: ignore[misc]  # noqa: E731
         yield from self._end(_ROLLBACK)
+
+    def _tell(self, step: Request | Push) -> Mapping[str, Value] | None:
+        """Ask a service, and return its answer; or note what is pushed to the client."""
+        if isinstance(step, Request):
+            return self._services[step.service](step.payload)
+        self._pushed.extend(step.events)
+        return None
 
     def _execute(self, step: Statement, begin: Isolation | None, *, opens: bool) -> Generator[Any, Any, tuple[Row, ...]]:
         """Execute a statement of a transaction, the first one with its begin; return its rows.
@@ -288,3 +309,15 @@ class Session:
         assert self.event is not None
         assert self.event.refusal is not None
         return StatementFailed(self.event.refusal.message, sqlstate=self.event.refusal.sqlstate)
+
+
+def with_pushed(returned: Return, pushed: Sequence[Row]) -> Return:
+    """Return the reply with the events that were pushed on the way: the client was told them too."""
+    if not pushed or not isinstance(returned, Ok):
+        return returned
+    told = {
+        f"pushed_{number}_{name}": event[name]
+        for number, event in enumerate(pushed, start=1)
+        for name in ("stream", "sequence", "event_id")
+    }
+    return Ok({**returned.value, **told})

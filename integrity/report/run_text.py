@@ -111,6 +111,11 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         f"p95 {_ms(row['p95_ms'])} ms, from the intended start."
         for row in result["settled"]
     ]
+    lines += [
+        f"{row['operation']}: {row['received']} events received, {row['missed']} missed, lag p50 {_ms(row['p50_ms'])} ms, "
+        f"p95 {_ms(row['p95_ms'])} ms, p99 {_ms(row['p99_ms'])} ms; opened {row['opened']} times, {row['broken']} broken off."
+        for row in result["streams"]
+    ]
     arrivals = result["arrivals"]
     if arrivals:
         lines.append(
@@ -138,7 +143,7 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
 def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for row in thresholds:
-        show = _share if row["statistic"] == "failure_share" else _limit_ms
+        show = _share if row["statistic"].endswith("_share") else _limit_ms
         measured = "-" if row["measured"] is None else show(row["measured"])
         name = f"{row['operation'] or 'all'} {row['statistic'].replace('_', ' ')}"
         rows.append(

@@ -20,9 +20,6 @@ from integrity.errors import SeedError, UsageError
 from integrity.seeds.catalogue import SEEDERS
 from integrity.seeds.seeder import Batch, Seeder, Start
 
-WALLETS_MOST = 10_000_000
-"""110 million entries and about 55 GB (measured: a million wallets are 5.5 GB). More says nothing that this does not."""
-
 SEED_MOST = 2**63 - 1
 
 
@@ -43,11 +40,16 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far seeding is: wallets done of all, in the phase of rows; then constraints and indexes are made."""
+    """How far seeding is: so many of all, in the phase of rows; then constraints and indexes are made.
+
+    Args:
+        unit: what is counted: the seeder's first size.
+    """
 
     phase: Phase
-    wallets_done: int
-    wallet_count: int
+    unit: str
+    done: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,14 @@ class Seeded:
     """What seeding made.
 
     Args:
+        sizes: what was asked for, e.g. {"wallets": 5000}.
         row_counts: table -> rows that were added.
         rows_s, indexes_s: seconds of the phases; in all there is a little more.
     """
 
     system: str
     seed: int
-    wallet_count: int
+    sizes: Mapping[str, int]
     row_counts: Mapping[str, int]
     rows_s: float
     indexes_s: float
@@ -81,14 +84,15 @@ def seed_system(
     contents: Contents,
     metadata: MetaData,
     *,
-    wallet_count: int,
+    sizes: Mapping[str, int],
     seed: int,
     mode: Mode,
     listen: Callable[[Progress], None] = lambda progress: None,
 ) -> Seeded:
-    """Fill a system with the past day of that many wallets; the same seed and number make the same rows everywhere.
+    """Fill a system with a past of that size; the same seed and sizes make the same rows everywhere.
 
     Args:
+        sizes: by name; those that are not given are the seeder's defaults, those that it does not know are not its own.
         contents: what the database holds; whether that may be worked on is asked before (`guard`).
         metadata: the system's tables; its schema is the system's name.
         listen: is told how far it is.
@@ -100,45 +104,52 @@ def seed_system(
     """
     system = str(metadata.schema)
     seeder = SEEDERS[system]
-    check_numbers(wallet_count, seed)
+    check_numbers(seeder, sizes, seed)
+    sizes = seeder.complete(sizes)
+    unit = seeder.sizes[0].name
     check_state(contents, system, mode)
     with transaction(target, (system, OURS)) as connection:
         started = time.perf_counter()
         if mode is Mode.APPEND:
             start = _find_start(connection, metadata, seeder)
-            noted_count = int(find_note(connection, f"wallets:{system}") or 0)
-            if noted_count + wallet_count > WALLETS_MOST:
-                raise UsageError(f"{noted_count} wallets and {wallet_count} more are over the limit of {WALLETS_MOST:,}")
+            noted = {name: int(find_note(connection, f"{name}:{system}") or 0) for name in sizes}
+            for size in seeder.sizes:
+                if noted[size.name] + sizes[size.name] > size.most:
+                    there, more = noted[size.name], sizes[size.name]
+                    raise UsageError(f"{there} {size.name} and {more} more are over the limit of {size.most:,}")
         else:
             start = Start({table.name: 1 for table in metadata.sorted_tables if "id" in table.columns}, {})
-            noted_count = 0
+            noted = dict.fromkeys(sizes, 0)
             if mode is Mode.REPLACE and system in contents.ours:
                 drop_tables(connection, system, contents.ours[system], contents.foreign)
                 drop_runs_of(connection, system)
             create_tables(connection, metadata)
             put_note(connection, f"seed:{system}", str(seed))
             strip(connection, metadata)
-        put_note(connection, f"wallets:{system}", str(noted_count + wallet_count))
-        row_counts = _load(connection, seeder, start, wallet_count, seed, is_new=mode is not Mode.APPEND, listen=listen)
+        for name, count in sizes.items():
+            put_note(connection, f"{name}:{system}", str(noted[name] + count))
+        row_counts = _load(connection, seeder, start, sizes, seed, is_new=mode is not Mode.APPEND, listen=listen)
         loaded = time.perf_counter()
-        listen(Progress(Phase.INDEXES, wallet_count, wallet_count))
+        listen(Progress(Phase.INDEXES, unit, sizes[unit], sizes[unit]))
         if mode is not Mode.APPEND:
             complete(connection, metadata)
         _finish(connection, metadata)
-    return Seeded(system, seed, wallet_count, row_counts, loaded - started, time.perf_counter() - loaded)
+    return Seeded(system, seed, sizes, row_counts, loaded - started, time.perf_counter() - loaded)
 
 
-def check_numbers(wallet_count: int, seed: int) -> None:
+def check_numbers(seeder: Seeder, sizes: Mapping[str, int], seed: int) -> None:
     """Refuse numbers that make no sense.
 
     Raises:
         UsageError: says which.
     """
-    if not 1 <= wallet_count <= WALLETS_MOST:
-        raise UsageError(
-            f"--wallets {wallet_count}: expected 1 to {WALLETS_MOST:,}",
-            hint="Ten million wallets are 110 million entries and about 55 GB; beyond that nothing new is learnt.",
-        )
+    for size in seeder.sizes:
+        count = sizes.get(size.name, size.default)
+        if not 1 <= count <= size.most:
+            raise UsageError(
+                f"--{size.name} {count}: expected 1 to {size.most:,}",
+                hint=f"{seeder.name} has {size.default:,} {size.name} by default; beyond the limit nothing new is learnt.",
+            )
     if not 0 <= seed <= SEED_MOST:
         raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
 
@@ -151,10 +162,11 @@ def check_state(contents: Contents, system: str, mode: Mode) -> None:
     """
     is_there = system in contents.systems
     if mode is Mode.NEW and is_there:
-        count, seed = (contents.notes.get(f"{key}:{system}", "?") for key in ("wallets", "seed"))
+        noted = [(size.name, contents.notes.get(f"{size.name}:{system}", "?")) for size in SEEDERS[system].sizes]
+        held = ", ".join(f"{count} {name}" for name, count in noted)
         raise SeedError(
-            f"database {contents.name!r} already holds {system} ({count} wallets, seed {seed})",
-            hint="--replace makes it anew and forgets its runs; --append adds wallets to those that are there.",
+            f"database {contents.name!r} already holds {system} ({held}, seed {contents.notes.get(f'seed:{system}', '?')})",
+            hint="--replace makes it anew and forgets its runs; --append adds to what is there.",
         )
     if mode is Mode.APPEND and not is_there:
         raise SeedError(f"database {contents.name!r} holds no {system} that could be added to", hint="Leave --append out.")
@@ -179,7 +191,7 @@ def _load(
     connection: Connection,
     seeder: Seeder,
     start: Start,
-    wallet_count: int,
+    sizes: Mapping[str, int],
     seed: int,
     *,
     is_new: bool,
@@ -188,14 +200,14 @@ def _load(
     driver_connection = connection.connection.driver_connection
     assert driver_connection is not None
     row_counts: Counter[str] = Counter()
-    wallets_done = 0
-    listen(Progress(Phase.ROWS, 0, wallet_count))
-    for batch in ahead(seeder.generate(wallet_count, seed, start)):
+    done, unit = 0, seeder.sizes[0].name
+    listen(Progress(Phase.ROWS, unit, 0, sizes[unit]))
+    for batch in ahead(seeder.generate(sizes, seed, start)):
         for rows in batch.tables:
             row_counts[rows.table] += bulk.load(driver_connection, seeder.name, rows.table, rows.columns, is_new=is_new)
-        if batch.wallet_count:
-            wallets_done += batch.wallet_count
-            listen(Progress(Phase.ROWS, wallets_done, wallet_count))
+        if batch.done:
+            done += batch.done
+            listen(Progress(Phase.ROWS, unit, done, sizes[unit]))
     return dict(row_counts)
 
 

@@ -22,11 +22,11 @@ class Batch:
     """A piece of the world.
 
     Args:
-        wallet_count: how much of what was asked for it holds.
+        done: how much it holds of the seeder's first size.
         tables: rows, each table's after those they refer to; a table may be left out.
     """
 
-    wallet_count: int
+    done: int
     tables: Sequence[Rows]
 
 
@@ -44,15 +44,36 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """One of the numbers that say how large a world is.
+
+    Args:
+        name: what is counted, e.g. "wallets"; the command's option is --wallets. Systems may share a name.
+        default: how many there are if nothing is said.
+        most: more is refused.
+    """
+
+    name: str
+    default: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seeder:
     """How a system is seeded.
 
     Args:
         name: the system's; its settings are in seeds/<name>.toml.
+        sizes: the numbers that say how large the world is; progress is told in the first.
         reads: what must be known of a database before it is added to: name -> a query.
-        generate: (wallet_count, seed, start) -> batches. The same three make the same rows.
+        generate: (name of a size -> number, seed, start) -> batches. The same three make the same rows.
     """
 
     name: str
+    sizes: Sequence[Size]
     reads: Mapping[str, str]
-    generate: Callable[[int, int, Start], Iterator[Batch]]
+    generate: Callable[[Mapping[str, int], int, Start], Iterator[Batch]]
+
+    def complete(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return all sizes in their order, those that are not given by default; others' are left out."""
+        return {size.name: sizes.get(size.name, size.default) for size in self.sizes}

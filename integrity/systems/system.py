@@ -2,50 +2,30 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from random import Random
 
 from sqlalchemy import MetaData
 
-from integrity.operation import Operation, Steps, Value
+from integrity.operation import Operation, Steps
+from integrity.systems.service import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A call that an outside service makes later: a webhook.
+class Subscription:
+    """A stream that clients keep open, as a pair of operations.
+
+    A subscriber calls `operation` to connect; the call pushes what was missed since the cursor and replies with where the
+    stream stands. Then `follow` is asked again and again, with the same arguments, for what has come since.
 
     Args:
-        delay_s: seconds after the request that caused it; two with the same delay are sent at once.
-        operation: the operation it calls.
-        arguments: its arguments, without operation_id: every delivery is a call of its own.
+        operation: its name, e.g. "open_stream".
+        follow: pushes what came after the cursor, and replies with the new one.
+        cursor: the argument, and the name in both replies, that says up to where the client has seen the stream; None in a
+            first call: from now on.
     """
 
-    delay_s: float
     operation: str
-    arguments: Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSettings:
-    """How an outside service behaves.
-
-    Args:
-        delay_least_s, delay_most_s: when a webhook follows its request.
-        failure_share: requests that end in a failed payment.
-        duplicate_share: webhooks that are sent again; half of those at once, half later.
-        retry_s: when an unacknowledged webhook is sent again. Services retry until they are answered ok or declined.
-    """
-
-    delay_least_s: float = 0.0
-    delay_most_s: float = 0.0
-    failure_share: float = 0.0
-    duplicate_share: float = 0.0
-    retry_s: float = 0.2
-
-
-Answer = Mapping[str, Value]
-Service = Callable[[Mapping[str, Value], Random, ServiceSettings], tuple[Answer, list[Delivery]]]
-"""A service is a pure function: the request's payload, a random source and its settings in, its answer at once and the
-webhooks that follow out. The same random state gives the same answer."""
+    follow: Operation
+    cursor: str = "last_sequence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +64,7 @@ class System:
         pools: pools of keys that arguments are drawn from: pool name -> a query whose first column lists them in order.
         makes: keys that an operation's ok reply adds to a pool: operation -> (pool, name in the reply).
         bugs: what can be planted, by name.
+        subscriptions: the streams that clients can keep open, by the operation that opens them.
         stage: makes a small world of rows for one race, in which every invariant holds, and returns its keys, named by pool
             and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
     """
@@ -96,6 +77,7 @@ class System:
     pools: Mapping[str, str]
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)
+    subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
     stage: Callable[[], Steps] | None = None
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:

@@ -2,15 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
+from uuid import UUID
 
 from integrity.domain import World
-from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
-from integrity.operation import Operation, Request, Value
-from integrity.systems.system import ServiceSettings, System
+from integrity.history import (
+    Call,
+    Outcome,
+    Received,
+    Requested,
+    encode_invoked,
+    encode_received,
+    encode_requested,
+    encode_returned,
+    make_operation_id,
+)
+from integrity.operation import Operation, Request, Rows
+from integrity.systems.service import Context, Reaction, ServiceSettings
+from integrity.systems.system import System
 from integrity.workload.deliveries import Deliveries, Due, Origin
 from integrity.workload.driver import Abandon, Driver, Returned
 from integrity.workload.measures import Measures
@@ -28,6 +40,10 @@ class History(Protocol):
     def append_soon(self, line: bytes) -> None: ...
 
     def flush(self) -> None: ...
+
+    def append_request(self, line: bytes) -> None: ...
+
+    def append_received(self, lines: bytes) -> None: ...
 
 
 class Clock:
@@ -62,11 +78,13 @@ class Client:
     Args:
         number: in the history. A client whose call has no known end goes on under a new number, as nobody could say when
             its last call took effect.
+        operation_id: of its last call.
     """
 
     number: int
     sources: Sources
     own: Mapping[str, Any] = field(default_factory=dict)
+    operation_id: UUID | None = None
 
 
 class Caller:
@@ -98,6 +116,8 @@ class Caller:
         self._system = system
         self._profile = profile
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
+        self._append_request, self._append_received = history.append_request, history.append_received
+        self._memories: dict[str, dict[str, Any]] = {name: {} for name in system.services}
         self._free_number = first_free_number
         self._drawn = 0
         self._turn_at = profile.hot_turn_calls or None
@@ -120,12 +140,20 @@ class Caller:
                 self.world.keys[pool] = keys[-self.world.hot_count :] + keys[: -self.world.hot_count]
 
     async def call(
-        self, driver: Driver, client: Client, operation: str, arguments: Mapping[str, Any], intended_at_us: int | None
-    ) -> Outcome:
+        self,
+        driver: Driver,
+        client: Client,
+        operation: str,
+        arguments: Mapping[str, Any],
+        intended_at_us: int | None,
+        *,
+        push: Callable[[UUID, Rows], None] | None = None,
+    ) -> Returned:
         """Make a call; write down that it is made, make it, write down how it ended, and measure it.
 
         Args:
             intended_at_us: when it was to be made; None: now.
+            push: takes what is pushed to this client, with the call's operation_id.
 
         Raises:
             HistoryError: the history cannot be written.
@@ -133,17 +161,21 @@ class Caller:
         invoked_at_us = self.clock.now_us()
         if intended_at_us is None:
             intended_at_us = invoked_at_us
-        operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
+        operation_id = client.operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
         abandon = self._draw_abandon(operation, client.sources.draws)
         origin = Origin(operation, intended_at_us)
 
-        def request(step: Request) -> Mapping[str, Value]:
-            return self._request(step, client.sources.services, origin)
+        def request(step: Request) -> Reaction:
+            return self._request(step, operation_id, client.sources.services, origin)
+
+        def pushed(events: Rows) -> None:
+            if push is not None:
+                push(operation_id, events)
 
         try:
             returned = await driver.call(
-                self.operations[operation], {**arguments, "operation_id": operation_id}, request, abandon
+                self.operations[operation], {**arguments, "operation_id": operation_id}, request, abandon, pushed
             )
         except asyncio.CancelledError:
             # The run ends without waiting for it; in the history, a call without a return is unknown.
@@ -170,13 +202,21 @@ class Caller:
         # One write for this return and the client's next call, which mostly follows at once.
         asyncio.get_running_loop().call_soon(self._flush)
         self._account(client, operation, returned, (returned_at_us - intended_at_us) / 1000)
-        return returned.outcome
+        return returned
+
+    def write_received(self, events: Sequence[Received]) -> None:
+        """Write down what a subscriber received.
+
+        Raises:
+            HistoryError: the history cannot be written.
+        """
+        self._append_received(b"".join(map(encode_received, events)))
 
     async def deliver(self, driver: Driver, client: Client, due: Due) -> None:
         """Make the call of a delivery; it is owed until it was answered."""
         if due.meeting is not None:
             await due.meeting.wait()
-        outcome = await self.call(driver, client, due.operation, due.arguments, due.at_us)
+        outcome = (await self.call(driver, client, due.operation, due.arguments, due.at_us)).outcome
         now_us = self.clock.now_us()
         if outcome in (Outcome.FAILED, Outcome.UNKNOWN):
             self.deliveries.send_again(due, now_us)
@@ -213,8 +253,13 @@ class Caller:
         # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
         return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
 
-    def _request(self, step: Request, random: Random, origin: Origin) -> Mapping[str, Value]:
+    def _request(self, step: Request, operation_id: UUID, random: Random, origin: Origin) -> Reaction:
+        """Let a service react to a request; write both down before the operation learns of it."""
         settings = self._profile.services.get(step.service, self._default_settings)
-        answer, deliveries = self._system.services[step.service](step.payload, random, settings)
-        self.deliveries.add(deliveries, now_us=self.clock.now_us(), origin=origin, retry_s=settings.retry_s)
-        return answer
+        context = Context(random, settings, self._memories[step.service])
+        reaction = self._system.services[step.service](step.payload, context)
+        now_us = self.clock.now_us()
+        line = encode_requested(Requested(operation_id, step.service, step.payload, reaction.answer, now_us))
+        self._append_request(line)
+        self.deliveries.add(reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s)
+        return reaction

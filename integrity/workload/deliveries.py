@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from integrity.operation import Value
-from integrity.systems.system import Delivery
+from integrity.systems.service import Delivery
 
 MEETING_S_MOST = 0.05
 RETRY_S_MOST = 10.0

@@ -24,6 +24,7 @@ from integrity.operation import (
     Isolation,
     Ok,
     Operation,
+    Push,
     Reply,
     Request,
     Rollback,
@@ -34,6 +35,7 @@ from integrity.operation import (
     Steps,
     Value,
 )
+from integrity.systems.service import Reaction
 
 Answer = TypeVar("Answer")
 
@@ -114,29 +116,34 @@ class Driver:
         self._may_have_effect = False
         self._abandon: Abandon | None = None
         self._step_count = 0
+        self._request: Callable[[Request], Reaction]
+        self._push: Callable[[Rows], None] | None = None
 
     async def call(
         self,
         operation: Operation,
         arguments: Mapping[str, Any],
-        request: Callable[[Request], Mapping[str, Value]],
+        request: Callable[[Request], Reaction],
         abandon: Abandon | None = None,
+        push: Callable[[Rows], None] | None = None,
     ) -> Returned:
         """Return how the call ended; never raises for what the database or the operation does.
 
         Args:
             arguments: with operation_id.
-            request: answers a Request step.
+            request: reacts to a Request step; its answer reaches the operation after the reaction's latency.
+            push: takes the events of Push steps; None: nobody listens.
             abandon: when the client dies in this call; not at all when the call has fewer steps.
         """
         self._abandon, self._step_count, self._may_have_effect = abandon, 0, False
+        self._request, self._push = request, push
         attempts = 0
         while True:
             attempts += 1
             self._is_in_transaction = False
             steps = operation.steps(**arguments)
             try:
-                reply = await self._attempt(steps, request)
+                reply = await self._attempt(steps)
             except _Restart as restart:
                 await self._leave(steps)
                 if attempts >= self.connection.attempts_most:
@@ -166,7 +173,7 @@ class Driver:
     def _without_answer(self) -> Outcome:
         return Outcome.UNKNOWN if self._may_have_effect else Outcome.FAILED
 
-    async def _attempt(self, steps: Steps, request: Callable[[Request], Mapping[str, Value]]) -> Reply:
+    async def _attempt(self, steps: Steps) -> Reply:
         """Return the operation's reply."""
         answer: Any = None
         failure: StatementFailed | None = None
@@ -185,8 +192,6 @@ class Driver:
                 if kind is Statement and self._is_in_transaction:
                     # What most steps are, without a detour: a lost connection refuses it.
                     answer = await self.connection.execute(step.sql, step.parameters)  # type: ignore[union-attr]  # by its type
-                elif kind is Request:
-                    answer = request(step)  # type: ignore[arg-type]  # by its type
                 else:
                     answer = await self._carry_out(step)
             except StatementFailed as refused:
@@ -198,8 +203,17 @@ class Driver:
                 self.connection.abort()
                 raise _Abandoned(f"abandoned: the client died right after step {self._step_count}, {_name(step)}")
 
-    async def _carry_out(self, step: Step) -> Rows | None:
-        """Send one step and return its rows; keep count of what may have been committed."""
+    async def _carry_out(self, step: Step) -> Rows | Mapping[str, Value] | None:
+        """Send one step and return its answer; keep count of what may have been committed."""
+        if type(step) is Request:
+            reaction = self._request(step)
+            if reaction.latency_s:
+                await asyncio.sleep(reaction.latency_s)
+            return reaction.answer
+        if type(step) is Push:
+            if self._push is not None:
+                self._push(step.events)
+            return None
         if type(step) is Rollback:
             await self._roll_back()
             return None
@@ -259,7 +273,11 @@ class Driver:
 
     async def _die_at(self, step: Step, *, in_flight: bool) -> None:
         word = "before"
-        if in_flight and type(step) in (Statement, Commit):
+        if in_flight and type(step) is Request:
+            word = "while waiting for"
+            self._request(step)  # the service acts on it all the same
+            self.connection.abort()
+        elif in_flight and type(step) in (Statement, Commit):
             word = "while waiting for"
             if type(step) is Commit or not self._is_in_transaction:
                 self._may_have_effect = True

@@ -22,7 +22,14 @@ RECENT_SAMPLES = 10
 
 @dataclass(slots=True)
 class OperationMeasure:
-    """What is known of one operation's calls; in the order of return."""
+    """What is known of one operation's calls, in the order of return; and of what its streams brought.
+
+    Args:
+        settled_ms: until the first webhook that followed a call was acknowledged.
+        lags_ms: of each event that subscribers received, from when the system says it was sent.
+        missed: events that came neither in their turn nor later, by the gaps in their sequence.
+        broken: open streams that ended by themselves.
+    """
 
     ok: int = 0
     declined: int = 0
@@ -33,6 +40,9 @@ class OperationMeasure:
     retries: int = 0
     latencies_ms: "array[float]" = field(default_factory=lambda: array("d"))
     settled_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    lags_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    missed: int = 0
+    broken: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     sampled: int = 0
     marks: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT_SAMPLES))

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 import integrity.systems
 from integrity.errors import UsageError
-from integrity.systems.system import ServiceSettings, System
+from integrity.systems.service import ServiceSettings
+from integrity.systems.system import System
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -34,19 +35,36 @@ class Threshold(Strict):
     Args:
         operation: of one operation; none: of all together.
         statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
-            acknowledged; failure_share: failed, unknown and not sent calls of all that were to be made.
+            acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
+            failed, unknown and not sent calls of all that were to be made; missed_share, events that subscribers should
+            have received and did not; broken_share, open streams that ended by themselves.
         most: the largest value that passes, in ms or as a share.
         source: who asks for it.
     """
 
     operation: str | None = None
-    statistic: Literal["mean", "p50", "p95", "p99", "max", "settled_mean", "settled_p95", "failure_share"]
+    statistic: Literal[
+        "mean",
+        "p50",
+        "p95",
+        "p99",
+        "max",
+        "settled_mean",
+        "settled_p95",
+        "lag_p50",
+        "lag_p95",
+        "lag_p99",
+        "lag_max",
+        "missed_share",
+        "broken_share",
+        "failure_share",
+    ]
     most: float = Field(ge=0)
     source: str
 
     @property
     def is_latency(self) -> bool:
-        return self.statistic != "failure_share"
+        return not self.statistic.endswith("_share")
 
 
 class Stream(Strict):
@@ -73,6 +91,25 @@ class Burst(Strict):
     every_s: Positive
 
 
+class Subscribers(Strict):
+    """Clients that each keep one stream open as long as the run lasts.
+
+    Args:
+        operation: what opens it: one of the system's subscriptions.
+        count: how many clients.
+        poll_s: how often an open stream is looked at for what has come.
+        disconnect_share: of those looks, how many find it cut off; the client comes back and says what it saw last.
+        connections: that the streams share.
+    """
+
+    name: str
+    operation: str
+    count: Annotated[int, Field(ge=1, le=CLIENTS_MOST)]
+    poll_s: Positive = 0.1
+    disconnect_share: Share = 0.0
+    connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MOST)] = 2
+
+
 class Common(Strict):
     """What both models have.
 
@@ -82,6 +119,7 @@ class Common(Strict):
             where the next calls would have covered it up.
         abandon: operation -> the share of its calls in which the client dies half way; "default": of the others.
         services: how the outside services behave.
+        subscribers: who keeps streams open.
         drain_s: how long, at the end, what is outstanding may take.
     """
 
@@ -93,6 +131,7 @@ class Common(Strict):
     hot_turn_calls: Annotated[int, Field(ge=0)] = 0
     abandon: Mapping[str, Share] = {}
     services: Mapping[str, ServiceSettings] = {}
+    subscribers: tuple[Subscribers, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     drain_s: Positive = 30.0
 
@@ -253,6 +292,7 @@ def _check_names(profile: Profile, system: System, place: str) -> None:
     named += [name for name in profile.abandon if name != "default"]
     _all_known(place, "operation", named, arguments)
     _all_known(place, "service", profile.services, system.services)
+    _all_known(place, "subscription", [each.operation for each in profile.subscribers], system.subscriptions)
     if isinstance(profile, OpenProfile):
         _all_known(place, "pool", profile.own, system.pools)
         for stream in profile.streams:

@@ -10,7 +10,7 @@ from typing import Any
 import integrity
 from integrity.database.target import Target
 from integrity.project import Project
-from integrity.workload.measures import Measures, percentiles, summarize
+from integrity.workload.measures import Measures, OperationMeasure, percentiles, summarize
 from integrity.workload.open_loop import OpenLoop
 from integrity.workload.preparing import ServerFacts
 from integrity.workload.profile import OpenProfile, Profile
@@ -100,6 +100,7 @@ def make_result(
         "ended_at_us": ended_at_us,
         "operations": operations,
         "settled": [_settled(name, m.settled_ms) for name, m in measures.operations.items() if m.settled_ms],
+        "streams": [_stream(name, m) for name, m in measures.operations.items() if len(m.lags_ms) or m.missed or m.broken],
         "errors": [
             {"operation": name, "error": error, "count": count}
             for name, m in measures.operations.items()
@@ -116,6 +117,19 @@ def make_result(
 def _settled(operation: str, settled_ms: Any) -> dict[str, Any]:
     mean_ms = round(sum(settled_ms) / len(settled_ms), 1)
     return {"operation": operation, "count": len(settled_ms), "mean_ms": mean_ms, **percentiles(settled_ms)}
+
+
+def _stream(operation: str, measure: OperationMeasure) -> dict[str, Any]:
+    lags_ms = measure.lags_ms
+    return {
+        "operation": operation,
+        "opened": measure.ok,
+        "received": len(lags_ms),
+        "missed": measure.missed,
+        "broken": measure.broken,
+        **percentiles(lags_ms),
+        "max_ms": round(max(lags_ms), 3) if len(lags_ms) else None,
+    }
 
 
 def _arrivals(

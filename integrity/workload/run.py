@@ -35,6 +35,7 @@ from integrity.workload.reconnecting import Reconnector
 from integrity.workload.result import describe_run, make_result
 from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
 from integrity.workload.sqlite_connection import SqliteConnection
+from integrity.workload.subscribers import Subscribers
 from integrity.workload.thresholds import State
 
 SAMPLE_S = 1.0
@@ -220,7 +221,16 @@ class _Work:
         self._stopping = asyncio.Event()
         self.reconnector = Reconnector(revive=self._request.revive)
         self.model = self._make_model()
+        self.subscribers = Subscribers(
+            self._request.profile,
+            self.caller,
+            subscriptions=self._request.system.subscriptions,
+            seed=self._request.seed,
+            connect=self._connect,
+            reconnector=self.reconnector,
+        )
         await self.model.open()
+        await self.subscribers.open()
         self._started_at = asyncio.get_running_loop().time()
         watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
         try:
@@ -231,6 +241,7 @@ class _Work:
                 task.cancel()
             await asyncio.wait(watching)
             self.model.abort()
+            self.subscribers.abort()
         for task in watching:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -238,6 +249,7 @@ class _Work:
     async def _run_phases(self) -> None:
         profile = self._request.profile
         loop = asyncio.get_running_loop()
+        self.subscribers.start()
         work = asyncio.create_task(self.model.run())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -250,6 +262,8 @@ class _Work:
         give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)
         if await self._finish(work, give_up_at):
             await self._finish(asyncio.create_task(self.model.drain()), give_up_at)
+            if await self._finish(asyncio.create_task(self.subscribers.settle()), give_up_at):
+                await self.subscribers.close()
             await self.model.close()
 
     async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
@@ -265,18 +279,12 @@ class _Work:
 
     def _make_model(self) -> ClosedLoop | OpenLoop:
         request, profile = self._request, self._request.profile
-
-        def connect() -> Connection:
-            if request.target.is_sqlite:
-                return SqliteConnection(request.target, request.system.name)
-            return PostgresConnection(request.target)
-
         if isinstance(profile, OpenProfile):
             return OpenLoop(
                 profile,
                 self.caller,
                 seed=request.seed,
-                connect=connect,
+                connect=self._connect,
                 reconnector=self.reconnector,
                 stopping=self._stopping,
             )
@@ -284,10 +292,16 @@ class _Work:
             profile,
             self.caller,
             seed=request.seed,
-            connect=connect,
+            connect=self._connect,
             reconnector=self.reconnector,
             stopping=self._stopping,
         )
+
+    def _connect(self) -> Connection:
+        target = self._request.target
+        if target.is_sqlite:
+            return SqliteConnection(target, self._request.system.name)
+        return PostgresConnection(target)
 
     def stop(self) -> None:
         """Stop early: nothing new is begun."""

@@ -2,6 +2,8 @@
 
     settings.json    what is needed to repeat it
     history.jsonl    every call twice: before it was sent, and when it returned
+    requests.jsonl   what calls asked of outside services, and the answers
+    received.jsonl   what subscribers saw of streams
     metrics.jsonl    one sample a second
     result.json      summary and thresholds, written at the end
 
@@ -24,6 +26,8 @@ from integrity.errors import HistoryError
 
 SETTINGS_FILE = "settings.json"
 HISTORY_FILE = "history.jsonl"
+REQUESTS_FILE = "requests.jsonl"
+RECEIVED_FILE = "received.jsonl"
 METRICS_FILE = "metrics.jsonl"
 RESULT_FILE = "result.json"
 
@@ -41,6 +45,14 @@ class RunFolder:
     @property
     def history(self) -> Path:
         return self.path / HISTORY_FILE
+
+    @property
+    def requests(self) -> Path:
+        return self.path / REQUESTS_FILE
+
+    @property
+    def received(self) -> Path:
+        return self.path / RECEIVED_FILE
 
     def settings(self) -> dict[str, Any]:
         return _read(self.path / SETTINGS_FILE)
@@ -78,6 +90,8 @@ class Recorder:
         self._history = _open(folder.history)
         fcntl.flock(self._history, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _write(folder.path / SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
+        self._requests = _open(folder.requests)
+        self._received = _open(folder.received)
         self._metrics = _open(folder.path / METRICS_FILE)
 
     def append(self, line: bytes) -> None:
@@ -106,14 +120,30 @@ class Recorder:
             with contextlib.suppress(HistoryError):
                 self.append(b"")
 
+    def append_request(self, line: bytes) -> None:
+        """Write a line of the requests.
+
+        Raises:
+            HistoryError: it cannot be written.
+        """
+        _append(self._requests, line, self.folder.requests)
+
+    def append_received(self, lines: bytes) -> None:
+        """Write lines of what subscribers received.
+
+        Raises:
+            HistoryError: they cannot be written.
+        """
+        _append(self._received, lines, self.folder.received)
+
     def append_sample(self, sample: Mapping[str, Any]) -> None:
         """Write a sample of the metrics."""
         _append(self._metrics, orjson.dumps(sample) + b"\n", self.folder.path / METRICS_FILE)
 
     def close(self) -> None:
         self.flush()
-        os.close(self._history)
-        os.close(self._metrics)
+        for file in (self._history, self._requests, self._received, self._metrics):
+            os.close(file)
         if self._error is not None:
             raise self._error
 

@@ -4,6 +4,7 @@ Passed and failed are for what was measured. Without a sample it is "not measure
 late a latency is "unknown": neither is ever shown as passed.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,15 +66,24 @@ def _judge(threshold: Threshold, measures: Measures, late_ms: float | None) -> J
     return Judgement(threshold, state, measured, sample_count)
 
 
+def _samples(measure: OperationMeasure, kind: str) -> "array[float]":
+    return {"": measure.latencies_ms, "settled": measure.settled_ms, "lag": measure.lags_ms}[kind]
+
+
 def _measure(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> tuple[float | None, int]:
     if threshold.statistic == "failure_share":
         count = sum(measure.calls + measure.not_sent for measure in chosen)
         return (sum(measure.faults for measure in chosen) / count, count) if count else (None, 0)
-    is_settled = threshold.statistic.startswith("settled_")
-    samples = np.concatenate([np.array(m.settled_ms if is_settled else m.latencies_ms) for m in chosen] or [np.array([])])
+    if threshold.statistic == "missed_share":
+        expected = sum(len(measure.lags_ms) + measure.missed for measure in chosen)
+        return (sum(measure.missed for measure in chosen) / expected, expected) if expected else (None, 0)
+    if threshold.statistic == "broken_share":
+        opened = sum(measure.ok for measure in chosen)
+        return (sum(measure.broken for measure in chosen) / opened, opened) if opened else (None, 0)
+    kind, _, statistic = threshold.statistic.rpartition("_")
+    samples = np.concatenate([np.array(_samples(m, kind)) for m in chosen] or [np.array([])])
     if not samples.size:
         return None, 0
-    statistic = threshold.statistic.removeprefix("settled_")
     if statistic == "mean":
         value = samples.mean()
     elif statistic == "max":

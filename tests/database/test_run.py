@@ -25,6 +25,7 @@ from integrity.operation import Begin, Commit, Isolation, Ok, Operation, Rows, S
 from integrity.project import Project, Settings
 from integrity.seeds.load import Mode, seed_system
 from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.systems.service import Reaction
 from integrity.verdict import ExitCode
 from integrity.workload.driver import Driver, Returned
 from integrity.workload.loading import load_history
@@ -36,7 +37,7 @@ CALM = {"extends": "hammer", "abandon": {}, "duration_s": 1.0}
 
 
 def seed(target: Target, wallet_count: int = 200) -> Target:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, wallet_count=wallet_count, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": wallet_count}, seed=1, mode=Mode.NEW)
     return target
 
 
@@ -134,7 +135,7 @@ async def call(connection: PostgresConnection, steps: Callable[..., Steps], name
     if not connection.is_open:
         await connection.open()
     driver = Driver(connection, Random(1))
-    return await driver.call(Operation(name, steps, {}), {"operation_id": UUID(int=1)}, lambda request: {})
+    return await driver.call(Operation(name, steps, {}), {"operation_id": UUID(int=1)}, lambda request: Reaction({}))
 
 
 @pytest.mark.parametrize(
@@ -303,6 +304,8 @@ def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target,
     assert {one.name for one in result.folder.path.iterdir()} == {
         "settings.json",
         "history.jsonl",
+        "requests.jsonl",
+        "received.jsonl",
         "metrics.jsonl",
         "result.json",
     }

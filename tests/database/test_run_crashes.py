@@ -41,7 +41,7 @@ UNCLAIMED = """
 
 
 def seed(target: Target) -> Target:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, wallet_count=200, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
     return target
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from integrity.database.namespace import create_schemas, drop_schemas, guard, in
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
+from integrity.seeds.catalogue import SEEDERS
 from integrity.seeds.ghostpass import tables
 from integrity.seeds.load import Mode, Progress, Seeded, seed_system
+from integrity.seeds.seeder import Size
 from integrity.systems.ghostpass.schema import METADATA
 
 AN_ID = "0190b1c2-0000-7000-8000-00000000002a"
@@ -115,7 +118,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def seed(target: Target, count: int = 400, *, number: int = 7, mode: Mode = Mode.NEW, **options: Any) -> Seeded:
-    return seed_system(target, guard(target, None), METADATA, wallet_count=count, seed=number, mode=mode, **options)
+    return seed_system(target, guard(target, None), METADATA, sizes={"wallets": count}, seed=number, mode=mode, **options)
 
 
 def query(target: Target, text: str) -> list[tuple[Any, ...]]:
@@ -223,7 +226,7 @@ def test_several_batches_are_as_consistent_as_one(database: Target, monkeypatch:
     monkeypatch.setattr(tables, "WALLETS_A_BATCH", 100)
     heard: list[Progress] = []
     seeded = seed(database, 350, listen=heard.append)
-    assert [progress.wallets_done for progress in heard] == [0, 100, 200, 300, 350, 350]
+    assert [progress.done for progress in heard] == [0, 100, 200, 300, 350, 350]
     assert seeded.row_counts["wallets"] == 350
     for promise, violations in CONSISTENT.items():
         if promise != "ids are in order of time":  # within a batch they are
@@ -335,7 +338,7 @@ def test_what_is_interrupted_never_happened(target: Target, mode: Mode) -> None:
     before = inspect_database(target), (contents_of(target) if mode is not Mode.NEW else None)
 
     def stop(progress: Progress) -> None:
-        if progress.wallets_done == 100:
+        if progress.done == 100:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -349,7 +352,7 @@ def test_rollback_after_seeding_leaves_the_database_as_it_was(target: Target) ->
         connection.exec_driver_sql("create table customers (id integer)")
         connection.exec_driver_sql("insert into customers values (41)")
     name = inspect_database(target).name
-    seed_system(target, guard(target, name), METADATA, wallet_count=20, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, name), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
 
     drop_schemas(target)
 
@@ -365,7 +368,8 @@ def test_numbers_that_make_no_sense_are_refused(database: Target, count: int, nu
 
 
 def test_appending_stops_at_the_limit(database: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrity.seeds.load.WALLETS_MOST", 60)
+    small = replace(SEEDERS["ghostpass"], sizes=(Size("wallets", default=50, most=60),))
+    monkeypatch.setattr("integrity.seeds.load.SEEDERS", {"ghostpass": small})
     seed(database, 50)
     with pytest.raises(UsageError, match="50 wallets and 11 more are over the limit of 60"):
         seed(database, 11, mode=Mode.APPEND)

@@ -98,7 +98,7 @@ def test_rollback_asks_and_then_removes_what_it_listed(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     code, out, _ = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
     assert code == 0
-    assert out.startswith("Removed 14 tables in ghostpass and integrity.")
+    assert out.startswith("Removed 16 tables in ghostpass and integrity.")
     assert not list(tmp_path.iterdir())
 
     code, out, _ = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
@@ -135,5 +135,5 @@ def test_kill_in_the_middle_changes_nothing(database: Target) -> None:
         process.stderr.readline()
         process.kill()
     assert inspect_database(database).is_empty
-    seeded = seed_system(database, guard(database, None), METADATA, wallet_count=20, seed=1, mode=Mode.NEW)
+    seeded = seed_system(database, guard(database, None), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
     assert seeded.row_counts["wallets"] == 20

@@ -34,7 +34,7 @@ def test_the_same_calls_through_the_operations_leave_the_same_rows(
 
     monkeypatch.setattr(tables, "play_day", keep)
     seeded, played = make_database(None), make_database(None)
-    seed_system(seeded, guard(seeded, None), METADATA, wallet_count=250, seed=7, mode=Mode.NEW)
+    seed_system(seeded, guard(seeded, None), METADATA, sizes={"wallets": 250}, seed=7, mode=Mode.NEW)
 
     create_schemas(played, [METADATA])
     with closing(seeded.connect()) as source, closing(played.connect()) as connection:

@@ -49,7 +49,7 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.M
 def venue(database: Target) -> Target:
     """A small consistent world of ghostpass."""
     seed_system(
-        database, inspect_database(database), GHOSTPASS.metadata, wallet_count=40, seed=1, mode=Mode.NEW,
+        database, inspect_database(database), GHOSTPASS.metadata, sizes={"wallets": 40}, seed=1, mode=Mode.NEW,
     )  # fmt: skip
     return database
 
@@ -308,7 +308,7 @@ def test_explain_shows_one_invariant_with_its_query(run: Run) -> None:
 
 def test_sqlite_is_validated_too(run: Run, tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    seed_system(target, inspect_database(target), GHOSTPASS.metadata, wallet_count=30, seed=1, mode=Mode.NEW)
+    seed_system(target, inspect_database(target), GHOSTPASS.metadata, sizes={"wallets": 30}, seed=1, mode=Mode.NEW)
     ran = run("validate", "--database", target.text)
     assert ran.code == 0, ran.out
     with target.connect_sqlite(("ghostpass",)) as connection:

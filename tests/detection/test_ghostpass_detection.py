@@ -40,7 +40,7 @@ def seeded(server: EmbeddedServer) -> Iterator[str]:
     with server.target.connect() as connection:
         connection.execute(f"create database {name}")
         target = Target(server.target.url.set(database=name))
-        seed_system(target, inspect_database(target), GHOSTPASS.metadata, wallet_count=WALLETS, seed=1, mode=Mode.NEW)
+        seed_system(target, inspect_database(target), GHOSTPASS.metadata, sizes={"wallets": WALLETS}, seed=1, mode=Mode.NEW)
         yield name
         connection.execute(f"drop database {name} with (force)")
 

@@ -13,7 +13,7 @@ from integrity.history import Outcome
 from integrity.operation import Isolation, Rows, StatementFailed, Value
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.workload.caller import Caller, Client, Clock, Sources
-from integrity.workload.driver import Driver
+from integrity.workload.driver import Driver, Returned
 from integrity.workload.profile import load_profile
 
 Answer = TypeVar("Answer")
@@ -25,6 +25,14 @@ class Pages:
     def __init__(self) -> None:
         self.written: list[dict[str, Any]] = []
         self.waiting: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
+
+    def append_request(self, line: bytes) -> None:
+        self.requests.append(orjson.loads(line))
+
+    def append_received(self, lines: bytes) -> None:
+        self.received += [orjson.loads(line) for line in lines.splitlines()]
 
     def append(self, line: bytes) -> None:
         self.flush()
@@ -90,7 +98,7 @@ def make_caller(pages: Pages, **settings: Any) -> Caller:
     )
 
 
-def sell(caller: Caller, client: Client, connection: Watching) -> Awaitable[Outcome]:
+def sell(caller: Caller, client: Client, connection: Watching) -> Awaitable[Returned]:
     arguments = {"wallet_id": 1, "terminal_id": 1, "amount_minor": 500}
     return caller.call(Driver(connection, Random(1)), client, "sell", arguments, None)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from integrity.systems.system import Delivery
+from integrity.systems.service import Delivery
 from integrity.workload.deliveries import Deliveries, Due, Origin
 
 SECOND_US = 1_000_000

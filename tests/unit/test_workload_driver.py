@@ -25,6 +25,7 @@ from integrity.operation import (
     Steps,
     Value,
 )
+from integrity.systems.service import Reaction
 from integrity.workload.driver import Abandon, Driver, Returned
 
 LOST: StatementFailed = StatementFailed("server closed the connection", sqlstate=None)
@@ -134,7 +135,7 @@ def broken(*, operation_id: UUID) -> Steps:
 def drive(steps: Callable[..., Steps], connection: Scripted, abandon: Abandon | None = None) -> Returned:
     driver = Driver(connection, Random(1))
     arguments: dict[str, Any] = {"operation_id": UUID(int=1)}
-    call = driver.call(Operation("op", steps, {}), arguments, lambda request: {"word": "yes"}, abandon)
+    call = driver.call(Operation("op", steps, {}), arguments, lambda request: Reaction({"word": "yes"}), abandon)
     return asyncio.run(call)
 
 

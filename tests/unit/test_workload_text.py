@@ -38,6 +38,7 @@ RESULT: Mapping[str, Any] = {
     "duration_s": 2,
     "operations": [{"operation": "sell", **ROW}, {"operation": "total", **ROW}],
     "settled": [],
+    "streams": [],
     "errors": [{"operation": "sell", "error": "23505 duplicate key", "count": 2}],
     "undelivered": 0,
     "reconnects": 0,

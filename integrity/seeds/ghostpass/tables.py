@@ -4,7 +4,7 @@ Ids count up in order of time, batch after batch; rows of a call have its operat
 transaction have. A test plays the same calls through the operations themselves and compares every table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from integrity.database.bulk import bigints, booleans, integers, labels, texts, 
 from integrity.project import reference_folder
 from integrity.seeds.ghostpass.day import Calls, Day, Kind, play_day
 from integrity.seeds.ghostpass.settings import DaySettings, read_settings
-from integrity.seeds.seeder import Batch, Rows, Seeder, Start
+from integrity.seeds.seeder import Batch, Rows, Seeder, Size, Start
 from integrity.seeds.source import Array, Source, make_operation_ids
 
 WALLETS_A_BATCH = 25_000
@@ -35,8 +35,9 @@ class Venue:
     venue_shares_bps: Array
 
 
-def generate(wallet_count: int, seed: int, start: Start) -> Iterator[Batch]:
-    """Yield the past day of that many guests, with the venue first if it is not there."""
+def generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Batch]:
+    """Yield the past day of as many guests as there are wallets, with the venue first if it is not there."""
+    wallet_count = sizes["wallets"]
     settings = read_settings(reference_folder("seeds") / "ghostpass.toml")
     next_ids = dict(start.next_ids)
     if start.found:
@@ -58,6 +59,8 @@ def generate(wallet_count: int, seed: int, start: Start) -> Iterator[Batch]:
 
 GHOSTPASS = Seeder(
     name="ghostpass",
+    # Ten million wallets are 110 million entries and about 55 GB (measured: a million are 5.5 GB). More says nothing new.
+    sizes=(Size("wallets", default=5_000, most=10_000_000),),
     reads={
         "gateways": "select id, reentry_fee_minor from ghostpass.gateways order by id",
         "terminals": "select id, platform_fee_bps, venue_share_bps from ghostpass.terminals order by id",

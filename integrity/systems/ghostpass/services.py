@@ -1,23 +1,20 @@
 """The outside service of ghostpass: a card processor that answers at once and settles by webhook."""
 
 from collections.abc import Mapping
-from random import Random
 
 from integrity.operation import Value
-from integrity.systems.system import Answer, Delivery, ServiceSettings
+from integrity.systems.service import Context, Reaction
 
 
-def processor(payload: Mapping[str, Value], random: Random, settings: ServiceSettings) -> tuple[Answer, list[Delivery]]:
-    """Accept a payment; say by webhook how it ended, sometimes twice: at once, or late as a retry whose answer was lost."""
+def processor(payload: Mapping[str, Value], context: Context) -> Reaction:
+    """Accept a payment; say by webhook how it ended, sometimes twice: at once, or late as a retry whose answer was lost.
+
+    It accepts even where its answer is lost: the guest has paid, and the webhook will tell.
+    """
     funding_id = payload["funding_id"]
-    kind = "payment_failed" if random.random() < settings.failure_share else "payment_succeeded"
+    kind = "payment_failed" if context.is_failure() else "payment_succeeded"
     arguments: dict[str, Value] = {"event_id": f"evt-{funding_id}", "funding_id": funding_id, "kind": kind}
-    delay_s = random.uniform(settings.delay_least_s, settings.delay_most_s)
-    deliveries = [Delivery(delay_s, "receive_funding_webhook", arguments)]
-    if random.random() < settings.duplicate_share:
-        late_s = settings.retry_s if random.random() < 0.5 else 0.0
-        deliveries.append(Delivery(delay_s + late_s, "receive_funding_webhook", arguments))
-    return {"payment": f"pay-{funding_id}"}, deliveries
+    return context.react({"payment": f"pay-{funding_id}"}, context.webhooks("receive_funding_webhook", arguments))
 
 
 SERVICES = {"processor": processor}
