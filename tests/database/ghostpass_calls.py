@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integrity.operation import Declined, Ok, Reply
-from tests.database.ghostpass_world import op, rows
+from tests.database.worlds import op, rows
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from psycopg.rows import dict_row
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Operation, Reply, Request, Rollback, Statement, Step, Steps
 from integrity.parameters import number_parameters
-from tests.database.ghostpass_world import FILES, NOW, PostgresEngine
+from tests.database.ghostpass_world import FILES, NOW
+from tests.database.worlds import PostgresEngine
 
 POLL_S = 0.002
 STEPS_MAX = 200

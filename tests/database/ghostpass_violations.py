@@ -1,24 +1,9 @@
 """For each invariant of ghostpass: what is done to the sound world, and exactly the rows that its query then returns."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
-from tests.database.ghostpass_world import at, op, rows
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A pair's rejected half.
-
-    Args:
-        statements: what breaks the world, in PostgreSQL's dialect.
-        rows: what the invariant's query returns then, as ghostpass_world.plain shows it.
-    """
-
-    statements: Sequence[str]
-    rows: Sequence[Mapping[str, Any]]
-
+from tests.database.ghostpass_world import at
+from tests.database.worlds import Violation, op, rows
 
 ENTRY = (
     "insert into ghostpass.entries (id, account, wallet_id, kind, amount_minor, reference, operation_id, created_at) values"

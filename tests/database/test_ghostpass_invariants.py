@@ -17,14 +17,11 @@ from integrity.sqlfile import SqlFile
 from integrity.systems.ghostpass.schema import METADATA
 from integrity.systems.ghostpass.system import GHOSTPASS
 from tests.database.ghostpass_violations import VIOLATIONS
-from tests.database.ghostpass_world import (
-    FILES,
-    NOW,
-    QUERIES,
+from tests.database.ghostpass_world import FILES, NOW, QUERIES, WORLD, at
+from tests.database.worlds import (
     Engine,
     PostgresEngine,
     SqliteEngine,
-    at,
     lay_out,
     op,
     postgres_world,
@@ -36,14 +33,14 @@ from tests.database.ghostpass_world import (
 @pytest.fixture(scope="module")
 def sound(server: EmbeddedServer) -> Iterator["psycopg.Connection[Any]"]:
     """The world on PostgreSQL, every constraint in place."""
-    with postgres_world(server, f"sound_{os.getpid()}", METADATA) as connection:
+    with postgres_world(server, f"sound_{os.getpid()}", METADATA, WORLD) as connection:
         yield connection
 
 
 @pytest.fixture(scope="module")
 def loose(server: EmbeddedServer) -> Iterator["psycopg.Connection[Any]"]:
     """The world on PostgreSQL, without constraints."""
-    with postgres_world(server, f"loose_{os.getpid()}", without_constraints(METADATA)) as connection:
+    with postgres_world(server, f"loose_{os.getpid()}", without_constraints(METADATA), WORLD) as connection:
         yield connection
 
 
@@ -58,7 +55,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         target = Target.parse(f"sqlite:///{tmp_path / 'venue.db'}")
         with closing(target.connect_sqlite(("ghostpass", "integrity"))) as sqlite_connection:
             sqlite_engine = SqliteEngine(sqlite_connection)
-            lay_out(target, sqlite_engine, without_constraints(METADATA))
+            lay_out(target, sqlite_engine, without_constraints(METADATA), WORLD)
             yield sqlite_engine
 
 

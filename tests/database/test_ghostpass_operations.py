@@ -23,7 +23,8 @@ from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.systems.system import Bug
 from tests.database.ghostpass_calls import PLAYED
 from tests.database.ghostpass_player import STEPS_MAX, call, find_violated, operation_ids, play
-from tests.database.ghostpass_world import postgres_world
+from tests.database.ghostpass_world import WORLD
+from tests.database.worlds import postgres_world
 
 Contents = dict[str, dict[Any, dict[str, Any]]]
 
@@ -31,7 +32,7 @@ Contents = dict[str, dict[Any, dict[str, Any]]]
 @pytest.fixture(scope="module")
 def template(server: EmbeddedServer) -> Iterator[str]:
     """The name of a database with the world in it, that nobody is connected to."""
-    with postgres_world(server, f"venue_{os.getpid()}", METADATA) as connection:
+    with postgres_world(server, f"venue_{os.getpid()}", METADATA, WORLD) as connection:
         name = connection.info.dbname
         connection.close()
         yield name

@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from integrity.domain import World
-from integrity.history import Outcome
 from integrity.operation import Isolation, Rows, StatementFailed, Value
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.workload.caller import Caller, Client, Clock, Sources

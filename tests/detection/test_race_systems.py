@@ -1,0 +1,84 @@
+"""Every planted race of every system is found by search, and the sound operations stand every schedule of the bound."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import combinations_with_replacement
+from pathlib import Path
+
+import pytest
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.operation import Isolation
+from integrity.project import Project, Settings
+from integrity.race.arena import Arena
+from integrity.race.contest import Ground, survey
+from integrity.race.discovery import make_finding
+from integrity.race.explore import Budget, explore
+from integrity.race.oracle import Judge
+from integrity.race.recording import following
+from integrity.systems.catalogue import SYSTEMS
+from integrity.systems.system import Bug, System
+from integrity.verdict import Verdict
+from tests.detection.worlds import invariants_of
+
+PROJECT = Project(Path(__file__).parent, Settings())
+RACES = [(system, bug) for system in SYSTEMS.values() for bug in system.bugs.values() if bug.race]
+RACE_IDS = [f"{system.name}-{bug.name}" for system, bug in RACES]
+PAIRS = [(system, pair) for system in SYSTEMS.values() for pair in combinations_with_replacement(system.operations, 2)]
+PAIR_IDS = [f"{system.name}-{' + '.join(pair)}" for system, pair in PAIRS]
+
+FindGround = Callable[[System], tuple[Arena, Ground]]
+
+
+@pytest.fixture(scope="module")
+def find_ground(server: EmbeddedServer) -> Iterator[FindGround]:
+    """The arena of a system, and what its contests have in common; made when first asked for."""
+    found: dict[str, tuple[Arena, Ground]] = {}
+    with ExitStack() as stack:
+
+        def find(system: System) -> tuple[Arena, Ground]:
+            if system.name not in found:
+                arena = stack.enter_context(Arena(server.target, system))
+                found[system.name] = arena, survey(arena.scheduler(), system, invariants_of(PROJECT, system))
+            return found[system.name]
+
+        yield find
+
+
+@pytest.mark.parametrize(("system", "bug"), RACES, ids=RACE_IDS)
+def test_a_planted_race_is_found_and_shrunk_to_the_schedule_beside_it(
+    find_ground: FindGround, system: System, bug: Bug
+) -> None:
+    arena, ground = find_ground(system)
+    contest = next(ground.vary(bug.race, bug=bug))
+    scheduler = arena.scheduler(contest.dropped)
+    exploration = explore(scheduler, contest.program(), budget=Budget(preemptions=2))
+    assert exploration.hits[0].schedules <= 20
+    finding = make_finding(scheduler, ground, contest, exploration.hits[0], seed=0)
+    assert (finding.schedule, finding.operations) == (bug.schedule, bug.race)
+    alarms = {alarm.name for alarm in finding.alarms}
+    assert alarms
+    assert alarms <= set(bug.violates)
+
+
+@pytest.mark.parametrize(("system", "bug"), RACES, ids=RACE_IDS)
+def test_the_sound_operations_stand_the_schedule_of_the_bug(find_ground: FindGround, system: System, bug: Bug) -> None:
+    arena, ground = find_ground(system)
+    program = next(ground.vary(bug.race)).program()
+    scheduler = arena.scheduler()
+    run = scheduler.play(program, decide=following(bug.schedule))
+    assert Judge(scheduler, program).judge(run).alarms == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("system", "pair"), PAIRS, ids=PAIR_IDS)
+@pytest.mark.parametrize("level", Isolation, ids=lambda level: level.value)
+def test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm(
+    find_ground: FindGround, level: Isolation, system: System, pair: tuple[str, str]
+) -> None:
+    arena, ground = find_ground(system)
+    program = next(ground.vary(pair, isolation=level)).program()
+    exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2, seconds=60))
+    assert exploration.verdict is Verdict.HOLDS
+    assert exploration.coverage.bound_completed == 2
+    assert exploration.coverage.played >= 2

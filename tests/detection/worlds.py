@@ -1,0 +1,58 @@
+"""A seeded world of a system, its runs, and what an audit says of it: what the detection tests share."""
+
+from typing import Any
+
+from integrity.audit import AuditSettings, audit
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.namespace import inspect_database
+from integrity.database.target import Target
+from integrity.events import InvariantJudged
+from integrity.invariants.load import load_invariants
+from integrity.project import Project
+from integrity.seeds.load import Mode, seed_system
+from integrity.sqlfile import SqlFile
+from integrity.systems.system import Bug, System
+from integrity.verdict import Verdict
+from integrity.workload.profile import load_profile
+from integrity.workload.run import RunRequest, run
+
+SIZES = {"wallets": 300, "streamers": 20, "users": 60, "businesses": 6, "conversations": 150, "messages": 1_500}
+"""Small: what is hammered is hot keys, and the rest only makes audits longer."""
+
+
+def make_seeded(server: EmbeddedServer, system: System, name: str) -> Target:
+    """Make a database of that name that holds the system."""
+    with server.target.connect() as connection:
+        connection.execute(f"create database {name}")
+    target = Target(server.target.url.set(database=name))
+    seed_system(target, inspect_database(target), system.metadata, sizes=SIZES, seed=1, mode=Mode.NEW)
+    return target
+
+
+def hammer(
+    target: Target, project: Project, system: System, *, seed: int, bug: Bug | None, seconds: float
+) -> dict[str, Any]:
+    """Let the system's hammer profile loose; return the result."""
+    profile = load_profile(system, "hammer", {}, {"duration_s": seconds})
+    request = RunRequest(
+        system=system, profile_name="hammer", profile=profile, target=target, project=project, seed=seed, bug=bug
+    )
+    return dict(run(request).result)
+
+
+def judge(target: Target, project: Project, system: System) -> dict[str, InvariantJudged]:
+    """Return what an audit says of each of the system's invariants."""
+    events = audit(target, invariants_of(project, system), AuditSettings())
+    return {event.finding.name: event for event in events if isinstance(event, InvariantJudged)}
+
+
+def violated(judged: dict[str, InvariantJudged]) -> set[str]:
+    """Return the names of those that are violated; none may be unknown."""
+    unknown = {name: event.finding.reason for name, event in judged.items() if event.finding.verdict is Verdict.UNKNOWN}
+    assert unknown == {}
+    return {name for name, event in judged.items() if event.finding.verdict is Verdict.VIOLATED}
+
+
+def invariants_of(project: Project, system: System) -> list[SqlFile]:
+    """Return the system's invariants."""
+    return [file for file in load_invariants(project).values() if file.name.startswith(f"{system.name}/")]
