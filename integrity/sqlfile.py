@@ -7,6 +7,9 @@
     -- parameter: cutoff timestamptz = now - 15 minutes
     select ...
 
+A query with a limit also says how fast it must be (`-- limit-ms: 50`), which indexes must serve it (`-- index: name, name`)
+and where values for its parameters come from (`-- sample: wallet_id = select id from ... limit 20`).
+
 The header is the comment lines at the top; a line that is indented behind its dashes continues the one before. The query
 is one read-only select in PostgreSQL's dialect. Everything that can be said about a file without a database is said here,
 with its place; the file then goes to the server whole, header included, so that the position in a server's error is the
@@ -30,12 +33,15 @@ from integrity.operation import Value
 from integrity.parameters import find_parameters, replace_parameters
 from integrity.verdict import Severity
 
-HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter")
+HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter", "limit-ms", "index", "sample")
 PARAMETER_TYPES = ("bigint", "integer", "text", "boolean", "uuid", "timestamptz")
 
-_HEADER_LINE = re.compile(r"--\s?(?P<key>[a-z]+)\s*:\s*(?P<value>.*?)\s*$")
+_HEADER_LINE = re.compile(r"--\s?(?P<key>[a-z-]+)\s*:\s*(?P<value>.*?)\s*$")
 _CONTINUATION = re.compile(r"--(\s{2,}(?P<value>.*?))?\s*$")
 _PARAMETER = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)\s+(?P<type>[a-z]+)(?:\s*=\s*(?P<default>.+))?$")
+_SAMPLE = re.compile(
+    r"(?P<names>[a-z_][a-z0-9_]*(?:\s*,\s*[a-z_][a-z0-9_]*)*)\s*=\s*(?P<query>(?:select|with)\s.+)$", re.DOTALL
+)
 _MOMENT = re.compile(r"now(?:\s*(?P<sign>[-+])\s*(?P<count>\d{1,9})\s*(?P<unit>second|minute|hour|day)s?)?$")
 _PLACEHOLDER = re.compile(rf"\$(\d+)::(?:{'|'.join(PARAMETER_TYPES)})")
 
@@ -79,6 +85,19 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Where values to try a query with come from.
+
+    Args:
+        names: of the parameters.
+        query: one select, whose columns are their values.
+    """
+
+    names: tuple[str, ...]
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class SqlFile:
     """One .sql file, read and checked.
 
@@ -87,6 +106,9 @@ class SqlFile:
         path: where it is.
         title, source, why, hint: of the header; empty when it has none.
         text: all of it.
+        limit_ms: how long it may take; None: nobody says.
+        indexes: those that must serve it.
+        samples: where values for its parameters come from.
     """
 
     name: str
@@ -98,6 +120,9 @@ class SqlFile:
     hint: str
     parameters: tuple[Parameter, ...]
     text: str
+    limit_ms: int | None = None
+    indexes: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
     @property
     def query(self) -> str:
@@ -172,7 +197,7 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
     Raises:
         SqlFileError: its header is wrong, or it is anything but one read-only select.
     """
-    header, parameters = _parse_header(text, path)
+    header, parameters, samples = _parse_header(text, path)
     if not header.get("title"):
         raise _error(path, text, 1, None, "the header has no title", hint="Start the file with `-- title: what must hold`.")
     _check_query(text, path)
@@ -187,6 +212,9 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
         hint=header.get("hint", ""),
         parameters=tuple(parameters.values()),
         text=text,
+        limit_ms=int(header["limit-ms"]) if "limit-ms" in header else None,
+        indexes=tuple(name.strip() for name in header.get("index", "").split(",") if name.strip()),
+        samples=tuple(samples),
     )
 
 
@@ -203,34 +231,56 @@ def without_semicolon(text: str) -> str:
     return text[: ends[0]] if ends else text
 
 
-def _parse_header(text: str, path: Path) -> tuple[dict[str, str], dict[str, Parameter]]:
+def _parse_header(text: str, path: Path) -> tuple[dict[str, str], dict[str, Parameter], list[Sample]]:
     header: dict[str, str] = {}
     parameters: dict[str, Parameter] = {}
-    key = ""
-    lines = text.splitlines()
-    for number, line in enumerate(lines[: _header_length(lines)], start=1):
-        match = _HEADER_LINE.match(line)
-        more = _CONTINUATION.match(line)
-        if more and key and key != "parameter":
-            header[key] = f"{header[key]} {more['value'] or ''}".strip()
-            continue
-        if match is None or match["key"] not in HEADER_KEYS:
-            what = f"unknown header key {match['key']!r}" if match else "not a header line"
-            hint = f"The header's keys are: {', '.join(HEADER_KEYS)}. Other comments go below the first line of the query."
-            raise _error(path, text, number, 4 if match else 1, what, hint=hint)
-        key, value = match["key"], match["value"]
+    samples: list[Sample] = []
+    for number, key, value in _header_entries(text, path):
         if key == "parameter":
             parameter = _parse_parameter(value, path, text, number)
             if parameter.name in parameters:
                 raise _error(path, text, number, None, f"parameter {parameter.name!r} is declared twice")
             parameters[parameter.name] = parameter
+        elif key == "sample":
+            samples.append(_parse_sample(value, path, text, number))
         elif key in header:
             raise _error(path, text, number, None, f"a second {key!r} in the header")
         elif key == "severity" and value not in tuple(Severity):
             raise _error(path, text, number, None, f"unknown severity {value!r}", hint="It is error or warning.")
+        elif key == "limit-ms" and not re.fullmatch(r"[1-9]\d{0,6}", value):
+            raise _error(path, text, number, None, f"not a limit: {value!r}", hint="Write whole milliseconds, e.g. 50.")
         else:
             header[key] = value
-    return header, parameters
+    for name in (name for sample in samples for name in sample.names):
+        if name not in parameters:
+            raise _error(path, text, 1, None, f"a sample for parameter {name!r}, which is not declared")
+    return header, parameters, samples
+
+
+def _header_entries(text: str, path: Path) -> list[tuple[int, str, str]]:
+    """Return line, key and value of each entry of the header, what continues it joined to it."""
+    entries: list[tuple[int, str, str]] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines[: _header_length(lines)], start=1):
+        match = _HEADER_LINE.match(line)
+        more = _CONTINUATION.match(line)
+        if more and entries and entries[-1][1] != "parameter":
+            entries[-1] = (*entries[-1][:2], f"{entries[-1][2]} {more['value'] or ''}".strip())
+            continue
+        if match is None or match["key"] not in HEADER_KEYS:
+            what = f"unknown header key {match['key']!r}" if match else "not a header line"
+            hint = f"The header's keys are: {', '.join(HEADER_KEYS)}. Other comments go below the first line of the query."
+            raise _error(path, text, number, 4 if match else 1, what, hint=hint)
+        entries.append((number, match["key"], match["value"]))
+    return entries
+
+
+def _parse_sample(value: str, path: Path, text: str, line: int) -> Sample:
+    match = _SAMPLE.match(value.replace(":", "", 1) if value.startswith(":") else value)
+    if match is None:
+        form = "Write `-- sample: wallet_id = select id from ... limit 20`; several names, as many columns."
+        raise _error(path, text, line, None, f"not a sample: {value!r}", hint=form)
+    return Sample(tuple(name.strip() for name in match["names"].split(",")), match["query"])
 
 
 def _header_length(lines: list[str]) -> int:

@@ -18,10 +18,12 @@ COMMANDS = {
     "run": "Hammer a system with concurrent clients.",
     "validate": "Check every invariant on one snapshot.",
     "list": "List the invariants.",
+    "queries": "Ask the named queries, and hold them against their limits.",
     "explain": "Show one invariant with its query.",
     "race": "Search the orders of concurrent calls for one that breaks the data.",
     "replay": "Play a race that was found again.",
     "reproduce": "From a violated row to the shortest schedule that breaks it.",
+    "monitor": "Watch a database and processes while anything loads them.",
     "db": "Start, stop and enter the embedded PostgreSQL.",
 }
 

@@ -25,7 +25,6 @@ _REFUSED: dict[type[exp.Expr], str] = {
     exp.Like: "like, which ignores case there (write position() or substr())",
     exp.ILike: "ilike",
     exp.JSONExtract: "-> on json",
-    exp.JSONExtractScalar: "->> on json",
     exp.JSONBExtract: "#> on json",
     exp.JSONBExtractScalar: "#>> on json",
     exp.ArrayContainsAll: "@>",
@@ -59,9 +58,22 @@ def to_sqlite(text: str, *, keeps_names: bool = False) -> str:
     tree = next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
     for node in tree.walk():
         _refuse(node)
+    tree = tree.transform(_as_postgresql_has_it)
     written = tree.sql(dialect="sqlite", comments=False)
     numbers = {name: number for number, name in enumerate(find_parameters(text), start=1)}
     return written if keeps_names else replace_parameters(written, lambda name: f"?{numbers[name]}")
+
+
+def _as_postgresql_has_it(node: exp.Expr) -> exp.Expr:
+    """Return `value ->> 'key'` as what gives the same text there: SQLite's own gives numbers, and 1 for true."""
+    if not isinstance(node, exp.JSONExtractScalar):
+        return node
+    path = "$" + "".join(f'."{part.this}"' for part in node.expression.expressions if isinstance(part, exp.JSONPathKey))
+    document, place = node.this.copy(), exp.Literal.string(path)
+    kind = exp.func("json_type", document, place)
+    # By its bare name: sqlglot would write `->`, which keeps the quotes of a text.
+    value = exp.cast(exp.Anonymous(this="json_extract", expressions=[document.copy(), place.copy()]), "text")
+    return exp.Case(this=kind).when("'true'", "'true'").when("'false'", "'false'").else_(value)
 
 
 def _refuse(node: exp.Expr) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from integrity.race.checks import LeftOut
 from integrity.race.finding import Finding
 from integrity.race.matrix import Group, RaceSettings
 from integrity.race.mutate import Mutation
@@ -47,6 +48,16 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         colalign=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
     )
     return f"{table}\n\n{sentence_of(groups, settings)}"
+
+
+def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:
+    """Return the invariants that could not be asked in the race, with the reasons."""
+    return next((each.left_out for group in groups for each in group.searched), ())
+
+
+def render_left_out(left_out: Sequence[LeftOut]) -> str:
+    """Return a line each, or nothing."""
+    return "\n".join(f"not asked: {each.name}: {each.reason}" for each in left_out)
 
 
 def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:

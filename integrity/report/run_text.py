@@ -113,7 +113,8 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
     ]
     lines += [
         f"{row['operation']}: {row['received']} events received, {row['missed']} missed, lag p50 {_ms(row['p50_ms'])} ms, "
-        f"p95 {_ms(row['p95_ms'])} ms, p99 {_ms(row['p99_ms'])} ms; opened {row['opened']} times, {row['broken']} broken off."
+        f"p95 {_ms(row['p95_ms'])} ms, p99 {_ms(row['p99_ms'])} ms; "
+        f"opened {row['opened']} times, {row['broken']} broken off."
         for row in result["streams"]
     ]
     arrivals = result["arrivals"]

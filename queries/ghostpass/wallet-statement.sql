@@ -1,5 +1,7 @@
 -- title: a wallet's entries, oldest first, with the balance after each
 -- parameter: wallet_id bigint
+-- sample: wallet_id = select id from ghostpass.wallets order by id limit 20
+-- index: entries_wallet_id_idx
 select
     entries.id as entry_id,
     entries.created_at,

@@ -82,7 +82,7 @@ def test_text_is_sent_up_to_its_semicolon_with_the_lines_where_they_were() -> No
         (
             "-- title: t\n-- titel: u\nselect 1\n",
             "invariants/w/x.sql:2: unknown header key 'titel'\n  2 | -- titel: u\n         ^\n"
-            "  hint: The header's keys are: title, severity, source, why, hint, parameter. "
+            "  hint: The header's keys are: title, severity, source, why, hint, parameter, limit-ms, index, sample. "
             "Other comments go below the first line of the query.",
         ),
         (

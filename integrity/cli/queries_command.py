@@ -1,0 +1,217 @@
+"""`integrity queries`: the named queries, their answers, and how fast and by which indexes they are answered."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.errors import UsageError
+from integrity.verdict import ExitCode
+
+if TYPE_CHECKING:
+    from integrity.database.snapshot import Session
+    from integrity.database.target import Target
+    from integrity.operation import Value
+    from integrity.sqlfile import SqlFile
+    from integrity.systems.system import System
+
+TIMEOUT_S = 60.0
+ROWS_SHOWN = 50
+
+
+@click.group(name="queries")
+def command() -> None:
+    """Ask the named queries, and hold them against their limits.
+
+    \b
+    Example: integrity queries run --system inbox --explain
+    """
+
+
+@command.command(name="list")
+@click.option("--system", "system_name", metavar="NAME", help="Those of this system only.")
+@project_option
+def list_queries(*, system_name: str | None, project_folder: Path) -> int:
+    """List the named queries with what each needs and must keep.
+
+    \b
+    Example: integrity queries list --system inbox
+    """
+    from integrity.queries.load import load_queries
+    from integrity.report.queries_text import render_query_list
+
+    queries = load_queries(open_project(project_folder)).values()
+    click.echo(render_query_list([q for q in queries if system_name in (None, q.name.partition("/")[0])]))
+    return ExitCode.OK
+
+
+@command.command(name="ask")
+@click.argument("name")
+@click.option("--set", "given", metavar="NAME=VALUE", multiple=True, help="A parameter's value.")
+@click.option("--limit", type=click.IntRange(min=1), default=ROWS_SHOWN, show_default=True, help="Rows to show.")
+@database_option
+@project_option
+@json_option
+def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, project_folder: Path, is_json: bool) -> int:
+    """Show the rows of one query.
+
+    \b
+    Example: integrity queries ask ghostpass/wallet-statement --set wallet_id=3
+    """
+    from integrity.queries.load import find_query, load_queries
+    from integrity.queries.run import run_query
+    from integrity.report.queries_text import render_rows, render_rows_json
+
+    project = open_project(project_folder)
+    query = find_query(load_queries(project), name)
+    values = _values(query, given)
+    query.values(values, now=datetime.now().astimezone())  # before a server is started for nothing
+    target = open_target(project, database)
+    with _session(target) as (session, now), _answering(query, target):
+        rows = run_query(session, query, values, now=now, is_sqlite=target.is_sqlite, row_limit=limit)
+    click.echo(render_rows_json(rows) if is_json else render_rows(rows, limit))
+    return ExitCode.OK
+
+
+@command.command(name="run")
+@click.argument("names", nargs=-1)
+@click.option("--system", "system_name", metavar="NAME", help="Those of this system only; else of all that are there.")
+@click.option("--explain", "is_explained", is_flag=True, help="Show the whole shape of each plan.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True, max=1000),
+    help="On a world of its own, F times as large as the default, that is dropped afterwards.",
+)
+@database_option
+@project_option
+@json_option
+def run(
+    *,
+    names: tuple[str, ...],
+    system_name: str | None,
+    is_explained: bool,
+    scale: float | None,
+    database: str | None,
+    project_folder: Path,
+    is_json: bool,
+) -> int:
+    """Ask queries with values that the database holds; show time, plan, and whether each keeps its limits.
+
+    \b
+    Example: integrity queries run --system inbox --explain
+    """
+    from integrity.queries.examine import State, examine
+    from integrity.queries.load import find_query, load_queries
+    from integrity.report.queries_text import render_examinations, render_examinations_json
+    from integrity.systems.catalogue import SYSTEMS, find_system
+
+    systems = [find_system(system_name)] if system_name else list(SYSTEMS.values())
+    project = open_project(project_folder)
+    known = load_queries(project)
+    chosen = [find_query(known, name) for name in names] if names else list(known.values())
+    if system_name or not names:
+        chosen = [query for query in chosen if query.name.partition("/")[0] in {system.name for system in systems}]
+    if not chosen:
+        raise UsageError(f"no query of {system_name} was named", hint="`integrity queries list` shows their names.")
+    target = open_target(project, database)
+    with ExitStack() as stack:
+        if scale is not None:
+            target = stack.enter_context(_scaled(target, systems, scale))
+        chosen = _present(chosen, target, is_asked_for=bool(names or system_name))
+        session, now = stack.enter_context(_session(target))
+        examined = list(examine(session, chosen, now=now, is_sqlite=target.is_sqlite))
+    click.echo(render_examinations_json(examined) if is_json else render_examinations(examined, is_explained=is_explained))
+    states = {examination.state for examination in examined}
+    if State.FAILED in states:
+        return ExitCode.THRESHOLD if State.UNKNOWN not in states else ExitCode.UNKNOWN
+    return ExitCode.UNKNOWN if State.UNKNOWN in states else ExitCode.OK
+
+
+def _present(queries: "Sequence[SqlFile]", target: "Target", *, is_asked_for: bool) -> "list[SqlFile]":
+    """Return the queries whose system is in the database."""
+    from integrity.database.namespace import inspect_database
+    from integrity.systems.catalogue import SYSTEMS
+
+    held = inspect_database(target).systems
+    missing = {query.name.partition("/")[0] for query in queries} & set(SYSTEMS) - set(held)
+    left = [query for query in queries if query.name.partition("/")[0] not in missing]
+    if not left or (missing and is_asked_for):
+        raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint="`integrity seed` makes it.")
+    for name in sorted(missing):
+        click.echo(f"{name} is not in the database: its queries are left out", err=True)
+    return left
+
+
+def _values(query: "SqlFile", given: Sequence[str]) -> "dict[str, Value]":
+    """Return the values of `--set name=value`, by the types that the query declares."""
+    types = {parameter.name: parameter.type for parameter in query.parameters}
+    values: dict[str, Value] = {}
+    for pair in given:
+        name, separator, text = pair.partition("=")
+        if not separator:
+            raise UsageError(f"--set {pair}: not NAME=VALUE", hint=f"The parameters are: {', '.join(types) or 'none'}.")
+        try:
+            values[name] = _parse(types.get(name, "text"), text)
+        except ValueError:
+            raise UsageError(f"--set {pair}: {text!r} is no {types[name]}") from None
+    return values
+
+
+def _parse(kind: str, text: str) -> "Value":
+    from uuid import UUID
+
+    if kind in ("bigint", "integer"):
+        return int(text)
+    if kind == "boolean":
+        if text not in ("true", "false"):
+            raise ValueError
+        return text == "true"
+    if kind == "uuid":
+        return UUID(text)
+    return datetime.fromisoformat(text).astimezone() if kind == "timestamptz" else text
+
+
+@contextmanager
+def _session(target: "Target") -> "Iterator[tuple[Session, datetime]]":
+    """Yield a session on a snapshot of its own, and the time of the snapshot."""
+    from integrity.database.snapshot import open_snapshot
+
+    with open_snapshot(target, connections=1, timeout_s=TIMEOUT_S) as snapshot:
+        yield snapshot.sessions[0], snapshot.taken_at
+
+
+@contextmanager
+def _answering(query: "SqlFile", target: "Target") -> Iterator[None]:
+    """Turn what the database refuses into an error with its place."""
+    from integrity.database.portable import NotPortable
+    from integrity.database.snapshot import QueryFailed
+
+    try:
+        yield
+    except QueryFailed as error:
+        place = query.describe_server_error(error.reason, position=error.position, hint=error.hint)
+        raise UsageError(place) from None
+    except NotPortable as error:
+        raise UsageError(f"{query.path}: cannot be asked of SQLite: {error}", hint=f"Not of {target}.") from None
+
+
+@contextmanager
+def _scaled(target: "Target", systems: "Sequence[System]", scale: float) -> "Iterator[Target]":
+    """Yield a database of its own beside the target, filled with worlds so many times as large as the default."""
+    from integrity.database.namespace import inspect_database
+    from integrity.database.scratch import scratch_database
+    from integrity.seeds.catalogue import SEEDERS
+    from integrity.seeds.load import Mode, seed_system
+
+    with scratch_database(target, "queries") as scratch:
+        for system in systems:
+            seeder = SEEDERS[system.name]
+            sizes = {size.name: min(size.most, max(1, round(size.default * scale))) for size in seeder.sizes}
+            click.echo(f"{system.name}: making {', '.join(f'{n:,} {name}' for name, n in sizes.items())}", err=True)
+            contents = inspect_database(scratch)
+            seed_system(scratch, contents, system.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
+        yield scratch

@@ -1,0 +1,143 @@
+"""Examines named queries on real data: how long they take, how they are answered, and whether that is within their limits.
+
+A query is asked with values that the database really holds: its samples. A limit holds for the 95th percentile of those,
+and an index that is named must be used by the plan of each. Nothing that was not measured passes: a query without values,
+or an index on a table too small for any planner to bother, is unknown.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from integrity.database.portable import NotPortable, to_sqlite
+from integrity.database.snapshot import QueryFailed, Session
+from integrity.operation import Value
+from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan
+from integrity.queries.run import run_query
+from integrity.sqlfile import SqlFile, parse_query
+
+ASKED_LEAST = 5
+ASKED_MOST = 20
+SMALL_ROWS = 1_000
+"""Below so many rows a sequential scan is as good as any index, and a planner is right to take it."""
+
+
+class State(StrEnum):
+    """Passed and failed are of a query with limits; one without has none of them to keep."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NO_LIMIT = "no limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What came out of a query.
+
+    Args:
+        asked: how many times it was asked; 0: not at all, see reasons.
+        rows: of the answer that had most.
+        median_ms, p95_ms: None when it was not asked.
+        plan: of the first values.
+        reasons: why it failed or is unknown.
+    """
+
+    query: SqlFile
+    state: State
+    asked: int = 0
+    rows: int = 0
+    median_ms: float | None = None
+    p95_ms: float | None = None
+    plan: QueryPlan | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def examine(session: Session, queries: Iterable[SqlFile], *, now: datetime, is_sqlite: bool) -> Iterator[Examination]:
+    """Yield the examination of each query, in their order."""
+    for query in queries:
+        try:
+            yield _examine(session, query, now, is_sqlite=is_sqlite)
+        except QueryFailed as error:
+            yield Examination(query, State.UNKNOWN, reasons=(f"the database did not answer: {error.reason}",))
+        except NotPortable as error:
+            yield Examination(query, State.UNKNOWN, reasons=(str(error),))
+
+
+def _examine(session: Session, query: SqlFile, now: datetime, *, is_sqlite: bool) -> Examination:
+    given = draw_samples(session, query, is_sqlite=is_sqlite)
+    missing = [p.name for p in query.parameters if p.is_required and not all(p.name in values for values in given)]
+    if missing or not given:
+        what = f"no value for parameter {missing[0]}" if missing else "its samples found no row"
+        return Examination(query, State.UNKNOWN, reasons=(f"not asked: {what}",))
+    plans = [_plan(session, query, values, now, is_sqlite=is_sqlite) for values in given]
+    times_ms, rows = [], 0
+    for number in range(max(ASKED_LEAST, len(given))):
+        started = time.perf_counter()
+        answer = run_query(session, query, given[number % len(given)], now=now, is_sqlite=is_sqlite)
+        times_ms.append((time.perf_counter() - started) * 1000)
+        rows = max(rows, len(answer))
+    times_ms.sort()
+    p95_ms = times_ms[math.ceil(0.95 * len(times_ms)) - 1]
+    state, reasons = _judge(query, p95_ms, plans)
+    median_ms = times_ms[(len(times_ms) - 1) // 2]
+    return Examination(query, state, len(times_ms), rows, median_ms, p95_ms, plans[0], reasons)
+
+
+def draw_samples(session: Session, query: SqlFile, *, is_sqlite: bool) -> list[dict[str, Value]]:
+    """Return values for the query's parameters, at most ASKED_MOST sets; one empty set for a query without samples."""
+    sets: list[dict[str, Value]] = [{}]
+    for sample in query.samples:
+        found = session.read(to_sqlite(sample.query) if is_sqlite else sample.query, row_limit=ASKED_MOST)
+        drawn = [dict(zip(sample.names, row.values(), strict=True)) for row in found]
+        if not drawn:
+            return []
+        count = max(len(sets), len(drawn))
+        sets = [{**sets[n % len(sets)], **drawn[n % len(drawn)]} for n in range(count)]
+    return sets[:ASKED_MOST]
+
+
+def _plan(session: Session, query: SqlFile, given: Mapping[str, Value], now: datetime, *, is_sqlite: bool) -> QueryPlan:
+    values = query.values(given, now=now)
+    ordered = [values[name] for name in query.parameter_names]
+    if is_sqlite:
+        plan = session.read(f"explain query plan {to_sqlite(query.text)}", ordered)
+        return read_sqlite_plan(plan, _count_tables(session, query))
+    return read_postgresql_plan(session.read(f"explain (analyze, timing off, format json) {query.numbered}", ordered))
+
+
+def _count_tables(session: Session, query: SqlFile) -> dict[str, int]:
+    """Return how many rows each table of the query has, by the names that a plan may call it."""
+    from sqlglot import exp
+
+    counts = {}
+    for table in parse_query(query.text).find_all(exp.Table):
+        if table.db:
+            (row,) = session.read(f'select count(*) as count from "{table.db}"."{table.name}"')
+            counts[table.name] = counts[table.alias_or_name] = int(row["count"])
+    return counts
+
+
+def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[State, tuple[str, ...]]:
+    if query.limit_ms is None and not query.indexes:
+        return State.NO_LIMIT, ()
+    failed, unknown = [], []
+    if query.limit_ms is not None and p95_ms > query.limit_ms:
+        failed.append(f"took {p95_ms:.0f} ms at p95, over its limit of {query.limit_ms} ms")
+    for name in query.indexes:
+        without = [plan for plan in plans if name not in plan.indexes]
+        if not without:
+            continue
+        scanned = {table: max(p.scanned.get(table, 0) for p in without) for plan in without for table in plan.scanned}
+        if scanned and max(scanned.values()) < SMALL_ROWS:
+            unknown.append(f"index {name} is not used, but the table is too small to say (seed more, or --scale)")
+        else:
+            read = ", ".join(f"{table} ({count:,} rows)" for table, count in scanned.items())
+            instead = f": reads {read} from end to end" if read else f": {without[0].shape}"
+            failed.append(f"index {name} is not used by {len(without)} of {len(plans)} plans{instead}")
+    if failed:
+        return State.FAILED, tuple(failed)
+    return (State.UNKNOWN, tuple(unknown)) if unknown else (State.PASSED, ())

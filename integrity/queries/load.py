@@ -1,0 +1,47 @@
+"""Loads named queries: the reference systems' and a project's own."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from integrity.errors import SqlFileError, UsageError
+from integrity.project import Project, reference_folder
+from integrity.sqlfile import SqlFile, read_sql_file
+
+
+def load_queries(project: Project) -> dict[str, SqlFile]:
+    """Return every query by name, sorted: those of the reference systems and those of the project's `queries/`.
+
+    Raises:
+        SqlFileError: a file cannot be used, or two have one name.
+    """
+    queries: dict[str, SqlFile] = {}
+    for folder in dict.fromkeys(folder.resolve() for folder in (reference_folder("queries"), project.folder / "queries")):
+        for path in sorted(folder.rglob("*.sql")):
+            file = _read(path, folder)
+            if file.name in queries:
+                raise SqlFileError(
+                    f"{path}:1: a second query of the name {file.name!r}",
+                    hint=f"Rename it: {queries[file.name].path} has that name.",
+                )
+            queries[file.name] = file
+    return dict(sorted(queries.items()))
+
+
+def _read(path: Path, folder: Path) -> SqlFile:
+    return read_sql_file(path, name=path.relative_to(folder).with_suffix("").as_posix())
+
+
+def find_query(queries: dict[str, SqlFile], name: str) -> SqlFile:
+    """Return the query of that name; the last part of it is enough where it names one alone.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    found = [queries[name]] if name in queries else [q for q in queries.values() if q.name.rpartition("/")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{name!r} names {len(found)} queries", hint=f"Say which: {', '.join(q.name for q in found)}.")
+    near = get_close_matches(name, queries, n=3)
+    hint = f"Perhaps you meant {' or '.join(near)}." if near else "`integrity queries list` shows their names."
+    raise UsageError(f"no query is called {name!r}", hint=hint)

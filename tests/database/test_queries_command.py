@@ -1,0 +1,153 @@
+"""`integrity queries`: answers, limits that are kept and missed, and what was not measured never passes."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.namespace import guard
+from integrity.database.target import Target
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.schema import METADATA
+
+STATEMENT = """\
+-- title: a wallet's entries
+-- limit-ms: {limit}
+-- index: entries_wallet_id_idx
+-- parameter: wallet_id bigint
+-- sample: wallet_id = select id from ghostpass.wallets order by id limit {samples}
+select entries.id from ghostpass.entries where entries.wallet_id = :wallet_id and {condition} order by entries.id
+"""
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of `integrity queries ...`."""
+    with pytest.raises(SystemExit) as ended:
+        main(["queries", *arguments])
+    printed = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, printed.out, printed.err
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def seeded(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """A venue of 300 wallets."""
+    if request.param == "sqlite":
+        target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    else:
+        target = request.getfixturevalue("database")
+    seed_system(target, guard(target, None), METADATA, sizes={"wallets": 300}, seed=1, mode=Mode.NEW)
+    return target
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "queries" / "mine").mkdir(parents=True)
+    return tmp_path
+
+
+def write(project: Path, name: str, *, limit: int = 1000, samples: int = 20, condition: str = "true") -> None:
+    text = STATEMENT.format(limit=limit, samples=samples, condition=condition)
+    (project / "queries" / "mine" / f"{name}.sql").write_text(text)
+
+
+def examined(capsys: pytest.CaptureFixture[str], target: Target, project: Path, name: str) -> tuple[int, dict[str, object]]:
+    """Return the exit code, and the record of one query."""
+    code, out, _ = run(capsys, "run", name, "--database", target.text, "--project", str(project), "--json")
+    (record,) = json.loads(out)["queries"]
+    return code, record
+
+
+def test_a_query_that_keeps_its_limits_passes(capsys: pytest.CaptureFixture[str], seeded: Target, project: Path) -> None:
+    write(project, "quick")
+    code, record = examined(capsys, seeded, project, "mine/quick")
+    assert (code, record["state"], record["asked"], record["reasons"]) == (0, "passed", 20, [])
+    assert record["indexes_used"] == ["entries_wallet_id_idx"]
+    assert 0 < record["median_ms"] <= record["p95_ms"] < 1000  # type: ignore[operator]
+    assert record["rows"] > 1  # type: ignore[operator]
+
+
+def test_an_index_that_does_not_serve_fails(capsys: pytest.CaptureFixture[str], seeded: Target, project: Path) -> None:
+    write(project, "quick")
+    with closing(seeded.connect_sqlite(("ghostpass",)) if seeded.is_sqlite else seeded.connect()) as connection:
+        connection.execute("drop index ghostpass.entries_wallet_id_idx")
+        connection.commit()
+    code, record = examined(capsys, seeded, project, "mine/quick")
+    assert (code, record["state"]) == (4, "failed")
+    assert "index entries_wallet_id_idx is not used by 20 of 20 plans" in record["reasons"][0]  # type: ignore[index]
+
+
+def test_a_query_that_is_too_slow_fails(capsys: pytest.CaptureFixture[str], database: Target, project: Path) -> None:
+    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 50}, seed=1, mode=Mode.NEW)
+    write(project, "slow", limit=20, samples=1, condition="pg_sleep(0.03) is not null")
+    code, record = examined(capsys, database, project, "mine/slow")
+    assert (code, record["state"]) == (4, "failed")
+    assert "over its limit of 20 ms" in record["reasons"][0]  # type: ignore[index]
+
+
+def test_a_small_table_says_nothing_of_an_index(
+    capsys: pytest.CaptureFixture[str], database: Target, project: Path
+) -> None:
+    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 2}, seed=1, mode=Mode.NEW)
+    write(project, "quick")
+    code, record = examined(capsys, database, project, "mine/quick")
+    assert (code, record["state"]) == (3, "unknown")
+    assert "too small to say" in record["reasons"][0]  # type: ignore[index]
+
+
+def test_what_has_no_sample_or_finds_none_is_not_measured(
+    capsys: pytest.CaptureFixture[str], database: Target, project: Path
+) -> None:
+    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
+    write(project, "none", samples=0)
+    assert examined(capsys, database, project, "mine/none")[1]["reasons"] == ["not asked: its samples found no row"]
+    file = project / "queries" / "mine" / "none.sql"
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if "sample" not in line))
+    code, record = examined(capsys, database, project, "mine/none")
+    assert (code, record["reasons"]) == (3, ["not asked: no value for parameter wallet_id"])
+
+
+def test_a_query_answers_with_its_rows(capsys: pytest.CaptureFixture[str], seeded: Target) -> None:
+    url = ("--database", seeded.text)
+    code, out, _ = run(capsys, "ask", "wallet-statement", "--set", "wallet_id=1", "--limit", "1", *url, "--json")
+    (row,) = json.loads(out)
+    assert (code, row["kind"], row["balance_minor"] == row["amount_minor"]) == (0, "funding", True)
+    code, out, _ = run(capsys, "ask", "wallet-statement", "--set", "wallet_id=0", *url)
+    assert (code, out) == (0, "no rows\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("ask", "wallet-statment"), "no query is called 'wallet-statment'"),
+        (("ask", "wallet-statement"), "needs a value for parameter 'wallet_id'"),
+        (("ask", "wallet-statement", "--set", "wallet_id=x"), "'x' is no bigint"),
+        (("ask", "wallet-statement", "--set", "wallet_id"), "not NAME=VALUE"),
+        (("ask", "wallet-statement", "--set", "wallet_id=1", "--set", "walet=1"), "has no parameter 'walet'"),
+        (("run", "--system", "ghostpas"), "unknown system 'ghostpas'"),
+        (("run", "--system", "ghostpass"), "holds no ghostpass"),
+        (("run", "--scale", "0"), "--scale"),
+    ],
+)
+def test_bad_input_is_told_with_its_reason(
+    capsys: pytest.CaptureFixture[str], database: Target, arguments: tuple[str, ...], complaint: str
+) -> None:
+    code, out, err = run(capsys, *arguments, "--database", database.text)
+    assert (code, out) == (2, "")
+    assert complaint in err
+
+
+def test_a_scaled_world_is_gone_afterwards(
+    capsys: pytest.CaptureFixture[str], database: Target, server: EmbeddedServer
+) -> None:
+    arguments = ("run", "--system", "ghostpass", "--scale", "0.02", "--database", database.text)
+    code, out, err = run(capsys, *arguments)
+    assert "ghostpass: making 100 wallets" in err
+    assert "ghostpass/wallet-statement" in out
+    assert code in (0, 3)
+    with closing(server.target.connect()) as connection:
+        left = connection.execute("select datname from pg_database where datname like 'integrity_queries_%'").fetchall()
+    assert left == []
