@@ -38,9 +38,11 @@ from integrity.operation import Begin, Commit, Isolation, Reply, Statement, Step
 from integrity.parameters import number_parameters
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
-from integrity.race.program import Actor, Keys, Program
+from integrity.race.program import Actor, History, Keys, Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.session import Session
+from integrity.race.staging import Inserter, read_ids, staged
+from integrity.systems.stage import Stage
 from tests.detection.race_bench import CASES, Case, create_tables
 
 ROUNDS = 5
@@ -71,6 +73,7 @@ def report(target: Target, frontrun: str | None, tries: int) -> None:
     hits: dict[str, list[tuple[int, float]]] = {}
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures fall when others compute")
     with Scheduler(target) as scheduler:
+        inserter = scheduler.inserter
         waits = time_waits(scheduler)
         for number in range(ROUNDS + 1):  # the first warms up
             for name in SYMMETRIC:
@@ -82,7 +85,7 @@ def report(target: Target, frontrun: str | None, tries: int) -> None:
                 hit = explore(scheduler, case(name).program, budget=Budget()).hits[0]
                 if number:
                     hits.setdefault(name, []).append((hit.schedules, hit.seconds))
-    stressed = {name: stress(target, case(name), tries) for name in (*SYMMETRIC[:1], *ASYMMETRIC)}
+    stressed = {name: stress(target, inserter, case(name), tries) for name in (*SYMMETRIC[:1], *ASYMMETRIC)}
     peer = run_frontrun(frontrun, target) if frontrun else {}
     print(tabulate(speed_rows(rates, stressed, peer), headers=["schedules/s", "ours", "stress loop", "frontrun"]))
     print()
@@ -149,7 +152,7 @@ def time_waits(scheduler: Scheduler, count: int = 500) -> list[float]:
 # The stress loop: the calls start at once, each on a connection of its own that is kept, on a fresh row.
 
 
-def stress(target: Target, raced: Case, tries: int) -> tuple[float, int]:
+def stress(target: Target, inserter: Inserter, raced: Case, tries: int) -> tuple[float, int]:
     """Return tries per second, and how many of them went wrong."""
 
     async def loop() -> tuple[float, int]:
@@ -160,7 +163,7 @@ def stress(target: Target, raced: Case, tries: int) -> tuple[float, int]:
             for _ in range(len(raced.program.actors) + 1)
         ]
         try:
-            return await stress_on(connections, raced.program, tries)
+            return await stress_on(connections, inserter, raced.program, tries)
         finally:
             for connection in connections:
                 await connection.close()
@@ -169,20 +172,28 @@ def stress(target: Target, raced: Case, tries: int) -> tuple[float, int]:
         return runner.run(loop())
 
 
-async def stress_on(connections: list[Any], program: Program, tries: int) -> tuple[float, int]:
+async def stress_on(connections: list[Any], inserter: Inserter, program: Program, tries: int) -> tuple[float, int]:
     control, *workers = connections
     wrong = 0
     began = time.perf_counter()
     for number in range(tries):
-        keys = (await drive(control, program.stage(), program.isolation)).value  # type: ignore[union-attr]
+        keys = await insert(control, program.stage(), inserter)
         calls = [start(actor, keys, connection, program) for actor, connection in zip(program.actors, workers, strict=True)]
         await asyncio.gather(*calls, return_exceptions=True)
-        check = program.checks[0].violations(keys)
+        check = program.checks[0].violations(keys, History())
         sql, names = number_parameters(check.sql)
         wrong += bool(await control.fetch(sql, *(keys[name] for name in names)))
         if time.perf_counter() - began > 20:
             return (number + 1) / (time.perf_counter() - began), wrong
     return tries / (time.perf_counter() - began), wrong
+
+
+async def insert(connection: Any, stage: Stage, inserter: Inserter) -> Keys:
+    """Insert the rows that one try is played on, as the scheduler does; return their keys."""
+    statement = inserter.statement(stage)
+    sql, names = number_parameters(statement.sql)
+    rows = await connection.fetch(sql, *(statement.parameters[name] for name in names))
+    return staged(stage, read_ids(stage, rows[0])).keys
 
 
 def start(actor: Actor, keys: Keys, connection: Any, program: Program) -> Coroutine[Any, Any, Reply]:

@@ -14,6 +14,8 @@ from integrity.verdict import ExitCode
 COMMANDS = {
     "demo": "See it all in about a minute.",
     "seed": "Fill the database with a consistent world.",
+    "snapshot": "Keep the test database as it is now, under a name.",
+    "restore": "Put the test database back as a snapshot has it.",
     "rollback": "Remove what seed and run have made.",
     "run": "Hammer a system with concurrent clients.",
     "validate": "Check every invariant on one snapshot.",
@@ -23,6 +25,7 @@ COMMANDS = {
     "race": "Search the orders of concurrent calls for one that breaks the data.",
     "replay": "Play a race that was found again.",
     "reproduce": "From a violated row to the shortest schedule that breaks it.",
+    "stop": "End a running run in good order.",
     "monitor": "Watch a database and processes while anything loads them.",
     "db": "Start, stop and enter the embedded PostgreSQL.",
 }

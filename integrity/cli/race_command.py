@@ -277,12 +277,21 @@ def _print_text(
     *,
     is_matrix: bool,
 ) -> None:
-    from integrity.report.race_text import render_coverage, render_finding, render_matrix, sentence_of
+    from integrity.report.race_text import (
+        left_out_of,
+        render_coverage,
+        render_finding,
+        render_left_out,
+        render_matrix,
+        sentence_of,
+    )
 
     if groups and is_matrix:
         click.echo(render_matrix(groups, settings))
     elif groups and not findings:
         click.echo(f"{render_coverage(groups[0])}\n\n{sentence_of(groups, settings)}")
+    if left_out := render_left_out(left_out_of(groups)):
+        click.echo(left_out)
     if findings:
         click.echo(("\n" if is_matrix else "") + render_finding(findings[0]))
         click.echo()
@@ -296,7 +305,7 @@ def _print_json(
 ) -> None:
     import orjson
 
-    from integrity.report.race_text import group_json
+    from integrity.report.race_text import group_json, left_out_of
 
     document: dict[str, Any] = {
         "system": settings.system,
@@ -305,6 +314,7 @@ def _print_json(
         "preemptions": settings.preemptions,
         "seed": settings.seed,
         "groups": [group_json(group) for group in groups],
+        "left_out": [{"name": each.name, "reason": each.reason} for each in left_out_of(groups)],
         "findings": [
             {"file": str(path), **finding.model_dump(mode="json")} for finding, path in zip(findings, paths, strict=True)
         ],

@@ -1,26 +1,27 @@
 """`integrity rollback`: remove what seed and run have made in the database."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
-from integrity.errors import UsageError
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.database.namespace import Contents
+    from integrity.database.target import Target
 
 
 @click.command()
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be removed, with its rows, and remove nothing.")
 @database_option
 @project_option
 @json_option
-def command(is_sure: bool, database: str | None, project_folder: Path, is_json: bool) -> int:
+def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder: Path, is_json: bool) -> int:
     """Remove from the database what seed and run have made there, and nothing else.
 
     \b
@@ -31,9 +32,12 @@ def command(is_sure: bool, database: str | None, project_folder: Path, is_json: 
     project = open_project(project_folder)
     target = open_target(project, database)
     contents = inspect_database(target)
+    if is_dry:
+        click.echo(_describe(target, contents, is_json=is_json))
+        return ExitCode.OK
     if contents.is_ours:
         click.echo(f"{target}: will be dropped:\n{_list(contents)}", err=True)
-        if not is_sure and not _confirm():
+        if not is_sure and not confirm("Remove them?", without_terminal="integrity rollback --yes"):
             click.echo("Nothing was removed.", err=True)
             return ExitCode.OK
         contents = drop_schemas(target)
@@ -53,18 +57,31 @@ def command(is_sure: bool, database: str | None, project_folder: Path, is_json: 
     return ExitCode.OK
 
 
+def _describe(target: "Target", contents: "Contents", *, is_json: bool) -> str:
+    """Return what would be removed: each table with its rows."""
+    from integrity.database.namespace import count_rows
+
+    rows = {schema: count_rows(target, schema, tables) for schema, tables in contents.ours.items()}
+    if is_json:
+        return json.dumps({"database": str(target), "would_drop": rows, "kept": list(contents.foreign)}, indent=2)
+    if not rows:
+        return f"{target}: nothing here was made by seed or run; nothing would be removed."
+    lines = [f"{target}: would be removed:"]
+    for schema, counts in rows.items():
+        lines.append(f"  {schema}: {_many(len(counts), 'table')}, {_many(sum(counts.values()), 'row')}")
+        lines += [f"    {table}: {_many(count, 'row')}" for table, count in counts.items()]
+    if contents.foreign:
+        lines.append(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
+    return "\n".join([*lines, "Nothing was removed: this was a dry run."])
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def _list(contents: "Contents") -> str:
     lines = []
     for schema, tables in contents.ours.items():
         wallets = contents.notes.get(f"wallets:{schema}")
         lines.append(f"  {schema}{f' ({wallets} wallets)' if wallets else ''}: {', '.join(tables)}")
     return "\n".join(lines)
-
-
-def _confirm() -> bool:
-    click.echo("Remove them? [y/N] ", nl=False, err=True)
-    answer = sys.stdin.readline()
-    if not answer:
-        click.echo(err=True)
-        raise UsageError("nobody answered whether to remove them", hint="Without a terminal: integrity rollback --yes")
-    return answer.strip().lower() in ("y", "yes")

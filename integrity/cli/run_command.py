@@ -55,6 +55,14 @@ class Duration(click.ParamType[float]):
     show_default=True,
     help="Compress an open loop: the same arrivals in duration/F.",
 )
+@click.option(
+    "--fault",
+    "faults",
+    metavar="NAME[:KEY=VALUE,...]@FROM-TO",
+    multiple=True,
+    help="Let this go wrong, from FROM to TO (seconds, or percent of the run); `integrity faults` lists them.",
+)
+@click.option("--faults-may-overlap", is_flag=True, help="Allow several faults at a time.")
 @database_option
 @project_option
 @test_database_option
@@ -70,6 +78,8 @@ def command(
     rate: float | None,
     seed: int | None,
     time_scale: float,
+    faults: tuple[str, ...],
+    faults_may_overlap: bool,
     database: str | None,
     project_folder: Path,
     test_database: str | None,
@@ -80,6 +90,7 @@ def command(
     \b
     Example: integrity run hammer --system ghostpass --bug double_credit
     """
+    from integrity.faults.schedule import read_schedule
     from integrity.systems.catalogue import find_bug, find_system
     from integrity.workload.profile import OpenProfile, load_profile, scale
 
@@ -94,6 +105,8 @@ def command(
     elif rate is not None or time_scale != 1.0:
         option = "--rate" if rate is not None else "--time-scale"
         raise UsageError(f"{option}: profile {profile} is a closed loop, it goes as fast as it can", hint="Leave it out.")
+
+    windows = read_schedule(faults, duration_s=chosen.duration_s, may_overlap=faults_may_overlap)
 
     import os
 
@@ -113,6 +126,9 @@ def command(
         bug=bug,
         test_database=test_database,
         revive=embedded_server(project).start if is_embedded else None,
+        server=embedded_server(project) if is_embedded else None,
+        faults=windows,
+        faults_may_overlap=faults_may_overlap,
     )
     click.echo(
         f"{system.name} {profile}: {chosen.title}; {chosen.clients} clients on {chosen.connection_count} connections, "

@@ -62,6 +62,17 @@ def restore(target: Target, metadata: MetaData) -> None:
         _match(connection, metadata, without=frozenset())
 
 
+def find_missing(target: Target, metadata: MetaData) -> list[str]:
+    """Return the constraints and indexes that the metadata declares and the database lacks, as "table.name"; only reads."""
+    engine = target.engine((str(metadata.schema),))
+    try:
+        with engine.connect() as connection:
+            present = _present(connection, metadata)
+    finally:
+        engine.dispose()
+    return sorted({_name_in(table, item) for table, item in _declared(metadata)} - present)
+
+
 def strip(connection: Connection, metadata: MetaData) -> None:
     """Leave out what slows loading down: keys, unique and foreign ones, and indexes; on SQLite the indexes only.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import Connection, MetaData, Table, func, select
 from sqlalchemy.schema import CreateSchema, CreateTable, DropSchema, DropTable
 
 from integrity.database.bookkeeping import (
@@ -134,6 +134,20 @@ def drop_tables(connection: Connection, schema: str, tables: Sequence[str], fore
         connection.execute(DropSchema(schema))
     if schema != OURS:
         drop_notes_about(connection, schema)
+
+
+def count_rows(target: Target, schema: str, tables: Sequence[str]) -> dict[str, int]:
+    """Return table -> the rows that it holds now, of tables in one schema.
+
+    Raises:
+        DatabaseError: they cannot be read.
+    """
+    counts = {}
+    with transaction(target, (schema,)) as connection:
+        for table in tables:
+            query = select(func.count()).select_from(Table(table, MetaData(schema=schema)))
+            counts[table] = int(connection.execute(query).scalar_one())
+    return counts
 
 
 def read_notes(target: Target) -> Mapping[str, str]:

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Ok, Operation, Steps
+from integrity.race.checks import LeftOut, make_checks
 from integrity.race.program import Actor, Check, Keys, Program
 from integrity.race.programs import (
     PlannedCall,
-    make_checks,
     make_program,
     make_world,
     stage_of,
@@ -74,11 +74,13 @@ class Ground:
     Args:
         keys: of its stage, as one run of it had them: only their names are used.
         checks: the invariants, narrowed to the rows of the stage.
+        left_out: those that cannot be.
     """
 
     system: System
     keys: Keys
     checks: tuple[Check, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     def contest(
         self, calls: Sequence[PlannedCall], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
@@ -110,10 +112,10 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
         DatabaseError: the database refuses the stage.
     """
     keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
-    checks = make_checks(files, system.metadata, keys)
+    checks, left_out = make_checks(files, system, keys)
     if not checks:
         raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
-    return Ground(system, keys, tuple(checks))
+    return Ground(system, keys, tuple(checks), tuple(left_out))
 
 
 def _do_nothing(_keys: Keys, _operation_id: UUID) -> Steps:

@@ -152,7 +152,7 @@ def _differences(run: Run, order: SerialOrder) -> list[Difference]:
     """Return what differs between a schedule and a serial order, of each call the first, in the schedule's order."""
     generated = run.trace.generated | order.run.trace.generated
     expected = {
-        order.actors[ascii_uppercase.index(event.actor)] + str(event.number): event
+        order.names[ascii_uppercase.index(event.actor)] + str(event.number): event
         for event in _done(order.run.trace.events)
     }
     found: dict[str, Difference] = {}
@@ -164,7 +164,7 @@ def _differences(run: Run, order: SerialOrder) -> list[Difference]:
         if difference:
             found[event.actor] = difference
     for letter, value in order.run.trace.returns.items():
-        actor = order.actors[ascii_uppercase.index(letter)]
+        actor = order.names[ascii_uppercase.index(letter)]
         if actor not in found and (text := _compare_returns(actor, run.trace.returns[actor], value, generated)):
             found[actor] = Difference(actor, -1, text)
     return list(found.values())

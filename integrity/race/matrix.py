@@ -19,6 +19,7 @@ from multiprocessing.queues import Queue
 
 from integrity.database.target import Target
 from integrity.operation import Isolation
+from integrity.race.checks import LeftOut
 from integrity.race.contest import Contest, Ground, survey
 from integrity.race.cure import describe_course
 from integrity.race.discovery import finding_of_run, make_finding
@@ -68,6 +69,7 @@ class Searched:
         choice: 0 is the likeliest.
         calls: as shown to people.
         finding: of a race, else None.
+        left_out: the invariants that could not be asked.
     """
 
     names: tuple[str, ...]
@@ -77,6 +79,7 @@ class Searched:
     coverage: Coverage
     seconds: float
     finding: Finding | None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(slots=True)
@@ -257,6 +260,7 @@ def search_contest(
         coverage=found.coverage,
         seconds=found.seconds,
         finding=finding,
+        left_out=ground.left_out,
     )
 
 

@@ -4,8 +4,9 @@ The first asks the checks of the program: invariants, narrowed to the rows in pl
 and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
 they are left out of the order; where such a call had committed something before, the second oracle abstains.
 
-Serial orders are played when they are first needed, twice each: what differs between the two differs by itself (random
-codes, texts with keys in them) and is masked.
+What comes out as a serial order that the search has played already is right. For anything else all serial orders are
+played, each twice in all: what differs between the two differs by itself (random codes, texts with keys in them) and is
+masked, and what then comes out as none of them is wrong.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from string import ascii_uppercase
 from typing import Protocol
 
 from integrity.operation import Row
+from integrity.race.history import history_of
 from integrity.race.outcome import Column, Outcome, Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.program import Program
 from integrity.race.scheduler import Run, Scheduler
@@ -55,10 +57,12 @@ class SerialOrder:
 
     Args:
         actors: letters, in this order.
-        run: the first of its two runs; its actors are lettered by their places in the order.
+        names: the letters in the program of the run's actors A, B, ...
+        run: the first of its two runs.
     """
 
     actors: str
+    names: str
     run: Run
     remains: Remains
 
@@ -76,6 +80,9 @@ class Judgement:
     alarms: tuple[Alarm, ...]
     outcome: Outcome
     has_abstained: bool = False
+
+
+_SEEN = "those seen"
 
 
 class Judging(Protocol):
@@ -96,6 +103,7 @@ class Judge:
         self._program = program
         self._letters = ascii_uppercase[: len(program.actors)]
         self._is_serial_judged = is_serial_judged
+        self._seen: dict[str, SerialOrder] = {}  # of all actors, played once, by the search
         self._orders: dict[str, list[SerialOrder]] = {}
         self._outcomes: dict[str, frozenset[Outcome]] = {}
         self._masked: frozenset[Column] = frozenset()
@@ -110,10 +118,14 @@ class Judge:
         survivors = _survivors(run, self._letters)
         if not self._is_serial_judged or alarms or survivors is None:
             return Judgement(alarms, self._outcome_of(remains, looks), survivors is None)
+        if order := _serial_order(run, self._letters):
+            self._see(SerialOrder(order, self._letters, run, remains))
+        outcome = self._outcome_of(remains, looks)
+        if outcome in self._seen_outcomes():
+            return Judgement((), outcome)
         expected = self._serial_outcomes(self._letters)
         if self._masked != masked:  # serial orders were played, and showed more that differs by itself
-            looks = remains.looks(self._masked)
-        outcome = self._outcome_of(remains, looks)
+            outcome = self._outcome_of(remains, remains.looks(self._masked))
         if outcome not in expected and not self._is_explained_without_refused(remains, survivors):
             serial = [order.remains for order in self.serial_orders(survivors)]
             alarms = (Alarm(Oracle.SERIAL, ", ".join(survivors), tuple(rows_unlike(remains, serial))),)
@@ -125,6 +137,19 @@ class Judge:
             self._orders[actors] = [self._play_serially("".join(order)) for order in permutations(actors)]
             self._outcomes.clear()
         return self._orders[actors]
+
+    def _see(self, order: SerialOrder) -> None:
+        """Note a serial order that the search has played."""
+        if order.actors not in self._seen and self._letters not in self._orders:
+            self._seen[order.actors] = order
+            self._outcomes.pop(_SEEN, None)
+
+    def _seen_outcomes(self) -> frozenset[Outcome]:
+        """Return how the serial orders come out that the search has played; the mask may be too small for some yet."""
+        if _SEEN not in self._outcomes:
+            outcomes = (order.remains.outcome(self._masked) for order in self._seen.values())
+            self._outcomes[_SEEN] = frozenset(outcomes)
+        return self._outcomes[_SEEN]
 
     def read(self, run: Run) -> Remains:
         """Return what a run left behind; its rows must be as it left them."""
@@ -160,12 +185,14 @@ class Judge:
     def _play_serially(self, actors: str) -> SerialOrder:
         members = tuple(self._program.actors[self._letters.index(actor)] for actor in actors)
         program = replace(self._program, actors=members)
-        run = self._scheduler.play(program)
-        remains = self._read(run, actors)
+        order = self._seen.get(actors)
+        if order is None:
+            run = self._scheduler.play(program)
+            order = SerialOrder(actors, actors, run, self._read(run, actors))
         again = self._read(self._scheduler.play(program), actors)
-        self._masked |= differing_columns(remains, again)
+        self._masked |= differing_columns(order.remains, again)
         self._outcome_by_looks.clear()
-        return SerialOrder(actors, run, remains)
+        return order
 
     def _outcome_of(self, remains: Remains, looks: Outcome) -> Outcome:
         """Return the outcome; runs that look alike have the same, and looking is cheaper."""
@@ -176,10 +203,12 @@ class Judge:
     def _ask_checks(self, run: Run, looks: Outcome) -> tuple[Alarm, ...]:
         """Ask the checks, unless rows that looked the same passed them: most schedules come to a few outcomes."""
         checks = self._program.checks
-        is_seen = bool(self._program.digests)  # without digests there is nothing to look at
+        # Without digests there is nothing to look at; and what was asked of services does not show in rows and replies.
+        is_seen = bool(self._program.digests) and not any("requests" in check.reads for check in checks)
         if not checks or (is_seen and looks in self._passed):
             return ()
-        answers = self._scheduler.ask([check.violations(run.keys) for check in checks])
+        history = history_of(run, self._program)
+        answers = self._scheduler.ask([check.violations(run.keys, history) for check in checks])
         if not any(answer.rows for answer in answers):
             if is_seen:
                 self._passed.add(looks)
@@ -204,6 +233,19 @@ class Judge:
         known |= dict(zip(run.operation_ids, actors, strict=True))
         returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}
         return make_remains(rows, returns, known=known, generated=generated)
+
+
+def _serial_order(run: Run, letters: str) -> str:
+    """Return the actors in the order in which they went, one after the other; nothing if they did not.
+
+    A request before an actor's first letter is made as the schedule begins, before the letters of all others; then the
+    order of the letters is not that of all that happened.
+    """
+    order = "".join(dict.fromkeys(run.letters))
+    is_serial = run.letters == "".join(letter * run.letters.count(letter) for letter in order)
+    if not is_serial or len(order) < len(letters) or any(asked.number < 0 for asked in run.trace.requests):
+        return ""
+    return order
 
 
 def _survivors(run: Run, letters: str) -> str | None:

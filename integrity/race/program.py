@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
+from integrity.history import Call, Received, Requested
 from integrity.operation import Isolation, Statement, Steps, Value
+from integrity.systems.stage import Stage
 
 Keys = Mapping[str, Value]
 """The keys of the rows that one schedule plays on, by the names that the stage gave them."""
@@ -21,11 +24,30 @@ class Actor:
         operation: its name.
         steps: makes the generator; its arguments may depend on the keys of the stage.
         arguments: as shown to people, e.g. "wallet_id=wallet, amount_minor=500".
+        given: the same as the call's history has them, given the keys of the stage.
     """
 
     operation: str
     steps: Callable[[Keys, UUID], Steps]
     arguments: str = ""
+    given: Callable[[Keys], Mapping[str, Value]] = lambda _keys: {}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The history of one schedule, as a client would have written it.
+
+    Args:
+        calls: in the order of the actors. All were invoked when the rows were made: what orders them is the schedule alone.
+        requests: what they asked of outside services.
+        received: what was pushed to them.
+        began_at: by the server's clock, behind the rows of the stage; None where no check asks for it.
+    """
+
+    calls: tuple[Call, ...] = ()
+    requests: tuple[Requested, ...] = ()
+    received: tuple[Received, ...] = ()
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +56,13 @@ class Check:
 
     Args:
         name: the invariant's.
-        violations: given the keys, a statement that returns the rows that violate it.
+        violations: given the keys and the history, a statement that returns the rows that violate it.
+        reads: the relations of the history that it asks: calls, requests, received, runs.
     """
 
     name: str
-    violations: Callable[[Keys], Statement]
+    violations: Callable[[Keys, History], Statement]
+    reads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +84,33 @@ class Program:
 
     Args:
         actors: A, B, ... in this order.
-        stage: makes rows of its own for each schedule and returns their keys as Ok({name: key, ...}).
+        stage: returns rows for one schedule, new ones each time.
         isolation: the level of transactions that do not name one, and of statements outside transactions.
+        is_deferred: on SQLite, transactions begin without the write lock, as `begin` does there, and not with it, as the
+            workload's do (`begin immediate`). PostgreSQL knows no such difference.
         checks: the first oracle.
         digests: what the second oracle compares, beside the replies.
         services: by the name that Request steps use.
     """
 
     actors: tuple[Actor, ...]
-    stage: Callable[[], Steps]
+    stage: Callable[[], Stage]
     isolation: Isolation = Isolation.READ_COMMITTED
+    is_deferred: bool = False
     checks: tuple[Check, ...] = ()
     digests: tuple[Digest, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
+
+    @property
+    def is_timed(self) -> bool:
+        """A check asks the history, which has times."""
+        return any(check.reads for check in self.checks)
 
 
 def on_keys(sql: str) -> Callable[..., Statement]:
     """Return what makes a statement of SQL whose `:name` parameters are keys of the stage: a check's or a digest's."""
 
-    def statement(keys: Keys, _operation_ids: Sequence[UUID] = ()) -> Statement:
+    def statement(keys: Keys, _others: object = ()) -> Statement:
         return Statement(sql, keys)
 
     return statement

@@ -7,7 +7,6 @@ as in the workload.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import chain, islice, product
 from random import Random
@@ -15,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
-from sqlglot import exp
 
 from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program import Actor, Check, Digest, Keys, Program, Service
-from integrity.sqlfile import SqlFile, parse_query
 from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
+from integrity.systems.stage import Stage
 from integrity.systems.system import Bug, System
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 LIKELY_MAX = 12
 DRAWN_MAX = 12
-HISTORY_SCHEMA = "integrity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ def make_program(
     )
 
 
-def stage_of(system: System) -> Callable[[], Steps]:
+def stage_of(system: System) -> Callable[[], Stage]:
     """Return the system's stage.
 
     Raises:
@@ -205,43 +202,6 @@ def _arguments(
     return arguments
 
 
-def make_checks(files: Iterable[SqlFile], metadata: MetaData, keys: Keys) -> list[Check]:
-    """Return the invariants as checks, narrowed to the rows of a stage with such keys.
-
-    An invariant is narrowed by the first pool of the stage that one of its columns refers to, e.g. wallet_id. One that has
-    no such column, or asks the history, which a race does not write, is left out.
-    """
-    referred = key_columns(metadata)
-    pools = make_world(keys).keys
-    checks = []
-    for file in files:
-        query = parse_query(file.text)
-        if any(table.db == HISTORY_SCHEMA for table in query.find_all(exp.Table)):
-            continue
-        columns = [each.alias_or_name for each in query.selects]
-        narrowing = [column for pool in pools for column in columns if referred.get(column) == pool]
-        if narrowing:
-            pool = pools[referred[narrowing[0]]]
-            checks.append(_narrowed(file, f"{narrowing[0]} in ({', '.join(f':{key}' for key in pool)})"))
-    return checks
-
-
-def _narrowed(file: SqlFile, condition: str) -> Check:
-    sql = f"select * from (\n{file.query}\n) as narrowed where {condition}"
-    defaults = file.values({}, now=datetime.now(UTC))
-    return Check(file.name, lambda keys: Statement(sql, {**defaults, **keys}))
-
-
-def key_columns(metadata: MetaData) -> dict[str, str]:
-    """Return the names of columns that refer to another table, e.g. wallet_id, with that table's."""
-    return {
-        column.name: key.column.table.name
-        for table in metadata.sorted_tables
-        for column in table.columns
-        for key in column.foreign_keys
-    }
-
-
 def make_digests(metadata: MetaData) -> Iterator[Digest]:
     """Yield for each table the rows that belong to a race: staged, made by its calls, or referring to such a row.
 
@@ -258,9 +218,18 @@ def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statemen
 
 @lru_cache(maxsize=1024)
 def _digest_sql(table: Table, keys: tuple[str, ...], calls: tuple[str, ...]) -> str:
-    routes = list(_routes(table, make_world(dict.fromkeys(keys)).keys, calls))
     (primary,) = table.primary_key.columns
-    return f"select * from {table.fullname} where {primary.name} in ({' union '.join(routes) or 'null'})"
+    return f"select * from {table.fullname} where {primary.name} in ({select_own_keys(table, keys, calls) or 'null'})"
+
+
+def select_own_keys(table: Table, keys: Iterable[str], calls: Sequence[str]) -> str:
+    """Return a select of the primary keys of the rows of a table that belong to a race; empty if none can be told to.
+
+    Args:
+        keys: names of a stage's keys, and of the parameters that hold them.
+        calls: names of the parameters that hold the calls' operation_ids.
+    """
+    return " union ".join(_routes(table, make_world(dict.fromkeys(keys)).keys, calls))
 
 
 def _routes(table: Table, pools: Mapping[str, Sequence[Key]], calls: Sequence[str]) -> Iterator[str]:
@@ -277,7 +246,8 @@ def _routes(table: Table, pools: Mapping[str, Sequence[Key]], calls: Sequence[st
             yield f"{select} operation_id in ({', '.join(f':{call}' for call in calls)})"
         for key in column.foreign_keys:
             parent = key.column.table
-            if parent is not table and (routes := " union ".join(_routes(parent, pools, calls))):
+            is_parent = parent is not table and key.column.primary_key  # a key of several columns names others beside
+            if is_parent and (routes := " union ".join(_routes(parent, pools, calls))):
                 yield f"{select} {column.name} in ({routes})"
 
 
@@ -290,11 +260,13 @@ def _leading_columns(table: Table) -> set[str]:
 def _actor(operation: Operation, call: PlannedCall) -> Actor:
     by_key = {name for name, domain in operation.arguments.items() if isinstance(domain, KeyOf)}
 
-    def steps(keys: Keys, operation_id: UUID) -> Steps:
-        arguments = {name: keys[str(value)] if name in by_key else value for name, value in call.arguments.items()}
-        return operation.steps(operation_id=operation_id, **arguments)
+    def given(keys: Keys) -> dict[str, Value]:
+        return {name: keys[str(value)] if name in by_key else value for name, value in call.arguments.items()}
 
-    return Actor(operation.name, steps, str(call))
+    def steps(keys: Keys, operation_id: UUID) -> Steps:
+        return operation.steps(operation_id=operation_id, **given(keys))
+
+    return Actor(operation.name, steps, str(call), given)
 
 
 def _answer_of(service: SystemService) -> Service:

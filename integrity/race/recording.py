@@ -50,13 +50,12 @@ def record(scheduler: Scheduler, program: Program, letters: str, *, queries: Map
         for letter, actor in zip(ascii_uppercase, program.actors, strict=False)
     )
 
-    def stage() -> Steps:
-        reply = yield from program.stage()
-        for table, query in (queries or {}).items():
-            staged[table] = yield Statement(query)
-        return reply
+    def look() -> None:
+        asked = queries or {}
+        answers = scheduler.ask([Statement(query) for query in asked.values()])
+        staged.update({table: answer.rows for table, answer in zip(asked, answers, strict=True)})
 
-    run = scheduler.play(replace(program, stage=stage, actors=actors), letters)
+    run = scheduler.play(replace(program, actors=actors), letters, on_staged=look)
     return Recording(run, staged, played)
 
 

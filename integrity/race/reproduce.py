@@ -19,7 +19,7 @@ from integrity.domain import IntegerIn, Key, KeyOf, World
 from integrity.errors import UsageError
 from integrity.history import Call, Outcome
 from integrity.invariants.evidence import operation_ids_of
-from integrity.operation import Declined, StatementFailed, Steps
+from integrity.operation import StatementFailed, Steps
 from integrity.race.arena import Arena
 from integrity.race.contest import Ground, survey
 from integrity.race.discovery import finding_of_run, make_finding
@@ -29,6 +29,7 @@ from integrity.race.oracle import Judge
 from integrity.race.program import Actor, Keys
 from integrity.race.programs import PlannedCall, make_world
 from integrity.race.scheduler import Scheduler
+from integrity.race.trace import CUT_OFF
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import Bug, System
 
@@ -242,7 +243,7 @@ class _Search:
             if alarms:
                 steps = tuple(" ".join(event.sql.split()) for event in run.trace.events)
                 return steps, tuple(plain_row(row) for row in alarms[0].rows)
-            if run.trace.returns["A"] != _CUT_OFF:
+            if run.trace.returns["A"] is not CUT_OFF:
                 return None
         return None
 
@@ -270,9 +271,6 @@ class _Search:
         return Reproduction(kind, finding, call, steps, rows, len(touched), tuple(pairs), self.schedules)
 
 
-_CUT_OFF = Declined("cut off")
-
-
 def _cutting_off(actor: Actor, count: int) -> Actor:
     """Return the actor with a client that dies after so many steps."""
 
@@ -295,14 +293,17 @@ def _cut_off(steps: Steps, count: int) -> Steps:
                 step = steps.send(answer)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
-    return _CUT_OFF
+    return CUT_OFF
 
 
 def _asking_only(ground: Ground, invariant: str) -> Ground:
     checks = tuple(check for check in ground.checks if check.name == invariant)
     if not checks:
+        reason = next(
+            (each.reason for each in ground.left_out if each.name == invariant), "it is not an invariant of the system"
+        )
         raise UsageError(
-            f"{invariant} cannot be asked about the rows of a race: it asks the history, or names no row of a table",
+            f"{invariant} cannot be asked about the rows of a race: {reason}",
             hint="Look at its calls instead: integrity validate --select " + invariant,
         )
     return replace(ground, checks=checks)

@@ -1,63 +1,43 @@
 """The scheduler: plays one schedule of a program, and owns the order of everything that happens in it.
 
-One connection an actor, kept from schedule to schedule, and one for control. One actor is released at a time. Right behind
-its statement the control connection asks the server whether that waits for a lock of another actor, and again until it has
-answered or waits: nothing is guessed from a time-out, and nothing sleeps. An actor that waits stays pending and another is
-released; when its lock is free it goes on to the end of its letter before the next decision. So program and schedule
-decide everything, up to two actors that one commit wakes together: those the server runs at once.
+One connection an actor, kept from schedule to schedule. One actor is released at a time, until its letter is done or the
+engine says that it waits for a lock of another actor. One that waits stays pending and another is released; when its lock is
+free it goes on to the end of its letter before the next decision. So program and schedule decide everything, up to two
+actors that one commit wakes together: those PostgreSQL runs at once.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from random import Random
-from selectors import EVENT_READ, DefaultSelector
 from string import ascii_uppercase
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
 from integrity.database.target import Target
-from integrity.errors import DatabaseError, Unreachable, UsageError
+from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
 from integrity.operation import Statement
-from integrity.race.footprint import LOCKS_SQL, UNKNOWN, Footprint, Relations
+from integrity.race.engine import Engine
+from integrity.race.footprint import UNKNOWN, Footprint
 from integrity.race.program import Keys, Program
 from integrity.race.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
-from integrity.race.session import DEADLOCK, PATIENCE, PATIENT_MS, Session, State
-from integrity.race.staging import make_rows
+from integrity.race.session import DEADLOCK, Session, State
 from integrity.race.trace import Event, Phase, Trace
-from integrity.race.wire import Answer, Wire, WireTimeout
+from integrity.race.wire import Answer, LetterTimeout
 
 Decide = Callable[[str, str], str]
 """Given the ready actors, in order, and the actor before, returns who goes on."""
 
 LETTERS_MAX = 400
 LETTER_SECONDS_MAX = 10.0
-_SPINS_MAX = 64  # questions about a lock sent back to back, about 3 ms; from then on one a millisecond
-_DEADLOCK_SECONDS = 0.25
-
-_SETTINGS = {
-    "timezone": "UTC",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    # Each schedule adds rows; a plan that changes with the size of a table would change what a schedule does.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-}
-# What pg_isolation_test_session_is_blocked asks, with the answer to "by whom" from the same moment. Strangers among the
-# holders (autovacuum, another client) are left out here: who waits for them alone is taken to be running.
-_BLOCKERS = "select pg_blocking_pids(:pid::int4) || pg_safe_snapshot_blocking_pids(:pid::int4) as blockers"
-# Keys are renamed when runs are compared; these columns are where they come from.
-_GENERATED_COLUMNS = """
-select a.attrelid::bigint as "table", a.attnum::int4 as "column"
-from pg_catalog.pg_attribute as a
-left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
-where a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval(%'
-"""
+# Most statements have ended by then and did not wait, and the server need not be asked: a question takes as long as one.
+GRACE_SECONDS = 0.0002
+FD_SETSIZE = 1024
 
 
 class Recorder(Protocol):
@@ -82,6 +62,7 @@ class Run:
         keys: of the stage.
         operation_ids: of the calls, in the order of the actors.
         cut: why it was not played to its end, or empty.
+        began_at: by the server's clock, behind the stage; None if the program is not timed.
     """
 
     trace: Trace
@@ -89,6 +70,7 @@ class Run:
     keys: Keys
     operation_ids: tuple[UUID, ...]
     cut: str = ""
+    began_at: datetime | None = None
 
     @property
     def letters(self) -> str:
@@ -99,7 +81,7 @@ class Scheduler:
     """Plays schedules on a database; a context manager that closes its connections.
 
     Args:
-        target: PostgreSQL.
+        target: PostgreSQL, or an SQLite file that is a scratch of the caller's.
         letters_max: a schedule of more letters is cut: an operation that never ends.
         letter_seconds_max: a letter that neither ends nor waits for an actor's lock is cancelled after so long.
     """
@@ -107,28 +89,21 @@ class Scheduler:
     def __init__(
         self, target: Target, *, letters_max: int = LETTERS_MAX, letter_seconds_max: float = LETTER_SECONDS_MAX
     ) -> None:
-        if target.is_sqlite:
-            raise UsageError(
-                f"races on {target}: SQLite has one writer and no server to ask about locks",
-                hint="Race on PostgreSQL; leave --database out to use the embedded one.",
-            )
         self._target = target
         self._letters_max = letters_max
-        self._letter_seconds_max = letter_seconds_max
         self._random = Random(os.urandom(16))  # operation_ids must be new in every run on the same database
-        self._relations = Relations()
         self._sessions: list[Session] = []
         self._recorder: Recorder | None = None
         self._looked: dict[str, Footprint] = {}
-        self._selector = DefaultSelector()
-        self._control = Wire(target, settings=_SETTINGS, wishes={})
-        self._selector.register(self._control, EVENT_READ)
-        try:
-            (answer,) = self.ask([Statement(_GENERATED_COLUMNS)])
-        except BaseException:
-            self.close()
-            raise
-        self._generated_columns = frozenset((row["table"], row["column"]) for row in answer.rows)
+        self.engine: Engine
+        if target.is_sqlite:
+            from integrity.race.sqlite_engine import SqliteEngine
+
+            self.engine = SqliteEngine(target, letter_seconds_max=letter_seconds_max)
+        else:
+            from integrity.race.postgres_engine import PostgresEngine
+
+            self.engine = PostgresEngine(target, letter_seconds_max=letter_seconds_max)
 
     def __enter__(self) -> Self:
         return self
@@ -140,36 +115,35 @@ class Scheduler:
 
     def close(self) -> None:
         """Close the connections; transactions that are open are rolled back by the server."""
-        self._close_sessions()
-        self._control.close()
-        self._selector.close()
+        self._sessions.clear()
+        self.engine.close()
+
+    @property
+    def dialect(self) -> str:
+        """As Target.dialect names it."""
+        return self.engine.dialect
 
     @property
     def generated_columns(self) -> frozenset[tuple[int, int]]:
-        """(table oid, column number) of the columns whose values the database makes up."""
-        return self._generated_columns
+        """(table, column number) of the columns whose values the database makes up."""
+        return self.engine.generated_columns
 
     def ask(self, commands: Sequence[Statement]) -> list[Answer]:
-        """Return the answers of statements sent on the control connection, as one transaction.
+        """Return the answers of statements in the engine's own dialect, sent as one transaction beside the actors.
 
         Raises:
             DatabaseError: one of them was refused.
         """
-        try:
-            answers = self._control.ask(commands, seconds=self._letter_seconds_max)
-        except WireTimeout:
-            self._control.cancel()  # else what comes next would wait for it too
-            raise
-        for command, answer in zip(commands, answers, strict=True):
-            if answer.refusal:
-                raise DatabaseError(
-                    f"the database refused a statement: {answer.refusal.message} ({answer.refusal.sqlstate})",
-                    hint=" ".join(command.sql.split()),
-                )
-        return answers
+        return self.engine.ask(commands)
 
     def play(
-        self, program: Program, letters: str = "", *, decide: Decide = continue_with, recorder: Recorder | None = None
+        self,
+        program: Program,
+        letters: str = "",
+        *,
+        decide: Decide = continue_with,
+        recorder: Recorder | None = None,
+        on_staged: Callable[[], None] = lambda: None,
     ) -> Run:
         """Play one schedule on fresh rows to its end and return what happened.
 
@@ -177,13 +151,17 @@ class Scheduler:
             letters: the schedule; may stop early.
             decide: who goes on after its last letter.
             recorder: told what every letter touched.
+            on_staged: called when the rows are made, before the first letter.
 
         Raises:
             ScheduleError: a letter's actor could not go on there. The run was ended properly.
             DatabaseError: the stage was refused, or the server is gone.
         """
         sessions = self._take_sessions(len(program.actors))
-        keys, generated = make_rows(program.stage, self.ask, self._generated_columns)
+        made = self.engine.insert(program.stage())
+        keys, generated = made.keys, made.generated
+        on_staged()
+        began_at = self.engine.read_clock() if program.is_timed else None
         unix_ms = time.time_ns() // 1_000_000
         operation_ids = tuple(make_operation_id(unix_ms, self._random) for _ in sessions)
         self._recorder = recorder
@@ -194,8 +172,9 @@ class Scheduler:
                 session.start(
                     actor.steps(keys, operation_id),
                     isolation=program.isolation,
+                    is_deferred=program.is_deferred,
                     services=program.services,
-                    generated_columns=self._generated_columns,
+                    generated_columns=self.engine.generated_columns,
                 )
             misfit, cut = self._play(sessions, letters, decide, choices, events)
         if misfit:
@@ -203,8 +182,15 @@ class Scheduler:
         for session in sessions:
             generated |= session.generated
         returns = {session.letter: session.returned for session in sessions if session.returned is not None}
-        trace = Trace(letters_of(choices), tuple(events), returns, frozenset(generated))
-        return Run(trace, tuple(choices), keys, operation_ids, cut)
+        trace = Trace(
+            letters_of(choices),
+            tuple(events),
+            returns,
+            frozenset(generated),
+            requests=tuple(asked for session in sessions for asked in session.requests),
+            pushed={session.letter: session.pushed for session in sessions if session.pushed},
+        )
+        return Run(trace, tuple(choices), keys, operation_ids, cut, began_at)
 
     def _play(
         self, sessions: list[Session], letters: str, decide: Decide, choices: list[Choice], events: list[Event]
@@ -232,7 +218,7 @@ class Scheduler:
             previous = chosen
             try:
                 self._play_letter(by_letter[chosen], sessions, events)
-            except _LetterTimeout as error:
+            except LetterTimeout as error:
                 self._close_sessions()
                 return misfit, str(error)
         if len(letters) > len(choices) and misfit is None:
@@ -250,7 +236,7 @@ class Scheduler:
         session.release(is_impatient=is_impatient)
         self._settle(session, sessions, events)
         while waiting := [other for other in sessions if other.state is State.WAITING]:
-            woken = self._find_woken(waiting, sessions)
+            woken = self.engine.find_woken(waiting, sessions)
             if woken is None:
                 break
             woken.state = State.RUNNING
@@ -260,8 +246,7 @@ class Scheduler:
 
     def _settle(self, session: Session, sessions: list[Session], events: list[Event]) -> None:
         """Wait until the session's letter is done, or waits for a lock."""
-        may_wait = any(other.in_transaction for other in sessions if other is not session)
-        blockers = self._run(session, sessions, may_wait=may_wait)
+        blockers = self.engine.run(session, sessions)
         assert session.event is not None
         event = session.event
         if blockers:
@@ -279,74 +264,6 @@ class Scheduler:
         if self._recorder:
             self._recorder.add(session.letter, session.number, event.phase, self._footprint(session, event))
 
-    def _run(self, session: Session, sessions: list[Session], *, may_wait: bool) -> str:
-        """Return nothing when the letter is done, or the actors whose locks it waits for."""
-        deadline = time.monotonic() + self._letter_seconds_max
-        control = self._control
-        question = [Statement(_BLOCKERS, {"pid": session.wire.pid})]
-        asked = 0
-        flight = session.wire.flights
-        if may_wait:
-            if control.is_busy:
-                control.wait(self._letter_seconds_max)
-            control.send(question)
-        while not session.progress():
-            if may_wait and control.is_busy:
-                answers = control.receive()
-                if answers is not None:
-                    # An answer about a flight that has come back meanwhile, refused, says nothing about the next.
-                    if flight == session.wire.flights and (blockers := _ours(answers[0], sessions)):
-                        return blockers
-                    flight = session.wire.flights
-                    asked += 1
-                    if asked < _SPINS_MAX:
-                        control.send(question)
-                        continue
-            left = deadline - time.monotonic()
-            if left <= 0:
-                session.wire.cancel()
-                raise _LetterTimeout(
-                    f"{session.letter}'s letter {session.number + 1} took more than {self._letter_seconds_max:g} s: "
-                    f"{_one_line(session.event)}"
-                )
-            self._selector.select(0.001 if may_wait and not control.is_busy else left)
-            if may_wait and not control.is_busy:
-                flight = session.wire.flights
-                control.send(question)
-        return ""
-
-    def _find_woken(self, waiting: list[Session], sessions: list[Session]) -> Session | None:
-        """Return a session whose lock is free now, the first in order; of a deadlock, the one that the server refused."""
-        last = max(waiting, key=lambda session: session.waiting_since)
-        blockers = self._ask_blockers(waiting, sessions)
-        if all(blockers.values()):
-            circle = _find_circle(blockers)
-            if not circle:
-                return None
-            return self._break_circle([session for session in waiting if session.letter in circle], last)
-        # Answers are moments apart. What one that looks for deadlocks let go on was let go on by its refusal.
-        if last.is_impatient and not self._ask_blockers([last], sessions)[last.letter]:
-            return last
-        return next(session for session in waiting if not blockers[session.letter])
-
-    def _ask_blockers(self, waiting: list[Session], sessions: list[Session]) -> dict[str, str]:
-        """Return for each session the actors whose locks it waits for."""
-        answers = self.ask([Statement(_BLOCKERS, {"pid": session.wire.pid}) for session in waiting])
-        return {session.letter: _ours(answer, sessions) for session, answer in zip(waiting, answers, strict=True)}
-
-    def _break_circle(self, circle: list[Session], last: Session) -> Session:
-        """Return the last to wait once the server has refused it; where the server does not look, do it in its place."""
-        deadline = time.monotonic() + (_DEADLOCK_SECONDS if last.is_impatient else 0)
-        while time.monotonic() < deadline:
-            arrived = next((session for session in circle if session.wire.has_arrived()), None)
-            if arrived:
-                # A refusal is sent before its locks are let go, so it is there if what it let go on is.
-                return last if last.wire.has_arrived() else arrived
-        last.cancel_as_deadlock_victim()
-        if not last.wire.has_arrived(self._letter_seconds_max):
-            raise _LetterTimeout(f"{last.letter} could not be cancelled: {_one_line(last.event)}")
-        return last
-
     # Footprints.
 
     def _look(self, session: Session) -> None:
@@ -360,9 +277,7 @@ class Scheduler:
         known = self._recorder.known(session.letter, session.number, phase)
         if known:
             return known
-        (answer,) = self.ask([Statement(LOCKS_SQL, {"pid": session.wire.pid})])
-        footprint = self._relations.read_locks(answer.rows)
-        return replace(footprint, takes_snapshot=session.takes_snapshot, level=session.level)
+        return self.engine.look(session)
 
     def _footprint(self, session: Session, event: Event) -> Footprint:
         if event.phase is Phase.WAITS:
@@ -390,7 +305,7 @@ class Scheduler:
             raise UsageError(f"{count} actors", hint=f"A race has at most {ACTORS_MAX} actors.")
         while len(self._sessions) < count:
             try:
-                wire = Wire(self._target, settings=_SETTINGS, wishes={PATIENCE: PATIENT_MS})
+                wire = self.engine.open(ascii_uppercase[len(self._sessions)])
             except Unreachable as error:
                 raise Unreachable(
                     f"{count} actors need {count + 1} connections and the server gave {len(self._sessions) + 1}: "
@@ -398,14 +313,11 @@ class Scheduler:
                     hint="Race fewer actors, or raise max_connections.",
                 ) from None
             self._sessions.append(Session(ascii_uppercase[len(self._sessions)], wire, self._look))
-            self._selector.register(wire, EVENT_READ)
         return self._sessions[:count]
 
     def _close_sessions(self) -> None:
-        for session in self._sessions:
-            self._selector.unregister(session.wire)
-            session.wire.close()
         self._sessions.clear()
+        self.engine.forget_wires()
 
     @contextmanager
     def _forget_sessions_on_error(self) -> Iterator[None]:
@@ -417,26 +329,10 @@ class Scheduler:
             raise
 
 
-class _LetterTimeout(Exception):
-    """A letter that neither ended nor waited for another actor."""
-
-
-def _ours(answer: Answer, sessions: list[Session]) -> str:
-    """Return the actors among the processes that hold a lock."""
-    pids = answer.rows[0]["blockers"]
-    return "".join(session.letter for session in sessions if session.wire.pid in pids) if pids else ""
-
-
-def _find_circle(blockers: Mapping[str, str]) -> set[str]:
-    """Return the actors that wait for one another in a circle, and those that wait for them."""
-    waiting = dict(blockers)
-    while outside := {actor for actor, others in waiting.items() if not set(others) & waiting.keys()}:
-        waiting = {actor: others for actor, others in waiting.items() if actor not in outside}
-    return set(waiting)
-
-
-def _one_line(event: Event | None) -> str:
-    return " ".join(event.sql.split()) if event else ""
+def _arrives_soon(wire: Wire) -> bool:
+    """Return whether something has arrived within GRACE_SECONDS; `select`, as epoll's shortest time is a millisecond."""
+    descriptor = wire.fileno()
+    return descriptor < FD_SETSIZE and bool(select([descriptor], [], [], GRACE_SECONDS)[0])
 
 
 def _misfit(letters: str, position: int, session: Session) -> ScheduleError:

@@ -2,7 +2,7 @@
 
 A session never decides when to go on. Released, it sends what its next letter stands for (see schedule.py) and is running
 until `progress` says that this is done. What nobody else could notice is sent along: begins, the end of a transaction that
-wrote nothing. Whether a transaction wrote is known from the transaction id that the server gave it, not from the text.
+wrote nothing. Whether a transaction wrote, or holds a lock, is asked of the server, not concluded from the text.
 
 Inside is one generator, `_drive`, that yields a flight of statements and is sent their answers, or yields None where it
 needs a letter to go on.
@@ -29,22 +29,11 @@ from integrity.operation import (
     Value,
 )
 from integrity.race.program import Service
-from integrity.race.trace import Event, Failed, Phase, Return
+from integrity.race.trace import Asked, Event, Failed, Phase, Return
 from integrity.race.wire import Answer, Refusal, Wire, generated_values
 
 _COMMIT = Statement("commit")
 _ROLLBACK = Statement("rollback")
-_BEGIN = {level: Statement(f"begin isolation level {level.value}") for level in Isolation}
-# In the flight of each statement until one has written; rows locked `for update` count, as others can notice them.
-_HAS_WRITTEN = Statement("select pg_current_xact_id_if_assigned() is not null as has_written")
-# A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
-# closes the circle is always the one refused: with the same patience for all, the victim flips (7 of 60 at 10 ms).
-PATIENCE = "deadlock_timeout"
-PATIENT_MS = "2000000000"
-_SET_PATIENCE = {
-    True: Statement(f"select set_config('{PATIENCE}', '1', true)"),
-    False: Statement(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
-}
 DEADLOCK = "40P01"
 _CANCELLED = "57014"
 _NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it must be sent bare
@@ -79,6 +68,7 @@ class Session:
         steps: Steps,
         *,
         isolation: Isolation,
+        is_deferred: bool,
         services: Mapping[str, Service],
         generated_columns: frozenset[tuple[int, int]],
     ) -> None:
@@ -86,14 +76,17 @@ class Session:
 
         Args:
             isolation: of transactions that do not name one.
+            is_deferred: transactions begin without a lock, where they would begin with one.
             generated_columns: (table oid, column number) of the columns whose values count as generated keys.
         """
         self._steps = steps
         self._isolation = isolation
+        self._is_deferred = is_deferred
         self._services = services
         self._generated_columns = generated_columns
         self.generated: set[Any] = set()
-        self._pushed: list[Row] = []
+        self.pushed: list[Row] = []
+        self.requests: list[Asked] = []
         self.returned: Return | None = None
         self.event: Event | None = None
         self.number = -1
@@ -104,7 +97,7 @@ class Session:
         self.has_written = False
         self.has_committed = False
         self.is_impatient = False  # looks for a deadlock as soon as it waits
-        self.takes_snapshot = False
+        self.opens_transaction = False
         self.is_deadlock_victim = False
         self._has_failed = False
         self._wants_impatience = False
@@ -121,7 +114,7 @@ class Session:
         assert self.state is State.READY
         self.number += 1
         self.waits_for = ""
-        self.takes_snapshot = False
+        self.opens_transaction = False
         self._wants_impatience = is_impatient
         self.state = State.RUNNING
         self._resume_driver(None)
@@ -171,7 +164,7 @@ class Session:
             try:
                 step = go_on()
             except StopIteration as end:
-                self.returned = with_pushed(end.value, self._pushed)
+                self.returned = with_pushed(end.value, self.pushed)
                 break
             except StatementFailed as error:
                 self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed)
@@ -190,7 +183,7 @@ class Session:
                         answer = self._tell(step)
                     case Statement() if self.in_transaction or begin:
                         level, begin = begin, None
-                        answer = yield from self._execute(step, level, opens=level is not None)
+                        answer = yield from self._execute(step, level)
                     case Statement():
                         answer = yield from self._execute_alone(step)
                     case Commit() | Rollback():
@@ -205,40 +198,46 @@ class Session:
     def _tell(self, step: Request | Push) -> Mapping[str, Value] | None:
         """Ask a service, and return its answer; or note what is pushed to the client."""
         if isinstance(step, Request):
-            return self._services[step.service](step.payload)
-        self._pushed.extend(step.events)
+            answer = self._services[step.service](step.payload)
+            self.requests.append(Asked(self.letter, self.number, step.service, step.payload, answer))
+            return answer
+        self.pushed.extend(step.events)
         return None
 
-    def _execute(self, step: Statement, begin: Isolation | None, *, opens: bool) -> Generator[Any, Any, tuple[Row, ...]]:
+    def _execute(
+        self, step: Statement, begin: Isolation | None, *, is_alone: bool = False
+    ) -> Generator[Any, Any, tuple[Row, ...]]:
         """Execute a statement of a transaction, the first one with its begin; return its rows.
 
         Args:
-            opens: the begin is the operation's own.
+            is_alone: the begin is not the operation's own.
         """
         yield None
-        commands = self._prelude(begin)
-        self._note(step.sql, step.parameters, opens=opens)
+        commands = self._prelude(begin, is_deferred=is_alone or self._is_deferred)
+        self._note(step.sql, step.parameters, opens=begin is not None and not is_alone)
         position = len(commands)
         commands.append(step)
         if not self.has_written:
-            commands.append(_HAS_WRITTEN)
+            commands.append(self.wire.has_written)
         answers = yield commands
         answer: Answer = answers[position]
         self._note_answer(answer)
-        if answer.refusal:
+        if answer.refusal and self.wire.ends_when_refused:
             # The server has undone it all and let its locks go; what is left of the transaction nobody can notice.
             self._has_failed, self.has_written = True, False
-            raise self._refused()
-        if not self.has_written:
+        elif not self.has_written:
             self.has_written = answers[position + 1].rows[0]["has_written"]
+        if answer.refusal:
+            raise self._refused()
         self._observe(self)
         return answer.rows
 
     def _execute_alone(self, step: Statement) -> Generator[Any, Any, tuple[Row, ...]]:
         """Execute a statement outside a transaction, its commit apart if it wrote; return its rows."""
         try:
-            rows = yield from self._execute(step, self._isolation, opens=False)
+            rows = yield from self._execute(step, self._isolation, is_alone=True)
         except StatementFailed as error:
+            self.has_written = False  # alone, it would have left nothing to roll back
             yield from self._end(_ROLLBACK)
             if error.sqlstate != _NEEDS_NO_TRANSACTION:
                 raise
@@ -268,14 +267,14 @@ class Session:
         if answer.refusal:
             raise self._refused()
 
-    def _prelude(self, begin: Isolation | None) -> list[Statement]:
+    def _prelude(self, begin: Isolation | None, *, is_deferred: bool) -> list[Statement]:
         commands: list[Statement] = []
         if begin:
-            commands.append(_BEGIN[begin])
+            commands.append(self.wire.begin(begin, is_deferred=is_deferred))
             self.in_transaction, self.level, self.is_impatient = True, begin, False
-            self.takes_snapshot = begin is not Isolation.READ_COMMITTED
-        if self._wants_impatience != self.is_impatient and PATIENCE in self.wire.granted:
-            commands.append(_SET_PATIENCE[self._wants_impatience])
+            self.opens_transaction = True
+        if self._wants_impatience != self.is_impatient and self.wire.patience:
+            commands.append(self.wire.patience[self._wants_impatience])
             self.is_impatient = self._wants_impatience
         return commands
 
@@ -315,9 +314,13 @@ def with_pushed(returned: Return, pushed: Sequence[Row]) -> Return:
     """Return the reply with the events that were pushed on the way: the client was told them too."""
     if not pushed or not isinstance(returned, Ok):
         return returned
-    told = {
+    return Ok({**returned.value, **told_of(pushed)})
+
+
+def told_of(pushed: Sequence[Row]) -> dict[str, Any]:
+    """Return what `with_pushed` adds to a reply."""
+    return {
         f"pushed_{number}_{name}": event[name]
         for number, event in enumerate(pushed, start=1)
         for name in ("stream", "sequence", "event_id")
     }
-    return Ok({**returned.value, **told})

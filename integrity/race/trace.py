@@ -4,8 +4,8 @@ Every run plays on fresh rows, so keys, operation_ids and times differ from run 
 appearance; what is left must be equal, run after run, if the schedule decides everything.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -72,6 +72,24 @@ class Failed:
 
 Return = Ok | Declined | Failed
 
+CUT_OFF = Declined("cut off")
+"""What stands for the return of a call whose client died: nobody was told anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that an actor made to an outside service.
+
+    Args:
+        number: of the actor's letter before it; -1: it came before all of them, as the schedule began.
+    """
+
+    actor: str
+    number: int
+    service: str
+    payload: Mapping[str, Any]
+    answer: Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -82,12 +100,16 @@ class Trace:
         events: in the order in which they happened.
         returns: actor -> what its call returned.
         generated: keys that this run made: of the stage, and of generated columns.
+        requests: to outside services, in order.
+        pushed: actor -> the events that were pushed to its client; `returns` holds them too.
     """
 
     letters: str
     events: tuple[Event, ...]
     returns: Mapping[str, Return]
     generated: frozenset[Any] = frozenset()
+    requests: tuple[Asked, ...] = ()
+    pushed: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
     def normal(self) -> "Trace":
         """Return the trace with generated keys, ids and times renamed by first appearance: equal for equal behaviour."""
@@ -136,6 +158,11 @@ class Names:
                 return replace(value, reason="")
             case Declined():
                 return value
+
+
+def one_line(event: Event | None) -> str:
+    """Return the statement without line breaks."""
+    return " ".join(event.sql.split()) if event else ""
 
 
 def waits_of(events: Iterable[Event]) -> Iterator[Event]:

@@ -8,6 +8,9 @@ from typing import Any, TextIO
 
 from tabulate import tabulate
 
+from integrity.report.fault_text import render_fault, render_unknown_outcomes
+from integrity.report.monitor_text import render_alerts
+from integrity.report.shape_text import render_shape
 from integrity.workload.run import Listener, Progress
 
 LINE_EVERY_S = 5.0
@@ -70,9 +73,11 @@ def _live_table(progress: Progress) -> Any:
 
 def render_run(result: Mapping[str, Any]) -> str:
     """Return the text that a run ends with, from the content of its result.json."""
-    blocks = [_operations(result), *_notes(result)]
+    blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.get("faults", ()))]
     if result["thresholds"]:
         blocks.append(_thresholds(result["thresholds"]))
+    if "monitor" in result:
+        blocks.append(render_alerts(result["monitor"]))
     blocks.append(_ending(result))
     return "\n\n".join(blocks)
 
@@ -124,14 +129,20 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
             f"{_number(arrivals['offered_per_s'])}/s of {_number(arrivals['planned_per_s'])}/s planned. "
             f"{result['clients']} clients, so a client thinks for {_number(arrivals['think_time_s'])} s between two calls."
         )
-        late_ms = _ms(arrivals["dispatch_lag_p99_ms"])
-        lines.append(f"latency counts from the intended start; the generator was late by {late_ms} ms at p99.")
+        late_ms, share = _ms(arrivals["dispatch_lag_p99_ms"]), result["generator"]["cpu_share"]
+        lines.append(
+            f"latency counts from the intended start; the generator was late by {late_ms} ms at p99, and used "
+            f"{share:.0%} of all cores."
+        )
         if result["time_scale"] != 1:
             lines.append(f"compressed {result['time_scale']:g} times: the same arrivals in {result['duration_s']:.0f} s.")
     else:
         lines.append("closed loop: a stalled system is asked less, so these latencies hide stalls.")
     if result["reconnects"]:
         lines.append(f"{result['reconnects']} connections were made again (lost, or of clients that died).")
+    settled = render_unknown_outcomes(result["unknown_outcomes"]) if "unknown_outcomes" in result else ""
+    if settled:
+        lines.append(settled)
     if result["undelivered"]:
         lines.append(f"{result['undelivered']} webhooks were still owed when the run gave up on them.")
     blocks = ["\n".join(lines)]
@@ -144,19 +155,35 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
 def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for row in thresholds:
-        show = _share if row["statistic"].endswith("_share") else _limit_ms
+        show = _shower(row["statistic"])
         measured = "-" if row["measured"] is None else show(row["measured"])
         name = f"{row['operation'] or 'all'} {row['statistic'].replace('_', ' ')}"
-        rows.append(
-            [row["state"], name, measured, f"<= {show(row['most'])}", row["sample_count"], row["reason"] or row["source"]]
-        )
+        why = row["reason"] or row["source"]
+        rows.append([row["state"], name, measured, _limit(row, show), row["sample_count"], why])
     return tabulate(rows, ["threshold", "of", "measured", "limit", "samples", "why"], disable_numparse=True)
+
+
+def _limit(row: Mapping[str, Any], show: Callable[[float], str]) -> str:
+    if row["least"] is not None:
+        return f">= {show(row['least'])}"
+    levels = [row[level] for level in ("most", "warning", "critical") if row[level] is not None]
+    return f"<= {' / '.join(show(level) for level in levels)}"
+
+
+def _shower(statistic: str) -> Callable[[float], str]:
+    if statistic.endswith("_share"):
+        return _share
+    return {"answered_per_s": lambda value: f"{_number(value)}/s", "rss_mb": lambda value: f"{_number(value)} MB"}.get(
+        statistic, _limit_ms
+    )
 
 
 def _ending(result: Mapping[str, Any]) -> str:
     states = [row["state"] for row in result["thresholds"]]
     said = ", ".join(
-        f"{states.count(state)} {state}" for state in ("passed", "failed", "not measured", "unknown") if state in states
+        f"{states.count(state)} {state}"
+        for state in ("passed", "warning", "failed", "not measured", "unknown")
+        if state in states
     )
     state = "interrupted; what was done is recorded and loaded" if result["state"] == "interrupted" else "finished"
     bug = f" with bug {result['bug']}" if result["bug"] else ""

@@ -5,9 +5,15 @@ from types import MappingProxyType
 
 from integrity.errors import UsageError
 from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.systems.inbox.system import INBOX
+from integrity.systems.instainstru.system import INSTAINSTRU
+from integrity.systems.safebox.system import SAFEBOX
+from integrity.systems.streamvote.system import STREAMVOTE
 from integrity.systems.system import Bug, System
 
-SYSTEMS: Mapping[str, System] = MappingProxyType({system.name: system for system in (GHOSTPASS,)})
+SYSTEMS: Mapping[str, System] = MappingProxyType(
+    {system.name: system for system in (GHOSTPASS, INSTAINSTRU, INBOX, STREAMVOTE, SAFEBOX)}
+)
 
 
 def find_system(name: str) -> System:

@@ -49,7 +49,8 @@ class ServiceSettings:
         latency_least_s, latency_most_s: until the answer comes.
         timeout_share: requests whose answer never comes; in half of them the service did what it was asked.
         timeout_s: how long the caller waits for an answer.
-        error_share: requests that are refused (500, or 429: too many), with nothing done.
+        error_share: requests that are refused, with nothing done.
+        error_codes: with one of these: 500, 429 (too many), 404 (no such thing).
         failure_share: requests that end in a business failure, such as a payment that the bank declines.
         delay_least_s, delay_most_s: until a webhook follows its request.
         duplicate_share: webhooks that are sent again although they were answered; half of those at once, half later.
@@ -63,6 +64,7 @@ class ServiceSettings:
     timeout_share: float = 0.0
     timeout_s: float = 0.1
     error_share: float = 0.0
+    error_codes: tuple[int, ...] = (500, 429)
     failure_share: float = 0.0
     delay_least_s: float = 0.0
     delay_most_s: float = 0.0
@@ -135,7 +137,7 @@ class Context:
         if trouble is None:
             return Reaction(answer, deliveries, latency_s)
         if trouble is Trouble.REFUSED:
-            return Reaction({"status": "error", "code": self.random.choice((500, 429))}, (), latency_s)
+            return Reaction({"status": "error", "code": self.random.choice(settings.error_codes)}, (), latency_s)
         return Reaction(TIMEOUT, deliveries if trouble.is_done else (), settings.timeout_s)
 
     def webhooks(self, operation: str, arguments: Mapping[str, Value]) -> list[Delivery]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import MetaData
 
-from integrity.operation import Operation, Steps
+from integrity.operation import Operation
 from integrity.systems.service import Service
+from integrity.systems.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class System:
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
-    stage: Callable[[], Steps] | None = None
+    stage: Callable[[], Stage] | None = None
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""

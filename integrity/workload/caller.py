@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from integrity.domain import World
+from integrity.faults.conduct import Conduct
 from integrity.history import (
     Call,
     Outcome,
@@ -21,7 +22,7 @@ from integrity.history import (
     make_operation_id,
 )
 from integrity.operation import Operation, Request, Rows
-from integrity.systems.service import Context, Reaction, ServiceSettings
+from integrity.systems.service import Context, Delivery, Reaction
 from integrity.systems.system import System
 from integrity.workload.deliveries import Deliveries, Due, Origin
 from integrity.workload.driver import Abandon, Driver, Returned
@@ -30,6 +31,9 @@ from integrity.workload.profile import Profile
 
 ABANDON_STEPS_MOST = 10
 """The client dies after so many steps at most; the longest operation of a system has about as many."""
+
+STATEMENT_ENDED = "57014"
+"""SQLSTATE of a statement that was cancelled, e.g. because it took too long."""
 
 
 class History(Protocol):
@@ -94,6 +98,7 @@ class Caller:
         operations: the system's, with a bug's in place of the sound ones.
         history: where each call is written down, before it is made and when it has returned.
         first_free_number: client numbers from here on are nobody's yet.
+        conduct: how clients and services behave, which faults may change; None: as the profile has it.
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class Caller:
         clock: Clock,
         history: History,
         first_free_number: int,
+        conduct: Conduct | None = None,
     ) -> None:
         self.operations = operations
         self.world = world
@@ -121,7 +127,8 @@ class Caller:
         self._free_number = first_free_number
         self._drawn = 0
         self._turn_at = profile.hot_turn_calls or None
-        self._default_settings = ServiceSettings()
+        self._in_flight: dict[Driver, tuple[int, Mapping[str, Any]]] = {}
+        self.conduct = conduct or Conduct(profile.services, system.services)
 
     def draw(self, operation: str, random: Random) -> dict[str, Any]:
         """Return arguments for the operation, without operation_id."""
@@ -163,6 +170,7 @@ class Caller:
             intended_at_us = invoked_at_us
         operation_id = client.operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
+        self._in_flight[driver] = (invoked_at_us, arguments)
         abandon = self._draw_abandon(operation, client.sources.draws)
         origin = Origin(operation, intended_at_us)
 
@@ -181,6 +189,8 @@ class Caller:
             # The run ends without waiting for it; in the history, a call without a return is unknown.
             self.measures.of(operation).add(Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
             raise
+        finally:
+            del self._in_flight[driver]
         returned_at_us = self.clock.now_us()
         self._append_soon(
             encode_returned(
@@ -222,9 +232,32 @@ class Caller:
             self.deliveries.send_again(due, now_us)
             return
         self.deliveries.acknowledge(due)
+        self._replay(due, client.sources.services, now_us)
         if not due.origin.is_settled:
             due.origin.is_settled = True
             self.measures.of(due.origin.operation).settled_ms.append((now_us - due.origin.intended_at_us) / 1000)
+
+    def hang_up(self) -> int:
+        """Cut off the calls that have waited longer than clients do, or come from a device that is offline; say how many.
+
+        What becomes of such a call depends on how far it was: see driver.py.
+        """
+        conduct, now_us, count = self.conduct, self.clock.now_us(), 0
+        for driver, (invoked_at_us, arguments) in list(self._in_flight.items()):
+            is_impatient = conduct.patience_s is not None and now_us - invoked_at_us > conduct.patience_s * 1_000_000
+            if is_impatient or conduct.is_offline(arguments):
+                driver.connection.abort()
+                count += 1
+        conduct.counts["calls given up on"] += count
+        return count
+
+    def is_offline(self, operation: str, arguments: Mapping[str, Any]) -> bool:
+        """Return whether this call comes from a device that is switched off; it counts as not sent then."""
+        if not self.conduct.is_offline(arguments):
+            return False
+        self.measures.of(operation).not_sent += 1
+        self.conduct.counts["calls not sent"] += 1
+        return True
 
     def take_number(self) -> int:
         """Return a client number that nobody has had."""
@@ -233,6 +266,8 @@ class Caller:
 
     def _account(self, client: Client, operation: str, returned: Returned, latency_ms: float) -> None:
         self.measures.of(operation).add(returned, latency_ms)
+        if returned.error.startswith(STATEMENT_ENDED) and self.conduct.session_settings:
+            self.conduct.counts["statements ended by the server"] += 1
         if returned.outcome is Outcome.OK:
             made = self._system.makes.get(operation)
             if made is not None and returned.reply is not None:
@@ -242,7 +277,7 @@ class Caller:
             client.number = self.take_number()
 
     def _draw_abandon(self, operation: str, random: Random) -> Abandon | None:
-        share = self._profile.abandon_share(operation)
+        share = max(self._profile.abandon_share(operation), self.conduct.abandon_share)
         if not share:
             return None
         is_due = random.random() < share
@@ -250,16 +285,27 @@ class Caller:
         where = random.random()
         if not is_due or not self.is_abandoning:
             return None
+        if share > self._profile.abandon_share(operation):
+            self.conduct.counts["clients that were to die"] += 1
         # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
         return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
 
     def _request(self, step: Request, operation_id: UUID, random: Random, origin: Origin) -> Reaction:
         """Let a service react to a request; write both down before the operation learns of it."""
-        settings = self._profile.services.get(step.service, self._default_settings)
+        settings = self.conduct.services[step.service]
         context = Context(random, settings, self._memories[step.service])
         reaction = self._system.services[step.service](step.payload, context)
         now_us = self.clock.now_us()
         line = encode_requested(Requested(operation_id, step.service, step.payload, reaction.answer, now_us))
         self._append_request(line)
+        self.conduct.note_reaction(step.service, reaction.answer, len(reaction.deliveries))
         self.deliveries.add(reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s)
         return reaction
+
+    def _replay(self, due: Due, random: Random, now_us: int) -> None:
+        """Send what was answered once more, where a fault asks for it."""
+        conduct = self.conduct
+        if conduct.replay_share and random.random() < conduct.replay_share:
+            conduct.counts["webhooks sent once more"] += 1
+            again = Delivery(conduct.replay_s, due.operation, due.arguments)
+            self.deliveries.add([again], now_us=now_us, origin=due.origin, retry_s=due.retry_s)

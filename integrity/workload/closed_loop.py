@@ -80,7 +80,11 @@ class ClosedLoop:
                 await caller.deliver(driver, client, due)
             else:
                 operation = names[bisect(limits, draws.random() * limits[-1])]
-                await caller.call(driver, client, operation, caller.draw(operation, draws), None)
+                arguments = caller.draw(operation, draws)
+                if caller.is_offline(operation, arguments):
+                    await asyncio.sleep(IDLE_S)
+                    continue
+                await caller.call(driver, client, operation, arguments, None)
 
     async def _empty(self, client: Client, driver: Driver) -> None:
         deliveries, clock = self._caller.deliveries, self._caller.clock

@@ -29,6 +29,7 @@ class OperationMeasure:
         lags_ms: of each event that subscribers received, from when the system says it was sent.
         missed: events that came neither in their turn nor later, by the gaps in their sequence.
         broken: open streams that ended by themselves.
+        reasons: why calls were declined.
     """
 
     ok: int = 0
@@ -44,6 +45,7 @@ class OperationMeasure:
     missed: int = 0
     broken: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     sampled: int = 0
     marks: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT_SAMPLES))
 
@@ -63,6 +65,7 @@ class OperationMeasure:
             self.latencies_ms.append(latency_ms)
         elif outcome is Outcome.DECLINED:
             self.declined += 1
+            self.reasons[str(returned.reply and returned.reply.get("reason"))] += 1
             self.latencies_ms.append(latency_ms)
         else:
             if outcome is Outcome.FAILED:
@@ -87,6 +90,7 @@ class Measures:
         self.operations: dict[str, OperationMeasure] = {}
         self.calls_in_last_sample = 0
         self._calls_sampled = 0
+        self._faults_sampled = 0
 
     def of(self, operation: str) -> OperationMeasure:
         measure = self.operations.get(operation)
@@ -95,11 +99,21 @@ class Measures:
         return measure
 
     def sample(self, elapsed_s: float) -> dict[str, Any]:
-        """Return the state at this moment: counts so far, and percentiles of what returned since the last sample."""
+        """Return the state at this moment.
+
+        Of each operation the counts so far, and percentiles of what returned since the last sample; of all together the
+        calls and faults since then, and their p95_ms.
+        """
         calls = sum(measure.calls for measure in self.operations.values())
         self.calls_in_last_sample, self._calls_sampled = calls - self._calls_sampled, calls
+        new = [measure.latencies_ms[measure.sampled :] for measure in self.operations.values()]
+        faults = sum(measure.faults for measure in self.operations.values())
+        faults_new, self._faults_sampled = faults - self._faults_sampled, faults
         return {
             "elapsed_s": round(elapsed_s, 3),
+            "calls": self.calls_in_last_sample,
+            "faults": faults_new,
+            "p95_ms": percentiles(np.concatenate(new) if new else [])["p95_ms"],
             "operations": {name: _sample(measure) for name, measure in self.operations.items()},
         }
 
@@ -132,7 +146,7 @@ def _counts(measure: OperationMeasure) -> dict[str, int]:
     }
 
 
-def percentiles(latencies_ms: Sequence[float]) -> dict[str, float | None]:
+def percentiles(latencies_ms: "Sequence[float] | np.ndarray[Any, Any]") -> dict[str, float | None]:
     """Return p50_ms, p95_ms and p99_ms, each the latency of a call that happened; None without calls."""
     if not len(latencies_ms):
         return {f"p{p}_ms": None for p in PERCENTILES}

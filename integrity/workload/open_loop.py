@@ -16,8 +16,10 @@ from integrity.workload.arrivals import Arrival, schedule
 from integrity.workload.caller import Caller, Client, Sources
 from integrity.workload.deliveries import Due
 from integrity.workload.driver import Connection, Driver
+from integrity.workload.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.workload.profile import OpenProfile
 from integrity.workload.reconnecting import Reconnector
+from integrity.workload.shape import Pace
 
 
 class OpenLoop:
@@ -42,6 +44,10 @@ class OpenLoop:
         self.offered = 0
         self.sent = 0
         self.lags_ms = array("d")
+        self.phases = PhaseLog(caller.measures, profile.thresholds, self.lags_ms)
+        self.ladder: Ladder | None = None
+        self.on_subscribers: Callable[[float], None] = lambda factor: None
+        self._started_at_us = 0
         self._profile = profile
         self._caller = caller
         self._reconnector = reconnector
@@ -109,21 +115,49 @@ class OpenLoop:
             driver.connection.abort()
 
     async def _dispatch_arrivals(self) -> None:
-        clock = self._caller.clock
-        started_at_us = clock.now_us()
+        """Make every call at its time, piece by piece of the shape; return at the end of the last piece."""
+        clock, pace, log = self._caller.clock, Pace(), self.phases
+        self._started_at_us = clock.now_us()
+        pieces = Pieces(self._profile)
+        self.ladder = pieces.ladder
+        self._begin_piece(pieces, pace, None)
         for arrival in schedule(self._profile, self._seed):
-            intended_at_us = started_at_us + round(arrival.at_s * 1_000_000)
-            while (wait_us := intended_at_us - clock.now_us()) > 0:
-                await self._sleep(wait_us / 1_000_000)
-                if self._stopping.is_set():
+            while (at_s := pace.when(arrival.at_s)) is None:
+                await self._wait_until(pace.horizon_s)
+                ended = None if self._stopping.is_set() else log.end(pace.horizon_s, self.offered)
+                if self._stopping.is_set() or not self._begin_piece(pieces, pace, ended):
                     return
+            await self._wait_until(at_s)
+            if self._stopping.is_set():
+                return
             self._raise_first()
             self.offered += 1
-            self.lags_ms.append(max(0, clock.now_us() - intended_at_us) / 1000)
-            self._arrive(arrival, intended_at_us)
-        # After the last arrival, deliveries still come in until the time is up.
-        ends_at_us = started_at_us + round(self._profile.duration_s * 1_000_000)
-        await self._sleep(max(0, ends_at_us - clock.now_us()) / 1_000_000)
+            self.lags_ms.append(max(0.0, (clock.now_us() - self._started_at_us) / 1000 - at_s * 1000))
+            self._arrive(arrival, self._started_at_us + round(at_s * 1_000_000))
+
+    def _begin_piece(self, pieces: Pieces, pace: Pace, ended: Phase | None) -> bool:
+        """Let the next piece of the shape begin; return whether there is one."""
+        piece = pieces.next(ended)
+        if piece is None:
+            return False
+        from_s = pace.horizon_s
+        if pieces.scales_subscribers:
+            self.on_subscribers(piece.factor_to)
+            pace.extend(piece.duration_s, 1.0, 1.0)
+        else:
+            pace.extend(piece.duration_s, piece.factor_from, piece.factor_to)
+        judged_from_s = from_s + piece.duration_s * piece.settle_share
+        self.phases.begin(piece.name, piece.factor_to, at_s=from_s, judged_from_s=judged_from_s, part=piece.part)
+        self.phases.settle(from_s, self.offered)
+        return True
+
+    async def _wait_until(self, at_s: float) -> None:
+        """Return at that moment of the run, or when it is to stop."""
+        clock = self._caller.clock
+        at_us = self._started_at_us + round(at_s * 1_000_000)
+        while (wait_us := at_us - clock.now_us()) > 0 and not self._stopping.is_set():
+            await self._sleep(wait_us / 1_000_000)
+        self.phases.settle((clock.now_us() - self._started_at_us) / 1_000_000, self.offered)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not past a call to stop."""
@@ -144,6 +178,8 @@ class OpenLoop:
         client = self._sessions[session]
         arguments = self._caller.draw(operation, self._dispatch.draws)
         arguments |= self._fixed(operation, client.own, arrival.pin)
+        if self._caller.is_offline(operation, arguments):
+            return
         self.sent += 1
         self._is_busy[session] = 1
         self._start(self._visit(session, client, operation, arguments, intended_at_us))

@@ -11,6 +11,8 @@ from typing import Any
 import asyncpg
 
 from integrity.database.target import CONNECT_TIMEOUT_S, Target
+from integrity.faults.conduct import Conduct
+from integrity.faults.scene import APPLICATION_NAME
 from integrity.operation import Isolation, Rows, StatementFailed, Value
 from integrity.parameters import number_parameters
 
@@ -26,12 +28,24 @@ class PostgresConnection:
     Args:
         target: the database.
         isolation: of transactions that do not ask for a level.
+        conduct: whose session settings hold from the next transaction on; None: the server's own hold.
+        startup: more that is sent when connecting.
     """
 
     attempts_most = 20
 
-    def __init__(self, target: Target, *, isolation: Isolation = Isolation.READ_COMMITTED) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        isolation: Isolation = Isolation.READ_COMMITTED,
+        conduct: Conduct | None = None,
+        startup: Mapping[str, str] = {},
+    ) -> None:
         self._target = target
+        self._conduct = conduct
+        self._startup = startup
+        self._session_settings: Mapping[str, str] = Conduct.session_settings
         self._isolation = isolation
         self._url = target.url.difference_update_query(_LIBPQ_ONLY).render_as_string(hide_password=False)
         self._connection: Any = None
@@ -43,11 +57,12 @@ class PostgresConnection:
 
     async def open(self) -> None:
         self._prepared = {}
+        self._session_settings = Conduct.session_settings
         try:
             self._connection = await asyncpg.connect(
                 self._url,
                 timeout=CONNECT_TIMEOUT_S,
-                server_settings={"application_name": "integrity-run"},
+                server_settings={"application_name": APPLICATION_NAME, **self._startup},
                 # The statement cache stays on though nothing uses it: without it, asyncpg 0.32 prepares statements unnamed,
                 # that is again at each execution, which costs the server half as much again.
             )
@@ -59,9 +74,18 @@ class PostgresConnection:
         level = isolation or self._isolation
         text = "begin" if level is Isolation.READ_COMMITTED else f"begin isolation level {level.value}"
         try:
+            if self._conduct is not None and self._conduct.session_settings is not self._session_settings:
+                await self._take_settings(self._conduct.session_settings)
             await self._connection.execute(text)
         except Exception as error:
             raise self._failed(error) from error
+
+    async def _take_settings(self, settings: Mapping[str, str]) -> None:
+        for name in self._session_settings:
+            await self._connection.execute(f"reset {name}")
+        for name, value in settings.items():
+            await self._connection.execute("select set_config($1, $2, false)", name, value)
+        self._session_settings = settings
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         try:

@@ -1,7 +1,9 @@
 """Profiles: how a system is loaded, declared as data.
 
-A system's profiles are in `profiles.toml` beside it; a project overrides them, or adds its own with `extends`, in
-integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces the whole key below it.
+A system's profiles are in `profiles.toml` beside it, where `main` names the one that says how it is used; the shapes that
+every system can be loaded in are in the `profiles.toml` beside this module, and extend the main one. A project overrides
+them, or adds its own with `extends`, in integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces
+the whole key below it.
 
 Two models. Closed: each client sends its next call when the last one returned; as fast as it goes, and blind to stalls,
 because a frozen system is asked less. Open: calls have intended times, whatever the system does; latency counts from them.
@@ -9,62 +11,23 @@ because a frozen system is asked less. Open: calls have intended times, whatever
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 import integrity.systems
 from integrity.errors import UsageError
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
+from integrity.workload.shape import Stage, Steps, Strict
+from integrity.workload.thresholds import Threshold
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 CLIENTS_MOST = 1_000_000
 CONNECTIONS_MOST = 10_000
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Threshold(Strict):
-    """A limit that a run must keep.
-
-    Args:
-        operation: of one operation; none: of all together.
-        statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
-            acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
-            failed, unknown and not sent calls of all that were to be made; missed_share, events that subscribers should
-            have received and did not; broken_share, open streams that ended by themselves.
-        most: the largest value that passes, in ms or as a share.
-        source: who asks for it.
-    """
-
-    operation: str | None = None
-    statistic: Literal[
-        "mean",
-        "p50",
-        "p95",
-        "p99",
-        "max",
-        "settled_mean",
-        "settled_p95",
-        "lag_p50",
-        "lag_p95",
-        "lag_p99",
-        "lag_max",
-        "missed_share",
-        "broken_share",
-        "failure_share",
-    ]
-    most: float = Field(ge=0)
-    source: str
-
-    @property
-    def is_latency(self) -> bool:
-        return not self.statistic.endswith("_share")
 
 
 class Stream(Strict):
@@ -171,6 +134,9 @@ class OpenProfile(Common):
         connections: a session borrows one of these for a call.
         own: pools of which each session draws one key when the run begins, and keeps it.
         in_flight_most: arrivals beyond this are not sent, and counted as failed.
+        rate_factor: multiplies all arrivals.
+        watches_trends: a soak: say whether latency, failures or memory rise.
+        stages, steps: how the load changes; neither: it does not. The run is as long as they are.
     """
 
     model: Literal["open"]
@@ -179,6 +145,39 @@ class OpenProfile(Common):
     in_flight_most: Annotated[int, Field(ge=1)] = 2000
     streams: tuple[Stream, ...] = ()
     bursts: tuple[Burst, ...] = ()
+    rate_factor: Positive = 1.0
+    watches_trends: bool = False
+    stages: tuple[Stage, ...] = ()
+    steps: Steps | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_length_of_its_shape(cls, settings: Any) -> Any:
+        """Let duration_s follow from the shape; one that is given besides stretches or shrinks it."""
+        if not isinstance(settings, dict) or not (settings.get("stages") or settings.get("steps")):
+            return settings
+        given = settings.get("duration_s")
+        if settings.get("stages"):
+            stages = [Stage.model_validate(stage) for stage in settings["stages"]]
+            length_s = sum(stage.duration_s for stage in stages)
+            factor = given / length_s if given and length_s else 1.0
+            stages = [stage.model_copy(update={"duration_s": stage.duration_s * factor}) for stage in stages]
+            return {**settings, "stages": tuple(stages), "duration_s": length_s * factor}
+        steps = Steps.model_validate(settings["steps"])
+        step_s = given / steps.count_most if given else steps.step_s
+        return {
+            **settings,
+            "steps": steps.model_copy(update={"step_s": step_s}),
+            "duration_s": step_s * steps.count_most,
+        }
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> Self:
+        if self.stages and self.steps:
+            raise ValueError("stages: a profile has stages or steps, not both")
+        if self.steps and self.steps.scales == "subscribers" and not self.subscribers:
+            raise ValueError("steps: there are no subscribers that could be scaled")
+        return self
 
     @model_validator(mode="after")
     def _has_arrivals(self) -> Self:
@@ -240,6 +239,8 @@ def load_profile(
         where = ".".join(str(part) for part in first["loc"] if part not in ("open", "closed"))
         raise UsageError(f"{place}: {where}: {first['msg']}".replace(": :", ":"), hint=_WHERE_PROFILES_ARE) from None
     _check_names(profile, system, place)
+    if isinstance(profile, OpenProfile) and profile.rate_factor != 1.0:
+        return scale(profile, rate=profile.rate_factor).model_copy(update={"rate_factor": 1.0})
     return profile
 
 
@@ -256,6 +257,8 @@ def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> Open
             "duration_s": profile.duration_s / time,
             "streams": tuple(s.model_copy(update={"per_minute": s.per_minute * factor}) for s in profile.streams),
             "bursts": tuple(b.model_copy(update={"every_s": b.every_s / factor}) for b in profile.bursts),
+            "stages": tuple(s.model_copy(update={"duration_s": s.duration_s / time}) for s in profile.stages),
+            "steps": profile.steps.model_copy(update={"step_s": profile.steps.step_s / time}) if profile.steps else None,
         }
     )
 
@@ -265,8 +268,29 @@ def _fields(model: object) -> set[str]:
 
 
 def _declared(system: System) -> dict[str, dict[str, Any]]:
-    file = Path(integrity.systems.__path__[0]) / system.name / "profiles.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    """Return what is declared for the system: its own profiles, and those that every system has over its main one."""
+    folder = Path(integrity.systems.__path__[0]) / system.name
+    own = _read(folder / "profiles.toml")
+    main = own.pop(MAIN, None)
+    if main is None:
+        return own
+    shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items()}
+    return {name: {**shared.get(name, {}), **own.get(name, {})} for name in dict.fromkeys([*own, *shared])}
+
+
+MAIN = "main"
+"""The key of a system's profiles.toml that names its main profile."""
+
+_SHARED = Path(__file__).parent / "profiles.toml"
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(_text(file))
 
 
 def _resolve(
@@ -281,7 +305,11 @@ def _resolve(
         raise UsageError(f"profile {name} of {system.name} extends itself: {' -> '.join((*seen, name))}")
     settings = {**declared, **own}
     if "extends" in settings:
-        return {**_resolve(system, str(settings["extends"]), overrides, (*seen, name)), **settings}
+        inherited = _resolve(system, str(settings["extends"]), overrides, (*seen, name))
+        if settings.get("stages") or settings.get("steps"):
+            for key in ("duration_s", "stages", "steps"):  # a shape has its own length, and replaces another shape
+                inherited.pop(key, None)
+        return {**inherited, **settings}
     return settings
 
 

@@ -16,10 +16,13 @@ class Reconnector:
 
     Args:
         revive: brings the server back if it is ours; called by one client at a time, in a thread.
+        is_expected: whether it is to be expected that nobody gets through, as a fault is in force: then patience has no
+            end.
     """
 
-    def __init__(self, *, revive: Callable[[], object] | None) -> None:
+    def __init__(self, *, revive: Callable[[], object] | None, is_expected: Callable[[], bool] = bool) -> None:
         self._revive = revive
+        self._is_expected = is_expected
         self._reviving = asyncio.Lock()
         self.count = 0
 
@@ -39,7 +42,9 @@ class Reconnector:
             try:
                 await connection.open()
             except Unreachable:
-                if loop.time() >= give_up_at:
+                if self._is_expected():
+                    give_up_at = loop.time() + PATIENCE_S
+                elif loop.time() >= give_up_at:
                     raise
             else:
                 return

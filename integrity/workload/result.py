@@ -4,17 +4,19 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import integrity
 from integrity.database.target import Target
+from integrity.monitor.processes import start_mark
 from integrity.project import Project
 from integrity.workload.measures import Measures, OperationMeasure, percentiles, summarize
 from integrity.workload.open_loop import OpenLoop
 from integrity.workload.preparing import ServerFacts
 from integrity.workload.profile import OpenProfile, Profile
 from integrity.workload.run_folder import RunFolder
+from integrity.workload.shape_result import describe_shape
 from integrity.workload.thresholds import Judgement, judge
 
 
@@ -43,6 +45,7 @@ def describe_run(
         "synchronous_commit": server.synchronous_commit,
         "started_at_us": started_at_us,
         "pid": os.getpid(),
+        "process_mark": start_mark(os.getpid()),
         "versions": {"integrity": integrity.__version__, "python": platform.python_version()},
         "machine": {"platform": platform.platform(), "cores": os.cpu_count()},
         "commit": _commit_of(project),
@@ -76,17 +79,28 @@ def make_result(
     reconnects: int,
     loop_lag_p99_ms: float | None,
     open_loop: OpenLoop | None,
+    samples: Sequence[Mapping[str, Any]],
+    generator: Mapping[str, float],
+    resources: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return the content of result.json.
 
     Args:
         elapsed_s: while calls were drawn, without the time for delivering what was owed then.
         open_loop: None for a closed profile.
+        samples: one a second.
+        generator: what the load generator itself used: cpu_share of all cores, rss_mb at its peak.
+        resources: what the monitor saw at its peak.
     """
     settings = folder.settings()
     operations = summarize(measures, elapsed_s)
     lag_ms = percentiles(open_loop.lags_ms)["p99_ms"] if open_loop else None
+    resources = {**resources, "generator_cpu_share": generator["cpu_share"], "rss_mb": generator["rss_mb"]}
     late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if open_loop else None
+    judgements = judge(profile.thresholds, measures, late_ms, seconds=elapsed_s, resources=resources)
+    if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
+        # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
+        judgements = list(open_loop.phases.phases[0].judgements)
     return {
         "run_id": folder.run_id,
         "folder": str(folder.path),
@@ -110,7 +124,9 @@ def make_result(
         "reconnects": reconnects,
         "loop_lag_p99_ms": loop_lag_p99_ms,
         "arrivals": _arrivals(profile, open_loop, operations[-1], elapsed_s, lag_ms) if open_loop else None,
-        "thresholds": [_threshold(judgement) for judgement in judge(profile.thresholds, measures, late_ms)],
+        "thresholds": [_threshold(judgement) for judgement in judgements],
+        "generator": dict(generator),
+        **(describe_shape(profile, open_loop, samples) if open_loop and isinstance(profile, OpenProfile) else {}),
     }
 
 
@@ -157,6 +173,9 @@ def _threshold(judgement: Judgement) -> dict[str, Any]:
         "operation": threshold.operation,
         "statistic": threshold.statistic,
         "most": threshold.most,
+        "warning": threshold.warning,
+        "critical": threshold.critical,
+        "least": threshold.least,
         "measured": None if judgement.measured is None else round(judgement.measured, 5),
         "sample_count": judgement.sample_count,
         "state": judgement.state.value,

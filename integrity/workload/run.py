@@ -1,8 +1,9 @@
 """A run: prepares the database, lets a profile's clients loose on it, and leaves a folder and a loaded history behind.
 
 Before: the database is checked (is it ours, seeded, large enough), the bug planted or what a bug left out made again, the
-keys read. Meanwhile: one sample a second, to the folder and to whoever listens. After: what is owed is delivered, the
-history loaded, the thresholds judged. Stopped early (Ctrl-C), a run does all of that too, only in less time.
+keys read. Meanwhile: one sample a second, to the folder and to whoever listens; and what goes wrong on purpose. After: what
+is owed is delivered, the thresholds judged, the history loaded, and it is looked up what became of the calls whose outcome
+nobody learned. Stopped early (Ctrl-C), a run does all of that too, only in less time.
 """
 
 import asyncio
@@ -16,25 +17,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.domain import World
 from integrity.errors import AuditError
+from integrity.faults.schedule import Window
+from integrity.monitor.sampler import Monitor
 from integrity.project import Project
 from integrity.systems.system import Bug, System
 from integrity.verdict import ExitCode
 from integrity.workload.caller import Caller, Clock
 from integrity.workload.closed_loop import ClosedLoop
-from integrity.workload.driver import Connection
+from integrity.workload.effects import describe_effects
+from integrity.workload.faulting import Faulting
+from integrity.workload.generator import Generator
 from integrity.workload.loading import LoadedRun, load_history, note_running
 from integrity.workload.measures import percentiles
 from integrity.workload.open_loop import OpenLoop
-from integrity.workload.postgres_connection import PostgresConnection
 from integrity.workload.preparing import prepare, read_keys
 from integrity.workload.profile import OpenProfile, Profile
 from integrity.workload.reconnecting import Reconnector
 from integrity.workload.result import describe_run, make_result
-from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
-from integrity.workload.sqlite_connection import SqliteConnection
+from integrity.workload.run_folder import MONITOR_FILE, Recorder, RunFolder, make_run_folder
+from integrity.workload.settlement import Settlement, settle
 from integrity.workload.subscribers import Subscribers
 from integrity.workload.thresholds import State
 
@@ -53,6 +58,9 @@ class RunRequest:
         bug: planted; None: the sound system.
         test_database: as guard takes it.
         revive: brings the server back when it is gone, if it is ours to bring back.
+        server: where it is ours, for the faults that act on its processes.
+        faults: what goes wrong on purpose, and when.
+        faults_may_overlap: as read_schedule takes it.
     """
 
     system: System
@@ -65,6 +73,9 @@ class RunRequest:
     bug: Bug | None = None
     test_database: str | None = None
     revive: Callable[[], object] | None = None
+    server: EmbeddedServer | None = None
+    faults: tuple[Window, ...] = ()
+    faults_may_overlap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,16 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
         hot_share=request.profile.hot_share,
         hot_count=request.profile.hot_count,
     )
+    faulting = Faulting(
+        request.faults,
+        may_overlap=request.faults_may_overlap,
+        target=request.target,
+        system=request.system,
+        profile=request.profile,
+        keys=world.keys,
+        server=request.server,
+        revive=request.revive,
+    )
     clock = Clock()
     started = datetime.now().astimezone()
     name = f"{started:%Y%m%d-%H%M%S}-{request.system.name}-{request.profile_name}"
@@ -145,8 +166,16 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
     )
     try:
         note_running(request.target, folder)
-        work = _Work(request, recorder, world, clock, listener)
-        _run_loop(work.run())
+        work = _Work(request, recorder, world, clock, faulting=faulting, listener=listener)
+        monitor = Monitor(
+            request.target,
+            file=folder.path / MONITOR_FILE,
+            # In a closed loop each client has a connection of its own: that all are busy says nothing.
+            pool_size=request.profile.connection_count if isinstance(request.profile, OpenProfile) else None,
+            read_loop_lag_ms=work.take_worst_lag_ms,
+        )
+        with monitor:
+            _run_loop(work.run())
         result = make_result(
             request.profile,
             folder,
@@ -158,7 +187,13 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
             reconnects=work.reconnector.count,
             loop_lag_p99_ms=percentiles(work.loop_lags_ms)["p99_ms"],
             open_loop=work.model if isinstance(work.model, OpenLoop) else None,
+            samples=work.samples,
+            generator=work.generator.used(work.elapsed_s),
+            resources={},
         )
+        recorder.flush()
+        result["monitor"] = monitor.summary
+        result["faults"] = describe_effects(folder, faulting.played, ended_at_us=result["ended_at_us"])
         folder.write_result(result)
         work.tell("loading")
     except AuditError as error:
@@ -167,7 +202,11 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
         raise
     finally:
         recorder.close()
-    return RunResult(folder, result, load_history(request.target, folder))
+    loaded = load_history(request.target, folder)
+    settlement = settle(request.target, request.system, folder.run_id) if loaded.unknown_count else Settlement()
+    result["unknown_outcomes"] = settlement.as_json()
+    folder.write_result(result)
+    return RunResult(folder, result, loaded)
 
 
 def _run_loop(work: Any) -> None:
@@ -197,9 +236,17 @@ class _Work:
     """The part of a run that happens in the event loop."""
 
     def __init__(
-        self, request: RunRequest, recorder: Recorder, world: World, clock: Clock, listener: Listener | None
+        self,
+        request: RunRequest,
+        recorder: Recorder,
+        world: World,
+        clock: Clock,
+        *,
+        faulting: Faulting,
+        listener: Listener | None,
     ) -> None:
         self._request = request
+        self._faulting = faulting
         self._recorder = recorder
         self._listener = listener
         self._phase = "running"
@@ -207,6 +254,9 @@ class _Work:
         self.was_stopped = False
         self.elapsed_s = 0.0
         self.loop_lags_ms = array("d")
+        self.samples: list[dict[str, Any]] = []
+        self.generator = Generator()
+        self._lags_taken = 0
         self.caller = Caller(
             system=request.system,
             operations=request.system.operations_with(request.bug),
@@ -215,20 +265,30 @@ class _Work:
             clock=clock,
             history=recorder,
             first_free_number=request.profile.clients,
+            conduct=faulting.conduct,
         )
 
     async def run(self) -> None:
         self._stopping = asyncio.Event()
-        self.reconnector = Reconnector(revive=self._request.revive)
+        self.reconnector = Reconnector(revive=self._faulting.revive, is_expected=self._faulting.is_active)
+        await self._faulting.open(seed=self._request.seed)
+        try:
+            await self._work()
+        finally:
+            await self._faulting.close()
+
+    async def _work(self) -> None:
         self.model = self._make_model()
         self.subscribers = Subscribers(
             self._request.profile,
             self.caller,
             subscriptions=self._request.system.subscriptions,
             seed=self._request.seed,
-            connect=self._connect,
+            connect=self._faulting.connect,
             reconnector=self.reconnector,
         )
+        if isinstance(self.model, OpenLoop):
+            self.model.on_subscribers = self.subscribers.scale_to
         await self.model.open()
         await self.subscribers.open()
         self._started_at = asyncio.get_running_loop().time()
@@ -252,9 +312,17 @@ class _Work:
         self.subscribers.start()
         work = asyncio.create_task(self.model.run())
         stopping = asyncio.create_task(self._stopping.wait())
+        self._faulting.start(
+            seed=self._request.seed,
+            folder=self._recorder.folder,
+            now_us=self._clock.now_us,
+            hang_up=self.caller.hang_up,
+            failed=self._stopping.set,
+        )
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self.elapsed_s = loop.time() - self._started_at
+        await self._faulting.finish()
         self._sample()
         self._phase = "draining"
         # Nobody dies any more, or a delivery might never arrive.
@@ -284,7 +352,7 @@ class _Work:
                 profile,
                 self.caller,
                 seed=request.seed,
-                connect=self._connect,
+                connect=self._faulting.connect,
                 reconnector=self.reconnector,
                 stopping=self._stopping,
             )
@@ -292,16 +360,10 @@ class _Work:
             profile,
             self.caller,
             seed=request.seed,
-            connect=self._connect,
+            connect=self._faulting.connect,
             reconnector=self.reconnector,
             stopping=self._stopping,
         )
-
-    def _connect(self) -> Connection:
-        target = self._request.target
-        if target.is_sqlite:
-            return SqliteConnection(target, self._request.system.name)
-        return PostgresConnection(target)
 
     def stop(self) -> None:
         """Stop early: nothing new is begun."""
@@ -343,11 +405,20 @@ class _Work:
             before = loop.time()
             await asyncio.sleep(LOOP_LAG_S)
             self.loop_lags_ms.append(max(0.0, loop.time() - before - LOOP_LAG_S) * 1000)
+            if self.caller.conduct.patience_s is not None:
+                self.caller.hang_up()
+
+    def take_worst_lag_ms(self) -> float | None:
+        """Return the loop's worst lag since this was last asked, from another thread."""
+        new = self.loop_lags_ms[self._lags_taken :]
+        self._lags_taken += len(new)
+        return max(new, default=None)
 
     def _sample(self) -> None:
         elapsed_s = asyncio.get_running_loop().time() - self._started_at
         sample = self.caller.measures.sample(elapsed_s)
-        self._recorder.append_sample({"at_us": self._clock.now_us(), **sample})
+        self.samples.append({**sample, "rss_mb": self.generator.rss_mb()})
+        self._recorder.append_sample({"at_us": self._clock.now_us(), **self.samples[-1]})
 
     def tell(self, phase: str) -> None:
         """Tell the listener how the run is doing."""

@@ -5,6 +5,7 @@
     requests.jsonl   what calls asked of outside services, and the answers
     received.jsonl   what subscribers saw of streams
     metrics.jsonl    one sample a second
+    monitor.jsonl    another of the database and of the processes
     result.json      summary and thresholds, written at the end
 
 The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
@@ -29,6 +30,7 @@ HISTORY_FILE = "history.jsonl"
 REQUESTS_FILE = "requests.jsonl"
 RECEIVED_FILE = "received.jsonl"
 METRICS_FILE = "metrics.jsonl"
+MONITOR_FILE = "monitor.jsonl"
 RESULT_FILE = "result.json"
 
 

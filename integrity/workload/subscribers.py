@@ -2,8 +2,8 @@
 
 Opening a stream is a call like any other. While it is open its follow operation is asked again and again for what came
 after the cursor; that is the server's side of the stream and no call of the client's, so it is not in the history; what it
-pushes is. Cut off, a subscriber comes back at once, as the same client, and says what it saw last. What it should have seen
-and did not is told by the gaps between the sequence numbers that it saw.
+pushes is. Cut off, a subscriber comes back at its next look, as the same client, and says what it saw last. What it should
+have seen and did not is told by the gaps between the sequence numbers that it saw.
 """
 
 import asyncio
@@ -32,7 +32,6 @@ class Subscribers:
 
     Args:
         connect: makes a connection, not yet open.
-        stopping: when set, no stream is opened again; what is open goes on until `settle`.
     """
 
     def __init__(
@@ -59,6 +58,11 @@ class Subscribers:
     def start(self) -> None:
         """Let the streams bring what they bring."""
         self._tasks = [asyncio.create_task(work) for group in self._groups for work in group.work()]
+
+    def scale_to(self, factor: float) -> None:
+        """Let so many times the profile's subscribers keep streams open: more come, or the last ones leave."""
+        for group in self._groups:
+            self._tasks += [asyncio.create_task(work) for work in group.scale_to(factor)]
 
     async def settle(self) -> None:
         """End when every stream has brought what was sent until now.
@@ -101,10 +105,23 @@ class _Group:
         self._pauses = Random(f"{seed}/{settings.name}/pauses")
         self._drivers = [Driver(connect(), self._pauses) for _ in range(min(settings.connections, settings.count))]
         self._idle: asyncio.LifoQueue[Driver] = asyncio.LifoQueue()
-        self._members = [
-            _Subscriber(self, settings, subscription, caller, Sources(seed, f"{settings.name}-{number}"))
-            for number in range(settings.count)
-        ]
+        self._count = settings.count
+        self._settings, self._subscription, self._caller, self._seed = settings, subscription, caller, seed
+        self._members = [self._make(number) for number in range(settings.count)]
+
+    def _make(self, number: int) -> "_Subscriber":
+        sources = Sources(self._seed, f"{self._settings.name}-{number}")
+        return _Subscriber(self, self._settings, self._subscription, self._caller, sources)
+
+    def scale_to(self, factor: float) -> list[Coroutine[Any, Any, None]]:
+        """Return the work of those who come."""
+        count = max(1, round(self._count * factor))
+        for member in self._members[count:]:
+            member.is_leaving = True
+        del self._members[count:]
+        new = [self._make(number) for number in range(len(self._members), count)]
+        self._members += new
+        return [member.follow() for member in new]
 
     async def open(self) -> None:
         for driver in self._drivers:
@@ -145,6 +162,7 @@ class _Subscriber:
     def __init__(
         self, group: _Group, settings: Settings, subscription: Subscription, caller: Caller, sources: Sources
     ) -> None:
+        self.is_leaving = False
         self._group = group
         self._settings = settings
         self._subscription = subscription
@@ -168,7 +186,8 @@ class _Subscriber:
         with self._taking() as take:
             driver = await self._group.borrow()
             try:
-                returned = await self._caller.call(driver, self._client, self._settings.operation, arguments, None, push=take)
+                name = self._settings.operation
+                returned = await self._caller.call(driver, self._client, name, arguments, None, push=take)
             finally:
                 self._group.give_back(driver)
         if returned.outcome is not Outcome.OK or returned.reply is None:
@@ -187,12 +206,12 @@ class _Subscriber:
                     await asyncio.sleep(REFUSED_PAUSE_S)
             if is_open:
                 is_open = await self._look()
-            if is_settling:
+            if is_settling or self.is_leaving:
                 return
-            if is_open and self._random.random() < self._settings.disconnect_share:
-                is_open = False
-            else:
-                await asyncio.sleep(self._settings.poll_s)
+            disconnect_share = max(self._settings.disconnect_share, self._caller.conduct.disconnect_share)
+            if is_open and self._random.random() < disconnect_share:
+                is_open = False  # noticed at the next look: what is sent until then has been missed
+            await asyncio.sleep(self._settings.poll_s)
 
     async def _look(self) -> bool:
         """Take what has come since the last look; return whether the stream is still open."""

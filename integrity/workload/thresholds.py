@@ -1,28 +1,113 @@
 """Thresholds: a run's measures held against a profile's limits.
 
-Passed and failed are for what was measured. Without a sample it is "not measured", and where the load generator itself was
-late a latency is "unknown": neither is ever shown as passed.
+Passed, warning and failed are for what was measured. Without a sample it is "not measured", and where the load generator
+itself was late a latency is "unknown": neither is ever shown as passed.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from integrity.workload.measures import Measures, OperationMeasure
-from integrity.workload.profile import Threshold
+from integrity.workload.shape import Strict
 
 LAG_SHARE_MOST = 0.1
 """Of the tightest latency limit: a generator that was later than this measures itself."""
 
 
 class State(StrEnum):
+    """Of a threshold: warning is between its warning and its critical limit."""
+
     PASSED = "passed"
+    WARNING = "warning"
     FAILED = "failed"
     NOT_MEASURED = "not measured"
     UNKNOWN = "unknown"
+
+
+RESOURCES = ("connections_share", "database_cpu_share", "generator_cpu_share", "rss_mb")
+
+
+class Threshold(Strict):
+    """A limit that a run must keep.
+
+    One limit, or three levels: at `most` all is well, above `warning` somebody should look, above `critical` it failed.
+
+    Args:
+        operation: of one operation; none: of all together.
+        statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
+            acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
+            failed, unknown and not sent calls of all that were to be made; declined_share, of calls; missed_share, events
+            that subscribers should have received and did not; broken_share, open streams that ended by themselves.
+            answered_per_s: calls answered a second. Resources, at their peak, as the monitor saw them: connections_share
+            (of those that the server allows), database_cpu_share and generator_cpu_share (of all cores), rss_mb (ours).
+        reason: of declined_share: those declined for this reason only.
+        most, least: the largest or the smallest value that passes, in ms or as a share; one of them.
+        source: who asks for it.
+    """
+
+    operation: str | None = None
+    statistic: Literal[
+        "mean",
+        "p50",
+        "p95",
+        "p99",
+        "max",
+        "settled_mean",
+        "settled_p95",
+        "lag_p50",
+        "lag_p95",
+        "lag_p99",
+        "lag_max",
+        "missed_share",
+        "broken_share",
+        "failure_share",
+        "declined_share",
+        "answered_per_s",
+        "connections_share",
+        "database_cpu_share",
+        "generator_cpu_share",
+        "rss_mb",
+    ]
+    reason: str | None = None
+    most: float | None = Field(default=None, ge=0)
+    warning: float | None = Field(default=None, ge=0)
+    critical: float | None = Field(default=None, ge=0)
+    least: float | None = Field(default=None, ge=0)
+    source: str
+
+    @model_validator(mode="after")
+    def _is_a_limit(self) -> Self:
+        if (self.most is None) == (self.least is None):
+            raise ValueError("give either most or least")
+        if (self.warning is None) != (self.critical is None):
+            raise ValueError("warning and critical come together")
+        levels = [self.most, self.warning, self.critical]
+        if self.warning is not None and (None in levels or levels != sorted(level or 0.0 for level in levels)):
+            raise ValueError("most, warning and critical must rise")
+        if self.reason is not None and self.statistic != "declined_share":
+            raise ValueError("reason is of declined_share only")
+        return self
+
+    @property
+    def is_resource(self) -> bool:
+        return self.statistic in RESOURCES
+
+    @property
+    def is_latency(self) -> bool:
+        return not (self.is_resource or self.statistic.endswith("_share") or self.statistic == "answered_per_s")
+
+    @property
+    def limit(self) -> float:
+        """What a measured value is over when it no longer passes."""
+        limit = self.warning if self.warning is not None else self.most
+        return limit if limit is not None else float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +127,76 @@ class Judgement:
     reason: str = ""
 
 
-def judge(thresholds: Sequence[Threshold], measures: Measures, lag_p99_ms: float | None) -> list[Judgement]:
+def judge(
+    thresholds: Sequence[Threshold],
+    measures: Measures,
+    lag_p99_ms: float | None,
+    *,
+    seconds: float,
+    resources: Mapping[str, float] = MappingProxyType({}),
+) -> list[Judgement]:
     """Return the thresholds judged, in their order.
 
     Args:
         lag_p99_ms: how late the generator was; None: in a closed loop it has no schedule to be late for.
+        seconds: how long it was measured, for rates.
+        resources: the peaks of what the monitor watched, by the names of their statistics.
     """
-    limits = [threshold.most for threshold in thresholds if threshold.is_latency]
+    limits = [threshold.limit for threshold in thresholds if threshold.is_latency]
     is_late = lag_p99_ms is not None and bool(limits) and lag_p99_ms > LAG_SHARE_MOST * min(limits)
-    return [_judge(threshold, measures, lag_p99_ms if is_late else None) for threshold in thresholds]
+    late_ms = lag_p99_ms if is_late else None
+    return [_judge(threshold, measures, late_ms, seconds, resources) for threshold in thresholds]
 
 
-def _judge(threshold: Threshold, measures: Measures, late_ms: float | None) -> Judgement:
-    chosen = [m for name, m in measures.operations.items() if threshold.operation in (None, name)]
-    measured, sample_count = _measure(threshold, chosen)
+def _judge(
+    threshold: Threshold, measures: Measures, late_ms: float | None, seconds: float, resources: Mapping[str, float]
+) -> Judgement:
+    if threshold.is_resource:
+        measured, sample_count = resources.get(threshold.statistic), 1
+    else:
+        chosen = [m for name, m in measures.operations.items() if threshold.operation in (None, name)]
+        measured, sample_count = _measure(threshold, chosen, seconds)
     if measured is None:
-        reason = "no call that could be measured"
+        reason = "nobody watched it" if threshold.is_resource else "no call that could be measured"
         return Judgement(threshold, State.NOT_MEASURED, None, 0, reason)
     if threshold.is_latency and late_ms is not None:
         reason = f"the load generator itself was late (p99 {late_ms:.0f} ms), so this measures the generator"
         return Judgement(threshold, State.UNKNOWN, measured, sample_count, reason)
-    state = State.PASSED if measured <= threshold.most else State.FAILED
-    return Judgement(threshold, state, measured, sample_count)
+    return Judgement(threshold, _state(threshold, measured), measured, sample_count)
+
+
+def _state(threshold: Threshold, measured: float) -> State:
+    if threshold.least is not None:
+        return State.PASSED if measured >= threshold.least else State.FAILED
+    if measured <= threshold.limit:
+        return State.PASSED
+    return State.WARNING if threshold.critical is not None and measured <= threshold.critical else State.FAILED
 
 
 def _samples(measure: OperationMeasure, kind: str) -> "array[float]":
     return {"": measure.latencies_ms, "settled": measure.settled_ms, "lag": measure.lags_ms}[kind]
 
 
-def _measure(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> tuple[float | None, int]:
+def _share(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
+    """Return how many there were, of how many."""
     if threshold.statistic == "failure_share":
-        count = sum(measure.calls + measure.not_sent for measure in chosen)
-        return (sum(measure.faults for measure in chosen) / count, count) if count else (None, 0)
+        return measure.faults, measure.calls + measure.not_sent
+    if threshold.statistic == "declined_share":
+        return measure.declined if threshold.reason is None else measure.reasons[threshold.reason], measure.calls
     if threshold.statistic == "missed_share":
-        expected = sum(len(measure.lags_ms) + measure.missed for measure in chosen)
-        return (sum(measure.missed for measure in chosen) / expected, expected) if expected else (None, 0)
-    if threshold.statistic == "broken_share":
-        opened = sum(measure.ok for measure in chosen)
-        return (sum(measure.broken for measure in chosen) / opened, opened) if opened else (None, 0)
+        return measure.missed, len(measure.lags_ms) + measure.missed
+    return measure.broken, measure.ok
+
+
+def _measure(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: float) -> tuple[float | None, int]:
+    """Return what was measured, and on how many samples; None: on none."""
+    if threshold.statistic == "answered_per_s":
+        answered = sum(measure.ok + measure.declined for measure in chosen)
+        return (answered / seconds, answered) if answered and seconds else (None, 0)
+    if threshold.statistic.endswith("_share"):
+        parts = [_share(threshold, measure) for measure in chosen]
+        count, whole = sum(part for part, _ in parts), sum(each for _, each in parts)
+        return (count / whole, whole) if whole else (None, 0)
     kind, _, statistic = threshold.statistic.rpartition("_")
     samples = np.concatenate([np.array(_samples(m, kind)) for m in chosen] or [np.array([])])
     if not samples.size:

@@ -26,6 +26,7 @@ from integrity.race.program import Actor, Keys, Program
 from integrity.race.schedule import ScheduleError, shorten
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.trace import Failed, Phase
+from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = "create table boxes (id bigint generated always as identity (start with 1000001) primary key, n bigint not null)"
 
@@ -38,9 +39,9 @@ def scheduler(database: Target) -> Iterator[Scheduler]:
         yield scheduler
 
 
-def stage() -> Steps:
-    rows: Rows = yield Statement("insert into boxes (n) values (0), (0), (0) returning id")
-    return Ok({"first": rows[0]["id"], "second": rows[1]["id"], "third": rows[2]["id"]})
+def stage() -> Stage:
+    names = ("first", "second", "third")
+    return Stage([StagedRow(name, "boxes", {"n": 0}) for name in names], {name: Ref(name) for name in names})
 
 
 def program(*calls: Callable[[Keys], Steps], isolation: Isolation = Isolation.READ_COMMITTED) -> Program:
@@ -176,6 +177,7 @@ def test_a_role_that_may_not_set_deadlock_timeout_gets_the_same_victim(scheduler
     with database.connect() as connection:
         connection.execute("do $$ begin create role racer login; exception when duplicate_object then null; end $$")
         connection.execute("grant all on all tables in schema public to racer")
+        connection.execute("grant all on all sequences in schema public to racer")
     weak = Target(database.url.set(username="racer"))
     with Scheduler(weak) as other:
         began = time.perf_counter()
@@ -329,6 +331,7 @@ def test_more_actors_than_the_server_has_connections_for_says_how_many_it_gave(
         connection.execute("do $$ begin create role few login; exception when duplicate_object then null; end $$")
         connection.execute("alter role few connection limit 3")
         connection.execute("grant all on all tables in schema public to few")
+        connection.execute("grant all on all sequences in schema public to few")
     target = Target(database.url.set(username="few"))
     with (
         Scheduler(target) as scheduler,

@@ -137,7 +137,7 @@ def _plain(name: str, value: Any) -> Any:
         return int(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    if name in ("operation_ids", "scan_ids") and value is not None:
+    if name.endswith("_ids") and value is not None:
         return " ".join(sorted(value.split()))
     if name in ("arguments", "reply") and isinstance(value, str):
         return orjson.loads(value)

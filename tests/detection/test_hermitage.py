@@ -19,6 +19,7 @@ from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Alarm, Judgement, Oracle
 from integrity.race.program import Actor, Keys, Program
 from integrity.race.scheduler import Run, Scheduler
+from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict
 from tests.detection.race_bench import new_database
 
@@ -53,11 +54,14 @@ def transaction(*statements: str, is_committed: bool = True) -> Actor:
     return Actor("transaction", steps)
 
 
-def stage() -> Steps:
-    world: Rows = yield Statement("insert into worlds default values returning id")
-    keys = {"world": world[0]["id"]}
-    yield Statement("insert into rows (world, id, value) values (:world, 1, 10), (:world, 2, 20)", keys)
-    return Ok(keys)
+def stage() -> Stage:
+    return Stage(
+        [
+            StagedRow("world", "worlds"),
+            *(StagedRow(f"row {n}", "rows", {"world": Ref("world"), "id": n, "value": 10 * n}) for n in (1, 2)),
+        ],
+        {"world": Ref("world")},
+    )
 
 
 @dataclass(frozen=True, slots=True)

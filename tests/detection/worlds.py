@@ -49,7 +49,7 @@ def judge(target: Target, project: Project, system: System) -> dict[str, Invaria
 def violated(judged: dict[str, InvariantJudged]) -> set[str]:
     """Return the names of those that are violated; none may be unknown."""
     unknown = {name: event.finding.reason for name, event in judged.items() if event.finding.verdict is Verdict.UNKNOWN}
-    assert unknown == {}
+    assert unknown == {}, unknown
     return {name for name, event in judged.items() if event.finding.verdict is Verdict.VIOLATED}
 
 

@@ -13,7 +13,9 @@ LAYERS = (
     {"cli"},
     {"audit", "report"},
     {"workload", "race"},
-    {"invariants", "seeds", "queries", "faults", "systems"},
+    {"monitor"},
+    {"faults"},
+    {"invariants", "seeds", "queries", "proxy", "systems"},
     {"project", "sqlfile", "database"},
     {"operation", "domain", "history", "parameters", "verdict", "events", "errors"},
 )

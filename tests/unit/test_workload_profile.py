@@ -6,15 +6,36 @@ from typing import Any
 import pytest
 
 from integrity.errors import UsageError
+from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.workload.profile import ClosedProfile, OpenProfile, load_profile, profile_names, scale
 
 
-def test_every_profile_that_is_declared_can_be_loaded() -> None:
-    names = profile_names(GHOSTPASS, {})
+SHARED = ("ci-smoke", "baseline", "peak", "stress", "soak", "spike", "ramp", "throughput")
 
-    assert names == ["smoke", "pilot", "hammer"]
-    assert [load_profile(GHOSTPASS, name, {}).model for name in names] == ["open", "open", "closed"]
+
+def test_every_profile_that_is_declared_can_be_loaded() -> None:
+    for system in SYSTEMS.values():
+        models = {name: load_profile(system, name, {}).model for name in profile_names(system, {})}
+        assert set(models) >= {"smoke", "hammer", *SHARED}
+        assert [name for name, model in models.items() if model == "closed"] == ["hammer"]
+
+
+def test_a_shape_takes_the_main_profile_and_its_own_length() -> None:
+    pilot, spike, soak, peak = (load_profile(GHOSTPASS, name, {}) for name in ("pilot", "spike", "soak", "peak"))
+    assert isinstance(pilot, OpenProfile)
+    assert isinstance(spike, OpenProfile)
+    assert isinstance(soak, OpenProfile)
+    assert isinstance(peak, OpenProfile)
+    assert spike.streams == soak.streams == pilot.streams
+    assert spike.thresholds == pilot.thresholds
+    assert (spike.duration_s, soak.duration_s, soak.watches_trends) == (600, 14_400, True)
+    assert peak.arrivals_per_s == pytest.approx(3 * pilot.arrivals_per_s)
+    shortened = load_profile(GHOSTPASS, "spike", {}, {"duration_s": 6.0})
+    assert isinstance(shortened, OpenProfile)
+    assert [stage.duration_s for stage in shortened.stages] == [1.2, 0, 3.0, 0, pytest.approx(1.8)]
+    compressed = scale(spike, time=10)
+    assert (compressed.duration_s, compressed.stages[0].duration_s) == (60, 12)
 
 
 def test_the_pilot_is_the_plans() -> None:
@@ -92,10 +113,10 @@ def test_a_mistake_in_a_profile_is_named(overrides: Mapping[str, Mapping[str, An
 
 
 def test_an_unknown_profile_is_told_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no profile 'peak'") as caught:
-        load_profile(GHOSTPASS, "peak", {})
+    with pytest.raises(UsageError, match="no profile 'pique'") as caught:
+        load_profile(GHOSTPASS, "pique", {})
 
-    assert caught.value.hint == "Its profiles are: smoke, pilot, hammer."
+    assert (caught.value.hint or "").startswith("Its profiles are: smoke, pilot, hammer, ci-smoke, ")
 
 
 def test_a_closed_loop_has_no_connections_of_its_own_number() -> None:

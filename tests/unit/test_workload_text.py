@@ -17,6 +17,9 @@ def threshold(state: str, measured: float | None, reason: str = "") -> dict[str,
         "operation": "sell",
         "statistic": "p95",
         "most": 800.0,
+        "warning": None,
+        "critical": None,
+        "least": None,
         "measured": measured,
         "sample_count": 9,
         "state": state,
@@ -44,6 +47,7 @@ RESULT: Mapping[str, Any] = {
     "reconnects": 0,
     "arrivals": None,
     "thresholds": [],
+    "generator": {"cpu_share": 0.25, "rss_mb": 90.0},
 }
 
 
@@ -96,7 +100,7 @@ def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
 
     assert "40 calls offered, 38 sent, 2 not sent; 19.9/s of 20/s planned" in shown
     assert "8 clients, so a client thinks for 360 s between two calls" in shown
-    assert "the generator was late by 1.2 ms at p99" in shown
+    assert "the generator was late by 1.2 ms at p99, and used 25% of all cores" in shown
     assert "compressed 40 times" in shown
 
 

@@ -5,8 +5,7 @@ import pytest
 from integrity.history import Outcome
 from integrity.workload.driver import Returned
 from integrity.workload.measures import Measures, percentiles, summarize
-from integrity.workload.profile import Threshold
-from integrity.workload.thresholds import State, judge
+from integrity.workload.thresholds import State, Threshold, judge
 
 OK = Returned(Outcome.OK, {}, "", 1)
 DECLINED = Returned(Outcome.DECLINED, {"reason": "no"}, "", 1)
@@ -27,7 +26,7 @@ def limit(statistic: str, most: float, operation: str | None = "sell") -> Thresh
 
 
 def state_of(threshold: Threshold, measures: Measures, lag_p99_ms: float | None = None) -> State:
-    (judgement,) = judge([threshold], measures, lag_p99_ms)
+    (judgement,) = judge([threshold], measures, lag_p99_ms, seconds=2)
     return judgement.state
 
 
@@ -50,7 +49,7 @@ def test_calls_that_only_failed_have_no_latency() -> None:
 
 
 def test_declined_is_no_failure_and_failed_and_unknown_are() -> None:
-    (judgement,) = judge([limit("failure_share", 0.3, None)], measured(OK, DECLINED, FAILED, UNKNOWN), None)
+    (judgement,) = judge([limit("failure_share", 0.3, None)], measured(OK, DECLINED, FAILED, UNKNOWN), None, seconds=2)
 
     assert (judgement.measured, judgement.state) == (0.5, State.FAILED)
 
@@ -59,7 +58,7 @@ def test_a_call_that_was_not_sent_counts_as_failed() -> None:
     measures = measured(OK)
     measures.of("sell").not_sent = 1
 
-    (judgement,) = judge([limit("failure_share", 0.3, None)], measures, None)
+    (judgement,) = judge([limit("failure_share", 0.3, None)], measures, None, seconds=2)
 
     assert judgement.measured == 0.5
 
@@ -80,7 +79,66 @@ def test_a_late_generator_makes_a_latency_unknown_and_leaves_the_failures_alone(
 def test_the_tightest_limit_says_how_late_the_generator_may_be() -> None:
     thresholds = [limit("p95", 5000), limit("p50", 500)]
 
-    assert [j.state for j in judge(thresholds, measured(OK), 60)] == [State.UNKNOWN, State.UNKNOWN]
+    assert [j.state for j in judge(thresholds, measured(OK), 60, seconds=2)] == [State.UNKNOWN, State.UNKNOWN]
+
+
+def levels(measured_at: float) -> State:
+    threshold = Threshold.model_validate(
+        {"statistic": "p95", "most": 300, "warning": 500, "critical": 1000, "source": "the messaging plan"}
+    )
+    return state_of(threshold, measured(OK, latency_ms=measured_at))
+
+
+def test_between_its_levels_a_threshold_warns_and_above_the_last_it_fails() -> None:
+    assert [levels(ms) for ms in (300, 500, 501, 1000, 1001)] == [
+        State.PASSED,
+        State.PASSED,
+        State.WARNING,
+        State.WARNING,
+        State.FAILED,
+    ]
+
+
+def test_a_rate_has_a_least_value() -> None:
+    threshold = Threshold.model_validate({"statistic": "answered_per_s", "least": 1.5, "source": "a plan"})
+
+    assert state_of(threshold, measured(OK, DECLINED, OK)) is State.PASSED  # 3 in 2 s
+    assert state_of(threshold, measured(OK, DECLINED, FAILED)) is State.FAILED
+    assert state_of(threshold, measured(FAILED)) is State.NOT_MEASURED
+
+
+def test_calls_declined_for_one_reason_are_counted_apart() -> None:
+    limited = Returned(Outcome.DECLINED, {"reason": "rate_limited"}, "", 1)
+    threshold = {"statistic": "declined_share", "most": 0.25, "source": "a plan"}
+    measures = measured(OK, DECLINED, DECLINED, limited)
+
+    assert state_of(Threshold.model_validate(threshold), measures) is State.FAILED
+    assert state_of(Threshold.model_validate({**threshold, "reason": "rate_limited"}), measures) is State.PASSED
+
+
+def test_a_resource_that_nobody_watched_is_not_measured() -> None:
+    threshold = Threshold.model_validate({"statistic": "connections_share", "most": 0.7, "source": "a plan"})
+    states = [
+        judge([threshold], measured(OK), None, seconds=2, resources=resources)[0].state
+        for resources in ({}, {"connections_share": 0.7}, {"connections_share": 0.71})
+    ]
+    assert states == [State.NOT_MEASURED, State.PASSED, State.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({}, "either most or least"),
+        ({"most": 1, "least": 1}, "either most or least"),
+        ({"most": 1, "warning": 2}, "come together"),
+        ({"most": 3, "warning": 2, "critical": 4}, "must rise"),
+        ({"least": 3, "warning": 2, "critical": 4}, "must rise"),
+        ({"most": 1, "reason": "x"}, "declined_share only"),
+    ],
+)
+def test_a_limit_that_says_nothing_clear_is_refused(settings: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Threshold.model_validate({"statistic": "p95", "source": "a plan", **settings})
 
 
 def test_percentiles_are_latencies_that_happened() -> None:

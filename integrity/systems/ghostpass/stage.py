@@ -5,118 +5,142 @@
 - wallets_2 is inside. wallets_3 has never been in and holds nothing.
 """
 
-from integrity.operation import Ok, Rows, Statement, Steps
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
-# One statement and so one round trip: a race makes thousands of these. Foreign keys are checked at its end.
-_STAGE = """
-with
-first as (
-    insert into ghostpass.wallets (code, balance_minor) values ('race-' || gen_random_uuid(), 3000) returning id
-),
-second as (
-    insert into ghostpass.wallets (code, balance_minor) values ('race-' || gen_random_uuid(), 4000) returning id
-),
-third as (
-    insert into ghostpass.wallets (code, balance_minor) values ('race-' || gen_random_uuid(), 0) returning id
-),
-gateway as (
-    insert into ghostpass.gateways (name, reentry_fee_minor) values ('race-' || gen_random_uuid(), 1500) returning id
-),
-terminal as (
-    insert into ghostpass.terminals (name, platform_fee_bps, venue_share_bps)
-    values ('race-' || gen_random_uuid(), 250, 1000)
-    returning id
-),
-confirmed as (
-    insert into ghostpass.fundings (wallet_id, amount_minor, status, operation_id, settled_at)
-    select wallets.id, 4000, 'confirmed', gen_random_uuid(), current_timestamp
-    from (select id from first union all select id from second) as wallets
-    returning id, wallet_id, amount_minor, operation_id
-),
-pending as (
-    insert into ghostpass.fundings (wallet_id, amount_minor, status, operation_id)
-    select first.id, 700, 'pending', gen_random_uuid()
-    from first
-    returning id, operation_id
-),
-events as (
-    insert into ghostpass.webhook_events (event_id, funding_id, kind, operation_id)
-    select 'race-' || gen_random_uuid(), confirmed.id, 'payment_succeeded', gen_random_uuid()
-    from confirmed
-    returning funding_id, operation_id
-),
-sale as (
-    insert into ghostpass.sales (wallet_id, terminal_id, amount_minor, platform_fee_minor, operation_id)
-    select first.id, terminal.id, 1000, 25, gen_random_uuid()
-    from first, terminal
-    returning id, wallet_id, operation_id
-),
-split as (
-    insert into ghostpass.splits (sale_id, party, amount_minor)
-    select sale.id, shares.party, shares.amount_minor
-    from sale, (values ('platform', 25), ('venue', 100), ('vendor', 875)) as shares (party, amount_minor)
-),
-entry as (
-    insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id)
-    select 'wallet', confirmed.wallet_id, 'funding', confirmed.amount_minor, confirmed.id, events.operation_id
-    from confirmed join events on events.funding_id = confirmed.id
-    union all
-    select 'processor', null, 'funding', -confirmed.amount_minor, confirmed.id, events.operation_id
-    from confirmed join events on events.funding_id = confirmed.id
-    union all
-    select 'wallet', sale.wallet_id, 'sale', -1000, sale.id, sale.operation_id from sale
-    union all
-    select shares.account, null, 'sale', shares.amount_minor, sale.id, sale.operation_id
-    from sale, (values ('platform', 25), ('venue', 100), ('vendor', 875)) as shares (account, amount_minor)
-),
-scan as (
-    insert into ghostpass.scans
-        (wallet_id, gateway_id, direction, is_accepted, entry_number, fee_minor, operation_id)
-    select scanned.wallet_id, gateway.id, scanned.direction, true, scanned.entry_number, 0, gen_random_uuid()
-    from gateway, (
-        select first.id as wallet_id, 'in' as direction, 1 as entry_number from first
-        union all
-        select first.id, 'out', null from first
-        union all
-        select second.id, 'in', 1 from second
-    ) as scanned
-    returning id, direction, operation_id
-),
-presence as (
-    insert into ghostpass.presences (wallet_id, is_inside, entry_count)
-    select first.id, false, 1 from first
-    union all
-    select second.id, true, 1 from second
-    union all
-    select third.id, false, 0 from third
-),
-audit as (
-    insert into ghostpass.audit_log (action, subject, subject_id, operation_id)
-    select 'funding_requested', 'funding', confirmed.id, confirmed.operation_id from confirmed
-    union all
-    select 'funding_requested', 'funding', pending.id, pending.operation_id from pending
-    union all
-    select 'payment_succeeded', 'funding', events.funding_id, events.operation_id from events
-    union all
-    select 'sold', 'sale', sale.id, sale.operation_id from sale
-    union all
-    select 'scanned_' || scan.direction, 'scan', scan.id, scan.operation_id from scan
-)
-select
-    first.id as wallets_1,
-    second.id as wallets_2,
-    third.id as wallets_3,
-    gateway.id as gateways_1,
-    terminal.id as terminals_1,
-    pending.id as fundings_1,
-    sale.id as sales_1,
-    'race-' || gen_random_uuid() as events_1,
-    'race-' || gen_random_uuid() as events_2
-from first, second, third, gateway, terminal, pending, sale
-"""
+from integrity.operation import Value
+from integrity.systems.stage import Ref, Stage, StagedRow
+
+SALE_MINOR = 1000
+SHARES = {"platform": 25, "venue": 100, "vendor": 875}
 
 
-def stage() -> Steps:
-    """Make the world; return its keys by pool and number, e.g. wallets_1."""
-    rows: Rows = yield Statement(_STAGE)
-    return Ok(rows[0])
+def stage() -> Stage:
+    """Return the world."""
+    rows = [
+        *(
+            _row(name, "wallets", code=_unique(), balance_minor=balance_minor)
+            for name, balance_minor in (("first", 3000), ("second", 4000), ("third", 0))
+        ),
+        _row("gateway", "gateways", name=_unique(), reentry_fee_minor=1500),
+        _row("terminal", "terminals", name=_unique(), platform_fee_bps=250, venue_share_bps=1000),
+        *_funded("first"),
+        *_funded("second"),
+        *_pending("first"),
+        *_sold("first"),
+        *_scanned("first", "in", entry_number=1),
+        *_scanned("first", "out"),
+        *_scanned("second", "in", entry_number=1),
+        *(
+            _row(f"presence {wallet}", "presences", wallet_id=Ref(wallet), is_inside=is_inside, entry_count=entry_count)
+            for wallet, is_inside, entry_count in (("first", False, 1), ("second", True, 1), ("third", False, 0))
+        ),
+    ]
+    keys: Mapping[str, Value | Ref] = {
+        "wallets_1": Ref("first"),
+        "wallets_2": Ref("second"),
+        "wallets_3": Ref("third"),
+        "gateways_1": Ref("gateway"),
+        "terminals_1": Ref("terminal"),
+        "fundings_1": Ref("pending"),
+        "sales_1": Ref("sale"),
+        "events_1": _unique(),
+        "events_2": _unique(),
+    }
+    return Stage(rows, keys)
+
+
+def _funded(wallet: str) -> Iterator[StagedRow]:
+    """Yield the funding of 4000 that filled the wallet, requested and paid."""
+    funding, requested, paid = f"funding {wallet}", uuid4(), uuid4()
+    settled_at = datetime.now(UTC) - timedelta(minutes=1)  # before now by the database's clock, too
+    yield _row(
+        funding,
+        "fundings",
+        wallet_id=Ref(wallet),
+        amount_minor=4000,
+        status="confirmed",
+        operation_id=requested,
+        requested_at=settled_at - timedelta(minutes=1),
+        settled_at=settled_at,
+    )
+    yield _row(
+        f"event {wallet}",
+        "webhook_events",
+        event_id=_unique(),
+        funding_id=Ref(funding),
+        kind="payment_succeeded",
+        operation_id=paid,
+    )
+    yield from _entries("funding", funding, paid, {"wallet": 4000, "processor": -4000}, wallet)
+    yield _logged("funding_requested", "funding", funding, requested)
+    yield _logged("payment_succeeded", "funding", funding, paid)
+
+
+def _pending(wallet: str) -> Iterator[StagedRow]:
+    requested = uuid4()
+    yield _row("pending", "fundings", wallet_id=Ref(wallet), amount_minor=700, status="pending", operation_id=requested)
+    yield _logged("funding_requested", "funding", "pending", requested)
+
+
+def _sold(wallet: str) -> Iterator[StagedRow]:
+    sold = uuid4()
+    yield _row(
+        "sale",
+        "sales",
+        wallet_id=Ref(wallet),
+        terminal_id=Ref("terminal"),
+        amount_minor=SALE_MINOR,
+        platform_fee_minor=SHARES["platform"],
+        operation_id=sold,
+    )
+    for party, amount_minor in SHARES.items():
+        yield _row(f"split {party}", "splits", sale_id=Ref("sale"), party=party, amount_minor=amount_minor)
+    yield from _entries("sale", "sale", sold, {"wallet": -SALE_MINOR, **SHARES}, wallet)
+    yield _logged("sold", "sale", "sale", sold)
+
+
+def _scanned(wallet: str, direction: str, *, entry_number: int | None = None) -> Iterator[StagedRow]:
+    scan, scanned = f"scan {direction} {wallet}", uuid4()
+    yield _row(
+        scan,
+        "scans",
+        wallet_id=Ref(wallet),
+        gateway_id=Ref("gateway"),
+        direction=direction,
+        is_accepted=True,
+        entry_number=entry_number,
+        fee_minor=0,
+        operation_id=scanned,
+    )
+    yield _logged(f"scanned_{direction}", "scan", scan, scanned)
+
+
+def _entries(kind: str, reference: str, operation_id: UUID, amounts: Mapping[str, int], wallet: str) -> Iterator[StagedRow]:
+    """Yield the entries of one transfer, by account."""
+    for account, amount_minor in amounts.items():
+        yield _row(
+            f"entry {reference} {account}",
+            "entries",
+            account=account,
+            wallet_id=Ref(wallet) if account == "wallet" else None,
+            kind=kind,
+            amount_minor=amount_minor,
+            reference=Ref(reference),
+            operation_id=operation_id,
+        )
+
+
+def _logged(action: str, subject: str, of: str, operation_id: UUID) -> StagedRow:
+    return _row(
+        f"log {action} {of}", "audit_log", action=action, subject=subject, subject_id=Ref(of), operation_id=operation_id
+    )
+
+
+def _row(row: str, table: str, /, **values: Value | Ref) -> StagedRow:
+    return StagedRow(row, f"ghostpass.{table}", values)
+
+
+def _unique() -> str:
+    return f"race-{uuid4()}"

@@ -1,0 +1,25 @@
+"""Asking before something is lost."""
+
+import sys
+
+import click
+
+from integrity.errors import UsageError
+
+
+def confirm(question: str, *, without_terminal: str) -> bool:
+    """Return whether the answer was yes; the question goes to stderr.
+
+    Args:
+        without_terminal: the command to say it with beforehand.
+
+    Raises:
+        UsageError: nobody answered.
+    """
+    click.echo(f"{question} [y/N] ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        click.echo(err=True)
+        asked = question[:1].lower() + question[1:].rstrip("?")
+        raise UsageError(f"nobody answered whether to {asked}", hint=f"Without a terminal: {without_terminal}")
+    return answer.strip().lower() in ("y", "yes")

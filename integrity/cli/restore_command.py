@@ -1,0 +1,60 @@
+"""`integrity restore`: put the test database back as it was when a snapshot was taken."""
+
+import json
+from pathlib import Path
+
+import click
+
+from integrity.cli.asking import confirm
+from integrity.cli.options import (
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.cli.snapshot_command import is_embedded, show_size, tell_ended
+from integrity.verdict import ExitCode
+
+
+@click.command()
+@click.argument("name")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@database_option
+@project_option
+@test_database_option
+@json_option
+def command(
+    *, name: str, is_sure: bool, database: str | None, project_folder: Path, test_database: str | None, is_json: bool
+) -> int:
+    """Put the database back as it was when snapshot NAME was taken; what it holds now is lost.
+
+    The new database takes the old one's place at once, or not at all. Refused while others are connected; on the embedded
+    server their sessions are ended, but never a run's.
+
+    \b
+    Example: integrity restore seeded --yes
+    """
+    from integrity.database.copies import find_copy, restore_copy
+
+    project = open_project(project_folder)
+    target = open_target(project, database)
+    copy = find_copy(target, name)
+    taken_at = f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}"
+    if not is_sure:
+        click.echo(
+            f"{target}: will be as at {taken_at}, {show_size(copy.size_bytes)}; what it holds now is lost.", err=True
+        )
+        if not confirm("Restore it?", without_terminal=f"integrity restore {name} --yes"):
+            click.echo("Nothing was changed.", err=True)
+            return ExitCode.OK
+    may_end = is_embedded(project, database, target)
+    restored = restore_copy(target, name, test_database=test_database, may_end_sessions=may_end)
+    if is_json:
+        fields = {"restored": name, "taken_at": copy.taken_at.isoformat(timespec="seconds")}
+        click.echo(json.dumps({**fields, "ended_sessions": list(restored.ended)}, indent=2))
+        return ExitCode.OK
+    tell_ended(restored.ended)
+    click.echo(f"{target}: is as at {taken_at} again; the snapshot stays until integrity snapshot --drop {name}")
+    return ExitCode.OK

@@ -1,0 +1,116 @@
+"""Copies of a whole test database, kept under names: taken before something, put back after it.
+
+PostgreSQL keeps them as databases of the same server (postgresql_copies.py), SQLite as files beside the database's own
+(sqlite_copies.py). Both are made of a database that is ours, or whose owner says that it is a test database, and of no
+other. The database is as it was until the copy is whole: whatever stops a restore leaves the old or the new one.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from integrity.database import postgresql_copies, sqlite_copies
+from integrity.database.kept import Kept
+from integrity.database.namespace import guard
+from integrity.database.target import Target
+from integrity.errors import SeedError, UsageError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,29}")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A database that was put back.
+
+    Args:
+        ended: sessions that were ended for that, in words.
+    """
+
+    copy: Kept
+    ended: tuple[str, ...] = ()
+
+
+def take_copy(target: Target, name: str, *, test_database: str | None, may_end_sessions: bool) -> Restored:
+    """Keep the database as it is now under a name; return the copy.
+
+    Args:
+        test_database: as guard takes it.
+        may_end_sessions: sessions that stand in the way are ended; else they are an error. A run's never are.
+
+    Raises:
+        UsageError: the name cannot be used, or is.
+        UnsafeDatabase: it holds tables that we did not make.
+        SeedError: it holds nothing.
+        DatabaseError: somebody works in it, or the server refuses.
+    """
+    _check_name(name)
+    if any(copy.name == name for copy in list_copies(target)):
+        raise UsageError(f"{target}: there is a snapshot {name!r} already", hint=f"First: integrity snapshot --drop {name}")
+    if guard(target, test_database).is_empty:
+        raise SeedError(f"{target}: there is nothing to keep", hint="Make something first: integrity seed")
+    if target.is_sqlite:
+        return Restored(sqlite_copies.take(target, name))
+    copy, ended = postgresql_copies.take(target, name, may_end_sessions=may_end_sessions)
+    return Restored(copy, ended)
+
+
+def restore_copy(target: Target, name: str, *, test_database: str | None, may_end_sessions: bool) -> Restored:
+    """Put the database back as it was when the copy was taken; the copy stays.
+
+    Raises:
+        UsageError: there is no copy of that name.
+        UnsafeDatabase: the database holds tables that we did not make.
+        DatabaseError: somebody works in it, or the server refuses; it is as it was before.
+    """
+    copy = find_copy(target, name)
+    if target.is_sqlite:
+        guard(target, test_database)
+        sqlite_copies.restore(target, copy)
+        return Restored(copy)
+    if postgresql_copies.exists(target):  # one that was dropped by mistake can be brought back, too
+        guard(target, test_database)
+    return Restored(copy, postgresql_copies.restore(target, copy, may_end_sessions=may_end_sessions))
+
+
+def list_copies(target: Target) -> list[Kept]:
+    """Return the copies of this database, oldest first."""
+    return sqlite_copies.find_all(target) if target.is_sqlite else postgresql_copies.find_all(target)
+
+
+def drop_copy(target: Target, name: str) -> Kept:
+    """Drop a copy; return what it was.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    copy = find_copy(target, name)
+    if target.is_sqlite:
+        sqlite_copies.drop(target, copy)
+    else:
+        postgresql_copies.drop(target, copy)
+    return copy
+
+
+def find_copy(target: Target, name: str) -> Kept:
+    """Return the copy of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    copies = {copy.name: copy for copy in list_copies(target)}
+    if name not in copies:
+        known = ", ".join(copies) or "none"
+        raise UsageError(f"{target} has no snapshot {name!r}", hint=f"Its snapshots are: {known}.")
+    return copies[name]
+
+
+def name_by_time(moment: datetime) -> str:
+    """Return the name of a copy that was given none."""
+    return f"{moment:%Y%m%d-%H%M%S}"
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a snapshot's name", hint="At most 30 of a-z, 0-9, _ and -, the first a letter or a number."
+        )

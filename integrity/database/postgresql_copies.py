@@ -1,0 +1,286 @@
+"""Copies of a PostgreSQL database: databases of the same server, made by `create database ... template`.
+
+A copy lets nobody in, so it stays as it was; its comment says of which database it is and since when, and nothing without
+such a comment is ever dropped. Putting one back makes a second copy, gives it what belongs to the database and not to its
+content (owner, rights, settings), and swaps the two names in one transaction. The old one is dropped after that.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from integrity.database.kept import Kept
+from integrity.database.target import Target
+from integrity.database.transaction import LOCK_TIMEOUT_S, refusal
+from integrity.errors import DatabaseError, Unreachable, UsageError
+
+RUN_APPLICATION = "integrity-run"
+MAINTENANCE_DATABASES = ("postgres", "template1")  # one cannot copy or rename the database that one is connected to
+NAME_BYTES_MOST = 63
+FILE_COPY_BYTES_LEAST = 64_000_000
+"""Below, all blocks through the write-ahead log are quicker than the two checkpoints of a copy of the files."""
+
+# Settings that are lists of names: what is stored is how they are written, quotes and all.
+_LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
+
+Connection = psycopg.Connection[Any]
+
+
+def exists(target: Target) -> bool:
+    """Return whether the database is there at all."""
+    with _server(target) as server:
+        return _find(server, _name(target)) is not None
+
+
+def find_all(target: Target) -> list[Kept]:
+    """Return the copies of this database, oldest first."""
+    with _server(target) as server:
+        rows = server.execute(
+            """
+            select
+                datname,
+                shobj_description(oid, 'pg_database'),
+                case when has_database_privilege(oid, 'connect') then pg_database_size(oid) else 0 end
+            from pg_database
+            """
+        ).fetchall()
+    found = []
+    for place, comment, size_bytes in rows:
+        label = _read_label(comment)
+        if label is not None and label.get("kind") == "snapshot" and label["of"] == _name(target):
+            found.append(Kept(label["name"], place, datetime.fromisoformat(label["taken_at"]), size_bytes))
+    return sorted(found, key=lambda copy: (copy.taken_at, copy.name))
+
+
+def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tuple[str, ...]]:
+    """Keep the database under a name; return the copy and the sessions that were ended for it."""
+    database = _name(target)
+    place = _fitting(f"{database}_snapshot_{name}")
+    with _server(target) as server:
+        if _find(server, place) is not None:
+            raise DatabaseError(
+                f"{target}: the server has a database {place!r} that is no snapshot of ours", hint="Use another name."
+            )
+        ended = _clear(server, target, may_end_sessions=may_end_sessions)
+        taken_at = datetime.now(UTC)
+        _copy(server, database, place, is_sealed=True)
+        _label(server, place, {"kind": "snapshot", "name": name, "of": database, "taken_at": taken_at.isoformat()})
+        (size_bytes,) = _one(server, "select pg_database_size(%s)", place)
+    return Kept(name, place, taken_at, size_bytes), ended
+
+
+def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str, ...]:
+    """Put a copy in the database's place; return the sessions that were ended for it."""
+    database = _name(target)
+    new, old = _fitting(f"{database}_restoring"), _fitting(f"{database}_replaced")
+    with _server(target) as server:
+        _drop_leftovers(server, target, (new, old))
+        ended: tuple[str, ...] = ()
+        is_there = _find(server, database) is not None
+        if is_there:  # before the work of copying, and again by the server when the names are swapped
+            ended = _clear(server, target, may_end_sessions=may_end_sessions)
+        _copy(server, copy.place, new, is_sealed=False)
+        _label(server, new, {"kind": "leftover", "of": database})
+        with server.transaction():
+            comment = None
+            if is_there:
+                comment = _find(server, database)["comment"]  # type: ignore[index]  # it is there
+                _give_properties(server, database, new)
+                _label(server, database, {"kind": "leftover", "of": database})
+                _rename(server, database, old)
+            _rename(server, new, database)
+            server.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(comment)))
+        if is_there:
+            _drop(server, old)
+    return ended
+
+
+def drop(target: Target, copy: Kept) -> None:
+    """Drop a copy."""
+    with _server(target) as server:
+        _drop(server, copy.place)
+
+
+@contextmanager
+def _server(target: Target) -> Iterator[Connection]:
+    """Give a connection to the server, in another database than the target's."""
+    failure: Unreachable | None = None
+    for database in MAINTENANCE_DATABASES:
+        if database == target.url.database:
+            continue
+        try:
+            connection = Target(target.url.set(database=database)).connect()
+            break
+        except Unreachable as error:
+            failure = failure or error
+    else:
+        assert failure is not None
+        raise failure
+    try:
+        connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'")
+        connection.execute("set client_encoding = 'UTF8'")
+        yield connection
+    except (errors.ObjectInUse, errors.LockNotAvailable) as error:
+        raise DatabaseError(
+            f"{target}: {error.diag.message_primary}: {error.diag.message_detail or 'somebody works in it'}",
+            hint="Nothing was changed. Close what is connected to it, then try again.",
+        ) from None
+    except psycopg.Error as error:
+        raise refusal(target, error) from None
+    finally:
+        connection.close()
+
+
+def _name(target: Target) -> str:
+    return target.url.database or target.url.username or ""  # as libpq has it
+
+
+def _fitting(name: str) -> str:
+    if len(name.encode()) > NAME_BYTES_MOST:
+        raise UsageError(
+            f"{name!r} is longer than the {NAME_BYTES_MOST} bytes that PostgreSQL takes", hint="Use a shorter name."
+        )
+    return name
+
+
+def _one(server: Connection, query: str, *values: object) -> Any:
+    return server.execute(query.encode(), values or None).fetchone()
+
+
+def _find(server: Connection, database: str) -> dict[str, Any] | None:
+    """Return the database's comment and properties, or None when there is none of that name."""
+    row = _one(
+        server,
+        """
+        select
+            shobj_description(oid, 'pg_database'),
+            pg_get_userbyid(datdba),
+            datconnlimit
+        from pg_database
+        where datname = %s
+        """,
+        database,
+    )
+    return None if row is None else dict(zip(("comment", "owner", "connection_limit"), row, strict=True))
+
+
+def _clear(server: Connection, target: Target, *, may_end_sessions: bool) -> tuple[str, ...]:
+    """See to it that nobody is connected to the database; return who was."""
+    sessions = server.execute(
+        """
+        select pid, coalesce(application_name, ''), coalesce(state, 'unknown')
+        from pg_stat_activity
+        where datname = %s and pid <> pg_backend_pid() and backend_type is distinct from 'autovacuum worker'
+        order by pid
+        """,
+        (_name(target),),
+    ).fetchall()
+    named = tuple(f"{application or 'a session'} (pid {pid}, {state})" for pid, application, state in sessions)
+    if not sessions:
+        return ()
+    many = "1 session is" if len(sessions) == 1 else f"{len(sessions)} sessions are"
+    refused = f"{target}: {many} connected: {', '.join(named[:5])}{', ...' if len(named) > 5 else ''}"
+    if any(application == RUN_APPLICATION for _, application, _ in sessions):
+        raise DatabaseError(refused, hint="A run works there: integrity stop")
+    if not may_end_sessions:
+        raise DatabaseError(refused, hint="Close them, then try again; on the embedded server they are ended.")
+    for pid, _, _ in sessions:
+        server.execute("select pg_terminate_backend(%s)", (pid,))
+    return named
+
+
+def _copy(server: Connection, source: str, place: str, *, is_sealed: bool) -> None:
+    (size_bytes,) = _one(server, "select pg_database_size(%s)", source)
+    statement = sql.SQL("create database {} template {}").format(sql.Identifier(place), sql.Identifier(source))
+    if is_sealed:
+        statement += sql.SQL(" allow_connections false")
+    if server.info.server_version >= 150_000:  # before, a copy of the files is all there is
+        strategy = "file_copy" if size_bytes >= FILE_COPY_BYTES_LEAST else "wal_log"
+        statement += sql.SQL(" strategy {}").format(sql.SQL(strategy))
+    server.execute(statement)
+
+
+def _give_properties(server: Connection, source: str, place: str) -> None:
+    """Give a database what another has beside its content: owner, connection limit, rights, settings."""
+    found = _find(server, source)
+    assert found is not None
+    name = sql.Identifier(place)
+    limit = sql.Literal(found["connection_limit"])
+    server.execute(sql.SQL("alter database {} connection limit {}").format(name, limit))
+    for role, setting in server.execute(
+        """
+        select pg_get_userbyid(nullif(settings.setrole, 0)), unnest(settings.setconfig)
+        from pg_db_role_setting as settings
+        join pg_database on pg_database.oid = settings.setdatabase
+        where pg_database.datname = %s
+        """,
+        (source,),
+    ).fetchall():
+        key, _, value = setting.partition("=")
+        whose = (
+            sql.SQL("role {} in database {}").format(sql.Identifier(role), name)
+            if role is not None
+            else sql.SQL("database {}").format(name)
+        )
+        said = sql.SQL(value) if key in _LISTS and value else sql.Literal(value)
+        server.execute(sql.SQL("alter {} set {} to {}").format(whose, sql.Identifier(*key.split(".")), said))
+    rights = server.execute(
+        """
+        select rights.grantee, pg_get_userbyid(nullif(rights.grantee, 0)), rights.privilege_type, rights.is_grantable
+        from pg_database
+        cross join aclexplode(pg_database.datacl) as rights
+        where pg_database.datname = %s
+        """,
+        (source,),
+    ).fetchall()
+    (has_rights,) = _one(server, "select datacl is not null from pg_database where datname = %s", source)
+    if has_rights:
+        server.execute(sql.SQL("revoke all on database {} from public").format(name))
+        for _, role, right, is_grantable in rights:
+            grantee = sql.SQL("public") if role is None else sql.Identifier(role)
+            more = sql.SQL(" with grant option" if is_grantable else "")
+            server.execute(sql.SQL("grant {} on database {} to {}{}").format(sql.SQL(right), name, grantee, more))
+    server.execute(sql.SQL("alter database {} owner to {}").format(name, sql.Identifier(found["owner"])))
+
+
+def _rename(server: Connection, database: str, name: str) -> None:
+    server.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(database), sql.Identifier(name)))
+
+
+def _drop(server: Connection, database: str) -> None:
+    server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
+
+
+def _drop_leftovers(server: Connection, target: Target, databases: Sequence[str]) -> None:
+    """Drop what a restore left that was stopped half way."""
+    for database in databases:
+        found = _find(server, database)
+        if found is None:
+            continue
+        label = _read_label(found["comment"])
+        if label is None or label.get("kind") != "leftover" or label["of"] != _name(target):
+            raise DatabaseError(
+                f"{target}: the server has a database {database!r} that is not ours, and its name is needed",
+                hint="Rename or drop it.",
+            )
+        _drop(server, database)
+
+
+def _label(server: Connection, database: str, label: dict[str, str]) -> None:
+    text = json.dumps({"integrity": label})
+    server.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
+
+
+def _read_label(comment: str | None) -> dict[str, str] | None:
+    """Return what a comment of ours says, or None: it is another's."""
+    try:
+        read = json.loads(comment or "")
+    except ValueError:
+        return None
+    label = read.get("integrity") if isinstance(read, dict) else None
+    return label if isinstance(label, dict) and "of" in label else None

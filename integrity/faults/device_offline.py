@@ -1,0 +1,63 @@
+"""A device is switched off: one door's scanner, one terminal."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from integrity.domain import Key, KeyOf
+from integrity.errors import UsageError
+from integrity.faults.fault import KEPT, MONEY, Fault, Given, Name, Number, number, word
+from integrity.faults.scene import Scene
+
+
+@asynccontextmanager
+async def inject(scene: Scene, given: Given) -> AsyncIterator[None]:
+    """Hang up what it is in the middle of, and let nothing more come from it."""
+    key = find_device(scene, given)
+    offline = {**scene.conduct.offline, word(given, "argument"): frozenset({key})}
+    with scene.conduct.changed(offline=offline):
+        scene.hang_up()
+        yield
+
+
+def find_device(scene: Scene, given: Given) -> Key:
+    """Return the key of the device.
+
+    Raises:
+        UsageError: no argument of that name, or not so many devices.
+    """
+    name, place = word(given, "argument"), int(number(given, "number"))
+    pools = {
+        argument: domain.pool
+        for operation in scene.system.operations.values()
+        for argument, domain in operation.arguments.items()
+        if isinstance(domain, KeyOf)
+    }
+    if name not in pools:
+        said = f"argument={name}: {scene.system.name} has no such argument" if name else "which device? It has no default"
+        raise UsageError(
+            f"fault device_offline: {said}",
+            hint=f"Name the argument that says where a call comes from, one of {', '.join(pools)}.",
+        )
+    keys = scene.keys.get(pools[name], ())
+    if place > len(keys):
+        raise UsageError(f"fault device_offline: number={place}: there are {len(keys)} {pools[name]}")
+    return keys[place - 1]
+
+
+def check(scene: Scene, given: Given) -> None:
+    """Raise UsageError where there is no such device."""
+    find_device(scene, given)
+
+
+FAULT = Fault(
+    name="device_offline",
+    title="one device, such as a scanner or a terminal, is switched off in the middle of what it does",
+    question="Is what the device was in the middle of whole or not at all, and does the rest go on?",
+    invariants=(*KEPT, *MONEY),
+    inject=inject,
+    arguments={
+        "argument": Name("the argument that names it, e.g. terminal_id", ""),
+        "number": Number("the how-manieth of them, from 1", 1.0, 1.0, 1_000_000.0),
+    },
+    check=check,
+)

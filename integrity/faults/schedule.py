@@ -1,0 +1,163 @@
+"""When faults happen: `NAME[:key=value,...]@FROM-TO`, read into windows of a run.
+
+FROM and TO are seconds, "90", "90s", "1.5m" or "1h", or percent of the run, "20%". Windows do not overlap unless that is
+asked for: of two things that go wrong at once nobody could say which did the harm. Two windows of one fault never do.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NoReturn
+
+from integrity.errors import UsageError
+from integrity.faults.catalogue import find_fault
+from integrity.faults.fault import Fault, Given, Need
+from integrity.faults.scene import Scene
+from integrity.proxy.server import address_of
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_EXAMPLE = "Write it as lost_commit_ack:share=0.2@2-4 (seconds) or db_latency@20%-40% (of the run)."
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A fault and when it is in force.
+
+    Args:
+        text: as it was asked for.
+        given: its arguments, every one with a value.
+        from_s, to_s: from the start of the run.
+    """
+
+    text: str
+    fault: Fault
+    given: Given
+    from_s: float
+    to_s: float
+
+    def overlaps(self, other: "Window") -> bool:
+        """Return whether both are in force at some moment; one that begins where the other ends does not."""
+        return self.from_s < other.to_s and other.from_s < self.to_s
+
+
+def read_schedule(texts: Sequence[str], *, duration_s: float, may_overlap: bool = False) -> tuple[Window, ...]:
+    """Return the windows by their beginning.
+
+    Args:
+        duration_s: of the run.
+        may_overlap: windows of different faults may be in force together.
+
+    Raises:
+        UsageError: one cannot be read, has no such fault, argument or value, lies outside the run, or overlaps another.
+    """
+    windows = sorted((read_window(text, duration_s=duration_s) for text in texts), key=lambda window: window.from_s)
+    for first, second in combinations(windows, 2):
+        if not first.overlaps(second):
+            continue
+        if first.fault is second.fault:
+            raise UsageError(
+                f"--fault: {first.text!r} and {second.text!r} are one fault, twice at the same time",
+                hint="Let one begin where the other ends.",
+            )
+        if not may_overlap:
+            raise UsageError(
+                f"--fault: {first.text!r} and {second.text!r} overlap, so nobody could say which did what",
+                hint="Let one begin where the other ends, or say --faults-may-overlap.",
+            )
+    return tuple(windows)
+
+
+def read_window(text: str, *, duration_s: float) -> Window:
+    """Return the window that the text asks for, in a run of that length.
+
+    Raises:
+        UsageError: as read_schedule says.
+    """
+    said, mark, when = text.rpartition("@")
+    if not mark:
+        _refuse(text, "it does not say when", _EXAMPLE)
+    name, _, words = said.partition(":")
+    fault = find_fault(name)
+    start, dash, end = when.partition("-")
+    if not dash:
+        _refuse(text, f"{when!r} is no window", _EXAMPLE)
+    from_s, to_s = _read_moment(text, start, duration_s), _read_moment(text, end, duration_s)
+    if not 0 <= from_s < to_s <= duration_s:
+        _refuse(
+            text,
+            f"from {from_s:g} s to {to_s:g} s is no window in a run of {duration_s:g} s",
+            "Let it begin before it ends, and end before the run does; percent fit a run of any length.",
+        )
+    return Window(text, fault, _read_arguments(text, fault, words), from_s, to_s)
+
+
+def _read_moment(text: str, moment: str, duration_s: float) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh%]?)", moment)
+    if found is None:
+        _refuse(text, f"{moment!r} is no moment", _EXAMPLE)
+    number, unit = float(found[1]), found[2]
+    return number / 100 * duration_s if unit == "%" else number * _UNITS[unit]
+
+
+def _read_arguments(text: str, fault: Fault, words: str) -> dict[str, float | str]:
+    given: dict[str, float | str] = {name: argument.default for name, argument in fault.arguments.items()}
+    for pair in words.split(",") if words else ():
+        name, mark, value = pair.partition("=")
+        if name not in fault.arguments:
+            known = ", ".join(fault.arguments) or "it has none"
+            _refuse(text, f"{fault.name} has no argument {name!r}", f"Its arguments: {known}.")
+        if not mark:
+            _refuse(text, f"{name} has no value", f"Write {name}={fault.arguments[name].default}.")
+        try:
+            given[name] = fault.arguments[name].read(value)
+        except ValueError as error:
+            _refuse(text, f"{name}={value}: {error}", f"{name}: {fault.arguments[name].text}.")
+    return given
+
+
+def _refuse(text: str, reason: str, hint: str) -> NoReturn:
+    raise UsageError(f"--fault {text!r}: {reason}", hint=hint)
+
+
+def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
+    """Raise where a fault cannot be done to this run; nothing is done yet.
+
+    Raises:
+        UsageError: with the fault, and what it lacks.
+    """
+    for window in windows:
+        for need in sorted(window.fault.needs, key=lambda need: need.value):
+            if not _has(scene, need):
+                raise UsageError(
+                    f"--fault {window.text!r}: {window.fault.name} needs {need.value}",
+                    hint=_INSTEAD.get(need, "Leave it out."),
+                )
+        window.fault.check(scene, window.given)
+
+
+_INSTEAD = {
+    Need.POSTGRESQL: "SQLite is a file in this process: use client_crash, or run on PostgreSQL.",
+    Need.PROXY: "SQLite is a file in this process, with nothing on the wire: use client_crash, or run on PostgreSQL.",
+    Need.EMBEDDED: "Leave --database out, or use backend_terminated or connection_reset, which any server bears.",
+    Need.STREAMS: "Use a profile whose clients keep streams open.",
+}
+
+
+def _has(scene: Scene, need: Need) -> bool:
+    if need is Need.PROXY and not scene.target.is_sqlite:
+        address_of(scene.target)  # raises with the reason
+    has = {
+        Need.POSTGRESQL: not scene.target.is_sqlite,
+        Need.PROXY: not scene.target.is_sqlite,
+        Need.EMBEDDED: scene.server is not None,
+        Need.SERVICES: bool(scene.system.services),
+        Need.WEBHOOKS: bool(scene.system.services),
+        Need.STREAMS: scene.has_subscribers,
+    }
+    return has[need]
+
+
+def needs_proxy(windows: Sequence[Window]) -> bool:
+    """Return whether a fault of these acts on the wire."""
+    return any(Need.PROXY in window.fault.needs for window in windows)

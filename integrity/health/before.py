@@ -1,0 +1,239 @@
+"""Health before a run: is the target there, is it what it should be, and would what a run says of it be worth anything?"""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from integrity.database.constraints import find_missing
+from integrity.database.namespace import Contents, count_rows, inspect_database
+from integrity.database.target import Target
+from integrity.database.transaction import refusal
+from integrity.errors import AuditError, DatabaseError
+from integrity.health.check import Check, failed, ok, some, warning
+from integrity.health.server import Server, open_server
+from integrity.monitor.database import DatabaseWatch
+from integrity.seeds.catalogue import SEEDERS
+from integrity.systems.system import System
+from integrity.workload.preparing import SPARE_CONNECTIONS
+
+FREE_BYTES_WARN = 2_000_000_000
+FREE_BYTES_LEAST = 256_000_000
+CLOCK_S_WARN = 0.5
+CLOCK_S_MOST = 60.0
+VERSION_TESTED = 18
+ROWS_WORTH_AN_INDEX = 10_000
+
+Needs = Mapping[str, Mapping[str, int]]
+
+
+def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_required: bool) -> list[Check]:
+    """Return what a run would want to know of the target.
+
+    Args:
+        systems: to look for; those that were not seeded are passed over.
+        needs: system -> profile -> the connections that it asks for.
+        is_required: a system that was not seeded is a failure: it was asked for by name.
+    """
+    try:
+        if target.is_sqlite:
+            return [*_check_sqlite(target), *_check_contents(target, systems, needs, None, is_required=is_required)]
+        with open_server(target) as server:
+            facts = server.ask("server")[0]
+            return [
+                ok("reachable", f"{target} answered in {server.answer_ms:.0f} ms"),
+                *_check_server(facts),
+                *_check_clock(server),
+                *_check_disk(facts),
+                *_check_indexes(server),
+                _check_monitoring(target),
+                *_check_contents(target, systems, needs, facts, is_required=is_required),
+            ]
+    except psycopg.Error as error:
+        return [_of_error(refusal(target, error))]
+    except DatabaseError as error:
+        return [_of_error(error)]
+
+
+def _of_error(error: AuditError) -> Check:
+    return failed("reachable", error.message, error.hint or "Check that the server runs, and the URL.")
+
+
+def _check_server(facts: Mapping[str, Any]) -> Iterator[Check]:
+    version = facts["version"].split()[0]
+    if facts["version_major"] > VERSION_TESTED:
+        yield warning("version", f"PostgreSQL {version}, newer than what was tested", f"Tested up to {VERSION_TESTED}.")
+    else:
+        yield ok("version", f"PostgreSQL {version}")
+    if facts["is_standby"] or facts["is_read_only"]:
+        why = "it is a standby" if facts["is_standby"] else "its transactions are read only by default"
+        yield failed("rights", f"nothing can be written: {why}", "Seed and run on another; validate works on this one.")
+    elif not facts["may_create"]:
+        yield failed("rights", "this role may not create schemas here", "grant create on database … to this role")
+    elif not facts["can_see_all"]:
+        yield warning("rights", "this role may create schemas, and not see other roles' sessions", "grant pg_read_all_stats")
+    else:
+        yield ok("rights", "this role may create schemas and see all sessions")
+    lost = [name for name in ("synchronous_commit", "fsync", "full_page_writes") if facts[name] == "off"]
+    if lost:
+        said = ", ".join(f"{name} is off" for name in lost)
+        yield warning("durability", f"{said}: what was acknowledged can be lost in a crash", "Switch it on before judging crashes.")
+    else:
+        yield ok("durability", f"synchronous_commit is {facts['synchronous_commit']}, fsync is on")
+
+
+def _check_clock(server: Server) -> Iterator[Check]:
+    ahead_s, exact_s = server.measure_clock()
+    side = "ahead of" if ahead_s > 0 else "behind"
+    said = f"the server's is {abs(ahead_s) * 1000:.1f} ms {side} ours, ± {exact_s * 1000:.1f} ms"
+    hint = "Let both keep time by NTP: rows have the server's times and calls have ours."
+    if abs(ahead_s) - exact_s > CLOCK_S_MOST:
+        yield failed("clock", said, hint)
+    elif abs(ahead_s) - exact_s > CLOCK_S_WARN:
+        yield warning("clock", said, hint)
+    else:
+        yield ok("clock", said)
+
+
+def _check_disk(facts: Mapping[str, Any]) -> Iterator[Check]:
+    address, folder = facts["address"], facts["data_folder"]
+    is_local = address is None or ip_address(address).is_loopback
+    # A server in a container may be reached by loopback, too: its folder is not one of ours then.
+    if is_local and folder is not None and Path(folder, "PG_VERSION").exists():
+        yield from _free_disk(Path(folder), facts["size_bytes"])
+
+
+def _free_disk(folder: Path, size_bytes: int) -> Iterator[Check]:
+    free_bytes = shutil.disk_usage(folder).free
+    said = f"{free_bytes / 1e9:.1f} GB free, the database has {size_bytes / 1e9:.2f} GB"
+    if free_bytes < FREE_BYTES_LEAST:
+        yield failed("free disk", said, f"Make room on the disk of {folder}.")
+    elif free_bytes < max(FREE_BYTES_WARN, size_bytes):
+        yield warning("free disk", said, f"Make room on the disk of {folder}: a long run doubles what is there.")
+    else:
+        yield ok("free disk", said)
+
+
+def _check_indexes(server: Server) -> Iterator[Check]:
+    broken = [row["index_name"] for row in server.ask("invalid-indexes")]
+    if broken:
+        yield failed("valid indexes", f"{len(broken)} not valid: {some(broken)}", "reindex index concurrently …, or drop it")
+    else:
+        yield ok("valid indexes", "all of them")
+    bare = server.ask("foreign-keys-without-index")
+    large = [f"{row['table_name']} ({row['constraint_name']})" for row in bare if row["rows_estimate"] >= ROWS_WORTH_AN_INDEX]
+    if large:
+        said = f"{len(large)} without an index on {ROWS_WORTH_AN_INDEX:,} rows or more: {some(large)}"
+        yield warning("foreign keys", said, "Index them if their parents are ever deleted or joined from.")
+    else:
+        few = f"; {len(bare)} on small tables have none" if bare else ""
+        yield ok("foreign keys", f"each on a large table has its index{few}")
+
+
+def _check_monitoring(target: Target) -> Check:
+    watch = DatabaseWatch(target)
+    watch.sample(is_full=True)  # the first reads the queries' files, too
+    sample = watch.sample(is_full=True)
+    watch.close()
+    if "error" in sample:
+        return warning("monitoring", f"no sample: {sample['error']}", "integrity monitor says more.")
+    unseen = f"; not seen: {'; '.join(watch.notes)}" if watch.notes else ""
+    return ok("monitoring", f"a full sample takes {sample['took_ms']:.0f} ms{unseen}")
+
+
+def _check_sqlite(target: Target) -> Iterator[Check]:
+    began = time.perf_counter()
+    if not target.file.exists():
+        raise DatabaseError(f"{target}: there is no such file", hint="Make it: integrity seed")
+    with closing(target.connect_sqlite(is_read_only=True)):
+        yield ok("reachable", f"{target} opened in {(time.perf_counter() - began) * 1000:.0f} ms")
+    yield ok("version", f"SQLite {sqlite3.sqlite_version}")
+    yield from _free_disk(target.file.absolute().parent, target.file.stat().st_size)
+
+
+def _check_contents(
+    target: Target, systems: Sequence[System], needs: Needs, facts: Mapping[str, Any] | None, *, is_required: bool
+) -> Iterator[Check]:
+    contents = inspect_database(target)
+    seeded = [system for system in systems if f"seed:{system.name}" in contents.notes]
+    for system in systems:
+        if is_required and system not in seeded:
+            yield failed(system.name, "it was not seeded here", f"integrity seed --system {system.name}")
+    if not seeded and not is_required:
+        yield warning("seeded", "no system of ours is here", "integrity seed, or audit your own with integrity validate")
+    if contents.foreign:
+        yield warning(
+            "other tables",
+            f"{len(contents.foreign)} that we did not make: {some(contents.foreign, most=3)}",
+            "Nothing is seeded or run beside them without --yes-this-is-a-test-database.",
+        )
+    for system in seeded:
+        yield from _check_schema(target, system, contents)
+        yield from _check_rows(target, system, contents)
+        if facts is not None:
+            yield _check_connections(system, needs.get(system.name, {}), facts)
+
+
+def _check_schema(target: Target, system: System, contents: Contents) -> Iterator[Check]:
+    expected = [table.name for table in system.metadata.sorted_tables]
+    present = contents.ours.get(system.name, ())
+    gone = [name for name in expected if name not in present]
+    name = f"{system.name}: tables"
+    if gone:
+        hint = f"Make them anew: integrity seed --system {system.name} --replace"
+        yield failed(name, f"{len(gone)} of {len(expected)} are missing: {some(gone)}", hint)
+        return
+    yield ok(name, f"all {len(expected)}")
+    missing = find_missing(target, system.metadata)
+    if missing:
+        bug = contents.notes.get(f"bug:{system.name}")
+        why = f", as bug {bug} leaves them out" if bug else ""
+        hint = f"integrity run --system {system.name} without --bug makes them again."
+        state = warning if bug else failed
+        yield state(f"{system.name}: indexes", f"{len(missing)} constraints or indexes are missing{why}: {some(missing)}", hint)
+    else:
+        yield ok(f"{system.name}: indexes", "every constraint and index of the schema")
+
+
+def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[Check]:
+    """Runs add rows and take none away: fewer than were seeded are too few."""
+    present = contents.ours.get(system.name, ())
+    seeder = SEEDERS.get(system.name)
+    names = [size.name for size in seeder.sizes] if seeder else []
+    noted = {name: int(contents.notes[f"{name}:{system.name}"]) for name in names if f"{name}:{system.name}" in contents.notes}
+    counts = count_rows(target, system.name, [name for name in noted if name in present])
+    few = [f"{counts[name]:,} {name} of {noted[name]:,}" for name in counts if counts[name] < noted[name]]
+    if few:
+        hint = f"Make them anew: integrity seed --system {system.name} --replace"
+        yield failed(f"{system.name}: rows", f"fewer than were seeded: {some(few)}", hint)
+    elif counts:
+        yield ok(f"{system.name}: rows", ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+
+
+def _check_connections(system: System, needs: Mapping[str, int], facts: Mapping[str, Any]) -> Check:
+    free = facts["slots"] - facts["slots_used"] - SPARE_CONNECTIONS
+    name = f"{system.name}: connections"
+    said = f"{free} to give ({facts['slots']} in all, {facts['slots_used']} in use, {SPARE_CONNECTIONS} kept free)"
+    short = {profile: count for profile, count in sorted(needs.items()) if count > free}
+    if needs and len(short) == len(needs):
+        return failed(name, f"{said}, too few for any profile", "Raise the server's max_connections.")
+    if short:
+        asked = some([f"{profile} asks for {count}" for profile, count in short.items()])
+        return warning(name, f"{said}; {asked}", "Raise max_connections, or ask for fewer with --connections or --clients.")
+    return ok(name, f"{said}; no profile asks for more than {max(needs.values(), default=0)}")
+
+
+def count_recent(server: Server, schema: str, table: str, column: str, minutes: int) -> int | None:
+    """Return how many rows of a table are of the last minutes; None when counting takes too long."""
+    return server.count(
+        sql.SQL("select count(*) from {} where {} > clock_timestamp() - make_interval(mins => {})").format(
+            sql.Identifier(schema, table), sql.Identifier(column), sql.Literal(minutes)
+        )
+    )

@@ -1,0 +1,53 @@
+"""A check of a target's health: what was looked at, what was found in figures, and the next step where it is not right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Failed: a run would not work, or its verdict be worth nothing. Warning: it would, and somebody should know."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        name: e.g. "free disk".
+        found: with the figure, in words.
+        hint: the next step; empty when all is right.
+    """
+
+    name: str
+    state: State
+    found: str
+    hint: str = ""
+
+
+def ok(name: str, found: str) -> Check:
+    return Check(name, State.OK, found)
+
+
+def warning(name: str, found: str, hint: str) -> Check:
+    return Check(name, State.WARNING, found, hint)
+
+
+def failed(name: str, found: str, hint: str) -> Check:
+    return Check(name, State.FAILED, found, hint)
+
+
+def worst(checks: Sequence[Check]) -> State:
+    """Return the worst state; nothing that was looked at is failed, too."""
+    states = {check.state for check in checks}
+    return next((state for state in (State.FAILED, State.WARNING, State.OK) if state in states), State.FAILED)
+
+
+def some(names: Sequence[str], *, most: int = 5) -> str:
+    """Return the first names, and how many there are beside them."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,81 @@
+"""Questions to a server about its health, through one connection that reads only."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from integrity.database.target import Target
+from integrity.queries.run import load_query
+
+APPLICATION_NAME = "integrity-health"
+STATEMENT_TIMEOUT_S = 5
+CLOCK_QUESTIONS = 5
+
+Row = dict[str, Any]
+
+
+class Server:
+    """A PostgreSQL that is asked about its health.
+
+    Args:
+        answer_ms: how long connecting took.
+    """
+
+    def __init__(self, connection: "psycopg.Connection[Any]", answer_ms: float) -> None:
+        self._connection = connection
+        self.answer_ms = answer_ms
+
+    def ask(self, name: str) -> list[Row]:
+        """Return the rows of a query of `queries/health/`."""
+        cursor = psycopg.RawCursor(self._connection)
+        cursor.execute(load_query(f"health/{name}").numbered.encode())
+        return self._rows(cursor)
+
+    def count(self, query: "psycopg.sql.Composed") -> int | None:
+        """Return the number that a query answers with, or None when it takes too long."""
+        try:
+            row = self._connection.execute(query).fetchone()
+        except psycopg.errors.QueryCanceled:
+            return None
+        return None if row is None else int(row[0])
+
+    def measure_clock(self) -> tuple[float, float]:
+        """Return by how many seconds the server's clock is ahead of ours, and how exact that is.
+
+        The answer that came soonest says it best: the server's time was taken somewhere between asking and hearing.
+        """
+        best = (float("inf"), 0.0)
+        for _ in range(CLOCK_QUESTIONS):
+            before_s, began_s = time.time(), time.perf_counter()
+            row = self._connection.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
+            took_s = time.perf_counter() - began_s
+            assert row is not None
+            best = min(best, (took_s / 2, row[0] - before_s - took_s / 2))
+        return best[1], best[0]
+
+    @staticmethod
+    def _rows(cursor: "psycopg.RawCursor[Any]") -> list[Row]:
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@contextmanager
+def open_server(target: Target) -> Iterator[Server]:
+    """Connect; what takes the server longer than a few seconds is ended.
+
+    Raises:
+        Unreachable: no connection.
+        UnsuitableServer: too old.
+    """
+    began = time.perf_counter()
+    connection = target.connect(application_name=APPLICATION_NAME)
+    try:
+        answer_ms = (time.perf_counter() - began) * 1000
+        connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+        connection.execute("set client_encoding = 'UTF8'")
+        yield Server(connection, answer_ms)
+    finally:
+        connection.close()

@@ -1,0 +1,284 @@
+"""What a monitor found, in words with the figure: pure functions over the samples that it took.
+
+One alert a thing, with its worst value and when that was. What had no sample gives none: `find_alerts` says what was seen,
+and a summary says how much was looked at.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
+from integrity.monitor.limits import CRITICAL, LIMITS, WARN, Limit
+from integrity.monitor.series import Peak, Sample, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
+
+CPU_SAMPLES = 5
+CONTENTION_SAMPLES_LEAST = 5
+SCANS_LEAST = 10
+BLOCKS_LEAST = 1_000
+ROWS_LEAST = 10_000
+TRANSACTIONS_LEAST = 100
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something worth a word.
+
+    Args:
+        level: "critical" or "warn".
+        name: of its limit in LIMITS, or "unreachable", "process-ended".
+        subject: a table or a process, where there are several; else empty.
+        sentence: all of it in words, with the figure.
+        value: the worst, in the limit's unit.
+        limit: that it went over; None for what is never right.
+        at_s: when it was worst, from the first sample on; None for what counts over all samples.
+        source: who asks for the limit.
+    """
+
+    level: str
+    name: str
+    subject: str
+    sentence: str
+    value: float
+    limit: float | None
+    at_s: float | None
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_alerts(facts: Facts, samples: Sequence[Sample]) -> list[Alert]:
+    """Return what the samples show, critical first.
+
+    Args:
+        facts: of the server and the monitor, as its file begins with them.
+        samples: in the order in which they were taken.
+    """
+    found = [alert for rule in _RULES for alert in rule(facts, samples)]
+    return sorted(found, key=lambda alert: alert.level != CRITICAL)
+
+
+def _of_peak(name: str, peak: Peak | None, words: Callable[[Peak], str], subject: str = "") -> Iterator[Alert]:
+    """Yield an alert when the peak is over the limit of that name."""
+    limit = LIMITS[name]
+    if peak is not None and (level := limit.level(peak.value)) is not None:
+        sentence = f"{words(peak)} at {peak.at_s:.0f} s, {_beyond(limit, level)}"
+        yield Alert(level, name, subject, sentence, round(peak.value, 4), limit.at(level), peak.at_s, limit.source)
+
+
+def _of_whole(name: str, value: float, words: str, subject: str = "") -> Iterator[Alert]:
+    """Yield an alert when a figure over all samples is over the limit of that name."""
+    limit = LIMITS[name]
+    if (level := limit.level(value)) is not None:
+        yield Alert(level, name, subject, words, round(value, 4), limit.at(level), None, limit.source)
+
+
+def _beyond(limit: Limit, level: str) -> str:
+    side = "under" if limit.is_least else "over"
+    return f"{side} {show(limit.at(level), limit.unit)}"
+
+
+def show(value: float, unit: str) -> str:
+    """Return the value in its unit."""
+    if unit == "share":
+        return f"{value * 100:.0f}%" if value >= 0.1 or value == 0 else f"{value * 100:.1f}%"
+    if unit == "bytes":
+        return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
+    return f"{value:,.0f}" if unit == "count" else f"{value:,.0f} {unit}" if value >= 100 else f"{value:,.1f} {unit}"
+
+
+def _unreachable(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    failed = [sample for sample in samples if "error" in (sample.get("database") or {})]
+    if failed:
+        first, count = failed[0], len(failed)
+        sentence = (
+            f"the database could not be asked in {count} of {len(samples)} samples, first at {first['elapsed_s']:.0f} s: "
+            f"{first['database']['error']}"
+        )
+        yield Alert(CRITICAL, "unreachable", "", sentence, count, 0, first["elapsed_s"], "our own: it is to be there")
+
+
+def _connections(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    slots = facts["max_connections"] - facts["reserved_connections"] if "max_connections" in facts else 0
+    if slots > 0:
+        peak = find_peak(figures(samples, "activity", lambda activity: (activity["connections"] + 1) / slots))
+        yield from _of_peak(
+            "connections",
+            peak,
+            lambda peak: f"connections near exhaustion: {peak.value * slots:.0f} of {slots} ({show(peak.value, 'share')})",
+        )
+
+
+def _pool(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    size = facts.get("pool_size")
+    if size:
+        peak = find_peak(figures(samples, "activity", lambda activity: activity["busy"] / size))
+        yield from _of_peak(
+            "pool",
+            peak,
+            lambda peak: f"pool near exhaustion: {peak.value * size:.0f} of {size} busy ({show(peak.value, 'share')})",
+        )
+
+
+def _lock_waits(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    """Lock contention on X by Y: one alert for each thing that is waited for."""
+    worst: dict[str, tuple[float, float, Mapping[str, Any], int]] = {}
+    for sample in samples:
+        pairs = (sample.get("database") or {}).get("blocking") or ()
+        roots = find_roots(pairs)
+        for pair in pairs:
+            subject = what(pair)
+            if subject in worst and worst[subject][0] >= pair["waited_s"]:
+                continue
+            # Who holds all of them up, rather than the next in the queue.
+            root = next((root for root, behind in roots.items() if pair["pid"] in behind), pair["blocker"])
+            by = next((other for other in pairs if other["blocker"] == root), pair)
+            worst[subject] = (pair["waited_s"], sample["elapsed_s"], by, len(roots.get(root, ())) or 1)
+    limit = LIMITS["lock-wait"]
+    critical_s = facts.get("deadlock_timeout_ms", 1000) / 1000 * 5
+    for subject, (waited_s, at_s, by, count) in sorted(worst.items(), key=lambda item: -item[1][0]):
+        if waited_s > limit.warn:
+            level = CRITICAL if waited_s > critical_s else WARN
+            most = critical_s if level == CRITICAL else limit.warn
+            sessions = "1 session" if count == 1 else f"{count} sessions"
+            verb = "waits" if count == 1 else "wait"
+            sentence = (
+                f"lock contention on {subject}: {sessions} {verb}, the longest {waited_s:.1f} s at {at_s:.0f} s, "
+                f"behind {describe_blocker(by)}"
+            )
+            yield Alert(level, "lock-wait", subject, sentence, round(waited_s, 3), most, at_s, limit.source)
+
+
+def _lock_contention(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    """Many short waits: none of them is long, and yet more sessions wait than work."""
+    busy = figures(samples, "activity", lambda activity: activity["busy"] or None)
+    if len(busy) < CONTENTION_SAMPLES_LEAST:
+        return
+    waiters = sum(value for _, value in figures(samples, "activity", lambda activity: activity["lock_waiters"]))
+    share = waiters / sum(value for _, value in busy)
+    counts: dict[str, int] = {}
+    for sample in samples:
+        for pair in (sample.get("database") or {}).get("blocking") or ():
+            counts[what(pair)] = counts.get(what(pair), 0) + 1
+    most = max(counts, key=counts.__getitem__, default="")
+    where = f", mostly on {most}" if most else ""
+    words = f"lock contention: on average {show(share, 'share')} of the busy sessions wait for a lock{where}"
+    yield from _of_whole("lock-contention", share, words, most)
+
+
+def _transactions(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    yield from _of_peak(
+        "idle-in-transaction",
+        find_peak(figures(samples, "activity", lambda activity: activity["longest_idle_in_transaction_s"])),
+        lambda peak: f"a session sat idle in a transaction for {show(peak.value, 's')}",
+    )
+    yield from _of_peak(
+        "long-transaction",
+        find_peak(figures(samples, "activity", lambda activity: activity["oldest_transaction_s"])),
+        lambda peak: f"a transaction was {show(peak.value, 's')} old",
+    )
+    peak = find_peak(figures(samples, "activity", lambda activity: activity["prepared"]))
+    blocks = any(pair["blocker"] == PREPARED for s in samples for pair in (s.get("database") or {}).get("blocking") or ())
+    held = ", and sessions wait for its locks" if blocks else ""
+    yield from _of_peak("prepared-transaction", peak, lambda peak: f"{peak.value:.0f} prepared transactions{held}")
+
+
+def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    commits, rollbacks = (rise(samples, "database", name) for name in ("commits", "rollbacks"))
+    if commits + rollbacks >= TRANSACTIONS_LEAST:
+        share = rollbacks / (commits + rollbacks)
+        words = f"rollbacks: {rollbacks:,.0f} of {commits + rollbacks:,.0f} transactions ({show(share, 'share')})"
+        yield from _of_whole("rollbacks", share, words)
+    deadlocks = rise(samples, "database", "deadlocks")
+    many = "1 deadlock" if deadlocks == 1 else f"{deadlocks:,.0f} deadlocks"
+    yield from _of_whole("deadlocks", deadlocks, f"{many}; the server ended one transaction in each")
+    hit, read = (rise(samples, "database", name) for name in ("blocks_hit", "blocks_read"))
+    if hit + read >= BLOCKS_LEAST:
+        share = hit / (hit + read)
+        words = f"low cache hits: {show(share, 'share')} of {hit + read:,.0f} blocks, {read:,.0f} read from outside"
+        yield from _of_whole("cache-hit", share, words)
+    spilled = rise(samples, "database", "temp_bytes")
+    yield from _of_whole("temporary-files", spilled, f"temporary files: {show(spilled, 'bytes')} did not fit into work_mem")
+
+
+def _tables(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    risen = rise_of_rows(samples, "tables", "table_name")
+    last = last_rows(samples, "tables", "table_name")
+    for table, counters in sorted(risen.items(), key=lambda item: -item[1]["sequential_rows"]):
+        scans, rows = counters["sequential_scans"], counters["sequential_rows"]
+        if scans >= SCANS_LEAST:
+            words = f"sequential scans on {table}: {scans:,.0f} scans read {rows:,.0f} rows, {rows / scans:,.0f} each"
+            yield from _of_whole("sequential-scans", rows / scans, words, table)
+    for table, row in sorted(last.items()):
+        count = row["rows_live"] + row["rows_dead"]
+        if count >= ROWS_LEAST:
+            share = row["rows_dead"] / count
+            words = f"dead rows in {table}: {row['rows_dead']:,} of {count:,} ({show(share, 'share')})"
+            yield from _of_whole("dead-rows", share, words, table)
+
+
+def _processes(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    for name in dict.fromkeys(process["name"] for sample in samples for process in sample.get("processes", ())):
+        series = [(s["elapsed_s"], p) for s in samples for p in s.get("processes", ()) if p["name"] == name]
+        yield from _process(name, series, facts)
+
+
+def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts: Facts) -> Iterator[Alert]:
+    is_named = name in facts.get("named_processes", ())
+    cores = facts.get("cores", 1)
+
+    def read(figure: str) -> list[tuple[float, float]]:
+        return [(at_s, process[figure]) for at_s, process in series if figure in process]
+
+    if is_named or name == "database":
+        yield from _of_peak(
+            "process-cpu" if is_named else "database-cpu",
+            find_peak(moving_mean(read("cpu_share"), CPU_SAMPLES)),
+            lambda peak: f"CPU of {name}: {show(peak.value, 'share')} of {cores} cores",
+            name,
+        )
+    if is_named:
+        yield from _of_peak(
+            "process-memory",
+            find_peak(read("rss_bytes")),
+            lambda peak: f"memory of {name}: {show(peak.value, 'bytes')}",
+            name,
+        )
+    yield from _of_peak(
+        "descriptors",
+        find_peak(read("descriptors_share")),
+        lambda peak: f"descriptors of {name}: {show(peak.value, 'share')} of a process's limit",
+        name,
+    )
+    ended = [at_s for at_s, process in series if not process["is_alive"]]
+    if ended and len(ended) < len(series):
+        sentence = f"process {name} (pid {series[0][1]['pid']}) had ended at {ended[0]:.0f} s"
+        yield Alert(CRITICAL, "process-ended", name, sentence, 1, 0, ended[0], "our own: it is to be there")
+
+
+def _lateness(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    answered = [(s["elapsed_s"], s["database"]["took_ms"]) for s in samples if "took_ms" in (s.get("database") or {})]
+    yield from _of_peak(
+        "answer", find_peak(answered), lambda peak: f"the server took {show(peak.value, 'ms')} to answer the monitor"
+    )
+    lags = [(s["elapsed_s"], s["loop_lag_ms"]) for s in samples if s.get("loop_lag_ms") is not None]
+    yield from _of_peak(
+        "loop-lag", find_peak(lags), lambda peak: f"our own event loop was late by {show(peak.value, 'ms')}"
+    )
+
+
+_RULES: Sequence[Callable[[Facts, Sequence[Sample]], Iterator[Alert]]] = (
+    _unreachable,
+    _connections,
+    _pool,
+    _lock_waits,
+    _lock_contention,
+    _transactions,
+    _counters,
+    _tables,
+    _processes,
+    _lateness,
+)

@@ -1,0 +1,122 @@
+"""Limits that a monitor's figures are held against, each with its source: a plan of a reference system, or our own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+WARN = "warn"
+CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """From where on a figure is worth a word.
+
+    Args:
+        figure: what is measured, in words.
+        unit: "share" (of 1), "s", "bytes", "ms" or "count".
+        warn, critical: it is over a limit when it is above; None: never that bad by itself.
+        is_least: it is a floor: over the limit is below.
+        source: who asks for it.
+    """
+
+    figure: str
+    unit: str
+    warn: float
+    critical: float | None
+    source: str
+    is_least: bool = False
+
+    def level(self, value: float) -> str | None:
+        """Return "critical", "warn" or None."""
+        if self.critical is not None and self._is_over(value, self.critical):
+            return CRITICAL
+        return WARN if self._is_over(value, self.warn) else None
+
+    def at(self, level: str) -> float:
+        """Return the limit of that level."""
+        return self.critical if level == CRITICAL and self.critical is not None else self.warn
+
+    def _is_over(self, value: float, limit: float) -> bool:
+        return value < limit if self.is_least else value > limit
+
+
+_INBOX = "business inbox plan"
+_LESSONS = "lesson messaging plan"
+_OURS = "our own"
+
+LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "connections": Limit(
+            "sessions of all databases, of max_connections without the reserved ones",
+            "share", 0.80, 0.95, f"{_INBOX}: alert over 80% and over 95% of the database's connections",
+        ),
+        "pool": Limit(
+            "busy sessions of this database, of the pool's size",
+            "share", 0.70, 0.95, "voting plan: connections below 70% of the pool; venue pilot plan: exhausted from 95%",
+        ),
+        "database-cpu": Limit(
+            "CPU of the server's processes, of all cores, over 5 samples",
+            "share", 0.70, 0.85, f"{_INBOX}: alert when the database's CPU is over 70%, over 85%",
+        ),
+        "process-cpu": Limit(
+            "CPU of a named process and its children, of all cores, over 5 samples",
+            "share", 0.70, 0.80, f"{_LESSONS}: warn over 70% of the application's CPU, stop over 80%",
+        ),
+        "process-memory": Limit(
+            "resident memory of a named process and its children",
+            "bytes", 1.6e9, 1.8e9, f"{_LESSONS}: warn over 1.6 GB, stop over 1.8 GB",
+        ),
+        "descriptors": Limit(
+            "open descriptors of a process, of its limit",
+            "share", 0.80, 0.95, f"{_OURS}: at 100% it can open nothing any more",
+        ),
+        "lock-wait": Limit(
+            "longest wait for a lock; critical: five times the server's deadlock_timeout",
+            "s", 1.0, 5.0, f"{_OURS}: a second is felt; PostgreSQL itself looks for a deadlock after deadlock_timeout",
+        ),
+        "lock-contention": Limit(
+            "busy sessions that wait for a lock, mean over the samples",
+            "share", 0.50, None, f"{_OURS}: more sessions wait than work",
+        ),
+        "idle-in-transaction": Limit(
+            "longest time that a session sat in a transaction and did nothing",
+            "s", 5.0, None, f"{_OURS}: it holds its locks and what vacuum would clean up",
+        ),
+        "long-transaction": Limit(
+            "age of the oldest transaction",
+            "s", 30.0, None, f"{_OURS}: vacuum cleans up nothing that is younger",
+        ),
+        "prepared-transaction": Limit(
+            "prepared transactions that nobody has ended",
+            "count", 0, None, f"{_OURS}: they hold their locks through restarts",
+        ),
+        "rollbacks": Limit(
+            "transactions rolled back, of all (a business no is one, too)",
+            "share", 0.50, None, f"{_OURS}: more work is thrown away than kept",
+        ),
+        "deadlocks": Limit(
+            "deadlocks that the server resolved", "count", 0, None, f"{_OURS}: each is a call that was thrown away",
+        ),
+        "sequential-scans": Limit(
+            "rows read by one scan of a whole table, where it was scanned 10 times or more",
+            "count", 10_000, None, f"{_INBOX}: no sequential scan where there is an index",
+        ),
+        "cache-hit": Limit(
+            "blocks found in the server's buffers, of all asked for (from 1,000 on)",
+            "share", 0.95, 0.80, f"{_OURS}; critical as in the voting plan: cache hits above 80%", is_least=True,
+        ),
+        "temporary-files": Limit(
+            "bytes of sorts and hashes that did not fit into work_mem", "bytes", 100e6, None, f"{_OURS}",
+        ),
+        "dead-rows": Limit(
+            "dead rows of a table, of all (from 10,000 on)", "share", 0.20, None, f"{_OURS}: vacuum does not keep up",
+        ),
+        "answer": Limit(
+            "time that the server took to answer the monitor", "ms", 1000, 5000, f"{_OURS}: it takes some milliseconds",
+        ),
+        "loop-lag": Limit(
+            "lag of our own event loop at its worst within a second", "ms", 100, None, f"{_OURS}: latencies include it",
+        ),
+    }
+)  # fmt: skip

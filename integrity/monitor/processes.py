@@ -1,0 +1,202 @@
+"""Processes, watched by their ids: CPU, memory and descriptors of the server's, of ours and of those that are named.
+
+A process id alone says little: ids are used again. A process is known by its id and its start mark together. All is read
+from /proc, as little of it as will do: with psutil a sample of a server with 40 sessions took three times as long. Where
+there is no /proc no process is measured, and that is noted.
+"""
+
+import os
+import resource
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from integrity.errors import UsageError
+
+BACKEND_START_S_MOST = 5.0  # a backend notes its start a moment after the process begins; boot time is known to a second
+
+_GONE = (FileNotFoundError, ProcessLookupError)
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+# Fields of /proc/PID/stat behind the name (proc(5) counts from 1 and from the pid on: these and 3).
+_STATE, _PARENT, _CPU, _CPU_OF_ENDED_CHILDREN, _START = 0, 1, slice(11, 13), slice(13, 15), 19
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process to watch.
+
+    Args:
+        name: what it is called in samples, e.g. "database".
+        has_children: its children and theirs are counted with it.
+    """
+
+    name: str
+    pid: int
+    has_children: bool = True
+
+
+def start_mark(pid: int) -> str | None:
+    """Return what tells this process from any other that ever has its id on this machine; None when it is not running.
+
+    The kernel's boot and its clock tick at the start: unlike a time of day it does not move when the clock is set.
+    """
+    try:
+        fields = _read_stat(pid)[1]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    if fields[_STATE] in ("Z", "X"):  # it ended, and nobody has asked for its exit code yet
+        return None
+    return f"{boot}:{fields[_START]}"
+
+
+def parse_process(text: str) -> Process:
+    """Return the process that PID or NAME=PID names.
+
+    Raises:
+        UsageError: not a number, or no such process.
+    """
+    name, _, number = text.rpartition("=")
+    if not number.isdecimal() or int(number) == 0:
+        raise UsageError(f"--process {text!r}: no process id", hint="Give PID or NAME=PID, e.g. app=4711.")
+    pid = int(number)
+    if start_mark(pid) is None:
+        raise UsageError(f"--process {text!r}: there is no process {pid}", hint="List them with: ps aux")
+    return Process(name or _read_stat(pid)[0], pid)
+
+
+def find_server(facts: Mapping[str, Any]) -> Process | None:
+    """Return the server that the facts of a database are of, when it runs on this machine; else None.
+
+    Our session's process is a child of the server's. A number alone may be another machine's or container's: the process
+    must be PostgreSQL's and have begun when the session did.
+    """
+    try:
+        fields = _read_stat(facts["backend_pid"])[1]
+        parent = int(fields[_PARENT])
+        began_s = _boot_time_s() + int(fields[_START]) / _TICKS_PER_S
+        is_ours = _read_stat(parent)[0].startswith("postgres")
+    except OSError:
+        return None
+    if not is_ours or abs(began_s - facts["backend_started_s"]) > BACKEND_START_S_MOST:
+        return None
+    return Process("database", parent)
+
+
+class ProcessWatch:
+    """Takes samples of processes. Used by one thread at a time."""
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        self._processes: dict[str, tuple[Process, str | None]] = {}
+        self._last: dict[str, tuple[float, float]] = {}
+        self._cores = os.cpu_count() or 1
+        for process in processes:
+            self.add(process)
+
+    def add(self, process: Process) -> None:
+        """Watch one more, in place of another of its name."""
+        self._processes[process.name] = process, start_mark(process.pid)
+        self._last.pop(process.name, None)
+
+    def sample(self, *, is_full: bool) -> list[dict[str, Any]]:
+        """Return a mapping for each process; with `is_alive` false and nothing else when it has ended.
+
+        Args:
+            is_full: with descriptors, which cost a look at each.
+        """
+        return [self._sample(process, mark, is_full=is_full) for process, mark in self._processes.values()]
+
+    def _sample(self, process: Process, mark: str | None, *, is_full: bool) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": process.name, "pid": process.pid, "is_alive": False}
+        if mark is None or start_mark(process.pid) != mark:
+            return found
+        pids = [process.pid, *(_descendants(process.pid) if process.has_children else ())]
+        try:
+            measured = _measure(pids, has_children=process.has_children)
+        except _GONE:
+            return found
+        now_s = time.monotonic()
+        last = self._last.get(process.name)
+        self._last[process.name] = (now_s, measured["cpu_s"])
+        found |= {"is_alive": True, "processes": len(pids), **measured}
+        if last is not None and now_s > last[0]:
+            share = max(0.0, measured["cpu_s"] - last[1]) / (now_s - last[0]) / self._cores
+            found["cpu_share"] = round(share, 4)
+        if is_full:
+            found |= _count_descriptors(pids)
+        return found
+
+
+def _read_stat(pid: int) -> tuple[str, list[str]]:
+    """Return the process's name and the fields behind it; the name may hold blanks and brackets."""
+    before, _, after = _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")
+    return before.partition("(")[2], after.split()
+
+
+def _read(path: str) -> bytes:
+    """Return a small file of /proc; a file object would cost twice as much."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 1 << 16)
+    finally:
+        os.close(file)
+
+
+def _boot_time_s() -> int:
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    return int(line.split()[1])
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the ids of the process's children and theirs; those that end meanwhile may be missing."""
+    found: list[int] = []
+    ahead = [pid]
+    while ahead:
+        folder = f"/proc/{ahead.pop()}/task"
+        with suppress(*_GONE):
+            for thread in os.listdir(folder):  # noqa: PTH208 - a Path for each of many small reads costs as much again
+                with suppress(*_GONE):
+                    children = [int(child) for child in _read(f"{folder}/{thread}/children").split()]
+                    found += children
+                    ahead += children
+    return found
+
+
+def _measure(pids: list[int], *, has_children: bool) -> dict[str, Any]:
+    """Return CPU seconds and resident memory of processes together; the first is the ancestor of the others.
+
+    A child that ended is in its parent's times from then on, so the sum never falls. Memory that several share, as a
+    server's buffers, counts once: as much as the one that has touched most of it.
+    """
+    ticks, own_pages, shared_pages = 0, 0, 0
+    for number, pid in enumerate(pids):
+        try:
+            fields = _read_stat(pid)[1]
+            _, resident, shared = map(int, _read(f"/proc/{pid}/statm").split()[:3])
+        except _GONE:
+            if number == 0:
+                raise
+            continue
+        ticks += sum(map(int, fields[_CPU])) + (sum(map(int, fields[_CPU_OF_ENDED_CHILDREN])) if has_children else 0)
+        own_pages += resident - shared
+        shared_pages = max(shared_pages, shared)
+    return {"cpu_s": round(ticks / _TICKS_PER_S, 3), "rss_bytes": (own_pages + shared_pages) * _PAGE_BYTES}
+
+
+def _count_descriptors(pids: list[int]) -> dict[str, Any]:
+    """Return descriptors in use, and of the process that is nearest to its own limit, how near; nothing if not allowed."""
+    count, share = 0, 0.0
+    for pid in pids:
+        try:
+            used = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+            most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
+        except (PermissionError, *_GONE):
+            continue
+        count += used
+        share = max(share, used / most if most > 0 else 0.0)
+    return {"descriptors": count, "descriptors_share": round(share, 4)} if count else {}

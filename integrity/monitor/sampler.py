@@ -1,0 +1,219 @@
+"""The monitor: samples of a database and of processes at a steady pace, on a thread and a connection of its own.
+
+    with Monitor(target, file=folder / "monitor.jsonl", pool_size=50) as monitor:
+        ...
+    monitor.summary
+
+It never stops what it watches: a database that is away, a disk that is full or an answer that never comes is noted, and the
+next sample is tried. Its file is JSON lines: the facts first, then the samples; `read_file` gives both back.
+
+What it costs is measured by benchmarks/monitor.py.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from integrity.database.target import Target
+from integrity.errors import HistoryError
+from integrity.monitor.database import DatabaseWatch, Sample
+from integrity.monitor.processes import Process, ProcessWatch, find_server
+from integrity.monitor.questions import prepare
+from integrity.monitor.summary import summarize
+
+EVERY_S = 1.0
+RARE_EVERY_S = 10.0
+STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any longer
+
+Listener = Callable[[Sample], None]
+
+
+class Monitor:
+    """Watches a database and processes until it is stopped.
+
+    Args:
+        target: None, or an SQLite file, which has nothing to ask: only processes are watched.
+        processes: those that limits on applications are held against.
+        own_process: whether this process is watched, too, as "integrity".
+        file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
+        pool_size: of the connections that the application shares; None: no such limit.
+        read_loop_lag_ms: gives the worst lag of our event loop since it was last asked.
+        listener: is told each sample, on the monitor's thread.
+    """
+
+    def __init__(
+        self,
+        target: Target | None,
+        *,
+        processes: Sequence[Process] = (),
+        own_process: bool = True,
+        file: Path | None = None,
+        every_s: float = EVERY_S,
+        pool_size: int | None = None,
+        read_loop_lag_ms: Callable[[], float | None] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._watch = None if target is None or target.is_sqlite else DatabaseWatch(target)
+        own = (Process("integrity", os.getpid(), has_children=False),) if own_process else ()
+        self._processes = ProcessWatch((*processes, *own))
+        self._named = [process.name for process in processes]
+        self._file = file
+        self._is_file_lost = False
+        self._every_s = every_s
+        self._pool_size = pool_size
+        self._read_loop_lag_ms = read_loop_lag_ms
+        self._listener = listener
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="integrity-monitor", daemon=True)
+        self._known_facts: dict[str, Any] | None = None
+        self._crash: BaseException | None = None
+        self._kept: list[bytes] = []  # what is not in the file; as text, a tenth of what it takes as objects
+        self._written_facts: dict[str, Any] | None = None
+        self.notes: list[str] = []
+        self.summary: dict[str, Any] = {}
+
+    def __enter__(self) -> "Monitor":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.summary = self.stop()
+
+    def check(self) -> None:
+        """Connect now rather than with the first sample.
+
+        Raises:
+            DatabaseError: the database cannot be watched.
+        """
+        if self._watch is not None:
+            self._watch.open()
+
+    def start(self) -> None:
+        """Begin; the first sample is taken at once."""
+        if self._watch is not None:
+            prepare()  # here, so that the thread does not hold up whoever is measured
+        self._thread.start()
+
+    def stop(self) -> dict[str, Any]:
+        """Take a last sample and end; return the summary."""
+        self._stopping.set()
+        self._thread.join(STOP_S_MOST)
+        if self._thread.is_alive():
+            self.notes.append(f"the last sample: the server did not answer within {STOP_S_MOST:.0f} s")
+        if self._crash is not None:
+            raise self._crash
+        return summarize(self.facts, self.read_samples())
+
+    def read_samples(self) -> list[Sample]:
+        """Return the samples taken so far."""
+        written = read_file(self._file)[1] if self._file is not None and self._file.exists() else []
+        return [*written, *(orjson.loads(line) for line in self._kept)]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a reader of the samples has to know."""
+        watch = self._watch
+        facts = {"every_s": self._every_s, "cores": os.cpu_count() or 1, "named_processes": self._named}
+        if self._pool_size is not None:
+            facts["pool_size"] = self._pool_size
+        return {**facts, **((watch and watch.facts) or {}), "notes": [*(watch.notes if watch else ()), *self.notes]}
+
+    def _run(self) -> None:
+        try:
+            self._sample_until_stopped()
+        except BaseException as error:  # a mistake of ours: stop() raises it where somebody sees it
+            self._crash = error
+        finally:
+            if self._watch is not None:
+                self._watch.close()
+
+    def _sample_until_stopped(self) -> None:
+        began_s = time.monotonic()
+        rare_at_s = began_s
+        number = 0
+        while True:
+            is_last = self._stopping.is_set()
+            now_s = time.monotonic()
+            is_full = is_last or now_s >= rare_at_s
+            if is_full:
+                rare_at_s = now_s + RARE_EVERY_S
+            self._take(began_s, is_full=is_full)
+            if is_last:
+                return
+            # A sample that is late leaves out those that it missed; the others keep their time.
+            number = max(number + 1, int((time.monotonic() - began_s) / self._every_s) + 1)
+            self._stopping.wait(max(0.0, began_s + number * self._every_s - time.monotonic()))
+
+    def _take(self, began_s: float, *, is_full: bool) -> None:
+        cpu_began_s = time.thread_time()
+        sample: Sample = {"at_us": time.time_ns() // 1000, "elapsed_s": round(time.monotonic() - began_s, 3)}
+        if self._watch is not None:
+            was_open = self._watch.is_open
+            sample["database"] = self._watch.sample(is_full=is_full)
+            if self._watch.facts is not None and (not was_open or self._known_facts is None):
+                self._find_server()
+        sample["processes"] = self._processes.sample(is_full=is_full)
+        if self._read_loop_lag_ms is not None:
+            sample["loop_lag_ms"] = self._read_loop_lag_ms()
+        sample["own_cpu_ms"] = round((time.thread_time() - cpu_began_s) * 1000, 2)
+        self._write(sample)
+        if self._listener is not None:
+            self._listener(sample)
+
+    def _find_server(self) -> None:
+        """A server that came back after a crash is another process."""
+        assert self._watch is not None
+        assert self._watch.facts is not None
+        self._known_facts = self._watch.facts
+        server = find_server(self._watch.facts)
+        if server is not None:
+            self._processes.add(server)
+        else:
+            note = "CPU and memory of the server: it does not run on this machine, or as far as can be seen from here"
+            if note not in self.notes:
+                self.notes.append(note)
+
+    def _write(self, sample: Sample) -> None:
+        kept = orjson.dumps(sample, default=str)
+        if self._file is None or self._is_file_lost:
+            self._kept.append(kept)
+            return
+        line = orjson.dumps({"kind": "sample", **sample}, default=str) + b"\n"
+        facts = self.facts
+        if facts != self._written_facts:  # what a server is may be known late, and change when it comes back
+            line = orjson.dumps({"kind": "facts", **facts}, default=str) + b"\n" + line
+            self._written_facts = facts
+        try:
+            with self._file.open("ab") as file:
+                file.write(line)
+        except OSError as error:
+            self._is_file_lost = True
+            self._kept.append(kept)
+            self.notes.append(f"samples from {sample['elapsed_s']:.0f} s on are not in {self._file.name}: {error.strerror}")
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], list[Sample]]:
+    """Return the facts, as they were last known, and the samples of a monitor's file; a line that was cut off is left out.
+
+    Raises:
+        HistoryError: it is not such a file.
+    """
+    facts: dict[str, Any] = {}
+    samples: list[Sample] = []
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            record = orjson.loads(line)
+            kind = record.pop("kind")
+        except (orjson.JSONDecodeError, KeyError, AttributeError):
+            raise HistoryError(f"{path}:{number}: not a line of a monitor: {line[:60]!r}") from None
+        if kind == "facts":
+            facts = record
+        elif kind == "sample":
+            samples.append(record)
+    return facts, samples

@@ -1,0 +1,159 @@
+"""The proxy: listens on loopback, between clients of ours and a PostgreSQL server, and does to their connections what its
+gates say (gates.py, link.py).
+
+It listens on TCP, because only there can a connection be reset. Anyone on this machine could reach that port, and pass
+where a unix socket's folder would have stopped them: so it has a key, which its own clients send as a startup parameter,
+and which the server never sees.
+"""
+
+import asyncio
+import hmac
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+
+from sqlalchemy.engine import URL
+
+from integrity.database.target import Target
+from integrity.errors import UsageError
+from integrity.proxy.framing import CANCEL_REQUEST, Message, make_startup, read_startup
+from integrity.proxy.gates import Gates
+from integrity.proxy.link import Link
+
+KEY_PARAMETER = "integrity.proxy_key"
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens: a unix socket's path, or a host and a port."""
+
+    path: str | None = None
+    host: str = ""
+    port: int = 5432
+
+
+def address_of(target: Target) -> Address:
+    """Return where the server of this database listens.
+
+    Raises:
+        UsageError: on several hosts, or encryption is demanded, which would hide the messages from a proxy.
+    """
+    url = target.url
+    mode = url.query.get("sslmode")
+    if mode in ("require", "verify-ca", "verify-full"):
+        raise UsageError(
+            f"{target}: faults on the wire need a connection without encryption, and the URL has sslmode={mode}",
+            hint="Use faults that need no proxy, or a database that may be reached with sslmode=prefer.",
+        )
+    hosts, ports = url.query.get("host", url.host or "localhost"), url.query.get("port", url.port or 5432)
+    if isinstance(hosts, tuple) or isinstance(ports, tuple) or "," in hosts:
+        raise UsageError(f"{target}: faults on the wire need a single host", hint="Name one host in the URL.")
+    if hosts.startswith("/"):
+        return Address(path=f"{hosts}/.s.PGSQL.{ports}")
+    return Address(host=hosts, port=int(ports))
+
+
+class Proxy:
+    """A proxy in front of one server, in the event loop that starts it.
+
+    Args:
+        address: the server's.
+        seed: of what its gates draw.
+    """
+
+    def __init__(self, address: Address, *, seed: int) -> None:
+        self.gates = Gates(random=Random(f"{seed}/proxy"))
+        self.key = secrets.token_hex(16)
+        self.port = 0
+        self._address = address
+        self._links: dict[Link, None] = {}  # in the order in which they came, so that choices can be repeated
+        self._listener: asyncio.Server | None = None
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What it has done so far."""
+        return self.gates.counts
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a client must send as startup parameters to be let through."""
+        return {KEY_PARAMETER: self.key}
+
+    def target(self, target: Target) -> Target:
+        """Return the same database, reached through here."""
+        kept = {name: value for name, value in target.url.query.items() if name not in ("host", "port")}
+        address = URL.create(
+            target.url.drivername,
+            username=target.url.username,
+            password=target.url.password,
+            host=HOST,
+            port=self.port,
+            database=target.url.database,
+            query={**kept, "sslmode": "disable"},
+        )
+        return Target(address)
+
+    async def start(self) -> None:
+        """Listen, on a port that is free."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._accept, HOST, 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Listen no more and cut off who is left; return when all connections have ended."""
+        if self._listener is not None:
+            self._listener.close()
+        for link in list(self._links):
+            link.is_frozen = False
+            link.cut()
+        await self._is_empty.wait()
+
+    def reset(self, share: float = 1.0) -> int:
+        """Reset that share of the connections; return how many those are."""
+        chosen = self._choose(share)
+        for link in chosen:
+            link.reset()
+        self.counts["connections reset"] += len(chosen)
+        return len(chosen)
+
+    def freeze(self, share: float = 1.0) -> list[Link]:
+        """Let that share of the connections become half open: nothing passes, nobody is told. Return them."""
+        chosen = self._choose(share)
+        for link in chosen:
+            link.freeze()
+        self.counts["connections half open"] += len(chosen)
+        return chosen
+
+    def _choose(self, share: float) -> list[Link]:
+        links = list(self._links)
+        return self.gates.random.sample(links, min(len(links), round(share * len(links))))
+
+    def _accept(self) -> asyncio.Protocol:
+        link = Link(self.gates, dial=self._dial, admit=self._admit, over=self._end)
+        self._links[link] = None
+        self._is_empty.clear()
+        return link.client
+
+    def _end(self, link: Link) -> None:
+        self._links.pop(link, None)
+        if not self._links:
+            self._is_empty.set()
+
+    async def _dial(self, protocol: asyncio.Protocol) -> None:
+        loop, address = asyncio.get_running_loop(), self._address
+        if address.path is not None:
+            await loop.create_unix_connection(lambda: protocol, address.path)
+        else:
+            await loop.create_connection(lambda: protocol, address.host, address.port)
+
+    def _admit(self, message: Message) -> Message | None:
+        """Return the first packet without the key; None without the right one. A cancel request has a key of its own."""
+        if message.code == CANCEL_REQUEST:
+            return message
+        parameters = read_startup(message)
+        key = parameters.pop(KEY_PARAMETER, "")
+        return make_startup(message.code, parameters) if hmac.compare_digest(key.encode(), self.key.encode()) else None

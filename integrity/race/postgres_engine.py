@@ -1,0 +1,226 @@
+"""PostgreSQL as an engine: a connection for control, beside one an actor.
+
+Right behind an actor's statement the control connection asks the server whether that waits for a lock of another actor, and
+again until it has answered or waits: nothing is guessed from a time-out, and nothing sleeps.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from selectors import EVENT_READ, DefaultSelector
+
+from integrity.database.target import Target
+from integrity.errors import DatabaseError
+from integrity.operation import Isolation, Row, Statement
+from integrity.race.footprint import LOCKS_SQL, Footprint, Relations
+from integrity.race.postgres_wire import PATIENCE, PATIENT_MS, PostgresWire
+from integrity.race.session import Session
+from integrity.race.staging import Inserter, Staged, TableFacts, read_ids, staged
+from integrity.race.trace import one_line
+from integrity.race.wire import Answer, LetterTimeout, WireTimeout
+from integrity.systems.stage import Stage
+
+_SPINS_MAX = 64  # questions about a lock sent back to back, about 3 ms; from then on one a millisecond
+_DEADLOCK_SECONDS = 0.25
+
+_SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    # Each schedule adds rows; a plan that changes with the size of a table would change what a schedule does.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+}
+# What pg_isolation_test_session_is_blocked asks, with the answer to "by whom" from the same moment. Strangers among the
+# holders (autovacuum, another client) are left out here: who waits for them alone is taken to be running.
+_BLOCKERS = "select pg_blocking_pids(:pid::int4) || pg_safe_snapshot_blocking_pids(:pid::int4) as blockers"
+_CLOCK = Statement("select clock_timestamp() as now")
+# Of generated columns, keys are renamed when runs are compared; the types are for staging.
+_COLUMNS = Statement("""
+select
+    c.oid::bigint as "table",
+    n.nspname || '.' || c.relname as table_name,
+    case when pg_table_is_visible(c.oid) then c.relname end as short_name,
+    a.attnum::int4 as number,
+    a.attname as name,
+    format_type(a.atttypid, a.atttypmod) as type,
+    a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) like 'nextval(%', false) as is_generated,
+    pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) as sequence
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
+""")
+
+
+class PostgresEngine:
+    """See engine.Engine for what its methods promise.
+
+    Args:
+        letter_seconds_max: a letter that neither ends nor waits for an actor's lock is cancelled after so long.
+    """
+
+    dialect = "postgresql"
+
+    def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
+        self._target = target
+        self._letter_seconds_max = letter_seconds_max
+        self._relations = Relations()
+        self._wires: dict[str, PostgresWire] = {}
+        self._selector = DefaultSelector()
+        self._control = PostgresWire(target, settings=_SETTINGS, wishes={})
+        self._selector.register(self._control, EVENT_READ)
+        try:
+            (answer,) = self.ask([_COLUMNS])
+        except BaseException:
+            self.close()
+            raise
+        generated = [row for row in answer.rows if row["is_generated"]]
+        self.generated_columns = frozenset((row["table"], row["number"]) for row in generated)
+        self.inserter = Inserter(_facts(answer))
+
+    def open(self, letter: str) -> PostgresWire:
+        wire = PostgresWire(self._target, settings=_SETTINGS, wishes={PATIENCE: PATIENT_MS})
+        self._wires[letter] = wire
+        self._selector.register(wire, EVENT_READ)
+        return wire
+
+    def forget_wires(self) -> None:
+        for wire in self._wires.values():
+            self._selector.unregister(wire)
+            wire.close()
+        self._wires.clear()
+
+    def close(self) -> None:
+        self.forget_wires()
+        self._control.close()
+        self._selector.close()
+
+    def ask(self, commands: Sequence[Statement]) -> list[Answer]:
+        try:
+            answers = self._control.ask(commands, seconds=self._letter_seconds_max)
+        except WireTimeout:
+            self._control.cancel()  # else what comes next would wait for it too
+            raise
+        for command, answer in zip(commands, answers, strict=True):
+            if answer.refusal:
+                raise DatabaseError(
+                    f"the database refused a statement: {answer.refusal.message} ({answer.refusal.sqlstate})",
+                    hint=" ".join(command.sql.split()),
+                )
+        return answers
+
+    def insert(self, stage: Stage) -> Staged:
+        (answer,) = self.ask([self.inserter.statement(stage)])
+        return staged(stage, read_ids(stage, answer.rows[0]))
+
+    def read_clock(self) -> datetime:
+        (answer,) = self.ask([_CLOCK])
+        now: datetime = answer.rows[0]["now"]
+        return now
+
+    def run(self, session: Session, sessions: Sequence[Session]) -> str:
+        may_wait = any(other.in_transaction for other in sessions if other is not session)
+        wire = self._wires[session.letter]
+        deadline = time.monotonic() + self._letter_seconds_max
+        control = self._control
+        question = [Statement(_BLOCKERS, {"pid": wire.pid})]
+        asked = 0
+        flight = wire.flights
+        if may_wait:
+            if control.is_busy:
+                control.wait(self._letter_seconds_max)
+            control.send(question)
+        while not session.progress():
+            if may_wait and control.is_busy:
+                answers = control.receive()
+                if answers is not None:
+                    # An answer about a flight that has come back meanwhile, refused, says nothing about the next.
+                    if flight == wire.flights and (blockers := self._ours(answers[0])):
+                        return blockers
+                    flight = wire.flights
+                    asked += 1
+                    if asked < _SPINS_MAX:
+                        control.send(question)
+                        continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                wire.cancel()
+                raise LetterTimeout(
+                    f"{session.letter}'s letter {session.number + 1} took more than {self._letter_seconds_max:g} s: "
+                    f"{one_line(session.event)}"
+                )
+            self._selector.select(0.001 if may_wait and not control.is_busy else left)
+            if may_wait and not control.is_busy:
+                flight = wire.flights
+                control.send(question)
+        return ""
+
+    def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:  # noqa: ARG002
+        last = max(waiting, key=lambda session: session.waiting_since)
+        blockers = self._ask_blockers(waiting)
+        if all(blockers.values()):
+            circle = _find_circle(blockers)
+            if not circle:
+                return None
+            return self._break_circle([session for session in waiting if session.letter in circle], last)
+        # Answers are moments apart. What one that looks for deadlocks let go on was let go on by its refusal.
+        if last.is_impatient and not self._ask_blockers([last])[last.letter]:
+            return last
+        return next(session for session in waiting if not blockers[session.letter])
+
+    def _ask_blockers(self, waiting: Sequence[Session]) -> dict[str, str]:
+        """Return for each session the actors whose locks it waits for."""
+        answers = self.ask([Statement(_BLOCKERS, {"pid": self._wires[session.letter].pid}) for session in waiting])
+        return {session.letter: self._ours(answer) for session, answer in zip(waiting, answers, strict=True)}
+
+    def _break_circle(self, circle: list[Session], last: Session) -> Session:
+        """Return the last to wait once the server has refused it; where the server does not look, do it in its place."""
+        deadline = time.monotonic() + (_DEADLOCK_SECONDS if last.is_impatient else 0)
+        while time.monotonic() < deadline:
+            arrived = next((session for session in circle if self._wires[session.letter].has_arrived()), None)
+            if arrived:
+                # A refusal is sent before its locks are let go, so it is there if what it let go on is.
+                return last if self._wires[last.letter].has_arrived() else arrived
+        last.cancel_as_deadlock_victim()
+        if not self._wires[last.letter].has_arrived(self._letter_seconds_max):
+            raise LetterTimeout(f"{last.letter} could not be cancelled: {one_line(last.event)}")
+        return last
+
+    def look(self, session: Session) -> Footprint:
+        (answer,) = self.ask([Statement(LOCKS_SQL, {"pid": self._wires[session.letter].pid})])
+        footprint = self._relations.read_locks(answer.rows)
+        takes_snapshot = session.opens_transaction and session.level is not Isolation.READ_COMMITTED
+        return replace(footprint, takes_snapshot=takes_snapshot, level=session.level)
+
+    def _ours(self, answer: Answer) -> str:
+        """Return the actors among the processes that hold a lock."""
+        pids = answer.rows[0]["blockers"]
+        return "".join(letter for letter, wire in self._wires.items() if wire.pid in pids) if pids else ""
+
+
+def _find_circle(blockers: Mapping[str, str]) -> set[str]:
+    """Return the actors that wait for one another in a circle, and those that wait for them."""
+    waiting = dict(blockers)
+    while outside := {actor for actor, others in waiting.items() if not set(others) & waiting.keys()}:
+        waiting = {actor: others for actor, others in waiting.items() if actor not in outside}
+    return set(waiting)
+
+
+def _facts(columns: Answer) -> dict[str, TableFacts]:
+    """Return what staging must know of each table, by its name with and, where it is visible, without its schema."""
+    tables: dict[str, list[Row]] = {}
+    for row in columns.rows:
+        for name in filter(None, (row["table_name"], row["short_name"])):
+            tables.setdefault(name, []).append(row)
+    return {
+        name: TableFacts(
+            {row["name"]: row["type"] for row in rows},
+            next((row["name"] for row in rows if row["sequence"]), ""),
+            next((row["sequence"] for row in rows if row["sequence"]), ""),
+        )
+        for name, rows in tables.items()
+    }

@@ -1,0 +1,115 @@
+"""What a run's shape found, as text: its phases, where it broke, what may be promised, and what rises."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+_NAMES = {"p95_ms": ("p95", "ms"), "failure_share": ("failures", "%"), "rss_mb": ("memory of the generator", "MB")}
+
+
+def render_shape(result: Mapping[str, Any]) -> list[str]:
+    """Return the blocks about the shape, from the content of result.json; none for a steady run without trends."""
+    blocks = []
+    if result.get("phases"):
+        blocks.append(_phases(result["phases"]))
+    if "search" in result:
+        blocks.append("\n".join(_search(result["search"])))
+    if "sweep" in result:
+        blocks.append("\n".join(_sweep(result["sweep"])))
+    if "recovery_s" in result:
+        blocks.append(_recovery(result["recovery_s"]))
+    if result.get("slopes"):
+        blocks.append(_slopes(result["slopes"], result))
+    return blocks
+
+
+def _phases(phases: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            phase["name"],
+            f"{phase['from_s']:.0f}-{phase['to_s']:.0f} s",
+            f"{phase['offered_per_s']:.1f}",
+            "-" if phase["answered_per_s"] is None else f"{phase['answered_per_s']:.1f}",
+            f"{phase['failure_share']:.2%}",
+            *(_ms(phase[name]) for name in ("p50_ms", "p95_ms", "p99_ms")),
+            _judged(phase["thresholds"]),
+        ]
+        for phase in phases
+    ]
+    headers = ["phase", "from-to", "offered/s", "answered/s", "failures", "p50 ms", "p95 ms", "p99 ms", "thresholds"]
+    aligned = ("left", "right", "right", "right", "right", "right", "right", "right", "left")
+    return tabulate(rows, headers, disable_numparse=True, colalign=aligned)
+
+
+def _judged(thresholds: Sequence[Mapping[str, Any]]) -> str:
+    for state in ("failed", "unknown", "warning"):
+        named = [
+            f"{each['operation'] or 'all'} {each['statistic'].replace('_', ' ')}"
+            for each in thresholds
+            if each["state"] == state
+        ]
+        if named:
+            return f"{state}: {', '.join(named)}"
+    return "passed" if any(each["state"] == "passed" for each in thresholds) else "-"
+
+
+def _search(search: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if search["held_per_s"] is not None:
+        lines.append(f"held every threshold up to {search['held_per_s']:g} calls/s.")
+    first, hard = search["first_break"], search["hard_break"]
+    if first:
+        lines.append(f"first break at {first['offered_per_s']:g} calls/s: {first['operation'] or 'all'}: {first['how']}.")
+    if hard:
+        lines.append(f"gave way at {hard['offered_per_s']:g} calls/s: {hard['how']}.")
+    else:
+        lines.append(f"did not give way; the search ended: {search['ended_because']}.")
+    return lines
+
+
+def _sweep(sweep: Mapping[str, Any]) -> list[str]:
+    what = sweep["of"]
+    knee = (
+        f"{sweep['knee']:g} {what}"
+        if sweep["knee"] is not None
+        else "none: latency rises in a straight line, or not at all"
+    )
+    lines = [f"knee: {knee}."]
+    if sweep["first_warning"]:
+        first = sweep["first_warning"]
+        lines.append(f"first over a warning at {first['load']:g} {what}: {first['how']}.")
+        lines.append(f"safe ceiling: {sweep['safe_ceiling']:g} {what} (0.8 of that).")
+    else:
+        lines.append(f"no load was over a warning: the ceiling is above {max(e['load'] for e in sweep['loads']):g} {what}.")
+    return lines
+
+
+def _recovery(recovery_s: float | None) -> str:
+    if recovery_s is None:
+        return "recovery after the spike: not within this run, or there was nothing before it to compare with."
+    return f"recovery after the spike: latency and failures were as before {recovery_s:.0f} s after its end."
+
+
+def _slopes(slopes: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
+    rows = []
+    for slope in slopes:
+        name, unit = _NAMES[slope["name"]]
+        factor = 100 if unit == "%" else 1
+        rows.append(
+            [
+                slope["verdict"],
+                name,
+                f"{slope['start'] * factor:.2f} {unit}",
+                f"{slope['end'] * factor:.2f} {unit}",
+                f"{slope['per_hour'] * factor:+.2f} ± {slope['uncertainty'] * factor:.2f} {unit}/h",
+            ]
+        )
+    table = tabulate(rows, ["trend", "of", "start", "end", "slope (95%)"], disable_numparse=True)
+    if result["time_scale"] == 1:
+        return table
+    return f"{table}\nshortened {result['time_scale']:g} times: the intervals are wider than those of the whole length."
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

@@ -1,0 +1,25 @@
+"""inbox: businesses answering their customers on WhatsApp, email and SMS."""
+
+from integrity.systems.inbox.bugs import BUGS
+from integrity.systems.inbox.operations import OPERATIONS
+from integrity.systems.inbox.schema import METADATA
+from integrity.systems.inbox.services import SERVICES
+from integrity.systems.inbox.stage import stage
+from integrity.systems.system import System
+
+INBOX = System(
+    name="inbox",
+    title="businesses answering customers on WhatsApp, email and SMS",
+    metadata=METADATA,
+    operations=OPERATIONS,
+    services=SERVICES,
+    pools={
+        "businesses": "select id from inbox.businesses order by id",
+        "conversations": "select id from inbox.conversations order by id",
+        "whatsapp": "select id from inbox.conversations where channel = 'whatsapp' order by id",
+        "email": "select id from inbox.conversations where channel = 'email' order by id",
+        "sms": "select id from inbox.conversations where channel = 'sms' order by id",
+    },
+    bugs=BUGS,
+    stage=stage,
+)

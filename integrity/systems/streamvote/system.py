@@ -1,0 +1,28 @@
+"""streamvote: votes in live events, paid with stars. Invoices and webhooks, tallies, updates as streams, rate limits."""
+
+from integrity.systems.streamvote.bugs import BUGS
+from integrity.systems.streamvote.operations import OPERATIONS, SUBSCRIPTIONS
+from integrity.systems.streamvote.schema import METADATA
+from integrity.systems.streamvote.services import SERVICES
+from integrity.systems.streamvote.stage import stage
+from integrity.systems.system import System
+
+STREAMVOTE = System(
+    name="streamvote",
+    title="votes in live events, paid with stars: invoices, tallies, streams, rate limits",
+    metadata=METADATA,
+    operations=OPERATIONS,
+    services=SERVICES,
+    pools={
+        "wallets": "select id from streamvote.wallets order by id",
+        "live_events": "select id from streamvote.live_events where status = 'open' order by id",
+        "invoices": "select id from streamvote.invoices order by id",
+        "budgets": "select id from streamvote.budgets order by id",
+        "streamers": "select id from streamvote.streamers order by id",
+        "terms": "select distinct substr(name, 1, 3) as term from streamvote.streamers order by term",
+    },
+    makes={"create_invoice": ("invoices", "invoice_id"), "open_event": ("live_events", "live_event_id")},
+    bugs=BUGS,
+    subscriptions=SUBSCRIPTIONS,
+    stage=stage,
+)

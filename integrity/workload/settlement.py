@@ -1,0 +1,165 @@
+"""Settlement: what became of the calls whose outcome nobody learned, looked up in the database afterwards.
+
+Every row that a call makes carries its operation_id, so a call that has a row was committed: a row is only seen when its
+transaction was. (pg_xact_status would say the same of a transaction's number, which costs a round trip a transaction to
+learn; for an operation that leaves no row of its own, even when it is ok, nothing can be told, and that is said.) First the
+server must have let go of all the run's sessions: one that hangs could still commit.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+
+from integrity.database.snapshot import QueryFailed, open_snapshot
+from integrity.database.target import Target
+from integrity.database.transaction import refusal
+from integrity.faults.scene import APPLICATION_NAME
+from integrity.history import Outcome
+from integrity.project import reference_folder
+from integrity.queries.run import run_query
+from integrity.sqlfile import read_sql_file
+from integrity.systems.system import System
+
+QUIET_S_MOST = 5.0
+QUIET_POLL_S = 0.02
+TIMEOUT_S = 300
+TWICE = "call-at-most-once"
+"""The invariant over calls and rows that finds a call which took effect twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of the calls of unknown outcome.
+
+    Args:
+        unknown: how many there are.
+        committed: of these, how many have a row in the database.
+        absent: how many have none, and so did not happen.
+        untraceable: how many are of operations that leave no row when they are ok either: nothing can be told.
+        twice: how many took effect more than once; None: it could not be asked, for `reason`.
+        open_sessions: of the run, that the server still had when we gave up waiting: what is absent may yet come.
+        operations: operation -> unknown, committed, absent, untraceable.
+    """
+
+    unknown: int = 0
+    committed: int = 0
+    absent: int = 0
+    untraceable: int = 0
+    twice: int | None = 0
+    reason: str = ""
+    open_sessions: int = 0
+    operations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def settle(target: Target, system: System, run_id: str) -> Settlement:
+    """Return what became of the run's calls of unknown outcome; its history is loaded.
+
+    Raises:
+        Unreachable: no connection.
+        DatabaseError: the database refused.
+    """
+    open_sessions = 0 if target.is_sqlite else _wait_until_quiet(target)
+    with open_snapshot(target, connections=1, timeout_s=TIMEOUT_S) as snapshot:
+        session = snapshot.sessions[0]
+        mark = "?1" if target.is_sqlite else "$1"
+        try:
+            counts = session.read(_COUNTS.format(traces=_traces(system), mark=mark, ok_calls_most=OK_CALLS_MOST), [run_id])
+            if not counts:
+                return Settlement(open_sessions=open_sessions)
+            operations = {row["operation"]: _of(row) for row in counts}
+        except QueryFailed as failed:
+            raise refusal(target, Exception(failed.reason)) from None
+        twice: int | None = None
+        try:
+            path = reference_folder("invariants") / system.name / f"{TWICE}.sql"
+            rows = run_query(
+                session,
+                read_sql_file(path, name=f"{system.name}/{TWICE}"),
+                {"run_id": run_id},
+                now=snapshot.taken_at,
+                is_sqlite=target.is_sqlite,
+            )
+            twice, reason = len({row["operation_id"] for row in rows if row["outcome"] == Outcome.UNKNOWN.value}), ""
+        except QueryFailed as failed:
+            reason = failed.reason
+    totals = {name: sum(each[name] for each in operations.values()) for name in _COLUMNS}
+    return Settlement(**totals, twice=twice, reason=reason, open_sessions=open_sessions, operations=operations)
+
+
+_COLUMNS = ("unknown", "committed", "absent", "untraceable")
+
+# Whether an operation leaves rows is told by calls of it that were ok; where none was, it is taken to.
+OK_CALLS_MOST = 100
+
+_COUNTS = """
+    with asked as (
+        select numbered.operation_id, numbered.operation, numbered.outcome
+        from (
+            select
+                calls.operation_id,
+                calls.operation,
+                calls.outcome,
+                row_number() over (partition by calls.operation, calls.outcome order by calls.operation_id) as place
+            from integrity.calls as calls
+            where calls.run_id = {mark} and calls.outcome in ('ok', 'unknown')
+        ) as numbered
+        where numbered.outcome = 'unknown' or numbered.place <= {ok_calls_most}
+    ),
+    traces as (
+        {traces}
+    ),
+    seen as (
+        select asked.operation, asked.outcome, case when traces.operation_id is null then 0 else 1 end as has_row
+        from asked
+        left join traces on traces.operation_id = asked.operation_id
+    )
+    select
+        operation,
+        sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count,
+        sum(case when outcome = 'unknown' then has_row else 0 end) as committed_count,
+        sum(case when outcome = 'ok' then 1 else 0 end) as ok_count,
+        sum(case when outcome = 'ok' then has_row else 0 end) as ok_with_row_count
+    from seen
+    group by operation
+    having sum(case when outcome = 'unknown' then 1 else 0 end) > 0
+    order by operation
+"""
+
+
+def _traces(system: System) -> str:
+    """Return the query of the operation ids that were asked for and that rows of the system carry, each once."""
+    tables = [table for table in system.metadata.sorted_tables if "operation_id" in table.columns]
+    return " union ".join(
+        f"select operation_id from {table.schema}.{table.name} where operation_id in (select operation_id from asked)"
+        for table in tables
+    )
+
+
+def _of(row: Mapping[str, Any]) -> dict[str, int]:
+    unknown, committed = int(row["unknown_count"]), int(row["committed_count"])
+    leaves_rows = committed > 0 or int(row["ok_with_row_count"]) > 0 or int(row["ok_count"]) == 0
+    rest = unknown - committed
+    return dict(zip(_COLUMNS, (unknown, committed, rest if leaves_rows else 0, 0 if leaves_rows else rest), strict=True))
+
+
+def _wait_until_quiet(target: Target) -> int:
+    """Wait until the server has let go of all sessions of runs in this database; return how many are left after a while."""
+    query = "select count(*) from pg_stat_activity where application_name = %s and datname = current_database()"
+    give_up_at = time.monotonic() + QUIET_S_MOST
+    try:
+        with closing(target.connect()) as connection:
+            while True:
+                row = connection.execute(query, (APPLICATION_NAME,)).fetchone()
+                count = int(row[0]) if row is not None else 0
+                if not count or time.monotonic() >= give_up_at:
+                    return count
+                time.sleep(QUIET_POLL_S)
+    except psycopg.Error as error:
+        raise refusal(target, error) from None

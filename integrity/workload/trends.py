@@ -1,0 +1,153 @@
+"""Trends: what a run's samples say over time. Whether something rises, how sure that is, and how long recovery took.
+
+A slope without its uncertainty says nothing: a shortened soak has wide intervals, and says so. Samples of neighbouring
+seconds resemble each other, so they are averaged into blocks first, and the interval is that of a line through the blocks.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+BLOCKS = 24
+BLOCKS_LEAST = 6
+SETTLE_SHARE = 0.1
+"""Of a soak, at its beginning: caches fill and connections warm, which is no trend."""
+
+RECOVERED_SAMPLES = 3
+TOLERANCE = 1.5
+TOLERANCE_MS = 2.0
+"""Back to normal: p95 within this factor of what it was before, or within so many ms of it, for so many samples on end."""
+
+# Two-sided 95% points of Student's t, by degrees of freedom; from 30 on the normal's is near enough.
+_T95 = {
+    4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145,
+    15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101, 19: 2.093, 20: 2.086, 21: 2.080, 22: 2.074,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """How something changed over a run.
+
+    Args:
+        name: "p95_ms", "failure_share" or "rss_mb".
+        start, end: of the line that fits it.
+        per_hour: its slope, with the half width of its 95% interval.
+        verdict: "rising" or "falling" where the interval leaves zero out and the change is of any size; else "flat", or
+            "unclear" where even a doubling over the run would fit.
+    """
+
+    name: str
+    start: float
+    end: float
+    per_hour: float
+    uncertainty: float
+    verdict: str
+
+
+def find_slopes(samples: Sequence[Mapping[str, Any]]) -> list[Slope]:
+    """Return the slopes of latency, failures and our own memory; none from a run too short to have blocks."""
+    kept = list(samples)[int(len(samples) * SETTLE_SHARE) :]
+    slopes = []
+    for name in ("p95_ms", "failure_share", "rss_mb"):
+        points = [(sample["elapsed_s"], value) for sample in kept if (value := _value(sample, name)) is not None]
+        if (slope := fit(name, points)) is not None:
+            slopes.append(slope)
+    return slopes
+
+
+def _value(sample: Mapping[str, Any], name: str) -> float | None:
+    if name == "failure_share":
+        return sample["faults"] / sample["calls"] if sample["calls"] else None
+    return sample.get(name)
+
+
+def fit(name: str, points: Sequence[tuple[float, float]]) -> Slope | None:
+    """Return the line through the points, averaged into blocks; None: too few for one.
+
+    Args:
+        points: (seconds, value), in order of time.
+    """
+    count = min(BLOCKS, len(points) // 2)
+    if count < BLOCKS_LEAST:
+        return None
+    blocks = np.array([block.mean(axis=0) for block in np.array_split(np.array(points), count)])
+    times, values = blocks[:, 0], blocks[:, 1]
+    centred = times - times.mean()
+    spread = float((centred**2).sum())
+    slope = float((centred * values).sum()) / spread
+    residuals = values - values.mean() - slope * centred
+    error = math.sqrt(float((residuals**2).sum()) / (count - 2) / spread)
+    uncertainty = _T95.get(count - 2, 1.96) * error
+    length_s = points[-1][0] - points[0][0]
+    start = float(values.mean()) + slope * (points[0][0] - float(times.mean()))
+    change, least = slope * length_s, NOTABLE * max(abs(float(values.mean())), _FLOORS[name])
+    if abs(slope) > uncertainty and abs(change) > least:
+        verdict = "rising" if slope > 0 else "falling"
+    elif uncertainty * length_s > max(abs(float(values.mean())), _FLOORS[name]):
+        verdict = "unclear"
+    else:
+        verdict = "flat"
+    return Slope(name, start, start + change, slope * 3600, uncertainty * 3600, verdict)
+
+
+NOTABLE = 0.05
+"""A change over the whole run below this share of the mean is no trend that anybody would act on."""
+
+_FLOORS = {"p95_ms": 1.0, "failure_share": 0.001, "rss_mb": 10.0}
+
+
+def find_recovery(
+    samples: Sequence[Mapping[str, Any]], *, before_from_s: float, before_to_s: float, from_s: float
+) -> float | None:
+    """Return how many seconds after `from_s` latency and failures were back where they had been; None: not in this run.
+
+    Args:
+        before_from_s, before_to_s: when it was as usual.
+    """
+    usual = [each for each in samples if before_from_s < each["elapsed_s"] <= before_to_s and each["p95_ms"] is not None]
+    if not usual:
+        return None
+    p95_ms = float(np.median([each["p95_ms"] for each in usual]))
+    limit_ms = max(TOLERANCE * p95_ms, p95_ms + TOLERANCE_MS)
+    calls = sum(each["calls"] for each in usual)
+    failure_share = sum(each["faults"] for each in usual) / calls if calls else 0.0
+    in_a_row, since_s = 0, 0.0
+    for sample in samples:
+        if sample["elapsed_s"] <= from_s:
+            continue
+        share = sample["faults"] / sample["calls"] if sample["calls"] else 0.0
+        is_back = (sample["p95_ms"] is None or sample["p95_ms"] <= limit_ms) and share <= failure_share + 0.001
+        if not is_back:
+            in_a_row = 0
+            continue
+        since_s = since_s if in_a_row else sample["elapsed_s"]
+        in_a_row += 1
+        if in_a_row == RECOVERED_SAMPLES:
+            return max(0.0, since_s - from_s)
+    return None
+
+
+def find_knee(points: Sequence[tuple[float, float]]) -> int | None:
+    """Return which point a curve bends at: the one farthest below the chord from its first to its last; None: none is.
+
+    Args:
+        points: (load, latency), by rising load.
+    """
+    if len(points) < 3:
+        return None
+    loads, values = np.array(points, dtype=float).T
+    if loads[-1] == loads[0] or values[-1] <= values[0]:
+        return None
+    x = (loads - loads[0]) / (loads[-1] - loads[0])
+    y = (values - values[0]) / (values[-1] - values[0])
+    below = x - y
+    knee = int(below.argmax())
+    return knee if below[knee] > KNEE_LEAST else None
+
+
+KNEE_LEAST = 0.1
+"""Of the chord: a curve that bends less is a straight line with noise."""

@@ -1,0 +1,32 @@
+-- title: a call took effect at most once, also when its answer was lost
+-- severity: error
+-- source: exactly-once effects; an unknown call happened or did not, never twice
+-- why: A retry after a lost answer that happens again says everything twice.
+-- hint: A retry without looking for the operation_id, after a connection broke or a serialization failure.
+-- parameter: run_id text = null
+select
+    min(effects.conversation_id) as conversation_id,
+    effects.effect,
+    count(*) as effect_count,
+    calls.run_id,
+    calls.operation,
+    calls.outcome,
+    cast(calls.operation_id as text) as operation_id
+from integrity.calls
+join (
+    select
+        conversations.operation_id,
+        conversations.id as conversation_id,
+        'conversation' as effect
+    from instainstru.conversations
+    union all
+    select
+        messages.operation_id,
+        messages.conversation_id,
+        'message' as effect
+    from instainstru.messages
+) as effects on effects.operation_id = calls.operation_id
+where calls.run_id = coalesce(:run_id, calls.run_id)
+group by calls.operation_id, calls.run_id, calls.operation, calls.outcome, effects.effect
+having count(*) > 1
+order by calls.operation_id, effects.effect

@@ -1,0 +1,159 @@
+"""Shapes: arrivals keep their order and number, only their times change; steps go on as what was measured says."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrity.history import Outcome
+from integrity.workload.driver import Returned
+from integrity.workload.measures import Measures
+from integrity.workload.phases import Ladder, Phase, PhaseLog, Pieces
+from integrity.workload.profile import OpenProfile
+from integrity.workload.shape import Pace, Steps
+from integrity.workload.thresholds import Threshold
+
+OK = Returned(Outcome.OK, {}, "", 1)
+FAILED = Returned(Outcome.FAILED, None, "53300 too many clients", 1)
+P95 = Threshold.model_validate({"statistic": "p95", "most": 100, "source": "a plan"})
+
+factors = st.floats(0.0, 50.0)
+lengths = st.floats(0.01, 500.0)
+
+
+def profile(**shape: object) -> OpenProfile:
+    stream = {"name": "bar", "operations": ["sell"], "per_minute": 60}
+    settings = {"title": "", "model": "open", "clients": 5, "connections": 1, "streams": [stream], **shape}
+    return OpenProfile.model_validate(settings)
+
+
+def phase(*returns: Returned, latency_ms: float = 10.0, factor: float = 1.0, offered: int | None = None) -> Phase:
+    """Return a phase of one second in which these calls returned."""
+    measures = Measures()
+    log = PhaseLog(measures, [P95], [])
+    log.begin("x", factor, at_s=0.0, judged_from_s=0.0)
+    log.settle(0.0, 0)
+    for returned in returns:
+        measures.of("sell").add(returned, latency_ms)
+    ended = log.end(1.0, len(returns) if offered is None else offered)
+    assert ended is not None
+    return ended
+
+
+def test_at_a_steady_factor_time_runs_that_much_faster() -> None:
+    pace = Pace()
+    pace.extend(10.0, 1.0, 1.0)
+    assert [pace.when(at_s) for at_s in (0.0, 9.5, 10.0)] == [0.0, 9.5, None]
+    pace.extend(10.0, 4.0, 4.0)
+    assert [pace.when(at_s) for at_s in (10.0, 30.0, 49.9, 50.0)] == [10.0, 15.0, pytest.approx(19.975), None]
+
+
+def test_a_ramp_from_nothing_brings_half_as_many_as_its_end() -> None:
+    pace = Pace()
+    pace.extend(60.0, 0.0, 10.0)
+    times = list(itertools.takewhile(lambda at_s: at_s is not None, (pace.when(float(n)) for n in itertools.count())))
+    assert len(times) == 300
+    assert times[75] == pytest.approx(30.0)  # a quarter of them by half time: the integral of a line
+    assert times == sorted(times)
+
+
+@given(st.lists(st.tuples(lengths, factors, factors), min_size=1, max_size=5), st.lists(st.floats(0, 1), max_size=20))
+def test_times_keep_their_order_and_stay_within_what_is_known(
+    pieces: list[tuple[float, float, float]], shares: list[float]
+) -> None:
+    pace, last, begun = Pace(), 0.0, 0.0
+    for length_s, factor_from, factor_to in pieces:
+        scheduled = length_s * (factor_from + factor_to) / 2
+        pace.extend(length_s, factor_from, factor_to)
+        for share in sorted(shares):
+            at_s = pace.when(begun + share * scheduled)
+            if at_s is not None:
+                assert last - 1e-6 <= at_s <= pace.horizon_s + 1e-6
+                last = at_s
+        begun += scheduled
+
+
+def test_stages_give_the_run_its_length_and_another_length_stretches_them() -> None:
+    stages = [
+        {"name": "before", "duration_s": 20, "factor": 1, "part": "before"},
+        {"name": "jump", "duration_s": 0, "factor": 10},
+        {"name": "spike", "duration_s": 60, "factor": 10, "part": "spike"},
+    ]
+    assert profile(stages=stages).duration_s == 80
+    shortened = profile(stages=stages, duration_s=8)
+    assert [stage.duration_s for stage in shortened.stages] == [2, 0, 6]
+    pieces = Pieces(shortened)
+    found = [pieces.next(None), pieces.next(None)]
+    assert [(p and p.name, p and p.factor_from, p and p.factor_to) for p in found] == [("before", 1, 1), ("spike", 10, 10)]
+    assert pieces.next(None) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "complaint"),
+    [
+        ({"stages": [{"name": "x", "duration_s": 1, "factor": 1}], "steps": {"goal": "sweep", "step_s": 1}}, "not both"),
+        ({"steps": {"goal": "sweep", "step_s": 1, "factors": []}}, "there is none"),
+        ({"steps": {"goal": "sweep", "step_s": 1, "factors": [1], "headings": ["a", "b"]}}, "2 for 1"),
+        ({"steps": {"goal": "sweep", "step_s": 1, "scales": "subscribers"}}, "no subscribers"),
+        ({"steps": {"goal": "brake", "step_s": 1}}, "goal"),
+    ],
+)
+def test_a_shape_that_makes_no_sense_is_refused(shape: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        profile(**shape)
+
+
+def test_a_phase_counts_what_returned_in_it_alone() -> None:
+    measures = Measures()
+    log = PhaseLog(measures, [P95], [])
+    for latency_ms, name in ((10.0, "first"), (500.0, "second")):
+        log.begin(name, 1.0, at_s=0.0, judged_from_s=0.5)
+        measures.of("sell").add(OK, 9_999.0)  # settling: not judged
+        log.settle(0.4, 1)
+        log.settle(0.6, 1)
+        for _ in range(3):
+            measures.of("sell").add(OK, latency_ms)
+        log.end(1.0, 4)
+    first, second = log.phases
+    assert (first.answered, first.p95_ms, first.offered, first.failed()) == (3, 10.0, 3, [])
+    assert (second.p95_ms, [judgement.measured for judgement in second.failed()]) == (500.0, [500.0])
+
+
+def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_way() -> None:
+    ladder = Ladder(Steps(goal="break", step_s=1, growth=2.0, growth_after=1.5))
+    assert ladder.first() == 1.0
+    assert ladder.next(phase(OK, factor=1.0)) == 2.0
+    slow = phase(OK, latency_ms=150, factor=2.0)
+    assert ladder.next(slow) == 3.0
+    assert ladder.next(phase(OK, latency_ms=150, factor=3.0)) == 4.5
+    broken = phase(OK, FAILED, factor=4.5)
+    assert ladder.next(broken) is None
+    assert (ladder.first_break, ladder.hard_break) == (slow, broken)
+    assert "50.0% of the calls failed: sell: 53300 too many clients" in ladder.ended_because
+
+
+def test_a_system_that_answers_too_few_of_the_calls_offered_gave_way() -> None:
+    assert phase(*[OK] * 89, offered=100).gave_way() == "89% of the calls offered were answered"
+    assert phase(*[OK] * 90, offered=100).gave_way() == ""
+
+
+def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
+    ladder = Ladder(Steps(goal="break", step_s=1, factor_most=2.0))
+    assert ladder.next(phase(OK, factor=1.5)) is None
+    assert "bound" in ladder.ended_because
+    measures = Measures()
+    late = PhaseLog(measures, [P95], [50.0] * 10)
+    late.begin("x", 1.0, at_s=0.0, judged_from_s=0.0)
+    late._lags_ms = []
+    late.settle(0.0, 0)
+    late._lags_ms = [50.0] * 10
+    measures.of("sell").add(OK, 10.0)
+    ladder = Ladder(Steps(goal="break", step_s=1))
+    assert ladder.next(late.end(1.0, 1)) is None
+    assert "generator" in ladder.ended_because
+
+
+def test_a_sweep_goes_through_its_factors_whatever_happens() -> None:
+    ladder = Ladder(Steps(goal="sweep", step_s=1, factors=(1, 2, 4)))
+    assert [ladder.first(), ladder.next(phase(FAILED)), ladder.next(None), ladder.next(None)] == [1, 2, 4, None]
