@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import asyncpg
@@ -38,6 +38,7 @@ from integrity.operation import Begin, Commit, Isolation, Reply, Statement, Step
 from integrity.parameters import number_parameters
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
+from integrity.race.postgres_engine import PostgresEngine
 from integrity.race.program import Actor, History, Keys, Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.session import Session
@@ -73,7 +74,7 @@ def report(target: Target, frontrun: str | None, tries: int) -> None:
     hits: dict[str, list[tuple[int, float]]] = {}
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures fall when others compute")
     with Scheduler(target) as scheduler:
-        inserter = scheduler.inserter
+        inserter = cast(PostgresEngine, scheduler.engine).inserter
         waits = time_waits(scheduler)
         for number in range(ROUNDS + 1):  # the first warms up
             for name in SYMMETRIC:

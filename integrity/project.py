@@ -32,12 +32,13 @@ class DatabaseSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """integrity.toml. `profiles` overrides workload profiles: [profiles.<system>.<profile>]."""
+    """integrity.toml. `profiles` overrides workload profiles: [profiles.<system>.<profile>]; `suites` are lists of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     database: DatabaseSettings = DatabaseSettings()
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+    suites: Mapping[str, Mapping[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,10 @@ def _read_settings(file: Path) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file}: {where}: {first['msg']}", hint="Known sections: [database], [profiles].") from None
+        raise UsageError(f"{file}: {where}: {first['msg']}", hint=_SECTIONS) from None
+
+
+_SECTIONS = "Known sections: [database], [profiles], [suites]."
 
 
 def reference_folder(kind: str) -> Path:

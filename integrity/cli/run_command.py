@@ -106,7 +106,8 @@ def command(
         option = "--rate" if rate is not None else "--time-scale"
         raise UsageError(f"{option}: profile {profile} is a closed loop, it goes as fast as it can", hint="Leave it out.")
 
-    windows = read_schedule(faults, duration_s=chosen.duration_s, may_overlap=faults_may_overlap)
+    planned = chosen.faults if isinstance(chosen, OpenProfile) else ()
+    windows = read_schedule((*planned, *faults), duration_s=chosen.duration_s, may_overlap=faults_may_overlap)
 
     import os
 

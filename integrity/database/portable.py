@@ -58,8 +58,7 @@ def to_sqlite(text: str, *, keeps_names: bool = False) -> str:
     tree = next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
     for node in tree.walk():
         _refuse(node)
-    tree = tree.transform(_as_postgresql_has_it)
-    written = tree.sql(dialect="sqlite", comments=False)
+    written = tree.transform(_as_postgresql_has_it).sql(dialect="sqlite", comments=False)
     numbers = {name: number for number, name in enumerate(find_parameters(text), start=1)}
     return written if keeps_names else replace_parameters(written, lambda name: f"?{numbers[name]}")
 

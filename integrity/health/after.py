@@ -1,20 +1,19 @@
 """Health after a run, or after something went wrong: what is left open, and what was written last."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any
 
 import psycopg
-import sqlite3
+from psycopg import sql
+from sqlalchemy import DateTime, Table
 
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
-from integrity.database.types import Timestamp
 from integrity.errors import DatabaseError
-from integrity.health.before import _of_error, count_recent
-from integrity.health.check import Check, ok, some, warning
-from integrity.health.server import Server, open_server
+from integrity.health.check import Check, ok, some, unreachable, warning
+from integrity.health.server import Row, Server, open_server
 from integrity.project import Project
 from integrity.systems.system import System
 from integrity.workload.run_folder import RunFolder
@@ -22,3 +21,104 @@ from integrity.workload.run_folder import RunFolder
 IDLE_S_MOST = 5.0
 LONG_S = 30.0
 MINUTES = 10
+COUNT_S_MOST = 2.0  # a table without an index on its times is read whole: what takes longer is not cheap
+
+_RUNNING = "select run_id from integrity.runs where state = 'running' order by run_id"
+
+
+def check_after(target: Target, systems: Sequence[System], project: Project) -> list[Check]:
+    """Return what is left open on the target.
+
+    Args:
+        systems: whose last rows are counted, where they were seeded.
+        project: whose run folders say which runs still live.
+    """
+    try:
+        contents = inspect_database(target)
+        has_runs = "runs" in contents.ours.get("integrity", ())
+        if target.is_sqlite:
+            return [_check_runs(_running_on_sqlite(target) if has_runs else [], project)]
+        with open_server(target, timeout_s=COUNT_S_MOST) as server:
+            checks = [*_check_sessions(server.ask("open-sessions")), _check_prepared(server.ask("prepared-transactions"))]
+            checks.append(_check_runs(server.read_column(_RUNNING) if has_runs else [], project))
+            seeded = [system for system in systems if system.name in contents.ours]
+            return [*checks, *(_check_recent(server, system, contents.ours[system.name]) for system in seeded)]
+    except (psycopg.Error, sqlite3.Error) as error:
+        return [unreachable(refusal(target, error))]
+    except DatabaseError as error:
+        return [unreachable(error)]
+
+
+def _check_sessions(sessions: Sequence[Row]) -> Iterator[Check]:
+    idle = [row for row in sessions if row["state"].startswith("idle in transaction") and row["state_s"] > IDLE_S_MOST]
+    blocked = [row for row in sessions if row["is_blocked"]]
+    long = [row for row in sessions if row["transaction_s"] > LONG_S and row not in idle]
+    end = "Find out why it was left; to end it: select pg_terminate_backend({})"
+    if idle:
+        yield warning("idle in transaction", some([_describe(row) for row in idle]), end.format(idle[0]["pid"]))
+    else:
+        yield ok("idle in transaction", f"none for more than {IDLE_S_MOST:g} s")
+    if blocked:
+        yield warning("blocked", some([_describe(row) for row in blocked]), "integrity monitor names who holds them up.")
+    else:
+        yield ok("blocked", "nobody waits for a lock")
+    if long:
+        yield warning("long transactions", some([_describe(row) for row in long]), end.format(long[0]["pid"]))
+    else:
+        yield ok("long transactions", f"none older than {LONG_S:g} s")
+
+
+def _describe(row: Row) -> str:
+    who = row["application"] or "a session"
+    return (
+        f"{who} (pid {row['pid']}, transaction {row['transaction_s']:.0f} s old): {' '.join(row['statement'].split())[:80]}"
+    )
+
+
+def _check_prepared(prepared: Sequence[Row]) -> Check:
+    if not prepared:
+        return ok("prepared transactions", "none")
+    names = some([f"{row['name']!r} of {row['owner']}, {row['age_s']:.0f} s old" for row in prepared])
+    return warning("prepared transactions", names, f"To end one: rollback prepared '{prepared[0]['name']}'")
+
+
+def _check_runs(noted: Sequence[str], project: Project) -> Check:
+    """A run that is noted as running has ended when nobody holds its folder: it was killed."""
+    alive = [run_id for run_id in noted if RunFolder(project.runs_folder / run_id).is_alive()]
+    dead = [run_id for run_id in noted if run_id not in alive]
+    if dead:
+        said = f"{len(dead)} noted as running, and not alive in {project.runs_folder}: {some(dead)}"
+        return warning("runs", said, "Killed, or another project's: integrity validate loads the history of its own.")
+    return ok("runs", f"{len(alive)} running: {some(alive)}" if alive else "none is running, none was killed")
+
+
+def _running_on_sqlite(target: Target) -> list[str]:
+    with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
+        return [row[0] for row in connection.execute(_RUNNING)]
+
+
+def _check_recent(server: Server, system: System, present: Sequence[str]) -> Check:
+    """How much was written last, by table; for people, there is nothing wrong with either."""
+    counts, unknown = [], []
+    for table in system.metadata.sorted_tables:
+        column = _time_column(table)
+        if column is None or table.name not in present:
+            continue
+        query = sql.SQL("select count(*) from {} where {} > clock_timestamp() - make_interval(mins => {})").format(
+            sql.Identifier(system.name, table.name), sql.Identifier(column), sql.Literal(MINUTES)
+        )
+        count = server.count(query)
+        if count is None:
+            unknown.append(table.name)
+        elif count:
+            counts.append(f"{table.name} {count:,}")
+    said = ", ".join(counts) or "no rows"
+    more = f"; too large to count in {COUNT_S_MOST:g} s: {', '.join(unknown)}" if unknown else ""
+    return ok(f"{system.name}: last {MINUTES} minutes", f"{said}{more}")
+
+
+def _time_column(table: Table) -> str | None:
+    """Return the column that says when a row came to be: the first time that every row has."""
+    return next(
+        (column.name for column in table.columns if isinstance(column.type, DateTime) and not column.nullable), None
+    )

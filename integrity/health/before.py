@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from integrity.database.constraints import find_missing
 from integrity.database.namespace import Contents, count_rows, inspect_database
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
-from integrity.errors import AuditError, DatabaseError
-from integrity.health.check import Check, failed, ok, some, warning
+from integrity.errors import DatabaseError
+from integrity.health.check import Check, failed, ok, some, unreachable, warning
 from integrity.health.server import Server, open_server
 from integrity.monitor.database import DatabaseWatch
 from integrity.seeds.catalogue import SEEDERS
@@ -57,13 +56,9 @@ def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_
                 *_check_contents(target, systems, needs, facts, is_required=is_required),
             ]
     except psycopg.Error as error:
-        return [_of_error(refusal(target, error))]
+        return [unreachable(refusal(target, error))]
     except DatabaseError as error:
-        return [_of_error(error)]
-
-
-def _of_error(error: AuditError) -> Check:
-    return failed("reachable", error.message, error.hint or "Check that the server runs, and the URL.")
+        return [unreachable(error)]
 
 
 def _check_server(facts: Mapping[str, Any]) -> Iterator[Check]:
@@ -78,13 +73,17 @@ def _check_server(facts: Mapping[str, Any]) -> Iterator[Check]:
     elif not facts["may_create"]:
         yield failed("rights", "this role may not create schemas here", "grant create on database … to this role")
     elif not facts["can_see_all"]:
-        yield warning("rights", "this role may create schemas, and not see other roles' sessions", "grant pg_read_all_stats")
+        yield warning(
+            "rights", "this role may create schemas, and not see other roles' sessions", "grant pg_read_all_stats"
+        )
     else:
         yield ok("rights", "this role may create schemas and see all sessions")
     lost = [name for name in ("synchronous_commit", "fsync", "full_page_writes") if facts[name] == "off"]
     if lost:
         said = ", ".join(f"{name} is off" for name in lost)
-        yield warning("durability", f"{said}: what was acknowledged can be lost in a crash", "Switch it on before judging crashes.")
+        yield warning(
+            "durability", f"{said}: what was acknowledged can be lost in a crash", "Switch it on before judging crashes."
+        )
     else:
         yield ok("durability", f"synchronous_commit is {facts['synchronous_commit']}, fsync is on")
 
@@ -124,11 +123,15 @@ def _free_disk(folder: Path, size_bytes: int) -> Iterator[Check]:
 def _check_indexes(server: Server) -> Iterator[Check]:
     broken = [row["index_name"] for row in server.ask("invalid-indexes")]
     if broken:
-        yield failed("valid indexes", f"{len(broken)} not valid: {some(broken)}", "reindex index concurrently …, or drop it")
+        yield failed(
+            "valid indexes", f"{len(broken)} not valid: {some(broken)}", "reindex index concurrently …, or drop it"
+        )
     else:
         yield ok("valid indexes", "all of them")
     bare = server.ask("foreign-keys-without-index")
-    large = [f"{row['table_name']} ({row['constraint_name']})" for row in bare if row["rows_estimate"] >= ROWS_WORTH_AN_INDEX]
+    large = [
+        f"{row['table_name']} ({row['constraint_name']})" for row in bare if row["rows_estimate"] >= ROWS_WORTH_AN_INDEX
+    ]
     if large:
         said = f"{len(large)} without an index on {ROWS_WORTH_AN_INDEX:,} rows or more: {some(large)}"
         yield warning("foreign keys", said, "Index them if their parents are ever deleted or joined from.")
@@ -197,7 +200,9 @@ def _check_schema(target: Target, system: System, contents: Contents) -> Iterato
         why = f", as bug {bug} leaves them out" if bug else ""
         hint = f"integrity run --system {system.name} without --bug makes them again."
         state = warning if bug else failed
-        yield state(f"{system.name}: indexes", f"{len(missing)} constraints or indexes are missing{why}: {some(missing)}", hint)
+        yield state(
+            f"{system.name}: indexes", f"{len(missing)} constraints or indexes are missing{why}: {some(missing)}", hint
+        )
     else:
         yield ok(f"{system.name}: indexes", "every constraint and index of the schema")
 
@@ -207,7 +212,9 @@ def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[
     present = contents.ours.get(system.name, ())
     seeder = SEEDERS.get(system.name)
     names = [size.name for size in seeder.sizes] if seeder else []
-    noted = {name: int(contents.notes[f"{name}:{system.name}"]) for name in names if f"{name}:{system.name}" in contents.notes}
+    noted = {
+        name: int(contents.notes[f"{name}:{system.name}"]) for name in names if f"{name}:{system.name}" in contents.notes
+    }
     counts = count_rows(target, system.name, [name for name in noted if name in present])
     few = [f"{counts[name]:,} {name} of {noted[name]:,}" for name in counts if counts[name] < noted[name]]
     if few:
@@ -228,12 +235,3 @@ def _check_connections(system: System, needs: Mapping[str, int], facts: Mapping[
         asked = some([f"{profile} asks for {count}" for profile, count in short.items()])
         return warning(name, f"{said}; {asked}", "Raise max_connections, or ask for fewer with --connections or --clients.")
     return ok(name, f"{said}; no profile asks for more than {max(needs.values(), default=0)}")
-
-
-def count_recent(server: Server, schema: str, table: str, column: str, minutes: int) -> int | None:
-    """Return how many rows of a table are of the last minutes; None when counting takes too long."""
-    return server.count(
-        sql.SQL("select count(*) from {} where {} > clock_timestamp() - make_interval(mins => {})").format(
-            sql.Identifier(schema, table), sql.Identifier(column), sql.Literal(minutes)
-        )
-    )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from integrity.errors import DatabaseError
+
 
 class State(StrEnum):
     """Failed: a run would not work, or its verdict be worth nothing. Warning: it would, and somebody should know."""
@@ -39,6 +41,10 @@ def warning(name: str, found: str, hint: str) -> Check:
 
 def failed(name: str, found: str, hint: str) -> Check:
     return Check(name, State.FAILED, found, hint)
+
+
+def unreachable(error: DatabaseError) -> Check:
+    return failed("reachable", error.message, error.hint or "Check that the server runs, and the URL.")
 
 
 def worst(checks: Sequence[Check]) -> State:

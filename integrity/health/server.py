@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -42,6 +42,10 @@ class Server:
             return None
         return None if row is None else int(row[0])
 
+    def read_column(self, query: LiteralString) -> list[str]:
+        """Return the first column of a query."""
+        return [row[0] for row in self._connection.execute(query).fetchall()]
+
     def measure_clock(self) -> tuple[float, float]:
         """Return by how many seconds the server's clock is ahead of ours, and how exact that is.
 
@@ -63,8 +67,8 @@ class Server:
 
 
 @contextmanager
-def open_server(target: Target) -> Iterator[Server]:
-    """Connect; what takes the server longer than a few seconds is ended.
+def open_server(target: Target, *, timeout_s: float = STATEMENT_TIMEOUT_S) -> Iterator[Server]:
+    """Connect; a question that takes the server longer is ended.
 
     Raises:
         Unreachable: no connection.
@@ -74,7 +78,7 @@ def open_server(target: Target) -> Iterator[Server]:
     connection = target.connect(application_name=APPLICATION_NAME)
     try:
         answer_ms = (time.perf_counter() - began) * 1000
-        connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+        connection.execute(f"set statement_timeout = '{int(timeout_s * 1000)}ms'")
         connection.execute("set client_encoding = 'UTF8'")
         yield Server(connection, answer_ms)
     finally:

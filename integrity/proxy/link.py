@@ -125,16 +125,15 @@ class Side(asyncio.Protocol):
         """End the connection at once; the peer reads its end."""
         self._forget()
         if self.is_open:
-            with self._socket() as own, contextlib.suppress(OSError):  # the peer was faster
-                own.shutdown(socket.SHUT_RDWR)
+            self._touch_socket(lambda own: own.shutdown(socket.SHUT_RDWR))
             self.transport.abort()
 
     def reset(self) -> None:
         """End the connection at once; the peer gets an error (on TCP: a reset)."""
         self._forget()
         if self.is_open:
-            with self._socket() as own, contextlib.suppress(OSError):
-                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger = struct.pack("ii", 1, 0)
+            self._touch_socket(lambda own: own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger))
             self.transport.abort()
 
     def _forget(self) -> None:
@@ -143,9 +142,13 @@ class Side(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _socket(self) -> socket.socket:
-        # A second descriptor of the same socket: what transports give out lets its options alone.
-        return socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+    def _touch_socket(self, act: Callable[[socket.socket], object]) -> None:
+        found = self.transport.get_extra_info("socket")
+        if found is None:
+            return  # uvloop knows it a moment after it has told of the connection; nobody has sent anything yet
+        # On a second descriptor of the same socket: what transports give out lets its options alone.
+        with socket.socket(fileno=os.dup(found.fileno())) as own, contextlib.suppress(OSError):  # the peer was faster
+            act(own)
 
 
 class Link:
@@ -296,6 +299,7 @@ class Link:
                     return
                 self._first.append(admitted)
                 self._dialing = asyncio.get_running_loop().create_task(self._connect())
+                self._dialing.add_done_callback(self._dialed)  # also when it is cancelled before it has begun
                 self.pace()
             else:
                 self._first.append(message)
@@ -306,10 +310,13 @@ class Link:
         except OSError:
             self._gates.counts["connections that the server did not take"] += 1
             self.client.cut()
-        finally:
-            self._dialing = None
-            if self._open_count == 0:
-                self._over(self)
+
+    def _dialed(self, dialing: "asyncio.Task[None]") -> None:
+        self._dialing = None
+        if self._open_count == 0:
+            self._over(self)
+        if not dialing.cancelled():
+            dialing.result()  # nothing but a refusal by the server is expected, and that was taken care of
 
     def _stop_dialing(self) -> None:
         if self._dialing is not None:

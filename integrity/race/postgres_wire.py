@@ -62,7 +62,7 @@ class PostgresWire:
         except psycopg.Error as error:
             self._connection.close()
             raise target.unreachable(error) from None
-        self.patience = _SET_PATIENCE if PATIENCE in self.granted else {}
+        self.patience: Mapping[bool, Statement] = _SET_PATIENCE if PATIENCE in self.granted else {}
         self._pgconn: PGconn = self._connection.pgconn
         self.pid: int = self._pgconn.backend_pid
         self._pgconn.nonblocking = 1
@@ -83,7 +83,7 @@ class PostgresWire:
         """Return the socket, for selectors; also of a connection that is gone."""
         return self._socket
 
-    def begin(self, isolation: Isolation, *, is_deferred: bool) -> Statement:  # noqa: ARG002  (all begin without locks)
+    def begin(self, isolation: Isolation, *, is_deferred: bool) -> Statement:
         return _BEGIN[isolation]
 
     def send(self, commands: Sequence[Statement]) -> None:

@@ -86,20 +86,20 @@ class Program:
         actors: A, B, ... in this order.
         stage: returns rows for one schedule, new ones each time.
         isolation: the level of transactions that do not name one, and of statements outside transactions.
-        is_deferred: on SQLite, transactions begin without the write lock, as `begin` does there, and not with it, as the
-            workload's do (`begin immediate`). PostgreSQL knows no such difference.
         checks: the first oracle.
         digests: what the second oracle compares, beside the replies.
         services: by the name that Request steps use.
+        is_deferred: on SQLite, transactions begin without the write lock, as `begin` does there, and not with it, as the
+            workload's do (`begin immediate`). PostgreSQL knows no such difference.
     """
 
     actors: tuple[Actor, ...]
     stage: Callable[[], Stage]
     isolation: Isolation = Isolation.READ_COMMITTED
-    is_deferred: bool = False
     checks: tuple[Check, ...] = ()
     digests: tuple[Digest, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
+    is_deferred: bool = False
 
     @property
     def is_timed(self) -> bool:

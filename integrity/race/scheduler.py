@@ -1,8 +1,8 @@
 """The scheduler: plays one schedule of a program, and owns the order of everything that happens in it.
 
 One connection an actor, kept from schedule to schedule. One actor is released at a time, until its letter is done or the
-engine says that it waits for a lock of another actor. One that waits stays pending and another is released; when its lock is
-free it goes on to the end of its letter before the next decision. So program and schedule decide everything, up to two
+engine says that it waits for a lock of another actor. One that waits stays pending and another is released; when its lock
+is free it goes on to the end of its letter before the next decision. So program and schedule decide everything, up to two
 actors that one commit wakes together: those PostgreSQL runs at once.
 """
 
@@ -21,7 +21,7 @@ from uuid import UUID
 from integrity.database.target import Target
 from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
-from integrity.operation import Statement
+from integrity.operation import Isolation, Statement
 from integrity.race.engine import Engine
 from integrity.race.footprint import UNKNOWN, Footprint
 from integrity.race.program import Keys, Program
@@ -35,9 +35,6 @@ Decide = Callable[[str, str], str]
 
 LETTERS_MAX = 400
 LETTER_SECONDS_MAX = 10.0
-# Most statements have ended by then and did not wait, and the server need not be asked: a question takes as long as one.
-GRACE_SECONDS = 0.0002
-FD_SETSIZE = 1024
 
 
 class Recorder(Protocol):
@@ -157,6 +154,11 @@ class Scheduler:
             ScheduleError: a letter's actor could not go on there. The run was ended properly.
             DatabaseError: the stage was refused, or the server is gone.
         """
+        if self.dialect == "sqlite" and program.isolation is not Isolation.READ_COMMITTED:
+            raise UsageError(
+                f"isolation level {program.isolation.value!r} on {self._target}: SQLite has a single level",
+                hint="Leave --isolation out.",
+            )
         sessions = self._take_sessions(len(program.actors))
         made = self.engine.insert(program.stage())
         keys, generated = made.keys, made.generated
@@ -181,6 +183,8 @@ class Scheduler:
             raise misfit
         for session in sessions:
             generated |= session.generated
+        if self.dialect == "sqlite":
+            generated |= {str(each) for each in operation_ids}  # as replies have them there
         returns = {session.letter: session.returned for session in sessions if session.returned is not None}
         trace = Trace(
             letters_of(choices),
@@ -327,12 +331,6 @@ class Scheduler:
         except BaseException:
             self._close_sessions()
             raise
-
-
-def _arrives_soon(wire: Wire) -> bool:
-    """Return whether something has arrived within GRACE_SECONDS; `select`, as epoll's shortest time is a millisecond."""
-    descriptor = wire.fileno()
-    return descriptor < FD_SETSIZE and bool(select([descriptor], [], [], GRACE_SECONDS)[0])
 
 
 def _misfit(letters: str, position: int, session: Session) -> ScheduleError:

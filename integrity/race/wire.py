@@ -5,7 +5,7 @@ waits for a lock. How that is done differs from engine to engine: postgres_wire.
 is here; who holds the lock is a question for the engine as a whole (engine.py).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,7 +52,7 @@ class Wire(Protocol):
     has_written: Statement
     """Answered with one column, has_written: whether others can notice the transaction, by a lock or by what it wrote."""
 
-    patience: dict[bool, Statement]
+    patience: Mapping[bool, Statement]
     """Told to a transaction that is (not) to look for a deadlock as soon as it waits; empty where nobody looks."""
 
     ends_when_refused: bool

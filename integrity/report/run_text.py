@@ -17,8 +17,9 @@ LINE_EVERY_S = 5.0
 
 
 @contextmanager
-def show_progress(stream: TextIO = sys.stderr) -> Iterator[Listener]:
+def show_progress(stream: TextIO | None = None) -> Iterator[Listener]:
     """Yield a listener that shows a run's progress: a live table on a terminal, else a line now and then."""
+    stream = sys.stderr if stream is None else stream
     if not stream.isatty():
         yield _line_writer(stream)
         return

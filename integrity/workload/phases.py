@@ -19,7 +19,9 @@ from integrity.workload.thresholds import Judgement, State, Threshold, judge
 
 FAILURE_SHARE_BROKEN = 0.05
 SENT_SHARE_BROKEN = 0.9
-"""Gave way: more failures than that, or fewer calls answered than that of those offered."""
+OFFERED_LEAST = 50
+"""Gave way: more failures than that, or fewer calls answered than that of those offered. Of fewer calls than the last,
+chance says too much."""
 
 _COUNTS = ("ok", "declined", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
 
@@ -91,9 +93,9 @@ class Phase:
 
     def gave_way(self) -> str:
         """Return how the system gave way in this phase; empty: it did not."""
-        if self.failure_share > FAILURE_SHARE_BROKEN:
+        if self.offered >= OFFERED_LEAST and self.failure_share > FAILURE_SHARE_BROKEN:
             return f"{self.failure_share:.1%} of the calls failed: {_commonest_error(self.measures)}"
-        if self.offered and self.answered < SENT_SHARE_BROKEN * self.offered:
+        if self.offered >= OFFERED_LEAST and self.answered < SENT_SHARE_BROKEN * self.offered:
             return f"{self.answered / self.offered:.0%} of the calls offered were answered"
         return ""
 

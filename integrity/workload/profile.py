@@ -136,6 +136,7 @@ class OpenProfile(Common):
         in_flight_most: arrivals beyond this are not sent, and counted as failed.
         rate_factor: multiplies all arrivals.
         watches_trends: a soak: say whether latency, failures or memory rise.
+        faults: what goes wrong on purpose and when, as `--fault` takes it.
         stages, steps: how the load changes; neither: it does not. The run is as long as they are.
     """
 
@@ -147,6 +148,7 @@ class OpenProfile(Common):
     bursts: tuple[Burst, ...] = ()
     rate_factor: Positive = 1.0
     watches_trends: bool = False
+    faults: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     steps: Steps | None = None
 

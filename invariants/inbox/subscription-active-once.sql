@@ -6,7 +6,8 @@
 select
     subscriptions.business_id,
     count(*) as active_count,
-    string_agg(cast(subscriptions.id as text), ' ') as subscription_ids,
+    min(subscriptions.id) as first_subscription_id,
+    max(subscriptions.id) as last_subscription_id,
     string_agg(cast(subscriptions.operation_id as text), ' ') as operation_ids
 from inbox.subscriptions
 where subscriptions.status = 'active'

@@ -7,7 +7,8 @@ select
     subscriptions.checkout_id,
     min(subscriptions.business_id) as business_id,
     count(*) as subscription_count,
-    string_agg(cast(subscriptions.id as text), ' ') as subscription_ids,
+    min(subscriptions.id) as first_subscription_id,
+    max(subscriptions.id) as last_subscription_id,
     string_agg(cast(subscriptions.operation_id as text), ' ') as operation_ids
 from inbox.subscriptions
 group by subscriptions.checkout_id

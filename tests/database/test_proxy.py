@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
@@ -66,7 +66,7 @@ def marks(database: Target) -> Target:
 LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
-async def is_lost(sent: Coroutine[Any, Any, Any]) -> bool:
+async def is_lost(sent: Awaitable[Any]) -> bool:
     try:
         await sent
     except LOST:
@@ -136,6 +136,21 @@ def test_a_server_that_is_not_there_looks_like_one_that_hung_up() -> None:
         await proxy.close()
 
     asyncio.run(work())
+
+
+def test_connections_that_are_reset_while_they_are_being_made_leave_nothing_behind(database: Target) -> None:
+    """At whatever moment: the proxy knows that they have ended, or it could not be closed."""
+
+    async def work(proxy: Proxy, target: Target) -> None:
+        for turns in range(40):
+            making = asyncio.ensure_future(connect(proxy, target))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            proxy.reset()
+            if not await is_lost(making):
+                making.result().terminate()
+
+    with_proxy(database, work)
 
 
 @pytest.mark.parametrize("direction", ["delay_to_server", "delay_to_client"])

@@ -12,6 +12,7 @@ PACKAGE = Path(integrity.__file__).parent
 LAYERS = (
     {"cli"},
     {"audit", "report"},
+    {"health"},
     {"workload", "race"},
     {"monitor"},
     {"faults"},

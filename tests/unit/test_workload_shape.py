@@ -127,7 +127,7 @@ def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_
     slow = phase(OK, latency_ms=150, factor=2.0)
     assert ladder.next(slow) == 3.0
     assert ladder.next(phase(OK, latency_ms=150, factor=3.0)) == 4.5
-    broken = phase(OK, FAILED, factor=4.5)
+    broken = phase(*[OK, FAILED] * 30, factor=4.5)
     assert ladder.next(broken) is None
     assert (ladder.first_break, ladder.hard_break) == (slow, broken)
     assert "50.0% of the calls failed: sell: 53300 too many clients" in ladder.ended_because
@@ -136,6 +136,7 @@ def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_
 def test_a_system_that_answers_too_few_of_the_calls_offered_gave_way() -> None:
     assert phase(*[OK] * 89, offered=100).gave_way() == "89% of the calls offered were answered"
     assert phase(*[OK] * 90, offered=100).gave_way() == ""
+    assert phase(*[OK] * 20, offered=40).gave_way() == "", "too few to say"
 
 
 def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:

@@ -49,6 +49,7 @@ from integrity.systems.safebox.payments import (
     make_payment,
     pay_once,
     post_hold,
+    read_payment,
     settle,
     take_proofs,
 )
@@ -129,8 +130,10 @@ def finish_or_take_silence_for_no(payment: Row) -> Generator[Step, Any, str]:
     if answer["status"] == "settled":
         yield from until_serialized(partial(settle, payment, int(str(answer["fee_minor"]))))
         return "settled"
-    yield from until_serialized(partial(fail, payment))
-    return "failed"
+    if (yield from until_serialized(partial(fail, payment))):
+        return "failed"
+    ended: Rows = yield read_payment(payment["id"])  # somebody else did, who had an answer
+    return str(ended[0]["status"])
 
 
 def finish_and_keep_the_reserve(payment: Row) -> Generator[Step, Any, str]:

@@ -32,6 +32,12 @@ def until_serialized(transaction: Callable[[], Generator[Step, Any, Answer]]) ->
     return (yield from transaction())
 
 
+def alone(statement: Statement) -> Generator[Step, Any, Rows]:
+    """A statement that is a transaction by itself."""
+    rows: Rows = yield statement
+    return rows
+
+
 def lock_wallets(*wallet_ids: int) -> Statement:
     """Lock the wallets, the one with the lower id first, against everything but references to them.
 

@@ -28,8 +28,8 @@ from integrity.operation import (
     Steps,
     Value,
 )
-from integrity.systems.safebox.ledger import credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
-from integrity.systems.safebox.payments import Finish, Order, Pay, answer_request, finish_payment, pay_once, read_payment
+from integrity.systems.safebox.ledger import alone, credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
+from integrity.systems.safebox.payments import Finish, Order, Pay, answer_request, find_payment_of, finish_payment, pay_once, read_payment
 
 SWEPT_WALLETS = 1_000
 SWEPT_THINGS = 50
@@ -77,16 +77,16 @@ def create_pos_sale(*, operation_id: UUID, wallet_id: int, amount_minor: int) ->
 def confirm_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
     """The mint says, perhaps more than once, that an invoice was paid: it is paid, its sale with it, and then credited.
 
-    Also one that has expired here: the mint has taken the money, and its word is the last.
+    Also one that has expired here: the mint has taken the money, and its word is the last. If it is being paid from a wallet
+    here, that payment is brought to its end first: who pays is told before who is paid.
     """
-    yield Begin()
-    paid: Rows = yield mark_paid(invoice_id, operation_id)
-    if not paid:
-        yield Rollback()
+    paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id))
+    if paid is not None and paid["kind"] is not None:
+        yield from finish_payment(paid)
+        paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id, waits=False))
+    if paid is None:
         return (yield from confirm_again(invoice_id))
-    yield mark_sale_paid(invoice_id)
-    yield Commit()
-    return Ok({"invoice_id": invoice_id, "status": (yield from credit_invoice(paid[0]))})
+    return Ok({"invoice_id": invoice_id, "status": (yield from credit_invoice(paid))})
 
 
 def pay_invoice(*, operation_id: UUID, wallet_id: int, invoice_id: int, pay: Pay = pay_once) -> Steps:
@@ -380,12 +380,6 @@ def expire_request(nfc_request_id: int) -> Statement:
         """,
         {"nfc_request_id": nfc_request_id},
     )
-
-
-def alone(statement: Statement) -> Generator[Step, Any, Rows]:
-    """A statement that is a transaction by itself."""
-    rows: Rows = yield statement
-    return rows
 
 
 ADDRESSES = ("gone@example.org", "shop@example.org", "tips@example.org", "rent@example.org", "aid@example.org")

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Row, Rows, Statement, Step, Value
-from integrity.systems.safebox.ledger import credit, credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
+from integrity.systems.safebox.ledger import alone, credit, credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
 
 TURNS_MOST = 10
 """So many payments of others are brought to their end before one's own is put off."""
@@ -122,6 +122,11 @@ def hold_payment(
     if refusal:
         yield Rollback()
         return Declined(refusal)
+    if order.invoice_id is not None:
+        invoice: Rows = yield share_invoice(order.invoice_id)
+        if invoice[0]["status"] != "unpaid":
+            yield Rollback()
+            return Declined("invoice_closed")
     proofs: Rows = yield find_proofs(order)
     held_minor = sum(proof["amount_minor"] for proof in proofs)
     if held_minor < order.needed_minor:
@@ -150,16 +155,26 @@ def finish_payment(payment: Row) -> Generator[Step, Any, str]:
         return str(payment["status"])
     answer: Mapping[str, Value] = yield ask_mint(payment)
     if answer["status"] == "settled":
-        yield from until_serialized(partial(settle, payment, int(str(answer["fee_minor"]))))
-        return "settled"
+        fee_minor = int(str(answer["fee_minor"]))
+        return (yield from end(payment, "settled", partial(settle, payment, fee_minor)))
     if answer["status"] == "failed":
-        yield from until_serialized(partial(fail, payment))
-        return "failed"
+        return (yield from end(payment, "failed", partial(fail, payment)))
     return "processing"
 
 
-def settle(payment: Row, fee_minor: int) -> Generator[Step, Any, None]:
-    """The mint has paid: the proofs are spent, what is left of them comes back as change, and both sides are told."""
+def end(payment: Row, status: str, ending: Callable[[], Generator[Step, Any, bool]]) -> Generator[Step, Any, str]:
+    """End the payment, and return its status: the one it got here, or from whoever was faster."""
+    if (yield from until_serialized(ending)):
+        return status
+    ended: Rows = yield from until_serialized(partial(alone, read_payment(payment["id"])))
+    return str(ended[0]["status"])
+
+
+def settle(payment: Row, fee_minor: int) -> Generator[Step, Any, bool]:
+    """The mint has paid: the proofs are spent, their rest comes back as change, both sides are told.
+
+    Return whether this did it.
+    """
     wallet_id, payee_wallet_id, operation_id = payment["wallet_id"], payment["payee_wallet_id"], payment["operation_id"]
     yield Begin()
     yield lock_wallets(*(each for each in (wallet_id, payee_wallet_id) if each is not None))
@@ -173,7 +188,7 @@ def settle(payment: Row, fee_minor: int) -> Generator[Step, Any, None]:
     )
     if not ended:  # somebody else was told, too
         yield Rollback()
-        return
+        return False
     if payment["nfc_request_id"] is not None:
         yield close_request(payment["nfc_request_id"], "accepted")
     yield Statement(
@@ -201,10 +216,11 @@ def settle(payment: Row, fee_minor: int) -> Generator[Step, Any, None]:
         ],
     )
     yield Commit()
+    return True
 
 
-def fail(payment: Row) -> Generator[Step, Any, None]:
-    """The mint has not paid, and will not: everything that was held goes back."""
+def fail(payment: Row) -> Generator[Step, Any, bool]:
+    """The mint has not paid, and will not: everything that was held goes back. Return whether this did it."""
     yield Begin()
     yield lock_wallets(payment["wallet_id"])
     ended: Rows = yield Statement(
@@ -217,11 +233,12 @@ def fail(payment: Row) -> Generator[Step, Any, None]:
     )
     if not ended:
         yield Rollback()
-        return
+        return False
     if payment["nfc_request_id"] is not None:
         yield close_request(payment["nfc_request_id"], "rejected")
     yield from give_back(payment)
     yield Commit()
+    return True
 
 
 # The parts that these transactions, and the bugs in them, are made of.
@@ -245,8 +262,21 @@ COLUMNS = """
 """
 
 
+def find_payment_of(invoice_id: int) -> Statement:
+    """Find the payment that is paying this invoice from a wallet here."""
+    return Statement(
+        f"select {COLUMNS} from safebox.payments where invoice_id = :invoice_id and status = 'processing'",
+        {"invoice_id": invoice_id},
+    )
+
+
 def read_payment(payment_id: int) -> Statement:
     return Statement(f"select {COLUMNS} from safebox.payments where id = :payment_id", {"payment_id": payment_id})
+
+
+def share_invoice(invoice_id: int) -> Statement:
+    """Read an invoice and keep it from being marked paid, so that who marks it sees whether it is being paid here."""
+    return Statement("select status from safebox.invoices where id = :invoice_id for share", {"invoice_id": invoice_id})
 
 
 def find_proofs(order: Order) -> Statement:

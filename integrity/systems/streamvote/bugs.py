@@ -75,12 +75,12 @@ def receive_payment_webhook_queueing_early(*, operation_id: UUID, event_id: str,
     if not event:
         yield Rollback()
         return Declined("event_already_applied")
+    if kind == "paid":
+        yield queue_credit(invoice_id)
     invoice: Rows = yield end_invoice(invoice_id, kind)
     if not invoice:
         yield Rollback()
         return Declined("invoice_not_open")
-    if kind == "paid":
-        yield queue_credit(invoice_id)
     yield Commit()
     return Ok({"invoice_id": invoice_id})
 

@@ -207,13 +207,17 @@ def check_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
     return Ok({"invoice_id": invoice_id}) if expired else Declined("invoice_not_open")
 
 
-def raise_budget(*, operation_id: UUID, budget_id: int, stars: int) -> Steps:
+def raise_budget(*, operation_id: UUID, wallet_id: int, stars: int) -> Steps:
     """Whoever pays for a family allows it more stars."""
     raised: Rows = yield Statement(
-        "update streamvote.budgets set limit_stars = limit_stars + :stars where id = :budget_id returning limit_stars",
-        {"budget_id": budget_id, "stars": stars},
+        """
+        update streamvote.budgets set limit_stars = limit_stars + :stars
+        where id = (select wallets.budget_id from streamvote.wallets where wallets.id = :wallet_id)
+        returning limit_stars
+        """,
+        {"wallet_id": wallet_id, "stars": stars},
     )
-    return Ok(dict(raised[0])) if raised else Declined("unknown_budget")
+    return Ok(dict(raised[0])) if raised else Declined("no_budget")
 
 
 def open_event(*, operation_id: UUID, streamer_id: int, price_stars: int) -> Steps:
@@ -363,7 +367,7 @@ OPERATIONS = {
         ),
         Operation("credit_invoice", credit_invoice, {"invoice_id": KeyOf("invoices")}),
         Operation("check_invoice", check_invoice, {"invoice_id": KeyOf("invoices")}),
-        Operation("raise_budget", raise_budget, {"budget_id": KeyOf("budgets"), "stars": IntegerIn(5, 20, 5)}),
+        Operation("raise_budget", raise_budget, {"wallet_id": KeyOf("wallets"), "stars": IntegerIn(1, 10)}),
         Operation("open_event", open_event, {"streamer_id": KeyOf("streamers"), "price_stars": IntegerIn(1, 5)}),
         Operation("close_event", close_event, {"live_event_id": KeyOf("live_events")}),
         Operation("tap", tap, _VOTE),

@@ -1,7 +1,7 @@
 """The rows that a race of streamvote is played on: a small world of its own, in which every invariant holds.
 
-- wallets_1 has stars for one vote, not for two.
-- wallets_2 and wallets_3 share a budget with room for one vote, in whichever of the two events.
+- wallets_1 and wallets_2 share a budget with room for one vote, in whichever of the two events.
+- wallets_3 has stars for one vote, not for two.
 - wallets_4 has voted once in the first event; its rate window has room for one more vote. No other wallet has a window yet.
 - invoices_1 is open and has two events that can end it; invoices_2 is paid, and waits for its credit.
 - Both events are open, and a vote costs 5 stars. Both keys are new.
@@ -15,7 +15,7 @@ from integrity.operation import Value
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 PRICE_STARS = 5
-BOUGHT_STARS = {"first": 7, "second": 50, "third": 50, "fourth": 100}
+BOUGHT_STARS = {"first": 50, "second": 50, "third": 7, "fourth": 100}
 CHOICES = (1, 2, 3)
 
 
@@ -62,7 +62,7 @@ def _wallets() -> Iterator[StagedRow]:
             "streamvote.wallets",
             {
                 "handle": f"race-{uuid4()}",
-                "budget_id": Ref("budget") if name in ("second", "third") else None,
+                "budget_id": Ref("budget") if name in ("first", "second") else None,
                 "balance_stars": bought - (PRICE_STARS if has_voted else 0),
                 "spent_stars": PRICE_STARS if has_voted else 0,
             },

@@ -17,7 +17,6 @@ STREAMVOTE = System(
         "wallets": "select id from streamvote.wallets order by id",
         "live_events": "select id from streamvote.live_events where status = 'open' order by id",
         "invoices": "select id from streamvote.invoices order by id",
-        "budgets": "select id from streamvote.budgets order by id",
         "streamers": "select id from streamvote.streamers order by id",
         "terms": "select distinct substr(name, 1, 3) as term from streamvote.streamers order by term",
     },
