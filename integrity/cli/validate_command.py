@@ -71,6 +71,8 @@ def command(
     files = select_invariants(load_invariants(project).values(), patterns)  # before a server is started for nothing
     target = open_target(project, database)
     files = _applicable(files, target, system_name)
+    if not patterns and not run_id:
+        files = _without_runs_that_were_not(files, target)
     settings = AuditSettings(
         connections=connections,
         timeout_s=timeout_s,
@@ -113,6 +115,30 @@ def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | Non
             hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
         )
     return chosen
+
+
+def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "list[SqlFile]":
+    """Leave out what is asked of runs alone, where no run of the system is recorded; say so."""
+    from integrity.invariants.load import system_of
+    from integrity.invariants.syntax import tables_of
+    from integrity.sqlfile import parse_query
+    from integrity.systems.catalogue import SYSTEMS
+    from integrity.workload.loading import find_systems_that_ran
+
+    about_runs = {
+        file.name: system_of(file.name, SYSTEMS)
+        for file in files
+        if {table.schema for table in tables_of(parse_query(file.text))} == {"integrity"}
+    }
+    about_runs = {name: system for name, system in about_runs.items() if system}
+    if not about_runs:
+        return files
+    ran = find_systems_that_ran(target)
+    left_out = [name for name, system in about_runs.items() if system not in ran]
+    if left_out:
+        systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
+        click.echo(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out", err=True)
+    return [file for file in files if file.name not in left_out]
 
 
 def _load_unfinished(target: "Target", project: "Project") -> None:

@@ -171,16 +171,16 @@ class Link:
         self._dialing: asyncio.Task[None] | None = None
         self._first: list[Message] = []
         self._open_count = 0
-        self._is_ending = False
+        self._is_through = False  # to the server
+        self._is_ending = False  # when what is on its way has arrived
+        self._is_over = False
 
     # What the two sides tell.
 
     def opened(self, side: Side) -> None:
         """One of the connections is there."""
+        del side
         self._open_count += 1
-        if side is self.server:
-            side.transport.write(join(self._first))
-            self.pace()
 
     def received(self, side: Side, data: bytes) -> None:
         """Bytes came from that side."""
@@ -196,14 +196,13 @@ class Link:
 
     def ended(self, side: Side) -> None:
         """That side has sent its last byte: what is on its way still arrives, then both end."""
-        if side is self.client and self.server.transport is None:
-            self.end()
-            return
+        del side
         self._is_ending = True
         self.settle()
 
     def lost(self, side: Side) -> None:
         """That connection is gone: so is the other, once it has what is on its way."""
+        del side
         self._open_count -= 1
         if self._open_count == 0 and self._dialing is None:
             self._over(self)
@@ -215,7 +214,7 @@ class Link:
 
     def pace(self) -> None:
         """Read from each side for as long as the other takes it."""
-        is_dialing = self._dialing is not None and self.server.transport is None
+        is_dialing = self._dialing is not None
         self.client.read_on(is_wanted=not (is_dialing or self.server.is_full or self.is_frozen))
         self.server.read_on(is_wanted=not (self.client.is_full or self.is_frozen))
 
@@ -226,21 +225,24 @@ class Link:
 
     def end(self) -> None:
         """End both connections as usual."""
-        self._stop_dialing()
+        self._is_over = True
         self.client.finish()
-        self.server.finish()
+        if self._dialing is None:
+            self.server.finish()
 
     def cut(self) -> None:
         """Cut both off at once."""
-        self._stop_dialing()
+        self._is_over = True
         self.client.cut()
-        self.server.cut()
+        if self._dialing is None:
+            self.server.cut()
 
     def reset(self) -> None:
         """Cut both off at once; the client's connection is reset."""
-        self._stop_dialing()
+        self._is_over = True
         self.client.reset()
-        self.server.cut()
+        if self._dialing is None:
+            self.server.cut()
 
     def freeze(self) -> None:
         """Forward nothing any more, and keep both connections."""
@@ -258,7 +260,7 @@ class Link:
     # How messages pass.
 
     def _take_from_client(self, messages: list[Message]) -> None:
-        if self.server.transport is None:
+        if not self._is_through:
             self._begin(messages)
             return
         for message in messages:
@@ -299,25 +301,28 @@ class Link:
                     return
                 self._first.append(admitted)
                 self._dialing = asyncio.get_running_loop().create_task(self._connect())
-                self._dialing.add_done_callback(self._dialed)  # also when it is cancelled before it has begun
                 self.pace()
             else:
                 self._first.append(message)
 
     async def _connect(self) -> None:
+        """Connect to the server, and pass on what the client began with.
+
+        Whoever ends the link meanwhile leaves the server's side to us: a connection that is half made cannot be ended on
+        uvloop without losing track of it, and neither can this task be cancelled.
+        """
         try:
             await self._dial(self.server)
         except OSError:
             self._gates.counts["connections that the server did not take"] += 1
-            self.client.cut()
-
-    def _dialed(self, dialing: "asyncio.Task[None]") -> None:
+            self._is_over = True
         self._dialing = None
+        if not self._is_over:
+            self._is_through = True
+            self.server.send(join(self._first), None)
+            self.pace()
+            return
+        self.client.cut()
+        self.server.cut()
         if self._open_count == 0:
             self._over(self)
-        if not dialing.cancelled():
-            dialing.result()  # nothing but a refusal by the server is expected, and that was taken care of
-
-    def _stop_dialing(self) -> None:
-        if self._dialing is not None:
-            self._dialing.cancel()

@@ -9,13 +9,14 @@ and which the server never sees.
 import asyncio
 import hmac
 import secrets
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
 from sqlalchemy.engine import URL
 
-from integrity.database.target import Target
+from integrity.database.target import CONNECT_TIMEOUT_S, Target
 from integrity.errors import UsageError
 from integrity.proxy.framing import CANCEL_REQUEST, Message, make_startup, read_startup
 from integrity.proxy.gates import Gates
@@ -147,8 +148,8 @@ class Proxy:
         loop, address = asyncio.get_running_loop(), self._address
         if address.path is not None:
             await loop.create_unix_connection(lambda: protocol, address.path)
-        else:
-            await loop.create_connection(lambda: protocol, address.host, address.port)
+            return
+        await loop.create_connection(lambda: protocol, sock=await _connect(address.host, address.port))
 
     def _admit(self, message: Message) -> Message | None:
         """Return the first packet without the key; None without the right one. A cancel request has a key of its own."""
@@ -157,3 +158,24 @@ class Proxy:
         parameters = read_startup(message)
         key = parameters.pop(KEY_PARAMETER, "")
         return make_startup(message.code, parameters) if hmac.compare_digest(key.encode(), self.key.encode()) else None
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """Return a connection to the first of the host's addresses that takes it.
+
+    Raises:
+        OSError: none does.
+    """
+    loop = asyncio.get_running_loop()
+    refusal: OSError = ConnectionError(f"{host} has no address")
+    for family, _, _, _, place in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family)
+        connection.setblocking(False)  # noqa: FBT003  a flag by position is all that it takes
+        try:
+            await asyncio.wait_for(loop.sock_connect(connection, place), CONNECT_TIMEOUT_S)
+        except OSError as error:
+            connection.close()
+            refusal = error
+        else:
+            return connection
+    raise refusal

@@ -21,6 +21,7 @@ import sqlglot
 from sqlalchemy import MetaData, Table
 from sqlglot import TokenType, exp
 
+from integrity.database.portable import NotPortable, to_sqlite
 from integrity.operation import Statement, Value
 from integrity.race.history import RELATIONS, SCHEMA, with_history
 from integrity.race.program import Check, History, Keys
@@ -45,12 +46,18 @@ class LeftOut:
     reason: str
 
 
-def make_checks(files: Iterable[SqlFile], system: System, keys: Keys) -> tuple[list[Check], list[LeftOut]]:
-    """Return the invariants as checks, narrowed to the rows of a stage with such keys, and those that cannot be."""
+def make_checks(
+    files: Iterable[SqlFile], system: System, keys: Keys, *, dialect: str = "postgresql"
+) -> tuple[list[Check], list[LeftOut]]:
+    """Return the invariants as checks, narrowed to the rows of a stage with such keys, and those that cannot be.
+
+    Args:
+        dialect: of the checks, as Target.dialect names it.
+    """
     checks: list[Check] = []
     left_out: list[LeftOut] = []
     for file in files:
-        narrowed = _narrow(file, system, keys)
+        narrowed = _narrow(file, system, keys, dialect)
         if isinstance(narrowed, Check):
             checks.append(narrowed)
         else:
@@ -58,7 +65,7 @@ def make_checks(files: Iterable[SqlFile], system: System, keys: Keys) -> tuple[l
     return checks, left_out
 
 
-def _narrow(file: SqlFile, system: System, keys: Keys) -> Check | str:
+def _narrow(file: SqlFile, system: System, keys: Keys, dialect: str) -> Check | str:
     """Return the invariant as a check, or why it cannot be one."""
     query = parse_query(file.text)
     asked = {table.name for table in query.find_all(exp.Table) if table.db == SCHEMA}
@@ -69,11 +76,16 @@ def _narrow(file: SqlFile, system: System, keys: Keys) -> Check | str:
     condition = _condition(query, system.metadata, keys)
     if condition is None:
         return "no column of it says whose rows they are"
-    return _make_check(file, system.name, condition, frozenset(asked))
+    try:
+        return _make_check(file, system.name, condition, frozenset(asked), dialect)
+    except NotPortable as error:
+        return f"it uses {error}, which cannot be said in SQLite"
 
 
-def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozenset[str]) -> Check:
+def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozenset[str], dialect: str) -> Check:
     inner = _without_schema(without_semicolon(file.query)) if asked else without_semicolon(file.query)
+    if dialect == "sqlite":
+        inner = to_sqlite(inner, keeps_names=True)
     defaults = file.values({}, now=datetime.now(UTC))
 
     @lru_cache(maxsize=16)
@@ -86,7 +98,7 @@ def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozen
         values: Mapping[str, Value] = {**defaults, **keys, **calls}
         if not asked:
             return Statement(text(tuple(calls)), values)
-        return with_history(text(tuple(calls)), values, history, reads=asked, system=system)
+        return with_history(text(tuple(calls)), values, history, reads=asked, system=system, dialect=dialect)
 
     return Check(file.name, violations, asked)
 

@@ -112,7 +112,7 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
         DatabaseError: the database refuses the stage.
     """
     keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
-    checks, left_out = make_checks(files, system, keys)
+    checks, left_out = make_checks(files, system, keys, dialect=scheduler.dialect)
     if not checks:
         raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
     return Ground(system, keys, tuple(checks), tuple(left_out))

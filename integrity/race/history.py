@@ -67,7 +67,13 @@ def history_of(run: Run, program: Program) -> History:
 
 
 def with_history(
-    sql: str, values: Mapping[str, Value], history: History, *, reads: frozenset[str], system: str
+    sql: str,
+    values: Mapping[str, Value],
+    history: History,
+    *,
+    reads: frozenset[str],
+    system: str,
+    dialect: str = "postgresql",
 ) -> Statement:
     """Return the statement with some relations of the history in front of it.
 
@@ -75,6 +81,7 @@ def with_history(
         sql: names them without their schema.
         values: of its own parameters.
         reads: names in `RELATIONS`.
+        dialect: of the statement, as Target.dialect names it.
     """
     records = {"calls": history.calls, "requests": history.requests, "received": history.received, "runs": (system,)}
     all_values: dict[str, Value] = {**values, "history_began_at": history.began_at or datetime.now(UTC)}
@@ -83,23 +90,27 @@ def with_history(
             for column, _, source in RELATIONS[name]:
                 if not isinstance(source, str):
                     all_values[f"history_{name}_{number}_{column}"] = source(record)
-    relations = ",\n".join(_relation_sql(name, len(records[name])) for name in sorted(reads))
+    relations = ",\n".join(_relation_sql(name, len(records[name]), dialect) for name in sorted(reads))
     return Statement(f"with\n{relations}\n{sql}", all_values)
 
 
 @lru_cache(maxsize=256)
-def _relation_sql(name: str, count: int) -> str:
+def _relation_sql(name: str, count: int, dialect: str) -> str:
     """Return the relation with so many rows, its text the same for every history of that many."""
+    columns = [(column, _kind(kind, dialect), source) for column, kind, source in RELATIONS[name]]
     rows = []
     for number in range(count):
-        cells = [
-            f"cast({_cell(name, column, source, number)} as {kind}) as {column}" for column, kind, source in RELATIONS[name]
-        ]
+        cells = [f"cast({_cell(name, column, source, number)} as {kind}) as {column}" for column, kind, source in columns]
         rows.append(f"    select {', '.join(cells)}")
     if not rows:
-        cells = [f"cast(null as {kind}) as {column}" for column, kind, _ in RELATIONS[name]]
+        cells = [f"cast(null as {kind}) as {column}" for column, kind, _ in columns]
         rows.append(f"    select {', '.join(cells)} where false")
     return f"{name} as (\n" + "\n    union all\n".join(rows) + "\n)"
+
+
+def _kind(kind: str, dialect: str) -> str:
+    """Return the type; SQLite has ids, times and documents as text, as integrity.calls has them there."""
+    return "text" if dialect == "sqlite" and kind in ("uuid", "timestamptz", "jsonb") else kind
 
 
 def _cell(name: str, column: str, source: "_Source", number: int) -> str:

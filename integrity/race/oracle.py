@@ -231,6 +231,7 @@ class Judge:
             rows += [(digest.table, row) for row in answer.rows]
         known = {value: name for name, value in run.keys.items()}
         known |= dict(zip(run.operation_ids, actors, strict=True))
+        known |= dict(zip(map(str, run.operation_ids), actors, strict=True))  # as replies have them on SQLite
         returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}
         return make_remains(rows, returns, known=known, generated=generated)
 

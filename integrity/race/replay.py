@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from integrity.errors import UsageError
+from integrity.race.again import order_of, play_again
 from integrity.race.contest import Contest, Ground
 from integrity.race.cure import describe_course
 from integrity.race.finding import Finding, events_of, hash_tables, statements_of
@@ -62,8 +63,9 @@ def replay(scheduler: Scheduler, contest: Contest, finding: Finding, *, times: i
     """
     program = contest.program()
     judge = Judge(scheduler, program)
+    order = order_of(finding.events)
     for _ in range(times):
-        run = scheduler.play(program, decide=following(finding.letters))
+        run = play_again(lambda: scheduler.play(program, decide=following(finding.letters)), order)
         failure = set() if run.cut else {alarm.fingerprint for alarm in judge.judge(run).alarms}
         yield Replay(
             letters=run.letters,

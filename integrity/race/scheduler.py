@@ -3,7 +3,7 @@
 One connection an actor, kept from schedule to schedule. One actor is released at a time, until its letter is done or the
 engine says that it waits for a lock of another actor. One that waits stays pending and another is released; when its lock
 is free it goes on to the end of its letter before the next decision. So program and schedule decide everything, up to two
-actors that one commit wakes together: those PostgreSQL runs at once.
+actors that one commit wakes together: those PostgreSQL runs at once (see again.py).
 """
 
 import os
@@ -253,6 +253,10 @@ class Scheduler:
         blockers = self.engine.run(session, sessions)
         assert session.event is not None
         event = session.event
+        if blockers and event.phase is Phase.RESUMED:
+            # It waits anew, for one that was woken with it. Whether we see it in between is chance, and so no event.
+            session.wait_for(blockers, since=session.waiting_since)
+            return
         if blockers:
             self._add(session, session.wait_for(blockers, since=len(events)), events)
             return

@@ -2,19 +2,23 @@
 
 Races add rows by the thousand and leave constraints out, so the world that `seed` made, or anybody's, is no place for
 them. What a killed process left behind is dropped by the next race: a scratch database in use always has a connection.
+Of SQLite it is a file in a temporary folder, with the target's journal mode, which decides who waits for whom.
 """
 
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import MetaData
 
 from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas, drop_schemas, guard
+from integrity.database.scratch import scratch_database as make_empty
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
 from integrity.errors import UsageError
@@ -47,15 +51,15 @@ def scratch_database(
         test_database: the name of a database that its owner says is a test database.
 
     Raises:
-        UsageError: the target is SQLite, or the role may not create databases and the target holds a system.
+        UsageError: the role may not create databases and the target holds a system.
         UnsafeDatabase: the same, and the target holds tables that we did not make.
     """
-    if target.is_sqlite:
-        raise UsageError(
-            f"races on {target}: SQLite lets one writer in at a time, and no server can be asked who waits for whom",
-            hint="Race on PostgreSQL; leave --database out to use the embedded one.",
-        )
     left_out = tuple(dict.fromkeys((*(bug.dropped if bug else ()), *dropped)))
+    if target.is_sqlite:
+        with make_empty(target, "race") as scratch:
+            _fill_file(scratch, target, system, left_out, bug, is_spread=is_spread)
+            yield scratch
+        return
     with closing(target.connect(application_name="integrity race")) as admin:
         _drop_forgotten(admin)
         name = PREFIX + secrets.token_hex(6)
@@ -125,6 +129,40 @@ def _set_unlogged(scratch: Target, system: System) -> None:
         for table in reversed(system.metadata.sorted_tables):  # one that is logged may not refer to one that is not
             name = sql.Identifier(*filter(None, (table.schema, table.name)))
             connection.execute(sql.SQL("alter table {} set unlogged").format(name))
+
+
+def _fill_file(
+    scratch: Target, target: Target, system: System, dropped: tuple[str, ...], bug: Bug | None, *, is_spread: bool
+) -> None:
+    metadata = MetaData(schema=system.metadata.schema)
+    for table in system.metadata.sorted_tables:
+        # What SQLite numbers by itself it numbers from the greatest id on; this is how it can be told where to begin.
+        table.to_metadata(metadata).dialect_options["sqlite"]["autoincrement"] = is_spread
+    create_schemas(scratch, [metadata])
+    if dropped:
+        plant(scratch, metadata, dropped, bug=bug.name if bug else "")
+    mode = "wal" if _is_logged_ahead(target.file_of(system.name)) else "delete"
+    with closing(scratch.connect_sqlite([system.name])) as connection:
+        for schema in ("main", system.name):
+            connection.execute(f'pragma "{schema}".journal_mode = {mode}')
+        numbered = [table.name for table in metadata.sorted_tables if table.autoincrement_column is not None]
+        for number, name in enumerate(numbered if is_spread else (), start=1):
+            connection.execute(f'delete from "{system.name}".sqlite_sequence where name = ?', (name,))
+            connection.execute(f'insert into "{system.name}".sqlite_sequence values (?, ?)', (name, number * 1_000_000))
+
+
+def _is_logged_ahead(file: Path) -> bool:
+    """Return whether a file has a write-ahead log, by its header: nothing is opened, so nothing can be changed."""
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(20)
+    except FileNotFoundError:
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"no folder {file.absolute().parent}", hint="Name the file of a database.") from None
+        return False
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+    return header[18:20] == b"\x02\x02"
 
 
 def _drop(admin: "psycopg.Connection[Any]", name: str) -> None:

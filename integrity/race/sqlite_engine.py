@@ -8,7 +8,7 @@ deadlocks, and who waits longest gets through first.
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from integrity.database.dialects import to_sqlite
 from integrity.database.target import NAMESPACES, Target
@@ -81,6 +81,7 @@ class SqliteEngine:
         connection = self._control.connection
         ids: dict[str, int | None] = {}
         sql = "begin immediate"
+        self._control.read_clock()
         try:
             connection.execute(sql)
             for row in stage.rows:
@@ -99,8 +100,7 @@ class SqliteEngine:
         return staged(stage, ids)
 
     def read_clock(self) -> datetime:
-        # SQLite's own current_timestamp, which rows have, is in whole seconds.
-        return datetime.now(UTC).replace(microsecond=0)
+        return self._control.read_clock()
 
     def run(self, session: Session, sessions: Sequence[Session]) -> str:
         wire = self._wires[session.letter]

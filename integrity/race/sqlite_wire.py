@@ -10,11 +10,13 @@ What a statement touches is told by SQLite's authorizer as it is compiled, so vi
 they do.
 """
 
+import math
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from integrity.database.dialects import adapt, from_sqlite, sqlstate_of, to_sqlite
@@ -70,9 +72,12 @@ class SqliteReader:
         self.connection = connection
         self._numbered = numbered
         self._seconds_max = seconds_max
-        self._deadline = 0.0
+        self._deadline = math.inf
         self._compiled = Uses()
         self._uses: dict[str, Uses] = {}
+        self._now = ""
+        # SQLite's own is in whole seconds: too coarse to tell the rows of a stage from those of the calls.
+        connection.create_function("current_timestamp", 0, lambda: self._now)
         connection.set_authorizer(self._note)
         connection.set_progress_handler(self._is_late, _TICK)
 
@@ -87,17 +92,25 @@ class SqliteReader:
         """
         self._compiled = Uses()
         self._deadline = time.monotonic() + self._seconds_max
+        self.read_clock()
         values = {name: to_sqlite(value) for name, value in statement.parameters.items()}
         try:
             cursor = self.connection.execute(sql, values)
             rows = tuple(dict(row) for row in cursor.fetchall())
         finally:
+            self._deadline = math.inf
             # A text is compiled once, also where it then finds the database busy.
             uses = self._uses.setdefault(sql, self._compiled)
         verb = sql.split(None, 1)[0].upper()
         count = len(rows) if cursor.description else cursor.rowcount
         tag = f"INSERT 0 {count}" if verb == "INSERT" else f"{verb} {count}"
         return Answer(rows, tag, self._sources([each[0] for each in cursor.description or ()], uses)), uses
+
+    def read_clock(self) -> datetime:
+        """Return the time; until the next statement it is the current one."""
+        now = datetime.now(UTC)
+        self._now = to_sqlite(now)
+        return now
 
     def _sources(self, names: Collection[str], uses: Uses) -> tuple[tuple[int, int], ...]:
         """Return for each column which numbered one it is, if it is called like one of a table that was touched."""

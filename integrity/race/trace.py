@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from integrity.database.dialects import from_sqlite
 from integrity.operation import Declined, Isolation, Ok, Row
 from integrity.race.wire import Refusal
 
@@ -136,7 +137,7 @@ class Names:
 
     def rename(self, value: Any) -> Any:
         """Return the name of a generated key, an id or a time; any other value as it is."""
-        match value:
+        match from_sqlite(value):  # a text is what SQLite has for an id or a time
             case datetime():
                 return self._names.setdefault(value, f"time {sum(n.startswith('time') for n in self._names.values()) + 1}")
             case UUID():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import orjson
 import psycopg
@@ -109,8 +109,23 @@ def load_unfinished(target: Target, project: Project) -> list[LoadedRun]:
     return [load_history(target, folder) for folder in folders if folder.history.exists() and not folder.is_alive()]
 
 
+def find_systems_that_ran(target: Target) -> set[str]:
+    """Return the systems of which a run is recorded in the database.
+
+    Raises:
+        DatabaseError: the database refuses the question.
+    """
+    if "runs" not in inspect_database(target).ours.get("integrity", ()):
+        return set()
+    return set(_ask(target, "select distinct system from integrity.runs"))
+
+
 def _running(target: Target) -> list[str]:
-    query = "select run_id from integrity.runs where state = 'running' order by started_at, run_id"
+    return _ask(target, "select run_id from integrity.runs where state = 'running' order by started_at, run_id")
+
+
+def _ask(target: Target, query: LiteralString) -> list[str]:
+    """Return the first column of the answer."""
     try:
         if target.is_sqlite:
             with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:

@@ -9,16 +9,22 @@ select
     payments.wallet_id,
     payments.held_minor,
     payments.created_at,
+    asked.asked_at,
     count(*) as poll_count,
     min(polls.invoked_at) as first_polled_at,
     min(polls.run_id) as run_id,
     cast(payments.operation_id as text) as operation_id
 from integrity.calls as polls
--- of the calls that paid only those with an answer: when the others were committed nobody can say
-join integrity.calls as paid on paid.outcome = 'ok' and paid.returned_at < polls.invoked_at
-join safebox.payments
-    on payments.operation_id = paid.operation_id
-    and payments.wallet_id = cast(polls.arguments ->> 'wallet_id' as bigint)
+join safebox.payments on payments.wallet_id = cast(polls.arguments ->> 'wallet_id' as bigint)
+-- the mint is asked about a payment that is committed, so that a poll after this could see it
+join (
+    select
+        cast(requests.payload ->> 'payment_id' as bigint) as payment_id,
+        min(requests.requested_at) as asked_at
+    from integrity.requests
+    where requests.service = 'mint' and requests.payload ->> 'payment_id' is not null
+    group by cast(requests.payload ->> 'payment_id' as bigint)
+) as asked on asked.payment_id = payments.id and asked.asked_at < polls.invoked_at
 left join integrity.requests as unanswered
     on unanswered.operation_id = polls.operation_id
     and unanswered.run_id = polls.run_id
@@ -29,5 +35,5 @@ where
     and polls.run_id = coalesce(:run_id, polls.run_id)
     and payments.status = 'processing'
     and unanswered.operation_id is null
-group by payments.id
+group by payments.id, asked.asked_at
 order by payments.id

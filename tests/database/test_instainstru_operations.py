@@ -1,7 +1,7 @@
 """Each operation of instainstru, played alone: what it answers, what it pushes and exactly the rows that it makes.
 
-And each planted bug, played by its own schedule or by a client that dies: exactly the invariants that it names are violated,
-and none when the sound operations take the same turns.
+And each planted bug, played by its own schedule or by a client that dies: exactly the invariants that it names are
+violated, and none when the sound operations take the same turns.
 """
 
 import os

@@ -16,13 +16,21 @@ import psycopg
 import pytest
 
 from integrity.database.embedded import EmbeddedServer
+from integrity.database.namespace import guard
 from integrity.database.target import Target
+from integrity.errors import Unreachable
 from integrity.monitor import sampler
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.findings import find_alerts
 from integrity.monitor.processes import Process, find_server, parse_process, start_mark
 from integrity.monitor.questions import QUESTIONS, choose
 from integrity.monitor.sampler import Monitor, read_file
+from integrity.project import Project, Settings
+from integrity.report.run_text import render_run
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.workload.profile import load_profile
+from integrity.workload.run import RunRequest, RunResult, run
 
 WAIT_S_MAX = 30
 
@@ -482,3 +490,51 @@ def test_bad_input_is_told(words: list[str], reason: str, shop: Target, tmp_path
     assert refused.returncode == 2
     assert reason in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def run_smoke(target: Target, folder: Path) -> RunResult:
+    profile = load_profile(GHOSTPASS, "smoke", {}, {"duration_s": 1.5})
+    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
+    request = RunRequest(
+        system=GHOSTPASS,
+        profile_name="smoke",
+        profile=profile,
+        target=target,
+        project=Project(folder, Settings()),
+        seed=1,
+    )
+    return run(request)
+
+
+def test_a_run_is_watched_and_keeps_what_was_seen(database: Target, tmp_path: Path) -> None:
+    result = run_smoke(database, tmp_path)
+    facts, samples = read_file(result.folder.path / "monitor.jsonl")
+    assert facts["pool_size"] == 8
+    assert len(samples) == result.result["monitor"]["sample_count"] >= 2
+    assert result.result["monitor"]["answered_count"] == len(samples)
+    assert max(sample["database"]["activity"]["connections_here"] for sample in samples) >= 8
+    assert any(sample["loop_lag_ms"] is not None for sample in samples)
+    assert {process["name"] for process in samples[-1]["processes"]} == {"integrity", "database"}
+    assert result.result["monitor"]["database"]["rows_written_per_s"] > 0
+    assert any(row["table"] == "ghostpass.scans" for row in result.result["monitor"]["tables"])
+    assert "\nmonitor: " in render_run(result.result)
+
+
+def test_a_run_on_sqlite_is_watched_by_its_process_only(tmp_path: Path) -> None:
+    result = run_smoke(Target.parse(f"sqlite:///{tmp_path}/venue.db"), tmp_path)
+    summary = result.result["monitor"]
+    assert summary["database"] is None
+    assert [process["name"] for process in summary["processes"]] == ["integrity"]
+    assert "none of a database" in render_run(result.result)
+
+
+def test_a_run_goes_on_when_it_cannot_be_watched(database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(watch: DatabaseWatch) -> dict[str, Any]:
+        raise Unreachable("too many connections")
+
+    monkeypatch.setattr(DatabaseWatch, "open", refuse)
+    result = run_smoke(database, tmp_path)
+    assert result.result["state"] == "finished"
+    assert result.result["operations"][-1]["calls"] > 10
+    (alert,) = [alert for alert in result.result["monitor"]["alerts"] if alert["name"] == "unreachable"]
+    assert alert["sentence"].endswith("too many connections")

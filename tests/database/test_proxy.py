@@ -12,6 +12,7 @@ import pytest
 
 from integrity.database.target import Target
 from integrity.errors import UsageError
+from integrity.proxy.framing import make_refusal
 from integrity.proxy.gates import Delay
 from integrity.proxy.server import KEY_PARAMETER, Address, Proxy, address_of
 
@@ -151,6 +152,25 @@ def test_connections_that_are_reset_while_they_are_being_made_leave_nothing_behi
                 making.result().terminate()
 
     with_proxy(database, work)
+
+
+def test_a_server_on_tcp_is_found_by_any_of_its_addresses() -> None:
+    """A name often has an address of IPv6 first, where nobody listens."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(make_refusal("57P03", "the server is starting up").raw)
+        writer.close()
+
+    async def work() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        target = Target.parse(f"postgresql://u@localhost:{server.sockets[0].getsockname()[1]}/d")
+        async with running(target) as proxy:
+            with pytest.raises(asyncpg.CannotConnectNowError):
+                await connect(proxy, proxy.target(target))
+        server.close()
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("direction", ["delay_to_server", "delay_to_client"])

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from integrity.database.embedded import EmbeddedServer
-from integrity.operation import Begin, Commit, Isolation, Ok, Rows, Statement, Steps
+from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Rollback, Rows, Statement, Steps
+from integrity.race.again import order_of, play_again
 from integrity.race.explain import Anomaly, explain, names_of, timeline
 from integrity.race.explore import Budget, Exploration, explore
 from integrity.race.oracle import Judge, Judgement, Oracle
@@ -287,3 +288,30 @@ def test_a_call_that_is_wrong_by_itself_is_no_race(scheduler: Scheduler) -> None
     exploration = explore(scheduler, wrong, budget=Budget())
     assert exploration.hits[0].preemptions == 0
     assert explain(Judge(scheduler, wrong), exploration.hits[0].run).anomaly is Anomaly.SERIAL
+
+
+def test_a_call_that_inserted_nothing_has_the_same_letters_each_time(scheduler: Scheduler) -> None:
+    """Every 32nd value of a logged sequence gives the transaction an id, as if it had written."""
+    program = find("double credit, on conflict").program
+    assert {scheduler.play(program).letters for _ in range(70)} == {"AAAB"}
+
+
+def insert_or_back_out(keys: Keys, _operation_id: UUID) -> Steps:
+    yield Begin()
+    yield Statement("insert into credits_once (account_id, event) values (:account, 'e')", keys)
+    yield Rollback()
+    return Declined("backed_out")
+
+
+def test_two_that_one_rollback_wakes_go_on_in_the_same_order_when_played_again(scheduler: Scheduler) -> None:
+    """Both wait for a unique key; the server wakes them at once, and either may be the first to insert."""
+    insert = find("insert, on conflict").program.actors[0]
+    program = Program((Actor("first", insert_or_back_out), insert, insert), stage, digests=DIGESTS)
+    found: dict[str, Run] = {}
+    for _ in range(200):
+        run = scheduler.play(program, "ABC")
+        found.setdefault(order_of(run.trace.events), run)
+    assert {order[2] for order in found} == {"B", "C"}  # A inserts and rolls back, then one of them is first
+    for order, run in found.items():
+        again = [play_again(lambda: scheduler.play(program, "ABC"), order) for _ in range(100)]
+        assert {repr(each.trace.normal()) for each in again} == {repr(run.trace.normal())}

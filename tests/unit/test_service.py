@@ -75,5 +75,14 @@ def test_a_webhook_that_is_held_back_is_overtaken() -> None:
 
 
 def test_the_same_random_state_gives_the_same_reactions() -> None:
-    settings = ServiceSettings(0.0, 0.1, 0.2, 0.1, 0.1, 0.1, 0.0, 1.0, 0.3, 0.3, 0.3)
+    settings = ServiceSettings(
+        latency_most_s=0.1,
+        timeout_share=0.2,
+        error_share=0.1,
+        failure_share=0.1,
+        delay_most_s=1.0,
+        duplicate_share=0.3,
+        reorder_share=0.3,
+        drop_share=0.3,
+    )
     assert reactions(settings) == reactions(settings)

@@ -18,8 +18,6 @@ from integrity.seeds.instainstru.settings import (
 )
 from integrity.seeds.source import Array, Source
 
-LEAST_AFTER_OPENING_MS = 1_000
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
@@ -78,7 +76,8 @@ def live_through(
         unopened_count: bookings without a conversation.
     """
     booking_count = conversation_count + unopened_count
-    booked_ms = np.sort(source.integers(booking_count, settings.start_ms, settings.end_ms - LAST_BOOKING_BEFORE_END_MS))
+    range_ms = settings.end_ms - LAST_BOOKING_BEFORE_END_MS - settings.start_ms
+    booked_ms = np.sort(settings.start_ms + _within(source, np.full(booking_count, range_ms)))
     starts_ms = booked_ms + source.integers(booking_count, *settings.bookings.starts_after_hours) * HOUR_MS
     lesson = source.integers(booking_count, 0, len(settings.bookings.lessons) - 1)
     sizes, users = _gather(settings, source, user_count, booking_count)
@@ -161,8 +160,7 @@ def _write(
     conversation = np.searchsorted(bounds, source.integers(message_count, 0, int(bounds[-1]) - 1), side="right")
     lasts_ms = source.integers(conversation_count, *settings.conversations.lasts_hours) * HOUR_MS
     lasts_ms = np.minimum(lasts_ms, settings.end_ms - LAST_OPENING_BEFORE_END_MS // 2 - opened_ms)
-    after_ms = LEAST_AFTER_OPENING_MS + source.below(lasts_ms[conversation] - LEAST_AFTER_OPENING_MS)
-    sent_ms = opened_ms[conversation] + after_ms
+    sent_ms = opened_ms[conversation] + _within(source, lasts_ms[conversation])
     order = np.lexsort((sent_ms, conversation))
     conversation, sent_ms = conversation[order], sent_ms[order]
     counts = np.bincount(conversation, minlength=conversation_count)
@@ -191,3 +189,11 @@ def _read(
     firsts = np.cumsum(counts) - counts
     seen_ms = sent_ms[np.maximum(firsts[conversation] + last_read - 1, 0)]
     return last_read, np.where(last_read > 0, np.minimum(seen_ms + after_ms, settings.end_ms - 1), 0)
+
+
+def _within(source: Source, spans_ms: Array) -> Array:
+    """Return a time in ms from 1 to each of the spans, which are at least two seconds.
+
+    Drawn as seconds and a fraction: the source scales 32 bits, and a month has more milliseconds than half of that.
+    """
+    return 1_000 * source.below(spans_ms // 1_000) + source.integers(len(spans_ms), 1, 1_000)

@@ -31,7 +31,7 @@ class Users(Strict):
     """Who there is."""
 
     instructor_share: Share
-    registered_before_days: Count
+    registered_before_days: Annotated[int, Field(gt=0, le=10_000)]
 
 
 class Bookings(Strict):

@@ -86,16 +86,16 @@ def _up_to(settings: PastSettings, conversation_count: int) -> int:
 def _user_rows(settings: PastSettings, source: Source, first_id: int, numbers: Array, user_count: int) -> Rows:
     ids = first_id + numbers
     kinds = np.where(numbers < count_instructors(settings, user_count), b"Instructor ", b"Student ")
-    before_ms = settings.users.registered_before_days * DAY_MS
-    slot_ms = before_ms // user_count  # so that ids are in order of registration, whatever the batches
-    registered_ms = settings.start_ms - before_ms + slot_ms * numbers + source.below(np.full(len(ids), max(1, slot_ms)))
+    before_s = settings.users.registered_before_days * DAY_MS // 1_000
+    slot_s = max(1, before_s // user_count)  # so that ids are in order of registration, whatever the batches
+    registered_s = settings.start_ms // 1_000 - before_s + slot_s * numbers + source.integers(len(ids), 0, slot_s - 1)
     return Rows(
         "users",
         [
             bigints("id", ids),
             texts("email", np.char.add(np.char.add(b"user-", np.char.zfill(ids.astype("S"), 8)), b"@example.org")),
             texts("name", np.char.add(kinds, ids.astype("S"))),
-            timestamps("created_at", registered_ms * 1_000),
+            timestamps("created_at", registered_s * 1_000_000),
         ],
     )
 

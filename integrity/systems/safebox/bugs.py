@@ -32,15 +32,16 @@ from integrity.systems.safebox.operations import (
     confirm_again,
     credit_invoice,
     mark_credited,
-    mark_paid,
     mark_sale_paid,
     post_receipt,
     read_invoice,
+    set_paid,
 )
 from integrity.systems.safebox.payments import (
     Order,
     ask_mint,
     close_request,
+    end,
     fail,
     find_proofs,
     finish_payment,
@@ -49,7 +50,6 @@ from integrity.systems.safebox.payments import (
     make_payment,
     pay_once,
     post_hold,
-    read_payment,
     settle,
     take_proofs,
 )
@@ -101,8 +101,7 @@ def finish_and_return_again(payment: Row) -> Generator[Step, Any, str]:
         return str(payment["status"])
     answer: Mapping[str, Value] = yield ask_mint(payment)
     if answer["status"] == "settled":
-        yield from until_serialized(partial(settle, payment, int(str(answer["fee_minor"]))))
-        return "settled"
+        return (yield from end(payment, "settled", partial(settle, payment, int(str(answer["fee_minor"])))))
     if answer["status"] == "failed":
         yield from until_serialized(partial(_fail_again, payment))
         return "failed"
@@ -128,12 +127,8 @@ def finish_or_take_silence_for_no(payment: Row) -> Generator[Step, Any, str]:
         return str(payment["status"])
     answer: Mapping[str, Value] = yield ask_mint(payment)
     if answer["status"] == "settled":
-        yield from until_serialized(partial(settle, payment, int(str(answer["fee_minor"]))))
-        return "settled"
-    if (yield from until_serialized(partial(fail, payment))):
-        return "failed"
-    ended: Rows = yield read_payment(payment["id"])  # somebody else did, who had an answer
-    return str(ended[0]["status"])
+        return (yield from end(payment, "settled", partial(settle, payment, int(str(answer["fee_minor"])))))
+    return (yield from end(payment, "failed", partial(fail, payment)))
 
 
 def finish_and_keep_the_reserve(payment: Row) -> Generator[Step, Any, str]:
@@ -142,11 +137,9 @@ def finish_and_keep_the_reserve(payment: Row) -> Generator[Step, Any, str]:
         return str(payment["status"])
     answer: Mapping[str, Value] = yield ask_mint(payment)
     if answer["status"] == "settled":
-        yield from until_serialized(partial(settle, payment, payment["fee_reserve_minor"]))
-        return "settled"
+        return (yield from end(payment, "settled", partial(settle, payment, payment["fee_reserve_minor"])))
     if answer["status"] == "failed":
-        yield from until_serialized(partial(fail, payment))
-        return "failed"
+        return (yield from end(payment, "failed", partial(fail, payment)))
     return "processing"
 
 
@@ -170,7 +163,7 @@ def _answer_again(nfc_request_id: int, status: str) -> Statement:
 def confirm_invoice_before_its_sale(*, operation_id: UUID, invoice_id: int) -> Steps:
     """Mark the invoice paid and commit, then mark its sale: who dies in between leaves a sale that no retry marks."""
     yield Begin()
-    paid: Rows = yield mark_paid(invoice_id, operation_id)
+    paid: Rows = yield set_paid(invoice_id, operation_id)
     if not paid:
         yield Rollback()
         return (yield from confirm_again(invoice_id))
@@ -182,7 +175,7 @@ def confirm_invoice_before_its_sale(*, operation_id: UUID, invoice_id: int) -> S
 def confirm_invoice_announced(*, operation_id: UUID, invoice_id: int) -> Steps:
     """Write the notification first, in a transaction of its own, and take it back where another delivery was faster."""
     yield Begin()
-    paid: Rows = yield mark_paid(invoice_id, operation_id)
+    paid: Rows = yield set_paid(invoice_id, operation_id)
     if paid:
         yield mark_sale_paid(invoice_id)
         yield Commit()

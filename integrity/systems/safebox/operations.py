@@ -29,7 +29,16 @@ from integrity.operation import (
     Value,
 )
 from integrity.systems.safebox.ledger import alone, credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
-from integrity.systems.safebox.payments import Finish, Order, Pay, answer_request, find_payment_of, finish_payment, pay_once, read_payment
+from integrity.systems.safebox.payments import (
+    Finish,
+    Order,
+    Pay,
+    answer_request,
+    find_payment_of,
+    finish_payment,
+    pay_once,
+    read_payment,
+)
 
 SWEPT_WALLETS = 1_000
 SWEPT_THINGS = 50
@@ -77,13 +86,13 @@ def create_pos_sale(*, operation_id: UUID, wallet_id: int, amount_minor: int) ->
 def confirm_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
     """The mint says, perhaps more than once, that an invoice was paid: it is paid, its sale with it, and then credited.
 
-    Also one that has expired here: the mint has taken the money, and its word is the last. If it is being paid from a wallet
-    here, that payment is brought to its end first: who pays is told before who is paid.
+    Also one that has expired here: the mint has taken the money, and its word is the last. If it is being paid from a
+    wallet here, that payment is brought to its end first: who pays is told before who is paid.
     """
-    paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id))
-    if paid is not None and paid["kind"] is not None:
-        yield from finish_payment(paid)
-        paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id, waits=False))
+    payer, paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id))
+    if payer is not None:
+        yield from finish_payment(payer)
+        _, paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id, waits=False))
     if paid is None:
         return (yield from confirm_again(invoice_id))
     return Ok({"invoice_id": invoice_id, "status": (yield from credit_invoice(paid))})
@@ -92,12 +101,12 @@ def confirm_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
 def pay_invoice(*, operation_id: UUID, wallet_id: int, invoice_id: int, pay: Pay = pay_once) -> Steps:
     """Pay somebody's invoice over Lightning: from one wallet once, and never from two."""
     invoice: Rows = yield Statement(
-        "select amount_minor, status from safebox.invoices where id = :invoice_id", {"invoice_id": invoice_id}
+        "select amount_minor from safebox.invoices where id = :invoice_id", {"invoice_id": invoice_id}
     )
     if not invoice:
         return Declined("unknown_invoice")
     order = Order(wallet_id, "invoice", f"invoice-{invoice_id}", invoice[0]["amount_minor"], invoice_id=invoice_id)
-    return (yield from pay(order, operation_id, refusal=None if invoice[0]["status"] == "unpaid" else "invoice_closed"))
+    return (yield from pay(order, operation_id))
 
 
 def pay_address(
@@ -216,7 +225,29 @@ def quote(invoice_id: int, amount_minor: int) -> Request:
     return Request("mint", {"do": "quote", "invoice_id": invoice_id, "amount_minor": amount_minor})
 
 
-def mark_paid(invoice_id: int, operation_id: UUID) -> Statement:
+def mark_paid(
+    invoice_id: int, operation_id: UUID, *, waits: bool = True
+) -> Generator[Step, Any, tuple[Row | None, Row | None]]:
+    """Mark an invoice and its sale paid; return the payment that is to be ended first, and the invoice if it was marked.
+
+    Args:
+        waits: for a payment from a wallet here.
+    """
+    yield Begin()
+    paid: Rows = yield set_paid(invoice_id, operation_id)
+    if not paid:
+        yield Rollback()
+        return None, None
+    payers: Rows = yield find_payment_of(invoice_id)
+    if payers and waits:
+        yield Rollback()
+        return payers[0], None
+    yield mark_sale_paid(invoice_id)
+    yield Commit()
+    return None, paid[0]
+
+
+def set_paid(invoice_id: int, operation_id: UUID) -> Statement:
     return Statement(
         """
         update safebox.invoices set status = 'paid', paid_at = current_timestamp, confirmed_by = :operation_id

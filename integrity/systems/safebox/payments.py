@@ -19,7 +19,15 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Row, Rows, Statement, Step, Value
-from integrity.systems.safebox.ledger import alone, credit, credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
+from integrity.systems.safebox.ledger import (
+    alone,
+    credit,
+    credit_and_notify,
+    issue_proofs,
+    lock_wallets,
+    post,
+    until_serialized,
+)
 
 TURNS_MOST = 10
 """So many payments of others are brought to their end before one's own is put off."""
@@ -119,26 +127,14 @@ def hold_payment(
     if earlier:
         yield Rollback()
         return earlier[0]
+    proofs: Rows = [] if refusal else (yield find_proofs(order))
+    held_minor = sum(proof["amount_minor"] for proof in proofs)
+    refusal = refusal or (yield from refuse(order, held_minor, answer or answer_request))
     if refusal:
         yield Rollback()
         return Declined(refusal)
-    if order.invoice_id is not None:
-        invoice: Rows = yield share_invoice(order.invoice_id)
-        if invoice[0]["status"] != "unpaid":
-            yield Rollback()
-            return Declined("invoice_closed")
-    proofs: Rows = yield find_proofs(order)
-    held_minor = sum(proof["amount_minor"] for proof in proofs)
-    if held_minor < order.needed_minor:
-        yield Rollback()
-        return Declined("insufficient_balance")
-    if order.nfc_request_id is not None:
-        answered: Rows = yield (answer or answer_request)(order.nfc_request_id, "open")
-        if not answered:
-            yield Rollback()
-            return Declined("request_closed")
     payment: Rows = yield make_payment(order, held_minor, operation_id)
-    if not payment:  # another wallet is paying it, or has paid it
+    if not payment:  # it is being paid from another wallet
         yield Rollback()
         return Declined("invoice_closed")
     payment_id = payment[0]["id"]
@@ -147,6 +143,17 @@ def hold_payment(
     yield post_hold(payment[0])
     yield Commit()
     return payment[0]
+
+
+def refuse(order: Order, held_minor: int, answer: "Answer") -> Generator[Step, Any, str | None]:
+    """Return why this cannot be paid, if it cannot; a request is answered with this payment then."""
+    if held_minor < order.needed_minor:
+        return "insufficient_balance"
+    if order.invoice_id is not None and not (yield share_invoice(order.invoice_id)):
+        return "invoice_closed"
+    if order.nfc_request_id is not None and not (yield answer(order.nfc_request_id, "open")):
+        return "request_closed"
+    return None
 
 
 def finish_payment(payment: Row) -> Generator[Step, Any, str]:
@@ -275,8 +282,10 @@ def read_payment(payment_id: int) -> Statement:
 
 
 def share_invoice(invoice_id: int) -> Statement:
-    """Read an invoice and keep it from being marked paid, so that who marks it sees whether it is being paid here."""
-    return Statement("select status from safebox.invoices where id = :invoice_id for share", {"invoice_id": invoice_id})
+    """Keep an unpaid invoice from being marked paid, so that who marks it then sees that it is being paid here."""
+    return Statement(
+        "select id from safebox.invoices where id = :invoice_id and status = 'unpaid' for share", {"invoice_id": invoice_id}
+    )
 
 
 def find_proofs(order: Order) -> Statement:

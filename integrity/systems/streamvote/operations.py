@@ -367,7 +367,7 @@ OPERATIONS = {
         ),
         Operation("credit_invoice", credit_invoice, {"invoice_id": KeyOf("invoices")}),
         Operation("check_invoice", check_invoice, {"invoice_id": KeyOf("invoices")}),
-        Operation("raise_budget", raise_budget, {"wallet_id": KeyOf("wallets"), "stars": IntegerIn(1, 10)}),
+        Operation("raise_budget", raise_budget, {"wallet_id": KeyOf("wallets"), "stars": IntegerIn(1, 5)}),
         Operation("open_event", open_event, {"streamer_id": KeyOf("streamers"), "price_stars": IntegerIn(1, 5)}),
         Operation("close_event", close_event, {"live_event_id": KeyOf("live_events")}),
         Operation("tap", tap, _VOTE),
