@@ -9,8 +9,10 @@ frontrun is measured when --frontrun names the Python of an environment that has
 
 Prints, medians of five rounds that are interleaved:
 - schedules per second of two operations of four statements (begin, select, update, commit), all orders, lock waits, fresh
-  rows and the check included; aim: 500;
-- schedules and milliseconds to the first hit of the asymmetric programs; aim: 20 and 100 ms;
+  rows and the check included, and the serial orders and replays that the oracles need besides, which are not counted;
+  aim: 500;
+- schedules and milliseconds to the first hit of the asymmetric programs; aim: 20 and 100 ms; beside it the share of tries
+  that go wrong in a stress loop whose calls start at once, and in one whose calls start within 5 ms at random: under 5 %;
 - from sending a statement that waits for a lock to knowing that it does; aim: 2 ms.
 """
 
@@ -22,8 +24,9 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 from uuid import uuid4
 
@@ -40,7 +43,7 @@ from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
 from integrity.race.postgres_engine import PostgresEngine
 from integrity.race.program import Actor, History, Keys, Program
-from integrity.race.scheduler import Run, Scheduler
+from integrity.race.scheduler import Scheduler
 from integrity.race.session import Session
 from integrity.race.staging import Inserter, read_ids, staged
 from integrity.systems.stage import Stage
@@ -48,6 +51,9 @@ from tests.detection.race_bench import CASES, Case, create_tables
 
 ROUNDS = 5
 SEARCHES = 5  # of one program in a row
+TRIES_A_ROUND = 100  # of the stress loop, to compare the pace with
+SPREAD_SECONDS = 0.005
+STRESS_SECONDS_MAX = 20
 SYMMETRIC = ("lost update", "lost update, for update")
 ASYMMETRIC = ("long reader", "cart", "report, repeatable read")
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "shared_buffers": "256MB"}
@@ -72,6 +78,7 @@ def main() -> None:
 def report(target: Target, frontrun: str | None, tries: int) -> None:
     rates: dict[str, list[float]] = {}
     hits: dict[str, list[tuple[int, float]]] = {}
+    paces: list[float] = []
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures fall when others compute")
     with Scheduler(target) as scheduler:
         inserter = cast(PostgresEngine, scheduler.engine).inserter
@@ -82,15 +89,27 @@ def report(target: Target, frontrun: str | None, tries: int) -> None:
                     rate = search_all(scheduler, case(name), is_serial_judged=is_serial_judged)
                     if number:
                         rates.setdefault(f"{name}, {label}", []).append(rate)
+            if number:
+                paces.append(stress(target, inserter, case(SYMMETRIC[0]), TRIES_A_ROUND).tries_per_second)
             for name in (*SYMMETRIC[:1], *ASYMMETRIC):
                 hit = explore(scheduler, case(name).program, budget=Budget()).hits[0]
                 if number:
                     hits.setdefault(name, []).append((hit.schedules, hit.seconds))
-    stressed = {name: stress(target, inserter, case(name), tries) for name in (*SYMMETRIC[:1], *ASYMMETRIC)}
+    stressed = {
+        name: (
+            stress(target, inserter, case(name), tries),
+            stress(target, inserter, case(name), tries, spread_seconds=SPREAD_SECONDS),
+        )
+        for name in (*SYMMETRIC[:1], *ASYMMETRIC)
+    }
     peer = run_frontrun(frontrun, target) if frontrun else {}
-    print(tabulate(speed_rows(rates, stressed, peer), headers=["schedules/s", "ours", "stress loop", "frontrun"]))
+    print(f"the stress loop tries lost update {spread(paces)} times a second")
     print()
-    print(tabulate(hit_rows(hits, stressed, peer), headers=["first hit", "ours", "stress loop", "frontrun"]))
+    headers = ["schedules/s", "ours", "of the stress loop's tries", "frontrun", "of its"]
+    print(tabulate(speed_rows(rates, paces, peer), headers=headers))
+    print()
+    headers = ["first hit", "ours", "stress loop", "the same, starts apart", "frontrun"]
+    print(tabulate(hit_rows(hits, stressed, peer), headers=headers))
     print()
     print(f"from a statement that waits to knowing it: {milliseconds(statistics.median(waits))} median, ", end="")
     print(f"{milliseconds(sorted(waits)[len(waits) * 99 // 100])} p99, {len(waits)} waits")
@@ -103,26 +122,16 @@ def case(name: str) -> Case:
 
 
 def search_all(scheduler: Scheduler, raced: Case, *, is_serial_judged: bool) -> float:
-    """Play every order of a program several times, none spared; return schedules per second.
+    """Play every order of a program several times, none spared; return schedules of the search per second.
 
-    The serial orders that the second oracle plays, and the replays of what was found, are schedules too.
+    The serial orders that the second oracle plays and the replays of what was found take their time and are not counted.
     """
     played = 0
-    play = scheduler.play
-
-    def counted_play(*given: Any, **options: Any) -> Run:
-        nonlocal played
-        played += 1
-        return play(*given, **options)
-
-    scheduler.play = counted_play  # type: ignore[method-assign]
     began = time.perf_counter()
-    try:
-        for _ in range(SEARCHES):
-            judge = Judge(scheduler, raced.program, is_serial_judged=is_serial_judged)
-            explore(scheduler, raced.program, budget=ALL_ORDERS, is_pruned=False, stops_at_first=False, judge=judge)
-    finally:
-        scheduler.play = play  # type: ignore[method-assign]
+    for _ in range(SEARCHES):
+        judge = Judge(scheduler, raced.program, is_serial_judged=is_serial_judged)
+        found = explore(scheduler, raced.program, budget=ALL_ORDERS, is_pruned=False, stops_at_first=False, judge=judge)
+        played += found.coverage.played
     return played / (time.perf_counter() - began)
 
 
@@ -153,10 +162,27 @@ def time_waits(scheduler: Scheduler, count: int = 500) -> list[float]:
 # The stress loop: the calls start at once, each on a connection of its own that is kept, on a fresh row.
 
 
-def stress(target: Target, inserter: Inserter, raced: Case, tries: int) -> tuple[float, int]:
-    """Return tries per second, and how many of them went wrong."""
+@dataclass(frozen=True, slots=True)
+class Stress:
+    """What a stress loop came to."""
 
-    async def loop() -> tuple[float, int]:
+    tries: int
+    wrong: int
+    seconds: float
+
+    @property
+    def tries_per_second(self) -> float:
+        return self.tries / self.seconds
+
+
+def stress(target: Target, inserter: Inserter, raced: Case, tries: int, *, spread_seconds: float = 0) -> Stress:
+    """Return what the loop comes to; it ends early after STRESS_SECONDS_MAX.
+
+    Args:
+        spread_seconds: each call starts at random within so long.
+    """
+
+    async def loop() -> Stress:
         given = {key: target.url.query[key] for key in target.url.query}
         options = {"host": given.get("host", target.url.host), "port": int(str(given.get("port", 5432)))}
         connections = [
@@ -164,7 +190,7 @@ def stress(target: Target, inserter: Inserter, raced: Case, tries: int) -> tuple
             for _ in range(len(raced.program.actors) + 1)
         ]
         try:
-            return await stress_on(connections, inserter, raced.program, tries)
+            return await stress_on(connections, inserter, raced.program, tries, spread_seconds)
         finally:
             for connection in connections:
                 await connection.close()
@@ -173,20 +199,26 @@ def stress(target: Target, inserter: Inserter, raced: Case, tries: int) -> tuple
         return runner.run(loop())
 
 
-async def stress_on(connections: list[Any], inserter: Inserter, program: Program, tries: int) -> tuple[float, int]:
+async def stress_on(
+    connections: list[Any], inserter: Inserter, program: Program, tries: int, spread_seconds: float
+) -> Stress:
     control, *workers = connections
+    random = Random(0)
     wrong = 0
     began = time.perf_counter()
     for number in range(tries):
         keys = await insert(control, program.stage(), inserter)
-        calls = [start(actor, keys, connection, program) for actor, connection in zip(program.actors, workers, strict=True)]
+        calls = [
+            start(actor, keys, connection, program, delay_seconds=random.uniform(0, spread_seconds))
+            for actor, connection in zip(program.actors, workers, strict=True)
+        ]
         await asyncio.gather(*calls, return_exceptions=True)
         check = program.checks[0].violations(keys, History())
         sql, names = number_parameters(check.sql)
         wrong += bool(await control.fetch(sql, *(keys[name] for name in names)))
-        if time.perf_counter() - began > 20:
-            return (number + 1) / (time.perf_counter() - began), wrong
-    return tries / (time.perf_counter() - began), wrong
+        if time.perf_counter() - began > STRESS_SECONDS_MAX:
+            break
+    return Stress(number + 1, wrong, time.perf_counter() - began)
 
 
 async def insert(connection: Any, stage: Stage, inserter: Inserter) -> Keys:
@@ -197,9 +229,10 @@ async def insert(connection: Any, stage: Stage, inserter: Inserter) -> Keys:
     return staged(stage, read_ids(stage, rows[0])).keys
 
 
-def start(actor: Actor, keys: Keys, connection: Any, program: Program) -> Coroutine[Any, Any, Reply]:
-
-    return drive(connection, actor.steps(keys, uuid4()), program.isolation)
+async def start(actor: Actor, keys: Keys, connection: Any, program: Program, *, delay_seconds: float) -> Reply:
+    if delay_seconds:
+        await asyncio.sleep(delay_seconds)
+    return await drive(connection, actor.steps(keys, uuid4()), program.isolation)
 
 
 async def drive(connection: Any, steps: Steps, isolation: Isolation) -> Reply:
@@ -240,42 +273,46 @@ def run_frontrun(python: str, target: Target) -> dict[str, dict[str, Any]]:
     return {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
 
 
-def speed_rows(
-    rates: dict[str, list[float]], stressed: dict[str, tuple[float, int]], peer: dict[str, dict[str, Any]]
-) -> list[list[str]]:
+def speed_rows(rates: dict[str, list[float]], paces: list[float], peer: dict[str, dict[str, Any]]) -> list[list[str]]:
     rows = []
     for name, values in rates.items():
-        operation = name.rpartition(", ")[0]
-        theirs = peer.get(f"{operation}, all")
+        theirs = peer.get(f"{name.rpartition(', ')[0]}, all")
+        their_rate = theirs["schedules"] / theirs["seconds"] if theirs else 0.0
         rows.append(
             [
                 name,
-                f"{statistics.median(values):,.0f} [{min(values):,.0f}-{max(values):,.0f}]",
-                f"{stressed[operation][0]:,.0f}" if operation in stressed else "",
-                f"{theirs['schedules'] / theirs['seconds']:,.0f}" if theirs else "",
+                spread(values),
+                f"{statistics.median(ours / pace for ours, pace in zip(values, paces, strict=True)):.2f}",
+                f"{their_rate:,.0f}" if theirs else "",
+                f"{statistics.median(values) / their_rate:.0f} times" if theirs else "",
             ]
         )
     return rows
 
 
 def hit_rows(
-    hits: dict[str, list[tuple[int, float]]], stressed: dict[str, tuple[float, int]], peer: dict[str, dict[str, Any]]
+    hits: dict[str, list[tuple[int, float]]],
+    stressed: dict[str, tuple[Stress, Stress]],
+    peer: dict[str, dict[str, Any]],
 ) -> list[list[str]]:
     rows = []
     for name, found in hits.items():
         theirs = peer.get(name.partition(",")[0]) or peer.get(f"{name}, all")
-        tries, wrong = stressed[name]
         rows.append(
             [
                 name,
                 f"{found[0][0]} schedules, {milliseconds(statistics.median(seconds for _, seconds in found))}",
-                f"{wrong} wrong, {tries:,.0f}/s",
+                *(f"{each.wrong} of {each.tries} wrong" for each in stressed[name]),
                 f"{theirs['verdict']}, {theirs['schedules']} schedules, {milliseconds(theirs['seconds'])}"
                 if theirs
                 else "",
             ]
         )
     return rows
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):,.0f} [{min(values):,.0f}-{max(values):,.0f}]"
 
 
 def milliseconds(seconds: float) -> str:

@@ -36,9 +36,13 @@ def withdraw(locking: str) -> Steps:
     return steps
 
 
-def long_reader(connection: Any, account: int) -> None:
-    for _ in range(12):
+def look_around(connection: Any, account: int, count: int) -> None:
+    for _ in range(count):
         execute(connection, "SELECT id, owner FROM accounts WHERE id = %s", (account,))
+
+
+def long_reader(connection: Any, account: int) -> None:
+    look_around(connection, account, 12)
     withdraw("")(connection, account)
 
 
@@ -48,6 +52,7 @@ def short_writer(connection: Any, account: int) -> None:
 
 
 def check_out(connection: Any, account: int) -> None:
+    look_around(connection, account, 12)
     ((total,),) = execute(connection, "SELECT sum(price) FROM items WHERE cart_id = %s", (account,))
     ((order,),) = execute(connection, "INSERT INTO orders (cart_id, total) VALUES (%s, %s) RETURNING id", (account, total))
     execute(
@@ -73,6 +78,7 @@ def receipt(connection: Any, account: int) -> None:
 
 
 def close_batch(connection: Any, account: int) -> None:
+    look_around(connection, account, 4)
     execute(connection, "UPDATE accounts SET n = n + 1 WHERE id = %s", (account,))
     connection.commit()
 
@@ -82,6 +88,7 @@ def report(connection: Any, account: int) -> None:
     ((total,),) = execute(
         connection, "SELECT coalesce(sum(amount), 0) FROM receipts WHERE book_id = %s AND batch = %s", (account, batch)
     )
+    connection.commit()
     execute(connection, "INSERT INTO reports (book_id, batch, total) VALUES (%s, %s, %s)", (account, batch, total))
     connection.commit()
 

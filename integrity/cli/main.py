@@ -19,6 +19,7 @@ COMMANDS = {
     "rollback": "Remove what seed and run have made.",
     "run": "Hammer a system with concurrent clients.",
     "suite": "Run a list of profiles, judge the data after each, report on all.",
+    "faults": "List what can go wrong on purpose in a run.",
     "validate": "Check every invariant on one snapshot.",
     "list": "List the invariants.",
     "queries": "Ask the named queries, and hold them against their limits.",

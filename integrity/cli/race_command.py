@@ -121,6 +121,9 @@ def command(
     settings = replace(settings, kept=kept_schedules(project.state_folder / "races", system.name))
     files = invariants_of(project, system)
     target = open_target(project, database)
+    if target.is_sqlite and isolation != LEVELS[0]:
+        raise UsageError(f"--isolation '{isolation}' on {target}: SQLite has a single level", hint="Leave --isolation out.")
+    settings = replace(settings, dialect=target.dialect)
     if is_mutating:
         return _mutate(target, settings, operations or tuple(system.operations), files, test_database, is_json=is_json)
     groups: list[Group] = []
@@ -149,7 +152,8 @@ def command(
     if is_json:
         _print_json(groups, settings, findings, paths)
     else:
-        _print_text(groups, settings, findings, paths, is_matrix=not group)
+        replays = [replay_command(target, path) for path in paths]
+        _print_text(groups, settings, findings, replays, is_matrix=not group)
     return ExitCode.VIOLATED if findings else exit_code_of([each.verdict for each in groups])
 
 
@@ -217,7 +221,7 @@ def save_findings(
         findings[0] = study.with_cures()
         write_finding(findings[0], paths[0])
         if pytest_file is not None:
-            study.export(pytest_file, replay_command=f"integrity replay {paths[0].name}")
+            study.export(pytest_file, replay_command=replay_command(target, Path(paths[0].name)))
             click.echo(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}", err=True)
     return paths
 
@@ -228,6 +232,11 @@ def shown_path(path: Path) -> str:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def replay_command(target: "Target", path: Path) -> str:
+    """Return the command that plays a finding again; of SQLite's with its file, which nothing else may name."""
+    return f"integrity replay {shown_path(path)}{f' --database {target}' if target.is_sqlite else ''}"
 
 
 def _print_played(played: "Played", *, is_json: bool) -> None:
@@ -273,7 +282,7 @@ def _print_text(
     groups: "Sequence[Group]",
     settings: "RaceSettings",
     findings: "Sequence[Finding]",
-    paths: Sequence[Path],
+    replays: Sequence[str],
     *,
     is_matrix: bool,
 ) -> None:
@@ -295,9 +304,9 @@ def _print_text(
     if findings:
         click.echo(("\n" if is_matrix else "") + render_finding(findings[0]))
         click.echo()
-    for number, path in enumerate(paths):
+    for number, command_line in enumerate(replays):
         click.echo(f"{'replay' if number == 0 else 'others' if number == 1 else ''}{': ' if number < 2 else '        '}"
-                   f"integrity replay {shown_path(path)}")  # fmt: skip
+                   f"{command_line}")  # fmt: skip
 
 
 def _print_json(

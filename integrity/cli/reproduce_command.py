@@ -13,7 +13,7 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.cli.race_command import invariants_of, save_findings, shown_path
+from integrity.cli.race_command import invariants_of, replay_command, save_findings
 from integrity.cli.run_command import Duration
 from integrity.errors import HistoryError, UsageError
 from integrity.verdict import ExitCode, Verdict
@@ -107,7 +107,7 @@ def command(
     else:
         click.echo(render_reproduction(found, name, row))
         for finding, path in zip(findings, paths, strict=True):
-            click.echo(f"\n{render_finding(finding)}\n\nreplay: integrity replay {shown_path(path)}")
+            click.echo(f"\n{render_finding(finding)}\n\nreplay: {replay_command(target, path)}")
     return ExitCode.VIOLATED if found.kind else ExitCode.UNKNOWN
 
 

@@ -12,15 +12,15 @@ from integrity.faults.scene import Scene
 @asynccontextmanager
 async def inject(scene: Scene, given: Given) -> AsyncIterator[None]:
     """Hang up what it is in the middle of, and let nothing more come from it."""
-    key = find_device(scene, given)
-    offline = {**scene.conduct.offline, word(given, "argument"): frozenset({key})}
+    argument, key = find_device(scene, given)
+    offline = {**scene.conduct.offline, argument: frozenset({key})}
     with scene.conduct.changed(offline=offline):
         scene.hang_up()
         yield
 
 
-def find_device(scene: Scene, given: Given) -> Key:
-    """Return the key of the device.
+def find_device(scene: Scene, given: Given) -> tuple[str, Key]:
+    """Return the argument that names devices, and the key of the one that is meant.
 
     Raises:
         UsageError: no argument of that name, or not so many devices.
@@ -30,18 +30,21 @@ def find_device(scene: Scene, given: Given) -> Key:
         argument: domain.pool
         for operation in scene.system.operations.values()
         for argument, domain in operation.arguments.items()
-        if isinstance(domain, KeyOf)
+        if isinstance(domain, KeyOf) and scene.keys.get(domain.pool)
     }
-    if name not in pools:
-        said = f"argument={name}: {scene.system.name} has no such argument" if name else "which device? It has no default"
+    if name and name not in pools:
         raise UsageError(
-            f"fault device_offline: {said}",
-            hint=f"Name the argument that says where a call comes from, one of {', '.join(pools)}.",
+            f"fault device_offline: argument={name}: {scene.system.name} has no such argument",
+            hint=f"Name one that says where a call comes from: {', '.join(pools)}.",
         )
-    keys = scene.keys.get(pools[name], ())
-    if place > len(keys):
-        raise UsageError(f"fault device_offline: number={place}: there are {len(keys)} {pools[name]}")
-    return keys[place - 1]
+    name = name or min(pools, key=lambda argument: len(scene.keys[pools[argument]]))
+    keys = scene.keys[pools[name]]
+    if not 0 < abs(place) <= len(keys):
+        raise UsageError(
+            f"fault device_offline: number={place}: there are {len(keys)} {pools[name]}",
+            hint=f"Give 1 to {len(keys)}, or -1 for the last.",
+        )
+    return name, keys[place - 1 if place > 0 else place]
 
 
 def check(scene: Scene, given: Given) -> None:
@@ -56,8 +59,8 @@ FAULT = Fault(
     invariants=(*KEPT, *MONEY),
     inject=inject,
     arguments={
-        "argument": Name("the argument that names it, e.g. terminal_id", ""),
-        "number": Number("the how-manieth of them, from 1", 1.0, 1.0, 1_000_000.0),
+        "argument": Name("the argument that names it, e.g. terminal_id; none: the one with the fewest", ""),
+        "number": Number("the how-manieth of them, from 1; -1: the last, which is hot", -1.0, -1_000_000.0, 1_000_000.0),
     },
     check=check,
 )

@@ -81,6 +81,10 @@ def _beyond(limit: Limit, level: str) -> str:
     return f"{side} {show(limit.at(level), limit.unit)}"
 
 
+def _many(count: float, word: str) -> str:
+    return f"{count:,.0f} {word}{'' if count == 1 else 's'}"
+
+
 def show(value: float, unit: str) -> str:
     """Return the value in its unit."""
     if unit == "share":
@@ -183,7 +187,7 @@ def _transactions(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     peak = find_peak(figures(samples, "activity", lambda activity: activity["prepared"]))
     blocks = any(pair["blocker"] == PREPARED for s in samples for pair in (s.get("database") or {}).get("blocking") or ())
     held = ", and sessions wait for its locks" if blocks else ""
-    yield from _of_peak("prepared-transaction", peak, lambda peak: f"{peak.value:.0f} prepared transactions{held}")
+    yield from _of_peak("prepared-transaction", peak, lambda peak: f"{_many(peak.value, 'prepared transaction')}{held}")
 
 
 def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
@@ -193,7 +197,7 @@ def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         words = f"rollbacks: {rollbacks:,.0f} of {commits + rollbacks:,.0f} transactions ({show(share, 'share')})"
         yield from _of_whole("rollbacks", share, words)
     deadlocks = rise(samples, "database", "deadlocks")
-    many = "1 deadlock" if deadlocks == 1 else f"{deadlocks:,.0f} deadlocks"
+    many = _many(deadlocks, "deadlock")
     yield from _of_whole("deadlocks", deadlocks, f"{many}; the server ended one transaction in each")
     hit, read = (rise(samples, "database", name) for name in ("blocks_hit", "blocks_read"))
     if hit + read >= BLOCKS_LEAST:

@@ -9,7 +9,8 @@ setting changes that. To hold one back until the other is through would not be t
 taken its snapshot, and one that is sent later sees more.
 
 So the order is not made but met: a schedule is played until they went on as they did. Where at most one waits at a time,
-the first play is the one.
+the first play is the one. Once in a hundred times a loser at a unique key has begun to insert and has a commit of its own:
+that is another schedule, which may not be met again in time; then what it showed is said not to be repeatable.
 """
 
 from collections.abc import Callable, Iterable

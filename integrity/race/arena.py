@@ -37,6 +37,11 @@ class Arena:
     ) -> None:
         self._stack.close()
 
+    @property
+    def dialect(self) -> str:
+        """As Target.dialect names it."""
+        return self._target.dialect
+
     def scheduler(self, dropped: frozenset[str] = frozenset()) -> Scheduler:
         """Return the scheduler on a database without some constraints and indexes, as "table.name"."""
         if dropped not in self._schedulers:

@@ -31,6 +31,7 @@ class Contest:
         bug: planted.
         dropped: constraints and indexes that are left out, as "table.name"; the bug's, unless some are tried.
         replaced: operations that stand in for the system's and the bug's: tried cures and mutations.
+        is_deferred: on SQLite, transactions begin without the write lock.
     """
 
     system: System
@@ -40,6 +41,7 @@ class Contest:
     bug: Bug | None = None
     dropped: frozenset[str] = frozenset()
     replaced: Mapping[str, Operation] = field(default_factory=dict)
+    is_deferred: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,7 +66,8 @@ class Contest:
     def program(self) -> Program:
         """Return what is raced."""
         system = replace(self.system, operations=self.operations)
-        return make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
+        program = make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
+        return replace(program, is_deferred=self.is_deferred)
 
 
 @dataclass(frozen=True, slots=True)

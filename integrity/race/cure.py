@@ -1,6 +1,9 @@
 """Cures: what would have prevented this very schedule. Each is tried on it, none is asserted.
 
 Isolation levels; a constraint that the bug left out; `for update` on what is read and then written; the sound operation.
+SQLite has neither levels nor row locks: there one transaction in place of several is tried, which holds the write lock from
+its first statement on.
+
 The schedule is followed as far as it fits, since a cure makes calls wait that did not wait before. A cure that prevents it
 is then searched by itself, for a moment: it may prevent one order and let another through.
 """
@@ -8,13 +11,13 @@ is then searched by itself, for a moment: it may prevent one order and let anoth
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from integrity.operation import Begin, Declined, Isolation, Ok, Operation, Statement, Step
+from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Operation, Rollback, Statement, Step
 from integrity.race.arena import Arena
 from integrity.race.contest import Contest
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
 from integrity.race.recording import following, record
-from integrity.race.rewrite import lock_rows, replacing, with_steps_changed
+from integrity.race.rewrite import in_one_transaction, lock_rows, replacing, with_steps_changed
 from integrity.race.scheduler import Run
 from integrity.race.statements import tables_of, written_tables
 from integrity.race.trace import Failed, waits_of
@@ -38,7 +41,7 @@ class Cure:
     """One thing that was tried.
 
     Args:
-        kind: "isolation", "constraint", "row lock" or "operation".
+        kind: "isolation", "constraint", "row lock", "transaction" or "operation".
         name: e.g. "repeatable read", or the statement with its lock.
         is_prevented: the failure did not come in this schedule.
         story: what came instead, e.g. "B was refused with 40001".
@@ -69,13 +72,16 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
     Raises:
         DatabaseError: the server is gone.
     """
-    for level in _LEVELS:
-        if level is not contest.isolation:
-            yield _try(arena, _at_level(contest, level), failing, "isolation", level.value)
+    if arena.dialect == "sqlite":
+        yield from _try_transactions(arena, contest, failing)
+    else:
+        for level in _LEVELS:
+            if level is not contest.isolation:
+                yield _try(arena, _at_level(contest, level), failing, "isolation", level.value)
     for name in sorted(contest.dropped):
         cured = replace(contest, dropped=contest.dropped - {name})
         yield _try(arena, cured, failing, "constraint", name)
-    for operation, sql, locked in _find_locks(arena, contest, failing.letters):
+    for operation, sql, locked in _find_locks(arena, contest, failing.letters) if arena.dialect != "sqlite" else ():
         cured = contest.replacing(_changed(contest, operation, replacing(sql, locked)))
         yield _try(arena, cured, failing, "row lock", f"{operation}: {' '.join(locked.split())}")
     for operation in sorted(contest.bugged):
@@ -122,6 +128,32 @@ def _try(arena: Arena, cured: Contest, failing: Failing, kind: str, name: str) -
     searched = explore(scheduler, program, budget=_SEARCH, judge=judge)
     is_sound = {Verdict.HOLDS: True, Verdict.VIOLATED: False}.get(searched.verdict)
     return Cure(kind, name, is_prevented=True, story=story, is_sound=is_sound, schedules=searched.coverage.played)
+
+
+def _try_transactions(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure]:
+    if contest.is_deferred:
+        yield _try(arena, replace(contest, is_deferred=False), failing, "transaction", "begin immediate")
+    for name, operation in contest.operations.items():
+        if _is_in_parts(arena, contest, name):
+            cured = contest.replacing(in_one_transaction(operation))
+            yield _try(arena, cured, failing, "transaction", f"all of {name} in one transaction, begun immediate")
+
+
+def _is_in_parts(arena: Arena, contest: Contest, name: str) -> bool:
+    """Return whether a call of the operation, alone, makes several transactions."""
+    call = next(call for call in contest.calls if call.operation == name)
+    alone = record(arena.scheduler(contest.dropped), replace(contest, calls=(call,)).program(), "")
+    steps = [each.step for each in alone.played["A"]]
+    is_open, transactions = False, 0
+    for step in steps:
+        if isinstance(step, Statement) and not is_open:
+            transactions += 1
+        elif isinstance(step, Begin):
+            is_open = True
+            transactions += 1
+        elif isinstance(step, Commit | Rollback):
+            is_open = False
+    return transactions > 1
 
 
 def _at_level(contest: Contest, level: Isolation) -> Contest:

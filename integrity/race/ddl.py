@@ -1,18 +1,22 @@
 """Definitions: the `create` statements of a schema's tables, for a file that must stand alone and for telling changes."""
 
 from sqlalchemy import MetaData
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # of SQLAlchemy, which leaves it untyped
+# SQLAlchemy leaves these untyped.
+_DIALECTS = {"postgresql": postgresql.dialect(), "sqlite": sqlite.dialect()}  # type: ignore[no-untyped-call]
 _CONSTRAINT = "CONSTRAINT "
 
 
-def create_statements_by_table(metadata: MetaData, *, dropped: frozenset[str] = frozenset()) -> dict[str, list[str]]:
+def create_statements_by_table(
+    metadata: MetaData, *, dropped: frozenset[str] = frozenset(), dialect: str = "postgresql"
+) -> dict[str, list[str]]:
     """Return for each table what creates it and its indexes; the tables in an order in which they can be created.
 
     Args:
         dropped: constraints and indexes to leave out, as "table.name".
+        dialect: as Target.dialect names it.
     """
     copy = MetaData(schema=metadata.schema)
     for table in metadata.sorted_tables:
@@ -25,12 +29,15 @@ def create_statements_by_table(metadata: MetaData, *, dropped: frozenset[str] = 
         # A set in SQLAlchemy: their order is that of nothing in particular.
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         kept = [index for index in indexes if f"{table.name}.{index.name}" not in dropped]
-        statements[table.name] = [_compile(CreateTable(table)), *(_compile(CreateIndex(index)) for index in kept)]
+        statements[table.name] = [
+            _compile(CreateTable(table), dialect),
+            *(_compile(CreateIndex(index), dialect) for index in kept),
+        ]
     return statements
 
 
-def _compile(statement: ExecutableDDLElement) -> str:
-    text = str(statement.compile(dialect=_DIALECT)).strip().replace("\t", "    ")
+def _compile(statement: ExecutableDDLElement, dialect: str) -> str:
+    text = str(statement.compile(dialect=_DIALECTS[dialect])).strip().replace("\t", "    ")
     return "\n".join(line.rstrip() for line in _sort_constraints(text).splitlines())
 
 

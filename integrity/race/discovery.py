@@ -96,6 +96,7 @@ def finding_of_run(
         system=contest.system.name,
         bug=contest.bug.name if contest.bug else None,
         isolation=contest.isolation,
+        dialect=scheduler.dialect,
         seed=seed,
         schedule=shorten(run.choices),
         letters=run.letters,

@@ -22,6 +22,9 @@ class Engine(Protocol):
     dialect: str
     """As Target.dialect names it."""
 
+    journal_mode: str
+    """Of SQLite, "wal" or "delete", which decides who waits for whom; empty of others."""
+
     generated_columns: frozenset[tuple[int, int]]
     """(table, column number) of the columns whose values the database makes up."""
 

@@ -17,6 +17,7 @@ from textwrap import wrap
 from typing import Any
 from uuid import UUID
 
+from integrity.database.dialects import from_sqlite
 from integrity.operation import Declined, Ok
 from integrity.parameters import replace_parameters
 from integrity.race.oracle import Judge, SerialOrder
@@ -236,6 +237,7 @@ def _kind(value: Return) -> str:
 def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
     if value == other:
         return True
+    value, other = from_sqlite(value), from_sqlite(other)
     if isinstance(value, datetime | date | UUID):
         return type(value) is type(other)
     return value in generated and other in generated
@@ -264,7 +266,8 @@ def _short(event: Event, width: int = 60) -> str:
 def names_of(run: Run) -> dict[Any, str]:
     """Return the names of a run's keys and operation_ids: what people call them."""
     names = {value: name for name, value in run.keys.items() if value is not None}
-    return names | {each: f"id of {letter}" for each, letter in zip(run.operation_ids, ascii_uppercase, strict=False)}
+    ids = {each: f"id of {letter}" for each, letter in zip(run.operation_ids, ascii_uppercase, strict=False)}
+    return names | ids | {str(each): name for each, name in ids.items()}  # SQLite has them as text
 
 
 def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 120) -> list[str]:

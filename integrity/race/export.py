@@ -53,6 +53,9 @@ def export_pytest(
         recording=recording,
         assertion=_assert_invariant(program, finding, recording, files) or _assert_serial(scheduler, program, recording),
         replay=replay_command,
+        dialect=scheduler.dialect,
+        journal_mode=scheduler.engine.journal_mode,
+        is_deferred=program.is_deferred,
     )
     return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
 

@@ -77,8 +77,9 @@ class CureRecord(_Model):
 class Finding(_Model):
     """A race that was found.
 
-    `keys` are those of the rows it played on, `tables` maps each table to a hash of its definition, with what the bug left
-    out left out. `anomaly` is its name in Adya's terms; `explanation` and `timeline` are lines of text.
+    `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
+    table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
+    `explanation` and `timeline` are lines of text.
     """
 
     format: Literal[1] = 1
@@ -86,6 +87,7 @@ class Finding(_Model):
     system: str
     bug: str | None
     isolation: Isolation
+    dialect: str = "postgresql"
     seed: int
     schedule: str
     letters: str
@@ -117,6 +119,7 @@ class Finding(_Model):
         """A name for its file."""
         parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
+        parts += [self.dialect] if self.dialect != "postgresql" else []
         return "-".join(part.replace(" ", "_") for part in parts)
 
     def encode(self) -> bytes:

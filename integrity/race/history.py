@@ -146,7 +146,9 @@ def _json(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def _microseconds(moment: datetime) -> int:
+def _microseconds(at: datetime | str) -> int:
+    """Return microseconds since the epoch; a text is a time in UTC, as SQLite stores it."""
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC) if isinstance(at, str) else at
     return round(moment.timestamp() * 1_000_000)
 
 

@@ -44,6 +44,7 @@ class RaceSettings:
 
     Args:
         preemptions: the bound.
+        dialect: of the target.
         seconds: for all groups together.
         choices_max: of arguments, for each group.
         kept: schedules that went wrong before, tried first, with the operations they were of.
@@ -52,6 +53,7 @@ class RaceSettings:
     system: str
     bug: str | None = None
     isolation: Isolation = Isolation.READ_COMMITTED
+    dialect: str = "postgresql"
     preemptions: int = 2
     seconds: float = 60.0
     seed: int = 0

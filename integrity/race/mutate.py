@@ -164,7 +164,10 @@ class Mutator:
         own = [
             protection
             for name in names
-            for protection in (*_find_in_statements(self.ground.system, name, statements[name]), *self._find_levels(name))
+            for protection in (
+                *_find_in_statements(self.ground.system, name, statements[name], self.arena.dialect),
+                *self._find_levels(name),
+            )
         ]
         seen: dict[str, Mutation] = {}
         for protection in own:
@@ -263,11 +266,13 @@ class Mutator:
         return list(statements)
 
     def _find_levels(self, name: str) -> Iterator[Protection]:
+        if self.arena.dialect == "sqlite":
+            yield Protection(name, "begin immediate", frozenset({name}), _defer)
         if self.isolation is not Isolation.READ_COMMITTED:
             yield Protection(name, f"isolation level {self.isolation.value}", frozenset({name}), _lower(name))
 
 
-def _find_in_statements(system: System, name: str, statements: list[str]) -> Iterator[Protection]:
+def _find_in_statements(system: System, name: str, statements: list[str], dialect: str) -> Iterator[Protection]:
     """Yield what in an operation's statements keeps calls apart."""
     for sql in statements:
         keys = {
@@ -276,7 +281,8 @@ def _find_in_statements(system: System, name: str, statements: list[str]) -> Ite
             if f"{table.schema}.{table.name}" in written_tables(sql)
             for column in table.primary_key.columns
         }
-        parts = [part for part in (find_row_lock(sql), find_on_conflict(sql)) if part]
+        locks = [find_row_lock(sql)] if dialect != "sqlite" else []  # which has none, and drops the words
+        parts = [part for part in (*locks, find_on_conflict(sql)) if part]
         for part in (*parts, *find_guards(sql, keys=keys)):
             strip = _change(name, replacing(sql, part.remove()))
             yield Protection(name, part.text.removeprefix("and "), frozenset({name}), strip)
@@ -311,6 +317,11 @@ def _change(name: str, change: Callable[[Step], Step]) -> Strip:
         return contest.replacing(with_steps_changed(contest.operations[name], change))
 
     return strip
+
+
+def _defer(contest: Contest) -> Contest:
+    """Return the contest with all its transactions begun without the write lock."""
+    return replace(contest, is_deferred=True)
 
 
 def _lower(name: str) -> Strip:

@@ -75,6 +75,7 @@ class PostgresEngine:
     """
 
     dialect = "postgresql"
+    journal_mode = ""
 
     def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
         self._target = target

@@ -5,7 +5,7 @@ and looked up among the keys of the stage when the call starts. Drawing itself g
 as in the workload.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, islice, product
@@ -167,7 +167,8 @@ def _likely_calls(
     """Yield calls that are likely to meet, some more than once.
 
     First with the same keys and the greatest amounts, so that what suffices for one call does not for two; then with other
-    keys of a pool for all, with different keys for one of them, and with other values of closed sets.
+    keys of a pool for all, with different keys of one pool, or of all, for each call (calls that share no key may still
+    meet in what their rows belong to), and with other values of closed sets.
     """
     known = system.operations_with(bug)
     found = [find_operation(system, known, operation) for operation in operations]
@@ -176,23 +177,25 @@ def _likely_calls(
     sets = max((len(d.values) for each in found for d in each.arguments.values() if isinstance(d, OneOf)), default=1)
     shifts = [dict.fromkeys(pools, 0)]
     shifts += [{**shifts[0], pool: shift} for pool in pools for shift in range(1, sizes[pool])]
-    apart: list[str | None] = [None, *(pool for pool in pools if sizes[pool] > 1)]
-    for value, other, shift in product(range(sets), apart, shifts):
+    many = [pool for pool in pools if sizes[pool] > 1]
+    aparts = [*(frozenset((pool,)) for pool in many), frozenset(many)]
+    choices = [*((shift, frozenset[str]()) for shift in shifts), *product(shifts[:1], aparts), *product(shifts[1:], aparts)]
+    for value, (shift, apart) in product(range(sets), choices):
         yield tuple(
-            PlannedCall(each.name, _arguments(each, world, shift, place, value=value, apart=other))
+            PlannedCall(each.name, _arguments(each, world, shift, place, value=value, apart=apart))
             for place, each in enumerate(found)
         )
 
 
 def _arguments(
-    operation: Operation, world: World, shift: Mapping[str, int], place: int, *, value: int, apart: str | None
+    operation: Operation, world: World, shift: Mapping[str, int], place: int, *, value: int, apart: Collection[str]
 ) -> dict[str, Key]:
     arguments: dict[str, Key] = {}
     for name, domain in operation.arguments.items():
         match domain:
             case KeyOf():
                 keys = world.keys[domain.pool]
-                arguments[name] = keys[(shift[domain.pool] + (place if domain.pool == apart else 0)) % len(keys)]
+                arguments[name] = keys[(shift[domain.pool] + (place if domain.pool in apart else 0)) % len(keys)]
             case OneOf():
                 arguments[name] = domain.values[(value * place) % len(domain.values)]
             case IntegerIn():

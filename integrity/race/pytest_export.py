@@ -1,4 +1,5 @@
-"""A finding as a test for pytest and a file of SQL, which need psycopg and a PostgreSQL to be run on, and nothing of ours.
+"""A finding as a test for pytest and a file of SQL, which need nothing of ours: psycopg and a PostgreSQL to be run on, or,
+of a race on SQLite, Python alone.
 
 The SQL makes the tables and the rows that the schedule played on; the test holds the statements of each call with every
 value as a literal, and a small conductor that lets one statement go at a time, in the order of the schedule. Ids agree
@@ -23,7 +24,9 @@ from sqlalchemy import Column, DateTime, MetaData
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
 from integrity.parameters import replace_parameters
+from integrity.race import pytest_sqlite
 from integrity.race.ddl import create_statements_by_table
+from integrity.race.pytest_sqlite_template import TEMPLATE as SQLITE_TEMPLATE
 from integrity.race.pytest_template import INVARIANT_ASSERTS, SERIAL_ASSERTS, TEMPLATE
 from integrity.race.recording import PlayedStep, Recording
 
@@ -73,6 +76,9 @@ class Case:
         recording: of the schedule, played first of all on an empty database.
         assertion: what fails.
         replay: the command that plays the schedule.
+        dialect: as Target.dialect names it.
+        journal_mode: SQLite's, which decides who waits for whom.
+        is_deferred: on SQLite, transactions begin without the write lock.
     """
 
     title: str
@@ -82,6 +88,9 @@ class Case:
     recording: Recording
     assertion: Assertion | SerialAssertion
     replay: str
+    dialect: str = "postgresql"
+    journal_mode: str = ""
+    is_deferred: bool = False
 
 
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
@@ -98,7 +107,7 @@ def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozens
     sql_path = path.with_suffix(".sql")
     script, test = _shorten_ids(
         render_sql(case, metadata=metadata, dropped=dropped),
-        render_test(case, sql_name=sql_path.name, test_name=path.name),
+        render_test(case, sql_name=sql_path.name, test_name=path.name, schema=metadata.schema),
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,8 +146,9 @@ def staging_queries(metadata: MetaData) -> dict[str, str]:
 def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
-    lines += [f"create schema {metadata.schema};", ""] if metadata.schema else []
-    for statements in create_statements_by_table(metadata, dropped=dropped).values():
+    is_sqlite = case.dialect == "sqlite"
+    lines += [f"create schema {metadata.schema};", ""] if metadata.schema and not is_sqlite else []
+    for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
         lines += [line for statement in statements for line in (f"{statement};", "")]
     times = [
         value
@@ -150,7 +160,8 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     for table in metadata.sorted_tables:
         rows = case.recording.staged.get(table.fullname, ())
         if rows:
-            values = [", ".join(_staged_literal(value, max(times, default=None)) for value in row.values()) for row in rows]
+            staged = pytest_sqlite.staged_literal if is_sqlite else _staged_literal
+            values = [", ".join(staged(value, max(times, default=None)) for value in row.values()) for row in rows]
             lines += [
                 f"insert into {table.fullname} ({', '.join(rows[0])}) values",
                 *(f"    ({value})," for value in values[:-1]),
@@ -159,24 +170,33 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
             lines += [
                 f"select setval(pg_get_serial_sequence('{table.fullname}', '{column.name}'), {rows[-1][column.name]});"
                 for column in table.columns
-                if column.identity
+                if column.identity and not is_sqlite  # which goes on from the greatest id
             ]
             lines += [""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
-    """Return the test's text."""
+def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None = None) -> str:
+    """Return the test's text.
+
+    Args:
+        schema: that the tables are in.
+    """
     names = {letter: f"{operation}_{letter.lower()}" for letter, (operation, _) in case.calls.items()}
     shown = {letter: f"{letter} = {operation}({arguments})" for letter, (operation, arguments) in case.calls.items()}
     functions = [
         f"def {name}(connection):\n"
         f'    """{shown[letter]}"""\n'
         f"    # your own code goes here, in place of these statements\n"
-        f"{indent(_body(case.recording.played[letter], case.isolation) or 'pass', '    ')}"
+        f"{indent(_body_of(case, letter) or 'pass', '    ')}"
         for letter, name in names.items()
     ]
-    return TEMPLATE.format(
+    is_sqlite = case.dialect == "sqlite"
+    attach = f'    connection.execute("attach database ? as {schema}", (str(folder / "race.{schema}.db"),))\n'
+    return (SQLITE_TEMPLATE if is_sqlite else TEMPLATE).format(
+        schema=schema or "main",
+        journal_mode=case.journal_mode,
+        attach=attach if schema else "",
         title=case.title,
         calls="\n".join(f"    {call}" for call in shown.values()),
         replay=case.replay,
@@ -184,7 +204,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
         sql_name=sql_name,
         functions_named=" and ".join(names.values()),
         turns=case.recording.run.letters,
-        constants=_constants(case.assertion),
+        constants=_constants(case.assertion, case.dialect),
         asserts=SERIAL_ASSERTS if isinstance(case.assertion, SerialAssertion) else INVARIANT_ASSERTS,
         functions="\n\n\n".join(functions),
         name=case.name,
@@ -193,10 +213,11 @@ def render_test(case: Case, *, sql_name: str, test_name: str) -> str:
     )
 
 
-def literal_sql(statement: Statement) -> str:
+def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
-    filled = replace_parameters(text, lambda name: _literal(statement.parameters[name]))
+    literal = pytest_sqlite.literal if dialect == "sqlite" else _literal
+    filled = replace_parameters(text, lambda name: literal(statement.parameters[name]))
     return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
 
 
@@ -241,6 +262,18 @@ def _wrap(line: str) -> list[str]:
             current = f"{margin}    "
         current += word if not current.strip() else f" {word}"
     return [*lines, current]
+
+
+def _body_of(case: Case, letter: str) -> str:
+    """Return the steps of one call as the driver's user writes them."""
+    played = case.recording.played[letter]
+    if case.dialect == "sqlite":
+        return pytest_sqlite.body(
+            played,
+            is_deferred=case.is_deferred,
+            text_of=lambda statement: _python_string(literal_sql(statement, "sqlite")),
+        )
+    return _body(played, case.isolation)
 
 
 def _body(played: Sequence[PlayedStep], isolation: Isolation) -> str:
@@ -291,13 +324,14 @@ def _python_string(text: str, *, is_short: bool = False) -> str:
     return f'"""\n{indent(escaped, "    ")}\n"""'
 
 
-def _constants(assertion: Assertion | SerialAssertion) -> str:
+def _constants(assertion: Assertion | SerialAssertion, dialect: str) -> str:
     """Return what the test's assertion compares with."""
     if isinstance(assertion, Assertion):
-        return f"WRONG_ROWS = {_python_string(literal_sql(assertion.query))}"
+        return f"WRONG_ROWS = {_python_string(literal_sql(assertion.query, dialect))}"
     lines = ["QUERIES = {"]
     lines += [
-        indent(f'"{table}": {_python_string(literal_sql(query))},', "    ") for table, query in assertion.queries.items()
+        indent(f'"{table}": {_python_string(literal_sql(query, dialect))},', "    ")
+        for table, query in assertion.queries.items()
     ]
     lines += ["}", "SERIAL_ORDERS = ["]
     for order in assertion.orders:

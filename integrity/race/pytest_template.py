@@ -43,6 +43,11 @@ import pytest
 
 TURNS = "{turns}"
 
+# Of a deadlock the call is refused that waited last: the others do not look for one. Where
+# the user may not set this (a superuser may), it lasts a second, and another is refused.
+PATIENT_MS = "2000000000"
+SET_PATIENCE = "select set_config('deadlock_timeout', %s, %s)"
+
 RULE = {rule}
 {constants}
 
@@ -93,6 +98,9 @@ def play(url, turns, calls):
             if ready:
                 letter = next(turns, letter if letter in ready else ready[0])
             if letter in ready:
+                states = [actor.state for actor in actors.values()]
+                patience_ms = "1" if "waits for a lock" in states else PATIENT_MS
+                actors[letter].connection.patience_ms = patience_ms
                 actors[letter].turn.release()
                 actors[letter].settle(control)
             for actor in actors.values():
@@ -108,6 +116,11 @@ class Actor(threading.Thread):
         super().__init__(daemon=True)
         self.connection = GatedConnection.connect(url, cursor_factory=GatedCursor)
         self.connection.wait_for_turn = self.wait_for_turn
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            with self.connection.transaction():
+                plain = psycopg.Cursor(self.connection)
+                plain.execute(SET_PATIENCE, (PATIENT_MS, False))
+            self.connection.has_patience = True
         self.pid = self.connection.info.backend_pid
         self.call = call
         self.turn = threading.Semaphore(0)
@@ -147,10 +160,19 @@ class Actor(threading.Thread):
 class GatedCursor(psycopg.Cursor):
     def execute(self, *arguments, **options):
         self.connection.wait_for_turn()
+        self.connection.set_patience()
         return super().execute(*arguments, **options)
 
 
 class GatedConnection(psycopg.Connection):
+    has_patience = False
+    patience_ms = PATIENT_MS
+
+    def set_patience(self):
+        if self.has_patience:
+            given = (self.patience_ms, not self.autocommit)
+            psycopg.Cursor(self).execute(SET_PATIENCE, given)
+
     def commit(self):
         if self.has_written():
             self.wait_for_turn()

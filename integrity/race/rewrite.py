@@ -12,7 +12,18 @@ import sqlglot
 from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
-from integrity.operation import Operation, Statement, StatementFailed, Step, Steps
+from integrity.operation import (
+    Begin,
+    Commit,
+    Operation,
+    Push,
+    Request,
+    Rollback,
+    Statement,
+    StatementFailed,
+    Step,
+    Steps,
+)
 
 ChangeStep = Callable[[Step], Step]
 
@@ -59,6 +70,51 @@ def change_steps(steps: Steps, change: ChangeStep) -> Steps:
             else:
                 step = steps.send(answer)
     except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
+
+
+def in_one_transaction(operation: Operation) -> Operation:
+    """Return the operation with all its statements in one transaction, which ends with the call.
+
+    What it rolls back itself is still rolled back, and what comes after that is a transaction of its own.
+    """
+    make = operation.steps
+
+    def steps(**arguments: object) -> Steps:
+        return _join_transactions(make(**arguments))
+
+    return replace(operation, steps=steps)
+
+
+def _join_transactions(steps: Steps) -> Steps:
+    is_open = False
+    answer: object = None
+    step = None
+    try:
+        step = next(steps)
+        while True:
+            answer = None
+            try:
+                match step:
+                    case Statement():
+                        if not is_open:
+                            yield Begin()
+                            is_open = True
+                        answer = yield step
+                    case Rollback():
+                        yield step
+                        is_open = False
+                    case Request() | Push():
+                        answer = yield step
+                    case Begin() | Commit():
+                        pass
+            except StatementFailed as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        if is_open:
+            yield Commit()
         return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
 
 

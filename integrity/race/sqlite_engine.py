@@ -42,7 +42,7 @@ class SqliteEngine:
         self._wires: dict[str, SqliteWire] = {}
         self._bits: dict[TableName, int] = {}
         connection = self._connect()
-        self._is_logged_ahead = _journal_mode(connection, (*self._namespaces, "main")[0]) == "wal"
+        self.journal_mode = _journal_mode(connection, (*self._namespaces, "main")[0])
         self._numbered = dict(_find_numbered(connection, ("main", *self._namespaces)))
         self._staged_tables = frozenset(_names_of(self._numbered))
         self._control = self._reader(connection)
@@ -124,7 +124,7 @@ class SqliteEngine:
         """
         wire = self._wires[session.letter]
         is_transaction = session.opens_transaction and session.event is not None and session.event.opens
-        is_held = wire.holds_lock or (not self._is_logged_ahead and (is_transaction or not session.opens_transaction))
+        is_held = wire.holds_lock or (self.journal_mode != "wal" and (is_transaction or not session.opens_transaction))
         reads, rows = self._bits_of(wire.uses.reads), self._bits_of(wire.uses.writes)
         return Footprint(reads | rows, rows, _LOCK if is_held else 0, takes_snapshot=is_transaction, level=session.level)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.database.target import Target
+from integrity.errors import UsageError
 from integrity.race.arena import Arena
 from integrity.race.contest import Contest, Ground, survey
 from integrity.race.cure import Failing, try_cures
@@ -14,6 +15,8 @@ from integrity.race.finding import CureRecord, Finding
 from integrity.race.replay import Replay, contest_of, find_differences, replay
 from integrity.sqlfile import SqlFile
 from integrity.systems.catalogue import find_bug, find_system
+
+_ENGINES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,18 @@ def open_study(
         files: the invariants of the system.
 
     Raises:
-        UsageError: the system, the bug, an operation or a key of the finding is not there any more.
+        UsageError: the system, the bug, an operation or a key of the finding is not there any more, or the target is of
+            another engine.
         DatabaseError: the server is gone.
     """
     system = find_system(finding.system)
     bug = find_bug(system, finding.bug) if finding.bug else None
+    if finding.dialect != target.dialect:
+        where = "--database sqlite:///FILE" if finding.dialect == "sqlite" else "--database postgresql://..."
+        raise UsageError(
+            f"the finding was made on {_ENGINES[finding.dialect]}, and {target} is another engine, with other locks",
+            hint=f"Name a database of that kind: {where}",
+        )
     with Arena(target, system, test_database=test_database) as arena:
         ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system, files)
         yield Study(finding, arena, ground, contest_of(finding, ground, bug=bug), files)

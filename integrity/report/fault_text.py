@@ -1,9 +1,13 @@
-"""What went wrong on purpose in a run, as text: each window with what it did, and what became of unknown outcomes."""
+"""Faults as text: which there are; what went wrong on purpose in a run, each window with what it did; and what became of
+the calls of unknown outcome.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
+
+from integrity.faults.fault import Argument, Choice, Fault, Number
 
 _HEADERS = ["", "calls", "calls/s", "ok", "declined", "failed", "unknown", "p50 ms", "p95 ms"]
 _COLUMNS = ["calls", "calls_per_s", "ok", "declined", "failed", "unknown", "p50_ms", "p95_ms"]
@@ -62,3 +66,47 @@ def _show(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.1f}" if isinstance(value, float) and value < 100 else f"{value:.0f}"
+
+
+def render_fault_list(faults: Sequence[Fault]) -> str:
+    """Return the names and titles of faults."""
+    table = tabulate([[fault.name, fault.title] for fault in faults], tablefmt="plain", disable_numparse=True)
+    return f"{table}\n\nAll about one: integrity faults NAME. In a run: integrity run hammer --fault NAME@20%-40%"
+
+
+def render_one_fault(fault: Fault) -> str:
+    """Return all about a fault: what it asks, what answers it, what it needs and what may be said."""
+    lines = [f"{fault.name}: {fault.title}", f"asks: {fault.question}", f"answered by: {', '.join(fault.invariants)}"]
+    if fault.needs:
+        lines.append(f"needs: {', '.join(sorted(need.value for need in fault.needs))}")
+    rows = [[name, _show_default(argument), argument.text, _bounds(argument)] for name, argument in fault.arguments.items()]
+    if rows:
+        lines += ["", tabulate(rows, ["argument", "default", "meaning", "values"], disable_numparse=True)]
+    said = [f"{name}={_show_default(argument)}" for name, argument in fault.arguments.items() if _show_default(argument)]
+    example = f":{said[0]}" if said else ""
+    return "\n".join([*lines, "", f"integrity run hammer --fault {fault.name}{example}@20%-40%"])
+
+
+def describe_fault(fault: Fault) -> dict[str, Any]:
+    """Return a fault for a program to read."""
+    return {
+        "name": fault.name,
+        "title": fault.title,
+        "question": fault.question,
+        "invariants": list(fault.invariants),
+        "needs": sorted(need.value for need in fault.needs),
+        "arguments": {
+            name: {"default": argument.default, "meaning": argument.text, "values": _bounds(argument)}
+            for name, argument in fault.arguments.items()
+        },
+    }
+
+
+def _show_default(argument: Argument) -> str:
+    return f"{argument.default:g}" if isinstance(argument, Number) else argument.default
+
+
+def _bounds(argument: Argument) -> str:
+    if isinstance(argument, Number):
+        return f"{argument.least:g} to {argument.most:g}"
+    return ", ".join(argument.words) if isinstance(argument, Choice) else "a name"

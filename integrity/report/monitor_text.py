@@ -95,13 +95,13 @@ def _figures(summary: Mapping[str, Any]) -> str:
             hit = database["cache_hit_share"]
             lines.append(
                 f"{database['commits_per_s']:.0f} commits/s, {database['rollbacks_per_s']:.0f} rollbacks/s, "
-                f"{database['deadlocks']} deadlocks, {database['rows_written_per_s']:.0f} rows written/s, "
+                f"deadlocks: {database['deadlocks']}, {database['rows_written_per_s']:.0f} rows written/s, "
                 f"{_bytes(database['wal_bytes_per_s'])}/s of log, cache hits {'-' if hit is None else show(hit, 'share')}"
             )
         if database["size_bytes"] is not None:
             lines.append(
                 f"{_bytes(database['size_bytes'])} on disk, {_bytes(database['grown_bytes'])} more than at first; "
-                f"{database['checkpoints']} checkpoints"
+                f"checkpoints: {database['checkpoints']}"
             )
     for process in summary["processes"]:
         if process["cpu_share_most"] is None:

@@ -70,7 +70,7 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     what = "pair" if all(len(group.names) == 2 for group in groups) else "group"
     count = f"{len(groups)} {what}{'s' if len(groups) != 1 else ''}"
     covered = f"{schedules} schedules played, {spared} known from others without playing"
-    level = f"at {settings.isolation.value}"
+    level = "on SQLite" if settings.dialect == "sqlite" else f"at {settings.isolation.value}"
     if racy:
         verdict = f"{racy} of {count} of operations can go wrong {level}"
     elif unknown:
@@ -103,7 +103,7 @@ def render_coverage(group: Group) -> str:
 
 def render_finding(finding: Finding) -> str:
     """Return a finding: what met, what was violated, the order, why no serial order gives it, what would prevent it."""
-    level = finding.isolation.value
+    level = "SQLite" if finding.dialect == "sqlite" else finding.isolation.value
     lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
     for letter, call in sorted(finding.calls.items()):
         arguments = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
@@ -288,4 +288,4 @@ def _returned(returned: Mapping[str, Any]) -> str:
 
 
 def _cure_kind(kind: str) -> str:
-    return {"isolation": "isolation level", "constraint": "constraint", "row lock": "row lock", "operation": ""}[kind]
+    return {"isolation": "isolation level", "constraint": "constraint", "row lock": "row lock"}.get(kind, "")

@@ -38,6 +38,7 @@ class Source:
 
     def below(self, sizes: Array) -> Array:
         """Return an integer from 0 to below each of the sizes (int64)."""
+        _check_size(int(sizes.max(initial=1)))
         return ((self.words(len(sizes)) >> np.uint64(32)).astype(np.int64) * sizes) >> 32
 
     def chances(self, count: int, share: float) -> Array:
@@ -50,7 +51,13 @@ class Source:
         return np.searchsorted(bounds, self._below(count, int(bounds[-1])), side="right")
 
     def _below(self, count: int, size: int) -> Array:
+        _check_size(size)
         return ((self.words(count) >> np.uint64(32)).astype(np.int64) * size) >> 32
+
+
+def _check_size(size: int) -> None:
+    if size > 2**31:
+        raise ValueError(f"a range of {size:,} values: 32 random bits reach no further than 2**31; draw it in two parts")
 
 
 SHARES = 1_000_000

@@ -138,7 +138,7 @@ class Context:
             return Reaction(answer, deliveries, latency_s)
         if trouble is Trouble.REFUSED:
             return Reaction({"status": "error", "code": self.random.choice(settings.error_codes)}, (), latency_s)
-        return Reaction(TIMEOUT, deliveries if trouble.is_done else (), settings.timeout_s)
+        return Reaction(dict(TIMEOUT), deliveries if trouble.is_done else (), settings.timeout_s)
 
     def webhooks(self, operation: str, arguments: Mapping[str, Value]) -> list[Delivery]:
         """Return the deliveries of one webhook: mostly one, after a delay; sometimes late, sometimes twice."""

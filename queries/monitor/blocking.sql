@@ -12,6 +12,15 @@ with locks as materialized (
     where locks.database is null or locks.database in (0, (select oid from pg_database where datname = current_database()))
 ),
 
+names as (
+    select
+        tables.oid,
+        tables.relkind,
+        namespaces.nspname || '.' || tables.relname as table_name
+    from pg_class as tables
+    join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
+),
+
 waiters as (
     select
         activity.pid,
@@ -30,13 +39,14 @@ select distinct
     wanted.mode,
     cast(
         coalesce(
-            cast(cast(coalesce(wanted.relation, own_tuple.relation) as regclass) as text),
+            -- with its schema; a cast to regclass leaves that out where the search path has it
+            (select names.table_name from names where names.oid = coalesce(wanted.relation, own_tuple.relation)),
             -- Waiting for another's transaction to end, with no row in hand (a unique key, a foreign key): where both write.
             (
-                select string_agg(distinct cast(cast(mine.relation as regclass) as text), ', ')
+                select string_agg(distinct names.table_name, ', ')
                 from locks as mine
                 join locks as theirs on theirs.relation = mine.relation and theirs.pid = waiters.blocker
-                join pg_class as tables on tables.oid = mine.relation and tables.relkind in ('r', 'p')
+                join names on names.oid = mine.relation and names.relkind in ('r', 'p')
                 where mine.pid = waiters.pid
                   and mine.mode in ('RowExclusiveLock', 'RowShareLock')
                   and theirs.mode in ('RowExclusiveLock', 'RowShareLock')

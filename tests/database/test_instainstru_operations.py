@@ -5,8 +5,11 @@ violated, and none when the sound operations take the same turns.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -16,6 +19,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from integrity.database.constraints import plant
+from integrity.database.dialects import adapt, to_sqlite
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Declined, Ok, Push, Reply, Rollback, Statement, Steps
@@ -28,7 +32,7 @@ from integrity.systems.system import Bug
 from tests.database.ghostpass_player import STEPS_MAX, call, operation_ids, play
 from tests.database.instainstru_calls import PLAYED
 from tests.database.instainstru_world import FILES, NOW, WORLD, listening, sending
-from tests.database.worlds import PostgresEngine, postgres_world
+from tests.database.worlds import PostgresEngine, SqliteEngine, lay_out, postgres_world
 
 Contents = dict[str, dict[Any, dict[str, Any]]]
 Seen = list[tuple[int, int, int]]
@@ -59,6 +63,22 @@ def test_an_operation_alone_makes_exactly_its_rows_and_breaks_nothing(lessons: T
     assert _drive(lessons, steps) == (played.reply, list(played.pushed))
     assert _changes(before, _read(lessons), operation_id) == played.changes
     assert _find_violated(lessons) == set()
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_an_operation_makes_the_same_rows_on_sqlite(tmp_path: Path, name: str) -> None:
+    played = PLAYED[name]
+    target = Target.parse(f"sqlite:///{tmp_path / 'lessons.db'}")
+    operation_id = next(operation_ids())
+    steps = INSTAINSTRU.operations[played.operation].steps(operation_id=operation_id, **played.arguments)
+    with closing(target.connect_sqlite(("instainstru", "integrity"))) as connection:
+        connection.row_factory = lambda cursor, row: {
+            column[0]: value for column, value in zip(cursor.description, row, strict=True)
+        }
+        lay_out(target, SqliteEngine(connection), METADATA, WORLD)
+        before = _read_sqlite(connection)
+        assert _carry_out(steps, partial(_execute_on_sqlite, connection)) == (played.reply, list(played.pushed))
+        assert _changes(before, _read_sqlite(connection), str(operation_id)) == played.changes
 
 
 def test_every_operation_is_played_with_both_answers() -> None:
@@ -233,24 +253,39 @@ def _cursor(reply: Reply) -> int:
 
 def _drive(lessons: Target, steps: Steps) -> tuple[Reply, Seen]:
     """Carry an operation out alone; return its reply and what it pushed."""
+    with closing(lessons.connect()) as connection:
+
+        def execute(step: Begin | Commit | Rollback | Statement) -> Any:
+            if not isinstance(step, Statement):
+                return connection.execute(type(step).__name__.lower().encode()) and None
+            cursor = psycopg.RawCursor(connection, row_factory=dict_row)
+            text, names = number_parameters(step.sql)
+            cursor.execute(text.encode(), [step.parameters[name] for name in names])
+            return cursor.fetchall() if cursor.description else []
+
+        return _carry_out(steps, execute)
+
+
+def _execute_on_sqlite(connection: sqlite3.Connection, step: Begin | Commit | Rollback | Statement) -> Any:
+    if not isinstance(step, Statement):
+        return connection.execute(type(step).__name__.lower()) and None
+    values = {name: to_sqlite(value) for name, value in step.parameters.items()}
+    return connection.execute(adapt(step.sql, "sqlite"), values).fetchall()
+
+
+def _carry_out(steps: Steps, execute: Callable[[Begin | Commit | Rollback | Statement], Any]) -> tuple[Reply, Seen]:
     answer: Any = None
     seen: Seen = []
-    with closing(lessons.connect()) as connection:
-        try:
-            while True:
-                match steps.send(answer):
-                    case Begin() | Commit() | Rollback() as step:
-                        answer = connection.execute(type(step).__name__.lower().encode()) and None
-                    case Statement(sql, parameters):
-                        cursor = psycopg.RawCursor(connection, row_factory=dict_row)
-                        text, names = number_parameters(sql)
-                        cursor.execute(text.encode(), [parameters[name] for name in names])
-                        answer = cursor.fetchall() if cursor.description else []
-                    case Push(events):
-                        seen += [(event["stream"], event["sequence"], event["event_id"]) for event in events]
-                        answer = None
-        except StopIteration as stop:
-            return stop.value, seen
+    try:
+        while True:
+            match steps.send(answer):
+                case Push(events):
+                    seen += [(event["stream"], event["sequence"], event["event_id"]) for event in events]
+                    answer = None
+                case Begin() | Commit() | Rollback() | Statement() as step:
+                    answer = execute(step)
+    except StopIteration as stop:
+        return stop.value, seen
 
 
 def _find_violated(lessons: Target) -> set[str]:
@@ -269,7 +304,14 @@ def _read(lessons: Target) -> Contents:
     return contents
 
 
-def _changes(before: Contents, after: Contents, operation_id: UUID) -> dict[str, list[dict[str, Any]]]:
+def _read_sqlite(connection: sqlite3.Connection) -> Contents:
+    return {
+        table.name: {row["id"]: row for row in connection.execute(f"select * from {table.fullname} order by id")}
+        for table in METADATA.sorted_tables
+    }
+
+
+def _changes(before: Contents, after: Contents, operation_id: UUID | str) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of `after` that `before` has not, without times; a call's own operation_id is "this"."""
     changes: dict[str, list[dict[str, Any]]] = {}
     for table, rows in after.items():

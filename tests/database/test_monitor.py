@@ -79,6 +79,9 @@ def on_thread(act: Callable[[], object]) -> threading.Thread:
 
 
 def test_a_lock_holder_is_named_with_the_table_and_those_who_wait(shop: Target) -> None:
+    """The extension brings its schema onto the search path: tables keep theirs in their names all the same."""
+    with closing(shop.connect()) as session:
+        session.execute("create extension pg_stat_statements")
     with watching(shop) as watch, closing(shop.connect(application_name="holder")) as holder:
         holder.execute("begin")
         holder.execute("update wallets set balance = 0 where id = 1")
@@ -146,7 +149,7 @@ def test_a_prepared_transaction_that_blocks_is_told_apart(tmp_path: Path) -> Non
     assert seen["activity"]["prepared"] == 1
     assert [pair["blocker"] for pair in seen["blocking"]] == [0]
     found = alerts_of(watch, seen)["prepared-transaction"]
-    assert found.sentence.startswith("1 prepared transactions, and sessions wait for its locks")
+    assert found.sentence.startswith("1 prepared transaction, and sessions wait for its locks")
 
 
 def test_a_deadlock_is_counted(shop: Target) -> None:

@@ -520,3 +520,16 @@ def test_a_violation_that_cannot_be_reproduced_is_named(
     assert code == 2
     assert place in err
     assert next_step in err
+
+
+def test_an_invariant_that_cannot_be_asked_about_a_race_is_named_with_the_reason(
+    integrity: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "invariants" / "ghostpass" / "few-notes.sql"
+    file.parent.mkdir(parents=True)
+    file.write_text("-- title: there are few notes\nselect notes.key from integrity.notes where notes.key = 'many'\n")
+    reason = "it asks integrity.notes, which a race does not have"
+    code, out, _ = integrity("race", "ghostpass", "scan_out", "--preemptions", "0")
+    assert (code, f"not asked: ghostpass/few-notes: {reason}\n" in out) == (0, True)
+    code, out, _ = integrity("race", "ghostpass", "scan_out", "--preemptions", "0", "--json")
+    assert json.loads(out)["left_out"] == [{"name": "ghostpass/few-notes", "reason": reason}]

@@ -411,3 +411,23 @@ def test_bad_input_is_told(run: Run, words: list[str], reason: str, venue: Targe
     assert refused.returncode == 2
     assert reason in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_nobody_writes_between_the_copies_of_two_files(file_venue: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a snapshot would have the wallets of one moment and the books of another."""
+    real = sqlite_copies._back_up
+    refused: list[str] = []
+
+    def write_and_go_on(source: sqlite3.Connection, copy: sqlite3.Connection, *, schema: str = "main") -> None:
+        with closing(file_venue.connect_sqlite(("ghostpass",))) as other:
+            other.execute("pragma busy_timeout = 0")
+            try:
+                other.execute("insert into ghostpass.wallets (code) values ('between')")
+            except sqlite3.OperationalError as error:
+                refused.append(str(error))
+        real(source, copy, schema=schema)
+
+    monkeypatch.setattr(sqlite_copies, "_back_up", write_and_go_on)
+    take(file_venue)
+    assert refused == ["database is locked"] * 3
+    assert codes(file_venue) == ["W1"]

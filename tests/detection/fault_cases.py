@@ -14,7 +14,7 @@ from integrity.faults.fault import Fault, Need
 from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.system import System
 
-CALM: Mapping[str, Any] = {"extends": "hammer", "abandon": {}, "services": {}, "thresholds": []}
+CALM: Mapping[str, Any] = {"extends": "hammer", "hot_turn_calls": 0, "abandon": {}, "services": {}, "thresholds": []}
 
 # Many who do the same on keys of their own: whenever everything is cut at one instant, some are where it hurts.
 CROWD: Mapping[str, Any] = {"clients": 40, "hot_share": 0.0}
@@ -22,22 +22,15 @@ CROWD: Mapping[str, Any] = {"clients": 40, "hot_share": 0.0}
 TWICE = ("@20%-35%", "@50%-65%")
 SECONDS = 2.5
 
-SOUND_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
-    "lost_commit_ack": {"": ":share=0.2"},
-    "lost_commit": {"": ":share=0.2"},
-    "half_open": {"": ":patience_s=0.1"},
-    "statement_timeout": {"": ":ms=3"},
-    "lock_holder": {"": ":of=table,patience_s=0.1"},
-    "webhook_delay": {"": ":least_s=0.1,more_s=0.3"},
-    "device_offline": {
-        "ghostpass": ":argument=terminal_id",
-        "safebox": ":argument=wallet_id",
-        "streamvote": ":argument=wallet_id",
-        "instainstru": ":argument=participant_id",
-        "inbox": ":argument=conversation_id",
-    },
+SOUND_ARGUMENTS: Mapping[str, str] = {
+    "lost_commit_ack": ":share=0.2",
+    "lost_commit": ":share=0.2",
+    "half_open": ":patience_s=0.1",
+    "statement_timeout": ":ms=3",
+    "lock_holder": ":of=table,patience_s=0.1",
+    "webhook_delay": ":least_s=0.1,more_s=0.3",
 }
-"""Arguments of a fault in a run of the sound system, by system; "": of those that are not named."""
+"""Arguments of a fault in a run of a sound system; others have their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +81,12 @@ CASES = [
     # The second transaction of a webhook waits for a lock, or meets a limit, and its first has said "applied" already.
     case("ghostpass", "lock_holder", "orphaned_funding", "of=table,table=wallets,patience_s=0.1", profile=FUNDINGS),
     case("ghostpass", "statement_timeout", "orphaned_funding", "ms=1", profile=FUNDINGS),
-    case(
+    Case(
         "ghostpass",
         "device_offline",
         "unlogged_sale",
-        profile=SALES,
+        tuple(f"device_offline:argument=terminal_id,number={n}@{20 * n}%-{20 * n + 10}%" for n in range(1, 5)),
+        profile={**SALES, "clients": 60},
     ),
     case("ghostpass", "webhook_duplicate", "double_credit"),
     # What is read over a slow network is old when it is written.
@@ -113,6 +107,36 @@ CASES = [
     ),
 ]
 
+# Listeners who stay where they are: only the fault cuts them off.
+CALM_LISTENERS = {
+    "subscribers": [{"name": "listeners", "operation": "open_stream", "count": 12, "poll_s": 0.03, "disconnect_share": 0.0}]
+}
+MESSAGES = {**CALM_LISTENERS, "clients": 24, "weights": {"send_message": 1}}
+
+CASES += [
+    # Who is cut off between a message's commit and its deliveries leaves it undelivered.
+    case("instainstru", "lost_commit_ack", "undelivered_message", "share=0.2", profile=MESSAGES),
+    case("instainstru", "connection_reset", "undelivered_message", "every_s=0.1", profile=MESSAGES),
+    case("instainstru", "backend_terminated", "undelivered_message", "every_s=0.1", profile=MESSAGES),
+    case("instainstru", "client_crash", "undelivered_message", profile=MESSAGES),
+    case("instainstru", "stream_disconnect", "missed_on_reconnect", profile=CALM_LISTENERS),
+]
+
+CASES += [
+    case("safebox", "service_timeout", "stuck_processing", "service=mint"),
+    case("safebox", "service_timeout", "timeout_means_failed", "service=mint"),
+    case("safebox", "webhook_duplicate", "double_accept", "service=relay"),
+    case("safebox", "lost_commit_ack", "pos_desync", "share=0.2"),
+    case("safebox", "client_crash", "pos_desync", "share=0.4"),
+    case("streamvote", "webhook_duplicate", "double_vote", "service=app"),
+    case("streamvote", "webhook_duplicate", "double_credit", "service=jobs"),
+    case("inbox", "service_timeout", "double_send", "share=0.4"),
+    case("inbox", "webhook_reorder", "status_regression"),
+    case("inbox", "webhook_duplicate", "two_subscriptions", "service=processor"),
+    case("inbox", "client_crash", "orphaned_media", "share=0.4"),
+    case("inbox", "lost_commit_ack", "uncounted_message", "share=0.3"),
+]
+
 
 def applies(system: System, fault: Fault) -> bool:
     """Return whether the fault can be done to this system on the embedded server."""
@@ -124,7 +148,6 @@ def applies(system: System, fault: Fault) -> bool:
 SOUND = [(system, fault) for system in SYSTEMS.values() for fault in FAULTS.values() if applies(system, fault)]
 
 
-def sound_text(system: System, fault: Fault) -> str:
-    """Return what --fault is told in a run of the sound system."""
-    given = SOUND_ARGUMENTS.get(fault.name, {})
-    return f"{fault.name}{given.get(system.name, given.get('', ''))}@20%-60%"
+def sound_text(fault: Fault) -> str:
+    """Return what --fault is told in a run of a sound system."""
+    return f"{fault.name}{SOUND_ARGUMENTS.get(fault.name, '')}@20%-60%"

@@ -113,7 +113,7 @@ def test_a_sound_system_bears_every_fault_and_its_unknown_outcomes_are_settled(
     target = make_world(system)
     if fault.name == "disk_full":
         bloat(target, system)
-    case = Case(system.name, fault.name, "", (sound_text(system, fault),), seconds=1.5)
+    case = Case(system.name, fault.name, "", (sound_text(fault),), seconds=1.5)
     result = let_loose(target, own_server, tmp_path, case, with_bug=False)
     assert result["state"] == "finished"
     (effect,) = result["faults"]

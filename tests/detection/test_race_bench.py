@@ -308,10 +308,11 @@ def test_two_that_one_rollback_wakes_go_on_in_the_same_order_when_played_again(s
     insert = find("insert, on conflict").program.actors[0]
     program = Program((Actor("first", insert_or_back_out), insert, insert), stage, digests=DIGESTS)
     found: dict[str, Run] = {}
-    for _ in range(200):
+    for _ in range(100):
         run = scheduler.play(program, "ABC")
         found.setdefault(order_of(run.trace.events), run)
-    assert {order[2] for order in found} == {"B", "C"}  # A inserts and rolls back, then one of them is first
-    for order, run in found.items():
+    # A inserts and rolls back; then B or C inserts and commits, and the other is through without having inserted.
+    assert {"AABBC", "AACCB"} <= found.keys()
+    for order in ("AABBC", "AACCB"):
         again = [play_again(lambda: scheduler.play(program, "ABC"), order) for _ in range(100)]
-        assert {repr(each.trace.normal()) for each in again} == {repr(run.trace.normal())}
+        assert {repr(each.trace.normal()) for each in again} == {repr(found[order].trace.normal())}

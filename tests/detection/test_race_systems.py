@@ -27,6 +27,9 @@ RACE_IDS = [f"{system.name}-{bug.name}" for system, bug in RACES]
 PAIRS = [(system, pair) for system in SYSTEMS.values() for pair in combinations_with_replacement(system.operations, 2)]
 PAIR_IDS = [f"{system.name}-{' + '.join(pair)}" for system, pair in PAIRS]
 
+SHORT = Budget(preemptions=2, schedules=20)
+"""A planted race shows itself soon."""
+
 FindGround = Callable[[System], tuple[Arena, Ground]]
 
 
@@ -49,11 +52,12 @@ def find_ground(server: EmbeddedServer) -> Iterator[FindGround]:
 def test_a_planted_race_is_found_and_shrunk_to_the_schedule_beside_it(
     find_ground: FindGround, system: System, bug: Bug
 ) -> None:
+    """On the first keys on which the calls collide: calls with the same ones do not always, e.g. where one is a retry."""
     arena, ground = find_ground(system)
-    contest = next(ground.vary(bug.race, bug=bug))
-    scheduler = arena.scheduler(contest.dropped)
-    exploration = explore(scheduler, contest.program(), budget=Budget(preemptions=2))
-    assert exploration.hits[0].schedules <= 20
+    contests = list(ground.vary(bug.race, bug=bug))
+    scheduler = arena.scheduler(contests[0].dropped)
+    explored = ((each, explore(scheduler, each.program(), budget=SHORT)) for each in contests)
+    contest, exploration = next((contest, exploration) for contest, exploration in explored if exploration.hits)
     finding = make_finding(scheduler, ground, contest, exploration.hits[0], seed=0)
     assert (finding.schedule, finding.operations) == (bug.schedule, bug.race)
     alarms = {alarm.name for alarm in finding.alarms}

@@ -52,3 +52,11 @@ def test_operation_ids_are_version_7_of_their_time_and_differ() -> None:
     assert [one.int >> 80 for one in ids] == [int(time_us) // 1000 for time_us in np.repeat(times_us, 2)]
     bits = np.bitwise_or.reduce([[one.int >> 64 & 0xFFF, one.int & (1 << 62) - 1] for one in ids], axis=0)
     assert bits.tolist() == [0xFFF, (1 << 62) - 1]  # every random bit is used
+
+
+def test_a_range_that_would_overflow_is_refused() -> None:
+    with pytest.raises(ValueError, match="in two parts"):
+        Source(1).integers(3, 0, 2**31)
+    with pytest.raises(ValueError, match="in two parts"):
+        Source(1).below(np.array([5, 2**31 + 1]))
+    assert Source(1).integers(3, 0, 2**31 - 1).min() >= 0

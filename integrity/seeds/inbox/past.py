@@ -89,7 +89,8 @@ def draw_past(settings: PastSettings, member: Array, business: Array, message_co
     count = len(member)
     customer, channel = _draw_customers(settings, business, source)
     weight = np.array([group.weight for group in settings.conversations])
-    weights = weight[source.choices(count, [group.share for group in settings.conversations])]
+    group = source.choices(count, [group.share for group in settings.conversations])
+    weights = weight[group] * source.integers(count, 1, 20)  # no two of a group are alike
     has_all_one = message_count >= count
     message_counts = share_out(message_count - count * has_all_one, weights) + has_all_one
 

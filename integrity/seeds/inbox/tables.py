@@ -98,7 +98,8 @@ def _people(
     member_counts = has_member + share_out(max(0, user_count - business_count), weight)
     business = np.repeat(np.arange(business_count), member_counts)
     member_ids = next_ids["members"] + np.arange(user_count)
-    to_do = share_out(sizes["conversations"], (weight[business] * source.integers(user_count, 1, 4)))
+    # About as much for each member, wherever: a busy business has more members, and nobody is near the rate limit.
+    to_do = share_out(sizes["conversations"], source.integers(user_count, 3, 5))
     ends = np.cumsum(to_do)
     # As many messages as conversations, in proportion: whole numbers, which Python's do not overflow.
     message_ends = np.array([end * sizes["messages"] // sizes["conversations"] for end in ends.tolist()], np.int64)

@@ -65,7 +65,7 @@ def send_message_numbered_by_the_newest(
         yield Rollback()
         sent: Rows = yield find_sent(participant_id, client_message_id)
         return answer(sent[0])
-    yield deliver(message[0]["message_id"], booking_id, participant_id, operation_id)
+    yield deliver(message[0]["message_id"], booking_id)
     yield Statement(
         """
         update instainstru.conversations
@@ -123,7 +123,7 @@ def send_message_from_stale_counts(*, operation_id: UUID, participant_id: int, c
         body=body,
         operation_id=operation_id,
     )
-    yield deliver(message["message_id"], booking_id, participant_id, operation_id)
+    yield deliver(message["message_id"], booking_id)
     for marker in markers:
         yield Statement(
             "update instainstru.read_markers set unread_count = :unread_count where id = :marker_id",
@@ -163,7 +163,7 @@ def send_message_and_touch_afterwards(
         body=body,
         operation_id=operation_id,
     )
-    yield deliver(message["message_id"], booking_id, participant_id, operation_id)
+    yield deliver(message["message_id"], booking_id)
     yield count_unread(conversation_id, participant_id)
     yield Commit()
     yield Statement(
@@ -198,7 +198,7 @@ def send_message_and_deliver_afterwards(
     )
     yield count_unread(conversation_id, participant_id)
     yield Commit()
-    yield deliver(message["message_id"], booking_id, participant_id, operation_id)
+    yield deliver(message["message_id"], booking_id)
     return answer(message)
 
 
@@ -222,7 +222,7 @@ def send_message_looked_up_first(*, operation_id: UUID, participant_id: int, cli
         body=body,
         operation_id=operation_id,
     )
-    yield deliver(message["message_id"], booking_id, participant_id, operation_id)
+    yield deliver(message["message_id"], booking_id)
     yield count_unread(conversation_id, participant_id)
     yield Commit()
     return answer(message)
@@ -246,7 +246,7 @@ def open_conversation_looked_up_first(*, operation_id: UUID, participant_id: int
         """,
         {"booking_id": booking_id, "operation_id": operation_id},
     )
-    yield make_read_markers(made[0]["id"], booking_id, operation_id)
+    yield make_read_markers(made[0]["id"])
     yield Commit()
     return Ok({"conversation_id": made[0]["id"]})
 

@@ -68,7 +68,7 @@ def open_conversation(*, operation_id: UUID, participant_id: int) -> Steps:
         found: Rows = yield find_conversation(participant_id)
         return Ok({"conversation_id": found[0]["conversation_id"]})
     conversation_id = made[0]["id"]
-    yield make_read_markers(conversation_id, booking_id, operation_id)
+    yield make_read_markers(conversation_id)
     yield Commit()
     return Ok({"conversation_id": conversation_id})
 
@@ -99,7 +99,7 @@ def send_message(*, operation_id: UUID, participant_id: int, client_message_id: 
         body=body,
         operation_id=operation_id,
     )
-    yield deliver(message["message_id"], booking_id, participant_id, operation_id)
+    yield deliver(message["message_id"], booking_id)
     yield count_unread(conversation_id, participant_id)
     yield Commit()
     return answer(message)
@@ -318,17 +318,18 @@ def find_sent(participant_id: int, client_message_id: str) -> Statement:
     )
 
 
-def make_read_markers(conversation_id: int, booking_id: int, operation_id: UUID) -> Statement:
+def make_read_markers(conversation_id: int) -> Statement:
     """Write a marker for everybody who takes part: nothing read, nothing unread."""
     return Statement(
         """
         insert into instainstru.read_markers (participant_id, conversation_id, operation_id)
-        select participants.id, cast(:conversation_id as bigint), cast(:operation_id as uuid)
-        from instainstru.participants
-        where participants.booking_id = :booking_id
+        select participants.id, conversations.id, conversations.operation_id
+        from instainstru.conversations
+        join instainstru.participants on participants.booking_id = conversations.booking_id
+        where conversations.id = :conversation_id
         order by participants.id
         """,
-        {"conversation_id": conversation_id, "operation_id": operation_id, "booking_id": booking_id},
+        {"conversation_id": conversation_id},
     )
 
 
@@ -360,17 +361,18 @@ def record_message(
     return message[0]
 
 
-def deliver(message_id: int, booking_id: int, sender_id: int, operation_id: UUID) -> Statement:
-    """Put a message before everybody else who takes part: one in a private lesson, more in a group."""
+def deliver(message_id: int, booking_id: int) -> Statement:
+    """Put a message before everybody but its sender: one in a private lesson, more in a group."""
     return Statement(
         """
         insert into instainstru.deliveries (message_id, participant_id, operation_id)
-        select cast(:message_id as bigint), participants.id, cast(:operation_id as uuid)
-        from instainstru.participants
-        where participants.booking_id = :booking_id and participants.id <> :sender_id
+        select messages.id, participants.id, messages.operation_id
+        from instainstru.messages
+        join instainstru.participants on participants.id <> messages.sender_id
+        where messages.id = :message_id and participants.booking_id = :booking_id
         order by participants.id
         """,
-        {"message_id": message_id, "booking_id": booking_id, "sender_id": sender_id, "operation_id": operation_id},
+        {"message_id": message_id, "booking_id": booking_id},
     )
 
 

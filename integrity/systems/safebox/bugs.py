@@ -26,7 +26,7 @@ from integrity.operation import (
     Steps,
     Value,
 )
-from integrity.systems.safebox.ledger import credit, credit_and_notify, issue_proofs, lock_wallets, until_serialized
+from integrity.systems.safebox.ledger import Side, credit, credit_and_notify, issue_proofs, lock_wallets, until_serialized
 from integrity.systems.safebox.operations import (
     OPERATIONS,
     confirm_again,
@@ -207,9 +207,8 @@ def _announce(invoice: Row) -> Generator[Step, Any, None]:
     if told:
         yield Rollback()
         return
-    yield from credit_and_notify(
-        invoice["wallet_id"], 0, "RECD", invoice["amount_minor"], invoice["confirmed_by"], invoice_id=invoice["id"]
-    )
+    side = Side(invoice["wallet_id"], 0, "RECD", invoice["amount_minor"])
+    yield from credit_and_notify([side], invoice["confirmed_by"], invoice_id=invoice["id"])
     yield Commit()
 
 

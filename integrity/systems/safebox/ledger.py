@@ -5,6 +5,7 @@ these wallets' money waits there, and nowhere else.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -81,46 +82,58 @@ def credit(wallet_id: int, amount_minor: int) -> Statement:
     )
 
 
-def credit_and_notify(
-    wallet_id: int,
-    amount_minor: int,
-    kind: str,
-    about_minor: int,
-    operation_id: UUID,
-    *,
-    invoice_id: int | None = None,
-    payment_id: int | None = None,
-) -> Generator[Step, Any, None]:
-    """Give the amount to the wallet, and write the notification of what happened under the wallet's next number.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of what happened.
 
     Args:
+        credit_minor: what its balance gains.
         kind: RECD or SENT.
-        about_minor: what was received or sent.
-        invoice_id, payment_id: one of them.
+        amount_minor: what was received or sent, as it is notified.
     """
+
+    wallet_id: int
+    credit_minor: int
+    kind: str
+    amount_minor: int
+
+
+def credit_and_notify(
+    sides: Sequence[Side], operation_id: UUID, *, invoice_id: int | None = None, payment_id: int | None = None
+) -> Generator[Step, Any, None]:
+    """Credit each side, and write its notification under its wallet's next number.
+
+    Args:
+        invoice_id, payment_id: what it is about; one of them.
+    """
+    numbered = list(enumerate(sides))
+    gained: dict[str, Value] = {f"wallet_id_{n}": side.wallet_id for n, side in numbered}
+    gained |= {f"credit_{n}": side.credit_minor for n, side in numbered}
+    gains = " ".join(f"when :wallet_id_{n} then cast(:credit_{n} as bigint)" for n, _ in numbered)
     counted: Rows = yield Statement(
-        """
+        f"""
         update safebox.wallets
-        set balance_minor = balance_minor + :amount_minor, notification_count = notification_count + 1
-        where id = :wallet_id
-        returning notification_count
+        set balance_minor = balance_minor + case id {gains} end, notification_count = notification_count + 1
+        where id in ({", ".join(f":wallet_id_{n}" for n, _ in numbered)})
+        returning id, notification_count
         """,
-        {"wallet_id": wallet_id, "amount_minor": amount_minor},
+        gained,
     )
+    count = {row["id"]: row["notification_count"] for row in counted}
+    values = ", ".join(
+        f"(:wallet_id_{n}, :sequence_{n}, :kind_{n}, :amount_{n}, :invoice_id, :payment_id, :operation_id)"
+        for n, _ in numbered
+    )
+    told: dict[str, Value] = {"invoice_id": invoice_id, "payment_id": payment_id, "operation_id": operation_id}
+    for n, side in numbered:
+        told |= {f"wallet_id_{n}": side.wallet_id, f"sequence_{n}": count[side.wallet_id]}
+        told |= {f"kind_{n}": side.kind, f"amount_{n}": side.amount_minor}
     yield Statement(
-        """
+        f"""
         insert into safebox.notifications (wallet_id, sequence, kind, amount_minor, invoice_id, payment_id, operation_id)
-        values (:wallet_id, :sequence, :kind, :amount_minor, :invoice_id, :payment_id, :operation_id)
+        values {values}
         """,
-        {
-            "wallet_id": wallet_id,
-            "sequence": counted[0]["notification_count"],
-            "kind": kind,
-            "amount_minor": about_minor,
-            "invoice_id": invoice_id,
-            "payment_id": payment_id,
-            "operation_id": operation_id,
-        },
+        told,
     )
 
 

@@ -9,7 +9,7 @@ where an operation takes `pay` or `finish`, that is for a bug to put its own in 
 
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from integrity.domain import IntegerIn, KeyOf, OneOf
@@ -28,7 +28,15 @@ from integrity.operation import (
     Steps,
     Value,
 )
-from integrity.systems.safebox.ledger import alone, credit_and_notify, issue_proofs, lock_wallets, post, until_serialized
+from integrity.systems.safebox.ledger import (
+    Side,
+    alone,
+    credit_and_notify,
+    issue_proofs,
+    lock_wallets,
+    post,
+    until_serialized,
+)
 from integrity.systems.safebox.payments import (
     Finish,
     Order,
@@ -89,10 +97,7 @@ def confirm_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
     Also one that has expired here: the mint has taken the money, and its word is the last. If it is being paid from a
     wallet here, that payment is brought to its end first: who pays is told before who is paid.
     """
-    payer, paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id))
-    if payer is not None:
-        yield from finish_payment(payer)
-        _, paid = yield from until_serialized(partial(mark_paid, invoice_id, operation_id, waits=False))
+    paid = yield from after_its_payer(partial(mark_paid, invoice_id, operation_id))
     if paid is None:
         return (yield from confirm_again(invoice_id))
     return Ok({"invoice_id": invoice_id, "status": (yield from credit_invoice(paid))})
@@ -225,14 +230,26 @@ def quote(invoice_id: int, amount_minor: int) -> Request:
     return Request("mint", {"do": "quote", "invoice_id": invoice_id, "amount_minor": amount_minor})
 
 
-def mark_paid(
-    invoice_id: int, operation_id: UUID, *, waits: bool = True
-) -> Generator[Step, Any, tuple[Row | None, Row | None]]:
-    """Mark an invoice and its sale paid; return the payment that is to be ended first, and the invoice if it was marked.
+class Change(Protocol):
+    """Changes an invoice, unless it waits for the payment that is paying it here; returns that one, or what it changed."""
 
-    Args:
-        waits: for a payment from a wallet here.
+    def __call__(self, *, waits: bool) -> Generator[Step, Any, tuple[Row | None, Row | None]]: ...
+
+
+def after_its_payer(change: Change, finish: Finish = finish_payment) -> Generator[Step, Any, Row | None]:
+    """Change an invoice once the payment that is paying it here has ended; return it, if it was changed.
+
+    If the mint does not say how that payment ended, the invoice does not wait any longer.
     """
+    payer, changed = yield from until_serialized(partial(change, waits=True))
+    if payer is not None:
+        yield from finish(payer)
+        _, changed = yield from until_serialized(partial(change, waits=False))
+    return changed
+
+
+def mark_paid(invoice_id: int, operation_id: UUID, *, waits: bool) -> Generator[Step, Any, tuple[Row | None, Row | None]]:
+    """Mark an invoice and its sale paid."""
     yield Begin()
     paid: Rows = yield set_paid(invoice_id, operation_id)
     if not paid:
@@ -300,7 +317,8 @@ def credit_once(invoice: Row) -> Generator[Step, Any, None]:
         yield Rollback()
         return
     yield issue_proofs({wallet_id: amount_minor}, operation_id)
-    yield from credit_and_notify(wallet_id, amount_minor, "RECD", amount_minor, operation_id, invoice_id=invoice["id"])
+    side = Side(wallet_id, amount_minor, "RECD", amount_minor)
+    yield from credit_and_notify([side], operation_id, invoice_id=invoice["id"])
     yield post_receipt(invoice)
     yield Commit()
 
@@ -359,7 +377,7 @@ def carry_on(first_wallet_id: int, last_wallet_id: int, finish: Finish) -> Gener
             invoice: Rows = yield from until_serialized(partial(alone, read_invoice(thing["id"])))
             yield from credit_invoice(invoice[0])
         elif thing["thing"] == "unpaid invoice":
-            yield from until_serialized(partial(expire_invoice, thing["id"]))
+            yield from after_its_payer(partial(expire_invoice, thing["id"]), finish)
         else:
             yield from until_serialized(partial(alone, expire_request(thing["id"])))
 
@@ -387,7 +405,7 @@ def find_under_way(first_wallet_id: int, last_wallet_id: int) -> Statement:
     )
 
 
-def expire_invoice(invoice_id: int) -> Generator[Step, Any, None]:
+def expire_invoice(invoice_id: int, *, waits: bool) -> Generator[Step, Any, tuple[Row | None, Row | None]]:
     """Show that an invoice had its time, and its sale; if the mint was paid all the same, its word will come."""
     yield Begin()
     expired: Rows = yield Statement(
@@ -396,11 +414,16 @@ def expire_invoice(invoice_id: int) -> Generator[Step, Any, None]:
     )
     if not expired:
         yield Rollback()
-        return
+        return None, None
+    payers: Rows = yield find_payment_of(invoice_id)
+    if payers and waits:
+        yield Rollback()
+        return payers[0], None
     yield Statement(
         "update safebox.pos_sales set status = 'expired' where invoice_id = :invoice_id", {"invoice_id": invoice_id}
     )
     yield Commit()
+    return None, expired[0]
 
 
 def expire_request(nfc_request_id: int) -> Statement:

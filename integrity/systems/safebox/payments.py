@@ -20,6 +20,7 @@ from uuid import UUID
 
 from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Row, Rows, Statement, Step, Value
 from integrity.systems.safebox.ledger import (
+    Side,
     alone,
     credit,
     credit_and_notify,
@@ -81,27 +82,18 @@ def pay_once(
         refusal: why it may not begin, if it may not; one that was begun earlier is brought to its end all the same.
         hold, finish: a bug's, in place of the sound ones.
     """
-    finish = finish or finish_payment
-    payment = yield from begin(order, operation_id, refusal, hold or hold_payment, finish)
-    if isinstance(payment, Declined):
-        return payment
-    status = yield from finish(payment)
-    if status == "failed":
-        return Declined("payment_failed")
-    return Ok({"payment_id": payment["id"], "status": status})
-
-
-def begin(
-    order: Order, operation_id: UUID, refusal: str | None, hold: "Hold", finish: "Finish"
-) -> Generator[Step, Any, Row | Declined]:
-    """Hold the money; return the payment, or the earlier one with this key, or why there is none."""
+    hold, finish = hold or hold_payment, finish or finish_payment
     for _ in range(TURNS_MOST):
         payment = yield from until_serialized(partial(hold, order, operation_id, refusal))
         if isinstance(payment, Declined):
             return payment
-        if payment["key"] == order.key:
-            return payment if order.is_same(payment) else Declined("key_reused")
-        if (yield from finish(payment)) == "processing":
+        is_own, is_retry = str(payment["operation_id"]) == str(operation_id), payment["key"] == order.key
+        if is_retry and not order.is_same(payment):
+            return Declined("key_reused")
+        status = yield from finish(payment)
+        if is_own or (is_retry and status != "failed"):
+            return Declined("payment_failed") if status == "failed" else Ok({"payment_id": payment["id"], "status": status})
+        if status == "processing":
             break
     return Declined("payment_under_way")
 
@@ -204,12 +196,13 @@ def settle(payment: Row, fee_minor: int) -> Generator[Step, Any, bool]:
     )
     amount_minor = payment["amount_minor"]
     change_minor = payment["held_minor"] - amount_minor - fee_minor
-    received_minor = {payee_wallet_id: amount_minor} if payee_wallet_id is not None else {}
-    if change_minor or received_minor:
-        yield issue_proofs({wallet_id: change_minor, **received_minor}, operation_id)
-    yield from credit_and_notify(wallet_id, change_minor, "SENT", amount_minor, operation_id, payment_id=payment["id"])
-    for payee_id in received_minor:
-        yield from credit_and_notify(payee_id, amount_minor, "RECD", amount_minor, operation_id, payment_id=payment["id"])
+    sides = [Side(wallet_id, change_minor, "SENT", amount_minor)]
+    if payee_wallet_id is not None:
+        sides.append(Side(payee_wallet_id, amount_minor, "RECD", amount_minor))
+    issued_minor = {side.wallet_id: side.credit_minor for side in sides}
+    if any(issued_minor.values()):
+        yield issue_proofs(issued_minor, operation_id)
+    yield from credit_and_notify(sides, operation_id, payment_id=payment["id"])
     payee = ("mint", None) if payee_wallet_id is None else ("wallet", payee_wallet_id)
     yield post(
         "settlement",

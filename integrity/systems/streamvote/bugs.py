@@ -221,7 +221,7 @@ BUGS: dict[str, Bug] = {
             dropped=("rate_windows.rate_windows_limit_kept",),
             violates=("streamvote/rate-limit-kept", "streamvote/rate-windows-apart"),
             race=("vote", "vote"),
-            schedule="AB",
+            schedule="AAB",
         ),
         Bug(
             name="stale_poll",
