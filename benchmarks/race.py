@@ -206,7 +206,7 @@ async def stress_on(
     random = Random(0)
     wrong = 0
     began = time.perf_counter()
-    for number in range(tries):
+    for number in range(1, tries + 1):
         keys = await insert(control, program.stage(), inserter)
         calls = [
             start(actor, keys, connection, program, delay_seconds=random.uniform(0, spread_seconds))
@@ -218,7 +218,7 @@ async def stress_on(
         wrong += bool(await control.fetch(sql, *(keys[name] for name in names)))
         if time.perf_counter() - began > STRESS_SECONDS_MAX:
             break
-    return Stress(number + 1, wrong, time.perf_counter() - began)
+    return Stress(number, wrong, time.perf_counter() - began)
 
 
 async def insert(connection: Any, stage: Stage, inserter: Inserter) -> Keys:

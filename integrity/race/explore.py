@@ -29,8 +29,9 @@ from integrity.race.scheduler import Decide, Run, Scheduler
 from integrity.race.trace import Failed, Phase
 from integrity.verdict import Verdict
 
-Queue = list[tuple[int, int, str]]
-"""A heap of prefixes, the most interesting first, then the oldest."""
+Queue = list[tuple[int, int, int, str]]
+"""A heap of prefixes: the most interesting first, then the oldest, each followed by those with as many preemptions that it
+led to: who was delayed there is delayed for longer in these. Three calls that must follow each other need that."""
 
 _WATCHED_LEAST = 32  # schedules, after which footprints are looked at only if that has spared some
 _SPARED_SHARE_LEAST = 0.1
@@ -226,7 +227,7 @@ class _Search:
                 with suppress(ScheduleError):
                     self._play(letters)
         queues: list[Queue] = [[] for _ in range(self._budget.preemptions + 2)]
-        queues[0].append((0, 0, ""))
+        queues[0].append((0, 0, 0, ""))
         for bound in range(self._budget.preemptions + 1):
             if bound == 1 and self._is_wanted():
                 self._play("", decide=_rotate)
@@ -234,8 +235,8 @@ class _Search:
                 self._play_random(random)
                 return
             while queues[bound] and self._is_wanted():
-                prefix = heappop(queues[bound])[-1]
-                self._branch(prefix, self._visit(prefix), queues)
+                _, root, _, prefix = heappop(queues[bound])
+                self._branch(prefix, self._visit(prefix), queues, bound=bound, root=root)
             if queues[bound] or not self._is_wanted():
                 if not self._hits:
                     self._coverage.cut.append(self._why_over())
@@ -263,8 +264,13 @@ class _Search:
         self._coverage.cut += [cut] if cut not in self._coverage.cut else []
         return ()
 
-    def _branch(self, prefix: str, choices: tuple[Choice, ...], queues: list[Queue]) -> None:
-        """Add the schedules that differ from this one in one choice behind the prefix."""
+    def _branch(self, prefix: str, choices: tuple[Choice, ...], queues: list[Queue], *, bound: int, root: int) -> None:
+        """Add the schedules that differ from this one in one choice behind the prefix.
+
+        Args:
+            bound: the queue that it came from.
+            root: the oldest that it comes from with as many preemptions.
+        """
         letters = letters_of(choices)
         preemptions = count_preemptions(choices[: len(prefix)])
         numbers = Counter(letters[: len(prefix)])
@@ -278,7 +284,8 @@ class _Search:
                 cost = preemptions + Choice(choice.ready, choice.previous, other).is_preemption
                 if cost < len(queues):
                     self._added += 1
-                    heappush(queues[cost], (-interest, self._added, letters[:position] + other))
+                    age = root if cost == bound else self._added
+                    heappush(queues[cost], (-interest, age, self._added, letters[:position] + other))
             preemptions += choice.is_preemption
 
     def _play(self, letters: str, *, decide: Decide = continue_with) -> tuple[Choice, ...]:

@@ -19,7 +19,7 @@ from integrity.race.contest import Contest, Ground, survey
 from integrity.race.explore import Budget, Hit, explore
 from integrity.race.matrix import RaceSettings
 from integrity.race.recording import record
-from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, replacing, with_steps_changed
+from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, in_parts, replacing, with_steps_changed
 from integrity.race.statements import written_tables
 from integrity.sqlfile import SqlFile
 from integrity.systems.catalogue import find_system
@@ -167,6 +167,7 @@ class Mutator:
             for protection in (
                 *_find_in_statements(self.ground.system, name, statements[name], self.arena.dialect),
                 *self._find_levels(name),
+                *self._find_transactions(name, statements[name]),
             )
         ]
         seen: dict[str, Mutation] = {}
@@ -265,9 +266,12 @@ class Mutator:
             statements |= dict.fromkeys(step.sql for step in steps if isinstance(step, Statement))
         return list(statements)
 
+    def _find_transactions(self, name: str, statements: list[str]) -> Iterator[Protection]:
+        """Yield the transaction of an operation on SQLite: there it is a lock, and the only one."""
+        if self.arena.dialect == "sqlite" and len(statements) > 1 and any(map(written_tables, statements)):
+            yield Protection(name, "its transaction", frozenset({name}), _split(name))
+
     def _find_levels(self, name: str) -> Iterator[Protection]:
-        if self.arena.dialect == "sqlite":
-            yield Protection(name, "begin immediate", frozenset({name}), _defer)
         if self.isolation is not Isolation.READ_COMMITTED:
             yield Protection(name, f"isolation level {self.isolation.value}", frozenset({name}), _lower(name))
 
@@ -319,9 +323,11 @@ def _change(name: str, change: Callable[[Step], Step]) -> Strip:
     return strip
 
 
-def _defer(contest: Contest) -> Contest:
-    """Return the contest with all its transactions begun without the write lock."""
-    return replace(contest, is_deferred=True)
+def _split(name: str) -> Strip:
+    def strip(contest: Contest) -> Contest:
+        return contest.replacing(in_parts(contest.operations[name])) if name in contest.names else contest
+
+    return strip
 
 
 def _lower(name: str) -> Strip:

@@ -86,6 +86,30 @@ def in_one_transaction(operation: Operation) -> Operation:
     return replace(operation, steps=steps)
 
 
+def in_parts(operation: Operation) -> Operation:
+    """Return the operation with each of its statements a transaction of its own; what it rolls back stays."""
+    make = operation.steps
+
+    def steps(**arguments: object) -> Steps:
+        return _without_transactions(make(**arguments))
+
+    return replace(operation, steps=steps)
+
+
+def _without_transactions(steps: Steps) -> Steps:
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = None if isinstance(step, Begin | Commit | Rollback) else (yield step)
+            except StatementFailed as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
+
+
 def _join_transactions(steps: Steps) -> Steps:
     is_open = False
     answer: object = None

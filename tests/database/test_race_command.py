@@ -159,7 +159,6 @@ MISTAKES = [
     (("race", "ghostpass", "sell", "sell", "--schedule", "AAAAAAAAA"), "A is at its end there", "end the schedule earlier"),
     (("race", "ghostpass", "sell", "--pytest", "race.txt"), "race.txt: not the name of a test", "test_race.py"),
     (("race", "ghostpass", "--mutate", "--bug", "overdraw"), "--mutate", "Leave --bug"),
-    (("race", "ghostpass", "sell", "--database", "sqlite:///venue.db"), "SQLite", "Race on PostgreSQL"),
     (("race", "ghostpass", "--isolation", "snapshot"), "snapshot", "repeatable read"),
     (("race", "ghostpass", "sell", "--actors", "99"), "--actors", "99"),
     (("replay", "nothing.json"), "nothing.json: cannot be read", "integrity race"),

@@ -9,7 +9,7 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
-from integrity.errors import DatabaseError, Unreachable, UsageError
+from integrity.errors import DatabaseError, Unreachable
 from integrity.operation import (
     Begin,
     Commit,
@@ -338,11 +338,6 @@ def test_more_actors_than_the_server_has_connections_for_says_how_many_it_gave(
         pytest.raises(Unreachable, match="5 actors need 6 connections and the server gave 3"),
     ):
         scheduler.play(program(*[in_one_transaction(add("first"))] * 5))
-
-
-def test_sqlite_is_refused_with_the_reason(tmp_path: object) -> None:
-    with pytest.raises(UsageError, match="SQLite has one writer"):
-        Scheduler(Target.parse(f"sqlite:///{tmp_path}/venue.db"))
 
 
 def test_the_shortest_text_of_a_run_plays_it_again(scheduler: Scheduler) -> None:

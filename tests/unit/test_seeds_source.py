@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import numpy as np
+import pytest
 
 from integrity.seeds.source import Source, make_operation_ids
 
