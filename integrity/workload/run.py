@@ -37,6 +37,7 @@ from integrity.workload.open_loop import OpenLoop
 from integrity.workload.preparing import prepare, read_keys
 from integrity.workload.profile import OpenProfile, Profile
 from integrity.workload.reconnecting import Reconnector
+from integrity.workload.resources import find_resources
 from integrity.workload.result import describe_run, make_result
 from integrity.workload.run_folder import MONITOR_FILE, Recorder, RunFolder, make_run_folder
 from integrity.workload.settlement import Settlement, settle
@@ -189,7 +190,7 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
             open_loop=work.model if isinstance(work.model, OpenLoop) else None,
             samples=work.samples,
             generator=work.generator.used(work.elapsed_s),
-            resources={},
+            resources=find_resources(monitor.summary, monitor.facts),
         )
         recorder.flush()
         result["monitor"] = monitor.summary

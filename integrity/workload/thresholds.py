@@ -31,7 +31,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-RESOURCES = ("connections_share", "database_cpu_share", "generator_cpu_share", "rss_mb")
+RESOURCES = ("connections_share", "pool_share", "database_cpu_share", "generator_cpu_share", "rss_mb")
 
 
 class Threshold(Strict):
@@ -45,8 +45,9 @@ class Threshold(Strict):
             acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
             failed, unknown and not sent calls of all that were to be made; declined_share, of calls; missed_share, events
             that subscribers should have received and did not; broken_share, open streams that ended by themselves.
-            answered_per_s: calls answered a second. Resources, at their peak, as the monitor saw them: connections_share
-            (of those that the server allows), database_cpu_share and generator_cpu_share (of all cores), rss_mb (ours).
+            answered_per_s: calls answered a second. Resources, as the monitor saw them: connections_share and pool_share,
+            at their peak, of what the server allows and of the profile's connections; database_cpu_share and
+            generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
         reason: of declined_share: those declined for this reason only.
         most, least: the largest or the smallest value that passes, in ms or as a share; one of them.
         source: who asks for it.
@@ -71,6 +72,7 @@ class Threshold(Strict):
         "declined_share",
         "answered_per_s",
         "connections_share",
+        "pool_share",
         "database_cpu_share",
         "generator_cpu_share",
         "rss_mb",
@@ -140,7 +142,7 @@ def judge(
     Args:
         lag_p99_ms: how late the generator was; None: in a closed loop it has no schedule to be late for.
         seconds: how long it was measured, for rates.
-        resources: the peaks of what the monitor watched, by the names of their statistics.
+        resources: what the monitor saw, by the names of their statistics.
     """
     limits = [threshold.limit for threshold in thresholds if threshold.is_latency]
     is_late = lag_p99_ms is not None and bool(limits) and lag_p99_ms > LAG_SHARE_MOST * min(limits)

@@ -307,6 +307,7 @@ def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target,
         "requests.jsonl",
         "received.jsonl",
         "metrics.jsonl",
+        "monitor.jsonl",
         "result.json",
     }
 

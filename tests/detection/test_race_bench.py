@@ -1,8 +1,9 @@
 """The bench set is judged right: by either oracle alone, and at the bound of two preemptions; what is found is shrunk to
 the schedule that a person would write, and explained by its name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from integrity.database.embedded import EmbeddedServer
-from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Rollback, Rows, Statement, Steps
+from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Request, Rollback, Rows, Statement, Steps
 from integrity.race.again import order_of, play_again
 from integrity.race.explain import Anomaly, explain, names_of, timeline
 from integrity.race.explore import Budget, Exploration, explore
@@ -316,3 +317,37 @@ def test_two_that_one_rollback_wakes_go_on_in_the_same_order_when_played_again(s
     for order in ("AABBC", "AACCB"):
         again = [play_again(lambda: scheduler.play(program, "ABC"), order) for _ in range(100)]
         assert {repr(each.trace.normal()) for each in again} == {repr(found[order].trace.normal())}
+
+
+def test_a_sound_search_plays_no_serial_order_but_its_own(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes out like a serial order that the search has played needs no other to be right."""
+    played = 0
+    play = scheduler.play
+
+    def counted_play(*given: Any, **options: Any) -> Run:
+        nonlocal played
+        played += 1
+        return play(*given, **options)
+
+    monkeypatch.setattr(scheduler, "play", counted_play)
+    exploration = explore(scheduler, without_checks(find("lost update, for update").program), budget=Budget())
+    assert exploration.verdict is Verdict.HOLDS
+    assert played == exploration.coverage.played
+
+
+def test_letters_in_a_row_are_no_serial_order_where_a_service_was_asked_before_them(scheduler: Scheduler) -> None:
+    """A's request is made as the schedule begins, also when B's letters come first: B is told that it is the second."""
+    asked: dict[Any, int] = {}
+
+    def take_number(payload: Mapping[str, Any]) -> dict[str, int]:
+        asked[payload["account"]] = asked.get(payload["account"], 0) + 1
+        return {"number": asked[payload["account"]]}
+
+    def steps(keys: Keys, _operation_id: UUID) -> Steps:
+        answer = yield Request("numbers", {"account": keys["account"]})
+        yield Statement("update accounts set n = :number where id = :account", {**keys, **answer})
+        return Ok(answer)
+
+    program = Program((Actor("take", steps),) * 2, stage, digests=DIGESTS, services={"numbers": take_number})
+    hit = explore(scheduler, program, budget=Budget()).hits[0]
+    assert (hit.preemptions, hit.run.letters) == (0, "BBAA")

@@ -10,7 +10,6 @@ from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.workload.profile import ClosedProfile, OpenProfile, load_profile, profile_names, scale
 
-
 SHARED = ("ci-smoke", "baseline", "peak", "stress", "soak", "spike", "ramp", "throughput")
 
 

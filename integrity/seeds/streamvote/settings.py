@@ -71,6 +71,7 @@ class Invoices(Strict):
 class Families(Strict):
     """Who shares a budget, and what is left of it."""
 
+    wallets: Annotated[int, Field(ge=2, le=20)]
     share: Share
     room_stars: tuple[Count, Count]
 

@@ -108,13 +108,14 @@ def play_week(settings: WeekSettings, viewer_count: int, streamer_count: int, so
     rounds = _draw_rounds(settings, viewer_count, events, source)
     votes = _draw_votes(settings, rounds, events, source)
     invoices, created_us = _draw_invoices(settings, rounds, votes, source)
-    # Wallets are numbered in the order in which they were made; families are two of them that follow one another.
+    # Wallets are numbered in the order in which they were made; families are some that follow one another.
     order = np.argsort(created_us, kind="stable")
     number = np.empty(viewer_count, np.int64)
     number[order] = np.arange(viewer_count)
-    is_family = source.chances(viewer_count // 2, settings.families.share)
+    size = settings.families.wallets
+    is_family = source.chances(viewer_count // size, settings.families.share)
     budget = np.full(viewer_count, -1)
-    budget[: 2 * len(is_family)] = np.repeat(np.where(is_family, np.cumsum(is_family) - 1, -1), 2)
+    budget[: size * len(is_family)] = np.repeat(np.where(is_family, np.cumsum(is_family) - 1, -1), size)
     return Week(
         events=events,
         votes=replace(votes, viewer=number[votes.viewer]),

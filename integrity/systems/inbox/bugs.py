@@ -69,12 +69,13 @@ def send_message_for_the_session(*, operation_id: UUID, conversation_id: int, bo
     if not window:
         yield Rollback()
         return Declined("rate_limited")
-    yield touch(conversation_id)
+    touched: Rows = yield touch(conversation_id)
     message: Rows = yield Statement(
         """
         insert into inbox.messages
-            (business_id, conversation_id, direction, status, body, rate_window_id, operation_id)
-        select members.home_business_id, conversations.id, 'outbound', 'queued', :body, :rate_window_id, :operation_id
+            (business_id, conversation_id, direction, status, body, rate_window_id, operation_id, created_at)
+        select
+            members.home_business_id, conversations.id, 'outbound', 'queued', :body, :rate_window_id, :operation_id, :now
         from inbox.conversations
         join inbox.members on members.id = conversations.member_id
         where conversations.id = :conversation_id
@@ -85,6 +86,7 @@ def send_message_for_the_session(*, operation_id: UUID, conversation_id: int, bo
             "rate_window_id": window[0]["id"],
             "body": body,
             "operation_id": operation_id,
+            "now": touched[0]["touched_at"],
         },
     )
     yield Commit()
@@ -116,8 +118,8 @@ def send_message_with_lost_count(*, operation_id: UUID, conversation_id: int, bo
             "update inbox.rate_windows set admitted_count = :admitted_count where id = :rate_window_id",
             {"rate_window_id": window[0]["id"], "admitted_count": window[0]["admitted_count"] + 1},
         )
-    yield touch(conversation_id)
-    message: Rows = yield queue(conversation_id, window[0]["id"], body, operation_id)
+    touched: Rows = yield touch(conversation_id)
+    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=touched[0]["touched_at"])
     yield Commit()
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     status = yield from hand_over(queued, key=str(operation_id))
@@ -131,8 +133,8 @@ def send_message_before_commit(*, operation_id: UUID, conversation_id: int, body
     if not window:
         yield Rollback()
         return Declined("rate_limited")
-    yield touch(conversation_id)
-    message: Rows = yield queue(conversation_id, window[0]["id"], body, operation_id)
+    touched: Rows = yield touch(conversation_id)
+    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=touched[0]["touched_at"])
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     answer: Row = yield send(queued, key=str(operation_id))
     status = {"accepted": "sent", "rejected": "failed"}.get(answer["status"], "queued")
@@ -153,8 +155,9 @@ def receive_message_counted_afterwards(
 ) -> Steps:
     """Store the message and commit, then count it as unread: who dies between is not saved by a retry."""
     yield Begin()
-    yield touch(conversation_id)
-    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id)
+    touched: Rows = yield touch(conversation_id)
+    now = touched[0]["touched_at"]
+    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now)
     if not message:
         yield Rollback()
         return Declined("message_already_received")

@@ -143,8 +143,8 @@ def send_message(*, operation_id: UUID, conversation_id: int, body: str) -> Step
     if not window:
         yield Rollback()
         return Declined("rate_limited")
-    yield touch(conversation_id)
-    message: Rows = yield queue(conversation_id, window[0]["id"], body, operation_id)
+    touched: Rows = yield touch(conversation_id)
+    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=touched[0]["touched_at"])
     yield Commit()
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     status = yield from hand_over(queued, key=str(operation_id))
@@ -196,16 +196,18 @@ def receive_provider_event(
 def receive_message(*, operation_id: UUID, conversation_id: int, provider_message_id: str, body: str) -> Steps:
     """A customer writes; the provider tells us until we answer, and again."""
     yield Begin()
-    yield Statement(
+    touched: Rows = yield Statement(
         """
         update inbox.conversations
         set last_message_at = greatest(last_message_at, current_timestamp), unread_count = unread_count + 1
         where id = :conversation_id
+        returning current_timestamp as touched_at
         """,
         {"conversation_id": conversation_id},
     )
     # Under the conversation's lock, so that ids within it rise in the order of commits, which last_read_message_id needs.
-    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id)
+    now = touched[0]["touched_at"]
+    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now)
     if not message:
         yield Rollback()
         return Declined("message_already_received")

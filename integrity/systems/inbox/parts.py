@@ -60,32 +60,40 @@ def admit(conversation_id: int) -> Statement:
 
 
 def touch(conversation_id: int) -> Statement:
-    """Let the conversation's newest message be of now. Transactions do not commit in the order in which they began."""
+    """Let the conversation's newest message be of now; return that moment. Who began first need not commit first."""
     return Statement(
         """
         update inbox.conversations set last_message_at = greatest(last_message_at, current_timestamp)
         where id = :conversation_id
+        returning current_timestamp as touched_at
         """,
         {"conversation_id": conversation_id},
     )
 
 
-def queue(conversation_id: int, rate_window_id: int, body: str, operation_id: UUID) -> Statement:
-    """Store an answer that is to be sent. It belongs to whom its conversation belongs to, whatever the session says."""
+def queue(conversation_id: int, window: Row, body: str, operation_id: UUID, *, now: Value) -> Statement:
+    """Store an answer that is to be sent. It belongs to whom its conversation belongs to, whatever the session says.
+
+    Args:
+        window: the row of the rate window that admitted it.
+        now: when the conversation was touched: SQLite's clock may have gone on since.
+    """
     return Statement(
         """
         insert into inbox.messages
-            (business_id, conversation_id, direction, status, body, rate_window_id, operation_id)
-        select conversations.business_id, conversations.id, 'outbound', 'queued', :body, :rate_window_id, :operation_id
+            (business_id, conversation_id, direction, status, body, rate_window_id, operation_id, created_at)
+        select
+            conversations.business_id, conversations.id, 'outbound', 'queued', :body, :rate_window_id, :operation_id, :now
         from inbox.conversations
         where conversations.id = :conversation_id
         returning id
         """,
         {
             "conversation_id": conversation_id,
-            "rate_window_id": rate_window_id,
+            "rate_window_id": window["id"],
             "body": body,
             "operation_id": operation_id,
+            "now": now,
         },
     )
 
@@ -166,14 +174,21 @@ def record_event(event_id: str, message_id: int, provider_message_id: str, kind:
     )
 
 
-def take_in(conversation_id: int, provider_message_id: str, body: str, operation_id: UUID) -> Statement:
-    """Store what a customer wrote; no row comes back when it is stored already, or there is no such conversation."""
+def take_in(conversation_id: int, provider_message_id: str, body: str, operation_id: UUID, *, now: Value) -> Statement:
+    """Store what a customer wrote; no row comes back when it is stored already. For `now` see `queue`."""
     return Statement(
         """
         insert into inbox.messages
-            (business_id, conversation_id, direction, status, body, provider_message_id, operation_id)
+            (business_id, conversation_id, direction, status, body, provider_message_id, operation_id, created_at)
         select
-            conversations.business_id, conversations.id, 'inbound', 'received', :body, :provider_message_id, :operation_id
+            conversations.business_id,
+            conversations.id,
+            'inbound',
+            'received',
+            :body,
+            :provider_message_id,
+            :operation_id,
+            :now
         from inbox.conversations
         where conversations.id = :conversation_id
         on conflict (provider_message_id) where provider_message_id is not null do nothing
@@ -184,6 +199,7 @@ def take_in(conversation_id: int, provider_message_id: str, body: str, operation
             "body": body,
             "provider_message_id": provider_message_id,
             "operation_id": operation_id,
+            "now": now,
         },
     )
 
@@ -301,8 +317,9 @@ def finish_upload(media_id: int, status: str) -> Generator[Step, Any, None]:
     yield from keep_trying(partial(alone, write_down))
 
 
-TRIES_MOST = 1_000
-"""A bound where there should be none, against a mistake here: each time somebody else has got on."""
+TRIES_MOST = 20_000
+"""A bound where there should be none, against a mistake here: each time somebody else has got on. On SQLite, where nobody
+waits for the writer, many are needed."""
 
 
 def keep_trying(transaction: Callable[[], Generator[Step, Any, Answer]]) -> Generator[Step, Any, Answer]:
