@@ -28,14 +28,19 @@ def find_device(scene: Scene, given: Given) -> tuple[str, Key]:
     name, place = word(given, "argument"), int(number(given, "number"))
     pools = {
         argument: domain.pool
-        for operation in scene.system.operations.values()
-        for argument, domain in operation.arguments.items()
+        for operation in scene.operations
+        for argument, domain in scene.system.operations[operation].arguments.items()
         if isinstance(domain, KeyOf) and scene.keys.get(domain.pool)
     }
     if name and name not in pools:
         raise UsageError(
             f"fault device_offline: argument={name}: {scene.system.name} has no such argument",
             hint=f"Name one that says where a call comes from: {', '.join(pools)}.",
+        )
+    if not pools:
+        raise UsageError(
+            "fault device_offline: no call of this profile says where it comes from",
+            hint="Use another profile, or client_crash.",
         )
     name = name or min(pools, key=lambda argument: len(scene.keys[pools[argument]]))
     keys = scene.keys[pools[name]]

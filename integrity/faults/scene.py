@@ -32,6 +32,7 @@ class Scene:
         conduct: how clients and services behave.
         random: draws what a fault leaves open.
         keys: the pools that arguments are drawn from.
+        operations: the names of those that clients call by themselves.
         has_subscribers: whether the profile keeps streams open.
         proxy: where the run's connections go through one.
         server: where it is ours.
@@ -44,6 +45,7 @@ class Scene:
     conduct: Conduct
     random: Random
     keys: Mapping[str, Sequence[Key]]
+    operations: Sequence[str] = ()
     has_subscribers: bool = False
     proxy: Proxy | None = None
     server: EmbeddedServer | None = None

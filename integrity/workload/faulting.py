@@ -56,6 +56,7 @@ class Faulting:
             conduct=self.conduct,
             random=Random(),
             keys={pool: tuple(found) for pool, found in keys.items()} if windows else {},
+            operations=profile.operations,
             has_subscribers=bool(profile.subscribers),
             server=server,
         )
