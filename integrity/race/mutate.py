@@ -267,8 +267,9 @@ class Mutator:
         return list(statements)
 
     def _find_transactions(self, name: str, statements: list[str]) -> Iterator[Protection]:
-        """Yield the transaction of an operation on SQLite: there it is a lock, and the only one."""
-        if self.arena.dialect == "sqlite" and len(statements) > 1 and any(map(written_tables, statements)):
+        """Yield the transaction of an operation on SQLite that reads before it writes: there it is a lock, and the only one."""
+        writes = [bool(written_tables(sql)) for sql in statements]
+        if self.arena.dialect == "sqlite" and True in writes and False in writes[: writes.index(True)]:
             yield Protection(name, "its transaction", frozenset({name}), _split(name))
 
     def _find_levels(self, name: str) -> Iterator[Protection]:

@@ -17,7 +17,7 @@ FILES = invariant_files("streamvote")
 QUERIES = query_files("streamvote")
 
 NOW = datetime(2026, 1, 17, 20, 20, tzinfo=UTC)
-"""When the world is audited: to the second, the open invoice has waited 15 minutes and the paid one a minute: not too long."""
+"""When the world is audited: to the second, the open invoice has waited 15 minutes and the paid one a minute."""
 
 
 def at(time: str) -> str:

@@ -42,6 +42,7 @@ from integrity.systems.safebox.payments import (
     Order,
     Pay,
     answer_request,
+    find_payment_for,
     find_payment_of,
     finish_payment,
     pay_once,
@@ -379,7 +380,7 @@ def carry_on(first_wallet_id: int, last_wallet_id: int, finish: Finish) -> Gener
         elif thing["thing"] == "unpaid invoice":
             yield from after_its_payer(partial(expire_invoice, thing["id"]), finish)
         else:
-            yield from until_serialized(partial(alone, expire_request(thing["id"])))
+            yield from expire_request(thing["id"], finish)
 
 
 def find_under_way(first_wallet_id: int, last_wallet_id: int) -> Statement:
@@ -426,14 +427,25 @@ def expire_invoice(invoice_id: int, *, waits: bool) -> Generator[Step, Any, tupl
     return None, expired[0]
 
 
-def expire_request(nfc_request_id: int) -> Statement:
-    return Statement(
-        """
-        update safebox.nfc_requests set status = 'expired'
-        where id = :nfc_request_id and status = 'open' and answered_at is null
-        """,
-        {"nfc_request_id": nfc_request_id},
+def expire_request(nfc_request_id: int, finish: Finish) -> Generator[Step, Any, None]:
+    """Let a request expire that nobody has answered; if its card's wallet just did, bring that payment to its end."""
+    expired: Rows = yield from until_serialized(
+        partial(
+            alone,
+            Statement(
+                """
+                update safebox.nfc_requests set status = 'expired'
+                where id = :nfc_request_id and status = 'open' and answered_at is null
+                returning id
+                """,
+                {"nfc_request_id": nfc_request_id},
+            ),
+        )
     )
+    if not expired:
+        payments: Rows = yield from until_serialized(partial(alone, find_payment_for(nfc_request_id)))
+        for payment in payments:
+            yield from finish(payment)
 
 
 ADDRESSES = ("gone@example.org", "shop@example.org", "tips@example.org", "rent@example.org", "aid@example.org")

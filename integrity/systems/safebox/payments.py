@@ -270,6 +270,14 @@ def find_payment_of(invoice_id: int) -> Statement:
     )
 
 
+def find_payment_for(nfc_request_id: int) -> Statement:
+    """Find the payment that answers this request, while it is under way."""
+    return Statement(
+        f"select {COLUMNS} from safebox.payments where nfc_request_id = :nfc_request_id and status = 'processing'",
+        {"nfc_request_id": nfc_request_id},
+    )
+
+
 def read_payment(payment_id: int) -> Statement:
     return Statement(f"select {COLUMNS} from safebox.payments where id = :payment_id", {"payment_id": payment_id})
 

@@ -1,0 +1,80 @@
+"""A fault's window and the unknown outcomes read as sentences that a reader can act on."""
+
+from typing import Any
+
+import pytest
+
+from integrity.report.fault_text import render_fault, render_unknown_outcomes
+
+PHASE = {
+    "calls": 10,
+    "calls_per_s": 5.04,
+    "ok": 7,
+    "declined": 1,
+    "failed": 1,
+    "unknown": 1,
+    "p50_ms": 1.24,
+    "p95_ms": 120.4,
+}
+EFFECT: dict[str, Any] = {
+    "fault": "db_latency",
+    "arguments": {"ms": 20.0, "direction": "both"},
+    "from_s": 1.0,
+    "to_s": 2.0,
+    "did": {"pieces delayed": 12},
+    "phases": {"before": PHASE, "during": PHASE, "after": {**PHASE, "p50_ms": None}},
+    "recovery_s": 0.25,
+    "question": "Is it right?",
+    "invariants": ["balance-*", "call-at-most-once"],
+}
+
+
+def test_a_window_says_what_it_did_and_shows_before_during_and_after() -> None:
+    assert render_fault(EFFECT).splitlines() == [
+        "fault db_latency (ms=20, direction=both), 1.0 s to 2.0 s: 12 pieces delayed; all as before 0.25 s after it",
+        "          calls    calls/s    ok    declined    failed    unknown    p50 ms    p95 ms",
+        "------  -------  ---------  ----  ----------  --------  ---------  --------  --------",
+        "before       10        5.0     7           1         1          1       1.2       120",
+        "during       10        5.0     7           1         1          1       1.2       120",
+        "after        10        5.0     7           1         1          1         -       120",
+        "asks: Is it right?",
+        "answered by: balance-*, call-at-most-once",
+    ]
+
+
+def test_a_window_that_met_nothing_or_was_not_recovered_from_says_so() -> None:
+    first = render_fault({**EFFECT, "did": {}, "recovery_s": None}).splitlines()[0]
+    assert first.endswith("it met nothing to act on; not yet as before when it was last looked at")
+    phases = {**EFFECT["phases"], "before": {**PHASE, "calls": 0}}
+    first = render_fault({**EFFECT, "phases": phases, "recovery_s": None}).splitlines()[0]
+    assert first.endswith("nothing came before it to compare with")
+
+
+SETTLED = {"unknown": 7, "committed": 4, "absent": 3, "untraceable": 0, "twice": 0, "reason": "", "open_sessions": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "7 calls of unknown outcome: 4 turned out committed, 3 not; none twice."),
+        ({"unknown": 0, "committed": 0, "absent": 0}, ""),
+        ({"twice": 2}, "7 calls of unknown outcome: 4 turned out committed, 3 not; 2 took effect TWICE."),
+        (
+            {"absent": 1, "untraceable": 2},
+            "7 calls of unknown outcome: 4 turned out committed, 1 not, 2 of operations that leave no row to tell by; "
+            "none twice.",
+        ),
+        (
+            {"twice": None, "reason": "no table x"},
+            "7 calls of unknown outcome: 4 turned out committed, 3 not; whether any took effect twice is not known "
+            "(no table x).",
+        ),
+        (
+            {"open_sessions": 1},
+            "7 calls of unknown outcome: 4 turned out committed, 3 not; none twice. "
+            "1 sessions of the run were still open then, and could yet commit.",
+        ),
+    ],
+)
+def test_unknown_outcomes_are_one_sentence(changes: dict[str, Any], text: str) -> None:
+    assert render_unknown_outcomes({**SETTLED, **changes}) == text
