@@ -63,6 +63,8 @@ class Player:
         failed: Callable[[], None],
     ) -> None:
         self.played: list[Played] = []
+        self.began_us = 0
+        """From when the windows count."""
         self.current: list[str] = []
         """The faults in force, by name."""
         self._windows = windows
@@ -82,7 +84,7 @@ class Player:
 
     def start(self) -> None:
         """Begin: the windows count from now."""
-        began = asyncio.get_running_loop().time()
+        began, self.began_us = asyncio.get_running_loop().time(), self._now_us()
         self._tasks = [asyncio.create_task(self._play(number, w, began)) for number, w in enumerate(self._windows)]
         for task in self._tasks:
             task.add_done_callback(self._look_after)

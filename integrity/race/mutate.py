@@ -267,7 +267,7 @@ class Mutator:
         return list(statements)
 
     def _find_transactions(self, name: str, statements: list[str]) -> Iterator[Protection]:
-        """Yield the transaction of an operation on SQLite that reads before it writes: there it is a lock, and the only one."""
+        """Yield the transaction of an operation that reads before it writes: on SQLite it is a lock, and the only one."""
         writes = [bool(written_tables(sql)) for sql in statements]
         if self.arena.dialect == "sqlite" and True in writes and False in writes[: writes.index(True)]:
             yield Protection(name, "its transaction", frozenset({name}), _split(name))

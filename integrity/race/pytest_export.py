@@ -192,9 +192,13 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         for letter, name in names.items()
     ]
     is_sqlite = case.dialect == "sqlite"
-    attach = f'    connection.execute("attach database ? as {schema}", (str(folder / "race.{schema}.db"),))\n'
+    attach = (
+        f'    attached = str(folder / "race.{schema}.db")\n'
+        f'    connection.execute("attach database ? as {schema}", (attached,))\n'
+    )
     return (SQLITE_TEMPLATE if is_sqlite else TEMPLATE).format(
         schema=schema or "main",
+        suppress=", suppress" if any("with suppress(" in function for function in functions) else "",
         journal_mode=case.journal_mode,
         attach=attach if schema else "",
         title=case.title,

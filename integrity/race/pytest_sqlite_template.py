@@ -25,7 +25,7 @@ import queue
 import sqlite3
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing{suppress}
 from pathlib import Path
 
 import pytest

@@ -42,7 +42,8 @@ class SqliteEngine:
         self._wires: dict[str, SqliteWire] = {}
         self._bits: dict[TableName, int] = {}
         connection = self._connect()
-        self.journal_mode = _journal_mode(connection, (*self._namespaces, "main")[0])
+        mode = _journal_mode(connection, (*self._namespaces, "main")[0])
+        self.journal_mode = "wal" if mode == "wal" else "delete"
         self._numbered = dict(_find_numbered(connection, ("main", *self._namespaces)))
         self._staged_tables = frozenset(_names_of(self._numbered))
         self._control = self._reader(connection)
@@ -146,7 +147,11 @@ class SqliteEngine:
         connection = self._target.connect_sqlite(self._namespaces)
         connection.execute("pragma busy_timeout = 0")
         for schema in ("main", *self._namespaces):
-            connection.execute(f'pragma "{schema}".synchronous = off')  # a scratch file has nothing to lose
+            # A scratch file has nothing to lose: nothing is synced, and a journal that is no log is kept in memory. Its
+            # locks are the same, and beginning to write takes 0.1 ms in place of 1 ms.
+            connection.execute(f'pragma "{schema}".synchronous = off')
+            if _journal_mode(connection, schema) != "wal":
+                connection.execute(f'pragma "{schema}".journal_mode = memory')
         return connection
 
     def _reader(self, connection: sqlite3.Connection) -> SqliteReader:

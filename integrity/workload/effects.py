@@ -45,18 +45,23 @@ class _Calls:
         return float(np.mean(self.outcome >= _ANSWERED)) if len(self.outcome) else 0.0
 
 
-def describe_effects(folder: RunFolder, played: Sequence[Played], *, ended_at_us: int) -> list[dict[str, Any]]:
-    """Return one record a window, in their order; none for a run without faults."""
+def describe_effects(
+    folder: RunFolder, played: Sequence[Played], *, began_at_us: int, ended_at_us: int
+) -> list[dict[str, Any]]:
+    """Return one record a window, in their order; none for a run without faults.
+
+    Args:
+        began_at_us, ended_at_us: when the first call could be made, and when the run was over.
+    """
     if not played:
         return []
     calls = _read(folder)
-    started_at_us = folder.settings()["started_at_us"]
     effects = []
     for number, window in enumerate(played):
-        since_us = max((other.healed_us for other in played[:number]), default=started_at_us)
+        since_us = max((other.healed_us for other in played[:number]), default=began_at_us)
         until_us = min((other.from_us for other in played[number + 1 :]), default=ended_at_us)
         effects.append(
-            _describe(calls, window, since_us=min(since_us, window.from_us), until_us=until_us, zero_us=started_at_us)
+            _describe(calls, window, since_us=min(since_us, window.from_us), until_us=until_us, zero_us=began_at_us)
         )
     return effects
 

@@ -24,7 +24,7 @@ class Faulting:
 
     Args:
         windows: none: nothing goes wrong on purpose, and connections go straight to the database.
-        keys: as they are at the beginning.
+        keys: the run's own, which it goes on changing: a fault takes a hot one when it is injected.
         server: where it is ours.
         revive: brings the server back when it is gone.
 
@@ -55,7 +55,7 @@ class Faulting:
             system=system,
             conduct=self.conduct,
             random=Random(),
-            keys={pool: tuple(found) for pool, found in keys.items()} if windows else {},
+            keys=keys,
             operations=profile.operations,
             has_subscribers=bool(profile.subscribers),
             server=server,
@@ -66,6 +66,11 @@ class Faulting:
     def played(self) -> Sequence[Played]:
         """What became of the windows that have been healed."""
         return self._player.played if self._player is not None else ()
+
+    @property
+    def began_us(self) -> int:
+        """From when the windows count, in microseconds since the epoch."""
+        return self._player.began_us if self._player is not None else 0
 
     def is_active(self) -> bool:
         """Whether a fault is in force."""

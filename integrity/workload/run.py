@@ -194,7 +194,9 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
         )
         recorder.flush()
         result["monitor"] = monitor.summary
-        result["faults"] = describe_effects(folder, faulting.played, ended_at_us=result["ended_at_us"])
+        result["faults"] = describe_effects(
+            folder, faulting.played, began_at_us=faulting.began_us, ended_at_us=result["ended_at_us"]
+        )
         folder.write_result(result)
         work.tell("loading")
     except AuditError as error:

@@ -22,9 +22,10 @@ where
     payments.status <> 'processing'
     and calls.run_id = coalesce(:run_id, calls.run_id)
     -- what a run that still goes on was told is not loaded yet
-    and payments.ended_at < coalesce(
-        (select min(going.started_at) from integrity.runs as going where going.state = 'running'),
-        current_timestamp
+    and not exists (
+        select going.run_id
+        from integrity.runs as going
+        where going.state = 'running' and going.started_at <= payments.ended_at
     )
 group by payments.id, calls.run_id
 having

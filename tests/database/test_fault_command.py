@@ -36,7 +36,7 @@ RUN = ("run", "hammer", "--duration", "2s", "--seed", "1")
 
 
 def test_a_run_shows_each_window_and_what_became_of_unknown_outcomes(integrity: Command, tmp_path: Path) -> None:
-    assert integrity("seed", "--wallets", "50")[0] == 0
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "50")[0] == 0
     code, out, _ = integrity(*RUN, "--fault", "lost_commit_ack:share=0.3@20%-60%", "--fault", "client_crash@60%-80%")
     assert code in (0, 4)  # what is cut off counts as failed, and may be too much for the profile's threshold
     assert "fault lost_commit_ack (share=0.3), 0." in out
@@ -71,7 +71,7 @@ MISTAKES = [
 def test_a_fault_that_cannot_be_is_refused_before_anything_is_done(
     integrity: Command, tmp_path: Path, faults: tuple[str, ...], said: str, helps: str
 ) -> None:
-    assert integrity("seed", "--wallets", "50")[0] == 0
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "50")[0] == 0
     code, out, err = integrity(*RUN, *(word for fault in faults for word in ("--fault", fault)))
     assert (code, out) == (2, "")
     assert said in err
@@ -81,7 +81,7 @@ def test_a_fault_that_cannot_be_is_refused_before_anything_is_done(
 
 
 def test_on_sqlite_what_needs_a_server_is_refused_and_the_rest_works(integrity: Command) -> None:
-    assert integrity("seed", "--wallets", "50", "--database", "sqlite:///venue.db")[0] == 0
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "50", "--database", "sqlite:///venue.db")[0] == 0
     for fault in ("lost_commit_ack", "backend_terminated", "lock_holder", "server_killed"):
         code, _, err = integrity(*RUN, "--database", "sqlite:///venue.db", "--fault", f"{fault}@0-1")
         assert (code, f"{fault} needs" in err) == (2, True), err

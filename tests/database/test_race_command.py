@@ -23,6 +23,7 @@ from integrity.database.namespace import create_schemas, inspect_database
 from integrity.database.target import Target
 from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
 from integrity.invariants.load import load_invariants
+from integrity.operation import Statement, Steps
 from integrity.project import Project, Settings
 from integrity.race.arena import Arena
 from integrity.race.contest import survey
@@ -30,6 +31,7 @@ from integrity.race.discovery import make_finding
 from integrity.race.explore import Budget, explore
 from integrity.race.export import export_pytest
 from integrity.race.scratch import PREFIX
+from integrity.systems import catalogue
 from integrity.systems.ghostpass.schema import METADATA
 from integrity.systems.ghostpass.system import GHOSTPASS
 
@@ -147,6 +149,30 @@ def test_one_schedule_is_played_and_shown(integrity: Command) -> None:
     code, out, _ = integrity("race", "--bug", "double_credit", "ghostpass", "--schedule", "AB")
     assert code == 1
     assert "violated  ghostpass/event-applied-once" in out
+
+
+def test_an_operation_that_never_ends_is_cut_off_and_the_search_is_inconclusive(
+    integrity: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a hang nor a verdict: the schedules are cut at so many letters, and the search at its budget."""
+
+    def poll(*, operation_id: object, wallet_id: int) -> Steps:
+        while True:
+            yield Statement("select balance_minor from ghostpass.wallets where id = :id", {"id": wallet_id})
+
+    sound = GHOSTPASS.operations["request_funding"]
+    endless = replace(sound, name="poll", steps=poll, arguments={"wallet_id": sound.arguments["wallet_id"]})
+    system = replace(GHOSTPASS, operations={**GHOSTPASS.operations, "poll": endless})
+    monkeypatch.setattr(catalogue, "SYSTEMS", {**catalogue.SYSTEMS, "ghostpass": system})
+    began = time.monotonic()
+    code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--budget", "2s")
+    assert code == 3
+    assert "inconclusive at read committed: 1 of 1 pair not searched to the bound" in out
+    assert "more than 400 letters" in out
+    code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--schedule", "AB")
+    assert code == 3
+    assert "cut off, more than 400 letters" in out
+    assert time.monotonic() - began < 40
 
 
 MISTAKES = [

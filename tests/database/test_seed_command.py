@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
+from integrity.cli.seed_command import SIZES
 from integrity.database.namespace import guard, inspect_database
 from integrity.database.target import Target
+from integrity.seeds.catalogue import SEEDERS
 from integrity.seeds.load import Mode, seed_system
+from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.ghostpass.schema import METADATA
 
 
@@ -32,7 +35,7 @@ def url(tmp_path: Path) -> str:
 
 
 def test_the_command_prints_rows_a_table_and_then_refuses(capsys: pytest.CaptureFixture[str], url: str) -> None:
-    code, out, err = run(capsys, "seed", "--wallets", "20", "--database", url)
+    code, out, err = run(capsys, "seed", "--system", "ghostpass", "--wallets", "20", "--database", url)
     assert code == 0
     assert re.search(r"ghostpass\.wallets +20\n", out)
     assert "20 wallets, seed 1" in out
@@ -42,14 +45,16 @@ def test_the_command_prints_rows_a_table_and_then_refuses(capsys: pytest.Capture
         "Next: integrity run smoke --system ghostpass",
     ]
 
-    code, out, err = run(capsys, "seed", "--wallets", "20", "--database", url)
+    code, out, err = run(capsys, "seed", "--system", "ghostpass", "--wallets", "20", "--database", url)
     assert (code, out) == (2, "")
     assert "--replace" in err
     assert "--append" in err
 
 
 def test_the_command_tells_machines_the_same(capsys: pytest.CaptureFixture[str], url: str) -> None:
-    code, out, _ = run(capsys, "seed", "--wallets", "20", "--seed", "3", "--database", url, "--json")
+    code, out, _ = run(
+        capsys, "seed", "--system", "ghostpass", "--wallets", "20", "--seed", "3", "--database", url, "--json"
+    )
     told = json.loads(out)
     assert code == 0
     assert (told["mode"], told["systems"][0]["seed"], told["systems"][0]["rows"]["wallets"]) == ("new", 3, 20)
@@ -81,7 +86,7 @@ def test_bad_input_is_one_clear_paragraph(
 def test_rollback_asks_and_then_removes_what_it_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path
 ) -> None:
-    run(capsys, "seed", "--wallets", "20", "--database", url)
+    run(capsys, "seed", "--system", "ghostpass", "--wallets", "20", "--database", url)
 
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     code, out, err = run(capsys, "rollback", "--database", url, "--project", str(tmp_path))
@@ -107,7 +112,7 @@ def test_rollback_asks_and_then_removes_what_it_listed(
 
 
 def test_rollback_tells_machines_what_it_dropped_and_kept(capsys: pytest.CaptureFixture[str], url: str) -> None:
-    run(capsys, "seed", "--wallets", "20", "--database", url)
+    run(capsys, "seed", "--system", "ghostpass", "--wallets", "20", "--database", url)
     code, out, _ = run(capsys, "rollback", "--yes", "--json", "--database", url)
     told = json.loads(out)
     assert code == 0
@@ -116,7 +121,18 @@ def test_rollback_tells_machines_what_it_dropped_and_kept(capsys: pytest.Capture
 
 
 def test_ctrl_c_ends_with_130_and_changes_nothing(database: Target) -> None:
-    command = [sys.executable, "-m", "integrity", "seed", "--wallets", "500000", "--database", database.text]
+    command = [
+        sys.executable,
+        "-m",
+        "integrity",
+        "seed",
+        "--system",
+        "ghostpass",
+        "--wallets",
+        "500000",
+        "--database",
+        database.text,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "ghostpass: making 500,000 wallets\n"
@@ -129,7 +145,18 @@ def test_ctrl_c_ends_with_130_and_changes_nothing(database: Target) -> None:
 
 
 def test_kill_in_the_middle_changes_nothing(database: Target) -> None:
-    command = [sys.executable, "-m", "integrity", "seed", "--wallets", "500000", "--database", database.text]
+    command = [
+        sys.executable,
+        "-m",
+        "integrity",
+        "seed",
+        "--system",
+        "ghostpass",
+        "--wallets",
+        "500000",
+        "--database",
+        database.text,
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()
@@ -137,3 +164,23 @@ def test_kill_in_the_middle_changes_nothing(database: Target) -> None:
     assert inspect_database(database).is_empty
     seeded = seed_system(database, guard(database, None), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
     assert seeded.row_counts["wallets"] == 20
+
+
+@pytest.mark.slow
+def test_all_systems_are_filled_each_by_its_own_sizes(capsys: pytest.CaptureFixture[str], database: Target) -> None:
+    sizes = {"wallets": 60, "conversations": 40, "messages": 400, "users": 30, "businesses": 3, "streamers": 5}
+    options = [word for name, count in sizes.items() for word in (f"--{name}", str(count))]
+    code, out, _ = run(capsys, "seed", *options, "--database", database.text, "--json")
+    told = {system["system"]: system for system in json.loads(out)["systems"]}
+    assert (code, list(told)) == (0, list(SYSTEMS))
+    for name, system in told.items():
+        assert system["sizes"] == {size.name: sizes[size.name] for size in SEEDERS[name].sizes}
+        assert system["rows"][SEEDERS[name].sizes[0].name] == sizes[SEEDERS[name].sizes[0].name]
+
+
+def test_every_size_of_every_seeder_has_its_option() -> None:
+    assert set(SIZES) == {size.name for seeder in SEEDERS.values() for size in seeder.sizes}
+    for seeder in SEEDERS.values():
+        for size in seeder.sizes:
+            assert seeder.name in SIZES[size.name]
+            assert f"{size.default:,}" in SIZES[size.name]

@@ -368,7 +368,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 
 def test_the_commands_on_the_embedded_server(run: Run, tmp_path: Path) -> None:
-    assert run("seed", "--wallets", "50").returncode == 0
+    assert run("seed", "--system", "ghostpass", "--wallets", "50").returncode == 0
     kept = run("snapshot", "seeded")
     assert kept.returncode == 0, kept.stderr
     assert "To put it back: integrity restore seeded" in kept.stdout

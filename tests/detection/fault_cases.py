@@ -14,7 +14,7 @@ from integrity.faults.fault import Fault, Need
 from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.system import System
 
-CALM: Mapping[str, Any] = {"extends": "hammer", "hot_turn_calls": 0, "abandon": {}, "services": {}, "thresholds": []}
+CALM: Mapping[str, Any] = {"extends": "hammer", "abandon": {}, "services": {}, "thresholds": []}
 
 # Many who do the same on keys of their own: whenever everything is cut at one instant, some are where it hurts.
 CROWD: Mapping[str, Any] = {"clients": 40, "hot_share": 0.0}

@@ -109,9 +109,9 @@ def test_a_database_with_tables_of_others_is_left_alone(integrity: Command, data
     assert "--yes-this-is-a-test-database" in err
     with database.connect() as connection:
         assert connection.execute("select count(*) from pg_namespace where nspname = 'ghostpass'").fetchone() == (0,)
-    assert integrity("seed", "--wallets", "10", "--yes-this-is-a-test-database", "another")[0] == 2
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "10", "--yes-this-is-a-test-database", "another")[0] == 2
     name = str(database.url.database)
-    assert integrity("seed", "--wallets", "10", "--yes-this-is-a-test-database", name)[0] == 0
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "10", "--yes-this-is-a-test-database", name)[0] == 0
 
 
 def test_a_role_without_rights_is_told_so(integrity: Command, database: Target) -> None:
@@ -119,7 +119,7 @@ def test_a_role_without_rights_is_told_so(integrity: Command, database: Target) 
         connection.execute("drop role if exists onlooker")
         connection.execute("create role onlooker login")
     url = Target(database.url.set(username="onlooker")).text
-    code, _, err = integrity("seed", "--wallets", "10", "--database", url)
+    code, _, err = integrity("seed", "--system", "ghostpass", "--wallets", "10", "--database", url)
     with database.connect() as connection:
         connection.execute("drop owned by onlooker")
         connection.execute("drop role onlooker")
@@ -130,14 +130,14 @@ def test_a_role_without_rights_is_told_so(integrity: Command, database: Target) 
 
 def test_what_is_written_nowhere_stays_an_error(integrity: Command, tmp_path: Path) -> None:
     (tmp_path / "report.xml").mkdir()
-    assert integrity("seed", "--wallets", "10")[0] == 0
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "10")[0] == 0
     code, _, err = integrity("validate", "--format", "junit", "--output", "report.xml")
     assert code == 2
     assert "report.xml" in err
 
 
 def test_a_run_that_was_never_made_is_named(integrity: Command) -> None:
-    assert integrity("seed", "--wallets", "10")[0] == 0
+    assert integrity("seed", "--system", "ghostpass", "--wallets", "10")[0] == 0
     code, out, err = integrity("validate", "--run", "20200101-000000-ghostpass-hammer")
     assert (code, out) == (2, "")
     assert "20200101-000000-ghostpass-hammer" in err

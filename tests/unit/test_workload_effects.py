@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
-import orjson
 import pytest
 
 from integrity.faults.catalogue import FAULTS
@@ -34,7 +33,6 @@ def write(folder: Path, calls: Sequence[tuple[float, float | None, Outcome]]) ->
         if returned_us is not None:
             lines.append(encode_returned(call))
     (folder / "history.jsonl").write_bytes(b"".join(lines))
-    (folder / "settings.json").write_bytes(orjson.dumps({"started_at_us": 0}))
     return RunFolder(folder)
 
 
@@ -58,7 +56,7 @@ def test_a_call_belongs_to_the_window_when_any_part_of_it_was_in_it(tmp_path: Pa
             (2.1, 2.2, Outcome.OK),
         ],
     )
-    (effect,) = describe_effects(folder, [played(1.0, 2.0)], ended_at_us=10 * SECOND)
+    (effect,) = describe_effects(folder, [played(1.0, 2.0)], began_at_us=0, ended_at_us=10 * SECOND)
     counts = {
         name: [phase[key] for key in ("ok", "declined", "failed", "unknown")] for name, phase in effect["phases"].items()
     }
@@ -69,7 +67,9 @@ def test_a_call_belongs_to_the_window_when_any_part_of_it_was_in_it(tmp_path: Pa
 
 def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
     folder = write(tmp_path, steady(0, 6, 1))
-    first, second = describe_effects(folder, [played(1, 2, healed_s=2.5), played(4, 5)], ended_at_us=6 * SECOND)
+    first, second = describe_effects(
+        folder, [played(1, 2, healed_s=2.5), played(4, 5)], began_at_us=0, ended_at_us=6 * SECOND
+    )
     assert first["phases"]["after"]["calls"] == 200
     assert second["phases"]["before"]["calls"] == 150  # from when the first was healed
     assert second["phases"]["after"]["calls"] == 100
@@ -91,11 +91,11 @@ def test_recovery_lasts_until_latency_and_failures_are_as_before(
     tmp_path: Path, after: list[tuple[float, float, Outcome]], recovery_s: float | None
 ) -> None:
     folder = write(tmp_path, [*steady(0, 1, 5), *steady(1, 2, 90), *after])
-    (effect,) = describe_effects(folder, [played(1, 2)], ended_at_us=4 * SECOND)
+    (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=0, ended_at_us=4 * SECOND)
     assert effect["recovery_s"] == recovery_s
 
 
 def test_without_anything_before_it_nothing_can_be_said_of_recovery(tmp_path: Path) -> None:
     folder = write(tmp_path, steady(1, 4, 5))
-    (effect,) = describe_effects(folder, [played(0, 2)], ended_at_us=4 * SECOND)
+    (effect,) = describe_effects(folder, [played(0, 2)], began_at_us=0, ended_at_us=4 * SECOND)
     assert effect["recovery_s"] is None

@@ -14,7 +14,8 @@ from integrity.operation import Rollback, Rows, Statement, StatementFailed, Step
 Answer = TypeVar("Answer")
 
 RESTARTED = ("40001", "40P01")  # serialization failure, deadlock
-ATTEMPTS_MOST = 5
+ATTEMPTS_MOST = 200
+"""Many, for SQLite: it refuses at once, and again, as long as somebody else writes."""
 
 
 def until_serialized(transaction: Callable[[], Generator[Step, Any, Answer]]) -> Generator[Step, Any, Answer]:

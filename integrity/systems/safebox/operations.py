@@ -128,7 +128,7 @@ def request_nfc_payment(*, operation_id: UUID, wallet_id: int, card_id: int, amo
     refusal = refuse_card(card, wallet_id)
     if refusal:
         return Declined(refusal)
-    request: Rows = yield Statement(
+    made = Statement(
         """
         insert into safebox.nfc_requests (wallet_id, card_id, amount_minor, status, operation_id)
         values (:wallet_id, :card_id, :amount_minor, 'open', :operation_id)
@@ -136,6 +136,7 @@ def request_nfc_payment(*, operation_id: UUID, wallet_id: int, card_id: int, amo
         """,
         {"wallet_id": wallet_id, "card_id": card_id, "amount_minor": amount_minor, "operation_id": operation_id},
     )
+    request: Rows = yield from until_serialized(partial(alone, made))
     nfc_request_id = request[0]["id"]
     # Whatever the relay answers: if it did not pass the request on, that one expires.
     yield Request("relay", {"nfc_request_id": nfc_request_id})
@@ -396,9 +397,7 @@ def find_under_way(first_wallet_id: int, last_wallet_id: int) -> Statement:
         where wallet_id between :first and :last and status = 'unpaid' and expires_at < current_timestamp
         union all
         select 'request' as thing, id from safebox.nfc_requests
-        where
-            wallet_id between :first and :last and status = 'open'
-            and answered_at is null and expires_at < current_timestamp
+        where wallet_id between :first and :last and status = 'open' and expires_at < current_timestamp
         order by thing, id
         limit :most
         """,

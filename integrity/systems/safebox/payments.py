@@ -141,7 +141,7 @@ def refuse(order: Order, held_minor: int, answer: "Answer") -> Generator[Step, A
     """Return why this cannot be paid, if it cannot; a request is answered with this payment then."""
     if held_minor < order.needed_minor:
         return "insufficient_balance"
-    if order.invoice_id is not None and not (yield share_invoice(order.invoice_id)):
+    if order.invoice_id is not None and not (yield touch_invoice(order.invoice_id)):
         return "invoice_closed"
     if order.nfc_request_id is not None and not (yield answer(order.nfc_request_id, "open")):
         return "request_closed"
@@ -282,10 +282,15 @@ def read_payment(payment_id: int) -> Statement:
     return Statement(f"select {COLUMNS} from safebox.payments where id = :payment_id", {"payment_id": payment_id})
 
 
-def share_invoice(invoice_id: int) -> Statement:
-    """Keep an unpaid invoice from being marked paid, so that who marks it then sees that it is being paid here."""
+def touch_invoice(invoice_id: int) -> Statement:
+    """Keep an unpaid invoice from being marked paid, so that who marks it then sees that it is being paid here.
+
+    An update, and not `for share`: at repeatable read a lock that changes nothing would leave whoever waits for it with the
+    snapshot from before, in which nobody is paying.
+    """
     return Statement(
-        "select id from safebox.invoices where id = :invoice_id and status = 'unpaid' for share", {"invoice_id": invoice_id}
+        "update safebox.invoices set status = 'unpaid' where id = :invoice_id and status = 'unpaid' returning id",
+        {"invoice_id": invoice_id},
     )
 
 

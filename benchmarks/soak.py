@@ -1,0 +1,74 @@
+"""Whether the tool itself stays small: a soak of ghostpass at a steady rate, and what its memory did meanwhile.
+
+    python -m benchmarks.soak [--rate 1000] [--minutes 10]
+
+Printed are the slopes that `integrity run soak` reports, with their 95% intervals, the memory of the process at the start
+and the end, and what of it is known: every call keeps 8 bytes, so that percentiles are exact.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.namespace import guard
+from integrity.project import Project, Settings
+from integrity.report.run_text import render_run
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.workload.profile import OpenProfile, load_profile, scale
+from integrity.workload.run import Progress, RunRequest, run
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rate", type=float, default=1000.0, help="calls per second that are offered")
+    arguments.add_argument("--minutes", type=float, default=10.0)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server = EmbeddedServer(Path(folder) / "postgres", dies_with_parent=True)
+        server.start()
+        try:
+            seed_system(
+                server.target,
+                guard(server.target, None),
+                GHOSTPASS.metadata,
+                sizes={"wallets": 5000},
+                seed=1,
+                mode=Mode.NEW,
+            )
+            soak(server, Path(folder), given.rate, given.minutes)
+        finally:
+            server.reset()
+
+
+def soak(server: EmbeddedServer, folder: Path, rate: float, minutes: float) -> None:
+    """Run it and print what came out."""
+    profile = load_profile(GHOSTPASS, "soak", {}, {"duration_s": minutes * 60})
+    assert isinstance(profile, OpenProfile)
+    request = RunRequest(
+        system=GHOSTPASS,
+        profile_name="soak",
+        profile=scale(profile, rate=rate / profile.arrivals_per_s),
+        target=server.target,
+        project=Project(folder, Settings()),
+        seed=1,
+    )
+    result = run(request, listener=_say).result
+    print(render_run(result))
+    memory = next(slope for slope in result["slopes"] if slope["name"] == "rss_mb")
+    kept_mb = result["operations"][-1]["calls"] * 8 / 1e6
+    print(
+        f"memory: {memory['start']:.1f} MB to {memory['end']:.1f} MB, {memory['per_hour']:+.1f} ± {memory['uncertainty']:.1f} "
+        f"MB/h; the latencies of {result['operations'][-1]['calls']:,} calls are {kept_mb:.1f} MB of it"
+    )
+
+
+def _say(progress: Progress) -> None:
+    if round(progress.elapsed_s) % 30 == 0:
+        print(f"{progress.phase} {progress.elapsed_s:.0f} s, {progress.calls_per_s:.0f} calls/s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
