@@ -58,10 +58,11 @@ def soak(server: EmbeddedServer, folder: Path, rate: float, minutes: float) -> N
     result = run(request, listener=_say).result
     print(render_run(result))
     memory = next(slope for slope in result["slopes"] if slope["name"] == "rss_mb")
-    kept_mb = result["operations"][-1]["calls"] * 8 / 1e6
+    call_count = result["operations"][-1]["calls"]
+    slope = f"{memory['per_hour']:+.1f} ± {memory['uncertainty']:.1f} MB/h"
     print(
-        f"memory: {memory['start']:.1f} MB to {memory['end']:.1f} MB, {memory['per_hour']:+.1f} ± {memory['uncertainty']:.1f} "
-        f"MB/h; the latencies of {result['operations'][-1]['calls']:,} calls are {kept_mb:.1f} MB of it"
+        f"memory: {memory['start']:.1f} MB to {memory['end']:.1f} MB, {slope}; "
+        f"the latencies of {call_count:,} calls are {call_count * 8 / 1e6:.1f} MB of it"
     )
 
 

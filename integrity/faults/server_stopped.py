@@ -18,7 +18,7 @@ async def inject(scene: Scene, given: Given) -> AsyncIterator[None]:
     """Stop every process of the server, and let them go on."""
     patience_s = number(given, "patience_s")
     with scene.conduct.changed(is_down=True, patience_s=patience_s or None):
-        guard = await asyncio.to_thread(_stop, postmaster_of(scene.own_server))
+        guard = await asyncio.to_thread(lambda: stop_family(postmaster_of(scene.own_server)))
         scene.counts["servers stopped"] += 1
         try:
             yield
@@ -26,7 +26,8 @@ async def inject(scene: Scene, given: Given) -> AsyncIterator[None]:
             await asyncio.to_thread(guard.communicate)
 
 
-def _stop(postmaster: int) -> "subprocess.Popen[bytes]":
+def stop_family(postmaster: int) -> "subprocess.Popen[bytes]":
+    """Stop a postmaster and its children; return the shell that lets them go on when its input ends."""
     pids = [str(pid) for pid in (postmaster, *children_of(postmaster))]
     guard = subprocess.Popen(  # noqa: S603  a fixed script, with numbers for arguments
         ["/bin/sh", "-c", STOP, "sh", *pids], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
