@@ -50,7 +50,7 @@ def integrity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         return ended.value.code, captured.out, captured.err
 
     yield run
-    assert list(scratch.iterdir()) == []
+    assert list(scratch.glob("integrity-*")) == []
 
 
 @pytest.fixture

