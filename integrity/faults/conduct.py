@@ -71,6 +71,11 @@ class Conduct:
         if webhook_count:
             self.counts["webhooks"] += webhook_count
 
+    def note_disconnect(self) -> None:
+        """Count a stream that was cut, while more are than the profile says."""
+        if self.disconnect_share:
+            self.counts["streams cut"] += 1
+
     def is_offline(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether a call with these arguments comes from a device that is switched off."""
         return any(arguments.get(name) in keys for name, keys in self.offline.items())

@@ -247,7 +247,7 @@ def _typed_row(row: Row) -> Row:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    return _name(error).startswith("SQLITE_BUSY") and _name(error) != "SQLITE_BUSY_SNAPSHOT"
+    return _name(error).startswith("SQLITE_BUSY")
 
 
 def _message(error: sqlite3.Error) -> str:

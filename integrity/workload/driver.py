@@ -148,8 +148,7 @@ class Driver:
                 await self._leave(steps)
                 if attempts >= self.connection.attempts_most:
                     return Returned(Outcome.FAILED, None, f"{restart} (after {attempts} attempts)", attempts)
-                pause_s = min(PAUSE_S_MOST, PAUSE_S * 2.0 ** min(attempts, 10))
-                await asyncio.sleep(self._random.uniform(0.1, 1.0) * pause_s)
+                await self._pause(attempts)
             except _Abandoned as death:
                 steps.close()
                 return Returned(self._without_answer(), None, str(death), attempts, was_abandoned=True)
@@ -170,6 +169,10 @@ class Driver:
                     return Returned(Outcome.OK, reply.value, "", attempts)
                 return Returned(Outcome.DECLINED, {"reason": getattr(reply, "reason", None)}, "", attempts)
 
+    async def _pause(self, count: int) -> None:
+        """Wait before something that collided is tried again, the longer the more often it has."""
+        await asyncio.sleep(self._random.uniform(0.1, 1.0) * min(PAUSE_S_MOST, PAUSE_S * 2.0 ** min(count, 10)))
+
     def _without_answer(self) -> Outcome:
         return Outcome.UNKNOWN if self._may_have_effect else Outcome.FAILED
 
@@ -177,6 +180,7 @@ class Driver:
         """Return the operation's reply."""
         answer: Any = None
         failure: StatementFailed | None = None
+        collisions = 0
         while True:
             try:
                 step = steps.send(answer) if failure is None else steps.throw(failure)
@@ -195,8 +199,11 @@ class Driver:
                 else:
                     answer = await self._carry_out(step)
             except StatementFailed as refused:
-                if refused.sqlstate in RESTARTED and not self._may_have_effect:
-                    raise _Restart(describe(refused)) from None
+                if refused.sqlstate in RESTARTED:
+                    if not self._may_have_effect:
+                        raise _Restart(describe(refused)) from None
+                    collisions += 1
+                    await self._pause(collisions)  # an operation that tries again by itself has no clock to wait by
                 failure = refused
             self._step_count += 1
             if abandon is not None and abandon.after is None and self._may_have_effect:

@@ -210,6 +210,7 @@ class _Subscriber:
                 return
             disconnect_share = max(self._settings.disconnect_share, self._caller.conduct.disconnect_share)
             if is_open and self._random.random() < disconnect_share:
+                self._caller.conduct.note_disconnect()
                 is_open = False  # noticed at the next look: what is sent until then has been missed
             await asyncio.sleep(self._settings.poll_s)
 

@@ -12,6 +12,7 @@ import pytest
 from integrity.database.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Step, Steps
+from integrity.race.footprint import Footprint, is_dependent
 from integrity.race.program import Actor, Keys, Program
 from integrity.race.schedule import ScheduleError
 from integrity.race.scheduler import Run, Scheduler
@@ -19,7 +20,11 @@ from integrity.race.trace import Failed, Phase
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = """
-create table boxes (id integer primary key autoincrement, n bigint not null, name text unique);
+create table boxes (
+    id integer primary key autoincrement, n bigint not null, name text unique,
+    made_at text not null default current_timestamp
+);
+create table others (n bigint not null);
 insert into sqlite_sequence values ('boxes', 1000000);
 """
 
@@ -181,6 +186,61 @@ def test_a_refused_statement_leaves_its_transaction_open_and_its_lock_held(sched
     ]  # fmt: skip
     (left,) = scheduler.ask([Statement("select n from boxes where n > 6")])
     assert [row["n"] for row in left.rows] == [7]
+
+
+class Looking:
+    """A recorder that keeps what each letter touched."""
+
+    def __init__(self) -> None:
+        self.footprints: dict[tuple[str, int], Footprint] = {}
+
+    def known(self, actor: str, number: int, phase: Phase) -> Footprint | None:
+        return None
+
+    def add(self, actor: str, number: int, phase: Phase, footprint: Footprint) -> None:
+        self.footprints[actor, number] = footprint
+
+    def end_letter(self, *, done: str) -> None: ...
+
+
+@pytest.mark.parametrize(("journal_mode", "is_met"), [("wal", False), ("delete", True)])
+def test_a_reader_meets_a_commit_of_another_table_only_where_there_is_no_log(
+    make_file: MakeFile, journal_mode: str, is_met: bool
+) -> None:
+    reader = steps(Begin(), READ, READ_OTHER, Commit())
+    writer = steps(Begin(), Statement("insert into others (n) values (1)"), Commit())
+    looking = Looking()
+    with Scheduler(make_file(journal_mode)) as scheduler:
+        scheduler.play(program(reader, writer, is_deferred=True), recorder=looking)
+    commit = looking.footprints["B", 1]
+    assert is_dependent(looking.footprints["A", 0], commit), "what the snapshot holds of it was decided there"
+    assert is_dependent(looking.footprints["A", 1], commit) is is_met
+
+
+def test_what_a_trigger_or_a_foreign_key_touches_counts(make_file: MakeFile) -> None:
+    target = make_file("wal")
+    with closing(target.connect_sqlite()) as connection:
+        connection.executescript(
+            "create trigger count after insert on others begin update boxes set n = n + 1; end;"
+            "create table parts (box_id bigint not null references boxes (id));"
+        )
+    counted = steps(Statement("insert into others (n) values (1)"))
+    referring = steps(Statement("insert into parts (box_id) values (:first)"))
+    looking = Looking()
+    with Scheduler(target) as scheduler:
+        scheduler.play(program(counted, referring, steps(READ)), recorder=looking)
+    read = looking.footprints["C", 0].reads
+    assert looking.footprints["A", 0].rows & read
+    assert looking.footprints["B", 0].reads & read
+    assert not looking.footprints["B", 0].rows & read
+
+
+def test_rows_of_the_stage_are_older_than_those_of_the_calls(scheduler: Scheduler) -> None:
+    """SQLite's own clock has whole seconds, and then nothing would tell them apart."""
+    scheduler.play(program(steps(Statement("insert into boxes (n) values (5)"))))
+    (answer,) = scheduler.ask([Statement("select n, made_at from boxes order by id")])
+    assert answer.rows[0]["made_at"] < answer.rows[-1]["made_at"]
+    assert answer.rows[0]["made_at"].tzinfo is not None
 
 
 def test_a_hundred_times_the_same_schedule_gives_the_same_trace(scheduler: Scheduler) -> None:

@@ -226,6 +226,15 @@ def _look(*, is_one_transaction: bool) -> Callable[[Keys, UUID], Steps]:
     return look
 
 
+def _look_at_two_tables(keys: Keys, _operation_id: UUID) -> Steps:
+    """Read a table that nobody changes and then one that is changed, in one transaction."""
+    yield Begin()
+    yield Statement("select balance from accounts where id = :second", keys)
+    rows: Rows = yield Statement("select count(*) as rows from numbers where account_id = :account", keys)
+    yield Commit()
+    return Ok({"rows": rows[0]["rows"]})
+
+
 _STALE = (("wal", "SQLITE_BUSY_SNAPSHOT"), ("delete", "SQLITE_BUSY"))
 """What a transaction is refused with that read, and would write after another has: at once, as waiting could not help."""
 
@@ -259,5 +268,6 @@ CASES = (
     Case("a view sums, two transactions", _twice(_add_to_view, check=NOT_DOUBLED), "AB"),
     Case("read skew, two statements", _program(_look(is_one_transaction=False), _move), "AB"),
     Case("read skew, immediate", _program(_look(is_one_transaction=True), _move)),
+    Case("a snapshot of two tables, deferred", _program(_look_at_two_tables, _alone(ADD_TO_SUM), is_deferred=True)),
     Case("read skew, deferred", _program(_look(is_one_transaction=True), _move, is_deferred=True)),
 )

@@ -91,7 +91,7 @@ def let_loose(
     windows = read_schedule(case.faults, duration_s=case.seconds, may_overlap=case.may_overlap) if with_fault else ()
     request = RunRequest(
         system=system,
-        profile_name="case",
+        profile_name="hammer",  # what it is in essence: by this name, some invariants know that its load is not a viewer's
         profile=profile,
         target=target,
         project=find_project(folder),
