@@ -276,7 +276,7 @@ def _declared(system: System) -> dict[str, dict[str, Any]]:
     main = own.pop(MAIN, None)
     if main is None:
         return own
-    shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items()}
+    shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items() if name != main}
     return {name: {**shared.get(name, {}), **own.get(name, {})} for name in dict.fromkeys([*own, *shared])}
 
 

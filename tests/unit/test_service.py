@@ -35,7 +35,7 @@ def test_half_of_the_timeouts_were_done_and_only_those_have_webhooks() -> None:
     assert shares == {Trouble.DONE: 0.2, Trouble.LOST: 0.2, Trouble.REFUSED: 0.2, None: 0.4}
     for trouble, reaction in made:
         is_timeout = trouble in (Trouble.DONE, Trouble.LOST)
-        assert (reaction.answer is TIMEOUT, reaction.latency_s == 3.0) == (is_timeout, is_timeout)
+        assert (reaction.answer == TIMEOUT, reaction.latency_s == 3.0) == (is_timeout, is_timeout)
         assert bool(reaction.deliveries) == (trouble in (None, Trouble.DONE))
         if trouble is Trouble.REFUSED:
             assert reaction.answer["status"] == "error"
