@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test quick check clean
+.PHONY: demo test quick proof check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/integrity demo
@@ -17,6 +17,11 @@ test: $(VENV)/.installed-dev
 # The tests without the long searches, for the loop of editing.
 quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+# The proofs that the suite makes in samples, made in full: every pair of operations at every level, every fault on every
+# system, twenty seeds.
+proof: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m exhaustive
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from (
         calls.arguments ->> 'idempotency_key' as idempotency_key,
         coalesce(calls.reply ->> 'reason', 'vote ' || (calls.reply ->> 'vote_id')) as answer
     from integrity.calls
+    join integrity.runs on runs.run_id = calls.run_id and runs.system = 'streamvote'
     where
         calls.operation = 'vote'
         and calls.outcome in ('ok', 'declined')
