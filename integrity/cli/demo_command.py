@@ -26,7 +26,7 @@ class Act:
 
 
 ACTS = (
-    Act("A venue's past day: 5,000 wallets, in which every invariant holds.", ("seed", "--wallets", "5000", "--replace")),
+    Act("A venue's past day: 5,000 wallets, in which every invariant holds.", ("seed", "--system", "ghostpass", "--wallets", "5000", "--replace")),
     Act("The sound system, hammered on a few hot wallets.", ("run", "hammer", "--duration", "8s", "--seed", "1")),
     Act("Is the data still right? Every invariant, on one snapshot.", ("validate",)),
     Act(
@@ -44,10 +44,12 @@ ACTS = (
 NEXT = """\
 Try next, in this folder:
   integrity explain ghostpass/funding-credited-once    what that invariant asks, and why
-  integrity seed --wallets 5000                        a world of your own to break
+  integrity seed --wallets 5000                        all five systems: two wallets, votes, lessons, an inbox
   integrity run hammer --bug lost_update               plant another bug, then: integrity validate
   integrity race ghostpass sell sell --bug overdraw    search the orders of two calls, without a run before
   integrity run pilot --time-scale 20                  the venue's 20 minutes in one
+  integrity suite quick --system inbox --shorten 4     every shape of load, an audit after each
+  integrity run hammer --fault lost_commit_ack@30%-60% the server commits, and nobody is told
   integrity validate --database URL                    your own database, read only, with .sql files in invariants/
   integrity db stop                                    the embedded PostgreSQL ends only when you say so
 """

@@ -97,6 +97,12 @@ class SqliteReader:
         try:
             cursor = self.connection.execute(sql, values)
             rows = tuple(dict(row) for row in cursor.fetchall())
+        except sqlite3.Error as error:
+            # Ctrl-C is noticed in a callback, where Python swallows it: nothing here ever says no, nor stop before time.
+            is_early = _name(error) == "SQLITE_INTERRUPT" and time.monotonic() <= self._deadline
+            if is_early or _name(error) == "SQLITE_AUTH":
+                raise KeyboardInterrupt from None
+            raise
         finally:
             self._deadline = math.inf
             # A text is compiled once, also where it then finds the database busy.

@@ -3,7 +3,8 @@
 On PostgreSQL all rows are one statement, and so one round trip: ids are taken from the sequences first, and then each row
 is inserted with its own and those that it refers to. Rows of one table with the same columns share an `insert`. Foreign
 keys are checked at the statement's end, so the order of the inserts does not matter. The text depends on the stage's shape
-alone, and is prepared once.
+alone, and is prepared once. Measured for the 44 rows of ghostpass: 1.0 ms, and 1.4 ms with the ids in one flight and the
+inserts, pipelined, in the next.
 
 On SQLite each row is an insert of its own, all in one transaction.
 """

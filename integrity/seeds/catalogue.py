@@ -11,5 +11,5 @@ from integrity.seeds.seeder import Seeder
 from integrity.seeds.streamvote.tables import STREAMVOTE
 
 SEEDERS: Mapping[str, Seeder] = MappingProxyType(
-    {seeder.name: seeder for seeder in (GHOSTPASS, INSTAINSTRU, INBOX, STREAMVOTE, SAFEBOX)}
+    {seeder.name: seeder for seeder in (GHOSTPASS, SAFEBOX, STREAMVOTE, INSTAINSTRU, INBOX)}
 )

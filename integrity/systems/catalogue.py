@@ -12,7 +12,7 @@ from integrity.systems.streamvote.system import STREAMVOTE
 from integrity.systems.system import Bug, System
 
 SYSTEMS: Mapping[str, System] = MappingProxyType(
-    {system.name: system for system in (GHOSTPASS, INSTAINSTRU, INBOX, STREAMVOTE, SAFEBOX)}
+    {system.name: system for system in (GHOSTPASS, SAFEBOX, STREAMVOTE, INSTAINSTRU, INBOX)}
 )
 
 

@@ -1,5 +1,8 @@
 """The scheduler on SQLite: a lock wait is a wait, a refusal is an outcome, and the same schedule gives the same trace."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -79,6 +82,7 @@ def steps(*given: Step) -> Actor:
 READ = Statement("select n from boxes where id = :first")
 READ_OTHER = Statement("select n from boxes where id = :second")
 ADD = Statement("update boxes set n = n + 1 where id = :first returning n")
+ENDLESS = Statement("with recursive t (n) as (select 1 union all select n + 1 from t) select sum(n) as n from t")
 ADD_OTHER = Statement("update boxes set n = n + 1 where id = :second returning n")
 
 
@@ -260,11 +264,22 @@ def test_a_hundred_times_the_same_schedule_gives_the_same_trace(scheduler: Sched
 
 
 def test_a_statement_that_never_ends_is_interrupted(make_file: MakeFile) -> None:
-    endless = steps(Statement("with recursive t (n) as (select 1 union all select n + 1 from t) select sum(n) as n from t"))
+    endless = steps(ENDLESS)
     with Scheduler(make_file("wal"), letter_seconds_max=0.2) as scheduler:
         began = time.perf_counter()
         assert scheduler.play(program(endless)).cut.startswith("A's letter 1 took more than 0.2 s: with recursive t")
         assert time.perf_counter() - began < 5
+        assert scheduler.play(program(steps(ADD))).letters == "AA"
+
+
+def test_control_c_is_not_lost_in_a_statement_that_takes_long(make_file: MakeFile) -> None:
+    """Within SQLite it is Python's callbacks that notice it, and what they raise is swallowed."""
+    with Scheduler(make_file("wal")) as scheduler:
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            scheduler.play(program(steps(ENDLESS)))
+        timer.join()
         assert scheduler.play(program(steps(ADD))).letters == "AA"
 
 

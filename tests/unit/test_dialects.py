@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.dialects import adapt, sqlstate_of, to_sqlite
+from integrity.database.dialects import adapt, from_sqlite, sqlstate_of, to_sqlite
 from integrity.errors import UsageError
 
 
@@ -85,3 +85,19 @@ def test_a_busy_database_is_a_reason_to_start_again(tmp_path: Path) -> None:
     second.close()
 
     assert sqlstate_of(caught.value) == "40001"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        UUID(int=7),
+        datetime(2026, 1, 17, 18, 30, tzinfo=UTC),
+        datetime(2026, 1, 17, 18, 30, 0, 125_000, tzinfo=UTC),
+        "race-00000000-0000-0000-0000-000000000007",
+        "2026-01-17",
+        5,
+        None,
+    ],
+)
+def test_what_was_stored_is_known_again(value: object) -> None:
+    assert from_sqlite(to_sqlite(value)) == value

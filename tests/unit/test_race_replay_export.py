@@ -1,5 +1,7 @@
 """The exported test holds every value as a literal, and reads like something a person wrote."""
 
+import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
@@ -7,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from integrity.database.dialects import from_sqlite
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
 from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check_path, literal_sql, render_test
@@ -114,3 +117,57 @@ def test_what_no_serial_order_explains_is_asserted_by_the_rows_of_the_serial_ord
 def test_a_path_that_pytest_would_not_take_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="not the name of a test"):
         check_path(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (-5, "(-5)"),
+        ("O'Neil", "'O''Neil'"),
+        ("two\nlines", "'two' || char(10) || 'lines'"),
+        ("back\\slash", "'back\\slash'"),
+        (UUID(int=1), "'00000000-0000-0000-0000-000000000001'"),
+        (datetime(2026, 1, 17, 12, tzinfo=UTC), "'2026-01-17 12:00:00'"),
+    ],
+)
+def test_a_value_becomes_a_literal_of_sqlite(value: Value, literal: str) -> None:
+    text = literal_sql(Statement("select :value", {"value": value}), "sqlite")
+    assert text == f"select {literal}"
+    (stored,) = sqlite3.connect(":memory:").execute(text).fetchone()
+    assert from_sqlite(stored) == (value if not isinstance(value, bool) else 1)
+
+
+def test_a_call_becomes_statements_and_commits_of_sqlite3() -> None:
+    """Laid out as they were, but where SQLite needs other words; a statement alone is committed by itself."""
+    steps = (
+        PlayedStep(Statement("select n\nfrom boxes")),
+        PlayedStep(Begin()),
+        PlayedStep(Statement("select n from boxes where id = :id for update", {"id": 3})),
+        PlayedStep(Statement("insert into boxes values (1)"), sqlstate="23505"),
+        PlayedStep(Commit()),
+        PlayedStep(Begin()),
+        PlayedStep(Rollback()),
+    )
+    case = replace(make_case(*steps), dialect="sqlite", journal_mode="wal")
+    text = render_test(case, sql_name="test_take.sql", test_name="test_take.py", schema="shop")
+    compile(text, "test_take.py", "exec")
+    assert body_of(text).splitlines() == [
+        'connection.execute("""',
+        "    select n",
+        "    from boxes",
+        '""")',
+        'connection.execute("begin immediate")',
+        'connection.execute("SELECT n FROM boxes WHERE id = 3")',
+        "with suppress(sqlite3.Error):",
+        '    connection.execute("insert into boxes values (1)")',
+        "connection.commit()",
+        'connection.execute("begin immediate")',
+        "connection.rollback()",
+    ]
+    assert "pragma shop.journal_mode = wal" in text
+    assert "attach database ? as shop" in text
+    deferred = render_test(replace(case, is_deferred=True), sql_name="", test_name="")
+    assert 'connection.execute("begin")' in deferred
+    assert "attach" not in deferred

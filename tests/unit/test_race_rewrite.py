@@ -4,11 +4,24 @@ from uuid import UUID
 
 import pytest
 
-from integrity.operation import Begin, Commit, Declined, Ok, Operation, Statement, StatementFailed, Steps
+from integrity.operation import (
+    Begin,
+    Commit,
+    Declined,
+    Ok,
+    Operation,
+    Request,
+    Rollback,
+    Statement,
+    StatementFailed,
+    Steps,
+)
 from integrity.race.rewrite import (
     find_guards,
     find_on_conflict,
     find_row_lock,
+    in_one_transaction,
+    in_parts,
     lock_rows,
     replacing,
     with_steps_changed,
@@ -116,3 +129,55 @@ def test_a_changed_operation_takes_answers_and_refusals_like_the_one_within() ->
     with pytest.raises(StopIteration) as ended:
         steps.throw(StatementFailed("no", sqlstate="23514"))
     assert ended.value.value == Declined("23514")
+
+
+def parted(*, operation_id: UUID) -> Steps:
+    """Two transactions, a statement alone, one that is refused, and a rollback."""
+    yield Statement("select 1")
+    yield Begin()
+    rows = yield Statement("select 2")
+    yield Commit()
+    try:
+        yield Statement("select 3")
+    except StatementFailed:
+        yield Rollback()
+    yield Request("post", {})
+    yield Statement("select 4")
+    return Ok({"rows": rows})
+
+
+def drive(steps: Steps, *, refusing: str = "") -> tuple[list[str], object]:
+    """Return the steps, each as a word, and what comes back; each statement is answered with its own text."""
+    words: list[str] = []
+    answer: object = None
+    failure: StatementFailed | None = None
+    try:
+        while True:
+            step = steps.throw(failure) if failure else steps.send(answer)
+            words.append(step.sql if isinstance(step, Statement) else type(step).__name__.lower())
+            failure = StatementFailed("no", sqlstate="23505") if words[-1] == refusing else None
+            answer = words[-1] if isinstance(step, Statement) else None
+    except StopIteration as end:
+        return words, end.value
+
+
+PARTED = Operation("parted", parted, {})
+
+
+def test_an_operation_is_put_into_one_transaction_which_ends_with_the_call() -> None:
+    words, reply = drive(in_one_transaction(PARTED).steps(operation_id=UUID(int=1)))
+    assert words == ["begin", "select 1", "select 2", "select 3", "request", "select 4", "commit"]
+    assert reply == Ok({"rows": "select 2"})
+
+
+def test_what_an_operation_rolls_back_stays_rolled_back_in_one_transaction() -> None:
+    words, _ = drive(in_one_transaction(PARTED).steps(operation_id=UUID(int=1)), refusing="select 3")
+    assert words == [
+        "begin", "select 1", "select 2", "select 3", "rollback", "request", "begin", "select 4", "commit",
+    ]  # fmt: skip
+
+
+def test_an_operation_is_taken_apart_into_statements_of_their_own() -> None:
+    words, reply = drive(in_parts(PARTED).steps(operation_id=UUID(int=1)), refusing="select 3")
+    assert words == ["select 1", "select 2", "select 3", "request", "select 4"]
+    assert reply == Ok({"rows": "select 2"})
