@@ -88,7 +88,8 @@ def search_command(finding: Finding) -> str:
     """Return the command that looks for the race."""
     bug = f" --bug {finding.bug}" if finding.bug else ""
     level = f" --isolation '{finding.isolation.value}'" if finding.isolation.value != "read committed" else ""
-    return f"integrity race {finding.system} {' '.join(finding.operations)}{bug}{level}"
+    database = " --database sqlite:///FILE" if finding.dialect == "sqlite" else ""
+    return f"integrity race {finding.system} {' '.join(finding.operations)}{bug}{level}{database}"
 
 
 def _compare_tables(finding: Finding, now: dict[str, str]) -> Iterator[str]:

@@ -172,6 +172,9 @@ def test_an_operation_that_never_ends_is_cut_off_and_the_search_is_inconclusive(
     code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--schedule", "AB")
     assert code == 3
     assert "cut off, more than 400 letters" in out
+    code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--budget", "2s", "--database", "sqlite:///venue.db")
+    assert code == 3
+    assert "inconclusive on SQLite" in out
     assert time.monotonic() - began < 40
 
 

@@ -69,6 +69,17 @@ def test_every_invariant_of_ghostpass_can_be_asked_there(find_ground: FindGround
     assert find_ground(GHOSTPASS)[1].left_out == ()
 
 
+def test_no_id_is_taken_for_an_amount_or_for_an_id_of_another_table(find_ground: FindGround) -> None:
+    arena, ground = find_ground(GHOSTPASS)
+    program = next(ground.vary(("sell", "sell"))).program()
+    ids = {name: key for name, key in arena.scheduler().play(program).keys.items() if isinstance(key, int)}
+    millions = {name.rpartition("_")[0]: key // 1_000_000 for name, key in ids.items()}
+    assert min(millions.values()) >= 1
+    assert len(set(millions.values())) == len(millions)
+    fresh = arena.fresh_scheduler(frozenset()).play(program)
+    assert (fresh.keys["wallets_1"], fresh.keys["sales_1"]) == (1, 1), "an exported test counts from 1 on"
+
+
 @pytest.mark.parametrize("race", FOUND, ids=names_of)
 def test_a_race_between_transactions_is_found(find_ground: FindGround, race: tuple[System, Bug]) -> None:
     system, bug = race

@@ -12,11 +12,12 @@ from integrity.project import reference_folder
 from integrity.seeds.seeder import Batch, Start
 from integrity.seeds.source import Source
 from integrity.seeds.streamvote import tables
-from integrity.seeds.streamvote.settings import WeekSettings, read_settings
+from integrity.seeds.streamvote.settings import WINDOW_S, WeekSettings, read_settings
 from integrity.seeds.streamvote.tables import STREAMVOTE
 from integrity.seeds.streamvote.week import Week, play_week
+from integrity.systems.streamvote import schema
 from integrity.systems.streamvote.operations import OPERATIONS
-from integrity.systems.streamvote.schema import METADATA, WINDOW_S
+from integrity.systems.streamvote.schema import METADATA
 
 FILE = reference_folder("seeds") / "streamvote.toml"
 FIRST_IDS = {table.name: 1 for table in METADATA.sorted_tables if "id" in table.columns}
@@ -81,6 +82,10 @@ def test_votes_are_cast_while_their_event_is_open() -> None:
     assert (votes.time_us < events.closed_us[votes.event]).all()
     assert (votes.stars == events.price_stars[votes.event]).all()
     assert set(events.is_closed.tolist()) == {True, False}
+
+
+def test_a_window_lasts_as_long_as_the_database_makes_it_last() -> None:
+    assert WINDOW_S == schema.WINDOW_S
 
 
 def test_votes_are_in_their_viewers_window_and_no_two_windows_meet() -> None:

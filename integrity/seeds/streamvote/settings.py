@@ -14,6 +14,9 @@ Stars = Annotated[int, Field(ge=1, le=1_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Milliseconds = Annotated[int, Field(ge=1, le=9_000)]
 
+WINDOW_S = 10
+"""How long a rate window lasts: the default of the system's column, which a seeder does not know. A test compares them."""
+
 SLOT_S = 60
 """A viewer's rounds are in different slots, and so in different rate windows."""
 

@@ -13,9 +13,8 @@ from integrity.database.bulk import bigints, booleans, integers, labels, texts, 
 from integrity.project import reference_folder
 from integrity.seeds.seeder import Batch, Rows, Seeder, Size, Start
 from integrity.seeds.source import Array, Source, make_operation_ids
-from integrity.seeds.streamvote.settings import WeekSettings, read_settings
+from integrity.seeds.streamvote.settings import WINDOW_S, WeekSettings, read_settings
 from integrity.seeds.streamvote.week import CHOICES, DAY_US, Week, play_week
-from integrity.systems.streamvote.schema import WINDOW_S
 
 WALLETS_A_BATCH = 25_000
 """A part of what the seed means: other batches, other rows. About 170,000 votes while they are made."""
