@@ -26,7 +26,10 @@ class Act:
 
 
 ACTS = (
-    Act("A venue's past day: 5,000 wallets, in which every invariant holds.", ("seed", "--system", "ghostpass", "--wallets", "5000", "--replace")),
+    Act(
+        "A venue's past day: 5,000 wallets, in which every invariant holds.",
+        ("seed", "--system", "ghostpass", "--wallets", "5000", "--replace"),
+    ),
     Act("The sound system, hammered on a few hot wallets.", ("run", "hammer", "--duration", "8s", "--seed", "1")),
     Act("Is the data still right? Every invariant, on one snapshot.", ("validate",)),
     Act(

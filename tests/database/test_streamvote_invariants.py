@@ -1,102 +1,27 @@
-"""Each invariant of streamvote accepts a sound world and rejects a broken one, with the exact rows, on every engine."""
+"""What is particular about the invariants of streamvote, and the answers of its queries; see also test_invariants.py."""
 
-import os
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.portable import to_sqlite
-from integrity.database.target import Target
 from integrity.sqlfile import SqlFile
-from integrity.systems.streamvote.schema import METADATA
-from integrity.systems.streamvote.system import STREAMVOTE
 from tests.database.streamvote_violations import VIOLATIONS
-from tests.database.streamvote_world import FILES, NOW, QUERIES, WORLD, at
+from tests.database.streamvote_world import FILES, NOW, QUERIES, at
+from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import (
     Engine,
-    PostgresEngine,
-    SqliteEngine,
-    lay_out,
     op,
-    postgres_world,
     rows,
-    without_constraints,
 )
 
 
 @pytest.fixture(scope="module")
-def sound(server: EmbeddedServer) -> Iterator["psycopg.Connection[Any]"]:
-    """The world on PostgreSQL, every constraint in place."""
-    with postgres_world(server, f"sound_votes_{os.getpid()}", METADATA, WORLD) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def loose(server: EmbeddedServer) -> Iterator["psycopg.Connection[Any]"]:
-    """The world on PostgreSQL, without constraints."""
-    with postgres_world(server, f"loose_votes_{os.getpid()}", without_constraints(METADATA), WORLD) as connection:
-        yield connection
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """The world without constraints on each engine; what a test does to it is undone."""
-    if request.param == "postgresql":
-        connection = request.getfixturevalue("loose")
-        with connection.transaction(force_rollback=True):
-            yield PostgresEngine(connection)
-    else:
-        target = Target.parse(f"sqlite:///{tmp_path / 'votes.db'}")
-        with closing(target.connect_sqlite(("streamvote", "integrity"))) as sqlite_connection:
-            sqlite_engine = SqliteEngine(sqlite_connection)
-            lay_out(target, sqlite_engine, without_constraints(METADATA), WORLD)
-            yield sqlite_engine
+def system_world() -> SystemWorld:
+    return SYSTEM_WORLDS["streamvote"]
 
 
 def _run(engine: Engine, file: SqlFile, **given: Any) -> list[dict[str, Any]]:
     return engine.run(file, file.values(given, now=NOW))
-
-
-def test_every_invariant_has_its_pair_and_every_pair_its_invariant() -> None:
-    assert sorted(VIOLATIONS) == sorted(FILES)
-    assert all(violation.rows for violation in VIOLATIONS.values())
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_an_invariant_says_what_it_is_about_and_is_portable(name: str) -> None:
-    file = FILES[name]
-    assert file.source
-    assert file.why.endswith(".")
-    assert file.hint.endswith((".", "?"))
-    assert to_sqlite(file.text)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_sound_world_is_accepted(sound: "psycopg.Connection[Any]", name: str) -> None:
-    assert _run(PostgresEngine(sound), FILES[name]) == []
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_world_is_accepted_by_every_engine_and_rejected_with_the_exact_rows(engine: Engine, name: str) -> None:
-    """The same file, sent as it stands or transpiled, has the same answer."""
-    violation = VIOLATIONS[name]
-    assert _run(engine, FILES[name]) == []
-    for statement in violation.statements:
-        engine.execute(statement)
-    assert _run(engine, FILES[name]) == list(violation.rows)
-
-
-@pytest.mark.parametrize("name", [name for name, file in FILES.items() if "run_id" in file.parameter_names])
-def test_an_invariant_over_calls_can_be_asked_of_one_run(engine: Engine, name: str) -> None:
-    for statement in VIOLATIONS[name].statements:
-        engine.execute(statement)
-    assert _run(engine, FILES[name], run_id="r1") == list(VIOLATIONS[name].rows)
-    assert _run(engine, FILES[name], run_id="r2") == []
 
 
 def test_a_hammer_may_limit_as_many_votes_as_it_likes(engine: Engine) -> None:
@@ -180,11 +105,3 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 def test_a_query_has_the_same_answer_on_every_engine(engine: Engine, name: str) -> None:
     parameters, answer = ANSWERS[name]
     assert _run(engine, QUERIES[name], **parameters) == answer
-
-
-def test_the_bugs_name_invariants_and_operations_that_exist() -> None:
-    for bug in STREAMVOTE.bugs.values():
-        assert bug.violates
-        assert {name.removeprefix("streamvote/") for name in bug.violates} <= FILES.keys()
-        assert {*bug.operations, *bug.race} <= set(STREAMVOTE.operations)
-        assert bool(bug.race) == bool(bug.schedule)
