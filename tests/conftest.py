@@ -11,9 +11,17 @@ from psycopg import sql
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
+from tests.sampling import mark_exhaustive
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that; tests press Ctrl-C on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the proof what the suite has no time for."""
+    mark_exhaustive(items)
+
 
 MakeDatabase = Callable[[str | None], Target]
 

@@ -75,7 +75,7 @@ def test_what_was_created_is_ours_and_rollback_leaves_nothing_behind(target: Tar
     contents = guard(target, None)
     assert contents.systems == ("ghostpass",)
     assert set(contents.ours["ghostpass"]) == {table.name for table in METADATA.sorted_tables}
-    assert contents.ours["integrity"] == ("calls", "notes", "runs")
+    assert contents.ours["integrity"] == ("calls", "notes", "received", "requests", "runs")
     assert contents.foreign == ()
 
     drop_schemas(target)

@@ -112,21 +112,21 @@ def test_what_has_no_sample_or_finds_none_is_not_measured(
 
 def test_a_query_answers_with_its_rows(capsys: pytest.CaptureFixture[str], seeded: Target) -> None:
     url = ("--database", seeded.text)
-    code, out, _ = run(capsys, "ask", "wallet-statement", "--set", "wallet_id=1", "--limit", "1", *url, "--json")
+    code, out, _ = run(capsys, "ask", "ghostpass/wallet-statement", "--set", "wallet_id=1", "--limit", "1", *url, "--json")
     (row,) = json.loads(out)
     assert (code, row["kind"], row["balance_minor"] == row["amount_minor"]) == (0, "funding", True)
-    code, out, _ = run(capsys, "ask", "wallet-statement", "--set", "wallet_id=0", *url)
+    code, out, _ = run(capsys, "ask", "ghostpass/wallet-statement", "--set", "wallet_id=0", *url)
     assert (code, out) == (0, "no rows\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("ask", "wallet-statment"), "no query is called 'wallet-statment'"),
-        (("ask", "wallet-statement"), "needs a value for parameter 'wallet_id'"),
-        (("ask", "wallet-statement", "--set", "wallet_id=x"), "'x' is no bigint"),
-        (("ask", "wallet-statement", "--set", "wallet_id"), "not NAME=VALUE"),
-        (("ask", "wallet-statement", "--set", "wallet_id=1", "--set", "walet=1"), "has no parameter 'walet'"),
+        (("ask", "ghostpass/wallet-statment"), "no query is called 'ghostpass/wallet-statment'"),
+        (("ask", "ghostpass/wallet-statement"), "needs a value for parameter 'wallet_id'"),
+        (("ask", "ghostpass/wallet-statement", "--set", "wallet_id=x"), "'x' is no bigint"),
+        (("ask", "ghostpass/wallet-statement", "--set", "wallet_id"), "not NAME=VALUE"),
+        (("ask", "ghostpass/wallet-statement", "--set", "wallet_id=1", "--set", "walet=1"), "has no parameter 'walet'"),
         (("run", "--system", "ghostpas"), "unknown system 'ghostpas'"),
         (("run", "--system", "ghostpass"), "holds no ghostpass"),
         (("run", "--scale", "0"), "--scale"),

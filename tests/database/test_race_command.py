@@ -91,6 +91,7 @@ def test_what_went_wrong_before_is_tried_first(integrity: Command) -> None:
     assert again["schedule"] == found["schedule"]
 
 
+@pytest.mark.exhaustive
 def test_a_kept_schedule_that_no_longer_fits_does_not_stop_a_search(integrity: Command) -> None:
     integrity(*LOST_UPDATE)
     file = Path(FINDING)
@@ -111,6 +112,7 @@ def test_cures_are_tried_and_those_that_do_not_help_are_said_not_to(integrity: C
     assert prevented["the sound sell"] is True
 
 
+@pytest.mark.exhaustive
 def test_a_replay_says_what_is_not_as_it_was_when_the_finding_was_made(integrity: Command) -> None:
     integrity(*LOST_UPDATE)
     file = Path(FINDING)
@@ -304,6 +306,7 @@ def test_a_race_that_only_serial_equivalence_sees_is_exported_with_the_rows_of_t
     assert "assert found in SERIAL_ORDERS, RULE" in red.stdout
 
 
+@pytest.mark.exhaustive
 def test_equal_findings_give_equal_files(integrity: Command, tmp_path: Path) -> None:
     integrity("race", "ghostpass", "--bug", "double_credit", "--schedule", "AB", "--output", "found.json")
     texts = []
@@ -352,6 +355,7 @@ def test_an_interrupted_race_leaves_no_database(database: Target, tmp_path: Path
     assert scratch_databases(database) == []
 
 
+@pytest.mark.exhaustive
 def test_what_a_killed_race_left_is_dropped_by_the_next(integrity: Command, database: Target, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--budget", "5m"]
     race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -620,7 +620,7 @@ def wait_for_history(process: "subprocess.Popen[str]", folder: Path, lines: int 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["peak"], "has no profile 'peak'"),
+        (["pique"], "has no profile 'pique'"),
         (["hammer", "--system", "bank"], "unknown system 'bank'"),
         (["hammer", "--bug", "typo"], "has no bug 'typo'"),
         (["hammer", "--clients", "-1"], "-1 is not in the range x>=1"),

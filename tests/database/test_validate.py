@@ -297,12 +297,12 @@ def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Pa
 
 
 def test_explain_shows_one_invariant_with_its_query(run: Run) -> None:
-    ran = run("explain", "balance-equals-entries")
+    ran = run("explain", "ghostpass/balance-equals-entries")
     assert ran.code == 0
     assert ran.out.startswith("ghostpass/balance-equals-entries\n  a wallet's balance equals the sum of its entries\n")
     assert "having wallets.balance_minor is distinct from coalesce(sum(entries.amount_minor), 0)" in ran.out
     assert json.loads(run("explain", BALANCE, "--json").out)["query"].startswith("select")
-    wrong = run("explain", "balance-equals-entires")
+    wrong = run("explain", "ghostpass/balance-equals-entires")
     assert (wrong.code, "Perhaps you meant ghostpass/balance-equals-entries" in wrong.err) == (2, True)
 
 
