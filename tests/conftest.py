@@ -44,11 +44,40 @@ def _admin(server: EmbeddedServer) -> Iterator["psycopg.Connection[tuple[object,
         yield connection
 
 
+@pytest.fixture(scope="session")
+def _leave(_admin: "psycopg.Connection[tuple[object, ...]]") -> Iterator[Callable[[str], None]]:
+    """Take databases that are done with, and drop them some at a time.
+
+    Each drop waits for a checkpoint, which costs as much as what was written since the last one: in a row, all but the
+    first are almost free.
+    """
+    left: list[str] = []
+
+    def drop() -> None:
+        for name in left:
+            _admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        left.clear()
+
+    def leave(name: str) -> None:
+        left.append(name)
+        if len(left) >= LEFT_MOST:
+            drop()
+
+    yield leave
+    drop()
+
+
+LEFT_MOST = 16
+"""Of some 10 MB each."""
+
+
 @pytest.fixture
-def make_database(server: EmbeddedServer, _admin: "psycopg.Connection[tuple[object, ...]]") -> Iterator[MakeDatabase]:
+def make_database(
+    server: EmbeddedServer, _admin: "psycopg.Connection[tuple[object, ...]]", _leave: Callable[[str], None]
+) -> Iterator[MakeDatabase]:
     """Make databases: empty ones, or copies of the one that is named, which nobody may be connected to.
 
-    They are dropped after the test, whoever is still connected. `Target.url.database` is a database's name.
+    They are dropped some time after the test, whoever is still connected. `Target.url.database` is a database's name.
     """
     made: list[str] = []
 
@@ -62,7 +91,8 @@ def make_database(server: EmbeddedServer, _admin: "psycopg.Connection[tuple[obje
 
     yield make
     for name in made:
-        _admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        _admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        _leave(name)
 
 
 @pytest.fixture

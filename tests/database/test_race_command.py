@@ -79,6 +79,7 @@ def test_a_race_is_found_explained_and_comes_back_each_time_it_is_replayed(integ
     assert "came back 20 of 20 times: ghostpass/balance-equals-entries" in out
 
 
+@pytest.mark.exhaustive
 def test_what_went_wrong_before_is_tried_first(integrity: Command) -> None:
     """A finding that is kept is the next search's first schedule; one that cannot be read is passed over."""
     _, out, _ = integrity(*LOST_UPDATE, "--json")
@@ -251,6 +252,7 @@ def stale(connection):
 '''
 
 
+@pytest.mark.exhaustive
 def test_the_exported_test_is_red_by_itself_and_green_with_fixed_code_in_it(
     integrity: Command, tmp_path: Path, database: Target
 ) -> None:
@@ -287,6 +289,7 @@ def test_each_exported_race_is_red_and_well_formed(integrity: Command, tmp_path:
         assert ran.returncode == 0, ran.stdout.decode()
 
 
+@pytest.mark.exhaustive
 def test_a_race_that_only_serial_equivalence_sees_is_exported_with_the_rows_of_the_serial_orders(
     database: Target, tmp_path: Path
 ) -> None:
