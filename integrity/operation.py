@@ -109,6 +109,10 @@ Reply = Ok | Declined
 Steps = Generator[Step, Any, Reply]
 
 
+RESTARTED = frozenset({"40001", "40P01"})
+"""SQLSTATEs after which the same may succeed when it is begun again: serialization failure, deadlock."""
+
+
 class StatementFailed(Exception):
     """The database refused a step.
 

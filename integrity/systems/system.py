@@ -1,11 +1,11 @@
 """What a system is: a schema, operations, the outside services it talks to, and the bugs that can be planted in it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import MetaData
 
-from integrity.operation import Operation
+from integrity.operation import Operation, Steps
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
 
@@ -84,3 +84,8 @@ class System:
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""
         return {**self.operations, **(bug.operations if bug else {})}
+
+
+def instead(operations: Mapping[str, Operation], steps: Callable[..., Steps], *names: str) -> dict[str, Operation]:
+    """Return the operations of these names with other steps: what a bug replaces."""
+    return {name: replace(operations[name], steps=steps) for name in names}

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from integrity.errors import Unreachable
 from integrity.history import Outcome
 from integrity.operation import (
+    RESTARTED,
     Begin,
     Commit,
     Isolation,
@@ -39,7 +40,6 @@ from integrity.systems.service import Reaction
 
 Answer = TypeVar("Answer")
 
-RESTARTED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 PAUSE_S = 0.002
 PAUSE_S_MOST = 0.1
 

@@ -4,12 +4,11 @@ A schedule is the shortest text that plays it (integrity/race/schedule.py): "AB"
 does, and A goes on with what it had read.
 """
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
+from collections.abc import Generator, Mapping
 from typing import Any
 from uuid import UUID
 
-from integrity.operation import Begin, Commit, Declined, Ok, Operation, Rollback, Row, Rows, Statement, Step, Steps
+from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, Step, Steps
 from integrity.systems.ghostpass.operations import (
     OPERATIONS,
     credit,
@@ -20,7 +19,7 @@ from integrity.systems.ghostpass.operations import (
     record_scan,
     share,
 )
-from integrity.systems.system import Bug
+from integrity.systems.system import Bug, instead
 
 
 def receive_funding_webhook_credited_twice(*, operation_id: UUID, event_id: str, funding_id: int, kind: str) -> Steps:
@@ -231,17 +230,13 @@ def _round_each(amount_minor: int, terminal: Mapping[str, int]) -> dict[str, int
     return {party: (amount_minor * share_bps + 5_000) // 10_000 for party, share_bps in bps.items()}
 
 
-def _instead(name: str, steps: Callable[..., Steps]) -> dict[str, Operation]:
-    return {name: replace(OPERATIONS[name], steps=steps)}
-
-
 BUGS: dict[str, Bug] = {
     bug.name: bug
     for bug in (
         Bug(
             name="double_credit",
             forgotten="The webhook looks its event up and then inserts it; no unique constraint stops the second delivery.",
-            operations=_instead("receive_funding_webhook", receive_funding_webhook_credited_twice),
+            operations=instead(OPERATIONS, receive_funding_webhook_credited_twice, "receive_funding_webhook"),
             dropped=("webhook_events.webhook_events_event_id_key", "entries.entries_one_leg_per_reference"),
             violates=("ghostpass/event-applied-once", "ghostpass/funding-credited-once"),
             race=("receive_funding_webhook", "receive_funding_webhook"),
@@ -250,7 +245,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="lost_update",
             forgotten="The sale reads the balance, computes the new one in the client and writes it back.",
-            operations=_instead("sell", sell_from_stale_balance),
+            operations=instead(OPERATIONS, sell_from_stale_balance, "sell"),
             violates=("ghostpass/balance-equals-entries",),
             race=("sell", "sell"),
             schedule="AB",
@@ -258,7 +253,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="overdraw",
             forgotten="The sale checks the balance in one transaction and debits it in the next; no constraint is left.",
-            operations=_instead("sell", sell_after_checking),
+            operations=instead(OPERATIONS, sell_after_checking, "sell"),
             dropped=("wallets.wallets_balance_not_negative",),
             violates=("ghostpass/balance-not-negative",),
             race=("sell", "sell"),
@@ -267,7 +262,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="duplicate_entry",
             forgotten="The door reads the presence without locking it; no unique index stops the second entry.",
-            operations=_instead("scan_in", scan_in_without_lock),
+            operations=instead(OPERATIONS, scan_in_without_lock, "scan_in"),
             dropped=("scans.scans_one_per_entry_number",),
             violates=(
                 "ghostpass/entry-count-equals-scans",
@@ -280,13 +275,13 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="unlogged_sale",
             forgotten="The audit row of a sale is written after its commit; a client that dies in between leaves none.",
-            operations=_instead("sell", sell_logged_afterwards),
+            operations=instead(OPERATIONS, sell_logged_afterwards, "sell"),
             violates=("ghostpass/entry-is-logged", "ghostpass/sale-is-logged"),
         ),
         Bug(
             name="split_rounding",
             forgotten="Each split of a sale is rounded by itself, so that together they are not always the sale.",
-            operations=_instead("sell", sell_with_rounded_splits),
+            operations=instead(OPERATIONS, sell_with_rounded_splits, "sell"),
             violates=(
                 "ghostpass/fee-as-configured",
                 "ghostpass/sale-equals-splits",
@@ -296,7 +291,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="orphaned_funding",
             forgotten="The webhook marks its event applied in one transaction and credits the wallet in the next.",
-            operations=_instead("receive_funding_webhook", receive_funding_webhook_in_two_transactions),
+            operations=instead(OPERATIONS, receive_funding_webhook_in_two_transactions, "receive_funding_webhook"),
             violates=("ghostpass/event-settles-funding",),
         ),
     )

@@ -20,13 +20,9 @@ from sqlalchemy import (
     text,
 )
 
-from integrity.systems.types import Key, Minor, Timestamp, key_column, operation_id_column, time_column
+from integrity.systems.types import Key, Minor, Timestamp, index_where, key_column, operation_id_column, time_column
 
 METADATA = MetaData(schema="ghostpass")
-
-
-def _unique_where(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, unique=True, postgresql_where=text(where), sqlite_where=text(where))
 
 
 wallets = Table(
@@ -116,7 +112,7 @@ scans = Table(
     CheckConstraint("direction in ('in', 'out')", name="scans_direction_known"),
     CheckConstraint("(entry_number is not null) = (direction = 'in' and is_accepted)", name="scans_number_iff_entered"),
     Index("scans_wallet_id_idx", "wallet_id"),
-    _unique_where("scans_one_per_entry_number", "wallet_id", "entry_number", where="entry_number is not null"),
+    index_where("scans_one_per_entry_number", "wallet_id", "entry_number", where="entry_number is not null", unique=True),
 )
 
 presences = Table(

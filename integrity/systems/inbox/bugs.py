@@ -4,11 +4,9 @@ A schedule is the shortest text that plays it (integrity/race/schedule.py): "AB"
 does, and A goes on with what it had read.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from uuid import UUID
 
-from integrity.operation import Begin, Commit, Declined, Ok, Operation, Rollback, Row, Rows, Statement, Steps
+from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, Steps
 from integrity.systems.inbox.operations import OPERATIONS, QUEUED_MOST
 from integrity.systems.inbox.parts import (
     SETTLED,
@@ -26,7 +24,7 @@ from integrity.systems.inbox.parts import (
     take_in,
     touch,
 )
-from integrity.systems.system import Bug
+from integrity.systems.system import Bug, instead
 
 
 def resend_queued_as_new(*, operation_id: UUID, business_id: int) -> Steps:
@@ -223,17 +221,13 @@ def upload_media_before_its_row(*, operation_id: UUID, conversation_id: int, siz
 SENDS = ("send_whatsapp", "send_email", "send_sms")
 
 
-def _instead(steps: Callable[..., Steps], *names: str) -> dict[str, Operation]:
-    return {name: replace(OPERATIONS[name], steps=steps) for name in names}
-
-
 BUGS: dict[str, Bug] = {
     bug.name: bug
     for bug in (
         Bug(
             name="double_send",
             forgotten="A retry after an unknown outcome sends under a key of its own, so that the provider sends again.",
-            operations=_instead(resend_queued_as_new, "resend_queued"),
+            operations=instead(OPERATIONS, resend_queued_as_new, "resend_queued"),
             violates=("inbox/message-accepted-once", "inbox/message-sent-once"),
             race=("resend_queued", "resend_queued"),
             schedule="AB",
@@ -241,20 +235,20 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="status_regression",
             forgotten="A provider's events are applied in the order in which they arrive.",
-            operations=_instead(receive_provider_event_as_it_comes, "receive_provider_event"),
+            operations=instead(OPERATIONS, receive_provider_event_as_it_comes, "receive_provider_event"),
             violates=("inbox/status-not-behind-events",),
         ),
         Bug(
             name="cross_tenant",
             forgotten="The message's business is the one of the session, not the conversation's; no key over both is left.",
-            operations=_instead(send_message_for_the_session, *SENDS),
+            operations=instead(OPERATIONS, send_message_for_the_session, *SENDS),
             dropped=("messages.messages_conversation_fkey",),
             violates=("inbox/message-in-its-business",),
         ),
         Bug(
             name="two_subscriptions",
             forgotten="The webhook looks the active subscription up and then begins one; no unique index stops a second.",
-            operations=_instead(receive_checkout_webhook_looked_up, "receive_checkout_webhook"),
+            operations=instead(OPERATIONS, receive_checkout_webhook_looked_up, "receive_checkout_webhook"),
             dropped=("subscriptions.subscriptions_one_active", "subscriptions.subscriptions_checkout_id_key"),
             violates=("inbox/subscription-active-once", "inbox/subscription-once-per-checkout"),
             race=("receive_checkout_webhook", "receive_checkout_webhook"),
@@ -263,13 +257,13 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="orphaned_media",
             forgotten="The object is stored first, and its row in a second step that can fail.",
-            operations=_instead(upload_media_before_its_row, "upload_media"),
+            operations=instead(OPERATIONS, upload_media_before_its_row, "upload_media"),
             violates=("inbox/object-has-media",),
         ),
         Bug(
             name="lost_count",
             forgotten="The rate window's count is read, increased in the application and written back.",
-            operations=_instead(send_message_with_lost_count, *SENDS),
+            operations=instead(OPERATIONS, send_message_with_lost_count, *SENDS),
             violates=("inbox/rate-window-counts-messages",),
             race=("send_whatsapp", "send_whatsapp"),
             schedule="AB",
@@ -277,13 +271,13 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="uncounted_message",
             forgotten="A message that comes in is stored in one transaction and counted as unread in the next.",
-            operations=_instead(receive_message_counted_afterwards, "receive_message"),
+            operations=instead(OPERATIONS, receive_message_counted_afterwards, "receive_message"),
             violates=("inbox/unread-count-equals-messages",),
         ),
         Bug(
             name="sent_before_commit",
             forgotten="The provider is asked inside the transaction that stores the message, before it commits.",
-            operations=_instead(send_message_before_commit, *SENDS),
+            operations=instead(OPERATIONS, send_message_before_commit, *SENDS),
             violates=("inbox/accepted-message-is-stored",),
         ),
     )

@@ -26,11 +26,9 @@ from integrity.systems.inbox.parts import (
     SETTLED,
     Queued,
     admit,
-    alone,
     attach,
     finish_upload,
     hand_over,
-    keep_trying,
     make_file,
     put,
     queue,
@@ -40,6 +38,7 @@ from integrity.systems.inbox.parts import (
     take_in,
     touch,
 )
+from integrity.systems.repeating import alone, keep_trying
 
 PRICE_MINOR = 4_900
 """Of a month's subscription."""

@@ -1,10 +1,10 @@
 """The parts that several operations of inbox, and their bugs, are made of: statements, and short runs of steps."""
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from integrity.operation import (
@@ -17,13 +17,11 @@ from integrity.operation import (
     Row,
     Rows,
     Statement,
-    StatementFailed,
     Step,
     Steps,
     Value,
 )
-
-Answer = TypeVar("Answer")
+from integrity.systems.repeating import alone, keep_trying
 
 SETTLED = {"payment_succeeded": "paid", "payment_failed": "failed", "session_expired": "expired"}
 """What the processor says -> the status of the checkout."""
@@ -315,29 +313,3 @@ def finish_upload(media_id: int, status: str) -> Generator[Step, Any, None]:
         {"media_id": media_id, "status": status},
     )
     yield from keep_trying(partial(alone, write_down))
-
-
-TRIES_MOST = 20_000
-"""A bound where there should be none, against a mistake here: each time somebody else has got on. On SQLite, where nobody
-waits for the writer, many are needed."""
-
-
-def keep_trying(transaction: Callable[[], Generator[Step, Any, Answer]]) -> Generator[Step, Any, Answer]:
-    """Carry out one transaction, again as often as the database asks for it, and return its answer.
-
-    A call that has committed cannot be started again from its first step; so what comes after starts again by itself.
-    """
-    for _ in range(TRIES_MOST):
-        try:
-            return (yield from transaction())
-        except StatementFailed as failure:
-            if failure.sqlstate not in ("40001", "40P01"):
-                raise
-            yield Rollback()
-    raise StatementFailed(f"still refused after {TRIES_MOST} attempts", sqlstate="40001")
-
-
-def alone(statement: Statement) -> Generator[Step, Any, Rows]:
-    """Carry out a statement that is a transaction of its own."""
-    rows: Rows = yield statement
-    return rows

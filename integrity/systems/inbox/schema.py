@@ -23,16 +23,12 @@ from sqlalchemy import (
     text,
 )
 
-from integrity.systems.types import Key, Minor, Timestamp, key_column, operation_id_column, time_column
+from integrity.systems.types import Key, Minor, Timestamp, index_where, key_column, operation_id_column, time_column
 
 METADATA = MetaData(schema="inbox")
 
 CHANNELS = ("whatsapp", "email", "sms")
 _IS_CHANNEL = f"channel in ({', '.join(repr(channel) for channel in CHANNELS)})"
-
-
-def _index_where(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
 
 
 businesses = Table(
@@ -151,10 +147,10 @@ messages = Table(
     UniqueConstraint("conversation_id", "id", name="messages_conversation_id_id_key"),
     UniqueConstraint("operation_id", name="messages_operation_id_key"),
     # Partial, so that setting it is no change of a key: else every event would lock out the foreign keys of the others.
-    _index_where(
+    index_where(
         "messages_provider_message_id_key", "provider_message_id", where="provider_message_id is not null", unique=True
     ),
-    _index_where("messages_queued_idx", "business_id", "id", where="status = 'queued'"),
+    index_where("messages_queued_idx", "business_id", "id", where="status = 'queued'"),
     # With what figures are made of, so that those of a busy business are counted without reading its messages.
     Index(
         "messages_business_id_created_at_idx",
@@ -221,7 +217,7 @@ subscriptions = Table(
     UniqueConstraint("checkout_id", name="subscriptions_checkout_id_key"),
     Index("subscriptions_business_id_idx", "business_id"),
     Index("subscriptions_operation_id_idx", "operation_id"),
-    _index_where("subscriptions_one_active", "business_id", where="status = 'active'", unique=True),
+    index_where("subscriptions_one_active", "business_id", where="status = 'active'", unique=True),
 )
 
 media = Table(
@@ -252,5 +248,5 @@ media = Table(
     UniqueConstraint("object_key", name="media_object_key_key"),
     UniqueConstraint("operation_id", name="media_operation_id_key"),
     Index("media_message_id_idx", "message_id"),
-    _index_where("media_pending_idx", "business_id", "id", where="status = 'pending'"),
+    index_where("media_pending_idx", "business_id", "id", where="status = 'pending'"),
 )

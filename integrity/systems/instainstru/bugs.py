@@ -4,11 +4,9 @@ A schedule is the shortest text that plays it (integrity/race/schedule.py): "AB"
 does, and A goes on with what it had read; "AAB" lets A do two. A bug without one needs a client that dies or comes back.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from uuid import UUID
 
-from integrity.operation import Begin, Commit, Declined, Ok, Operation, Rollback, Rows, Statement, Steps
+from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Rows, Statement, Steps
 from integrity.systems.instainstru.operations import (
     OPERATIONS,
     answer,
@@ -21,7 +19,7 @@ from integrity.systems.instainstru.operations import (
     record_message,
     take_number,
 )
-from integrity.systems.system import Bug
+from integrity.systems.system import Bug, instead
 
 
 def send_message_numbered_by_the_newest(
@@ -267,10 +265,6 @@ def open_stream_after_the_newest(*, operation_id: UUID, participant_id: int, las
     return Ok({"last_sequence": newest[0]["last_sequence"] or 0})
 
 
-def _instead(steps: Callable[..., Steps], *names: str) -> dict[str, Operation]:
-    return {name: replace(OPERATIONS[name], steps=steps) for name in names}
-
-
 SENDING = ("send_message", "resend_message")
 
 
@@ -280,7 +274,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="sequence_gap",
             forgotten="A message's number is the greatest one that is there plus one; neither lock nor constraint is left.",
-            operations=_instead(send_message_numbered_by_the_newest, *SENDING),
+            operations=instead(OPERATIONS, send_message_numbered_by_the_newest, *SENDING),
             dropped=("messages.messages_conversation_id_sequence_key",),
             violates=("instainstru/message-sequence-unique",),
             race=("send_message", "send_message"),
@@ -289,7 +283,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="duplicate_conversation",
             forgotten="The conversation of a booking is looked up and then made; no unique constraint stops the second.",
-            operations=_instead(open_conversation_looked_up_first, "open_conversation"),
+            operations=instead(OPERATIONS, open_conversation_looked_up_first, "open_conversation"),
             dropped=("conversations.conversations_booking_id_key",),
             violates=("instainstru/one-conversation-per-booking",),
             race=("open_conversation", "open_conversation"),
@@ -298,7 +292,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="lost_unread",
             forgotten="The sender reads the unread counts, adds one in the client and writes them back.",
-            operations=_instead(send_message_from_stale_counts, *SENDING),
+            operations=instead(OPERATIONS, send_message_from_stale_counts, *SENDING),
             violates=("instainstru/unread-count-equals-messages",),
             race=("send_message", "send_message"),
             schedule="AB",
@@ -306,13 +300,13 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="missed_on_reconnect",
             forgotten="A stream that is opened again goes on after the newest message, not after the last one seen.",
-            operations=_instead(open_stream_after_the_newest, "open_stream"),
+            operations=instead(OPERATIONS, open_stream_after_the_newest, "open_stream"),
             violates=("instainstru/stream-misses-nothing",),
         ),
         Bug(
             name="double_message",
             forgotten="The client's id of a message is looked up before the lock, and no constraint stops the second one.",
-            operations=_instead(send_message_looked_up_first, *SENDING),
+            operations=instead(OPERATIONS, send_message_looked_up_first, *SENDING),
             dropped=("messages.messages_sender_id_client_message_id_key",),
             violates=("instainstru/message-sent-once",),
             race=("resend_message", "resend_message"),
@@ -321,7 +315,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="stale_last_message",
             forgotten="The time of the last message is written after the commit, by whoever comes last.",
-            operations=_instead(send_message_and_touch_afterwards, *SENDING),
+            operations=instead(OPERATIONS, send_message_and_touch_afterwards, *SENDING),
             dropped=("conversations.conversations_last_message_at_iff_any",),
             violates=("instainstru/last-message-at-is-newest",),
             race=("send_message", "send_message"),
@@ -330,7 +324,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="undelivered_message",
             forgotten="A message is delivered after its commit; a client that dies in between leaves it undelivered.",
-            operations=_instead(send_message_and_deliver_afterwards, *SENDING),
+            operations=instead(OPERATIONS, send_message_and_deliver_afterwards, *SENDING),
             violates=("instainstru/message-delivered-once",),
         ),
     )

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from integrity.systems.types import Key, Timestamp, key_column, operation_id_column, time_column
+from integrity.systems.types import Key, Timestamp, index_where, key_column, operation_id_column, time_column
 
 METADATA = MetaData(schema="instainstru")
 
@@ -53,13 +53,7 @@ participants = Table(
     CheckConstraint("role in ('instructor', 'student')", name="participants_role_known"),
     UniqueConstraint("booking_id", "user_id", name="participants_booking_id_user_id_key"),
     Index("participants_user_id_idx", "user_id"),
-    Index(
-        "participants_one_instructor",
-        "booking_id",
-        unique=True,
-        postgresql_where=text("role = 'instructor'"),
-        sqlite_where=text("role = 'instructor'"),
-    ),
+    index_where("participants_one_instructor", "booking_id", where="role = 'instructor'", unique=True),
 )
 
 conversations = Table(

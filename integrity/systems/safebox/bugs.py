@@ -26,7 +26,8 @@ from integrity.operation import (
     Steps,
     Value,
 )
-from integrity.systems.safebox.ledger import Side, credit, credit_and_notify, issue_proofs, lock_wallets, until_serialized
+from integrity.systems.repeating import keep_trying
+from integrity.systems.safebox.ledger import Side, credit, credit_and_notify, issue_proofs, lock_wallets
 from integrity.systems.safebox.operations import (
     OPERATIONS,
     confirm_again,
@@ -53,7 +54,7 @@ from integrity.systems.safebox.payments import (
     settle,
     take_proofs,
 )
-from integrity.systems.system import Bug
+from integrity.systems.system import Bug, instead
 
 
 def hold_what_was_read(order: Order, operation_id: UUID, refusal: str | None) -> Generator[Step, Any, Row | Declined]:
@@ -79,7 +80,7 @@ def hold_what_was_read(order: Order, operation_id: UUID, refusal: str | None) ->
 
 def pay_and_forget(order: Order, operation_id: UUID, *, refusal: str | None = None) -> Generator[Step, Any, Reply]:
     """Ask the mint once: a payment that it did not answer is left for somebody else, and nobody takes it up."""
-    payment = yield from until_serialized(partial(hold_payment, order, operation_id, refusal))
+    payment = yield from keep_trying(partial(hold_payment, order, operation_id, refusal))
     if isinstance(payment, Declined):
         return payment
     if payment["key"] != order.key:
@@ -103,7 +104,7 @@ def finish_and_return_again(payment: Row) -> Generator[Step, Any, str]:
     if answer["status"] == "settled":
         return (yield from end(payment, "settled", partial(settle, payment, int(str(answer["fee_minor"])))))
     if answer["status"] == "failed":
-        yield from until_serialized(partial(_fail_again, payment))
+        yield from keep_trying(partial(_fail_again, payment))
         return "failed"
     return "processing"
 
@@ -191,8 +192,8 @@ def _credit_announced(invoice: Row) -> Generator[Step, Any, str]:
     answer: Mapping[str, Value] = yield Request("mint", {"do": "issue", "invoice_id": invoice["id"]})
     if answer["status"] != "issued":
         return "paid"
-    yield from until_serialized(partial(_announce, invoice))
-    if not (yield from until_serialized(partial(_credit_in_silence, invoice))):
+    yield from keep_trying(partial(_announce, invoice))
+    if not (yield from keep_trying(partial(_credit_in_silence, invoice))):
         yield Statement("delete from safebox.notifications where invoice_id = :invoice_id", {"invoice_id": invoice["id"]})
     return "credited"
 
@@ -238,10 +239,6 @@ def _finishing(finish: Callable[[Row], Generator[Step, Any, str]], *names: str) 
     return {name: replace(OPERATIONS[name], steps=partial(OPERATIONS[name].steps, finish=finish)) for name in names}
 
 
-def _instead(name: str, steps: Callable[..., Steps]) -> dict[str, Operation]:
-    return {name: replace(OPERATIONS[name], steps=steps)}
-
-
 PAYING = ("pay_invoice", "pay_address", "answer_nfc_request", "pay_to_nfc_tag")
 CARRYING_ON = ("poll_status", "settle_pending")
 
@@ -284,13 +281,13 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="pos_desync",
             forgotten="The point of sale is updated in a transaction after the one that marks its invoice paid.",
-            operations=_instead("confirm_invoice", confirm_invoice_before_its_sale),
+            operations=instead(OPERATIONS, confirm_invoice_before_its_sale, "confirm_invoice"),
             violates=("safebox/pos-matches-invoice",),
         ),
         Bug(
             name="lost_notification",
             forgotten="The notification is committed before what it announces, and taken back alone.",
-            operations=_instead("confirm_invoice", confirm_invoice_announced),
+            operations=instead(OPERATIONS, confirm_invoice_announced, "confirm_invoice"),
             violates=("safebox/notification-sequence-has-no-gap", "safebox/notified-exactly-once"),
             race=("confirm_invoice", "confirm_invoice"),
             schedule="AB",

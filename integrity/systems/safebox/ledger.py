@@ -4,40 +4,12 @@ All of them are steps of a transaction that has locked its wallets first (`lock_
 these wallets' money waits there, and nowhere else.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from integrity.operation import Rollback, Rows, Statement, StatementFailed, Step, Value
-
-Answer = TypeVar("Answer")
-
-RESTARTED = ("40001", "40P01")  # serialization failure, deadlock
-ATTEMPTS_MOST = 200
-"""Many, for SQLite: it refuses at once, and again, as long as somebody else writes."""
-
-
-def until_serialized(transaction: Callable[[], Generator[Step, Any, Answer]]) -> Generator[Step, Any, Answer]:
-    """Play a transaction, and play it again while the database cannot serialize it; return what it returns.
-
-    A call that has committed something cannot be started again from its first step, as its driver would do: it has to
-    repeat by itself what was refused.
-    """
-    for _ in range(ATTEMPTS_MOST - 1):
-        try:
-            return (yield from transaction())
-        except StatementFailed as failure:
-            if failure.sqlstate not in RESTARTED:
-                raise
-            yield Rollback()
-    return (yield from transaction())
-
-
-def alone(statement: Statement) -> Generator[Step, Any, Rows]:
-    """A statement that is a transaction by itself."""
-    rows: Rows = yield statement
-    return rows
+from integrity.operation import Rows, Statement, Step, Value
 
 
 def lock_wallets(*wallet_ids: int) -> Statement:

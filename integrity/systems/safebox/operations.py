@@ -28,14 +28,13 @@ from integrity.operation import (
     Steps,
     Value,
 )
+from integrity.systems.repeating import alone, keep_trying
 from integrity.systems.safebox.ledger import (
     Side,
-    alone,
     credit_and_notify,
     issue_proofs,
     lock_wallets,
     post,
-    until_serialized,
 )
 from integrity.systems.safebox.payments import (
     Finish,
@@ -136,7 +135,7 @@ def request_nfc_payment(*, operation_id: UUID, wallet_id: int, card_id: int, amo
         """,
         {"wallet_id": wallet_id, "card_id": card_id, "amount_minor": amount_minor, "operation_id": operation_id},
     )
-    request: Rows = yield from until_serialized(partial(alone, made))
+    request: Rows = yield from keep_trying(partial(alone, made))
     nfc_request_id = request[0]["id"]
     # Whatever the relay answers: if it did not pass the request on, that one expires.
     yield Request("relay", {"nfc_request_id": nfc_request_id})
@@ -159,7 +158,7 @@ def answer_nfc_request(*, operation_id: UUID, nfc_request_id: int, pay: Pay = pa
     refusal = None if request[0]["card_status"] == "active" else "card_revoked"
     reply = yield from pay(order, operation_id, refusal="request_closed" if request[0]["status"] != "open" else refusal)
     if isinstance(reply, Declined) and reply.reason in ("card_revoked", "insufficient_balance"):
-        rejected: Rows = yield from until_serialized(partial(alone, answer_request(nfc_request_id, "rejected")))
+        rejected: Rows = yield from keep_trying(partial(alone, answer_request(nfc_request_id, "rejected")))
         if not rejected:
             return Declined("request_closed")
     return reply
@@ -180,7 +179,7 @@ def pay_to_nfc_tag(
 def poll_status(*, operation_id: UUID, wallet_id: int, finish: Finish = finish_payment) -> Steps:
     """The owner asks how things stand: what is under way in the wallet is carried on, as far as the mint answers."""
     yield from carry_on(wallet_id, wallet_id, finish)
-    wallet: Rows = yield from until_serialized(partial(alone, read_standing(wallet_id)))
+    wallet: Rows = yield from keep_trying(partial(alone, read_standing(wallet_id)))
     if not wallet:
         return Declined("unknown_wallet")
     return Ok({"notification_count": wallet[0]["notification_count"], "worth_minor": int(wallet[0]["worth_minor"])})
@@ -243,10 +242,10 @@ def after_its_payer(change: Change, finish: Finish = finish_payment) -> Generato
 
     If the mint does not say how that payment ended, the invoice does not wait any longer.
     """
-    payer, changed = yield from until_serialized(partial(change, waits=True))
+    payer, changed = yield from keep_trying(partial(change, waits=True))
     if payer is not None:
         yield from finish(payer)
-        _, changed = yield from until_serialized(partial(change, waits=False))
+        _, changed = yield from keep_trying(partial(change, waits=False))
     return changed
 
 
@@ -293,7 +292,7 @@ def read_invoice(invoice_id: int) -> Statement:
 
 def confirm_again(invoice_id: int) -> Generator[Step, Any, Declined]:
     """Somebody was told before; what that one may have left undone is done now."""
-    invoice: Rows = yield from until_serialized(partial(alone, read_invoice(invoice_id)))
+    invoice: Rows = yield from keep_trying(partial(alone, read_invoice(invoice_id)))
     if not invoice:
         return Declined("unknown_invoice")
     if invoice[0]["status"] == "paid":
@@ -306,7 +305,7 @@ def credit_invoice(invoice: Row) -> Generator[Step, Any, str]:
     answer: Mapping[str, Value] = yield Request("mint", {"do": "issue", "invoice_id": invoice["id"]})
     if answer["status"] != "issued":
         return "paid"
-    yield from until_serialized(partial(credit_once, invoice))
+    yield from keep_trying(partial(credit_once, invoice))
     return "credited"
 
 
@@ -373,10 +372,10 @@ def carry_on(first_wallet_id: int, last_wallet_id: int, finish: Finish) -> Gener
     under_way: Rows = yield find_under_way(first_wallet_id, last_wallet_id)
     for thing in under_way:
         if thing["thing"] == "payment":
-            payment: Rows = yield from until_serialized(partial(alone, read_payment(thing["id"])))
+            payment: Rows = yield from keep_trying(partial(alone, read_payment(thing["id"])))
             yield from finish(payment[0])
         elif thing["thing"] == "paid invoice":
-            invoice: Rows = yield from until_serialized(partial(alone, read_invoice(thing["id"])))
+            invoice: Rows = yield from keep_trying(partial(alone, read_invoice(thing["id"])))
             yield from credit_invoice(invoice[0])
         elif thing["thing"] == "unpaid invoice":
             yield from after_its_payer(partial(expire_invoice, thing["id"]), finish)
@@ -428,7 +427,7 @@ def expire_invoice(invoice_id: int, *, waits: bool) -> Generator[Step, Any, tupl
 
 def expire_request(nfc_request_id: int, finish: Finish) -> Generator[Step, Any, None]:
     """Let a request expire that nobody has answered; if its card's wallet just did, bring that payment to its end."""
-    expired: Rows = yield from until_serialized(
+    expired: Rows = yield from keep_trying(
         partial(
             alone,
             Statement(
@@ -442,7 +441,7 @@ def expire_request(nfc_request_id: int, finish: Finish) -> Generator[Step, Any, 
         )
     )
     if not expired:
-        payments: Rows = yield from until_serialized(partial(alone, find_payment_for(nfc_request_id)))
+        payments: Rows = yield from keep_trying(partial(alone, find_payment_for(nfc_request_id)))
         for payment in payments:
             yield from finish(payment)
 

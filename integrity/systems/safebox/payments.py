@@ -19,15 +19,14 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Row, Rows, Statement, Step, Value
+from integrity.systems.repeating import alone, keep_trying
 from integrity.systems.safebox.ledger import (
     Side,
-    alone,
     credit,
     credit_and_notify,
     issue_proofs,
     lock_wallets,
     post,
-    until_serialized,
 )
 
 TURNS_MOST = 10
@@ -84,7 +83,7 @@ def pay_once(
     """
     hold, finish = hold or hold_payment, finish or finish_payment
     for _ in range(TURNS_MOST):
-        payment = yield from until_serialized(partial(hold, order, operation_id, refusal))
+        payment = yield from keep_trying(partial(hold, order, operation_id, refusal))
         if isinstance(payment, Declined):
             return payment
         is_own, is_retry = str(payment["operation_id"]) == str(operation_id), payment["key"] == order.key
@@ -163,9 +162,9 @@ def finish_payment(payment: Row) -> Generator[Step, Any, str]:
 
 def end(payment: Row, status: str, ending: Callable[[], Generator[Step, Any, bool]]) -> Generator[Step, Any, str]:
     """End the payment, and return its status: the one it got here, or from whoever was faster."""
-    if (yield from until_serialized(ending)):
+    if (yield from keep_trying(ending)):
         return status
-    ended: Rows = yield from until_serialized(partial(alone, read_payment(payment["id"])))
+    ended: Rows = yield from keep_trying(partial(alone, read_payment(payment["id"])))
     return str(ended[0]["status"])
 
 

@@ -24,7 +24,16 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from integrity.systems.types import Key, Minor, OperationId, Timestamp, key_column, operation_id_column, time_column
+from integrity.systems.types import (
+    Key,
+    Minor,
+    OperationId,
+    Timestamp,
+    index_where,
+    key_column,
+    operation_id_column,
+    time_column,
+)
 
 METADATA = MetaData(schema="safebox")
 
@@ -47,14 +56,6 @@ def _after_on_postgresql(element: _After, _compiler: Any, **_options: Any) -> st
 @compiles(_After, "sqlite")
 def _after_on_sqlite(element: _After, _compiler: Any, **_options: Any) -> str:
     return f"(datetime('now', '+{element.minutes} minutes'))"
-
-
-def _index_where(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
-
-
-def _unique_where(name: str, *columns: str, where: str) -> Index:
-    return _index_where(name, *columns, where=where, unique=True)
 
 
 wallets = Table(
@@ -101,7 +102,7 @@ invoices = Table(
         name="invoices_paid_at_iff_paid",
     ),
     Index("invoices_wallet_id_idx", "wallet_id"),
-    _index_where("invoices_open_idx", "wallet_id", "expires_at", where="status in ('unpaid', 'paid')"),
+    index_where("invoices_open_idx", "wallet_id", "expires_at", where="status in ('unpaid', 'paid')"),
     Index("invoices_confirmed_by_idx", "confirmed_by"),
     UniqueConstraint("operation_id", name="invoices_operation_id_key"),
 )
@@ -125,7 +126,7 @@ nfc_requests = Table(
         name="nfc_requests_answered_at_iff_answered",
     ),
     Index("nfc_requests_wallet_id_idx", "wallet_id"),
-    _index_where("nfc_requests_open_idx", "wallet_id", "expires_at", where="status = 'open'"),
+    index_where("nfc_requests_open_idx", "wallet_id", "expires_at", where="status = 'open'"),
     Index("nfc_requests_card_id_idx", "card_id"),
     UniqueConstraint("operation_id", name="nfc_requests_operation_id_key"),
 )
@@ -168,10 +169,10 @@ payments = Table(
     Index("payments_wallet_id_idx", "wallet_id"),
     Index("payments_payee_wallet_id_idx", "payee_wallet_id"),
     UniqueConstraint("operation_id", name="payments_operation_id_key"),
-    _unique_where("payments_one_per_key", "wallet_id", "key", where="status <> 'failed'"),
-    _unique_where("payments_one_per_invoice", "invoice_id", where="status <> 'failed'"),
-    _unique_where("payments_one_per_nfc_request", "nfc_request_id", where="status <> 'failed'"),
-    _unique_where("payments_one_under_way", "wallet_id", where="status = 'processing'"),
+    index_where("payments_one_per_key", "wallet_id", "key", where="status <> 'failed'", unique=True),
+    index_where("payments_one_per_invoice", "invoice_id", where="status <> 'failed'", unique=True),
+    index_where("payments_one_per_nfc_request", "nfc_request_id", where="status <> 'failed'", unique=True),
+    index_where("payments_one_under_way", "wallet_id", where="status = 'processing'", unique=True),
 )
 
 proofs = Table(
@@ -192,7 +193,7 @@ proofs = Table(
     Index("proofs_wallet_id_idx", "wallet_id"),
     Index("proofs_payment_id_idx", "payment_id"),
     # What is left in a wallet is little, what was spent from it much.
-    _index_where("proofs_left_idx", "wallet_id", "id", where="status <> 'spent'"),
+    index_where("proofs_left_idx", "wallet_id", "id", where="status <> 'spent'"),
 )
 
 entries = Table(
@@ -212,8 +213,8 @@ entries = Table(
     CheckConstraint("amount_minor <> 0", name="entries_amount_not_zero"),
     Index("entries_wallet_id_idx", "wallet_id"),
     Index("entries_operation_id_idx", "operation_id"),
-    _unique_where("entries_one_leg_per_wallet", "reference", "kind", "wallet_id", where="wallet_id is not null"),
-    _unique_where("entries_one_leg_per_account", "reference", "kind", "account", where="wallet_id is null"),
+    index_where("entries_one_leg_per_wallet", "reference", "kind", "wallet_id", where="wallet_id is not null", unique=True),
+    index_where("entries_one_leg_per_account", "reference", "kind", "account", where="wallet_id is null", unique=True),
 )
 
 pos_sales = Table(

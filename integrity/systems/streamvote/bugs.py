@@ -4,8 +4,7 @@ A schedule is the shortest text that plays it (integrity/race/schedule.py): "AB"
 does, and A goes on with what it had read.
 """
 
-from collections.abc import Callable, Generator
-from dataclasses import replace
+from collections.abc import Generator
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +46,7 @@ from integrity.systems.streamvote.voting import (
     take,
     touch_wallet,
 )
-from integrity.systems.system import Bug
+from integrity.systems.system import Bug, instead
 
 
 def credit_invoice_checked_before(*, operation_id: UUID, invoice_id: int) -> Steps:
@@ -162,11 +161,7 @@ def _voting(parts: Parts) -> dict[str, Operation]:
     def vote(*, operation_id: UUID, wallet_id: int, live_event_id: int, choice: int, idempotency_key: str) -> Steps:
         return take(Ballot(wallet_id, live_event_id, choice, idempotency_key, operation_id), parts)
 
-    return _instead("vote", vote)
-
-
-def _instead(name: str, steps: Callable[..., Steps]) -> dict[str, Operation]:
-    return {name: replace(OPERATIONS[name], steps=steps)}
+    return instead(OPERATIONS, vote, "vote")
 
 
 BUGS: dict[str, Bug] = {
@@ -175,7 +170,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="double_credit",
             forgotten="The credit job reads whether the invoice is paid, and then changes it whatever it has become.",
-            operations=_instead("credit_invoice", credit_invoice_checked_before),
+            operations=instead(OPERATIONS, credit_invoice_checked_before, "credit_invoice"),
             dropped=("entries.entries_one_leg_per_reference",),
             violates=("streamvote/invoice-credited-once",),
             race=("credit_invoice", "credit_invoice"),
@@ -226,13 +221,13 @@ BUGS: dict[str, Bug] = {
         Bug(
             name="stale_poll",
             forgotten="What a poll read is put into the cache without a time to live.",
-            operations=_instead("poll_event", poll_event_kept_for_ever),
+            operations=instead(OPERATIONS, poll_event_kept_for_ever, "poll_event"),
             violates=("streamvote/poll-is-fresh",),
         ),
         Bug(
             name="job_before_commit",
             forgotten="The webhook queues the credit before it commits that the invoice is paid; the job comes too early.",
-            operations=_instead("receive_payment_webhook", receive_payment_webhook_queueing_early),
+            operations=instead(OPERATIONS, receive_payment_webhook_queueing_early, "receive_payment_webhook"),
             violates=("streamvote/credit-job-credits",),
         ),
     )

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
-from integrity.systems.types import Key, Minor, Timestamp, key_column, operation_id_column, time_column
+from integrity.systems.types import Key, Minor, Timestamp, index_where, key_column, operation_id_column, time_column
 
 METADATA = MetaData(schema="streamvote")
 
@@ -124,13 +124,7 @@ invoices = Table(
     CheckConstraint("(status = 'expired') = (expired_at is not null)", name="invoices_expired_at_iff_expired"),
     Index("invoices_wallet_id_idx", "wallet_id"),
     # What is not done with is little, and asked for often.
-    Index(
-        "invoices_unfinished_idx",
-        "status",
-        "created_at",
-        postgresql_where=text("status in ('open', 'paid')"),
-        sqlite_where=text("status in ('open', 'paid')"),
-    ),
+    index_where("invoices_unfinished_idx", "status", "created_at", where="status in ('open', 'paid')"),
     UniqueConstraint("operation_id", name="invoices_operation_id_key"),
 )
 
