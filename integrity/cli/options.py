@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from integrity.database.target import Target
-from integrity.project import Project, find_project, make_state_folder
-
 if TYPE_CHECKING:
     from integrity.database.embedded import EmbeddedServer
+    from integrity.database.target import Target
+    from integrity.project import Project
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,13 +52,18 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "is_json", is_flag=True, help="Print machine-readable output on stdout.")(command)
 
 
-def open_project(folder: Path) -> Project:
+def open_project(folder: Path) -> "Project":
     """Return the project that the folder is in."""
+    from integrity.project import find_project
+
     return find_project(folder)
 
 
-def open_target(project: Project, database: str | None) -> Target:
+def open_target(project: "Project", database: str | None) -> "Target":
     """Return the database to work on: the one that is named, else the embedded server, started if need be."""
+    from integrity.database.target import Target
+    from integrity.project import make_state_folder
+
     url = project.database_url(database, os.environ)
     if url is not None:
         return Target.parse(url)
@@ -67,7 +71,7 @@ def open_target(project: Project, database: str | None) -> Target:
     return embedded_server(project).start()
 
 
-def embedded_server(project: Project) -> "EmbeddedServer":
+def embedded_server(project: "Project") -> "EmbeddedServer":
     """Return the project's embedded server, running or not."""
     from integrity.database.embedded import EmbeddedServer
 

@@ -15,6 +15,7 @@ from integrity.database.target import Target
 from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.footprint import LOCKS_SQL, Footprint, Relations
+from integrity.race.one_core import OneCore
 from integrity.race.postgres_wire import PATIENCE, PATIENT_MS, PostgresWire
 from integrity.race.session import Session
 from integrity.race.staging import Inserter, Staged, TableFacts, read_ids, staged
@@ -25,6 +26,8 @@ from integrity.systems.stage import Stage
 # What has never waited is given so long to end before the server is asked whether it waits: reads, commits. It mostly
 # has ended by then, and the question, which costs what a statement does, is spared.
 GRACE_SECONDS = 0.0002
+# The same where no other transaction has written: what it can hold then is an advisory lock or one on a whole table.
+LONG_GRACE_SECONDS = 0.002
 _FD_SETSIZE = 1024  # what `select` can watch
 _SPINS_MAX = 64  # questions about a lock sent back to back, about 3 ms; from then on one a millisecond
 _DEADLOCK_SECONDS = 0.25
@@ -61,10 +64,10 @@ where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_s
 """)
 
 
-def _arrives_soon(wire: PostgresWire) -> bool:
-    """Return whether something has arrived within GRACE_SECONDS; `select`, as epoll's shortest time is a millisecond."""
+def _arrives_within(wire: PostgresWire, seconds: float) -> bool:
+    """Return whether something has arrived by then; `select`, as epoll's shortest time is a millisecond."""
     descriptor = wire.fileno()
-    return descriptor < _FD_SETSIZE and bool(select([descriptor], [], [], GRACE_SECONDS)[0])
+    return descriptor < _FD_SETSIZE and bool(select([descriptor], [], [], seconds)[0])
 
 
 class PostgresEngine:
@@ -84,7 +87,8 @@ class PostgresEngine:
         self._wires: dict[str, PostgresWire] = {}
         self._waiting_sql: set[str] = set()  # texts that have waited for a lock
         self._selector = DefaultSelector()
-        self._control = PostgresWire(target, settings=_SETTINGS, wishes={})
+        self._core = OneCore()
+        self._control = self._connect({})
         self._selector.register(self._control, EVENT_READ)
         try:
             (answer,) = self.ask([_COLUMNS])
@@ -96,19 +100,27 @@ class PostgresEngine:
         self.inserter = Inserter(_facts(answer))
 
     def open(self, letter: str) -> Wire:
-        wire = PostgresWire(self._target, settings=_SETTINGS, wishes={PATIENCE: PATIENT_MS})
+        wire = self._connect({PATIENCE: PATIENT_MS})
+        self._core.release()  # to take the new one along
         self._wires[letter] = wire
         self._selector.register(wire, EVENT_READ)
+        return wire
+
+    def _connect(self, wishes: Mapping[str, str]) -> PostgresWire:
+        wire = PostgresWire(self._target, settings=_SETTINGS, wishes=wishes)
+        self._core.add(wire.pid, wire.fileno())
         return wire
 
     def forget_wires(self) -> None:
         for wire in self._wires.values():
             self._selector.unregister(wire)
+            self._core.remove(wire.pid)
             wire.close()
         self._wires.clear()
 
     def close(self) -> None:
         self.forget_wires()
+        self._core.release()
         self._control.close()
         self._selector.close()
 
@@ -127,6 +139,7 @@ class PostgresEngine:
         return answers
 
     def insert(self, stage: Stage) -> Staged:
+        self._core.keep()
         (answer,) = self.ask([self.inserter.statement(stage)])
         return staged(stage, read_ids(stage, answer.rows[0]))
 
@@ -136,7 +149,8 @@ class PostgresEngine:
         return now
 
     def run(self, session: Session, sessions: Sequence[Session]) -> str:
-        may_wait = any(other.in_transaction for other in sessions if other is not session)
+        others = [other for other in sessions if other.in_transaction and other is not session]
+        may_wait = bool(others)
         wire = self._wires[session.letter]
         deadline = time.monotonic() + self._letter_seconds_max
         control = self._control
@@ -144,7 +158,7 @@ class PostgresEngine:
         asked = 0
         flight = wire.flights
         sql = session.event.sql if session.event else ""
-        if may_wait and (sql in self._waiting_sql or not _arrives_soon(wire)):
+        if may_wait and not self._is_soon_done(wire, sql, others):
             if control.is_busy:
                 control.wait(self._letter_seconds_max)
             control.send(question)
@@ -173,6 +187,12 @@ class PostgresEngine:
                 flight = wire.flights
                 control.send(question)
         return ""
+
+    def _is_soon_done(self, wire: PostgresWire, sql: str, others: Sequence[Session]) -> bool:
+        """Return whether a statement has ended within its grace; one that is likely to wait has none."""
+        if not any(other.has_written for other in others):
+            return _arrives_within(wire, LONG_GRACE_SECONDS)
+        return sql not in self._waiting_sql and _arrives_within(wire, GRACE_SECONDS)
 
     def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
         last = max(waiting, key=lambda session: session.waiting_since)

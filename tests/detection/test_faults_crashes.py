@@ -39,7 +39,8 @@ def hammer_and_kill(server: EmbeddedServer, folder: Path) -> tuple[dict[str, Any
             RunRequest(
                 system=GHOSTPASS,
                 profile_name="hammer",
-                profile=load_profile(GHOSTPASS, "hammer", {}, {"duration_s": 3.0}),
+                # A webhook about what was lost is refused until it is given up.
+                profile=load_profile(GHOSTPASS, "hammer", {}, {"duration_s": 3.0, "drain_s": 2.0}),
                 target=target,
                 project=project,
                 seed=seed,

@@ -81,6 +81,9 @@ def make_world(own_server: EmbeddedServer, template: Callable[[System], str]) ->
 
 _numbers = count(1)
 
+RUNS_MOST = 3
+"""Until a bug must have shown: whether a fault's instants fall between two statements of a call is chance."""
+
 
 def let_loose(
     target: Target, server: EmbeddedServer, folder: Path, case: Case, *, with_fault: bool = True, with_bug: bool = True
@@ -141,8 +144,11 @@ def test_a_fault_exposes_the_bug_that_it_is_meant_to_expose_and_that_is_hidden_w
     target, project = make_world(system), find_project(tmp_path)
     let_loose(target, own_server, tmp_path, case, with_fault=False)
     assert violated(judge(target, project, system)) == set(), "it shows without the fault too"
-    let_loose(target, own_server, tmp_path, case)
-    found = violated(judge(target, project, system))
+    for _ in range(RUNS_MOST):
+        let_loose(target, own_server, tmp_path, case)
+        found = violated(judge(target, project, system))
+        if found:
+            break
     assert found, "the fault did not show it"
     assert found <= set(system.bugs[case.bug].violates)
 

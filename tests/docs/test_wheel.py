@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -43,18 +44,51 @@ def test_the_wheel_holds_the_package_and_the_three_folders_and_nothing_else(whee
     assert held == _expected_files()
 
 
-@pytest.mark.slow
-def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True)
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+def _make_environment(folder: Path, *options: str) -> Path:
+    """Return the Python of a new virtual environment."""
+    subprocess.run([sys.executable, "-m", "venv", *options, folder], check=True, capture_output=True)
+    return folder / "bin" / "python"
+
+
+def _install(python: Path, wheel: Path, *options: str) -> None:
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--python",
+        str(python),
+        "install",
+        "--quiet",
+        *options,
+    ]
     subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(wheel)], check=True, capture_output=True)
 
+
+def _assert_it_works(python: Path, folder: Path) -> None:
     def output(*arguments: str) -> str:
-        command = [str(environment / "bin" / "integrity"), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+        command = [str(python.parent / "integrity"), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
 
     assert output("--version").strip() == f"integrity, version {integrity.__version__}"
     listed = output("list")
     for file in (ROOT / "invariants").rglob("*.sql"):
         assert file.relative_to(ROOT / "invariants").with_suffix("").as_posix() in listed
+
+
+@pytest.mark.slow
+def test_the_wheel_works_beside_its_dependencies_alone(wheel: Path, tmp_path: Path) -> None:
+    python = _make_environment(tmp_path / "venv", "--without-pip")
+    # What pip would install, without installing it again. A path in a .pth file is not searched for further .pth files,
+    # so the package that is installed for editing here is not found by it.
+    (installed,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (installed / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    _install(python, wheel, "--no-deps")
+    _assert_it_works(python, tmp_path)
+
+
+@pytest.mark.exhaustive
+def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    python = _make_environment(tmp_path / "venv")
+    _install(python, wheel)
+    _assert_it_works(python, tmp_path)

@@ -1,0 +1,94 @@
+"""A search and the backends that serve it share a core, and nobody else is moved."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.target import Target
+from integrity.operation import Statement
+from integrity.race.one_core import OneCore
+from integrity.race.postgres_engine import PostgresEngine
+from integrity.race.program import Program
+from integrity.race.scheduler import Scheduler
+from integrity.systems.stage import Ref, Stage, StagedRow
+
+_PID = Statement("select pg_backend_pid() as pid")
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) == 1, reason="there is one core to be on"
+)
+
+
+@pytest.fixture
+def cores() -> Iterator[set[int]]:
+    """The cores that the tests may use; they may use them all again afterwards."""
+    cores = os.sched_getaffinity(0)
+    yield cores
+    os.sched_setaffinity(0, cores)
+
+
+def _play(scheduler: Scheduler) -> None:
+    scheduler.play(Program((), lambda: Stage([StagedRow("box", "boxes", {"n": 0})], {"box": Ref("box")})))
+
+
+def test_a_search_and_its_backends_share_a_core_until_it_is_over(database: Target, cores: set[int]) -> None:
+    with database.connect() as connection:
+        connection.execute("create table boxes (id bigint generated always as identity primary key, n bigint not null)")
+        with Scheduler(database) as scheduler:
+            _play(scheduler)
+            (core,) = os.sched_getaffinity(0)
+            engine = scheduler.engine
+            assert isinstance(engine, PostgresEngine)
+            pid = engine.ask([_PID])[0].rows[0]["pid"]
+            assert os.sched_getaffinity(pid) == {core}
+            assert os.sched_getaffinity(connection.info.backend_pid) == cores, "a stranger was moved"
+        assert os.sched_getaffinity(0) == cores
+
+
+def test_it_moves_now_and_then(database: Target, cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrity.race.one_core._MOVE_EVERY_SECONDS", 0.0)
+    with database.connect() as connection:
+        connection.execute("create table boxes (id bigint generated always as identity primary key, n bigint not null)")
+    with Scheduler(database) as scheduler:
+        kept = []
+        for _ in range(4):
+            _play(scheduler)
+            kept.append(len(os.sched_getaffinity(0)))
+        assert kept == [1, len(cores), 1, len(cores)]
+
+
+def test_a_process_that_only_has_a_backends_pid_is_left_alone(server: EmbeddedServer, cores: set[int]) -> None:
+    with server.target.connect() as connection:
+        backend, end = connection.info.backend_pid, connection.fileno()
+        one, other = socket.socketpair()
+        with one, other:
+            core = OneCore()
+            core.add(backend, one.fileno())  # at the other end is not its server
+            core.add(os.getpid(), end)  # not what serves at the other end
+            core.keep()
+        assert os.sched_getaffinity(backend) == cores
+        assert os.sched_getaffinity(0) == cores
+
+
+def test_a_server_by_tcp_is_left_alone(cores: set[int]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as end:
+        core = OneCore()
+        core.add(os.getpid(), end.fileno())
+        core.keep()
+        assert os.sched_getaffinity(0) == cores
+
+
+def test_a_backend_that_is_gone_is_forgotten(server: EmbeddedServer, cores: set[int]) -> None:
+    core = OneCore()
+    with server.target.connect() as connection:
+        pid = connection.info.backend_pid
+        core.add(pid, connection.fileno())
+    while Path(f"/proc/{pid}").exists():
+        pass
+    core.keep()
+    core.release()
+    assert os.sched_getaffinity(0) == cores
