@@ -191,6 +191,7 @@ def read_sql_file(path: Path, *, name: str) -> SqlFile:
     return parse_sql_file(text, path=path, name=name)
 
 
+@lru_cache(maxsize=4096)
 def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
     """Return the file that the text is, checked; `path` is for errors.
 

@@ -186,7 +186,7 @@ def invariants_of(project: "Project", system: "System") -> "list[SqlFile]":
     from integrity.invariants.load import load_invariants, system_of
     from integrity.systems.catalogue import SYSTEMS
 
-    files = load_invariants(project).values()
+    files = load_invariants(project, system=system.name).values()
     return [file for file in files if system_of(file.name, SYSTEMS) == system.name]
 
 

@@ -132,7 +132,8 @@ def _play(
     )
     with show_progress() as listener:
         result = run(request, listener=listener)
-    files = [f for f in load_invariants(project).values() if system_of(f.name, SYSTEMS) in ("", planned.system.name)]
+    known = load_invariants(project, system=planned.system.name).values()
+    files = [file for file in known if system_of(file.name, SYSTEMS) in ("", planned.system.name)]
     report = collect(audit(target, files, AuditSettings()))
     return {
         **{key: result.result[key] for key in ("run_id", "folder", "system", "profile", "seed", "state", "thresholds")},

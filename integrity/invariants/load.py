@@ -10,16 +10,19 @@ from integrity.project import Project, reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
 
 
-def load_invariants(project: Project) -> dict[str, SqlFile]:
+def load_invariants(project: Project, *, system: str = "") -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
+
+    Args:
+        system: of the reference systems, only this one's.
 
     Raises:
         SqlFileError: a file cannot be used, two have one name, or a parameter has no default: an audit gives none.
     """
-    folders = [reference_folder("invariants"), project.folder / "invariants"]
+    reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
     invariants: dict[str, SqlFile] = {}
-    for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        for file in load_folder(folder):
+    for folder in dict.fromkeys((reference, own)):
+        for file in load_folder(folder, below="" if folder == own else system):
             if file.name in invariants:
                 raise SqlFileError(
                     f"{file.path}:1: a second invariant of the name {file.name!r}",
@@ -35,11 +38,11 @@ def load_invariants(project: Project) -> dict[str, SqlFile]:
     return dict(sorted(invariants.items()))
 
 
-def load_folder(folder: Path) -> list[SqlFile]:
-    """Return the folder's .sql files, named by their path in it; none when there is no such folder."""
+def load_folder(folder: Path, *, below: str = "") -> list[SqlFile]:
+    """Return the .sql files of a folder, or of one below it, named by their path; none when there is no such folder."""
     return [
         read_sql_file(path, name=path.relative_to(folder).with_suffix("").as_posix())
-        for path in sorted(folder.rglob("*.sql"))
+        for path in sorted((folder / below).rglob("*.sql"))
     ]
 
 

@@ -15,6 +15,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from sqlalchemy import MetaData
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.compiler import DDLCompiler
 
 from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas, drop_schemas, guard
@@ -99,36 +102,33 @@ def _on_the_target_itself(target: Target, system: System, test_database: str | N
 
 
 def _fill(scratch: Target, system: System, dropped: tuple[str, ...], bug: Bug | None, *, is_spread: bool) -> None:
-    create_schemas(scratch, [system.metadata])
+    metadata = MetaData(schema=system.metadata.schema)
+    number = 0
+    for table in system.metadata.sorted_tables:
+        copy = table.to_metadata(metadata)
+        copy.info[_UNLOGGED] = True
+        for column in copy.columns:
+            if column.identity and is_spread:
+                number += 1
+                column.identity.start = number * 1_000_000 + 1
+    create_schemas(scratch, [metadata])
     if dropped:
         plant(scratch, system.metadata, dropped, bug=bug.name if bug else "")
-    _set_unlogged(scratch, system)
-    if is_spread:
-        numbered = [
-            (table, column) for table in system.metadata.sorted_tables for column in table.columns if column.identity
-        ]
-        with closing(scratch.connect(application_name="integrity race")) as connection:
-            for number, (table, column) in enumerate(numbered, start=1):
-                connection.execute(
-                    sql.SQL("alter table {} alter column {} restart with {}").format(
-                        sql.Identifier(*filter(None, (table.schema, table.name))),
-                        sql.Identifier(column.name),
-                        sql.Literal(number * 1_000_000 + 1),
-                    )
-                )
 
 
-def _set_unlogged(scratch: Target, system: System) -> None:
-    """Keep the tables out of the write-ahead log: nothing of them is to survive.
+_UNLOGGED = "unlogged"
+
+
+@compiles(CreateTable, "postgresql")
+def _create_unlogged(element: CreateTable, compiler: DDLCompiler, **options: Any) -> str:
+    """Keep tables out of the write-ahead log that are marked so: nothing of them is to survive.
 
     That is quick, and more: every 32nd value that a logged sequence gives makes the server write a record, for which it
     gives the transaction an id. So a call that inserted nothing, `on conflict do nothing`, would now and then look as if it
     had written, and its commit would be a letter of the schedule.
     """
-    with closing(scratch.connect(application_name="integrity race")) as connection:
-        for table in reversed(system.metadata.sorted_tables):  # one that is logged may not refer to one that is not
-            name = sql.Identifier(*filter(None, (table.schema, table.name)))
-            connection.execute(sql.SQL("alter table {} set unlogged").format(name))
+    text: str = compiler.visit_create_table(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy says nothing
+    return text.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if element.element.info.get(_UNLOGGED) else text
 
 
 def _fill_file(
