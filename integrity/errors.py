@@ -54,6 +54,10 @@ class Unreachable(DatabaseError):
     """No connection: wrong address, password, database or rights."""
 
 
+class MayNotCreate(DatabaseError):
+    """The user may not create databases."""
+
+
 class UnsuitableServer(DatabaseError):
     """The server is too old or lacks what we need."""
 

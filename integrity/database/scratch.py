@@ -1,12 +1,16 @@
 """Scratch databases: made beside a target for one command, and dropped at its end.
 
 What a killed process left behind is dropped by the next one that makes a scratch database: one in use always has a
-connection, and its comment says whose it is.
+connection, and its comment says whose it is. Of SQLite it is a file in a temporary folder, which is locked while in use.
 """
 
+import fcntl
+import os
 import re
 import secrets
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -17,9 +21,12 @@ from psycopg import sql
 
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
+from integrity.errors import MayNotCreate
 
 _COMMENT = "a scratch database of `integrity`, which drops it"
 _NAME = re.compile(r"integrity_[a-z]+_[0-9a-f]{12}")
+_FOLDER_NAME = re.compile(r"integrity-scratch-[a-z]+-[a-z0-9_]{8}")
+_FORGOTTEN_SECONDS = 60.0  # a younger folder may have been made a moment ago, and not be locked yet
 
 
 @contextmanager
@@ -30,22 +37,32 @@ def scratch_database(target: Target, purpose: str) -> Iterator[Target]:
         purpose: a word of its name, e.g. "queries".
 
     Raises:
-        DatabaseError: the user may not create databases, or the server refuses it otherwise.
+        MayNotCreate: the user may not create databases.
+        DatabaseError: the server refuses it otherwise.
     """
     if target.is_sqlite:
-        with tempfile.TemporaryDirectory(prefix=f"integrity-{purpose}-") as folder:
-            yield Target.parse(f"sqlite:///{Path(folder) / 'scratch.db'}")
+        _remove_forgotten()
+        with tempfile.TemporaryDirectory(prefix=f"integrity-scratch-{purpose}-") as folder:
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # shows that it is in use
+                yield Target.parse(f"sqlite:///{Path(folder) / 'scratch.db'}")
+            finally:
+                os.close(descriptor)
         return
-    with closing(target.connect()) as admin:
+    application_name = f"integrity {purpose}"
+    with closing(target.connect(application_name=application_name)) as admin:
         _drop_forgotten(admin)
         name = f"integrity_{purpose}_{secrets.token_hex(6)}"
         try:
             admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise MayNotCreate(refusal(target, error).message, hint="Let the user: alter role ... createdb.") from None
         except psycopg.Error as error:
             raise refusal(target, error) from None
         scratch = Target(target.url.set(database=name))
         try:
-            with closing(scratch.connect()):  # shows that it is in use
+            with closing(scratch.connect(application_name=application_name)):  # shows that it is in use
                 admin.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(_COMMENT)))
                 yield scratch
         finally:
@@ -70,3 +87,24 @@ def _drop_forgotten(admin: "psycopg.Connection[Any]") -> None:
         if _NAME.fullmatch(str(name)):
             with suppress(psycopg.errors.ObjectInUse):  # somebody has connected since
                 admin.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(str(name))))
+
+
+def _remove_forgotten() -> None:
+    """Remove the folders of scratch files that nobody has locked: those of a process that was killed."""
+    forgotten_before = time.time() - _FORGOTTEN_SECONDS
+    for folder in Path(tempfile.gettempdir()).glob("integrity-scratch-*"):
+        if not _FOLDER_NAME.fullmatch(folder.name):
+            continue
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # gone meanwhile, or somebody else's
+            continue
+        try:
+            found = os.fstat(descriptor)
+            if found.st_uid == os.geteuid() and found.st_mtime < forgotten_before:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue  # in use
+        finally:
+            os.close(descriptor)

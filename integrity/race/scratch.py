@@ -1,19 +1,14 @@
 """Scratch databases: races work on a database of their own beside the target, which is dropped at the end.
 
 Races add rows by the thousand and leave constraints out, so the world that `seed` made, or anybody's, is no place for
-them. What a killed process left behind is dropped by the next race: a scratch database in use always has a connection.
-Of SQLite it is a file in a temporary folder, with the target's journal mode, which decides who waits for whom.
+them. A scratch file of SQLite has the target's journal mode, which decides who waits for whom.
 """
 
-import re
-import secrets
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import MetaData
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
@@ -23,13 +18,8 @@ from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas, drop_schemas, guard
 from integrity.database.scratch import scratch_database as make_empty
 from integrity.database.target import Target
-from integrity.database.transaction import refusal
-from integrity.errors import UsageError
+from integrity.errors import MayNotCreate, UsageError
 from integrity.systems.system import Bug, System
-
-PREFIX = "integrity_race_"
-_COMMENT = "made by `integrity race`, which drops it"
-_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{12}}")
 
 
 @contextmanager
@@ -58,33 +48,17 @@ def scratch_database(
         UnsafeDatabase: the same, and the target holds tables that we did not make.
     """
     left_out = tuple(dict.fromkeys((*(bug.dropped if bug else ()), *dropped)))
-    if target.is_sqlite:
-        with make_empty(target, "race") as scratch:
+    with ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(make_empty(target, "race"))
+        except MayNotCreate:
+            stack.enter_context(_on_the_target_itself(target, system, test_database))
+            scratch = target
+        if target.is_sqlite:
             _fill_file(scratch, target, system, left_out, bug, is_spread=is_spread)
-            yield scratch
-        return
-    with closing(target.connect(application_name="integrity race")) as admin:
-        _drop_forgotten(admin)
-        name = PREFIX + secrets.token_hex(6)
-        try:
-            admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        except psycopg.errors.InsufficientPrivilege:
-            name = ""
-        except psycopg.Error as error:
-            raise refusal(target, error) from None
-        if not name:
-            with _on_the_target_itself(target, system, test_database):
-                _fill(target, system, left_out, bug, is_spread=is_spread)
-                yield target
-            return
-        scratch = Target(target.url.set(database=name))
-        try:
-            with closing(scratch.connect(application_name="integrity race")):  # shows that it is in use
-                admin.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(_COMMENT)))
-                _fill(scratch, system, left_out, bug, is_spread=is_spread)
-                yield scratch
-        finally:
-            _drop(admin, name)
+        else:
+            _fill(scratch, system, left_out, bug, is_spread=is_spread)
+        yield scratch
 
 
 @contextmanager
@@ -163,30 +137,3 @@ def _is_logged_ahead(file: Path) -> bool:
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     return header[18:20] == b"\x02\x02"
-
-
-def _drop(admin: "psycopg.Connection[Any]", name: str) -> None:
-    try:
-        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-    except psycopg.OperationalError:
-        return  # the server is gone, which whoever was racing has been told; the next race drops what it left
-
-
-def _drop_forgotten(admin: "psycopg.Connection[Any]") -> None:
-    """Drop scratch databases that nobody is connected to: those of a process that was killed."""
-    found = admin.execute(
-        """
-        select datname
-        from pg_database
-        where shobj_description(oid, 'pg_database') = %s
-            and datdba = (select oid from pg_roles where rolname = current_user)
-            and not exists (select from pg_stat_activity where pg_stat_activity.datid = pg_database.oid)
-        """,
-        (_COMMENT,),
-    )
-    for (name,) in found.fetchall():
-        if _NAME.fullmatch(str(name)):
-            try:
-                admin.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(str(name))))
-            except psycopg.errors.ObjectInUse:
-                continue  # somebody has connected since

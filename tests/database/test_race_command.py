@@ -30,7 +30,6 @@ from integrity.race.contest import survey
 from integrity.race.discovery import make_finding
 from integrity.race.explore import Budget, explore
 from integrity.race.export import export_pytest
-from integrity.race.scratch import PREFIX
 from integrity.systems import catalogue
 from integrity.systems.ghostpass.schema import METADATA
 from integrity.systems.ghostpass.system import GHOSTPASS
@@ -61,7 +60,7 @@ def integrity(
 
 def scratch_databases(target: Target) -> list[str]:
     with target.connect() as connection:
-        found = connection.execute("select datname from pg_database where starts_with(datname, %s)", (PREFIX,))
+        found = connection.execute("select datname from pg_database where starts_with(datname, 'integrity_race_')")
         return [name for (name,) in found.fetchall()]
 
 
@@ -439,8 +438,10 @@ def busy_schemas(target: Target) -> list[str]:
     """Return the scratch databases in which actors are at work."""
     with target.connect() as connection:
         found = connection.execute(
-            "select datname from pg_stat_activity where starts_with(datname, %s) group by datname having count(*) >= 4",
-            (PREFIX,),
+            """
+            select datname from pg_stat_activity where starts_with(datname, 'integrity_race_')
+            group by datname having count(*) >= 4
+            """
         )
         return [name for (name,) in found.fetchall()]
 
