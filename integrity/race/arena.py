@@ -10,7 +10,7 @@ from typing import Self
 
 from integrity.database.target import Target
 from integrity.race.scheduler import Scheduler
-from integrity.race.scratch import scratch_database
+from integrity.race.scratch import emptying, scratch_database
 from integrity.systems.system import System
 
 
@@ -62,4 +62,6 @@ class Arena:
                 test_database=self._test_database,
             )
         )
-        return self._stack.enter_context(Scheduler(database))
+        # What is made of rows numbered from 1 on is exported, and a table of SQLite that is emptied begins at 1 again.
+        swept = emptying(database, self._system) if is_spread else ()
+        return self._stack.enter_context(Scheduler(database, emptying=swept))

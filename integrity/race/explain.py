@@ -21,7 +21,7 @@ from integrity.database.dialects import from_sqlite
 from integrity.operation import Declined, Ok
 from integrity.parameters import replace_parameters
 from integrity.race.oracle import Judge, SerialOrder
-from integrity.race.outcome import Remains
+from integrity.race.outcome import Remains, is_moment
 from integrity.race.scheduler import Run
 from integrity.race.trace import Event, Failed, Phase, Return
 
@@ -37,6 +37,7 @@ class Anomaly(Enum):
     READ_SKEW = "G-single", "read skew: one call saw a part of the other's effect, and a part of what was before it"
     CYCLE = "G2", "cycle: each call can be put before the next only by what it did not see, all round"
     STALE_CHECK = "none", "stale check: what one transaction of a call found was no longer true in its next"
+    LATE_WRITE = "none", "late write: what one call wrote afterwards is of an earlier time than what it wrote over"
     SERIAL = "none", "no race: the calls come out wrong even one after the other"
 
     @property
@@ -112,7 +113,11 @@ def explain(judge: Judge, run: Run) -> Explanation:
     for order in orders:
         differences = _differences(run, order)
         if not differences and judge.is_alike(remains, order):
-            return Explanation(Anomaly.SERIAL, ())
+            if order.is_wrong:
+                return Explanation(Anomaly.SERIAL, ())
+            # Outcomes do not tell times apart, since those of two runs always differ. A check that puts them in order does.
+            text = _compare_times(judge.masking(remains), judge.masking(order.remains))
+            return Explanation(Anomaly.LATE_WRITE, (OrderRefuted(order.actors, text),))
         refuted.append((order, differences))
     anomaly = _name(judge, actors, [differences for _, differences in refuted])
     if any(_is_in_parts(run.trace.events, each) for _, differences in refuted for each in differences):
@@ -222,6 +227,17 @@ def _compare_rows(remains: Remains, expected: Remains) -> str:
     for table, _ in theirs - ours:
         return f"{table} has a row less"
     return "the rows come out otherwise"
+
+
+def _compare_times(remains: Remains, expected: Remains) -> str:
+    """Return which time comes earlier or later, among all times of its run, than in another run that is alike."""
+    ours, theirs = Counter(remains.looks()), Counter(expected.looks())
+    for table, *cells in ours - theirs:
+        for others in (others for name, *others in theirs - ours if name == table):
+            for column, cell, other in zip(remains.columns[table], cells, others, strict=True):
+                if cell != other and is_moment(cell) and is_moment(other):
+                    return f"{table} has {'an earlier' if cell < other else 'a later'} {column} in the end"
+    return "the times come in another order"
 
 
 def _kind(value: Return) -> str:

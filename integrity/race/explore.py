@@ -289,6 +289,8 @@ class _Search:
             preemptions += choice.is_preemption
 
     def _play(self, letters: str, *, decide: Decide = continue_with) -> tuple[Choice, ...]:
+        if not self._hits:  # whose rows are still to be shown
+            self._scheduler.sweep()
         recorder = self._independence.record() if self._is_watched else None
         run = self._scheduler.play(self._program, letters, decide=decide, recorder=recorder)
         coverage = self._coverage

@@ -29,7 +29,7 @@ from integrity.race.finding import Finding
 from integrity.race.oracle import Judge
 from integrity.race.schedule import parse
 from integrity.race.scheduler import Scheduler
-from integrity.race.scratch import scratch_database
+from integrity.race.scratch import emptying, scratch_database
 from integrity.sqlfile import SqlFile
 from integrity.systems.catalogue import find_bug, find_system
 from integrity.verdict import Verdict
@@ -279,10 +279,14 @@ def _searchers(
             for _ in range(settings.jobs)
         ]
         if settings.jobs == 1:
-            searcher = _Searcher(stack.enter_context(Scheduler(databases[0])), settings, files)
+            searcher = _Searcher(stack.enter_context(_scheduler(databases[0], settings)), settings, files)
             yield lambda tasks, deadline: _search_here(searcher, tasks, deadline)
         else:
             yield stack.enter_context(_processes(databases, settings, files))
+
+
+def _scheduler(database: Target, settings: RaceSettings) -> Scheduler:
+    return Scheduler(database, emptying=emptying(database, find_system(settings.system)))
 
 
 def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
@@ -324,7 +328,7 @@ _searcher: list[_Searcher] = []
 def _start_process(urls: "Queue[str]", settings: RaceSettings, files: Sequence[SqlFile]) -> None:
     global _make_searcher  # noqa: PLW0603
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process is interrupted, too, and ends this one
-    _make_searcher = lambda: _Searcher(Scheduler(Target.parse(urls.get())), settings, files)  # noqa: E731
+    _make_searcher = lambda: _Searcher(_scheduler(Target.parse(urls.get()), settings), settings, files)  # noqa: E731
 
 
 def _search_in_process(task: _Task, seconds: float) -> Searched | None:

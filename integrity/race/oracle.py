@@ -9,6 +9,7 @@ played, each twice in all: what differs between the two differs by itself (rando
 masked, and what then comes out as none of them is wrong.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import permutations
@@ -18,10 +19,10 @@ from typing import Protocol
 from integrity.operation import Row
 from integrity.race.history import history_of
 from integrity.race.outcome import Column, Outcome, Remains, differing_columns, make_remains, rows_unlike
-from integrity.race.program import Program
+from integrity.race.program import Check, Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.trace import Failed
-from integrity.race.wire import generated_values
+from integrity.race.wire import Answer, generated_values
 
 
 class Oracle(StrEnum):
@@ -59,12 +60,14 @@ class SerialOrder:
         actors: letters, in this order.
         names: the letters in the program of the run's actors A, B, ...
         run: the first of its two runs.
+        is_wrong: a check says no to it.
     """
 
     actors: str
     names: str
     run: Run
     remains: Remains
+    is_wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,8 @@ class Judge:
         order = self._seen.get(actors)
         if order is None:
             run = self._scheduler.play(program)
-            order = SerialOrder(actors, actors, run, self._read(run, actors))
+            answers = self._ask(program, run, self._program.checks)
+            order = SerialOrder(actors, actors, run, self._read(run, actors), any(answer.rows for answer in answers))
         again = self._read(self._scheduler.play(program), actors)
         self._masked |= differing_columns(order.remains, again)
         self._outcome_by_looks.clear()
@@ -201,20 +205,27 @@ class Judge:
         return self._outcome_by_looks[looks]
 
     def _ask_checks(self, run: Run, looks: Outcome) -> tuple[Alarm, ...]:
-        """Ask the checks, unless rows that looked the same passed them: most schedules come to a few outcomes."""
+        """Ask the checks, unless rows that looked the same passed them: most schedules come to a few outcomes.
+
+        Without digests there is nothing to look at; and what was asked of services does not show in rows and replies.
+        """
         checks = self._program.checks
-        # Without digests there is nothing to look at; and what was asked of services does not show in rows and replies.
-        is_seen = bool(self._program.digests) and not any("requests" in check.reads for check in checks)
-        if not checks or (is_seen and looks in self._passed):
-            return ()
-        history = history_of(run, self._program)
-        answers = self._scheduler.ask([check.violations(run.keys, history) for check in checks])
+        is_seen = looks in self._passed
+        if is_seen:
+            checks = tuple(check for check in checks if "requests" in check.reads)
+        answers = self._ask(self._program, run, checks)
         if not any(answer.rows for answer in answers):
-            if is_seen:
+            if self._program.digests and not is_seen:
                 self._passed.add(looks)
             return ()
         found = zip(checks, answers, strict=True)
         return tuple(Alarm(Oracle.INVARIANT, check.name, answer.rows) for check, answer in found if answer.rows)
+
+    def _ask(self, program: Program, run: Run, checks: Sequence[Check]) -> list[Answer]:
+        if not checks:
+            return []
+        history = history_of(run, program)
+        return self._scheduler.ask([check.violations(run.keys, history) for check in checks])
 
     def _read(self, run: Run, actors: str) -> Remains:
         """Return what a run left behind.

@@ -64,7 +64,7 @@ class Remains:
         """Return the rows with generated values by their names, those without one alike, and times alike."""
         names = [name or "(key)" for _, name in self.keys]
         return [
-            (table, tuple(_TIME if _is_moment(cell) else names[cell[0]] if _is_key(cell) else cell for cell in cells))
+            (table, tuple(_TIME if is_moment(cell) else names[cell[0]] if _is_key(cell) else cell for cell in cells))
             for table, cells in self.rows
         ]
 
@@ -140,7 +140,7 @@ class Remains:
         ]
 
     def _value(self, cell: Any) -> Any:
-        if _is_moment(cell):
+        if is_moment(cell):
             return self.moments[cell[0]]
         return self.keys[cell[0]][0] if _is_key(cell) else cell
 
@@ -209,7 +209,8 @@ def _is_key(cell: Any) -> bool:
     return type(cell) is tuple and len(cell) == 1
 
 
-def _is_moment(cell: Any) -> bool:
+def is_moment(cell: Any) -> bool:
+    """Return whether a cell is a time, by its number or rank."""
     return type(cell) is tuple and len(cell) == 2
 
 

@@ -19,6 +19,7 @@ from integrity.database.namespace import create_schemas, drop_schemas, guard
 from integrity.database.scratch import scratch_database as make_empty
 from integrity.database.target import Target
 from integrity.errors import MayNotCreate, UsageError
+from integrity.operation import Statement
 from integrity.systems.system import Bug, System
 
 
@@ -59,6 +60,14 @@ def scratch_database(
         else:
             _fill(scratch, system, left_out, bug, is_spread=is_spread)
         yield scratch
+
+
+def emptying(target: Target, system: System) -> list[Statement]:
+    """Return the statements that empty the system's tables."""
+    names = [f"{table.schema}.{table.name}" for table in reversed(system.metadata.sorted_tables)]
+    if target.is_sqlite:
+        return [Statement(f"delete from {name}") for name in names]
+    return [Statement(f"truncate {', '.join(names)}")]
 
 
 @contextmanager

@@ -54,6 +54,28 @@ def test_a_racy_program_is_found_without_any_invariant(scheduler: Scheduler, cas
     assert exploration.hits[0].schedules <= 20
 
 
+def test_what_runs_leave_is_swept_unless_something_was_found(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrity.race.scheduler.SWEPT_EVERY", 5)
+    count = Statement("select count(*) as n from accounts")
+    with new_database(server.target) as database:
+        create_tables(database)
+        with Scheduler(database, emptying=[Statement("truncate accounts, credits, items cascade")]) as scheduler:
+            sound = explore(scheduler, find("lost update, for update").program, budget=Budget(preemptions=2))
+            assert sound.verdict is Verdict.HOLDS
+            assert sound.coverage.played > 5
+            assert scheduler.ask([count])[0].rows[0]["n"] <= 2 * 7, (
+                "two accounts a run: of five, and those of serial orders"
+            )
+            scheduler.sweep()
+            program = find("lost update").program
+            racy = explore(scheduler, program, budget=Budget(preemptions=9), is_pruned=False, stops_at_first=False)
+            assert racy.coverage.played > 10
+            run = racy.hits[0].run
+            assert Judge(scheduler, program).judge(run).alarms, "the rows of what was found are there to be shown"
+
+
 @pytest.mark.parametrize("case", SOUND, ids=lambda case: case.name)
 def test_a_sound_program_is_exhausted_at_two_preemptions_without_alarm(scheduler: Scheduler, case: Case) -> None:
     exploration = explore(scheduler, case.program, budget=Budget(preemptions=2))

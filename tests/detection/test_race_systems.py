@@ -13,6 +13,7 @@ from integrity.project import Project, Settings
 from integrity.race.arena import Arena
 from integrity.race.contest import Ground, survey
 from integrity.race.discovery import make_finding
+from integrity.race.explain import Anomaly
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
 from integrity.race.recording import following
@@ -67,6 +68,7 @@ def test_a_planted_race_is_found_and_shrunk_to_the_schedule_beside_it(
     alarms = {alarm.name for alarm in finding.alarms}
     assert alarms
     assert alarms <= set(bug.violates)
+    assert Anomaly.SERIAL.words not in " ".join(finding.explanation), "one after the other the calls come out right"
 
 
 @pytest.mark.parametrize(("system", "bug"), RACES, ids=RACE_IDS)
