@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Key = int | str
 
+MADE_MOST = 20_000
+"""So many keys that a run has made stay drawable in a pool, or it would grow as long as the run goes on."""
+
 
 @dataclass(slots=True)
 class World:
@@ -29,10 +32,15 @@ class World:
     keys: dict[str, list[Key]] = field(default_factory=dict)
     hot_share: float = 0.0
     hot_count: int = 16
+    _found: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def add(self, pool: str, key: Key) -> None:
-        """Make a key drawable, the hottest of its pool."""
-        self.keys.setdefault(pool, []).append(key)
+        """Make a key drawable, the hottest of its pool; of more than MADE_MOST made ones the older half is forgotten."""
+        keys = self.keys.setdefault(pool, [])
+        found = self._found.setdefault(pool, len(keys))
+        keys.append(key)
+        if len(keys) - found > MADE_MOST:
+            del keys[found : found + MADE_MOST // 2]
 
 
 class Domain(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pytest
 
 EVERY: dict[str, int] = {
-    "test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm": 25,
+    "test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm": 17,
     "test_votes_that_meet_are_exhausted_at_two_preemptions_without_alarm": 7,
     "test_a_race_is_exhausted_without_alarm": 5,
     "test_a_run_with_a_bug_violates_exactly_the_invariants_named_beside_it": 4,

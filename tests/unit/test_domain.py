@@ -46,3 +46,14 @@ def test_hot_keys_are_the_newest_and_take_their_share() -> None:
     hot = sum(key > 990 for key in drawn if isinstance(key, int)) / len(drawn)
     assert 0.87 < hot < 0.93
     assert 1_000 in drawn
+
+
+def test_a_pool_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrity.domain.MADE_MOST", 10)
+    world = World({"sales": [1, 2, 3]})
+    for key in range(100, 200):
+        world.add("sales", key)
+        assert len(world.keys["sales"]) <= 3 + 10
+    assert world.keys["sales"][:3] == [1, 2, 3], "what was there when the run began stays"
+    assert world.keys["sales"][-1] == 199
+    assert world.keys["sales"] == sorted(world.keys["sales"])
