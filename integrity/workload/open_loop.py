@@ -6,7 +6,6 @@ generator itself was is measured, as it bounds what the latencies can say.
 """
 
 import asyncio
-from array import array
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
@@ -15,6 +14,7 @@ from integrity.domain import KeyOf
 from integrity.workload.arrivals import Arrival, schedule
 from integrity.workload.caller import Caller, Client, Sources
 from integrity.workload.deliveries import Due
+from integrity.workload.distribution import Distribution
 from integrity.workload.driver import Connection, Driver
 from integrity.workload.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.workload.profile import OpenProfile
@@ -43,7 +43,7 @@ class OpenLoop:
     ) -> None:
         self.offered = 0
         self.sent = 0
-        self.lags_ms = array("d")
+        self.lags_ms = Distribution()
         self.phases = PhaseLog(caller.measures, profile.thresholds, self.lags_ms)
         self.ladder: Ladder | None = None
         self.on_subscribers: Callable[[float], None] = lambda factor: None

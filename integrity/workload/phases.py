@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from integrity.workload.distribution import Distribution, Held
 from integrity.workload.measures import Measures, OperationMeasure, percentiles
 from integrity.workload.profile import OpenProfile
 from integrity.workload.shape import Steps
@@ -32,7 +31,7 @@ class Mark:
 
     at_s: float
     offered: int
-    lag_count: int
+    lags: Held
     operations: Mapping[str, Mapping[str, Any]]
 
 
@@ -80,8 +79,8 @@ class Phase:
 
     @property
     def p95_ms(self) -> float | None:
-        latencies = [np.array(measure.latencies_ms) for measure in self.measures.operations.values()]
-        return percentiles(np.concatenate(latencies) if latencies else [])["p95_ms"]
+        latencies = [measure.latencies_ms for measure in self.measures.operations.values()]
+        return percentiles(Distribution.of(latencies))["p95_ms"]
 
     def failed(self) -> list[Judgement]:
         """Return the thresholds that failed here."""
@@ -114,10 +113,10 @@ class PhaseLog:
 
     Args:
         offered: says how many arrivals there have been.
-        lags_ms: the generator's lags so far, as a list that grows.
+        lags_ms: the generator's lags so far.
     """
 
-    def __init__(self, measures: Measures, thresholds: Sequence[Threshold], lags_ms: Sequence[float]) -> None:
+    def __init__(self, measures: Measures, thresholds: Sequence[Threshold], lags_ms: Distribution) -> None:
         self.phases: list[Phase] = []
         self._measures = measures
         self._thresholds = thresholds
@@ -142,7 +141,7 @@ class PhaseLog:
             return None
         phase.to_s, phase.offered = at_s, offered - mark.offered
         phase.measures = _since(self._measures, mark)
-        phase.lag_p99_ms = percentiles(self._lags_ms[mark.lag_count :])["p99_ms"]
+        phase.lag_p99_ms = percentiles(self._lags_ms.since(mark.lags))["p99_ms"]
         phase.judgements = judge(
             [each for each in self._thresholds if not each.is_resource],  # those are of the run as a whole
             phase.measures,
@@ -156,13 +155,13 @@ class PhaseLog:
         return Mark(
             at_s,
             offered,
-            len(self._lags_ms),
+            self._lags_ms.held(),
             {
                 name: {
                     **{count: getattr(measure, count) for count in _COUNTS},
-                    "latencies": len(measure.latencies_ms),
-                    "settled": len(measure.settled_ms),
-                    "lags": len(measure.lags_ms),
+                    "latencies": measure.latencies_ms.held(),
+                    "settled": measure.settled_ms.held(),
+                    "lags": measure.lags_ms.held(),
                     "errors": Counter(measure.errors),
                     "reasons": Counter(measure.reasons),
                 }
@@ -179,9 +178,9 @@ def _since(measures: Measures, mark: Mark) -> Measures:
         new = since.operations[name] = OperationMeasure()
         for count in _COUNTS:
             setattr(new, count, getattr(measure, count) - (before[count] if before else 0))
-        new.latencies_ms = measure.latencies_ms[before["latencies"] if before else 0 :]
-        new.settled_ms = measure.settled_ms[before["settled"] if before else 0 :]
-        new.lags_ms = measure.lags_ms[before["lags"] if before else 0 :]
+        new.latencies_ms = measure.latencies_ms.since(before["latencies"] if before else None)
+        new.settled_ms = measure.settled_ms.since(before["settled"] if before else None)
+        new.lags_ms = measure.lags_ms.since(before["lags"] if before else None)
         new.errors = measure.errors - (before["errors"] if before else Counter())
         new.reasons = measure.reasons - (before["reasons"] if before else Counter())
     return since

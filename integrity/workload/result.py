@@ -11,6 +11,7 @@ import integrity
 from integrity.database.target import Target
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
+from integrity.workload.distribution import Distribution
 from integrity.workload.measures import Measures, OperationMeasure, percentiles, summarize
 from integrity.workload.open_loop import OpenLoop
 from integrity.workload.preparing import ServerFacts
@@ -113,7 +114,7 @@ def make_result(
         "elapsed_s": round(elapsed_s, 3),
         "ended_at_us": ended_at_us,
         "operations": operations,
-        "settled": [_settled(name, m.settled_ms) for name, m in measures.operations.items() if m.settled_ms],
+        "settled": [_settled(name, m.settled_ms) for name, m in measures.operations.items() if len(m.settled_ms)],
         "streams": [_stream(name, m) for name, m in measures.operations.items() if len(m.lags_ms) or m.missed or m.broken],
         "errors": [
             {"operation": name, "error": error, "count": count}
@@ -130,8 +131,8 @@ def make_result(
     }
 
 
-def _settled(operation: str, settled_ms: Any) -> dict[str, Any]:
-    mean_ms = round(sum(settled_ms) / len(settled_ms), 1)
+def _settled(operation: str, settled_ms: Distribution) -> dict[str, Any]:
+    mean_ms = round(settled_ms.mean or 0.0, 1)
     return {"operation": operation, "count": len(settled_ms), "mean_ms": mean_ms, **percentiles(settled_ms)}
 
 
@@ -144,7 +145,7 @@ def _stream(operation: str, measure: OperationMeasure) -> dict[str, Any]:
         "missed": measure.missed,
         "broken": measure.broken,
         **percentiles(lags_ms),
-        "max_ms": round(max(lags_ms), 3) if len(lags_ms) else None,
+        "max_ms": None if lags_ms.greatest is None else round(lags_ms.greatest, 3),
     }
 
 

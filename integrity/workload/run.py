@@ -420,8 +420,10 @@ class _Work:
     def _sample(self) -> None:
         elapsed_s = asyncio.get_running_loop().time() - self._started_at
         sample = self.caller.measures.sample(elapsed_s)
-        self.samples.append({**sample, "rss_mb": self.generator.rss_mb()})
-        self._recorder.append_sample({"at_us": self._clock.now_us(), **self.samples[-1]})
+        sample["rss_mb"] = self.generator.rss_mb()
+        self._recorder.append_sample({"at_us": self._clock.now_us(), **sample})
+        del sample["operations"]  # which are in the file; what is kept here is read for trends
+        self.samples.append(sample)
 
     def tell(self, phase: str) -> None:
         """Tell the listener how the run is doing."""

@@ -4,16 +4,15 @@ Passed, warning and failed are for what was measured. Without a sample it is "no
 itself was late a latency is "unknown": neither is ever shown as passed.
 """
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
+from integrity.workload.distribution import Distribution
 from integrity.workload.measures import Measures, OperationMeasure
 from integrity.workload.shape import Strict
 
@@ -175,7 +174,7 @@ def _state(threshold: Threshold, measured: float) -> State:
     return State.WARNING if threshold.critical is not None and measured <= threshold.critical else State.FAILED
 
 
-def _samples(measure: OperationMeasure, kind: str) -> "array[float]":
+def _samples(measure: OperationMeasure, kind: str) -> Distribution:
     return {"": measure.latencies_ms, "settled": measure.settled_ms, "lag": measure.lags_ms}[kind]
 
 
@@ -200,13 +199,7 @@ def _measure(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: 
         count, whole = sum(part for part, _ in parts), sum(each for _, each in parts)
         return (count / whole, whole) if whole else (None, 0)
     kind, _, statistic = threshold.statistic.rpartition("_")
-    samples = np.concatenate([np.array(_samples(m, kind)) for m in chosen] or [np.array([])])
-    if not samples.size:
-        return None, 0
+    samples = Distribution.of(_samples(measure, kind) for measure in chosen)
     if statistic == "mean":
-        value = samples.mean()
-    elif statistic == "max":
-        value = samples.max()
-    else:
-        value = np.percentile(samples, int(statistic.removeprefix("p")), method="inverted_cdf")
-    return float(value), int(samples.size)
+        return samples.mean, len(samples)
+    return samples.percentile(100 if statistic == "max" else int(statistic.removeprefix("p"))), len(samples)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrity.history import Outcome
+from integrity.workload.distribution import Distribution
 from integrity.workload.driver import Returned
 from integrity.workload.measures import Measures
 from integrity.workload.phases import Ladder, Phase, PhaseLog, Pieces
@@ -31,7 +32,7 @@ def profile(**shape: object) -> OpenProfile:
 def phase(*returns: Returned, latency_ms: float = 10.0, factor: float = 1.0, offered: int | None = None) -> Phase:
     """Return a phase of one second in which these calls returned."""
     measures = Measures()
-    log = PhaseLog(measures, [P95], [])
+    log = PhaseLog(measures, [P95], Distribution())
     log.begin("x", factor, at_s=0.0, judged_from_s=0.0)
     log.settle(0.0, 0)
     for returned in returns:
@@ -107,7 +108,7 @@ def test_a_shape_that_makes_no_sense_is_refused(shape: dict[str, object], compla
 
 def test_a_phase_counts_what_returned_in_it_alone() -> None:
     measures = Measures()
-    log = PhaseLog(measures, [P95], [])
+    log = PhaseLog(measures, [P95], Distribution())
     for latency_ms, name in ((10.0, "first"), (500.0, "second")):
         log.begin(name, 1.0, at_s=0.0, judged_from_s=0.5)
         measures.of("sell").add(OK, 9_999.0)  # settling: not judged
@@ -145,11 +146,12 @@ def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
     assert ladder.next(phase(OK, factor=1.5)) is None
     assert "bound" in ladder.ended_because
     measures = Measures()
-    late = PhaseLog(measures, [P95], [50.0] * 10)
+    lags_ms = Distribution()
+    late = PhaseLog(measures, [P95], lags_ms)
     late.begin("x", 1.0, at_s=0.0, judged_from_s=0.0)
-    late._lags_ms = []
     late.settle(0.0, 0)
-    late._lags_ms = [50.0] * 10
+    for _ in range(10):
+        lags_ms.append(50.0)
     measures.of("sell").add(OK, 10.0)
     ladder = Ladder(Steps(goal="break", step_s=1))
     assert ladder.next(late.end(1.0, 1)) is None

@@ -1,0 +1,92 @@
+"""A distribution: values by size, in memory that does not grow with their number.
+
+Values are counted in buckets, each 0.2% wider than the one before, as HdrHistogram does (Gil Tene). Of each bucket the
+largest value is kept, so that a percentile is a value that occurred, and at most 0.2% above the exact one.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+_LEAST = 0.001
+_RATIO = 1.002
+_STEP = math.log(_RATIO)
+_BUCKETS = math.ceil(math.log(1e10) / _STEP)  # in ms: from a microsecond to four months
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a distribution held at a moment: the buckets with something in them, and their counts."""
+
+    buckets: "np.ndarray[Any, Any]"
+    counts: "np.ndarray[Any, Any]"
+    total: float
+
+
+class Distribution:
+    """Values from 0 on, e.g. latencies in ms; smaller than a microsecond they are alike."""
+
+    __slots__ = ("_counts", "_greatest", "_number", "_total")
+
+    def __init__(self) -> None:
+        self._counts = array("q", bytes(8 * _BUCKETS))
+        self._greatest = array("d", bytes(8 * _BUCKETS))
+        self._number = 0
+        self._total = 0.0
+
+    @classmethod
+    def of(cls, parts: Iterable["Distribution"]) -> Self:
+        """Return the distribution of the values of several."""
+        whole = cls()
+        counts, greatest = np.frombuffer(whole._counts, dtype="i8"), np.frombuffer(whole._greatest)
+        for part in parts:
+            counts += np.frombuffer(part._counts, dtype="i8")
+            np.maximum(greatest, np.frombuffer(part._greatest), out=greatest)
+            whole._number += part._number
+            whole._total += part._total
+        return whole
+
+    def __len__(self) -> int:
+        return self._number
+
+    def append(self, value: float) -> None:
+        bucket = min(_BUCKETS - 1, int(math.log(value / _LEAST) / _STEP)) if value > _LEAST else 0
+        self._counts[bucket] += 1
+        self._greatest[bucket] = max(self._greatest[bucket], value)
+        self._number += 1
+        self._total += value
+
+    @property
+    def mean(self) -> float | None:
+        return self._total / self._number if self._number else None
+
+    @property
+    def greatest(self) -> float | None:
+        return self.percentile(100)
+
+    def percentile(self, p: float) -> float | None:
+        """Return the value that p in a hundred do not exceed; None without values."""
+        if not self._number:
+            return None
+        reached = np.cumsum(np.frombuffer(self._counts, dtype="i8"))
+        bucket = int(np.searchsorted(reached, max(1, math.ceil(p / 100 * self._number - 1e-9))))
+        return self._greatest[bucket]
+
+    def held(self) -> Held:
+        """Return what `since` needs to tell what has come later."""
+        counts = np.frombuffer(self._counts, dtype="i8")
+        buckets = np.flatnonzero(counts)
+        return Held(buckets, counts[buckets], self._total)
+
+    def since(self, held: Held | None) -> "Distribution":
+        """Return the distribution of the values that came after the mark; all without one."""
+        later = Distribution.of([self])
+        if held is not None:
+            np.frombuffer(later._counts, dtype="i8")[held.buckets] -= held.counts
+            later._number -= int(held.counts.sum())
+            later._total -= held.total
+        return later
