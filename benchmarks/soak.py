@@ -2,9 +2,9 @@
 
     python -m benchmarks.soak [--rate 1000] [--minutes 10]
 
-Printed are the slopes that `integrity run soak` reports, with their 95% intervals, and the memory of the process at the start
-and the end. It settles within minutes: what is counted has buckets of a fixed number, and a run remembers 20,000 keys a table
-of those that it makes.
+Printed are the slopes that `integrity run soak` reports, with their 95% intervals, and the memory of the process at the
+start and the end. It settles within minutes: what is counted has buckets of a fixed number, and a run remembers 20,000 keys a
+table of those that it makes.
 """
 
 import argparse
@@ -65,7 +65,8 @@ def soak(server: EmbeddedServer, folder: Path, rate: float, minutes: float) -> N
     call_count = result["operations"][-1]["calls"]
     slope = f"{memory['per_hour']:+.1f} ± {memory['uncertainty']:.1f} MB/h"
     grown = (memory["end"] - memory["start"]) * 1e6 / call_count
-    print(f"memory: {memory['start']:.1f} MB to {memory['end']:.1f} MB, {slope}; {call_count:,} calls, {grown:.1f} bytes a call")
+    span = f"{memory['start']:.1f} MB to {memory['end']:.1f} MB"
+    print(f"memory: {span}, {slope}; {call_count:,} calls, {grown:.1f} bytes a call")
 
 
 def _say(progress: Progress) -> None:

@@ -7,6 +7,7 @@ A violated invariant is a result, not an error. The tree:
     ├── SqlFileError          a .sql file that cannot be used, with its place
     ├── DatabaseError         the database did not answer as it must
     │   ├── Unreachable       no connection: address, password, database, rights
+    │   ├── MayNotCreate      the user may not create databases
     │   ├── UnsuitableServer  too old, or lacks what we need
     │   └── EmbeddedError     the embedded server did not start or stop
     ├── UnsafeDatabase        it holds tables that we did not make
