@@ -2,9 +2,9 @@
 
     python -m benchmarks.soak [--rate 1000] [--minutes 10]
 
-Printed are the slopes that `integrity run soak` reports, with their 95% intervals, and the memory of the process at the
-start and the end. It settles within minutes: what is counted has buckets of a fixed number, and a run remembers 20,000 keys a
-table of those that it makes.
+Printed are the slopes that `integrity run soak` reports, with their 95% intervals, and the memory of the process at its
+start and end. It settles within minutes: what is counted has buckets of a fixed number, and a run remembers 20,000 keys
+a table of those that it makes.
 """
 
 import argparse
