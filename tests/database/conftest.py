@@ -2,8 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import psycopg
@@ -14,32 +14,74 @@ from integrity.database.target import Target
 from tests.database.system_worlds import SystemWorld
 from tests.database.worlds import Engine, PostgresEngine, SqliteEngine, lay_out, postgres_world, without_constraints
 
+# Laid out when first asked for and kept to the end: tests of several systems come in turn, and undo what they do.
 
-@pytest.fixture(scope="module")
-def sound(server: EmbeddedServer, system_world: SystemWorld) -> Iterator["psycopg.Connection[Any]"]:
+Lay = Callable[[SystemWorld], Any]
+
+
+@pytest.fixture(scope="session")
+def lay_sound(server: EmbeddedServer) -> Iterator[Lay]:
+    with ExitStack() as stack:
+
+        def lay(world: SystemWorld) -> "psycopg.Connection[Any]":
+            name = f"sound_{world.system.name}_{os.getpid()}"
+            return stack.enter_context(postgres_world(server, name, world.system.metadata, world.rows))
+
+        yield _once(lay)
+
+
+@pytest.fixture(scope="session")
+def lay_loose(server: EmbeddedServer) -> Iterator[Lay]:
+    with ExitStack() as stack:
+
+        def lay(world: SystemWorld) -> "psycopg.Connection[Any]":
+            name = f"loose_{world.system.name}_{os.getpid()}"
+            metadata = without_constraints(world.system.metadata)
+            return stack.enter_context(postgres_world(server, name, metadata, world.rows))
+
+        yield _once(lay)
+
+
+@pytest.fixture(scope="session")
+def lay_loose_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lay]:
+    with ExitStack() as stack:
+
+        def lay(world: SystemWorld) -> sqlite3.Connection:
+            target = Target.parse(f"sqlite:///{tmp_path_factory.mktemp('world') / 'world.db'}")
+            connection = stack.enter_context(closing(target.connect_sqlite((world.system.name, "integrity"))))
+            lay_out(target, SqliteEngine(connection), without_constraints(world.system.metadata), world.rows)
+            return connection
+
+        yield _once(lay)
+
+
+def _once(lay: Lay) -> Lay:
+    laid: dict[str, Any] = {}
+
+    def find(world: SystemWorld) -> Any:
+        if world.system.name not in laid:
+            laid[world.system.name] = lay(world)
+        return laid[world.system.name]
+
+    return find
+
+
+@pytest.fixture
+def sound(lay_sound: Lay, system_world: SystemWorld) -> Any:
     """The world on PostgreSQL, every constraint in place."""
-    metadata = system_world.system.metadata
-    name = f"sound_{system_world.system.name}_{os.getpid()}"
-    with postgres_world(server, name, metadata, system_world.rows) as connection:
-        yield connection
+    return lay_sound(system_world)
 
 
-@pytest.fixture(scope="module")
-def loose(server: EmbeddedServer, system_world: SystemWorld) -> Iterator["psycopg.Connection[Any]"]:
+@pytest.fixture
+def loose(lay_loose: Lay, system_world: SystemWorld) -> Any:
     """The world on PostgreSQL, without constraints."""
-    metadata = without_constraints(system_world.system.metadata)
-    name = f"loose_{system_world.system.name}_{os.getpid()}"
-    with postgres_world(server, name, metadata, system_world.rows) as connection:
-        yield connection
+    return lay_loose(system_world)
 
 
-@pytest.fixture(scope="module")
-def loose_sqlite(tmp_path_factory: pytest.TempPathFactory, system_world: SystemWorld) -> Iterator["sqlite3.Connection"]:
+@pytest.fixture
+def loose_sqlite(lay_loose_sqlite: Lay, system_world: SystemWorld) -> Any:
     """The world on SQLite, without constraints."""
-    target = Target.parse(f"sqlite:///{tmp_path_factory.mktemp('world') / 'world.db'}")
-    with closing(target.connect_sqlite((system_world.system.name, "integrity"))) as connection:
-        lay_out(target, SqliteEngine(connection), without_constraints(system_world.system.metadata), system_world.rows)
-        yield connection
+    return lay_loose_sqlite(system_world)
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
