@@ -128,7 +128,7 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"open loop: {arrivals['offered']} calls offered, {arrivals['sent']} sent, {arrivals['not_sent']} not sent; "
             f"{_number(arrivals['offered_per_s'])}/s of {_number(arrivals['planned_per_s'])}/s planned. "
-            f"{result['clients']} clients, so a client thinks for {_number(arrivals['think_time_s'])} s between two calls."
+            f"{result['clients']} clients, so {_think(arrivals['think_time_s'])}."
         )
         late_ms, share = _ms(arrivals["dispatch_lag_p99_ms"]), result["generator"]["cpu_share"]
         lines.append(
@@ -194,6 +194,12 @@ def _ending(result: Mapping[str, Any]) -> str:
         "next: integrity validate",
     ]
     return "\n".join(lines)
+
+
+def _think(think_time_s: float | None) -> str:
+    if think_time_s is not None and think_time_s < 0:
+        return "too few of them: each would have to call again before it was answered"
+    return f"a client thinks for {_number(think_time_s)} s between two calls"
 
 
 def _ms(value: float | None) -> str:

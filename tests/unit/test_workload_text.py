@@ -104,6 +104,19 @@ def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
     assert "compressed 40 times" in shown
 
 
+def test_clients_who_cannot_keep_up_with_the_rate_are_said_to_be_too_few() -> None:
+    arrivals = {
+        "offered": 40,
+        "sent": 20,
+        "not_sent": 20,
+        "planned_per_s": 20.0,
+        "offered_per_s": 19.9,
+        "think_time_s": -0.3,
+        "dispatch_lag_p99_ms": 1.2,
+    }
+    assert "8 clients, so too few of them" in render_run({**RESULT, "arrivals": arrivals})
+
+
 def test_on_sqlite_restarts_are_called_what_they_are() -> None:
     assert "busy" in render_run({**RESULT, "database": "sqlite:///venue.db"}).splitlines()[0]
 
