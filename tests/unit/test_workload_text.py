@@ -85,18 +85,19 @@ def test_what_was_not_measured_is_not_shown_as_passed() -> None:
     assert "unknown sell p95 9.0 ms <= 800 ms 9 late" in lines
 
 
-def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
-    arrivals = {
-        "offered": 40,
-        "sent": 38,
-        "not_sent": 2,
-        "planned_per_s": 20.0,
-        "offered_per_s": 19.9,
-        "think_time_s": 360.5,
-        "dispatch_lag_p99_ms": 1.2,
-    }
+ARRIVALS = {
+    "offered": 40,
+    "sent": 38,
+    "not_sent": 2,
+    "planned_per_s": 20.0,
+    "offered_per_s": 19.9,
+    "think_time_s": 360.5,
+    "dispatch_lag_p99_ms": 1.2,
+}
 
-    shown = render_run({**RESULT, "arrivals": arrivals, "time_scale": 40.0})
+
+def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
+    shown = render_run({**RESULT, "arrivals": ARRIVALS, "time_scale": 40.0})
 
     assert "40 calls offered, 38 sent, 2 not sent; 19.9/s of 20/s planned" in shown
     assert "8 clients, so a client thinks for 360 s between two calls" in shown
@@ -105,16 +106,7 @@ def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
 
 
 def test_clients_who_cannot_keep_up_with_the_rate_are_said_to_be_too_few() -> None:
-    arrivals = {
-        "offered": 40,
-        "sent": 20,
-        "not_sent": 20,
-        "planned_per_s": 20.0,
-        "offered_per_s": 19.9,
-        "think_time_s": -0.3,
-        "dispatch_lag_p99_ms": 1.2,
-    }
-    assert "8 clients, so too few of them" in render_run({**RESULT, "arrivals": arrivals})
+    assert "8 clients, so too few of them" in render_run({**RESULT, "arrivals": {**ARRIVALS, "think_time_s": -0.3}})
 
 
 def test_on_sqlite_restarts_are_called_what_they_are() -> None:
