@@ -52,7 +52,7 @@ def command(
     """
     from datetime import datetime
 
-    from integrity.database.copies import drop_copy, list_copies, name_by_time, take_copy
+    from integrity.database.copies import drop_copy, find_forgotten, list_copies, name_by_time, take_copy
 
     if sum((name is not None, is_list, dropped is not None)) > 1:
         raise UsageError("NAME, --list and --drop are three things to do", hint="Say one of them.")
@@ -61,6 +61,8 @@ def command(
     if is_list:
         copies = list_copies(target)
         click.echo(json.dumps([_fields(copy) for copy in copies], indent=2) if is_json else _table(target, copies))
+        for left in find_forgotten(target):
+            click.echo(f"left by a command that was killed: {left}; the next snapshot, restore or race drops it", err=True)
         return ExitCode.OK
     if dropped is not None:
         copy = drop_copy(target, dropped)

@@ -77,6 +77,11 @@ def list_copies(target: Target) -> list[Kept]:
     return sqlite_copies.find_all(target) if target.is_sqlite else postgresql_copies.find_all(target)
 
 
+def find_forgotten(target: Target) -> list[str]:
+    """Return what killed commands left beside the database; the next one that makes a copy or a scratch removes it."""
+    return [] if target.is_sqlite else postgresql_copies.find_forgotten(target)
+
+
 def drop_copy(target: Target, name: str) -> Kept:
     """Drop a copy; return what it was.
 

@@ -1,13 +1,15 @@
 """Copies of a PostgreSQL database: databases of the same server, made by `create database ... template`.
 
-A copy lets nobody in, so it stays as it was; its comment says of which database it is and since when, and nothing without
-such a comment is ever dropped. Putting one back makes a second copy, gives it what belongs to the database and not to its
-content (owner, rights, settings), and swaps the two names in one transaction. The old one is dropped after that.
+A copy lets nobody in, so it stays as it was; its comment says of which database it is, since when, and its own oid, so that a
+comment that went along to another database says nothing there. It is believed only of an owner whom we trust. Each is made
+under a temporary name, and gets its own when it is whole. Putting one back makes a second copy, gives it what belongs to the
+database and not to its content (owner, rights, settings), and swaps the two names in one transaction: the old one's becomes a
+temporary name, and it is dropped after that.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +18,7 @@ from psycopg import errors, sql
 
 from integrity.database.kept import Kept
 from integrity.database.target import Target
+from integrity.database.temporary import drop_left_over, find_left_over, temporary_name
 from integrity.database.transaction import LOCK_TIMEOUT_S, refusal
 from integrity.errors import DatabaseError, Unreachable, UsageError
 
@@ -43,18 +46,33 @@ def find_all(target: Target) -> list[Kept]:
         rows = server.execute(
             """
             select
-                datname,
-                shobj_description(oid, 'pg_database'),
-                case when has_database_privilege(oid, 'connect') then pg_database_size(oid) else 0 end
-            from pg_database
-            """
+                databases.datname,
+                databases.oid::int8,
+                shobj_description(databases.oid, 'pg_database'),
+                case when has_database_privilege(databases.oid, 'connect') then pg_database_size(databases.oid) else 0 end
+            from pg_database as databases
+            join pg_roles as owners on owners.oid = databases.datdba
+            where not databases.datallowconn
+                and (
+                    owners.rolname = current_user
+                    or owners.rolsuper
+                    or databases.datdba = (select datdba from pg_database where datname = %s)
+                )
+            """,
+            (_name(target),),
         ).fetchall()
     found = []
-    for place, comment, size_bytes in rows:
-        label = _read_label(comment)
+    for place, oid, comment, size_bytes in rows:
+        label = _read_label(comment, oid)
         if label is not None and label.get("kind") == "snapshot" and label["of"] == _name(target):
             found.append(Kept(label["name"], place, datetime.fromisoformat(label["taken_at"]), size_bytes))
     return sorted(found, key=lambda copy: (copy.taken_at, copy.name))
+
+
+def find_forgotten(target: Target) -> list[str]:
+    """Return the databases that a killed command left on the server; the next one that makes a database drops them."""
+    with _server(target) as server:
+        return find_left_over(server)
 
 
 def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tuple[str, ...]]:
@@ -62,14 +80,23 @@ def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tu
     database = _name(target)
     place = _fitting(f"{database}_snapshot_{name}")
     with _server(target) as server:
+        drop_left_over(server)
         if _find(server, place) is not None:
             raise DatabaseError(
                 f"{target}: the server has a database {place!r} that is no snapshot of ours", hint="Use another name."
             )
         ended = _clear(server, target, may_end_sessions=may_end_sessions)
         taken_at = datetime.now(UTC)
-        _copy(server, database, place, is_sealed=True)
-        _label(server, place, {"kind": "snapshot", "name": name, "of": database, "taken_at": taken_at.isoformat()})
+        with temporary_name(server, "snapshot") as new:
+            try:
+                _copy(server, database, new, is_sealed=True)
+                label = {"kind": "snapshot", "name": name, "of": database, "taken_at": taken_at.isoformat()}
+                with server.transaction():
+                    _label(server, new, label)
+                    _rename(server, new, place)
+            except BaseException:
+                _drop_if_there(server, new)
+                raise
         (size_bytes,) = _one(server, "select pg_database_size(%s)", place)
     return Kept(name, place, taken_at, size_bytes), ended
 
@@ -77,26 +104,28 @@ def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tu
 def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str, ...]:
     """Put a copy in the database's place; return the sessions that were ended for it."""
     database = _name(target)
-    new, old = _fitting(f"{database}_restoring"), _fitting(f"{database}_replaced")
     with _server(target) as server:
-        _drop_leftovers(server, target, (new, old))
+        drop_left_over(server)
         ended: tuple[str, ...] = ()
         is_there = _find(server, database) is not None
         if is_there:  # before the work of copying, and again by the server when the names are swapped
             ended = _clear(server, target, may_end_sessions=may_end_sessions)
-        _copy(server, copy.place, new, is_sealed=False)
-        _label(server, new, {"kind": "leftover", "of": database})
-        with server.transaction():
-            comment = None
+        with temporary_name(server, "restored") as new, temporary_name(server, "replaced") as old:
+            try:
+                _copy(server, copy.place, new, is_sealed=False)
+                with server.transaction():
+                    comment = None
+                    if is_there:
+                        comment = _find(server, database)["comment"]  # type: ignore[index]  # it is there
+                        _give_properties(server, database, new)
+                        _rename(server, database, old)
+                    _rename(server, new, database)
+                    _comment(server, database, comment)
+            except BaseException:
+                _drop_if_there(server, new)
+                raise
             if is_there:
-                comment = _find(server, database)["comment"]  # type: ignore[index]  # it is there
-                _give_properties(server, database, new)
-                _label(server, database, {"kind": "leftover", "of": database})
-                _rename(server, database, old)
-            _rename(server, new, database)
-            server.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(comment)))
-        if is_there:
-            _drop(server, old)
+                _drop(server, old)
     return ended
 
 
@@ -256,31 +285,26 @@ def _drop(server: Connection, database: str) -> None:
     server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
 
 
-def _drop_leftovers(server: Connection, target: Target, databases: Sequence[str]) -> None:
-    """Drop what a restore left that was stopped half way."""
-    for database in databases:
-        found = _find(server, database)
-        if found is None:
-            continue
-        label = _read_label(found["comment"])
-        if label is None or label.get("kind") != "leftover" or label["of"] != _name(target):
-            raise DatabaseError(
-                f"{target}: the server has a database {database!r} that is not ours, and its name is needed",
-                hint="Rename or drop it.",
-            )
-        _drop(server, database)
+def _drop_if_there(server: Connection, database: str) -> None:
+    """Drop what a command that failed has made; what it cannot drop now, the next one does."""
+    with suppress(psycopg.Error):
+        server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
 
 def _label(server: Connection, database: str, label: dict[str, str]) -> None:
-    text = json.dumps({"integrity": label})
+    (oid,) = _one(server, "select oid::int8 from pg_database where datname = %s", database)
+    _comment(server, database, json.dumps({"integrity": {**label, "oid": oid}}))
+
+
+def _comment(server: Connection, database: str, text: str | None) -> None:
     server.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
 
 
-def _read_label(comment: str | None) -> dict[str, str] | None:
-    """Return what a comment of ours says, or None: it is another's."""
+def _read_label(comment: str | None, oid: int) -> dict[str, str] | None:
+    """Return what a comment of ours says, or None: it is another's. One of an earlier version does not say the oid."""
     try:
         read = json.loads(comment or "")
     except ValueError:
         return None
     label = read.get("integrity") if isinstance(read, dict) else None
-    return label if isinstance(label, dict) and "of" in label else None
+    return label if isinstance(label, dict) and "of" in label and label.get("oid", oid) == oid else None

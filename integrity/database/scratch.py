@@ -1,30 +1,27 @@
 """Scratch databases: made beside a target for one command, and dropped at its end.
 
-What a killed process left behind is dropped by the next one that makes a scratch database: one in use always has a
-connection, and its comment says whose it is. Of SQLite it is a file in a temporary folder, which is locked while in use.
+What a killed process left behind is dropped by the next one that makes a database (temporary.py). Of SQLite it is a file in
+a temporary folder, which is locked while in use.
 """
 
 import fcntl
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from integrity.database.target import Target
+from integrity.database.temporary import drop_left_over, temporary_name
 from integrity.database.transaction import refusal
 from integrity.errors import MayNotCreate
 
-_COMMENT = "a scratch database of `integrity`, which drops it"
-_NAME = re.compile(r"integrity_[a-z]+_[0-9a-f]{12}")
 _FOLDER_NAME = re.compile(r"integrity-scratch-[a-z]+-[a-z0-9_]{8}")
 _FORGOTTEN_SECONDS = 60.0  # a younger folder may have been made a moment ago, and not be locked yet
 
@@ -52,41 +49,20 @@ def scratch_database(target: Target, purpose: str) -> Iterator[Target]:
         return
     application_name = f"integrity {purpose}"
     with closing(target.connect(application_name=application_name)) as admin:
-        _drop_forgotten(admin)
-        name = f"integrity_{purpose}_{secrets.token_hex(6)}"
-        try:
-            admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise MayNotCreate(refusal(target, error).message, hint="Let the user: alter role ... createdb.") from None
-        except psycopg.Error as error:
-            raise refusal(target, error) from None
-        scratch = Target(target.url.set(database=name))
-        try:
-            with closing(scratch.connect(application_name=application_name)):  # shows that it is in use
-                admin.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(_COMMENT)))
-                yield scratch
-        finally:
-            # A server that is gone has been told of already; the next scratch database takes this one along.
-            with suppress(psycopg.OperationalError):
-                admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-
-
-def _drop_forgotten(admin: "psycopg.Connection[Any]") -> None:
-    """Drop scratch databases that nobody is connected to: those of a process that was killed."""
-    found = admin.execute(
-        """
-        select datname
-        from pg_database
-        where shobj_description(oid, 'pg_database') = %s
-            and datdba = (select oid from pg_roles where rolname = current_user)
-            and not exists (select from pg_stat_activity where pg_stat_activity.datid = pg_database.oid)
-        """,
-        (_COMMENT,),
-    )
-    for (name,) in found.fetchall():
-        if _NAME.fullmatch(str(name)):
-            with suppress(psycopg.errors.ObjectInUse):  # somebody has connected since
-                admin.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(str(name))))
+        drop_left_over(admin)
+        with temporary_name(admin, purpose) as name:
+            try:
+                admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise MayNotCreate(refusal(target, error).message, hint="Let the user: alter role ... createdb.") from None
+            except psycopg.Error as error:
+                raise refusal(target, error) from None
+            try:
+                yield Target(target.url.set(database=name))
+            finally:
+                # A server that is gone has been told of already; the next scratch database takes this one along.
+                with suppress(psycopg.OperationalError):
+                    admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
 def _remove_forgotten() -> None:

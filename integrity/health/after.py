@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import DateTime, Table
 
+from integrity.database.copies import find_forgotten
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
@@ -41,6 +42,7 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         with open_server(target, timeout_s=COUNT_S_MOST) as server:
             checks = [*_check_sessions(server.ask("open-sessions")), _check_prepared(server.ask("prepared-transactions"))]
             checks.append(_check_runs(server.read_column(_RUNNING) if has_runs else [], project))
+            checks.append(_check_forgotten(find_forgotten(target)))
             seeded = [system for system in systems if system.name in contents.ours]
             return [*checks, *(_check_recent(server, system, contents.ours[system.name]) for system in seeded)]
     except (psycopg.Error, sqlite3.Error) as error:
@@ -90,6 +92,13 @@ def _check_runs(noted: Sequence[str], project: Project) -> Check:
         said = f"{len(dead)} noted as running, and not alive in {project.runs_folder}: {some(dead)}"
         return warning("runs", said, "Killed, or another project's: integrity validate loads the history of its own.")
     return ok("runs", f"{len(alive)} running: {some(alive)}" if alive else "none is running, none was killed")
+
+
+def _check_forgotten(left: Sequence[str]) -> Check:
+    if left:
+        said = f"{len(left)} that a killed command made: {some(left)}"
+        return warning("temporary databases", said, "The next snapshot, restore or race drops them.")
+    return ok("temporary databases", "none is left over")
 
 
 def _running_on_sqlite(target: Target) -> list[str]:

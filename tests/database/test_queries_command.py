@@ -149,5 +149,5 @@ def test_a_scaled_world_is_gone_afterwards(
     assert "ghostpass/wallet-statement" in out
     assert code in (0, 3)
     with closing(server.target.connect()) as connection:
-        left = connection.execute("select datname from pg_database where datname like 'integrity_queries_%'").fetchall()
+        left = connection.execute("select datname from pg_database where datname like 'integrity_tmp_queries_%'").fetchall()
     assert left == []

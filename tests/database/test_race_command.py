@@ -60,7 +60,7 @@ def integrity(
 
 def scratch_databases(target: Target) -> list[str]:
     with target.connect() as connection:
-        found = connection.execute("select datname from pg_database where starts_with(datname, 'integrity_race_')")
+        found = connection.execute("select datname from pg_database where starts_with(datname, 'integrity_tmp_race_')")
         return [name for (name,) in found.fetchall()]
 
 
@@ -439,7 +439,7 @@ def busy_schemas(target: Target) -> list[str]:
     with target.connect() as connection:
         found = connection.execute(
             """
-            select datname from pg_stat_activity where starts_with(datname, 'integrity_race_')
+            select datname from pg_stat_activity where starts_with(datname, 'integrity_tmp_race_')
             group by datname having count(*) >= 4
             """
         )

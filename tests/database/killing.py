@@ -1,0 +1,62 @@
+"""Killing a command of ours at a statement: a real process, stopped before the statement is sent, and then killed -9."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from integrity.database.target import Target
+
+WAIT_S_MAX = 60
+
+_CHILD = """
+import itertools, sys
+import psycopg
+from integrity.cli.main import main
+
+said, numbers = sys.argv[1], itertools.count()
+execute = psycopg.Cursor.execute
+
+def stop_before(self, query, *values, **options):
+    text = query if isinstance(query, str) else query.decode() if isinstance(query, bytes) else query.as_string(self)
+    writes = not text.lstrip().lower().startswith(("select", "show", "set "))
+    if (writes and next(numbers) == int(said)) if said.isdigit() else said in text:
+        print("stopped", self.connection.info.backend_pid, flush=True)
+        sys.stdin.read()
+    return execute(self, query, *values, **options)
+
+psycopg.Cursor.execute = stop_before
+main(sys.argv[2:])
+"""
+
+
+def kill_before(target: Target, statement: str | int, *words: str, folder: Path) -> bool:
+    """Run a command on the target and kill it before a statement; return whether it came to that.
+
+    Args:
+        statement: a part of its text; or its number, from 0, among those that change something.
+        folder: the project.
+    """
+    arguments = [*words, "--database", target.text, "--project", str(folder)]
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(statement), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("stopped "):
+                process.kill()
+                _wait_until_gone(target, int(line.split()[1]))
+                return True
+    return False
+
+
+def _wait_until_gone(target: Target, pid: int) -> None:
+    """Return when the killed command's session has ended: the server hears of the kill a moment later."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    with Target(target.url.set(database="postgres")).connect() as server:
+        while server.execute("select from pg_stat_activity where pid = %s", (pid,)).fetchone() is not None:
+            assert time.monotonic() < deadline, "the session of a killed command lives on"

@@ -1,0 +1,150 @@
+"""Whatever kills a command leaves all of its work or nothing, and nothing that the next command does not clean up."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from integrity.database.copies import find_forgotten, list_copies, restore_copy, take_copy
+from integrity.database.namespace import create_schemas
+from integrity.database.scratch import scratch_database
+from integrity.database.target import Target
+from integrity.database.temporary import PREFIX, drop_left_over, temporary_name
+from integrity.systems.ghostpass.system import GHOSTPASS
+from tests.database.killing import kill_before
+
+
+@pytest.fixture
+def venue(database: Target) -> Iterator[Target]:
+    """A database of ours with one wallet; its snapshots are dropped after the test."""
+    create_schemas(database, [GHOSTPASS.metadata])
+    with closing(database.connect()) as server:
+        server.execute("insert into ghostpass.wallets (code, balance_minor) values ('W1', 100)")
+    yield database
+    with closing(_maintenance(database)) as server:
+        for name in (*snapshots(database), *temporary(database)):
+            server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _maintenance(target: Target) -> "psycopg.Connection[tuple[str]]":
+    return Target(target.url.set(database="postgres")).connect()
+
+
+def _named(target: Target, beginning: str) -> list[str]:
+    with closing(_maintenance(target)) as server:
+        found = server.execute("select datname from pg_database where starts_with(datname, %s)", (beginning,))
+        return [name for (name,) in found.fetchall()]
+
+
+def snapshots(target: Target) -> list[str]:
+    return _named(target, f"{target.url.database}_")
+
+
+def temporary(target: Target) -> list[str]:
+    return _named(target, PREFIX)
+
+
+def codes(target: Target) -> list[str]:
+    with closing(target.connect()) as server:
+        return [code for (code,) in server.execute("select code from ghostpass.wallets order by code").fetchall()]
+
+
+def take(target: Target) -> None:
+    take_copy(target, "seeded", test_database=None, may_end_sessions=False)
+
+
+def restore(target: Target) -> None:
+    restore_copy(target, "seeded", test_database=None, may_end_sessions=False)
+
+
+def test_a_snapshot_that_was_killed_is_found_and_does_not_block_its_name(venue: Target, tmp_path: Path) -> None:
+    assert kill_before(venue, "comment on database", "snapshot", "seeded", folder=tmp_path)
+
+    assert find_forgotten(venue) == temporary(venue) != []
+    assert list_copies(venue) == []
+    take(venue)
+    assert [copy.name for copy in list_copies(venue)] == ["seeded"]
+    assert temporary(venue) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [("alter database", ["W1", "W2"]), ('drop database "integrity_tmp_replaced', ["W1"])],
+    ids=["before the names are swapped", "before the old one is dropped"],
+)
+def test_a_restore_that_was_killed_leaves_the_old_or_the_new(
+    venue: Target, tmp_path: Path, statement: str, expected: list[str]
+) -> None:
+    take(venue)
+    with closing(venue.connect()) as server:
+        server.execute("insert into ghostpass.wallets (code) values ('W2')")
+
+    assert kill_before(venue, statement, "restore", "seeded", "--yes", folder=tmp_path)
+
+    assert codes(venue) == expected
+    assert len(find_forgotten(venue)) == 1
+    restore(venue)
+    assert (codes(venue), temporary(venue)) == (["W1"], [])
+
+
+def test_what_a_killed_race_made_is_dropped_by_the_next(venue: Target, tmp_path: Path) -> None:
+    assert kill_before(venue, "CREATE SCHEMA", "race", "ghostpass", "sell", "--schedule", "AB", folder=tmp_path)
+    assert len(find_forgotten(venue)) == 1
+    with scratch_database(venue, "race") as scratch:
+        assert temporary(venue) == [scratch.url.database]
+    assert temporary(venue) == []
+
+
+def test_a_temporary_database_that_a_living_command_works_on_stays(venue: Target) -> None:
+    """Of another machine as well: what shows that it lives is its session on the server, not a process of ours."""
+    with closing(_maintenance(venue)) as maker, closing(venue.connect()) as other:
+        with temporary_name(maker, "race") as name:
+            maker.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+            assert drop_left_over(other) == []
+            assert temporary(venue) == [name]
+        assert drop_left_over(other) == [name]
+
+
+def test_a_database_that_is_only_called_like_one_of_ours_stays(venue: Target) -> None:
+    name = f"{PREFIX}race_0123456789ab0123456789ab"
+    with closing(_maintenance(venue)) as server:
+        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        assert drop_left_over(server) == []
+        server.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
+
+
+def test_a_label_that_came_from_another_database_is_nobodys(venue: Target) -> None:
+    take(venue)
+    mine = f"{venue.url.database}_mine"
+    with closing(_maintenance(venue)) as server:
+        server.execute(sql.SQL("create database {} allow_connections false").format(sql.Identifier(mine)))
+        found = server.execute(
+            "select shobj_description(oid, 'pg_database') from pg_database where datname = %s",
+            (f"{venue.url.database}_snapshot_seeded",),
+        ).fetchone()
+        assert found is not None
+        label = found[0].replace("seeded", "mine")
+        server.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(mine), sql.Literal(label)))
+    assert [copy.name for copy in list_copies(venue)] == ["seeded"]
+
+
+def test_a_label_of_somebody_whom_we_do_not_trust_is_nobodys(venue: Target) -> None:
+    with closing(_maintenance(venue)) as server:
+        server.execute("drop role if exists stranger")
+        server.execute("create role stranger createdb login")
+    place = f"{venue.url.database}_snapshot_forged"
+    label = (
+        f'{{"integrity": {{"kind": "snapshot", "name": "forged", "of": "{venue.url.database}", "taken_at": "2026-01-01"}}}}'
+    )
+    try:
+        with closing(Target(venue.url.set(username="stranger", database="postgres")).connect()) as stranger:
+            stranger.execute(sql.SQL("create database {} allow_connections false").format(sql.Identifier(place)))
+            stranger.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(place), sql.Literal(label)))
+        assert list_copies(venue) == []
+    finally:
+        with closing(_maintenance(venue)) as server:
+            server.execute(sql.SQL("drop database {}").format(sql.Identifier(place)))
+            server.execute("drop role stranger")
