@@ -1,10 +1,10 @@
 """Copies of a PostgreSQL database: databases of the same server, made by `create database ... template`.
 
-A copy lets nobody in, so it stays as it was; its comment says of which database it is, since when, and its own oid, so that a
-comment that went along to another database says nothing there. It is believed only of an owner whom we trust. Each is made
-under a temporary name, and gets its own when it is whole. Putting one back makes a second copy, gives it what belongs to the
-database and not to its content (owner, rights, settings), and swaps the two names in one transaction: the old one's becomes a
-temporary name, and it is dropped after that.
+A copy lets nobody in, so it stays as it was; its comment says of which database it is, since when, and its own oid, so
+that a comment that went along to another database says nothing there. It is believed only of an owner whom we trust.
+Each is made under a temporary name, and gets its own when it is whole. Putting one back makes a second copy, gives it
+what belongs to the database and not to its content (owner, rights, settings), and swaps the two names in one
+transaction: the old one's becomes a temporary name, and it is dropped after that.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""Temporary databases of a PostgreSQL server: ours from their first moment, and found again when whoever made them was killed.
+"""Temporary databases of a PostgreSQL server: ours from their first moment, and found again when their maker was killed.
 
 `create database` and `comment on database` are two statements, and between them a database would be nobody's. So what we
-make is created under a name that is itself the label, `integrity_tmp_<kind>_<token>`, whose second half is a checksum of the
-first: no other database is called so by accident, and only a database's owner can call it so. What is to stay is labelled and
-renamed in one transaction when it is whole; what stands in its place is renamed *to* such a name, and dropped.
+make is created under a name that is itself the label, `integrity_tmp_<kind>_<token>`, whose second half is a checksum of
+the first: no other database is called so by accident, and only a database's owner can call it so. What is to stay is
+labelled and renamed in one transaction when it is whole; what stands in its place is renamed *to* such a name, and dropped.
 
 Whoever works on one holds an advisory lock of its token, in whichever database it is connected to: a session that is killed
 lets go of it, on every machine alike. Without that lock and without sessions in it, it is left over. (Behind a pooler in
@@ -58,7 +58,11 @@ def find_left_over(server: Connection) -> list[str]:
     ).fetchall()
     # After the databases: who makes one holds the lock before it is there.
     held = server.execute(
-        "select objid::int8 from pg_catalog.pg_locks where locktype = 'advisory' and classid = %s::int8::oid and objsubid = 2",
+        """
+        select objid::int8
+        from pg_catalog.pg_locks
+        where locktype = 'advisory' and classid = %s::int8::oid and objsubid = 2
+        """,
         (_LOCK_CLASS,),
     ).fetchall()
     in_use = {number for (number,) in held}
