@@ -4,6 +4,10 @@
 names, parents first) and, once seeded, `seed:<system>`, `wallets:<system>` and `bug:<system>` (the last one planted there).
 `runs` and `calls` are the histories of runs, so that an invariant may join acknowledged calls with rows; `requests` is what
 calls asked of outside services, `received` what subscribers saw of streams.
+
+Two systems may have an operation of one name, so nobody asks these of what concerns one system: each has views of its own
+beside them, `ghostpass_runs`, `ghostpass_calls` and so on, which show what is its. `ghostpass_gaps` says of which times the
+history is not there: a run whose calls are not loaded, or whose files end before the run did.
 """
 
 from sqlalchemy import (
@@ -24,7 +28,7 @@ from sqlalchemy import (
 
 from integrity.database.types import Json, OperationId, Timestamp
 
-FORMAT = "2"
+FORMAT = "3"
 """Of the bookkeeping tables; a database of another format has to be seeded anew."""
 
 OURS = "integrity"
@@ -43,7 +47,15 @@ runs = Table(
     Column("started_at", Timestamp, nullable=False),
     Column("ended_at", Timestamp),
     Column("state", Text, nullable=False),
-    CheckConstraint("state in ('running', 'finished', 'interrupted')", name="runs_state_known"),
+    # Renewed while the run lives, a while ahead each time, so that whoever reads the database can tell that it does.
+    Column("alive_until", Timestamp),
+    # What was owed has been delivered, and what was left open taken up: what is open since then is so for ever.
+    Column("settled_at", Timestamp),
+    # The last whole line of a file that does not say that it is whole; null: it does, or nothing is loaded.
+    Column("calls_until", Timestamp),
+    Column("requests_until", Timestamp),
+    Column("received_until", Timestamp),
+    CheckConstraint("state in ('running', 'finished', 'interrupted', 'lost')", name="runs_state_known"),
 )
 
 calls = Table(
@@ -92,6 +104,42 @@ received = Table(
     Column("received_at", Timestamp, nullable=False),
     Index("received_client_stream_sequence_idx", "run_id", "client", "stream", "sequence"),
 )
+
+
+HISTORY = (runs, calls, requests, received)
+VIEWS = (*(table.name for table in HISTORY), "gaps")
+"""What a system has of the histories: each is called by its name and this."""
+
+
+def create_views(connection: Connection, system: str) -> None:
+    """Create what the invariants of one system see of the histories: its own runs, and what belongs to them."""
+    # SQLite takes no other file's tables into a view, and the names of its own without their schema.
+    schema = f"{OURS}." if connection.dialect.name == "postgresql" else ""
+    of_runs = ", ".join(f"runs.{column.name}" for column in runs.columns)
+    views = {"runs": f"select {of_runs} from {schema}runs as runs where runs.system = '{system}'"}
+    for table in HISTORY[1:]:
+        columns = ", ".join(f"{table.name}.{column.name}" for column in table.columns)
+        views[table.name] = (
+            f"select {columns} from {schema}{table.name} as {table.name} "
+            f"join {schema}runs as runs on runs.run_id = {table.name}.run_id where runs.system = '{system}'"
+        )
+    begins = ", ".join(
+        f"case when runs.state in ('running', 'lost') then runs.started_at else runs.{name}_until end as {name}_from"
+        for name in ("calls", "requests", "received")
+    )
+    views["gaps"] = (
+        f"select runs.run_id, runs.state, {begins}, coalesce(runs.alive_until, runs.ended_at, runs.started_at) as ended_at "
+        f"from {schema}runs as runs where runs.system = '{system}' and (runs.state in ('running', 'lost') "
+        "or coalesce(runs.calls_until, runs.requests_until, runs.received_until) is not null)"
+    )
+    for name, query in views.items():
+        connection.execute(text(f"create view {OURS}.{system}_{name} as {query}"))
+
+
+def drop_views(connection: Connection, system: str) -> None:
+    """Drop the views of a system, where there are any."""
+    for name in VIEWS:
+        connection.execute(text(f"drop view if exists {OURS}.{system}_{name}"))
 
 
 def put_note(connection: Connection, key: str, value: str) -> None:

@@ -19,7 +19,9 @@ from integrity.database.bookkeeping import (
     FORMAT,
     METADATA,
     OURS,
+    create_views,
     drop_notes_about,
+    drop_views,
     find_note,
     has_bookkeeping,
     put_note,
@@ -110,6 +112,7 @@ def create_tables(connection: Connection, metadata: MetaData) -> None:
         put_note(connection, "format", FORMAT)
     if metadata is not METADATA:
         _create_tables(connection, metadata)
+        create_views(connection, str(metadata.schema))
 
 
 def drop_schemas(target: Target) -> Contents:
@@ -128,6 +131,8 @@ def drop_schemas(target: Target) -> Contents:
 
 def drop_tables(connection: Connection, schema: str, tables: Sequence[str], foreign: Sequence[str] = ()) -> None:
     """Drop tables of ours, and their schema unless somebody else has tables in it."""
+    if schema != OURS:
+        drop_views(connection, schema)
     for table in _children_first(connection, schema, tables):
         connection.execute(DropTable(Table(table, MetaData(schema=schema))))
     if connection.dialect.name == "postgresql" and not _tables_in(foreign, schema):

@@ -3,7 +3,8 @@
 An invariant asks about whole tables. A race asks it after each schedule, on tables that hold the rows of thousands of
 others, so it must be told whose rows it is about. There are three ways, tried in this order:
 
-- It goes through the calls of the history (`from integrity.calls ...`). A race has its own, and they are all it is given.
+- It goes through the calls of the history (`from integrity.ghostpass_calls ...`). A race has its own, and they are all
+  it is given.
 - One of its columns refers to a row of the stage, e.g. wallet_id.
 - One of its columns is the primary key of the table that it goes through, e.g. audit_log.id; which of that table's rows
   belong to a race is known from its columns, as for digests. So the subject of a row may be of any kind.
@@ -23,7 +24,7 @@ from sqlglot import TokenType, exp
 
 from integrity.database.portable import NotPortable, to_sqlite
 from integrity.operation import Statement, Value
-from integrity.race.history import RELATIONS, SCHEMA, with_history
+from integrity.race.history import SCHEMA, relation_of, with_history
 from integrity.race.program import Check, History, Keys
 from integrity.race.programs import make_world, select_own_keys
 from integrity.sqlfile import SqlFile, parse_query, without_semicolon
@@ -69,11 +70,11 @@ def _narrow(file: SqlFile, system: System, keys: Keys, dialect: str) -> Check | 
     """Return the invariant as a check, or why it cannot be one."""
     query = parse_query(file.text)
     asked = {table.name for table in query.find_all(exp.Table) if table.db == SCHEMA}
-    if unknown := sorted(asked - RELATIONS.keys()):
+    if unknown := sorted(name for name in asked if not relation_of(name, system.name)):
         return f"it asks {SCHEMA}.{unknown[0]}, which a race does not have"
     if clash := sorted(asked & {cte.alias for cte in query.find_all(exp.CTE)}):
         return f"it has a `with {clash[0]}` beside {SCHEMA}.{clash[0]}"
-    condition = _condition(query, system.metadata, keys)
+    condition = _condition(query, system, keys)
     if condition is None:
         return "no column of it says whose rows they are"
     try:
@@ -83,7 +84,7 @@ def _narrow(file: SqlFile, system: System, keys: Keys, dialect: str) -> Check | 
 
 
 def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozenset[str], dialect: str) -> Check:
-    inner = _without_schema(without_semicolon(file.query)) if asked else without_semicolon(file.query)
+    inner = _without_schema(without_semicolon(file.query), asked) if asked else without_semicolon(file.query)
     if dialect == "sqlite":
         inner = to_sqlite(inner, keeps_names=True)
     defaults = file.values({}, now=datetime.now(UTC))
@@ -103,19 +104,19 @@ def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozen
     return Check(file.name, violations, asked)
 
 
-def _condition(query: exp.Query, metadata: MetaData, keys: Keys) -> _Condition | None:
+def _condition(query: exp.Query, system: System, keys: Keys) -> _Condition | None:
     source = query.args.get("from_")
     driving = source.this if source else None
-    if isinstance(driving, exp.Table) and driving.db == SCHEMA and driving.name != "runs":
+    if isinstance(driving, exp.Table) and driving.db == SCHEMA and relation_of(driving.name, system.name) != "runs":
         return lambda _calls: ""
     columns = [each.alias_or_name for each in query.selects]
-    referred = key_columns(metadata)
+    referred = key_columns(system.metadata)
     for pool, names in make_world(keys).keys.items():
         for column in columns:
             if referred.get(column) == pool:
                 kept = f"{column} in ({', '.join(f':{name}' for name in names)})"
                 return lambda _calls, kept=kept: kept  # type: ignore[misc]  # mypy knows no defaults of lambdas
-    table = _find_table(driving, metadata)
+    table = _find_table(driving, system.metadata)
     column = _find_primary_key(query, driving, table) if table is not None else ""
     if table is None or not column or not select_own_keys(table, keys, ("operation_0",)):
         return None
@@ -141,11 +142,11 @@ def _find_primary_key(query: exp.Query, driving: exp.Expr | None, table: Table) 
     return ""
 
 
-def _without_schema(text: str) -> str:
+def _without_schema(text: str, asked: frozenset[str]) -> str:
     """Return the query with the history's relations as they are called in the `with` in front of it."""
     tokens = list(sqlglot.tokenize(text, read="postgres"))
     for token, dot, name in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
-        if token.text.lower() == SCHEMA and dot.token_type == TokenType.DOT and name.text.lower() in RELATIONS:
+        if token.text.lower() == SCHEMA and dot.token_type == TokenType.DOT and name.text.lower() in asked:
             text = text[: token.start] + text[name.start :]
     return text
 

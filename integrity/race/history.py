@@ -80,17 +80,26 @@ def with_history(
     Args:
         sql: names them without their schema.
         values: of its own parameters.
-        reads: names in `RELATIONS`.
+        reads: as invariants name them, e.g. "calls" or "ghostpass_calls": a race has no calls but those of its system.
         dialect: of the statement, as Target.dialect names it.
     """
-    records = {"calls": history.calls, "requests": history.requests, "received": history.received, "runs": (system,)}
+    records: Mapping[str, Sequence[Any]] = {
+        "calls": history.calls,
+        "requests": history.requests,
+        "received": history.received,
+        "runs": (system,),
+        "gaps": (),  # everything that was asked is there
+    }
     all_values: dict[str, Value] = {**values, "history_began_at": history.began_at or datetime.now(UTC)}
-    for name in reads:
-        for number, record in enumerate(records[name]):
-            for column, _, source in RELATIONS[name]:
+    kinds = {name: relation_of(name, system) for name in sorted(reads)}
+    for kind in kinds.values():
+        for number, record in enumerate(records[kind]):
+            for column, _, source in RELATIONS[kind]:
                 if not isinstance(source, str):
-                    all_values[f"history_{name}_{number}_{column}"] = source(record)
-    relations = ",\n".join(_relation_sql(name, len(records[name]), dialect) for name in sorted(reads))
+                    all_values[f"history_{kind}_{number}_{column}"] = source(record)
+    relations = ",\n".join(
+        f"{name} as ({_relation_sql(kind, len(records[kind]), dialect)})" for name, kind in kinds.items()
+    )
     return Statement(f"with\n{relations}\n{sql}", all_values)
 
 
@@ -105,7 +114,13 @@ def _relation_sql(name: str, count: int, dialect: str) -> str:
     if not rows:
         cells = [f"cast(null as {kind}) as {column}" for column, kind, _ in columns]
         rows.append(f"    select {', '.join(cells)} where false")
-    return f"{name} as (\n" + "\n    union all\n".join(rows) + "\n)"
+    return "\n" + "\n    union all\n".join(rows) + "\n"
+
+
+def relation_of(name: str, system: str) -> str:
+    """Return the relation, one of `RELATIONS`, that an invariant of the system calls by that name; empty: none."""
+    kind = name.removeprefix(f"{system}_")
+    return kind if kind in RELATIONS else ""
 
 
 def _kind(kind: str, dialect: str) -> str:
@@ -209,6 +224,19 @@ RELATIONS: Mapping[str, Sequence[tuple[str, str, _Source]]] = {
         ("started_at", "timestamptz", _BEGAN),
         ("ended_at", "timestamptz", _NOW),
         ("state", "text", "'finished'"),
+        ("alive_until", "timestamptz", "null"),
+        ("settled_at", "timestamptz", "null"),  # nobody delivers anything after a schedule
+        ("calls_until", "timestamptz", "null"),
+        ("requests_until", "timestamptz", "null"),
+        ("received_until", "timestamptz", "null"),
+    ),
+    "gaps": (
+        _RUN_ID,
+        ("state", "text", "null"),
+        ("calls_from", "timestamptz", "null"),
+        ("requests_from", "timestamptz", "null"),
+        ("received_from", "timestamptz", "null"),
+        ("ended_at", "timestamptz", "null"),
     ),
 }
 """Columns, types and what stands in them: SQL, or what is taken from a record. As in integrity/database/bookkeeping.py."""

@@ -12,7 +12,7 @@ select
     calls.operation,
     calls.outcome,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.ghostpass_calls as calls
 join (
     select
         entries.operation_id,

@@ -11,7 +11,7 @@ select
     requests.answer ->> 'provider_message_id' as provider_message_id,
     requests.requested_at,
     cast(requests.operation_id as text) as operation_id
-from integrity.requests
+from integrity.inbox_requests as requests
 left join inbox.messages on messages.id = cast(requests.answer ->> 'message_id' as bigint)
 where
     requests.service in ('whatsapp', 'email', 'sms')

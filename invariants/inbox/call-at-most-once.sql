@@ -12,7 +12,7 @@ select
     calls.operation,
     calls.outcome,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.inbox_calls as calls
 join (
     select
         messages.operation_id,

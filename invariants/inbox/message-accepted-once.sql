@@ -10,7 +10,7 @@ select
     min(requests.answer ->> 'provider_message_id') as first_id,
     max(requests.answer ->> 'provider_message_id') as last_id,
     string_agg(cast(requests.operation_id as text), ' ') as operation_ids
-from integrity.requests
+from integrity.inbox_requests as requests
 left join inbox.messages on messages.id = cast(requests.answer ->> 'message_id' as bigint)
 where requests.service in ('whatsapp', 'email', 'sms') and requests.answer ->> 'status' = 'accepted'
 group by cast(requests.answer ->> 'message_id' as bigint), messages.conversation_id

@@ -11,7 +11,7 @@ select
     media.status,
     min(requests.requested_at) as stored_at,
     min(cast(requests.operation_id as text)) as operation_id
-from integrity.requests
+from integrity.inbox_requests as requests
 left join inbox.media on media.object_key = requests.payload ->> 'object_key'
 where
     requests.service = 'store'

@@ -13,7 +13,7 @@ select
     media.content_hash,
     requests.payload ->> 'content_hash' as object_content_hash,
     cast(requests.operation_id as text) as operation_id
-from integrity.requests
+from integrity.inbox_requests as requests
 join inbox.media on media.object_key = requests.payload ->> 'object_key'
 where
     requests.service = 'store'

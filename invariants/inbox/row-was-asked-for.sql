@@ -4,6 +4,7 @@
 -- why: A message, event or subscription that nobody asked for comes from a retry, a job or a hand that nobody watches.
 -- hint: A second client, a job or a trigger on the same database; the operation_id tells which calls it belongs to.
 -- parameter: run_id text = null
+-- parameter: in_gaps boolean = false
 with unasked as materialized (
     -- materialized, so that the tables are read once and not once a run
     select
@@ -53,11 +54,11 @@ with unasked as materialized (
             media.created_at as made_at
         from inbox.media
     ) as made
-    left join integrity.calls on calls.operation_id = made.operation_id
+    left join integrity.inbox_calls as calls on calls.operation_id = made.operation_id
     where
         calls.operation_id is null
         -- most rows are older than every run
-        and made.made_at >= (select min(first.started_at) from integrity.runs as first)
+        and made.made_at >= (select min(first.started_at) from integrity.inbox_runs as first)
 )
 
 select
@@ -68,14 +69,17 @@ select
     runs.run_id,
     cast(unasked.operation_id as text) as operation_id
 from unasked
-join integrity.runs on unasked.made_at >= runs.started_at and unasked.made_at < runs.ended_at
+join integrity.inbox_runs as runs
+    on
+        unasked.made_at >= runs.started_at
+        and unasked.made_at < case when :in_gaps then runs.alive_until else runs.ended_at end
 where
-    runs.system = 'inbox'
-    and runs.state in ('finished', 'interrupted')
+    runs.state in ('finished', 'interrupted')
     and runs.run_id = coalesce(:run_id, runs.run_id)
-    -- the calls of a run that still goes on are not loaded yet
-    and unasked.made_at < coalesce(
-        (select min(going.started_at) from integrity.runs as going where going.state = 'running'),
-        runs.ended_at
-    )
+    -- where the calls of a run are not there, nobody can say who asked: what stands there is a question of its own
+    and exists (
+        select gaps.run_id
+        from integrity.inbox_gaps as gaps
+        where unasked.made_at >= gaps.calls_from and unasked.made_at < gaps.ended_at
+    ) = :in_gaps
 order by unasked.made_at, unasked.effect, unasked.effect_id, runs.run_id

@@ -10,7 +10,7 @@ select
     requests.answer ->> 'session_reference' as session_reference,
     checkouts.session_reference as checkout_session_reference,
     cast(requests.operation_id as text) as operation_id
-from integrity.requests
+from integrity.inbox_requests as requests
 left join inbox.checkouts on checkouts.id = cast(requests.answer ->> 'checkout_id' as bigint)
 where
     requests.service = 'processor'

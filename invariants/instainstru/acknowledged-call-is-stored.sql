@@ -13,8 +13,7 @@ select
     calls.returned_at,
     cast(calls.arguments ->> 'participant_id' as bigint) as participant_id,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
-join integrity.runs on runs.run_id = calls.run_id
+from integrity.instainstru_calls as calls
 left join instainstru.participants on participants.id = cast(calls.arguments ->> 'participant_id' as bigint)
 left join instainstru.conversations
     on
@@ -36,8 +35,7 @@ left join instainstru.read_markers
         and read_markers.participant_id = participants.id
         and read_markers.last_read_sequence >= cast(calls.reply ->> 'last_read_sequence' as bigint)
 where
-    runs.system = 'instainstru'
-    and calls.outcome = 'ok'
+    calls.outcome = 'ok'
     and calls.operation in ('open_conversation', 'send_message', 'resend_message', 'mark_read')
     and calls.run_id = coalesce(:run_id, calls.run_id)
     and conversations.id is null

@@ -26,9 +26,8 @@ from (
         lag(received.sequence) over (
             partition by received.run_id, received.client, received.stream order by received.number
         ) as previous_sequence
-    from integrity.received
-    join integrity.runs on runs.run_id = received.run_id
-    where runs.system = 'instainstru' and received.run_id = coalesce(:run_id, received.run_id)
+    from integrity.instainstru_received as received
+    where received.run_id = coalesce(:run_id, received.run_id)
 ) as shown
 where shown.sequence < shown.previous_sequence
 order by shown.run_id, shown.number

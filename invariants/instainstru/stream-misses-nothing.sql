@@ -4,6 +4,7 @@
 -- why: Instructor and student look at different conversations, and neither knows.
 -- hint: A stream that goes on after the newest message, or by ids or times, which become visible in another order.
 -- parameter: run_id text = null
+-- parameter: in_gaps boolean = false
 select
     streams.run_id,
     streams.client,
@@ -26,11 +27,9 @@ from (
             )
         ) as first_sequence,
         max(cast(calls.reply ->> 'last_sequence' as bigint)) as told_sequence
-    from integrity.calls
-    join integrity.runs on runs.run_id = calls.run_id
+    from integrity.instainstru_calls as calls
     where
-        runs.system = 'instainstru'
-        and calls.operation = 'open_stream'
+        calls.operation = 'open_stream'
         and calls.outcome = 'ok'
         and calls.run_id = coalesce(:run_id, calls.run_id)
     group by calls.run_id, calls.client, cast(calls.arguments ->> 'participant_id' as bigint)
@@ -41,7 +40,7 @@ join (
         brought.client,
         brought.stream,
         max(brought.sequence) as shown_sequence
-    from integrity.received as brought
+    from integrity.instainstru_received as brought
     group by brought.run_id, brought.client, brought.stream
 ) as shown on shown.run_id = streams.run_id and shown.client = streams.client
 join instainstru.messages
@@ -50,11 +49,18 @@ join instainstru.messages
         and messages.sequence > streams.first_sequence
         and (messages.sequence <= streams.told_sequence or messages.sequence <= shown.shown_sequence)
 -- by number: that each belongs to one message, and to the one that was shown, are questions of their own
-left join integrity.received
+left join integrity.instainstru_received as received
     on
         received.run_id = streams.run_id
         and received.client = streams.client
         and received.stream = messages.conversation_id
         and received.sequence = messages.sequence
-where received.run_id is null
+where
+    received.run_id is null
+    -- where what a run received is not all there, it may have been shown all the same
+    and exists (
+        select gaps.run_id
+        from integrity.instainstru_gaps as gaps
+        where gaps.run_id = streams.run_id and gaps.received_from is not null
+    ) = :in_gaps
 order by streams.run_id, streams.client, messages.id

@@ -12,9 +12,8 @@ select
     min(received.sequence) as sequence,
     count(*) as shown_count,
     string_agg(cast(received.operation_id as text), ' ') as operation_ids
-from integrity.received
-join integrity.runs on runs.run_id = received.run_id
-where runs.system = 'instainstru' and received.run_id = coalesce(:run_id, received.run_id)
+from integrity.instainstru_received as received
+where received.run_id = coalesce(:run_id, received.run_id)
 group by received.run_id, received.client, received.stream, received.event_id
 having count(*) > 1
 order by received.run_id, received.client, received.stream, received.event_id

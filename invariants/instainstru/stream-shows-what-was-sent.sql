@@ -15,15 +15,13 @@ select
     participants.booking_id as listener_booking_id,
     conversations.booking_id,
     cast(received.operation_id as text) as operation_id
-from integrity.received
-join integrity.runs on runs.run_id = received.run_id
-join integrity.calls on calls.run_id = received.run_id and calls.operation_id = received.operation_id
+from integrity.instainstru_received as received
+join integrity.instainstru_calls as calls on calls.run_id = received.run_id and calls.operation_id = received.operation_id
 left join instainstru.participants on participants.id = cast(calls.arguments ->> 'participant_id' as bigint)
 left join instainstru.messages on messages.id = received.event_id
 left join instainstru.conversations on conversations.id = messages.conversation_id
 where
-    runs.system = 'instainstru'
-    and received.run_id = coalesce(:run_id, received.run_id)
+    received.run_id = coalesce(:run_id, received.run_id)
     and (
         messages.id is null
         or messages.conversation_id <> received.stream

@@ -12,7 +12,7 @@ select
     calls.reply,
     calls.returned_at,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.safebox_calls as calls
 left join safebox.invoices as created
     on created.operation_id = calls.operation_id and calls.operation in ('create_invoice', 'create_pos_sale')
 left join safebox.pos_sales on pos_sales.operation_id = calls.operation_id

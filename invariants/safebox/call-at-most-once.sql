@@ -12,7 +12,7 @@ select
     calls.operation,
     calls.outcome,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.safebox_calls as calls
 join (
     select
         payments.operation_id,

@@ -13,7 +13,7 @@ select
     calls.outcome,
     calls.error,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.safebox_calls as calls
 join safebox.entries on entries.operation_id = calls.operation_id and entries.account = 'wallet'
 where calls.outcome in ('declined', 'failed') and calls.run_id = coalesce(:run_id, calls.run_id)
 group by entries.wallet_id, calls.run_id, calls.operation, calls.outcome, calls.error, calls.operation_id

@@ -4,6 +4,7 @@
 -- why: Money given back for a payment that the mint has made, or may still make, is given twice.
 -- hint: A timeout was taken for a failure: it says nothing, and the mint has to be asked again.
 -- parameter: run_id text = null
+-- parameter: in_gaps boolean = false
 select
     payments.id as payment_id,
     payments.wallet_id,
@@ -14,19 +15,19 @@ select
     count(requests.operation_id) filter (where requests.answer ->> 'status' = 'timeout') as timeout_count,
     calls.run_id,
     cast(payments.operation_id as text) as operation_id
-from integrity.calls
+from integrity.safebox_calls as calls
 join safebox.payments on payments.operation_id = calls.operation_id
-left join integrity.requests
+left join integrity.safebox_requests as requests
     on requests.service = 'mint' and cast(requests.payload ->> 'payment_id' as bigint) = payments.id
 where
     payments.status <> 'processing'
     and calls.run_id = coalesce(:run_id, calls.run_id)
-    -- what a run that still goes on was told is not loaded yet
-    and not exists (
-        select going.run_id
-        from integrity.runs as going
-        where going.state = 'running' and going.started_at <= payments.ended_at
-    )
+    -- where the requests of a run are not there, nobody can say what the mint answered
+    and exists (
+        select gaps.run_id
+        from integrity.safebox_gaps as gaps
+        where payments.ended_at >= gaps.requests_from and payments.ended_at < gaps.ended_at
+    ) = :in_gaps
 group by payments.id, calls.run_id
 having
     count(requests.operation_id) filter (

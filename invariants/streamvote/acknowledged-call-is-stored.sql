@@ -12,7 +12,7 @@ select
     calls.reply,
     calls.returned_at,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.streamvote_calls as calls
 left join (
     select
         invoices.operation_id,

@@ -18,8 +18,8 @@ from (
         cast(calls.arguments ->> 'invoice_id' as bigint) as invoice_id,
         max(calls.invoked_at) as last_invoked_at,
         count(*) as call_count
-    from integrity.calls
-    join integrity.runs on runs.run_id = calls.run_id and runs.state = 'finished'
+    from integrity.streamvote_calls as calls
+    join integrity.streamvote_runs as runs on runs.run_id = calls.run_id and runs.state = 'finished'
     where
         calls.operation = 'credit_invoice'
         and calls.outcome in ('ok', 'declined')

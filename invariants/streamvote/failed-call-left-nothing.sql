@@ -13,7 +13,7 @@ select
     calls.outcome,
     calls.error,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
+from integrity.streamvote_calls as calls
 join (
     select
         entries.operation_id,

@@ -19,7 +19,7 @@ from (
         calls.invoked_at,
         calls.returned_at,
         cast(calls.arguments ->> 'wallet_id' as bigint) as wallet_id
-    from integrity.calls
+    from integrity.streamvote_calls as calls
     where
         calls.operation = 'vote'
         and calls.outcome = 'declined'

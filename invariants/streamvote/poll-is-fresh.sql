@@ -11,9 +11,8 @@ select
     cast(calls.reply ->> 'sequence' as bigint) as sequence,
     calls.returned_at,
     cast(calls.operation_id as text) as operation_id
-from integrity.calls
-join integrity.runs on runs.run_id = calls.run_id and runs.system = 'streamvote'
-join integrity.requests on requests.run_id = calls.run_id and requests.operation_id = calls.operation_id
+from integrity.streamvote_calls as calls
+join integrity.streamvote_requests as requests on requests.run_id = calls.run_id and requests.operation_id = calls.operation_id
 where
     calls.operation = 'poll_event'
     and requests.service = 'cache'

@@ -15,7 +15,7 @@ with acknowledged as (
             rows between current row and unbounded following
         ) as known_at,
         calls.run_id
-    from integrity.calls
+    from integrity.streamvote_calls as calls
     join streamvote.event_updates on event_updates.operation_id = calls.operation_id
     where
         calls.outcome = 'ok'
@@ -30,8 +30,8 @@ polls as (
         calls.invoked_at,
         cast(calls.arguments ->> 'live_event_id' as bigint) as live_event_id,
         cast(calls.reply ->> 'sequence' as bigint) as sequence
-    from integrity.calls
-    join integrity.requests on requests.run_id = calls.run_id and requests.operation_id = calls.operation_id
+    from integrity.streamvote_calls as calls
+    join integrity.streamvote_requests as requests on requests.run_id = calls.run_id and requests.operation_id = calls.operation_id
     where
         calls.operation = 'poll_event'
         and calls.outcome = 'ok'

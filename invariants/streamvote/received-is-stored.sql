@@ -13,8 +13,7 @@ select
     event_updates.live_event_id as stored_live_event_id,
     event_updates.sequence as stored_sequence,
     cast(received.operation_id as text) as operation_id
-from integrity.received
-join integrity.runs on runs.run_id = received.run_id and runs.system = 'streamvote'
+from integrity.streamvote_received as received
 left join streamvote.event_updates on event_updates.id = received.event_id
 where
     received.run_id = coalesce(:run_id, received.run_id)

@@ -19,8 +19,7 @@ from (
         cast(calls.arguments ->> 'choice' as bigint) as choice,
         calls.arguments ->> 'idempotency_key' as idempotency_key,
         coalesce(calls.reply ->> 'reason', 'vote ' || (calls.reply ->> 'vote_id')) as answer
-    from integrity.calls
-    join integrity.runs on runs.run_id = calls.run_id and runs.system = 'streamvote'
+    from integrity.streamvote_calls as calls
     where
         calls.operation = 'vote'
         and calls.outcome in ('ok', 'declined')

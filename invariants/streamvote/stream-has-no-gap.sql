@@ -21,8 +21,7 @@ from (
         lag(received.sequence) over receipts_in_order as previous_sequence,
         received.received_at,
         cast(received.operation_id as text) as operation_id
-    from integrity.received
-    join integrity.runs on runs.run_id = received.run_id and runs.system = 'streamvote'
+    from integrity.streamvote_received as received
     where received.run_id = coalesce(:run_id, received.run_id)
     window receipts_in_order as (partition by received.run_id, received.client, received.stream order by received.number)
 ) as ordered

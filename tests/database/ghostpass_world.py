@@ -112,9 +112,9 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         (15, "refunded", "sale", 2, op(15), at("18:09:00")),
     ),
     "integrity.runs": rows(
-        "run_id system profile seed state started_at ended_at",
-        ("r1", "ghostpass", "hammer", 1, "finished", at("18:00:00"), at("19:00:00")),
-        ("r2", "ghostpass", "hammer", 2, "running", at("20:00:00"), None),
+        "run_id system profile seed state started_at ended_at alive_until",
+        ("r1", "ghostpass", "hammer", 1, "finished", at("18:00:00"), at("19:00:00"), at("19:01:00")),
+        ("r2", "ghostpass", "hammer", 2, "running", at("20:00:00"), None, at("21:30:00")),
     ),
     "integrity.calls": rows(
         "run_id operation_id operation arguments client intended_at invoked_at returned_at outcome reply error attempts",

@@ -83,10 +83,10 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         (5, 5, 2, 0, 0, op(2), None),
     ),
     "integrity.runs": rows(
-        "run_id system profile seed state started_at ended_at",
-        ("r1", "instainstru", "hammer", 1, "finished", at("18:00:00"), at("19:00:00")),
-        ("r2", "instainstru", "hammer", 2, "running", at("20:00:00"), None),
-        ("r3", "streamvote", "hammer", 1, "finished", at("18:00:00"), at("19:00:00")),
+        "run_id system profile seed state started_at ended_at alive_until",
+        ("r1", "instainstru", "hammer", 1, "finished", at("18:00:00"), at("19:00:00"), at("19:01:00")),
+        ("r2", "instainstru", "hammer", 2, "running", at("20:00:00"), None, at("21:30:00")),
+        ("r3", "streamvote", "hammer", 1, "finished", at("18:00:00"), at("19:00:00"), at("19:01:00")),
     ),
     "integrity.calls": rows(
         "run_id operation_id operation arguments client intended_at invoked_at returned_at outcome reply error attempts",

@@ -315,20 +315,6 @@ VIOLATIONS: Mapping[str, Violation] = {
             (3, "r1", 1, at("18:09:02"), at("18:09:02"), op(20)),
         ),
     ),
-    "few-votes-limited": Violation(
-        (
-            # 200 votes, of which 3 were limited: 1 is, and 2 of these
-            f"{CALL} "
-            + ", ".join(
-                f"('r1', '{op(number)}', 'vote', '{voted(1, 1, 1, 'tap-1')}', 1, '{at('18:30:00')}', '{at('18:30:00')}',"
-                f" '{at('18:30:00')}', 'declined', '{{\"reason\": \"{reason}\"}}', '', 1)"
-                for number, reason in (
-                    (number, "rate_limited" if number < 102 else "event_closed") for number in range(100, 294)
-                )
-            ),
-        ),
-        rows("run_id vote_count limited_count", ("r1", 200, 3)),
-    ),
     "poll-is-fresh": Violation(
         ('update integrity.requests set answer = \'{"status": "hit", "age_ms": 1001}\' where number = 3',),
         rows(

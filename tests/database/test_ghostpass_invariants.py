@@ -25,6 +25,10 @@ def _run(engine: Engine, file: SqlFile, **given: Any) -> list[dict[str, Any]]:
 
 def test_a_row_is_asked_for_by_any_run(engine: Engine) -> None:
     """Two runs at once on one database do not accuse each other."""
+    engine.execute(
+        "insert into integrity.runs (run_id, system, profile, seed, started_at, ended_at, state) "
+        "values ('r0', 'ghostpass', 'hammer', 3, '2026-01-17 22:00:00', '2026-01-17 23:00:00', 'finished')"
+    )
     engine.execute("update integrity.calls set run_id = 'r0'")
     assert _run(engine, FILES["row-was-asked-for"]) == []
 

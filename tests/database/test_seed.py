@@ -304,7 +304,8 @@ def test_replacing_forgets_the_runs_of_the_system_and_no_others(target: Target) 
     with transaction(target, ("integrity",)) as connection:
         for run, system in (("r1", "ghostpass"), ("r2", "another")):
             connection.exec_driver_sql(
-                f"insert into integrity.runs values ('{run}', '{system}', 'smoke', null, 1, '2026-01-18', null, 'running')"
+                "insert into integrity.runs (run_id, system, profile, seed, started_at, state) "
+                f"values ('{run}', '{system}', 'smoke', 1, '2026-01-18', 'running')"
             )
             connection.exec_driver_sql(
                 "insert into integrity.calls values "

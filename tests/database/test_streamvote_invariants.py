@@ -24,13 +24,6 @@ def _run(engine: Engine, file: SqlFile, **given: Any) -> list[dict[str, Any]]:
     return engine.run(file, file.values(given, now=NOW))
 
 
-def test_a_hammer_may_limit_as_many_votes_as_it_likes(engine: Engine) -> None:
-    for statement in VIOLATIONS["few-votes-limited"].statements:
-        engine.execute(statement)
-    engine.execute("update integrity.runs set profile = 'hammer'")
-    assert _run(engine, FILES["few-votes-limited"]) == []
-
-
 def test_a_job_that_is_still_owed_when_a_run_is_interrupted_is_not_lost(engine: Engine) -> None:
     for statement in VIOLATIONS["credit-job-credits"].statements:
         engine.execute(statement)
