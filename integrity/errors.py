@@ -12,12 +12,15 @@ A violated invariant is a result, not an error. The tree:
     │   └── EmbeddedError     the embedded server did not start or stop
     ├── UnsafeDatabase        it holds tables that we did not make
     ├── SeedError             the database is not in the state that seeding needs
-    └── HistoryError          a run folder or a history that cannot be read
+    ├── HistoryError          a run folder or a history that cannot be read
+    └── OutputError           the result could not be written to stdout
 
 Every message names the place, the value found and the reason; `hint` is the next step. Neither ever holds a password.
 """
 
 from typing import ClassVar
+
+QUOTED_MOST = 80
 
 
 class AuditError(Exception):
@@ -77,3 +80,15 @@ class SeedError(AuditError):
 
 class HistoryError(AuditError):
     """A run folder or a history that cannot be read."""
+
+
+class OutputError(AuditError):
+    """The result could not be written to stdout."""
+
+    exit_code = 3
+
+
+def quote(value: object) -> str:
+    """Return a value as messages show what somebody wrote: in quotes, and only as much of it as tells which it is."""
+    text = str(value)
+    return repr(text) if len(text) <= QUOTED_MOST else f"{text[:QUOTED_MOST]!r}... ({len(text):,} letters)"

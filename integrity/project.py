@@ -63,8 +63,21 @@ class Project:
         return self.state_folder / "runs"
 
     def database_url(self, given: str | None, environment: Mapping[str, str]) -> str | None:
-        """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded."""
-        return given or environment.get(DATABASE_VARIABLE) or self.settings.database.url
+        """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded.
+
+        Raises:
+            UsageError: the first of these that is there is empty.
+        """
+        for place, text in (
+            ("--database", given),
+            (DATABASE_VARIABLE, environment.get(DATABASE_VARIABLE)),
+            (f"{self.folder / SETTINGS_FILE}: database.url", self.settings.database.url),
+        ):
+            if text is not None:
+                if not text.strip():  # a variable of a script that was never set: another database is not what was meant
+                    raise UsageError(f"{place} is empty", hint="Give a URL, or leave it out to use the embedded server.")
+                return text
+        return None
 
 
 def find_project(start: Path) -> Project:
@@ -73,23 +86,39 @@ def find_project(start: Path) -> Project:
     Raises:
         UsageError: its integrity.toml cannot be read or holds something unknown.
     """
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        file = folder / SETTINGS_FILE
-        if file.is_file():
-            return Project(folder, _read_settings(file))
-    return Project(start, Settings())
+    folder = find_folder(start)
+    file = folder / SETTINGS_FILE
+    return Project(folder, _read_settings(file) if file.is_file() else Settings())
+
+
+def find_folder(start: Path) -> Path:
+    """Return the folder of the project that the folder `start` is in; nothing in it is read.
+
+    Raises:
+        UsageError: the current folder is gone.
+    """
+    try:
+        start = start.absolute()
+    except FileNotFoundError:
+        raise UsageError(
+            "the current folder no longer exists", hint="Go to another, or name one by its whole path with --project."
+        ) from None
+    return next((folder for folder in (start, *start.parents) if (folder / SETTINGS_FILE).is_file()), start)
 
 
 def _read_settings(file: Path) -> Settings:
     try:
         return Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{file}: {where}: {first['msg']}", hint=_SECTIONS) from None
+    except RecursionError:
+        raise UsageError(
+            f"{file}: cannot be read: its brackets are nested too deeply", hint="No setting has more than six of them."
+        ) from None
+    except (OSError, ValueError) as error:  # not TOML, not UTF-8, or an integer of more than 4,300 digits
+        raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
 
 
 _SECTIONS = "Known sections: [database], [profiles], [suites]."

@@ -2,9 +2,8 @@
 
 import sys
 
-import click
-
 from integrity.errors import UsageError
+from integrity.report.terminal import write_note
 
 
 def confirm(question: str, *, without_terminal: str) -> bool:
@@ -16,10 +15,10 @@ def confirm(question: str, *, without_terminal: str) -> bool:
     Raises:
         UsageError: nobody answered.
     """
-    click.echo(f"{question} [y/N] ", nl=False, err=True)
+    write_note(f"{question} [y/N] ", end="")
     answer = sys.stdin.readline()
     if not answer:
-        click.echo(err=True)
+        write_note()
         asked = question[:1].lower() + question[1:].rstrip("?")
         raise UsageError(f"nobody answered whether to {asked}", hint=f"Without a terminal: {without_terminal}")
     return answer.strip().lower() in ("y", "yes")

@@ -3,7 +3,6 @@
 `url` and `psql` work with any PostgreSQL; the others only with the embedded one, and say so when another is named.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, embedded_server, json_option, open_project, open_target, project_option
 from integrity.database.target import Target
 from integrity.errors import UsageError
 from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, make_state_folder
+from integrity.report.terminal import write_json, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def start(project_folder: Path, database: str | None) -> None:
     make_state_folder(open_project(project_folder))
     server.start()
     status = server.status()
-    click.echo(f"PostgreSQL {status.version} is running, pid {status.pid}: {status.url}")
+    write_result(f"PostgreSQL {status.version} is running, pid {status.pid}: {status.url}")
 
 
 @command.command()
@@ -58,7 +59,7 @@ def stop(project_folder: Path, database: str | None) -> None:
     Example: integrity db stop
     """
     was_running = _require_embedded("stop", project_folder, database).stop()
-    click.echo("Stopped." if was_running else "It was not running.")
+    write_result("Stopped." if was_running else "It was not running.")
 
 
 @command.command()
@@ -82,13 +83,13 @@ def status(project_folder: Path, database: str | None, is_json: bool) -> int:
             "folder": str(found.home),
             "log": str(found.log),
         }
-        click.echo(json.dumps(fields, indent=2))
+        write_json(fields)
     elif found.is_running:
-        click.echo(f"PostgreSQL {found.version} is running, pid {found.pid}, since {found.started_at}: {found.url}")
+        write_result(f"PostgreSQL {found.version} is running, pid {found.pid}, since {found.started_at}: {found.url}")
     elif found.version is None:
-        click.echo(f"Not running; there is no data yet in {found.home}.")
+        write_result(f"Not running; there is no data yet in {found.home}.")
     else:
-        click.echo(f"Not running; the data of PostgreSQL {found.version} is in {found.home}.")
+        write_result(f"Not running; the data of PostgreSQL {found.version} is in {found.home}.")
     return ExitCode.OK if found.is_running else NOT_RUNNING
 
 
@@ -101,7 +102,7 @@ def url(project_folder: Path, database: str | None) -> None:
     \b
     Example: psql "$(integrity db url)"
     """
-    click.echo(str(open_target(open_project(project_folder), database)))
+    write_result(str(open_target(open_project(project_folder), database)))
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
@@ -137,15 +138,12 @@ def reset(project_folder: Path, database: str | None, is_confirmed: bool) -> int
     """
     server = _require_embedded("reset", project_folder, database)
     if not is_confirmed:
-        try:
-            is_confirmed = click.confirm(f"Delete all data in {server.home}?", err=True)
-        except click.Abort:
-            raise UsageError("db reset deletes all data, and there is nobody to ask", hint="Say --yes.") from None
+        is_confirmed = confirm(f"Delete all data in {server.home}?", without_terminal="integrity db reset --yes")
     if not is_confirmed:
-        click.echo("Nothing was deleted.")
+        write_result("Nothing was deleted.")
         return ExitCode.USAGE
     server.reset()
-    click.echo("Deleted.")
+    write_result("Deleted.")
     return ExitCode.OK
 
 

@@ -7,6 +7,7 @@ import click
 
 from integrity.cli.options import embedded_server, open_project, project_option
 from integrity.project import STATE_FOLDER, make_state_folder
+from integrity.report.terminal import write_note, write_result
 from integrity.verdict import ExitCode
 
 
@@ -76,20 +77,17 @@ def command(*, project_folder: Path) -> int:
         for act in ACTS:
             code = _play(act, folder)
             if code != act.exit_code:
-                click.echo(
-                    f"\nThis ended with exit code {code}, not {act.exit_code}: not what the demo is to show.", err=True
-                )
+                write_note(f"\nThis ended with exit code {code}, not {act.exit_code}: not what the demo is to show.")
                 return code or ExitCode.UNKNOWN
     finally:
         embedded_server(project).stop()
-    click.echo(f"\n{NEXT}")
+    write_result(f"\n{NEXT}")
     return ExitCode.OK
 
 
 def _play(act: Act, folder: Path) -> int:
-    from integrity.cli.main import group
+    from integrity.cli.main import invoke
 
-    click.secho(f"\n{act.says}", bold=True)
-    click.secho(f"$ integrity {' '.join(act.arguments)}\n", dim=True)
-    code = group.main([*act.arguments, "--project", str(folder)], prog_name="integrity", standalone_mode=False)
-    return code if isinstance(code, int) else ExitCode.OK
+    write_result(f"\n{act.says}", bold=True)
+    write_result(f"$ integrity {' '.join(act.arguments)}\n", dim=True)
+    return invoke([*act.arguments, "--project", str(folder)])

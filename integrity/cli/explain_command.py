@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import json_option, open_project, project_option
+from integrity.report.terminal import write_json_text, write_result
 
 
 @click.command(name="explain")
@@ -22,5 +23,8 @@ def command(*, name: str, is_json: bool, project_folder: Path) -> int:
     from integrity.report.text import render_invariant
 
     file = find_invariant(load_invariants(open_project(project_folder)).values(), name)
-    click.echo(render_invariant_json(file) if is_json else render_invariant(file))
+    if is_json:
+        write_json_text(render_invariant_json(file))
+    else:
+        write_result(render_invariant(file))
     return 0

@@ -3,6 +3,7 @@
 import click
 
 from integrity.cli.options import json_option
+from integrity.report.terminal import write_json, write_result
 
 
 @click.command(name="faults")
@@ -19,10 +20,8 @@ def command(*, name: str | None, is_json: bool) -> int:
 
     chosen = [find_fault(name)] if name is not None else list(FAULTS.values())
     if is_json:
-        import orjson
-
         records = [describe_fault(fault) for fault in chosen]
-        click.echo(orjson.dumps(records[0] if name is not None else records, option=orjson.OPT_INDENT_2).decode())
+        write_json(records[0] if name is not None else records)
     else:
-        click.echo(render_one_fault(chosen[0]) if name is not None else render_fault_list(chosen))
+        write_result(render_one_fault(chosen[0]) if name is not None else render_fault_list(chosen))
     return 0

@@ -1,11 +1,11 @@
 """`integrity health`: is the target fit for a run; and afterwards, what was left open."""
 
-import json
 from pathlib import Path
 
 import click
 
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.report.terminal import write_json, write_result
 from integrity.verdict import ExitCode
 
 
@@ -48,5 +48,8 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
                     name: load_profile(system, name, own).connection_count for name in profile_names(system, own)
                 }
             checks = check_before(target, systems, needs, is_required=system_name is not None)
-    click.echo(json.dumps(health_fields(checks), indent=2) if is_json else render_health(checks))
+    if is_json:
+        write_json(health_fields(checks))
+    else:
+        write_result(render_health(checks))
     return ExitCode.UNKNOWN if worst(checks) is State.FAILED else ExitCode.OK

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import json_option, open_project, project_option
+from integrity.report.terminal import write_json_text, write_result
 
 
 @click.command(name="list")
@@ -27,5 +28,8 @@ def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool
     if system_name is not None:
         system = find_system(system_name)
         files = [file for file in files if system_of(file.name, SYSTEMS) == system.name]
-    click.echo(render_catalogue_json(files) if is_json else render_catalogue(files))
+    if is_json:
+        write_json_text(render_catalogue_json(files))
+    else:
+        write_result(render_catalogue(files))
     return 0

@@ -2,14 +2,20 @@
 
 import difflib
 import importlib
+import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 import integrity
-from integrity.errors import AuditError
+from integrity.cli.boundary import Boundary
+from integrity.errors import quote
+from integrity.report.terminal import flush_result
 from integrity.verdict import ExitCode
+
+COMPLETION_VARIABLE = "_INTEGRITY_COMPLETE"
 
 COMMANDS = {
     "demo": "See it all in about a minute.",
@@ -50,7 +56,9 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS:
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            ctx.fail(f"no such command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            ctx.fail(f"no such command {quote(args[0])}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if args and isinstance(ctx.obj, Boundary):
+            ctx.obj.command = args[0]
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -67,28 +75,37 @@ def group() -> None:
     """
 
 
-def _describe(error: click.ClickException) -> str:
-    """Return click's message as one paragraph of ours, with the next step."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    path = context.command_path if context else "integrity"
-    message = error.format_message().rstrip(".")
-    return f"{message[:1].lower()}{message[1:]}\n  hint: See `{path} --help`."
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit with its code; an error of the user's is printed without a traceback, with exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; whatever goes wrong is one paragraph on stderr (boundary.py)."""
+    if COMPLETION_VARIABLE in os.environ:  # the shell asks what could come next
+        group.main(prog_name="integrity")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    boundary = Boundary(words)
     try:
-        code: Any = group.main(arguments, prog_name="integrity", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        sys.exit(ExitCode.USAGE)
-    except click.ClickException as error:
-        click.echo(f"integrity: {_describe(error)}", err=True)
-        sys.exit(ExitCode.USAGE)
-    except AuditError as error:
-        click.echo(f"integrity: {error}", err=True)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("integrity: interrupted", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else ExitCode.OK)
+        with boundary.around_threads():
+            code = boundary.outcome(invoke(words, boundary))
+            flush_result()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        try:
+            code = boundary.end(error)
+        except KeyboardInterrupt:
+            code = ExitCode.INTERRUPTED
+    sys.exit(code)
+
+
+def invoke(words: Sequence[str], boundary: Boundary | None = None) -> int:
+    """Run a command and return its exit code; errors come out as they are.
+
+    Args:
+        boundary: is told which command it is and which project it works in.
+    """
+    try:
+        with group.make_context("integrity", list(words)) as context:
+            if boundary is not None:
+                context.obj = boundary
+            code: Any = group.invoke(context)
+    except click.exceptions.Exit as ended:  # of --help and --version
+        return ended.exit_code
+    return code if isinstance(code, int) else ExitCode.OK

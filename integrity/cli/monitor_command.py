@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from integrity.cli.number_types import Duration, Integer
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
-from integrity.cli.run_command import Duration
 from integrity.errors import UsageError
+from integrity.report.terminal import write_json, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ EVERY_S_LEAST = 0.1
 @click.option("--every", "every_s", type=Duration(), default="1s", show_default=True, help="How often, e.g. 1s or 0.5s.")
 @click.option("--duration", "duration_s", type=Duration(), help="How long, e.g. 90s or 20m; default: until Ctrl-C.")
 @click.option("--process", "processes", metavar="PID", multiple=True, help="Watch it too: PID or NAME=PID, as app=4711.")
-@click.option("--pool", "pool_size", type=click.IntRange(min=1), help="Size of the application's connection pool.")
+@click.option("--pool", "pool_size", type=Integer(1, 1_000_000), help="Size of the application's connection pool.")
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Keep the samples there.")
 @click.option("--print-sql", "is_printed", is_flag=True, help="Print the queries for psql, and watch nothing.")
 @database_option
@@ -54,7 +55,7 @@ def command(
     from integrity.report.monitor_text import render_monitor, write_samples
 
     if is_printed:
-        click.echo(print_sql())
+        write_result(print_sql())
         return ExitCode.OK
     if every_s < EVERY_S_LEAST:
         raise UsageError(
@@ -83,7 +84,7 @@ def command(
     if is_json:
         _write_json({"kind": "summary", **summary})
     else:
-        click.echo(render_monitor(summary))
+        write_result(render_monitor(summary))
     if was_interrupted and duration_s is not None:
         return ExitCode.INTERRUPTED
     return _exit_code(summary, has_database=not target.is_sqlite)
@@ -110,7 +111,4 @@ def _exit_code(summary: dict[str, Any], *, has_database: bool) -> int:
 
 
 def _write_json(record: dict[str, Any]) -> None:
-    import orjson
-
-    line = record if "kind" in record else {"kind": "sample", **record}
-    click.echo(orjson.dumps(line, default=str).decode())
+    write_json(record if "kind" in record else {"kind": "sample", **record}, is_line=True, default=str)

@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from integrity.cli.boundary import Boundary
+from integrity.errors import UsageError, quote
 
 if TYPE_CHECKING:
     from integrity.database.embedded import EmbeddedServer
@@ -31,10 +35,22 @@ def project_option(command: Command) -> Command:
         "project_folder",
         metavar="FOLDER",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
+        callback=_note_project,
         default=".",
         show_default=True,
         help="The folder to work in; .integrity/ is made there.",
     )(command)
+
+
+def _note_project(context: click.Context, _parameter: click.Parameter, folder: Path) -> Path:
+    """Let the boundary know where the traceback of a failure belongs."""
+    from integrity.project import find_folder
+
+    boundary = context.find_object(Boundary)
+    if boundary is not None:
+        with suppress(UsageError):
+            boundary.project_folder = find_folder(folder)
+    return folder
 
 
 def test_database_option(command: Command) -> Command:
@@ -53,10 +69,24 @@ def json_option(command: Command) -> Command:
 
 
 def open_project(folder: Path) -> "Project":
-    """Return the project that the folder is in."""
-    from integrity.project import find_project
+    """Return the project that the folder is in.
 
-    return find_project(folder)
+    Raises:
+        UsageError: its settings cannot be read, or are about a system that there is not.
+    """
+    from integrity.project import SETTINGS_FILE, find_project
+
+    project = find_project(folder)
+    if project.settings.profiles:
+        from integrity.systems.catalogue import find_system
+
+        for name in project.settings.profiles:
+            try:
+                find_system(name)
+            except UsageError as error:
+                place = project.folder / SETTINGS_FILE
+                raise UsageError(f"{place}: profiles.{quote(name)[1:-1]}: {error.message}", hint=error.hint) from None
+    return project
 
 
 def open_target(project: "Project", database: str | None) -> "Target":

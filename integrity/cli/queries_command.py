@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
+from integrity.report.terminal import write_json_text, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -45,14 +47,14 @@ def list_queries(*, system_name: str | None, project_folder: Path) -> int:
     from integrity.report.queries_text import render_query_list
 
     queries = load_queries(open_project(project_folder)).values()
-    click.echo(render_query_list([q for q in queries if system_name in (None, q.name.partition("/")[0])]))
+    write_result(render_query_list([q for q in queries if system_name in (None, q.name.partition("/")[0])]))
     return ExitCode.OK
 
 
 @command.command(name="ask")
 @click.argument("name")
 @click.option("--set", "given", metavar="NAME=VALUE", multiple=True, help="A parameter's value.")
-@click.option("--limit", type=click.IntRange(min=1), default=ROWS_SHOWN, show_default=True, help="Rows to show.")
+@click.option("--limit", type=Integer(1, 1_000_000), default=ROWS_SHOWN, show_default=True, help="Rows to show.")
 @database_option
 @project_option
 @json_option
@@ -73,7 +75,10 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
     target = open_target(project, database)
     with _session(target) as (session, now), _answering(query, target):
         rows = run_query(session, query, values, now=now, is_sqlite=target.is_sqlite, row_limit=limit)
-    click.echo(render_rows_json(rows) if is_json else render_rows(rows, limit))
+    if is_json:
+        write_json_text(render_rows_json(rows))
+    else:
+        write_result(render_rows(rows, limit))
     return ExitCode.OK
 
 
@@ -83,7 +88,7 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
 @click.option("--explain", "is_explained", is_flag=True, help="Show the whole shape of each plan.")
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0, min_open=True, max=1000),
+    type=Number(0.0001, 1000),
     help="On a world of its own, F times as large as the default, that is dropped afterwards.",
 )
 @database_option
@@ -124,7 +129,10 @@ def run(
         chosen = _present(chosen, target, is_asked_for=bool(names or system_name))
         session, now = stack.enter_context(_session(target))
         examined = list(examine(session, chosen, now=now, is_sqlite=target.is_sqlite))
-    click.echo(render_examinations_json(examined) if is_json else render_examinations(examined, is_explained=is_explained))
+    if is_json:
+        write_json_text(render_examinations_json(examined))
+    else:
+        write_result(render_examinations(examined, is_explained=is_explained))
     states = {examination.state for examination in examined}
     if State.FAILED in states:
         return ExitCode.THRESHOLD if State.UNKNOWN not in states else ExitCode.UNKNOWN
@@ -142,7 +150,7 @@ def _present(queries: "Sequence[SqlFile]", target: "Target", *, is_asked_for: bo
     if not left or (missing and is_asked_for):
         raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint="`integrity seed` makes it.")
     for name in sorted(missing):
-        click.echo(f"{name} is not in the database: its queries are left out", err=True)
+        write_note(f"{name} is not in the database: its queries are left out")
     return left
 
 
@@ -153,11 +161,13 @@ def _values(query: "SqlFile", given: Sequence[str]) -> "dict[str, Value]":
     for pair in given:
         name, separator, text = pair.partition("=")
         if not separator:
-            raise UsageError(f"--set {pair}: not NAME=VALUE", hint=f"The parameters are: {', '.join(types) or 'none'}.")
+            raise UsageError(
+                f"--set {quote(pair)}: not NAME=VALUE", hint=f"The parameters are: {', '.join(types) or 'none'}."
+            )
         try:
             values[name] = _parse(types.get(name, "text"), text)
         except ValueError:
-            raise UsageError(f"--set {pair}: {text!r} is no {types[name]}") from None
+            raise UsageError(f"--set {name}: {quote(text)} is no {types[name]}") from None
     return values
 
 
@@ -211,7 +221,7 @@ def _scaled(target: "Target", systems: "Sequence[System]", scale: float) -> "Ite
         for system in systems:
             seeder = SEEDERS[system.name]
             sizes = {size.name: min(size.most, max(1, round(size.default * scale))) for size in seeder.sizes}
-            click.echo(f"{system.name}: making {', '.join(f'{n:,} {name}' for name, n in sizes.items())}", err=True)
+            write_note(f"{system.name}: making {', '.join(f'{n:,} {name}' for name, n in sizes.items())}")
             contents = inspect_database(scratch)
             seed_system(scratch, contents, system.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
         yield scratch

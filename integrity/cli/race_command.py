@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from integrity.cli.number_types import SEED, Duration, Integer
 from integrity.cli.options import (
     database_option,
     json_option,
@@ -18,8 +19,8 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.cli.run_command import Duration
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
+from integrity.report.terminal import open_console, write_json, write_note, write_result
 from integrity.verdict import ExitCode, exit_code_of
 
 if TYPE_CHECKING:
@@ -39,20 +40,18 @@ CHOICES_OF_NAMED = 12
 @click.argument("names", metavar="[SYSTEM] [OPERATION]...", nargs=-1)
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound operations race.")
 @click.option("--isolation", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Of transactions.")
-@click.option("--preemptions", metavar="N", type=click.IntRange(0, 8), default=2, show_default=True,
+@click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
               help="Search every schedule with at most so many.")  # fmt: skip
 @click.option(
     "--actors",
     metavar="N",
-    type=click.IntRange(1, ACTORS_MAX),
+    type=Integer(1, ACTORS_MAX),
     help="Calls of each operation; default: 1, or 2 of one alone.",
 )
 @click.option("--budget", type=Duration(), help="How long to search.  [default: 60s; with --mutate 10m]")
+@click.option("--seed", metavar="N", type=SEED, default=0, show_default=True, help="Of random schedules.")
 @click.option(
-    "--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of random schedules."
-)
-@click.option(
-    "--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the search."
+    "--jobs", metavar="N", type=Integer(1, 64), default=1, show_default=True, help="Processes that share the search."
 )
 @click.option("--schedule", metavar="LETTERS", help="Play this one schedule, e.g. ABBA, and show it.")
 @click.option("--mutate", "is_mutating", is_flag=True, help="Take each protection away: the search must find a race.")
@@ -94,6 +93,7 @@ def command(
     from integrity.race.finding import kept_schedules
     from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, play_schedule, race_groups
     from integrity.race.pytest_export import check_path
+    from integrity.race.schedule import parse
     from integrity.systems.catalogue import find_bug
 
     system, operations = parse_names(names)
@@ -105,8 +105,9 @@ def command(
     if pytest_file is not None:
         check_path(pytest_file)
     group = tuple(name for name in operations for _ in range(actors or (2 if len(operations) == 1 else 1)))
-    if schedule is not None and not group:
-        group = _race_of(bug)
+    if schedule is not None:
+        group = group or _race_of(bug)
+        parse(schedule, actor_count=len(group))  # before a server is started for nothing
     settings = RaceSettings(
         system=system.name,
         bug=bug_name,
@@ -171,13 +172,15 @@ def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
     if first not in SYSTEMS:
         owners = [system.name for system in SYSTEMS.values() if first in system.operations]
         if owners:
-            raise UsageError(f"{first!r} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}")
-        raise UsageError(f"unknown system {first!r}", hint=_suggest(first, list(SYSTEMS), "systems"))
+            raise UsageError(
+                f"{quote(first)} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}"
+            )
+        raise UsageError(f"unknown system {quote(first)}", hint=_suggest(first, list(SYSTEMS), "systems"))
     system = SYSTEMS[first]
     for operation in operations:
         if operation not in system.operations:
             hint = _suggest(operation, list(system.operations), "operations")
-            raise UsageError(f"system {system.name} has no operation {operation!r}", hint=hint)
+            raise UsageError(f"system {system.name} has no operation {quote(operation)}", hint=hint)
     return system, tuple(operations)
 
 
@@ -222,7 +225,7 @@ def save_findings(
         write_finding(findings[0], paths[0])
         if pytest_file is not None:
             study.export(pytest_file, replay_command=replay_command(target, Path(paths[0].name)))
-            click.echo(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}", err=True)
+            write_note(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}")
     return paths
 
 
@@ -242,12 +245,10 @@ def replay_command(target: "Target", path: Path) -> str:
 def _print_played(played: "Played", *, is_json: bool) -> None:
     outcome = f"cut off, {played.cut}" if played.cut else f"nothing goes wrong; {played.course}"
     if is_json:
-        import orjson
-
         document = {"schedule": played.letters, "outcome": outcome, "findings": []}
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        write_json(document)
     else:
-        click.echo("\n".join([*played.timeline, "", f"{played.letters}: {outcome}."]))
+        write_result("\n".join([*played.timeline, "", f"{played.letters}: {outcome}."]))
 
 
 def _mutate(
@@ -267,13 +268,11 @@ def _mutate(
     for mutation in mutate_system(target, settings, list(dict.fromkeys(operations)), files, test_database=test_database):
         mutations.append(mutation)
         if not mutation.is_constraint:
-            click.echo(f"without {mutation.protection}: {mutation.word}", err=True)
+            write_note(f"without {mutation.protection}: {mutation.word}")
     if is_json:
-        import orjson
-
-        click.echo(orjson.dumps([mutation_json(each) for each in mutations], option=orjson.OPT_INDENT_2).decode())
+        write_json([mutation_json(each) for each in mutations])
     else:
-        click.echo(render_mutations(mutations))
+        write_result(render_mutations(mutations))
     is_open = any(each.word == "untried" or (each.word == "vacuous" and not each.is_constraint) for each in mutations)
     return ExitCode.UNKNOWN if is_open or not mutations else ExitCode.OK
 
@@ -296,23 +295,22 @@ def _print_text(
     )
 
     if groups and is_matrix:
-        click.echo(render_matrix(groups, settings))
+        write_result(render_matrix(groups, settings))
     elif groups and not findings:
-        click.echo(f"{render_coverage(groups[0])}\n\n{sentence_of(groups, settings)}")
+        write_result(f"{render_coverage(groups[0])}\n\n{sentence_of(groups, settings)}")
     if left_out := render_left_out(left_out_of(groups)):
-        click.echo(left_out)
+        write_result(left_out)
     if findings:
-        click.echo(("\n" if is_matrix else "") + render_finding(findings[0]))
-        click.echo()
+        write_result(("\n" if is_matrix else "") + render_finding(findings[0]))
+        write_result()
     for number, command_line in enumerate(replays):
-        click.echo(f"{'replay' if number == 0 else 'others' if number == 1 else ''}{': ' if number < 2 else '        '}"
+        write_result(f"{'replay' if number == 0 else 'others' if number == 1 else ''}{': ' if number < 2 else '        '}"
                    f"{command_line}")  # fmt: skip
 
 
 def _print_json(
     groups: "Sequence[Group]", settings: "RaceSettings", findings: "Sequence[Finding]", paths: Sequence[Path]
 ) -> None:
-    import orjson
 
     from integrity.report.race_text import group_json, left_out_of
 
@@ -328,7 +326,7 @@ def _print_json(
             {"file": str(path), **finding.model_dump(mode="json")} for finding, path in zip(findings, paths, strict=True)
         ],
     }
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    write_json(document)
 
 
 def _race_of(bug: "Bug | None") -> tuple[str, ...]:
@@ -356,11 +354,10 @@ def _show_progress(count: int) -> "Iterator[Callable[[Searched], None]]":
     if not sys.stderr.isatty():
         yield lambda _searched: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("racing {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=open_console(), transient=True) as progress:
         task = progress.add_task("", total=count)
 
         def on_searched(searched: "Searched") -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from integrity.cli.number_types import Integer
 from integrity.cli.options import (
     database_option,
     json_option,
@@ -13,14 +14,13 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.cli.race_command import invariants_of
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 
 @click.command(name="replay")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--times", metavar="N", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Play it so often."
-)
+@click.option("--times", metavar="N", type=Integer(1, 10_000), default=1, show_default=True, help="Play it so often.")
 @click.option("--show", "is_showing", is_flag=True, help="Print the finding as well.")
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write it as a test, test_*.py, with its SQL beside it.")  # fmt: skip
@@ -63,14 +63,12 @@ def command(
         differences = study.find_differences(replays[-1])
         if pytest_file is not None:
             study.export(pytest_file, replay_command=f"integrity replay {file}")
-            click.echo(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}", err=True)
+            write_note(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}")
     if is_json:
-        import orjson
-
         document = replays_json(replays, differences, finding)
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        write_json(document)
     else:
         if is_showing:
-            click.echo(render_finding(finding) + "\n")
-        click.echo(render_replays(replays, differences, finding))
+            write_result(render_finding(finding) + "\n")
+        write_result(render_replays(replays, differences, finding))
     return ExitCode.VIOLATED if any(each.is_back for each in replays) else ExitCode.OK

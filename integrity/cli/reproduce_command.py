@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from integrity.cli.number_types import SEED, Duration, Integer
 from integrity.cli.options import (
     database_option,
     json_option,
@@ -14,8 +15,8 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.cli.race_command import invariants_of, replay_command, save_findings
-from integrity.cli.run_command import Duration
-from integrity.errors import HistoryError, UsageError
+from integrity.errors import HistoryError, UsageError, quote
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode, Verdict
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 @click.command(name="reproduce")
 @click.argument("violation", metavar="VIOLATION")
 @click.option("--run", "run_id", metavar="ID", help="The run that was audited; default: the newest with verdicts.")
-@click.option("--preemptions", metavar="N", type=click.IntRange(0, 8), default=2, show_default=True,
+@click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
               help="Search every schedule with at most so many.")  # fmt: skip
 @click.option("--budget", type=Duration(), default="20s", show_default=True, help="For each kind of pair of calls.")
-@click.option("--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
+@click.option("--seed", metavar="N", type=SEED, default=0, show_default=True,
               help="Of random schedules.")  # fmt: skip
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
@@ -87,7 +88,7 @@ def command(
         budget=Budget(preemptions=preemptions, seconds=budget),
         seed=seed,
         test_database=test_database,
-        on_try=lambda what: click.echo(what, err=True),
+        on_try=write_note,
     )
     findings = [found.finding] if found.finding else []
     paths = save_findings(
@@ -100,14 +101,12 @@ def command(
         test_database=test_database,
     )
     if is_json:
-        import orjson
-
         document = reproduction_json(found, name, row, findings)
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        write_json(document)
     else:
-        click.echo(render_reproduction(found, name, row))
+        write_result(render_reproduction(found, name, row))
         for finding, path in zip(findings, paths, strict=True):
-            click.echo(f"\n{render_finding(finding)}\n\nreplay: {replay_command(target, path)}")
+            write_result(f"\n{render_finding(finding)}\n\nreplay: {replay_command(target, path)}")
     return ExitCode.VIOLATED if found.kind else ExitCode.UNKNOWN
 
 
@@ -128,7 +127,7 @@ def _find_run(project: "Project", run_id: str | None) -> "RunFolder":
         )
     if run_id is not None and run_id not in audited:
         known = f"Those that were: {', '.join(audited[-3:])}." if audited else "`integrity validate --run ID` does it."
-        raise UsageError(f"run {run_id!r} has not been audited, or is not in {project.runs_folder}", hint=known)
+        raise UsageError(f"run {quote(run_id)} has not been audited, or is not in {project.runs_folder}", hint=known)
     return RunFolder(project.runs_folder / (run_id or audited[-1]))
 
 
@@ -157,11 +156,11 @@ def _find_row(folder: "RunFolder", violation: str) -> tuple[str, dict[str, Any]]
     found = [each for each in violated if name in (each, each.rpartition("/")[2])]
     if not found:
         known = f"Violated are: {', '.join(violated)}." if violated else "All its invariants hold or are unknown."
-        raise UsageError(f"{name!r} was not violated in the audit of run {folder.run_id}", hint=known)
+        raise UsageError(f"{quote(name)} was not violated in the audit of run {folder.run_id}", hint=known)
     rows = violated[found[0]]["rows"]
     if not 1 <= number <= len(rows):
         raise UsageError(
-            f"{violation!r}: the audit kept {len(rows)} rows of {found[0]}",
+            f"{quote(violation)}: the audit kept {len(rows)} rows of {found[0]}",
             hint=f"Name one of #1 to #{len(rows)}, or keep more: integrity validate --limit-evidence 100",
         )
     return found[0], rows[number - 1]

@@ -1,6 +1,5 @@
 """`integrity restore`: put the test database back as it was when a snapshot was taken."""
 
-import json
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.cli.snapshot_command import is_embedded, show_size, tell_ended
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 
@@ -43,18 +43,16 @@ def command(
     copy = find_copy(target, name)
     taken_at = f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}"
     if not is_sure:
-        click.echo(
-            f"{target}: will be as at {taken_at}, {show_size(copy.size_bytes)}; what it holds now is lost.", err=True
-        )
+        write_note(f"{target}: will be as at {taken_at}, {show_size(copy.size_bytes)}; what it holds now is lost.")
         if not confirm("Restore it?", without_terminal=f"integrity restore {name} --yes"):
-            click.echo("Nothing was changed.", err=True)
+            write_note("Nothing was changed.")
             return ExitCode.OK
     may_end = is_embedded(project, database, target)
     restored = restore_copy(target, name, test_database=test_database, may_end_sessions=may_end)
     if is_json:
         fields = {"restored": name, "taken_at": copy.taken_at.isoformat(timespec="seconds")}
-        click.echo(json.dumps({**fields, "ended_sessions": list(restored.ended)}, indent=2))
+        write_json({**fields, "ended_sessions": list(restored.ended)})
         return ExitCode.OK
     tell_ended(restored.ended)
-    click.echo(f"{target}: is as at {taken_at} again; the snapshot stays until integrity snapshot --drop {name}")
+    write_result(f"{target}: is as at {taken_at} again; the snapshot stays until integrity snapshot --drop {name}")
     return ExitCode.OK

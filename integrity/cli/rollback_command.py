@@ -8,6 +8,7 @@ import click
 
 from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -33,27 +34,27 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
     target = open_target(project, database)
     contents = inspect_database(target)
     if is_dry:
-        click.echo(_describe(target, contents, is_json=is_json))
+        write_result(_describe(target, contents, is_json=is_json))
         return ExitCode.OK
     if contents.is_ours:
-        click.echo(f"{target}: will be dropped:\n{_list(contents)}", err=True)
+        write_note(f"{target}: will be dropped:\n{_list(contents)}")
         if not is_sure and not confirm("Remove them?", without_terminal="integrity rollback --yes"):
-            click.echo("Nothing was removed.", err=True)
+            write_note("Nothing was removed.")
             return ExitCode.OK
         contents = drop_schemas(target)
     if is_json:
         dropped = {schema: list(tables) for schema, tables in contents.ours.items()}
-        click.echo(json.dumps({"database": str(target), "dropped": dropped, "kept": list(contents.foreign)}, indent=2))
+        write_json({"database": str(target), "dropped": dropped, "kept": list(contents.foreign)})
         return ExitCode.OK
     if not contents.is_ours:
-        click.echo(f"{target}: nothing here was made by seed or run; nothing was removed.")
+        write_result(f"{target}: nothing here was made by seed or run; nothing was removed.")
         return ExitCode.OK
     count = sum(map(len, contents.ours.values()))
-    click.echo(f"Removed {count} tables in {' and '.join(contents.ours)}.")
+    write_result(f"Removed {count} tables in {' and '.join(contents.ours)}.")
     if contents.foreign:
-        click.echo(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
+        write_result(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
     if project.runs_folder.is_dir():
-        click.echo(f"The folders of runs stay, since reports are made from them: {project.runs_folder}")
+        write_result(f"The folders of runs stay, since reports are made from them: {project.runs_folder}")
     return ExitCode.OK
 
 

@@ -1,12 +1,11 @@
 """`integrity run`: let a profile's clients loose on a system."""
 
-import re
 import secrets
 from pathlib import Path
-from typing import Any
 
 import click
 
+from integrity.cli.number_types import SEED, Duration, Integer, Number
 from integrity.cli.options import (
     database_option,
     embedded_server,
@@ -17,26 +16,8 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.errors import UsageError
-
-DURATION_S_MOST = 30 * 24 * 3600
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Duration(click.ParamType[float]):
-    """Seconds, as "90", "90s", "20m", "1h30m" or "2.5s"."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", value)
-        if not parts or "".join(number + unit for number, unit in parts) != value:
-            self.fail(f"{value!r} is no duration; give e.g. 90s, 20m or 1h30m", param, ctx)
-        seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
-        if not 0 < seconds <= DURATION_S_MOST:
-            self.fail(f"{value!r} is not between 0 s and 30 days", param, ctx)
-        return seconds
+from integrity.numbers import CLIENTS_MOST, CONNECTIONS_MOST, FACTOR_LEAST, FACTOR_MOST, RATE_LEAST, RATE_MOST
+from integrity.report.terminal import write_json, write_note, write_result
 
 
 @click.command(name="run")
@@ -44,13 +25,15 @@ class Duration(click.ParamType[float]):
 @click.option("--system", "system_name", default="ghostpass", show_default=True, help="The system to load.")
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
 @click.option("--duration", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
-@click.option("--clients", type=click.IntRange(min=1), help="Clients; in a closed loop as many connections.")
-@click.option("--connections", type=click.IntRange(min=1), help="Connections that the clients of an open loop share.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Arrivals per second in all, of an open loop.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Of every random choice; default: a new one.")
+@click.option("--clients", type=Integer(1, CLIENTS_MOST), help="Clients; in a closed loop as many connections.")
+@click.option(
+    "--connections", type=Integer(1, CONNECTIONS_MOST), help="Connections that the clients of an open loop share."
+)
+@click.option("--rate", type=Number(RATE_LEAST, RATE_MOST), help="Arrivals per second in all, of an open loop.")
+@click.option("--seed", type=SEED, help="Of every random choice; default: a new one.")
 @click.option(
     "--time-scale",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(FACTOR_LEAST, FACTOR_MOST),
     default=1.0,
     show_default=True,
     help="Compress an open loop: the same arrivals in duration/F.",
@@ -131,17 +114,14 @@ def command(
         faults=windows,
         faults_may_overlap=faults_may_overlap,
     )
-    click.echo(
+    write_note(
         f"{system.name} {profile}: {chosen.title}; {chosen.clients} clients on {chosen.connection_count} connections, "
-        f"{chosen.duration_s:g} s, seed {request.seed}, {'bug ' + bug.name if bug else 'no bug'}, {target}",
-        err=True,
+        f"{chosen.duration_s:g} s, seed {request.seed}, {'bug ' + bug.name if bug else 'no bug'}, {target}"
     )
     with show_progress() as listener:
         result = run(request, listener=listener)
     if is_json:
-        import orjson
-
-        click.echo(orjson.dumps(result.result, option=orjson.OPT_INDENT_2).decode())
+        write_json(result.result)
     else:
-        click.echo(render_run(result.result))
+        write_result(render_run(result.result))
     return result.exit_code

@@ -1,6 +1,5 @@
 """`integrity seed`: fill the database with a consistent world."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from integrity.cli.number_types import Integer
 from integrity.cli.options import (
     Command,
     database_option,
@@ -21,6 +21,7 @@ from integrity.cli.options import (
 )
 from integrity.database.target import Target
 from integrity.errors import UsageError
+from integrity.report.terminal import open_console, write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ SIZES = {
 
 def _size_options(command: Command) -> Command:
     for name, text in reversed(SIZES.items()):
-        command = click.option(f"--{name}", type=int, metavar="N", help=text)(command)
+        command = click.option(f"--{name}", type=Integer(), metavar="N", help=text)(command)
     return command
 
 
 @click.command()
 @click.option("--system", "system_name", metavar="NAME", help="Seed this system only; else all of them.")
 @_size_options
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same rows everywhere.")
+@click.option("--seed", type=Integer(), default=1, show_default=True, help="The same seed makes the same rows everywhere.")
 @click.option("--replace", is_flag=True, help="Make it anew, and forget the runs that were made on it.")
 @click.option("--append", is_flag=True, help="Add as many to what is there.")
 @database_option
@@ -109,11 +110,13 @@ def command(
                     )
                 )
     except KeyboardInterrupt:
-        click.echo(f"integrity: interrupted; {name} is as it was before. Seed again when you like.", err=True)
+        write_note(f"integrity: interrupted; {name} is as it was before. Seed again when you like.")
         return ExitCode.INTERRUPTED
-    click.echo(_json(target, mode.value, seeded) if is_json else _table(seeded))
-    if not is_json:
-        click.echo(f"Next: integrity run smoke --system {systems[0].name}", err=True)
+    if is_json:
+        write_json(_fields(target, mode.value, seeded))
+    else:
+        write_result(_table(seeded))
+        write_note(f"Next: integrity run smoke --system {systems[0].name}")
     return ExitCode.OK
 
 
@@ -136,12 +139,11 @@ def _progress(system: str) -> Iterator[Listen]:
     from integrity.seeds.load import Phase, Progress
 
     if sys.stderr.isatty():
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Bar(*columns, console=open_console(), transient=True) as bar:
             task = bar.add_task(system, total=None)
 
             def draw(progress: Progress) -> None:
@@ -162,12 +164,12 @@ def _progress(system: str) -> Iterator[Listen]:
         nonlocal last
         now = time.monotonic()
         if progress.phase is Phase.INDEXES:
-            click.echo(f"{system}: making constraints and indexes", err=True)
+            write_note(f"{system}: making constraints and indexes")
         elif progress.done == 0:
-            click.echo(f"{system}: making {progress.count:,} {progress.unit}", err=True)
+            write_note(f"{system}: making {progress.count:,} {progress.unit}")
             last = now
         elif now - last >= LINE_EVERY_S:
-            click.echo(f"{system}: {progress.done:,} of {progress.count:,} {progress.unit}", err=True)
+            write_note(f"{system}: {progress.done:,} of {progress.count:,} {progress.unit}")
             last = now
 
     yield say
@@ -196,7 +198,7 @@ def _table(seeded: "list[Seeded]") -> str:
     return "\n".join(parts)
 
 
-def _json(target: Target, mode: str, seeded: "list[Seeded]") -> str:
+def _fields(target: Target, mode: str, seeded: "list[Seeded]") -> dict[str, object]:
     systems = [
         {
             "system": made.system,
@@ -209,4 +211,4 @@ def _json(target: Target, mode: str, seeded: "list[Seeded]") -> str:
         }
         for made in seeded
     ]
-    return json.dumps({"database": str(target), "mode": mode, "systems": systems}, indent=2)
+    return {"database": str(target), "mode": mode, "systems": systems}

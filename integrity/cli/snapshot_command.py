@@ -1,6 +1,5 @@
 """`integrity snapshot`: keep the test database as it is now, under a name."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.errors import UsageError
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -60,13 +60,19 @@ def command(
     target = open_target(project, database)
     if is_list:
         copies = list_copies(target)
-        click.echo(json.dumps([_fields(copy) for copy in copies], indent=2) if is_json else _table(target, copies))
+        if is_json:
+            write_json([_fields(copy) for copy in copies])
+        else:
+            write_result(_table(target, copies))
         for left in find_forgotten(target):
-            click.echo(f"left by a command that was killed: {left}; the next snapshot, restore or race drops it", err=True)
+            write_note(f"left by a command that was killed: {left}; the next snapshot, restore or race drops it")
         return ExitCode.OK
     if dropped is not None:
         copy = drop_copy(target, dropped)
-        click.echo(json.dumps({"dropped": _fields(copy)}, indent=2) if is_json else f"Dropped snapshot {copy.name}.")
+        if is_json:
+            write_json({"dropped": _fields(copy)})
+        else:
+            write_result(f"Dropped snapshot {copy.name}.")
         return ExitCode.OK
     taken = take_copy(
         target,
@@ -75,11 +81,11 @@ def command(
         may_end_sessions=is_embedded(project, database, target),
     )
     if is_json:
-        click.echo(json.dumps({**_fields(taken.copy), "ended_sessions": list(taken.ended)}, indent=2))
+        write_json({**_fields(taken.copy), "ended_sessions": list(taken.ended)})
         return ExitCode.OK
     tell_ended(taken.ended)
-    click.echo(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
-    click.echo(f"To put it back: integrity restore {taken.copy.name}")
+    write_result(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
+    write_result(f"To put it back: integrity restore {taken.copy.name}")
     return ExitCode.OK
 
 
@@ -90,7 +96,7 @@ def is_embedded(project: "Project", database: str | None, target: "Target") -> b
 
 def tell_ended(ended: tuple[str, ...]) -> None:
     for session in ended:
-        click.echo(f"ended: {session}", err=True)
+        write_note(f"ended: {session}")
 
 
 def show_size(size_bytes: int) -> str:

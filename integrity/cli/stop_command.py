@@ -1,15 +1,15 @@
 """`integrity stop`: end a run that is running, in good order."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from integrity.cli.number_types import Duration
 from integrity.cli.options import json_option, open_project, project_option
-from integrity.cli.run_command import Duration
 from integrity.errors import UsageError
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -39,20 +39,20 @@ def command(*, run: str | None, is_all: bool, grace_s: float, project_folder: Pa
         folder = find_run(project, run)
         running = [each for each in running if each == folder]
         if not running and not is_json:
-            click.echo(f"{folder.run_id} is not running.")
+            write_result(f"{folder.run_id} is not running.")
     elif len(running) > 1 and not is_all:
         names = ", ".join(folder.run_id for folder in running)
         raise UsageError(f"{len(running)} runs are running: {names}", hint="Name one, or stop them all with --all.")
     elif not running and not is_json:
-        click.echo("No run is running here.")
+        write_result("No run is running here.")
     stopped = []
     for folder in running:
-        click.echo(f"{folder.run_id}: told to stop; it may take {grace_s:g} s to end in good order", err=True)
+        write_note(f"{folder.run_id}: told to stop; it may take {grace_s:g} s to end in good order")
         stopped.append(stop_run(folder, grace_s=grace_s))
         if not is_json:
-            click.echo(_describe(stopped[-1]))
+            write_result(_describe(stopped[-1]))
     if is_json:
-        click.echo(json.dumps([asdict(each) for each in stopped], indent=2))
+        write_json([asdict(each) for each in stopped])
     return ExitCode.UNKNOWN if any(each.ending is Ending.STILL_RUNNING for each in stopped) else ExitCode.OK
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from integrity.cli.number_types import SEED, Number
 from integrity.cli.options import (
     database_option,
     embedded_server,
@@ -16,6 +17,8 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
+from integrity.numbers import FACTOR_LEAST, FACTOR_MOST
+from integrity.report.terminal import write_json_text, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -30,12 +33,12 @@ if TYPE_CHECKING:
 @click.option("--system", "system_names", metavar="NAME", multiple=True, help="These systems; else all in the database.")
 @click.option(
     "--shorten",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(FACTOR_LEAST, FACTOR_MOST),
     default=1.0,
     show_default=True,
     help="Divide every length by F, at the same rates.",
 )
-@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Of every random choice; default: a new one.")
+@click.option("--seed", type=SEED, help="Of every random choice; default: a new one.")
 @click.option("--plan", "is_plan", is_flag=True, help="Say what would be run and how long it takes; run nothing.")
 @database_option
 @project_option
@@ -68,20 +71,23 @@ def command(
     target = None if is_plan and named else open_target(project, database)
     systems = named or _systems_in(target)
     planned = plan_suite(suite, systems, project.settings.profiles, shorten=shorten)
-    click.echo(render_plan(name, suite.title, planned, shorten), err=not is_plan)
+    (write_result if is_plan else write_note)(render_plan(name, suite.title, planned, shorten))
     if is_plan or target is None:
         return ExitCode.OK
     seed = seed if seed is not None else secrets.randbelow(2**31)
     records: list[dict[str, Any]] = []
     for number, each in enumerate(planned):
-        click.echo(f"\n[{number + 1}/{len(planned)}] {each.system.name} {each.profile_name}", err=True)
+        write_note(f"\n[{number + 1}/{len(planned)}] {each.system.name} {each.profile_name}")
         is_embedded = target.text == embedded_server(project).target.text if not target.is_sqlite else False
         records.append(_play(each, target, project, seed + number, test_database, is_embedded=is_embedded))
         if records[-1]["state"] == "interrupted":
             break
     folder = _write(project, name, records)
     record = {"suite": name, "seed": seed, "shorten": shorten, "planned": len(planned), "steps": records}
-    click.echo(render_suite_json(record) if is_json else render_suite(record, folder))
+    if is_json:
+        write_json_text(render_suite_json(record))
+    else:
+        write_result(render_suite(record, folder))
     return _exit_code(records)
 
 

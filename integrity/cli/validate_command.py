@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, open_project, open_target, project_option
+from integrity.report.terminal import open_console, write_note, write_result
 
 if TYPE_CHECKING:
     from integrity.database.target import Target
@@ -28,13 +30,13 @@ FORMATS = ("table", "json", "junit", "markdown")
 )
 @click.option("--json", "is_json", is_flag=True, help="The same as --format json.")
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
-@click.option("--limit-evidence", metavar="N", type=click.IntRange(0, 10_000), default=10, show_default=True,
+@click.option("--limit-evidence", metavar="N", type=Integer(0, 10_000), default=10, show_default=True,
               help="Rows to show of each violation; all are counted.")  # fmt: skip
 @click.option("--plan", "is_plan", is_flag=True, help="Show how each would be judged, and judge nothing.")
 @click.option("--exact", "is_exact", is_flag=True, help="No fingerprints: ask each balance of its own query.")
-@click.option("--timeout", "timeout_s", metavar="S", type=click.FloatRange(0.001, 86_400), default=300, show_default=True,
+@click.option("--timeout", "timeout_s", metavar="S", type=Number(0.001, 86_400), default=300, show_default=True,
               help="Seconds for each query.")  # fmt: skip
-@click.option("--connections", metavar="N", type=click.IntRange(1, 64), default=2, show_default=True,
+@click.option("--connections", metavar="N", type=Integer(1, 64), default=2, show_default=True,
               help="Connections that read the snapshot side by side.")  # fmt: skip
 @database_option
 @project_option
@@ -81,7 +83,7 @@ def command(
         given={"run_id": run_id} if run_id else {},
     )
     if is_plan:
-        click.echo(render_plan(plan_audit(target, files, settings)))
+        write_result(render_plan(plan_audit(target, files, settings)))
         return 0
     folder = find_run(target, project, run_id)
     _load_unfinished(target, project)
@@ -137,7 +139,7 @@ def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "li
     left_out = [name for name, system in about_runs.items() if system not in ran]
     if left_out:
         systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
-        click.echo(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out", err=True)
+        write_note(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out")
     return [file for file in files if file.name not in left_out]
 
 
@@ -149,10 +151,10 @@ def _load_unfinished(target: "Target", project: "Project") -> None:
     try:
         runs = load_unfinished(target, project)
     except DatabaseError as error:
-        click.echo(f"the history of an unfinished run cannot be loaded, and is left out: {error.message}", err=True)
+        write_note(f"the history of an unfinished run cannot be loaded, and is left out: {error.message}")
         return
     for run in runs:
-        click.echo(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too", err=True)
+        write_note(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too")
 
 
 def _show_progress(events: "Iterable[Event]", count: int) -> "Iterator[Event]":
@@ -160,13 +162,12 @@ def _show_progress(events: "Iterable[Event]", count: int) -> "Iterator[Event]":
     if not sys.stderr.isatty():
         yield from events
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from integrity.events import InvariantJudged
 
     columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=open_console(), transient=True) as progress:
         task = progress.add_task("judging", total=count)
         for event in events:
             if isinstance(event, InvariantJudged):
@@ -185,7 +186,7 @@ def _publish(report: "AuditReport", format_name: str, output: Path | None) -> No
     render = {"table": render_text, "json": render_json, "junit": render_junit, "markdown": render_markdown}[format_name]
     text = render(report).rstrip("\n")
     if output is None:
-        click.echo(text)
+        write_result(text)
         return
     try:
         output.write_text(text + "\n", encoding="utf-8")
@@ -193,4 +194,4 @@ def _publish(report: "AuditReport", format_name: str, output: Path | None) -> No
         raise UsageError(
             f"{output}: cannot be written: {error.strerror}", hint="Name another file with --output."
         ) from None
-    click.echo(report.sentence)
+    write_result(report.sentence)

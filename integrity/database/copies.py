@@ -13,7 +13,7 @@ from integrity.database import postgresql_copies, sqlite_copies
 from integrity.database.kept import Kept
 from integrity.database.namespace import guard
 from integrity.database.target import Target
-from integrity.errors import SeedError, UsageError
+from integrity.errors import SeedError, UsageError, quote
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,29}")
 
@@ -45,7 +45,9 @@ def take_copy(target: Target, name: str, *, test_database: str | None, may_end_s
     """
     _check_name(name)
     if any(copy.name == name for copy in list_copies(target)):
-        raise UsageError(f"{target}: there is a snapshot {name!r} already", hint=f"First: integrity snapshot --drop {name}")
+        raise UsageError(
+            f"{target}: there is a snapshot {quote(name)} already", hint=f"First: integrity snapshot --drop {name}"
+        )
     if guard(target, test_database).is_empty:
         raise SeedError(f"{target}: there is nothing to keep", hint="Make something first: integrity seed")
     if target.is_sqlite:
@@ -105,7 +107,7 @@ def find_copy(target: Target, name: str) -> Kept:
     copies = {copy.name: copy for copy in list_copies(target)}
     if name not in copies:
         known = ", ".join(copies) or "none"
-        raise UsageError(f"{target} has no snapshot {name!r}", hint=f"Its snapshots are: {known}.")
+        raise UsageError(f"{target} has no snapshot {quote(name)}", hint=f"Its snapshots are: {known}.")
     return copies[name]
 
 
@@ -117,5 +119,6 @@ def name_by_time(moment: datetime) -> str:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be a snapshot's name", hint="At most 30 of a-z, 0-9, _ and -, the first a letter or a number."
+            f"{quote(name)} cannot be a snapshot's name",
+            hint="At most 30 of a-z, 0-9, _ and -, the first a letter or a number.",
         )

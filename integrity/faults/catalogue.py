@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.faults import (
     backend_terminated,
     client_crash,
@@ -74,5 +74,5 @@ def find_fault(name: str) -> Fault:
     if name not in FAULTS:
         near = get_close_matches(name, FAULTS, n=1)
         meant = f"Perhaps you meant {near[0]}. " if near else ""
-        raise UsageError(f"there is no fault {name!r}", hint=f"{meant}The faults are: {', '.join(FAULTS)}.")
+        raise UsageError(f"there is no fault {quote(name)}", hint=f"{meant}The faults are: {', '.join(FAULTS)}.")
     return FAULTS[name]

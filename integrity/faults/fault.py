@@ -10,7 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 
+from integrity.errors import quote
 from integrity.faults.scene import Scene
+from integrity.numbers import read_number
 
 Given = Mapping[str, "float | str"]
 """A fault's arguments, every one with a value."""
@@ -42,13 +44,7 @@ class Number:
         Raises:
             ValueError: with the reason.
         """
-        try:
-            value = float(word)
-        except ValueError:
-            raise ValueError(f"{word!r} is no number") from None
-        if not self.least <= value <= self.most:
-            raise ValueError(f"{word} is not between {self.least:g} and {self.most:g}")
-        return value
+        return read_number(word, least=self.least, most=self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ class Choice:
             ValueError: with the reason.
         """
         if word not in self.words:
-            raise ValueError(f"{word!r} is none of {', '.join(self.words)}")
+            raise ValueError(f"{quote(word)} is none of {', '.join(self.words)}")
         return word
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NoReturn
 
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.faults.catalogue import find_fault
 from integrity.faults.fault import Fault, Given, Need
 from integrity.faults.scene import Scene
@@ -57,12 +57,12 @@ def read_schedule(texts: Sequence[str], *, duration_s: float, may_overlap: bool 
             continue
         if first.fault is second.fault:
             raise UsageError(
-                f"--fault: {first.text!r} and {second.text!r} are one fault, twice at the same time",
+                f"--fault: {quote(first.text)} and {quote(second.text)} are one fault, twice at the same time",
                 hint="Let one begin where the other ends.",
             )
         if not may_overlap:
             raise UsageError(
-                f"--fault: {first.text!r} and {second.text!r} overlap, so nobody could say which did what",
+                f"--fault: {quote(first.text)} and {quote(second.text)} overlap, so nobody could say which did what",
                 hint="Let one begin where the other ends, or say --faults-may-overlap.",
             )
     return tuple(windows)
@@ -81,7 +81,7 @@ def read_window(text: str, *, duration_s: float) -> Window:
     fault = find_fault(name)
     start, dash, end = when.partition("-")
     if not dash:
-        _refuse(text, f"{when!r} is no window", _EXAMPLE)
+        _refuse(text, f"{quote(when)} is no window", _EXAMPLE)
     from_s, to_s = _read_moment(text, start, duration_s), _read_moment(text, end, duration_s)
     if not 0 <= from_s < to_s <= duration_s:
         _refuse(
@@ -95,7 +95,7 @@ def read_window(text: str, *, duration_s: float) -> Window:
 def _read_moment(text: str, moment: str, duration_s: float) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh%]?)", moment)
     if found is None:
-        _refuse(text, f"{moment!r} is no moment", _EXAMPLE)
+        _refuse(text, f"{quote(moment)} is no moment", _EXAMPLE)
     number, unit = float(found[1]), found[2]
     return number / 100 * duration_s if unit == "%" else number * _UNITS[unit]
 
@@ -106,18 +106,18 @@ def _read_arguments(text: str, fault: Fault, words: str) -> dict[str, float | st
         name, mark, value = pair.partition("=")
         if name not in fault.arguments:
             known = ", ".join(fault.arguments) or "it has none"
-            _refuse(text, f"{fault.name} has no argument {name!r}", f"Its arguments: {known}.")
+            _refuse(text, f"{fault.name} has no argument {quote(name)}", f"Its arguments: {known}.")
         if not mark:
             _refuse(text, f"{name} has no value", f"Write {name}={fault.arguments[name].default}.")
         try:
             given[name] = fault.arguments[name].read(value)
         except ValueError as error:
-            _refuse(text, f"{name}={value}: {error}", f"{name}: {fault.arguments[name].text}.")
+            _refuse(text, f"{name}: {error}", f"{name}: {fault.arguments[name].text}.")
     return given
 
 
 def _refuse(text: str, reason: str, hint: str) -> NoReturn:
-    raise UsageError(f"--fault {text!r}: {reason}", hint=hint)
+    raise UsageError(f"--fault {quote(text)}: {reason}", hint=hint)
 
 
 def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
@@ -130,7 +130,7 @@ def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
         for need in sorted(window.fault.needs, key=lambda need: need.value):
             if not _has(scene, need):
                 raise UsageError(
-                    f"--fault {window.text!r}: {window.fault.name} needs {need.value}",
+                    f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}",
                     hint=_INSTEAD.get(need, "Leave it out."),
                 )
         window.fault.check(scene, window.given)

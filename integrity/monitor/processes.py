@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
+from integrity.numbers import read_integer
 
+PID_MOST = 2**31 - 1
 BACKEND_START_S_MOST = 5.0  # a backend notes its start a moment after the process begins; boot time is known to a second
 
 _GONE = (FileNotFoundError, ProcessLookupError)
@@ -62,11 +64,12 @@ def parse_process(text: str) -> Process:
         UsageError: not a number, or no such process.
     """
     name, _, number = text.rpartition("=")
-    if not number.isdecimal() or int(number) == 0:
-        raise UsageError(f"--process {text!r}: no process id", hint="Give PID or NAME=PID, e.g. app=4711.")
-    pid = int(number)
+    try:
+        pid = read_integer(number, least=1, most=PID_MOST)
+    except ValueError:
+        raise UsageError(f"--process {quote(text)}: no process id", hint="Give PID or NAME=PID, e.g. app=4711.") from None
     if start_mark(pid) is None:
-        raise UsageError(f"--process {text!r}: there is no process {pid}", hint="List them with: ps aux")
+        raise UsageError(f"--process {quote(text)}: there is no process {pid}", hint="List them with: ps aux")
     return Process(name or _read_stat(pid)[0], pid)
 
 

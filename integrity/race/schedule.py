@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 
 ACTORS_MAX = len(ascii_uppercase)
 
@@ -36,7 +36,7 @@ def parse(text: str, *, actor_count: int) -> str:
     for position, letter in enumerate(letters, start=1):
         if letter not in known:
             raise ScheduleError(
-                f"schedule {text!r}: letter {position} is {letter!r}, which is no actor",
+                f"schedule {quote(text)}: letter {position} is {letter!r}, which is no actor",
                 hint=f"The actors here are {', '.join(known)}.",
             )
     return letters

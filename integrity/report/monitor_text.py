@@ -1,12 +1,12 @@
 """What a monitor saw as text: one line a sample while it watches, alerts and tables at its end. Reads its summary."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from tabulate import tabulate
 
 from integrity.monitor.findings import show
+from integrity.report.terminal import note_writer
 from integrity.report.values import printable
 from integrity.report.values import show as show_value
 
@@ -15,13 +15,14 @@ BLOCKING_SHOWN = 12
 LINE_WIDTH = 160
 
 
-def write_samples(stream: TextIO = sys.stderr) -> Callable[[Mapping[str, Any]], None]:
-    """Return a listener that writes a line for each sample."""
+def write_samples(stream: TextIO | None = None) -> Callable[[Mapping[str, Any]], None]:
+    """Return a listener that writes a line for each sample, to stderr unless another stream is named."""
+    write_line = note_writer(stream)
     last: Mapping[str, Any] = {}
 
     def write(sample: Mapping[str, Any]) -> None:
         nonlocal last
-        print(describe_sample(sample, last), file=stream, flush=True)
+        write_line(describe_sample(sample, last))
         last = sample
 
     return write

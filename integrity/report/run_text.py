@@ -11,6 +11,7 @@ from tabulate import tabulate
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
+from integrity.report.terminal import note_writer, open_console, visible
 from integrity.workload.run import Listener, Progress
 
 LINE_EVERY_S = 5.0
@@ -19,18 +20,16 @@ LINE_EVERY_S = 5.0
 @contextmanager
 def show_progress(stream: TextIO | None = None) -> Iterator[Listener]:
     """Yield a listener that shows a run's progress: a live table on a terminal, else a line now and then."""
-    stream = sys.stderr if stream is None else stream
-    if not stream.isatty():
-        yield _line_writer(stream)
+    if not (stream or sys.stderr).isatty():
+        yield _line_writer(note_writer(stream))
         return
-    from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(file=stream), refresh_per_second=4, transient=True) as live:
+    with Live(console=open_console(stream), refresh_per_second=4, transient=True) as live:
         yield lambda progress: live.update(_live_table(progress))
 
 
-def _line_writer(stream: TextIO) -> Callable[[Progress], None]:
+def _line_writer(write_line: Callable[[str], None]) -> Callable[[Progress], None]:
     next_at_s, phase = LINE_EVERY_S, "running"
 
     def write(progress: Progress) -> None:
@@ -38,7 +37,7 @@ def _line_writer(stream: TextIO) -> Callable[[Progress], None]:
         if progress.elapsed_s < next_at_s and progress.phase == phase:
             return
         next_at_s, phase = progress.elapsed_s + LINE_EVERY_S, progress.phase
-        print(_headline(progress), file=stream, flush=True)
+        write_line(_headline(progress))
 
     return write
 
@@ -65,7 +64,7 @@ def _live_table(progress: Progress) -> Any:
     for name, count in progress.operations.items():
         recent = progress.recent[name]
         table.add_row(
-            name,
+            visible(name),
             *(str(count[key]) for key in ("calls", "ok", "declined", "failed", "unknown", "retries")),
             *(_ms(recent[key]) for key in ("p50_ms", "p95_ms", "p99_ms")),
         )

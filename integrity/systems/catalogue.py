@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.systems.inbox.system import INBOX
 from integrity.systems.instainstru.system import INSTAINSTRU
@@ -23,7 +23,7 @@ def find_system(name: str) -> System:
         UsageError: there is none.
     """
     if name not in SYSTEMS:
-        raise UsageError(f"unknown system {name!r}", hint=f"The systems are: {', '.join(SYSTEMS)}.")
+        raise UsageError(f"unknown system {quote(name)}", hint=f"The systems are: {', '.join(SYSTEMS)}.")
     return SYSTEMS[name]
 
 
@@ -35,5 +35,5 @@ def find_bug(system: System, name: str) -> Bug:
     """
     if name not in system.bugs:
         known = ", ".join(sorted(system.bugs)) or "none"
-        raise UsageError(f"system {system.name} has no bug {name!r}", hint=f"Its bugs are: {known}.")
+        raise UsageError(f"system {system.name} has no bug {quote(name)}", hint=f"Its bugs are: {known}.")
     return system.bugs[name]

@@ -14,12 +14,13 @@ Everything random comes from the context's source: the same state of it gives th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from integrity.numbers import DURATION_S_MOST
 from integrity.operation import Value
 
 TIMEOUT: Mapping[str, Value] = MappingProxyType({"status": "timeout"})
@@ -72,6 +73,12 @@ class ServiceSettings:
     reorder_share: float = 0.0
     drop_share: float = 0.0
     retry_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            most = 1.0 if name.endswith("_share") else DURATION_S_MOST if name.endswith("_s") else None
+            if most is not None and not 0 <= value <= most:
+                raise ValueError(f"{name}: {value} is not a number from 0 to {most:,g}")
 
 
 class Trouble(Enum):

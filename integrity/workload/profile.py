@@ -18,16 +18,23 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 import integrity.systems
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
+from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
-from integrity.workload.shape import Stage, Steps, Strict
+from integrity.workload.bounds import (
+    Amount,
+    ClientCount,
+    ConnectionCount,
+    Count,
+    Factor,
+    Rate,
+    Seconds,
+    Share,
+    Strict,
+)
+from integrity.workload.shape import Stage, Steps
 from integrity.workload.thresholds import Threshold
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-CLIENTS_MOST = 1_000_000
-CONNECTIONS_MOST = 10_000
 
 
 class Stream(Strict):
@@ -40,9 +47,9 @@ class Stream(Strict):
 
     name: str
     operations: tuple[str, ...] = Field(min_length=1)
-    per_minute: Positive
+    per_minute: Rate
     spacing: Literal["even", "poisson"] = "poisson"
-    pin: Mapping[str, Annotated[int, Field(ge=1)]] = {}
+    pin: Mapping[str, Count] = {}
 
 
 class Burst(Strict):
@@ -50,8 +57,8 @@ class Burst(Strict):
 
     name: str
     operation: str
-    count: Annotated[int, Field(ge=1)]
-    every_s: Positive
+    count: Count
+    every_s: Seconds
 
 
 class Subscribers(Strict):
@@ -67,10 +74,10 @@ class Subscribers(Strict):
 
     name: str
     operation: str
-    count: Annotated[int, Field(ge=1, le=CLIENTS_MOST)]
-    poll_s: Positive = 0.1
+    count: ClientCount
+    poll_s: Seconds = 0.1
     disconnect_share: Share = 0.0
-    connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MOST)] = 2
+    connections: ConnectionCount = 2
 
 
 class Common(Strict):
@@ -87,16 +94,16 @@ class Common(Strict):
     """
 
     title: str
-    duration_s: Positive
-    clients: Annotated[int, Field(ge=1, le=CLIENTS_MOST)]
+    duration_s: Seconds
+    clients: ClientCount
     hot_share: Share = 0.0
-    hot_count: Annotated[int, Field(ge=1)] = 16
-    hot_turn_calls: Annotated[int, Field(ge=0)] = 0
+    hot_count: Count = 16
+    hot_turn_calls: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     abandon: Mapping[str, Share] = {}
     services: Mapping[str, ServiceSettings] = {}
     subscribers: tuple[Subscribers, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
-    drain_s: Positive = 30.0
+    drain_s: Seconds = 30.0
 
     def abandon_share(self, operation: str) -> float:
         return self.abandon.get(operation, self.abandon.get("default", 0.0))
@@ -110,7 +117,7 @@ class ClosedProfile(Common):
     """
 
     model: Literal["closed"]
-    weights: Mapping[str, Annotated[float, Field(ge=0)]]
+    weights: Mapping[str, Amount]
 
     @model_validator(mode="after")
     def _has_weight(self) -> Self:
@@ -141,12 +148,12 @@ class OpenProfile(Common):
     """
 
     model: Literal["open"]
-    connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MOST)]
+    connections: ConnectionCount
     own: tuple[str, ...] = ()
-    in_flight_most: Annotated[int, Field(ge=1)] = 2000
+    in_flight_most: Count = 2000
     streams: tuple[Stream, ...] = ()
     bursts: tuple[Burst, ...] = ()
-    rate_factor: Positive = 1.0
+    rate_factor: Factor = 1.0
     watches_trends: bool = False
     faults: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
@@ -252,9 +259,13 @@ _WHERE_PROFILES_ARE = (
 
 
 def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> OpenProfile:
-    """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of its time."""
+    """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of its time.
+
+    Raises:
+        UsageError: it would have more arrivals, or another length, than a run can have.
+    """
     factor = rate * time
-    return profile.model_copy(
+    scaled = profile.model_copy(
         update={
             "duration_s": profile.duration_s / time,
             "streams": tuple(s.model_copy(update={"per_minute": s.per_minute * factor}) for s in profile.streams),
@@ -263,6 +274,18 @@ def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> Open
             "steps": profile.steps.model_copy(update={"step_s": profile.steps.step_s / time}) if profile.steps else None,
         }
     )
+    if scaled.arrivals_per_s > RATE_MOST:
+        raise UsageError(
+            f"{scaled.arrivals_per_s:,.0f} arrivals a second are more than the {RATE_MOST:,.0f} that a run can make",
+            hint="Ask for a smaller --rate, rate_factor or --time-scale.",
+        )
+    if not DURATION_S_LEAST <= scaled.duration_s <= DURATION_S_MOST:
+        raise UsageError(
+            f"a run of {scaled.duration_s:,.3g} s is not from {show_duration(DURATION_S_LEAST)} to "
+            f"{show_duration(DURATION_S_MOST)} long",
+            hint="Ask for a --time-scale or --shorten nearer to 1.",
+        )
+    return scaled
 
 
 def _fields(model: object) -> set[str]:
@@ -302,7 +325,7 @@ def _resolve(
     own = overrides.get(name, {})
     if not declared and not own:
         known = ", ".join(profile_names(system, overrides)) or "none"
-        raise UsageError(f"system {system.name} has no profile {name!r}", hint=f"Its profiles are: {known}.")
+        raise UsageError(f"system {system.name} has no profile {quote(name)}", hint=f"Its profiles are: {known}.")
     if name in seen:
         raise UsageError(f"profile {name} of {system.name} extends itself: {' -> '.join((*seen, name))}")
     settings = {**declared, **own}
@@ -333,4 +356,4 @@ def _check_names(profile: Profile, system: System, place: str) -> None:
 def _all_known(place: str, what: str, names: Any, known: Mapping[str, Any]) -> None:
     for name in names:
         if name not in known:
-            raise UsageError(f"{place}: unknown {what} {name!r}", hint=f"Known: {', '.join(known)}.")
+            raise UsageError(f"{place}: unknown {what} {quote(name)}", hint=f"Known: {', '.join(known)}.")

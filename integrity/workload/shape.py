@@ -10,16 +10,13 @@ A factor multiplies all arrivals of the profile, or the number of subscribers th
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Factor = Annotated[float, Field(ge=0, le=10_000)]
-Seconds = Annotated[float, Field(gt=0)]
+from integrity.numbers import DURATION_S_MOST
+from integrity.workload.bounds import Seconds, Strict
 
-
-class Strict(BaseModel):
-    """Settings in which a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Level = Annotated[float, Field(ge=0, le=10_000)]
+"""How many times the arrivals, or the subscribers, that the profile declares."""
 
 
 class Stage(Strict):
@@ -33,8 +30,8 @@ class Stage(Strict):
     """
 
     name: str
-    duration_s: float = Field(ge=0)
-    factor: Factor
+    duration_s: float = Field(ge=0, le=DURATION_S_MOST)
+    factor: Level
     part: Literal["", "before", "spike", "after"] = ""
 
 
@@ -53,12 +50,12 @@ class Steps(Strict):
 
     goal: Literal["sweep", "break"]
     step_s: Seconds
-    factors: tuple[Factor, ...] = (1.0,)
+    factors: tuple[Level, ...] = (1.0,)
     headings: tuple[str, ...] = ()
     scales: Literal["arrivals", "subscribers"] = "arrivals"
     growth: Annotated[float, Field(gt=1, le=10)] = 1.5
     growth_after: Annotated[float, Field(gt=1, le=10)] = 1.2
-    factor_most: Factor = 64.0
+    factor_most: Level = 64.0
     settle_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
     @model_validator(mode="after")

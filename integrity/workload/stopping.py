@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from integrity.errors import HistoryError, UsageError
+from integrity.errors import HistoryError, UsageError, quote
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
 from integrity.workload.run_folder import SETTINGS_FILE, RunFolder
@@ -66,10 +66,10 @@ def find_run(project: Project, name: str) -> RunFolder:
         return names[matching[0]]
     if matching:
         some = ", ".join(matching[:3])
-        raise UsageError(f"{len(matching)} runs begin with {name!r}: {some}", hint="Give more of the name.")
+        raise UsageError(f"{len(matching)} runs begin with {quote(name)}: {some}", hint="Give more of the name.")
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"Runs are the folders in {project.runs_folder}."
-    raise UsageError(f"there is no run {name!r}", hint=hint)
+    raise UsageError(f"there is no run {quote(name)}", hint=hint)
 
 
 def stop_run(folder: RunFolder, *, grace_s: float) -> Stopped:

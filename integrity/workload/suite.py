@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.systems.system import System
+from integrity.workload.bounds import Seconds, Strict
 from integrity.workload.profile import OpenProfile, Profile, load_profile, scale
-from integrity.workload.shape import Seconds, Strict
 
 AROUND_S = 4.0
 """Of each step, about: what is prepared before it, and loaded and judged after it."""
@@ -62,7 +62,7 @@ def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     """
     known: dict[str, Any] = {**tomllib.loads(_FILE.read_text(encoding="utf-8")), **declared}
     if name not in known:
-        raise UsageError(f"no suite is called {name!r}", hint=f"The suites are: {', '.join(known)}.")
+        raise UsageError(f"no suite is called {quote(name)}", hint=f"The suites are: {', '.join(known)}.")
     try:
         return Suite.model_validate(known[name])
     except ValidationError as error:

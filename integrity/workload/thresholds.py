@@ -10,11 +10,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from integrity.workload.bounds import Amount, Strict
 from integrity.workload.distribution import Distribution
 from integrity.workload.measures import Measures, OperationMeasure
-from integrity.workload.shape import Strict
 
 LAG_SHARE_MOST = 0.1
 """Of the tightest latency limit: a generator that was later than this measures itself."""
@@ -77,10 +77,10 @@ class Threshold(Strict):
         "rss_mb",
     ]
     reason: str | None = None
-    most: float | None = Field(default=None, ge=0)
-    warning: float | None = Field(default=None, ge=0)
-    critical: float | None = Field(default=None, ge=0)
-    least: float | None = Field(default=None, ge=0)
+    most: Amount | None = None
+    warning: Amount | None = None
+    critical: Amount | None = None
+    least: Amount | None = None
     source: str
 
     @model_validator(mode="after")

@@ -1,0 +1,260 @@
+"""The boundary: how a command that failed ends, whatever the error, with one paragraph on stderr and its exit code.
+
+What a user can mend is an AuditError or one of click's, and says so itself. Everything else is an error of ours, or of the
+machine: its paragraph says what happened in words, and its traceback goes to a file of the project's,
+`.integrity/errors/<time>-<command>.txt`, never to the terminal. It ends with exit code 3, the answer could not be found:
+never with 1, which says that the data is wrong.
+
+Errors that no call returns (in a thread, in a task that nobody awaits) are told the same way, when they happen.
+"""
+
+import logging
+import os
+import platform
+import shlex
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+import integrity
+from integrity.errors import AuditError, DatabaseError
+from integrity.report.terminal import ClosedOutput, flush_result, write_note
+from integrity.verdict import ExitCode
+
+CLOSED_PIPE = 141
+"""What a shell says of a program that wrote to a closed pipe: 128 and the number of SIGPIPE."""
+
+_WORD_MOST = 300
+_MESSAGE_MOST = 4000
+_DRIVERS = ("psycopg", "asyncpg", "sqlalchemy", "sqlite3")
+
+
+@dataclass
+class Boundary:
+    """How failures of one command are told.
+
+    Args:
+        words: the command line, without the program.
+        project_folder: where `.integrity` is; known once the options are read.
+        command: the first word that is a command; names the file.
+        failure_count: errors of ours so far.
+    """
+
+    words: Sequence[str]
+    project_folder: Path | None = None
+    command: str = "integrity"
+    failure_count: int = field(default=0)
+
+    def end(self, error: BaseException) -> int:
+        """Say what happened, and return the exit code."""
+        whole, error = error, _of_stdout(_bare(error))
+        match error:
+            case click.exceptions.Exit():
+                return error.exit_code
+            case ClosedOutput():
+                return CLOSED_PIPE
+            case KeyboardInterrupt() | click.Abort():
+                message, code = "interrupted", ExitCode.INTERRUPTED
+            case click.exceptions.NoArgsIsHelpError():
+                write_note(error.format_message())
+                return ExitCode.USAGE
+            case click.ClickException():
+                message, code = _describe_usage(error), ExitCode.USAGE
+            case AuditError():
+                message, code = str(error), error.exit_code
+            case _:
+                self.tell(error, whole=whole)
+                return ExitCode.UNKNOWN
+        write_note(f"integrity: {shorten(message)}")
+        return code
+
+    def tell(self, error: BaseException, *, where: str = "", whole: BaseException | None = None) -> None:
+        """Say what happened in an error of ours, and keep its traceback.
+
+        Args:
+            whole: the group of tasks that the error came in; its traceback says more.
+        """
+        self.failure_count += 1
+        what, hint = describe(error)
+        try:
+            kept = self._keep(whole or error)
+        except Exception as failed:  # not even that: the paragraph is all there is
+            kept = f"the traceback could not be kept: {type(failed).__name__}"
+        write_note(shorten(f"integrity: {self.command}{where} could not go on: {what}\n  {kept}\n  hint: {hint}"))
+
+    def _keep(self, error: BaseException) -> str:
+        """Write the traceback to a file that only its owner may read; return where it is, in words."""
+        text = self._report(error)
+        name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{self.command}-{os.getpid()}-{self.failure_count}.txt"
+        try:
+            folder = (self.project_folder or Path.cwd()) / ".integrity" / "errors"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return f"the traceback is in {_write_new(folder / name, text)}"
+        except OSError as failed:
+            reason = failed.strerror
+        try:
+            descriptor, path = tempfile.mkstemp(prefix="integrity-", suffix=f"-{name}")
+            _write(descriptor, text)
+        except OSError:
+            return f"the traceback could not be kept: neither the project nor the temporary folder takes a file ({reason})"
+        return f"the project's folder cannot be written ({reason}); the traceback is in {path}"
+
+    def _report(self, error: BaseException) -> str:
+        """Return what somebody needs who is to find the cause; no password is in it."""
+        from integrity.database.target import mask
+
+        text = "".join(traceback.format_exception(error))
+        secrets = sorted(_secrets(self.words), key=len, reverse=True)
+        lines = [
+            f"integrity {integrity.__version__}, Python {platform.python_version()}, {platform.platform()}",
+            f"$ integrity {shlex.join(self.words)}",
+            "",
+            text,
+        ]
+        masked = mask("\n".join(lines))
+        for secret in secrets:
+            masked = masked.replace(secret, "***")
+        return masked
+
+    @contextmanager
+    def around_threads(self) -> Iterator[None]:
+        """Tell also of errors that no call returns, instead of their tracebacks on the terminal."""
+        before = threading.excepthook
+        handler = _Handler(self)
+        logging.getLogger().addHandler(handler)
+
+        def on_thread(failed: threading.ExceptHookArgs) -> None:
+            if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+                self.tell(failed.exc_value, where=f", in thread {failed.thread.name if failed.thread else '?'},")
+
+        threading.excepthook = on_thread
+        try:
+            yield
+        finally:
+            threading.excepthook = before
+            logging.getLogger().removeHandler(handler)
+
+    def outcome(self, code: int) -> int:
+        """Return the exit code of a command that came to its end: what failed beside it makes a good end unknown."""
+        return ExitCode.UNKNOWN if self.failure_count and code in (ExitCode.OK, ExitCode.THRESHOLD) else code
+
+
+class _Handler(logging.Handler):
+    """Turns what libraries log into notes: asyncio tells so of tasks that failed and that nobody awaited."""
+
+    def __init__(self, boundary: Boundary) -> None:
+        super().__init__(logging.WARNING)
+        self._boundary = boundary
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            self._boundary.tell(error, where=", in the background,")
+        else:
+            write_note(f"integrity: {record.name}: {shorten(' '.join(record.getMessage().split()))}")
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """Return what happened, in words, and the next step."""
+    said = " ".join(str(error).split())
+    again = "Give the command again; if it comes back, report it with that file."
+    if isinstance(error, RecursionError):
+        return "something that it reads is nested too deeply", "Look for hundreds of brackets in what it was given."
+    if isinstance(error, MemoryError):
+        return "there was not enough memory", "Ask for less at a time, e.g. --limit-evidence 1, or allow it more memory."
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}", again
+    if _is_of_database(error):
+        return f"the database did not answer as it must: {said}", "See that it runs and is not locked, then try again."
+    return f"an error of integrity's own: {type(error).__name__}{': ' if said else ''}{said}", again
+
+
+def _is_of_database(error: BaseException) -> bool:
+    return isinstance(error, DatabaseError) or type(error).__module__.partition(".")[0] in _DRIVERS
+
+
+def shorten(message: str) -> str:
+    """Return a message without blank lines, and without more of a huge word or of itself than tells what it is."""
+    lines = (line for line in message.split("\n") if line.strip())
+    words = "\n".join(" ".join(_cut(word, _WORD_MOST) for word in line.split(" ")) for line in lines)
+    return _cut(words, _MESSAGE_MOST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}[...]{text[-most // 4 :]}"
+
+
+def _bare(error: BaseException) -> BaseException:
+    """Return the error itself, taken out of the groups of tasks that it comes in."""
+    found = error
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    if isinstance(found, BaseExceptionGroup):
+        for kind in (KeyboardInterrupt, AuditError):
+            inner = found.subgroup(kind)
+            if inner is not None:
+                return _first(inner)
+    return found
+
+
+def _of_stdout(error: BaseException) -> BaseException:
+    """Return the error as one of stdout, where that is what could not be written: click prints its help by itself."""
+    if isinstance(error, OSError) and error.filename is None:
+        try:
+            flush_result()
+        except (AuditError, ClosedOutput) as broken:
+            return broken
+    return error
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _describe_usage(error: click.ClickException) -> str:
+    """Return click's message as one paragraph of ours, with the next step."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "integrity"
+    message = error.format_message().rstrip(".")
+    return f"{message[:1].lower()}{message[1:]}\n  hint: See `{path} --help`."
+
+
+def _secrets(words: Sequence[str]) -> set[str]:
+    """Return the passwords that the command was given, as far as they can be told from other words."""
+    from urllib.parse import unquote
+
+    from sqlalchemy.engine import make_url
+
+    found = {os.environ.get("PGPASSWORD", "")}
+    for word in (*words, os.environ.get("INTEGRITY_DATABASE_URL", "")):
+        try:
+            url = make_url(word.partition("=")[2] if word.startswith("--") else word)
+        except Exception:  # noqa: S112 - it is no URL
+            continue
+        for secret in (url.password, *(value for key, value in url.query.items() if "password" in key.lower())):
+            found |= {str(secret), unquote(str(secret))} if secret else set()
+    return {secret for secret in found if len(secret) >= SECRET_LETTERS_LEAST}
+
+
+SECRET_LETTERS_LEAST = 4
+"""A shorter one is a part of so many words that hiding it would hide the cause."""
+
+
+def _write_new(path: Path, text: str) -> Path:
+    _write(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), text)
+    return path
+
+
+def _write(descriptor: int, text: str) -> None:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)

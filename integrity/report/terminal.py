@@ -1,0 +1,160 @@
+"""The one way out to stdout and stderr: what a terminal could obey is spelt out, and passwords are hidden.
+
+Names of tables, titles, hosts and lines of SQL come from others. Whoever writes one to a terminal writes it through here,
+and a test sees that nobody else prints: `write_result` and `write_json` for what was asked, on stdout, `write_note` for
+progress and errors, on stderr. Colours and bars are ours alone: `open_console` is rich's, and takes text through `visible`.
+
+A result that cannot be written is an error, since nobody has it. A note that cannot be written is lost: a run does not end
+because the window is gone that showed its progress.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+from integrity.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# C0 but for the newline and the tab, DEL and C1; marks, embeddings, overrides and isolates of writing direction; halves of
+# surrogate pairs, which no encoding can write (a file's name that is not UTF-8 holds them).
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CREDENTIALS = re.compile(r"(?<=://)([^/@\s:'\"]*):[^\s'\"]*@")
+
+
+class ClosedOutput(Exception):
+    """Who read stdout has gone, as `head` does: nothing is wrong, and there is nothing left to do."""
+
+
+def visible(text: str) -> str:
+    """Return the text with what a terminal could obey spelt out, e.g. \\x1b and \\u202e."""
+    return _OBEYED.sub(lambda found: _spell(found[0]), text)
+
+
+def _spell(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def write_result(text: str = "", *, bold: bool = False, dim: bool = False) -> None:
+    """Write lines of a result to stdout.
+
+    Raises:
+        OutputError: it cannot be written, e.g. on a full disk.
+        ClosedOutput: nobody reads it any more.
+    """
+    shown = visible(_CREDENTIALS.sub(r"\1:***@", text))
+    stream = _stdout()
+    if (bold or dim) and stream.isatty():
+        shown = f"\x1b[{1 if bold else 2}m{shown}\x1b[0m"
+    _write(stream, shown)
+
+
+def write_json(document: Any, *, is_line: bool = False, default: Callable[[Any], Any] | None = None) -> None:
+    """Write a result as JSON to stdout, indented or, of a stream of them, on one line; every string stays the same value.
+
+    Raises:
+        OutputError, ClosedOutput: as write_result says.
+    """
+    import orjson
+
+    option = orjson.OPT_NON_STR_KEYS | (0 if is_line else orjson.OPT_INDENT_2)
+    write_json_text(orjson.dumps(document, default=default, option=option).decode())
+
+
+def write_json_text(text: str) -> None:
+    """Write a result that is JSON already.
+
+    Raises:
+        OutputError, ClosedOutput: as write_result says.
+    """
+    # Outside its strings JSON has nothing but newlines that is spelt out here, and inside of them \u00nn is the same value.
+    _write(_stdout(), _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def write_note(text: str = "", *, end: str = "\n") -> None:
+    """Write progress, a remark or an error to stderr, if there is anybody to read it."""
+    stream: TextIO | None = sys.stderr
+    if stream is None:
+        return
+    with suppress(OSError, ValueError):  # the second: it is closed
+        stream.write(_encodable(_safe(text), stream) + end)
+        stream.flush()
+
+
+def _safe(text: str) -> str:
+    if "://" in text or "password" in text.lower():  # the module below is slow to import, and few notes need it
+        from integrity.database.target import mask
+
+        text = mask(text)
+    return visible(text)
+
+
+def open_console(stream: TextIO | None = None) -> "Console":
+    """Return rich's console on stderr, or on another stream: for bars and tables that redraw themselves."""
+    from rich.console import Console
+
+    return Console(file=stream, stderr=stream is None)
+
+
+def note_writer(stream: TextIO | None = None) -> Callable[[str], None]:
+    """Return what writes progress: `write_note`, or the same to another stream."""
+    if stream is None:
+        return write_note
+
+    def write(text: str) -> None:
+        stream.write(_encodable(_safe(text), stream) + "\n")
+        stream.flush()
+
+    return write
+
+
+def flush_result() -> None:
+    """See that what was written to stdout has arrived.
+
+    Raises:
+        OutputError: it cannot be written, e.g. on a full disk.
+        ClosedOutput: nobody reads it any more.
+    """
+    if sys.stdout is not None:
+        _write(sys.stdout, None)
+
+
+def _stdout() -> TextIO:
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        raise OutputError("the result could not be written: stdout is closed", hint="Send it somewhere, e.g. to a file.")
+    return stream
+
+
+def _write(stream: TextIO, text: str | None) -> None:
+    try:
+        # Even an empty text: flush alone passes over what an earlier write has left behind.
+        stream.write("" if text is None else _encodable(text, stream) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        _forget(stream)
+        raise ClosedOutput from None
+    except OSError as error:
+        _forget(stream)
+        raise OutputError(
+            f"the result could not be written to stdout: {error.strerror}", hint="Make room, or send it somewhere else."
+        ) from None
+
+
+def _forget(stream: TextIO) -> None:
+    """Send what the stream still holds nowhere: else the interpreter tries again when it ends, and complains."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Return the text with what the stream's encoding lacks spelt out: a terminal in LANG=C still shows the rest."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

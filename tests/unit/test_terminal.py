@@ -1,0 +1,167 @@
+"""What reaches a terminal is text, whatever it was made of; and there is one way out."""
+
+import ast
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import integrity
+from integrity.errors import OutputError
+from integrity.report.terminal import (
+    ClosedOutput,
+    flush_result,
+    open_console,
+    visible,
+    write_json,
+    write_json_text,
+    write_note,
+    write_result,
+)
+
+PACKAGE = Path(integrity.__file__).parent
+WAY_OUT = PACKAGE / "report" / "terminal.py"
+
+OBEYED = [*range(9), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F)]
+OBEYED += range(0x2066, 0x206A)
+
+
+@pytest.mark.parametrize("code", OBEYED)
+def test_what_a_terminal_obeys_is_spelt_out(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    write_result(f"a{chr(code)}b")
+    write_note(f"a{chr(code)}b")
+    spelt = f"a\\x{code:02x}b\n" if code < 0x100 else f"a\\u{code:04x}b\n"
+    assert capsys.readouterr() == (spelt, spelt)
+
+
+@given(st.text())
+def test_what_is_visible_stays_so_when_it_is_made_visible_again(text: str) -> None:
+    assert visible(visible(text)) == visible(text)
+
+
+@pytest.mark.parametrize("text", ["plain", "ünïcödé, 日本", "a line\nanother", "a\ttab", "❌ “quotes”"])
+def test_text_stays_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_result(text)
+    assert capsys.readouterr().out == text + "\n"
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_json_has_nothing_to_obey_and_the_same_values(document: dict[str, str]) -> None:
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        try:
+            write_json(document)
+        except TypeError:  # half of a surrogate pair is no text of JSON
+            return
+    assert json.loads(stream.getvalue()) == document
+    assert visible(stream.getvalue()) == stream.getvalue()
+
+
+def test_json_that_was_made_elsewhere_keeps_its_values(capsys: pytest.CaptureFixture[str]) -> None:
+    write_json_text('{"title": "a\u202eb\x7f"}')
+    out = capsys.readouterr().out
+    assert out == '{"title": "a\\u202eb\\u007f"}\n'
+    assert json.loads(out) == {"title": "a\u202eb\x7f"}
+
+
+@pytest.mark.parametrize(
+    "text", ["postgresql://app:hunter2@host/name", "cannot connect: postgresql://app:hunter2@host:5432/name?x=1 is gone"]
+)
+def test_a_password_in_a_url_is_hidden_on_both_ways(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_result(text)
+    write_note(text)
+    out, err = capsys.readouterr()
+    assert "hunter2" not in out + err
+    assert "app:***@host" in out
+    assert "app:***@host" in err
+
+
+def test_a_password_in_a_setting_is_hidden_in_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    write_note("host=localhost password=hunter2 user=app")
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def test_a_query_is_shown_as_it_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    write_result("select id from users where password = ''")
+    assert capsys.readouterr().out == "select id from users where password = ''\n"
+
+
+class _Ascii(io.StringIO):
+    encoding = "ascii"
+
+
+def test_what_an_encoding_lacks_is_spelt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", stream := _Ascii())
+    write_result("größe")
+    assert stream.getvalue() == "gr\\xf6\\xdfe\n"
+
+
+@contextmanager
+def full() -> Iterator[None]:
+    with Path("/dev/full").open("w") as stream, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        yield
+
+
+def test_a_result_that_cannot_be_written_is_an_error() -> None:
+    with full(), pytest.raises(OutputError, match="stdout: No space left on device"):
+        write_result("a verdict")
+
+
+def test_what_another_has_left_unwritten_is_an_error_at_the_end() -> None:
+    with full():
+        sys.stdout.write("click's help")
+        with pytest.raises(OSError, match="No space"):
+            sys.stdout.flush()
+        with pytest.raises(OutputError):
+            flush_result()
+
+
+def test_a_result_without_a_stdout_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OutputError, match="stdout is closed"):
+        write_result("a verdict")
+
+
+def test_a_pipe_that_nobody_reads_is_no_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(ClosedOutput):
+            write_result("a verdict")
+
+
+@pytest.mark.parametrize("lost", [None, "closed"])
+def test_a_note_that_nobody_can_read_is_lost(monkeypatch: pytest.MonkeyPatch, lost: str | None) -> None:
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream if lost else None)
+    write_note("10 of 20 s")
+
+
+FORBIDDEN = {"print", "Console", "rich.print", "sys.stdout.write", "sys.stderr.write"}
+FORBIDDEN |= {f"click.{name}" for name in ("echo", "secho", "confirm", "prompt", "pager", "echo_via_pager")}
+
+
+def test_nobody_else_prints() -> None:
+    """A print, click's echo or a console of rich's beside the way out would reach the terminal as it is."""
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node.func)}"
+        for path in sorted(set(PACKAGE.rglob("*.py")) - {WAY_OUT})
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in FORBIDDEN
+    ]
+    assert found == [], "write through integrity/report/terminal.py"
+
+
+def test_rich_draws_on_stderr() -> None:
+    assert open_console().file is sys.stderr
