@@ -27,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
 from integrity.database.bookkeeping import OURS, find_note, put_note
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -64,7 +65,7 @@ def restore(target: Target, metadata: MetaData) -> None:
 
 def find_missing(target: Target, metadata: MetaData) -> list[str]:
     """Return the constraints and indexes that the metadata declares and the database lacks, as "table.name"; only reads."""
-    engine = target.engine((str(metadata.schema),))
+    engine = target.engine((str(metadata.schema),), settings=OWN)
     try:
         with engine.connect() as connection:
             present = _present(connection, metadata)

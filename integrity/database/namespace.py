@@ -184,8 +184,8 @@ def _children_first(connection: Connection, schema: str, tables: Sequence[str]) 
 
 
 def _inspect_postgresql(target: Target) -> Contents:
-    with closing(target.connect()) as connection:
-        name: str = connection.execute("select current_database()").fetchone()[0]  # type: ignore[index]  # one row
+    with target.asking() as connection:
+        name: str = connection.execute("select pg_catalog.current_database()").fetchone()[0]  # type: ignore[index]  # one row
         rows = connection.execute(_TABLES).fetchall()
 
         def read() -> list[tuple[str, str]]:
@@ -202,15 +202,18 @@ def _inspect_postgresql(target: Target) -> Contents:
 _TABLES = sql.SQL(
     """
     select namespaces.nspname, tables.relname
-    from pg_class as tables
-    join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
+    from pg_catalog.pg_class as tables
+    join pg_catalog.pg_namespace as namespaces on namespaces.oid = tables.relnamespace
     where tables.relkind in ('r', 'p', 'f', 'm')
       and not tables.relispartition
       and namespaces.nspname <> 'information_schema'
       and namespaces.nspname not like 'pg\\_%'
       and not exists (
-          select from pg_depend
-          where pg_depend.classid = 'pg_class'::regclass and pg_depend.objid = tables.oid and pg_depend.deptype = 'e'
+          select from pg_catalog.pg_depend
+          where
+              pg_depend.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+              and pg_depend.objid = tables.oid
+              and pg_depend.deptype = 'e'
       )
     order by namespaces.nspname, tables.relname
     """

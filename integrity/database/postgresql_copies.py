@@ -17,9 +17,10 @@ import psycopg
 from psycopg import errors, sql
 
 from integrity.database.kept import Kept
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.temporary import drop_left_over, find_left_over, temporary_name
-from integrity.database.transaction import LOCK_TIMEOUT_S, refusal
+from integrity.database.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable, UsageError
 
 RUN_APPLICATION = "integrity-run"
@@ -143,7 +144,7 @@ def _server(target: Target) -> Iterator[Connection]:
         if database == target.url.database:
             continue
         try:
-            connection = Target(target.url.set(database=database)).connect()
+            connection = Target(target.url.set(database=database)).connect(settings=OWN)
             break
         except Unreachable as error:
             failure = failure or error
@@ -151,8 +152,6 @@ def _server(target: Target) -> Iterator[Connection]:
         assert failure is not None
         raise failure
     try:
-        connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'")
-        connection.execute("set client_encoding = 'UTF8'")
         yield connection
     except (errors.ObjectInUse, errors.LockNotAvailable) as error:
         raise DatabaseError(

@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.temporary import drop_left_over, temporary_name
 from integrity.database.transaction import refusal
@@ -48,7 +49,7 @@ def scratch_database(target: Target, purpose: str) -> Iterator[Target]:
                 os.close(descriptor)
         return
     application_name = f"integrity {purpose}"
-    with closing(target.connect(application_name=application_name)) as admin:
+    with closing(target.connect(application_name=application_name, settings=OWN)) as admin:
         drop_left_over(admin)
         with temporary_name(admin, purpose) as name:
             try:

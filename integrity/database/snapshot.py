@@ -19,11 +19,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from integrity.database.target import NAMESPACES, Target
+from integrity.database.session_settings import audit_settings
+from integrity.database.target import NAMESPACES, Target, begin_with
 from integrity.errors import Unreachable
 
 APPLICATION_NAME = "integrity-validate"
-LOCK_TIMEOUT_S = 10  # a table that is being altered is not worth blocking an audit (and what queues behind it) for longer
+
+USUAL_PATH = '"$user", public'
 
 Rows = list[dict[str, Any]]
 
@@ -59,12 +61,13 @@ class QueryFailed(Exception):
 class Session(Protocol):
     """One connection that looks at the snapshot. Used by one thread at a time, except for cancel."""
 
-    def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None) -> Rows:
+    def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
         """Return the query's rows.
 
         Args:
             text: one select with `$1` (PostgreSQL) or `?1` (SQLite) for the values.
             row_limit: return the first ones only, and let the server stop there. None: all.
+            is_own: it is a question of ours to the catalogue, in which nothing may stand in front of PostgreSQL's own.
 
         Raises:
             QueryFailed: no answer.
@@ -115,22 +118,29 @@ def open_snapshot(target: Target, *, connections: int, timeout_s: float) -> Iter
 def _open_postgresql(target: Target, count: int, timeout_s: float) -> Iterator[Snapshot]:
     connections: list[psycopg.Connection[TupleRow]] = []
     try:
-        exporter = _connect(target, connections)
+        exporter = _connect(target, connections, timeout_s)
         row = exporter.execute(
-            "select pg_export_snapshot(), transaction_timestamp(), current_setting('server_version'), pg_is_in_recovery()"
+            """
+            select
+                pg_catalog.pg_export_snapshot(),
+                pg_catalog.transaction_timestamp(),
+                pg_catalog.current_setting('server_version'),
+                pg_catalog.pg_is_in_recovery(),
+                pg_catalog.current_setting('search_path')
+            """
         ).fetchone()
         assert row is not None
-        name, taken_at, version, is_standby = row
+        name, taken_at, version, is_standby, path = row
         for _ in range(count - 1):
-            _connect(target, connections).execute(sql.SQL("set transaction snapshot {name}").format(name=sql.Literal(name)))
-        for connection in connections:
-            _set_limits(connection, timeout_s)
+            other = _connect(target, connections, timeout_s)
+            other.execute(sql.SQL("set transaction snapshot {name}").format(name=sql.Literal(name)))
         where = f"PostgreSQL {version.split()[0]}{' (standby)' if is_standby else ''}"
         many = "1 connection" if count == 1 else f"{count} connections"
         yield Snapshot(
-            sessions=tuple(PostgresqlSession(connection) for connection in connections),
+            sessions=tuple(PostgresqlSession(connection, path) for connection in connections),
             taken_at=taken_at.astimezone(UTC),
-            consistency=f"one snapshot ({name}) of {where}, read through {many}",
+            consistency=f"one snapshot ({name}) of {where}, read through {many}"
+            + ("" if path == USUAL_PATH else f", search_path {path}"),
         )
     except psycopg.Error as error:
         raise target.unreachable(error) from None
@@ -139,42 +149,38 @@ def _open_postgresql(target: Target, count: int, timeout_s: float) -> Iterator[S
             connection.close()
 
 
-def _connect(target: Target, connections: list[psycopg.Connection[TupleRow]]) -> psycopg.Connection[TupleRow]:
-    connection = target.connect(application_name=APPLICATION_NAME)
+def _connect(
+    target: Target, connections: list[psycopg.Connection[TupleRow]], timeout_s: float
+) -> psycopg.Connection[TupleRow]:
+    # What is set holds for the transaction only, so that a pooler's server connection goes back as it was.
+    connection = target.connect(application_name=APPLICATION_NAME, settings={})
     connections.append(connection)
     connection.prepare_threshold = None  # a pooler in front of the server may not know prepared statements
-    connection.execute("begin transaction isolation level repeatable read, read only")
+    begin_with(connection, "isolation level repeatable read, read only", audit_settings(timeout_s))
     return connection
 
 
-def _set_limits(connection: psycopg.Connection[TupleRow], timeout_s: float) -> None:
-    """Set what holds for this transaction only, so that a pooler's server connection goes back as it was."""
-    settings = {
-        "statement_timeout": f"{int(timeout_s * 1000)}ms",
-        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-        "idle_in_transaction_session_timeout": "0",  # the exporter waits while others work
-        "max_parallel_workers_per_gather": "0",  # queries run side by side; measured 1.6 times faster than parallel plans
-        "jit": "off",  # compiling a scan of twenty filters takes longer than reading a million rows with them
-        "row_security": "off",  # a policy that hides rows must fail the query, not pass for a clean table
-    }
-    for name, value in settings.items():
-        connection.execute("select set_config(%s, %s, true)", (name, value))
-
-
+_QUESTION = sql.SQL("savepoint question")
 _FORGET = "rollback to savepoint question; release savepoint question"
 
 
 class PostgresqlSession:
-    """A connection in a repeatable-read, read-only transaction."""
+    """A connection in a repeatable-read, read-only transaction.
 
-    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
+    Args:
+        path: its search_path, which holds for what is asked for others.
+    """
+
+    def __init__(self, connection: psycopg.Connection[TupleRow], path: str) -> None:
         self._connection = connection
+        own = sql.Literal(f"pg_catalog, {path}" if path else "pg_catalog")
+        self._own_question = _QUESTION + sql.SQL("; select pg_catalog.set_config('search_path', {}, true)").format(own)
 
-    def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None) -> Rows:
+    def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
         # The query itself is not changed to be limited: a cursor leaves its own order and limit alone.
         prefix = "" if row_limit is None else "declare answer no scroll cursor for "
         try:
-            self._connection.execute("savepoint question")
+            self._connection.execute(self._own_question if is_own else _QUESTION)
             cursor = psycopg.RawCursor(self._connection)
             cursor.execute((prefix + text).encode(), values or None)
             if row_limit is not None:
@@ -237,7 +243,7 @@ class SqliteSession:
         self._connection = connection
         self._timeout_s = timeout_s
 
-    def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None) -> Rows:
+    def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
         deadline = time.monotonic() + self._timeout_s
         self._connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
         try:

@@ -8,15 +8,17 @@ names `ghostpass.wallets` then runs unchanged on both.
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
 
 if TYPE_CHECKING:
@@ -100,8 +102,13 @@ class Target:
         """Return the SQLite file that holds a schema of ours."""
         return self.file.with_name(f"{self.file.stem}.{namespace}{self.file.suffix or '.db'}")
 
-    def connect(self, *, application_name: str = "integrity") -> "psycopg.Connection[Any]":
+    def connect(
+        self, *, application_name: str = "integrity", settings: Mapping[str, str] = WORK
+    ) -> "psycopg.Connection[Any]":
         """Return a new psycopg connection in autocommit mode, its rows as tuples.
+
+        Args:
+            settings: of the session; see session_settings.
 
         Raises:
             Unreachable: no connection, with the reason the server gave.
@@ -120,7 +127,32 @@ class Target:
                 f"{self} is PostgreSQL {version}; PostgreSQL {SERVER_VERSION_LEAST} or newer is needed",
                 hint="Upgrade the server, or leave --database out to use the embedded one.",
             )
+        try:
+            send_settings(connection, statements_of(settings, server_version=connection.info.server_version))
+        except psycopg.Error as error:
+            connection.close()
+            raise self.unreachable(error) from None
         return connection
+
+    @contextmanager
+    def asking(self, *, application_name: str = "integrity") -> "Iterator[psycopg.Connection[Any]]":
+        """Give a connection in a read-only transaction, for questions of ours.
+
+        Its settings end with the transaction, so that a pooler's server connection goes back as it was.
+
+        Raises:
+            Unreachable: no connection.
+            UnsuitableServer: too old.
+        """
+        connection = self.connect(application_name=application_name, settings={})
+        try:
+            try:
+                begin_with(connection, "isolation level read committed, read only", QUESTIONS)
+            except psycopg.Error as error:
+                raise self.unreachable(error) from None
+            yield connection
+        finally:
+            connection.close()
 
     def connect_sqlite(self, namespaces: Sequence[str] = (), *, is_read_only: bool = False) -> sqlite3.Connection:
         """Return a new sqlite3 connection in autocommit mode with the namespaces attached; rows are sqlite3.Row.
@@ -158,7 +190,7 @@ class Target:
         connection.execute("pragma foreign_keys = on")
         return connection
 
-    def engine(self, namespaces: Sequence[str] = ()) -> "Engine":
+    def engine(self, namespaces: Sequence[str] = (), *, settings: Mapping[str, str] = WORK) -> "Engine":
         """Return an SQLAlchemy engine, for making and reflecting schemas; not for load."""
         import sqlalchemy
 
@@ -166,7 +198,9 @@ class Target:
             return sqlalchemy.create_engine(
                 "sqlite://", creator=lambda: self.connect_sqlite(namespaces), poolclass=sqlalchemy.pool.StaticPool
             )
-        return sqlalchemy.create_engine("postgresql+psycopg://", creator=self.connect, poolclass=sqlalchemy.pool.NullPool)
+        return sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=lambda: self.connect(settings=settings), poolclass=sqlalchemy.pool.NullPool
+        )
 
     def unreachable(self, error: Exception) -> Unreachable:
         """Return the error to raise when connecting failed, its password masked."""
@@ -178,6 +212,25 @@ class Target:
         else:
             hint = "Check host, port, name, user and password; without --database the embedded server is used."
         return Unreachable(f"cannot connect to {self}: {reason}", hint=hint)
+
+
+def begin_with(connection: "psycopg.Connection[Any]", modes: LiteralString, settings: Mapping[str, str]) -> None:
+    """Begin a transaction in which the settings hold, and for no longer."""
+    local = statements_of(settings, server_version=connection.info.server_version, is_local=True)
+    send_settings(connection, f"begin transaction {modes}; {local}")
+
+
+def send_settings(connection: "psycopg.Connection[Any]", text: str) -> None:
+    """Send the statements as one text, and again while a limit of the role's own ends them."""
+    for left in range(ATTEMPTS_MOST - 1 if text else -1, -1, -1):
+        try:
+            connection.execute(text.encode())
+        except psycopg.errors.QueryCanceled:
+            if not left:
+                raise
+            connection.execute(b"rollback")
+        else:
+            return
 
 
 def mask(text: str) -> str:

@@ -13,10 +13,9 @@ from psycopg import errors
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target, mask
 from integrity.errors import DatabaseError
-
-LOCK_TIMEOUT_S = 10
 
 
 @contextmanager
@@ -32,7 +31,7 @@ def transaction(
     Raises:
         DatabaseError: the database refused a statement or the commit.
     """
-    engine = target.engine(namespaces)
+    engine = target.engine(namespaces, settings=OWN)
     try:
         # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -42,8 +41,6 @@ def transaction(
                 connection.exec_driver_sql("begin immediate")
             else:
                 connection.exec_driver_sql("begin")
-                connection.exec_driver_sql(f"set local lock_timeout = '{LOCK_TIMEOUT_S}s'")
-                connection.exec_driver_sql("set local client_encoding = 'UTF8'")
             yield connection
             connection.exec_driver_sql("commit")
     except DBAPIError as error:

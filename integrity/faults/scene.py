@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from integrity.database.embedded import EmbeddedServer
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
 from integrity.domain import Key
@@ -71,7 +72,7 @@ class Scene:
             Unreachable: no connection.
             DatabaseError: the query was refused.
         """
-        with closing(self.target.connect(application_name="integrity-fault")) as server:
+        with closing(self.target.connect(application_name="integrity-fault", settings=OWN)) as server:
             try:
                 return server.execute(query.encode(), parameters).fetchall()
             except psycopg.Error as error:

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.queries.run import load_query
 
@@ -75,11 +76,11 @@ def open_server(target: Target, *, timeout_s: float = STATEMENT_TIMEOUT_S) -> It
         UnsuitableServer: too old.
     """
     began = time.perf_counter()
-    connection = target.connect(application_name=APPLICATION_NAME)
+    limit = f"{int(timeout_s * 1000)}ms"
+    settings = {**OWN, "statement_timeout": limit, "lock_timeout": limit}
+    connection = target.connect(application_name=APPLICATION_NAME, settings=settings)
     try:
         answer_ms = (time.perf_counter() - began) * 1000
-        connection.execute(f"set statement_timeout = '{int(timeout_s * 1000)}ms'")
-        connection.execute("set client_encoding = 'UTF8'")
         yield Server(connection, answer_ms)
     finally:
         connection.close()

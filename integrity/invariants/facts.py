@@ -128,7 +128,7 @@ def read_facts(session: Session, tables: Iterable[TableName], *, is_sqlite: bool
 def _read_postgresql(session: Session, names: list[TableName]) -> Facts:
     asked = [{"schema": name.schema, "name": name.name} for name in names]
     facts = {}
-    for row in session.read(_POSTGRESQL, [json.dumps(asked)]):
+    for row in session.read(_POSTGRESQL, [json.dumps(asked)], is_own=True):
         facts[TableName(row["schema"], row["name"])] = Table(
             rows_estimate=row["rows_estimate"],
             bytes=row["bytes"],

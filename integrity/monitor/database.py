@@ -13,12 +13,19 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target, mask
 from integrity.errors import DatabaseError
 from integrity.monitor.questions import FACTS, Question, choose
 
 APPLICATION_NAME = "integrity-monitor"
 STATEMENT_TIMEOUT_MS = 500
+_SETTINGS = {
+    **OWN,
+    "default_transaction_read_only": "on",
+    "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
+    "lock_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
+}
 
 Sample = dict[str, Any]
 
@@ -45,12 +52,8 @@ class DatabaseWatch:
         Raises:
             DatabaseError: no connection, or it does not answer.
         """
-        connection = self._target.connect(application_name=APPLICATION_NAME)
+        connection = self._target.connect(application_name=APPLICATION_NAME, settings=_SETTINGS)
         try:
-            connection.execute("set default_transaction_read_only = on")
-            connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
-            connection.execute(f"set lock_timeout = {STATEMENT_TIMEOUT_MS}")
-            connection.execute("set client_encoding = 'UTF8'")
             facts = _ask(connection, FACTS)
             # So names are shown with their schemas, whatever the role's own path is, and the extension's view is found.
             schemas = [name for name in ("pg_catalog", facts["statements_schema"]) if name is not None]

@@ -18,6 +18,7 @@ from sqlalchemy import Table
 
 from integrity.database.bookkeeping import calls, received, requests
 from integrity.database.namespace import inspect_database
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
 from integrity.errors import HistoryError
@@ -72,7 +73,7 @@ def note_running(target: Target, folder: RunFolder) -> None:
             with closing(target.connect_sqlite(("integrity",))) as connection:
                 connection.execute(f"{columns} values (?, ?, ?, ?, ?, ?, 'running')", row)
         else:
-            with closing(target.connect()) as connection:
+            with closing(target.connect(settings=OWN)) as connection:
                 connection.execute(f"{columns} values (%s, %s, %s, %s, %s, %s, 'running')", row)
     except (psycopg.Error, sqlite3.Error) as error:
         raise refusal(target, error) from None
@@ -130,14 +131,14 @@ def _ask(target: Target, query: LiteralString) -> list[str]:
         if target.is_sqlite:
             with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
                 return [row[0] for row in connection.execute(query)]
-        with closing(target.connect()) as connection:
+        with target.asking() as connection:
             return [row[0] for row in connection.execute(query).fetchall()]
     except (psycopg.Error, sqlite3.Error) as error:
         raise refusal(target, error) from None
 
 
 def _load_postgresql(target: Target, folder: RunFolder, state: str) -> LoadedRun:
-    with closing(target.connect()) as connection, connection.transaction():
+    with closing(target.connect(settings=OWN)) as connection, connection.transaction():
         set_json_dumps(orjson.dumps, connection)
         noted = connection.execute(
             "select state from integrity.runs where run_id = %s for update", (folder.run_id,)

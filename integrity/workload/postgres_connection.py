@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from integrity.database.session_settings import ATTEMPTS_MOST, CLIENT, statements_of
 from integrity.database.target import CONNECT_TIMEOUT_S, Target
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import APPLICATION_NAME
@@ -66,9 +67,23 @@ class PostgresConnection:
                 # The statement cache stays on though nothing uses it: without it, asyncpg 0.32 prepares statements unnamed,
                 # that is again at each execution, which costs the server half as much again.
             )
+            await self._set_up()
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self.abort()
             self._connection = None
             raise self._target.unreachable(error) from None
+
+    async def _set_up(self) -> None:
+        version = self._connection.get_server_version()
+        text = statements_of(CLIENT, server_version=version.major * 10_000 + version.minor)
+        for left in range(ATTEMPTS_MOST - 1, -1, -1):
+            try:
+                await self._connection.execute(text)
+            except asyncpg.QueryCanceledError:  # by a limit of the role's own
+                if not left:
+                    raise
+            else:
+                return
 
     async def begin(self, isolation: Isolation | None) -> None:
         level = isolation or self._isolation
@@ -82,9 +97,12 @@ class PostgresConnection:
 
     async def _take_settings(self, settings: Mapping[str, str]) -> None:
         for name in self._session_settings:
-            await self._connection.execute(f"reset {name}")
+            if name in CLIENT:
+                await self._connection.execute("select pg_catalog.set_config($1, $2, false)", name, CLIENT[name])
+            else:
+                await self._connection.execute(f"reset {name}")
         for name, value in settings.items():
-            await self._connection.execute("select set_config($1, $2, false)", name, value)
+            await self._connection.execute("select pg_catalog.set_config($1, $2, false)", name, value)
         self._session_settings = settings
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:

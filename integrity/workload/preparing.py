@@ -60,7 +60,7 @@ def _sqlite_facts() -> ServerFacts:
 
 def _check_server(target: Target, profile: Profile) -> ServerFacts:
     try:
-        with closing(target.connect()) as connection:
+        with target.asking() as connection:
             row = connection.execute(
                 """
                 select

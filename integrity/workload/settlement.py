@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from integrity.database.session_settings import OWN
 from integrity.database.snapshot import QueryFailed, open_snapshot
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
@@ -151,10 +152,14 @@ def _of(row: Mapping[str, Any]) -> dict[str, int]:
 
 def _wait_until_quiet(target: Target) -> int:
     """Wait until the server has let go of all sessions of runs in this database; return how many are left after a while."""
-    query = "select count(*) from pg_stat_activity where application_name = %s and datname = current_database()"
+    query = """
+        select pg_catalog.count(*)
+        from pg_catalog.pg_stat_activity
+        where application_name = %s and datname = pg_catalog.current_database()
+        """
     give_up_at = time.monotonic() + QUIET_S_MOST
     try:
-        with closing(target.connect()) as connection:
+        with closing(target.connect(settings=OWN)) as connection:
             while True:
                 row = connection.execute(query, (APPLICATION_NAME,)).fetchone()
                 count = int(row[0]) if row is not None else 0

@@ -59,11 +59,13 @@ def test_every_session_sees_the_same_rows_whatever_is_committed_meanwhile(
     connect = snapshot_module._connect
     opened: list[object] = []
 
-    def connect_after_a_transfer(target: Target, connections: "list[psycopg.Connection[tuple[object, ...]]]") -> object:
+    def connect_after_a_transfer(
+        target: Target, connections: "list[psycopg.Connection[tuple[object, ...]]]", timeout_s: float
+    ) -> object:
         if opened:
             execute(bank, "update bank.wallets set balance = balance + 1 where id = 1")
         opened.append(target)
-        return connect(target, connections)
+        return connect(target, connections, timeout_s)
 
     monkeypatch.setattr(snapshot_module, "_connect", connect_after_a_transfer)
     with open_snapshot(bank, connections=3, timeout_s=30) as snapshot:

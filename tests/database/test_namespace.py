@@ -16,6 +16,7 @@ from integrity.database.namespace import (
     read_notes,
     write_note,
 )
+from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import DatabaseError, SeedError, Unreachable, UnsafeDatabase, UsageError
@@ -87,7 +88,7 @@ def test_what_was_created_is_ours_and_rollback_leaves_nothing_behind(target: Tar
 
 def test_a_database_with_somebody_elses_table_is_refused_unless_it_is_named(target: Target) -> None:
     with transaction(target) as connection:
-        connection.exec_driver_sql("create table customers (id integer)")
+        connection.exec_driver_sql(f"create table {'main' if target.is_sqlite else 'public'}.customers (id integer)")
     name = inspect_database(target).name
 
     with pytest.raises(UnsafeDatabase, match=r"1 table that we did not make: (public|main)\.customers") as refused:
@@ -135,7 +136,7 @@ def test_rollback_refuses_when_somebodys_view_stands_on_our_tables(database: Tar
     create_schemas(database, [METADATA])
     execute(database, "create view public.rich as select id from ghostpass.wallets where balance_minor > 100000")
 
-    with pytest.raises(DatabaseError, match=r"view rich depends on table ghostpass\.wallets"):
+    with pytest.raises(DatabaseError, match=r"view public.rich depends on table ghostpass\.wallets"):
         drop_schemas(database)
     assert inspect_database(database).is_ours
 
@@ -261,7 +262,7 @@ def test_a_user_without_rights_is_told_so(database: Target) -> None:
 def test_tables_that_somebody_works_on_are_not_waited_for_for_ever(
     database: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrity.database.transaction.LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setitem(OWN, "lock_timeout", "50ms")
     create_schemas(database, [METADATA])
     with closing(database.connect()) as other, other.transaction():
         other.execute("select * from ghostpass.wallets")

@@ -349,17 +349,18 @@ def test_what_is_interrupted_never_happened(target: Target, mode: Mode) -> None:
 
 
 def test_rollback_after_seeding_leaves_the_database_as_it_was(target: Target) -> None:
+    schema = "main" if target.is_sqlite else "public"
     with transaction(target) as connection:
-        connection.exec_driver_sql("create table customers (id integer)")
-        connection.exec_driver_sql("insert into customers values (41)")
+        connection.exec_driver_sql(f"create table {schema}.customers (id integer)")
+        connection.exec_driver_sql(f"insert into {schema}.customers values (41)")
     name = inspect_database(target).name
     seed_system(target, guard(target, name), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
 
     drop_schemas(target)
 
-    assert inspect_database(target).foreign == (f"{'main' if target.is_sqlite else 'public'}.customers",)
+    assert inspect_database(target).foreign == (f"{schema}.customers",)
     assert not inspect_database(target).is_ours
-    assert query(target, "select id from customers") == [(41,)]
+    assert query(target, f"select id from {schema}.customers") == [(41,)]
 
 
 @pytest.mark.parametrize(("count", "number"), [(0, 1), (-5, 1), (10_000_001, 1), (5, -1), (5, 2**63)])
