@@ -46,9 +46,27 @@ class Isolation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Open a transaction; without a level, at the level the driver was told (by default read committed)."""
+    """Open a transaction; without a level, at the level the driver was told (by default read committed).
+
+    Args:
+        is_read_only: the server refuses writes in it. SQLite begins it without the write lock.
+        is_deferrable: if it is serializable and read only too, it may wait as it starts, and then it is never refused.
+    """
 
     isolation: Isolation | None = None
+    is_read_only: bool = False
+    is_deferrable: bool = False
+
+    def modes(self, isolation: Isolation) -> str:
+        """Return what stands behind `begin` in SQL.
+
+        Args:
+            isolation: the level if it names none.
+        """
+        modes = [f"isolation level {(self.isolation or isolation).value}"]
+        modes += ["read only"] if self.is_read_only else []
+        modes += ["deferrable"] if self.is_deferrable else []
+        return ", ".join(modes)
 
 
 @dataclass(frozen=True, slots=True)

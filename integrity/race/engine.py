@@ -87,6 +87,10 @@ class Engine(Protocol):
         """
         ...
 
+    def is_held(self, session: Session) -> bool:
+        """Return whether the session's transaction, in which a statement was refused, holds what others can notice."""
+        ...
+
     def look(self, session: Session) -> Footprint:
         """Return what the session's open transaction has touched, in its level and with its snapshot."""
         ...

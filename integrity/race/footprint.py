@@ -1,12 +1,15 @@
 """Footprints: what a letter of a schedule touched, as the server saw it.
 
 Taken from the locks that the actor's transaction holds on relations, so that views, triggers, functions and foreign keys
-count as what they do, not as what the text says. A transaction keeps its locks to its end, so the footprint of a statement
-is that of its transaction so far: more than it touched, never less.
+count as what they do, not as what the text says. A transaction keeps its locks to its end, or lets some go as it rolls back
+to a savepoint, so the footprint of a statement is that of its transaction so far: more than it touched, never less.
+
+What a statement tried to lock and did not get (`pg_try_advisory_lock`, `nowait` in a function that goes on all the same)
+leaves no lock; so what other actors hold then that could have been in its way counts as read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrity.operation import Isolation
@@ -15,9 +18,13 @@ EVERYTHING = -1  # as a set of bits; for what cannot be known: the locks of a re
 
 # In pg_locks, `relation` is also set for tuple and page locks; a lock on the relation always stands beside them.
 LOCKS_SQL = """
-select locktype, coalesce(relation::oid::bigint, classid::oid::bigint << 32 | objid::oid::bigint) as object, mode
-from pg_catalog.pg_locks
-where pid = :pid and locktype in ('relation', 'advisory', 'object')
+select
+    locktype,
+    coalesce(relation::oid::bigint, classid::oid::bigint << 32 | objid::oid::bigint) as object,
+    mode,
+    pid = :pid::int4 as is_own
+from pg_catalog.pg_lock_status()
+where pid = any (:pids::int4[]) and locktype in ('relation', 'advisory', 'object')
 """
 
 _READ_MODES = {"AccessShareLock", "SIReadLock"}
@@ -33,8 +40,10 @@ class Footprint:
         rows: with rows written or locked; others that do so there may meet them.
         whole: locked as a whole (`lock table`, schema changes, advisory locks): even readers may meet that.
         published: made visible to others by this commit.
-        is_end: a commit or a rollback of a transaction that wrote.
+        let_go: locked in any way until now, and not from here on; of what was read, only a lock on the whole can notice.
+        is_end: a commit or a rollback of a transaction that others could notice.
         takes_snapshot: from here on its transaction reads what was committed by now.
+        awaits_safety: that waited for serializable transactions which had begun before (deferrable).
         level: of its transaction.
     """
 
@@ -42,16 +51,28 @@ class Footprint:
     rows: int = 0
     whole: int = 0
     published: int = 0
+    let_go: int = 0
     is_end: bool = False
     takes_snapshot: bool = False
+    awaits_safety: bool = False
     level: Isolation = Isolation.READ_COMMITTED
 
     @property
     def touches(self) -> int:
         return self.reads | self.rows | self.whole
 
+    def with_held(self, before: "Footprint", *, is_same_transaction: bool) -> "Footprint":
+        """Return the footprint with what was held before it: it may have let that go.
 
-UNKNOWN = Footprint(EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING)
+        Args:
+            is_same_transaction: else only what a session can hold longer than a transaction.
+        """
+        if not is_same_transaction:
+            return replace(self, whole=self.whole | before.whole)
+        return replace(self, reads=self.reads | before.reads, rows=self.rows | before.rows, whole=self.whole | before.whole)
+
+
+UNKNOWN = Footprint(EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING)
 
 
 def is_dependent(one: Footprint, other: Footprint) -> bool:
@@ -60,7 +81,8 @@ def is_dependent(one: Footprint, other: Footprint) -> bool:
     Rows that are not committed yet are seen by nobody else, so a write and a plain read of one relation may change places;
     its commit and that read may not.
     """
-    if one.rows & other.rows or one.whole & other.touches or other.whole & one.touches:
+    touches, other_touches = one.touches | one.let_go, other.touches | other.let_go
+    if one.rows & other.rows or one.whole & other_touches or other.whole & touches:
         return True
     if one.published & (other.touches | other.published) or other.published & one.touches:
         return True
@@ -69,7 +91,8 @@ def is_dependent(one: Footprint, other: Footprint) -> bool:
         return True
     if Isolation.SERIALIZABLE in (one.level, other.level):
         # Who is refused may depend on who read or wrote first, and on the order of ends anywhere.
-        return bool(one.is_end or other.is_end or one.reads & other.rows or one.rows & other.reads)
+        awaits = (one.awaits_safety and other.takes_snapshot) or (other.awaits_safety and one.takes_snapshot)
+        return bool(awaits or one.is_end or other.is_end or one.reads & other.rows or one.rows & other.reads)
     return False
 
 
@@ -84,10 +107,15 @@ class Relations:
         reads = row_locks = whole = 0
         for row in rows:
             kind = row["locktype"]
-            bit = 1 << self._bits.setdefault((kind, row["object"]), len(self._bits))
-            if row["mode"] in _READ_MODES:
+            is_weak = row["mode"] in _READ_MODES or (row["mode"] in _ROW_MODES and kind == "relation")
+            if is_weak and not row["is_own"]:
+                continue
+            # The keys of advisory locks are those of rows, which differ from run to run, and so count as one.
+            what = (kind, 0 if kind == "advisory" else row["object"])
+            bit = 1 << self._bits.setdefault(what, len(self._bits))
+            if row["mode"] in _READ_MODES or not row["is_own"]:
                 reads |= bit
-            elif row["mode"] in _ROW_MODES and kind == "relation":
+            elif is_weak:
                 row_locks |= bit
             else:
                 whole |= bit

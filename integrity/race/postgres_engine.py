@@ -16,7 +16,7 @@ from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.one_core import OneCore
-from integrity.race.postgres_wire import PATIENCE, PATIENT_MS, PostgresWire
+from integrity.race.postgres_wire import HELD, PATIENCE, PATIENT_MS, PostgresWire
 from integrity.race.session import Session
 from integrity.race.staging import Inserter, Staged, TableFacts, read_ids, staged
 from integrity.race.trace import one_line
@@ -28,6 +28,8 @@ from integrity.systems.stage import Stage
 GRACE_SECONDS = 0.0002
 # The same where no other transaction has written: what it can hold then is an advisory lock or one on a whole table.
 LONG_GRACE_SECONDS = 0.002
+# The same where no other is in a transaction: then only an advisory lock of a session is left.
+LONGEST_GRACE_SECONDS = 0.02
 _FD_SETSIZE = 1024  # what `select` can watch
 _SPINS_MAX = 64  # questions about a lock sent back to back, about 3 ms; from then on one a millisecond
 _DEADLOCK_SECONDS = 0.25
@@ -44,6 +46,15 @@ _SETTINGS = {
 # What pg_isolation_test_session_is_blocked asks, with the answer to "by whom" from the same moment. Strangers among the
 # holders (autovacuum, another client) are left out here: who waits for them alone is taken to be running.
 _BLOCKERS = "select pg_blocking_pids(:pid::int4) || pg_safe_snapshot_blocking_pids(:pid::int4) as blockers"
+# Of a transaction in which a statement was refused: it cannot be asked itself. Without an open savepoint all of it is over,
+# its virtual id too.
+_HELD = f"""
+select
+    count(*) filter (where locktype = 'virtualxid') > 0 as is_open,
+    count(*) filter (where locktype = 'transactionid' or mode = 'SIReadLock' or {HELD}) > 0 as is_held
+from pg_catalog.pg_lock_status()
+where pid = :pid::int4
+"""
 _CLOCK = Statement("select clock_timestamp() as now")
 # Of generated columns, keys are renamed when runs are compared; the types are for staging.
 _COLUMNS = Statement("""
@@ -150,7 +161,7 @@ class PostgresEngine:
 
     def run(self, session: Session, sessions: Sequence[Session]) -> str:
         others = [other for other in sessions if other.in_transaction and other is not session]
-        may_wait = bool(others)
+        may_wait = len(sessions) > 1
         wire = self._wires[session.letter]
         deadline = time.monotonic() + self._letter_seconds_max
         control = self._control
@@ -190,8 +201,8 @@ class PostgresEngine:
 
     def _is_soon_done(self, wire: PostgresWire, sql: str, others: Sequence[Session]) -> bool:
         """Return whether a statement has ended within its grace; one that is likely to wait has none."""
-        if not any(other.has_written for other in others):
-            return _arrives_within(wire, LONG_GRACE_SECONDS)
+        if not any(other.is_noticeable for other in others):
+            return _arrives_within(wire, LONG_GRACE_SECONDS if others else LONGEST_GRACE_SECONDS)
         return sql not in self._waiting_sql and _arrives_within(wire, GRACE_SECONDS)
 
     def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
@@ -225,11 +236,22 @@ class PostgresEngine:
             raise LetterTimeout(f"{last.letter} could not be cancelled: {one_line(last.event)}")
         return last
 
+    def is_held(self, session: Session) -> bool:
+        (answer,) = self.ask([Statement(_HELD, {"pid": self._wires[session.letter].pid})])
+        (row,) = answer.rows
+        return bool(row["is_open"] and (row["is_held"] or session.level is Isolation.SERIALIZABLE))
+
     def look(self, session: Session) -> Footprint:
-        (answer,) = self.ask([Statement(LOCKS_SQL, {"pid": self._wires[session.letter].pid})])
-        footprint = self._relations.read_locks(answer.rows)
+        pids = ",".join(str(wire.pid) for wire in self._wires.values())
+        asked = Statement(LOCKS_SQL, {"pid": self._wires[session.letter].pid, "pids": f"{{{pids}}}"})
+        footprint = self._relations.read_locks(self.ask([asked])[0].rows)
         takes_snapshot = session.opens_transaction and session.level is not Isolation.READ_COMMITTED
-        return replace(footprint, takes_snapshot=takes_snapshot, level=session.level)
+        return replace(
+            footprint,
+            takes_snapshot=takes_snapshot,
+            awaits_safety=takes_snapshot and session.is_deferrable,
+            level=session.level,
+        )
 
     def _ours(self, answer: Answer) -> str:
         """Return the actors among the processes that hold a lock."""

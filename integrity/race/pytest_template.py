@@ -16,7 +16,7 @@ TEMPLATE = '''"""{title}
 {calls}
 
 One statement goes at a time, in the order of TURNS, one letter each; the end of a
-transaction that wrote is a turn of its own. The letters of a call that waits for a lock,
+transaction that others notice is a turn of its own. The letters of a call that waits for a lock,
 or is done, are passed over.
 
     pip install "psycopg[binary]" pytest
@@ -47,6 +47,21 @@ TURNS = "{turns}"
 # the user may not set this (a superuser may), it lasts a second, and another is refused.
 PATIENT_MS = "2000000000"
 SET_PATIENCE = "select set_config('deadlock_timeout', %s, %s)"
+
+# A transaction that wrote, that is serializable, or that holds a lock which others meet.
+NOTICEABLE = """
+    select pg_current_xact_id_if_assigned() is not null
+        or current_setting('transaction_isolation') = 'serializable'
+        or exists (
+            select from pg_locks
+            where pid = pg_backend_pid() and (
+                locktype = 'advisory'
+                or locktype = 'relation' and mode not in (
+                    'AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'SIReadLock'
+                )
+            )
+        )
+"""
 
 RULE = {rule}
 {constants}
@@ -174,18 +189,17 @@ class GatedConnection(psycopg.Connection):
             psycopg.Cursor(self).execute(SET_PATIENCE, given)
 
     def commit(self):
-        if self.has_written():
+        if self.is_noticeable():
             self.wait_for_turn()
         super().commit()
 
     def rollback(self):
-        if self.has_written():
+        if self.is_noticeable():
             self.wait_for_turn()
         super().rollback()
 
-    def has_written(self):
+    def is_noticeable(self):
         if self.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
             return False
-        question = "select pg_current_xact_id_if_assigned() is not null"
-        return psycopg.Cursor(self).execute(question).fetchone()[0]
+        return psycopg.Cursor(self).execute(NOTICEABLE).fetchone()[0]
 '''

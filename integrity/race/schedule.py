@@ -1,9 +1,10 @@
 """Schedules: the order in which actors go on, in one line of letters.
 
 Actors are A, B, C, ... in the order in which they were given. One letter lets its actor do one thing that others could
-notice: a statement, or the commit (or rollback) of a transaction that wrote. A begin goes with the statement behind it,
-the end of a transaction that wrote nothing with the statement before it. A statement outside a transaction that writes is
-two letters, one to execute it and one to commit it, because a single statement races with itself in between.
+notice: a statement, or the commit (or rollback) of a transaction that wrote, is serializable, or holds an advisory lock or
+one on a table. A begin goes with the statement behind it, the end of any other transaction with the statement before it. A
+statement outside a transaction that writes is two letters, one to execute it and one to commit it, because a single
+statement races with itself in between.
 
     A: begin, select ... for update, update, commit     = three letters
     B: insert ... where not exists (...)                = two letters

@@ -27,7 +27,7 @@ from integrity.race.footprint import UNKNOWN, Footprint
 from integrity.race.program import Keys, Program
 from integrity.race.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
 from integrity.race.session import DEADLOCK, Session, State
-from integrity.race.trace import Event, Phase, Trace
+from integrity.race.trace import Event, Phase, Trace, one_line
 from integrity.race.wire import Answer, LetterTimeout
 
 Decide = Callable[[str, str], str]
@@ -188,6 +188,7 @@ class Scheduler:
         unix_ms = time.time_ns() // 1_000_000
         operation_ids = tuple(make_operation_id(unix_ms, self._random) for _ in sessions)
         self._recorder = recorder
+        self._looked.clear()
         choices: list[Choice] = []
         events: list[Event] = []
         with self._forget_sessions_on_error():
@@ -226,7 +227,10 @@ class Scheduler:
         while True:
             ready = "".join(session.letter for session in sessions if session.state is State.READY)
             if not ready:
-                assert all(session.state is State.DONE for session in sessions)
+                stuck = [session for session in sessions if session.state is State.WAITING]
+                if stuck:
+                    self._close_sessions()
+                    return misfit, " and ".join(_stuck(session) for session in stuck)
                 break
             position = len(choices)
             if position >= self._letters_max:
@@ -298,15 +302,22 @@ class Scheduler:
     def _look(self, session: Session) -> None:
         """Note what the statement that just ended touched, while its transaction is open."""
         assert session.event is not None
-        if self._recorder:
+        if self._recorder and not session.in_transaction:
+            self._looked[session.letter] = UNKNOWN  # its locks are gone
+        elif self._recorder:
             self._looked[session.letter] = self._locks_of(session, session.event.phase)
+
+    def _held_before(self, session: Session, footprint: Footprint) -> Footprint:
+        """Return the footprint with what the session's letter before held."""
+        before = self._looked.get(session.letter)
+        if before is None:
+            return footprint
+        return footprint.with_held(before, is_same_transaction=not session.opens_transaction)
 
     def _locks_of(self, session: Session, phase: Phase) -> Footprint:
         assert self._recorder is not None
         known = self._recorder.known(session.letter, session.number, phase)
-        if known:
-            return known
-        return self.engine.look(session)
+        return known or self._held_before(session, self.engine.look(session))
 
     def _footprint(self, session: Session, event: Event) -> Footprint:
         if event.phase is Phase.WAITS:
@@ -318,11 +329,13 @@ class Scheduler:
             return UNKNOWN
         if event.sql not in ("commit", "rollback"):
             return held
-        locked = held.rows | held.whole
+        # Without rows written or locked, only locks on whole tables are in the way of others.
+        rows = held.rows if session.ends_written else 0
         return Footprint(
-            rows=held.rows,
+            rows=rows,
             whole=held.whole,
-            published=locked if event.tag == "COMMIT" else 0,
+            published=rows | held.whole if event.tag == "COMMIT" else 0,
+            let_go=held.touches,
             is_end=True,
             level=held.level,
         )
@@ -341,7 +354,8 @@ class Scheduler:
                     f"{error.message}",
                     hint="Race fewer actors, or raise max_connections.",
                 ) from None
-            self._sessions.append(Session(ascii_uppercase[len(self._sessions)], wire, self._look))
+            letter = ascii_uppercase[len(self._sessions)]
+            self._sessions.append(Session(letter, wire, observe=self._look, is_held=self.engine.is_held))
         return self._sessions[:count]
 
     def _close_sessions(self) -> None:
@@ -356,6 +370,12 @@ class Scheduler:
         except BaseException:
             self._close_sessions()
             raise
+
+
+def _stuck(session: Session) -> str:
+    return (
+        f"{session.letter} waits for a lock that {', '.join(session.waits_for)} kept at the end: {one_line(session.event)}"
+    )
 
 
 def _misfit(letters: str, position: int, session: Session) -> ScheduleError:

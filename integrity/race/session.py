@@ -2,7 +2,9 @@
 
 A session never decides when to go on. Released, it sends what its next letter stands for (see schedule.py) and is running
 until `progress` says that this is done. What nobody else could notice is sent along: begins, the end of a transaction that
-wrote nothing. Whether a transaction wrote, or holds a lock, is asked of the server, not concluded from the text.
+is not noticeable. Whether a transaction is, whether it goes on after a refusal, and what is left of it then, is asked of
+the server, not concluded from the text: `rollback to savepoint` heals what was refused, and a savepoint keeps the locks
+that were taken before it.
 
 Inside is one generator, `_drive`, that yields a flight of statements and is sent their answers, or yields None where it
 needs a letter to go on.
@@ -55,12 +57,21 @@ class Session:
 
     Args:
         observe: called when a statement is done and its transaction still open: a chance to look at its locks.
+        is_held: whether a transaction in which a statement was refused still holds something that others can notice.
     """
 
-    def __init__(self, letter: str, wire: Wire, observe: "Callable[[Session], None]") -> None:
+    def __init__(
+        self,
+        letter: str,
+        wire: Wire,
+        *,
+        observe: "Callable[[Session], None]",
+        is_held: "Callable[[Session], bool]",
+    ) -> None:
         self.letter = letter
         self.wire = wire
         self._observe = observe
+        self._is_held = is_held
         self.state = State.DONE
 
     def start(
@@ -94,12 +105,14 @@ class Session:
         self.waiting_since = 0
         self.level = isolation
         self.in_transaction = False
+        self.is_noticeable = False
         self.has_written = False
         self.has_committed = False
-        self.is_impatient = False  # looks for a deadlock as soon as it waits
+        self.is_impatient: bool | None = False  # looks for a deadlock as soon as it waits; None: not known
+        self.is_deferrable = False
         self.opens_transaction = False
+        self.ends_written = False  # the last end was of a transaction that had written
         self.is_deadlock_victim = False
-        self._has_failed = False
         self._wants_impatience = False
         self.state = State.RUNNING
         self._driver = self._drive()
@@ -158,7 +171,7 @@ class Session:
 
     def _drive(self) -> _Drive:
         """Drive the operation to its return."""
-        begin: Isolation | None = None  # not sent before the statement behind it
+        begin: Begin | None = None  # not sent before the statement behind it
         go_on: Callable[[], Any] = lambda: next(self._steps)  # noqa: E731  (it changes with every step)
         while True:
             try:
@@ -178,12 +191,12 @@ class Session:
             try:
                 match step:
                     case Begin():
-                        begin = step.isolation or self._isolation
+                        begin = step if step.isolation else replace(step, isolation=self._isolation)
                     case Request() | Push():
                         answer = self._tell(step)
                     case Statement() if self.in_transaction or begin:
-                        level, begin = begin, None
-                        answer = yield from self._execute(step, level)
+                        opening, begin = begin, None
+                        answer = yield from self._execute(step, opening)
                     case Statement():
                         answer = yield from self._execute_alone(step)
                     case Commit() | Rollback():
@@ -205,7 +218,7 @@ class Session:
         return None
 
     def _execute(
-        self, step: Statement, begin: Isolation | None, *, is_alone: bool = False
+        self, step: Statement, begin: Begin | None, *, is_alone: bool = False
     ) -> Generator[Any, Any, tuple[Row, ...]]:
         """Execute a statement of a transaction, the first one with its begin; return its rows.
 
@@ -218,26 +231,24 @@ class Session:
         position = len(commands)
         commands.append(step)
         if not self.has_written:
-            commands.append(self.wire.has_written)
+            commands.append(self.wire.written if self.is_noticeable else self.wire.noticeable)
         answers = yield commands
         answer: Answer = answers[position]
         self._note_answer(answer)
-        if answer.refusal and self.wire.ends_when_refused:
-            # The server has undone it all and let its locks go; what is left of the transaction nobody can notice.
-            self._has_failed, self.has_written = True, False
-        elif not self.has_written:
-            self.has_written = answers[position + 1].rows[0]["has_written"]
+        self.in_transaction = self.wire.is_in_transaction
         if answer.refusal:
+            self.is_noticeable = self.in_transaction and self._is_held(self)
             raise self._refused()
+        self._note_state(answer, answers[position + 1].rows[0] if len(answers) > position + 1 else {})
         self._observe(self)
         return answer.rows
 
     def _execute_alone(self, step: Statement) -> Generator[Any, Any, tuple[Row, ...]]:
         """Execute a statement outside a transaction, its commit apart if it wrote; return its rows."""
         try:
-            rows = yield from self._execute(step, self._isolation, is_alone=True)
+            rows = yield from self._execute(step, Begin(self._isolation), is_alone=True)
         except StatementFailed as error:
-            self.has_written = False  # alone, it would have left nothing to roll back
+            self.is_noticeable = False  # alone, it would have left nothing to roll back
             yield from self._end(_ROLLBACK)
             if error.sqlstate != _NEEDS_NO_TRANSACTION:
                 raise
@@ -245,21 +256,23 @@ class Session:
             self._note_answer(answer)
             if answer.refusal:
                 raise self._refused() from None
+            self._observe(self)
             return answer.rows  # type: ignore[no-any-return]  # the generator's type of what is sent in is Any
         yield from self._end(_COMMIT, is_implicit=True)
         return rows
 
     def _end(self, command: Statement, *, is_implicit: bool = False) -> Generator[Any, Any, None]:
-        """Commit or roll back: a letter of its own if the transaction wrote, else along with the letter before."""
+        """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
         if not self.in_transaction:
             return
-        has_letter = self.has_written
+        has_letter = self.is_noticeable
         if has_letter:
             yield None
             self._note(command.sql, {})
-        (answer,) = yield [_ROLLBACK if self._has_failed else command]
-        self.has_committed |= has_letter and answer.tag == "COMMIT"
-        self.in_transaction = self.has_written = self._has_failed = False
+            self.ends_written = self.has_written
+        (answer,) = yield [command]
+        self.has_committed |= self.has_written and answer.tag == "COMMIT"
+        self.in_transaction = self.is_noticeable = self.has_written = False
         if has_letter or answer.refusal:
             self._note_answer(answer)
         elif self.event and not is_implicit:
@@ -267,11 +280,25 @@ class Session:
         if answer.refusal:
             raise self._refused()
 
-    def _prelude(self, begin: Isolation | None, *, is_deferred: bool) -> list[Statement]:
+    def _note_state(self, answer: Answer, state: Row) -> None:
+        """Note what the server said of the transaction behind a statement that it carried out."""
+        if not self.in_transaction:  # the statement has ended it: `commit`, sent as one
+            self.ends_written = True  # it may have
+            self.is_noticeable = self.has_written = False
+            return
+        self.has_written = self.has_written or state.get("has_written", False)
+        # What `lock table` has taken another `lock table` can notice, whatever the mode.
+        self.is_noticeable |= self.has_written or state.get("is_noticeable", False) or answer.tag == "LOCK TABLE"
+        if answer.tag == "ROLLBACK":  # to a savepoint: what was set behind that is as it was before
+            self.is_impatient = None
+
+    def _prelude(self, begin: Begin | None, *, is_deferred: bool) -> list[Statement]:
         commands: list[Statement] = []
         if begin:
+            assert begin.isolation is not None
             commands.append(self.wire.begin(begin, is_deferred=is_deferred))
-            self.in_transaction, self.level, self.is_impatient = True, begin, False
+            self.in_transaction, self.level, self.is_impatient = True, begin.isolation, False
+            self.is_deferrable = begin.is_deferrable
             self.opens_transaction = True
         if self._wants_impatience != self.is_impatient and self.wire.patience:
             commands.append(self.wire.patience[self._wants_impatience])

@@ -117,6 +117,9 @@ class SqliteEngine:
         in_turn = sorted(waiting, key=lambda session: session.waiting_since)
         return next((session for session in in_turn if self._wires[session.letter].retry()), None)
 
+    def is_held(self, session: Session) -> bool:
+        return self._wires[session.letter].holds_lock
+
     def look(self, session: Session) -> Footprint:
         """Return what the transaction touched.
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from integrity.database.dialects import adapt, from_sqlite, sqlstate_of, to_sqlite
-from integrity.operation import Isolation, Row, Statement
+from integrity.operation import Begin, Row, Statement
 from integrity.race.wire import Answer, Refusal
 
 BEGIN_DEFERRED = Statement("begin")
@@ -139,9 +139,8 @@ class SqliteReader:
 class SqliteWire:
     """One connection of an actor; see wire.Wire for what its methods promise."""
 
-    has_written = Statement("has_written")  # not SQL: what holds the lock is known here
+    noticeable = written = Statement("has_written")  # not SQL: what holds the lock is known here
     patience: Mapping[bool, Statement] = MappingProxyType({})  # no two ever wait for each other
-    ends_when_refused = False
 
     def __init__(self, reader: SqliteReader) -> None:
         self._reader = reader
@@ -159,8 +158,12 @@ class SqliteWire:
         """It waits with a commit."""
         return self.is_waiting and self._pending[0].sql == "commit"
 
-    def begin(self, isolation: Isolation, *, is_deferred: bool) -> Statement:
-        return BEGIN_DEFERRED if is_deferred else BEGIN_IMMEDIATE
+    @property
+    def is_in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:
+        return BEGIN_DEFERRED if is_deferred or begin.is_read_only else BEGIN_IMMEDIATE
 
     def send(self, commands: Sequence[Statement]) -> None:
         self._pending.extend(commands)
@@ -194,8 +197,8 @@ class SqliteWire:
 
     def _try(self, command: Statement) -> Answer | None:
         """Return the answer, or None if it must wait."""
-        if command is self.has_written:
-            return Answer(({"has_written": self.holds_lock},), "SELECT 1")
+        if command is self.written:
+            return Answer(({"has_written": self.holds_lock, "is_noticeable": self.holds_lock},), "SELECT 1")
         if self._refused_begin:
             return Answer(refusal=self._refused_begin)
         try:
@@ -205,6 +208,8 @@ class SqliteWire:
                 return None
             if command.sql == "commit":
                 self._roll_back()  # PostgreSQL has by then, and so has the workload's driver
+            if not self._connection.in_transaction:  # `insert or rollback`, a full disk: it has rolled back all
+                self._forget()
             self.is_late |= _name(error) == "SQLITE_INTERRUPT"
             refusal = Refusal(sqlstate_of(error), _message(error))
             if command in _BEGINS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from integrity.errors import DatabaseError
-from integrity.operation import Isolation, Row, Statement
+from integrity.operation import Begin, Row, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,26 @@ class LetterTimeout(Exception):
 class Wire(Protocol):
     """One connection."""
 
-    has_written: Statement
-    """Answered with one column, has_written: whether others can notice the transaction, by a lock or by what it wrote."""
+    noticeable: Statement
+    """Answered with the columns is_noticeable (others can notice the transaction: by what it wrote, by a lock, by a
+    snapshot that it holds) and has_written."""
+
+    written: Statement
+    """Answered with the column has_written alone: it has written, or locked rows."""
 
     patience: Mapping[bool, Statement]
     """Told to a transaction that is (not) to look for a deadlock as soon as it waits; empty where nobody looks."""
 
-    ends_when_refused: bool
-    """A refused statement ends its transaction, with nothing left of it; else the transaction goes on without it."""
+    @property
+    def is_in_transaction(self) -> bool:
+        """By what the database said last: a transaction is open, if only to be rolled back."""
+        ...
 
-    def begin(self, isolation: Isolation, *, is_deferred: bool) -> Statement:
+    def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:
         """Return what opens a transaction.
 
         Args:
+            begin: with its level.
             is_deferred: take no lock yet, where others would.
         """
         ...

@@ -22,7 +22,6 @@ from integrity.operation import (
     RESTARTED,
     Begin,
     Commit,
-    Isolation,
     Ok,
     Operation,
     Push,
@@ -55,7 +54,7 @@ class Connection(Protocol):
     async def open(self) -> None:
         """Connect; raise Unreachable when that is not possible."""
 
-    async def begin(self, isolation: Isolation | None) -> None: ...
+    async def begin(self, begin: Begin) -> None: ...
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows: ...
 
@@ -231,7 +230,7 @@ class Driver:
             # Alone, even a select may have written, by a function it calls.
             return await (statement if self._is_in_transaction else self._committing(statement))
         if type(step) is Begin:
-            await self.connection.begin(step.isolation)
+            await self.connection.begin(step)
             self._is_in_transaction = True
         elif type(step) is Commit:
             try:

@@ -14,12 +14,13 @@ from integrity.database.session_settings import ATTEMPTS_MOST, CLIENT, statement
 from integrity.database.target import CONNECT_TIMEOUT_S, Target
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import APPLICATION_NAME
-from integrity.operation import Isolation, Rows, StatementFailed, Value
+from integrity.operation import Begin, Isolation, Rows, StatementFailed, Value
 from integrity.parameters import number_parameters
 
 # What libpq reads from a URL and asyncpg would send to the server as a setting.
 _LIBPQ_ONLY = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "gssencmode",
                "channel_binding", "application_name")  # fmt: skip
+_PLAIN = Begin()
 _ENDING = ("FATAL", "PANIC")  # the server closes the connection after saying why
 
 
@@ -85,9 +86,9 @@ class PostgresConnection:
             else:
                 return
 
-    async def begin(self, isolation: Isolation | None) -> None:
-        level = isolation or self._isolation
-        text = "begin" if level is Isolation.READ_COMMITTED else f"begin isolation level {level.value}"
+    async def begin(self, begin: Begin) -> None:
+        is_plain = begin == _PLAIN and self._isolation is Isolation.READ_COMMITTED
+        text = "begin" if is_plain else f"begin {begin.modes(self._isolation)}"
         try:
             if self._conduct is not None and self._conduct.session_settings is not self._session_settings:
                 await self._take_settings(self._conduct.session_settings)

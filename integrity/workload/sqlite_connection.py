@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from integrity.database.dialects import adapt, sqlstate_of, to_sqlite
 from integrity.database.target import Target
-from integrity.operation import Isolation, Rows, StatementFailed, Value
+from integrity.operation import Begin, Rows, StatementFailed, Value
 
 Answer = TypeVar("Answer")
 
@@ -47,7 +47,7 @@ class SqliteConnection:
         connection.execute("pragma busy_timeout = 0")  # a conflict is to be seen, not waited out
         return connection
 
-    async def begin(self, isolation: Isolation | None) -> None:
+    async def begin(self, begin: Begin) -> None:
         await self._send(lambda connection: connection.execute("begin immediate"))
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:

@@ -152,6 +152,10 @@ READS = (
     "select total as n from totals where account_id = :account",
     "select n from accounts where id = :account for update",
     "select sum(price)::bigint as n from items where cart_id = :account",
+    "select pg_try_advisory_xact_lock(:account)::int as n",
+    "select 5 as n from pg_advisory_xact_lock(:account)",
+    "lock table credits in share row exclusive mode nowait",
+    "lock table numbers in access exclusive mode",
 )
 WRITES = (
     "update accounts set n = :seen + 1 where id = :account",
@@ -243,6 +247,7 @@ def assert_pruning_loses_nothing(scheduler: Scheduler, actors: tuple[Actor, ...]
 
 
 READ_ACCOUNTS, READ_VIEW, READ_LOCKED, READ_ITEMS = READS[0], READS[3], READS[4], READS[5]
+TRY_LOCK, LOCK, LOCK_TABLE_NOWAIT, LOCK_TABLE = READS[6:10]
 WRITE_ACCOUNTS, WRITE_NUMBERS, WRITE_GUARDED, WRITE_ITEMS, SUM_UP = WRITES[0], WRITES[2], WRITES[5], WRITES[6], WRITES[7]
 
 
@@ -258,6 +263,12 @@ WRITE_ACCOUNTS, WRITE_NUMBERS, WRITE_GUARDED, WRITE_ITEMS, SUM_UP = WRITES[0], W
 @example(actors=(transaction(READ_ITEMS, WRITE_ACCOUNTS), transaction(WRITE_ACCOUNTS)))
 # The first two share nothing, and which of them commits first decides whether the third is refused at serializable.
 @example(actors=(transaction(SUM_UP), transaction(WRITE_ITEMS), transaction(WRITE_ACCOUNTS, READ_ITEMS)))
+# One that does not get its lock goes on without: it leaves no lock, and meets that of the other all the same.
+@example(actors=(transaction(TRY_LOCK, WRITE_ACCOUNTS), transaction(TRY_LOCK, WRITE_NUMBERS)))
+@example(actors=(transaction(TRY_LOCK), transaction(LOCK, READ_ITEMS)))
+@example(actors=(transaction(LOCK_TABLE_NOWAIT, READ_ITEMS), transaction(LOCK_TABLE_NOWAIT)))
+@example(actors=(transaction(LOCK_TABLE_NOWAIT), transaction(READS[2], READ_ITEMS)))
+@example(actors=(transaction(LOCK_TABLE, READ_ITEMS), transaction(LOCK, READ_VIEW), transaction(LOCK, WRITE_NUMBERS)))
 def test_pruned_and_unpruned_searches_come_to_the_same(
     scheduler: Scheduler, level: Isolation, actors: tuple[Actor, ...]
 ) -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from integrity.domain import World
-from integrity.operation import Isolation, Rows, StatementFailed, Value
+from integrity.operation import Begin, Rows, StatementFailed, Value
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.workload.caller import Caller, Client, Clock, Sources
 from integrity.workload.driver import Driver, Returned
@@ -63,7 +63,7 @@ class Watching:
     async def open(self) -> None:
         return
 
-    async def begin(self, isolation: Isolation | None) -> None:
+    async def begin(self, begin: Begin) -> None:
         self.events_seen.append(self._pages.events)
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:

@@ -14,7 +14,6 @@ from integrity.operation import (
     Begin,
     Commit,
     Declined,
-    Isolation,
     Ok,
     Operation,
     Request,
@@ -58,7 +57,7 @@ class Scripted:
             self.is_open = self.is_open and failure is not LOST
             raise failure
 
-    async def begin(self, isolation: Isolation | None) -> None:
+    async def begin(self, begin: Begin) -> None:
         await self._say("begin")
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
