@@ -39,7 +39,7 @@ class AuditSettings:
         connections: how many read the snapshot at once; SQLite is always read through one.
         timeout_s: of each query.
         row_limit: how many violating rows to show; all are counted.
-        is_exact: ask each balance of its query, without fingerprints.
+        is_exact: ask every query as its file has it: no proofs, no shared scans, no fingerprints.
         given: values of parameters, for the invariants that have them, e.g. run_id.
         random_source: of the fingerprints' seeds. From the system by default, so that no data can be made to fit them.
     """

@@ -33,7 +33,12 @@ FORMATS = ("table", "json", "junit", "markdown")
 @click.option("--limit-evidence", metavar="N", type=Integer(0, 10_000), default=10, show_default=True,
               help="Rows to show of each violation; all are counted.")  # fmt: skip
 @click.option("--plan", "is_plan", is_flag=True, help="Show how each would be judged, and judge nothing.")
-@click.option("--exact", "is_exact", is_flag=True, help="No fingerprints: ask each balance of its own query.")
+@click.option(
+    "--exact",
+    "is_exact",
+    is_flag=True,
+    help="Ask every query as it is written: no proofs, no shared scans, no fingerprints.",
+)
 @click.option("--timeout", "timeout_s", metavar="S", type=Number(0.001, 86_400), default=300, show_default=True,
               help="Seconds for each query.")  # fmt: skip
 @click.option("--connections", metavar="N", type=Integer(1, 64), default=2, show_default=True,

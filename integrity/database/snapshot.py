@@ -74,6 +74,14 @@ class Session(Protocol):
         """
         ...
 
+    def read_counted(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> tuple[Rows, int]:
+        """Return the query's first rows and how many it has: it is sent once, as it is, and read to its end.
+
+        Raises:
+            QueryFailed: no answer.
+        """
+        ...
+
     def cancel(self) -> None:
         """End the running query from another thread."""
         ...
@@ -177,23 +185,36 @@ class PostgresqlSession:
         self._own_question = _QUESTION + sql.SQL("; select pg_catalog.set_config('search_path', {}, true)").format(own)
 
     def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
+        return self._read(text, values, row_limit=row_limit, counts_rest=False, is_own=is_own)[0]
+
+    def read_counted(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> tuple[Rows, int]:
+        return self._read(text, values, row_limit=row_limit, counts_rest=True, is_own=False)
+
+    def _read(
+        self, text: str, values: Sequence[Any], *, row_limit: int | None, counts_rest: bool, is_own: bool
+    ) -> tuple[Rows, int]:
         # The query itself is not changed to be limited: a cursor leaves its own order and limit alone.
         prefix = "" if row_limit is None else "declare answer no scroll cursor for "
         try:
             self._connection.execute(self._own_question if is_own else _QUESTION)
+            if counts_rest:  # planned for the last row, where a cursor is planned for its first ones
+                self._connection.execute("set local cursor_tuple_fraction = 1")
             cursor = psycopg.RawCursor(self._connection)
             cursor.execute((prefix + text).encode(), values or None)
             if row_limit is not None:
                 cursor.execute(b"fetch %d in answer" % row_limit)
             names = _distinct([column.name for column in cursor.description or ()])
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            count = len(rows)
+            if counts_rest:
+                count += self._connection.execute("move forward all in answer").rowcount
             self._connection.execute(_FORGET)  # closes the cursor too
         except psycopg.Error as error:
             failed = self._failure(error, len(prefix))
             if not self._connection.broken and not self._connection.closed:
                 self._connection.execute(_FORGET)
             raise failed from None
-        return rows
+        return rows, count
 
     def cancel(self) -> None:
         with suppress(psycopg.Error):  # a server that cannot be reached to be told has ended the query too
@@ -244,6 +265,14 @@ class SqliteSession:
         self._timeout_s = timeout_s
 
     def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
+        return self._read(text, values, row_limit=row_limit, counts_rest=False, is_own=is_own)[0]
+
+    def read_counted(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> tuple[Rows, int]:
+        return self._read(text, values, row_limit=row_limit, counts_rest=True, is_own=False)
+
+    def _read(
+        self, text: str, values: Sequence[Any], *, row_limit: int | None, counts_rest: bool, is_own: bool
+    ) -> tuple[Rows, int]:
         deadline = time.monotonic() + self._timeout_s
         self._connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
         try:
@@ -252,12 +281,13 @@ class SqliteSession:
             cursor = self._connection.execute(text, numbered)
             names = _distinct([column[0] for column in cursor.description])
             found = cursor.fetchall() if row_limit is None else cursor.fetchmany(row_limit)
+            count = len(found) + (sum(1 for _ in cursor) if counts_rest else 0)
             cursor.close()
         except sqlite3.Error as error:
             raise QueryFailed(str(error), is_timeout="interrupted" in str(error)) from None
         finally:
             self._connection.set_progress_handler(None, 0)
-        return [dict(zip(names, row, strict=True)) for row in found]
+        return [dict(zip(names, row, strict=True)) for row in found], count
 
     def cancel(self) -> None:
         self._connection.interrupt()

@@ -1,9 +1,11 @@
 """Facts about tables, read from the catalogue within the snapshot: what a plan may rely on.
 
 A unique index counts only where it proves something: valid, checked at every commit, over plain columns with the columns'
-own collation, and on a table whose rows it covers all. Whether a constraint was *validated* is no such fact for foreign
-keys: a restore or a replica writes past their triggers (session_replication_role, disable trigger) and leaves them marked
-valid. So references are always asked; unique indexes cannot be bypassed, and NOT NULL is checked at every write.
+own collation and the types' own equality, and on a table whose rows it covers all. NOT NULL counts where the server checks
+it at every write: not on a foreign table, nor on one that others inherit from, which may have dropped it. Whether a
+constraint was *validated* is no such fact for foreign keys: a restore or a replica writes past their triggers
+(session_replication_role, disable trigger) and leaves them marked valid. So references are always asked; unique indexes
+cannot be bypassed.
 """
 
 import json
@@ -29,11 +31,15 @@ class Column:
     """A column.
 
     Args:
-        type: PostgreSQL's internal name (int8, text, uuid, ...), of a domain that of its base type.
+        type: PostgreSQL's internal name (int8, text, uuid, ...), of a domain that of its base type; one of another's making
+            with its schema.
+        is_not_null: every row has a value in it.
+        collation: its oid; 0 for a type without.
     """
 
     type: str
     is_not_null: bool
+    collation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +84,16 @@ select
     (
         select json_agg(json_build_object('name', attribute.attname, 'is_not_null', attribute.attnotnull and not exists (
                 select 1 from pg_constraint  -- PostgreSQL 18 knows NOT NULL that is not validated
-                where conrelid = class.oid and contype = 'n' and conkey[1] = attribute.attnum and not convalidated),
-            'type', case type.typtype when 'd' then base.typname else type.typname end))
+                where conrelid = class.oid and contype = 'n' and conkey[1] = attribute.attnum and not convalidated)
+                and (class.relkind = 'r' and not class.relhassubclass or class.relkind = 'p' and not exists (
+                    select 1 from pg_partition_tree(class.oid) as part join pg_class as leaf on leaf.oid = part.relid
+                    where leaf.relkind = 'f')),
+            'type', case when base.typnamespace <> 'pg_catalog'::regnamespace then base.typnamespace::regnamespace || '.'
+                else '' end || base.typname,
+            'collation', attribute.attcollation::bigint))
         from pg_attribute as attribute
         join pg_type as type on type.oid = attribute.atttypid
-        left join pg_type as base on base.oid = type.typbasetype
+        join pg_type as base on base.oid = case type.typtype when 'd' then type.typbasetype else type.oid end
         where attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
     ) as columns,
     (
@@ -105,6 +116,9 @@ select
             index.indrelid = class.oid
             and index.indisunique and index.indisvalid and index.indislive
             and index.indexprs is null
+            and not exists (
+                select 1 from unnest(index.indclass::oid[]) as own (oid) join pg_opclass as kind on kind.oid = own.oid
+                where not kind.opcdefault)
             and (class.relkind = 'p' or (class.relkind = 'r' and not class.relhassubclass))
     ) as unique_indexes
 from json_to_recordset($1::json) as asked (schema text, name text)
@@ -132,7 +146,10 @@ def _read_postgresql(session: Session, names: list[TableName]) -> Facts:
         facts[TableName(row["schema"], row["name"])] = Table(
             rows_estimate=row["rows_estimate"],
             bytes=row["bytes"],
-            columns={column["name"]: Column(column["type"], column["is_not_null"]) for column in row["columns"] or ()},
+            columns={
+                column["name"]: Column(column["type"], column["is_not_null"], column["collation"])
+                for column in row["columns"] or ()
+            },
             unique_indexes=tuple(
                 UniqueIndex(index["name"], tuple(index["columns"]), index["predicate"], index["is_nulls_distinct"])
                 for index in row["unique_indexes"] or ()

@@ -127,10 +127,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Scans and steps. The seeds of the fingerprints are drawn anew for each audit, so that no data can fit them."""
+    """Scans and steps. The seeds of the fingerprints are drawn anew for each audit, so that no data can fit them.
+
+    Args:
+        is_exact: every query is asked as its file has it, and once: there is no scan and no proof.
+    """
 
     scans: tuple[Scan, ...]
     steps: tuple[Step, ...]
+    is_exact: bool = False
 
 
 def make_plan(
@@ -150,7 +155,7 @@ def make_plan(
         facts: of the tables that exist.
         empty: those of them that have no rows.
         now: of the snapshot; defaults of parameters count from it.
-        is_exact: no fingerprints; each balance is asked of its query.
+        is_exact: no proofs, no scans and no fingerprints; each query is asked as its file has it.
         given: values of parameters, for the files that have them.
     """
     seeds = [random_source.getrandbits(62) for _ in range(SEEDS)]
@@ -162,8 +167,10 @@ def make_plan(
         unjudged = unjudged or _why_not(tables, facts, empty)
         proofs: tuple[Proof, ...] = ()
         why = unjudged
-        if not unjudged:
-            proofs, why = _find_proofs(question, facts, is_sqlite=is_sqlite, is_exact=is_exact)
+        if is_exact:
+            why = why or "exact, as it is written"
+        elif not unjudged:
+            proofs, why = _find_proofs(question, facts, is_sqlite=is_sqlite)
         placed = []
         for proof in proofs:
             place = _placer(scans, question, file, tables, facts, is_sqlite=is_sqlite)
@@ -179,7 +186,7 @@ def make_plan(
                 cost=sum(facts[table].bytes for table in tables if table in facts) * (JOIN_COST if len(tables) > 1 else 1),
             )
         )
-    return Plan(tuple(scans.values()), tuple(steps))
+    return Plan(tuple(scans.values()), tuple(steps), is_exact)
 
 
 def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[Any] | None]) -> bool:
@@ -216,7 +223,7 @@ def _why_not(tables: frozenset[TableName], facts: Facts, empty: frozenset[TableN
     return ""
 
 
-def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool, is_exact: bool) -> tuple[tuple[Proof, ...], str]:
+def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool) -> tuple[tuple[Proof, ...], str]:
     dialect = "sqlite" if is_sqlite else "postgres"
     query = parse_query(question.file.text)
     try:
@@ -229,8 +236,6 @@ def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool, is_exact:
         proofs = find_proofs(query, facts)
     except Unlike as reason:
         return (), str(reason)
-    if is_exact and any(isinstance(proof, Balance) for proof in proofs):
-        return (), "exact, no fingerprints"
     kinds = {NoRow: "row check", Balance: "sums by key", Unique: "no duplicates"}
     return proofs, ", ".join(dict.fromkeys(kinds[type(proof)] for proof in proofs))
 

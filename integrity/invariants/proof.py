@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from integrity.invariants.facts import Column
+
 WEIGHT_BITS = 31  # a value of up to 2^32 times a weight fits a bigint; more overflows, loudly, and the query decides
 
 # hashint8extended folds a bigint's halves onto each other: 1 and 2^32 have one hash whatever the seed. With the upper half
@@ -46,10 +48,11 @@ class NoRow:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One column of a key, as a side of a balance spells it, and its type."""
+    """One column of a key, as a side of a balance spells it, its type and its collation."""
 
     column: str
     type: str
+    collation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,13 @@ class Unique:
 Proof = NoRow | Balance | Unique
 
 
-def is_kind_of_same_hash(left: str, right: str) -> bool:
-    """Whether equal values of the two types have equal hashes."""
+def has_same_equality(left: Column | Key, right: Column | Key) -> bool:
+    """Whether `left = right` is what each side's own index and hash call equal.
+
+    As double precision two bigints are one, and to another's collation two texts: a key that is unique is so no more.
+    """
     kinds = {"int2": "int", "int4": "int", "int8": "int", "varchar": "text"}
-    return kinds.get(left, left) == kinds.get(right, right)
+    return kinds.get(left.type, left.type) == kinds.get(right.type, right.type) and left.collation == right.collation
 
 
 def fingerprint_columns(side: Side, seeds: Sequence[int]) -> list[str]:

@@ -1,8 +1,8 @@
 """Runs a plan on the sessions of a snapshot and yields a finding for each invariant, as each is found out.
 
-Scans and queries go to the sessions longest first. A step whose scans are in is judged by its proofs; where they fail, its
-query is asked: first the count of its rows, then, if there are any, the first of them. A query that fails makes its own
-invariant unknown and nothing else.
+Scans and queries go to the sessions longest first. A step whose scans are in is judged by its proofs, if the server takes
+its query for one that it could run; where they fail, the query is asked: first the count of its rows, then, if there are
+any, the first of them. A query that fails makes its own invariant unknown and nothing else.
 """
 
 import itertools
@@ -59,7 +59,7 @@ def judge(
             elif not step.proofs:
                 workers.submit(step.cost, run.query_task(step, "query"))
             elif not step.scans:
-                yield Judged(step, _holds(step, step.method(plan.scans), 0.0))
+                workers.submit(0, run.proved_task(step))
         while workers.pending:
             done = workers.next()
             if isinstance(done, Judged):
@@ -108,7 +108,7 @@ class _Run:
             return self.query_task(step, "query")
         answers = [self._scanned[n].answers if n in self._scanned else None for n in range(len(self._plan.scans))]
         if all(is_proved(proof, places, answers) for proof, places in step.proofs):
-            return Judged(step, _holds(step, method, seconds))
+            return self.proved_task(step, seconds=seconds)
         if step.is_whole:
             place = step.proofs[0][1][0]
             counted = answers[place.scan]
@@ -117,17 +117,34 @@ class _Run:
         failed = any(isinstance(p, Balance) and not is_proved(p, places, answers) for p, places in step.proofs)
         return self.query_task(step, "query, as fingerprints differ" if failed else "query", seconds=seconds)
 
+    def proved_task(self, step: Step, *, seconds: float = 0.0) -> "_Task":
+        """Return the task that judges a step whose proofs hold.
+
+        The server plans the query and does not run it: a proof knows nothing of what the query selects and who may read it.
+        """
+        method = step.method(self._plan.scans)
+
+        def task(session: Session) -> Judged:
+            started = time.perf_counter()
+            try:
+                _ask(session, "explain ", step.question)
+            except QueryFailed as failed:
+                took = seconds + time.perf_counter() - started
+                reason = self._explain(step, failed)
+                return Judged(step, _unknown(step, reason, method=method, seconds=took), is_lost=failed.is_snapshot_lost)
+            return Judged(step, _holds(step, method, seconds + time.perf_counter() - started))
+
+        return task
+
     def query_task(self, step: Step, method: str, *, count: int | None = None, seconds: float = 0.0) -> "_Task":
         """Return the task that asks the step's query; `count` is of its rows, where a scan knows it."""
 
         def task(session: Session) -> Judged:
             started = time.perf_counter()
             try:
-                violations = _count(session, step.question) if count is None else count
+                violations, rows = self._violations(session, step.question, count)
                 if not violations:
                     return Judged(step, _holds(step, method, seconds + time.perf_counter() - started))
-                question = step.question
-                rows = session.read(question.text, question.values, row_limit=self._row_limit) if self._row_limit else []
                 companions = self._companion(session, rows) if rows else []
             except QueryFailed as failed:
                 reason = self._explain(step, failed)
@@ -137,6 +154,16 @@ class _Run:
             return Judged(step, Finding(step.name, Verdict.VIOLATED, violations, rows, took, method), companions)
 
         return task
+
+    def _violations(self, session: Session, question: Question, count: int | None) -> tuple[int, Rows]:
+        """Return how many rows the query has, and the first of them."""
+        if self._plan.is_exact:
+            rows, counted = session.read_counted(question.text, question.values, row_limit=self._row_limit)
+            return counted, rows
+        counted = _count(session, question) if count is None else count
+        if not counted or not self._row_limit:
+            return counted, []
+        return counted, session.read(question.text, question.values, row_limit=self._row_limit)
 
     def _explain(self, step: Step, failed: QueryFailed) -> str:
         if failed.is_timeout:
@@ -162,14 +189,18 @@ def _scan_task(scan: Scan) -> _Task:
 
 def _count(session: Session, question: Question) -> int:
     """Return how many rows the query has. Inside a count the server leaves out the columns that only explain a row."""
-    prefix = "select count(*) as violations from ("
+    rows = _ask(session, "select count(*) as violations from (", question, "\n) as violations")
+    return int(rows[0]["violations"])
+
+
+def _ask(session: Session, prefix: str, question: Question, suffix: str = "") -> Rows:
+    """Return the rows of the query inside another statement; a failure's position is the query's own."""
     try:
-        rows = session.read(f"{prefix}{question.text}\n) as violations", question.values)
+        return session.read(f"{prefix}{question.text}{suffix}", question.values)
     except QueryFailed as failed:
         if failed.position is not None:
             failed.position = max(1, failed.position - len(prefix))
         raise
-    return int(rows[0]["violations"])
 
 
 def _holds(step: Step, method: str, seconds: float) -> Finding:

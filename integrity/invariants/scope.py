@@ -1,28 +1,19 @@
 """Scope: the tables of a query, what they are to each other, and expressions over them as a scan would spell them.
 
 The first table of the from clause is the parent. A join that can add at most one row to it, because a unique index says so,
-is a lookup; a join to the rows that are summed up or counted is the parts. Every name is resolved against the catalogue.
+is a lookup; a join to the rows that are summed up or counted is the parts. Every column is resolved against the catalogue
+to the one table that owns it, by its qualifier or, without one, where a single table has a column of that name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
-from integrity.invariants.proof import HASHED_TYPES, Key
-from integrity.invariants.syntax import (
-    Unlike,
-    equated,
-    fixed_columns,
-    name_of,
-    normal,
-    parse_condition,
-    plain_table,
-    quote,
-    split,
-    table_of,
-)
+from integrity.invariants.proof import HASHED_TYPES, Key, has_same_equality
+from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, quote, split, table_of
+from integrity.invariants.uniqueness import proving_index
 
 ROW = "audited"
 """What a scan calls its table's row, so that the checks of files with different aliases fit into one statement."""
@@ -80,18 +71,18 @@ class Scope:
             Unlike: a join of another kind, or more than one table of parts.
         """
         first = table_of(query.args.get("from_"))
-        tables = {first.alias_or_name: (first, _facts_of(first, facts))}
+        tables = {alias_of(first): (first, _facts_of(first, facts))}
         joins: dict[str, exp.Join] = {}
         for join in query.args.get("joins") or ():
             table = table_of(join)
-            alias = table.alias_or_name
+            alias = alias_of(table)
             if alias in tables or join.kind not in ("", "INNER", "OUTER") or join.args.get("using"):
                 raise Unlike("a join of another kind")
             if join.side not in ("", "LEFT") or join.args.get("method") or join.args.get("on") is None:
                 raise Unlike("a join of another kind")
             tables[alias] = (table, _facts_of(table, facts))
             joins[alias] = join
-        scope = cls(first.alias_or_name, tables)
+        scope = cls(alias_of(first), tables)
         summed = scope._summed(query)
         for alias, join in joins.items():
             scope = scope._with_join(alias, join, is_summed=alias in summed)
@@ -101,10 +92,11 @@ class Scope:
         """Return the alias of the table that the column is of."""
         if column.args.get("db") or isinstance(column.this, exp.Star):
             raise Unlike("a column that cannot be told")
-        if column.table:
-            if column.table not in self.tables or name_of(column.this) not in self.tables[column.table][1].columns:
+        qualifier = name_of(column.args.get("table"))
+        if qualifier:
+            if qualifier not in self.tables or name_of(column.this) not in self.tables[qualifier][1].columns:
                 raise Unlike(f"{column.sql()} is not a column of a table")
-            return column.table
+            return qualifier
         owners = [alias for alias, (_, facts) in self.tables.items() if name_of(column.this) in facts.columns]
         if len(owners) != 1:
             raise Unlike(f"{column.sql()} could be of more than one table")
@@ -120,9 +112,20 @@ class Scope:
         known = self.tables[alias][1].columns[name_of(column.this)]
         return replace(known, is_not_null=False) if alias in self.lookups else known
 
-    def is_key(self, columns: set[str]) -> bool:
-        """Whether no two rows of the parent share these columns' values; nulls are looked for apart."""
-        return proving_index(self.tables[self.parent][1], columns, columns, set()) is not None
+    def of_one(self, alias: str, conditions: Iterable[exp.Expr]) -> list[exp.Expr]:
+        """Return those of the conditions that are on the table's columns and no other's: only they say something of it."""
+        return [condition for condition in conditions if self.owners(condition) == {alias}]
+
+    def unique_index(
+        self, alias: str, columns: set[str], conditions: Iterable[exp.Expr] = (), *, never_null: Iterable[str] = ()
+    ) -> UniqueIndex | None:
+        """Return the index that shows that no two of the table's rows which meet the conditions share the columns' values.
+
+        Args:
+            conditions: on any of the tables.
+            never_null: columns that have a value in the rows in question, whatever the table allows.
+        """
+        return proving_index(self.tables[alias][1], columns, self.of_one(alias, conditions), never_null=never_null)
 
     def require_plain(self, node: exp.Expr) -> None:
         """Do nothing if the expression can be taken apart and written anew.
@@ -200,10 +203,10 @@ class Scope:
         Raises:
             Unlike: there is no hash for its type.
         """
-        kind = self.column(column).type
-        if kind not in HASHED_TYPES:
-            raise Unlike(f"a key of type {kind}")
-        return Key(text, kind)
+        known = self.column(column)
+        if known.type not in HASHED_TYPES:
+            raise Unlike(f"a key of type {known.type}")
+        return Key(text, known.type, known.collation)
 
     def _summed(self, query: exp.Select) -> set[str]:
         """Return the tables whose rows the having clause sums up or counts."""
@@ -213,9 +216,8 @@ class Scope:
 
     def _with_join(self, alias: str, join: exp.Join, *, is_summed: bool) -> "Scope":
         joined = self._read_join(alias, join)
-        columns = {name_of(mine.this) for _, mine in joined.keys} | fixed_columns(joined.conditions)
-        conditions = {normal(condition) for condition in joined.conditions}
-        is_single = proving_index(self.tables[alias][1], columns, columns, conditions) is not None
+        columns = {name_of(mine.this) for _, mine in joined.keys}  # null equals no key
+        is_single = self.unique_index(alias, columns, joined.conditions, never_null=columns) is not None
         hangs_on_parts = self.parts in {self.owner(other) for other, _ in joined.keys}
         if is_single and not is_summed and joined.keeps_all and not hangs_on_parts:
             return replace(self, lookups={**self.lookups, alias: joined})
@@ -230,6 +232,8 @@ class Scope:
             pair = equated(part)
             if pair and len(owners) == 2 and alias in owners:
                 mine, other = sorted(pair, key=lambda column: self.owner(column) != alias)
+                if not has_same_equality(self.column(mine), self.column(other)):
+                    raise Unlike("keys of different types")
                 keys.append((other, mine))
             elif owners == {alias}:
                 self.require_plain(part)
@@ -245,23 +249,6 @@ class Scope:
             if alias in needed:
                 needed |= self.owners(self.lookups[alias].on) - {self.parent}
         return needed
-
-
-def proving_index(table: Table, columns: set[str], never_null: set[str], conditions: set[str]) -> UniqueIndex | None:
-    """Return a unique index over some of the columns that covers every row which meets the conditions.
-
-    Two rows with a null in a column of the index are not the same to it, though they are to `group by`.
-
-    Args:
-        never_null: columns that the rows in question have a value in, whatever the table allows.
-        conditions: as `normal` writes them.
-    """
-    for index in table.unique_indexes:
-        safe = all(table.columns[column].is_not_null or column in never_null for column in index.columns)
-        needed = {normal(part) for part in split(parse_condition(index.predicate), exp.And)} if index.predicate else set()
-        if set(index.columns) <= columns and (safe or not index.is_nulls_distinct) and needed <= conditions:
-            return index
-    return None
 
 
 def _facts_of(table: exp.Table, facts: Mapping[TableName, Table]) -> Table:

@@ -11,35 +11,38 @@ Recognised by structure, never by name:
    - a comparison of the parent's own columns, by a row check.
 4. Pairs: `stored <> coalesce(part.amount, 0)`, where a unique index allows a parent one part: as a group of one.
 
+A condition counts only for the table that owns it: one on a joined table says nothing of the rows of the first.
+
 Anything that is not clearly one of these is left to the query. References ("no entry without a wallet") always are: sums
 over keys cannot see rows that cancel out on a key that does not exist.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import sqlglot
 from sqlglot import Token, TokenType, exp
 
-from integrity.invariants.facts import Facts, Table
-from integrity.invariants.proof import Balance, NoRow, Proof, Side, Unique, is_kind_of_same_hash
-from integrity.invariants.scope import PLAIN, ROW, Scope, proving_index
+from integrity.invariants.facts import Facts
+from integrity.invariants.proof import Balance, NoRow, Proof, Side, Unique, has_same_equality
+from integrity.invariants.scope import PLAIN, ROW, Scope
 from integrity.invariants.syntax import (
     Unlike,
+    alias_of,
     all_of,
-    column_said_not_null,
+    could_aggregate,
     equated,
-    fixed_columns,
+    fold,
     has_any,
+    may_overflow,
     name_of,
-    normal,
     plain_groups,
     plain_table,
     split,
     table_of,
 )
 
-_SHOWN = (exp.Alias, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Div, exp.DPipe, exp.Abs)
+_SHOWN = (exp.Alias, exp.Star, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Div, exp.DPipe, exp.Abs)
 _NUMBER_TYPES = frozenset({"int2", "int4", "int8", "numeric"})
 _ENDS_OF_WHERE = frozenset({TokenType.ORDER_BY, TokenType.SEMICOLON})
 
@@ -58,11 +61,12 @@ def find_row_check(text: str, query: exp.Query, *, dialect: str) -> NoRow:
     where = query.args.get("where")
     if where is None:
         raise Unlike("no where clause")
-    if list(query.find_all(exp.Query)) != [query] or query.find(exp.AggFunc, exp.Window):
-        raise Unlike("a subquery, an aggregate or a window")
-    alias = table.alias_or_name
+    if list(query.find_all(exp.Query)) != [query] or query.find(exp.Window) or could_aggregate(query):
+        raise Unlike("a subquery, a window or what may be an aggregate")
+    alias = alias_of(table)
     for column in where.find_all(exp.Column):
-        if column.args.get("db") or isinstance(column.this, exp.Star) or (not column.table and column.name == alias):
+        is_row = not column.table and fold(column.name) == fold(alias)
+        if column.args.get("db") or isinstance(column.this, exp.Star) or is_row:
             raise Unlike("a column that cannot be told from the row")
     predicate = _cut_where(text, alias, dialect)
     # A function in the select list may return several rows for one, or none.
@@ -72,25 +76,27 @@ def find_row_check(text: str, query: exp.Query, *, dialect: str) -> NoRow:
 
 def _cut_where(text: str, alias: str, dialect: str) -> str:
     """Return the where clause's text with `alias.` replaced: the file's own words, not the parser's."""
+    ignores_case = dialect == "sqlite"
     tokens = sqlglot.tokenize(text, read=dialect)
     start = next(number for number, token in enumerate(tokens) if token.token_type == TokenType.WHERE) + 1
     end = next((n for n, token in enumerate(tokens) if n >= start and token.token_type in _ENDS_OF_WHERE), len(tokens))
     pieces, position = [], tokens[start].start
     for number in range(start, end):
         token = tokens[number]
-        if _is_qualifier(tokens, number, alias):
+        if _is_qualifier(tokens, number, alias, ignores_case=ignores_case):
             pieces += [text[position : token.start], ROW]
             position = token.end + 1
     pieces.append(text[position : tokens[end - 1].end + 1])
     return "".join(pieces)
 
 
-def _is_qualifier(tokens: list[Token], number: int, alias: str) -> bool:
+def _is_qualifier(tokens: list[Token], number: int, alias: str, *, ignores_case: bool) -> bool:
     token = tokens[number]
     dotted = number + 1 < len(tokens) and tokens[number + 1].token_type == TokenType.DOT
     inner = tokens[number - 1].token_type == TokenType.DOT
-    name = token.text if token.token_type == TokenType.IDENTIFIER else token.text.lower()
-    return dotted and not inner and token.token_type != TokenType.STRING and name == alias.lower()
+    name = token.text if token.token_type == TokenType.IDENTIFIER else fold(token.text)
+    is_alias = fold(name) == fold(alias) if ignores_case else name == alias
+    return dotted and not inner and token.token_type != TokenType.STRING and is_alias
 
 
 def find_proofs(query: exp.Query, facts: Facts) -> tuple[Proof, ...]:
@@ -119,7 +125,7 @@ def _prove_rows(query: exp.Select, scope: Scope) -> Iterator[Proof]:
     where = query.args.get("where")
     if where is None or any(join.side != "LEFT" for join in query.args.get("joins") or ()):
         raise Unlike("rows that a join decides about")
-    if query.find(exp.AggFunc) and not plain_groups(query):
+    if (query.args.get("group") or could_aggregate(query)) and not plain_groups(query):
         raise Unlike("an aggregate without groups, which is one row however many there are")
     if scope.owners(where) <= {scope.parent}:
         scope.require_plain(where.this)
@@ -162,7 +168,8 @@ def _prove_groups(part: exp.Expr, groups: list[exp.Column], query: exp.Select, s
     if not scope.parts:
         return _prove_groups_of_one_table(part, groups, of_parent, scope)
     own_groups = {name_of(group.this) for group in groups if scope.owner(group) == scope.parent}
-    if scope.parts in {scope.owner(group) for group in groups} or not scope.is_key(own_groups):
+    is_row_each = scope.unique_index(scope.parent, own_groups, of_parent) is not None  # null would be a group of many
+    if scope.parts in {scope.owner(group) for group in groups} or not is_row_each:
         raise Unlike("groups that are not the rows of the first table")
     if not part.find(exp.AggFunc):
         scope.require_plain(part)
@@ -172,7 +179,7 @@ def _prove_groups(part: exp.Expr, groups: list[exp.Column], query: exp.Select, s
     if _is_more_than_one(part, scope):
         assert scope.parts_join is not None
         joined = {name_of(mine.this) for _, mine in scope.parts_join.keys}  # never null: null equals no key
-        return _unique(scope.tables[scope.parts][1], joined, of_parts, never_null=joined)
+        return _unique(scope.parts, joined, [*of_parent, *of_parts], scope, never_null=joined)
     return _balance(part, of_parent, of_parts, scope)
 
 
@@ -181,7 +188,7 @@ def _prove_groups_of_one_table(part: exp.Expr, groups: list[exp.Column], conditi
         raise Unlike("groups over more than the first table")
     if _is_more_than_one(part, scope):
         columns = {name_of(group.this) for group in groups}
-        return _unique(scope.tables[scope.parent][1], columns, conditions, never_null=set())
+        return _unique(scope.parent, columns, conditions, scope)
     stored, term, _ = _stored_and_term(part, scope)
     if not (isinstance(stored, exp.Literal) and stored.name == "0" and not stored.is_string):
         raise Unlike("sums that are compared with something else than 0")
@@ -222,7 +229,8 @@ def _balance(part: exp.Expr, of_parent: list[exp.Expr], of_parts: list[exp.Expr]
             keys.append((other, mine))
         else:
             raise Unlike("a filter over more than the parts")
-    if not scope.is_key({name_of(other.this) for other, _ in keys if scope.owner(other) == scope.parent}):
+    own_keys = {name_of(other.this) for other, _ in keys if scope.owner(other) == scope.parent}
+    if scope.unique_index(scope.parent, own_keys, never_null=own_keys) is None:  # nulls are looked for by the scan
         raise Unlike("parts that belong to more than one row")
     used = scope.owners(all_of([stored, *of_parent, *(other for other, _ in keys)]))
     maybe_null = [node for node in (stored, *(other for other, _ in keys)) if not scope.is_never_null(node)]
@@ -240,7 +248,7 @@ def _balance(part: exp.Expr, of_parent: list[exp.Expr], of_parts: list[exp.Expr]
         scope.parts_sql(all_of(conditions)) if conditions else "",
         (),  # a part without key or amount counts for nothing in the query too
     )
-    if not all(is_kind_of_same_hash(a.type, b.type) for a, b in zip(parent.keys, parts.keys, strict=True)):
+    if not all(has_same_equality(a, b) for a, b in zip(parent.keys, parts.keys, strict=True)):
         raise Unlike("keys of different types")
     return Balance(parent, parts)
 
@@ -314,11 +322,12 @@ def _is_more_than_one(part: exp.Expr, scope: Scope) -> bool:
     )
 
 
-def _unique(table: Table, columns: set[str], conditions: list[exp.Expr], *, never_null: set[str]) -> Unique:
-    fixed = fixed_columns(conditions)
-    said = {name_of(column.this) for column in map(column_said_not_null, conditions) if column is not None}
-    asked = {normal(condition) for condition in conditions}
-    index = proving_index(table, columns | fixed, fixed | said | never_null, asked)
+def _unique(
+    alias: str, columns: set[str], conditions: list[exp.Expr], scope: Scope, *, never_null: Iterable[str] = ()
+) -> Unique:
+    if any(may_overflow(condition) for condition in conditions):
+        raise Unlike("a condition that calculates")
+    index = scope.unique_index(alias, columns, conditions, never_null=never_null)
     if index is None:
         raise Unlike("no valid unique index on the group's columns")
     return Unique(index.name)

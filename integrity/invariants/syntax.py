@@ -5,7 +5,6 @@ The trees are sqlglot's, of texts in PostgreSQL's dialect. Shared trees are neve
 
 from collections.abc import Iterable
 
-import sqlglot
 from sqlglot import exp
 
 from integrity.invariants.facts import TableName
@@ -17,12 +16,30 @@ class Unlike(Exception):
 
 def tables_of(query: exp.Query) -> frozenset[TableName]:
     """Return every table that the query reads."""
-    names = {cte.alias for cte in query.find_all(exp.CTE)}
     return frozenset(
         TableName(name_of(table.args.get("db")), name_of(table.this))
         for table in query.find_all(exp.Table)
-        if isinstance(table.this, exp.Identifier) and (table.args.get("db") or table.name not in names)
+        if isinstance(table.this, exp.Identifier) and (table.args.get("db") or not _is_of_a_with(table))
     )
+
+
+def _is_of_a_with(table: exp.Table) -> bool:
+    """Whether the name is that of a query in a `with` around it."""
+    inner: exp.Expr = table
+    while (outer := inner.parent) is not None:
+        if name_of(table.this) in {name_of(cte.args["alias"].this) for cte in _queries_seen(outer, inner)}:
+            return True
+        inner = outer
+    return False
+
+
+def _queries_seen(outer: exp.Expr, inner: exp.Expr) -> list[exp.Expr]:
+    """Return the queries of a `with` that a part of it, or of its query, sees: those before it; all if it is recursive."""
+    if isinstance(outer, exp.With):
+        before = next(number for number, query in enumerate(outer.expressions) if query is inner)
+        return outer.expressions if outer.args.get("recursive") else outer.expressions[:before]
+    around = outer.args.get("with_")
+    return around.expressions if around is not None and around is not inner else []
 
 
 def split(node: exp.Expr, kind: type[exp.Connector]) -> list[exp.Expr]:
@@ -45,7 +62,7 @@ def equated(node: exp.Expr) -> tuple[exp.Column, exp.Column] | None:
 
 
 def fixed_columns(conditions: Iterable[exp.Expr]) -> set[str]:
-    """Return the columns that a condition gives one value."""
+    """Return the columns that a condition gives one value; all of the conditions speak of one table."""
     fixed = set()
     for condition in conditions:
         if isinstance(condition, exp.EQ):
@@ -64,24 +81,6 @@ def column_said_not_null(condition: exp.Expr) -> exp.Column | None:
     return None
 
 
-def normal(condition: exp.Expr) -> str:
-    """Return a text that is the same for conditions that differ only in qualifiers, casts of literals and case."""
-
-    def simplify(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal):
-            return node.this
-        if isinstance(node, exp.Column):
-            return exp.Column(this=exp.to_identifier(name_of(node.this), quoted=True))
-        return node
-
-    return condition.unnest().copy().transform(simplify).sql(dialect="postgres")
-
-
-def parse_condition(condition: str) -> exp.Expr:
-    """Return the tree of a condition."""
-    return sqlglot.parse_one(condition, read="postgres")
-
-
 def plain_groups(query: exp.Select) -> list[exp.Column]:
     """Return the columns of a group by clause; none where there is no such clause, or it holds anything else."""
     group = query.args.get("group")
@@ -89,6 +88,19 @@ def plain_groups(query: exp.Select) -> list[exp.Column]:
         return []
     columns = [column for column in group.expressions if isinstance(column, exp.Column)]
     return columns if len(columns) == len(group.expressions) else []
+
+
+def could_aggregate(query: exp.Select) -> bool:
+    """Whether it could be one row however many it reads: a function that the parser does not know may be an aggregate."""
+    kinds = (exp.AggFunc, exp.Anonymous, exp.WithinGroup)
+    places = [*query.expressions, *(query.args[name] for name in ("order", "having") if query.args.get(name))]
+    return any(place.find(*kinds) for place in places)
+
+
+def may_overflow(node: exp.Expr) -> bool:
+    """Whether it calculates, so that the query may fail where something that does not calculate says that it holds."""
+    calculated = node.find_all(exp.Add, exp.Sub, exp.Mul, exp.Neg)
+    return any(not (isinstance(each, exp.Neg) and isinstance(each.this, exp.Literal)) for each in calculated)
 
 
 def table_of(clause: exp.Expr | None) -> exp.Table:
@@ -118,12 +130,22 @@ def has_any(node: exp.Expr, names: tuple[str, ...]) -> bool:
     return any(node.args.get(name) for name in names)
 
 
+def alias_of(table: exp.Table) -> str:
+    """Return what the query calls the table, as a column's qualifier spells it."""
+    alias = table.args.get("alias")
+    return name_of(alias.this if alias is not None else table.this)
+
+
 def name_of(identifier: exp.Expr | None) -> str:
-    """Return an identifier as the catalogue spells it: PostgreSQL folds what is not quoted to lower case."""
+    """Return an identifier as the catalogue spells it."""
     if identifier is None:
         return ""
-    name: str = identifier.name
-    return name if identifier.args.get("quoted") else name.lower()
+    return identifier.name if identifier.args.get("quoted") else fold(identifier.name)
+
+
+def fold(name: str) -> str:
+    """Return what a name without quotes stands for: PostgreSQL and SQLite make A to Z small, and leave É alone."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
 def quote(name: str) -> str:

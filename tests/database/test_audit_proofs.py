@@ -43,8 +43,28 @@ def test_entries_on_a_missing_wallet_leave_the_balance_check_to_its_query(bank: 
     assert (found.verdict, found.method) == (Verdict.HOLDS, "query, as fingerprints differ")
 
 
-def test_exact_asks_every_balance_of_its_query(bank: Target) -> None:
-    assert only(bank, BALANCE, is_exact=True).method == "query"
+def test_exact_asks_every_query_as_it_is_written(bank: Target) -> None:
+    """Where the plan scans, takes an index's word or a fingerprint's; whatever number of rows is shown, all are counted."""
+    asked = files(
+        balance=BALANCE,
+        once="select id from bank.wallets group by id having count(*) > 1",
+        low="select id from bank.wallets where balance < 0",
+        high="select id, balance from bank.wallets where balance = 100 order by id desc",
+    )
+    planned = findings(bank, asked)
+    assert {name: found.method for name, found in planned.items()} == {
+        "balance": "fingerprint", "once": "unique index wallets_pkey", "low": "scan shared by 3", "high": "scan shared by 3"
+    }  # fmt: skip
+    for shown in (0, 2, 50, 51):
+        exact = findings(bank, asked, is_exact=True, row_limit=shown)
+        assert {found.method for found in exact.values()} == {"query"}
+        assert {name: found.violation_count for name, found in exact.items()} == {
+            "balance": 0,
+            "once": 0,
+            "low": 0,
+            "high": 50,
+        }
+        assert [row["id"] for row in exact["high"].rows] == list(range(50, 0, -1))[:shown]
 
 
 def test_amounts_too_large_for_a_fingerprint_are_asked_of_the_query(bank: Target) -> None:

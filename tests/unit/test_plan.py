@@ -10,13 +10,15 @@ import pytest
 from integrity.database.portable import NotPortable, to_sqlite
 from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
 from integrity.invariants.plan import Plan, Step, make_plan
-from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.invariants.syntax import tables_of
+from integrity.sqlfile import SqlFile, parse_query, parse_sql_file
 
 NOW = datetime(2026, 1, 17, tzinfo=UTC)
 WALLETS = TableName("bank", "wallets")
 ENTRIES = TableName("bank", "entries")
 OWNERS = TableName("bank", "owners")
 REQUIRED_NUMBER = Column("int8", is_not_null=True)
+NUMERIC = Column("numeric", is_not_null=True)
 
 
 def index(name: str, *columns: str, predicate: str = "", is_nulls_distinct: bool = True) -> UniqueIndex:
@@ -155,7 +157,7 @@ def test_a_stored_sum_is_proved_by_fingerprints_of_both_sides() -> None:
         ("bank.wallets as audited", 2),
         ("bank.entries as audited", 2),
     ]
-    assert only(BALANCE, is_exact=True) == ("query", "exact, no fingerprints")
+    assert only(BALANCE, is_exact=True) == ("query", "exact, as it is written")
 
 
 def test_two_audits_weigh_with_different_seeds() -> None:
@@ -206,7 +208,12 @@ def test_a_query_that_is_nearly_a_stored_sum_is_asked_as_it_is(old: str, new: st
     [
         (with_indexes(WALLETS), "groups that are not the rows of the first table"),
         (with_indexes(WALLETS, index("i", "id", predicate="balance > 0")), "groups that are not the rows"),
-        (with_columns(WALLETS, id=Column("numeric", is_not_null=True)), "a key of type numeric"),
+        (
+            {**with_columns(WALLETS, id=NUMERIC), ENTRIES: with_columns(ENTRIES, wallet_id=NUMERIC)[ENTRIES]},
+            "a key of type numeric",
+        ),
+        (with_columns(WALLETS, id=NUMERIC), "keys of different types"),
+        (with_columns(WALLETS, id=Column("int8", is_not_null=True, collation=12345)), "keys of different types"),
         (with_columns(ENTRIES, wallet_id=Column("text", is_not_null=True)), "keys of different types"),
         (with_columns(ENTRIES, amount=Column("float8", is_not_null=True)), "a column of type float8"),
     ],
@@ -366,3 +373,22 @@ def test_whole_number_division_and_null_safe_comparison_are_written_for_sqlite()
     assert to_sqlite("select a * 250 / 10000 from b where c is distinct from :d and e <> :d") == (
         "SELECT a * 250 / 10000 FROM b WHERE c IS NOT ?1 AND e <> ?1"
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "tables"),
+    [
+        ("with t as (select 1 as a) select a from t", ""),
+        ("with t as (select a from t) select a from t", "t"),
+        ("with recursive t as (select 1 as a union all select a from t) select a from t", ""),
+        ("with t as (select 1 as a), u as (select a from t) select a from u, v", "v"),
+        ("with u as (select a from t), t as (select 1 as a) select a from u, t", "t"),
+        ("select a from t where a in (with t as (select 1 as a) select a from t)", "t"),
+        ("select a from (with t as (select 1 as a) select a from t) as u, v", "v"),
+        ('with "T" as (select 1 as a) select a from t, "T"', "t"),
+        ("with T as (select 1 as a) select a from s.t, t", "s.t"),
+        ("with t as (select 1 as a) select a from u union select a from t", "u"),
+    ],
+)
+def test_a_table_is_none_only_where_a_with_stands_before_it(query: str, tables: str) -> None:
+    assert " ".join(sorted(map(str, tables_of(parse_query(query))))) == tables
