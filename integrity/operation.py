@@ -18,6 +18,7 @@ answer, every other step with None. A Statement outside Begin and Commit is a tr
 refuses a step the driver throws StatementFailed into the generator; an operation that does not catch it has failed, and
 the driver rolls back. An operation that returns without Commit has been rolled back too. Serialization failures and
 deadlocks restart the operation from its first step with the same arguments, so an operation keeps no state outside itself.
+The workload's driver does that for every operation; a race takes it for granted only where it is declared (Allowed).
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -144,6 +145,28 @@ class StatementFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a call may come to beside others though it never does alone. By default nothing: a race then tells of it.
+
+    Args:
+        failures: SQLSTATEs, and names of Python's exceptions, that it may end with: "23505", "IndexError".
+        declines: reasons that it may decline with, e.g. "in_progress", where it then has left nothing behind.
+        retries: SQLSTATEs after which whoever makes the call makes it again, unless it has committed something; see
+            RESTARTED.
+    """
+
+    failures: frozenset[str] = frozenset()
+    declines: frozenset[str] = frozenset()
+    retries: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Allowed") -> "Allowed":
+        return Allowed(self.failures | other.failures, self.declines | other.declines, self.retries | other.retries)
+
+
+NOTHING = Allowed()
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A named operation and the domains its arguments are drawn from.
 
@@ -151,8 +174,10 @@ class Operation:
         name: e.g. "scan_in"; unique within its system.
         steps: called with operation_id and one keyword argument a domain; returns the generator.
         arguments: argument name -> the domain it is drawn from. Empty for an operation that only services start.
+        allowed: beside what the system allows all of its operations.
     """
 
     name: str
     steps: Callable[..., Steps]
     arguments: Mapping[str, Domain]
+    allowed: Allowed = NOTHING

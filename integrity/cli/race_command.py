@@ -54,6 +54,8 @@ CHOICES_OF_NAMED = 12
     "--jobs", metavar="N", type=Integer(1, 64), default=1, show_default=True, help="Processes that share the search."
 )
 @click.option("--schedule", metavar="LETTERS", help="Play this one schedule, e.g. ABBA, and show it.")
+@click.option("--strict-replies", "is_strict", is_flag=True,
+              help="Answers that no serial order gives are findings too, where the rows are right.")  # fmt: skip
 @click.option("--mutate", "is_mutating", is_flag=True, help="Take each protection away: the search must find a race.")
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
@@ -73,6 +75,7 @@ def command(
     seed: int,
     jobs: int,
     schedule: str | None,
+    is_strict: bool,
     is_mutating: bool,
     pytest_file: Path | None,
     output: Path | None,
@@ -83,13 +86,15 @@ def command(
 ) -> int:
     """Search the orders of concurrent calls for one that breaks an invariant, or that no serial order explains.
 
-    Without operations each pair of the system's is searched. Exits with 1 when a race was found, 0 when there is none
-    within the bound, 3 when the budget ended before.
+    Found, too, are calls that fail and alone never do, and deadlocks that nobody retries. Any serial order will do: values
+    are compared, and which call was made first in real time is not. Without operations each pair of the system's is
+    searched. Exits with 1 when a race was found, 0 when there is none within the bound, 3 when the budget ended before.
 
     \b
     Example: integrity race ghostpass sell sell --bug lost_update
     """
     from integrity.operation import Isolation
+    from integrity.project import make_state_folder
     from integrity.race.finding import kept_schedules
     from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, play_schedule, race_groups
     from integrity.race.pytest_export import check_path
@@ -117,6 +122,7 @@ def command(
         seed=seed,
         jobs=jobs,
         choices_max=CHOICES_OF_NAMED if group else CHOICES_MAX,
+        is_strict=is_strict,
     )
     project = open_project(project_folder)
     settings = replace(settings, kept=kept_schedules(project.state_folder / "races", system.name))
@@ -141,6 +147,8 @@ def command(
         findings = [each.finding for each in groups if each.finding]
         # The one that is studied and shown first: the race that the bug is known for, else the shortest.
         findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, len(each.letters)))
+        findings += [other for each in groups for other in each.others]
+    apart = [each.apart for each in groups if each.apart]
     paths = save_findings(
         target,
         findings,
@@ -150,11 +158,13 @@ def command(
         pytest_file=pytest_file,
         test_database=test_database,
     )
+    apart_paths = write_findings(apart, make_state_folder(project) / "races") if apart else []
     if is_json:
-        _print_json(groups, settings, findings, paths)
+        _print_json(groups, settings, findings, paths, list(zip(apart, apart_paths, strict=True)))
     else:
         replays = [replay_command(target, path) for path in paths]
-        _print_text(groups, settings, findings, replays, is_matrix=not group)
+        told_apart = [(each, replay_command(target, path)) for each, path in zip(apart, apart_paths, strict=True)]
+        _print_text(groups, settings, findings, replays, told_apart, is_matrix=not group)
     return ExitCode.VIOLATED if findings else exit_code_of([each.verdict for each in groups])
 
 
@@ -229,6 +239,16 @@ def save_findings(
     return paths
 
 
+def write_findings(findings: "Sequence[Finding]", folder: Path) -> list[Path]:
+    """Write each finding to its file in the folder and return the files."""
+    from integrity.race.finding import write_finding
+
+    paths = [folder / f"{finding.name}.json" for finding in findings]
+    for finding, path in zip(findings, paths, strict=True):
+        write_finding(finding, path)
+    return paths
+
+
 def shown_path(path: Path) -> str:
     """Return the path as one would type it here."""
     try:
@@ -282,11 +302,13 @@ def _print_text(
     settings: "RaceSettings",
     findings: "Sequence[Finding]",
     replays: Sequence[str],
+    told_apart: "Sequence[tuple[Finding, str]]",
     *,
     is_matrix: bool,
 ) -> None:
     from integrity.report.race_text import (
         left_out_of,
+        render_apart,
         render_coverage,
         render_finding,
         render_left_out,
@@ -300,8 +322,10 @@ def _print_text(
         write_result(f"{render_coverage(groups[0])}\n\n{sentence_of(groups, settings)}")
     if left_out := render_left_out(left_out_of(groups)):
         write_result(left_out)
+    for finding, replay in told_apart:
+        write_result(f"\n{render_apart(finding, replay)}")
     if findings:
-        write_result(("\n" if is_matrix else "") + render_finding(findings[0]))
+        write_result(("\n" if is_matrix or told_apart else "") + render_finding(findings[0]))
         write_result()
     for number, command_line in enumerate(replays):
         write_result(f"{'replay' if number == 0 else 'others' if number == 1 else ''}{': ' if number < 2 else '        '}"
@@ -309,7 +333,11 @@ def _print_text(
 
 
 def _print_json(
-    groups: "Sequence[Group]", settings: "RaceSettings", findings: "Sequence[Finding]", paths: Sequence[Path]
+    groups: "Sequence[Group]",
+    settings: "RaceSettings",
+    findings: "Sequence[Finding]",
+    paths: Sequence[Path],
+    apart: "Sequence[tuple[Finding, Path]]",
 ) -> None:
 
     from integrity.report.race_text import group_json, left_out_of
@@ -325,6 +353,7 @@ def _print_json(
         "findings": [
             {"file": str(path), **finding.model_dump(mode="json")} for finding, path in zip(findings, paths, strict=True)
         ],
+        "answers_apart": [{"file": str(path), **finding.model_dump(mode="json")} for finding, path in apart],
     }
     write_json(document)
 

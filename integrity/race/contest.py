@@ -32,6 +32,7 @@ class Contest:
         dropped: constraints and indexes that are left out, as "table.name"; the bug's, unless some are tried.
         replaced: operations that stand in for the system's and the bug's: tried cures and mutations.
         is_deferred: on SQLite, transactions begin without the write lock.
+        is_strict: answers that no serial order gives are wrong also where the rows are right.
     """
 
     system: System
@@ -42,6 +43,7 @@ class Contest:
     dropped: frozenset[str] = frozenset()
     replaced: Mapping[str, Operation] = field(default_factory=dict)
     is_deferred: bool = False
+    is_strict: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ class Contest:
         """Return what is raced."""
         system = replace(self.system, operations=self.operations)
         program = make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
-        return replace(program, is_deferred=self.is_deferred)
+        return replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from integrity.race.recording import following, record
 from integrity.race.rewrite import in_one_transaction, lock_rows, replacing, with_steps_changed
 from integrity.race.scheduler import Run
 from integrity.race.statements import tables_of, written_tables
-from integrity.race.trace import Failed, waits_of
+from integrity.race.trace import Failed, told_of_failure, waits_of
 from integrity.verdict import Verdict
 
 _SEARCH = Budget(preemptions=1, schedules=400, seconds=2.0)
@@ -101,7 +101,7 @@ def describe_course(run: Run) -> str:
         prefix = f"{actor} waited for {', '.join(waited[actor])}, then " if actor in waited else f"{actor} "
         match returned:
             case Failed():
-                parts.append(f"{prefix}was refused with {returned.sqlstate}: {returned.reason}")
+                parts.append(f"{prefix}{told_of_failure(returned)}")
             case Declined():
                 parts.append(f"{prefix}declined: {returned.reason}")
             case Ok() if actor in waited:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from string import ascii_uppercase
 
 from integrity.race.contest import Contest, Ground
-from integrity.race.explain import explain, names_of, timeline
+from integrity.race.explain import explain, timeline_of
 from integrity.race.explore import Hit
 from integrity.race.finding import AlarmRecord, CallRecord, Finding, events_of, hash_tables, plain_row, return_record
 from integrity.race.oracle import Judge, Judgement
@@ -83,7 +83,7 @@ def finding_of_run(
     Raises:
         DatabaseError: the server is gone.
     """
-    explanation = explain(Judge(scheduler, contest.program()), run)
+    explanation = explain(Judge(scheduler, contest.program()), run, alarms=judgement.alarms)
     calls = {
         letter: CallRecord(
             operation=call.operation,
@@ -102,7 +102,7 @@ def finding_of_run(
         letters=run.letters,
         preemptions=count_preemptions(run.choices),
         alarms=tuple(
-            AlarmRecord(oracle=alarm.oracle.value, name=alarm.name, rows=tuple(plain_row(row) for row in alarm.rows))
+            AlarmRecord(oracle=alarm.oracle, name=alarm.name, rows=tuple(plain_row(row) for row in alarm.rows))
             for alarm in judgement.alarms
         ),
         calls=calls,
@@ -113,5 +113,5 @@ def finding_of_run(
         seconds=seconds,
         anomaly=explanation.anomaly.code,
         explanation=tuple(explanation.lines),
-        timeline=tuple(timeline(run.trace.events, names_of(run))),
+        timeline=tuple(timeline_of(run)),
     )

@@ -2,16 +2,14 @@
 
 For each serial order the statements of a call are laid beside those of the schedule, and the first answer that differs is
 why this order does not explain it: "A before B: B read balance 1000, not 900". From who missed whose effect, and from the
-rows that each call changes when it runs alone, follows the anomaly's name in Adya's terms.
-
-Source of the names: Adya, Liskov, O'Neil, ICDE 2000; lost update (P4) and read skew from Berenson and others, SIGMOD 1995.
+rows that each call changes when it runs alone, follows the anomaly's name: see anomaly.py. Of a call that failed, and of a
+deadlock, what happened is told as it is.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum
 from string import ascii_uppercase
 from textwrap import wrap
 from typing import Any
@@ -19,51 +17,15 @@ from uuid import UUID
 
 from integrity.database.dialects import from_sqlite
 from integrity.operation import Declined, Ok
-from integrity.parameters import replace_parameters
+from integrity.race.alarm import Alarm, Oracle
+from integrity.race.anomaly import Anomaly, Difference, Kind, name_anomaly
 from integrity.race.oracle import Judge, SerialOrder
 from integrity.race.outcome import Remains, is_moment
 from integrity.race.scheduler import Run
+from integrity.race.telling import filled, named, names_of
 from integrity.race.trace import Event, Failed, Phase, Return
 
 _LINES_MAX = 4  # of a statement in a timeline
-
-
-class Anomaly(Enum):
-    """What kind of thing went wrong: Adya's name, if the level is to blame, and plain words."""
-
-    LOST_UPDATE = "P4", "lost update: one call read a row, the other changed it, and the first wrote over the change"
-    WRITE_SKEW = "G2-item", "write skew: each read a row that the other then changed, and wrote another"
-    PHANTOM = "G2", "phantom: each looked for rows, found them as they were before the other, and then wrote"
-    READ_SKEW = "G-single", "read skew: one call saw a part of the other's effect, and a part of what was before it"
-    CYCLE = "G2", "cycle: each call can be put before the next only by what it did not see, all round"
-    STALE_CHECK = "none", "stale check: what one transaction of a call found was no longer true in its next"
-    LATE_WRITE = "none", "late write: what one call wrote afterwards is of an earlier time than what it wrote over"
-    SERIAL = "none", "no race: the calls come out wrong even one after the other"
-
-    @property
-    def code(self) -> str:
-        return self.value[0]
-
-    @property
-    def words(self) -> str:
-        return self.value[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where a schedule departs from a serial order.
-
-    Args:
-        actor: whose answer differs.
-        number: of its letter; -1 for what the call returned.
-        text: e.g. "B read balance 1000, not 900".
-        is_presence: rows are there or not, rather than hold another value.
-    """
-
-    actor: str
-    number: int
-    text: str
-    is_presence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +46,37 @@ class Explanation:
     Args:
         anomaly: its kind.
         orders: why each serial order does not explain it; empty when one does (then it is an invariant that says no).
+        events: what happened, where that says it all: a call that failed, a deadlock.
     """
 
     anomaly: Anomaly
     orders: tuple[OrderRefuted, ...]
+    events: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
         """The explanation as text."""
         code = f" ({self.anomaly.code})" if self.anomaly.code != "none" else ""
-        lines = [str(order) for order in self.orders]
+        lines = [*self.events, *(str(order) for order in self.orders)]
         lines.append(f"{'No order gives this: ' if self.orders else ''}{self.anomaly.words}{code}.")
         if self.anomaly is Anomaly.STALE_CHECK:
             lines.append("No isolation level prevents it, for each transaction by itself is in order.")
         return lines
 
 
-def explain(judge: Judge, run: Run) -> Explanation:
+def explain(judge: Judge, run: Run, *, alarms: Sequence[Alarm] | None = None) -> Explanation:
     """Return why a schedule is wrong.
 
     Args:
         judge: of its program; plays serial orders and single calls as needed.
+        alarms: what is wrong, where that is known; else the judge is asked, while the rows are as the run left them.
     """
+    if alarms is None:
+        judgement = judge.judge(run)
+        alarms = judgement.alarms or judgement.apart
+    for oracle, anomaly in _TOLD_AS_IT_IS.items():
+        if found := [alarm for alarm in alarms if alarm.oracle is oracle]:
+            return Explanation(anomaly, (), tuple(line for alarm in found for line in _lines(alarm)))
     actors = "".join(actor for actor in sorted(run.trace.returns) if not isinstance(run.trace.returns[actor], Failed))
     orders = judge.serial_orders(actors)
     remains = judge.read(run)
@@ -122,6 +93,8 @@ def explain(judge: Judge, run: Run) -> Explanation:
     anomaly = _name(judge, actors, [differences for _, differences in refuted])
     if any(_is_in_parts(run.trace.events, each) for _, differences in refuted for each in differences):
         anomaly = Anomaly.STALE_CHECK
+    if any(alarm.oracle is Oracle.REPLIES for alarm in alarms) and anomaly is not Anomaly.READ_SKEW:
+        anomaly = Anomaly.ANSWERS
     return Explanation(
         anomaly,
         tuple(
@@ -134,19 +107,34 @@ def explain(judge: Judge, run: Run) -> Explanation:
     )
 
 
+_TOLD_AS_IT_IS = {
+    Oracle.SWALLOWED: Anomaly.SWALLOWED,
+    Oracle.FAILURE: Anomaly.FAILURE,
+    Oracle.DEADLOCK: Anomaly.DEADLOCK,
+}
+
+
+def _lines(alarm: Alarm) -> Iterator[str]:
+    """Yield what happened to each call that an alarm is about, a line or two each."""
+    for row in alarm.rows:
+        match alarm.oracle:
+            case Oracle.SWALLOWED:
+                yield f"{row['call']} was refused with {row['refused']}: {row['statement']}"
+                yield f"{row['call']} told its client: {row['answered']}"
+            case Oracle.DEADLOCK:
+                yield f"{row['call']} waits for {row['waits_for']}: {row['statement']}"
+                yield f"{row['call']} had done before: {row['did_before'] or 'nothing'}"
+            case _:
+                where = "at" if "statement" in row else "after"
+                yield f"{row['call']} failed with {row['error']}, {where}: {row.get('statement') or row.get('after')}"
+
+
 def _name(judge: Judge, actors: str, differences: Sequence[Sequence[Difference]]) -> Anomaly:
-    stale = {difference.actor for each in differences for difference in each}
-    if len(actors) != 2 or not stale:
-        return Anomaly.CYCLE
-    if any(difference.is_presence for each in differences for difference in each[:1]):
-        return Anomaly.PHANTOM
+    if len(actors) != 2:
+        return name_anomaly(differences, count=len(actors), changed=())
     before = judge.staged()
-    one, other = (_changed(before, judge.serial_orders(actor)[0].remains) for actor in actors)
-    if one & other:
-        return Anomaly.LOST_UPDATE
-    if len(stale) == 1:
-        return Anomaly.READ_SKEW
-    return Anomaly.WRITE_SKEW if one and other else Anomaly.PHANTOM
+    changed = [set(_changed(before, judge.serial_orders(actor)[0].remains)) for actor in actors]
+    return name_anomaly(differences, count=2, changed=changed)
 
 
 def _changed(before: Remains, after: Remains) -> Counter[Any]:
@@ -182,21 +170,47 @@ def _done(events: Sequence[Event]) -> list[Event]:
 
 def _compare(event: Event, other: Event, generated: Collection[Any]) -> Difference | None:
     """Return what differs between the answers to the same letter of a call in two runs."""
+
+    def differs(text: str, kind: Kind = Kind.OTHERWISE) -> Difference:
+        is_insert, is_write = _verb(event) == "INSERT", _verb(event) in ("UPDATE", "DELETE")
+        return Difference(event.actor, event.number, f"{event.actor} {text}", kind, is_insert, is_write)
+
     if event.sql != other.sql:
-        return Difference(event.actor, event.number, f"{event.actor} went on otherwise: {_short(event)}")
+        return differs(f"went on otherwise: {_short(event)}")
+    if bool(event.refusal) != bool(other.refusal):
+        return differs(f"{_ended(event)}, and would have {_ended(other)}: {_short(event)}")
     if len(event.rows) != len(other.rows):
-        text = f"{event.actor} found {_rows(len(event.rows))}, not {_rows(len(other.rows))}: {_short(event)}"
-        return Difference(event.actor, event.number, text, is_presence=True)
+        text = f"found {_rows(len(event.rows))}, not {_rows(len(other.rows))}: {_short(event)}"
+        return differs(text, _kind_of_count(event, len(event.rows), len(other.rows)))
     for row, other_row in zip(event.rows, other.rows, strict=True):
         for column, value in row.items():
             if not _alike(value, other_row[column], generated):
-                return Difference(
-                    event.actor, event.number, f"{event.actor} read {column} {value}, not {other_row[column]}"
-                )
+                return differs(f"read {column} {value}, not {other_row[column]}", Kind.VALUE)
     if event.tag != other.tag:
-        text = f"{event.actor} got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
-        return Difference(event.actor, event.number, text, is_presence=True)
+        text = f"got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
+        return differs(text, _kind_of_count(event, _count_in(event.tag), _count_in(other.tag)))
     return None
+
+
+def _kind_of_count(event: Event, count: int, other: int) -> Kind:
+    if count == other or _verb(event) == "INSERT":
+        return Kind.OTHERWISE
+    return Kind.MORE if count > other else Kind.FEWER
+
+
+def _verb(event: Event) -> str:
+    """Return what the statement did, by its command tag."""
+    return event.tag.partition(" ")[0]
+
+
+def _count_in(tag: str) -> int:
+    """Return how many rows a command tag counts."""
+    count = tag.rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
+
+
+def _ended(event: Event) -> str:
+    return f"been refused ({event.refusal.sqlstate})" if event.refusal else "gone through"
 
 
 def _compare_returns(actor: str, value: Return, other: Return, generated: Collection[Any]) -> str:
@@ -279,11 +293,9 @@ def _short(event: Event, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def names_of(run: Run) -> dict[Any, str]:
-    """Return the names of a run's keys and operation_ids: what people call them."""
-    names = {value: name for name, value in run.keys.items() if value is not None}
-    ids = {each: f"id of {letter}" for each, letter in zip(run.operation_ids, ascii_uppercase, strict=False)}
-    return names | ids | {str(each): name for each, name in ids.items()}  # SQLite has them as text
+def timeline_of(run: Run) -> list[str]:
+    """Return what happened in a run as lines of text, keys by their names."""
+    return timeline(run.trace.events, names_of(run))
 
 
 def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 120) -> list[str]:
@@ -310,11 +322,11 @@ def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 
 def _describe(event: Event, names: Mapping[Any, str]) -> list[str]:
     """Return what an event did, what came back, and whom it waited for."""
     if event.phase is Phase.WAITS:
-        return [f"{_filled(event, names)}", f"… waits for {', '.join(event.waits_for) or 'a lock'}"]
-    first = "… goes on" if event.phase is Phase.RESUMED else _filled(event, names)
+        return [f"{_told(event, names)}", f"… waits for {', '.join(event.waits_for) or 'a lock'}"]
+    first = "… goes on" if event.phase is Phase.RESUMED else _told(event, names)
     if event.refusal:
         return [first, f"✗ {event.refusal.message} ({event.refusal.sqlstate})"]
-    rows = [", ".join(f"{name} {_named(value, names)}" for name, value in row.items()) for row in event.rows[:3]]
+    rows = [", ".join(f"{name} {named(value, names)}" for name, value in row.items()) for row in event.rows[:3]]
     if event.rows[3:]:
         rows.append(f"and {len(event.rows) - 3} more")
     if not rows and event.tag not in ("COMMIT", "ROLLBACK"):
@@ -322,13 +334,5 @@ def _describe(event: Event, names: Mapping[Any, str]) -> list[str]:
     return [first, *(f"→ {row}" for row in rows)]
 
 
-def _filled(event: Event, names: Mapping[Any, str]) -> str:
-    text = " ".join(event.sql.split())
-    text = replace_parameters(text, lambda name: str(_named(event.parameters[name], names)))
-    return f"{'begin; ' if event.opens else ''}{text}{'; end' if event.closes else ''}"
-
-
-def _named(value: Any, names: Mapping[Any, str]) -> Any:
-    if value is None:
-        return "null"
-    return names.get(value, value) if isinstance(value, int | str | UUID) and not isinstance(value, bool) else value
+def _told(event: Event, names: Mapping[Any, str]) -> str:
+    return f"{'begin; ' if event.opens else ''}{filled(event, names)}{'; end' if event.closes else ''}"

@@ -14,14 +14,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
 
 from integrity.race.again import TRIES_MAX, order_of, play_again
+from integrity.race.alarm import OF_DATA, Alarm
+from integrity.race.failures import DEADLOCK, SERIALIZATION_FAILURE
 from integrity.race.footprint import Footprint, is_dependent
 from integrity.race.independence import Independence, Occurrence
-from integrity.race.oracle import Alarm, Judge, Judgement, Judging
+from integrity.race.oracle import Judge, Judgement, Judging
 from integrity.race.outcome import Outcome
 from integrity.race.program import Program
 from integrity.race.schedule import Choice, ScheduleError, continue_with, count_preemptions, letters_of, shorten
@@ -89,6 +91,11 @@ class Hit:
     def fingerprint(self) -> frozenset[tuple[str, str]]:
         return frozenset(alarm.fingerprint for alarm in self.alarms)
 
+    @property
+    def is_of_data(self) -> bool:
+        """The data is wrong, rather than only how calls came out."""
+        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
+
 
 @dataclass(slots=True)
 class Coverage:
@@ -99,7 +106,9 @@ class Coverage:
         bound_completed: all schedules with at most so many preemptions are done; -1: not even the serial orders.
         is_exhaustive: there are no schedules beyond the bound either.
         pairs: statements of two actors that touch, as ((actor, number), (actor, number)), with the orders seen.
-        waits, deadlocks, refusals: lock waits seen; calls that ended in a deadlock, and in another refusal.
+        waits: lock waits seen.
+        deadlocks, serialization_failures: statements refused for them, whatever the calls then made of it.
+        refusals: calls that ended in another refusal, or in an error of their own.
         abstentions: schedules that serial equivalence could not judge.
         random: schedules drawn at random.
         cut: why schedules were not played to their end, or the search not to its bound.
@@ -112,6 +121,7 @@ class Coverage:
     pairs: dict[tuple[tuple[str, int], tuple[str, int]], set[bool]] = field(default_factory=dict)
     waits: int = 0
     deadlocks: int = 0
+    serialization_failures: int = 0
     refusals: int = 0
     abstentions: int = 0
     random: int = 0
@@ -128,7 +138,8 @@ class Exploration:
 
     Args:
         verdict: violated; holds (for all schedules of the bound); unknown.
-        hits: what was found, each fingerprint once, the first of its kind.
+        hits: what was found, each fingerprint once, the first of its kind; those in which the data is wrong come first.
+        apart: the same of answers that no serial order gives, where the rows are right and the program is not strict.
         outcomes: all that the schedules came to.
         seconds: how long it took.
     """
@@ -138,6 +149,7 @@ class Exploration:
     coverage: Coverage
     outcomes: frozenset[Outcome]
     seconds: float
+    apart: tuple[Hit, ...] = ()
 
 
 def explore(
@@ -158,7 +170,8 @@ def explore(
         seed: for random schedules.
         kept: schedules that went wrong before, tried first; one that no longer fits the calls is left out.
         is_pruned: spare schedules that are foreseen.
-        stops_at_first: else the search goes on to its bound and keeps the first hit of each kind.
+        stops_at_first: at the first in which the data is wrong; else the search goes on to its bound and keeps the first
+            hit of each kind.
         judge: who says what is wrong; by default both oracles.
         on_run: called behind each schedule.
 
@@ -201,6 +214,7 @@ class _Search:
         self._independence = Independence()
         self._coverage = Coverage()
         self._hits: dict[frozenset[tuple[str, str]], Hit] = {}
+        self._apart: dict[frozenset[tuple[str, str]], Hit] = {}
         self._outcomes: set[Outcome] = set()
         self._longest = 1
         self._added = 0
@@ -219,7 +233,9 @@ class _Search:
         else:
             verdict = Verdict.HOLDS
         seconds = time.monotonic() - self._started
-        return Exploration(verdict, tuple(self._hits.values()), coverage, frozenset(self._outcomes), seconds)
+        hits = tuple(sorted(self._hits.values(), key=lambda hit: not hit.is_of_data))
+        apart = tuple(self._apart.values())
+        return Exploration(verdict, hits, coverage, frozenset(self._outcomes), seconds, apart)
 
     def run(self, random: Random, kept: Sequence[str]) -> None:
         for letters in kept:
@@ -238,7 +254,7 @@ class _Search:
                 _, root, _, prefix = heappop(queues[bound])
                 self._branch(prefix, self._visit(prefix), queues, bound=bound, root=root)
             if queues[bound] or not self._is_wanted():
-                if not self._hits:
+                if not self._is_found:
                     self._coverage.cut.append(self._why_over())
                 return
             self._coverage.bound_completed = bound
@@ -309,6 +325,11 @@ class _Search:
         self._outcomes.add(judgement.outcome)
         if judgement.alarms:
             self._keep(run, judgement)
+        elif judgement.apart and not self._apart:
+            told = replace(judgement, alarms=judgement.apart)
+            seconds = time.monotonic() - self._started
+            hit = Hit(run, told, coverage.played, seconds, is_repeatable=True)  # its finding plays it again
+            self._apart[hit.fingerprint] = hit
         if self._on_run:
             self._on_run(coverage)
         return run.choices
@@ -326,10 +347,11 @@ class _Search:
     def _count(self, run: Run) -> None:
         coverage = self._coverage
         coverage.waits += sum(event.phase is Phase.WAITS for event in run.trace.events)
-        for value in run.trace.returns.values():
-            if isinstance(value, Failed):
-                coverage.deadlocks += value.sqlstate == "40P01"
-                coverage.refusals += value.sqlstate != "40P01"
+        refused = Counter(event.refusal.sqlstate for event in run.trace.events if event.refusal)
+        coverage.deadlocks += refused[DEADLOCK]
+        coverage.serialization_failures += refused[SERIALIZATION_FAILURE]
+        failed = (value.sqlstate for value in run.trace.returns.values() if isinstance(value, Failed))
+        coverage.refusals += sum(each not in (DEADLOCK, SERIALIZATION_FAILURE) for each in failed)
         done = [(event.actor, event.number) for event in run.trace.events if event.phase is not Phase.WAITS]
         for place, later in enumerate(done):
             for earlier in done[:place]:
@@ -359,11 +381,16 @@ class _Search:
             before = self._coverage.played
             self._play("", decide=_Priorities(random, depth=random.choice(_PCT_DEPTHS), letters=self._longest))
             self._coverage.random += self._coverage.played - before
-        if not self._hits:
+        if not self._is_found:
             self._coverage.cut.append(self._why_over())
 
     def _is_wanted(self) -> bool:
-        return not (self._hits and self._stops_at_first) and not self._why_over()
+        return not (self._is_found and self._stops_at_first) and not self._why_over()
+
+    @property
+    def _is_found(self) -> bool:
+        """The data was seen to go wrong; a call that fails, or a deadlock, may be all there is, or only the first sign."""
+        return any(hit.is_of_data for hit in self._hits.values())
 
     def _fits(self, schedules: int) -> bool:
         """Return whether so many more schedules fit into the budget, at the pace so far."""

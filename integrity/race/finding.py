@@ -18,10 +18,20 @@ from sqlalchemy import MetaData
 import integrity
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok
+from integrity.race.alarm import Oracle, fingerprint_of
 from integrity.race.ddl import create_statements_by_table
 from integrity.race.trace import Event, Failed, Return, Trace
 
 FORMAT = 1
+
+_KINDS = {
+    Oracle.INVARIANT: "",
+    Oracle.SERIAL: "",
+    Oracle.FAILURE: "failure-{}",
+    Oracle.DEADLOCK: "deadlock",
+    Oracle.SWALLOWED: "swallowed-{}",
+    Oracle.REPLIES: "answers",
+}
 
 
 class _Model(BaseModel):
@@ -54,13 +64,13 @@ class EventRecord(_Model):
 class AlarmRecord(_Model):
     """What was wrong: the oracle that spoke, the invariant, its rows."""
 
-    oracle: str
+    oracle: Oracle
     name: str
     rows: tuple[Mapping[str, Any], ...]
 
     @property
     def fingerprint(self) -> tuple[str, str]:
-        return self.oracle, self.name if self.oracle == "invariant" else ""
+        return fingerprint_of(self.oracle, self.name)
 
 
 class CureRecord(_Model):
@@ -115,9 +125,15 @@ class Finding(_Model):
         return tuple(call.operation for _, call in sorted(self.calls.items()))
 
     @property
+    def is_strict(self) -> bool:
+        """It is of answers that no serial order gives, over rows that are right."""
+        return any(alarm.oracle == Oracle.REPLIES for alarm in self.alarms)
+
+    @property
     def name(self) -> str:
-        """A name for its file."""
+        """A name for its file; it says in what way the calls went wrong where the data is right."""
         parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
+        parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
         parts += [self.dialect] if self.dialect != "postgresql" else []
         return "-".join(part.replace(" ", "_") for part in parts)

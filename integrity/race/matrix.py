@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from multiprocessing.queues import Queue
 
@@ -23,7 +23,7 @@ from integrity.race.checks import LeftOut
 from integrity.race.contest import Contest, Ground, survey
 from integrity.race.cure import describe_course
 from integrity.race.discovery import finding_of_run, make_finding
-from integrity.race.explain import names_of, timeline
+from integrity.race.explain import timeline_of
 from integrity.race.explore import Budget, Coverage, explore
 from integrity.race.finding import Finding
 from integrity.race.oracle import Judge
@@ -34,6 +34,7 @@ from integrity.sqlfile import SqlFile
 from integrity.systems.catalogue import find_bug, find_system
 from integrity.verdict import Verdict
 
+FINDINGS_MAX = 4  # of one search: of each kind of failure the first
 CHOICES_MAX = 3  # of arguments, of each group of a matrix
 _SECONDS_LEAST = 0.5
 
@@ -48,6 +49,7 @@ class RaceSettings:
         seconds: for all groups together.
         choices_max: of arguments, for each group.
         kept: schedules that went wrong before, tried first, with the operations they were of.
+        is_strict: answers that no serial order gives are findings also where the rows are right.
     """
 
     system: str
@@ -60,6 +62,7 @@ class RaceSettings:
     jobs: int = 1
     choices_max: int = CHOICES_MAX
     kept: tuple[tuple[tuple[str, ...], str], ...] = ()
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,10 @@ class Searched:
         names: the operations.
         choice: 0 is the likeliest.
         calls: as shown to people.
-        finding: of a race, else None.
+        finding: of a race, else None; one in which the data goes wrong, if there is one.
         left_out: the invariants that could not be asked.
+        others: what else goes wrong: calls that fail, deadlocks.
+        apart: of answers that no serial order gives, over rows that are right; None: of none, or they count as findings.
     """
 
     names: tuple[str, ...]
@@ -82,6 +87,8 @@ class Searched:
     seconds: float
     finding: Finding | None
     left_out: tuple[LeftOut, ...] = ()
+    others: tuple[Finding, ...] = ()
+    apart: Finding | None = None
 
 
 @dataclass(slots=True)
@@ -108,6 +115,14 @@ class Group:
     @property
     def finding(self) -> Finding | None:
         return next((each.finding for each in self.searched if each.finding), None)
+
+    @property
+    def others(self) -> tuple[Finding, ...]:
+        return next((each.others for each in self.searched if each.finding), ())
+
+    @property
+    def apart(self) -> Finding | None:
+        return next((each.apart for each in self.searched if each.apart), None)
 
     @property
     def finished(self) -> list[Searched]:
@@ -203,6 +218,7 @@ def play_schedule(
         Scheduler(database) as scheduler,
     ):
         contest = next(survey(scheduler, system, files).vary(names, bug=bug, isolation=settings.isolation))
+        contest = replace(contest, is_strict=settings.is_strict)
         program = contest.program()
         run = scheduler.play(program, letters)
         finding = None
@@ -210,7 +226,7 @@ def play_schedule(
             judgement = Judge(scheduler, program).judge(run)
             if judgement.alarms:
                 finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
-        lines = timeline(run.trace.events, names_of(run))
+        lines = timeline_of(run)
         return Played(run.letters, lines, describe_course(run), run.cut, finding)
 
 
@@ -240,20 +256,21 @@ class _Searcher:
         contest = next((each for number, each in enumerate(contests) if number == task.choice), None)
         if contest is None:
             return None
+        contest = replace(contest, is_strict=settings.is_strict)
         return search_contest(self._scheduler, self._ground, contest, settings, choice=task.choice, seconds=seconds)
 
 
 def search_contest(
     scheduler: Scheduler, ground: Ground, contest: Contest, settings: RaceSettings, *, choice: int, seconds: float
 ) -> Searched:
-    """Search one contest and return what was found, shrunk."""
+    """Search one contest and return what was found, each shrunk."""
     program = contest.program()
     budget = Budget(preemptions=settings.preemptions, seconds=seconds)
     kept = [schedule for names, schedule in settings.kept if names == contest.names]
     found = explore(scheduler, program, budget=budget, seed=settings.seed, kept=kept)
-    finding = None
-    if found.hits:
-        finding = make_finding(scheduler, ground, contest, found.hits[0], seed=settings.seed)
+    findings = [make_finding(scheduler, ground, contest, hit, seed=settings.seed) for hit in found.hits[:FINDINGS_MAX]]
+    strict = replace(contest, is_strict=True)
+    apart = [make_finding(scheduler, ground, strict, hit, seed=settings.seed) for hit in found.apart[:1]]
     return Searched(
         names=contest.names,
         choice=choice,
@@ -261,8 +278,10 @@ def search_contest(
         verdict=found.verdict,
         coverage=found.coverage,
         seconds=found.seconds,
-        finding=finding,
+        finding=findings[0] if findings else None,
         left_out=ground.left_out,
+        others=tuple(findings[1:]),
+        apart=apart[0] if apart else None,
     )
 
 

@@ -18,6 +18,7 @@ from integrity.race.arena import Arena
 from integrity.race.contest import Contest, Ground, survey
 from integrity.race.explore import Budget, Hit, explore
 from integrity.race.matrix import RaceSettings
+from integrity.race.oracle import Judge
 from integrity.race.recording import record
 from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, in_parts, replacing, with_steps_changed
 from integrity.race.statements import written_tables
@@ -251,7 +252,10 @@ class Mutator:
                 for protection in removed:
                     contest = protection.strip(contest)
                 scheduler = self.arena.scheduler(contest.dropped)
-                found = explore(scheduler, contest.program(), budget=self.budget, seed=self.seed)
+                program = contest.program()
+                # Not of calls that fail: one that then changes nothing shows that something else guards the same.
+                judge = Judge(scheduler, program, are_failures_judged=False, is_strict=True)
+                found = explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
                 schedules += found.coverage.played
                 if found.hits:
                     return Attempt(removed_names, pair, found.hits[0], number, schedules)

@@ -1,55 +1,42 @@
-"""Oracles: whether what a schedule left behind is right. Two of them, and each alarm says which one spoke.
+"""Oracles: whether what a schedule left behind is right. Each alarm says which one spoke; see alarm.py.
 
 The first asks the checks of the program: invariants, narrowed to the rows in play. The second needs no invariant: replies
 and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
-they are left out of the order; where such a call had committed something before, the second oracle abstains.
+they are left out of the order, and so are calls that declined as they may beside others; where a refused call had committed
+something before, the second oracle abstains. Any serial order will do, also one in which a call comes before another one
+that had returned when it was made: what is compared are values, and real time is ignored.
+
+Where the rows are those of a serial order, what is wrong is told apart: a call that was asked to begin again and answered
+all the same, a call that failed as it does in no serial order, a deadlock, and, if nothing else, answers that no serial
+order gives. Those alone are no alarm unless the program is strict.
 
 What comes out as a serial order that the search has played already is right. For anything else all serial orders are
 played, each twice in all: what differs between the two differs by itself (random codes, texts with keys in them) and is
 masked, and what then comes out as none of them is wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from itertools import permutations
+from itertools import combinations, permutations
 from string import ascii_uppercase
 from typing import Protocol
 
-from integrity.operation import Row
+from integrity.race.alarm import Alarm, Oracle
+from integrity.race.failures import (
+    DEADLOCK,
+    allowed_declines,
+    deadlock_alarm,
+    failure_alarm,
+    swallowed_alarm,
+    swallowers,
+    unexpected_failures,
+)
 from integrity.race.history import history_of
 from integrity.race.outcome import Column, Outcome, Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.program import Check, Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.trace import Failed
 from integrity.race.wire import Answer, generated_values
-
-
-class Oracle(StrEnum):
-    """Who raised an alarm."""
-
-    INVARIANT = "invariant"
-    SERIAL = "serial equivalence"
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """What is wrong with one run.
-
-    Args:
-        oracle: who says so.
-        name: the check, or the calls that no order of explains, e.g. "A, B".
-        rows: those that violate the check; for serial equivalence those that the most similar serial order does not have.
-    """
-
-    oracle: Oracle
-    name: str
-    rows: tuple[Row, ...]
-
-    @property
-    def fingerprint(self) -> tuple[str, str]:
-        """Equal for two runs that fail alike."""
-        return self.oracle, self.name if self.oracle is Oracle.INVARIANT else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +65,13 @@ class Judgement:
         alarms: none when all is right.
         outcome: canonical; runs with equal ones came out alike.
         has_abstained: serial equivalence could not be judged.
+        apart: answers that no serial order gives, where the rows are right and the program is not strict.
     """
 
     alarms: tuple[Alarm, ...]
     outcome: Outcome
     has_abstained: bool = False
+    apart: tuple[Alarm, ...] = ()
 
 
 _SEEN = "those seen"
@@ -95,17 +84,29 @@ class Judging(Protocol):
 
 
 class Judge:
-    """Judges the runs of one program by both oracles.
+    """Judges the runs of one program by all oracles.
 
     Args:
-        is_serial_judged: ask the second oracle too.
+        is_serial_judged: ask serial equivalence, and how calls came out; else the checks alone.
+        are_failures_judged: calls that fail, and deadlocks, are alarms.
+        is_strict: as the program's; None: as that has it.
     """
 
-    def __init__(self, scheduler: Scheduler, program: Program, *, is_serial_judged: bool = True) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        program: Program,
+        *,
+        is_serial_judged: bool = True,
+        are_failures_judged: bool = True,
+        is_strict: bool | None = None,
+    ) -> None:
         self._scheduler = scheduler
         self._program = program
         self._letters = ascii_uppercase[: len(program.actors)]
         self._is_serial_judged = is_serial_judged
+        self._are_failures_judged = are_failures_judged
+        self._is_strict = program.is_strict if is_strict is None else is_strict
         self._seen: dict[str, SerialOrder] = {}  # of all actors, played once, by the search
         self._orders: dict[str, list[SerialOrder]] = {}
         self._outcomes: dict[str, frozenset[Outcome]] = {}
@@ -119,8 +120,10 @@ class Judge:
         masked, looks = self._masked, remains.looks(self._masked)
         alarms = self._ask_checks(run, looks)
         survivors = _survivors(run, self._letters)
-        if not self._is_serial_judged or alarms or survivors is None:
+        if not self._is_serial_judged or alarms:
             return Judgement(alarms, self._outcome_of(remains, looks), survivors is None)
+        if survivors is None:
+            return Judgement(tuple(self._failures(run)), self._outcome_of(remains, looks), has_abstained=True)
         if order := _serial_order(run, self._letters):
             self._see(SerialOrder(order, self._letters, run, remains))
         outcome = self._outcome_of(remains, looks)
@@ -129,10 +132,11 @@ class Judge:
         expected = self._serial_outcomes(self._letters)
         if self._masked != masked:  # serial orders were played, and showed more that differs by itself
             outcome = self._outcome_of(remains, remains.looks(self._masked))
-        if outcome not in expected and not self._is_explained_without_refused(remains, survivors):
-            serial = [order.remains for order in self.serial_orders(survivors)]
-            alarms = (Alarm(Oracle.SERIAL, ", ".join(survivors), tuple(rows_unlike(remains, serial))),)
-        return Judgement(alarms, outcome)
+        found = () if outcome in expected else tuple(self._compare(run, remains, survivors))
+        if outcome not in expected and not any(alarm.oracle is Oracle.SERIAL for alarm in found):
+            found = (*self._failures(run), *found)
+        apart = tuple(alarm for alarm in found if alarm.oracle is Oracle.REPLIES and not self._is_strict)
+        return Judgement(tuple(alarm for alarm in found if alarm not in apart), outcome, apart=apart)
 
     def serial_orders(self, actors: str) -> list[SerialOrder]:
         """Return all serial orders of some of the actors."""
@@ -177,13 +181,63 @@ class Judge:
             self._outcomes[actors] = frozenset(order.remains.outcome(self._masked) for order in orders)
         return self._outcomes[actors]
 
-    def _is_explained_without_refused(self, remains: Remains, survivors: str) -> bool:
-        """Return whether a serial order of the calls that were not refused comes out like this."""
-        if survivors == self._letters:
+    def _compare(self, run: Run, remains: Remains, survivors: str) -> Iterator[Alarm]:
+        """Yield what is wrong with a run that comes out as no serial order of all its calls."""
+        declined = allowed_declines(run, self._program)
+        serious = "".join(actor for actor in survivors if actor not in declined)
+        if any(self._is_explained_by(remains, rest) for rest in (survivors, serious)):
+            return
+        restarted = swallowers(run)
+        for silent in (each for count in range(len(restarted)) for each in combinations(restarted, count + 1)):
+            if self._is_explained_by(remains, "".join(actor for actor in serious if actor not in silent)):
+                yield from (swallowed_alarm(run, self._program, actor) for actor in silent)
+                return
+        serial = [order.remains for order in self.serial_orders(survivors)]
+        rows = rows_unlike(remains, serial)
+        if self._are_rows_right(remains, (self._letters, survivors, serious)):
+            returns = self._returns(self._letters)
+            told = tuple(row for row in rows if row["table"] in returns)
+            yield Alarm(Oracle.REPLIES, ", ".join(survivors), told or tuple(rows))
+        else:
+            yield Alarm(Oracle.SERIAL, ", ".join(survivors), tuple(rows))
+
+    def _is_explained_by(self, remains: Remains, actors: str) -> bool:
+        """Return whether a serial order of some of the actors, as if the others had not been, comes out like this."""
+        if actors == self._letters:
             return False
-        expected = self._serial_outcomes(survivors)
-        lost = {f"return of {actor}" for actor in self._letters if actor not in survivors}
+        lost = self._returns("".join(actor for actor in self._letters if actor not in actors))
+        expected = self._serial_outcomes(actors)  # it may show more that differs by itself
         return remains.without(lost).outcome(self._masked) in expected
+
+    def _are_rows_right(self, remains: Remains, orders: Sequence[str]) -> bool:
+        """Return whether the rows, answers apart, are those of a serial order of some of these groups of actors."""
+        if not self._program.digests:
+            return False
+        returns = self._returns(self._letters)
+        rows = remains.without(returns).outcome(self._masked)
+        serial = (order.remains for actors in dict.fromkeys(orders) for order in self.serial_orders(actors))
+        return any(each.without(returns).outcome(self._masked) == rows for each in serial)
+
+    def _failures(self, run: Run) -> Iterator[Alarm]:
+        """Yield the deadlocks, and the calls that failed as they do in no serial order."""
+        if not self._are_failures_judged:
+            return
+        for actor, failed in unexpected_failures(run, self._program, dialect=self._scheduler.dialect).items():
+            if failed.sqlstate == DEADLOCK:
+                yield deadlock_alarm(run, actor)
+            elif not any(self._error_in(order, actor) == failed.error for order in self.serial_orders(self._letters)):
+                yield failure_alarm(run, self._program, actor, failed)
+
+    @staticmethod
+    def _error_in(order: SerialOrder, actor: str) -> str:
+        """Return how a call failed in a serial order, or nothing."""
+        returned = order.run.trace.returns.get(ascii_uppercase[order.names.index(actor)])
+        return returned.error if isinstance(returned, Failed) else ""
+
+    @staticmethod
+    def _returns(actors: str) -> set[str]:
+        """Return what the answers of these are called among the rows."""
+        return {f"return of {actor}" for actor in actors}
 
     def _play_serially(self, actors: str) -> SerialOrder:
         members = tuple(self._program.actors[self._letters.index(actor)] for actor in actors)

@@ -201,7 +201,7 @@ def _rows_of_returns(returns: Mapping[str, Return]) -> list[tuple[str, Row]]:
             case Declined():
                 rows.append((f"return of {actor}", {"outcome": "declined", "reason": value.reason}))
             case Failed():
-                rows.append((f"return of {actor}", {"outcome": "failed", "sqlstate": value.sqlstate}))
+                rows.append((f"return of {actor}", {"outcome": "failed", "error": value.error}))
     return rows
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from integrity.history import Call, Received, Requested
-from integrity.operation import Isolation, Statement, Steps, Value
+from integrity.operation import NOTHING, Allowed, Isolation, Statement, Steps, Value
 from integrity.systems.stage import Stage
 
 Keys = Mapping[str, Value]
@@ -25,12 +25,14 @@ class Actor:
         steps: makes the generator; its arguments may depend on the keys of the stage.
         arguments: as shown to people, e.g. "wallet_id=wallet, amount_minor=500".
         given: the same as the call's history has them, given the keys of the stage.
+        allowed: what it may come to beside others.
     """
 
     operation: str
     steps: Callable[[Keys, UUID], Steps]
     arguments: str = ""
     given: Callable[[Keys], Mapping[str, Value]] = lambda _keys: {}
+    allowed: Allowed = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Program:
         services: by the name that Request steps use.
         is_deferred: on SQLite, transactions begin without the write lock, as `begin` does there, and not with it, as the
             workload's do (`begin immediate`). PostgreSQL knows no such difference.
+        allowed: what every call may come to beside others.
+        is_strict: answers that no serial order gives are wrong also where the rows are right.
     """
 
     actors: tuple[Actor, ...]
@@ -100,6 +104,8 @@ class Program:
     digests: tuple[Digest, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     is_deferred: bool = False
+    allowed: Allowed = NOTHING
+    is_strict: bool = False
 
     @property
     def is_timed(self) -> bool:

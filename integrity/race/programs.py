@@ -62,6 +62,7 @@ def make_program(
     operations = system.operations_with(bug)
     return Program(
         actors=tuple(_actor(find_operation(system, operations, call.operation), call) for call in calls),
+        allowed=system.allowed,
         stage=stage_of(system),
         isolation=isolation,
         checks=tuple(checks),
@@ -269,7 +270,7 @@ def _actor(operation: Operation, call: PlannedCall) -> Actor:
     def steps(keys: Keys, operation_id: UUID) -> Steps:
         return operation.steps(operation_id=operation_id, **given(keys))
 
-    return Actor(operation.name, steps, str(call), given)
+    return Actor(operation.name, steps, str(call), given, operation.allowed)
 
 
 def _answer_of(service: SystemService) -> Service:

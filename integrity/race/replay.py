@@ -6,7 +6,7 @@ when the operation it was about is another one by now.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from integrity.errors import UsageError
 from integrity.race.again import order_of, play_again
@@ -52,7 +52,7 @@ def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
             f"the finding plays on {', '.join(gone)}, which the stage of {finding.system} does not make any more",
             hint=f"Find the race anew: {search_command(finding)}",
         )
-    return ground.contest(calls, bug=bug, isolation=finding.isolation)
+    return replace(ground.contest(calls, bug=bug, isolation=finding.isolation), is_strict=finding.is_strict)
 
 
 def replay(scheduler: Scheduler, contest: Contest, finding: Finding, *, times: int) -> Iterator[Replay]:

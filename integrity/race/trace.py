@@ -70,6 +70,11 @@ class Failed:
     reason: str
     has_committed: bool = False
 
+    @property
+    def error(self) -> str:
+        """The SQLSTATE, or the name of the exception that the operation's own code raised, e.g. "IndexError"."""
+        return self.sqlstate or self.reason.partition(":")[0]
+
 
 Return = Ok | Declined | Failed
 
@@ -159,6 +164,11 @@ class Names:
                 return replace(value, reason="")
             case Declined():
                 return value
+
+
+def told_of_failure(failed: Failed) -> str:
+    """Return how a call failed, e.g. "was refused with 23505: duplicate key ..." or "failed: IndexError: ..."."""
+    return f"was refused with {failed.sqlstate}: {failed.reason}" if failed.sqlstate else f"failed: {failed.reason}"
 
 
 def one_line(event: Event | None) -> str:

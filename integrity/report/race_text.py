@@ -5,8 +5,9 @@ from typing import Any
 
 from tabulate import tabulate
 
+from integrity.race.alarm import Oracle
 from integrity.race.checks import LeftOut
-from integrity.race.finding import Finding
+from integrity.race.finding import AlarmRecord, Finding
 from integrity.race.matrix import Group, RaceSettings
 from integrity.race.mutate import Mutation
 from integrity.race.replay import Replay
@@ -14,6 +15,13 @@ from integrity.race.reproduce import Reproduction
 from integrity.report.values import row_table, show
 from integrity.verdict import Verdict
 
+_TOLD = {
+    Oracle.SERIAL: "violated  serial equivalence: the rows and replies are those of no serial order",
+    Oracle.SWALLOWED: "violated  a refusal told as an answer: {}",
+    Oracle.FAILURE: "violated  a call fails that alone never does: {}",
+    Oracle.DEADLOCK: "violated  a deadlock that nobody retries: {}",
+    Oracle.REPLIES: "violated  answers no serial order gives, of {}; the rows are right",
+}
 _WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
 
 
@@ -26,7 +34,8 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         if group.finding:
             remark = f"{group.finding.schedule or 'serial'}: {_names(group.finding)}"
         else:
-            remark = "; ".join(dict.fromkeys(cut for coverage in coverages for cut in coverage.cut))
+            remarks = [f"{group.apart.schedule}: answers apart"] if group.apart else []
+            remark = "; ".join(dict.fromkeys([*remarks, *(cut for coverage in coverages for cut in coverage.cut)]))
         rows.append(
             [
                 " + ".join(group.names),
@@ -94,7 +103,8 @@ def render_coverage(group: Group) -> str:
         ]
         parts += [f"{coverage.random} random schedules"] if coverage.random else []
         parts += [f"{coverage.deadlocks} deadlocks"] if coverage.deadlocks else []
-        parts += [f"{coverage.refusals} refused calls"] if coverage.refusals else []
+        parts += [f"{coverage.serialization_failures} serialization failures"] if coverage.serialization_failures else []
+        parts += [f"{coverage.refusals} failed calls"] if coverage.refusals else []
         parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
         parts += coverage.cut
         lines.append(f"{_WORDS[each.verdict]:<8} {'; '.join(each.calls)}\n         {', '.join(parts)}")
@@ -116,12 +126,26 @@ def render_finding(finding: Finding) -> str:
             headers, cells = row_table(alarm.rows[:3])
             lines += ["  " + line for line in tabulate(cells, headers, disable_numparse=True).splitlines()]
         else:
-            lines.append("violated  serial equivalence: the rows and replies are those of no serial order")
+            lines.append(_TOLD[alarm.oracle].format(alarm.name))
     lines += ["", *finding.explanation]
     if finding.cures:
         lines += ["", "Tried on this very schedule:"]
         lines += [f"  {_cure_kind(cure.kind)} {cure.name}: {cure.verdict}" for cure in finding.cures]
     return "\n".join(lines)
+
+
+def render_apart(finding: Finding, replay: str) -> str:
+    """Return answers that are told apart: why no serial order gives them, and how they become a finding."""
+    calls = [f"{letter} = {call.operation} {_returned(call.returned)}" for letter, call in sorted(finding.calls.items())]
+    schedule = finding.schedule or "(one after the other)"
+    return "\n".join(
+        [
+            f"answers apart  {' + '.join(finding.operations)}, schedule {schedule}: {'; '.join(calls)}",
+            *(f"  {line}" for line in finding.explanation),
+            f"  replay: {replay}",
+            "  hint: --strict-replies makes this a finding; an operation that may answer so says it: Allowed(declines=...)",
+        ]
+    )
 
 
 def render_replays(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> str:
@@ -225,6 +249,7 @@ def group_json(group: Group) -> dict[str, Any]:
                 "pairs_in_both_orders": each.coverage.pairs_in_both_orders,
                 "lock_waits": each.coverage.waits,
                 "deadlocks": each.coverage.deadlocks,
+                "serialization_failures": each.coverage.serialization_failures,
                 "refusals": each.coverage.refusals,
                 "abstentions": each.coverage.abstentions,
                 "cut": list(each.coverage.cut),
@@ -272,7 +297,16 @@ def mutation_json(mutation: Mutation) -> dict[str, Any]:
 
 
 def _names(finding: Finding) -> str:
-    return ", ".join(sorted({alarm.name if alarm.oracle == "invariant" else alarm.oracle for alarm in finding.alarms}))
+    return ", ".join(sorted({_name(alarm) for alarm in finding.alarms}))
+
+
+def _name(alarm: AlarmRecord) -> str:
+    match alarm.oracle:
+        case Oracle.INVARIANT:
+            return alarm.name
+        case Oracle.FAILURE | Oracle.SWALLOWED:
+            return f"{alarm.oracle} ({alarm.name})"
+    return alarm.oracle
 
 
 def _returned(returned: Mapping[str, Any]) -> str:
@@ -283,7 +317,7 @@ def _returned(returned: Mapping[str, Any]) -> str:
         case "declined":
             return f"→ declined: {returned['declined']}"
         case "failed":
-            return f"→ refused: {returned['failed']}"
+            return f"→ refused: {returned['failed']}" if returned["failed"] else f"→ failed: {returned['reason']}"
     return "→ did not end"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import MetaData
 
-from integrity.operation import Operation, Steps
+from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
 
@@ -68,6 +68,7 @@ class System:
         subscriptions: the streams that clients can keep open, by the operation that opens them.
         stage: makes a small world of rows for one race, in which every invariant holds, and returns its keys, named by pool
             and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
+        allowed: what calls of every operation may come to beside others.
     """
 
     name: str
@@ -80,6 +81,7 @@ class System:
     bugs: Mapping[str, Bug] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
     stage: Callable[[], Stage] | None = None
+    allowed: Allowed = NOTHING
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""

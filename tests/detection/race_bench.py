@@ -134,7 +134,7 @@ def stage() -> Stage:
 
 def _program(*calls: Callable[[Keys, UUID], Steps], check: str, isolation: Isolation = Isolation.READ_COMMITTED) -> Program:
     actors = tuple(Actor(call.__name__.strip("_"), call) for call in calls)
-    return Program(actors, stage, isolation, (Check("check", on_keys(check)),), DIGESTS)
+    return Program(actors, stage, isolation, (Check("check", on_keys(check)),), DIGESTS, is_strict=True)
 
 
 # Symmetric.

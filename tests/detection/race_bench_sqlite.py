@@ -94,7 +94,8 @@ def _program(
     *calls: Callable[[Keys, UUID], Steps], check: str = "select 1 as wrong where false", is_deferred: bool = False
 ) -> Program:
     actors = tuple(Actor(call.__name__.strip("_"), call) for call in calls)
-    return Program(actors, stage, checks=(Check("check", on_keys(check)),), digests=DIGESTS, is_deferred=is_deferred)
+    checks = (Check("check", on_keys(check)),)
+    return Program(actors, stage, checks=checks, digests=DIGESTS, is_deferred=is_deferred, is_strict=True)
 
 
 def _withdraw(*, is_one_transaction: bool) -> Callable[[Keys, UUID], Steps]:

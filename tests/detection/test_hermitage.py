@@ -15,8 +15,9 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, Steps
+from integrity.race.alarm import Alarm, Oracle
 from integrity.race.explore import Budget, explore
-from integrity.race.oracle import Alarm, Judgement, Oracle
+from integrity.race.oracle import Judgement
 from integrity.race.program import Actor, Keys, Program
 from integrity.race.scheduler import Run, Scheduler
 from integrity.systems.stage import Ref, Stage, StagedRow

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Request, Rollback, Rows, Statement, Steps
 from integrity.race.again import order_of, play_again
-from integrity.race.explain import Anomaly, explain, names_of, timeline
+from integrity.race.alarm import Oracle
+from integrity.race.anomaly import Anomaly
+from integrity.race.explain import explain, timeline
 from integrity.race.explore import Budget, Exploration, explore
-from integrity.race.oracle import Judge, Judgement, Oracle
+from integrity.race.oracle import Judge, Judgement
 from integrity.race.program import Actor, Keys, Program, on_keys
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.shrink import shrink
+from integrity.race.telling import names_of
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict
 from tests.detection.race_bench import CASES, DIGESTS, Case, create_tables, new_database, stage, without_checks

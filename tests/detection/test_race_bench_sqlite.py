@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from integrity.race.explain import Anomaly, explain
+from integrity.race.anomaly import Anomaly
+from integrity.race.explain import explain
 from integrity.race.explore import Budget, Exploration, explore
 from integrity.race.oracle import Judge
 from integrity.race.scheduler import Run, Scheduler

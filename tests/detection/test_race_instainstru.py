@@ -4,6 +4,7 @@ A pair is searched with the same keys for both calls first, and nobody's own mes
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def ground(arena: Arena) -> Ground:
 @pytest.mark.parametrize("level", Isolation, ids=lambda level: level.value)
 def test_a_race_is_exhausted_without_alarm(arena: Arena, ground: Ground, level: Isolation, name: str) -> None:
     calls = RACES[name]
-    contest = ground.contest(calls, isolation=level)
+    contest = replace(ground.contest(calls, isolation=level), is_strict=True)
     preemptions = 2 if len(calls) == 2 else 1
     exploration = explore(arena.scheduler(), contest.program(), budget=Budget(preemptions=preemptions, seconds=60))
     assert exploration.verdict is Verdict.HOLDS, exploration.hits

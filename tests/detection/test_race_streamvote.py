@@ -4,6 +4,7 @@ A pair is searched with the same keys for both calls, and two votes with the sam
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def ground(arena: Arena) -> Ground:
 def test_votes_that_meet_are_exhausted_at_two_preemptions_without_alarm(
     arena: Arena, ground: Ground, calls: tuple[PlannedCall, ...], level: Isolation
 ) -> None:
-    program = ground.contest(calls, isolation=level).program()
+    program = replace(ground.contest(calls, isolation=level), is_strict=True).program()
     exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2, seconds=120))
     assert exploration.verdict is Verdict.HOLDS
     assert exploration.coverage.bound_completed == 2

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Isolation
 from integrity.project import Project, Settings
+from integrity.race.anomaly import Anomaly
 from integrity.race.arena import Arena
 from integrity.race.contest import Ground, survey
 from integrity.race.discovery import make_finding
-from integrity.race.explain import Anomaly
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
 from integrity.race.recording import following
@@ -86,7 +87,7 @@ def test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm(
     find_ground: FindGround, level: Isolation, system: System, pair: tuple[str, str]
 ) -> None:
     arena, ground = find_ground(system)
-    program = next(ground.vary(pair, isolation=level)).program()
+    program = replace(next(ground.vary(pair, isolation=level)), is_strict=True).program()
     exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2, seconds=60))
     assert exploration.verdict is Verdict.HOLDS
     assert exploration.coverage.bound_completed == 2

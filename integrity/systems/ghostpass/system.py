@@ -1,5 +1,6 @@
 """ghostpass: a venue's wallet. Doors, concession terminals, card funding, re-entry for a fee, a full audit log."""
 
+from integrity.operation import RESTARTED, Allowed
 from integrity.systems.ghostpass.bugs import BUGS
 from integrity.systems.ghostpass.operations import OPERATIONS
 from integrity.systems.ghostpass.schema import METADATA
@@ -22,4 +23,5 @@ GHOSTPASS = System(
     makes={"sell": ("sales", "sale_id")},
     bugs=BUGS,
     stage=stage,
+    allowed=Allowed(retries=RESTARTED),
 )

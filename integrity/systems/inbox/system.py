@@ -1,5 +1,6 @@
 """inbox: businesses answering their customers on WhatsApp, email and SMS."""
 
+from integrity.operation import RESTARTED, Allowed
 from integrity.systems.inbox.bugs import BUGS
 from integrity.systems.inbox.operations import OPERATIONS
 from integrity.systems.inbox.schema import METADATA
@@ -22,4 +23,5 @@ INBOX = System(
     },
     bugs=BUGS,
     stage=stage,
+    allowed=Allowed(retries=RESTARTED),
 )

@@ -1,5 +1,6 @@
 """instainstru: messages between instructors and students on the lessons they have booked, live as they are sent."""
 
+from integrity.operation import RESTARTED, Allowed
 from integrity.systems.instainstru.bugs import BUGS
 from integrity.systems.instainstru.operations import OPERATIONS, SUBSCRIPTIONS
 from integrity.systems.instainstru.schema import METADATA
@@ -33,4 +34,5 @@ INSTAINSTRU = System(
     bugs=BUGS,
     subscriptions=SUBSCRIPTIONS,
     stage=stage,
+    allowed=Allowed(retries=RESTARTED),
 )

@@ -1,5 +1,6 @@
 """safebox: an ecash wallet. Lightning in and out, proofs of a mint, NFC cards over a relay, point of sale, its status."""
 
+from integrity.operation import RESTARTED, Allowed
 from integrity.systems.safebox.bugs import BUGS
 from integrity.systems.safebox.operations import OPERATIONS
 from integrity.systems.safebox.schema import METADATA
@@ -22,4 +23,5 @@ SAFEBOX = System(
     makes={"create_invoice": ("invoices", "invoice_id"), "create_pos_sale": ("invoices", "invoice_id")},
     bugs=BUGS,
     stage=stage,
+    allowed=Allowed(retries=RESTARTED),
 )

@@ -1,5 +1,6 @@
 """streamvote: votes in live events, paid with stars. Invoices and webhooks, tallies, updates as streams, rate limits."""
 
+from integrity.operation import RESTARTED, Allowed
 from integrity.systems.streamvote.bugs import BUGS
 from integrity.systems.streamvote.operations import OPERATIONS, SUBSCRIPTIONS
 from integrity.systems.streamvote.schema import METADATA
@@ -24,4 +25,5 @@ STREAMVOTE = System(
     bugs=BUGS,
     subscriptions=SUBSCRIPTIONS,
     stage=stage,
+    allowed=Allowed(retries=RESTARTED),
 )
