@@ -440,7 +440,7 @@ def busy_schemas(target: Target) -> list[str]:
         found = connection.execute(
             """
             select datname from pg_stat_activity where starts_with(datname, 'integrity_tmp_race_')
-            group by datname having count(*) >= 4
+            group by datname having count(*) >= 3
             """
         )
         return [name for (name,) in found.fetchall()]

@@ -305,6 +305,7 @@ CASES = (
     Case("look, then create", _twice(_labelling(_make_bare)), Oracle.FAILURE, Anomaly.FAILURE),
     Case("look, then create, allowed", _twice(_labelling(_make_bare), allowed=TAKEN)),
     Case("create, caught within", _twice(_labelling(_make_and_look_again)), Oracle.FAILURE, Anomaly.FAILURE),
+    Case("create, within a savepoint", _twice(_labelling(_make_within_savepoint))),
     Case("create, on conflict", _twice(_labelling(_make_unless_there))),
     Case("opposite order", _program(_count("a", "b"), _count("b", "a")), Oracle.DEADLOCK, Anomaly.DEADLOCK),
     Case("opposite order, repeated", _program(_count("a", "b", is_repeating=True), _count("b", "a", is_repeating=True))),
