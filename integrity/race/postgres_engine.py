@@ -16,7 +16,7 @@ from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.one_core import OneCore
-from integrity.race.postgres_wire import HELD, PATIENCE, PATIENT_MS, PostgresWire
+from integrity.race.postgres_wire import HELD, LOOKING, PostgresWire
 from integrity.race.session import Session
 from integrity.race.staging import Inserter, Staged, TableFacts, read_ids, staged
 from integrity.race.trace import one_line
@@ -32,7 +32,9 @@ LONG_GRACE_SECONDS = 0.002
 LONGEST_GRACE_SECONDS = 0.02
 _FD_SETSIZE = 1024  # what `select` can watch
 _SPINS_MAX = 64  # questions about a lock sent back to back, about 3 ms; from then on one a millisecond
+# One that closes a circle looks for a deadlock within a millisecond; where nobody does, one is refused after this.
 _DEADLOCK_SECONDS = 0.25
+_LOOK_SECONDS = 0.25  # a notice that it has looked may be lost: the session can have been told to have none
 
 _SETTINGS = {
     "timezone": "UTC",
@@ -45,7 +47,11 @@ _SETTINGS = {
 }
 # What pg_isolation_test_session_is_blocked asks, with the answer to "by whom" from the same moment. Strangers among the
 # holders (autovacuum, another client) are left out here: who waits for them alone is taken to be running.
-_BLOCKERS = "select pg_blocking_pids(:pid::int4) || pg_safe_snapshot_blocking_pids(:pid::int4) as blockers"
+_BLOCKERS = """
+select
+    pg_catalog.pg_blocking_pids(:pid::int4) as blockers,
+    pg_catalog.pg_safe_snapshot_blocking_pids(:pid::int4) as unsafe
+"""
 # Of a transaction in which a statement was refused: it cannot be asked itself. Without an open savepoint all of it is over,
 # its virtual id too.
 _HELD = f"""
@@ -111,7 +117,7 @@ class PostgresEngine:
         self.inserter = Inserter(_facts(answer))
 
     def open(self, letter: str) -> Wire:
-        wire = self._connect({PATIENCE: PATIENT_MS})
+        wire = self._connect(LOOKING)
         self._core.release()  # to take the new one along
         self._wires[letter] = wire
         self._selector.register(wire, EVENT_READ)
@@ -165,6 +171,8 @@ class PostgresEngine:
         wire = self._wires[session.letter]
         deadline = time.monotonic() + self._letter_seconds_max
         control = self._control
+        must_look = len(sessions) > 2 and session.is_impatient
+        looks, has_looked, looks_until = wire.looks, False, 0.0  # has_looked: before the question was sent
         question = [Statement(_BLOCKERS, {"pid": wire.pid})]
         asked = 0
         flight = wire.flights
@@ -179,8 +187,12 @@ class PostgresEngine:
                 if answers is not None:
                     # An answer about a flight that has come back meanwhile, refused, says nothing about the next.
                     if flight == wire.flights and (blockers := self._ours(answers[0])):
-                        self._waiting_sql.add(sql)
-                        return blockers
+                        looks_until = looks_until or time.monotonic() + _LOOK_SECONDS
+                        is_for_snapshot = not answers[0].rows[0]["blockers"]
+                        if not must_look or has_looked or is_for_snapshot or time.monotonic() > looks_until:
+                            self._waiting_sql.add(sql)
+                            return blockers
+                    has_looked = wire.looks > looks
                     flight = wire.flights
                     asked += 1
                     if asked < _SPINS_MAX:
@@ -195,7 +207,7 @@ class PostgresEngine:
                 )
             self._selector.select(0.001 if may_wait and not control.is_busy else left)
             if may_wait and not control.is_busy:
-                flight = wire.flights
+                flight, has_looked = wire.flights, wire.looks > looks
                 control.send(question)
         return ""
 
@@ -207,30 +219,43 @@ class PostgresEngine:
 
     def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
         last = max(waiting, key=lambda session: session.waiting_since)
-        blockers = self._ask_blockers(waiting)
-        if all(blockers.values()):
+        is_pair = len(sessions) == 2
+        started = time.monotonic()
+        while True:
+            blockers = self._ask_blockers(waiting)
+            if not all(blockers.values()):
+                break
             circle = _find_circle(blockers)
             if not circle:
                 return None
-            return self._break_circle([session for session in waiting if session.letter in circle], last)
+            arrived = [session for session in waiting if self._wires[session.letter].has_arrived()]
+            if arrived:
+                # A refusal is sent before its locks are let go, so it is there if what it let go on is.
+                return last if last in arrived else arrived[0]
+            if time.monotonic() - started > self._decision_seconds(last, is_pair=is_pair):
+                return self._refuse(last)
         # Answers are moments apart. What one that looks for deadlocks let go on was let go on by its refusal.
-        if last.is_impatient and not self._ask_blockers([last])[last.letter]:
+        if is_pair and last.is_impatient and not self._ask_blockers([last])[last.letter]:
             return last
         return next(session for session in waiting if not blockers[session.letter])
+
+    def _decision_seconds(self, last: Session, *, is_pair: bool) -> float:
+        """Return how long the server is given to say whether a circle is a deadlock.
+
+        Two that wait for each other hold what the other wants, so it is one. Of more, some may only be before others in a
+        queue, which the server can reorder; with a patience that is not ours to set, it looks after its own.
+        """
+        if last.is_impatient:
+            return _DEADLOCK_SECONDS
+        return 0.0 if is_pair or self._wires[last.letter].patience else self._letter_seconds_max
 
     def _ask_blockers(self, waiting: Sequence[Session]) -> dict[str, str]:
         """Return for each session the actors whose locks it waits for."""
         answers = self.ask([Statement(_BLOCKERS, {"pid": self._wires[session.letter].pid}) for session in waiting])
         return {session.letter: self._ours(answer) for session, answer in zip(waiting, answers, strict=True)}
 
-    def _break_circle(self, circle: list[Session], last: Session) -> Session:
-        """Return the last to wait once the server has refused it; where the server does not look, do it in its place."""
-        deadline = time.monotonic() + (_DEADLOCK_SECONDS if last.is_impatient else 0)
-        while time.monotonic() < deadline:
-            arrived = next((session for session in circle if self._wires[session.letter].has_arrived()), None)
-            if arrived:
-                # A refusal is sent before its locks are let go, so it is there if what it let go on is.
-                return last if self._wires[last.letter].has_arrived() else arrived
+    def _refuse(self, last: Session) -> Session:
+        """Return the last to wait once it is refused: where the server does not look for a deadlock, in its place."""
         last.cancel_as_deadlock_victim()
         if not self._wires[last.letter].has_arrived(self._letter_seconds_max):
             raise LetterTimeout(f"{last.letter} could not be cancelled: {one_line(last.event)}")
@@ -255,7 +280,7 @@ class PostgresEngine:
 
     def _ours(self, answer: Answer) -> str:
         """Return the actors among the processes that hold a lock."""
-        pids = answer.rows[0]["blockers"]
+        pids = answer.rows[0]["blockers"] + answer.rows[0]["unsafe"]
         return "".join(letter for letter, wire in self._wires.items() if wire.pid in pids) if pids else ""
 
 

@@ -31,6 +31,11 @@ from integrity.race.wire import Answer, Refusal, WireTimeout
 # closes the circle is always the one refused: with the same patience for all, the victim flips (7 of 60 at 10 ms).
 PATIENCE = "deadlock_timeout"
 PATIENT_MS = "2000000000"
+# Of three and more, all look, and nothing goes on before one that began to wait has: so the server decides whether a circle
+# is a deadlock or a queue to be reordered, and the one that closed it is refused. That it has looked it says in a notice,
+# which is wanted here and not in its log.
+LOOKING = {PATIENCE: PATIENT_MS, "log_lock_waits": "on", "client_min_messages": "log", "log_min_messages": "fatal"}
+_LOOKS_IN = "ProcSleep"  # of the server's source, as the notice names it: the text is in the server's language
 _SET_PATIENCE = {
     True: Statement(f"select set_config('{PATIENCE}', '1', true)"),
     False: Statement(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
@@ -86,6 +91,8 @@ class PostgresWire:
         self.patience: Mapping[bool, Statement] = _SET_PATIENCE if PATIENCE in self.granted else {}
         self._pgconn: PGconn = self._connection.pgconn
         self.pid: int = self._pgconn.backend_pid
+        self.looks = 0
+        self._connection.add_notice_handler(self._note_look)
         self._pgconn.nonblocking = 1
         self._pgconn.enter_pipeline_mode()
         self._transformer = Transformer(self._connection)
@@ -205,6 +212,9 @@ class PostgresWire:
             except psycopg.errors.InsufficientPrivilege:
                 continue
             self.granted.add(name)
+
+    def _note_look(self, notice: psycopg.errors.Diagnostic) -> None:
+        self.looks += notice.source_function == _LOOKS_IN
 
     def _flush_rest(self) -> None:
         """Send what the socket did not take at once, reading meanwhile so that neither side waits for the other."""

@@ -259,9 +259,8 @@ class Scheduler:
 
     def _play_letter(self, session: Session, sessions: list[Session], events: list[Event]) -> None:
         """Release one actor, and let those that it wakes go on."""
-        # Of three, the second waiter would be impatient too, and could look in the moment in which the third closes the
-        # circle; the victim would flip. There nobody looks, and _break_circle does.
-        is_impatient = len(sessions) == 2 and any(other.state is State.WAITING for other in sessions)
+        # See postgres_wire.py: of two, the second to wait looks for a deadlock; of more, all do, and each before the next.
+        is_impatient = len(sessions) > 2 or any(other.state is State.WAITING for other in sessions)
         session.release(is_impatient=is_impatient)
         self._settle(session, sessions, events)
         while waiting := [other for other in sessions if other.state is State.WAITING]:
@@ -285,8 +284,9 @@ class Scheduler:
         if blockers:
             self._add(session, session.wait_for(blockers, since=len(events)), events)
             return
-        if event.phase is Phase.DONE and event.refusal and event.refusal.sqlstate == DEADLOCK:
-            # Refused before we had asked about it: on a busy machine a question can take longer than the server's patience.
+        is_deadlock = event.refusal is not None and event.refusal.sqlstate == DEADLOCK
+        if event.phase is Phase.DONE and (is_deadlock or session.has_looked):
+            # It closed a circle, and was refused or let in front of the others: whether we had asked about it by then is chance.
             others = "".join(other.letter for other in sessions if other.state is State.WAITING)
             self._add(session, replace(event, phase=Phase.WAITS, refusal=None, closes=False, waits_for=others), events)
             event = replace(event, phase=Phase.RESUMED)

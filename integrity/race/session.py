@@ -103,6 +103,7 @@ class Session:
         self.number = -1
         self.waits_for = ""
         self.waiting_since = 0
+        self._looks = 0
         self.level = isolation
         self.in_transaction = False
         self.is_noticeable = False
@@ -127,10 +128,16 @@ class Session:
         assert self.state is State.READY
         self.number += 1
         self.waits_for = ""
+        self._looks = self.wire.looks
         self.opens_transaction = False
         self._wants_impatience = is_impatient
         self.state = State.RUNNING
         self._resume_driver(None)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it has waited in its letter, by what the server says, and looked for a deadlock."""
+        return self.wire.looks > self._looks
 
     def progress(self) -> bool:
         """Take in what has arrived; return whether the letter is done."""

@@ -148,6 +148,7 @@ class SqliteWire:
         self._pending: deque[Statement] = deque()
         self._answers: list[Answer] = []
         self._refused_begin: Refusal | None = None
+        self.looks = 0
         self.uses = Uses()
         self.is_waiting = False
         self.holds_lock = False

@@ -59,6 +59,9 @@ class Wire(Protocol):
     patience: Mapping[bool, Statement]
     """Told to a transaction that is (not) to look for a deadlock as soon as it waits; empty where nobody looks."""
 
+    looks: int
+    """How often, so far, the database has looked for a deadlock as this connection waited, and said so."""
+
     @property
     def is_in_transaction(self) -> bool:
         """By what the database said last: a transaction is open, if only to be rolled back."""

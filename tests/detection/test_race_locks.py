@@ -181,3 +181,32 @@ def test_an_actor_that_waits_for_a_lock_which_another_kept_at_its_end_cuts_the_s
     keeps = transaction("select pg_advisory_lock(:account)")
     run = scheduler.play(program(keeps, keeps))
     assert run.cut == "B waits for a lock that A kept at the end: select pg_advisory_lock(:account)"
+
+
+TO_READ, TO_CHANGE = "lock table {} in access share mode", "lock table {} in access exclusive mode"
+
+
+def test_a_circle_in_a_queue_is_the_servers_to_reorder(scheduler: Scheduler) -> None:
+    """B waits for A, C for B; A, behind C in the queue, is let in front of it: no one is refused."""
+    raced = program(
+        transaction(TO_READ.format("credits"), TO_READ.format("items")),
+        transaction(TO_READ.format("items"), TO_CHANGE.format("credits")),
+        transaction(TO_CHANGE.format("items")),
+    )
+    for _ in range(10):
+        run = scheduler.play(raced, "ABBCA")
+        assert {type(returned) for returned in run.trace.returns.values()} == {Ok}
+        waits = [(event.actor, event.waits_for) for event in run.trace.events if event.phase is Phase.WAITS]
+        assert waits == [("B", "A"), ("C", "B"), ("A", "C")]
+
+
+def test_a_deadlock_of_three_refuses_the_one_that_closed_the_circle(scheduler: Scheduler) -> None:
+    tables = ("accounts", "credits", "items")
+    steps = [
+        transaction(f"lock table {one} in exclusive mode", f"lock table {other} in exclusive mode")
+        for one, other in zip(tables, tables[1:] + tables[:1], strict=True)
+    ]
+    for _ in range(10):
+        run = scheduler.play(program(*steps), "ABCABC")
+        assert told(run, "C") == "40P01"
+        assert told(run, "A") == told(run, "B") == "ok"
