@@ -16,6 +16,7 @@ from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.one_core import OneCore
+from integrity.race.postgres_state import FUNCTIONS
 from integrity.race.postgres_wire import HELD, LOOKING, PostgresWire
 from integrity.race.session import Session
 from integrity.race.staging import Inserter, Staged, TableFacts, read_ids, staged
@@ -105,10 +106,12 @@ class PostgresEngine:
         self._waiting_sql: set[str] = set()  # texts that have waited for a lock
         self._selector = DefaultSelector()
         self._core = OneCore()
+        self._has_functions = False
         self._control = self._connect({})
         self._selector.register(self._control, EVENT_READ)
         try:
-            (answer,) = self.ask([_COLUMNS])
+            answer, functions = self.ask([_COLUMNS, FUNCTIONS])
+            self._has_functions = functions.rows[0]["has_functions"]
         except BaseException:
             self.close()
             raise
@@ -124,7 +127,7 @@ class PostgresEngine:
         return wire
 
     def _connect(self, wishes: Mapping[str, str]) -> PostgresWire:
-        wire = PostgresWire(self._target, settings=_SETTINGS, wishes=wishes)
+        wire = PostgresWire(self._target, settings=_SETTINGS, wishes=wishes, has_functions=self._has_functions)
         self._core.add(wire.pid, wire.fileno())
         return wire
 

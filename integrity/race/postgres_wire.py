@@ -25,7 +25,8 @@ from integrity.database.target import Target, mask
 from integrity.errors import DatabaseError
 from integrity.operation import Begin, Isolation, Statement, Value
 from integrity.parameters import number_parameters
-from integrity.race.wire import Answer, Refusal, WireTimeout
+from integrity.race.postgres_state import OWN_PREFIX, SessionState
+from integrity.race.wire import Answer, Refusal, WireTimeout, distinct_names
 
 # A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
 # closes the circle is always the one refused: with the same patience for all, the victim flips (7 of 60 at 10 ms).
@@ -41,6 +42,7 @@ _SET_PATIENCE = {
     False: Statement(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
 }
 _IDLE = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+_RESET_SECONDS = 10.0
 # What a transaction holds that others can notice although it has no id: advisory locks, and locks that keep others from
 # reading or writing a table. A snapshot alone nobody notices, unless it is a serializable transaction's: what that has read
 # decides who is refused, and a deferrable one waits for it. What every statement takes on its tables only `lock table ...
@@ -70,12 +72,15 @@ class PostgresWire:
     noticeable = Statement(_NOTICEABLE)
     written = Statement(f"select {_WRITTEN} as has_written")
 
-    def __init__(self, target: Target, *, settings: Mapping[str, str], wishes: Mapping[str, str]) -> None:
+    def __init__(
+        self, target: Target, *, settings: Mapping[str, str], wishes: Mapping[str, str], has_functions: bool = False
+    ) -> None:
         """Connect.
 
         Args:
             settings: configuration parameters of the session.
             wishes: parameters that not every role may set; `granted` says which of them were.
+            has_functions: the database has functions of its own, which may do anything when a statement runs.
 
         Raises:
             Unreachable: no connection, e.g. because the server has none left.
@@ -85,6 +90,7 @@ class PostgresWire:
         self.granted: set[str] = set()
         try:
             self._set(settings, wishes)
+            self._state = SessionState(self._connection, has_functions=has_functions)
         except psycopg.Error as error:
             self._connection.close()
             raise target.unreachable(error) from None
@@ -97,6 +103,8 @@ class PostgresWire:
         self._pgconn.enter_pipeline_mode()
         self._transformer = Transformer(self._connection)
         self._names: dict[str, bytes] = {}  # prepared statements
+        self._prepared = 0
+        self._is_resetting = False
         self._columns: dict[str, tuple[tuple[str, ...], tuple[tuple[int, int], ...]]] = {}
         self._expected: deque[tuple[str, bool]] = deque()  # of the flight under way: its statements; is one prepared?
         self._refusal: Refusal | None = None
@@ -118,7 +126,21 @@ class PostgresWire:
     def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:
         return _begin(begin)
 
+    def reset(self) -> None:
+        if self._state.may_have_changed:
+            self.send(self._state.reset)
+            self._is_resetting = True
+
+    def _finish_reset(self) -> None:
+        *_, left = self.wait(_RESET_SECONDS)
+        self._is_resetting = self._state.may_have_changed = False
+        if left.rows:
+            self.ask([Statement(row["command"]) for row in left.rows], seconds=_RESET_SECONDS)
+            self._state.may_have_changed = False
+
     def send(self, commands: Sequence[Statement]) -> None:
+        if self._is_resetting:
+            self._finish_reset()
         assert not self.is_busy, "a flight is under way"
         try:
             self._send(commands)
@@ -136,7 +158,8 @@ class PostgresWire:
             sql, names = number_parameters(command.sql)
             name = self._names.get(sql)
             if name is None:
-                name = b"s%d" % len(self._names)
+                name = b"%s%d" % (OWN_PREFIX.encode(), self._prepared)
+                self._prepared += 1
                 pgconn.send_prepare(name, sql.encode())
                 expected.append((sql, True))
                 self._names[sql] = name
@@ -242,13 +265,14 @@ class PostgresWire:
 
     def _read(self, sql: str, result: PGresult) -> Answer:
         tag = (result.command_status or b"").decode()
+        self._state.note(sql, tag)
         if not result.nfields:
             return Answer(tag=tag)
         columns = self._columns.get(sql)
         if columns is None:
             numbers = range(result.nfields)
             columns = self._columns[sql] = (
-                tuple((result.fname(n) or b"").decode() for n in numbers),
+                distinct_names([(result.fname(n) or b"").decode() for n in numbers]),
                 tuple((result.ftable(n), result.ftablecol(n)) for n in numbers),
             )
         names, sources = columns

@@ -201,6 +201,9 @@ class Scheduler:
                     generated_columns=self.engine.generated_columns,
                 )
             misfit, cut = self._play(sessions, letters, decide, choices, events)
+            if not cut:
+                for session in sessions:
+                    session.wire.reset()
         if misfit:
             raise misfit
         for session in sessions:
@@ -286,7 +289,7 @@ class Scheduler:
             return
         is_deadlock = event.refusal is not None and event.refusal.sqlstate == DEADLOCK
         if event.phase is Phase.DONE and (is_deadlock or session.has_looked):
-            # It closed a circle, and was refused or let in front of the others: whether we had asked about it by then is chance.
+            # It closed a circle, and was refused or let in front of the others: whether we saw it wait before is chance.
             others = "".join(other.letter for other in sessions if other.state is State.WAITING)
             self._add(session, replace(event, phase=Phase.WAITS, refusal=None, closes=False, waits_for=others), events)
             event = replace(event, phase=Phase.RESUMED)

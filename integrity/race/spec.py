@@ -17,8 +17,8 @@
 
 A name is a word or stands between double quotes, a quote in it twice. A comment goes from # to the end of the line, outside
 braces. A block of SQL ends at the first closing brace. A permutation is an order of steps; without any, all are meant that
-keep each session's own order. Behind a step of a permutation may stand, in parentheses, what it waits for: `*`, other steps,
-`step notices 2`. That is read, and left to whoever plays it.
+keep each session's own order. Behind a step of a permutation may stand, in parentheses, what it waits for: `*`, other
+steps, `step notices 2`. That is read, and left to whoever plays it.
 """
 
 import re

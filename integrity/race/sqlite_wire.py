@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from integrity.database.dialects import adapt, from_sqlite, sqlstate_of, to_sqlite
 from integrity.operation import Begin, Row, Statement
-from integrity.race.wire import Answer, Refusal
+from integrity.race.wire import Answer, Refusal, distinct_names
 
 BEGIN_DEFERRED = Statement("begin")
 BEGIN_IMMEDIATE = Statement("begin immediate")
@@ -96,7 +96,8 @@ class SqliteReader:
         values = {name: to_sqlite(value) for name, value in statement.parameters.items()}
         try:
             cursor = self.connection.execute(sql, values)
-            rows = tuple(dict(row) for row in cursor.fetchall())
+            names = distinct_names([each[0] for each in cursor.description or ()])
+            rows = tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
         except sqlite3.Error as error:
             # Ctrl-C is noticed in a callback, where Python swallows it: nothing here ever says no, nor stop before time.
             is_early = _name(error) == "SQLITE_INTERRUPT" and time.monotonic() <= self._deadline
@@ -179,6 +180,11 @@ class SqliteWire:
         """Try again what waits; return whether it got through."""
         self._go_on()
         return not self.is_waiting
+
+    def reset(self) -> None:
+        temporary = self._connection.execute("select type, name from sqlite_temp_master where type in ('table', 'view')")
+        for kind, name in temporary.fetchall():
+            self._connection.execute(f'drop {kind} temp."{name}"')
 
     def cancel(self) -> None:
         self._connection.interrupt()

@@ -92,6 +92,15 @@ class Wire(Protocol):
         """
         ...
 
+    def reset(self) -> None:
+        """Begin to undo what statements have changed in the session beyond their transactions, if any can have; what is
+        sent next waits for it.
+
+        Raises:
+            DatabaseError: the connection is gone.
+        """
+        ...
+
     def cancel(self) -> None:
         """Have what runs here cancelled; its answer then comes as a refusal."""
         ...
@@ -99,6 +108,14 @@ class Wire(Protocol):
     def close(self) -> None:
         """Close the connection; what is open on it is rolled back."""
         ...
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of columns for a row as a mapping: of those called alike the last keeps the name, as drivers have it."""
+    last = {name: place for place, name in enumerate(names)}
+    return tuple(
+        name if last[name] == place else f"{name} ({names[: place + 1].count(name)})" for place, name in enumerate(names)
+    )
 
 
 def generated_values(answer: Answer, columns: Collection[tuple[int, int]]) -> Iterator[Any]:

@@ -1,0 +1,86 @@
+"""The state of a PostgreSQL session beyond its transactions, and how it is put back between schedules.
+
+What `discard all` undoes is undone here, but for prepared statements and plans of ours, which would have to be made anew:
+temporary tables, settings, prepared statements, advisory locks, listening, cursors, the role, the last values of sequences.
+That is seven statements, a tenth of a schedule's time, and spared where nothing can have changed: the tags that the server
+gave say what ran, and what a `select` can do beside them it does by functions. Those that PostgreSQL has are known by name;
+where a database has functions of its own, or triggers, all is put back behind every schedule.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import psycopg
+
+from integrity.operation import Statement
+
+OWN_PREFIX = "integrity_race_"
+"""What the names of our prepared statements begin with."""
+
+FUNCTIONS = Statement("""
+select exists (
+    select
+    from pg_catalog.pg_proc as p
+    join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname not in ('pg_catalog', 'information_schema') and p.provolatile = 'v'
+) as has_functions
+""")
+
+_HARMLESS = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LOCK"}
+)
+# `create table ... as` has the tag of a select.
+_STATEFUL = re.compile(r"set_config|advisory|setseed|currval|lastval|\b(create|temp|temporary)\b", re.IGNORECASE)
+_OURS = re.compile(r"set_config\('deadlock_timeout', '\d+', true\)")
+_SETTINGS = "select name, setting from pg_catalog.pg_settings where source = 'session'"
+_LEFT = f"""
+select 'deallocate ' || pg_catalog.quote_ident(name) as command
+from pg_catalog.pg_prepared_statements
+where not pg_catalog.starts_with(name, '{OWN_PREFIX}')
+"""
+
+
+class SessionState:
+    """What a session was like when it was set up, and whether that can have changed.
+
+    Args:
+        connection: set up, and not yet used.
+        has_functions: the database has functions of its own.
+    """
+
+    def __init__(self, connection: "psycopg.Connection[tuple[object, ...]]", *, has_functions: bool) -> None:
+        self.may_have_changed = False
+        self._has_functions = has_functions
+        settings = connection.execute(_SETTINGS).fetchall()
+        restored = ", ".join(
+            f"pg_catalog.set_config({_quote(str(name))}, {_quote(str(value))}, false)" for name, value in settings
+        )
+        self.reset: Sequence[Statement] = tuple(
+            Statement(text)
+            for text in (
+                "close all",
+                "set session authorization default",
+                "reset all",
+                f"select {restored}",
+                "unlisten *",
+                "select pg_catalog.pg_advisory_unlock_all()",
+                "discard temp",
+                "discard sequences",
+                _LEFT,
+            )
+        )
+
+    def note(self, sql: str, tag: str) -> None:
+        """Note that a statement was carried out."""
+        if not self.may_have_changed:
+            self.may_have_changed = self._has_functions or _may_change(sql, tag.partition(" ")[0])
+
+
+@lru_cache(maxsize=4096)
+def _may_change(sql: str, verb: str) -> bool:
+    return verb not in _HARMLESS or (_STATEFUL.search(sql) is not None and _OURS.search(sql) is None)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
