@@ -18,7 +18,8 @@ A violated invariant is a result, not an error. The tree:
 Every message names the place, the value found and the reason; `hint` is the next step. Neither ever holds a password.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 QUOTED_MOST = 80
 
@@ -92,3 +93,15 @@ def quote(value: object) -> str:
     """Return a value as messages show what somebody wrote: in quotes, and only as much of it as tells which it is."""
     text = str(value)
     return repr(text) if len(text) <= QUOTED_MOST else f"{text[:QUOTED_MOST]!r}... ({len(text):,} letters)"
+
+
+def describe_mistake(first: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> str:
+    """Return the place in settings, what is wrong there and the value, from an error of pydantic's.
+
+    Args:
+        without: parts of the place that are no words of the user's.
+    """
+    where = ".".join(str(part) for part in first["loc"] if part not in without)
+    value = first.get("input")
+    shown = f", not {quote(value)}" if isinstance(value, str | int | float) and "url" not in where else ""
+    return f"{where}: {first['msg']}{shown}".removeprefix(": ")

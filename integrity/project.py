@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import integrity
-from integrity.errors import UsageError
+from integrity.errors import UsageError, describe_mistake
 
 SETTINGS_FILE = "integrity.toml"
 STATE_FOLDER = ".integrity"
@@ -110,9 +110,8 @@ def _read_settings(file: Path) -> Settings:
     try:
         return Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file}: {where}: {first['msg']}", hint=_SECTIONS) from None
+        mistake = describe_mistake(error.errors(include_url=False)[0])
+        raise UsageError(f"{file}: {mistake}", hint=_SECTIONS) from None
     except RecursionError:
         raise UsageError(
             f"{file}: cannot be read: its brackets are nested too deeply", hint="No setting has more than six of them."

@@ -16,7 +16,7 @@ def confirm(question: str, *, without_terminal: str) -> bool:
         UsageError: nobody answered.
     """
     write_note(f"{question} [y/N] ", end="")
-    answer = sys.stdin.readline()
+    answer = sys.stdin.readline() if sys.stdin is not None else ""  # None: it is closed, as a daemon's is
     if not answer:
         write_note()
         asked = question[:1].lower() + question[1:].rstrip("?")

@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     from integrity.monitor.sampler import Monitor
 
 EVERY_S_LEAST = 0.1
+"""A sample takes some milliseconds of the server's time."""
 
 
 @click.command()
-@click.option("--every", "every_s", type=Duration(), default="1s", show_default=True, help="How often, e.g. 1s or 0.5s.")
+@click.option(
+    "--every",
+    "every_s",
+    type=Duration(least_s=EVERY_S_LEAST),
+    default="1s",
+    show_default=True,
+    help="How often, e.g. 1s or 0.5s.",
+)
 @click.option("--duration", "duration_s", type=Duration(), help="How long, e.g. 90s or 20m; default: until Ctrl-C.")
 @click.option("--process", "processes", metavar="PID", multiple=True, help="Watch it too: PID or NAME=PID, as app=4711.")
 @click.option("--pool", "pool_size", type=Integer(1, 1_000_000), help="Size of the application's connection pool.")
@@ -57,10 +65,6 @@ def command(
     if is_printed:
         write_result(print_sql())
         return ExitCode.OK
-    if every_s < EVERY_S_LEAST:
-        raise UsageError(
-            f"--every {every_s:g}s: a sample takes some milliseconds of the server's time", hint="From 0.1s on."
-        )
     watched = [parse_process(text) for text in processes]
     if output is not None and output.exists():
         raise UsageError(f"--output {output}: there is such a file already", hint="Name a new one.")

@@ -45,8 +45,11 @@ def list_queries(*, system_name: str | None, project_folder: Path) -> int:
     """
     from integrity.queries.load import load_queries
     from integrity.report.queries_text import render_query_list
+    from integrity.systems.catalogue import find_system
 
     queries = load_queries(open_project(project_folder)).values()
+    if system_name is not None:
+        find_system(system_name)
     write_result(render_query_list([q for q in queries if system_name in (None, q.name.partition("/")[0])]))
     return ExitCode.OK
 

@@ -16,12 +16,16 @@ from integrity.cli.options import (
 )
 from integrity.cli.race_command import invariants_of, replay_command, save_findings
 from integrity.errors import HistoryError, UsageError, quote
+from integrity.numbers import read_integer
 from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode, Verdict
 
 if TYPE_CHECKING:
     from integrity.project import Project
     from integrity.workload.run_folder import RunFolder
+
+
+ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
 
 
 @click.command(name="reproduce")
@@ -131,6 +135,14 @@ def _find_run(project: "Project", run_id: str | None) -> "RunFolder":
     return RunFolder(project.runs_folder / (run_id or audited[-1]))
 
 
+def _number(text: str) -> int:
+    """Return the number of a row, 0 for what is none."""
+    try:
+        return read_integer(text, least=1, most=ROWS_MOST)
+    except ValueError:
+        return 0
+
+
 def _find_row(folder: "RunFolder", violation: str) -> tuple[str, dict[str, Any]]:
     """Return the invariant's name and the row that is meant.
 
@@ -144,7 +156,7 @@ def _find_row(folder: "RunFolder", violation: str) -> tuple[str, dict[str, Any]]
     from integrity.report.run_verdicts import VERDICTS_FILE
 
     name, _, number_text = violation.partition("#")
-    number = int(number_text) if number_text.isdecimal() else 1 if not number_text else 0
+    number = _number(number_text) if number_text else 1
     file = folder.path / VERDICTS_FILE
     try:
         verdicts = orjson.loads(file.read_bytes())

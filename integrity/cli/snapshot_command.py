@@ -76,7 +76,7 @@ def command(
         return ExitCode.OK
     taken = take_copy(
         target,
-        name or name_by_time(datetime.now().astimezone()),
+        name if name is not None else name_by_time(datetime.now().astimezone()),
         test_database=test_database,
         may_end_sessions=is_embedded(project, database, target),
     )

@@ -33,7 +33,8 @@ from integrity.database.account import Account, possible_accounts
 from integrity.database.binaries import Binaries, choose_binaries, server_environment
 from integrity.database.postmaster import Postmaster, find_postmaster, holders_of, is_ready, pid_file_lines
 from integrity.database.target import Target
-from integrity.errors import EmbeddedError
+from integrity.errors import EmbeddedError, quote
+from integrity.numbers import read_integer
 
 ROLE = "integrity"
 DATABASE = "integrity"
@@ -130,8 +131,7 @@ class EmbeddedServer:
         """Return whether the server runs and where; starts and changes nothing."""
         with self._explained("be asked for its status"):
             running = self._postmaster()
-            file = self._data / "PG_VERSION"
-            version = int(file.read_text()) if file.exists() else None
+            version = self._data_version()
             if running is None or not (running.is_ready and running.is_listening):
                 return ServerStatus(is_running=False, home=self.home, log=self.log, version=version)
             return ServerStatus(
@@ -179,8 +179,7 @@ class EmbeddedServer:
         Args:
             lock: descriptor of the server's lock, for it to inherit.
         """
-        version_file = self._data / "PG_VERSION"
-        data_version = int(version_file.read_text()) if version_file.exists() else None
+        data_version = self._data_version()
         accounts = possible_accounts(self.home, self._data)
         binaries, account, version = choose_binaries(os.environ, accounts, data_version=data_version)
         if data_version is None:
@@ -223,6 +222,24 @@ class EmbeddedServer:
                     process.kill()
                     process.wait()
             raise
+
+    def _data_version(self) -> int | None:
+        """Return the major version of PostgreSQL that made the data; None: there is none yet.
+
+        Raises:
+            EmbeddedError: it does not say.
+        """
+        file = self._data / "PG_VERSION"
+        if not file.exists():
+            return None
+        text = file.read_text(errors="replace").strip()
+        try:
+            return read_integer(text, least=1, most=1000)
+        except ValueError:
+            raise EmbeddedError(
+                f"{file}: holds {quote(text)}, which is no version of PostgreSQL",
+                hint="The data is damaged; to start anew without it: integrity db reset --yes",
+            ) from None
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + START_S_MAX

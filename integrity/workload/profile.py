@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 import integrity.systems
-from integrity.errors import UsageError, quote
+from integrity.errors import UsageError, describe_mistake, quote
 from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
@@ -244,9 +244,8 @@ def load_profile(
     try:
         profile = _PROFILE.validate_python(settings)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("open", "closed"))
-        raise UsageError(f"{place}: {where}: {first['msg']}".replace(": :", ":"), hint=_WHERE_PROFILES_ARE) from None
+        mistake = describe_mistake(error.errors(include_url=False)[0], without=("open", "closed"))
+        raise UsageError(f"{place}: {mistake}", hint=_WHERE_PROFILES_ARE) from None
     _check_names(profile, system, place)
     if isinstance(profile, OpenProfile) and profile.rate_factor != 1.0:
         return scale(profile, rate=profile.rate_factor).model_copy(update={"rate_factor": 1.0})

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from integrity.errors import UsageError, quote
+from integrity.errors import UsageError, describe_mistake, quote
 from integrity.systems.system import System
 from integrity.workload.bounds import Seconds, Strict
 from integrity.workload.profile import OpenProfile, Profile, load_profile, scale
@@ -66,11 +66,8 @@ def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     try:
         return Suite.model_validate(known[name])
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"suite {name}: {where}: {first['msg']}", hint="Suites are in integrity.toml, [suites.<name>]."
-        ) from None
+        mistake = describe_mistake(error.errors(include_url=False)[0])
+        raise UsageError(f"suite {name}: {mistake}", hint="Suites are in integrity.toml, [suites.<name>].") from None
 
 
 def plan_suite(

@@ -71,7 +71,7 @@ def test_reset_asks_first(run: Run, tmp_path: Path) -> None:
     run("psql", "-c", "create table kept ()")
     nobody_to_ask = run("reset")
     assert nobody_to_ask.returncode == 2
-    assert "hint: Say --yes." in nobody_to_ask.stderr
+    assert "hint: Without a terminal: integrity db reset --yes" in nobody_to_ask.stderr
     assert run("reset", stdin="n\n").returncode == 2
     assert data.exists()
     assert run("reset", stdin="y\n").stdout == "Deleted.\n"

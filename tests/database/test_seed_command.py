@@ -65,7 +65,7 @@ def test_the_command_tells_machines_the_same(capsys: pytest.CaptureFixture[str],
     [
         (["--wallets", "-1"], "--wallets -1: expected 1 to 10,000,000"),
         (["--wallets", "10000001"], "--wallets 10000001: expected 1 to 10,000,000"),
-        (["--wallets", "many"], "'many' is not a valid integer"),
+        (["--wallets", "many"], "'many' is not an integer"),
         (["--system", "casino"], "unknown system 'casino'"),
         (["--replace", "--append"], "exclude each other"),
         (["--append"], "holds no ghostpass"),
