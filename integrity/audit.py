@@ -27,6 +27,7 @@ from integrity.operation import Value
 from integrity.queries.run import load_query, run_query
 from integrity.sqlfile import SqlFile, parse_query
 from integrity.verdict import Finding, Verdict
+from integrity.workload.coverage import Known, find_doubts
 
 OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands
 
@@ -41,6 +42,7 @@ class AuditSettings:
         row_limit: how many violating rows to show; all are counted.
         is_exact: ask every query as its file has it: no proofs, no shared scans, no fingerprints.
         given: values of parameters, for the invariants that have them, e.g. run_id.
+        known: what is known of runs beside what the database says.
         random_source: of the fingerprints' seeds. From the system by default, so that no data can be made to fit them.
     """
 
@@ -49,6 +51,7 @@ class AuditSettings:
     row_limit: int = 10
     is_exact: bool = False
     given: Mapping[str, Value] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
     random_source: random.Random = field(default_factory=random.SystemRandom)
 
 
@@ -111,6 +114,14 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
     """Yield what can be found out on this snapshot; nothing when it is lost before there is a plan."""
     try:
         plan = _plan(target, invariants, snapshot, settings)
+        doubts = find_doubts(
+            snapshot.sessions[0],
+            invariants,
+            settings.known,
+            settings.given,
+            now=snapshot.taken_at,
+            is_sqlite=target.is_sqlite,
+        )
     except QueryFailed as failed:
         if failed.is_snapshot_lost:
             return
@@ -126,9 +137,17 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         except (QueryFailed, NotPortable):  # most databases have no history of ours; the violation stands without it
             return []
 
-    yield from judge(
+    for judged in judge(
         plan, snapshot.sessions, row_limit=settings.row_limit, companion=find_calls, timeout_s=settings.timeout_s
-    )
+    ):
+        yield _doubted(judged, doubts.get(judged.step.name))
+
+
+def _doubted(judged: Judged, doubt: str | None) -> Judged:
+    """Return what was found out; what found nothing is unknown where not all is known that it rests on."""
+    if doubt is None or judged.is_lost or judged.finding.verdict in (Verdict.VIOLATED, Verdict.UNKNOWN):
+        return judged
+    return replace(judged, finding=replace(judged.finding, verdict=Verdict.UNKNOWN, reason=doubt))
 
 
 def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Plan:

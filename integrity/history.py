@@ -3,19 +3,19 @@
 A call is appended to the run's folder twice: when it is invoked, before anything is sent, and when it has returned. A call
 without a return (the tool was killed) is unknown, as is one whose connection broke after its commit was sent: it may have
 taken effect, at most once. Beside the calls stand what they asked of outside services and what was pushed to streams. This
-module holds the records and their lines of JSON; files are the workload's business.
+module holds the records and their lines of JSON; that no line is missing is a matter of chain.py, files are the workload's.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 
-from integrity.errors import HistoryError
+from integrity.chain import Records
 
 
 class Outcome(StrEnum):
@@ -135,21 +135,21 @@ def encode_returned(call: Call) -> bytes:
 def decode(lines: Iterable[bytes], *, place: str) -> Iterator[Call]:
     """Yield the calls of a history: each when its return is read, those without return last, unknown.
 
-    A torn last line (the tool was killed while writing it) is left out; any other line that cannot be read is an error.
-
     Args:
-        lines: as the two encoders made them.
+        lines: as the two encoders made them, in a chain or bare; a torn last one is left out.
         place: the file's name, for errors.
 
     Raises:
         HistoryError: a line that is no record, or a return whose call was never invoked.
     """
+    return decode_calls(Records(lines, place=place))
+
+
+def decode_calls(records: Records) -> Iterator[Call]:
+    """Yield the calls of a history: see `decode`."""
     open_calls: dict[UUID, Call] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.endswith(b"\n"):
-            break
+    for number, record in records:
         try:
-            record = orjson.loads(line)
             operation_id = UUID(record["operation_id"])
             if record["event"] == "invoked":
                 open_calls[operation_id] = Call(
@@ -169,8 +169,8 @@ def decode(lines: Iterable[bytes], *, place: str) -> Iterator[Call]:
                 error=record["error"],
                 attempts=record["attempts"],
             )
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise _unreadable(place, number, error) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise records.error(number, f"{type(error).__name__}: {error}") from error
     yield from open_calls.values()
 
 
@@ -184,40 +184,31 @@ def encode_received(received: Received) -> bytes:
     return orjson.dumps(received, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def decode_requested(lines: Iterable[bytes], *, place: str) -> Iterator[Requested]:
-    """Yield the requests of a run, in their order; a torn last line is left out.
+def decode_requested(records: Records) -> Iterator[Requested]:
+    """Yield the requests of a run, in their order.
 
     Raises:
         HistoryError: a line that is no record.
     """
-    for record in _records(lines, place):
-        yield Requested(**record)
+    yield from _decode(records, Requested)
 
 
-def decode_received(lines: Iterable[bytes], *, place: str) -> Iterator[Received]:
-    """Yield the events that subscribers of a run received, in their order; a torn last line is left out.
+def decode_received(records: Records) -> Iterator[Received]:
+    """Yield the events that subscribers of a run received, in their order.
 
     Raises:
         HistoryError: a line that is no record.
     """
-    for record in _records(lines, place):
-        yield Received(**record)
+    yield from _decode(records, Received)
 
 
-def _records(lines: Iterable[bytes], place: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.endswith(b"\n"):
-            break
+_Record = TypeVar("_Record", Requested, Received)
+
+
+def _decode(records: Records, kind: type[_Record]) -> Iterator[_Record]:
+    for number, record in records:
         try:
-            record = orjson.loads(line)
-            yield {**record, "operation_id": UUID(record["operation_id"])}
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise _unreadable(place, number, error) from error
-
-
-def _unreadable(place: str, number: int, error: Exception) -> HistoryError:
-    """Return the error of a line that is no record."""
-    return HistoryError(
-        f"{place}:{number}: not a record of a history ({type(error).__name__}: {error})",
-        hint="The file was changed after the run; restore it or run the workload again.",
-    )
+            decoded = kind(**{**record, "operation_id": UUID(record["operation_id"])})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise records.error(number, f"{type(error).__name__}: {error}") from error
+        yield decoded

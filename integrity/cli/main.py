@@ -35,6 +35,7 @@ COMMANDS = {
     "reproduce": "From a violated row to the shortest schedule that breaks it.",
     "health": "Check a database before a run, and what is left open after it.",
     "stop": "End a running run in good order.",
+    "forget": "Give up a run whose history is lost.",
     "monitor": "Watch a database and processes while anything loads them.",
     "db": "Start, stop and enter the embedded PostgreSQL.",
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from integrity.project import Project
     from integrity.report.audit_report import AuditReport
     from integrity.sqlfile import SqlFile
+    from integrity.workload.coverage import Known
 
 FORMATS = ("table", "json", "junit", "markdown")
 
@@ -39,6 +40,7 @@ FORMATS = ("table", "json", "junit", "markdown")
     is_flag=True,
     help="Ask every query as it is written: no proofs, no shared scans, no fingerprints.",
 )
+@click.option("--read-only", "is_read_only", is_flag=True, help="Write nothing at all: load no history of a killed run.")
 @click.option("--timeout", "timeout_s", metavar="S", type=Number(0.001, 86_400), default=300, show_default=True,
               help="Seconds for each query.")  # fmt: skip
 @click.option("--connections", metavar="N", type=Integer(1, 64), default=2, show_default=True,
@@ -56,18 +58,24 @@ def command(
     limit_evidence: int,
     is_plan: bool,
     is_exact: bool,
+    is_read_only: bool,
     timeout_s: float,
     connections: int,
     database: str | None,
     project_folder: Path,
 ) -> int:
-    """Judge every invariant on one snapshot of the database; nothing is written to it.
+    """Judge every invariant on one snapshot of the database.
+
+    The auditor writes nothing, but for one thing: the history of a run of ours that was killed is loaded into our own
+    tables, where they say that we made the database; never with --read-only, and never on a standby.
 
     Exits with 0 when all hold, 1 when one of severity error is violated, 3 when one could not be judged.
 
     \b
     Example: integrity validate --select 'ghostpass/*' --limit-evidence 3
     """
+    from dataclasses import replace
+
     from integrity.audit import AuditSettings, audit, plan_audit
     from integrity.invariants.load import load_invariants, select_invariants
     from integrity.report.audit_report import collect
@@ -91,7 +99,7 @@ def command(
         write_result(render_plan(plan_audit(target, files, settings)))
         return 0
     folder = find_run(target, project, run_id)
-    _load_unfinished(target, project)
+    settings = replace(settings, known=_load_unfinished(target, project, is_read_only=is_read_only))
     report = collect(_show_progress(audit(target, files, settings), len(files)))
     _publish(report, "json" if is_json else format_name, output)
     if folder is not None:
@@ -130,7 +138,7 @@ def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "li
     from integrity.invariants.syntax import tables_of
     from integrity.sqlfile import parse_query
     from integrity.systems.catalogue import SYSTEMS
-    from integrity.workload.loading import find_systems_that_ran
+    from integrity.workload.unfinished import find_systems_that_ran
 
     about_runs = {
         file.name: system_of(file.name, SYSTEMS)
@@ -148,18 +156,21 @@ def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "li
     return [file for file in files if file.name not in left_out]
 
 
-def _load_unfinished(target: "Target", project: "Project") -> None:
-    """Bring in the history of runs that were killed; a database that we may not write to is judged without."""
+def _load_unfinished(target: "Target", project: "Project", *, is_read_only: bool) -> "Known":
+    """Bring in the history of runs that were killed, where that may be; return what is known of the others."""
     from integrity.errors import DatabaseError
-    from integrity.workload.loading import load_unfinished
+    from integrity.workload.coverage import Known
+    from integrity.workload.unfinished import load_unfinished
 
+    folder = str(project.runs_folder)
     try:
-        runs = load_unfinished(target, project)
+        unfinished = load_unfinished(target, project, is_read_only=is_read_only)
     except DatabaseError as error:
-        write_note(f"the history of an unfinished run cannot be loaded, and is left out: {error.message}")
-        return
-    for run in runs:
+        write_note(f"which runs were killed cannot be found out: {error.message}")
+        return Known(folder=folder)
+    for run in unfinished.loaded:
         write_note(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too")
+    return Known(unfinished.alive, unfinished.reasons, folder)
 
 
 def _show_progress(events: "Iterable[Event]", count: int) -> "Iterator[Event]":

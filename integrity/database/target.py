@@ -9,7 +9,7 @@ names `ghostpass.wallets` then runs unchanged on both.
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
@@ -177,11 +177,15 @@ class Target:
         except sqlite3.Error as error:
             raise self.unreachable(error) from None
         try:
+            if is_read_only:
+                _roll_back_what_was_killed(self.file)
             connection.execute("pragma schema_version")  # opening alone does not read the file
             for namespace in namespaces:
                 path = self.file_of(namespace)
                 if is_read_only and not path.exists():
                     continue
+                if is_read_only:
+                    _roll_back_what_was_killed(path)
                 connection.execute(f'attach database ? as "{namespace}"', (f"{path.absolute().as_uri()}?mode={mode}",))
         except sqlite3.Error as error:
             connection.close()
@@ -237,3 +241,15 @@ def mask(text: str) -> str:
     """Return the text with passwords in URLs and in `password=` settings replaced by ***."""
     text = re.sub(r"(?<=://)([^/@\s:]*):\S*@", r"\1:***@", text)
     return re.sub(r"(password\s*=\s*)('[^']*'|\S+)", r"\1***", text, flags=re.IGNORECASE)
+
+
+def _roll_back_what_was_killed(file: Path) -> None:
+    """Let SQLite roll back what a killed process left half written: a connection that only reads may not, and sees nothing.
+
+    Where we may not write the file, neither: whoever reads it next says so.
+    """
+    if not file.with_name(f"{file.name}-journal").exists():
+        return
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        connection.execute("pragma query_only = on")
+        connection.execute("select 1 from sqlite_master")

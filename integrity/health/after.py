@@ -25,6 +25,7 @@ MINUTES = 10
 COUNT_S_MOST = 2.0  # a table without an index on its times is read whole: what takes longer is not cheap
 
 _RUNNING = "select run_id from integrity.runs where state = 'running' order by run_id"
+_BEATING = "select run_id from integrity.runs where state = 'running' and alive_until > {now} order by run_id"
 
 
 def check_after(target: Target, systems: Sequence[System], project: Project) -> list[Check]:
@@ -38,10 +39,12 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         contents = inspect_database(target)
         has_runs = "runs" in contents.ours.get("integrity", ())
         if target.is_sqlite:
-            return [_check_runs(_running_on_sqlite(target) if has_runs else [], project)]
+            return [_check_runs(*(_running_on_sqlite(target) if has_runs else ([], [])), project)]
         with open_server(target, timeout_s=COUNT_S_MOST) as server:
             checks = [*_check_sessions(server.ask("open-sessions")), _check_prepared(server.ask("prepared-transactions"))]
-            checks.append(_check_runs(server.read_column(_RUNNING) if has_runs else [], project))
+            noted = server.read_column(_RUNNING) if has_runs else []
+            beating = server.read_column(_BEATING.format(now="clock_timestamp()")) if has_runs else []
+            checks.append(_check_runs(noted, beating, project))
             checks.append(_check_forgotten(find_forgotten(target)))
             seeded = [system for system in systems if system.name in contents.ours]
             return [*checks, *(_check_recent(server, system, contents.ours[system.name]) for system in seeded)]
@@ -84,13 +87,20 @@ def _check_prepared(prepared: Sequence[Row]) -> Check:
     return warning("prepared transactions", names, f"To end one: rollback prepared '{prepared[0]['name']}'")
 
 
-def _check_runs(noted: Sequence[str], project: Project) -> Check:
-    """A run that is noted as running has ended when nobody holds its folder: it was killed."""
-    alive = [run_id for run_id in noted if RunFolder(project.runs_folder / run_id).is_alive()]
+def _check_runs(noted: Sequence[str], beating: Sequence[str], project: Project) -> Check:
+    """A run that is noted as running was killed when nobody holds its folder, and it gave no sign of life for a while."""
+    folders = {run_id: RunFolder(project.runs_folder / run_id) for run_id in noted}
+    # Where its folder is, its lock tells at once; the sign of life is for runs of other folders and machines.
+    alive = [
+        name for name, folder in folders.items() if folder.is_alive() or (name in beating and not folder.path.exists())
+    ]
     dead = [run_id for run_id in noted if run_id not in alive]
     if dead:
         said = f"{len(dead)} noted as running, and not alive in {project.runs_folder}: {some(dead)}"
-        return warning("runs", said, "Killed, or another project's: integrity validate loads the history of its own.")
+        hint = (
+            f"Killed: integrity validate loads its history where its folder is; else give it up: integrity forget {dead[0]}"
+        )
+        return warning("runs", said, hint)
     return ok("runs", f"{len(alive)} running: {some(alive)}" if alive else "none is running, none was killed")
 
 
@@ -101,9 +111,11 @@ def _check_forgotten(left: Sequence[str]) -> Check:
     return ok("temporary databases", "none is left over")
 
 
-def _running_on_sqlite(target: Target) -> list[str]:
+def _running_on_sqlite(target: Target) -> tuple[list[str], list[str]]:
+    """Return the runs that are noted as running, and those of them that gave a sign of life."""
     with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
-        return [row[0] for row in connection.execute(_RUNNING)]
+        noted = [row[0] for row in connection.execute(_RUNNING)]
+        return noted, [row[0] for row in connection.execute(_BEATING.format(now="datetime('now')"))]
 
 
 def _check_recent(server: Server, system: System, present: Sequence[str]) -> Check:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -47,7 +47,7 @@ class History(Protocol):
 
     def append_request(self, line: bytes) -> None: ...
 
-    def append_received(self, lines: bytes) -> None: ...
+    def append_received(self, lines: Iterable[bytes]) -> None: ...
 
 
 class Clock:
@@ -220,7 +220,7 @@ class Caller:
         Raises:
             HistoryError: the history cannot be written.
         """
-        self._append_received(b"".join(map(encode_received, events)))
+        self._append_received(map(encode_received, events))
 
     async def deliver(self, driver: Driver, client: Client, due: Due) -> None:
         """Make the call of a delivery; it is owed until it was answered."""

@@ -1,14 +1,15 @@
 """Loading: a run's history into the tables of the schema `integrity` of the database that it ran on.
 
-A run is noted there as running before its first call, and its calls come in one transaction with its end. So whoever reads
-the database sees all of a run's calls or none, and can tell which; and a run that was killed is known to be missing.
+A run is noted there before its first call (see unfinished.py), and its history comes in one transaction with its end. Of a
+file that was not ended in good order, it is noted up to when it tells: what it lacks after that says nothing.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, LiteralString
 
 import orjson
@@ -16,14 +17,13 @@ import psycopg
 from psycopg.types.json import Jsonb, set_json_dumps
 from sqlalchemy import Table
 
+from integrity.chain import Records
 from integrity.database.bookkeeping import calls, received, requests
-from integrity.database.namespace import inspect_database
 from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
 from integrity.errors import HistoryError
-from integrity.history import Outcome, decode, decode_received, decode_requested
-from integrity.project import Project
+from integrity.history import Outcome, decode_calls, decode_received, decode_requested
 from integrity.workload.run_folder import RunFolder
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,10 +31,16 @@ _Row = tuple[Any, ...]
 
 
 @dataclass(slots=True)
-class _Last:
-    """When something was last heard of a run."""
+class _Heard:
+    """What a file said.
+
+    Args:
+        at_us: when something was last heard of the run.
+        is_whole: it was ended in good order.
+    """
 
     at_us: int = 0
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +58,8 @@ class LoadedRun:
     unknown_count: int
 
 
-def note_running(target: Target, folder: RunFolder) -> None:
-    """Note in the database that this run has begun.
-
-    Raises:
-        DatabaseError: it cannot be noted.
-    """
-    settings = folder.settings()
-    row = (
-        folder.run_id,
-        settings["system"],
-        settings["profile"],
-        settings["bug"],
-        settings["seed"],
-        _time(target, settings["started_at_us"]),
-    )
-    columns = "insert into integrity.runs (run_id, system, profile, bug, seed, started_at, state)"
-    try:
-        if target.is_sqlite:
-            with closing(target.connect_sqlite(("integrity",))) as connection:
-                connection.execute(f"{columns} values (?, ?, ?, ?, ?, ?, 'running')", row)
-        else:
-            with closing(target.connect(settings=OWN)) as connection:
-                connection.execute(f"{columns} values (%s, %s, %s, %s, %s, %s, 'running')", row)
-    except (psycopg.Error, sqlite3.Error) as error:
-        raise refusal(target, error) from None
-
-
 def load_history(target: Target, folder: RunFolder) -> LoadedRun:
-    """Load a run's calls, and its end; a run that is loaded already stays as it is.
+    """Load a run's calls, and its end; a run that is loaded already, and whole, stays as it is.
 
     A run without a result was interrupted. Its run must have been noted as running in this database.
 
@@ -98,65 +77,23 @@ def load_history(target: Target, folder: RunFolder) -> LoadedRun:
         raise refusal(target, error) from None
 
 
-def load_unfinished(target: Target, project: Project) -> list[LoadedRun]:
-    """Load the runs of this project that were killed before their history was in the database; return them.
-
-    Only runs that this very database notes as running, and only on a database of ours: elsewhere nothing is written. Runs
-    whose process still lives are left alone.
-    """
-    if "runs" not in inspect_database(target).ours.get("integrity", ()):
-        return []
-    folders = [RunFolder(project.runs_folder / run_id) for run_id in _running(target)]
-    return [load_history(target, folder) for folder in folders if folder.history.exists() and not folder.is_alive()]
-
-
-def find_systems_that_ran(target: Target) -> set[str]:
-    """Return the systems of which a run is recorded in the database.
-
-    Raises:
-        DatabaseError: the database refuses the question.
-    """
-    if "runs" not in inspect_database(target).ours.get("integrity", ()):
-        return set()
-    return set(_ask(target, "select distinct system from integrity.runs"))
-
-
-def _running(target: Target) -> list[str]:
-    return _ask(target, "select run_id from integrity.runs where state = 'running' order by started_at, run_id")
-
-
-def _ask(target: Target, query: LiteralString) -> list[str]:
-    """Return the first column of the answer."""
-    try:
-        if target.is_sqlite:
-            with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
-                return [row[0] for row in connection.execute(query)]
-        with target.asking() as connection:
-            return [row[0] for row in connection.execute(query).fetchall()]
-    except (psycopg.Error, sqlite3.Error) as error:
-        raise refusal(target, error) from None
-
-
 def _load_postgresql(target: Target, folder: RunFolder, state: str) -> LoadedRun:
     with closing(target.connect(settings=OWN)) as connection, connection.transaction():
         set_json_dumps(orjson.dumps, connection)
-        noted = connection.execute(
-            "select state from integrity.runs where run_id = %s for update", (folder.run_id,)
-        ).fetchone()
+        noted = connection.execute(_STATE.format("%s for update"), (folder.run_id,)).fetchone()
         if _is_missing(noted, target, folder):
-            last = _Last()
+            heard = {relation.table.name: _Heard() for relation in _RELATIONS}
             for relation in _RELATIONS:
+                connection.execute(_CLEAR[relation.table.name].format("%s"), (folder.run_id,))
                 columns = ", ".join(column.name for column in relation.table.columns)
                 command = f"copy integrity.{relation.table.name} ({columns}) from stdin (format binary)"
                 adapters = [_TO_POSTGRESQL.get(kind, _printable if kind == "text" else None) for kind in relation.types]
                 with connection.cursor().copy(command) as copy:
                     copy.set_types(relation.types)
-                    for row in relation.rows(folder, last):
+                    for row in relation.rows(folder, heard[relation.table.name]):
                         copy.write_row(_adapted(row, adapters))
-            connection.execute(
-                "update integrity.runs set state = %s, ended_at = %s where run_id = %s",
-                (state, _moment(_ended_at_us(folder, last.at_us)), folder.run_id),
-            )
+            times = [None if at_us is None else moment(at_us) for at_us in _times(folder, heard)]
+            connection.execute(_END.format(*["%s"] * 7), (state, *times, folder.run_id))
             # Without statistics the audit that follows joins the new calls row by row: 16 s were seen where 0.02 s are due.
             connection.execute("analyze integrity.runs, integrity.calls, integrity.requests, integrity.received")
         return _loaded(connection.execute(_LOADED.format("%s"), (folder.run_id,)).fetchone())
@@ -165,25 +102,43 @@ def _load_postgresql(target: Target, folder: RunFolder, state: str) -> LoadedRun
 def _load_sqlite(target: Target, folder: RunFolder, state: str) -> LoadedRun:
     with closing(target.connect_sqlite(("integrity",))) as connection:
         connection.execute("begin immediate")
-        noted = connection.execute("select state from integrity.runs where run_id = ?", (folder.run_id,)).fetchone()
+        noted = connection.execute(_STATE.format("?"), (folder.run_id,)).fetchone()
         if _is_missing(noted, target, folder):
-            last = _Last()
+            heard = {relation.table.name: _Heard() for relation in _RELATIONS}
             for relation in _RELATIONS:
+                connection.execute(_CLEAR[relation.table.name].format("?"), (folder.run_id,))
                 columns = ", ".join(column.name for column in relation.table.columns)
                 marks = ", ".join("?" * len(relation.types))
                 adapters = [_TO_SQLITE.get(kind) for kind in relation.types]
                 connection.executemany(
                     f"insert into integrity.{relation.table.name} ({columns}) values ({marks})",
-                    (_adapted(row, adapters) for row in relation.rows(folder, last)),
+                    (_adapted(row, adapters) for row in relation.rows(folder, heard[relation.table.name])),
                 )
-            connection.execute(
-                "update integrity.runs set state = ?, ended_at = ? where run_id = ?",
-                (state, _text(_ended_at_us(folder, last.at_us)), folder.run_id),
-            )
+            times = [None if at_us is None else time_text(at_us) for at_us in _times(folder, heard)]
+            connection.execute(_END.format(*"???????"), (state, *times, folder.run_id))
         loaded = _loaded(connection.execute(_LOADED.format("?"), (folder.run_id,)).fetchone())
         connection.execute("commit")
         return loaded
 
+
+_STATE: LiteralString = """
+    select state, coalesce(calls_until, requests_until, received_until) is not null as is_broken_off
+    from integrity.runs
+    where run_id = {}
+    """
+
+_CLEAR: Mapping[str, LiteralString] = {
+    "calls": "delete from integrity.calls where run_id = {}",
+    "requests": "delete from integrity.requests where run_id = {}",
+    "received": "delete from integrity.received where run_id = {}",
+}
+"""What was loaded of a history that broke off."""
+
+_END: LiteralString = """
+    update integrity.runs
+    set state = {}, ended_at = {}, settled_at = {}, calls_until = {}, requests_until = {}, received_until = {}
+    where run_id = {}
+    """
 
 _LOADED = f"""
     select runs.run_id, runs.state, count(calls.run_id),
@@ -206,13 +161,13 @@ def _is_missing(noted: Any, target: Target, folder: RunFolder) -> bool:
             f"{folder.path}: this run did not run on {target} as it is now",
             hint="The database was seeded anew since; run the workload again.",
         )
-    return bool(noted[0] == "running")
+    return noted[0] in ("running", "lost") or bool(noted[1])  # what was given up, or was cut short, may be found after all
 
 
-def _calls(folder: RunFolder, last: _Last) -> Iterator[_Row]:
-    with folder.history.open("rb") as lines:
-        for call in decode(lines, place=str(folder.history)):
-            last.at_us = max(last.at_us, call.returned_at_us or call.invoked_at_us)
+def _calls(folder: RunFolder, heard: _Heard) -> Iterator[_Row]:
+    with _records(folder.history, heard) as records:
+        for call in decode_calls(records):
+            heard.at_us = max(heard.at_us, call.returned_at_us or call.invoked_at_us)
             yield (
                 folder.run_id,
                 call.operation_id,
@@ -229,19 +184,33 @@ def _calls(folder: RunFolder, last: _Last) -> Iterator[_Row]:
             )
 
 
-def _requests(folder: RunFolder, last: _Last) -> Iterator[_Row]:
-    with folder.requests.open("rb") as lines:
-        for number, request in enumerate(decode_requested(lines, place=str(folder.requests)), start=1):
+def _requests(folder: RunFolder, heard: _Heard) -> Iterator[_Row]:
+    with _records(folder.requests, heard) as records:
+        for number, request in enumerate(decode_requested(records), start=1):
+            heard.at_us = max(heard.at_us, request.at_us)
             ids = (folder.run_id, number, request.operation_id)
             yield (*ids, request.service, request.payload, request.answer, request.at_us)
 
 
-def _received(folder: RunFolder, last: _Last) -> Iterator[_Row]:
-    with folder.received.open("rb") as lines:
-        for number, event in enumerate(decode_received(lines, place=str(folder.received)), start=1):
+def _received(folder: RunFolder, heard: _Heard) -> Iterator[_Row]:
+    with _records(folder.received, heard) as records:
+        for number, event in enumerate(decode_received(records), start=1):
+            heard.at_us = max(heard.at_us, event.received_at_us)
             ids = (folder.run_id, number, event.operation_id, event.client)
             times = (event.sent_at_us, event.received_at_us)
             yield (*ids, event.stream, event.sequence, event.event_id, *times)
+
+
+@contextmanager
+def _records(file: Path, heard: _Heard) -> Iterator[Records]:
+    """Give the records of a file; one that is not there holds none, and is not whole."""
+    if not file.exists():
+        yield Records((), place=str(file))
+        return
+    with file.open("rb") as lines:
+        records = Records(lines, place=str(file))
+        yield records
+        heard.is_whole = records.is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +224,7 @@ class _Relation:
 
     table: Table
     types: Sequence[str]
-    rows: Callable[[RunFolder, _Last], Iterator[_Row]]
+    rows: Callable[[RunFolder, _Heard], Iterator[_Row]]
 
 
 _TIME = "timestamptz"
@@ -274,32 +243,39 @@ def _adapted(row: _Row, adapters: Sequence[Callable[[Any], Any] | None]) -> list
     return [value if adapt is None or value is None else adapt(value) for value, adapt in zip(row, adapters, strict=True)]
 
 
-def _ended_at_us(folder: RunFolder, last_us: int) -> int:
-    """Return when the run ended; of a killed one, when it was last heard of."""
+def _times(folder: RunFolder, heard: Mapping[str, _Heard]) -> list[int | None]:
+    """Return when the run ended and when it had settled what it owed, and up to when each file tells that is not whole.
+
+    A killed run ended when it was last heard of.
+    """
     result = folder.result()
-    ended_at_us: int = result["ended_at_us"] if result else last_us or folder.settings()["started_at_us"]
-    return ended_at_us
+    began_us: int = folder.settings()["started_at_us"]
+    ended_us: int = result["ended_at_us"] if result else heard["calls"].at_us or began_us
+    settled_us: int | None = result.get("settled_at_us") if result else None
+    until = [None if each.is_whole else each.at_us or began_us for each in (heard[name] for name in _FILES)]
+    return [ended_us, settled_us, *until]
 
 
-def _time(target: Target, at_us: int) -> datetime | str:
-    return _text(at_us) if target.is_sqlite else _moment(at_us)
+_FILES = ("calls", "requests", "received")
 
 
-def _moment(at_us: int) -> datetime:
+def moment(at_us: int) -> datetime:
+    """Return the time that is so many microseconds after the epoch."""
     return _EPOCH + timedelta(microseconds=at_us)
 
 
-def _text(at_us: int) -> str:
-    return _moment(at_us).strftime("%Y-%m-%d %H:%M:%S.%f")
+def time_text(at_us: int) -> str:
+    """Return that time as SQLite stores it."""
+    return moment(at_us).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def _printable(text: str) -> str:
     return text.replace("\0", "")  # PostgreSQL stores no NUL
 
 
-_TO_POSTGRESQL: Mapping[str, Callable[[Any], Any]] = {"jsonb": Jsonb, _TIME: _moment}
+_TO_POSTGRESQL: Mapping[str, Callable[[Any], Any]] = {"jsonb": Jsonb, _TIME: moment}
 _TO_SQLITE: Mapping[str, Callable[[Any], Any]] = {
     "uuid": str,
     "jsonb": lambda value: orjson.dumps(value).decode(),
-    _TIME: _text,
+    _TIME: time_text,
 }

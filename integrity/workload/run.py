@@ -31,7 +31,8 @@ from integrity.workload.closed_loop import ClosedLoop
 from integrity.workload.effects import describe_effects
 from integrity.workload.faulting import Faulting
 from integrity.workload.generator import Generator
-from integrity.workload.loading import LoadedRun, load_history, note_running
+from integrity.workload.heartbeat import Heartbeat
+from integrity.workload.loading import LoadedRun, load_history
 from integrity.workload.measures import percentiles
 from integrity.workload.open_loop import OpenLoop
 from integrity.workload.preparing import prepare, read_keys
@@ -43,6 +44,7 @@ from integrity.workload.run_folder import MONITOR_FILE, Recorder, RunFolder, mak
 from integrity.workload.settlement import Settlement, settle
 from integrity.workload.subscribers import Subscribers
 from integrity.workload.thresholds import State
+from integrity.workload.unfinished import note_running
 
 SAMPLE_S = 1.0
 LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
@@ -165,6 +167,27 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
             started_at_us=clock.now_us(),
         ),
     )
+    # It lives until its history is there, or nobody will bring it.
+    with Heartbeat(request.target, folder.run_id):
+        result = _carry_out(request, folder, recorder, world, clock, faulting=faulting, listener=listener)
+        loaded = load_history(request.target, folder)
+    settlement = settle(request.target, request.system, folder.run_id) if loaded.unknown_count else Settlement()
+    result["unknown_outcomes"] = settlement.as_json()
+    folder.write_result(result)
+    return RunResult(folder, result, loaded)
+
+
+def _carry_out(
+    request: RunRequest,
+    folder: RunFolder,
+    recorder: Recorder,
+    world: World,
+    clock: Clock,
+    *,
+    faulting: Faulting,
+    listener: Listener | None,
+) -> dict[str, Any]:
+    """Do all that is recorded, and return the result, which is in the folder by then."""
     try:
         note_running(request.target, folder)
         work = _Work(request, recorder, world, clock, faulting=faulting, listener=listener)
@@ -204,12 +227,9 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
         error.hint = f"{error.hint} {kept}" if error.hint else kept
         raise
     finally:
+        recorder.end()
         recorder.close()
-    loaded = load_history(request.target, folder)
-    settlement = settle(request.target, request.system, folder.run_id) if loaded.unknown_count else Settlement()
-    result["unknown_outcomes"] = settlement.as_json()
-    folder.write_result(result)
-    return RunResult(folder, result, loaded)
+    return result
 
 
 def _run_loop(work: Any) -> None:

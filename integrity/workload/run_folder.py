@@ -10,19 +10,21 @@
 
 The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
 (After a power failure its last moments may be missing; then the database lacks them, too, or holds them as unclaimed.)
-While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone.
+While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone. The history,
+the requests and what was received are chains: see integrity/chain.py.
 """
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from integrity.chain import Chain, is_end
 from integrity.errors import HistoryError
 
 SETTINGS_FILE = "settings.json"
@@ -56,6 +58,11 @@ class RunFolder:
     def received(self) -> Path:
         return self.path / RECEIVED_FILE
 
+    @property
+    def is_whole(self) -> bool:
+        """Each file of the history was ended in good order."""
+        return all(file.exists() and is_end(_last_bytes(file)) for file in (self.history, self.requests, self.received))
+
     def settings(self) -> dict[str, Any]:
         return _read(self.path / SETTINGS_FILE)
 
@@ -82,18 +89,54 @@ class RunFolder:
         return False
 
 
+class _Log:
+    """A file that is written line by line, as a chain."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = _open(path)
+        self._path = path
+        self._chain = Chain()
+        self._waiting: list[bytes] = []
+        self.error: HistoryError | None = None
+
+    def append(self, *lines: bytes) -> None:
+        """Write lines, and before them those that could wait."""
+        self.wait(*lines)
+        if self.error is not None:
+            raise self.error
+        try:
+            _append(self.file, b"".join(self._waiting), self._path)
+        except HistoryError as error:
+            # A line may have been written in part: nothing may follow it.
+            self.error = error
+            raise
+        self._waiting.clear()
+
+    def wait(self, *lines: bytes) -> None:
+        self._waiting += map(self._chain.seal, lines)
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._waiting) and self.error is None
+
+    def end(self) -> None:
+        """Write the line that says that this is all."""
+        if self.error is None:
+            with contextlib.suppress(HistoryError):
+                self.append()
+                _append(self.file, self._chain.end(), self._path)
+
+
 class Recorder:
     """Writes a run's folder while the run lives."""
 
     def __init__(self, folder: RunFolder, settings: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._waiting: list[bytes] = []
-        self._error: HistoryError | None = None
-        self._history = _open(folder.history)
-        fcntl.flock(self._history, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._history = _Log(folder.history)
+        fcntl.flock(self._history.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _write(folder.path / SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
-        self._requests = _open(folder.requests)
-        self._received = _open(folder.received)
+        self._requests = _Log(folder.requests)
+        self._received = _Log(folder.received)
         self._metrics = _open(folder.path / METRICS_FILE)
 
     def append(self, line: bytes) -> None:
@@ -102,25 +145,17 @@ class Recorder:
         Raises:
             HistoryError: it cannot be written, e.g. the disk is full: what is not recorded must not be done.
         """
-        if self._error is not None:
-            raise self._error
-        try:
-            _append(self._history, b"".join((*self._waiting, line)), self.folder.history)
-        except HistoryError as error:
-            # A line may have been written in part: nothing may follow it.
-            self._error = error
-            raise
-        self._waiting.clear()
+        self._history.append(line)
 
     def append_soon(self, line: bytes) -> None:
         """Write a line with the next one; whoever calls sees to it that `flush` comes, before anything is waited for."""
-        self._waiting.append(line)
+        self._history.wait(line)
 
     def flush(self) -> None:
         """Write the lines that could wait; an error is raised by the next append, or by close."""
-        if self._waiting and self._error is None:
+        if self._history.is_waiting:
             with contextlib.suppress(HistoryError):
-                self.append(b"")
+                self._history.append()
 
     def append_request(self, line: bytes) -> None:
         """Write a line of the requests.
@@ -128,26 +163,35 @@ class Recorder:
         Raises:
             HistoryError: it cannot be written.
         """
-        _append(self._requests, line, self.folder.requests)
+        self._requests.append(line)
 
-    def append_received(self, lines: bytes) -> None:
+    def append_received(self, lines: Iterable[bytes]) -> None:
         """Write lines of what subscribers received.
 
         Raises:
             HistoryError: they cannot be written.
         """
-        _append(self._received, lines, self.folder.received)
+        self._received.append(*lines)
 
     def append_sample(self, sample: Mapping[str, Any]) -> None:
         """Write a sample of the metrics."""
         _append(self._metrics, orjson.dumps(sample) + b"\n", self.folder.path / METRICS_FILE)
 
+    def end(self) -> None:
+        """Say in each file that it is all there is; nothing may be written any more."""
+        for log in (self._history, self._requests, self._received):
+            log.end()
+
     def close(self) -> None:
-        self.flush()
-        for file in (self._history, self._requests, self._received, self._metrics):
+        """Let go of the folder: from now on the run is over, and who finds it unfinished may load it.
+
+        Raises:
+            HistoryError: the history could not be written.
+        """
+        for file in (self._history.file, self._requests.file, self._received.file, self._metrics):
             os.close(file)
-        if self._error is not None:
-            raise self._error
+        if self._history.error is not None:
+            raise self._history.error
 
 
 def make_run_folder(runs_folder: Path, name: str) -> RunFolder:
@@ -168,6 +212,12 @@ def make_run_folder(runs_folder: Path, name: str) -> RunFolder:
     except OSError as error:
         raise _unwritable(runs_folder, error) from None
     raise HistoryError(f"{runs_folder}: there are 999 runs named {name}")
+
+
+def _last_bytes(file: Path) -> bytes:
+    with file.open("rb") as lines:
+        lines.seek(max(0, file.stat().st_size - 128))
+        return lines.read()
 
 
 def _open(path: Path) -> int:

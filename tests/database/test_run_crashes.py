@@ -19,9 +19,9 @@ from integrity.history import Outcome, decode
 from integrity.project import Project, Settings
 from integrity.seeds.load import Mode, seed_system
 from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.loading import load_unfinished
 from integrity.workload.profile import load_profile
 from integrity.workload.run import Progress, RunRequest, RunResult, run
+from integrity.workload.unfinished import Unfinished, load_unfinished
 
 # Each ok of these writes exactly one audit row under its operation_id, in the transaction that it is about; so does a scan
 # that is declined, but for an unknown wallet's. A declined sale, refund or webhook leaves nothing.
@@ -137,7 +137,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_its_history(
     with pytest.raises(Unreachable):
         run_and_kill_server(target, tmp_path, own_server, revives=False)
     own_server.start()
-    (loaded,) = load_unfinished(target, Project(tmp_path, Settings()))
+    (loaded,) = load_unfinished(target, Project(tmp_path, Settings())).loaded
 
     assert loaded.state == "interrupted"
     assert loaded.call_count > 100
@@ -155,7 +155,7 @@ def test_a_killed_client_leaves_a_history_that_the_next_audit_loads(database: Ta
         stderr=subprocess.PIPE,
         text=True,
     )
-    while_alive = []
+    while_alive = Unfinished()
     while process.poll() is None:
         history = next(iter(tmp_path.rglob("history.jsonl")), None)
         if history is not None and history.read_bytes().count(b"\n") > 1000:
@@ -166,13 +166,13 @@ def test_a_killed_client_leaves_a_history_that_the_next_audit_loads(database: Ta
     assert process.returncode == -signal.SIGKILL, said
     wait_for_backends_to_end(target)
 
-    (loaded,) = load_unfinished(target, project)
+    (loaded,) = load_unfinished(target, project).loaded
 
-    assert while_alive == []  # another's run is left alone for as long as it lives
+    assert while_alive == Unfinished(alive=frozenset({loaded.run_id}))  # another's run is left alone while it lives
     assert (loaded.state, loaded.call_count > 400) == ("interrupted", True)
     assert 1 <= loaded.unknown_count <= 8 + loaded.call_count // 10
     assert check_effects(target, newest)["ok"] > 100
-    assert load_unfinished(target, project) == []
+    assert load_unfinished(target, project) == Unfinished()
 
 
 def wait_for_backends_to_end(target: Target) -> None:
@@ -189,4 +189,4 @@ def test_a_database_that_is_not_ours_is_not_loaded_into(database: Target, tmp_pa
         server.execute("create schema integrity")
         server.execute("create table integrity.runs (run_id text)")
 
-    assert load_unfinished(database, Project(tmp_path, Settings())) == []
+    assert load_unfinished(database, Project(tmp_path, Settings())) == Unfinished()

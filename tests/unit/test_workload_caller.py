@@ -1,7 +1,7 @@
 """A call is written down before anything of it is sent; what it is drawn from depends on the seed alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from random import Random
 from typing import Any, TypeVar
 
@@ -30,8 +30,8 @@ class Pages:
     def append_request(self, line: bytes) -> None:
         self.requests.append(orjson.loads(line))
 
-    def append_received(self, lines: bytes) -> None:
-        self.received += [orjson.loads(line) for line in lines.splitlines()]
+    def append_received(self, lines: Iterable[bytes]) -> None:
+        self.received += [orjson.loads(line) for line in lines]
 
     def append(self, line: bytes) -> None:
         self.flush()

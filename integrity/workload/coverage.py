@@ -1,0 +1,138 @@
+"""Coverage: whether the histories that a database holds are all of what was done to it, and what that means for a verdict.
+
+An invariant over calls can only hold as far as calls are known. Where a run's history is neither loaded nor on its way,
+such an invariant of its system that finds nothing is unknown, not satisfied. Where a history breaks off, what it tells
+stays a verdict; what rests on the absence of a call is unknown if it finds rows younger than the last whole line. Those
+invariants say so themselves, by a parameter `in_gaps`: with it they are asked about these times, and only about them.
+
+What was found violated stays so: it rests on calls that are known.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from integrity.database.portable import NotPortable
+from integrity.database.snapshot import QueryFailed, Session
+from integrity.invariants.syntax import tables_of
+from integrity.operation import Value
+from integrity.queries.run import run_query
+from integrity.sqlfile import SqlFile, parse_query
+
+OURS = "integrity"
+IN_GAPS = "in_gaps"
+
+_NOTED = """
+    select run_id, system, state, case when alive_until > {now} then 1 else 0 end as is_beating
+    from integrity.runs
+    where
+        state = 'running'
+        or (state <> 'lost' and coalesce(calls_until, requests_until, received_until) is not null)
+    order by started_at, run_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of runs beside what the database says.
+
+    Args:
+        alive: those whose process was found to live.
+        reasons: run -> why its history is not loaded.
+        folder: where their folders are looked for.
+    """
+
+    alive: frozenset[str] = frozenset()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+
+
+def find_doubts(
+    session: Session,
+    files: Iterable[SqlFile],
+    known: Known,
+    given: Mapping[str, Value],
+    *,
+    now: datetime,
+    is_sqlite: bool,
+) -> dict[str, str]:
+    """Return why invariants that find nothing cannot be said to hold, by name; most have no such reason.
+
+    Raises:
+        QueryFailed: the snapshot is lost.
+    """
+    over_calls = {file.name: (file, _systems_of(file)) for file in files}
+    over_calls = {name: pair for name, pair in over_calls.items() if pair[1]}
+    if not over_calls:
+        return {}
+    noted = _ask(session, _NOTED.format(now="?1" if is_sqlite else "$1::timestamptz"), now)
+    missing = {
+        row["system"]: _describe_missing(row, known)
+        for row in reversed(noted)  # the first one of each system
+        if row["state"] == "running"
+        and (row["run_id"] in known.reasons or not (row["run_id"] in known.alive or int(row["is_beating"])))
+    }
+    broken_off = {row["system"] for row in noted if row["state"] != "running"}
+    doubts = {}
+    for name, (file, systems) in over_calls.items():
+        of_missing = [reason for system, reason in missing.items() if system in systems or "" in systems]
+        if of_missing:
+            doubts[name] = of_missing[0]
+        elif systems & broken_off and any(parameter.name == IN_GAPS for parameter in file.parameters):
+            rows = _ask_in_gaps(session, file, given, now=now, is_sqlite=is_sqlite)
+            if rows:
+                doubts[name] = _describe_rows(rows, noted)
+    return doubts
+
+
+def _systems_of(file: SqlFile) -> set[str]:
+    """Return the systems whose history the invariant reads; an empty name is all of them."""
+    names = {table.name for table in tables_of(parse_query(file.text)) if table.schema == OURS}
+    return {name.rpartition("_")[0] for name in names}
+
+
+def _ask(session: Session, query: str, now: datetime) -> list[Any]:
+    try:
+        return list(session.read(query, [now]))
+    except QueryFailed as failed:
+        if failed.is_snapshot_lost:
+            raise
+        return []  # no books of ours: what asks for them will say so itself
+
+
+def _ask_in_gaps(
+    session: Session, file: SqlFile, given: Mapping[str, Value], *, now: datetime, is_sqlite: bool
+) -> list[Any]:
+    own = {parameter.name for parameter in file.parameters}
+    values = {name: value for name, value in given.items() if name in own}
+    try:
+        return list(run_query(session, file, {**values, IN_GAPS: True}, now=now, is_sqlite=is_sqlite))
+    except QueryFailed as failed:
+        if failed.is_snapshot_lost:
+            raise
+        return []  # the question itself fails, too, and says why
+    except NotPortable:
+        return []
+
+
+def _describe_missing(row: Mapping[str, Any], known: Known) -> str:
+    run_id = row["run_id"]
+    reason = known.reasons.get(run_id)
+    if reason is None:
+        where = f" in {known.folder}" if known.folder else ""
+        reason = f"it gives no sign of life, its history is not loaded, and there is no folder of it{where}"
+    return (
+        f"run {run_id} is noted as running, and is not: {reason}. What its clients asked for is not known. "
+        f"A validate that may write loads its calls where its folder is; or give the run up: integrity forget {run_id}"
+    )
+
+
+def _describe_rows(rows: list[Any], noted: list[Any]) -> str:
+    runs = sorted({str(row["run_id"]) for row in rows if row.get("run_id")})
+    names = ", ".join(runs or [row["run_id"] for row in noted if row["state"] != "running"])
+    count = "1 row is" if len(rows) == 1 else f"{len(rows)} rows are"
+    return (
+        f"{count} of a time that the history of run {names} does not cover: it breaks off, and what it lacks says nothing. "
+        f"Bring the whole folder back and validate again, or give that time up: integrity forget {names.split(', ')[0]}"
+    )
