@@ -32,7 +32,7 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
 
     project = open_project(project_folder)
     target = open_target(project, database)
-    contents = inspect_database(target)
+    contents = inspect_database(target, is_removal=True)
     if is_dry:
         write_result(_describe(target, contents, is_json=is_json))
         return ExitCode.OK

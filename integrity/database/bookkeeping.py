@@ -1,7 +1,7 @@
 """Our own books in a database that we seeded: the schema `integrity`.
 
-`notes` says what the database is: `format` (of these tables), and of each schema that we made `tables:<schema>` (their
-names, parents first) and, once seeded, `seed:<system>`, `wallets:<system>` and `bug:<system>` (the last one planted there).
+`notes` says what the database is: `format` (of these tables), and of each schema `made:<schema>` (what we made there,
+ownership.py) and, once seeded, `seed:<system>`, `wallets:<system>` and `bug:<system>` (the last one planted there).
 `runs` and `calls` are the histories of runs, so that an invariant may join acknowledged calls with rows; `requests` is what
 calls asked of outside services, `received` what subscribers saw of streams.
 
@@ -9,6 +9,8 @@ Two systems may have an operation of one name, so nobody asks these of what conc
 beside them, `ghostpass_runs`, `ghostpass_calls` and so on, which show what is its. `ghostpass_gaps` says of which times the
 history is not there: a run whose calls are not loaded, or whose files end before the run did.
 """
+
+from collections.abc import Iterable
 
 from sqlalchemy import (
     BigInteger,
@@ -30,6 +32,9 @@ from integrity.database.types import Json, OperationId, Timestamp
 
 FORMAT = "3"
 """Of the bookkeeping tables; a database of another format has to be seeded anew."""
+
+FORMAT_BEFORE = "2"
+"""What was noted then can still be removed."""
 
 OURS = "integrity"
 METADATA = MetaData(schema=OURS)
@@ -111,8 +116,12 @@ VIEWS = (*(table.name for table in HISTORY), "gaps")
 """What a system has of the histories: each is called by its name and this."""
 
 
-def create_views(connection: Connection, system: str) -> None:
-    """Create what the invariants of one system see of the histories: its own runs, and what belongs to them."""
+def create_views(connection: Connection, system: str) -> list[str]:
+    """Create what the invariants of one system see of the histories: its own runs, and what belongs to them.
+
+    Returns:
+        Their names.
+    """
     # SQLite takes no other file's tables into a view, and the names of its own without their schema.
     schema = f"{OURS}." if connection.dialect.name == "postgresql" else ""
     of_runs = ", ".join(f"runs.{column.name}" for column in runs.columns)
@@ -134,12 +143,13 @@ def create_views(connection: Connection, system: str) -> None:
     )
     for name, query in views.items():
         connection.execute(text(f"create view {OURS}.{system}_{name} as {query}"))
+    return [f"{system}_{name}" for name in views]
 
 
-def drop_views(connection: Connection, system: str) -> None:
-    """Drop the views of a system, where there are any."""
-    for name in VIEWS:
-        connection.execute(text(f"drop view if exists {OURS}.{system}_{name}"))
+def drop_views(connection: Connection, names: Iterable[str]) -> None:
+    """Drop views of ours."""
+    for name in names:
+        connection.execute(text(f"drop view {OURS}.{name}"))
 
 
 def put_note(connection: Connection, key: str, value: str) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
 from integrity.database.bookkeeping import OURS, find_note, put_note
+from integrity.database.ownership import note_rebuilt
 from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
@@ -127,6 +128,7 @@ def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractS
     }
     for table in rebuilt:
         _rebuild(connection, table, without)
+    note_rebuilt(connection, str(metadata.schema), [table.name for table in rebuilt])
     for table, item in _declared(metadata):
         if isinstance(item, Index):
             name, is_present = _name_in(table, item), _name_in(table, item) in present and table not in rebuilt

@@ -121,7 +121,7 @@ def seed_system(
             start = Start({table.name: 1 for table in metadata.sorted_tables if "id" in table.columns}, {})
             noted = dict.fromkeys(sizes, 0)
             if mode is Mode.REPLACE and system in contents.ours:
-                drop_tables(connection, system, contents.ours[system], contents.foreign)
+                drop_tables(connection, system, contents.ours[system], is_shared=system in contents.shared)
                 drop_runs_of(connection, system)
             create_tables(connection, metadata)
             put_note(connection, f"seed:{system}", str(seed))

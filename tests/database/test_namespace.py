@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from integrity.database.bookkeeping import FORMAT_BEFORE, drop_views, notes, put_note
+from integrity.database.bookkeeping import METADATA as BOOKS
 from integrity.database.constraints import plant, restore
 from integrity.database.namespace import (
     create_schemas,
+    create_tables,
     drop_schemas,
+    drop_tables,
     guard,
     inspect_database,
     read_notes,
     write_note,
 )
+from integrity.database.ownership import find_own_views
 from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
@@ -130,6 +136,150 @@ def test_rollback_leaves_a_table_that_somebody_put_beside_ours(target: Target) -
     assert inspect_database(target).foreign == ("ghostpass.mine",)
     assert not inspect_database(target).is_ours
     assert execute(target, "select id from ghostpass.mine") == [(41,)]
+
+
+def test_a_table_that_somebody_made_in_place_of_ours_is_theirs(target: Target) -> None:
+    create_schemas(target, [METADATA])
+    execute(target, "drop table ghostpass.audit_log", "create table ghostpass.audit_log (note text)")
+    execute(target, "insert into ghostpass.audit_log values ('mine')")
+    assert inspect_database(target).foreign == ("ghostpass.audit_log",)
+    with pytest.raises(UnsafeDatabase, match=r"ghostpass\.audit_log"):
+        guard(target, None)
+
+    dropped = drop_schemas(target)
+
+    assert "audit_log" not in dropped.ours["ghostpass"]
+    assert execute(target, "select note from ghostpass.audit_log") == [("mine",)]
+    assert inspect_database(target).foreign == ("ghostpass.audit_log",)
+
+
+def test_a_table_that_is_made_anew_while_we_drop_is_left_with_all_others(database: Target) -> None:
+    create_schemas(database, [METADATA])
+    seen = inspect_database(database).ours["ghostpass"]
+    execute(database, "drop table ghostpass.audit_log", "create table ghostpass.audit_log (note text)")
+    with (
+        pytest.raises(DatabaseError, match=r"ghostpass\.audit_log is not the table that was made here"),
+        transaction(database) as connection,
+    ):
+        drop_tables(connection, "ghostpass", seen)
+    assert set(inspect_database(database).ours["ghostpass"]) == {*seen} - {"audit_log"}
+
+
+def test_a_schema_that_was_there_before_stays_as_it_was(database: Target) -> None:
+    execute(
+        database,
+        "create schema ghostpass",
+        "comment on schema ghostpass is 'our theatre'",
+        "grant usage on schema ghostpass to public",
+    )
+    schema = "select oid, nspacl::text, obj_description(oid) from pg_namespace where nspname = 'ghostpass'"
+    before = execute(database, schema)
+    create_schemas(database, [METADATA])
+    with transaction(database) as connection:
+        drop_tables(connection, "ghostpass", inspect_database(database).ours["ghostpass"])
+        create_tables(connection, METADATA)
+    drop_schemas(database)
+    assert execute(database, schema) == before
+    assert inspect_database(database).is_empty
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("create view public.rich as select 1 as id", "view public.rich"),
+        (
+            "create function public.half(n int) returns int language sql as 'select n / 2'",
+            "function public.half(n integer)",
+        ),
+        ("create sequence public.tickets", "sequence public.tickets"),
+        ("create type public.mood as enum ('sad', 'ok')", "type public.mood"),
+        ("create domain public.code as text", "type public.code"),
+        ("create type public.pair as (a int, b int)", "type public.pair"),
+        ("select lo_create(4711)", "large object 4711"),
+        ("create publication feed", "publication feed"),
+        ("create table information_schema.mine (id int)", "information_schema.mine"),
+        ("create materialized view public.sums as select 1 as id", "public.sums"),
+    ],
+)
+def test_whatever_somebody_made_keeps_a_database_from_being_empty(database: Target, statement: str, expected: str) -> None:
+    execute(database, statement)
+    assert inspect_database(database).foreign == (expected,)
+    with pytest.raises(UnsafeDatabase, match=r"holds 1 (table|object) that we did not make"):
+        guard(database, None)
+
+
+def test_a_table_of_an_extension_is_somebodys_and_its_functions_are_nobodys(database: Target) -> None:
+    execute(database, "create extension pg_stat_statements")
+    assert inspect_database(database).is_empty
+    execute(database, "create table public.places (id int)", "alter extension pg_stat_statements add table public.places")
+    assert inspect_database(database).foreign == ("public.places",)
+
+
+def test_a_view_that_hides_the_catalogue_hides_nothing_from_us(database: Target) -> None:
+    execute(
+        database,
+        "create table public.customers (id int)",
+        "create schema m",
+        "create view m.pg_class as select * from pg_catalog.pg_class where false",
+        f"alter database {database.url.database} set search_path to m, pg_catalog",
+    )
+    assert inspect_database(database).foreign == ("public.customers", "view m.pg_class")
+
+
+def as_the_version_before(target: Target) -> None:
+    """Let the notes say what that version noted: names, in the transaction that made the tables."""
+    names = " ".join(table.name for table in METADATA.sorted_tables)
+    books = " ".join(table.name for table in BOOKS.sorted_tables)
+    with transaction(target, ("ghostpass", "integrity")) as connection:
+        create_tables(connection, METADATA)
+        drop_views(connection, find_own_views(connection, "ghostpass"))  # it had none
+        for key, value in (("format", FORMAT_BEFORE), ("tables:ghostpass", names), ("tables:integrity", books)):
+            put_note(connection, key, value)
+        for key in ("made:ghostpass", "made:integrity"):
+            connection.execute(delete(notes).where(notes.c.key == key))
+
+
+def test_what_the_version_before_made_is_removed_as_far_as_it_is_proven(database: Target) -> None:
+    execute(database, "create schema ghostpass")
+    as_the_version_before(database)
+    execute(database, "drop table ghostpass.audit_log", "create table ghostpass.audit_log (note text)")
+    execute(database, "analyze ghostpass.wallets", "alter table ghostpass.wallets alter column code set statistics 10")
+    with pytest.raises(DatabaseError, match="made by another version") as refused:
+        guard(database, None)
+    assert "integrity rollback" in str(refused.value.hint)
+
+    drop_schemas(database)
+
+    assert inspect_database(database).foreign == ("ghostpass.audit_log",)
+    assert execute(database, "select nspname from pg_namespace where nspname in ('ghostpass', 'integrity')") == [
+        ("ghostpass",)
+    ]
+
+
+def test_files_that_the_version_before_made_are_named(tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    as_the_version_before(target)
+    with pytest.raises(DatabaseError, match="made by another version") as refused:
+        drop_schemas(target)
+    assert f"{tmp_path}/venue*.db" in str(refused.value.hint)
+
+
+def test_a_copy_by_a_dump_is_nobodys(database: Target) -> None:
+    """Its notes say the oids of another database's tables."""
+    create_schemas(database, [METADATA])
+    execute(database, "create table integrity.copy as select * from integrity.notes", "drop table integrity.notes")
+    execute(database, "alter table integrity.copy rename to notes")
+    contents = inspect_database(database)
+    assert (contents.ours, contents.notes) == ({}, {})
+    assert "integrity.notes" in contents.foreign
+
+
+def test_a_view_in_a_file_of_ours_keeps_the_file(tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    create_schemas(target, [METADATA])
+    execute(target, "create view ghostpass.mine as select 1 as id")
+    drop_schemas(target)
+    assert inspect_database(target).foreign == ("view ghostpass.mine",)
 
 
 def test_rollback_refuses_when_somebodys_view_stands_on_our_tables(database: Target) -> None:

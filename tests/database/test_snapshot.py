@@ -126,6 +126,23 @@ def test_a_database_with_tables_of_others_is_left_alone(either: Target) -> None:
     take_copy(either, "another", test_database=named, may_end_sessions=False)
 
 
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("create view public.rich as select id from ghostpass.wallets", "view public.rich"),
+        ("create function public.mine() returns int language sql as 'select 1'", r"function public\.mine\(\)"),
+        ("create sequence public.tickets", "sequence public.tickets"),
+        ("select lo_create(4711)", "large object 4711"),
+        ("create publication feed", "publication feed"),
+    ],
+)
+def test_what_came_since_and_would_be_lost_is_named(venue: Target, statement: str, named: str) -> None:
+    take(venue)
+    execute(venue, statement)
+    with pytest.raises(UnsafeDatabase, match=named):
+        restore(venue)
+
+
 def test_an_empty_database_is_not_worth_keeping(database: Target, tmp_path: Path) -> None:
     for target in (database, Target.parse(f"sqlite:///{tmp_path}/none.db")):
         with pytest.raises(SeedError, match="there is nothing to keep"):
