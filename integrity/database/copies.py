@@ -12,6 +12,7 @@ from datetime import datetime
 from integrity.database import postgresql_copies, sqlite_copies
 from integrity.database.kept import Kept
 from integrity.database.namespace import guard
+from integrity.database.occupancy import occupy
 from integrity.database.target import Target
 from integrity.errors import SeedError, UsageError, quote
 
@@ -51,7 +52,8 @@ def take_copy(target: Target, name: str, *, test_database: str | None, may_end_s
     if guard(target, test_database).is_empty:
         raise SeedError(f"{target}: there is nothing to keep", hint="Make something first: integrity seed")
     if target.is_sqlite:
-        return Restored(sqlite_copies.take(target, name))
+        with occupy(target, "snapshot", is_exclusive=True):
+            return Restored(sqlite_copies.take(target, name))
     copy, ended = postgresql_copies.take(target, name, may_end_sessions=may_end_sessions)
     return Restored(copy, ended)
 
@@ -66,8 +68,9 @@ def restore_copy(target: Target, name: str, *, test_database: str | None, may_en
     """
     copy = find_copy(target, name)
     if target.is_sqlite:
-        guard(target, test_database)
-        sqlite_copies.restore(target, copy)
+        with occupy(target, "restore", is_exclusive=True):
+            guard(target, test_database)
+            sqlite_copies.restore(target, copy)
         return Restored(copy)
     if postgresql_copies.exists(target):  # one that was dropped by mistake can be brought back, too
         guard(target, test_database)

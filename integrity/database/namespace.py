@@ -22,6 +22,7 @@ from integrity.database.bookkeeping import (
     put_note,
 )
 from integrity.database.contents import Contents, inspect_database
+from integrity.database.occupancy import occupy
 from integrity.database.ownership import (
     adopt,
     check_unchanged,
@@ -96,16 +97,21 @@ def drop_schemas(target: Target) -> Contents:
     """Drop every table that we made and every schema that we made and that is then empty; return what there was.
 
     On SQLite the schemas' files go too, and the one that the URL names if nothing is in it.
+
+    Raises:
+        DatabaseError: somebody works there, or something of others stands in the way; nothing was dropped.
     """
-    contents = inspect_database(target, is_removal=True)
-    with transaction(target, tuple(contents.ours), checks_foreign_keys=False) as connection:
-        if contents.is_ours:
+    with occupy(target, "rollback", is_exclusive=True):
+        contents = inspect_database(target, is_removal=True)
+        if not contents.is_ours:
+            return contents
+        with transaction(target, tuple(contents.ours), checks_foreign_keys=False) as connection:
             adopt(connection)
-        for schema, tables in contents.ours.items():
-            drop_tables(connection, schema, tables, is_shared=schema in contents.shared)
-    if target.is_sqlite:
-        _remove_files(target, [schema for schema in contents.ours if schema not in contents.shared])
-    return contents
+            for schema, tables in contents.ours.items():
+                drop_tables(connection, schema, tables, is_shared=schema in contents.shared)
+        if target.is_sqlite:
+            _remove_files(target, [schema for schema in contents.ours if schema not in contents.shared])
+        return contents
 
 
 def drop_tables(connection: Connection, schema: str, tables: Sequence[str], *, is_shared: bool = False) -> None:

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import errors, sql
 
 from integrity.database.kept import Kept
+from integrity.database.occupancy import check_unoccupied
 from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.temporary import drop_left_over, find_left_over, temporary_name
@@ -198,7 +199,11 @@ def _find(server: Connection, database: str) -> dict[str, Any] | None:
 
 
 def _clear(server: Connection, target: Target, *, may_end_sessions: bool) -> tuple[str, ...]:
-    """See to it that nobody is connected to the database; return who was."""
+    """See to it that nobody is connected to the database; return who was.
+
+    Not a hold: that would be a session there. Who comes after this is seen by the server, which then refuses.
+    """
+    check_unoccupied(target, server, _name(target))
     sessions = server.execute(
         """
         select pid, coalesce(application_name, ''), coalesce(state, 'unknown')

@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas, drop_schemas, guard
+from integrity.database.occupancy import occupy
 from integrity.database.scratch import scratch_database as make_empty
 from integrity.database.target import Target
 from integrity.errors import MayNotCreate, UsageError
@@ -78,10 +79,10 @@ def _on_the_target_itself(target: Target, system: System, test_database: str | N
             f"{target}: its user may not create databases, and races would add rows to the {system.name} that is there",
             hint="Let the user create databases (alter role ... createdb), or name an empty database.",
         )
-    try:
+    with ExitStack() as stack:
+        stack.callback(drop_schemas, target)  # alone, after the hold that is shared
+        stack.enter_context(occupy(target, "race", is_exclusive=False))
         yield
-    finally:
-        drop_schemas(target)
 
 
 def _fill(scratch: Target, system: System, dropped: tuple[str, ...], bug: Bug | None, *, is_spread: bool) -> None:

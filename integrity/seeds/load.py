@@ -14,6 +14,7 @@ from integrity.database import bulk
 from integrity.database.bookkeeping import OURS, drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
 from integrity.database.namespace import Contents, create_tables, drop_tables
+from integrity.database.occupancy import occupy
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -100,7 +101,7 @@ def seed_system(
     Raises:
         UsageError: a number that makes no sense.
         SeedError: the database is not in the state that the mode needs.
-        DatabaseError: the database refused something; nothing was changed.
+        DatabaseError: the database refused something, or somebody works there; nothing was changed.
     """
     system = str(metadata.schema)
     seeder = SEEDERS[system]
@@ -108,7 +109,10 @@ def seed_system(
     sizes = seeder.complete(sizes)
     unit = seeder.sizes[0].name
     check_state(contents, system, mode)
-    with transaction(target, (system, OURS)) as connection:
+    with (
+        occupy(target, f"seed --system {system}", is_exclusive=mode is Mode.REPLACE),
+        transaction(target, (system, OURS)) as connection,
+    ):
         started = time.perf_counter()
         if mode is Mode.APPEND:
             start = _find_start(connection, metadata, seeder)

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from integrity.database.embedded import EmbeddedServer
+from integrity.database.occupancy import RUN, Hold, occupy
 from integrity.database.target import Target
 from integrity.domain import World
 from integrity.errors import AuditError
@@ -132,6 +133,13 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
     Raises:
         AuditError: the run cannot begin, or cannot go on; what was recorded by then is in its folder.
     """
+    # Taken again when a crash or a fault ends its session: as long as we work there, nobody drops it under us.
+    who = f"{RUN}{request.system.name} {request.profile_name}"
+    with occupy(request.target, who, is_exclusive=False, is_kept=True) as hold:
+        return _run(request, hold, listener=listener)
+
+
+def _run(request: RunRequest, hold: Hold, *, listener: Listener | None) -> RunResult:
     server = prepare(request.system, request.profile, request.target, request.bug, request.test_database)
     world = World(
         keys=read_keys(request.system, request.profile, request.target),
@@ -152,6 +160,7 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
     started = datetime.now().astimezone()
     name = f"{started:%Y%m%d-%H%M%S}-{request.system.name}-{request.profile_name}"
     folder = make_run_folder(request.project.runs_folder, name)
+    hold.rename(f"{RUN}{folder.run_id}")
     recorder = Recorder(
         folder,
         describe_run(

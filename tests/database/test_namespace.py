@@ -209,7 +209,7 @@ def test_whatever_somebody_made_keeps_a_database_from_being_empty(database: Targ
 
 
 def test_a_table_of_an_extension_is_somebodys_and_its_functions_are_nobodys(database: Target) -> None:
-    execute(database, "create extension pg_stat_statements")
+    execute(database, "create extension pg_stat_statements schema public")
     assert inspect_database(database).is_empty
     execute(database, "create table public.places (id int)", "alter extension pg_stat_statements add table public.places")
     assert inspect_database(database).foreign == ("public.places",)

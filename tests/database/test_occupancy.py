@@ -1,0 +1,122 @@
+"""While somebody works in a database, nobody drops or replaces it from under them, and says who it is."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from integrity.database.copies import restore_copy, take_copy
+from integrity.database.namespace import drop_schemas, guard, inspect_database
+from integrity.database.occupancy import APPLICATION, find_occupants, occupy
+from integrity.database.target import Target
+from integrity.errors import DatabaseError
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.ghostpass.system import GHOSTPASS
+
+WAIT_S_MAX = 60
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """A small seeded database of each kind."""
+    sqlite = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    target: Target = sqlite if request.param == "sqlite" else request.getfixturevalue("database")
+    seed(target, Mode.NEW)
+    return target
+
+
+def seed(target: Target, mode: Mode) -> None:
+    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 20}, seed=1, mode=mode)
+
+
+def take(target: Target) -> None:
+    take_copy(target, "kept", test_database=None, may_end_sessions=True)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+
+
+@pytest.mark.parametrize(
+    "destroy",
+    [drop_schemas, lambda target: seed(target, Mode.REPLACE), take],
+    ids=["rollback", "seed --replace", "snapshot"],
+)
+def test_what_drops_or_replaces_is_refused_while_a_run_works_there(
+    venue: Target, destroy: Callable[[Target], object]
+) -> None:
+    before = inspect_database(venue)
+    with (
+        occupy(venue, "run 20260117-ghostpass-smoke", is_exclusive=False),
+        pytest.raises(DatabaseError, match=r"a run works there: 20260117-ghostpass-smoke, started 20\d\d-") as refused,
+    ):
+        destroy(venue)
+    assert "integrity stop" in str(refused.value.hint)
+    assert inspect_database(venue) == before
+
+
+def test_a_restore_is_refused_while_a_run_works_there(venue: Target) -> None:
+    take(venue)
+    with occupy(venue, "run one", is_exclusive=False), pytest.raises(DatabaseError, match="a run works there: one"):
+        restore_copy(venue, "kept", test_database=None, may_end_sessions=True)
+
+
+def test_several_work_together_and_a_seed_may_be_added_to(venue: Target) -> None:
+    with occupy(venue, "run one", is_exclusive=False), occupy(venue, "run two", is_exclusive=False) as hold:
+        hold.rename("run three")
+        seed(venue, Mode.APPEND)
+    drop_schemas(venue)
+
+
+def test_nobody_begins_while_somebody_drops(venue: Target) -> None:
+    with (
+        occupy(venue, "rollback", is_exclusive=True),
+        pytest.raises(DatabaseError, match="integrity rollback works there"),
+        occupy(venue, "run one", is_exclusive=False),
+    ):
+        pass
+
+
+def test_a_hold_leaves_nothing_behind(venue: Target, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for number in range(3):
+            stack.enter_context(occupy(venue, f"run {number}", is_exclusive=False))
+    assert not list(tmp_path.glob("*.lock"))
+    drop_schemas(venue)
+
+
+def test_a_hold_is_taken_again_when_its_session_was_ended(database: Target) -> None:
+    with occupy(database, "run one", is_exclusive=False, is_kept=True), closing(database.connect()) as other:
+        ended = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = %s"
+        assert other.execute(ended, (f"{APPLICATION}run one",)).fetchone() == (True,)
+        wait_for(lambda: [each.who for each in find_occupants(other, database.url.database)] == ["run one"])
+        with pytest.raises(DatabaseError, match="a run works there: one"):
+            drop_schemas(database)
+
+
+@pytest.fixture
+def begun(venue: Target, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A run of the command line that is under way."""
+    command = [sys.executable, "-m", "integrity", "run", "smoke", "--duration", "10m", "--database", venue.text]
+    with subprocess.Popen(
+        [*command, "--project", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        wait_for(lambda: any(file.stat().st_size for file in tmp_path.glob(".integrity/runs/*/history.jsonl")))
+        yield process
+        process.kill()
+
+
+def test_a_run_is_named_with_the_way_to_end_it(venue: Target, begun: "subprocess.Popen[str]", tmp_path: Path) -> None:
+    (folder,) = (tmp_path / ".integrity/runs").iterdir()
+    with pytest.raises(DatabaseError, match=f"a run works there: {folder.name}, started"):
+        drop_schemas(venue)
+    assert begun.poll() is None
+    assert inspect_database(venue).is_ours
