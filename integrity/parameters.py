@@ -5,7 +5,10 @@ Found outside strings, quoted names, dollar quotes and comments; `::type` is a c
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
+from uuid import UUID
 
 _TOKENS = re.compile(
     r"""
@@ -33,3 +36,20 @@ def number_parameters(sql: str) -> tuple[str, tuple[str, ...]]:
     names = find_parameters(sql)
     numbers = {name: f"${number}" for number, name in enumerate(names, start=1)}
     return replace_parameters(sql, numbers.__getitem__), names
+
+
+def read_value(kind: str, text: str) -> Any:
+    """Return the value that somebody wrote for a parameter of that type.
+
+    Raises:
+        ValueError: it is no such value.
+    """
+    if kind in ("bigint", "integer"):
+        return int(text)
+    if kind == "boolean":
+        if text not in ("true", "false"):
+            raise ValueError
+        return text == "true"
+    if kind == "uuid":
+        return UUID(text)
+    return datetime.fromisoformat(text).astimezone() if kind == "timestamptz" else text

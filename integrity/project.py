@@ -32,13 +32,18 @@ class DatabaseSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """integrity.toml. `profiles` overrides workload profiles: [profiles.<system>.<profile>]; `suites` are lists of them."""
+    """integrity.toml.
+
+    `profiles` overrides workload profiles: [profiles.<system>.<profile>]; `suites` are lists of them; `variables` are
+    values for parameters of invariants, by name.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     database: DatabaseSettings = DatabaseSettings()
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     suites: Mapping[str, Mapping[str, Any]] = {}
+    variables: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def _read_settings(file: Path) -> Settings:
         raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
 
 
-_SECTIONS = "Known sections: [database], [profiles], [suites]."
+_SECTIONS = "Known sections: [database], [profiles], [suites], [variables]."
 
 
 def reference_folder(kind: str) -> Path:

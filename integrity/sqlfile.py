@@ -19,7 +19,7 @@ file's own line. What is asked of a database, and how, is left to others.
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -28,9 +28,9 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, TokenError
 
-from integrity.errors import SqlFileError, UsageError
+from integrity.errors import SqlFileError, UsageError, quote
 from integrity.operation import Value
-from integrity.parameters import find_parameters, replace_parameters
+from integrity.parameters import find_parameters, read_value, replace_parameters
 from integrity.verdict import Severity
 
 HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter", "limit-ms", "index", "sample")
@@ -45,6 +45,7 @@ _SAMPLE = re.compile(
 _MOMENT = re.compile(r"now(?:\s*(?P<sign>[-+])\s*(?P<count>\d{1,9})\s*(?P<unit>second|minute|hour|day)s?)?$")
 _PLACEHOLDER = re.compile(rf"\$(\d+)::(?:{'|'.join(PARAMETER_TYPES)})")
 
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
 _WRITING_WORDS = {
     exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete", exp.Merge: "merge", exp.Copy: "copy",
@@ -66,6 +67,13 @@ class Moment:
     """A time that a default names: now, and so much later (or earlier, below zero)."""
 
     offset: timedelta
+
+    def __str__(self) -> str:
+        """As a header writes it."""
+        seconds = round(abs(self.offset).total_seconds())
+        unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
+        sign = "-" if self.offset < timedelta(0) else "+"
+        return f"now {sign} {seconds // size} {unit}{'' if seconds // size == 1 else 's'}" if seconds else "now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,32 @@ class SqlFile:
                 parameter.name, now + default.offset if isinstance(default, Moment) else default
             )
         return values
+
+    def with_values(self, given: Mapping[str, str], *, place: str) -> "SqlFile":
+        """Return the file with these values as the defaults of those of its parameters that are named.
+
+        Args:
+            given: as somebody wrote them; a time may be said as in a header: now - 15 minutes.
+            place: where they were written, for errors.
+
+        Raises:
+            UsageError: a value is not of the parameter's type.
+        """
+
+        def with_value(parameter: Parameter) -> Parameter:
+            text = given.get(parameter.name)
+            if text is None:
+                return parameter
+            try:
+                default = _read_default(parameter.type, text.strip())
+            except ValueError:
+                raise UsageError(
+                    f"{place}: {parameter.name}: {quote(text)} is no {parameter.type}",
+                    hint=f"{self.name} declares the parameter with that type.{_FORMS.get(parameter.type, '')}",
+                ) from None
+            return replace(parameter, default=default, is_required=False)
+
+        return replace(self, parameters=tuple(map(with_value, self.parameters)))
 
     def describe_server_error(self, reason: str, *, position: int | None, hint: str | None) -> str:
         """Return a server's error with its place in this file, a caret and the server's hint.
@@ -299,11 +333,9 @@ def _parse_parameter(value: str, path: Path, text: str, line: int) -> Parameter:
     default = match["default"]
     if default is None:
         return Parameter(match["name"], match["type"], is_required=True)
-    moment = _MOMENT.match(default)
     parsed: Value | Moment
-    if moment:
-        count = int(moment["count"] or 0) * (-1 if moment["sign"] == "-" else 1)
-        parsed = Moment(timedelta(**{f"{moment['unit'] or 'second'}s": count}))
+    if moment := _read_moment(default):
+        parsed = moment
     elif default in ("null", "true", "false"):
         parsed = {"null": None, "true": True, "false": False}[default]
     elif re.fullmatch(r"-?\d+", default):
@@ -313,6 +345,23 @@ def _parse_parameter(value: str, path: Path, text: str, line: int) -> Parameter:
     else:
         raise _error(path, text, line, None, f"not a default: {default!r}", hint=form)
     return Parameter(match["name"], match["type"], is_required=False, default=parsed)
+
+
+def _read_moment(text: str) -> Moment | None:
+    match = _MOMENT.match(text)
+    if match is None:
+        return None
+    count = int(match["count"] or 0) * (-1 if match["sign"] == "-" else 1)
+    return Moment(timedelta(**{f"{match['unit'] or 'second'}s": count}))
+
+
+def _read_default(kind: str, text: str) -> Value | Moment:
+    moment = _read_moment(text) if kind == "timestamptz" else None
+    value: Value = None if text == "null" else read_value(kind, text) if moment is None else None
+    return moment or value
+
+
+_FORMS = {"timestamptz": " Write 2026-01-17T18:00:00Z, or now - 15 minutes.", "boolean": " Write true or false."}
 
 
 def _check_query(text: str, path: Path) -> None:

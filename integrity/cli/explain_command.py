@@ -19,10 +19,12 @@ def command(*, name: str, is_json: bool, project_folder: Path) -> int:
     Example: integrity explain ghostpass/balance-equals-entries
     """
     from integrity.invariants.load import find_invariant, load_invariants
+    from integrity.invariants.variables import set_variables
     from integrity.report.json import render_invariant_json
     from integrity.report.text import render_invariant
 
-    file = find_invariant(load_invariants(open_project(project_folder)).values(), name)
+    project = open_project(project_folder)
+    file = find_invariant(set_variables(load_invariants(project).values(), project), name)
     if is_json:
         write_json_text(render_invariant_json(file))
     else:

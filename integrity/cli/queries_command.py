@@ -11,6 +11,7 @@ import click
 from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.errors import UsageError, quote
+from integrity.parameters import read_value
 from integrity.report.terminal import write_json_text, write_note, write_result
 from integrity.verdict import ExitCode
 
@@ -168,24 +169,10 @@ def _values(query: "SqlFile", given: Sequence[str]) -> "dict[str, Value]":
                 f"--set {quote(pair)}: not NAME=VALUE", hint=f"The parameters are: {', '.join(types) or 'none'}."
             )
         try:
-            values[name] = _parse(types.get(name, "text"), text)
+            values[name] = read_value(types.get(name, "text"), text)
         except ValueError:
             raise UsageError(f"--set {name}: {quote(text)} is no {types[name]}") from None
     return values
-
-
-def _parse(kind: str, text: str) -> "Value":
-    from uuid import UUID
-
-    if kind in ("bigint", "integer"):
-        return int(text)
-    if kind == "boolean":
-        if text not in ("true", "false"):
-            raise ValueError
-        return text == "true"
-    if kind == "uuid":
-        return UUID(text)
-    return datetime.fromisoformat(text).astimezone() if kind == "timestamptz" else text
 
 
 @contextmanager

@@ -40,6 +40,8 @@ FORMATS = ("table", "json", "junit", "markdown")
     is_flag=True,
     help="Ask every query as it is written: no proofs, no shared scans, no fingerprints.",
 )
+@click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True,
+              help="A value for a parameter of invariants, e.g. stuck_before='now - 1 hour'.")  # fmt: skip
 @click.option("--read-only", "is_read_only", is_flag=True, help="Write nothing at all: load no history of a killed run.")
 @click.option("--timeout", "timeout_s", metavar="S", type=Number(0.001, 86_400), default=300, show_default=True,
               help="Seconds for each query.")  # fmt: skip
@@ -58,6 +60,7 @@ def command(
     limit_evidence: int,
     is_plan: bool,
     is_exact: bool,
+    pairs: tuple[str, ...],
     is_read_only: bool,
     timeout_s: float,
     connections: int,
@@ -78,12 +81,14 @@ def command(
 
     from integrity.audit import AuditSettings, audit, plan_audit
     from integrity.invariants.load import load_invariants, select_invariants
+    from integrity.invariants.variables import apply_variables, read_pairs, set_variables
     from integrity.report.audit_report import collect
     from integrity.report.run_verdicts import find_run, write_verdicts
     from integrity.report.text import render_plan
 
     project = open_project(project_folder)
-    files = select_invariants(load_invariants(project).values(), patterns)  # before a server is started for nothing
+    known = set_variables(load_invariants(project).values(), project)  # before a server is started for nothing
+    files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
     target = open_target(project, database)
     files = _applicable(files, target, system_name)
     if not patterns and not run_id:

@@ -8,7 +8,7 @@ from integrity.events import InvariantJudged
 from integrity.invariants.plan import Plan
 from integrity.report.audit_report import AuditReport, count_rows
 from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
-from integrity.sqlfile import SqlFile
+from integrity.sqlfile import Parameter, SqlFile
 from integrity.verdict import Severity, Verdict
 
 TITLE_WIDTH = 72
@@ -55,10 +55,18 @@ def render_invariant(file: SqlFile) -> str:
     lines = [file.name, f"  {file.title}"]
     lines += [f"  {name}: {value}" for name, value in fields if value]
     lines += [
-        f"  parameter: {parameter.name} {parameter.type}{' (required)' if parameter.is_required else ''}"
+        f"  parameter: {parameter.name} {parameter.type}{' (required)' if parameter.is_required else _default(parameter)}"
         for parameter in file.parameters
     ]
     return "\n".join([*lines, f"  file: {file.path}", "", file.query])
+
+
+def _default(parameter: Parameter) -> str:
+    """Return its default as a header says it."""
+    value = parameter.default
+    if isinstance(value, str):
+        return " = '" + value.replace("'", "''") + "'"
+    return f" = {'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
 
 
 def _verdicts(report: AuditReport) -> str:
