@@ -14,6 +14,7 @@ EVERY: dict[str, int] = {
     "test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm": 17,
     "test_votes_that_meet_are_exhausted_at_two_preemptions_without_alarm": 7,
     "test_a_race_is_exhausted_without_alarm": 5,
+    "test_a_permutation_comes_out_as_on_a_plain_server": 4,
     "test_a_run_with_a_bug_violates_exactly_the_invariants_named_beside_it": 7,
     "test_an_audit_beside_a_sound_run_has_no_false_alarm": 5,
     "test_a_sound_system_bears_every_fault_and_its_unknown_outcomes_are_settled": 23,

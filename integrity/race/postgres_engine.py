@@ -189,7 +189,8 @@ class PostgresEngine:
                 answers = control.receive()
                 if answers is not None:
                     # An answer about a flight that has come back meanwhile, refused, says nothing about the next.
-                    if flight == wire.flights and (blockers := self._ours(answers[0])):
+                    blockers = self._ours(answers[0]) if flight == wire.flights else ""
+                    if blockers:
                         looks_until = looks_until or time.monotonic() + _LOOK_SECONDS
                         is_for_snapshot = not answers[0].rows[0]["blockers"]
                         if not must_look or has_looked or is_for_snapshot or time.monotonic() > looks_until:
@@ -198,7 +199,7 @@ class PostgresEngine:
                     has_looked = wire.looks > looks
                     flight = wire.flights
                     asked += 1
-                    if asked < _SPINS_MAX:
+                    if asked < _SPINS_MAX and not blockers:
                         control.send(question)
                         continue
             left = deadline - time.monotonic()

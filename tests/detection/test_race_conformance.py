@@ -1,0 +1,56 @@
+"""The scheduler agrees with a plain server on who waits, who is refused with what, and which rows come of it.
+
+The specs beside this are in isolationtester's form; each permutation of each is played by both. A server that is driven
+directly is the measure: spec_plain.py knows nothing of the scheduler.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.target import Target
+from integrity.race.scheduler import Scheduler
+from integrity.race.spec import Permutation, load_spec
+from tests.detection.race_bench import new_database
+from tests.detection.spec_plain import PlainServer, connect, laid_out, read_tables
+from tests.detection.spec_race import RacedPermutation
+
+SPECS = {path.stem: load_spec(path) for path in sorted((Path(__file__).parent / "specs").glob("*.spec"))}
+CASES = [
+    (name, number, permutation)
+    for number in range(max(len(spec.permutations) for spec in SPECS.values()))
+    for name, spec in SPECS.items()
+    for permutation in spec.permutations[number : number + 1]
+]
+
+
+@pytest.fixture(scope="module")
+def database(server: EmbeddedServer) -> Iterator[Target]:
+    with new_database(server.target) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def scheduler(database: Target) -> Iterator[Scheduler]:
+    with Scheduler(database) as scheduler:
+        yield scheduler
+
+
+@pytest.mark.parametrize(("name", "number", "permutation"), CASES, ids=[f"{name}-{number}" for name, number, _ in CASES])
+def test_a_permutation_comes_out_as_on_a_plain_server(
+    database: Target, scheduler: Scheduler, name: str, number: int, permutation: Permutation
+) -> None:
+    spec = SPECS[name]
+    expected = PlainServer(database).play(spec, permutation)
+    with connect(database) as control, laid_out(control, spec):
+        results = RacedPermutation(spec, permutation).play(scheduler)
+        tables = read_tables(control)
+    assert results == expected.results
+    assert tables == expected.tables
+
+
+def test_the_set_has_at_least_40_specs_and_400_permutations() -> None:
+    assert len(SPECS) >= 40
+    assert len(CASES) >= 400
