@@ -5,6 +5,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import click
 from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, embedded_server, json_option, open_project, open_target, project_option
 from integrity.database.target import Target
-from integrity.errors import UsageError
+from integrity.errors import Unreachable, UsageError
 from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, make_state_folder
 from integrity.report.terminal import write_json, write_result
 from integrity.verdict import ExitCode
@@ -58,7 +59,9 @@ def stop(project_folder: Path, database: str | None) -> None:
     \b
     Example: integrity db stop
     """
-    was_running = _require_embedded("stop", project_folder, database).stop()
+    server = _require_embedded("stop", project_folder, database)
+    _refuse_while_in_use(server, project_folder)
+    was_running = server.stop()
     write_result("Stopped." if was_running else "It was not running.")
 
 
@@ -137,6 +140,7 @@ def reset(project_folder: Path, database: str | None, is_confirmed: bool) -> int
     Example: integrity db reset --yes
     """
     server = _require_embedded("reset", project_folder, database)
+    _refuse_while_in_use(server, project_folder)
     if not is_confirmed:
         is_confirmed = confirm(f"Delete all data in {server.home}?", without_terminal="integrity db reset --yes")
     if not is_confirmed:
@@ -168,6 +172,23 @@ def _require_embedded(act: str, project_folder: Path, database: str | None) -> "
     else:
         where, hint = SETTINGS_FILE, f"Remove the URL from {project.folder / SETTINGS_FILE}."
     raise UsageError(f"db {act} is for the embedded server, but {where} names {target}", hint=hint)
+
+
+def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None:
+    """Refuse while somebody works in a database of the server; a run, even while a fault keeps the server down.
+
+    Raises:
+        DatabaseError: says who.
+    """
+    from integrity.database.occupancy import Occupant, check_unoccupied, refuse
+    from integrity.workload.stopping import find_running
+
+    for folder in find_running(open_project(project_folder)):
+        if folder.settings().get("database") == str(server.target):
+            raise refuse(server.target, [Occupant(f"run {folder.run_id}", None, "")])
+    if server.status().is_running:
+        with suppress(Unreachable), Target(server.target.url.set(database="postgres")).asking() as connection:
+            check_unoccupied(server.target, connection)
 
 
 def _find_psql() -> str:

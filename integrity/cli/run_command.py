@@ -109,7 +109,7 @@ def command(
         seed=seed if seed is not None else secrets.randbelow(2**31),
         bug=bug,
         test_database=test_database,
-        revive=embedded_server(project).start if is_embedded else None,
+        revive=embedded_server(project).revive if is_embedded else None,
         server=embedded_server(project) if is_embedded else None,
         faults=windows,
         faults_may_overlap=faults_may_overlap,

@@ -132,7 +132,7 @@ def _play(
         project=project,
         seed=seed,
         test_database=test_database,
-        revive=server.start if server else None,
+        revive=server.revive if server else None,
         server=server,
         faults=read_schedule(faults, duration_s=profile.duration_s),
     )

@@ -22,7 +22,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,16 @@ from sqlalchemy.engine import URL
 
 from integrity.database.account import Account, possible_accounts
 from integrity.database.binaries import Binaries, choose_binaries, server_environment
-from integrity.database.postmaster import Postmaster, find_postmaster, holders_of, is_ready, pid_file_lines
+from integrity.database.postmaster import (
+    Postmaster,
+    find_postmaster,
+    holders_of,
+    is_of_server,
+    is_ready,
+    name_of,
+    pid_file_lines,
+    was_shut_down,
+)
 from integrity.database.target import Target
 from integrity.errors import EmbeddedError, quote
 from integrity.numbers import read_integer
@@ -44,6 +53,7 @@ SHARED_BUFFERS_MB_MAX = 2048
 START_S_MAX = 300  # recovery after a crash replays up to max_wal_size
 STOP_S_MAX = 60
 UNREADY_STOP_S_MAX = 5
+STRANGER_S_MAX = 5
 ORPHAN_S_MAX = 2  # children of a crashed server end by themselves in milliseconds, unless they compute
 POLL_S = 0.01
 
@@ -119,11 +129,27 @@ class EmbeddedServer:
         Raises:
             EmbeddedError: it cannot; with the reason and, where the server gave one, the end of its log.
         """
+        return self._start(is_revival=False)
+
+    def revive(self) -> Target:
+        """Return the database on the server, started again if it crashed or was killed.
+
+        Raises:
+            EmbeddedError: somebody stopped it in good order, and does not want it to come back; or it cannot.
+        """
+        return self._start(is_revival=True)
+
+    def _start(self, *, is_revival: bool) -> Target:
         with self._explained("start"):
             if not self._is_usable():
                 self.home.mkdir(parents=True, exist_ok=True)
                 with self._lock("command.lock", START_S_MAX) as _, self._lock_of_server() as lock:
                     if lock is not None:
+                        if is_revival and was_shut_down(self._data):
+                            raise EmbeddedError(
+                                f"{self.home}: the embedded server was stopped in good order while this worked on it",
+                                hint="Start it when you like: integrity db start.",
+                            )
                         self._launch(lock)
             return self.target
 
@@ -183,7 +209,7 @@ class EmbeddedServer:
         accounts = possible_accounts(self.home, self._data)
         binaries, account, version = choose_binaries(os.environ, accounts, data_version=data_version)
         if data_version is None:
-            self._initialize(binaries, account, version)
+            self._initialize(binaries, account, version, lock)
         folder = self._make_socket_folder(account)
         # Nobody uses the folder: we hold the server's lock. PostgreSQL refuses to start when a stale file's pid is in use.
         for stale in (self._data / "postmaster.pid", folder / f".s.PGSQL.{PORT}.lock"):
@@ -252,8 +278,11 @@ class EmbeddedServer:
             time.sleep(POLL_S)
         raise self._failure(f"the server was not ready within {START_S_MAX} s", self.log.read_text(errors="replace"))
 
-    def _initialize(self, binaries: Binaries, account: Account, version: int) -> None:
-        """Make the data folder with our role and database in it, all or nothing."""
+    def _initialize(self, binaries: Binaries, account: Account, version: int, lock: int) -> None:
+        """Make the data folder with our role and database in it, all or nothing.
+
+        What makes it inherits the server's lock: when we are killed it goes on for a while, and nobody else may begin then.
+        """
         new = self.home / "data.new"
         if new.exists():
             shutil.rmtree(new)
@@ -270,12 +299,13 @@ class EmbeddedServer:
                 *(*locale, *(["--no-sync"] if is_throwaway else [])),
             ),
             account,
+            lock,
         )
         single = account.command(binaries.folder / "postgres", "--single", "-D", new, *(["-F"] if is_throwaway else []))
-        self._run([*single, "postgres"], account, standard_input=f"create database {DATABASE}\n")
+        self._run([*single, "postgres"], account, lock, standard_input=f"create database {DATABASE}\n")
         new.rename(self._data)
 
-    def _run(self, command: list[str], account: Account, *, standard_input: str = "") -> None:
+    def _run(self, command: list[str], account: Account, lock: int, *, standard_input: str = "") -> None:
         ran = subprocess.run(
             command,
             input=standard_input,
@@ -285,6 +315,7 @@ class EmbeddedServer:
             check=False,
             cwd="/",
             env=server_environment(),
+            pass_fds=(lock,),
             umask=0o077,
             **account.options,
         )
@@ -298,7 +329,7 @@ class EmbeddedServer:
         began = time.monotonic()
         while not self._is_free():
             running = self._postmaster()
-            if running is not None and not was_running:
+            if running is not None and not was_running and self._is_ours(running):
                 _signal(running.pid, signal.SIGINT)  # fast shutdown
                 was_running = True
             self._wait_for_others(running, began, STOP_S_MAX)
@@ -323,7 +354,8 @@ class EmbeddedServer:
                     yield lock
                 return
             running = self._postmaster()
-            if running is not None and running.is_ready and not self._socket_path.exists() and not is_ended:
+            is_lost = running is not None and running.is_ready and not self._socket_path.exists()
+            if running is not None and is_lost and not is_ended and self._is_ours(running):
                 _signal(running.pid, signal.SIGINT)  # somebody deleted its socket: nobody can reach it any more
                 is_ended = True
             self._wait_for_others(running, began, START_S_MAX)
@@ -332,12 +364,20 @@ class EmbeddedServer:
     def _wait_for_others(self, running: Postmaster | None, began: float, seconds_max: float) -> None:
         """Wait a moment for the processes that hold the server's lock; end them where no server is left to do so."""
         waited_s = time.monotonic() - began
+        if running is None and waited_s > ORPHAN_S_MAX:
+            holders = list(holders_of(self.home / "server.lock"))
+            ours = [pid for pid in holders if is_of_server(pid, self._data, self.home / "data.new")]
+            for pid in ours:
+                _signal(pid, signal.SIGQUIT)  # PostgreSQL's own word for: leave at once, the server is gone
+            if holders and not ours and waited_s > STRANGER_S_MAX:
+                raise _LockedError(self.home / "server.lock", holders)
         if waited_s > seconds_max:
             raise _LockedError(self.home / "server.lock")
-        if running is None and waited_s > ORPHAN_S_MAX:
-            for pid in holders_of(self.home / "server.lock"):
-                _signal(pid, signal.SIGQUIT)  # PostgreSQL's own word for: leave at once, the server is gone
         time.sleep(POLL_S)
+
+    def _is_ours(self, running: Postmaster) -> bool:
+        """Return whether the process runs PostgreSQL on our data; elsewhere than on Linux that it listens must do."""
+        return is_of_server(running.pid, self._data) or (running.is_listening and not Path("/proc/self/exe").exists())
 
     def _is_free(self) -> bool:
         """Return whether no server and no child of one is left."""
@@ -408,6 +448,13 @@ class EmbeddedServer:
         try:
             yield
         except _LockedError as error:
+            if error.holders:
+                named = ", ".join(f"{pid} ({name_of(pid)})" for pid in error.holders[:3])
+                raise EmbeddedError(
+                    f"{error.path}: the embedded server cannot {act}: this lock is held, and of PostgreSQL is none of the "
+                    f"processes that have it open: {named}",
+                    hint="They were left alone. End them, or let go of the file.",
+                ) from None
             raise EmbeddedError(
                 f"{error.path}: the embedded server cannot {act}: another process holds this lock",
                 hint=f"See which with `fuser {error.path}`; it may be a server in another container, or a query of a "
@@ -435,11 +482,12 @@ class EmbeddedServer:
 
 
 class _LockedError(Exception):
-    """A lock file is held by another process."""
+    """A lock file is held by another process; by one of the holders, where they are known and not ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, holders: Sequence[int] = ()) -> None:
         super().__init__(str(path))
         self.path = path
+        self.holders = holders
 
 
 def _open_for_us_only(path: str, flags: int) -> int:

@@ -97,7 +97,7 @@ def check_unoccupied(target: Target, server: Connection, database: str | None = 
         DatabaseError: says who.
     """
     if occupants := find_occupants(server, database):
-        raise _refused(target, occupants)
+        raise refuse(target, occupants)
 
 
 def find_occupants(server: Connection, database: str | None = None) -> list[Occupant]:
@@ -120,7 +120,8 @@ def find_occupants(server: Connection, database: str | None = None) -> list[Occu
     return [Occupant((name or "").removeprefix(APPLICATION), since, place) for name, since, place in rows]
 
 
-def _refused(target: Target, occupants: Sequence[Occupant]) -> DatabaseError:
+def refuse(target: Target, occupants: Sequence[Occupant]) -> DatabaseError:
+    """Return the error to raise because of who works there."""
     first = next((each for each in occupants if each.who.startswith(RUN)), occupants[0])
     since = f", started {first.since.astimezone():%Y-%m-%d %H:%M:%S}" if first.since else ""
     place = f" in {first.database}" if first.database not in ("", _name(target)) else ""
@@ -156,7 +157,7 @@ class _Session(Hold):
             raise refusal(self._target, error) from None
         if not is_taken:
             connection.close()
-            raise _refused(self._target, occupants or [Occupant("", None, "")])
+            raise refuse(self._target, occupants or [Occupant("", None, "")])
         self._connection = connection
 
     def rename(self, who: str) -> None:
@@ -245,7 +246,7 @@ def _lock_file(target: Target, path: Path, *, is_exclusive: bool) -> int:
         except BlockingIOError:
             occupant = _last_said(path, target.file.name)
             os.close(descriptor)
-            raise _refused(target, [occupant]) from None
+            raise refuse(target, [occupant]) from None
         os.close(descriptor)
 
 

@@ -1,7 +1,8 @@
 """Recognizing a server's process: a pid from a file is only believed when the kernel confirms it.
 
 The pid in postmaster.pid may be stale, reused by a stranger, a zombie, or of another container. It is the server's when
-the kernel names it as the process that listens on the server's socket, or that works in the server's data folder.
+the kernel names it as the process that listens on the server's socket, or that works in the server's data folder. Only what
+runs PostgreSQL's program, and works in that folder, is ever signalled: that somebody has a file of ours open says nothing.
 """
 
 import os
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 ANSWER_S_MAX = 5
@@ -67,6 +69,43 @@ def holders_of(file: Path) -> Iterator[int]:
                 yield pid
         except OSError:  # gone meanwhile, or another user's
             continue
+
+
+def name_of(pid: int) -> str:
+    """Return the name of a process, for people."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "gone"
+
+
+def is_of_server(pid: int, *folders: Path) -> bool:
+    """Return whether a process is PostgreSQL's and works in one of the data folders, or was told to make it.
+
+    On a system without /proc it is never known; there `find_postmaster` has asked the socket.
+    """
+    try:
+        program = Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:  # gone, or another user's
+        return False
+    told = [Path(os.fsdecode(folder)) for option, folder in pairwise(words) if option == b"-D"]
+    return program in _PROGRAMS and any(_works_in(pid, folder) or folder in told for folder in folders)
+
+
+def was_shut_down(data: Path) -> bool:
+    """Return whether the data's last server was shut down in good order, as its control file tells."""
+    try:
+        control = (data / "global" / "pg_control").read_bytes()
+    except OSError:
+        return False
+    # ControlFileData: system_identifier (8 bytes), two versions (4 each), then the state of the cluster.
+    return len(control) >= _STATE.size and _STATE.unpack_from(control)[0] == _SHUT_DOWN
+
+
+_PROGRAMS = ("postgres", "initdb")
+_STATE = struct.Struct("=16xi")
+_SHUT_DOWN = 1
 
 
 def _listener_pid(path: Path) -> int | None:

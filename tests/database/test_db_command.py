@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from integrity.database.embedded import EmbeddedServer
+from integrity.database.occupancy import occupy
+from integrity.database.target import Target
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ELSEWHERE = "postgresql://user:hunter2@127.0.0.1:1/name"
@@ -77,6 +79,23 @@ def test_reset_asks_first(run: Run, tmp_path: Path) -> None:
     assert run("reset", stdin="y\n").stdout == "Deleted.\n"
     assert not data.exists()
     assert run("status").returncode == 3
+
+
+@pytest.mark.parametrize("words", [("stop",), ("reset", "--yes")], ids=["stop", "reset"])
+def test_a_server_is_not_stopped_while_a_run_works_in_any_of_its_databases(
+    run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    run("start")
+    server = EmbeddedServer(tmp_path / ".integrity/postgres")
+    elsewhere = Target(server.target.url.set(database="template1"))
+    with occupy(elsewhere, "run 20260117-ghostpass-smoke", is_exclusive=False):
+        refused = run(*words)
+        assert refused.returncode == 2
+        assert "a run works there in template1: 20260117-ghostpass-smoke, started 20" in refused.stderr
+        assert "integrity stop" in refused.stderr
+        assert server.status().is_running
+    assert run(*words).returncode == 0
+    assert not server.status().is_running
 
 
 def test_the_url_of_the_embedded_server_may_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

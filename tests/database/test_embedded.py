@@ -17,6 +17,7 @@ import pytest
 
 from integrity.database.binaries import candidate_folders
 from integrity.database.embedded import EmbeddedServer
+from integrity.database.postmaster import holders_of, is_of_server
 from integrity.errors import EmbeddedError
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -198,6 +199,66 @@ def stranger() -> Iterator[int]:
         yield process.pid
         assert process.poll() is None
         process.kill()
+
+
+HOLD = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+
+
+def test_a_stranger_that_holds_the_lock_is_named_and_left_alone(
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrity.database.embedded.ORPHAN_S_MAX", 0.0)
+    monkeypatch.setattr("integrity.database.embedded.STRANGER_S_MAX", 0.2)
+    server = make_server()
+    server.start()
+    server.stop()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLD, server.home / "server.lock"], stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        for act in (server.stop, server.start):
+            with pytest.raises(EmbeddedError, match=rf"of PostgreSQL is none .*: {holder.pid} \(python") as refused:
+                act()
+            assert "left alone" in str(refused.value.hint)
+        assert holder.poll() is None
+        holder.communicate()
+
+
+def test_a_stranger_that_reads_the_lock_file_is_left_alone(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    with subprocess.Popen(["tail", "-f", server.home / "server.lock"]) as reader:
+        assert server.stop()
+        assert reader.poll() is None
+        reader.kill()
+
+
+def test_what_a_killed_first_start_left_at_work_is_waited_for(make_server: MakeServer, tmp_path: Path) -> None:
+    """The orphan of initdb goes on writing; who begins then finds a folder that fills while it is emptied."""
+    new = tmp_path / "home/data.new"
+    with start_elsewhere(tmp_path / "home") as starter:
+        while not new.exists() or not any(is_of_server(pid, new) for pid in holders_of(tmp_path / "home/server.lock")):
+            assert starter.poll() is None
+        starter.kill()
+    server = make_server()
+    server.start()
+    assert rows(server, "select 1") == [(1,)]
+    assert not new.exists()
+
+
+def test_a_server_that_was_stopped_is_not_revived_and_one_that_was_killed_is(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    os.kill(pid_of(server), signal.SIGKILL)
+    server.revive()
+    assert rows(server, "select 1") == [(1,)]
+    server.stop()
+    with pytest.raises(EmbeddedError, match="was stopped in good order") as refused:
+        server.revive()
+    assert "integrity db start" in str(refused.value.hint)
+    assert not server.status().is_running
+    server.start()
+    assert server.status().is_running
 
 
 def leave_stale_pid_file(server: EmbeddedServer, pid: int) -> None:
