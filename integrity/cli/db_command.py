@@ -122,11 +122,9 @@ def psql(project_folder: Path, database: str | None, arguments: tuple[str, ...])
     if target.is_sqlite:
         raise UsageError(f"{target} is not PostgreSQL, which psql is for", hint=f"Use: sqlite3 {target.file}")
     program = _find_psql()
-    environment = dict(os.environ)
-    if target.url.password:
-        environment["PGPASSWORD"] = str(target.url.password)  # every user can read the command line of a process
-    shown = target.url.set(password=None).render_as_string(hide_password=False)
-    os.execve(program, [program, *arguments, "--dbname", shown], environment)  # noqa: S606 - no shell is wanted
+    address, secrets = target.without_secrets()  # every user can read the command line of a process
+    command = [program, *arguments, "--dbname", address]
+    os.execve(program, command, {**os.environ, **secrets})  # noqa: S606 - no shell is wanted
 
 
 @command.command()

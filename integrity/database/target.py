@@ -13,11 +13,22 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
+from urllib.parse import unquote
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from integrity.database.postgresql_url import (
+    SCHEME,
+    Secret,
+    Unreadable,
+    connection_string,
+    is_secret,
+    read_url,
+    with_secrets,
+    write_url,
+)
 from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
 
@@ -49,11 +60,15 @@ class Target:
             UsageError: not a URL, or of another kind of database. The message never holds the password.
         """
         expected = "Expected postgresql://user@host:5432/name or sqlite:///path/to/file."
+        text = text.strip()
         try:
-            url = make_url(text.strip())
-        except (ArgumentError, ValueError):  # the second: a port that is no number
+            if SCHEME.match(text):
+                return cls(read_url(text))
+            url = make_url(text)
+        except (ArgumentError, ValueError) as error:
             shown = "***@" + text.rpartition("@")[2] if "@" in text else text  # before an @ there may be a password
-            raise UsageError(f"not a database URL: {shown!r}", hint=expected) from None
+            why = f": {' '.join(str(error).split())}" if isinstance(error, Unreadable) else ""
+            raise UsageError(f"not a database URL: {mask(shown)!r}{why}", hint=expected) from None
         kind = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}.get(
             url.get_backend_name() if "+" in url.drivername else url.drivername
         )
@@ -63,11 +78,10 @@ class Target:
             raise UsageError(
                 "an SQLite database in memory is gone with each command", hint="Name a file: sqlite:///venue.db"
             )
-        if "@" in (url.host or ""):  # what stands before the last @ would be shown as the host
-            raise UsageError("the URL's password holds an @", hint="Write it as %40.")
-        if "password" in url.query:  # shown like any other option; as the password it is hidden
-            url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
         return cls(url.set(drivername=kind))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", with_secrets(self.url))
 
     @property
     def dialect(self) -> str:
@@ -80,14 +94,30 @@ class Target:
 
     @property
     def text(self) -> str:
-        """The URL with its password: for connecting only."""
-        return self.url.render_as_string(hide_password=False)
+        """The URL with its passwords: for connecting only."""
+        return self.url.render_as_string() if self.is_sqlite else write_url(self.url, shows_secrets=True)
+
+    def without_secrets(self) -> tuple[str, dict[str, str]]:
+        """Return a URL for another program's command line, and the environment that it needs beside it.
+
+        libpq takes the password of a certificate's key from nowhere but a connection string: that one is asked for again.
+        """
+        query = {name: value for name, value in self.url.query.items() if not is_secret(name)}
+        password = self.url.password
+        secrets = {"PGPASSWORD": password.reveal()} if isinstance(password, Secret) else {}
+        bare = URL.create(
+            self.url.drivername,
+            username=self.url.username,
+            host=self.url.host,
+            port=self.url.port,
+            database=self.url.database,
+            query=query,
+        )
+        return write_url(bare), secrets
 
     def __str__(self) -> str:
         """The URL without its passwords: for people."""
-        hidden = {"sslpassword": "***"} if "sslpassword" in self.url.query else {}
-        address, mark, query = self.url.update_query_dict(hidden).render_as_string(hide_password=True).partition("?")
-        return address + mark + query.replace("%2F", "/")  # a socket's folder reads as a path, and can be pasted as it is
+        return self.url.render_as_string() if self.is_sqlite else write_url(self.url)
 
     def __repr__(self) -> str:
         return f"Target({self})"
@@ -116,7 +146,10 @@ class Target:
         """
         try:
             connection = psycopg.connect(
-                self.text, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name=application_name
+                connection_string(self.url),
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                application_name=application_name,
             )
         except (psycopg.OperationalError, psycopg.ProgrammingError, UnicodeError) as error:
             raise self.unreachable(error) from None
@@ -209,8 +242,9 @@ class Target:
     def unreachable(self, error: Exception) -> Unreachable:
         """Return the error to raise when connecting failed, its password masked."""
         reason = mask(" ".join(str(error).split()))
-        if self.url.password:
-            reason = reason.replace(str(self.url.password), "***")
+        for secret in (self.url.password, *self.url.query.values()):
+            if isinstance(secret, Secret) and secret:
+                reason = reason.replace(secret.reveal(), "***")
         if self.is_sqlite:
             hint = f"Check that the folder {self.file.absolute().parent} exists and that you may write there."
         else:
@@ -239,8 +273,15 @@ def send_settings(connection: "psycopg.Connection[Any]", text: str) -> None:
 
 def mask(text: str) -> str:
     """Return the text with passwords in URLs and in `password=` settings replaced by ***."""
-    text = re.sub(r"(?<=://)([^/@\s:]*):\S*@", r"\1:***@", text)
-    return re.sub(r"(password\s*=\s*)('[^']*'|\S+)", r"\1***", text, flags=re.IGNORECASE)
+    text = _IN_ADDRESS.sub(r"\1:***@", text)
+    text = _ENCODED_OPTION.sub(lambda match: f"{match[1]}=***" if is_secret(unquote(match[1])) else match[0], text)
+    return _OPTION.sub(r"\1***", text)
+
+
+# To the last @, and over blanks where nothing ends the address before.
+_IN_ADDRESS = re.compile(r"(?<=://)([^/@\s:]*):(?:\S*|[^/?\n]*)@")
+_OPTION = re.compile(r"""(password\s*=\s*)('(?:[^'\\]|\\.)*'?|"[^"]*"?|\S+)""", re.IGNORECASE)
+_ENCODED_OPTION = re.compile(r"(?<=[?&])([^=&?\s]*%[^=&?\s]*)=[^&\s]*")
 
 
 def _roll_back_what_was_killed(file: Path) -> None:

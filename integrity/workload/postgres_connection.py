@@ -7,9 +7,11 @@ statements at 8 connections: benchmarks/workload.py.
 from collections.abc import Awaitable, Callable, Mapping
 from operator import itemgetter
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import asyncpg
 
+from integrity.database.postgresql_url import options_of
 from integrity.database.session_settings import ATTEMPTS_MOST, CLIENT, statements_of
 from integrity.database.target import CONNECT_TIMEOUT_S, Target
 from integrity.faults.conduct import Conduct
@@ -49,7 +51,6 @@ class PostgresConnection:
         self._startup = startup
         self._session_settings: Mapping[str, str] = Conduct.session_settings
         self._isolation = isolation
-        self._url = target.url.difference_update_query(_LIBPQ_ONLY).render_as_string(hide_password=False)
         self._connection: Any = None
         self._prepared: dict[str, tuple[Callable[..., Awaitable[Any]], Callable[[Mapping[str, Value]], Any]]] = {}
 
@@ -62,7 +63,7 @@ class PostgresConnection:
         self._session_settings = Conduct.session_settings
         try:
             self._connection = await asyncpg.connect(
-                self._url,
+                **_arguments(self._target),
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings={"application_name": APPLICATION_NAME, **self._startup},
                 # The statement cache stays on though nothing uses it: without it, asyncpg 0.32 prepares statements unnamed,
@@ -164,6 +165,24 @@ class PostgresConnection:
             self.abort()
             return StatementFailed(str(error) or type(error).__name__, sqlstate=None)
         raise error
+
+
+def _arguments(target: Target) -> dict[str, Any]:
+    """Return what asyncpg connects with: the main parts by themselves, the rest as a URL's options."""
+    options = {name: value for name, value in options_of(target.url).items() if name not in _LIBPQ_ONLY}
+    arguments: dict[str, Any] = {
+        theirs: options.pop(ours)
+        for theirs, ours in (("user", "user"), ("password", "password"), ("database", "dbname"))
+        if ours in options
+    }
+    if "host" in options:
+        arguments["host"] = options.pop("host").split(",")
+    if "port" in options:
+        ports = [int(port or 5432) for port in options.pop("port").split(",")]
+        arguments["port"] = ports if len(ports) > 1 else ports[0]
+    if options:
+        arguments["dsn"] = f"postgresql://?{urlencode(options, quote_via=quote)}"
+    return arguments
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], Any]:

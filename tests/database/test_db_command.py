@@ -1,6 +1,7 @@
 """`integrity db` starts, finds, enters and stops the embedded server, and says why it will not."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -125,6 +126,22 @@ def test_url_and_psql_work_with_another_database_and_hide_its_password(run: Run)
     assert entered.returncode == 2
     assert "Connection refused" in entered.stderr
     assert "hunter2" not in entered.stderr
+
+
+def test_psql_has_the_password_and_its_command_line_has_not(tmp_path: Path) -> None:
+    """A stand-in for psql says what every user of the machine could read of it, and what it alone can."""
+    program = tmp_path / "psql"
+    program.write_text('#!/bin/sh\ntr "\\0" " " < /proc/$$/cmdline\necho\necho "$PGPASSWORD"\n')
+    for name in ("psql", "postgres", "initdb"):
+        (tmp_path / name).write_text(program.read_text())
+        (tmp_path / name).chmod(0o755)
+    url = "postgresql://user:with%20hunter2@127.0.0.1:1/name?sslpassword=hunter3&sslmode=prefer"
+    environment = {**os.environ, "INTEGRITY_PG_BIN": str(tmp_path), "INTEGRITY_DATABASE_URL": url}
+    command = [sys.executable, "-m", "integrity", "db", "psql", "-At"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    line, password = ran.stdout.splitlines()
+    assert line.endswith("-At --dbname postgresql://user@127.0.0.1:1/name?sslmode=prefer "), ran.stderr
+    assert password == "with hunter2"
 
 
 @pytest.mark.parametrize(

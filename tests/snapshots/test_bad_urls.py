@@ -29,7 +29,7 @@ URLS = [
     bad("validate --database postgresql://u:hunter2@host.invalid/shop", "cannot connect", "host.invalid", "Check host"),
     bad("validate --database postgresql://u:hunter2@127.0.0.1:99999/x", "cannot connect"),
     bad("validate --database postgresql://u@/x?host=/nowhere&password=hunter2", "cannot connect", "/nowhere"),
-    bad("validate --database postgresql://127.0.0.1:1/x?nonsense=1", "cannot connect", "nonsense"),
+    bad("validate --database postgresql://127.0.0.1:1/x?nonsense=1", "invalid URI query parameter", "nonsense"),
     bad("validate --database postgresql://127.0.0.1:1/x?sslmode=bogus", "cannot connect", "sslmode"),
     bad("validate --database postgresql://127.0.0.1:1/x?connect_timeout=soon", "cannot connect", "connect_timeout"),
     bad("validate --database sqlite://", "SQLite", "sqlite:///venue.db"),
