@@ -11,10 +11,18 @@ from psycopg import sql
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
-from tests.sampling import mark_exhaustive
+from tests.sampling import SEED_VARIABLE, draw_seed, mark_exhaustive, seed
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that; tests press Ctrl-C on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure() -> None:
+    draw_seed()
+
+
+def pytest_report_header() -> str:
+    return f"seed: {seed()}; {SEED_VARIABLE}={seed()} plays the same sample and the same random worlds again"
 
 
 @pytest.hookimpl(tryfirst=True)
