@@ -14,22 +14,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from integrity.database.portable import NotPortable
-from integrity.database.snapshot import QueryFailed, Rows, Session, Snapshot, open_snapshot
+from integrity.database.server_text import Rows
+from integrity.database.snapshot import QueryFailed, Session, Snapshot, open_snapshot
 from integrity.database.target import Target
 from integrity.errors import DatabaseError
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.invariants.evidence import operation_ids_of
-from integrity.invariants.facts import find_empty, read_facts
+from integrity.invariants.facts import Facts, read_facts
 from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
 from integrity.operation import Value
-from integrity.queries.run import load_query, run_query
-from integrity.sqlfile import SqlFile, parse_query
+from integrity.queries.run import load_query, show_query
+from integrity.sqlfile import SqlFile, printable_path
 from integrity.verdict import Finding, Verdict
 from integrity.workload.coverage import Known, find_doubts
 
 OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands
+CALLS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,6 @@ def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings
     Raises:
         Unreachable: no connection.
         UnsuitableServer: too old.
-        DatabaseError: the catalogue could not be read.
     """
     started = time.perf_counter()
     open_files = {file.name: file for file in invariants}
@@ -87,13 +88,13 @@ def plan_audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSet
     Raises:
         Unreachable: no connection.
         UnsuitableServer: too old.
-        DatabaseError: the catalogue could not be read.
+        DatabaseError: the snapshot was lost.
     """
     with open_snapshot(target, connections=1, timeout_s=settings.timeout_s) as snapshot:
         try:
             return _plan(target, invariants, snapshot, settings)
-        except QueryFailed as failed:
-            raise DatabaseError(f"{target}: the catalogue cannot be read: {failed.reason}") from None
+        except QueryFailed:
+            raise DatabaseError(f"{target}: the snapshot was lost", hint="Ask again.") from None
 
 
 def _judge_again(target: Target, open_files: dict[str, SqlFile], settings: AuditSettings) -> Iterator[InvariantJudged]:
@@ -122,10 +123,8 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
             now=snapshot.taken_at,
             is_sqlite=target.is_sqlite,
         )
-    except QueryFailed as failed:
-        if failed.is_snapshot_lost:
-            return
-        raise DatabaseError(f"{target}: the catalogue cannot be read: {failed.reason}") from None
+    except QueryFailed:
+        return
     history = load_query("history/calls-of-operations")
 
     def find_calls(session: Session, rows: Rows) -> Rows:
@@ -133,7 +132,14 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         if not ids:
             return []
         try:
-            return run_query(session, history, {"operation_ids": ids}, now=snapshot.taken_at, is_sqlite=target.is_sqlite)
+            return show_query(
+                session,
+                history,
+                {"operation_ids": ids},
+                now=snapshot.taken_at,
+                is_sqlite=target.is_sqlite,
+                row_limit=CALLS_MAX,
+            )
         except (QueryFailed, NotPortable):  # most databases have no history of ours; the violation stands without it
             return []
 
@@ -151,13 +157,23 @@ def _doubted(judged: Judged, doubt: str | None) -> Judged:
 
 
 def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Plan:
-    session = snapshot.sessions[0]
-    tables = {table for file in invariants for table in tables_of(parse_query(file.text))}
-    facts = read_facts(session, tables, is_sqlite=target.is_sqlite)
+    """Return the plan.
+
+    Raises:
+        QueryFailed: the snapshot was lost.
+    """
+    refused = {file.name: file.fault for file in invariants if file.fault}
+    tables = {table for file in invariants if not file.fault for table in tables_of(file.tree)}
+    facts: Facts | None = None
+    try:
+        facts = read_facts(snapshot.sessions[0], tables, is_sqlite=target.is_sqlite)
+    except QueryFailed as failed:  # a catalogue that is locked: every query is asked, and says for itself what it waits for
+        if failed.is_snapshot_lost:
+            raise
     return make_plan(
         invariants,
         facts,
-        find_empty(session, facts),
+        refused=refused,
         now=snapshot.taken_at,
         is_sqlite=target.is_sqlite,
         is_exact=settings.is_exact,
@@ -175,7 +191,7 @@ def _event(file: SqlFile, finding: Finding, judged: Judged | None = None) -> Inv
         source=file.source,
         why=file.why,
         hint=file.hint,
-        path=str(file.path),
+        path=printable_path(file.path),
         rows_estimate=judged.step.rows_estimate if judged is not None else None,
         operation_count=len(operation_ids_of(finding.rows)),
         calls=judged.companions if judged is not None else [],

@@ -105,3 +105,9 @@ def describe_mistake(first: Mapping[str, Any], *, without: tuple[str, ...] = ())
     value = first.get("input")
     shown = f", not {quote(value)}" if isinstance(value, str | int | float) and "url" not in where else ""
     return f"{where}: {first['msg']}{shown}".removeprefix(": ")
+
+
+def describe_unexpected(error: BaseException) -> str:
+    """Return, in one line, an exception that nobody foresaw: of ours, not of the user's making."""
+    words = " ".join(str(error).split())
+    return f"an error of integrity's own: {type(error).__name__}{f': {words[:200]}' if words else ''}"

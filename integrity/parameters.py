@@ -1,11 +1,13 @@
 """Parameters: `:name` placeholders in SQL text.
 
 Found outside strings, quoted names, dollar quotes and comments; `::type` is a cast and `a[1:2]` a slice, neither is one.
+`:'name'` is psql's way to write one whose value is quoted; here values never stand in the text, and both are the same.
 """
 
+import json
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -13,10 +15,15 @@ from uuid import UUID
 _TOKENS = re.compile(
     r"""
       (?P<skip> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | :: )
-    | (?<![\w:\]]):(?P<name>[a-z_][a-z0-9_]*)
+    | (?<![\w:\]]):(?: (?P<name>[a-z_][a-z0-9_]*) | '(?P<quoted>[a-z_][a-z0-9_]*)' )
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+
+
+def unquote_parameters(sql: str) -> str:
+    """Return the text with `:'name'` as ` :name `, every character behind it where it was."""
+    return _TOKENS.sub(lambda match: f" :{match['quoted']} " if match["quoted"] else match[0], sql)
 
 
 @lru_cache(maxsize=4096)
@@ -44,12 +51,35 @@ def read_value(kind: str, text: str) -> Any:
     Raises:
         ValueError: it is no such value.
     """
-    if kind in ("bigint", "integer"):
-        return int(text)
-    if kind == "boolean":
-        if text not in ("true", "false"):
-            raise ValueError
-        return text == "true"
-    if kind == "uuid":
-        return UUID(text)
-    return datetime.fromisoformat(text).astimezone() if kind == "timestamptz" else text
+    return _READERS.get(kind, str)(text)
+
+
+def _finite(text: str) -> str:
+    """Return the number as it is written: the server reads it, so that no digit is lost on the way."""
+    if not re.fullmatch(r"[-+]?\d{1,1000}(?:\.\d{1,1000})?", text):
+        raise ValueError(text)
+    return text
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def _json(text: str) -> str:
+    json.loads(text)
+    return text
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "bigint": int,
+    "integer": int,
+    "numeric": _finite,
+    "boolean": _boolean,
+    "uuid": UUID,
+    "date": lambda text: date.fromisoformat(text).isoformat(),
+    "timestamptz": lambda text: datetime.fromisoformat(text).astimezone(),
+    "jsonb": _json,
+}
+"""Of each type that is not text."""

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,6 +31,18 @@ class DatabaseSettings(BaseModel):
     url: str | None = None
 
 
+class AuditSection(BaseModel):
+    """[audit] of integrity.toml.
+
+    Args:
+        empty: what an invariant counts as whose tables are all empty and whose query returned nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    empty: Literal["empty", "unknown"] = "empty"
+
+
 class Settings(BaseModel):
     """integrity.toml.
 
@@ -41,6 +53,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     database: DatabaseSettings = DatabaseSettings()
+    audit: AuditSection = AuditSection()
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     suites: Mapping[str, Mapping[str, Any]] = {}
     variables: Mapping[str, Any] = {}
@@ -125,7 +138,7 @@ def _read_settings(file: Path) -> Settings:
         raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
 
 
-_SECTIONS = "Known sections: [database], [profiles], [suites], [variables]."
+_SECTIONS = "Known sections: [audit], [database], [profiles], [suites], [variables]."
 
 
 def reference_folder(kind: str) -> Path:

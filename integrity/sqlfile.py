@@ -10,18 +10,22 @@
 A query with a limit also says how fast it must be (`-- limit-ms: 50`), which indexes must serve it (`-- index: name, name`)
 and where values for its parameters come from (`-- sample: wallet_id = select id from ... limit 20`).
 
-The header is the comment lines at the top; a line that is indented behind its dashes continues the one before. The query
+The header is the comment lines at the top (sqlheader.py has the details). The query
 is one read-only select in PostgreSQL's dialect. Everything that can be said about a file without a database is said here,
 with its place; the file then goes to the server whole, header included, so that the position in a server's error is the
-file's own line. What is asked of a database, and how, is left to others.
+file's own line. A query that the parser does not know is no fault of the file: it has no tree, and the server is the judge
+of its own SQL. What is asked of a database, and how, is left to others.
 """
 
 import logging
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import sqlglot
@@ -30,22 +34,24 @@ from sqlglot.errors import ParseError, TokenError
 
 from integrity.errors import SqlFileError, UsageError, quote
 from integrity.operation import Value
-from integrity.parameters import find_parameters, read_value, replace_parameters
+from integrity.parameters import find_parameters, replace_parameters, unquote_parameters
+from integrity.sqlheader import (
+    PARAMETER_FORMS,
+    PARAMETER_TYPES,
+    HeaderFault,
+    Moment,
+    Parameter,
+    Sample,
+    header_length,
+    parse_header,
+    read_given,
+)
 from integrity.verdict import Severity
 
-HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter", "limit-ms", "index", "sample")
-PARAMETER_TYPES = ("bigint", "integer", "text", "boolean", "uuid", "timestamptz")
+BYTES_MAX = 1_000_000  # of a file; the longest of ours has 4,000
 
-_HEADER_LINE = re.compile(r"--\s?(?P<key>[a-z-]+)\s*:\s*(?P<value>.*?)\s*$")
-_CONTINUATION = re.compile(r"--(\s{2,}(?P<value>.*?))?\s*$")
-_PARAMETER = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)\s+(?P<type>[a-z]+)(?:\s*=\s*(?P<default>.+))?$")
-_SAMPLE = re.compile(
-    r"(?P<names>[a-z_][a-z0-9_]*(?:\s*,\s*[a-z_][a-z0-9_]*)*)\s*=\s*(?P<query>(?:select|with)\s.+)$", re.DOTALL
-)
-_MOMENT = re.compile(r"now(?:\s*(?P<sign>[-+])\s*(?P<count>\d{1,9})\s*(?P<unit>second|minute|hour|day)s?)?$")
 _PLACEHOLDER = re.compile(rf"\$(\d+)::(?:{'|'.join(PARAMETER_TYPES)})")
 
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
 _WRITING_WORDS = {
     exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete", exp.Merge: "merge", exp.Copy: "copy",
@@ -63,49 +69,6 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what we r
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A time that a default names: now, and so much later (or earlier, below zero)."""
-
-    offset: timedelta
-
-    def __str__(self) -> str:
-        """As a header writes it."""
-        seconds = round(abs(self.offset).total_seconds())
-        unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
-        sign = "-" if self.offset < timedelta(0) else "+"
-        return f"now {sign} {seconds // size} {unit}{'' if seconds // size == 1 else 's'}" if seconds else "now"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A declared parameter.
-
-    Args:
-        type: PostgreSQL's name of it, one of PARAMETER_TYPES.
-        is_required: it has no default.
-        default: a value, or a moment that is counted from the audit's now.
-    """
-
-    name: str
-    type: str
-    is_required: bool
-    default: Value | Moment = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Where values to try a query with come from.
-
-    Args:
-        names: of the parameters.
-        query: one select, whose columns are their values.
-    """
-
-    names: tuple[str, ...]
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
 class SqlFile:
     """One .sql file, read and checked.
 
@@ -117,6 +80,8 @@ class SqlFile:
         limit_ms: how long it may take; None: nobody says.
         indexes: those that must serve it.
         samples: where values for its parameters come from.
+        fault: why the file cannot be used, with its place; empty: it can.
+        is_own: a project's, not one of a reference system.
     """
 
     name: str
@@ -131,12 +96,19 @@ class SqlFile:
     limit_ms: int | None = None
     indexes: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
+    fault: str = ""
+    is_own: bool = False
+
+    @property
+    def tree(self) -> exp.Query | None:
+        """The query's syntax tree, shared, so never to be changed; None: the parser does not know it."""
+        return find_query(self.text)
 
     @property
     def query(self) -> str:
         """The text below the header."""
         lines = self.text.splitlines(keepends=True)
-        return "".join(lines[_header_length(lines) :]).strip()
+        return "".join(lines[header_length(lines) :]).strip()
 
     @property
     def numbered(self) -> str:
@@ -165,9 +137,10 @@ class SqlFile:
             default = parameter.default
             if parameter.name not in given and parameter.is_required:
                 raise UsageError(f"{self.name} needs a value for parameter {parameter.name!r}")
-            values[parameter.name] = given.get(
-                parameter.name, now + default.offset if isinstance(default, Moment) else default
-            )
+            if isinstance(default, Moment):
+                moment = now + default.offset
+                default = moment.date().isoformat() if parameter.type == "date" else moment
+            values[parameter.name] = given.get(parameter.name, default)
         return values
 
     def with_values(self, given: Mapping[str, str], *, place: str) -> "SqlFile":
@@ -186,11 +159,11 @@ class SqlFile:
             if text is None:
                 return parameter
             try:
-                default = _read_default(parameter.type, text.strip())
+                default = read_given(parameter.type, text.strip())
             except ValueError:
                 raise UsageError(
                     f"{place}: {parameter.name}: {quote(text)} is no {parameter.type}",
-                    hint=f"{self.name} declares the parameter with that type.{_FORMS.get(parameter.type, '')}",
+                    hint=f"{self.name} declares the parameter with that type.{PARAMETER_FORMS.get(parameter.type, '')}",
                 ) from None
             return replace(parameter, default=default, is_required=False)
 
@@ -218,11 +191,16 @@ def read_sql_file(path: Path, *, name: str) -> SqlFile:
         SqlFileError: it cannot be read, its header is wrong, or it is anything but one read-only select.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _read(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SqlFileError(f"{_shown(path)}: cannot be read: {reason}") from None
     return parse_sql_file(text, path=path, name=name)
+
+
+def broken_file(path: Path, *, name: str, fault: str) -> SqlFile:
+    """Return what stands for a file that cannot be used: it is listed, and judging it is unknown, for that reason."""
+    return SqlFile(name, path, "", Severity.ERROR, "", "", "", (), "", fault=fault)
 
 
 @lru_cache(maxsize=4096)
@@ -232,154 +210,84 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
     Raises:
         SqlFileError: its header is wrong, or it is anything but one read-only select.
     """
-    header, parameters, samples = _parse_header(text, path)
-    if not header.get("title"):
-        raise _error(path, text, 1, None, "the header has no title", hint="Start the file with `-- title: what must hold`.")
+    text = unquote_parameters(text)
+    try:
+        header = parse_header(text)
+    except HeaderFault as fault:
+        raise _error(path, text, fault.line, fault.column, fault.reason, hint=fault.hint) from None
     _check_query(text, path)
-    _check_parameters(text, path, parameters)
+    _check_parameters(text, path, header.parameters)
+    entries = header.entries
     return SqlFile(
         name=name,
         path=path,
-        title=header["title"],
-        severity=Severity(header.get("severity", "error")),
-        source=header.get("source", ""),
-        why=header.get("why", ""),
-        hint=header.get("hint", ""),
-        parameters=tuple(parameters.values()),
+        title=entries["title"],
+        severity=Severity(entries.get("severity", "error")),
+        source=entries.get("source", ""),
+        why=entries.get("why", ""),
+        hint=entries.get("hint", ""),
+        parameters=tuple(header.parameters.values()),
         text=text,
-        limit_ms=int(header["limit-ms"]) if "limit-ms" in header else None,
-        indexes=tuple(name.strip() for name in header.get("index", "").split(",") if name.strip()),
-        samples=tuple(samples),
+        limit_ms=int(entries["limit-ms"]) if "limit-ms" in entries else None,
+        indexes=tuple(name.strip() for name in entries.get("index", "").split(",") if name.strip()),
+        samples=tuple(header.samples),
     )
 
 
-@lru_cache(maxsize=4096)
 def parse_query(text: str) -> exp.Query:
-    """Return the syntax tree of a text that was checked before; shared, so never to be changed."""
-    return next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
+    """Return the syntax tree of a text that the parser knows; shared, so never to be changed."""
+    tree = find_query(text)
+    assert tree is not None, text
+    return tree
+
+
+@lru_cache(maxsize=4096)
+def find_query(text: str) -> exp.Query | None:
+    """Return the syntax tree of a text that was checked before, None where the parser does not know it. Shared."""
+    try:
+        return next((tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query)), None)
+    except _UNKNOWN_TO_THE_PARSER:
+        return None
 
 
 @lru_cache(maxsize=4096)
 def without_semicolon(text: str) -> str:
     """Return the text up to the semicolon that ends it, so that it can stand inside another statement."""
-    ends = [token.start for token in sqlglot.tokenize(text, read="postgres") if token.token_type == TokenType.SEMICOLON]
+    try:
+        tokens = sqlglot.tokenize(text, read="postgres")
+    except TokenError:
+        return text.rstrip().removesuffix(";")
+    ends = [token.start for token in tokens if token.token_type == TokenType.SEMICOLON]
     return text[: ends[0]] if ends else text
 
 
-def _parse_header(text: str, path: Path) -> tuple[dict[str, str], dict[str, Parameter], list[Sample]]:
-    header: dict[str, str] = {}
-    parameters: dict[str, Parameter] = {}
-    samples: list[Sample] = []
-    for number, key, value in _header_entries(text, path):
-        if key == "parameter":
-            parameter = _parse_parameter(value, path, text, number)
-            if parameter.name in parameters:
-                raise _error(path, text, number, None, f"parameter {parameter.name!r} is declared twice")
-            parameters[parameter.name] = parameter
-        elif key == "sample":
-            samples.append(_parse_sample(value, path, text, number))
-        elif key in header:
-            raise _error(path, text, number, None, f"a second {key!r} in the header")
-        elif key == "severity" and value not in tuple(Severity):
-            raise _error(path, text, number, None, f"unknown severity {value!r}", hint="It is error or warning.")
-        elif key == "limit-ms" and not re.fullmatch(r"[1-9]\d{0,6}", value):
-            raise _error(path, text, number, None, f"not a limit: {value!r}", hint="Write whole milliseconds, e.g. 50.")
-        else:
-            header[key] = value
-    for name in (name for sample in samples for name in sample.names):
-        if name not in parameters:
-            raise _error(path, text, 1, None, f"a sample for parameter {name!r}, which is not declared")
-    return header, parameters, samples
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file: of a regular one (a pipe would be waited for), and not without end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(0, "not a regular file")
+    with path.open("rb") as opened:
+        content = opened.read(BYTES_MAX + 1)
+    if len(content) > BYTES_MAX:
+        raise OSError(0, f"longer than {BYTES_MAX:,} bytes")
+    return content
 
 
-def _header_entries(text: str, path: Path) -> list[tuple[int, str, str]]:
-    """Return line, key and value of each entry of the header, what continues it joined to it."""
-    entries: list[tuple[int, str, str]] = []
-    lines = text.splitlines()
-    for number, line in enumerate(lines[: _header_length(lines)], start=1):
-        match = _HEADER_LINE.match(line)
-        more = _CONTINUATION.match(line)
-        if more and entries and entries[-1][1] != "parameter":
-            entries[-1] = (*entries[-1][:2], f"{entries[-1][2]} {more['value'] or ''}".strip())
-            continue
-        if match is None or match["key"] not in HEADER_KEYS:
-            what = f"unknown header key {match['key']!r}" if match else "not a header line"
-            hint = f"The header's keys are: {', '.join(HEADER_KEYS)}. Other comments go below the first line of the query."
-            raise _error(path, text, number, 4 if match else 1, what, hint=hint)
-        entries.append((number, match["key"], match["value"]))
-    return entries
-
-
-def _parse_sample(value: str, path: Path, text: str, line: int) -> Sample:
-    match = _SAMPLE.match(value.replace(":", "", 1) if value.startswith(":") else value)
-    if match is None:
-        form = "Write `-- sample: wallet_id = select id from ... limit 20`; several names, as many columns."
-        raise _error(path, text, line, None, f"not a sample: {value!r}", hint=form)
-    return Sample(tuple(name.strip() for name in match["names"].split(",")), match["query"])
-
-
-def _header_length(lines: list[str]) -> int:
-    return next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
-
-
-def _parse_parameter(value: str, path: Path, text: str, line: int) -> Parameter:
-    match = _PARAMETER.match(value)
-    form = "Write `-- parameter: name type = default`; the default is now, now - 15 minutes, null, a number or 'text'."
-    if match is None:
-        raise _error(path, text, line, None, f"not a parameter: {value!r}", hint=form)
-    if match["type"] not in PARAMETER_TYPES:
-        known = ", ".join(PARAMETER_TYPES)
-        raise _error(path, text, line, None, f"unknown parameter type {match['type']!r}", hint=f"The types are: {known}.")
-    default = match["default"]
-    if default is None:
-        return Parameter(match["name"], match["type"], is_required=True)
-    parsed: Value | Moment
-    if moment := _read_moment(default):
-        parsed = moment
-    elif default in ("null", "true", "false"):
-        parsed = {"null": None, "true": True, "false": False}[default]
-    elif re.fullmatch(r"-?\d+", default):
-        parsed = int(default)
-    elif re.fullmatch(r"'(?:[^']|'')*'", default):
-        parsed = default[1:-1].replace("''", "'")
-    else:
-        raise _error(path, text, line, None, f"not a default: {default!r}", hint=form)
-    return Parameter(match["name"], match["type"], is_required=False, default=parsed)
-
-
-def _read_moment(text: str) -> Moment | None:
-    match = _MOMENT.match(text)
-    if match is None:
-        return None
-    count = int(match["count"] or 0) * (-1 if match["sign"] == "-" else 1)
-    return Moment(timedelta(**{f"{match['unit'] or 'second'}s": count}))
-
-
-def _read_default(kind: str, text: str) -> Value | Moment:
-    moment = _read_moment(text) if kind == "timestamptz" else None
-    value: Value = None if text == "null" else read_value(kind, text) if moment is None else None
-    return moment or value
-
-
-_FORMS = {"timestamptz": " Write 2026-01-17T18:00:00Z, or now - 15 minutes.", "boolean": " Write true or false."}
+_UNKNOWN_TO_THE_PARSER = (ParseError, TokenError, RecursionError)
 
 
 def _check_query(text: str, path: Path) -> None:
     try:
         trees = [tree for tree in sqlglot.parse(text, read="postgres") if tree is not None]
-    except ParseError as error:
-        first = error.errors[0]
-        line, column = int(first["line"]), int(first["col"]) - len(first["highlight"]) + 1  # sqlglot counts to its end
-        reason = f"syntax error at or near {first['highlight']!r}"
-        raise _error(path, text, line, column, reason, hint=_explain(first["description"])) from None
-    except TokenError:
-        raise _error(path, text, text.count("\n") + 1, None, "a quote, a name or a comment is not closed") from None
+    except _UNKNOWN_TO_THE_PARSER as error:
+        _check_unknown(text, path, error)
+        return
     if not trees or all(isinstance(tree, exp.Semicolon) for tree in trees):
         raise _error(path, text, text.count("\n") + 1, None, "no query below the header")
-    if len([tree for tree in trees if not isinstance(tree, exp.Semicolon)]) > 1:
-        ends = [token for token in sqlglot.tokenize(text, read="postgres") if token.text == ";"]
-        line, column = _place(text, ends[0].end)
-        raise _error(path, text, line, column, "more than one statement", hint="One question a file: split it in two.")
+    _check_single(text, path)
     tree = trees[0]
     written = next((node for node in tree.walk() if isinstance(node, _WRITES)), None)
     if written is not None or not isinstance(tree, exp.Query) or isinstance(tree, exp.Values):
@@ -387,10 +295,41 @@ def _check_query(text: str, path: Path) -> None:
         line, column, found = _find_word(text, word)
         hint = "The query selects the rows that violate, and changes and locks nothing."
         raise _error(path, text, line, column, f"not one read-only select: {found!r}", hint=hint)
-    for function in tree.find_all(exp.Anonymous):
-        if function.name.lower() in _REACHING_FUNCTIONS:
-            line, column, found = _find_word(text, function.name.lower())
-            raise _error(path, text, line, column, f"{found!r} reaches past a read-only transaction")
+    _check_functions(text, path)
+
+
+def _check_unknown(text: str, path: Path, error: Exception) -> None:
+    """Check what can be told without a tree; the server's read-only transaction takes one select and no other statement."""
+    try:
+        tokens = sqlglot.tokenize(text, read="postgres")
+    except TokenError:
+        return
+    if tokens and tokens[0].text.lower() not in _FIRST_WORDS and isinstance(error, ParseError):
+        first = error.errors[0]
+        line, column = int(first["line"]), int(first["col"]) - len(first["highlight"]) + 1  # sqlglot counts to its end
+        reason = f"syntax error at or near {first['highlight']!r}"
+        raise _error(path, text, line, column, reason, hint=_explain(first["description"]))
+    _check_single(text, path)
+    _check_functions(text, path)
+
+
+_FIRST_WORDS = ("select", "with", "(", "table")
+
+
+def _check_single(text: str, path: Path) -> None:
+    tokens = sqlglot.tokenize(text, read="postgres")
+    first = next((number for number, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
+    if first is not None and any(token.token_type != TokenType.SEMICOLON for token in tokens[first + 1 :]):
+        line, column = _place(text, tokens[first].end)
+        raise _error(path, text, line, column, "more than one statement", hint="One question a file: split it in two.")
+
+
+def _check_functions(text: str, path: Path) -> None:
+    tokens = sqlglot.tokenize(text, read="postgres")
+    for token, after in pairwise(tokens):
+        if token.text.lower() in _REACHING_FUNCTIONS and after.token_type == TokenType.L_PAREN:
+            line, column = _place(text, token.start)
+            raise _error(path, text, line, column, f"{token.text.lower()!r} reaches past a read-only transaction")
 
 
 def _check_parameters(text: str, path: Path, parameters: Mapping[str, Parameter]) -> None:
@@ -409,7 +348,7 @@ def _check_parameters(text: str, path: Path, parameters: Mapping[str, Parameter]
 
 def _header(text: str) -> str:
     lines = text.splitlines(keepends=True)
-    return "".join(lines[: _header_length(lines)])
+    return "".join(lines[: header_length(lines)])
 
 
 def _find_word(text: str, word: str) -> tuple[int, int, str]:
@@ -449,6 +388,11 @@ def _describe(path: Path, text: str, line: int, column: int | None, reason: str)
 def _shown(path: Path) -> str:
     """The path as short as it can be: from the current folder where it is below it."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return printable_path(path.relative_to(Path.cwd()))
     except ValueError:
-        return str(path)
+        return printable_path(path)
+
+
+def printable_path(path: Path) -> str:
+    """Return the path as text that can be written anywhere, though a folder may hold names that are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Verdicts: what was found out about one invariant. Unknown is never shown as holds."""
+"""Verdicts: what was found out about one invariant. Neither unknown nor nothing to judge is ever shown as holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,20 @@ from typing import Any
 
 
 class Verdict(StrEnum):
-    """Holds, violated, or unknown: a timeout, a broken query, a missing table, nothing in scope."""
+    """Holds; violated; unknown: a timeout, a broken query, a missing table; empty: nothing to judge.
+
+    Nothing to judge is what a query says that was asked and returned no row, of tables that all have no row.
+    """
 
     HOLDS = "holds"
     VIOLATED = "violated"
     UNKNOWN = "unknown"
+    EMPTY = "empty"
+
+    @property
+    def words(self) -> str:
+        """What people read."""
+        return "nothing to judge" if self is Verdict.EMPTY else self.value
 
 
 class Severity(StrEnum):
@@ -33,11 +42,15 @@ class ExitCode:
     INTERRUPTED = 130
 
 
-def exit_code_of(verdicts: Sequence[Verdict]) -> int:
-    """Return the exit code of an audit: violated outranks unknown; no verdict at all is unknown."""
+def exit_code_of(verdicts: Sequence[Verdict], *, fails_on_empty: bool = False) -> int:
+    """Return the exit code of an audit: violated outranks unknown; nothing judged at all is unknown.
+
+    Args:
+        fails_on_empty: one that had nothing to judge is as good as unknown.
+    """
     if Verdict.VIOLATED in verdicts:
         return ExitCode.VIOLATED
-    if Verdict.UNKNOWN in verdicts or not verdicts:
+    if Verdict.UNKNOWN in verdicts or Verdict.HOLDS not in verdicts or (fails_on_empty and Verdict.EMPTY in verdicts):
         return ExitCode.UNKNOWN
     return ExitCode.OK
 
@@ -48,12 +61,13 @@ class Finding:
 
     Args:
         name: the invariant, e.g. "ghostpass/balance-equals-entries".
-        verdict: holds, violated or unknown.
+        verdict: what was found out.
         violation_count: rows that violate it; exact; 0 unless violated.
-        rows: the first of those rows, column name -> value, in the query's own order.
+        rows: the first of those rows, column name -> value, in the query's own order: integers and booleans by the
+            column's type, all else the server's text. None, with a reason, where they could not be had.
         seconds: how long finding it out took.
         method: how it was found out, e.g. "scan shared by 4", "fingerprint", "query".
-        reason: for unknown: what went wrong, in one sentence; else empty.
+        reason: of unknown and empty, in one sentence; of violated: why no rows are shown; else empty.
     """
 
     name: str

@@ -69,7 +69,7 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
     Example: integrity queries ask ghostpass/wallet-statement --set wallet_id=3
     """
     from integrity.queries.load import find_query, load_queries
-    from integrity.queries.run import run_query
+    from integrity.queries.run import show_query
     from integrity.report.queries_text import render_rows, render_rows_json
 
     project = open_project(project_folder)
@@ -78,7 +78,7 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
     query.values(values, now=datetime.now().astimezone())  # before a server is started for nothing
     target = open_target(project, database)
     with _session(target) as (session, now), _answering(query, target):
-        rows = run_query(session, query, values, now=now, is_sqlite=target.is_sqlite, row_limit=limit)
+        rows = show_query(session, query, values, now=now, is_sqlite=target.is_sqlite, row_limit=limit)
     if is_json:
         write_json_text(render_rows_json(rows))
     else:

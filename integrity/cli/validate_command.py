@@ -42,6 +42,7 @@ FORMATS = ("table", "json", "junit", "markdown")
 )
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True,
               help="A value for a parameter of invariants, e.g. stuck_before='now - 1 hour'.")  # fmt: skip
+@click.option("--fail-on-empty", "fails_on_empty", is_flag=True, help="Exit with 3 when one had nothing to judge.")
 @click.option("--read-only", "is_read_only", is_flag=True, help="Write nothing at all: load no history of a killed run.")
 @click.option("--timeout", "timeout_s", metavar="S", type=Number(0.001, 86_400), default=300, show_default=True,
               help="Seconds for each query.")  # fmt: skip
@@ -61,6 +62,7 @@ def command(
     is_plan: bool,
     is_exact: bool,
     pairs: tuple[str, ...],
+    fails_on_empty: bool,
     is_read_only: bool,
     timeout_s: float,
     connections: int,
@@ -72,7 +74,8 @@ def command(
     The auditor writes nothing, but for one thing: the history of a run of ours that was killed is loaded into our own
     tables, where they say that we made the database; never with --read-only, and never on a standby.
 
-    Exits with 0 when all hold, 1 when one of severity error is violated, 3 when one could not be judged.
+    Exits with 0 when all hold, 1 when one of severity error is violated, 3 when one could not be judged. One whose tables
+    are all empty had nothing to judge: told apart, and no failure, unless none had anything.
 
     \b
     Example: integrity validate --select 'ghostpass/*' --limit-evidence 3
@@ -105,7 +108,8 @@ def command(
         return 0
     folder = find_run(target, project, run_id)
     settings = replace(settings, known=_load_unfinished(target, project, is_read_only=is_read_only))
-    report = collect(_show_progress(audit(target, files, settings), len(files)))
+    fails_on_empty = fails_on_empty or project.settings.audit.empty == "unknown"
+    report = collect(_show_progress(audit(target, files, settings), len(files)), fails_on_empty=fails_on_empty)
     _publish(report, "json" if is_json else format_name, output)
     if folder is not None:
         write_verdicts(folder, report)
@@ -114,7 +118,7 @@ def command(
 
 def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | None) -> "list[SqlFile]":
     """Return the invariants of the system, or of those in the database and the project's own."""
-    from integrity.database.namespace import inspect_database
+    from integrity.database.contents import find_schemas
     from integrity.errors import UsageError
     from integrity.invariants.load import system_of
     from integrity.systems.catalogue import SYSTEMS, find_system
@@ -123,9 +127,8 @@ def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | Non
         present = {find_system(system_name).name}
         chosen = [file for file in files if system_of(file.name, SYSTEMS) in present]
     else:
-        contents = inspect_database(target)
-        schemas = {*contents.ours, *(table.partition(".")[0] for table in contents.foreign)}
-        chosen = [file for file in files if system_of(file.name, SYSTEMS) in {"", *schemas}]
+        schemas = find_schemas(target)
+        chosen = [file for file in files if file.is_own or system_of(file.name, SYSTEMS) in {"", *schemas}]
     if not chosen:
         asked = f"system {system_name}" if system_name else "any of the systems " + ", ".join(SYSTEMS)
         raise UsageError(
@@ -139,21 +142,24 @@ def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | Non
 
 def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "list[SqlFile]":
     """Leave out what is asked of runs alone, where no run of the system is recorded; say so."""
+    from integrity.errors import DatabaseError
     from integrity.invariants.load import system_of
     from integrity.invariants.syntax import tables_of
-    from integrity.sqlfile import parse_query
     from integrity.systems.catalogue import SYSTEMS
     from integrity.workload.unfinished import find_systems_that_ran
 
     about_runs = {
         file.name: system_of(file.name, SYSTEMS)
         for file in files
-        if {table.schema for table in tables_of(parse_query(file.text))} == {"integrity"}
+        if {table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own
     }
     about_runs = {name: system for name, system in about_runs.items() if system}
     if not about_runs:
         return files
-    ran = find_systems_that_ran(target)
+    try:
+        ran = find_systems_that_ran(target)
+    except DatabaseError:  # a reader without rights on our schema: each says for itself that it cannot be judged
+        return files
     left_out = [name for name, system in about_runs.items() if system not in ran]
     if left_out:
         systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))

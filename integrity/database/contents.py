@@ -90,6 +90,33 @@ def inspect_database(target: Target, *, is_removal: bool = False) -> Contents:
     return _inspect_sqlite(target) if target.is_sqlite else _inspect_postgresql(target, is_removal=is_removal)
 
 
+def find_schemas(target: Target) -> frozenset[str]:
+    """Return the schemas that hold tables or views, whoever made them; of PostgreSQL only the catalogue is read.
+
+    Raises:
+        Unreachable: no connection.
+        DatabaseError: the catalogue cannot be read.
+    """
+    if target.is_sqlite:
+        contents = inspect_database(target)
+        return frozenset({*contents.ours, *(name.rpartition(" ")[2].partition(".")[0] for name in contents.foreign)})
+    with target.asking() as connection:
+        try:
+            return frozenset(row[0] for row in connection.execute(_SCHEMAS).fetchall())
+        except psycopg.Error as error:
+            raise refusal(target, error) from None
+
+
+_SCHEMAS = """
+    select distinct namespaces.nspname
+    from pg_catalog.pg_class as tables
+    join pg_catalog.pg_namespace as namespaces on namespaces.oid = tables.relnamespace
+    where tables.relkind in ('r', 'p', 'f', 'm', 'v')
+      and namespaces.nspname <> 'information_schema'
+      and not pg_catalog.starts_with(namespaces.nspname, 'pg_')
+    """
+
+
 def _inspect_postgresql(target: Target, *, is_removal: bool) -> Contents:
     with target.asking() as connection:
         name: str = connection.execute("select pg_catalog.current_database()").fetchone()[0]  # type: ignore[index]  # one row

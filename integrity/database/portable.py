@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
 
 from integrity.parameters import find_parameters, replace_parameters
 
@@ -55,7 +56,10 @@ def to_sqlite(text: str, *, keeps_names: bool = False) -> str:
     Raises:
         NotPortable: it uses something that would fail there, or mean something else.
     """
-    tree = next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
+    try:
+        tree = next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
+    except (ParseError, TokenError, RecursionError):
+        raise NotPortable("a construct that the parser does not know") from None
     for node in tree.walk():
         _refuse(node)
     written = tree.transform(_as_postgresql_has_it).sql(dialect="sqlite", comments=False)

@@ -19,6 +19,16 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from integrity.database.server_text import (
+    Rows,
+    distinct,
+    limit_of_a_value,
+    names_of,
+    rows_of,
+    rows_of_sqlite,
+    select_text,
+    types_of,
+)
 from integrity.database.session_settings import audit_settings
 from integrity.database.target import NAMESPACES, Target, begin_with
 from integrity.errors import Unreachable
@@ -26,8 +36,6 @@ from integrity.errors import Unreachable
 APPLICATION_NAME = "integrity-validate"
 
 USUAL_PATH = '"$user", public'
-
-Rows = list[dict[str, Any]]
 
 
 class QueryFailed(Exception):
@@ -38,6 +46,7 @@ class QueryFailed(Exception):
         position: of the error in the text that was sent, from 1; None when the server did not say.
         hint: the server's, if it gave one.
         is_timeout: the time limit ended it.
+        is_missing: a table or schema that it names is not there.
         is_snapshot_lost: a standby cancelled it to go on replaying, or the connection broke; a new snapshot may do better.
     """
 
@@ -48,6 +57,7 @@ class QueryFailed(Exception):
         position: int | None = None,
         hint: str | None = None,
         is_timeout: bool = False,
+        is_missing: bool = False,
         is_snapshot_lost: bool = False,
     ) -> None:
         super().__init__(reason)
@@ -55,6 +65,7 @@ class QueryFailed(Exception):
         self.position = position
         self.hint = hint
         self.is_timeout = is_timeout
+        self.is_missing = is_missing
         self.is_snapshot_lost = is_snapshot_lost
 
 
@@ -74,11 +85,19 @@ class Session(Protocol):
         """
         ...
 
-    def read_counted(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> tuple[Rows, int]:
-        """Return the query's first rows and how many it has: it is sent once, as it is, and read to its end.
+    def read_text(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> Rows:
+        """Return the query's first rows, spelled by the database (see server_text): no value can fail to be read.
 
         Raises:
             QueryFailed: no answer.
+        """
+        ...
+
+    def count(self, text: str, values: Sequence[Any] = ()) -> int:
+        """Return how many rows a query has: it is sent as it stands, with nothing written around it, and read to its end.
+
+        Raises:
+            QueryFailed: no answer, or it is not one select.
         """
         ...
 
@@ -170,6 +189,7 @@ def _connect(
 
 _QUESTION = sql.SQL("savepoint question")
 _FORGET = "rollback to savepoint question; release savepoint question"
+_DECLARE = "declare answer no scroll cursor for "
 
 
 class PostgresqlSession:
@@ -185,36 +205,60 @@ class PostgresqlSession:
         self._own_question = _QUESTION + sql.SQL("; select pg_catalog.set_config('search_path', {}, true)").format(own)
 
     def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
-        return self._read(text, values, row_limit=row_limit, counts_rest=False, is_own=is_own)[0]
+        with self._question("" if row_limit is None else _DECLARE, is_own=is_own) as cursor:
+            if row_limit is None:
+                cursor.execute(text.encode(), values or None)
+            else:
+                self._declare(cursor, text, values)
+                cursor.execute(b"fetch %d in answer" % row_limit)
+            names = distinct([column.name for column in cursor.description or ()])
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def read_counted(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> tuple[Rows, int]:
-        return self._read(text, values, row_limit=row_limit, counts_rest=True, is_own=False)
+    def read_text(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> Rows:
+        with self._question(_DECLARE) as cursor:
+            self._declare(cursor, text, values)
+            cursor.execute(b"fetch 0 in answer")
+            assert cursor.pgresult is not None
+            names, types = names_of(cursor.pgresult), types_of(cursor.pgresult)
+            cursor.execute(b"close answer")
+            written = select_text(text, types, limit_of_a_value(row_limit, len(types)))
+            self._declare(cursor, written if types else text, values)
+            cursor.execute(b"fetch %d in answer" % row_limit)
+            return rows_of(cursor.pgresult, names, types)
 
-    def _read(
-        self, text: str, values: Sequence[Any], *, row_limit: int | None, counts_rest: bool, is_own: bool
-    ) -> tuple[Rows, int]:
-        # The query itself is not changed to be limited: a cursor leaves its own order and limit alone.
-        prefix = "" if row_limit is None else "declare answer no scroll cursor for "
+    def count(self, text: str, values: Sequence[Any] = ()) -> int:
+        with self._question(_DECLARE) as cursor:
+            # Planned for the last row, where a cursor is planned for its first ones.
+            cursor.execute(b"set local cursor_tuple_fraction = 1")
+            self._declare(cursor, text, values)
+            cursor.execute(b"move forward all in answer")
+            return cursor.rowcount
+
+    @contextmanager
+    def _question(self, prefix: str, *, is_own: bool = False) -> "Iterator[psycopg.RawCursor[TupleRow]]":
+        """Yield a cursor behind a savepoint, so that a query that fails leaves the transaction as it was."""
         try:
             self._connection.execute(self._own_question if is_own else _QUESTION)
-            if counts_rest:  # planned for the last row, where a cursor is planned for its first ones
-                self._connection.execute("set local cursor_tuple_fraction = 1")
-            cursor = psycopg.RawCursor(self._connection)
-            cursor.execute((prefix + text).encode(), values or None)
-            if row_limit is not None:
-                cursor.execute(b"fetch %d in answer" % row_limit)
-            names = _distinct([column.name for column in cursor.description or ()])
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            count = len(rows)
-            if counts_rest:
-                count += self._connection.execute("move forward all in answer").rowcount
-            self._connection.execute(_FORGET)  # closes the cursor too
+            yield psycopg.RawCursor(self._connection)
+            self._connection.execute(_FORGET)  # closes the query's cursor too
         except psycopg.Error as error:
             failed = self._failure(error, len(prefix))
-            if not self._connection.broken and not self._connection.closed:
-                self._connection.execute(_FORGET)
+            self._forget()
             raise failed from None
-        return rows, count
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        if not self._connection.broken and not self._connection.closed:
+            self._connection.execute(_FORGET)
+
+    def _declare(self, cursor: "psycopg.RawCursor[TupleRow]", text: str, values: Sequence[Any]) -> None:
+        """Open a cursor on the query, which is not changed to be limited: its own order and limit stay.
+
+        The server takes one select and nothing else; `binary` makes it the protocol that knows single statements only.
+        """
+        cursor.execute((_DECLARE + text).encode(), values or None, binary=True)
 
     def cancel(self) -> None:
         with suppress(psycopg.Error):  # a server that cannot be reached to be told has ended the query too
@@ -229,6 +273,7 @@ class PostgresqlSession:
             position=position if position is not None and position > 0 else None,
             hint=diagnostic.message_hint,
             is_timeout=isinstance(error, psycopg.errors.QueryCanceled),
+            is_missing=isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName),
             # A read-only transaction in repeatable read fails so only when a standby's replay needs its rows gone.
             is_snapshot_lost=is_lost
             or isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected),
@@ -240,6 +285,7 @@ def _open_sqlite(target: Target, timeout_s: float) -> Iterator[Snapshot]:
     if not target.file.exists():
         raise Unreachable(f"cannot open {target}: there is no such file", hint="Name the file that `integrity seed` made.")
     connection = target.connect_sqlite(NAMESPACES, is_read_only=True)
+    connection.text_factory = _decode
     try:
         connection.execute("begin")
         files = [row["name"] for row in connection.execute("pragma database_list")]
@@ -257,6 +303,10 @@ def _open_sqlite(target: Target, timeout_s: float) -> Iterator[Snapshot]:
         connection.close()
 
 
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace")  # SQLite checks no text; one that is broken is no reason to fail
+
+
 class SqliteSession:
     """A connection in a read transaction."""
 
@@ -265,29 +315,35 @@ class SqliteSession:
         self._timeout_s = timeout_s
 
     def read(self, text: str, values: Sequence[Any] = (), *, row_limit: int | None = None, is_own: bool = False) -> Rows:
-        return self._read(text, values, row_limit=row_limit, counts_rest=False, is_own=is_own)[0]
+        with self._asked(text, values) as cursor:
+            names = distinct([column[0] for column in cursor.description])
+            found = cursor.fetchall() if row_limit is None else cursor.fetchmany(row_limit)
+            return [dict(zip(names, row, strict=True)) for row in found]
 
-    def read_counted(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> tuple[Rows, int]:
-        return self._read(text, values, row_limit=row_limit, counts_rest=True, is_own=False)
+    def read_text(self, text: str, values: Sequence[Any] = (), *, row_limit: int) -> Rows:
+        with self._asked(text, values) as cursor:
+            return rows_of_sqlite(cursor, row_limit)
 
-    def _read(
-        self, text: str, values: Sequence[Any], *, row_limit: int | None, counts_rest: bool, is_own: bool
-    ) -> tuple[Rows, int]:
+    def count(self, text: str, values: Sequence[Any] = ()) -> int:
+        with self._asked(text, values) as cursor:
+            return sum(1 for _ in cursor)
+
+    @contextmanager
+    def _asked(self, text: str, values: Sequence[Any]) -> Iterator[sqlite3.Cursor]:
         deadline = time.monotonic() + self._timeout_s
         self._connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
         try:
             # To Python 3.12 `?1` is a named parameter: a mapping is what every version takes.
             numbered = {str(number): encode_for_sqlite(value) for number, value in enumerate(values, start=1)}
             cursor = self._connection.execute(text, numbered)
-            names = _distinct([column[0] for column in cursor.description])
-            found = cursor.fetchall() if row_limit is None else cursor.fetchmany(row_limit)
-            count = len(found) + (sum(1 for _ in cursor) if counts_rest else 0)
+            yield cursor
             cursor.close()
         except sqlite3.Error as error:
-            raise QueryFailed(str(error), is_timeout="interrupted" in str(error)) from None
+            reason = str(error)
+            is_missing = reason.startswith("no such table")
+            raise QueryFailed(reason, is_timeout="interrupted" in reason, is_missing=is_missing) from None
         finally:
             self._connection.set_progress_handler(None, 0)
-        return [dict(zip(names, row, strict=True)) for row in found], count
 
     def cancel(self) -> None:
         self._connection.interrupt()
@@ -298,13 +354,3 @@ def encode_for_sqlite(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
     return str(value) if isinstance(value, UUID) else value
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return the names, repeated ones numbered: two tables' `id` are two columns of a row."""
-    seen: dict[str, int] = {}
-    distinct = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        distinct.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    return distinct

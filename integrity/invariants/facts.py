@@ -9,7 +9,7 @@ cannot be bypassed.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from integrity.database.snapshot import QueryFailed, Session
@@ -64,7 +64,7 @@ class Table:
 
     Args:
         rows_estimate: of the last analyze; None when there was none.
-        bytes: of its main files; 0 for a view.
+        bytes: of its main file at the last vacuum or analyze; asking for more would wait for a locked table.
     """
 
     rows_estimate: int | None = None
@@ -80,7 +80,7 @@ select
     asked.schema,
     asked.name,
     case when class.reltuples >= 0 and class.relpages > 0 then class.reltuples::bigint end as rows_estimate,
-    case when class.relkind in ('r', 'm', 'p') then coalesce(pg_relation_size(class.oid), 0) else 0 end as bytes,
+    class.relpages::bigint * current_setting('block_size')::bigint as bytes,
     (
         select json_agg(json_build_object('name', attribute.attname, 'is_not_null', attribute.attnotnull and not exists (
                 select 1 from pg_constraint  -- PostgreSQL 18 knows NOT NULL that is not validated
@@ -120,9 +120,14 @@ select
                 select 1 from unnest(index.indclass::oid[]) as own (oid) join pg_opclass as kind on kind.oid = own.oid
                 where not kind.opcdefault)
             and (class.relkind = 'p' or (class.relkind = 'r' and not class.relhassubclass))
+            and not exists (  -- printing a predicate waits for a table that is being altered; its indexes prove nothing
+                select 1 from pg_locks as lock
+                where lock.relation = class.oid and lock.mode = 'AccessExclusiveLock' and lock.granted
+                    and lock.database in (0, (select oid from pg_database where datname = current_database()))
+            )
     ) as unique_indexes
 from json_to_recordset($1::json) as asked (schema text, name text)
-join pg_class as class on class.relname = asked.name and class.relkind in ('r', 'p', 'v', 'm', 'f')
+join pg_class as class on class.relname = asked.name and class.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
 join pg_namespace as namespace
     on namespace.oid = class.relnamespace
     and case asked.schema when '' then pg_table_is_visible(class.oid) else namespace.nspname = asked.schema end
@@ -173,15 +178,28 @@ def _read_sqlite(session: Session, names: list[TableName]) -> Facts:
     }
 
 
-def find_empty(session: Session, facts: Facts) -> frozenset[TableName]:
-    """Return the tables without a row. One that may not be read is not among them: its query will say why."""
-    empty = set()
-    for name in facts:
-        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (name.schema, name.name) if part)
-        try:
-            if not session.read(f"select 1 as one from {quoted} limit 1"):
-                empty.add(name)
-        except QueryFailed as failed:
-            if failed.is_snapshot_lost:
-                raise
-    return frozenset(empty)
+class Emptiness:
+    """Which tables have no row: asked where a query returned none, of each table once, within the snapshot."""
+
+    def __init__(self) -> None:
+        self._known: dict[TableName, bool] = {}
+
+    def are_all_empty(self, session: Session, tables: Sequence[TableName]) -> bool:
+        """Whether there are tables, and none of them has a row.
+
+        Raises:
+            QueryFailed: the snapshot was lost.
+        """
+        return bool(tables) and all(self._is_empty(session, table) for table in tables)
+
+    def _is_empty(self, session: Session, table: TableName) -> bool:
+        """Whether the table has no row; one that cannot be read is not known to be empty."""
+        if table not in self._known:
+            quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (table.schema, table.name) if part)
+            try:
+                self._known[table] = not session.read(f"select 1 as one from {quoted} limit 1")
+            except QueryFailed as failed:
+                if failed.is_snapshot_lost:
+                    raise
+                self._known[table] = False
+        return self._known[table]

@@ -1,49 +1,83 @@
 """Loads invariants: the reference systems' and a project's own, and picks some by name."""
 
+import os
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from integrity.errors import SqlFileError, UsageError
+from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.project import Project, reference_folder
-from integrity.sqlfile import SqlFile, read_sql_file
+from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
+
+SUFFIX = ".sql"
 
 
 def load_invariants(project: Project, *, system: str = "") -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
 
+    A file that cannot be used is among them, with its fault; so is one whose name another has, under its path.
+
     Args:
         system: of the reference systems, only this one's.
-
-    Raises:
-        SqlFileError: a file cannot be used, two have one name, or a parameter has no default: an audit gives none.
     """
     reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
     invariants: dict[str, SqlFile] = {}
     for folder in dict.fromkeys((reference, own)):
-        for file in load_folder(folder, below="" if folder == own else system):
-            if file.name in invariants:
-                raise SqlFileError(
-                    f"{file.path}:1: a second invariant of the name {file.name!r}",
-                    hint=f"Rename it: {invariants[file.name].path} has that name.",
-                )
-            required = next((parameter for parameter in file.parameters if parameter.is_required), None)
-            if required is not None:
-                raise SqlFileError(
-                    f"{file.path}:1: parameter {required.name!r} has no default",
-                    hint=f"Give it one: `-- parameter: {required.name} {required.type} = null`.",
-                )
-            invariants[file.name] = file
+        for read in load_folder(folder, below="" if folder == own else system):
+            namesake = invariants.get(read.name)
+            file = read if namesake is None else _second(read, namesake, folder)
+            invariants[file.name] = replace(file, is_own=folder != reference)
     return dict(sorted(invariants.items()))
+
+
+def _second(file: SqlFile, first: SqlFile, folder: Path) -> SqlFile:
+    fault = (
+        f"{printable_path(file.path)}:1: a second invariant of the name {file.name!r}"
+        f"\n  hint: Rename it: {printable_path(first.path)} has that name."
+    )
+    return broken_file(file.path, name=printable_path(file.path.relative_to(folder.parent)), fault=fault)
 
 
 def load_folder(folder: Path, *, below: str = "") -> list[SqlFile]:
     """Return the .sql files of a folder, or of one below it, named by their path; none when there is no such folder."""
-    return [
-        read_sql_file(path, name=path.relative_to(folder).with_suffix("").as_posix())
-        for path in sorted((folder / below).rglob("*.sql"))
-    ]
+    files = []
+
+    def unreadable(error: OSError) -> None:
+        path = Path(error.filename)
+        if path.exists() and path != folder / below:
+            name = _name(path, folder)
+            files.append(broken_file(path, name=name, fault=f"{printable_path(path)}: cannot be read: {error.strerror}"))
+
+    for parent, _, names in os.walk(folder / below, onerror=unreadable):
+        for file_name in names:
+            if file_name.lower().endswith(SUFFIX):
+                path = Path(parent, file_name)
+                files.append(_load(path, _name(path.with_name(file_name[: -len(SUFFIX)]), folder)))
+    return sorted(files, key=lambda file: file.path)
+
+
+def _name(path: Path, folder: Path) -> str:
+    return printable_path(path.relative_to(folder)).replace(os.sep, "/")
+
+
+def _load(path: Path, name: str) -> SqlFile:
+    """Return the file; with its fault, where it cannot be used or an audit has no value for a parameter."""
+    try:
+        file = read_sql_file(path, name=name)
+    except SqlFileError as error:
+        return broken_file(path, name=name, fault=str(error))
+    except Exception as error:  # what a file does to the parser is no reason to judge none of the others
+        return broken_file(path, name=name, fault=f"{printable_path(path)}: {describe_unexpected(error)}")
+    required = next((parameter for parameter in file.parameters if parameter.is_required), None)
+    if required is None:
+        return file
+    fault = (
+        f"{printable_path(path)}:1: parameter {required.name!r} has no default"
+        f"\n  hint: Give it one: `-- parameter: {required.name} {required.type} = null`."
+    )
+    return replace(file, fault=fault)
 
 
 def select_invariants(invariants: Iterable[SqlFile], patterns: Sequence[str]) -> list[SqlFile]:

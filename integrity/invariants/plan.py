@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from integrity.database.portable import NotPortable, to_sqlite
+from integrity.errors import describe_unexpected
 from integrity.invariants.facts import Facts, Table, TableName
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
 from integrity.invariants.shape import find_proofs, find_row_check
 from integrity.invariants.syntax import Unlike, tables_of
 from integrity.operation import Value
 from integrity.parameters import find_parameters, replace_parameters
-from integrity.sqlfile import SqlFile, parse_query
+from integrity.sqlfile import SqlFile
 
 SEEDS = 2
 JOIN_COST = 3  # a join or a group costs about as much as three scans of its tables: figures in research, order only matters
@@ -85,7 +86,9 @@ class Step:
 
     Args:
         proofs: each with the places of its answers; empty: the query decides.
-        unjudged: why it cannot be judged at all; empty when it can.
+        unjudged: why it is not asked at all; empty when it is.
+        tables: those that it reads, the largest first: where they are all empty there is nothing to judge.
+        missing: which of them the catalogue does not know: why, if its query fails.
         why: one phrase for people: what was recognised, or what stands against a proof.
         rows_estimate: of the largest table it reads; None when the catalogue does not know.
         cost: of its query, for the order only.
@@ -97,6 +100,8 @@ class Step:
     why: str
     rows_estimate: int | None
     cost: int
+    tables: tuple[TableName, ...] = ()
+    missing: str = ""
 
     @property
     def name(self) -> str:
@@ -140,9 +145,9 @@ class Plan:
 
 def make_plan(
     files: Iterable[SqlFile],
-    facts: Facts,
-    empty: frozenset[TableName],
+    facts: Facts | None,
     *,
+    refused: Mapping[str, str],
     now: datetime,
     is_sqlite: bool,
     is_exact: bool,
@@ -152,40 +157,55 @@ def make_plan(
     """Return the plan for the files.
 
     Args:
-        facts: of the tables that exist.
-        empty: those of them that have no rows.
+        facts: of the tables that exist; None: the catalogue cannot be read, and each query is asked as it is.
+        refused: by the names of those that are not to be asked, why not.
         now: of the snapshot; defaults of parameters count from it.
         is_exact: no proofs, no scans and no fingerprints; each query is asked as its file has it.
         given: values of parameters, for the files that have them.
     """
     seeds = [random_source.getrandbits(62) for _ in range(SEEDS)]
     scans: dict[str, Scan] = {}
-    steps = []
-    for file in files:
+
+    def make_step(file: SqlFile) -> Step:
+        if refused.get(file.name):
+            return _unjudged(file, refused[file.name])
         question, unjudged = _question(file, given, now, is_sqlite=is_sqlite)
-        tables = tables_of(parse_query(file.text))
-        unjudged = unjudged or _why_not(tables, facts, empty)
+        if unjudged:
+            return _unjudged(file, unjudged)
+        tables = tables_of(file.tree)
+        known = facts or {}
+        missing = "" if facts is None else _missing(tables, known)
         proofs: tuple[Proof, ...] = ()
-        why = unjudged
+        why = missing or "the catalogue cannot be read"
         if is_exact:
-            why = why or "exact, as it is written"
-        elif not unjudged:
-            proofs, why = _find_proofs(question, facts, is_sqlite=is_sqlite)
+            why = missing or "exact, as it is written"
+        elif facts is not None and not missing:
+            try:
+                proofs, why = _find_proofs(question, known, is_sqlite=is_sqlite)
+            except Exception as error:  # what is too deep for us to take apart may be nothing to the server
+                why = describe_unexpected(error)
         placed = []
         for proof in proofs:
-            place = _placer(scans, question, file, tables, facts, is_sqlite=is_sqlite)
+            place = _placer(scans, question, file, tables, known, is_sqlite=is_sqlite)
             placed.append((proof, _place(proof, place, seeds)))
-        known = [facts[table].rows_estimate for table in tables if table in facts]
-        steps.append(
-            Step(
-                question=question,
-                proofs=tuple(placed),
-                unjudged=unjudged,
-                why=why,
-                rows_estimate=max((rows for rows in known if rows is not None), default=None),
-                cost=sum(facts[table].bytes for table in tables if table in facts) * (JOIN_COST if len(tables) > 1 else 1),
-            )
+        estimates = [known[table].rows_estimate for table in tables if table in known]
+        return Step(
+            question=question,
+            proofs=tuple(placed),
+            unjudged="",
+            why=why,
+            rows_estimate=max((rows for rows in estimates if rows is not None), default=None),
+            cost=sum(_size(known, table) for table in tables) * (JOIN_COST if len(tables) > 1 else 1),
+            tables=tuple(sorted(tables, key=lambda table: (-_size(known, table), table))),
+            missing=missing,
         )
+
+    steps = []
+    for file in files:
+        try:
+            steps.append(make_step(file))
+        except Exception as error:  # whatever one file does to the planner, the others are judged
+            steps.append(_unjudged(file, describe_unexpected(error)))
     return Plan(tuple(scans.values()), tuple(steps), is_exact)
 
 
@@ -214,18 +234,21 @@ def _question(file: SqlFile, given: Mapping[str, Value], now: datetime, *, is_sq
         return Question(file, file.text, ordered), f"not for SQLite: {reason}"
 
 
-def _why_not(tables: frozenset[TableName], facts: Facts, empty: frozenset[TableName]) -> str:
+def _unjudged(file: SqlFile, why: str) -> Step:
+    return Step(Question(file, "", ()), (), unjudged=why, why=why, rows_estimate=None, cost=0)
+
+
+def _missing(tables: Iterable[TableName], facts: Facts) -> str:
     missing = sorted(str(table) for table in tables if table not in facts)
-    if missing:
-        return f"there is no table {missing[0]}" + (f", nor {', '.join(missing[1:])}" if missing[1:] else "")
-    if tables and tables <= empty:
-        return f"nothing in scope: {', '.join(sorted(map(str, tables)))} {'is' if len(tables) == 1 else 'are all'} empty"
-    return ""
+    more = f", nor {', '.join(missing[1:])}" if missing[1:] else ""
+    return f"there is no table {missing[0]}{more}" if missing else ""
 
 
 def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool) -> tuple[tuple[Proof, ...], str]:
     dialect = "sqlite" if is_sqlite else "postgres"
-    query = parse_query(question.file.text)
+    query = question.file.tree
+    if query is None:
+        return (), "not known to the parser: asked as it stands"
     try:
         text = to_sqlite(question.file.text, keeps_names=True) if is_sqlite else question.file.text
         return (find_row_check(text, query, dialect=dialect),), "row check of one table"

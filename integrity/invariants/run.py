@@ -1,8 +1,9 @@
 """Runs a plan on the sessions of a snapshot and yields a finding for each invariant, as each is found out.
 
 Scans and queries go to the sessions longest first. A step whose scans are in is judged by its proofs, if the server takes
-its query for one that it could run; where they fail, the query is asked: first the count of its rows, then, if there are
-any, the first of them. A query that fails makes its own invariant unknown and nothing else.
+its query for one that it could run; where they fail, the query is asked: first the count of its rows, which alone decides,
+then, if there are any, the first of them. Where it returned none and its tables are all empty, there was nothing to judge.
+Whatever goes wrong with one invariant, in the server or in us, makes that one unknown and nothing else.
 """
 
 import itertools
@@ -10,10 +11,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from integrity.database.snapshot import QueryFailed, Rows, Session
+from integrity.database.server_text import Rows
+from integrity.database.snapshot import QueryFailed, Session
+from integrity.errors import describe_unexpected
+from integrity.invariants.facts import Emptiness
 from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved
 from integrity.invariants.proof import Balance
 from integrity.verdict import Finding, Verdict
@@ -75,10 +80,13 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Scanned:
+    """What a scan found; without answers where it failed: the checks that share it are then asked one by one."""
+
     scan: int
-    answers: Sequence[Any] | None
-    seconds: float
-    is_lost: bool
+    answers: Sequence[Any] | None = None
+    rows_read: int = 0
+    seconds: float = 0.0
+    is_lost: bool = False
 
 
 class _Run:
@@ -89,6 +97,7 @@ class _Run:
         self._row_limit = row_limit
         self._companion = companion
         self._timeout_s = timeout_s
+        self._emptiness = Emptiness()
         self._scanned: dict[int, _Scanned] = {}
 
     def take(self, scanned: _Scanned) -> list[Step]:
@@ -99,6 +108,12 @@ class _Run:
 
     def decide(self, step: Step) -> "Judged | _Task":
         """Return the step's finding, or its query where the scans do not decide."""
+        try:
+            return self._decide(step)
+        except Exception as error:  # an answer that the proof cannot take
+            return self.query_task(step, f"query, after {describe_unexpected(error)}")
+
+    def _decide(self, step: Step) -> "Judged | _Task":
         scanned = [self._scanned[number] for number in sorted(step.scans)]
         seconds = sum(scan.seconds for scan in scanned)
         method = step.method(self._plan.scans)
@@ -108,7 +123,7 @@ class _Run:
             return self.query_task(step, "query")
         answers = [self._scanned[n].answers if n in self._scanned else None for n in range(len(self._plan.scans))]
         if all(is_proved(proof, places, answers) for proof, places in step.proofs):
-            return self.proved_task(step, seconds=seconds)
+            return self.proved_task(step, seconds=seconds, has_rows=any(scan.rows_read for scan in scanned))
         if step.is_whole:
             place = step.proofs[0][1][0]
             counted = answers[place.scan]
@@ -117,57 +132,96 @@ class _Run:
         failed = any(isinstance(p, Balance) and not is_proved(p, places, answers) for p, places in step.proofs)
         return self.query_task(step, "query, as fingerprints differ" if failed else "query", seconds=seconds)
 
-    def proved_task(self, step: Step, *, seconds: float = 0.0) -> "_Task":
+    def proved_task(self, step: Step, *, seconds: float = 0.0, has_rows: bool = False) -> "_Task":
         """Return the task that judges a step whose proofs hold.
 
         The server plans the query and does not run it: a proof knows nothing of what the query selects and who may read it.
+
+        Args:
+            has_rows: a scan has seen a row, so that there was something to judge.
         """
         method = step.method(self._plan.scans)
 
-        def task(session: Session) -> Judged:
-            started = time.perf_counter()
-            try:
-                _ask(session, "explain ", step.question)
-            except QueryFailed as failed:
-                took = seconds + time.perf_counter() - started
-                reason = self._explain(step, failed)
-                return Judged(step, _unknown(step, reason, method=method, seconds=took), is_lost=failed.is_snapshot_lost)
-            return Judged(step, _holds(step, method, seconds + time.perf_counter() - started))
+        def ask(session: Session, took: Callable[[], float]) -> Judged:
+            _ask(session, "explain ", step.question)
+            if has_rows:
+                return Judged(step, _holds(step, method, took()))
+            return self._without_violation(session, step, method, took)
 
-        return task
+        return self._task(step, method, seconds, ask)
 
     def query_task(self, step: Step, method: str, *, count: int | None = None, seconds: float = 0.0) -> "_Task":
         """Return the task that asks the step's query; `count` is of its rows, where a scan knows it."""
 
+        def ask(session: Session, took: Callable[[], float]) -> Judged:
+            violations = self._count(session, step.question) if count is None else count
+            if not violations:
+                return self._without_violation(session, step, method, took)
+            rows, companions, reason = self._evidence(session, step.question)
+            return Judged(step, Finding(step.name, Verdict.VIOLATED, violations, rows, took(), method, reason), companions)
+
+        return self._task(step, method, seconds, ask)
+
+    def _task(
+        self, step: Step, method: str, seconds: float, ask: Callable[[Session, Callable[[], float]], Judged]
+    ) -> "_Task":
+        """Return the task, with every failure turned into a verdict of its own step."""
+
         def task(session: Session) -> Judged:
             started = time.perf_counter()
+
+            def took() -> float:
+                return seconds + time.perf_counter() - started
+
             try:
-                violations, rows = self._violations(session, step.question, count)
-                if not violations:
-                    return Judged(step, _holds(step, method, seconds + time.perf_counter() - started))
-                companions = self._companion(session, rows) if rows else []
+                return ask(session, took)
             except QueryFailed as failed:
-                reason = self._explain(step, failed)
-                took = seconds + time.perf_counter() - started
-                return Judged(step, _unknown(step, reason, method=method, seconds=took), is_lost=failed.is_snapshot_lost)
-            took = seconds + time.perf_counter() - started
-            return Judged(step, Finding(step.name, Verdict.VIOLATED, violations, rows, took, method), companions)
+                finding = _unknown(step, self._explain(step, failed), method=method, seconds=took())
+                return Judged(step, finding, is_lost=failed.is_snapshot_lost)
+            except Exception as error:
+                return Judged(step, _unknown(step, describe_unexpected(error), method=method, seconds=took()))
 
         return task
 
-    def _violations(self, session: Session, question: Question, count: int | None) -> tuple[int, Rows]:
-        """Return how many rows the query has, and the first of them."""
-        if self._plan.is_exact:
-            rows, counted = session.read_counted(question.text, question.values, row_limit=self._row_limit)
-            return counted, rows
-        counted = _count(session, question) if count is None else count
-        if not counted or not self._row_limit:
-            return counted, []
-        return counted, session.read(question.text, question.values, row_limit=self._row_limit)
+    def _count(self, session: Session, question: Question) -> int:
+        """Return how many rows the query has. Inside a count the server leaves out the columns that only explain a row.
+
+        Around what the parser does not know nothing is written: it could mean something else there.
+        """
+        if self._plan.is_exact or question.file.tree is None:
+            return session.count(question.text, question.values)
+        rows = _ask(session, "select count(*) as violations from (", question, "\n) as violations")
+        return int(rows[0]["violations"])
+
+    def _without_violation(self, session: Session, step: Step, method: str, took: Callable[[], float]) -> Judged:
+        if not self._emptiness.are_all_empty(session, step.tables):
+            return Judged(step, _holds(step, method, took()))
+        names = ", ".join(sorted(map(str, step.tables)))
+        reason = f"{names} {'is' if len(step.tables) == 1 else 'are all'} empty"
+        return Judged(step, Finding(step.name, Verdict.EMPTY, 0, [], took(), method, reason))
+
+    def _evidence(self, session: Session, question: Question) -> tuple[Rows, Rows, str]:
+        """Return the first rows, what belongs to them, and why there are none where they cannot be had."""
+        if not self._row_limit:
+            return [], [], ""
+        rows: Rows = []
+        companions: Rows = []
+        reason = ""
+        try:
+            rows = session.read_text(question.text, question.values, row_limit=self._row_limit)
+            with suppress(Exception):  # rows without what belongs to them are better than none
+                companions = self._companion(session, rows)
+        except QueryFailed as failed:
+            reason = f"no answer within {self._timeout_s:g} s" if failed.is_timeout else failed.reason
+        except Exception as error:
+            reason = describe_unexpected(error)
+        return rows, companions, reason and f"its rows cannot be shown: {reason}"
 
     def _explain(self, step: Step, failed: QueryFailed) -> str:
         if failed.is_timeout:
             return f"no answer within {self._timeout_s:g} s; a longer --timeout may help"
+        if failed.is_missing and step.missing:
+            return step.missing
         return step.question.file.describe_server_error(failed.reason, position=failed.position, hint=failed.hint)
 
 
@@ -180,17 +234,13 @@ def _scan_task(scan: Scan) -> _Task:
         try:
             row = session.read(scan.text, scan.values)[0]
         except QueryFailed as failed:
-            return _Scanned(scan.number, None, time.perf_counter() - started, failed.is_snapshot_lost)
+            return _Scanned(scan.number, seconds=time.perf_counter() - started, is_lost=failed.is_snapshot_lost)
+        except Exception:  # a total that cannot be read: each invariant's own query says more
+            return _Scanned(scan.number, seconds=time.perf_counter() - started)
         answers = [row[f"answer_{number}"] for number in range(len(scan.columns))]
-        return _Scanned(scan.number, answers, time.perf_counter() - started, is_lost=False)
+        return _Scanned(scan.number, answers, row["rows_read"], time.perf_counter() - started)
 
     return task
-
-
-def _count(session: Session, question: Question) -> int:
-    """Return how many rows the query has. Inside a count the server leaves out the columns that only explain a row."""
-    rows = _ask(session, "select count(*) as violations from (", question, "\n) as violations")
-    return int(rows[0]["violations"])
 
 
 def _ask(session: Session, prefix: str, question: Question, suffix: str = "") -> Rows:

@@ -14,8 +14,10 @@ class Unlike(Exception):
     """The query has none of the shapes; the message says what stands against it."""
 
 
-def tables_of(query: exp.Query) -> frozenset[TableName]:
-    """Return every table that the query reads."""
+def tables_of(query: exp.Query | None) -> frozenset[TableName]:
+    """Return every table that the query reads; none of one that the parser does not know."""
+    if query is None:
+        return frozenset()
     return frozenset(
         TableName(name_of(table.args.get("db")), name_of(table.this))
         for table in query.find_all(exp.Table)

@@ -17,7 +17,7 @@ from integrity.database.snapshot import QueryFailed, Session
 from integrity.operation import Value
 from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan
 from integrity.queries.run import run_query
-from integrity.sqlfile import SqlFile, parse_query
+from integrity.sqlfile import SqlFile
 
 ASKED_LEAST = 5
 ASKED_MOST = 20
@@ -114,7 +114,7 @@ def _count_tables(session: Session, query: SqlFile) -> dict[str, int]:
     from sqlglot import exp
 
     counts = {}
-    for table in parse_query(query.text).find_all(exp.Table):
+    for table in query.tree.find_all(exp.Table) if query.tree is not None else ():
         if table.db:
             (row,) = session.read(f'select count(*) as count from "{table.db}"."{table.name}"')
             counts[table.name] = counts[table.alias_or_name] = int(row["count"])

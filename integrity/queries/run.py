@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from integrity.database.portable import to_sqlite
-from integrity.database.snapshot import Rows, Session
+from integrity.database.server_text import Rows
+from integrity.database.snapshot import Session
 from integrity.operation import Value
 from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
@@ -41,3 +42,18 @@ def run_query(
     values = query.values(given, now=now)
     text = to_sqlite(query.text) if is_sqlite else query.numbered
     return session.read(text, [values[name] for name in query.parameter_names], row_limit=row_limit)
+
+
+def show_query(
+    session: Session, query: SqlFile, given: Mapping[str, Value], *, now: datetime, is_sqlite: bool, row_limit: int
+) -> Rows:
+    """Return the query's first rows as the database spells them: to be shown, whatever they hold.
+
+    Raises:
+        QueryFailed: the database did not answer.
+        NotPortable: it cannot be asked of SQLite.
+        UsageError: a parameter without value, or a value without parameter.
+    """
+    values = query.values(given, now=now)
+    text = to_sqlite(query.text) if is_sqlite else query.numbered
+    return session.read_text(text, [values[name] for name in query.parameter_names], row_limit=row_limit)

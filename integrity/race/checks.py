@@ -27,7 +27,7 @@ from integrity.operation import Statement, Value
 from integrity.race.history import SCHEMA, relation_of, with_history
 from integrity.race.program import Check, History, Keys
 from integrity.race.programs import make_world, select_own_keys
-from integrity.sqlfile import SqlFile, parse_query, without_semicolon
+from integrity.sqlfile import SqlFile, without_semicolon
 from integrity.systems.system import System
 
 _Condition = Callable[[Sequence[str]], str]
@@ -68,7 +68,9 @@ def make_checks(
 
 def _narrow(file: SqlFile, system: System, keys: Keys, dialect: str) -> Check | str:
     """Return the invariant as a check, or why it cannot be one."""
-    query = parse_query(file.text)
+    query = file.tree
+    if query is None:
+        return file.fault or "the parser does not know its query"
     asked = {table.name for table in query.find_all(exp.Table) if table.db == SCHEMA}
     if unknown := sorted(name for name in asked if not relation_of(name, system.name)):
         return f"it asks {SCHEMA}.{unknown[0]}, which a race does not have"

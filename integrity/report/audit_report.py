@@ -16,11 +16,13 @@ class AuditReport:
 
     Args:
         judged: in the order of the invariants' names, whatever order they were found out in.
+        fails_on_empty: one that had nothing to judge is as good as unknown.
     """
 
     started: AuditStarted
     judged: Sequence[InvariantJudged]
     finished: AuditFinished
+    fails_on_empty: bool = False
 
     def of(self, verdict: Verdict) -> list[InvariantJudged]:
         """Return those with the verdict."""
@@ -35,7 +37,8 @@ class AuditReport:
                 if judged.finding.verdict is Verdict.VIOLATED and judged.severity is Severity.WARNING
                 else judged.finding.verdict
                 for judged in self.judged
-            ]
+            ],
+            fails_on_empty=self.fails_on_empty,
         )
 
     @property
@@ -43,9 +46,13 @@ class AuditReport:
         """Return one sentence on the data."""
         total = len(self.judged)
         violated, unknown = self.of(Verdict.VIOLATED), self.of(Verdict.UNKNOWN)
+        held, empty = len(self.of(Verdict.HOLDS)), len(self.of(Verdict.EMPTY))
         if not total:
             return "No invariant was judged."
-        if not violated and not unknown:
+        if empty == total:
+            who = "The only invariant had nothing" if total == 1 else f"None of {total} invariants had anything"
+            return f"{who} to judge: the tables are empty."
+        if held == total:
             return "The only invariant holds." if total == 1 else f"All {total} invariants hold."
         parts = []
         if violated:
@@ -55,7 +62,9 @@ class AuditReport:
         if unknown:
             of_total = "" if violated else f" of {total} invariants"
             parts.append(f"{len(unknown)}{of_total} unknown: {_names(unknown)}")
-        return "; ".join(parts) + "."
+        if not parts:
+            return f"{held} {'holds' if held == 1 else 'hold'}, {empty} had nothing to judge."
+        return "; ".join([*parts, *([f"{empty} had nothing to judge"] if empty else [])]) + "."
 
     @property
     def place(self) -> str:
@@ -63,8 +72,12 @@ class AuditReport:
         return f"{self.started.target} at {format_time(self.started.taken_at)}: {self.started.consistency}"
 
 
-def collect(events: Iterable[Event]) -> AuditReport:
-    """Return the report of a whole audit's events."""
+def collect(events: Iterable[Event], *, fails_on_empty: bool = False) -> AuditReport:
+    """Return the report of a whole audit's events.
+
+    Args:
+        fails_on_empty: one that had nothing to judge is as good as unknown.
+    """
     started: AuditStarted | None = None
     finished: AuditFinished | None = None
     judged: dict[str, InvariantJudged] = {}
@@ -77,7 +90,7 @@ def collect(events: Iterable[Event]) -> AuditReport:
             finished = event
     assert started is not None
     assert finished is not None
-    return AuditReport(started, [judged[name] for name in started.invariants], finished)
+    return AuditReport(started, [judged[name] for name in started.invariants], finished, fails_on_empty)
 
 
 def format_time(moment: datetime) -> str:

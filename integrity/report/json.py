@@ -1,14 +1,14 @@
 """An audit as JSON: for programs, and as verdicts.json in a run's folder."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from integrity.events import InvariantJudged
 from integrity.report.audit_report import AuditReport
-from integrity.sqlfile import Moment, SqlFile
+from integrity.sqlfile import SqlFile, printable_path
+from integrity.sqlheader import Moment
 from integrity.verdict import Verdict
 
 FORMAT = 1  # of this JSON; a reader of another number must not guess
@@ -71,7 +71,8 @@ def _file(file: SqlFile) -> dict[str, Any]:
         "source": file.source,
         "why": file.why,
         "hint": file.hint,
-        "path": str(file.path),
+        "path": printable_path(file.path),
+        "fault": file.fault,
         "parameters": [
             {
                 "name": parameter.name,
@@ -91,9 +92,5 @@ def _dump(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return what orjson cannot write as something that it can: whole numbers as such, the rest as text."""
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63:
-        return int(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).hex()
+    """Return what orjson cannot write as text."""
     return value.isoformat() if isinstance(value, datetime) else str(value)

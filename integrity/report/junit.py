@@ -1,7 +1,7 @@
 """An audit as JUnit XML: one testcase an invariant, its system the classname.
 
-Violated is a failure with its rows, unknown an error with its reason. A violated warning passes, with its rows as output,
-as it leaves the exit code alone.
+Violated is a failure with its rows, unknown an error with its reason, nothing to judge skipped. A violated warning passes,
+with its rows as output, as it leaves the exit code alone.
 """
 
 import re
@@ -22,6 +22,7 @@ def render_junit(report: AuditReport) -> str:
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),
         "errors": str(sum(case.find("error") is not None for case in cases)),
+        "skipped": str(sum(case.find("skipped") is not None for case in cases)),
         "time": f"{report.finished.seconds:.3f}",
     }
     suites = ElementTree.Element("testsuites", {"name": "integrity", **counts})
@@ -44,6 +45,8 @@ def _case(judged: InvariantJudged) -> ElementTree.Element:
         first_line = (finding.reason.splitlines() or [""])[0]
         error = ElementTree.SubElement(case, "error", {"type": "unknown", "message": _clean(first_line)})
         error.text = _clean(finding.reason)
+    elif finding.verdict is Verdict.EMPTY:
+        ElementTree.SubElement(case, "skipped", {"message": _clean(f"{finding.verdict.words}: {finding.reason}")})
     elif finding.verdict is Verdict.VIOLATED and judged.severity is Severity.WARNING:
         ElementTree.SubElement(case, "system-out").text = _clean(f"{judged.title}\n{_rows(judged)}")
     elif finding.verdict is Verdict.VIOLATED:
@@ -56,7 +59,8 @@ def _rows(judged: InvariantJudged) -> str:
     headers, rows = row_table(judged.finding.rows)
     lines = ["  ".join(f"{header}={cell}" for header, cell in zip(headers, row, strict=True)) for row in rows]
     more = judged.finding.violation_count - len(rows)
-    lines += [f"and {count_rows(more)} more"] if more > 0 else []
+    lines += [judged.finding.reason] if judged.finding.reason else []
+    lines += [f"and {count_rows(more)} more"] if more > 0 and rows else []
     lines += [text for text in (judged.why, f"look for: {judged.hint}" if judged.hint else "") if text]
     return "\n".join(lines)
 

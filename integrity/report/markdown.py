@@ -17,7 +17,7 @@ def render_markdown(report: AuditReport) -> str:
         ["verdict", "invariant", "rows", "method"],
         [
             [
-                judged.finding.verdict,
+                judged.finding.verdict.words,
                 judged.finding.name,
                 f"{judged.finding.violation_count:,}" if judged.finding.verdict is Verdict.VIOLATED else "",
                 judged.finding.method,
@@ -42,6 +42,7 @@ def _violation(judged: InvariantJudged) -> list[str]:
     ]
     blocks += [_escape(judged.why)] if judged.why else []
     blocks += [_table(*row_table(finding.rows))] if finding.rows else []
+    blocks += [_escape(finding.reason)] if finding.reason else []
     blocks += ["Calls of these operations:", _table(*call_table(judged.calls))] if judged.calls else []
     return [*blocks, f"Look for: {_escape(judged.hint)}"] if judged.hint else blocks
 

@@ -8,7 +8,8 @@ from integrity.events import InvariantJudged
 from integrity.invariants.plan import Plan
 from integrity.report.audit_report import AuditReport, count_rows
 from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
-from integrity.sqlfile import Parameter, SqlFile
+from integrity.sqlfile import SqlFile, printable_path
+from integrity.sqlheader import Parameter
 from integrity.verdict import Severity, Verdict
 
 TITLE_WIDTH = 72
@@ -46,11 +47,18 @@ def render_plan(plan: Plan) -> str:
 
 def render_catalogue(files: Sequence[SqlFile]) -> str:
     """Return a table of invariants."""
-    return _table(["invariant", "severity", "title"], [[file.name, file.severity, file.title] for file in files])
+    rows = [
+        [printable(file.name), file.severity, f"broken: {_first_line(file.fault)}" if file.fault else printable(file.title)]
+        for file in files
+    ]
+    return _table(["invariant", "severity", "title"], rows)
 
 
 def render_invariant(file: SqlFile) -> str:
-    """Return one invariant: its header and its query."""
+    """Return one invariant: its header and its query; of a file that cannot be used, why."""
+    if file.fault:
+        lines = [printable(file.name), "  broken: its verdict is unknown", f"  file: {printable_path(file.path)}", ""]
+        return "\n".join([*lines, *(printable(line) for line in file.fault.splitlines())])
     fields = [("severity", file.severity), ("source", file.source), ("why", file.why), ("hint", file.hint)]
     lines = [file.name, f"  {file.title}"]
     lines += [f"  {name}: {value}" for name, value in fields if value]
@@ -58,7 +66,12 @@ def render_invariant(file: SqlFile) -> str:
         f"  parameter: {parameter.name} {parameter.type}{' (required)' if parameter.is_required else _default(parameter)}"
         for parameter in file.parameters
     ]
-    return "\n".join([*lines, f"  file: {file.path}", "", file.query])
+    lines += [] if file.tree is not None else ["  plan: asked as it stands: the parser does not know this query"]
+    return "\n".join([*lines, f"  file: {printable_path(file.path)}", "", file.query])
+
+
+def _first_line(text: str) -> str:
+    return printable((text.splitlines() or [""])[0])
 
 
 def _default(parameter: Parameter) -> str:
@@ -72,8 +85,8 @@ def _default(parameter: Parameter) -> str:
 def _verdicts(report: AuditReport) -> str:
     rows = [
         [
-            judged.finding.verdict,
-            judged.finding.name,
+            judged.finding.verdict.words,
+            printable(judged.finding.name),
             judged.severity if judged.severity is Severity.WARNING else "",
             f"{judged.finding.violation_count:,}" if judged.finding.verdict is Verdict.VIOLATED else "",
             judged.finding.method,
@@ -106,6 +119,8 @@ def _violation(judged: InvariantJudged) -> str:
         shown, total = len(finding.rows), finding.violation_count
         lines += ["", *([f"  the first {shown} of {total:,}:"] if shown < total else [])]
         lines += _indented(_table(*row_table(finding.rows)))
+    elif finding.reason:
+        lines += ["", f"  {printable(finding.reason)}"]
     lines += _calls(judged)
     if judged.hint:
         lines += ["", f"  look for: {printable(judged.hint)}"]

@@ -3,6 +3,7 @@
 A value may hold line breaks, terminal escapes, markup or a megabyte. Cells are one line, printable, and cut.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ def show(value: Any, *, width: int = CELL_WIDTH) -> str:
     if value is None:
         return "null"
     if isinstance(value, datetime):
-        text = value.isoformat(sep=" ", timespec="milliseconds")
+        text = value.isoformat(sep=" ")
     elif isinstance(value, dict | list):
         text = orjson.dumps(value, default=str).decode()
     else:
@@ -46,9 +47,13 @@ def call_table(calls: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list
     """Return headers and cells of the first calls, those that took effect or may have before the others."""
     telling = (Outcome.OK, Outcome.UNKNOWN)
     chosen = sorted(calls, key=lambda call: call.get("outcome") not in telling)[:CALLS_SHOWN]
-    return list(CALL_COLUMNS), [[_show_of_call(call.get(column)) for column in CALL_COLUMNS] for call in chosen]
+    return list(CALL_COLUMNS), [[_show_of_call(column, call.get(column)) for column in CALL_COLUMNS] for call in chosen]
 
 
-def _show_of_call(value: Any) -> str:
+def _show_of_call(column: str, value: Any) -> str:
     """Return a call's value; of its times the time of day, which is what tells that two calls overlapped."""
-    return value.strftime("%H:%M:%S.%f")[:-3] if isinstance(value, datetime) else show(value)
+    time = _TIME_OF_DAY.search(str(value)) if column.endswith("_at") else None
+    return time[0] if time else show(value)
+
+
+_TIME_OF_DAY = re.compile(r"(?<=[ T])\d\d:\d\d:\d\d(?:\.\d+)?")

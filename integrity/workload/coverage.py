@@ -18,7 +18,7 @@ from integrity.database.snapshot import QueryFailed, Session
 from integrity.invariants.syntax import tables_of
 from integrity.operation import Value
 from integrity.queries.run import run_query
-from integrity.sqlfile import SqlFile, parse_query
+from integrity.sqlfile import SqlFile
 
 OURS = "integrity"
 IN_GAPS = "in_gaps"
@@ -88,7 +88,7 @@ def find_doubts(
 
 def _systems_of(file: SqlFile) -> set[str]:
     """Return the systems whose history the invariant reads; an empty name is all of them."""
-    names = {table.name for table in tables_of(parse_query(file.text)) if table.schema == OURS}
+    names = {table.name for table in tables_of(file.tree) if table.schema == OURS}
     return {name.rpartition("_")[0] for name in names}
 
 

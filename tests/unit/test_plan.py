@@ -9,7 +9,7 @@ import pytest
 
 from integrity.database.portable import NotPortable, to_sqlite
 from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
-from integrity.invariants.plan import Plan, Step, make_plan
+from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.syntax import tables_of
 from integrity.sqlfile import SqlFile, parse_query, parse_sql_file
 
@@ -66,7 +66,7 @@ def file(query: str, name: str = "bank/x", header: str = "") -> SqlFile:
 def plan(*queries: str | SqlFile, facts: Facts = FACTS, is_sqlite: bool = False, is_exact: bool = False) -> Plan:
     files = [query if isinstance(query, SqlFile) else file(query, f"bank/{n}") for n, query in enumerate(queries)]
     return make_plan(
-        files, facts, frozenset(), now=NOW, is_sqlite=is_sqlite, is_exact=is_exact, given={}, random_source=random.Random(1)
+        files, facts, refused={}, now=NOW, is_sqlite=is_sqlite, is_exact=is_exact, given={}, random_source=random.Random(1)
     )
 
 
@@ -163,7 +163,7 @@ def test_a_stored_sum_is_proved_by_fingerprints_of_both_sides() -> None:
 def test_two_audits_weigh_with_different_seeds() -> None:
     columns = [
         make_plan(
-            [file(BALANCE)], FACTS, frozenset(), now=NOW, is_sqlite=False, is_exact=False, given={}, random_source=source
+            [file(BALANCE)], FACTS, refused={}, now=NOW, is_sqlite=False, is_exact=False, given={}, random_source=source
         ).scans[0].columns
         for source in (random.Random(1), random.Random(2))
     ]  # fmt: skip
@@ -321,22 +321,27 @@ def test_a_reference_is_never_proved_by_anything_but_its_query() -> None:
     assert only(query)[0] == "query"
 
 
-def test_what_cannot_be_judged_says_why() -> None:
-    def unjudged(step: Step) -> str:
-        return step.unjudged
+def test_a_table_that_the_catalogue_does_not_know_is_no_verdict_but_the_reason_if_its_query_fails() -> None:
+    step = plan("select id from bank.gone where id = 1").steps[0]
+    assert (step.unjudged, step.missing, step.why) == ("", "there is no table bank.gone", "there is no table bank.gone")
 
-    missing = plan("select id from bank.gone where id = 1").steps[0]
-    assert unjudged(missing) == "there is no table bank.gone"
-    empty = make_plan(
-        [file(BALANCE)], FACTS, frozenset({WALLETS, ENTRIES}), now=NOW, is_sqlite=False, is_exact=False, given={},
+
+def test_without_a_catalogue_each_is_asked_as_it_is() -> None:
+    made = make_plan(
+        [file(BALANCE)], None, refused={}, now=NOW, is_sqlite=False, is_exact=False, given={},
         random_source=random.Random(1),
-    ).steps[0]  # fmt: skip
-    assert unjudged(empty) == "nothing in scope: bank.entries, bank.wallets are all empty"
-    half_empty = make_plan(
-        [file(BALANCE)], FACTS, frozenset({ENTRIES}), now=NOW, is_sqlite=False, is_exact=False, given={},
-        random_source=random.Random(1),
-    ).steps[0]  # fmt: skip
-    assert unjudged(half_empty) == ""
+    )  # fmt: skip
+    step = made.steps[0]
+    assert (step.method(made.scans), step.why, step.missing) == ("query", "the catalogue cannot be read", "")
+
+
+def test_what_is_refused_is_not_asked_and_the_others_are() -> None:
+    files = [file(BALANCE, "bank/a"), file(BALANCE, "bank/b")]
+    made = make_plan(
+        files, FACTS, refused={"bank/a": "it reaches past the transaction"}, now=NOW, is_sqlite=False, is_exact=False,
+        given={}, random_source=random.Random(1),
+    )  # fmt: skip
+    assert [step.unjudged for step in made.steps] == ["it reaches past the transaction", ""]
 
 
 def test_on_sqlite_row_checks_share_a_scan_and_the_rest_is_asked() -> None:

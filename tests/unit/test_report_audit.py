@@ -4,9 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 from xml.etree import ElementTree
 
 import pytest
@@ -58,13 +56,13 @@ CALL = {
     "operation_id": "00000000-0000-7000-8000-000000000001",
     "operation": "withdraw",
     "client": 3,
-    "invoked_at": TAKEN_AT,
+    "invoked_at": "2026-01-17 18:30:00.000123+00",
     "returned_at": None,
     "outcome": "unknown",
-    "arguments": {"wallet_id": 41},
+    "arguments": '{"wallet_id": 41}',
 }
 MIXED = report(
-    judged("bank/balance", Verdict.VIOLATED, rows=[{"wallet_id": 41, "total": Decimal(800)}], count=1200, calls=[CALL]),
+    judged("bank/balance", Verdict.VIOLATED, rows=[{"wallet_id": 41, "total": "800"}], count=1200, calls=[CALL]),
     judged("bank/gone", Verdict.UNKNOWN, reason="bank/gone.sql:3: no such column\n  3 | where x\n            ^"),
     judged("bank/late", Verdict.VIOLATED, rows=[{"id": 1}], severity=Severity.WARNING),
     judged("bank/right", Verdict.HOLDS),
@@ -95,12 +93,12 @@ def test_text_shows_verdicts_rows_calls_and_one_sentence() -> None:
         "  41           800\n"
         "\n"
         "  calls of these operations:\n"
-        "  operation_id                          operation    client    invoked_at    returned_at"
+        "  operation_id                          operation    client    invoked_at       returned_at"
         "    outcome    arguments\n"
-        "  ------------------------------------  -----------  --------  ------------  -------------"
-        "  ---------  ----------------\n"
-        "  00000000-0000-7000-8000-000000000001  withdraw     3         18:30:00.000  null        "
-        "   unknown    {\"wallet_id\":41}\n"
+        "  ------------------------------------  -----------  --------  ---------------  -------------"
+        "  ---------  -----------------\n"
+        "  00000000-0000-7000-8000-000000000001  withdraw     3         18:30:00.000123  null        "
+        "   unknown    {\"wallet_id\": 41}\n"
         "\n"
         "  look for: a missing lock\n"
         "\n"
@@ -129,6 +127,12 @@ def test_text_shows_verdicts_rows_calls_and_one_sentence() -> None:
         (["holds", "warning"], "1 of 2 invariants violated (warnings only): bank/1.", 0),
         (["unknown", "warning"], "1 of 2 invariants violated (warnings only): bank/1; 1 unknown: bank/0.", 3),
         (["unknown", "violated"], "1 of 2 invariants violated: bank/1; 1 unknown: bank/0.", 1),
+        (["empty"], "The only invariant had nothing to judge: the tables are empty.", 3),
+        (["empty", "empty"], "None of 2 invariants had anything to judge: the tables are empty.", 3),
+        (["holds", "empty", "empty"], "1 holds, 2 had nothing to judge.", 0),
+        (["holds", "holds", "empty"], "2 hold, 1 had nothing to judge.", 0),
+        (["empty", "unknown"], "1 of 2 invariants unknown: bank/1; 1 had nothing to judge.", 3),
+        (["empty", "violated"], "1 of 2 invariants violated: bank/1; 1 had nothing to judge.", 1),
         (["violated"] * 5, "5 of 5 invariants violated: bank/0, bank/1, bank/2 and 2 more.", 1),
     ],
 )
@@ -146,13 +150,42 @@ def test_the_sentence_and_the_exit_code_follow_the_verdicts(verdicts: list[str],
     assert (made.sentence, made.exit_code) == (sentence, exit_code)
 
 
-def test_json_holds_everything_and_whole_numbers_as_such() -> None:
-    rows = [{"total": Decimal(800), "id": UUID(int=1), "share": Decimal("0.5"), "big": Decimal(10**30), "raw": b"\x01"}]
+def test_where_it_is_asked_for_an_invariant_that_had_nothing_to_judge_is_as_good_as_unknown() -> None:
+    made = report(judged("bank/a", Verdict.HOLDS), judged("bank/b", Verdict.EMPTY, reason="bank.b is empty"))
+    assert (made.exit_code, replace(made, fails_on_empty=True).exit_code) == (0, 3)
+
+
+def test_nothing_to_judge_is_told_apart_in_every_format() -> None:
+    made = report(judged("bank/a", Verdict.HOLDS), judged("bank/b", Verdict.EMPTY, reason="bank.b is empty"))
+    assert "nothing to judge  bank/b" in render_text(made)
+    assert "| nothing to judge | bank/b |  | query |" in render_markdown(made)
+    assert json.loads(render_json(made))["invariants"][1]["verdict"] == "empty"
+    suites = ElementTree.fromstring(render_junit(made))  # noqa: S314  # our own output
+    assert (suites.get("tests"), suites.get("failures"), suites.get("errors"), suites.get("skipped")) == (
+        "2",
+        "0",
+        "0",
+        "1",
+    )
+    skipped = suites.find(".//skipped")
+    assert skipped is not None
+    assert skipped.get("message") == "nothing to judge: bank.b is empty"
+
+
+def test_a_violation_whose_rows_cannot_be_shown_says_why_in_every_format() -> None:
+    reason = "its rows cannot be shown: out of memory"
+    made = report(judged("bank/a", Verdict.VIOLATED, count=3, reason=reason))
+    for render in (render_text, render_junit, render_json):
+        assert reason in render(made)
+    assert reason in render_markdown(made).replace("\\", "")
+
+
+def test_json_holds_everything_and_the_rows_as_they_were_read() -> None:
+    rows = [{"id": 2**63 - 1, "is_open": True, "total": "800.10", "ends_at": "infinity", "note": None}]
     made = json.loads(render_json(report(judged("bank/x", Verdict.VIOLATED, rows=rows))))
-    assert made["invariants"][0]["rows"] == [
-        {"total": 800, "id": str(UUID(int=1)), "share": "0.5", "big": str(10**30), "raw": "01"}
-    ]
-    assert (made["format"], made["exit_code"], made["counts"]) == (1, 1, {"holds": 0, "violated": 1, "unknown": 0})
+    assert made["invariants"][0]["rows"] == rows
+    counts = {"holds": 0, "violated": 1, "unknown": 0, "empty": 0}
+    assert (made["format"], made["exit_code"], made["counts"]) == (1, 1, counts)
     assert made["taken_at"] == "2026-01-17T18:30:00+00:00"
 
 
