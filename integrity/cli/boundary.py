@@ -25,7 +25,7 @@ import click
 
 import integrity
 from integrity.errors import AuditError, DatabaseError
-from integrity.report.terminal import ClosedOutput, flush_result, write_note
+from integrity.report.terminal import ClosedOutput, broken, write_note
 from integrity.verdict import ExitCode
 
 CLOSED_PIPE = 141
@@ -173,7 +173,10 @@ def describe(error: BaseException) -> tuple[str, str]:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}", again
     if _is_of_database(error):
-        return f"the database did not answer as it must: {said}", "See that it runs and is not locked, then try again."
+        from integrity.database.refusals import next_step
+
+        step = next_step(error) or "See that it runs and is not locked, then try again."
+        return f"the database did not answer as it must: {said}", step
     return f"an error of integrity's own: {type(error).__name__}{': ' if said else ''}{said}", again
 
 
@@ -207,11 +210,10 @@ def _bare(error: BaseException) -> BaseException:
 
 def _of_stdout(error: BaseException) -> BaseException:
     """Return the error as one of stdout, where that is what could not be written: click prints its help by itself."""
-    if isinstance(error, OSError) and error.filename is None:
-        try:
-            flush_result()
-        except (AuditError, ClosedOutput) as broken:
-            return broken
+    if isinstance(error, OSError) and error.__traceback__ is not None:
+        *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+        if innermost.f_globals.get("__name__") == "click.utils":
+            return broken(error)
     return error
 
 

@@ -9,7 +9,7 @@ import click
 
 from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, open_project, open_target, project_option
-from integrity.report.terminal import open_console, write_note, write_result
+from integrity.report.terminal import open_console, write_json_text, write_note, write_result
 
 if TYPE_CHECKING:
     from integrity.database.target import Target
@@ -213,7 +213,7 @@ def _publish(report: "AuditReport", format_name: str, output: Path | None) -> No
     render = {"table": render_text, "json": render_json, "junit": render_junit, "markdown": render_markdown}[format_name]
     text = render(report).rstrip("\n")
     if output is None:
-        write_result(text)
+        (write_json_text if format_name == "json" else write_result)(text)
         return
     try:
         output.write_text(text + "\n", encoding="utf-8")

@@ -29,6 +29,7 @@ from integrity.database.postgresql_url import (
     with_secrets,
     write_url,
 )
+from integrity.database.refusals import next_step
 from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
 
@@ -248,6 +249,9 @@ class Target:
         if self.is_sqlite:
             hint = f"Check that the folder {self.file.absolute().parent} exists and that you may write there."
         else:
+            known = next_step(error)
+            if known is not None:  # the server was reached
+                return Unreachable(f"{self}: no answer: {reason}", hint=known)
             hint = "Check host, port, name, user and password; without --database the embedded server is used."
         return Unreachable(f"cannot connect to {self}: {reason}", hint=hint)
 

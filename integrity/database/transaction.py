@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import errors
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from integrity.database.refusals import next_step
 from integrity.database.session_settings import OWN
 from integrity.database.target import Target, mask
 from integrity.errors import DatabaseError
@@ -54,14 +54,4 @@ def transaction(
 def refusal(target: Target, error: BaseException | None) -> DatabaseError:
     """Return the error to raise when the database refused something, with its reason and a next step."""
     reason = mask(" ".join(str(error).split()))
-    if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction) or "readonly" in reason:
-        hint = "Use a user and a server that may create schemas and write there."
-    elif isinstance(error, errors.LockNotAvailable) or "locked" in reason:
-        hint = "Another session is working on these tables: wait until it has ended, or end it."
-    elif isinstance(error, errors.DiskFull) or "disk is full" in reason:
-        hint = "Nothing was changed. Make room on the disk of the database, or seed fewer wallets."
-    elif isinstance(error, errors.DependentObjectsStillExist):
-        hint = "Something that was not made here depends on a table that was: drop it first."
-    else:
-        hint = "Nothing was changed."
-    return DatabaseError(f"{target}: {reason}", hint=hint)
+    return DatabaseError(f"{target}: {reason}", hint=next_step(error) or "Nothing was changed.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from integrity.events import InvariantJudged
 from integrity.report.audit_report import AuditReport, count_rows
+from integrity.report.terminal import visible
 from integrity.report.values import call_table, row_table
 from integrity.verdict import Severity, Verdict
 
@@ -55,4 +56,4 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _escape(text: str) -> str:
     """Return the text so that none of it is markup, a link or a formula."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split("\n")))
+    return _SPECIAL.sub(r"\\\1", visible(" ".join(text.split("\n"))))

@@ -32,12 +32,13 @@ class ClosedOutput(Exception):
 
 def visible(text: str) -> str:
     """Return the text with what a terminal could obey spelt out, e.g. \\x1b and \\u202e."""
-    return _OBEYED.sub(lambda found: _spell(found[0]), text)
+    return _OBEYED.sub(lambda found: spell(found[0]), text)
 
 
-def _spell(character: str) -> str:
+def spell(character: str) -> str:
+    """Return a character written out."""
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def write_result(text: str = "", *, bold: bool = False, dim: bool = False) -> None:
@@ -133,17 +134,22 @@ def _stdout() -> TextIO:
 
 def _write(stream: TextIO, text: str | None) -> None:
     try:
-        # Even an empty text: flush alone passes over what an earlier write has left behind.
-        stream.write("" if text is None else _encodable(text, stream) + "\n")
+        if text is not None:
+            stream.write(_encodable(text, stream) + "\n")
         stream.flush()
-    except BrokenPipeError:
-        _forget(stream)
-        raise ClosedOutput from None
     except OSError as error:
-        _forget(stream)
-        raise OutputError(
-            f"the result could not be written to stdout: {error.strerror}", hint="Make room, or send it somewhere else."
-        ) from None
+        raise broken(error) from None
+
+
+def broken(error: OSError) -> OutputError | ClosedOutput:
+    """Return what to raise when stdout could not be written; what it still holds is forgotten."""
+    if sys.stdout is not None:
+        _forget(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return ClosedOutput()
+    return OutputError(
+        f"the result could not be written to stdout: {error.strerror}", hint="Make room, or send it somewhere else."
+    )
 
 
 def _forget(stream: TextIO) -> None:

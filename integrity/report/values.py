@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from integrity.history import Outcome
+from integrity.report.terminal import spell
 
 CELL_WIDTH = 60
 CALLS_SHOWN = 6
@@ -34,7 +35,7 @@ def show(value: Any, *, width: int = CELL_WIDTH) -> str:
 
 def printable(text: str) -> str:
     """Return the text with every character that a terminal might obey written out."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return "".join(character if character.isprintable() else spell(character) for character in text)
 
 
 def row_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

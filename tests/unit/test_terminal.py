@@ -17,7 +17,6 @@ import integrity
 from integrity.errors import OutputError
 from integrity.report.terminal import (
     ClosedOutput,
-    flush_result,
     open_console,
     visible,
     write_json,
@@ -114,15 +113,6 @@ def full() -> Iterator[None]:
 def test_a_result_that_cannot_be_written_is_an_error() -> None:
     with full(), pytest.raises(OutputError, match="stdout: No space left on device"):
         write_result("a verdict")
-
-
-def test_what_another_has_left_unwritten_is_an_error_at_the_end() -> None:
-    with full():
-        sys.stdout.write("click's help")
-        with pytest.raises(OSError, match="No space"):
-            sys.stdout.flush()
-        with pytest.raises(OutputError):
-            flush_result()
 
 
 def test_a_result_without_a_stdout_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

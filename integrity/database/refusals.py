@@ -1,0 +1,45 @@
+"""What to do about an error of a database: the next step, told from its kind or, before there is a session, from its words.
+
+A server that cannot be reached has no SQLSTATE to tell: libpq passes its words on.
+"""
+
+from psycopg import errors
+
+_RIGHTS = "Use a user and a server that may create schemas and write there."
+_LOCK = "Another session is working on these tables: wait until it has ended, or end it."
+_ROOM = "Make room on the disk of the database, or ask for less."
+_CONNECTIONS = "The server has no connection to give: let others end theirs, or raise its max_connections."
+_GONE = "See that the server runs, then give the command again."
+_DEPENDENT = "Something that was not made here depends on a table that was: drop it first."
+
+_KINDS: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
+    ((errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction), ("readonly",), _RIGHTS),
+    ((errors.LockNotAvailable,), ("is locked",), _LOCK),
+    ((errors.DiskFull,), ("disk is full", "No space left on device"), _ROOM),
+    (
+        (errors.TooManyConnections,),
+        ("too many clients", "connection slots are reserved", "too many connections"),
+        _CONNECTIONS,
+    ),
+    (
+        (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow),
+        (
+            "terminating connection",
+            "server closed the connection",
+            "is shutting down",
+            "is starting up",
+            "in recovery mode",
+        ),
+        _GONE,
+    ),
+    ((errors.DependentObjectsStillExist,), (), _DEPENDENT),
+)
+
+
+def next_step(error: BaseException | None) -> str | None:
+    """Return what to do about it; None: the error is of no kind that is known here."""
+    said = str(error)
+    for kinds, words, step in _KINDS:
+        if isinstance(error, kinds) or any(word in said for word in words):
+            return step
+    return None
