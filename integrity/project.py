@@ -148,6 +148,23 @@ def reference_folder(kind: str) -> Path:
     return installed if installed.is_dir() else package.parent / kind
 
 
+def close_folder(folder: Path) -> None:
+    """Make a folder that only we may look into; one that is there, and ours, is closed to others.
+
+    Root's can be passed through, though not looked into: what root starts as another user has its files in there.
+    """
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o777 & ~mode:
+        folder.chmod(mode)
+
+
+def open_for_us_only(file: str, flags: int) -> int:
+    """Open a file, as `open` is told to; one that is made is nobody else's to read."""
+    return os.open(file, flags, 0o600)
+
+
 def make_state_folder(project: Project) -> Path:
     """Return `.integrity/`, made if need be, with a .gitignore of its own so that it is never committed.
 
@@ -156,7 +173,7 @@ def make_state_folder(project: Project) -> Path:
     """
     folder = project.state_folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        close_folder(folder)
         ignore = folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")

@@ -49,7 +49,7 @@ def _size_options(command: Command) -> Command:
 
 
 @click.command()
-@click.option("--system", "system_name", metavar="NAME", help="Seed this system only; else all of them.")
+@click.option("--system", "system_names", metavar="NAME", multiple=True, help="Seed this system (repeatable); else all.")
 @_size_options
 @click.option("--seed", type=Integer(), default=1, show_default=True, help="The same seed makes the same rows everywhere.")
 @click.option("--replace", is_flag=True, help="Make it anew, and forget the runs that were made on it.")
@@ -60,7 +60,7 @@ def _size_options(command: Command) -> Command:
 @json_option
 def command(
     *,
-    system_name: str | None,
+    system_names: tuple[str, ...],
     seed: int,
     replace: bool,
     append: bool,
@@ -72,45 +72,52 @@ def command(
 ) -> int:
     """Fill the database with a consistent world, in which every invariant holds.
 
+    Interrupted between two systems, the same command goes on with those that are missing.
+
     \b
     Example: integrity seed --wallets 5000
     """
     from integrity.database.namespace import guard
     from integrity.seeds.catalogue import SEEDERS
-    from integrity.seeds.load import Mode, check_numbers, check_state, seed_system
+    from integrity.seeds.load import Mode, check_numbers, check_state, is_made, seed_system
     from integrity.systems.catalogue import SYSTEMS, find_system
 
     if replace and append:
         raise UsageError("--replace and --append exclude each other", hint="Name one of them.")
     mode = Mode.REPLACE if replace else Mode.APPEND if append else Mode.NEW
-    systems = list(SYSTEMS.values()) if system_name is None else [find_system(system_name)]
+    systems = [find_system(name) for name in dict.fromkeys(system_names)] or list(SYSTEMS.values())
     sizes = {name: count for name, count in given.items() if count is not None}
     _check_known(sizes, systems)
     for system in systems:
         check_numbers(SEEDERS[system.name], sizes, seed)
     seeded: list[Seeded] = []
-    name = systems[0].name
+    left = systems
     try:
         target = open_target(open_project(project_folder), database)
         contents = guard(target, test_database)
-        for system in systems:
+        if mode is Mode.NEW:  # of several: those that an interrupted seed has made by now
+            left = [system for system in systems if not is_made(contents, system.name, sizes, seed)] or systems
+            for system in systems:
+                if system not in left:
+                    write_note(f"{system.name}: is there already, as asked for")
+        for system in left:
             check_state(contents, system.name, mode)
-        for system in systems:
-            name = system.name
-            with _progress(name) as listen:
+        while left:
+            with _progress(left[0].name) as listen:
                 seeded.append(
                     seed_system(
                         target,
                         guard(target, test_database),
-                        system.metadata,
+                        left[0].metadata,
                         sizes=sizes,
                         seed=seed,
                         mode=mode,
                         listen=listen,
                     )
                 )
+            left = left[1:]
     except KeyboardInterrupt:
-        write_note(f"integrity: interrupted; {name} is as it was before. Seed again when you like.")
+        write_note(f"integrity: interrupted; {left[0].name} is as it was before. {_go_on(left, seeded, mode.value, sizes)}")
         return ExitCode.INTERRUPTED
     if is_json:
         write_json(_fields(target, mode.value, seeded))
@@ -118,6 +125,21 @@ def command(
         write_result(_table(seeded))
         write_note(f"Next: integrity run smoke --system {systems[0].name}")
     return ExitCode.OK
+
+
+def _go_on(left: "Sequence[System]", seeded: "Sequence[Seeded]", mode: str, sizes: Mapping[str, int]) -> str:
+    """Return how to go on after an interruption: only what was added to must not be added to again."""
+    from integrity.seeds.catalogue import SEEDERS
+
+    if not seeded:
+        return "Seed again when you like."
+    made = ", ".join(each.system for each in seeded)
+    if mode != "append":
+        return f"Made by now: {made}. Give the same command again."
+    known = {size.name for system in left for size in SEEDERS[system.name].sizes}
+    words = ["--append", *(f"--system {system.name}" for system in left), f"--seed {seeded[0].seed}"]
+    words += [f"--{name} {count}" for name, count in sizes.items() if name in known]
+    return f"Added to by now: {made}. To go on, on the same database: integrity seed {' '.join(words)}"
 
 
 def _check_known(sizes: Mapping[str, int], systems: "Sequence[System]") -> None:

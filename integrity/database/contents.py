@@ -119,8 +119,8 @@ _SCHEMAS = """
 
 def _inspect_postgresql(target: Target, *, is_removal: bool) -> Contents:
     with target.asking() as connection:
-        name: str = connection.execute("select pg_catalog.current_database()").fetchone()[0]  # type: ignore[index]  # one row
         try:
+            (name,) = connection.execute("select pg_catalog.current_database()").fetchall()[0]
             objects = [_Object(*row) for row in connection.execute(_OBJECTS).fetchall()]
             notes = _notes(objects, lambda: connection.execute("select key, value from integrity.notes").fetchall())
             made = {schema: find_made(notes, schema) for schema in NAMESPACES}

@@ -50,7 +50,10 @@ def scratch_database(target: Target, purpose: str) -> Iterator[Target]:
         return
     application_name = f"integrity {purpose}"
     with closing(target.connect(application_name=application_name, settings=OWN)) as admin:
-        drop_left_over(admin)
+        try:
+            drop_left_over(admin)
+        except psycopg.Error as error:
+            raise refusal(target, error) from None
         with temporary_name(admin, purpose) as name:
             try:
                 admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))

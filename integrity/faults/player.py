@@ -19,6 +19,7 @@ import orjson
 from integrity.errors import HistoryError
 from integrity.faults.scene import Scene
 from integrity.faults.schedule import Window
+from integrity.project import open_for_us_only
 
 FAULTS_FILE = "faults.jsonl"
 
@@ -145,7 +146,7 @@ class Player:
     def _write(self, event: str, window: Window, **more: Any) -> None:
         record = {"event": event, "fault": window.fault.name, "arguments": window.given, "asked": window.text, **more}
         try:
-            with self._file.open("ab") as file:
+            with open(self._file, "ab", opener=open_for_us_only) as file:
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
         except OSError as error:
             raise HistoryError(f"{self._file}: cannot be written: {error.strerror}") from None

@@ -25,6 +25,7 @@ from integrity.monitor.database import DatabaseWatch, Sample
 from integrity.monitor.processes import Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
 from integrity.monitor.summary import summarize
+from integrity.project import open_for_us_only
 
 EVERY_S = 1.0
 RARE_EVERY_S = 10.0
@@ -189,7 +190,7 @@ class Monitor:
             line = orjson.dumps({"kind": "facts", **facts}, default=str) + b"\n" + line
             self._written_facts = facts
         try:
-            with self._file.open("ab") as file:
+            with open(self._file, "ab", opener=open_for_us_only) as file:
                 file.write(line)
         except OSError as error:
             self._is_file_lost = True

@@ -158,6 +158,14 @@ def check_numbers(seeder: Seeder, sizes: Mapping[str, int], seed: int) -> None:
         raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
 
 
+def is_made(contents: Contents, system: str, sizes: Mapping[str, int], seed: int) -> bool:
+    """Return whether the database holds the system as it would be made anew: of the same seed and sizes."""
+    wanted = {"seed": seed, **SEEDERS[system].complete(sizes)}
+    return system in contents.systems and all(
+        contents.notes.get(f"{name}:{system}") == str(number) for name, number in wanted.items()
+    )
+
+
 def check_state(contents: Contents, system: str, mode: Mode) -> None:
     """Refuse a mode that does not suit what the database holds.
 

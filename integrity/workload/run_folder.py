@@ -8,6 +8,8 @@
     monitor.jsonl    another of the database and of the processes
     result.json      summary and thresholds, written at the end
 
+Nobody else may read it: calls hold what clients sent.
+
 The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
 (After a power failure its last moments may be missing; then the database lacks them, too, or holds them as unclaimed.)
 While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone. The history,
@@ -26,6 +28,7 @@ import orjson
 
 from integrity.chain import Chain, is_end
 from integrity.errors import HistoryError
+from integrity.project import close_folder, open_for_us_only
 
 SETTINGS_FILE = "settings.json"
 HISTORY_FILE = "history.jsonl"
@@ -201,11 +204,12 @@ def make_run_folder(runs_folder: Path, name: str) -> RunFolder:
         HistoryError: it cannot be made.
     """
     try:
-        runs_folder.mkdir(parents=True, exist_ok=True)
+        for folder in (runs_folder.parent, runs_folder):
+            close_folder(folder)
         for number in range(1, 1000):
             path = runs_folder / (name if number == 1 else f"{name}-{number}")
             try:
-                path.mkdir()
+                path.mkdir(mode=0o700)  # histories hold what calls were given
             except FileExistsError:
                 continue
             return RunFolder(path)
@@ -222,7 +226,7 @@ def _last_bytes(file: Path) -> bytes:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        return open_for_us_only(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:
         raise _unwritable(path, error) from None
 
@@ -251,7 +255,8 @@ def _write(file: Path, value: Mapping[str, Any]) -> None:
     """Write the file whole or not at all: somebody may read it at any moment."""
     new = file.with_suffix(".new")
     try:
-        new.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        with open(new, "wb", opener=open_for_us_only) as opened:
+            opened.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         new.replace(file)
     except OSError as error:
         raise _unwritable(file, error) from None

@@ -1,6 +1,7 @@
 """Whatever kills a command leaves all of its work or nothing, and nothing that the next command does not clean up."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 from psycopg import sql
 
 from integrity.database.copies import find_forgotten, list_copies, restore_copy, take_copy
-from integrity.database.namespace import create_schemas
+from integrity.database.namespace import create_schemas, drop_schemas
 from integrity.database.scratch import scratch_database
 from integrity.database.target import Target
 from integrity.database.temporary import PREFIX, drop_left_over, temporary_name
+from integrity.errors import DatabaseError
 from integrity.systems.ghostpass.system import GHOSTPASS
 from tests.database.killing import kill_before
 
@@ -96,6 +98,20 @@ def test_what_a_killed_race_made_is_dropped_by_the_next(venue: Target, tmp_path:
     with scratch_database(venue, "race") as scratch:
         assert temporary(venue) == [scratch.url.database]
     assert temporary(venue) == []
+
+
+def test_a_rollback_whose_session_is_ended_by_the_server_says_so(venue: Target) -> None:
+    with ThreadPoolExecutor() as pool, closing(venue.connect()) as other, closing(venue.connect()) as looking:
+        other.execute("begin")
+        other.execute("lock table ghostpass.wallets in share mode")
+        waiting = pool.submit(drop_schemas, venue)
+        ended = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = %s"
+        while not looking.execute(ended, (venue.url.database,)).fetchall():
+            assert not waiting.done()
+        with pytest.raises(DatabaseError, match="terminating connection due to administrator command"):
+            waiting.result(timeout=60)
+        other.execute("rollback")
+    assert codes(venue) == ["W1"]
 
 
 def test_a_temporary_database_that_a_living_command_works_on_stays(venue: Target) -> None:

@@ -1,12 +1,15 @@
 """`integrity seed` and `integrity rollback`: what they print, refuse, and leave behind when they are stopped."""
 
 import io
+import itertools
 import json
 import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from integrity.cli.main import main
 from integrity.cli.seed_command import SIZES
 from integrity.database.namespace import guard, inspect_database
 from integrity.database.target import Target
+from integrity.seeds import load
 from integrity.seeds.catalogue import SEEDERS
 from integrity.seeds.load import Mode, seed_system
 from integrity.systems.catalogue import SYSTEMS
@@ -142,6 +146,57 @@ def test_ctrl_c_ends_with_130_and_changes_nothing(database: Target) -> None:
     assert "interrupted; ghostpass is as it was before" in err
     assert "Traceback" not in err
     assert inspect_database(database).is_empty
+
+
+SMALL = {"wallets": 30, "conversations": 10, "messages": 60, "users": 12, "businesses": 2, "streamers": 3}
+
+
+def rows_of(url: str) -> dict[str, list[str]]:
+    """Return table -> its rows as text, of all systems."""
+    target = Target.parse(url)
+    with closing(target.connect_sqlite(tuple(SYSTEMS))) as connection:
+        return {
+            f"{name}.{table.name}": sorted(
+                str(tuple(row)) for row in connection.execute(f"select * from {name}.{table.name}")
+            )
+            for name, system in SYSTEMS.items()
+            for table in system.metadata.sorted_tables
+        }
+
+
+@pytest.mark.parametrize("mode", ["new", "replace", "append"])
+def test_a_seed_of_all_systems_that_was_interrupted_goes_on_as_its_message_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    sizes = [word for name, count in SMALL.items() for word in (f"--{name}", str(count))]
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("whole", "interrupted")]
+    words = ["seed", *sizes, "--seed", "7"]
+    for url in urls:
+        if mode != "new":
+            run(capsys, *words[:-1], "3", "--database", url)
+    command = [*words, *([] if mode == "new" else [f"--{mode}"])]
+    assert run(capsys, *command, "--database", urls[0])[0] == 0
+
+    real, calls = load.seed_system, itertools.count()
+
+    def interrupt_the_third(*arguments: Any, **options: Any) -> object:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(load, "seed_system", interrupt_the_third)
+        code, _, err = run(capsys, *command, "--database", urls[1])
+    assert code == 130
+    again = command
+    if mode == "append":
+        again = err.strip().splitlines()[-1].partition("on the same database: integrity ")[2].split()
+    else:
+        assert "Give the same command again" in err
+    code, _, err = run(capsys, *again, "--database", urls[1])
+
+    assert code == 0, err
+    assert rows_of(urls[1]) == rows_of(urls[0])
 
 
 def test_kill_in_the_middle_changes_nothing(database: Target) -> None:
