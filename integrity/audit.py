@@ -10,10 +10,12 @@ gives up the snapshot, or a connection breaks, what was still open is judged onc
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from integrity.database.portable import NotPortable
+from integrity.database.reach import find_refusals
 from integrity.database.server_text import Rows
 from integrity.database.snapshot import QueryFailed, Session, Snapshot, open_snapshot
 from integrity.database.target import Target
@@ -43,6 +45,8 @@ class AuditSettings:
         timeout_s: of each query.
         row_limit: how many violating rows to show; all are counted.
         is_exact: ask every query as its file has it: no proofs, no shared scans, no fingerprints.
+        trusted_functions: as "schema.name", what queries may call although it could do more than read.
+        role: whose rights the audit takes on; None: those of the role that connects.
         given: values of parameters, for the invariants that have them, e.g. run_id.
         known: what is known of runs beside what the database says.
         random_source: of the fingerprints' seeds. From the system by default, so that no data can be made to fit them.
@@ -52,6 +56,8 @@ class AuditSettings:
     timeout_s: float = 300
     row_limit: int = 10
     is_exact: bool = False
+    trusted_functions: Collection[str] = ()
+    role: str | None = None
     given: Mapping[str, Value] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
     random_source: random.Random = field(default_factory=random.SystemRandom)
@@ -66,12 +72,13 @@ def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings
     """
     started = time.perf_counter()
     open_files = {file.name: file for file in invariants}
-    with open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s) as snapshot:
+    with _open(target, settings) as snapshot:
         yield AuditStarted(
             target=str(target),
             invariants=tuple(open_files),
             taken_at=snapshot.taken_at,
             consistency=snapshot.consistency,
+            caution=snapshot.caution,
         )
         for judged in _judge(target, invariants, snapshot, settings):
             if not judged.is_lost:
@@ -90,7 +97,7 @@ def plan_audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSet
         UnsuitableServer: too old.
         DatabaseError: the snapshot was lost.
     """
-    with open_snapshot(target, connections=1, timeout_s=settings.timeout_s) as snapshot:
+    with _open(target, replace(settings, connections=1)) as snapshot:
         try:
             return _plan(target, invariants, snapshot, settings)
         except QueryFailed:
@@ -100,7 +107,7 @@ def plan_audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSet
 def _judge_again(target: Target, open_files: dict[str, SqlFile], settings: AuditSettings) -> Iterator[InvariantJudged]:
     reason = "the snapshot was lost, and the second one too"
     try:
-        with open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s) as snapshot:
+        with _open(target, settings) as snapshot:
             for judged in _judge(target, list(open_files.values()), snapshot, settings):
                 file = open_files.pop(judged.step.name)
                 finding = replace(judged.finding, method=f"{judged.finding.method}, on a second snapshot")
@@ -149,6 +156,10 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         yield _doubted(judged, doubts.get(judged.step.name))
 
 
+def _open(target: Target, settings: AuditSettings) -> AbstractContextManager[Snapshot]:
+    return open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s, role=settings.role)
+
+
 def _doubted(judged: Judged, doubt: str | None) -> Judged:
     """Return what was found out; what found nothing is unknown where not all is known that it rests on."""
     if doubt is None or judged.is_lost or judged.finding.verdict in (Verdict.VIOLATED, Verdict.UNKNOWN):
@@ -163,6 +174,9 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
         QueryFailed: the snapshot was lost.
     """
     refused = {file.name: file.fault for file in invariants if file.fault}
+    if not target.is_sqlite:  # whose functions do not act, but for those that snapshot.py switches off
+        texts = {file.name: file.numbered for file in invariants if not file.fault}
+        refused |= find_refusals(snapshot.sessions[0], texts, settings.trusted_functions)
     tables = {table for file in invariants if not file.fault for table in tables_of(file.tree)}
     facts: Facts | None = None
     try:

@@ -20,12 +20,14 @@ class AuditStarted:
         invariants: the names of those to be judged, in the order of reports.
         taken_at: the server's time of the snapshot.
         consistency: what kind of snapshot it is, in one sentence.
+        caution: what the role could do beside reading, and which role could not; empty: it reads only.
     """
 
     target: str
     invariants: tuple[str, ...]
     taken_at: datetime
     consistency: str
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import integrity
 from integrity.errors import UsageError, describe_mistake
@@ -36,11 +36,13 @@ class AuditSection(BaseModel):
 
     Args:
         empty: what an invariant counts as whose tables are all empty and whose query returned nothing.
+        functions: as "schema.name", what queries may call although it could do more than read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     empty: Literal["empty", "unknown"] = "empty"
+    functions: tuple[Annotated[str, Field(pattern=r"^[^.()]+\.[^.()]+$")], ...] = ()
 
 
 class Settings(BaseModel):

@@ -25,7 +25,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import sqlglot
@@ -57,13 +56,6 @@ _WRITING_WORDS = {
     exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete", exp.Merge: "merge", exp.Copy: "copy",
     exp.Into: "into", exp.Lock: "for",
 }  # fmt: skip
-# A read-only transaction stops writes to tables; these reach past it, to other sessions, settings or servers.
-_REACHING_FUNCTIONS = frozenset(
-    {
-        "dblink", "dblink_connect", "dblink_exec", "lo_export", "lo_import", "nextval", "pg_cancel_backend", "pg_notify",
-        "pg_reload_conf", "pg_terminate_backend", "set_config", "setval",
-    }
-)  # fmt: skip
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what we refuse with a better message
 
@@ -295,7 +287,6 @@ def _check_query(text: str, path: Path) -> None:
         line, column, found = _find_word(text, word)
         hint = "The query selects the rows that violate, and changes and locks nothing."
         raise _error(path, text, line, column, f"not one read-only select: {found!r}", hint=hint)
-    _check_functions(text, path)
 
 
 def _check_unknown(text: str, path: Path, error: Exception) -> None:
@@ -310,7 +301,6 @@ def _check_unknown(text: str, path: Path, error: Exception) -> None:
         reason = f"syntax error at or near {first['highlight']!r}"
         raise _error(path, text, line, column, reason, hint=_explain(first["description"]))
     _check_single(text, path)
-    _check_functions(text, path)
 
 
 _FIRST_WORDS = ("select", "with", "(", "table")
@@ -322,14 +312,6 @@ def _check_single(text: str, path: Path) -> None:
     if first is not None and any(token.token_type != TokenType.SEMICOLON for token in tokens[first + 1 :]):
         line, column = _place(text, tokens[first].end)
         raise _error(path, text, line, column, "more than one statement", hint="One question a file: split it in two.")
-
-
-def _check_functions(text: str, path: Path) -> None:
-    tokens = sqlglot.tokenize(text, read="postgres")
-    for token, after in pairwise(tokens):
-        if token.text.lower() in _REACHING_FUNCTIONS and after.token_type == TokenType.L_PAREN:
-            line, column = _place(text, token.start)
-            raise _error(path, text, line, column, f"{token.text.lower()!r} reaches past a read-only transaction")
 
 
 def _check_parameters(text: str, path: Path, parameters: Mapping[str, Parameter]) -> None:

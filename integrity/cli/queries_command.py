@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from integrity.database.snapshot import Session
     from integrity.database.target import Target
     from integrity.operation import Value
+    from integrity.project import Project
     from integrity.sqlfile import SqlFile
     from integrity.systems.system import System
 
@@ -78,6 +79,8 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
     query.values(values, now=datetime.now().astimezone())  # before a server is started for nothing
     target = open_target(project, database)
     with _session(target) as (session, now), _answering(query, target):
+        if refused := _find_refused(session, [query], target, project):
+            raise UsageError(f"{query.path}: not asked: {refused[query.name]}")
         rows = show_query(session, query, values, now=now, is_sqlite=target.is_sqlite, row_limit=limit)
     if is_json:
         write_json_text(render_rows_json(rows))
@@ -132,7 +135,8 @@ def run(
             target = stack.enter_context(_scaled(target, systems, scale))
         chosen = _present(chosen, target, is_asked_for=bool(names or system_name))
         session, now = stack.enter_context(_session(target))
-        examined = list(examine(session, chosen, now=now, is_sqlite=target.is_sqlite))
+        refused = _find_refused(session, chosen, target, project)
+        examined = list(examine(session, chosen, now=now, is_sqlite=target.is_sqlite, refused=refused))
     if is_json:
         write_json_text(render_examinations_json(examined))
     else:
@@ -141,6 +145,18 @@ def run(
     if State.FAILED in states:
         return ExitCode.THRESHOLD if State.UNKNOWN not in states else ExitCode.UNKNOWN
     return ExitCode.UNKNOWN if State.UNKNOWN in states else ExitCode.OK
+
+
+def _find_refused(
+    session: "Session", queries: "Sequence[SqlFile]", target: "Target", project: "Project"
+) -> "dict[str, str]":
+    """Return name -> why, of the queries that could do more than read, and are not asked."""
+    from integrity.database.reach import find_refusals
+
+    if target.is_sqlite:
+        return {}
+    texts = {query.name: ";".join([query.numbered, *(sample.query for sample in query.samples)]) for query in queries}
+    return find_refusals(session, texts, project.settings.audit.functions)
 
 
 def _present(queries: "Sequence[SqlFile]", target: "Target", *, is_asked_for: bool) -> "list[SqlFile]":

@@ -140,7 +140,10 @@ def _play(
         result = run(request, listener=listener)
     known = load_invariants(project, system=planned.system.name).values()
     files = [file for file in known if file.is_own or system_of(file.name, SYSTEMS) == planned.system.name]
-    report = collect(audit(target, files, AuditSettings()), fails_on_empty=project.settings.audit.empty == "unknown")
+    report = collect(
+        audit(target, files, AuditSettings(trusted_functions=project.settings.audit.functions)),
+        fails_on_empty=project.settings.audit.empty == "unknown",
+    )
     return {
         **{key: result.result[key] for key in ("run_id", "folder", "system", "profile", "seed", "state", "thresholds")},
         "elapsed_s": result.result["elapsed_s"],

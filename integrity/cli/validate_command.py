@@ -44,6 +44,7 @@ FORMATS = ("table", "json", "junit", "markdown")
               help="A value for a parameter of invariants, e.g. stuck_before='now - 1 hour'.")  # fmt: skip
 @click.option("--fail-on-empty", "fails_on_empty", is_flag=True, help="Exit with 3 when one had nothing to judge.")
 @click.option("--read-only", "is_read_only", is_flag=True, help="Write nothing at all: load no history of a killed run.")
+@click.option("--as", "role", metavar="ROLE", help="Audit with this role's rights, whoever connects.")
 @click.option("--timeout", "timeout_s", metavar="S", type=Number(0.001, 86_400), default=300, show_default=True,
               help="Seconds for each query.")  # fmt: skip
 @click.option("--connections", metavar="N", type=Integer(1, 64), default=2, show_default=True,
@@ -64,6 +65,7 @@ def command(
     pairs: tuple[str, ...],
     fails_on_empty: bool,
     is_read_only: bool,
+    role: str | None,
     timeout_s: float,
     connections: int,
     database: str | None,
@@ -101,6 +103,8 @@ def command(
         timeout_s=timeout_s,
         row_limit=limit_evidence,
         is_exact=is_exact,
+        trusted_functions=project.settings.audit.functions,
+        role=role,
         given={"run_id": run_id} if run_id else {},
     )
     if is_plan:

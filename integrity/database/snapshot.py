@@ -31,7 +31,7 @@ from integrity.database.server_text import (
 )
 from integrity.database.session_settings import audit_settings
 from integrity.database.target import NAMESPACES, Target, begin_with
-from integrity.errors import Unreachable
+from integrity.errors import Unreachable, UsageError
 
 APPLICATION_NAME = "integrity-validate"
 
@@ -114,38 +114,45 @@ class Snapshot:
         sessions: at least one; all see the same rows.
         taken_at: the server's time of it.
         consistency: one sentence for reports that says what kind of snapshot it is.
+        caution: one sentence on what the role could do beside reading; empty: nothing that the tables show.
     """
 
     sessions: tuple[Session, ...]
     taken_at: datetime
     consistency: str
+    caution: str = ""
 
 
 @contextmanager
-def open_snapshot(target: Target, *, connections: int, timeout_s: float) -> Iterator[Snapshot]:
+def open_snapshot(target: Target, *, connections: int, timeout_s: float, role: str | None = None) -> Iterator[Snapshot]:
     """Open a snapshot; it ends, and its connections with it, when the block ends.
 
     Args:
         connections: how many sessions to open; SQLite always has one.
         timeout_s: the time limit of each query.
+        role: whose rights to take on, for the snapshot only; None: those of the role that connects.
 
     Raises:
+        UsageError: there is no such role, or it may not be taken on.
         Unreachable: no connection, or not that many.
         UnsuitableServer: too old.
     """
+    if target.is_sqlite and role is not None:
+        raise UsageError(f"{target} has no roles", hint="Leave --as out.")
     if target.is_sqlite:
         with _open_sqlite(target, timeout_s) as snapshot:
             yield snapshot
     else:
-        with _open_postgresql(target, connections, timeout_s) as snapshot:
+        with _open_postgresql(target, connections, timeout_s, role) as snapshot:
             yield snapshot
 
 
 @contextmanager
-def _open_postgresql(target: Target, count: int, timeout_s: float) -> Iterator[Snapshot]:
+def _open_postgresql(target: Target, count: int, timeout_s: float, role: str | None) -> Iterator[Snapshot]:
     connections: list[psycopg.Connection[TupleRow]] = []
     try:
         exporter = _connect(target, connections, timeout_s)
+        _take_on(exporter, role)
         row = exporter.execute(
             """
             select
@@ -161,6 +168,7 @@ def _open_postgresql(target: Target, count: int, timeout_s: float) -> Iterator[S
         for _ in range(count - 1):
             other = _connect(target, connections, timeout_s)
             other.execute(sql.SQL("set transaction snapshot {name}").format(name=sql.Literal(name)))
+            _take_on(other, role)
         where = f"PostgreSQL {version.split()[0]}{' (standby)' if is_standby else ''}"
         many = "1 connection" if count == 1 else f"{count} connections"
         yield Snapshot(
@@ -168,6 +176,7 @@ def _open_postgresql(target: Target, count: int, timeout_s: float) -> Iterator[S
             taken_at=taken_at.astimezone(UTC),
             consistency=f"one snapshot ({name}) of {where}, read through {many}"
             + ("" if path == USUAL_PATH else f", search_path {path}"),
+            caution=_caution(exporter),
         )
     except psycopg.Error as error:
         raise target.unreachable(error) from None
@@ -185,6 +194,49 @@ def _connect(
     connection.prepare_threshold = None  # a pooler in front of the server may not know prepared statements
     begin_with(connection, "isolation level repeatable read, read only", audit_settings(timeout_s))
     return connection
+
+
+def _take_on(connection: psycopg.Connection[TupleRow], role: str | None) -> None:
+    if role is None:
+        return
+    try:
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or " ".join(str(error).split())
+        hint = f"Make it, or grant it to the role that connects: grant {role} to current_user"
+        raise UsageError(f"--as {role}: {reason}", hint=hint) from None
+
+
+# PostgreSQL before 14 has no pg_read_all_data. The role of the embedded server is the only one that it has.
+_POWERS = """
+select
+    current_user::text as role,
+    roles.rolsuper as is_superuser,
+    exists (
+        select from pg_catalog.pg_class as tables
+        where tables.relkind in ('r', 'p') and tables.oid >= 16384 and pg_catalog.pg_has_role(tables.relowner, 'usage')
+    ) as is_owner,
+    pg_catalog.current_setting('listen_addresses') = '' and roles.rolname = 'integrity' as is_embedded,
+    exists (select from pg_catalog.pg_roles where rolname = 'pg_read_all_data') as has_reader
+from pg_catalog.pg_roles as roles
+where roles.rolname = current_user
+"""
+
+
+def _caution(connection: psycopg.Connection[TupleRow]) -> str:
+    row = connection.execute(_POWERS).fetchone()
+    if row is None:
+        return ""
+    role, is_superuser, is_owner, is_embedded, has_reader = row
+    if is_embedded or not (is_superuser or is_owner):
+        return ""
+    powers = (
+        "a superuser: it could change any table, end sessions and read the server's files"
+        if is_superuser
+        else "an owner of tables here: it could change what is judged"
+    )
+    rights = "grant pg_read_all_data to auditor" if has_reader else "grant select on all tables in schema ... to auditor"
+    return f"asked as {role}, {powers}. A role that only reads: create role auditor login; {rights}; then --as auditor"
 
 
 _QUESTION = sql.SQL("savepoint question")

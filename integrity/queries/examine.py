@@ -56,9 +56,18 @@ class Examination:
     reasons: tuple[str, ...] = ()
 
 
-def examine(session: Session, queries: Iterable[SqlFile], *, now: datetime, is_sqlite: bool) -> Iterator[Examination]:
-    """Yield the examination of each query, in their order."""
+def examine(
+    session: Session, queries: Iterable[SqlFile], *, now: datetime, is_sqlite: bool, refused: Mapping[str, str] = {}
+) -> Iterator[Examination]:
+    """Yield the examination of each query, in their order.
+
+    Args:
+        refused: name -> why it is not asked at all.
+    """
     for query in queries:
+        if query.name in refused:
+            yield Examination(query, State.UNKNOWN, reasons=(f"not asked: {refused[query.name]}",))
+            continue
         try:
             yield _examine(session, query, now, is_sqlite=is_sqlite)
         except QueryFailed as error:

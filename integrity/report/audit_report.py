@@ -71,6 +71,11 @@ class AuditReport:
         """Return the database, the moment and the kind of snapshot, in one line."""
         return f"{self.started.target} at {format_time(self.started.taken_at)}: {self.started.consistency}"
 
+    @property
+    def caution(self) -> str:
+        """Return a line on what the role could do beside reading; empty: nothing that is known."""
+        return f"caution: {self.started.caution}\n" if self.started.caution else ""
+
 
 def collect(events: Iterable[Event], *, fails_on_empty: bool = False) -> AuditReport:
     """Return the report of a whole audit's events.

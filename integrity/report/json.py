@@ -22,6 +22,7 @@ def render_json(report: AuditReport) -> str:
             "target": report.started.target,
             "taken_at": report.started.taken_at,
             "consistency": report.started.consistency,
+            "caution": report.started.caution,
             "seconds": round(report.finished.seconds, 3),
             "sentence": report.sentence,
             "exit_code": report.exit_code,

@@ -26,7 +26,8 @@ def render_markdown(report: AuditReport) -> str:
             for judged in report.judged
         ],
     )
-    blocks = ["# Data integrity", _escape(report.sentence), _escape(report.place), verdicts]
+    places = [_escape(line) for line in (report.place, *report.caution.splitlines())]
+    blocks = ["# Data integrity", _escape(report.sentence), *places, verdicts]
     for judged in report.of(Verdict.VIOLATED):
         blocks += _violation(judged)
     for judged in report.of(Verdict.UNKNOWN):

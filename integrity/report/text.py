@@ -20,7 +20,7 @@ def render_text(report: AuditReport) -> str:
     blocks = [_verdicts(report)]
     blocks += [_unknown(judged) for judged in report.of(Verdict.UNKNOWN)]
     blocks += [_violation(judged) for judged in report.of(Verdict.VIOLATED)]
-    blocks.append(f"{report.place}, {report.finished.seconds:.1f} s\n{report.sentence}")
+    blocks.append(f"{report.place}, {report.finished.seconds:.1f} s\n{report.caution}{report.sentence}")
     return "\n\n".join(blocks)
 
 

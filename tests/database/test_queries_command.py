@@ -82,6 +82,7 @@ def test_an_index_that_does_not_serve_fails(capsys: pytest.CaptureFixture[str], 
 
 def test_a_query_that_is_too_slow_fails(capsys: pytest.CaptureFixture[str], database: Target, project: Path) -> None:
     seed_system(database, guard(database, None), METADATA, sizes={"wallets": 50}, seed=1, mode=Mode.NEW)
+    (project / "integrity.toml").write_text('[audit]\nfunctions = ["pg_catalog.pg_sleep"]\n')
     write(project, "slow", limit=20, samples=1, condition="pg_sleep(0.03) is not null")
     code, record = examined(capsys, database, project, "mine/slow")
     assert (code, record["state"]) == (4, "failed")

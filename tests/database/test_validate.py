@@ -270,6 +270,7 @@ def test_run_narrows_the_invariants_over_calls_to_that_run(run: Run, venue: Targ
 def test_an_interrupted_audit_ends_its_queries_and_says_so(venue: Target, tmp_path: Path) -> None:
     """Ctrl-C while a query runs: exit code 130, no traceback, and nothing left running on the server."""
     write(tmp_path, "slow", "-- title: t\nselect id from ghostpass.wallets where pg_sleep(600) is null limit 1\n")
+    (tmp_path / "integrity.toml").write_text('[audit]\nfunctions = ["pg_catalog.pg_sleep"]\n')
     command = [sys.executable, "-m", "integrity", "validate", "--database", venue.text]
     running = "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep(600)%' " \
         "and pid <> pg_backend_pid() and state = 'active'"  # fmt: skip

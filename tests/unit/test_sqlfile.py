@@ -162,11 +162,6 @@ def test_anything_but_one_read_only_select_is_refused(query: str, word: str) -> 
     assert message.splitlines()[2].index("^") == len("  2 | ") + query.index(word)
 
 
-@pytest.mark.parametrize("function", ["set_config('a', 'b', false)", "nextval('s')", "pg_terminate_backend(1)"])
-def test_a_function_that_reaches_past_the_transaction_is_refused(function: str) -> None:
-    assert "reaches past a read-only transaction" in refused(f"{TITLE}select {function}")
-
-
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,0 +1,393 @@
+"""Reach: which queries could do more than read.
+
+A read-only transaction stops writes to tables. It does not stop a function that ends another session, keeps a replication
+slot, writes through a second connection or reads a file. So every function that a query could call is asked of the server:
+each name before a parenthesis, each operator, each cast, in the search path that holds for the query, all overloads; and
+what those call in turn, through views, functions in SQL, aggregates, operators, defaults of arguments, checks of domains.
+What cannot be read (PL/pgSQL, C) counts by what it declares: `volatile`, which is what a function is unless it says
+otherwise, may do anything. PostgreSQL's own are in lists that were reviewed (harmless_functions.py).
+
+The names of all queries are asked together, so an audit pays two questions whatever its size; more only where a view or a
+function in SQL has to be read.
+
+Not looked at: input and output functions of types and operator classes, which only a superuser can make; what a foreign
+table does on its own server; policies of row security, which do not run in an audit (`row_security` is off); defaults and
+generated columns, which do not run in a select.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrity.database.harmless_functions import (
+    HARMLESS_OF_EXTENSIONS,
+    REFUSED_OF_EXTENSIONS,
+    STABLE_AND_NOT_HARMLESS,
+    VOLATILE_AND_HARMLESS,
+)
+from integrity.database.snapshot import QueryFailed, Session
+from integrity.database.sql_tokens import Kind, Mention, Use, mentions_in, tokenize
+
+DEPTH_MOST = 50
+_READS = ("select", "with", "values", "table", "create", "end")
+"""What a statement of a function in SQL begins with; the last two: of its whole definition, with `begin atomic`."""
+
+# What a query can call without naming it: in, between, like, similar to, nullif, case, distinct, order by, using.
+_IMPLICIT = frozenset(
+    Mention(Use.OPERATOR, "", name) for name in ("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~")
+)
+
+Node = tuple[str, int]  # ("function" | "view" | "domain", oid)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the server has said."""
+
+    meant: dict[Mention, set[Node]] = field(default_factory=dict)
+    callees: dict[Node, set[Node]] = field(default_factory=dict)
+    names: dict[Node, str] = field(default_factory=dict)
+    refused: dict[Node, str] = field(default_factory=dict)
+
+
+def find_refusals(session: Session, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
+    """Return name -> why, of the texts that could do more than read.
+
+    Args:
+        texts: name -> SQL, as it is sent.
+        trusted: functions, as "schema.name", that may be called all the same.
+
+    Raises:
+        QueryFailed: the snapshot was lost.
+    """
+    try:
+        return _find_refusals(session, texts, trusted)
+    except QueryFailed as failed:
+        if failed.is_snapshot_lost:
+            raise
+        return dict.fromkeys(texts, f"not asked, as what it calls cannot be looked up: {failed.reason}")
+
+
+def _find_refusals(session: Session, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
+    known = _Known()
+    mentioned = {name: mentions_in(text) | _IMPLICIT for name, text in texts.items()}
+    fresh = _resolve(session, known, frozenset().union(*mentioned.values()) if mentioned else frozenset())
+    for _ in range(DEPTH_MOST):
+        if not fresh:
+            break
+        fresh = _read(session, known, fresh, trusted)
+    for node in fresh:  # deeper than anybody builds
+        known.refused[node] = f"{known.names.get(node, node[0])} calls others more than {DEPTH_MOST} deep"
+    return {
+        name: reason
+        for name, mentions in mentioned.items()
+        if (reason := _find_refused(known, set().union(*(known.meant.get(mention, ()) for mention in mentions))))
+    }
+
+
+def _find_refused(known: _Known, nodes: set[Node]) -> str:
+    """Return why something that can be reached from these is refused; empty: nothing is."""
+    waiting: list[tuple[Node, tuple[Node, ...]]] = [(node, ()) for node in sorted(nodes)]
+    seen = set(nodes)
+    while waiting:
+        node, path = waiting.pop(0)
+        if node in known.refused:
+            through = "".join(f"{known.names[other]}, which calls " for other in path)
+            return f"it calls {through}{known.refused[node]}"
+        for callee in sorted(known.callees.get(node, set()) - seen):
+            seen.add(callee)
+            waiting.append((callee, (*path, node)))
+    return ""
+
+
+def _resolve(session: Session, known: _Known, mentions: frozenset[Mention], schemas: Collection[str] = ()) -> set[Node]:
+    """Ask what the mentions mean; return what was not known before and has to be looked into."""
+    ordered = sorted(mentions, key=lambda mention: (mention.use.value, mention.schema, mention.name))
+    asked = [
+        {"number": number, "use": mention.use.value, "schema": mention.schema, "name": mention.name}
+        for number, mention in enumerate(ordered)
+    ]
+    suspects = sorted(STABLE_AND_NOT_HARMLESS)
+    fresh = set()
+    for row in session.read(_MEANT, [json.dumps(asked), json.dumps(suspects), json.dumps(sorted(schemas))], is_own=True):
+        node = (str(row["kind"]), int(row["oid"]))
+        known.meant.setdefault(ordered[int(row["number"])], set()).add(node)
+        fresh.add(node)
+    return fresh - known.callees.keys()
+
+
+def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection[str]) -> set[Node]:
+    """Look into functions, views and domains; return what they call that has to be looked into next."""
+    fresh: set[Node] = set()
+    for row in session.read(
+        _BODIES, [json.dumps([{"kind": kind, "oid": str(oid)} for kind, oid in sorted(nodes)])], is_own=True
+    ):
+        node = (str(row["kind"]), int(row["oid"]))
+        known.names[node] = f"{row['kind'] + ' ' if row['kind'] != 'function' else ''}{row['schema']}.{row['name']}"
+        known.callees[node] = set()
+        if node[0] == "function":
+            if f"{row['schema']}.{row['name']}" in trusted:
+                continue
+            body = _body_to_follow(row)
+            if body is None and (reason := _why_refused(row)):
+                known.refused[node] = reason
+                continue
+        else:
+            body = row["body"]
+        mentions = mentions_in(body or "") | mentions_in(str(row["defaults"] or ""))
+        schemas = re.findall(r'[^\s,"]+', row["path"] or "")
+        fresh |= _resolve(session, known, mentions, schemas)
+        known.callees[node] = set().union(*(known.meant.get(mention, ()) for mention in mentions))
+        called = {(str(kind), int(oid)) for kind, oid in (pair.split(":") for pair in (row["depends"] or "").split())}
+        known.callees[node] |= called
+        fresh |= called - known.callees.keys()
+    for node in nodes - known.callees.keys():  # dropped since, or somebody else's rights
+        known.callees[node] = set()
+    return {node for node in fresh if node not in known.callees}
+
+
+def _body_to_follow(row: Mapping[str, Any]) -> str | None:
+    """Return the SQL that a function consists of; None: it cannot be read, and what is said of it counts."""
+    if row["is_builtin"] or row["extension"]:
+        return None
+    if row["prokind"] == "a":
+        return ""  # its parts are among what it depends on
+    if row["language"] != "sql":
+        return None
+    body = str(row["body"] or "")
+    is_first = True
+    for token in tokenize(body):
+        if is_first and not (token.kind is Kind.OTHER and token.text == "("):
+            if token.kind is not Kind.NAME or token.text not in _READS:
+                return None  # notify, lock, do, ...
+            is_first = False
+        if token.kind is Kind.OTHER and token.text == ";":
+            is_first = True
+    return body
+
+
+def _why_refused(row: Mapping[str, Any]) -> str:
+    """Return why a function that is not followed may not be called; empty: it may."""
+    schema, name, extension = str(row["schema"]), str(row["name"]), str(row["extension"] or "")
+    full, is_volatile = f"{schema}.{name}", row["volatility"] == "v"
+    trust = f'trust it: `[audit] functions = ["{full}"]` in integrity.toml'
+    if row["is_builtin"]:
+        is_suspect, is_harmless = name in STABLE_AND_NOT_HARMLESS, name in VOLATILE_AND_HARMLESS
+    else:
+        is_suspect = not REFUSED_OF_EXTENSIONS.isdisjoint({(extension, name), (extension, "")})
+        is_harmless = (extension, name) in HARMLESS_OF_EXTENSIONS
+    if is_harmless or not (is_volatile or is_suspect):
+        return ""
+    if row["is_builtin"] or is_suspect:
+        return f"{full}, which does more than read: leave it out, or {trust}"
+    signature = f"{full}({row['arguments']})"
+    return (
+        f"{full}, which is volatile: it may do more than read. If it only reads, say so: "
+        f"`alter function {signature} stable`, or {trust}"
+    )
+
+
+# What the names mean: functions, operators' functions, views and domains. PostgreSQL's own that are trusted are left out
+# here, so that little travels. $1: the mentions; $2: stable functions that are not trusted; $3: more schemas to look in.
+_MEANT = """
+with asked as materialized (
+    select number, use, schema, name::name as name
+    from json_to_recordset($1::json) as asked (number int, use text, schema text, name text)
+),
+places as materialized (
+    select oid, nspname from pg_namespace
+    where nspname = any (current_schemas(true)) or nspname in (select value::name from json_array_elements_text($3::json))
+),
+found as (
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
+    from asked
+    join pg_proc as procs on procs.proname = asked.name
+    where
+        asked.use = 'call'
+        or (
+            asked.use = 'attribute'
+            and procs.pronargs >= 1
+            and exists (
+                select from pg_type as types
+                where types.oid = procs.proargtypes[0] and (types.typtype = 'c' or types.typtype = 'p')
+            )
+            and procs.oid >= 16384
+        )
+    union all
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
+    from asked
+    join pg_operator as operators on operators.oprname = asked.name
+    join pg_proc as procs on procs.oid = operators.oprcode
+    where
+        asked.use = 'operator'
+        and case asked.schema
+            when '' then operators.oprnamespace in (select oid from places)
+            else operators.oprnamespace in (select oid from pg_namespace where nspname = asked.schema)
+        end
+    union all
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
+    from asked
+    join pg_type as types on types.typname = asked.name
+    join pg_cast as casts on casts.oid >= 16384 and (casts.castsource = types.oid or casts.casttarget = types.oid)
+    join pg_proc as procs on procs.oid = casts.castfunc
+    where asked.use in ('name', 'call')
+    union all
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
+    from pg_cast as casts
+    join pg_proc as procs on procs.oid = casts.castfunc
+    join pg_attribute as attributes on attributes.atttypid in (casts.castsource, casts.casttarget)
+    join pg_class as classes on classes.oid = attributes.attrelid
+    join asked on asked.use = 'name' and asked.name = classes.relname
+    where casts.oid >= 16384 and casts.castcontext <> 'e'
+)
+select found.number, 'function' as kind, found.oid::bigint as oid
+from found
+join asked on asked.number = found.number
+where
+    (
+        asked.use = 'operator'
+        or (asked.schema = '' and found.pronamespace in (select oid from places))
+        or found.pronamespace in (select oid from pg_namespace where nspname = asked.schema)
+        or asked.use = 'name'
+    )
+    and (
+        found.oid >= 16384
+        or found.provolatile = 'v'
+        or found.proname::text in (select value from json_array_elements_text($2::json))
+    )
+union
+select asked.number, 'view', classes.oid::bigint
+from asked
+join pg_class as classes on classes.relname = asked.name and classes.relkind = 'v' and classes.oid >= 16384
+where asked.use <> 'operator' and case asked.schema
+    when '' then classes.relnamespace in (select oid from places)
+    else classes.relnamespace in (select oid from pg_namespace where nspname = asked.schema)
+end
+union
+select asked.number, 'domain', types.oid::bigint
+from asked
+join pg_type as types on types.typname = asked.name and types.typtype = 'd' and types.oid >= 16384
+where asked.use <> 'operator'
+union
+select asked.number, 'domain', members.oid::bigint
+from asked
+join pg_type as types on types.typname = asked.name and types.typtype = 'c'
+join pg_attribute as attributes on attributes.attrelid = types.typrelid
+join pg_type as members on members.oid = attributes.atttypid and members.typtype = 'd' and members.oid >= 16384
+where asked.use = 'type'
+union
+select asked.number, 'domain', types.oid::bigint
+from asked
+join pg_type as types on types.typtype = 'd' and types.oid >= 16384
+where asked.use = 'call' and asked.name like 'json%record%'
+"""
+
+# What they consist of. $1: what to look into.
+_BODIES = """
+with asked as materialized (
+    select kind, oid::bigint::oid as oid
+    from json_to_recordset($1::json) as asked (kind text, oid text)
+),
+rules as materialized (
+    select asked.oid as asked, rules.oid
+    from asked
+    join pg_rewrite as rules on rules.ev_class = asked.oid
+    where asked.kind = 'view'
+),
+links as (
+    select asked.kind, asked.oid as asked, depends.refclassid, depends.refobjid
+    from asked
+    join pg_depend as depends on depends.classid = 'pg_proc'::regclass and depends.objid = asked.oid
+    where asked.kind = 'function'
+    union all
+    select 'view', rules.asked, depends.refclassid, depends.refobjid
+    from rules
+    join pg_depend as depends on depends.classid = 'pg_rewrite'::regclass and depends.objid = rules.oid
+    where depends.refobjid <> rules.asked
+    union all
+    select 'domain', checks.contypid, depends.refclassid, depends.refobjid
+    from asked
+    join pg_constraint as checks on checks.contypid = asked.oid and asked.kind = 'domain'
+    join pg_depend as depends on depends.classid = 'pg_constraint'::regclass and depends.objid = checks.oid
+),
+targets as (
+    select kind, asked, 'function' as target_kind, refobjid as target
+    from links
+    where refclassid = 'pg_proc'::regclass
+    union
+    select links.kind, links.asked, 'function', operators.oprcode::oid
+    from links
+    join pg_operator as operators on operators.oid = links.refobjid and links.refclassid = 'pg_operator'::regclass
+    union
+    select links.kind, links.asked, 'view', classes.oid
+    from links
+    join pg_class as classes
+        on classes.oid = links.refobjid and links.refclassid = 'pg_class'::regclass and classes.relkind = 'v'
+    where classes.oid >= 16384
+    union
+    select links.kind, links.asked, 'domain', types.oid
+    from links
+    join pg_type as types on types.oid = links.refobjid and links.refclassid = 'pg_type'::regclass and types.typtype = 'd'
+    where types.oid >= 16384
+    union
+    select 'domain', asked.oid, 'domain', bases.oid
+    from asked
+    join pg_type as types on types.oid = asked.oid and asked.kind = 'domain'
+    join pg_type as bases on bases.oid = types.typbasetype and bases.typtype = 'd'
+),
+depends as (
+    select kind, asked, string_agg(target_kind || ':' || target::bigint, ' ') as depends
+    from targets
+    where target <> 0
+    group by kind, asked
+)
+select
+    asked.kind,
+    asked.oid::bigint as oid,
+    coalesce(proc_schema.nspname, class_schema.nspname, type_schema.nspname) as schema,
+    coalesce(procs.proname, classes.relname, types.typname) as name,
+    languages.lanname as language,
+    procs.provolatile::text as volatility,
+    procs.prokind::text as prokind,
+    pg_get_function_identity_arguments(procs.oid) as arguments,
+    case when procs.pronargdefaults > 0 then pg_get_function_arguments(procs.oid) end as defaults,
+    asked.oid < 16384 as is_builtin,
+    (
+        select max(extensions.extname::text)
+        from pg_depend as members
+        join pg_extension as extensions on extensions.oid = members.refobjid
+        where
+            members.classid = 'pg_proc'::regclass and members.objid = procs.oid
+            and members.refclassid = 'pg_extension'::regclass and members.deptype = 'e'
+    ) as extension,
+    case asked.kind
+        when 'function' then case
+            when languages.lanname = 'sql' and procs.prokind <> 'a'
+            then coalesce(nullif(procs.prosrc, ''), pg_get_functiondef(procs.oid))
+        end
+        when 'view' then pg_get_viewdef(classes.oid)
+        else (
+            select string_agg(pg_get_constraintdef(checks.oid), ' ')
+            from pg_constraint as checks
+            where checks.contypid = types.oid
+        )
+    end as body,
+    (
+        select substr(setting, 13)
+        from unnest(procs.proconfig) as settings (setting)
+        where starts_with(setting, 'search_path=')
+    ) as path,
+    depends.depends
+from asked
+left join pg_proc as procs on procs.oid = asked.oid and asked.kind = 'function'
+left join pg_namespace as proc_schema on proc_schema.oid = procs.pronamespace
+left join pg_language as languages on languages.oid = procs.prolang
+left join pg_class as classes on classes.oid = asked.oid and asked.kind = 'view'
+left join pg_namespace as class_schema on class_schema.oid = classes.relnamespace
+left join pg_type as types on types.oid = asked.oid and asked.kind = 'domain'
+left join pg_namespace as type_schema on type_schema.oid = types.typnamespace
+left join depends on depends.kind = asked.kind and depends.asked = asked.oid
+where coalesce(procs.oid, classes.oid, types.oid) is not null
+"""

@@ -1,0 +1,193 @@
+"""Tokens: which names and operators a text of SQL holds, as PostgreSQL's own lexer reads it.
+
+Not a parser: what a name means is asked of the server (reach.py). So it errs on one side only: whatever the server could
+take for a name is one here, and nothing that it executes passes for a string or a comment. Strings are read with
+standard_conforming_strings on, as all sessions of ours have it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+NAME_BYTES_MOST = 63
+
+_LETTER = r"A-Za-z_\u0080-\U0010ffff"
+_SPACE = re.compile(r"[ \t\n\r\f\v]+|--[^\n\r]*")
+_NAME = re.compile(rf"[{_LETTER}][{_LETTER}0-9$]*")
+_QUOTED_NAME = re.compile(r'([uU]&)?"((?:[^"]|"")*)"')
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_STRING = re.compile(r"(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'")
+_ESCAPED_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*'", re.DOTALL)
+# A string goes on behind a line break, and so do its escapes.
+_MORE_STRING = re.compile(
+    r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'(?:[^'\\]|''|\\.)*'", re.DOTALL
+)
+_DOLLAR_QUOTE = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$")
+_NUMBER = re.compile(r"\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_OPERATOR = re.compile(r"[~!@#^&|`?+\-*/%<>=]+")
+_BARE_SIGN = re.compile(r"[~!@#^&|`?%]")
+_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+class Kind(Enum):
+    NAME = "name"
+    OPERATOR = "operator"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A name as the catalogue spells it, an operator, or one character of something else.
+
+    Args:
+        start: where it begins in the text, from 0.
+    """
+
+    kind: Kind
+    text: str
+    start: int
+
+
+class Use(Enum):
+    """How a name stands in the text.
+
+    CALL: before a parenthesis. ATTRIBUTE: behind a dot, where PostgreSQL takes a function of one row for a column, too.
+    TYPE: behind `::` or `as`. NAME: anything else: a table, a type, a column, an alias.
+    """
+
+    CALL = "call"
+    ATTRIBUTE = "attribute"
+    TYPE = "type"
+    NAME = "name"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Something that a text names.
+
+    Args:
+        schema: empty: the search path says.
+    """
+
+    use: Use
+    schema: str
+    name: str
+
+
+@lru_cache(maxsize=4096)
+def mentions_in(text: str) -> frozenset[Mention]:
+    """Return every name and operator of the text, with the schema that stands before it."""
+    tokens = list(tokenize(text))
+    found = set()
+    for number, token in enumerate(tokens):
+        before = tokens[max(0, number - 2) : number]
+        is_behind_dot = bool(before) and before[-1].text == "." and before[-1].kind is Kind.OTHER
+        schema = before[0].text if is_behind_dot and len(before) == 2 and before[0].kind is Kind.NAME else ""
+        after = tokens[number + 1] if number + 1 < len(tokens) else None
+        is_called = after is not None and after.text == "(" and after.kind is Kind.OTHER
+        if token.kind is Kind.OPERATOR:
+            found.add(Mention(Use.OPERATOR, schema, "<>" if token.text == "!=" else token.text))
+        elif token.kind is Kind.NAME:
+            found.add(Mention(Use.CALL if is_called else Use.NAME, schema, token.text))
+            if is_behind_dot and not is_called:
+                found.add(Mention(Use.ATTRIBUTE, "", token.text))
+            first = number - 2 if schema else number
+            if first and tokens[first - 1].text in (":", "as"):
+                found.add(Mention(Use.TYPE, schema, token.text))
+    return frozenset(found)
+
+
+def tokenize(text: str) -> Iterator[Token]:
+    """Yield the text's tokens, without strings, numbers and comments."""
+    place = 0
+    while place < len(text):
+        if (behind := _skip(text, place)) > place:
+            place = behind
+        elif match := _ESCAPED_STRING.match(text, place):
+            place = match.end()
+            while more := _MORE_STRING.match(text, place):
+                place = more.end()
+        elif match := _STRING.match(text, place):
+            place = match.end()
+        elif match := _QUOTED_NAME.match(text, place):
+            name, place = match[2].replace('""', '"'), match.end()
+            if match[1]:
+                escape, place = _escape_character(text, place)
+                name = _decode(name, escape)
+            yield Token(Kind.NAME, _cut(name), match.start())
+        elif match := _DOLLAR_QUOTE.match(text, place):
+            end = text.find(match[0], match.end())
+            place = end + len(match[0]) if end >= 0 else len(text)
+        elif match := _NAME.match(text, place):
+            yield Token(Kind.NAME, _cut(match[0].translate(_ASCII_LOWER)), place)
+            place = match.end()
+        elif match := _NUMBER.match(text, place):
+            place = match.end()
+        elif match := _OPERATOR.match(text, place):
+            operator = _operator(match[0])
+            yield Token(Kind.OPERATOR, operator, place)
+            place += len(operator)
+        else:
+            yield Token(Kind.OTHER, text[place], place)
+            place += 1
+
+
+def _skip(text: str, place: int) -> int:
+    """Return the place behind the blanks and comments that begin here."""
+    while True:
+        if match := _SPACE.match(text, place):
+            place = match.end()
+        elif text.startswith("/*", place):
+            place = _end_of_comment(text, place)
+        else:
+            return place
+
+
+def _end_of_comment(text: str, start: int) -> int:
+    """Return where a comment ends, which may hold others."""
+    depth = 0
+    for match in _COMMENT_EDGE.finditer(text, start):
+        depth += 1 if match[0] == "/*" else -1
+        if not depth:
+            return match.end()
+    return len(text)
+
+
+def _escape_character(text: str, place: int) -> tuple[str, int]:
+    """Return what stands for the backslash in the quoted name that ends here, and the place behind that clause."""
+    word = _NAME.match(text, _skip(text, place))
+    if word and word[0].lower() == "uescape":
+        string = _STRING.match(text, _skip(text, word.end()))
+        if string and len(string[0]) == 3:
+            return string[0][1], string.end()
+    return "\\", place
+
+
+def _operator(characters: str) -> str:
+    """Return the operator that the characters begin with: no comment, and no sign that belongs to what follows."""
+    for comment in ("--", "/*"):
+        if (place := characters.find(comment)) > 0:
+            characters = characters[:place]
+    while len(characters) > 1 and characters[-1] in "+-" and not _BARE_SIGN.search(characters):
+        characters = characters[:-1]
+    return characters
+
+
+def _decode(name: str, escape: str) -> str:
+    """Return a name with its Unicode escapes replaced."""
+    character = re.escape(escape)
+
+    def replace(match: re.Match[str]) -> str:
+        code = match[1] or match[2]
+        return escape if code is None else chr(min(int(code, 16), 0x10FFFF))
+
+    decoded = re.sub(rf"{character}(?:\+([0-9A-Fa-f]{{6}})|([0-9A-Fa-f]{{4}})|{character})", replace, name)
+    return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _cut(name: str) -> str:
+    """Return what the server keeps of a name."""
+    return name.encode(errors="replace")[:NAME_BYTES_MOST].decode(errors="ignore")
