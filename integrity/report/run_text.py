@@ -106,6 +106,18 @@ def _operations(result: Mapping[str, Any]) -> str:
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * (len(headers) - 1)))
 
 
+def _owed(result: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was left open, and what an audit will make of it."""
+    if "owed" not in result:  # of an earlier version
+        return
+    left = ", ".join(f"{count} that {operation} takes up" for operation, count in result["owed"]["open"].items())
+    if result["settled_at_us"] is None:
+        what = f"still owed: {left}; " if left else ""
+        yield f"Not settled at its end: {what}what waits for that is not judged as stuck."
+    elif left:
+        yield f"Left open for good: {left}; it was asked for in vain, and is judged as stuck."
+
+
 def _notes(result: Mapping[str, Any]) -> list[str]:
     lines = []
     total = result["operations"][-1]
@@ -145,6 +157,7 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         lines.append(settled)
     if result["undelivered"]:
         lines.append(f"{result['undelivered']} webhooks were still owed when the run gave up on them.")
+    lines += _owed(result)
     blocks = ["\n".join(lines)]
     if result["errors"]:
         rows = [[row["operation"], row["count"], row["error"]] for row in result["errors"]]

@@ -30,6 +30,20 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """How the system takes up what was left open: a payment without an answer, a message that is still queued.
+
+    Args:
+        operation: its name; such a call is about some of what is open, and safe to make again.
+        open: a query of the calls to make: a column for each argument, and open_count, the rows that the call is about.
+            `:began_at` is when the run began: what is older is not its matter.
+    """
+
+    operation: str
+    open: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bug:
     """Something a developer forgot, planted on purpose.
 
@@ -66,6 +80,7 @@ class System:
         makes: keys that an operation's ok reply adds to a pool: operation -> (pool, name in the reply).
         bugs: what can be planted, by name.
         subscriptions: the streams that clients can keep open, by the operation that opens them.
+        sweeps: take up what clients and services have left open.
         stage: makes a small world of rows for one race, in which every invariant holds, and returns its keys, named by pool
             and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
         allowed: what calls of every operation may come to beside others.
@@ -80,6 +95,7 @@ class System:
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
+    sweeps: tuple[Sweep, ...] = ()
     stage: Callable[[], Stage] | None = None
     allowed: Allowed = NOTHING
 

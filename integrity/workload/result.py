@@ -76,7 +76,8 @@ def make_result(
     state: str,
     elapsed_s: float,
     ended_at_us: int,
-    undelivered: int,
+    owed: Mapping[str, Any],
+    settled_at_us: int | None,
     reconnects: int,
     loop_lag_p99_ms: float | None,
     open_loop: OpenLoop | None,
@@ -88,6 +89,8 @@ def make_result(
 
     Args:
         elapsed_s: while calls were drawn, without the time for delivering what was owed then.
+        owed: what was neither delivered nor taken up: webhooks, and open rows by the operation that would have ended them.
+        settled_at_us: when all was; what is open still was asked about in vain. None: time or the database cut it off.
         open_loop: None for a closed profile.
         samples: one a second.
         generator: what the load generator itself used: cpu_share of all cores, rss_mb at its peak.
@@ -121,7 +124,9 @@ def make_result(
             for name, m in measures.operations.items()
             for error, count in m.errors.most_common()
         ],
-        "undelivered": undelivered,
+        "undelivered": owed["webhooks"],
+        "owed": dict(owed),
+        "settled_at_us": settled_at_us,
         "reconnects": reconnects,
         "loop_lag_p99_ms": loop_lag_p99_ms,
         "arrivals": _arrivals(profile, open_loop, operations[-1], elapsed_s, lag_ms) if open_loop else None,

@@ -2,8 +2,9 @@
 
 Before: the database is checked (is it ours, seeded, large enough), the bug planted or what a bug left out made again, the
 keys read. Meanwhile: one sample a second, to the folder and to whoever listens; and what goes wrong on purpose. After: what
-is owed is delivered, the thresholds judged, the history loaded, and it is looked up what became of the calls whose outcome
-nobody learned. Stopped early (Ctrl-C), a run does all of that too, only in less time.
+is owed is delivered and what is open taken up, or both are listed; the thresholds are judged, the history is loaded, and it
+is looked up what became of the calls whose outcome nobody learned. Stopped early (Ctrl-C), a run does all of that too, only
+in less time.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from integrity.database.embedded import EmbeddedServer
@@ -44,6 +45,7 @@ from integrity.workload.result import describe_run, make_result
 from integrity.workload.run_folder import MONITOR_FILE, Recorder, RunFolder, make_run_folder
 from integrity.workload.settlement import Settlement, settle
 from integrity.workload.subscribers import Subscribers
+from integrity.workload.sweeping import Sweeping
 from integrity.workload.thresholds import State
 from integrity.workload.unfinished import note_running
 
@@ -216,7 +218,8 @@ def _carry_out(
             state="interrupted" if work.was_stopped else "finished",
             elapsed_s=work.elapsed_s,
             ended_at_us=clock.now_us(),
-            undelivered=work.caller.deliveries.outstanding,
+            owed=work.owed(),
+            settled_at_us=work.settled_at_us,
             reconnects=work.reconnector.count,
             loop_lag_p99_ms=percentiles(work.loop_lags_ms)["p99_ms"],
             open_loop=work.model if isinstance(work.model, OpenLoop) else None,
@@ -288,6 +291,9 @@ class _Work:
         self.loop_lags_ms = array("d")
         self.samples: list[dict[str, Any]] = []
         self.generator = Generator()
+        self.sweeping: Sweeping | None = None
+        self.settled_at_us: int | None = None
+        self._began_us = clock.now_us()
         self._lags_taken = 0
         self.caller = Caller(
             system=request.system,
@@ -361,10 +367,34 @@ class _Work:
         self.caller.is_abandoning = False
         give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)
         if await self._finish(work, give_up_at):
-            await self._finish(asyncio.create_task(self.model.drain()), give_up_at)
+            if self.was_stopped:
+                self.caller.deliveries.hasten(self._clock.now_us())
+            if await self._finish(asyncio.create_task(self.model.drain()), give_up_at):
+                await self._finish(asyncio.create_task(self._sweep()), give_up_at)
             if await self._finish(asyncio.create_task(self.subscribers.settle()), give_up_at):
                 await self.subscribers.close()
             await self.model.close()
+
+    async def _sweep(self) -> None:
+        """Take up what was left open, and deliver what that causes."""
+        self.sweeping = Sweeping(
+            self._request.system,
+            self.caller,
+            seed=self._request.seed,
+            began_at=datetime.fromtimestamp(self._began_us / 1_000_000, UTC),
+            connect=self._faulting.connect,
+        )
+        await self.sweeping.run(self.model.drain)
+        if self.sweeping.is_settled and not self.caller.deliveries.outstanding:
+            self.settled_at_us = self._clock.now_us()
+
+    def owed(self) -> dict[str, Any]:
+        """Return what nobody will deliver or take up any more."""
+        still_open = self.sweeping.still_open if self.sweeping is not None else {}
+        return {
+            "webhooks": self.caller.deliveries.outstanding,
+            "open": {operation: count for operation, count in still_open.items() if count},
+        }
 
     async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
         """Return whether the work ended in time; if not, its calls are cut off and left as unknown."""

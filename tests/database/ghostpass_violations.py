@@ -147,8 +147,14 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "funding-not-stuck": Violation(
-        (f"update ghostpass.fundings set requested_at = '{at('20:04:59')}' where id = 4",),
-        rows("funding_id wallet_id amount_minor requested_at operation_id", (4, 3, 500, at("20:04:59"), op(7))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update ghostpass.fundings set requested_at = '{at('20:04:59')}' where id = 4",
+        ),
+        rows(
+            "funding_id wallet_id amount_minor requested_at open_at operation_id",
+            (4, 3, 500, at("20:04:59"), at("20:05:00"), op(7)),
+        ),
     ),
     "event-applied-once": Violation(
         (

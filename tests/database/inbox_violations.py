@@ -125,8 +125,14 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "message-not-stuck": Violation(
-        (f"update inbox.messages set created_at = '{at('20:04:59')}' where id = 7",),
-        rows("message_id conversation_id business_id created_at operation_id", (7, 3, 2, at("20:04:59"), op(7))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update inbox.messages set created_at = '{at('20:04:59')}' where id = 7",
+        ),
+        rows(
+            "message_id conversation_id business_id created_at open_at operation_id",
+            (7, 3, 2, at("20:04:59"), at("20:05:00"), op(7)),
+        ),
     ),
     "provider-id-names-one-message": Violation(
         ("update inbox.messages set provider_message_id = 'whatsapp-2' where id = 3",),
@@ -258,8 +264,14 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "checkout-not-stuck": Violation(
-        (f"update inbox.checkouts set created_at = '{at('19:19:59')}' where id = 3",),
-        rows("checkout_id business_id amount_minor created_at operation_id", (3, 2, 4900, at("19:19:59"), op(13))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update inbox.checkouts set created_at = '{at('19:19:59')}' where id = 3",
+        ),
+        rows(
+            "checkout_id business_id amount_minor created_at open_at operation_id",
+            (3, 2, 4900, at("19:19:59"), at("19:20:00"), op(13)),
+        ),
     ),
     "session-has-checkout": Violation(
         (
@@ -311,8 +323,14 @@ VIOLATIONS: Mapping[str, Violation] = {
         rows("object_key media_id conversation_id media_count operation_ids", ("k1", 1, 1, 2, f"{op(16)} {op(17)}")),
     ),
     "upload-not-stuck": Violation(
-        (f"update inbox.media set created_at = '{at('20:04:59')}' where id = 3",),
-        rows("media_id conversation_id object_key created_at operation_id", (3, 3, "k3", at("20:04:59"), op(18))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update inbox.media set created_at = '{at('20:04:59')}' where id = 3",
+        ),
+        rows(
+            "media_id conversation_id object_key created_at open_at operation_id",
+            (3, 3, "k3", at("20:04:59"), at("20:05:00"), op(18)),
+        ),
     ),
     "acknowledged-call-is-stored": Violation(
         (

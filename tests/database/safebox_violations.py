@@ -118,8 +118,14 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "proof-not-pending-for-long": Violation(
-        (f"update safebox.payments set created_at = '{at('20:04:59')}' where id = 4",),
-        rows("proof_id wallet_id amount_minor payment_id pending_since operation_id", (2, 1, 32, 4, at("20:04:59"), op(9))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update safebox.payments set created_at = '{at('20:04:59')}' where id = 4",
+        ),
+        rows(
+            "proof_id wallet_id amount_minor payment_id pending_since open_at operation_id",
+            (2, 1, 32, 4, at("20:04:59"), at("20:05:00"), op(9)),
+        ),
     ),
     "invoice-credited-once": Violation(
         (
@@ -147,13 +153,14 @@ VIOLATIONS: Mapping[str, Violation] = {
     ),
     "invoice-not-stuck": Violation(
         (
+            "delete from integrity.runs where run_id = 'r2'",
             f"update safebox.invoices set expires_at = '{at('20:04:59')}' where id = 4",
             f"update safebox.invoices set paid_at = '{at('20:04:59')}' where id = 5",
         ),
         rows(
-            "invoice_id wallet_id amount_minor status stuck_since operation_id",
-            (4, 3, 7, "unpaid", at("20:04:59"), op(11)),
-            (5, 3, 5, "paid", at("20:04:59"), op(13)),
+            "invoice_id wallet_id amount_minor status stuck_since open_at operation_id",
+            (4, 3, 7, "unpaid", at("20:04:59"), at("20:05:00"), op(11)),
+            (5, 3, 5, "paid", at("20:04:59"), at("20:05:00"), op(13)),
         ),
     ),
     "invoice-paid-once": Violation(
@@ -204,10 +211,13 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "payment-not-stuck": Violation(
-        (f"update safebox.payments set created_at = '{at('20:04:59')}' where id = 4",),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update safebox.payments set created_at = '{at('20:04:59')}' where id = 4",
+        ),
         rows(
-            "payment_id wallet_id kind amount_minor held_minor created_at operation_id",
-            (4, 1, "invoice", 7, 32, at("20:04:59"), op(9)),
+            "payment_id wallet_id kind amount_minor held_minor created_at open_at operation_id",
+            (4, 1, "invoice", 7, 32, at("20:04:59"), at("20:05:00"), op(9)),
         ),
     ),
     "payment-ended-by-poll": Violation(
@@ -253,10 +263,13 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "nfc-request-not-stuck": Violation(
-        (f"update safebox.nfc_requests set expires_at = '{at('20:04:59')}' where id = 3",),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update safebox.nfc_requests set expires_at = '{at('20:04:59')}' where id = 3",
+        ),
         rows(
-            "nfc_request_id wallet_id card_id amount_minor expires_at answered_at operation_id",
-            (3, 1, 1, 25, at("20:04:59"), None, op(15)),
+            "nfc_request_id wallet_id card_id amount_minor expires_at answered_at open_at operation_id",
+            (3, 1, 1, 25, at("20:04:59"), None, at("20:05:00"), op(15)),
         ),
     ),
     "pos-matches-invoice": Violation(

@@ -131,12 +131,20 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
     ),
     "invoice-not-stuck": Violation(
-        (f"update streamvote.invoices set created_at = '{at('20:04:59')}' where id = 4",),
-        rows("invoice_id wallet_id stars created_at operation_id", (4, 3, 20, at("20:04:59"), op(9))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update streamvote.invoices set created_at = '{at('20:04:59')}' where id = 4",
+        ),
+        rows(
+            "invoice_id wallet_id stars created_at open_at operation_id", (4, 3, 20, at("20:04:59"), at("20:05:00"), op(9))
+        ),
     ),
     "paid-invoice-is-credited": Violation(
-        (f"update streamvote.invoices set paid_at = '{at('20:18:59')}' where id = 5",),
-        rows("invoice_id wallet_id stars paid_at operation_id", (5, 3, 40, at("20:18:59"), op(10))),
+        (
+            "delete from integrity.runs where run_id = 'r2'",
+            f"update streamvote.invoices set paid_at = '{at('20:18:59')}' where id = 5",
+        ),
+        rows("invoice_id wallet_id stars paid_at open_at operation_id", (5, 3, 40, at("20:18:59"), at("20:19:00"), op(10))),
     ),
     "credit-job-credits": Violation(
         ("update streamvote.invoices set status = 'paid', credited_at = null where id = 2",),

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -13,9 +14,17 @@ from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import Engine, PostgresEngine
 
 CASES = [(name, invariant) for name, world in SYSTEM_WORLDS.items() for invariant in world.invariants]
-OF_ONE_RUN = [
-    (name, invariant) for name, invariant in CASES if "run_id" in SYSTEM_WORLDS[name].invariants[invariant].parameter_names
+BY_THE_CLOCK = [
+    (name, invariant)
+    for name, invariant in CASES
+    if "timestamptz" in {parameter.type for parameter in SYSTEM_WORLDS[name].invariants[invariant].parameters}
 ]
+OF_ONE_RUN = [
+    (name, invariant)
+    for name, invariant in CASES
+    if "run_id" in SYSTEM_WORLDS[name].invariants[invariant].parameter_names and (name, invariant) not in BY_THE_CLOCK
+]
+HOURS_LATER = timedelta(hours=5)
 PSQL_VALUES = {"bigint": "1", "integer": "1", "boolean": "true", "text": "''", "timestamptz": "now()", "uuid": "null"}
 
 
@@ -76,6 +85,63 @@ def test_an_invariant_over_calls_can_be_asked_of_one_run(engine: Engine, system_
         engine.execute(statement)
     assert ask(engine, system_world, file, run_id="r1") == list(violation.rows)
     assert ask(engine, system_world, file, run_id="r2") == []
+
+
+def leave_open(engine: Engine, world: SystemWorld, name: str, *, settled_at: str | None, outcome: str = "ok") -> None:
+    """Let what the clock would accuse have been made by calls of a run that has ended."""
+    at = "2026-01-17 20:30:00"
+    engine.execute("delete from integrity.runs where run_id = 'r2'")
+    for statement in world.violations[name].statements:
+        engine.execute(statement)
+    for row in world.violations[name].rows:
+        engine.execute(f"delete from integrity.calls where operation_id = '{row['operation_id']}'")
+        engine.execute(
+            "insert into integrity.calls (run_id, operation_id, operation, arguments, client, intended_at, invoked_at, "
+            f"outcome) values ('r1', '{row['operation_id']}', 'x', '{{}}', 1, '{at}', '{at}', '{outcome}')"
+        )
+    settled = f"'{settled_at}'" if settled_at else "null"
+    engine.execute(f"update integrity.runs set ended_at = '{at}', settled_at = {settled} where run_id = 'r1'")
+
+
+@each(BY_THE_CLOCK)
+def test_what_a_settled_run_left_open_is_stuck_at_once_and_hours_later(
+    engine: Engine, system_world: SystemWorld, name: str
+) -> None:
+    """Nobody will deliver it or take it up any more: waiting changes nothing."""
+    file, violation = system_world.invariants[name], system_world.violations[name]
+    leave_open(engine, system_world, name, settled_at="2026-01-17 20:30:00")
+    long_before = system_world.now - timedelta(hours=1)
+    for now in (long_before, system_world.now, system_world.now + HOURS_LATER):
+        found = engine.run(file, file.values({}, now=now))
+        assert [row["operation_id"] for row in found] == [row["operation_id"] for row in violation.rows]
+        assert {row["open_at"] for row in found} == {"2026-01-17 20:30:00"}
+    assert len(ask(engine, system_world, file, run_id="r1")) == len(found)
+    assert ask(engine, system_world, file, run_id="r2") == []
+
+
+@each(BY_THE_CLOCK)
+def test_what_an_unsettled_run_left_open_is_its_debt_and_never_stuck(
+    engine: Engine, system_world: SystemWorld, name: str
+) -> None:
+    """It was killed, or stopped early: its processor died with it, and the system waits through no fault of its own."""
+    file = system_world.invariants[name]
+    leave_open(engine, system_world, name, settled_at=None)
+    for now in (system_world.now, system_world.now + HOURS_LATER):
+        assert engine.run(file, file.values({}, now=now)) == []
+
+
+@each(BY_THE_CLOCK)
+def test_what_a_run_makes_whose_calls_are_not_there_is_not_judged_by_the_clock(
+    engine: Engine, system_world: SystemWorld, name: str
+) -> None:
+    file = system_world.invariants[name]
+    for statement in system_world.violations[name].statements:
+        engine.execute(statement)
+    engine.execute(
+        "update integrity.runs set state = 'lost', started_at = '2026-01-17 17:00:00', alive_until = '2026-01-18 00:00:00' "
+        "where run_id = 'r1'"
+    )
+    assert engine.run(file, file.values({}, now=system_world.now)) == []
 
 
 @each_system

@@ -1,5 +1,6 @@
 """Five systems in one database: each is judged by its own calls, whatever the others' operations are called."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from integrity.project import Project, Settings, find_project
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile, parse_query
 from integrity.systems.catalogue import SYSTEMS
-from tests.detection.worlds import SIZES, hammer, judge, make_seeded, violated
+from tests.detection.worlds import SIZES, hammer, judge, make_seeded, stuck, violated
 
 HAMMER_S = 0.6
+LATER = timedelta(minutes=20)
 
 
 def reads_history(file: SqlFile) -> bool:
@@ -38,7 +40,7 @@ def test_no_invariant_judges_by_the_name_of_a_load_profile(file: SqlFile) -> Non
     assert "profile" not in {column.name for column in parse_query(file.text).find_all(exp.Column)}
 
 
-def test_all_five_systems_hold_in_one_database(server: EmbeddedServer, tmp_path: Path) -> None:
+def test_all_five_systems_hold_in_one_database_at_once_and_later(server: EmbeddedServer, tmp_path: Path) -> None:
     """Both safebox and streamvote have a create_invoice: neither answers for the other's."""
     first, *others = SYSTEMS.values()
     target = make_seeded(server, first, "five_systems")
@@ -46,6 +48,9 @@ def test_all_five_systems_hold_in_one_database(server: EmbeddedServer, tmp_path:
         seed_system(target, inspect_database(target), system.metadata, sizes=SIZES, seed=1, mode=Mode.NEW)
     project = Project(tmp_path, Settings())
     for system in SYSTEMS.values():
+        assert stuck(target, system) == stuck(target, system, later=LATER) == {}, "the past"
+    for system in SYSTEMS.values():
         hammer(target, project, system, seed=1, bug=None, seconds=HAMMER_S)
     for system in SYSTEMS.values():
         assert violated(judge(target, project, system)) == set()
+        assert stuck(target, system, later=LATER) == {}

@@ -1,14 +1,18 @@
 """A seeded world of a system, its runs, and what an audit says of it: what the detection tests share."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from integrity.audit import AuditSettings, audit
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
+from integrity.database.snapshot import open_snapshot
 from integrity.database.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
-from integrity.project import Project
+from integrity.project import Project, Settings
+from integrity.queries.run import run_query
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import Bug, System
@@ -56,3 +60,16 @@ def violated(judged: dict[str, InvariantJudged]) -> set[str]:
 def invariants_of(project: Project, system: System) -> list[SqlFile]:
     """Return the system's invariants."""
     return [file for file in load_invariants(project).values() if file.name.startswith(f"{system.name}/")]
+
+
+def stuck(target: Target, system: System, *, later: timedelta = timedelta(0)) -> dict[str, int]:
+    """Return the rows that the system's invariants about time find, those that find any, at that time after now."""
+    found: dict[str, int] = {}
+    with open_snapshot(target, connections=1, timeout_s=60) as snapshot:
+        for name, file in load_invariants(Project(Path(), Settings())).items():
+            is_about_time = "timestamptz" in {parameter.type for parameter in file.parameters}
+            if name.startswith(f"{system.name}/") and is_about_time:
+                now = snapshot.taken_at + later
+                rows = run_query(snapshot.sessions[0], file, {}, now=now, is_sqlite=target.is_sqlite)
+                found |= {name: len(rows)} if rows else {}
+    return found

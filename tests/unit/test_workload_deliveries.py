@@ -38,6 +38,20 @@ def test_what_was_taken_is_owed_until_it_is_acknowledged() -> None:
     assert owed.outstanding == 0
 
 
+def test_what_is_hastened_is_due_at_once_in_its_order() -> None:
+    owed = queue(webhook(9, "late"), webhook(5, "soon"))
+    owed.hasten(SECOND_US)
+
+    taken = [owed.take(SECOND_US) for _ in range(3)]
+
+    assert [due and (due.arguments["event_id"], due.at_us) for due in taken] == [
+        ("soon", SECOND_US),
+        ("late", SECOND_US),
+        None,
+    ]
+    assert owed.outstanding == 2
+
+
 def test_an_unanswered_delivery_comes_again_after_a_pause_that_doubles_up_to_ten_seconds() -> None:
     owed = queue(webhook(0))
     now_us, pauses_s = 0, []

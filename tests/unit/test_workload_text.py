@@ -44,6 +44,8 @@ RESULT: Mapping[str, Any] = {
     "streams": [],
     "errors": [{"operation": "sell", "error": "23505 duplicate key", "count": 2}],
     "undelivered": 0,
+    "owed": {"webhooks": 0, "open": {}},
+    "settled_at_us": 1,
     "reconnects": 0,
     "arrivals": None,
     "thresholds": [],

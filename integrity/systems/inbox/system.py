@@ -6,7 +6,7 @@ from integrity.systems.inbox.operations import OPERATIONS
 from integrity.systems.inbox.schema import METADATA
 from integrity.systems.inbox.services import SERVICES
 from integrity.systems.inbox.stage import stage
-from integrity.systems.system import System
+from integrity.systems.system import Sweep, System
 
 INBOX = System(
     name="inbox",
@@ -22,6 +22,32 @@ INBOX = System(
         "sms": "select id from inbox.conversations where channel = 'sms' order by id",
     },
     bugs=BUGS,
+    sweeps=(
+        Sweep(
+            "resend_queued",
+            """
+            select business_id, count(*) as open_count from inbox.messages
+            where status = 'queued' and created_at >= :began_at
+            group by business_id order by business_id
+            """,
+        ),
+        Sweep(
+            "settle_checkout",
+            """
+            select business_id, count(*) as open_count from inbox.checkouts
+            where status = 'open' and created_at >= :began_at
+            group by business_id order by business_id
+            """,
+        ),
+        Sweep(
+            "settle_uploads",
+            """
+            select business_id, count(*) as open_count from inbox.media
+            where status = 'pending' and created_at >= :began_at
+            group by business_id order by business_id
+            """,
+        ),
+    ),
     stage=stage,
     allowed=Allowed(retries=RESTARTED),
 )

@@ -258,7 +258,11 @@ BUGS: dict[str, Bug] = {
             name="stuck_processing",
             forgotten="A payment that the mint did not answer in time is taken up again by nobody, its proofs pending.",
             operations={**_paying(pay_and_forget, *PAYING), **_finishing(leave_processing, *CARRYING_ON)},
-            violates=("safebox/payment-ended-by-poll",),
+            violates=(
+                "safebox/payment-ended-by-poll",
+                "safebox/payment-not-stuck",
+                "safebox/proof-not-pending-for-long",
+            ),
         ),
         Bug(
             name="refund_twice",

@@ -6,7 +6,7 @@ from integrity.systems.safebox.operations import OPERATIONS
 from integrity.systems.safebox.schema import METADATA
 from integrity.systems.safebox.services import SERVICES
 from integrity.systems.safebox.stage import stage
-from integrity.systems.system import System
+from integrity.systems.system import Sweep, System
 
 SAFEBOX = System(
     name="safebox",
@@ -22,6 +22,27 @@ SAFEBOX = System(
     },
     makes={"create_invoice": ("invoices", "invoice_id"), "create_pos_sale": ("invoices", "invoice_id")},
     bugs=BUGS,
+    sweeps=(
+        Sweep(
+            "settle_pending",
+            """
+            select min(wallet_id) as wallet_id, count(*) as open_count
+            from (
+                select wallet_id from safebox.payments where status = 'processing' and created_at >= :began_at
+                union all
+                select wallet_id from safebox.invoices where status = 'paid' and paid_at >= :began_at
+                union all
+                select wallet_id from safebox.invoices
+                where status = 'unpaid' and created_at >= :began_at and expires_at < current_timestamp
+                union all
+                select wallet_id from safebox.nfc_requests
+                where status = 'open' and requested_at >= :began_at and expires_at < current_timestamp
+            ) as under_way
+            group by wallet_id
+            order by wallet_id
+            """,
+        ),
+    ),
     stage=stage,
     allowed=Allowed(retries=RESTARTED),
 )

@@ -6,7 +6,7 @@ from integrity.systems.streamvote.operations import OPERATIONS, SUBSCRIPTIONS
 from integrity.systems.streamvote.schema import METADATA
 from integrity.systems.streamvote.services import SERVICES
 from integrity.systems.streamvote.stage import stage
-from integrity.systems.system import System
+from integrity.systems.system import Sweep, System
 
 STREAMVOTE = System(
     name="streamvote",
@@ -23,6 +23,16 @@ STREAMVOTE = System(
     },
     makes={"create_invoice": ("invoices", "invoice_id"), "open_event": ("live_events", "live_event_id")},
     bugs=BUGS,
+    sweeps=(
+        Sweep(
+            "check_invoice",
+            """
+            select id as invoice_id, 1 as open_count from streamvote.invoices
+            where status = 'open' and created_at >= :began_at
+            order by id
+            """,
+        ),
+    ),
     subscriptions=SUBSCRIPTIONS,
     stage=stage,
     allowed=Allowed(retries=RESTARTED),
