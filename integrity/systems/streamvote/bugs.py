@@ -228,7 +228,7 @@ BUGS: dict[str, Bug] = {
             name="job_before_commit",
             forgotten="The webhook queues the credit before it commits that the invoice is paid; the job comes too early.",
             operations=instead(OPERATIONS, receive_payment_webhook_queueing_early, "receive_payment_webhook"),
-            violates=("streamvote/credit-job-credits",),
+            violates=("streamvote/credit-job-credits", "streamvote/paid-invoice-is-credited"),
         ),
     )
 }
