@@ -14,18 +14,23 @@ import itertools, sys
 import psycopg
 from integrity.cli.main import main
 
-said, numbers = sys.argv[1], itertools.count()
-execute = psycopg.Cursor.execute
+said, numbers, pids = sys.argv[1], itertools.count(), []
+connect, execute = psycopg.connect, psycopg.Cursor.execute
+
+def connect_and_note(*words, **options):
+    connection = connect(*words, **options)
+    pids.append(connection.info.backend_pid)
+    return connection
 
 def stop_before(self, query, *values, **options):
     text = query if isinstance(query, str) else query.decode() if isinstance(query, bytes) else query.as_string(self)
     writes = not text.lstrip().lower().startswith(("select", "show", "set "))
     if (writes and next(numbers) == int(said)) if said.isdigit() else said in text:
-        print("stopped", self.connection.info.backend_pid, flush=True)
+        print("stopped", *pids, flush=True)
         sys.stdin.read()
     return execute(self, query, *values, **options)
 
-psycopg.Cursor.execute = stop_before
+psycopg.connect, psycopg.Cursor.execute = connect_and_note, stop_before
 main(sys.argv[2:])
 """
 
@@ -49,14 +54,14 @@ def kill_before(target: Target, statement: str | int, *words: str, folder: Path)
         for line in process.stdout:
             if line.startswith("stopped "):
                 process.kill()
-                _wait_until_gone(target, int(line.split()[1]))
+                _wait_until_gone(target, [int(pid) for pid in line.split()[1:]])
                 return True
     return False
 
 
-def _wait_until_gone(target: Target, pid: int) -> None:
-    """Return when the killed command's session has ended: the server hears of the kill a moment later."""
+def _wait_until_gone(target: Target, pids: list[int]) -> None:
+    """Return when the killed command's sessions have ended: the server hears of the kill a moment later."""
     deadline = time.monotonic() + WAIT_S_MAX
     with Target(target.url.set(database="postgres")).connect() as server:
-        while server.execute("select from pg_stat_activity where pid = %s", (pid,)).fetchone() is not None:
-            assert time.monotonic() < deadline, "the session of a killed command lives on"
+        while server.execute("select from pg_stat_activity where pid = any (%s)", (pids,)).fetchone() is not None:
+            assert time.monotonic() < deadline, "a session of a killed command lives on"

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from integrity.cli.main import main
 from integrity.database.copies import find_forgotten, list_copies, restore_copy, take_copy
-from integrity.database.namespace import create_schemas, drop_schemas
+from integrity.database.namespace import count_rows, create_schemas, drop_schemas, inspect_database
 from integrity.database.scratch import scratch_database
 from integrity.database.target import Target
 from integrity.database.temporary import PREFIX, drop_left_over, temporary_name
@@ -164,3 +166,82 @@ def test_a_label_of_somebody_whom_we_do_not_trust_is_nobodys(venue: Target) -> N
         with closing(_maintenance(venue)) as server:
             server.execute(sql.SQL("drop database {}").format(sql.Identifier(place)))
             server.execute("drop role stranger")
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A command that is killed, and how many wallets there may be then, and are when it was given again.
+
+    Args:
+        prepared: the commands before it.
+        codes: that the second try may end with: what is made already is said.
+    """
+
+    words: tuple[str, ...]
+    prepared: tuple[tuple[str, ...], ...]
+    between: frozenset[int]
+    at_last: int
+    codes: frozenset[int] = frozenset({0})
+
+
+SEED = ("seed", "--system", "ghostpass", "--wallets", "20")
+KILLED = {
+    "seed": Killed(SEED, (), frozenset({0, 20}), 20, frozenset({0, 2})),
+    "append": Killed((*SEED, "--append"), (SEED,), frozenset({20, 40}), 40),
+    "replace": Killed((*SEED, "--replace"), ((*SEED, "--seed", "2"),), frozenset({20}), 20),
+    "rollback": Killed(("rollback", "--yes"), (SEED,), frozenset({0, 20}), 0),
+    "snapshot": Killed(("snapshot", "kept"), (SEED,), frozenset({20}), 20, frozenset({0, 2})),
+    "restore": Killed(
+        ("restore", "kept", "--yes"), (SEED, ("snapshot", "kept"), (*SEED, "--append")), frozenset({20, 40}), 20
+    ),
+    "race": Killed(("race", "ghostpass", "sell", "--schedule", "AB"), (SEED,), frozenset({20}), 20),
+}
+NORMAL = {("seed", 20), ("append", 4), ("rollback", 10)}
+"""What the suite plays of these; the proof plays all."""
+
+
+def give(target: Target, folder: Path, *words: str) -> int:
+    """Return the exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--database", target.text, "--project", str(folder)])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def wallets(target: Target) -> int:
+    """Return how many wallets there are; every table of ours is there, or none."""
+    contents = inspect_database(target)
+    assert contents.foreign == ()
+    if not contents.is_ours:
+        return 0
+    assert set(contents.ours["ghostpass"]) == {table.name for table in GHOSTPASS.metadata.sorted_tables}
+    return count_rows(target, "ghostpass", ["wallets"])["wallets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "statement"),
+    [
+        pytest.param(name, number, marks=() if (name, number) in NORMAL else pytest.mark.exhaustive)
+        for name in KILLED
+        for number in range(0, 60, 2)
+    ],
+)
+def test_a_command_that_is_killed_at_any_statement_did_all_or_nothing_and_can_be_given_again(
+    database: Target, tmp_path: Path, name: str, statement: int
+) -> None:
+    killed = KILLED[name]
+    for words in killed.prepared:
+        assert give(database, tmp_path, *words) == 0
+    kill_before(database, statement, *killed.words, folder=tmp_path)  # or it was done by then
+
+    found = wallets(database)
+    assert found in killed.between
+    is_done = found == killed.at_last and name != "replace"
+    code = give(database, tmp_path, *killed.words) if not (is_done and name == "append") else 0
+
+    assert code in killed.codes
+    assert wallets(database) == killed.at_last
+    assert temporary(database) == []
+    for place in snapshots(database):
+        with closing(_maintenance(database)) as server:
+            server.execute(sql.SQL("drop database {}").format(sql.Identifier(place)))
