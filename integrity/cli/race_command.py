@@ -90,6 +90,9 @@ def command(
     are compared, and which call was made first in real time is not. Without operations each pair of the system's is
     searched. Exits with 1 when a race was found, 0 when there is none within the bound, 3 when the budget ended before.
 
+    Races work in a scratch database made on the same server and dropped at the end; what the database named holds is left
+    alone.
+
     \b
     Example: integrity race ghostpass sell sell --bug lost_update
     """

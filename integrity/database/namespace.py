@@ -63,10 +63,11 @@ def guard(target: Target, test_database: str | None) -> Contents:
     contents = inspect_database(target)
     if contents.foreign and contents.name != test_database:
         named = f", not {test_database!r}" if test_database is not None else ""
+        copied = "Its notes are of other tables: it came out of a dump, or was made anew. " if _has_copied(contents) else ""
         raise UnsafeDatabase(
             f"{target}: database {contents.name!r}{named} holds {_count(contents.foreign)} that we did not make: "
             f"{_some(contents.foreign)}",
-            hint=f"Name an empty database, or, if losing these tables does not matter, add "
+            hint=f"{copied}Name an empty database, or, if losing these tables does not matter, add "
             f"--yes-this-is-a-test-database {contents.name}",
         )
     return contents
@@ -186,6 +187,10 @@ def _remove_files(target: Target, schemas: Sequence[str]) -> None:
         is_empty = connection.execute("select 1 from sqlite_master").fetchone() is None
     if is_empty:
         target.file.unlink()
+
+
+def _has_copied(contents: Contents) -> bool:
+    return f"{OURS}.notes" in contents.foreign
 
 
 def _count(things: Sequence[str]) -> str:
