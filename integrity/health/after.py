@@ -8,9 +8,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import DateTime, Table
 
-from integrity.database.copies import find_forgotten
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
+from integrity.database.temporary import find_left_over
 from integrity.database.transaction import refusal
 from integrity.errors import DatabaseError
 from integrity.health.check import Check, ok, some, unreachable, warning
@@ -45,7 +45,8 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
             noted = server.read_column(_RUNNING) if has_runs else []
             beating = server.read_column(_BEATING.format(now="clock_timestamp()")) if has_runs else []
             checks.append(_check_runs(noted, beating, project))
-            checks.append(_check_forgotten(find_forgotten(target)))
+            with target.asking() as connection:
+                checks.append(_check_forgotten(find_left_over(connection)))
             seeded = [system for system in systems if system.name in contents.ours]
             return [*checks, *(_check_recent(server, system, contents.ours[system.name]) for system in seeded)]
     except (psycopg.Error, sqlite3.Error) as error:

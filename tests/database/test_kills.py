@@ -17,6 +17,8 @@ from integrity.database.scratch import scratch_database
 from integrity.database.target import Target
 from integrity.database.temporary import PREFIX, drop_left_over, temporary_name
 from integrity.errors import DatabaseError
+from integrity.health.after import check_after
+from integrity.project import find_project
 from integrity.systems.ghostpass.system import GHOSTPASS
 from tests.database.killing import kill_before
 
@@ -69,6 +71,8 @@ def test_a_snapshot_that_was_killed_is_found_and_does_not_block_its_name(venue: 
 
     assert find_forgotten(venue) == temporary(venue) != []
     assert list_copies(venue) == []
+    checks = {check.name: check for check in check_after(venue, [], find_project(tmp_path))}
+    assert temporary(venue)[0] in checks["temporary databases"].found
     take(venue)
     assert [copy.name for copy in list_copies(venue)] == ["seeded"]
     assert temporary(venue) == []
