@@ -82,7 +82,9 @@ def test_reset_asks_first(run: Run, tmp_path: Path) -> None:
     assert run("status").returncode == 3
 
 
-@pytest.mark.parametrize("words", [("stop",), ("reset", "--yes")], ids=["stop", "reset"])
+@pytest.mark.parametrize(
+    "words", [("stop",), pytest.param(("reset", "--yes"), marks=pytest.mark.exhaustive)], ids=["stop", "reset"]
+)
 def test_a_server_is_not_stopped_while_a_run_works_in_any_of_its_databases(
     run: Run, tmp_path: Path, words: tuple[str, ...]
 ) -> None:

@@ -200,7 +200,7 @@ KILLED = {
     ),
     "race": Killed(("race", "ghostpass", "sell", "--schedule", "AB"), (SEED,), frozenset({20}), 20),
 }
-NORMAL = {("seed", 20), ("append", 4), ("rollback", 10)}
+NORMAL = {("append", 4), ("rollback", 10)}
 """What the suite plays of these; the proof plays all."""
 
 

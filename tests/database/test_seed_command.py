@@ -164,7 +164,7 @@ def rows_of(url: str) -> dict[str, list[str]]:
         }
 
 
-@pytest.mark.parametrize("mode", ["new", "replace", "append"])
+@pytest.mark.parametrize("mode", ["new", pytest.param("replace", marks=pytest.mark.exhaustive), "append"])
 def test_a_seed_of_all_systems_that_was_interrupted_goes_on_as_its_message_says(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
 ) -> None:
