@@ -1,5 +1,6 @@
 """`integrity race`: which orders of two calls break the data?"""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,7 +49,9 @@ CHOICES_OF_NAMED = 12
     type=Integer(1, ACTORS_MAX),
     help="Calls of each operation; default: 1, or 2 of one alone.",
 )
-@click.option("--budget", type=Duration(), help="How long to search.  [default: 60s; with --mutate 10m]")
+@click.option("--schedules", metavar="N", type=Integer(1, 10_000_000), default=10_000, show_default=True,
+              help="Of each pair, with each choice of arguments, play at most so many; with --mutate 300.")  # fmt: skip
+@click.option("--budget", type=Duration(), help="End the search after so long, wherever it is.")
 @click.option("--seed", metavar="N", type=SEED, default=0, show_default=True, help="Of random schedules.")
 @click.option(
     "--jobs", metavar="N", type=Integer(1, 64), default=1, show_default=True, help="Processes that share the search."
@@ -71,6 +74,7 @@ def command(
     isolation: str,
     preemptions: int,
     actors: int | None,
+    schedules: int,
     budget: float | None,
     seed: int,
     jobs: int,
@@ -121,7 +125,8 @@ def command(
         bug=bug_name,
         isolation=Isolation(isolation),
         preemptions=preemptions,
-        seconds=budget or (600.0 if is_mutating else 60.0),
+        schedules=schedules,
+        seconds=budget or math.inf,
         seed=seed,
         jobs=jobs,
         choices_max=CHOICES_OF_NAMED if group else CHOICES_MAX,

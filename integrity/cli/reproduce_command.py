@@ -1,5 +1,6 @@
 """`integrity reproduce`: from a violated row to the schedule that breaks it."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
 @click.option("--run", "run_id", metavar="ID", help="The run that was audited; default: the newest with verdicts.")
 @click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
               help="Search every schedule with at most so many.")  # fmt: skip
-@click.option("--budget", type=Duration(), default="20s", show_default=True, help="For each kind of pair of calls.")
+@click.option("--budget", type=Duration(), help="End the search of each kind of pair of calls after so long.")
 @click.option("--seed", metavar="N", type=SEED, default=0, show_default=True,
               help="Of random schedules.")  # fmt: skip
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
@@ -48,7 +49,7 @@ def command(
     violation: str,
     run_id: str | None,
     preemptions: int,
-    budget: float,
+    budget: float | None,
     seed: int,
     pytest_file: Path | None,
     output: Path | None,
@@ -89,7 +90,7 @@ def command(
         Violation(name, row, calls),
         files,
         bug=bug,
-        budget=Budget(preemptions=preemptions, seconds=budget),
+        budget=Budget(preemptions=preemptions, seconds=budget or math.inf),
         seed=seed,
         test_database=test_database,
         on_try=write_note,

@@ -24,7 +24,7 @@ from integrity.race.statements import tables_of, written_tables
 from integrity.race.trace import Failed, told_of_failure, waits_of
 from integrity.verdict import Verdict
 
-_SEARCH = Budget(preemptions=1, schedules=400, seconds=2.0)
+_SEARCH = Budget(preemptions=1, schedules=400)
 _NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
 _LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 

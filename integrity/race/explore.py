@@ -10,6 +10,7 @@ Schedules that `independence` foresees to be one that was played, up to the orde
 done without being played.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,6 +32,11 @@ from integrity.race.scheduler import Decide, Run, Scheduler
 from integrity.race.trace import Failed, Phase
 from integrity.verdict import Verdict
 
+SCHEDULES_MAX = 10_000
+"""Of one search. Tens to a hundred are all that two sound calls have at two preemptions, three of them a thousand or so."""
+
+_CUTS_MAX = 32  # schedules that were not played to their end, after which a search can come to nothing any more
+
 Queue = list[tuple[int, int, int, str]]
 """A heap of prefixes: the most interesting first, then the oldest, each followed by those with as many preemptions that it
 led to: who was delayed there is delayed for longer in these. Three calls that must follow each other need that."""
@@ -43,17 +49,17 @@ _PCT_DEPTHS = (2, 3, 4)  # change points of a random schedule, and one: bugs of 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How far a search goes.
+    """How far a search goes, in work: what it comes to does not depend on how fast the machine is.
 
     Args:
         preemptions: the bound: all schedules with at most so many are played, if the rest allows.
         schedules: at most so many are played.
-        seconds: at most so long.
+        seconds: at most so long, if somebody wants an end by then.
     """
 
     preemptions: int = 2
-    schedules: int = 20_000
-    seconds: float = 60.0
+    schedules: int = SCHEDULES_MAX
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +223,7 @@ class _Search:
         self._apart: dict[frozenset[tuple[str, str]], Hit] = {}
         self._outcomes: set[Outcome] = set()
         self._longest = 1
+        self._cuts = 0
         self._added = 0
         self._footprints: dict[tuple[str, int], Footprint] = {}
         self._interest: dict[tuple[str, int], int] = {}
@@ -312,6 +319,7 @@ class _Search:
         coverage = self._coverage
         coverage.played += 1
         if run.cut:
+            self._cuts += 1
             if run.cut not in coverage.cut:
                 coverage.cut.append(run.cut)
             return run.choices
@@ -406,6 +414,8 @@ class _Search:
             return f"the budget of {self._budget.schedules} schedules was spent"
         if time.monotonic() - self._started >= self._budget.seconds:
             return f"the budget of {self._budget.seconds:g} s was spent"
+        if self._cuts >= _CUTS_MAX:
+            return f"{self._cuts} schedules were not played to their end"
         return ""
 
 

@@ -1,12 +1,13 @@
 """The race matrix: groups of operations, usually each pair, searched for races with several choices of arguments.
 
-The likeliest choice of each group is searched first, then the second one of each, while the budget lasts. A group is sound
+The likeliest choice of each group is searched first, then the second one of each, while the time lasts. A group is sound
 when its first choice was searched to the bound and nothing was found; how many more were is said beside it.
 
 With several jobs, processes of their own share the groups, each on a scratch database of its own, which this process makes
 and drops: a process that is killed leaves nothing behind.
 """
 
+import math
 import multiprocessing
 import signal
 import time
@@ -24,7 +25,7 @@ from integrity.race.contest import Contest, Ground, survey
 from integrity.race.cure import describe_course
 from integrity.race.discovery import finding_of_run, make_finding
 from integrity.race.explain import timeline_of
-from integrity.race.explore import Budget, Coverage, explore
+from integrity.race.explore import SCHEDULES_MAX, Budget, Coverage, explore
 from integrity.race.finding import Finding
 from integrity.race.oracle import Judge
 from integrity.race.schedule import parse
@@ -46,7 +47,8 @@ class RaceSettings:
     Args:
         preemptions: the bound.
         dialect: of the target.
-        seconds: for all groups together.
+        schedules: of each group, with each choice of arguments, at most so many are played.
+        seconds: for all groups together, if somebody wants an end by then.
         choices_max: of arguments, for each group.
         kept: schedules that went wrong before, tried first, with the operations they were of.
         is_strict: answers that no serial order gives are findings also where the rows are right.
@@ -57,7 +59,8 @@ class RaceSettings:
     isolation: Isolation = Isolation.READ_COMMITTED
     dialect: str = "postgresql"
     preemptions: int = 2
-    seconds: float = 60.0
+    schedules: int = SCHEDULES_MAX
+    seconds: float = math.inf
     seed: int = 0
     jobs: int = 1
     choices_max: int = CHOICES_MAX
@@ -265,7 +268,7 @@ def search_contest(
 ) -> Searched:
     """Search one contest and return what was found, each shrunk."""
     program = contest.program()
-    budget = Budget(preemptions=settings.preemptions, seconds=seconds)
+    budget = Budget(preemptions=settings.preemptions, schedules=settings.schedules, seconds=seconds)
     kept = [schedule for names, schedule in settings.kept if names == contest.names]
     found = explore(scheduler, program, budget=budget, seed=settings.seed, kept=kept)
     findings = [make_finding(scheduler, ground, contest, hit, seed=settings.seed) for hit in found.hits[:FINDINGS_MAX]]

@@ -27,7 +27,6 @@ from integrity.systems.catalogue import find_system
 from integrity.systems.system import System
 
 SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
-SECONDS_MAX = 20.0  # the same
 CHOICES_MAX = 2
 
 Strip = Callable[[Contest], Contest]
@@ -126,7 +125,7 @@ def mutate_system(
             arena,
             survey(arena.scheduler(), system, files),
             settings.isolation,
-            Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX, seconds=SECONDS_MAX),
+            Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX),
             settings.seed,
             CHOICES_MAX,
             time.monotonic() + settings.seconds,

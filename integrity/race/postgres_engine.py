@@ -62,6 +62,13 @@ select
 from pg_catalog.pg_lock_status()
 where pid = :pid::int4
 """
+_ACTIVITY = """
+select
+    pg_catalog.pg_blocking_pids(pid) as strangers,
+    nullif(wait_event_type, 'Client') || ' ' || wait_event as waits_for
+from pg_catalog.pg_stat_activity
+where pid = :pid::int4
+"""
 _CLOCK = Statement("select clock_timestamp() as now")
 # Of generated columns, keys are renamed when runs are compared; the types are for staging.
 _COLUMNS = Statement("""
@@ -204,11 +211,10 @@ class PostgresEngine:
                         continue
             left = deadline - time.monotonic()
             if left <= 0:
+                hanging = self._why_hanging(wire)
                 wire.cancel()
-                raise LetterTimeout(
-                    f"{session.letter}'s letter {session.number + 1} took more than {self._letter_seconds_max:g} s: "
-                    f"{one_line(session.event)}"
-                )
+                late = f"{session.letter}'s letter {session.number + 1} took more than {self._letter_seconds_max:g} s"
+                raise LetterTimeout(f"{late}, {hanging}: {one_line(session.event)}")
             self._selector.select(0.001 if may_wait and not control.is_busy else left)
             if may_wait and not control.is_busy:
                 flight, has_looked = wire.flights, wire.looks > looks
@@ -220,6 +226,15 @@ class PostgresEngine:
         if not any(other.is_noticeable for other in others):
             return _arrives_within(wire, LONG_GRACE_SECONDS if others else LONGEST_GRACE_SECONDS)
         return sql not in self._waiting_sql and _arrives_within(wire, GRACE_SECONDS)
+
+    def _why_hanging(self, wire: PostgresWire) -> str:
+        """Return what the server says of a session that is neither done nor waits for another actor."""
+        (answer,) = self.ask([Statement(_ACTIVITY, {"pid": wire.pid})])
+        row = answer.rows[0] if answer.rows else {"strangers": None, "waits_for": None}
+        if row["strangers"]:
+            holders = ", ".join(str(pid) for pid in row["strangers"])
+            return f"waiting for a lock of a client that is no actor (pid {holders})"
+        return f"waiting for {row['waits_for']}" if row["waits_for"] else "and the server was still at work on it"
 
     def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
         last = max(waiting, key=lambda session: session.waiting_since)

@@ -42,7 +42,7 @@ _SET_PATIENCE = {
     False: Statement(f"select set_config('{PATIENCE}', '{PATIENT_MS}', true)"),
 }
 _IDLE = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
-_RESET_SECONDS = 10.0
+_RESET_SECONDS = 60.0
 # What a transaction holds that others can notice although it has no id: advisory locks, and locks that keep others from
 # reading or writing a table. A snapshot alone nobody notices, unless it is a serializable transaction's: what that has read
 # decides who is refused, and a deferrable one waits for it. What every statement takes on its tables only `lock table ...

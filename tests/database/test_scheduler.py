@@ -288,7 +288,8 @@ def test_a_statement_that_never_ends_is_cancelled(database: Target) -> None:
         connection.execute(SCHEMA)
     with Scheduler(database, letter_seconds_max=0.2) as scheduler:
         began = time.perf_counter()
-        assert "A's letter 1 took more than 0.2 s: select pg_sleep(60)" in scheduler.play(program(call)).cut
+        cut = "A's letter 1 took more than 0.2 s, waiting for Timeout PgSleep: select pg_sleep(60)::text"
+        assert scheduler.play(program(call)).cut == cut
         assert time.perf_counter() - began < 5
         assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
 
@@ -300,6 +301,20 @@ def test_a_lock_that_a_stranger_holds_ends_the_run_and_names_the_statement(sched
             other.play(CONTENDED)  # the stage itself must write
         stranger.execute("rollback")
     assert scheduler.play(CONTENDED, "AB").letters == "ABAABB"
+
+
+def test_a_letter_that_waits_for_a_stranger_says_for_whom(database: Target) -> None:
+    with database.connect() as connection, database.connect() as stranger:
+        connection.execute(SCHEMA)
+        (pid,) = stranger.execute("select pg_backend_pid(), pg_advisory_lock(7)").fetchone()[:1]  # type: ignore[index]
+
+        def call(_keys: Keys) -> Steps:
+            yield Statement("select pg_advisory_lock(7)")
+            return Ok()
+
+        with Scheduler(database, letter_seconds_max=0.2) as scheduler:
+            waits = f"A's letter 1 took more than 0.2 s, waiting for a lock of a client that is no actor (pid {pid})"
+            assert scheduler.play(program(call)).cut.startswith(waits)
 
 
 def test_a_server_that_dies_in_the_middle_is_an_error_and_no_hang(scheduler: Scheduler) -> None:

@@ -1,8 +1,11 @@
 """The bench set is judged right: by either oracle alone, and at the bound of two preemptions; what is found is shrunk to
 the schedule that a person would write, and explained by its name."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -291,6 +294,30 @@ def test_a_search_that_meets_its_budget_first_is_unknown_and_says_why(scheduler:
     exploration = explore(scheduler, program, budget=Budget(schedules=10))
     assert exploration.verdict is Verdict.UNKNOWN
     assert exploration.coverage.cut == ["the budget of 10 schedules was spent"]
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(math.inf, Verdict.HOLDS), (60.0, Verdict.UNKNOWN)])
+def test_what_a_search_comes_to_does_not_depend_on_how_long_it_takes_unless_somebody_wants_an_end(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, seconds: float, verdict: Verdict
+) -> None:
+    hours = count()
+    monkeypatch.setattr("integrity.race.explore.time", SimpleNamespace(monotonic=lambda: 3600.0 * next(hours)))
+    assert Budget().seconds == math.inf
+    program = find("lost update, for update").program
+    assert explore(scheduler, program, budget=Budget(seconds=seconds)).verdict is verdict
+
+
+def test_a_search_whose_schedules_do_not_end_is_given_up(scheduler: Scheduler) -> None:
+    def keeps(keys: Keys, _operation_id: UUID) -> Steps:
+        yield Statement("select pg_advisory_lock(:account)", keys)
+        yield Statement("update accounts set n = n + 1 where id = :account", keys)
+        return Ok()
+
+    exploration = explore(
+        scheduler, Program((Actor("keeps", keeps),) * 3, stage), budget=Budget(preemptions=4), is_pruned=False
+    )
+    assert exploration.verdict is Verdict.UNKNOWN
+    assert exploration.coverage.cut[-1] == "32 schedules were not played to their end"
 
 
 def test_a_call_that_fails_half_done_leaves_serial_equivalence_without_a_verdict(scheduler: Scheduler) -> None:
