@@ -17,7 +17,7 @@ from integrity.race.arena import Arena
 from integrity.race.contest import Contest
 from integrity.race.explore import Budget, explore
 from integrity.race.oracle import Judge
-from integrity.race.recording import following, record
+from integrity.race.recording import Following, following, record
 from integrity.race.rewrite import in_one_transaction, lock_rows, replacing, with_steps_changed
 from integrity.race.scheduler import Run
 from integrity.race.statements import tables_of, written_tables
@@ -31,10 +31,15 @@ _LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A schedule, to its end, and how it fails."""
+    """A schedule, to its end, and how it fails.
+
+    Args:
+        ends: the letters that end a transaction: (actor, number of the actor's letter).
+    """
 
     letters: str
     fingerprint: frozenset[tuple[str, str]]
+    ends: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,9 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
     Raises:
         DatabaseError: the server is gone.
     """
+    played = arena.scheduler(contest.dropped).play(contest.program(), decide=following(failing.letters))
+    ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
+    failing = replace(failing, ends=frozenset(ends))
     if arena.dialect == "sqlite":
         yield from _try_transactions(arena, contest, failing)
     else:
@@ -118,7 +126,8 @@ def _try(arena: Arena, cured: Contest, failing: Failing, kind: str, name: str) -
     # What keeps wrong data out by refusing a call is a cure, and how the call fares is told.
     is_of_data = any(oracle in OF_DATA for oracle, _ in failing.fingerprint)
     judge = Judge(scheduler, program, are_failures_judged=not is_of_data)
-    run = scheduler.play(program, decide=following(failing.letters))
+    follower = Following(program, failing.letters, failing.ends)
+    run = scheduler.play(follower.program, decide=follower.decide)
     if run.cut:
         return Cure(kind, name, is_prevented=False, story=f"it was cut off, {run.cut}")
     failure = frozenset(alarm.fingerprint for alarm in judge.judge(run).alarms)
