@@ -12,6 +12,9 @@ from uuid import UUID
 
 from integrity.errors import UsageError
 
+# The same in every engine, and nothing that sqlglot knows: it takes `savepoint s` for a column with an alias.
+_SAVEPOINT = re.compile(r"\s*(savepoint|release|rollback\s+to)\b", re.IGNORECASE)
+
 
 @lru_cache(maxsize=4096)
 def adapt(sql: str, dialect: str) -> str:
@@ -26,7 +29,7 @@ def adapt(sql: str, dialect: str) -> str:
     Raises:
         UsageError: the text cannot be parsed, or holds more than one statement.
     """
-    if dialect == "postgresql":
+    if dialect == "postgresql" or _SAVEPOINT.match(sql):
         return sql
     import sqlglot
     from sqlglot import expressions

@@ -288,6 +288,7 @@ def _body(played: Sequence[PlayedStep], isolation: Isolation) -> str:
     """
     lines: list[str] = []
     level = Isolation.READ_COMMITTED
+    modes = (False, False)
     is_open = False
     for number, each in enumerate(played):
         step = each.step
@@ -296,6 +297,10 @@ def _body(played: Sequence[PlayedStep], isolation: Isolation) -> str:
             if wanted is not level:
                 lines.append(f"connection.isolation_level = psycopg.IsolationLevel.{wanted.name}")
                 level = wanted
+            asked = (step.is_read_only, step.is_deferrable) if isinstance(step, Begin) else (False, False)
+            if asked != modes:
+                lines.append(f"connection.read_only, connection.deferrable = {asked[0]}, {asked[1]}")
+                modes = asked
         match step:
             case Begin():
                 is_open = True

@@ -186,6 +186,30 @@ def test_a_role_that_may_not_set_deadlock_timeout_gets_the_same_victim(scheduler
         assert time.perf_counter() - began < 0.9
 
 
+def test_a_role_that_may_not_set_deadlock_timeout_leaves_a_circle_of_three_to_the_server(
+    scheduler: Scheduler, database: Target
+) -> None:
+    """With the server's own patience, a second here: a ring is a deadlock, and a circle through a queue is none."""
+
+    def lock(*texts: str) -> Callable[[Keys], Steps]:
+        return in_one_transaction(*(lambda _keys, text=text: Statement(text) for text in texts))
+
+    with database.connect() as connection:
+        connection.execute("do $$ begin create role racer login; exception when duplicate_object then null; end $$")
+        connection.execute("create table if not exists one (id int); create table if not exists two (id int)")
+        connection.execute("grant all on all tables in schema public to racer")
+        connection.execute("grant all on all sequences in schema public to racer")
+    queue = program(
+        lock("lock table one in access share mode", "lock table two in access share mode"),
+        lock("lock table two in access share mode", "lock table one in access exclusive mode"),
+        lock("lock table two in access exclusive mode"),
+    )
+    with Scheduler(Target(database.url.set(username="racer"))) as other:
+        assert list(other.play(queue, "ABBCA").trace.returns.values()) == [Ok()] * 3
+        returned = other.play(RING, "ABCABC").trace.returns
+        assert sorted(str(getattr(each, "sqlstate", "ok")) for each in returned.values()) == ["40P01", "ok", "ok"]
+
+
 def test_a_serialization_failure_is_an_outcome(scheduler: Scheduler) -> None:
     raced = program(*[in_one_transaction(read("first"), add("first"))] * 2, isolation=Isolation.REPEATABLE_READ)
     returned = scheduler.play(raced, "AB").trace.returns

@@ -172,6 +172,53 @@ def test_with_a_log_readers_see_what_was_committed_when_they_began(make_file: Ma
     assert run.trace.returns["B"] == Ok({"seen": "0 0"})
 
 
+def test_an_error_that_a_savepoint_heals_keeps_the_commit(scheduler: Scheduler) -> None:
+    def insert_twice(_keys: Keys, operation_id: UUID) -> Steps:
+        yield Begin()
+        yield Statement("insert into boxes (n, name) values (17, :name)", {"name": str(operation_id)})
+        yield Statement("savepoint s")
+        try:
+            yield Statement("insert into boxes (n, name) values (18, :name)", {"name": str(operation_id)})
+        except StatementFailed:
+            yield Statement("rollback to savepoint s")
+        yield Statement("insert into boxes (n) values (19)")
+        yield Commit()
+        return Ok()
+
+    run = scheduler.play(program(Actor("insert", insert_twice), steps(Begin(), ADD, Commit())), "AB")
+    assert happened(run)[-3:] == ["A commit", "B update", "B commit"]
+    (left,) = scheduler.ask([Statement("select n from boxes where n > 16 order by n")])
+    assert [row["n"] for row in left.rows] == [17, 19]
+
+
+def test_a_statement_that_rolls_all_back_lets_the_lock_go_and_what_follows_stands_alone(scheduler: Scheduler) -> None:
+    def insert_twice(_keys: Keys, operation_id: UUID) -> Steps:
+        yield Begin()
+        yield Statement("insert into boxes (n, name) values (27, :name)", {"name": str(operation_id)})
+        try:
+            yield Statement("insert or rollback into boxes (n, name) values (28, :name)", {"name": str(operation_id)})
+        except StatementFailed:
+            yield Statement("insert into boxes (n) values (29)")
+            yield Commit()
+        return Ok()
+
+    run = scheduler.play(program(Actor("insert", insert_twice), steps(Begin(), ADD, Commit())), "AABBAA")
+    assert not run.cut
+    assert all(event.phase is not Phase.WAITS for event in run.trace.events)
+    (left,) = scheduler.ask([Statement("select n from boxes where n > 26 order by n")])
+    assert [row["n"] for row in left.rows] == [29]
+
+
+def test_a_read_only_transaction_does_not_take_the_lock_of_the_writer(scheduler: Scheduler) -> None:
+    run = scheduler.play(program(steps(Begin(), ADD, Commit()), steps(Begin(is_read_only=True), READ, Commit())), "AB")
+    assert "B waits for A" not in happened(run)[:2]
+
+
+def test_both_of_two_columns_of_one_name_are_kept(scheduler: Scheduler) -> None:
+    run = scheduler.play(program(steps(Statement("select 1 as n, 2 as n"))))
+    assert run.trace.events[0].rows == ({"n (1)": 1, "n": 2},)
+
+
 def test_a_refused_statement_leaves_its_transaction_open_and_its_lock_held(scheduler: Scheduler) -> None:
     def insert_twice(_keys: Keys, operation_id: UUID) -> Steps:
         yield Begin()

@@ -254,6 +254,7 @@ def assert_pruning_loses_nothing(scheduler: Scheduler, actors: tuple[Actor, ...]
 
 READ_ACCOUNTS, READ_VIEW, READ_LOCKED, READ_ITEMS = READS[0], READS[3], READS[4], READS[5]
 TRY_LOCK, LOCK, LOCK_TABLE_NOWAIT, LOCK_TABLE = READS[6:10]
+SKIP_LOCKED = "select n from accounts where id = :account for update skip locked"
 WRITE_ACCOUNTS, WRITE_NUMBERS, WRITE_GUARDED, WRITE_ITEMS, SUM_UP = WRITES[0], WRITES[2], WRITES[5], WRITES[6], WRITES[7]
 
 
@@ -274,6 +275,9 @@ WRITE_ACCOUNTS, WRITE_NUMBERS, WRITE_GUARDED, WRITE_ITEMS, SUM_UP = WRITES[0], W
 @example(actors=(transaction(TRY_LOCK), transaction(LOCK, READ_ITEMS)))
 @example(actors=(transaction(LOCK_TABLE_NOWAIT, READ_ITEMS), transaction(LOCK_TABLE_NOWAIT)))
 @example(actors=(transaction(LOCK_TABLE_NOWAIT), transaction(READS[2], READ_ITEMS)))
+# What is locked behind a savepoint is let go with it, and leaves no lock either.
+@example(actors=(transaction("savepoint s", WRITE_ACCOUNTS, "rollback to savepoint s"), transaction(SKIP_LOCKED)))
+@example(actors=(transaction("savepoint s", LOCK_TABLE_NOWAIT, "rollback to savepoint s"), transaction(LOCK_TABLE_NOWAIT)))
 @example(actors=(transaction(LOCK_TABLE, READ_ITEMS), transaction(LOCK, READ_VIEW), transaction(LOCK, WRITE_NUMBERS)))
 def test_pruned_and_unpruned_searches_come_to_the_same(
     scheduler: Scheduler, level: Isolation, actors: tuple[Actor, ...]

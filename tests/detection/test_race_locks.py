@@ -183,6 +183,12 @@ def test_an_actor_that_waits_for_a_lock_which_another_kept_at_its_end_cuts_the_s
     assert run.cut == "B waits for a lock that A kept at the end: select pg_advisory_lock(:account)"
 
 
+def test_both_of_two_columns_of_one_name_are_kept(scheduler: Scheduler) -> None:
+    """The last has the name, as drivers have it."""
+    run = scheduler.play(program(transaction("select 1 as n, 2 as m, 3 as n")))
+    assert run.trace.events[0].rows == ({"n (1)": 1, "m": 2, "n": 3},)
+
+
 TO_READ, TO_CHANGE = "lock table {} in access share mode", "lock table {} in access exclusive mode"
 
 

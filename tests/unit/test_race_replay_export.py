@@ -67,6 +67,26 @@ def body_of(text: str) -> str:
     return dedent(text[start : text.index("\n\n\n", start)])
 
 
+def test_a_transaction_that_is_read_only_and_may_wait_is_one_in_the_test_too() -> None:
+    steps = (
+        PlayedStep(Begin(is_read_only=True, is_deferrable=True)),
+        PlayedStep(Statement("select n from boxes")),
+        PlayedStep(Commit()),
+        PlayedStep(Begin()),
+        PlayedStep(Statement("select n from boxes")),
+        PlayedStep(Commit()),
+    )
+    text = render_test(make_case(*steps), sql_name="test_take.sql", test_name="test_take.py")
+    assert body_of(text).splitlines() == [
+        "connection.read_only, connection.deferrable = True, True",
+        'connection.execute("select n from boxes")',
+        "connection.commit()",
+        "connection.read_only, connection.deferrable = False, False",
+        'connection.execute("select n from boxes")',
+        "connection.commit()",
+    ]
+
+
 def test_a_call_becomes_statements_and_commits_of_psycopg() -> None:
     steps = (
         PlayedStep(Statement("select n from boxes")),
