@@ -48,7 +48,11 @@ WORK: dict[str, str] = {
 }
 """For what may take long: seeding, copying, indexes, loads. Only a lock is not waited for."""
 
-OWN: dict[str, str] = {**WORK, "search_path": "pg_catalog"}
+OWN: dict[str, str] = {
+    **WORK,
+    "search_path": "pg_catalog",
+    "synchronous_commit": "on",  # what we note about a run outlives the crash that the run is there to see
+}
 """The same for statements that are all ours and name every schema: nothing of the database can stand in front of
 PostgreSQL's own tables, functions, operators and types."""
 

@@ -24,6 +24,8 @@ _LIBPQ_ONLY = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_i
                "channel_binding", "application_name")  # fmt: skip
 _PLAIN = Begin()
 _ENDING = ("FATAL", "PANIC")  # the server closes the connection after saying why
+# The last one: asyncpg met the server's farewell in a state where it did not expect it.
+_REFUSED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class PostgresConnection:
@@ -70,7 +72,7 @@ class PostgresConnection:
                 # that is again at each execution, which costs the server half as much again.
             )
             await self._set_up()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _REFUSED as error:
             self.abort()
             self._connection = None
             raise self._target.unreachable(error) from None
@@ -147,7 +149,7 @@ class PostgresConnection:
         if self.is_open:
             try:
                 await self._connection.close(timeout=2)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _REFUSED:
                 self.abort()  # it is being thrown away; the server notices
 
     def _failed(self, error: Exception) -> StatementFailed:
@@ -159,7 +161,6 @@ class PostgresConnection:
                 return StatementFailed(str(error), sqlstate=error.sqlstate)
             self.abort()
             return StatementFailed(f"{error.sqlstate} {error}", sqlstate=None)
-        # InternalClientError: asyncpg met the server's farewell in a state where it did not expect it.
         is_cut = isinstance(error, OSError | asyncpg.InternalClientError)
         if is_cut or (isinstance(error, asyncpg.InterfaceError) and not self.is_open):
             self.abort()
