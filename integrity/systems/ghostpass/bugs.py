@@ -292,7 +292,7 @@ BUGS: dict[str, Bug] = {
             name="orphaned_funding",
             forgotten="The webhook marks its event applied in one transaction and credits the wallet in the next.",
             operations=instead(OPERATIONS, receive_funding_webhook_in_two_transactions, "receive_funding_webhook"),
-            violates=("ghostpass/event-settles-funding",),
+            violates=("ghostpass/event-settles-funding", "ghostpass/funding-not-stuck"),
         ),
     )
 }
