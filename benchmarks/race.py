@@ -45,7 +45,7 @@ from integrity.race.postgres_engine import PostgresEngine
 from integrity.race.program import Actor, History, Keys, Program
 from integrity.race.scheduler import Scheduler
 from integrity.race.session import Session
-from integrity.race.staging import Inserter, read_ids, staged
+from integrity.race.staging import Inserter, staged
 from integrity.systems.stage import Stage
 from tests.detection.race_bench import CASES, Case, create_tables
 
@@ -225,7 +225,7 @@ async def insert(connection: Any, stage: Stage, inserter: Inserter) -> Keys:
     statement = inserter.statement(stage)
     sql, names = number_parameters(statement.sql)
     rows = await connection.fetch(sql, *(statement.parameters[name] for name in names))
-    return staged(stage, read_ids(stage, rows[0])).keys
+    return staged(stage, inserter.read_ids(stage, rows[0])).keys
 
 
 async def start(actor: Actor, keys: Keys, connection: Any, program: Program, *, delay_seconds: float) -> Reply:

@@ -6,6 +6,7 @@ under another name, filled, and put in the old one's place (sqlite.org/lang_alte
 Schema Changes").
 """
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import (
@@ -34,6 +35,19 @@ from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
 
 Item = Constraint | Index
+
+
+def name_constraints(metadata: MetaData) -> None:
+    """Give the constraints that have no name the one that PostgreSQL would give them."""
+    for table in metadata.sorted_tables:
+        taken = {str(item.name) for item in table.constraints if item.name}
+        for item in sorted(table.constraints, key=lambda item: (type(item).__name__, list(_columns_of(item)))):
+            kind = _KINDS.get(type(item))
+            if item.name is None and kind:
+                columns = list(_columns_of(item)) if len(list(_columns_of(item))) == 1 or kind != "check" else []
+                name = "_".join((table.name, *columns, kind))
+                item.name = next(each for each in (name, *(f"{name}{n}" for n in range(1, 1000))) if each not in taken)
+                taken.add(str(item.name))
 
 
 def plant(target: Target, metadata: MetaData, dropped: tuple[str, ...], *, bug: str) -> None:
@@ -178,7 +192,8 @@ def _declared(metadata: MetaData) -> list[tuple[Table, Item]]:
     }
     items: list[tuple[Table, Item]] = []
     for table in metadata.sorted_tables:
-        items += [(table, constraint) for constraint in table.constraints]
+        # A table without a primary key has one of no columns in SQLAlchemy.
+        items += [(table, item) for item in table.constraints if not _is_empty_key(item)]
         items += [(table, index) for index in table.indexes]
     return sorted(items, key=lambda pair: (kinds[type(pair[1])], _name_in(*pair)))
 
@@ -211,6 +226,18 @@ _NAMES = text(
     where schemaname = :schema
     """
 )
+
+
+_KINDS: dict[type, str] = {UniqueConstraint: "key", CheckConstraint: "check", ForeignKeyConstraint: "fkey"}
+
+
+def _columns_of(item: Constraint) -> Iterator[str]:
+    """Yield the names of the columns that a constraint is about."""
+    yield from (column.name for column in getattr(item, "columns", ()))
+
+
+def _is_empty_key(item: Constraint) -> bool:
+    return isinstance(item, PrimaryKeyConstraint) and not list(item.columns)
 
 
 def _name_in(table: Table, item: Item) -> str:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from integrity.database.values import text_of
 from integrity.errors import UsageError
 
 # The same in every engine, and nothing that sqlglot knows: it takes `savepoint s` for a column with an alias.
@@ -62,7 +63,9 @@ def to_sqlite(value: Any) -> Any:
     if isinstance(value, datetime):
         # The form of SQLite's own current_timestamp, so that text compares in the order of time.
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
-    return value
+    if value is None or isinstance(value, str | int | float | bytes):
+        return value
+    return text_of(value, is_json=isinstance(value, list | tuple))  # there are no arrays
 
 
 _STORED_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -22,6 +22,7 @@ import sqlglot
 from sqlalchemy import MetaData, Table
 from sqlglot import TokenType, exp
 
+from integrity.database.names import find_named, quoted
 from integrity.database.portable import NotPortable, to_sqlite
 from integrity.operation import Statement, Value
 from integrity.race.history import SCHEMA, relation_of, with_history
@@ -111,24 +112,25 @@ def _condition(query: exp.Query, system: System, keys: Keys) -> _Condition | Non
     driving = source.this if source else None
     if isinstance(driving, exp.Table) and driving.db == SCHEMA and relation_of(driving.name, system.name) != "runs":
         return lambda _calls: ""
-    columns = [each.alias_or_name for each in query.selects]
+    columns = [_output_name(each) for each in query.selects]
     referred = key_columns(system.metadata)
     for pool, names in make_world(keys).keys.items():
         for column in columns:
             if referred.get(column) == pool:
-                kept = f"{column} in ({', '.join(f':{name}' for name in names)})"
+                kept = f"{quoted(column)} in ({', '.join(f':{name}' for name in names)})"
                 return lambda _calls, kept=kept: kept  # type: ignore[misc]  # mypy knows no defaults of lambdas
     table = _find_table(driving, system.metadata)
     column = _find_primary_key(query, driving, table) if table is not None else ""
     if table is None or not column or not select_own_keys(table, keys, ("operation_0",)):
         return None
-    return lambda calls: f"{column} in ({select_own_keys(table, keys, calls) or 'null'})"
+    return lambda calls: f"{quoted(column)} in ({select_own_keys(table, keys, calls) or 'null'})"
 
 
 def _find_table(driving: exp.Expr | None, metadata: MetaData) -> Table | None:
     if not isinstance(driving, exp.Table):
         return None
-    return metadata.tables.get(f"{driving.db}.{driving.name}" if driving.db else driving.name)
+    known = find_named(metadata.tables, f"{driving.db}.{driving.name}" if driving.db else driving.name)
+    return known[1] if known else None
 
 
 def _find_primary_key(query: exp.Query, driving: exp.Expr | None, table: Table) -> str:
@@ -140,8 +142,15 @@ def _find_primary_key(query: exp.Query, driving: exp.Expr | None, table: Table) 
     for each in query.selects:
         column = each.unalias()
         if isinstance(column, exp.Column) and (column.table, column.name) == (driving.alias_or_name, primary.name):
-            return str(each.alias_or_name)
+            return _output_name(each)
     return ""
+
+
+def _output_name(each: exp.Expr) -> str:
+    """Return what the server calls a column of a query: what is not quoted it folds to lower case."""
+    identifier = each.args.get("alias") or (each.this if isinstance(each, exp.Column) else None)
+    is_quoted = isinstance(identifier, exp.Identifier) and identifier.args.get("quoted")
+    return each.alias_or_name if is_quoted else each.alias_or_name.lower()
 
 
 def _without_schema(text: str, asked: frozenset[str]) -> str:
@@ -160,5 +169,6 @@ def key_columns(metadata: MetaData) -> dict[str, str]:
         for table in metadata.sorted_tables
         for column in table.columns
         for key in column.foreign_keys
-        if key.column.primary_key  # a key of several columns names others beside the one that tells the row
+        # A foreign key of several columns names others beside the one that tells the row.
+        if key.column.primary_key and len(key.column.table.primary_key.columns) == 1
     }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from string import ascii_uppercase
 
+from integrity.database.values import json_of
 from integrity.race.contest import Contest, Ground
 from integrity.race.explain import explain, timeline_of
 from integrity.race.explore import Hit
@@ -87,7 +88,7 @@ def finding_of_run(
     calls = {
         letter: CallRecord(
             operation=call.operation,
-            arguments=dict(call.arguments),
+            arguments={name: json_of(value) for name, value in call.arguments.items()},
             returned=return_record(run.trace.returns.get(letter)),
         )
         for letter, call in zip(ascii_uppercase, contest.calls, strict=False)

@@ -7,9 +7,9 @@ deadlock, what happened is told as it is.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from string import ascii_uppercase
 from textwrap import wrap
 from typing import Any
@@ -268,9 +268,9 @@ def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
     if value == other:
         return True
     value, other = from_sqlite(value), from_sqlite(other)
-    if isinstance(value, datetime | date | UUID):
+    if isinstance(value, datetime | UUID):
         return type(value) is type(other)
-    return value in generated and other in generated
+    return all(isinstance(each, Hashable) and each in generated for each in (value, other))
 
 
 def _is_in_parts(events: Sequence[Event], difference: Difference) -> bool:

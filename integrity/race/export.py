@@ -1,25 +1,44 @@
 """From a finding to a test for pytest: plays it once on an empty database and says what the test must assert."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
 from string import ascii_uppercase
 from textwrap import dedent
 from typing import Any
+from uuid import UUID
 
+from integrity.database.names import quoted
 from integrity.errors import UsageError
 from integrity.operation import Row, Statement
+from integrity.race.alarm import Oracle
 from integrity.race.arena import Arena
 from integrity.race.contest import Contest
+from integrity.race.failures import DEADLOCK
 from integrity.race.finding import Finding
 from integrity.race.history import history_of
 from integrity.race.program import Program
-from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check_path, staging_queries, write_pytest
+from integrity.race.pytest_export import (
+    Assertion,
+    Case,
+    FailureAssertion,
+    SerialAssertion,
+    check_path,
+    staging_queries,
+    write_pytest,
+)
 from integrity.race.recording import Recording, record
 from integrity.race.scheduler import Run, Scheduler
 from integrity.sqlfile import SqlFile
 
+_FAILURE_TITLES = {
+    Oracle.FAILURE: "no call fails beside another one that does not fail alone",
+    Oracle.DEADLOCK: "no call is refused for a deadlock",
+}
 _SERIAL_TITLE = "the rows are those of one call after the other, in some order"
 
 
@@ -51,13 +70,35 @@ def export_pytest(
         },
         isolation=contest.isolation,
         recording=recording,
-        assertion=_assert_invariant(program, finding, recording, files) or _assert_serial(scheduler, program, recording),
+        assertion=_assert_no_failure(finding, scheduler.dialect)
+        or _assert_invariant(program, finding, recording, files)
+        or _assert_serial(scheduler, program, recording),
         replay=replay_command,
         dialect=scheduler.dialect,
         journal_mode=scheduler.engine.journal_mode,
         is_deferred=program.is_deferred,
     )
     return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
+
+
+def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | None:
+    """Return the assertion that no call fails as one did; None where that is not what was found.
+
+    Raises:
+        UsageError: it was found in what a client was told, which a test of statements cannot see.
+    """
+    for alarm in finding.alarms:
+        if alarm.oracle in (Oracle.SWALLOWED, Oracle.REPLIES):
+            raise UsageError(
+                f"this race shows in what a client was told ({alarm.oracle}), and a test of statements cannot tell that",
+                hint="Keep the finding and replay it: integrity replay",
+            )
+        if alarm.oracle in (Oracle.FAILURE, Oracle.DEADLOCK):
+            error = DEADLOCK if alarm.oracle is Oracle.DEADLOCK else alarm.name.rpartition(": ")[2]
+            if dialect == "sqlite" and error[:1].isdigit():
+                error = "IntegrityError" if error.startswith("23") else "OperationalError"
+            return FailureAssertion(_FAILURE_TITLES[alarm.oracle], error)
+    return None
 
 
 def _assert_invariant(
@@ -96,7 +137,9 @@ def _assert_serial(scheduler: Scheduler, program: Program, recording: Recording)
         if columns and any(content != contents[0] for content in contents):
             inner = digest.rows(recording.run.keys, recording.run.operation_ids)
             text = dedent(inner.sql.strip("\n")).strip()
-            queries[digest.table] = Statement(f"select {', '.join(columns)} from (\n{text}\n) as rows", inner.parameters)
+            queries[digest.table] = Statement(
+                f"select {', '.join(map(quoted, columns))} from (\n{text}\n) as rows", inner.parameters
+            )
             for number, content in enumerate(contents):
                 tables[number][digest.table] = content
     if tables[0] in tables[1:]:
@@ -119,6 +162,12 @@ def _plain_columns(states: Sequence[Sequence[Row]], made_up: Sequence[frozenset[
     for rows, made in zip(states, made_up, strict=True):
         for row in rows:
             for name, value in row.items():
-                is_plain = value is None or (isinstance(value, bool | int | str) and value not in made)
+                is_key = isinstance(value, UUID | datetime) or (isinstance(value, Hashable) and value in made)
+                is_plain = value is None or not (is_key or _is_nan(value))
                 columns[name] = columns.get(name, True) and is_plain
     return [name for name, is_plain in columns.items() if is_plain]
+
+
+def _is_nan(value: Any) -> bool:
+    """Return whether a value is equal to nothing, itself included."""
+    return isinstance(value, Decimal | float) and math.isnan(value)

@@ -6,16 +6,15 @@ like. So a replay on another version can say what has changed since: a statement
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
-from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from sqlalchemy import MetaData
 
 import integrity
+from integrity.database.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok
 from integrity.race.alarm import Oracle, fingerprint_of
@@ -39,11 +38,26 @@ class _Model(BaseModel):
 
 
 class CallRecord(_Model):
-    """One call: its keys by name, e.g. wallets_1; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}."""
+    """One call: its keys by name, e.g. wallets_1; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}.
+
+    The arguments are as values.json_of writes them: they are what a replay plays with. All else is for people.
+    """
 
     operation: str
-    arguments: Mapping[str, int | str]
+    arguments: Mapping[str, Any]
     returned: Mapping[str, Any]
+
+    @field_validator("arguments")
+    @classmethod
+    def _can_be_read(cls, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        for value in arguments.values():
+            from_json(value)
+        return arguments
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments themselves."""
+        return {name: from_json(value) for name, value in self.arguments.items()}
 
 
 class EventRecord(_Model):
@@ -228,7 +242,7 @@ def return_record(value: Return | None) -> dict[str, Any]:
 
 def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as JSON has it."""
-    return {name: _plain(value) for name, value in row.items()}
+    return {name: evidence_of(value) for name, value in row.items()}
 
 
 def statements_of(events: Sequence[EventRecord]) -> dict[str, list[str]]:
@@ -253,14 +267,3 @@ def _event_record(event: Event) -> EventRecord:
         refused=f"{event.refusal.sqlstate} {event.refusal.message}" if event.refusal else "",
         waits_for=event.waits_for,
     )
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case UUID():
-            return str(value)
-        case datetime():
-            return value.isoformat()
-    return _plain(getattr(value, "value", str(value)))  # an outcome wraps generated values

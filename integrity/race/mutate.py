@@ -21,7 +21,7 @@ from integrity.race.matrix import RaceSettings
 from integrity.race.oracle import Judge
 from integrity.race.recording import record
 from integrity.race.rewrite import find_guards, find_on_conflict, find_row_lock, in_parts, replacing, with_steps_changed
-from integrity.race.statements import written_tables
+from integrity.race.statements import name_in_text, written_tables
 from integrity.sqlfile import SqlFile
 from integrity.systems.catalogue import find_system
 from integrity.systems.system import System
@@ -286,7 +286,7 @@ def _find_in_statements(system: System, name: str, statements: list[str], dialec
         keys = {
             column.name
             for table in system.metadata.sorted_tables
-            if f"{table.schema}.{table.name}" in written_tables(sql)
+            if name_in_text(table) in written_tables(sql)
             for column in table.primary_key.columns
         }
         locks = [find_row_lock(sql)] if dialect != "sqlite" else []  # which has none, and drops the words
@@ -300,9 +300,7 @@ def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> I
     """Yield the unique and check constraints and unique indexes of the tables that the operations write."""
     for table in metadata.sorted_tables:
         writers = frozenset(
-            name
-            for name, texts in statements.items()
-            if any(f"{table.schema}.{table.name}" in written_tables(sql) for sql in texts)
+            name for name, texts in statements.items() if any(name_in_text(table) in written_tables(sql) for sql in texts)
         )
         for constraint in _constraints_of(table) if writers else ():
             qualified = f"{table.name}.{constraint}"

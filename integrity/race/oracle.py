@@ -15,11 +15,11 @@ played, each twice in all: what differs between the two differs by itself (rando
 masked, and what then comes out as none of them is wrong.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from string import ascii_uppercase
-from typing import Protocol
+from typing import Any, Protocol
 
 from integrity.race.alarm import Alarm, Oracle
 from integrity.race.failures import (
@@ -294,7 +294,7 @@ class Judge:
         for digest, answer in zip(digests, answers, strict=True):
             generated.update(generated_values(answer, self._scheduler.generated_columns))
             rows += [(digest.table, row) for row in answer.rows]
-        known = {value: name for name, value in run.keys.items()}
+        known: dict[Any, str] = {value: name for name, value in run.keys.items() if isinstance(value, Hashable)}
         known |= dict(zip(run.operation_ids, actors, strict=True))
         known |= dict(zip(map(str, run.operation_ids), actors, strict=True))  # as replies have them on SQLite
         returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}

@@ -11,10 +11,11 @@ a value, or (number of a key,), or (number of a moment, None).
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from integrity.database.values import text_of
 from integrity.operation import Declined, Ok, Row
 from integrity.race.trace import Failed, Return
 
@@ -43,7 +44,7 @@ class Remains:
     columns: Mapping[str, tuple[str, ...]]
     rows: tuple[tuple[str, tuple[Any, ...]], ...]
     keys: tuple[tuple[Any, str], ...]
-    moments: tuple[datetime | date, ...]
+    moments: tuple[datetime, ...]
 
     def masking(self, masked: Set[Column]) -> "Remains":
         """Return the same with what the masked columns hold made alike."""
@@ -158,7 +159,7 @@ def make_remains(
     """
     columns: dict[str, tuple[str, ...]] = {}
     keys: dict[Any, int] = {}
-    moments: list[datetime | date] = []
+    moments: list[datetime] = []
     prepared = []
     for table, row in (*rows, *_rows_of_returns(returns)):
         names = columns.setdefault(table, tuple(row))
@@ -169,11 +170,11 @@ def make_remains(
                 cells.append(value)
             elif type(value) is UUID or (isinstance(value, int | str) and value in generated):
                 cells.append((keys.setdefault(value, len(keys)),))
-            elif isinstance(value, datetime | date):
+            elif isinstance(value, datetime):
                 cells.append((len(moments), None))
                 moments.append(value)
             else:
-                cells.append(value if isinstance(value, int | str) else repr(value))
+                cells.append(value if isinstance(value, int | str) else text_of(value))
         prepared.append((table, tuple(cells)))
     return Remains(columns, tuple(prepared), tuple((key, known.get(key, "")) for key in keys), tuple(moments))
 

@@ -19,7 +19,7 @@ from integrity.race.one_core import OneCore
 from integrity.race.postgres_state import FUNCTIONS
 from integrity.race.postgres_wire import HELD, LOOKING, PostgresWire
 from integrity.race.session import Session
-from integrity.race.staging import Inserter, Staged, TableFacts, read_ids, staged
+from integrity.race.staging import Inserter, Staged, TableFacts, staged
 from integrity.race.trace import one_line
 from integrity.race.wire import Answer, LetterTimeout, Wire, WireTimeout
 from integrity.systems.stage import Stage
@@ -80,7 +80,12 @@ select
     a.attname as name,
     format_type(a.atttypid, a.atttypmod) as type,
     a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) like 'nextval(%', false) as is_generated,
-    pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) as sequence
+    pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) as sequence,
+    exists (
+        select from pg_catalog.pg_index as i
+        where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
+    ) as is_key,
+    coalesce(pg_get_expr(d.adbin, d.adrelid), '') as made_by
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -168,7 +173,7 @@ class PostgresEngine:
     def insert(self, stage: Stage) -> Staged:
         self._core.keep()
         (answer,) = self.ask([self.inserter.statement(stage)])
-        return staged(stage, read_ids(stage, answer.rows[0]))
+        return staged(stage, self.inserter.read_ids(stage, answer.rows[0]))
 
     def read_clock(self) -> datetime:
         (answer,) = self.ask([_CLOCK])
@@ -322,6 +327,8 @@ def _facts(columns: Answer) -> dict[str, TableFacts]:
             {row["name"]: row["type"] for row in rows},
             next((row["name"] for row in rows if row["sequence"]), ""),
             next((row["sequence"] for row in rows if row["sequence"]), ""),
+            next((row["name"] for row in rows if row["is_key"]), ""),
+            next((row["made_by"] for row in rows if row["is_key"]), ""),
         )
         for name, rows in tables.items()
     }

@@ -12,9 +12,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
-from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Transformer
@@ -22,6 +20,7 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from integrity.database.target import Target, mask
+from integrity.database.values import text_of
 from integrity.errors import DatabaseError
 from integrity.operation import Begin, Isolation, Statement, Value
 from integrity.parameters import number_parameters
@@ -287,12 +286,7 @@ def _begin(begin: Begin) -> Statement:
 
 
 def _encode(value: Value) -> bytes | None:
-    match value:
-        case None:
-            return None
-        case bool():
-            return b"t" if value else b"f"
-        case datetime():
-            return value.isoformat().encode()
-        case str() | int() | UUID():
-            return str(value).encode()
+    if type(value) is int or type(value) is str:  # most are
+        return str(value).encode()
+    text = text_of(value)
+    return None if text is None else text.encode()

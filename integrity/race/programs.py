@@ -13,8 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
+from integrity.database.names import full_name, quoted
 from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
@@ -222,8 +223,15 @@ def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statemen
 
 @lru_cache(maxsize=1024)
 def _digest_sql(table: Table, keys: tuple[str, ...], calls: tuple[str, ...]) -> str:
-    (primary,) = table.primary_key.columns
-    return f"select * from {table.fullname} where {primary.name} in ({select_own_keys(table, keys, calls) or 'null'})"
+    columns = [quoted(column.name) for column in table.primary_key.columns]
+    own = select_own_keys(table, keys, calls)
+    if not own:
+        kept = "false"
+    elif columns:
+        kept = f"{_in_brackets(columns)} in ({own})"
+    else:
+        kept = " or ".join(f"({route})" for route in _routes(table, make_world(dict.fromkeys(keys)).keys, calls))
+    return f"select * from {full_name(table)} where {kept}"
 
 
 def select_own_keys(table: Table, keys: Iterable[str], calls: Sequence[str]) -> str:
@@ -233,26 +241,46 @@ def select_own_keys(table: Table, keys: Iterable[str], calls: Sequence[str]) -> 
         keys: names of a stage's keys, and of the parameters that hold them.
         calls: names of the parameters that hold the calls' operation_ids.
     """
-    return " union ".join(_routes(table, make_world(dict.fromkeys(keys)).keys, calls))
+    return _select(table, list(table.primary_key.columns), make_world(dict.fromkeys(keys)).keys, calls)
+
+
+def _select(
+    table: Table, columns: Sequence["Column[Any]"], pools: Mapping[str, Sequence[Key]], calls: Sequence[str]
+) -> str:
+    """Return a select of columns of the rows of a table that belong to a race; empty if none can be told to."""
+    names = ", ".join(quoted(column.name) for column in columns) or "1"
+    routes = _routes(table, pools, calls)
+    return " union ".join(f"select {names} from {full_name(table)} where {route}" for route in routes)
 
 
 def _routes(table: Table, pools: Mapping[str, Sequence[Key]], calls: Sequence[str]) -> Iterator[str]:
-    """Yield selects of primary keys: each way in which rows of the table belong to the race."""
-    (primary,) = table.primary_key.columns
-    select = f"select {primary.name} from {table.fullname} where"
-    if table.name in pools:
-        yield f"{select} {primary.name} in ({', '.join(f':{key}' for key in pools[table.name])})"
+    """Yield conditions: each way in which rows of the table belong to the race."""
+    primary = list(table.primary_key.columns)
+    if table.name in pools and len(primary) == 1:
+        yield f"{quoted(primary[0].name)} in ({', '.join(f':{key}' for key in pools[table.name])})"
     leading = _leading_columns(table)
-    for column in table.columns:
-        if column.name not in leading:
+    if "operation_id" in leading and calls:
+        yield f"operation_id in ({', '.join(f':{call}' for call in calls)})"
+    for constraint in _foreign_keys(table):
+        parent = constraint.referred_table
+        # A foreign key may name other columns beside the key of its parent: those are left out.
+        pairs = [(each.parent, each.column) for each in constraint.elements if each.column.primary_key]
+        is_whole = pairs and len(pairs) == len(parent.primary_key.columns)
+        if parent is table or not is_whole or pairs[0][0].name not in leading:
             continue
-        if column.name == "operation_id" and calls:
-            yield f"{select} operation_id in ({', '.join(f':{call}' for call in calls)})"
-        for key in column.foreign_keys:
-            parent = key.column.table
-            is_parent = parent is not table and key.column.primary_key  # a key of several columns names others beside
-            if is_parent and (routes := " union ".join(_routes(parent, pools, calls))):
-                yield f"{select} {column.name} in ({routes})"
+        if there := _select(parent, [column for _, column in pairs], pools, calls):
+            yield f"{_in_brackets([quoted(column.name) for column, _ in pairs])} in ({there})"
+
+
+def _in_brackets(names: Sequence[str]) -> str:
+    """Return the names as what a select of as many columns is compared with."""
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def _foreign_keys(table: Table) -> list[ForeignKeyConstraint]:
+    """Return the foreign keys in the order of their columns: a set in SQLAlchemy."""
+    order = list(table.columns.keys())
+    return sorted(table.foreign_key_constraints, key=lambda each: [order.index(key) for key in each.column_keys])
 
 
 def _leading_columns(table: Table) -> set[str]:

@@ -10,25 +10,32 @@ asserted is only that the rows are right. So it fails while the bug is there, an
 code under test, it passes as soon as that is mended, be it by waiting, by declining or by being refused.
 """
 
+import builtins
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from textwrap import dedent, indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, MetaData
+from sqlalchemy import JSON, Column, DateTime, MetaData
 
+from integrity.database.names import full_name, quoted
+from integrity.database.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
 from integrity.parameters import replace_parameters
 from integrity.race import pytest_sqlite
 from integrity.race.ddl import create_statements_by_table
 from integrity.race.pytest_sqlite_template import TEMPLATE as SQLITE_TEMPLATE
-from integrity.race.pytest_template import INVARIANT_ASSERTS, SERIAL_ASSERTS, TEMPLATE
+from integrity.race.pytest_template import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN, TEMPLATE
 from integrity.race.recording import PlayedStep, Recording
+from integrity.race.trace import Failed
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 SQL_WIDTH = 84
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -65,6 +72,19 @@ class SerialAssertion:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureAssertion:
+    """An error that no call may end with.
+
+    Args:
+        title: what must hold, in one sentence.
+        error: the SQLSTATE, or the name of the exception.
+    """
+
+    title: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What the test is about.
 
@@ -86,7 +106,7 @@ class Case:
     calls: Mapping[str, tuple[str, str]]
     isolation: Isolation
     recording: Recording
-    assertion: Assertion | SerialAssertion
+    assertion: Assertion | SerialAssertion | FailureAssertion
     replay: str
     dialect: str = "postgresql"
     journal_mode: str = ""
@@ -135,9 +155,9 @@ def staging_queries(metadata: MetaData) -> dict[str, str]:
     """
     return {
         table.fullname: "select {} from {} order by {}".format(
-            ", ".join(column.name for column in table.columns if not _is_set_by_clock(column)),
-            table.fullname,
-            ", ".join(column.name for column in table.primary_key.columns),
+            ", ".join(quoted(column.name) for column in table.columns if not _is_set_by_clock(column)),
+            full_name(table),
+            ", ".join(quoted(column.name) for column in table.primary_key.columns) or "1",
         )
         for table in metadata.sorted_tables
     }
@@ -147,28 +167,34 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
     is_sqlite = case.dialect == "sqlite"
-    lines += [f"create schema {metadata.schema};", ""] if metadata.schema and not is_sqlite else []
+    lines += [f"create schema {quoted(metadata.schema)};", ""] if metadata.schema and not is_sqlite else []
     for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
         lines += [line for statement in statements for line in (f"{statement};", "")]
     times = [
-        value
-        for rows in case.recording.staged.values()
-        for row in rows
-        for value in row.values()
-        if isinstance(value, datetime)
+        value for rows in case.recording.staged.values() for row in rows for value in row.values() if _is_instant(value)
     ]
     for table in metadata.sorted_tables:
         rows = case.recording.staged.get(table.fullname, ())
         if rows:
-            staged = pytest_sqlite.staged_literal if is_sqlite else _staged_literal
-            values = [", ".join(staged(value, max(times, default=None)) for value in row.values()) for row in rows]
+            newest = max(times, default=None)
+            columns = [table.columns[name] for name in rows[0]]
+            values = [
+                ", ".join(
+                    pytest_sqlite.staged_literal(row[column.name], newest)
+                    if is_sqlite
+                    else _staged_literal(row[column.name], newest, is_json=isinstance(column.type, JSON))
+                    for column in columns
+                )
+                for row in rows
+            ]
+            name = full_name(table)
             lines += [
-                f"insert into {table.fullname} ({', '.join(rows[0])}) values",
+                f"insert into {name} ({', '.join(quoted(column.name) for column in columns)}) values",
                 *(f"    ({value})," for value in values[:-1]),
                 f"    ({values[-1]});",
             ]
             lines += [
-                f"select setval(pg_get_serial_sequence('{table.fullname}', '{column.name}'), {rows[-1][column.name]});"
+                f"select setval(pg_get_serial_sequence({sql_of(name)}, {sql_of(column.name)}), {rows[-1][column.name]});"
                 for column in table.columns
                 if column.identity and not is_sqlite  # which goes on from the greatest id
             ]
@@ -192,6 +218,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         for letter, name in names.items()
     ]
     is_sqlite = case.dialect == "sqlite"
+    constants = _constants(case.assertion, case.dialect, raised=_raised(case))
     attach = (
         f'    attached = str(folder / "race.{schema}.db")\n'
         f'    connection.execute("attach database ? as {schema}", (attached,))\n'
@@ -208,8 +235,9 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         sql_name=sql_name,
         functions_named=" and ".join(names.values()),
         turns=case.recording.run.letters,
-        constants=_constants(case.assertion, case.dialect),
-        asserts=SERIAL_ASSERTS if isinstance(case.assertion, SerialAssertion) else INVARIANT_ASSERTS,
+        constants=constants,
+        asserts=_asserts(case.assertion, is_sqlite=is_sqlite),
+        imports="".join(f"import {name}\n" for name in PYTHON_MODULES[:2] if f"{name}." in constants),
         functions="\n\n\n".join(functions),
         name=case.name,
         rule=_python_string(case.assertion.title, is_short=True),
@@ -220,34 +248,22 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
 def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
-    literal = pytest_sqlite.literal if dialect == "sqlite" else _literal
+    literal = pytest_sqlite.literal if dialect == "sqlite" else sql_of
     filled = replace_parameters(text, lambda name: literal(statement.parameters[name]))
     return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
 
 
-def _literal(value: Value) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value) if value >= 0 else f"({value})"  # `x -:y` would else begin a comment
-        case datetime():
-            return f"'{value.isoformat()}'"
-        case UUID() | str():
-            quoted = "'" + str(value).replace("'", "''") + "'"
-            if "\n" in quoted or "\\" in quoted:  # the text is laid out anew, line by line
-                return "e" + quoted.replace("\\", "\\\\").replace("\n", "\\n")
-            return quoted
-
-
-def _staged_literal(value: Value, newest: datetime | None) -> str:
+def _staged_literal(value: Value, newest: datetime | None, *, is_json: bool = False) -> str:
     """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
-    if isinstance(value, datetime) and newest is not None:
+    if _is_instant(value) and newest is not None:
         seconds = round((newest - value).total_seconds())
         return f"current_timestamp - interval '{seconds} s'" if seconds else "current_timestamp"
-    return _literal(value)
+    return sql_of(value, is_json=is_json)
+
+
+def _is_instant(value: Value) -> "TypeGuard[datetime]":
+    """Return whether a value is a time on the world's clock; one without a zone is what somebody's calendar says."""
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _wrap(line: str) -> list[str]:
@@ -269,15 +285,34 @@ def _wrap(line: str) -> list[str]:
 
 
 def _body_of(case: Case, letter: str) -> str:
-    """Return the steps of one call as the driver's user writes them."""
+    """Return the steps of one call as the driver's user writes them, and the exception that its own code ended it with."""
     played = case.recording.played[letter]
     if case.dialect == "sqlite":
-        return pytest_sqlite.body(
+        body = pytest_sqlite.body(
             played,
             is_deferred=case.is_deferred,
             text_of=lambda statement: _python_string(literal_sql(statement, "sqlite")),
         )
-    return _body(played, case.isolation)
+    else:
+        body = _body(played, case.isolation)
+    failed = case.recording.run.trace.returns.get(letter)
+    if isinstance(failed, Failed) and failed.sqlstate is None:
+        name, _, text = failed.reason.partition(": ")
+        body += f"\nraise {name}({_python_string(text, is_short=True)})"
+    return body
+
+
+def _raised(case: Case) -> list[str]:
+    """Return the names of exceptions that calls raised and that Python does not know."""
+    failed = [each for each in case.recording.run.trace.returns.values() if isinstance(each, Failed) and not each.sqlstate]
+    return sorted({each.error for each in failed if not hasattr(builtins, each.error)})
+
+
+def _asserts(assertion: Assertion | SerialAssertion | FailureAssertion, *, is_sqlite: bool) -> str:
+    if isinstance(assertion, FailureAssertion):
+        return FAILURE_ASSERTS
+    opened = "closing(connect(tmp_path))" if is_sqlite else "psycopg.connect(database)"
+    return SHOWN.format(opened=opened) + (SERIAL_ASSERTS if isinstance(assertion, SerialAssertion) else INVARIANT_ASSERTS)
 
 
 def _body(played: Sequence[PlayedStep], isolation: Isolation) -> str:
@@ -333,8 +368,11 @@ def _python_string(text: str, *, is_short: bool = False) -> str:
     return f'"""\n{indent(escaped, "    ")}\n"""'
 
 
-def _constants(assertion: Assertion | SerialAssertion, dialect: str) -> str:
+def _constants(assertion: Assertion | SerialAssertion | FailureAssertion, dialect: str, *, raised: Sequence[str]) -> str:
     """Return what the test's assertion compares with."""
+    if isinstance(assertion, FailureAssertion):
+        classes = [f'\n\nclass {name}(Exception):\n    """What a call raised."""' for name in raised]
+        return "\n".join([f'FAILS_WITH = "{assertion.error}"', *classes])
     if isinstance(assertion, Assertion):
         return f"WRONG_ROWS = {_python_string(literal_sql(assertion.query, dialect))}"
     lines = ["QUERIES = {"]
@@ -346,15 +384,9 @@ def _constants(assertion: Assertion | SerialAssertion, dialect: str) -> str:
     for order in assertion.orders:
         lines.append("    {")
         for table, rows in order.items():
-            lines += [f'        "{table}": [', *(f"            {_python_row(row)}," for row in rows), "        ],"]
+            lines += [f'        "{table}": [', *(f"            {python_of(row)}," for row in rows), "        ],"]
         lines.append("    },")
     return "\n".join([*lines, "]"])
-
-
-def _python_row(row: Sequence[Any]) -> str:
-    """Return a tuple, with the quotes that a formatter would choose."""
-    cells = [_python_string(cell, is_short=True) if isinstance(cell, str) else repr(cell) for cell in row]
-    return f"({', '.join(cells)}{',' if len(cells) == 1 else ''})"
 
 
 def _is_set_by_clock(column: "Column[object]") -> bool:

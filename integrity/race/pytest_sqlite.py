@@ -3,26 +3,23 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from textwrap import indent
-from uuid import UUID
 
 from integrity.database.dialects import adapt, to_sqlite
+from integrity.database.values import sql_of
 from integrity.operation import Begin, Commit, Request, Rollback, Statement, Value
 from integrity.race.recording import PlayedStep
 
 
 def literal(value: Value) -> str:
     """Return the value as SQL has it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value) if value >= 0 else f"({value})"
-        case datetime() | UUID() | str():
-            # The text is laid out anew, line by line, and strings have no escapes there.
-            lines = str(to_sqlite(value)).replace("'", "''").split("\n")
-            return " || char(10) || ".join(f"'{line}'" for line in lines)
+    stored = to_sqlite(value)
+    if isinstance(stored, bytes):
+        return f"x'{stored.hex()}'"
+    if not isinstance(stored, str):
+        return sql_of(stored)
+    # The text is laid out anew, line by line, and strings have no escapes there.
+    lines = stored.replace("'", "''").split("\n")
+    return " || char(10) || ".join(f"'{line}'" for line in lines)
 
 
 def staged_literal(value: Value, newest: datetime | None) -> str:

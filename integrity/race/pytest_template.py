@@ -1,5 +1,14 @@
 """The text of an exported test, but for what pytest_export fills in; braces are doubled where they stay."""
 
+SHOWN = """\
+    assert len(refused) < len(CALLS), f"nothing was shown, all were refused: {{refused}}"
+    with {opened} as connection:
+"""
+
+FAILURE_ASSERTS = """\
+    errors = {getattr(error, "sqlstate", None) or type(error).__name__ for error in refused.values()}
+    assert FAILS_WITH not in errors, RULE"""
+
 INVARIANT_ASSERTS = """\
         wrong = connection.execute(WRONG_ROWS).fetchall()
     assert wrong == [], RULE"""
@@ -30,7 +39,7 @@ code, on the connection that is given, in place of the statements in
 With the tool that found it: {replay}
 """
 
-import os
+{imports}import os
 import queue
 import threading
 import time
@@ -77,8 +86,6 @@ CALLS = {{
 
 def test_{name}(database):
     refused = play(database, TURNS, CALLS)
-    assert len(refused) < len(CALLS), f"nothing was shown, all were refused: {{refused}}"
-    with psycopg.connect(database) as connection:
 {asserts}
 
 
@@ -146,7 +153,7 @@ class Actor(threading.Thread):
     def run(self):
         try:
             self.call(self.connection)
-        except psycopg.Error as error:
+        except Exception as error:
             self.error = error
         finally:
             self.connection.close()

@@ -45,7 +45,7 @@ def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
     Raises:
         UsageError: the stage has no such keys any more.
     """
-    calls = [PlannedCall(call.operation, call.arguments) for _, call in sorted(finding.calls.items())]
+    calls = [PlannedCall(call.operation, call.values) for _, call in sorted(finding.calls.items())]
     gone = sorted(set(finding.keys) - set(ground.keys))
     if gone:
         raise UsageError(

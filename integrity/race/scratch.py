@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from integrity.database.constraints import plant
+from integrity.database.names import full_name
 from integrity.database.namespace import create_schemas, drop_schemas, guard
 from integrity.database.occupancy import occupy
 from integrity.database.scratch import scratch_database as make_empty
@@ -65,7 +66,7 @@ def scratch_database(
 
 def emptying(target: Target, system: System) -> list[Statement]:
     """Return the statements that empty the system's tables."""
-    names = [f"{table.schema}.{table.name}" for table in reversed(system.metadata.sorted_tables)]
+    names = [full_name(table) for table in reversed(system.metadata.sorted_tables)]
     if target.is_sqlite:
         return [Statement(f"delete from {name}") for name in names]
     return [Statement(f"truncate {', '.join(names)}")]

@@ -9,15 +9,17 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from integrity.database.dialects import to_sqlite
+from integrity.database.names import quoted
 from integrity.database.target import NAMESPACES, Target
 from integrity.errors import DatabaseError
 from integrity.operation import Statement
 from integrity.race.footprint import Footprint
 from integrity.race.session import Session
 from integrity.race.sqlite_wire import NumberedColumn, SqliteReader, SqliteWire, TableName, typed
-from integrity.race.staging import Staged, check_shape, resolve, shape_of, staged
+from integrity.race.staging import Staged, TableFacts, check_shape, facts_of, quoted_table, resolve, shape_of, staged
 from integrity.race.trace import one_line
 from integrity.race.wire import Answer, LetterTimeout
 from integrity.systems.stage import Stage
@@ -45,7 +47,7 @@ class SqliteEngine:
         mode = _journal_mode(connection, (*self._namespaces, "main")[0])
         self.journal_mode = "wal" if mode == "wal" else "delete"
         self._numbered = dict(_find_numbered(connection, ("main", *self._namespaces)))
-        self._staged_tables = frozenset(_names_of(self._numbered))
+        self._tables = dict(_find_facts(connection, self._numbered, ("main", *self._namespaces)))
         self._control = self._reader(connection)
         self.generated_columns = frozenset(column.source for column in self._numbered.values())
 
@@ -78,21 +80,22 @@ class SqliteEngine:
         return answers
 
     def insert(self, stage: Stage) -> Staged:
-        check_shape(shape_of(stage), self._staged_tables)
+        check_shape(shape_of(stage), self._tables)
         connection = self._control.connection
-        ids: dict[str, int | None] = {}
+        ids: dict[str, Any] = {}
         sql = "begin immediate"
         self._control.read_clock()
         try:
             connection.execute(sql)
             for row in stage.rows:
-                values = resolve(row, ids)
+                facts = facts_of(self._tables, row.table)
+                values = {facts.plain(column): to_sqlite(value) for column, value in resolve(row, ids).items()}
                 marks = ", ".join("?" * len(values))
-                given = f"({', '.join(values)}) values ({marks})" if values else "default values"
-                sql = f"insert into {row.table} {given}"
-                cursor = connection.execute(sql, [to_sqlite(value) for value in values.values()])
-                if row.table in self._staged_tables:
-                    ids[row.name] = cursor.lastrowid
+                given = f"({', '.join(map(quoted, values))}) values ({marks})" if values else "default values"
+                sql = f"insert into {quoted_table(self._tables, row.table)} {given}"
+                cursor = connection.execute(sql, list(values.values()))
+                if facts.id_column:
+                    ids[row.name] = values.get(facts.id_column, cursor.lastrowid)
             connection.execute("commit")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
@@ -187,9 +190,19 @@ def _find_numbered(connection: sqlite3.Connection, schemas: Sequence[str]) -> It
                 yield (schema, table), NumberedColumn(primary[0]["name"], (number, primary[0]["cid"] + 1))
 
 
-def _names_of(numbered: Mapping[TableName, NumberedColumn]) -> Iterator[str]:
-    """Yield the names by which rows of a stage call the tables."""
-    for schema, table in numbered:
-        yield f"{schema}.{table}"
-        if schema == "main":
-            yield table
+def _find_facts(
+    connection: sqlite3.Connection, numbered: Mapping[TableName, NumberedColumn], schemas: Sequence[str]
+) -> Iterator[tuple[str, TableFacts]]:
+    """Yield what staging must know of each table, by the names by which rows of a stage call it."""
+    for schema in schemas:
+        tables = connection.execute(f"select name from {quoted(schema)}.sqlite_master where type = 'table'").fetchall()
+        for (table,) in tables:
+            columns = connection.execute(f"pragma {quoted(schema)}.table_info({quoted(table)})").fetchall()
+            keys = [column["name"] for column in columns if column["pk"]]
+            number = numbered.get((schema, table))
+            types = {column["name"]: column["type"].lower() for column in columns}
+            sequence = "rowid" if number else ""
+            facts = TableFacts(types, number.name if number else "", sequence, keys[0] if len(keys) == 1 else "")
+            yield f"{schema}.{table}", facts
+            if schema == "main":
+                yield table, facts

@@ -9,11 +9,12 @@ inserts, pipelined, in the next.
 On SQLite each row is an insert of its own, all in one transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from integrity.database.names import find_named, quoted
+from integrity.database.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program import Keys
@@ -24,6 +25,8 @@ Column = tuple[str, str | None]
 
 Shape = tuple[tuple[str, str, tuple[Column, ...]], ...]
 """Name, table and columns of each row."""
+
+_JSON = ("json", "jsonb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +44,84 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """What inserting into a table of PostgreSQL takes.
+    """What inserting into a table takes.
 
     Args:
-        types: of its columns.
+        types: of its columns, by their plain names.
         numbered: the column that a sequence numbers, and that sequence; empty if none does.
+        key: the column that is its primary key, empty where that is several or none.
+        default: what makes the key, where no sequence does, e.g. "gen_random_uuid()".
     """
 
     types: Mapping[str, str]
     numbered: str = ""
     sequence: str = ""
+    key: str = ""
+    default: str = ""
+
+    @property
+    def id_column(self) -> str:
+        """The column that references mean; empty if there is none."""
+        return self.numbered or self.key
+
+    @property
+    def makes_ids(self) -> bool:
+        """The database makes the id of a row that does not give it."""
+        return bool(self.sequence or self.default)
+
+    def plain(self, column: str) -> str:
+        """Return the plain name of a column, however it is spelled; an unknown one is for the server to refuse."""
+        found = find_named(self.types, column)
+        return found[0] if found else column
 
 
 class Inserter:
     """Makes the statements that insert stages on one PostgreSQL database.
 
     Args:
-        tables: by the names that rows call them by.
+        tables: by their plain names, with and, where they are visible, without their schemas.
     """
 
     def __init__(self, tables: Mapping[str, TableFacts]) -> None:
         self._tables = tables
-        self._numbered = frozenset(name for name, table in tables.items() if table.numbered)
         self._texts: dict[Shape, str] = {}
 
     def statement(self, stage: Stage) -> Statement:
-        """Return the statement that inserts all rows and returns the ids of those that have one, in one row.
+        """Return the statement that inserts all rows and returns the ids that it makes, in one row.
 
         Raises:
             UsageError: a row refers to none before it, or to one without an id, or shares its name.
         """
         shape = shape_of(stage)
         if shape not in self._texts:
-            check_shape(shape, self._numbered)
+            check_shape(shape, self._tables)
             self._texts[shape] = _insert_sql(shape, self._tables)
-        values = (value for row in stage.rows for value in row.values.values() if not isinstance(value, Ref))
+        values = (
+            _as_its_column_reads(facts, column, value)
+            for row in stage.rows
+            for facts in [facts_of(self._tables, row.table)]
+            for column, value in row.values.items()
+            if not isinstance(value, Ref)
+        )
         return Statement(self._texts[shape], {f"v{number}": value for number, value in enumerate(values)})
 
+    def read_ids(self, stage: Stage, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the ids of the rows by their names, made or given, from what the statement returned."""
+        ids: dict[str, Any] = {}
+        for number, each in enumerate(stage.rows):
+            facts = facts_of(self._tables, each.table)
+            if f"i{number}" in row:
+                ids[each.name] = row[f"i{number}"]
+            elif facts.id_column:
+                given = {facts.plain(column): value for column, value in resolve(each, ids).items()}
+                ids |= {each.name: given[facts.id_column]} if facts.id_column in given else {}
+        return ids
 
-def read_ids(stage: Stage, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ids of the rows by their names, given what the inserter's statement returned."""
-    return {each.name: row[f"i{number}"] for number, each in enumerate(stage.rows) if f"i{number}" in row}
+
+def facts_of(tables: Mapping[str, TableFacts], spelled: str) -> TableFacts:
+    """Return the facts of a table, however a row spells its name; of an unknown one there are none."""
+    found = find_named(tables, spelled)
+    return found[1] if found else TableFacts({})
 
 
 def resolve(row: StagedRow, ids: Mapping[str, Any]) -> dict[str, Value]:
@@ -99,7 +139,7 @@ def staged(stage: Stage, ids: Mapping[str, Any]) -> Staged:
         if isinstance(key, Ref) and key.row not in ids:
             raise UsageError(f"the stage's key {name} refers to row {key.row!r}, and no row of that name has an id")
     keys = {name: ids[key.row] if isinstance(key, Ref) else key for name, key in stage.keys.items()}
-    generated = {value for value in keys.values() if value is not None and not isinstance(value, bool)}
+    generated = {value for value in keys.values() if isinstance(value, Hashable) and not isinstance(value, bool | None)}
     return Staged(keys, generated | set(ids.values()))
 
 
@@ -115,45 +155,68 @@ def shape_of(stage: Stage) -> Shape:
     )
 
 
-@lru_cache(maxsize=256)
-def check_shape(shape: Shape, numbered: frozenset[str]) -> None:
-    """Make sure that every reference is to a row before it that gets an id.
-
-    Args:
-        numbered: the tables whose rows get one.
+def check_shape(shape: Shape, tables: Mapping[str, TableFacts]) -> None:
+    """Make sure that every reference is to a row before it that has an id, given or made.
 
     Raises:
         UsageError: one is not.
     """
-    tables: dict[str, str] = {}
+    known: dict[str, tuple[str, bool]] = {}
     for name, table, columns in shape:
+        facts = facts_of(tables, table)
         for column, row in columns:
-            if row is not None and tables.get(row) not in numbered:
-                reason = f"{tables[row]} makes no ids" if row in tables else "no row before it has that name"
-                raise UsageError(f"the stage's row {name!r}: {column} refers to row {row!r}, and {reason}")
-        if not columns and table not in numbered:
+            if row is not None and not known.get(row, ("", False))[1]:
+                reason = f"{known[row][0]} makes no ids" if row in known else "no row before it has that name"
+                hint = "Give the row its primary key." if row in known else None
+                raise UsageError(f"the stage's row {name!r}: {column} refers to row {row!r}, and {reason}", hint=hint)
+        if not columns and not facts.makes_ids:
             raise UsageError(f"the stage's row {name!r} in {table} has no values")
-        if name in tables:
+        if name in known:
             raise UsageError(f"the stage has two rows named {name!r}", hint="Name each row by itself.")
-        tables[name] = table
+        known[name] = table, facts.makes_ids or _gives_id(facts, columns)
+
+
+def quoted_table(tables: Mapping[str, TableFacts], spelled: str) -> str:
+    """Return a table's name as SQL has it; an unknown one as it is spelled, for the server to refuse."""
+    found = find_named(tables, spelled)
+    return ".".join(map(quoted, found[0].split(".", 1))) if found else spelled
+
+
+def _gives_id(facts: TableFacts, columns: tuple[Column, ...]) -> bool:
+    return bool(facts.id_column) and facts.id_column in {facts.plain(column) for column, _ in columns}
+
+
+def _as_its_column_reads(facts: TableFacts, column: str, value: Value) -> Value:
+    """Return the value of a parameter; a list of a JSON column is no array, and a text there is JSON already."""
+    is_json = not isinstance(value, str) and facts.types.get(facts.plain(column)) in _JSON
+    return text_of(value, is_json=True) if is_json else value
 
 
 def _insert_sql(shape: Shape, tables: Mapping[str, TableFacts]) -> str:
-    facts = {name: tables.get(table, TableFacts({})) for name, table, _ in shape}
-    ids = {name: f"i{number}" for number, (name, _, _) in enumerate(shape) if facts[name].numbered}
+    facts = {name: facts_of(tables, table) for name, table, _ in shape}
+    made = {
+        name: f"i{number}"
+        for number, (name, _, columns) in enumerate(shape)
+        if facts[name].makes_ids and not _gives_id(facts[name], columns)
+    }
+    ids: dict[str, str] = dict(made)  # what stands for the id of a row
     values = iter(range(sum(len(columns) for _, _, columns in shape)))
     inserts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for name, table, columns in shape:
-        names = tuple(column for column, _ in columns)
+        own = facts[name]
+        names = tuple(own.plain(column) for column, _ in columns)
         # In a `select` a parameter takes its type from nothing else; an unknown column is for the server to refuse.
         cells = [
-            f"cast(:v{next(values)} as {facts[name].types.get(column, 'text')})" if row is None else ids[row]
-            for column, row in columns
+            f"cast(:v{next(values)} as {own.types.get(column, 'text')})" if row is None else ids[row]
+            for column, (_, row) in zip(names, columns, strict=True)
         ]
-        if name in ids:
-            names, cells = (facts[name].numbered, *names), [ids[name], *cells]
-        inserts.setdefault((table, names), []).append(f"select {', '.join(cells)} from ids")
-    taken = [f"nextval('{_quoted(facts[name].sequence)}') as {each}" for name, each in ids.items()] or ["1 as made"]
+        if name in made:
+            names, cells = (own.id_column, *names), [made[name], *cells]
+        elif own.id_column in names:
+            ids[name] = cells[names.index(own.id_column)]
+        place = quoted_table(tables, table), tuple(map(quoted, names))
+        inserts.setdefault(place, []).append(f"select {', '.join(cells)} from ids")
+    taken = [f"{_id_maker(facts[name])} as {each}" for name, each in made.items()] or ["1 as made"]
     parts = [f"ids as materialized (select {', '.join(taken)})"]
     parts += [
         f"made_{number} as (insert into {table} ({', '.join(names)}) overriding system value {' union all '.join(rows)})"
@@ -162,5 +225,8 @@ def _insert_sql(shape: Shape, tables: Mapping[str, TableFacts]) -> str:
     return f"with {', '.join(parts)} select * from ids"
 
 
-def _quoted(name: str) -> str:
-    return name.replace("'", "''")
+def _id_maker(facts: TableFacts) -> str:
+    if not facts.sequence:
+        return facts.default
+    name = facts.sequence.replace("'", "''")
+    return f"nextval('{name}')"

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import sqlglot
+from sqlalchemy import Table
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -30,3 +31,8 @@ def written_tables(sql: str) -> frozenset[str]:
         for table in [write.this.find(exp.Table)]
         if table is not None
     )
+
+
+def name_in_text(table: Table) -> str:
+    """Return a table's name as `tables_of` and `written_tables` have it."""
+    return f"{table.schema or ''}.{table.name}".lower()

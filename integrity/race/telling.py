@@ -1,6 +1,6 @@
 """Telling: what people are shown in place of keys and parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from string import ascii_uppercase
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from integrity.race.trace import Event
 
 def names_of(run: Run) -> dict[Any, str]:
     """Return the names of a run's keys and operation_ids: what people call them."""
-    names = {value: name for name, value in run.keys.items() if value is not None}
+    names = {value: name for name, value in run.keys.items() if value is not None and isinstance(value, Hashable)}
     ids = {each: f"id of {letter}" for each, letter in zip(run.operation_ids, ascii_uppercase, strict=False)}
     return names | ids | {str(each): name for each, name in ids.items()}  # SQLite has them as text
 

@@ -4,7 +4,7 @@ Every run plays on fresh rows, so keys, operation_ids and times differ from run 
 appearance; what is left must be equal, run after run, if the schedule decides everything.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -149,7 +149,7 @@ class Names:
                 return self._names.setdefault(value, f"id {len(self._names) + 1}")
             case bool() | None:
                 return value
-            case _ if value in self._generated:
+            case Hashable() if value in self._generated:
                 return self._names.setdefault(value, f"key {len(self._names) + 1}")
         return value
 

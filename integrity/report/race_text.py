@@ -116,7 +116,7 @@ def render_finding(finding: Finding) -> str:
     level = "SQLite" if finding.dialect == "sqlite" else finding.isolation.value
     lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
     for letter, call in sorted(finding.calls.items()):
-        arguments = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
+        arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())
         lines.append(f"  {letter} = {call.operation}({arguments}) {_returned(call.returned)}")
     preemptions = f"{finding.preemptions} preemption{'' if finding.preemptions == 1 else 's'}"
     lines += [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import MetaData
 
+from integrity.database.constraints import name_constraints
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
@@ -98,6 +99,10 @@ class System:
     sweeps: tuple[Sweep, ...] = ()
     stage: Callable[[], Stage] | None = None
     allowed: Allowed = NOTHING
+
+    def __post_init__(self) -> None:
+        # Constraints are left out, compared and told about by name.
+        name_constraints(self.metadata)
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""

@@ -12,7 +12,7 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Ok, Statement, Steps
 from integrity.race.program import Actor, Keys, Program
-from integrity.race.pytest_template import INVARIANT_ASSERTS, TEMPLATE
+from integrity.race.pytest_template import INVARIANT_ASSERTS, SHOWN, TEMPLATE
 from integrity.race.scheduler import Scheduler
 from integrity.race.trace import Failed
 from tests.detection.race_bench import create_tables, new_database, stage
@@ -55,7 +55,8 @@ def exported(keys: Keys, orders: dict[str, tuple[str, str]]) -> ModuleType:
         functions_named="",
         turns="",
         constants='WRONG_ROWS = ""',
-        asserts=INVARIANT_ASSERTS,
+        asserts=SHOWN.format(opened="psycopg.connect(database)") + INVARIANT_ASSERTS,
+        imports="",
         functions="\n\n\n".join(
             f"def {each}(connection):\n{body}\n    connection.commit()" for each, body in bodies.items()
         ),

@@ -1,0 +1,43 @@
+"""Names in SQL: quoted where they must be, and found again however they are spelled."""
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Found = TypeVar("Found")
+
+# What one of the two must quote is quoted for both, as both read it then.
+_PREPARERS = tuple(dialect.dialect().identifier_preparer for dialect in (postgresql, sqlite))
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
+
+
+def quoted(name: str) -> str:
+    """Return the name of a column, table or schema as SQL has it: `userId` must be quoted, `user_id` need not."""
+    for preparer in _PREPARERS:
+        spelled: str = preparer.quote(name)
+        if spelled != name:
+            return spelled
+    return name
+
+
+def full_name(table: Table) -> str:
+    """Return a table's name as SQL has it, with its schema if it has one."""
+    return ".".join(quoted(str(part)) for part in (table.schema, table.name) if part)
+
+
+def find_named(known: Mapping[str, Found], spelled: str) -> tuple[str, Found] | None:
+    """Return what a name means, by its plain name: as it stands, without its quotes, or as PostgreSQL folds it.
+
+    Args:
+        known: by plain names, "Vet" or "public.Vet".
+        spelled: as somebody wrote it: `Vet`, `"Vet"`, `public."Vet"` or, of a table vet, `VET`.
+    """
+    parts = [(quotes.replace('""', '"'), bare) for quotes, bare in _PART.findall(spelled)]
+    exact = ".".join(quotes or bare for quotes, bare in parts)
+    for name in (spelled, exact, ".".join(quotes or bare.lower() for quotes, bare in parts)):
+        if name in known:
+            return name, known[name]
+    return None
