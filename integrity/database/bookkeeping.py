@@ -28,6 +28,7 @@ from sqlalchemy import (
     text,
 )
 
+from integrity.database.names import quoted
 from integrity.database.types import Json, OperationId, Timestamp
 
 FORMAT = "3"
@@ -142,14 +143,14 @@ def create_views(connection: Connection, system: str) -> list[str]:
         "or coalesce(runs.calls_until, runs.requests_until, runs.received_until) is not null)"
     )
     for name, query in views.items():
-        connection.execute(text(f"create view {OURS}.{system}_{name} as {query}"))
+        connection.execute(text(f"create view {OURS}.{quoted(f'{system}_{name}')} as {query}"))
     return [f"{system}_{name}" for name in views]
 
 
 def drop_views(connection: Connection, names: Iterable[str]) -> None:
     """Drop views of ours."""
     for name in names:
-        connection.execute(text(f"drop view {OURS}.{name}"))
+        connection.execute(text(f"drop view {OURS}.{quoted(name)}"))
 
 
 def put_note(connection: Connection, key: str, value: str) -> None:
