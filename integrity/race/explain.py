@@ -58,7 +58,8 @@ class Explanation:
         """The explanation as text."""
         code = f" ({self.anomaly.code})" if self.anomaly.code != "none" else ""
         lines = [*self.events, *(str(order) for order in self.orders)]
-        lines.append(f"{'No order gives this: ' if self.orders else ''}{self.anomaly.words}{code}.")
+        is_told = self.orders and self.anomaly is not Anomaly.ANSWERS  # whose words say it
+        lines.append(f"{'No order gives this: ' if is_told else ''}{self.anomaly.words}{code}.")
         if self.anomaly is Anomaly.STALE_CHECK:
             lines.append("No isolation level prevents it, for each transaction by itself is in order.")
         return lines

@@ -224,13 +224,14 @@ def play_schedule(
         contest = replace(contest, is_strict=settings.is_strict)
         program = contest.program()
         run = scheduler.play(program, letters)
-        finding = None
+        finding, course = None, describe_course(run)
         if not run.cut:
             judgement = Judge(scheduler, program).judge(run)
+            course += "; no serial order gives these answers, over rows that are right" if judgement.apart else ""
             if judgement.alarms:
                 finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
         lines = timeline_of(run)
-        return Played(run.letters, lines, describe_course(run), run.cut, finding)
+        return Played(run.letters, lines, course, run.cut, finding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.database.values import sql_of
-from integrity.operation import Begin, Isolation, Statement, Steps
+from integrity.operation import Begin, Commit, Isolation, Ok, Statement, Steps
 from integrity.race.arena import Arena
 from integrity.race.contest import Ground, survey
 from integrity.race.discovery import make_finding
@@ -167,6 +167,29 @@ def test_a_call_that_fails_only_beside_another_is_exported_with_what_it_raised(t
         export_pytest(arena, contest, made, file, files=[FILE], replay_command="")
     assert run_exported(file, target) == (1, "assert FAILS_WITH not in errors")
     assert 'raise LookupError("the rate has changed")' in file.read_text()
+
+
+def test_a_deadlock_is_exported_as_an_error_that_no_call_may_end_with(target: Target, tmp_path: Path) -> None:
+    def lines_then_vet(*, operation_id: object, vet_id: int, order_code: str) -> Steps:
+        yield Begin()
+        yield Statement('update "Clinic"."Line" set "count" = "count" + 0 where "vetId" = :vet', {"vet": vet_id})
+        yield Statement('update "Clinic"."Vet" set "ratio" = 1 where "vetId" = :vet', {"vet": vet_id})
+        yield Commit()
+        return Ok({"code": order_code})
+
+    system = replace(
+        make_system(SOUND), operations={"raise_rate": SOUND, "lines": replace(SOUND, name="lines", steps=lines_then_vet)}
+    )
+    with Arena(target, system) as arena:
+        ground = survey(arena.scheduler(), system, [FILE])
+        contest = next(ground.vary(["raise_rate", "lines"]))
+        hit = explore(arena.scheduler(), contest.program(), budget=BUDGET).hits[0]
+        made = make_finding(arena.scheduler(), ground, contest, hit, seed=0)
+        assert made.name == "Clinic-raise_rate-lines-deadlock"
+        file = tmp_path / "test_rate.py"
+        export_pytest(arena, contest, made, file, files=[FILE], replay_command="")
+    assert run_exported(file, target) == (1, "assert FAILS_WITH not in errors")
+    assert 'FAILS_WITH = "40P01"' in file.read_text()
 
 
 def test_a_decimal_is_a_decimal_in_what_a_call_returned(finding: Finding) -> None:

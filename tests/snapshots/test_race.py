@@ -1,0 +1,53 @@
+"""What `race` prints, whole: wrong rows, a deadlock, a call that dies, answers told apart, a sound pair."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.database.target import Target
+from integrity.systems import catalogue
+from tests.snapshots.kiosk import KIOSK, STOCK_PLUS_SOLD
+from tests.snapshots.recording import assert_as_kept
+
+Race = Callable[..., tuple[int, str]]
+
+MESSAGES = {
+    "race-wrong-rows": ("sell", "sell"),
+    "race-deadlock": ("move", "move_back"),
+    "race-failing-call": ("label", "label"),
+    "race-answers-apart": ("print_label", "print_label"),
+    "race-strict-replies": ("print_label", "print_label", "--strict-replies"),
+    "race-sound": ("take", "take"),
+}
+ENDS = {"race-answers-apart": 0, "race-sound": 0}
+
+
+@pytest.fixture
+def race(database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Race:
+    """Race operations of the kiosk in a project that has its invariant; gives exit code and stdout."""
+    folder = tmp_path / "invariants" / "kiosk"
+    folder.mkdir(parents=True)
+    (folder / "stock-and-sold-make-ten.sql").write_text(STOCK_PLUS_SOLD)
+    (tmp_path / "integrity.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+    monkeypatch.setattr(catalogue, "SYSTEMS", {"kiosk": KIOSK})
+
+    def run(*operations: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["race", "kiosk", *operations])
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out
+
+    return run
+
+
+@pytest.mark.parametrize(("message", "operations"), MESSAGES.items(), ids=MESSAGES)
+def test_a_message_is_as_it_was_looked_at(race: Race, message: str, operations: tuple[str, ...]) -> None:
+    code, out = race(*operations)
+    assert_as_kept(message, out)
+    assert code == ENDS.get(message, 1)
