@@ -218,7 +218,9 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         for letter, name in names.items()
     ]
     is_sqlite = case.dialect == "sqlite"
-    constants = _constants(case.assertion, case.dialect, raised=_raised(case))
+    raised = _raised(case)
+    constants = _constants(case.assertion, case.dialect, raised=[name for name in raised if not hasattr(builtins, name)])
+    caught = ["sqlite3.Error" if is_sqlite else "psycopg.Error", *raised]
     attach = (
         f'    attached = str(folder / "race.{schema}.db")\n'
         f'    connection.execute("attach database ? as {schema}", (attached,))\n'
@@ -236,6 +238,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         functions_named=" and ".join(names.values()),
         turns=case.recording.run.letters,
         constants=constants,
+        caught=caught[0] if len(caught) == 1 else f"({', '.join(caught)})",
         asserts=_asserts(case.assertion, is_sqlite=is_sqlite),
         imports="".join(f"import {name}\n" for name in PYTHON_MODULES[:2] if f"{name}." in constants),
         functions="\n\n\n".join(functions),
@@ -303,9 +306,9 @@ def _body_of(case: Case, letter: str) -> str:
 
 
 def _raised(case: Case) -> list[str]:
-    """Return the names of exceptions that calls raised and that Python does not know."""
+    """Return the names of the exceptions that calls raised in code of their own."""
     failed = [each for each in case.recording.run.trace.returns.values() if isinstance(each, Failed) and not each.sqlstate]
-    return sorted({each.error for each in failed if not hasattr(builtins, each.error)})
+    return sorted({each.error for each in failed})
 
 
 def _asserts(assertion: Assertion | SerialAssertion | FailureAssertion, *, is_sqlite: bool) -> str:

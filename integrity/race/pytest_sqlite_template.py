@@ -98,7 +98,7 @@ class Actor(threading.Thread):
         connection.set_authorizer(connection.note)
         try:
             self.call(connection)
-        except Exception as error:
+        except {caught} as error:
             self.error = error
         finally:
             connection.close()

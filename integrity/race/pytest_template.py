@@ -153,7 +153,7 @@ class Actor(threading.Thread):
     def run(self):
         try:
             self.call(self.connection)
-        except Exception as error:
+        except {caught} as error:
             self.error = error
         finally:
             self.connection.close()

@@ -440,7 +440,8 @@ def busy_schemas(target: Target) -> list[str]:
         found = connection.execute(
             """
             select datname from pg_stat_activity where starts_with(datname, 'integrity_tmp_race_')
-            group by datname having count(*) >= 3
+            and application_name = 'integrity race'
+            group by datname having count(*) >= 3 and bool_or(query = 'commit')
             """
         )
         return [name for (name,) in found.fetchall()]

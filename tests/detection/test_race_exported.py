@@ -57,6 +57,7 @@ def exported(keys: Keys, orders: dict[str, tuple[str, str]]) -> ModuleType:
         constants='WRONG_ROWS = ""',
         asserts=SHOWN.format(opened="psycopg.connect(database)") + INVARIANT_ASSERTS,
         imports="",
+        caught="psycopg.Error",
         functions="\n\n\n".join(
             f"def {each}(connection):\n{body}\n    connection.commit()" for each, body in bodies.items()
         ),
