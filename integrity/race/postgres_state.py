@@ -4,7 +4,7 @@ What `discard all` undoes is undone here, but for prepared statements and plans 
 temporary tables, settings, prepared statements, advisory locks, listening, cursors, the role, the last values of sequences.
 That is seven statements, a tenth of a schedule's time, and spared where nothing can have changed: the tags that the server
 gave say what ran, and what a `select` can do beside them it does by functions. Those that PostgreSQL has are known by name;
-where a database has functions of its own, or triggers, all is put back behind every schedule.
+where a database has functions of its own that may do such a thing, by their text, all is put back behind every schedule.
 """
 
 import re
@@ -18,12 +18,25 @@ from integrity.operation import Statement
 OWN_PREFIX = "integrity_race_"
 """What the names of our prepared statements begin with."""
 
-FUNCTIONS = Statement("""
+# What a function written in C does cannot be read; of those that extensions bring, dblink has a state.
+FUNCTIONS = Statement(r"""
 select exists (
     select
     from pg_catalog.pg_proc as p
     join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-    where n.nspname not in ('pg_catalog', 'information_schema') and p.provolatile = 'v'
+    join pg_catalog.pg_language as l on l.oid = p.prolang
+    cross join lateral (select coalesce(nullif(p.prosrc, ''), pg_catalog.pg_get_functiondef(p.oid)) as body) as text
+    where
+        n.nspname not in ('pg_catalog', 'information_schema')
+        and p.prokind in ('f', 'p')
+        and p.provolatile = 'v'
+        and (
+            l.lanname not in ('sql', 'plpgsql', 'c', 'internal')
+            or p.proname ~ '^dblink'
+            or text.body ~* 'set_config|advisory|setseed|currval|lastval|dblink'
+            or text.body ~* '\m(execute|create|temp|temporary|listen|prepare|discard|reset)\M'
+            or text.body ~* '(^|;|\m(begin|then|else|loop)\M)\s*(set|call)\M'
+        )
 ) as has_functions
 """)
 
@@ -46,7 +59,7 @@ class SessionState:
 
     Args:
         connection: set up, and not yet used.
-        has_functions: the database has functions of its own.
+        has_functions: the database has functions of its own that may change it.
     """
 
     def __init__(self, connection: "psycopg.Connection[tuple[object, ...]]", *, has_functions: bool) -> None:

@@ -54,22 +54,20 @@ HELD = """
 _WRITTEN = "pg_catalog.pg_current_xact_id_if_assigned() is not null"
 _NOTICEABLE = f"""
 select
-    written as has_written,
-    written
+    {_WRITTEN} as has_written,
+    {_WRITTEN}
     or pg_catalog.current_setting('transaction_isolation') = 'serializable'
-    or exists (select from pg_catalog.pg_lock_status() where pid = pg_catalog.pg_backend_pid() and ({HELD}))
-        as is_noticeable
-from (select {_WRITTEN} as written) as asked
 """
+_HOLDS = f"exists (select from pg_catalog.pg_lock_status() where pid = pg_catalog.pg_backend_pid() and ({HELD}))"
 
 
 class PostgresWire:
     """One connection in pipeline mode; see wire.Wire for what its methods promise."""
 
-    # In the flight of each statement until one has written; rows locked `for update` count, as they give an id too. The
-    # locks are asked for only as long as nothing else makes the transaction noticeable: that takes 45 us, all else 5.
-    noticeable = Statement(_NOTICEABLE)
-    written = Statement(f"select {_WRITTEN} as has_written")
+    # The latter is in the flight of each statement until one has written; rows locked `for update` count, as they give an
+    # id too. Locks take 45 us to ask for, all else 5: so they are asked for only when the transaction is to end.
+    noticeable = Statement(f"{_NOTICEABLE} or {_HOLDS} as is_noticeable")
+    written = Statement(f"{_NOTICEABLE} as is_noticeable")
 
     def __init__(
         self, target: Target, *, settings: Mapping[str, str], wishes: Mapping[str, str], has_functions: bool = False
@@ -79,7 +77,7 @@ class PostgresWire:
         Args:
             settings: configuration parameters of the session.
             wishes: parameters that not every role may set; `granted` says which of them were.
-            has_functions: the database has functions of its own, which may do anything when a statement runs.
+            has_functions: the database has functions of its own that may change the session when a statement runs.
 
         Raises:
             Unreachable: no connection, e.g. because the server has none left.
@@ -117,6 +115,10 @@ class PostgresWire:
     def fileno(self) -> int:
         """Return the socket, for selectors; also of a connection that is gone."""
         return self._socket
+
+    @property
+    def is_refusing(self) -> bool:
+        return self._pgconn.transaction_status == TransactionStatus.INERROR
 
     @property
     def is_in_transaction(self) -> bool:

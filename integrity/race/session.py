@@ -238,7 +238,7 @@ class Session:
         position = len(commands)
         commands.append(step)
         if not self.has_written:
-            commands.append(self.wire.written if self.is_noticeable else self.wire.noticeable)
+            commands.append(self.wire.noticeable if is_alone else self.wire.written)  # alone, its end is next
         answers = yield commands
         answer: Answer = answers[position]
         self._note_answer(answer)
@@ -272,6 +272,9 @@ class Session:
         """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
         if not self.in_transaction:
             return
+        if not (self.is_noticeable or is_implicit or self.wire.is_refusing):
+            (held,) = yield [self.wire.noticeable]
+            self.is_noticeable = held.rows[0]["is_noticeable"]
         has_letter = self.is_noticeable
         if has_letter:
             yield None

@@ -161,6 +161,10 @@ class SqliteWire:
         return self.is_waiting and self._pending[0].sql == "commit"
 
     @property
+    def is_refusing(self) -> bool:
+        return False
+
+    @property
     def is_in_transaction(self) -> bool:
         return self._connection.in_transaction
 

@@ -50,14 +50,19 @@ class Wire(Protocol):
     """One connection."""
 
     noticeable: Statement
-    """Answered with the columns is_noticeable (others can notice the transaction: by what it wrote, by a lock, by a
-    snapshot that it holds) and has_written."""
+    """Answered with the columns has_written (rows, or locked some) and is_noticeable: others can notice the transaction, by
+    what it wrote, by a lock, by a snapshot that it holds."""
 
     written: Statement
-    """Answered with the column has_written alone: it has written, or locked rows."""
+    """The same without the locks, which take longer to ask for."""
 
     patience: Mapping[bool, Statement]
     """Told to a transaction that is (not) to look for a deadlock as soon as it waits; empty where nobody looks."""
+
+    @property
+    def is_refusing(self) -> bool:
+        """By what the database said last: the transaction that is open refuses all but its end."""
+        ...
 
     looks: int
     """How often, so far, the database has looked for a deadlock as this connection waited, and said so."""
