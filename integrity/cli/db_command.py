@@ -178,12 +178,16 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
     Raises:
         DatabaseError: says who.
     """
+    from datetime import UTC, datetime
+
     from integrity.database.occupancy import Occupant, check_unoccupied, refuse
     from integrity.workload.stopping import find_running
 
     for folder in find_running(open_project(project_folder)):
-        if folder.settings().get("database") == str(server.target):
-            raise refuse(server.target, [Occupant(f"run {folder.run_id}", None, "")])
+        settings = folder.settings()
+        if settings.get("database") == str(server.target):
+            started = datetime.fromtimestamp(settings["started_at_us"] / 1e6, UTC)
+            raise refuse(server.target, [Occupant(f"run {folder.run_id}", started, "")])
     if server.status().is_running:
         with suppress(Unreachable), Target(server.target.url.set(database="postgres")).asking() as connection:
             check_unoccupied(server.target, connection)
