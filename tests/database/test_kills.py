@@ -200,7 +200,7 @@ KILLED = {
     ),
     "race": Killed(("race", "ghostpass", "sell", "--schedule", "AB"), (SEED,), frozenset({20}), 20),
 }
-NORMAL = {("append", 4), ("rollback", 10)}
+NORMAL = {("append", 4), ("rollback", 12)}
 """What the suite plays of these; the proof plays all."""
 
 
@@ -227,7 +227,7 @@ def wallets(target: Target) -> int:
     [
         pytest.param(name, number, marks=() if (name, number) in NORMAL else pytest.mark.exhaustive)
         for name in KILLED
-        for number in range(0, 60, 2)
+        for number in range(0, 60, 4)
     ],
 )
 def test_a_command_that_is_killed_at_any_statement_did_all_or_nothing_and_can_be_given_again(
