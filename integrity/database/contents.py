@@ -180,7 +180,13 @@ _OBJECTS = sql.SQL(
             and not exists (select from pg_catalog.pg_type as elements where elements.typarray = pg_type.oid)
             and ('pg_catalog.pg_type'::regclass, oid) not in (select classid, objid from of_extensions)
         union all
-        select 'large object', null, oid::text, oid from pg_catalog.pg_largeobject_metadata
+        -- There may be millions, and each is as telling as all.
+        (
+            select 'large object', null::oid, large.oid::text, large.oid
+            from pg_catalog.pg_largeobject_metadata as large
+            order by large.oid
+            limit 100
+        )
         union all
         select 'publication', null, pubname::text, oid from pg_catalog.pg_publication
     ) as objects
