@@ -112,19 +112,20 @@ def forget_run(target: Target, project: Project, run_id: str) -> None:
         said = "has been given up already" if state == "lost" else "is in the database, with all its calls"
         raise UsageError(f"{target}: the run {run_id} {said}", hint="Only a run without its history can be given up.")
     if state == "running" and (RunFolder(project.runs_folder / run_id).is_alive() or run_id in find_beating(target)):
-        hint = f"Stop it first: integrity stop {run_id}. One that was killed is believed dead a minute later."
+        hint = f"Stop it first: integrity stop {run_id}. One that was killed is believed dead {ALIVE_S:.0f} s later."
         raise UsageError(f"{target}: the run {run_id} is running", hint=hint)
     mark = "?" if target.is_sqlite else "%s"
     _write(target, f"update integrity.runs set state = 'lost' where run_id = {mark}", (run_id,))
 
 
 def find_beating(target: Target) -> set[str]:
-    """Return the runs that are noted as running and have given a sign of life lately."""
+    """Return the runs that are noted as running, have given a sign of life lately, and have a session where one is seen."""
     if target.is_sqlite:
         query: LiteralString = "select run_id from integrity.runs where state = 'running' and alive_until > datetime('now')"
     else:
         query = "select run_id from integrity.runs where state = 'running' and alive_until > clock_timestamp()"
-    return {row[0] for row in _ask(target, query)}
+    sessions = _sessions(target)
+    return {run_id for (run_id,) in _ask(target, query) if sessions is None or session_name(run_id) in sessions}
 
 
 def find_systems_that_ran(target: Target) -> set[str]:

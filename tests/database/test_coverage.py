@@ -22,8 +22,9 @@ from integrity.project import Project, Settings
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.verdict import Finding, Verdict
 from integrity.workload.coverage import Known
+from integrity.workload.heartbeat import Heartbeat
 from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
-from integrity.workload.unfinished import forget_run, load_unfinished, note_running
+from integrity.workload.unfinished import find_beating, forget_run, load_unfinished, note_running
 
 ASKED, STORED, BALANCE = (
     f"ghostpass/{name}" for name in ("row-was-asked-for", "acknowledged-call-is-stored", "balance-equals-entries")
@@ -138,6 +139,21 @@ def test_a_run_that_was_given_up_lets_the_others_be_judged_and_is_not_accused(ve
     assert verdicts(judge(venue, project)) == [Verdict.HOLDS, Verdict.HOLDS]
     with pytest.raises(UsageError, match="has been given up already"):
         forget_run(venue, project, "r1")
+
+
+def test_a_run_that_lives_elsewhere_cannot_be_given_up(venue: Target, project: Project) -> None:
+    shutil.rmtree(begin(venue, project).path)
+    execute(venue, "update integrity.runs set alive_until = '2999-01-01 00:00:00'")
+    with Heartbeat(venue, "r1"):
+        until_it_beats(venue)
+        with pytest.raises(UsageError, match="the run r1 is running"):
+            forget_run(venue, project, "r1")
+
+
+def until_it_beats(target: Target) -> None:
+    """Return when a session has told that the run lives; on SQLite there is none to be seen."""
+    while not find_beating(target):
+        continue
 
 
 def test_a_run_that_was_given_up_is_loaded_when_its_folder_is_found_after_all(
