@@ -92,12 +92,14 @@ class Pace:
         self.horizon_s = 0.0
         self._horizon = 0.0  # the same in the schedule's time
         self._from_s = self._from = 0.0
-        self._factor = self._slope = 0.0
+        self._duration_s = self._greatest = self._first = self._last = 0.0
 
     def extend(self, duration_s: float, factor_from: float, factor_to: float) -> None:
         """Add a piece in which the factor goes in a straight line from one value to the other."""
         self._from_s, self._from = self.horizon_s, self._horizon
-        self._factor, self._slope = factor_from, (factor_to - factor_from) / duration_s
+        self._duration_s, self._greatest = duration_s, max(factor_from, factor_to)
+        # As shares of the greater one: the square of a small factor would be nothing.
+        self._first, self._last = (factor / (self._greatest or 1) for factor in (factor_from, factor_to))
         self.horizon_s += duration_s
         self._horizon += duration_s * (factor_from + factor_to) / 2
 
@@ -109,11 +111,10 @@ class Pace:
         """
         if scheduled_s >= self._horizon:
             return None
-        passed = scheduled_s - self._from
+        passed = (scheduled_s - self._from) / self._duration_s / self._greatest if self._greatest else 0
         if passed <= 0:  # also at a factor of 0, where time stands still
             return self._from_s
-        if self._slope == 0:
-            return self._from_s + passed / self._factor
-        # passed = factor * t + slope * t² / 2, solved for t in the form that loses no digits where the slope is small.
-        root: float = (self._factor**2 + 2 * self._slope * passed) ** 0.5
-        return self._from_s + 2 * passed / (self._factor + root)
+        # passed = first * t + (last - first) * t² / 2, solved for t, a share of the piece, in the form that loses no digits
+        # where the slope is small.
+        root = max(0.0, self._first**2 + 2 * (self._last - self._first) * passed) ** 0.5
+        return self._from_s + self._duration_s * min(1.0, 2 * passed / (self._first + root))

@@ -56,15 +56,17 @@ class QueryMaker:
         return f"select {self._shown(joined)} from {joined[0].source}{joins} where {self._conditions(owners)}"
 
     def duplicates(self) -> str:
-        joined, joins = self._joined(self.random.choice(self.world.tables), self.random.choice((0, 0, 1, 1, 2)))
-        first = joined[0]
+        joined, joins = self._joined(self.random.choice(self.world.tables), self.random.choice((0, 1, 1, 1, 2)))
+        first, index = joined[0], None
         columns = [column for column in first.table.columns if column.role not in ("amount", "stored")]
         chosen = self.random.sample(columns, self.random.choice((1, 1, 1, 2)))
         if first.table.indexes and self.chance(0.6):  # what an index is over, or one less
-            keys = self.random.choice(first.table.indexes).keys
-            chosen = list(keys[self.chance(0.3) and len(keys) > 1 :])
+            index = self.random.choice(first.table.indexes)
+            chosen = list(index.keys[self.chance(0.2) and len(index.keys) > 1 :])
         groups = [self._column(first, each) for each in chosen]
         where = f" where {self._conditions(joined)}" if self.chance(0.6) else ""
+        if index is not None and index.atoms and self.chance(0.8):  # what the index asks, of whichever table
+            where = f" where {' and '.join(self._asked(role, atom, joined) for role, atom in index.atoms)}"
         counted = self._column(first, self.random.choice(first.table.columns)) if self.chance(0.2) else "*"
         return (
             f"select {_as_text(groups)}, count(*) as many from {first.source}{joins}{where} "
@@ -215,6 +217,12 @@ class QueryMaker:
             atom = self.random.choice(ATOMS[role])
         column = of.table.of(role)
         assert column
+        return atom.replace("{}", self._column(of, column))
+
+    def _asked(self, role: str, atom: str, joined: Sequence[Joined]) -> str:
+        of = self.random.choice([one for one in joined if one.table.of(role)])
+        column = of.table.of(role)
+        assert column is not None
         return atom.replace("{}", self._column(of, column))
 
     def _conditions(self, owners: Sequence[Joined]) -> str:

@@ -68,9 +68,10 @@ class RandomTable:
 
 @dataclass(frozen=True)
 class Index:
-    """A unique index: what it is over, and all that is written behind the table's name."""
+    """A unique index: what it is over, of which rows, and all that is written behind the table's name."""
 
     keys: tuple[Column, ...]
+    atoms: tuple[tuple[str, str], ...]
     text: str
 
 
@@ -147,10 +148,11 @@ def _index(random: Random, columns: list[Column], favourites: tuple[tuple[str, s
         text += " nulls not distinct"
     roles = {column.role: column.name for column in columns}
     usable_atoms = [(role, atom) for role, atom in favourites if role in roles]
-    if usable_atoms and random.random() < 0.45:
+    chosen: list[tuple[str, str]] = []
+    if usable_atoms and random.random() < 0.5:
         chosen = random.sample(usable_atoms, min(len(usable_atoms), random.choice((1, 1, 2))))
         text += " where " + " and ".join(atom.replace("{}", roles[role]) for role, atom in chosen)
-    return Index(tuple(keys), text)
+    return Index(tuple(keys), tuple(chosen), text)
 
 
 def _created(table: RandomTable, *, is_sqlite: bool) -> Iterator[str]:

@@ -35,6 +35,12 @@ def test_a_percentile_is_a_value_that_occurred_at_most_a_fifth_of_a_percent_abov
     assert exact(values, p) <= found <= exact(values, p) * 1.002 * (1 + 1e-9)
 
 
+def test_values_that_are_three_tenths_of_a_percent_apart_are_told_apart() -> None:
+    values = [0.01 * 1.003**number for number in range(4000)]  # up to a quarter of an hour
+    made = distribution(values)
+    assert [made.percentile(p) for p in range(1, 101)] == [exact(values, p) for p in range(1, 101)]
+
+
 @given(values=VALUES)
 def test_number_mean_and_greatest_are_exact(values: list[float]) -> None:
     made = distribution(values)

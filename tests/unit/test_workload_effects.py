@@ -82,6 +82,9 @@ def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
         ([*steady(2, 2.6, 50), *steady(2.6, 4, 5)], 0.75),  # the bin from 0.5 on still has slow calls
         ([*steady(2, 2.5, 5, Outcome.FAILED), *steady(2.5, 4, 5)], 0.5),
         ([*steady(2, 2.25, 50), *steady(2.25, 2.5, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 1.0),  # one good bin is luck
+        # Four calls in a quarter say nothing, five do.
+        ([*steady(2, 2.04, 5), *steady(2.25, 2.29, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 1.0),
+        ([*steady(2, 2.05, 5), *steady(2.25, 2.3, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 0.0),
         (steady(2, 4, 50), None),
         (steady(3, 4, 5), 1.0),  # nothing at all for a second
         ([], None),

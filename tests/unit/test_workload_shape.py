@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from integrity.history import Outcome
@@ -60,7 +60,20 @@ def test_a_ramp_from_nothing_brings_half_as_many_as_its_end() -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("factor", [1e-300, 3e-190, 7e-226, 1.0, 1e4])
+def test_a_ramp_is_of_one_form_however_small_its_factors(factor: float) -> None:
+    pace = Pace()
+    pace.extend(100.0, 0.0, factor)
+    assert pace.when(12.5 * factor) == pytest.approx(50.0)  # a quarter by half time
+    pace.extend(100.0, factor, 0.0)
+    assert pace.when(87.5 * factor) == pytest.approx(150.0)
+
+
 @given(st.lists(st.tuples(lengths, factors, factors), min_size=1, max_size=5), st.lists(st.floats(0, 1), max_size=20))
+@example([(1.0, 0.0, 3e-190)], [0.0, 0.5, 1.0])
+@example([(1.0, 3e-190, 0.0)], [0.0, 0.5, 1.0])
+@example([(500.0, 7e-226, 0.0), (1.0, 50.0, 7e-226)], [0.25, 0.5, 0.999])
+@example([(0.01, 0.0, 5e-324), (1.0, 5e-324, 5e-324)], [0.25, 0.5, 1.0])
 def test_times_keep_their_order_and_stay_within_what_is_known(
     pieces: list[tuple[float, float, float]], shares: list[float]
 ) -> None:
