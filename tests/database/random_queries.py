@@ -35,8 +35,10 @@ class QueryMaker:
     shapes: dict[str, int] = field(default_factory=dict)
 
     def make(self) -> str:
-        shapes = (self.row_check, self.explained, self.duplicates, self.balance, self.zero, self.pair, self.other)
-        weights = (5, 2, 2, 2, 1, 1, 2) if self.is_sqlite else (3, 3, 5, 6, 3, 2, 2)
+        shapes = (
+            self.row_check, self.explained, self.duplicates, self.borrowed, self.balance, self.zero, self.pair, self.other
+        )  # fmt: skip
+        weights = (5, 2, 2, 1, 2, 1, 1, 2) if self.is_sqlite else (3, 3, 3, 4, 6, 3, 2, 2)
         shape = self.random.choices(shapes, weights)[0]
         self.shapes[shape.__name__] = self.shapes.get(shape.__name__, 0) + 1
         query = shape()
@@ -56,21 +58,40 @@ class QueryMaker:
         return f"select {self._shown(joined)} from {joined[0].source}{joins} where {self._conditions(owners)}"
 
     def duplicates(self) -> str:
-        joined, joins = self._joined(self.random.choice(self.world.tables), self.random.choice((0, 1, 1, 1, 2)))
-        first, index = joined[0], None
+        joined, joins = self._joined(self.random.choice(self.world.tables), self.random.choice((0, 0, 1, 1, 2)))
+        first = joined[0]
         columns = [column for column in first.table.columns if column.role not in ("amount", "stored")]
         chosen = self.random.sample(columns, self.random.choice((1, 1, 1, 2)))
         if first.table.indexes and self.chance(0.6):  # what an index is over, or one less
-            index = self.random.choice(first.table.indexes)
-            chosen = list(index.keys[self.chance(0.2) and len(index.keys) > 1 :])
+            keys = self.random.choice(first.table.indexes).keys
+            chosen = list(keys[self.chance(0.3) and len(keys) > 1 :])
         groups = [self._column(first, each) for each in chosen]
         where = f" where {self._conditions(joined)}" if self.chance(0.6) else ""
-        if index is not None and index.atoms and self.chance(0.8):  # what the index asks, of whichever table
-            where = f" where {' and '.join(self._asked(role, atom, joined) for role, atom in index.atoms)}"
         counted = self._column(first, self.random.choice(first.table.columns)) if self.chance(0.2) else "*"
         return (
             f"select {_as_text(groups)}, count(*) as many from {first.source}{joins}{where} "
             f"group by {', '.join(groups)} having count({counted}) > 1"
+        )
+
+    def borrowed(self) -> str:
+        """Duplicates of what an index is over, under the index's conditions, on its table or on one that is joined."""
+        indexes = [(table, index) for table in self.world.tables for index in table.indexes if index.atoms]
+        if not indexes:
+            return self.duplicates()
+        strict = [(table, index) for table, index in indexes if index.is_strict]
+        table, index = self.random.choice(strict if strict and self.chance(0.8) else indexes)
+        first = self._join(table, [])
+        keyed = [other for other in self.world.tables if other.key_is_primary]
+        looked = self._join(self.random.choice(keyed if keyed and self.chance(0.8) else self.world.tables), [first])
+        key, ref = looked.table.of("key"), table.of(self.random.choice(("ref", "ref", "key")))
+        assert key is not None
+        assert ref is not None
+        on = f"{self._column(looked, key)} = {self._column(first, ref)}"
+        groups = [self._column(first, each) for each in index.keys]
+        asked = " and ".join(self._asked(role, atom, [first, looked, looked]) for role, atom in index.atoms)
+        return (
+            f"select {_as_text(groups)}, count(*) as many from {first.source} left join {looked.source} on {on} "
+            f"where {asked} group by {', '.join(groups)} having count(*) > 1"
         )
 
     def balance(self) -> str:

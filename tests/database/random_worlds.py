@@ -4,7 +4,7 @@ Few names, few values and few conditions, so that what could be mixed up is ther
 several tables, the same condition in an index and in a query, rows that are the same but for a null, sums that are right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -74,6 +74,11 @@ class Index:
     atoms: tuple[tuple[str, str], ...]
     text: str
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether null, too, is there once."""
+        return "nulls not distinct" in self.text or all(key.is_required for key in self.keys)
+
 
 @dataclass(frozen=True)
 class RandomWorld:
@@ -105,7 +110,8 @@ def make_world(random: Random, *, is_sqlite: bool) -> RandomWorld:
         names[names.index('"X"')] = '"x2"'
     favourites = tuple((role, random.choice(ATOMS[role])) for role in ("flag", "kind", "at", "amount"))
     key_type = random.choices(list(KEY_TYPES), list(KEY_TYPES.values()))[0]
-    tables = [_table(random, name, key_type, favourites, is_sqlite=is_sqlite) for name in names[:3]]
+    spelled = {role: random.choices(spellings, (3, 1))[0] for role, spellings in COLUMN_NAMES.items()}
+    tables = [_table(random, name, key_type, favourites, spelled, is_sqlite=is_sqlite) for name in names[:3]]
     if random.random() < 0.2:
         tables.append(RandomTable(names[3], tables[0].columns, source=tables[0].name))
     parents = [table for table in tables[:3] if table.of("stored") and table.key_is_primary] or tables[:3]
@@ -120,7 +126,13 @@ def make_world(random: Random, *, is_sqlite: bool) -> RandomWorld:
 
 
 def _table(
-    random: Random, name: str, key_type: str, favourites: tuple[tuple[str, str], ...], *, is_sqlite: bool
+    random: Random,
+    name: str,
+    key_type: str,
+    favourites: tuple[tuple[str, str], ...],
+    spelled: Mapping[str, str],
+    *,
+    is_sqlite: bool,
 ) -> RandomTable:
     columns = []
     for role, spellings in COLUMN_NAMES.items():
@@ -132,7 +144,8 @@ def _table(
         if role in ("key", "ref"):
             kind = random.choice(NUMBER_KEYS) if key_type in NUMBER_KEYS and random.random() < 0.15 else key_type
         required = random.random() < {"key": 0.7, "ref": 0.3}.get(role, 0.4)
-        columns.append(Column(role, random.choices(spellings, (3, 1))[0], kind, required))
+        column_name = spelled[role] if random.random() < 0.85 else random.choice(spellings)
+        columns.append(Column(role, column_name, kind, required))
     indexes = tuple(_index(random, columns, favourites, is_sqlite=is_sqlite) for _ in range(random.choice((0, 1, 1, 2, 3))))
     heir = f'"{name.strip(chr(34))} heir"' if not is_sqlite and random.random() < 0.1 else ""
     return RandomTable(name, tuple(columns), indexes, key_is_primary=random.random() < 0.75, heir=heir)
@@ -144,7 +157,7 @@ def _index(random: Random, columns: list[Column], favourites: tuple[tuple[str, s
     first = keys[0].name
     first = f"coalesce({first}, {first})" if random.random() < 0.1 else first
     text = f"({', '.join([first, *(key.name for key in keys[1:])])})"
-    if not is_sqlite and random.random() < 0.25:
+    if not is_sqlite and random.random() < 0.35:
         text += " nulls not distinct"
     roles = {column.role: column.name for column in columns}
     usable_atoms = [(role, atom) for role, atom in favourites if role in roles]

@@ -1,6 +1,7 @@
 """What a call changes in its session, beyond its transactions, is gone in the next schedule."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -84,7 +85,7 @@ def test_what_a_call_changed_in_its_session_is_gone_in_the_next_schedule(databas
 
 def test_a_temporary_table_of_sqlite_is_gone_in_the_next_schedule(tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path / 'file.sqlite3'}")
-    with target.connect_sqlite() as connection:
+    with closing(target.connect_sqlite()) as connection:
         connection.execute("create table t (id integer primary key)")
     program = look_and_leave(
         "create temporary table seen (id int)", "select count(*) as n from sqlite_temp_master where name = 'seen'"

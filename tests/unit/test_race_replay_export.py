@@ -1,6 +1,7 @@
 """The exported test holds every value as a literal, and reads like something a person wrote."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,7 +156,8 @@ def test_a_path_that_pytest_would_not_take_is_refused(name: str) -> None:
 def test_a_value_becomes_a_literal_of_sqlite(value: Value, literal: str) -> None:
     text = literal_sql(Statement("select :value", {"value": value}), "sqlite")
     assert text == f"select {literal}"
-    (stored,) = sqlite3.connect(":memory:").execute(text).fetchone()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        (stored,) = connection.execute(text).fetchone()
     assert from_sqlite(stored) == (value if not isinstance(value, bool) else 1)
 
 
