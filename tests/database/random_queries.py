@@ -273,7 +273,10 @@ class QueryMaker:
             ("count(*)", "max(1)"), ("group by ", "group by 1, "),
         ]  # fmt: skip
         if not self.is_sqlite:
-            changes += [("group by ", "group by distinct "), ("select ", "select range_agg(int4range(1, 2)), ")]
+            changes += [
+                ("group by ", "group by distinct "),
+                ("select ", "select cast(range_agg(int4range(1, 2)) as text) as r, "),
+            ]
         usable = [(old, new) for old, new in changes if old in query]
         if self.chance(0.2) or not usable:
             return f"{query} {self.random.choice(('limit 1', 'limit 2 offset 1', 'order by 1', 'order by count(*)'))}"

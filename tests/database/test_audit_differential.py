@@ -104,10 +104,9 @@ def _play(random: Random, engine: Engine, tally: Tally, test: str) -> None:
         settings = AuditSettings(
             row_limit=ROWS_MOST, connections=random.choice((1, 2)), random_source=random, is_exact=number == FILLS - 1
         )
-        steps = {step.name: step for step in plan_audit(engine.target, files, settings).steps}
+        if not steps:  # what proves is of the schema, not of the rows
+            steps = {step.name: step for step in plan_audit(engine.target, files, settings).steps}
         for name, finding in _findings(engine.target, files, settings):
-            if "nothing in scope" in finding.reason:
-                continue
             told = [f"{SEED_VARIABLE}={seed()} pytest '{test}'", *world.statements, *fill.statements, *fill.mends]
             assert _says(finding) == answers[name], ";\n".join([*told, queries[name], f"{finding}", f"{steps[name]}"])
             tally.verdicts[finding.verdict] += 1
