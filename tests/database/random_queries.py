@@ -38,7 +38,7 @@ class QueryMaker:
         shapes = (
             self.row_check, self.explained, self.duplicates, self.borrowed, self.balance, self.zero, self.pair, self.other
         )  # fmt: skip
-        weights = (5, 2, 2, 1, 2, 1, 1, 2) if self.is_sqlite else (3, 3, 3, 4, 6, 3, 2, 2)
+        weights = (5, 2, 2, 1, 2, 1, 1, 2) if self.is_sqlite else (2, 3, 6, 4, 6, 3, 2, 2)
         shape = self.random.choices(shapes, weights)[0]
         self.shapes[shape.__name__] = self.shapes.get(shape.__name__, 0) + 1
         query = shape()
@@ -62,11 +62,11 @@ class QueryMaker:
         first = joined[0]
         columns = [column for column in first.table.columns if column.role not in ("amount", "stored")]
         chosen = self.random.sample(columns, self.random.choice((1, 1, 1, 2)))
-        if first.table.indexes and self.chance(0.6):  # what an index is over, or one less
+        if first.table.indexes and self.chance(0.75):  # what an index is over, or one less
             keys = self.random.choice(first.table.indexes).keys
             chosen = list(keys[self.chance(0.3) and len(keys) > 1 :])
         groups = [self._column(first, each) for each in chosen]
-        where = f" where {self._conditions(joined)}" if self.chance(0.6) else ""
+        where = f" where {self._conditions(joined)}" if self.chance(0.4) else ""
         counted = self._column(first, self.random.choice(first.table.columns)) if self.chance(0.2) else "*"
         return (
             f"select {_as_text(groups)}, count(*) as many from {first.source}{joins}{where} "

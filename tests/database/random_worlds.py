@@ -134,7 +134,7 @@ def _table(
     *,
     is_sqlite: bool,
 ) -> RandomTable:
-    columns = []
+    columns, key_is_primary = [], random.random() < 0.75
     for role, spellings in COLUMN_NAMES.items():
         if role not in ("key", "ref", "amount") and random.random() < 0.25:
             continue
@@ -143,17 +143,19 @@ def _table(
             kind = random.choices(AMOUNT_TYPES, (4, 3, 4, 1, 1, 1))[0]
         if role in ("key", "ref"):
             kind = random.choice(NUMBER_KEYS) if key_type in NUMBER_KEYS and random.random() < 0.15 else key_type
-        required = random.random() < {"key": 0.7, "ref": 0.3}.get(role, 0.4)
+        required = random.random() < {"key": 0.7, "ref": 0.3}.get(role, 0.4) or (role == "key" and key_is_primary)
         column_name = spelled[role] if random.random() < 0.85 else random.choice(spellings)
         columns.append(Column(role, column_name, kind, required))
-    indexes = tuple(_index(random, columns, favourites, is_sqlite=is_sqlite) for _ in range(random.choice((0, 1, 1, 2, 3))))
+    indexes = tuple(_index(random, columns, favourites, is_sqlite=is_sqlite) for _ in range(random.choice((0, 1, 1, 2))))
     heir = f'"{name.strip(chr(34))} heir"' if not is_sqlite and random.random() < 0.1 else ""
-    return RandomTable(name, tuple(columns), indexes, key_is_primary=random.random() < 0.75, heir=heir)
+    return RandomTable(name, tuple(columns), indexes, key_is_primary=key_is_primary, heir=heir)
 
 
 def _index(random: Random, columns: list[Column], favourites: tuple[tuple[str, str], ...], *, is_sqlite: bool) -> Index:
     usable = [column for column in columns if column.role not in ("amount", "stored")]
     keys = random.sample(usable, min(len(usable), random.choice((1, 1, 2, 2, 3))))
+    if len(keys) == 1 and keys[0].role == "flag":  # which would leave three rows
+        keys = [column for column in usable if column.role == "ref"]
     first = keys[0].name
     first = f"coalesce({first}, {first})" if random.random() < 0.1 else first
     text = f"({', '.join([first, *(key.name for key in keys[1:])])})"
@@ -229,7 +231,7 @@ def _mends(world: RandomWorld) -> Iterator[str]:
 
 
 def _value(random: Random, column: Column, *, is_wild: bool) -> str:
-    if not column.is_required and random.random() < 0.2:
+    if not column.is_required and random.random() < 0.35:
         return "null"
     if column.role in ("key", "ref"):
         return _key(random, column.type)
