@@ -116,5 +116,5 @@ class Pace:
             return self._from_s
         # passed = first * t + (last - first) * t² / 2, solved for t, a share of the piece, in the form that loses no digits
         # where the slope is small.
-        root = max(0.0, self._first**2 + 2 * (self._last - self._first) * passed) ** 0.5
+        root: float = max(0.0, self._first**2 + 2 * (self._last - self._first) * passed) ** 0.5
         return self._from_s + self._duration_s * min(1.0, 2 * passed / (self._first + root))
