@@ -108,7 +108,9 @@ def _play(random: Random, engine: Engine, tally: Tally, test: str) -> None:
             steps = {step.name: step for step in plan_audit(engine.target, files, settings).steps}
         for name, finding in _findings(engine.target, files, settings):
             told = [f"{SEED_VARIABLE}={seed()} pytest '{test}'", *world.statements, *fill.statements, *fill.mends]
-            assert _says(finding) == answers[name], ";\n".join([*told, queries[name], f"{finding}", f"{steps[name]}"])
+            assert _certain(_says(finding), queries[name]) == _certain(answers[name], queries[name]), ";\n".join(
+                [*told, queries[name], f"{finding}", f"{steps[name]}"]
+            )
             tally.verdicts[finding.verdict] += 1
             tally.decided[_decider(steps[name], finding)] += 1
 
@@ -123,6 +125,11 @@ def _says(finding: Finding) -> Answer:
     if finding.verdict is Verdict.UNKNOWN:
         return None
     return finding.violation_count, _spelled([tuple(row.values()) for row in finding.rows])
+
+
+def _certain(answer: Answer, query: str) -> Answer:
+    """Return what is the same each time that the query is asked: which rows a limit lets through is the server's choice."""
+    return (answer[0], []) if answer is not None and " limit " in query else answer
 
 
 def _decider(step: Step, finding: Finding) -> str:
