@@ -112,7 +112,10 @@ def test_the_sound_twin_is_silent_and_its_protections_are_taken_away_by_name(tar
     assert words["Vet: Vet_check"] == words["Vet: Vet_displayName_key"] == "vacuous"
 
 
-@pytest.mark.parametrize("is_asked", [True, False], ids=["the invariant", "the serial orders"])
+@pytest.mark.parametrize(
+    "is_asked",
+    [pytest.param(True, id="the invariant", marks=pytest.mark.exhaustive), pytest.param(False, id="the serial orders")],
+)
 def test_the_exported_test_is_red(
     target: Target, racy: tuple[Arena, Ground], finding: Finding, tmp_path: Path, is_asked: bool
 ) -> None:
@@ -169,6 +172,7 @@ def test_a_call_that_fails_only_beside_another_is_exported_with_what_it_raised(t
     assert 'raise LookupError("the rate has changed")' in file.read_text()
 
 
+@pytest.mark.exhaustive
 def test_a_deadlock_is_exported_as_an_error_that_no_call_may_end_with(target: Target, tmp_path: Path) -> None:
     def lines_then_vet(*, operation_id: object, vet_id: int, order_code: str) -> Steps:
         yield Begin()
