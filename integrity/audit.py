@@ -49,6 +49,7 @@ class AuditSettings:
         role: whose rights the audit takes on; None: those of the role that connects.
         given: values of parameters, for the invariants that have them, e.g. run_id.
         known: what is known of runs beside what the database says.
+        place: what to say of the database where it lacks a table, e.g. that it is the empty one that nobody named.
         random_source: of the fingerprints' seeds. From the system by default, so that no data can be made to fit them.
     """
 
@@ -60,6 +61,7 @@ class AuditSettings:
     role: str | None = None
     given: Mapping[str, Value] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
+    place: str = ""
     random_source: random.Random = field(default_factory=random.SystemRandom)
 
 
@@ -184,7 +186,7 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
     except QueryFailed as failed:  # a catalogue that is locked: every query is asked, and says for itself what it waits for
         if failed.is_snapshot_lost:
             raise
-    return make_plan(
+    plan = make_plan(
         invariants,
         facts,
         refused=refused,
@@ -194,6 +196,10 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
         given=settings.given,
         random_source=settings.random_source,
     )
+    if not settings.place:
+        return plan
+    steps = [replace(step, missing=step.missing and f"{step.missing}: {settings.place}") for step in plan.steps]
+    return replace(plan, steps=tuple(steps))
 
 
 def _event(file: SqlFile, finding: Finding, judged: Judged | None = None) -> InvariantJudged:

@@ -1,5 +1,6 @@
 """`integrity validate`: is the data right?"""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -95,7 +96,8 @@ def command(
     known = set_variables(load_invariants(project).values(), project)  # before a server is started for nothing
     files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
     target = open_target(project, database)
-    files = _applicable(files, target, system_name)
+    place = _describe_unnamed(project, target, database)
+    files = _applicable(files, target, system_name, place)
     if not patterns and not run_id:
         files = _without_runs_that_were_not(files, target)
     settings = AuditSettings(
@@ -106,6 +108,7 @@ def command(
         trusted_functions=project.settings.audit.functions,
         role=role,
         given={"run_id": run_id} if run_id else {},
+        place=place,
     )
     if is_plan:
         write_result(render_plan(plan_audit(target, files, settings)))
@@ -120,7 +123,18 @@ def command(
     return report.exit_code
 
 
-def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | None) -> "list[SqlFile]":
+def _describe_unnamed(project: "Project", target: "Target", database: str | None) -> str:
+    """Return that the database is the embedded one, where nobody named one and it is empty; said on stderr, too."""
+    from integrity.database.contents import find_schemas
+
+    if project.database_url(database, os.environ) is not None or find_schemas(target):
+        return ""
+    place = f"no database is named, and the embedded one of this folder ({project.state_folder}) is empty"
+    write_note(f"{place}: `integrity seed` fills it, --database URL names another")
+    return place
+
+
+def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | None, place: str) -> "list[SqlFile]":
     """Return the invariants of the system, or of those in the database and the project's own."""
     from integrity.database.contents import find_schemas
     from integrity.errors import UsageError
@@ -138,6 +152,8 @@ def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | Non
         raise UsageError(
             f"{target}: nothing to judge: no invariant selected is about {asked}, and none is the project's own"
             if system_name
+            else f"nothing to judge: {place}"
+            if place
             else f"{target} holds none of the systems ({', '.join(SYSTEMS)}) that the invariants are about",
             hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
         )

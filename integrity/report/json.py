@@ -79,9 +79,7 @@ def _file(file: SqlFile) -> dict[str, Any]:
                 "name": parameter.name,
                 "type": parameter.type,
                 "is_required": parameter.is_required,
-                "default": f"now {parameter.default.offset.total_seconds():+g} s"
-                if isinstance(parameter.default, Moment)
-                else parameter.default,
+                "default": str(parameter.default) if isinstance(parameter.default, Moment) else parameter.default,
             }
             for parameter in file.parameters
         ],

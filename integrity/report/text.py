@@ -31,7 +31,7 @@ def render_plan(plan: Plan) -> str:
             step.name,
             "unknown" if step.unjudged else step.method(plan.scans),
             ", ".join(str(number + 1) for number in sorted(step.scans)),
-            step.why,
+            _first_line(step.why),
         ]
         for step in plan.steps
     ]

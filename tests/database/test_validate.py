@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from integrity.cli.main import main
+from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
 from integrity.seeds.load import Mode, seed_system
@@ -155,6 +156,82 @@ def test_a_database_of_nobody_we_know_is_an_error(run: Run, database: Target) ->
     assert ran.code == 2
     assert "holds none of the systems (ghostpass" in ran.err
     assert "`integrity seed` makes one" in ran.err
+
+
+def test_without_a_database_it_says_that_it_audits_the_embedded_one_and_that_it_is_empty(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: EmbeddedServer, database: Target
+) -> None:
+    monkeypatch.setattr(EmbeddedServer, "start", lambda _: database)  # another server would take seconds to start
+    place = f"no database is named, and the embedded one of this folder ({tmp_path}/.integrity) is empty"
+    ran = run("validate")
+    assert ran.code == 2
+    assert f"integrity: nothing to judge: {place}\n" in ran.err
+    write(tmp_path, "gone", "-- title: t\nselect id from acounts where id < 0\n")
+    ran = run("validate")
+    assert (ran.code, ran.err) == (3, f"{place}: `integrity seed` fills it, --database URL names another\n")
+    assert f"unknown  gone\n  there is no table acounts: {place}\n" in ran.out
+
+
+def test_a_reader_without_rights_on_our_own_schema_gets_row_checks_judged_and_call_level_ones_unknown(
+    run: Run, venue: Target
+) -> None:
+    execute(
+        venue,
+        "create role clerk login; grant usage on schema ghostpass to clerk; "
+        "grant select on all tables in schema ghostpass to clerk",
+    )
+    try:
+        reader = Target(venue.url.set(username="clerk"))
+        ran = run("validate", "--database", reader.text, "--json")
+    finally:
+        execute(venue, "drop owned by clerk; drop role clerk")
+    found = {one["name"]: one for one in json.loads(ran.out)["invariants"]}
+    unknown = {name for name, one in found.items() if one["verdict"] == "unknown"}
+    assert ran.code == 3, ran.err
+    assert found[BALANCE]["verdict"] == "holds"
+    assert "ghostpass/acknowledged-call-is-stored" in unknown
+    assert {"permission denied" in found[name]["reason"] for name in unknown} == {True}
+    assert len(unknown) < len(found) / 2
+
+
+def test_an_own_folder_that_is_named_like_a_system_and_a_suffix_in_capitals_are_judged(
+    run: Run, database: Target, tmp_path: Path
+) -> None:
+    execute(database, "create table accounts (id bigint); insert into accounts values (1)")
+    write(tmp_path, "ghostpass/own", "-- title: t\nselect id from accounts\n")
+    (tmp_path / "invariants" / "LOUD.SQL").write_text("-- title: t\nselect id from accounts\n")
+    ran = run("validate", "--database", database.text)
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "2 of 2 invariants violated: LOUD, ghostpass/own.")
+
+
+def test_an_invariant_that_has_nothing_to_judge_fails_only_where_that_is_asked_for(
+    run: Run, database: Target, tmp_path: Path
+) -> None:
+    execute(
+        database, "create table refunds (id bigint); create table accounts (id bigint); insert into accounts values (1)"
+    )
+    write(tmp_path, "refunds", "-- title: t\nselect id from refunds where id < 0\n")
+    arguments = ("validate", "--database", database.text)
+    ran = run(*arguments)
+    assert (ran.code, ran.out.splitlines()[-1]) == (3, "The only invariant had nothing to judge: the tables are empty.")
+    write(tmp_path, "accounts", "-- title: t\nselect id from accounts where id < 0\n")
+    ran = run(*arguments)
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "1 holds, 1 had nothing to judge.")
+    assert run(*arguments, "--fail-on-empty").code == 3
+    (tmp_path / "integrity.toml").write_text('[audit]\nempty = "unknown"\n')
+    assert run(*arguments).code == 3
+
+
+def test_a_broken_file_is_listed_and_explained_as_broken(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "mine", "-- title: t\n-- sevrity: warning\nselect 1 as one\n")
+    listed = run("list", "--select", "mine")
+    assert (listed.code, listed.out.splitlines()[-1].split("  ")[-1].strip()) == (
+        0, "broken: invariants/mine.sql:2: unknown header key 'sevrity'",
+    )  # fmt: skip
+    explained = run("explain", "mine")
+    assert explained.code == 0
+    assert "Perhaps you meant severity." in explained.out
+    assert json.loads(run("explain", "mine", "--json").out)["fault"].startswith("invariants/mine.sql:2: unknown header key")
 
 
 def test_a_system_without_its_tables_is_unknown_when_it_is_named(run: Run, database: Target) -> None:

@@ -200,3 +200,74 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(SqlFileError, match="cannot be read: not UTF-8"):
         read_sql_file(path, name="x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- A note on the first line\n-- title: t\n-- severity: warning\nselect 1",
+        "\n\n-- title: t\n\n-- severity: warning\n\nselect 1",
+        "/* Licence: free\n-- title: another */\n-- title: t\n-- severity: warning\nselect 1",
+        "-- see https://example.org/why\n-- title: t\n-- a word on the next line\n-- severity: warning\nselect 1",
+        "-- title: t\n-- severity: warning\n-- by std::move\nselect 1",
+    ],
+    ids=["a note", "blank lines", "a block", "an address", "two colons"],
+)
+def test_plain_comments_and_blank_lines_may_stand_anywhere_in_a_header(text: str) -> None:
+    file = parse(text)
+    assert (file.title, file.severity, file.query) == ("t", Severity.WARNING, "select 1")
+
+
+def test_what_is_indented_behind_a_plain_comment_continues_no_entry() -> None:
+    assert parse("-- title: t\n-- just so\n--   and on\nselect 1").title == "t"
+
+
+@pytest.mark.parametrize("key", ["sevrity", "Severity", "hints", "note", "level"])
+def test_a_key_that_nobody_knows_is_refused_since_what_it_says_would_be_lost(key: str) -> None:
+    assert f"unknown header key '{key}'" in refused(f"-- title: t\n-- {key}: warning\nselect 1")
+
+
+def test_a_severity_below_the_first_line_of_the_query_is_refused() -> None:
+    assert refused("-- title: t\nselect 1\n-- severity: warning\n").startswith(
+        "invariants/w/x.sql:3: 'severity' below the first line of the query"
+    )
+
+
+def test_parameters_may_be_numeric_a_date_or_json_and_count_days_from_now() -> None:
+    file = parse(
+        "-- title: t\n"
+        "-- parameter: rate numeric = 1.500000000000000000000000000001\n"
+        "-- parameter: day date = now - 2 days\n"
+        "-- parameter: first date = '2026-01-01'\n"
+        "-- parameter: shape jsonb = '{\"a\": 1}'\n"
+        "select 1 where :rate > 1 and :day > :first and :shape is not null\n"
+    )
+    assert file.values({}, now=NOW) == {
+        "rate": "1.500000000000000000000000000001", "day": "2026-01-15", "first": "2026-01-01", "shape": '{"a": 1}',
+    }  # fmt: skip
+    assert "$1::numeric > 1 and $2::date > $3::date and $4::jsonb" in file.numbered
+
+
+def test_a_quoted_parameter_as_psql_has_it_is_one_and_errors_keep_their_place() -> None:
+    file = parse("-- title: t\n-- parameter: kind text = 'a'\nselect 1 where :'kind' = 'b' and amout > 1\n")
+    assert (file.parameter_names, file.tree is not None) == (("kind",), True)
+    position = file.numbered.index("amout") + 1
+    shown = file.describe_server_error("no such column", position=position, hint=None).splitlines()
+    assert shown[2].index("^") == shown[1].index("amout")
+
+
+def test_what_the_parser_does_not_know_has_no_tree_and_is_no_fault_of_the_file() -> None:
+    file = parse("-- title: t\nselect id from a where id > 1_000;\n-- bye\n")
+    assert (file.tree, file.numbered) == (None, "-- title: t\nselect id from a where id > 1_000")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("select id from a where id > 1_000; drop table a", "more than one statement"),
+        ("drop table a where id > 1_000", "syntax error at or near"),
+        ("select pg_terminate_backend(1) where 1 > 1_000", "reaches past a read-only transaction"),
+    ],
+)
+def test_what_can_be_told_without_a_tree_is_refused_all_the_same(query: str, said: str) -> None:
+    assert said in refused(TITLE + query)
