@@ -344,6 +344,8 @@ def _open_sqlite(target: Target, timeout_s: float) -> Iterator[Snapshot]:
         for name in files:  # a read of each file is what opens the transaction on it
             quoted = name.replace('"', '""')
             connection.execute(f'select count(*) from "{quoted}".sqlite_master').fetchone()
+        connection.execute("pragma query_only = on")
+        connection.set_authorizer(_allow_reading)
         yield Snapshot(
             sessions=(SqliteSession(connection, timeout_s),),
             taken_at=datetime.now(UTC),
@@ -357,6 +359,17 @@ def _open_sqlite(target: Target, timeout_s: float) -> Iterator[Snapshot]:
 
 def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")  # SQLite checks no text; one that is broken is no reason to fail
+
+
+_ACTING_FUNCTIONS = frozenset({"edit", "fts3_tokenizer", "load_extension", "readfile", "writefile"})
+"""What SQLite, its shell or its extensions bring and what does more than read a table; Python's has not all of them."""
+
+
+def _allow_reading(action: int, first: str | None, second: str | None, *_: object) -> int:
+    """Return whether a statement may do this: the file is opened read only, and these would reach past it."""
+    is_acting = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _ACTING_FUNCTIONS
+    is_denied = is_acting or action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+    return sqlite3.SQLITE_DENY if is_denied else sqlite3.SQLITE_OK
 
 
 class SqliteSession:

@@ -8,11 +8,11 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import DateTime, Table
 
-from integrity.database.namespace import inspect_database
+from integrity.database.contents import Contents, inspect_database
 from integrity.database.target import Target
 from integrity.database.temporary import find_left_over
 from integrity.database.transaction import refusal
-from integrity.errors import DatabaseError
+from integrity.errors import DatabaseError, Unreachable
 from integrity.health.check import Check, ok, some, unreachable, warning
 from integrity.health.server import Row, Server, open_server
 from integrity.project import Project
@@ -36,7 +36,15 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         project: whose run folders say which runs still live.
     """
     try:
-        contents = inspect_database(target)
+        unread: list[Check] = []
+        try:
+            contents = inspect_database(target)
+        except DatabaseError as error:
+            if isinstance(error, Unreachable) or target.is_sqlite:
+                raise
+            contents = Contents("", {}, (), {})
+            hint = "Let it: grant usage on the schema integrity, and select on its tables."
+            unread = [warning("contents", f"runs are not looked at: {error.message.partition(' LINE ')[0]}", hint)]
         has_runs = "runs" in contents.ours.get("integrity", ())
         if target.is_sqlite:
             return [_check_runs(*(_running_on_sqlite(target) if has_runs else ([], [])), project)]
@@ -44,7 +52,7 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
             checks = [*_check_sessions(server.ask("open-sessions")), _check_prepared(server.ask("prepared-transactions"))]
             noted = server.read_column(_RUNNING) if has_runs else []
             beating = server.read_column(_BEATING.format(now="clock_timestamp()")) if has_runs else []
-            checks.append(_check_runs(noted, beating, project))
+            checks += unread or [_check_runs(noted, beating, project)]
             with target.asking() as connection:
                 checks.append(_check_forgotten(find_left_over(connection)))
             seeded = [system for system in systems if system.name in contents.ours]

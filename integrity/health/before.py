@@ -53,7 +53,7 @@ def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_
                 *_check_disk(facts),
                 *_check_indexes(server),
                 _check_monitoring(target),
-                *_check_contents(target, systems, needs, facts, is_required=is_required),
+                *_as_far_as_it_may(_check_contents(target, systems, needs, facts, is_required=is_required)),
             ]
     except psycopg.Error as error:
         return [unreachable(refusal(target, error))]
@@ -67,11 +67,12 @@ def _check_server(facts: Mapping[str, Any]) -> Iterator[Check]:
         yield warning("version", f"PostgreSQL {version}, newer than what was tested", f"Tested up to {VERSION_TESTED}.")
     else:
         yield ok("version", f"PostgreSQL {version}")
-    if facts["is_standby"] or facts["is_read_only"]:
-        why = "it is a standby" if facts["is_standby"] else "its transactions are read only by default"
-        yield failed("rights", f"nothing can be written: {why}", "Seed and run on another; validate works on this one.")
+    if facts["is_standby"]:
+        yield ok("rights", "a standby: it can be audited; seeding and runs need the primary")
+    elif facts["is_read_only"]:
+        yield ok("rights", "this role's transactions are read only: it can audit; seeding and runs need another")
     elif not facts["may_create"]:
-        yield failed("rights", "this role may not create schemas here", "grant create on database … to this role")
+        yield ok("rights", "this role may not create schemas here: it can audit; seeding needs `grant create on database`")
     elif not facts["can_see_all"]:
         yield warning(
             "rights", "this role may create schemas, and not see other roles' sessions", "grant pg_read_all_stats"
@@ -159,6 +160,18 @@ def _check_sqlite(target: Target) -> Iterator[Check]:
         yield ok("reachable", f"{target} opened in {(time.perf_counter() - began) * 1000:.0f} ms")
     yield ok("version", f"SQLite {sqlite3.sqlite_version}")
     yield from _free_disk(target.file.absolute().parent, target.file.stat().st_size)
+
+
+def _as_far_as_it_may(checks: Iterator[Check]) -> Iterator[Check]:
+    """Yield the checks up to what the role may not read, and what that is."""
+    try:
+        yield from checks
+    except DatabaseError as error:
+        reason = error.message.partition(" LINE ")[0]
+        hint = (
+            "Let it: grant usage on the schema, and select on its tables. What needs them is unknown in an audit till then."
+        )
+        yield warning("contents", f"not looked at further: {reason}", hint)
 
 
 def _check_contents(

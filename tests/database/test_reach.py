@@ -11,7 +11,7 @@ from integrity.audit import AuditSettings, audit
 from integrity.cli.main import main
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.reach import find_refusals
-from integrity.database.snapshot import open_snapshot
+from integrity.database.snapshot import QueryFailed, open_snapshot
 from integrity.database.sql_tokens import Mention, Use, mentions_in
 from integrity.database.target import Target
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged
@@ -236,6 +236,18 @@ def test_the_role_to_audit_with_is_named_and_can_be_taken_on(
     assert (code, "permission denied" in json.loads(out)["invariants"][0]["reason"]) == (3, True)
     code, _, err = validate("--as", "no_such_role")
     assert (code, 'role "no_such_role" does not exist' in err) == (2, True)
+
+
+@pytest.mark.parametrize("call", ["load_extension('x')", "LOAD_EXTENSION('x')", "fts3_tokenizer('simple')"])
+def test_sqlite_reads_tables_and_nothing_else(tmp_path: Path, call: str) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path}/shop.db")
+    with closing(target.connect_sqlite()) as connection:
+        connection.execute("create table carts (id integer)")
+    with (
+        open_snapshot(target, connections=1, timeout_s=30) as snapshot,
+        pytest.raises(QueryFailed, match="not authorized to use function"),
+    ):
+        snapshot.sessions[0].read(f"select {call}")
 
 
 @pytest.mark.parametrize(
