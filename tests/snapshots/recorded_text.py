@@ -10,7 +10,10 @@ import os
 import re
 from pathlib import Path
 
+import integrity
+
 RECORDED = Path(__file__).parent / "recorded"
+CHECKOUT = Path(integrity.__file__).parent.parent
 
 _CHANGING = (
     (re.compile(r"postgresql://\S+?(?=[:,.]?(?:\s|$))"), "URL"),
@@ -19,13 +22,14 @@ _CHANGING = (
     (re.compile(r"\b(?:test|seeded)_\d+(?:_\d+)?"), "DATABASE"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]*)+…"), "ID…"),
+    (re.compile(r"(?<= ms )(?:ahead of|behind)(?= ours)"), "FROM"),
     (re.compile(r"\bPostgreSQL \d+(?:\.\d+)?\b"), "PostgreSQL VERSION"),
 )
 
 
 def normalize(text: str, *, folder: Path) -> str:
     """Return the text with what changes replaced, lines without blanks at their end."""
-    text = text.replace(str(folder), "PROJECT")
+    text = text.replace(str(folder), "PROJECT").replace(f"{CHECKOUT}/", "")
     for changing, word in _CHANGING:
         text = changing.sub(word, text)
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
