@@ -192,7 +192,7 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
         refused=refused,
         now=snapshot.taken_at,
         is_sqlite=target.is_sqlite,
-        is_exact=settings.is_exact,
+        is_exact=settings.is_exact or snapshot.is_shadowed,
         given=settings.given,
         random_source=settings.random_source,
     )

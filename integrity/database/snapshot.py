@@ -115,12 +115,15 @@ class Snapshot:
         taken_at: the server's time of it.
         consistency: one sentence for reports that says what kind of snapshot it is.
         caution: one sentence on what the role could do beside reading; empty: nothing that the tables show.
+        is_shadowed: the search_path has something in front of PostgreSQL's own functions and operators, so that what a
+            query means is only known to the server.
     """
 
     sessions: tuple[Session, ...]
     taken_at: datetime
     consistency: str
     caution: str = ""
+    is_shadowed: bool = False
 
 
 @contextmanager
@@ -160,23 +163,27 @@ def _open_postgresql(target: Target, count: int, timeout_s: float, role: str | N
                 pg_catalog.transaction_timestamp(),
                 pg_catalog.current_setting('server_version'),
                 pg_catalog.pg_is_in_recovery(),
-                pg_catalog.current_setting('search_path')
+                pg_catalog.current_setting('search_path'),
+                pg_catalog.current_schemas(true)
             """
         ).fetchone()
         assert row is not None
-        name, taken_at, version, is_standby, path = row
+        name, taken_at, version, is_standby, path, schemas = row
         for _ in range(count - 1):
             other = _connect(target, connections, timeout_s)
             other.execute(sql.SQL("set transaction snapshot {name}").format(name=sql.Literal(name)))
             _take_on(other, role)
         where = f"PostgreSQL {version.split()[0]}{' (standby)' if is_standby else ''}"
         many = "1 connection" if count == 1 else f"{count} connections"
+        sessions = tuple(PostgresqlSession(connection, path) for connection in connections)
         yield Snapshot(
-            sessions=tuple(PostgresqlSession(connection, path) for connection in connections),
+            sessions=sessions,
             taken_at=taken_at.astimezone(UTC),
             consistency=f"one snapshot ({name}) of {where}, read through {many}"
             + ("" if path == USUAL_PATH else f", search_path {path}"),
-            caution=_caution(exporter),
+            caution=_caution(sessions[0]),
+            # Functions and operators are never looked for among the temporary ones.
+            is_shadowed=next(schema for schema in schemas if not schema.startswith("pg_temp")) != "pg_catalog",
         )
     except psycopg.Error as error:
         raise target.unreachable(error) from None
@@ -223,20 +230,21 @@ where roles.rolname = current_user
 """
 
 
-def _caution(connection: psycopg.Connection[TupleRow]) -> str:
-    row = connection.execute(_POWERS).fetchone()
-    if row is None:
+def _caution(session: "PostgresqlSession") -> str:
+    try:
+        row = session.read(_POWERS, is_own=True)[0]
+    except QueryFailed:  # a catalogue that is locked, a snapshot that is lost: what is asked next says so
         return ""
-    role, is_superuser, is_owner, is_embedded, has_reader = row
-    if is_embedded or not (is_superuser or is_owner):
+    if row["is_embedded"] or not (row["is_superuser"] or row["is_owner"]):
         return ""
     powers = (
         "a superuser: it could change any table, end sessions and read the server's files"
-        if is_superuser
+        if row["is_superuser"]
         else "an owner of tables here: it could change what is judged"
     )
-    rights = "grant pg_read_all_data to auditor" if has_reader else "grant select on all tables in schema ... to auditor"
-    return f"asked as {role}, {powers}. A role that only reads: create role auditor login; {rights}; then --as auditor"
+    rights = "pg_read_all_data" if row["has_reader"] else "select on all tables in schema ..."
+    making = f"create role auditor login; grant {rights} to auditor"
+    return f"asked as {row['role']}, {powers}. A role that only reads: {making}; then --as auditor"
 
 
 _QUESTION = sql.SQL("savepoint question")

@@ -20,13 +20,16 @@ WEIGHT_BITS = 31  # a value of up to 2^32 times a weight fits a bigint; more ove
 
 # hashint8extended folds a bigint's halves onto each other: 1 and 2^32 have one hash whatever the seed. With the upper half
 # in the seed they have two.
+# What a role's search_path finds is not asked: every name is PostgreSQL's own, types by keyword or by their schema.
+_INTEGER = (
+    "pg_catalog.hashint8extended(cast({key} as bigint), "
+    "(cast({key} as bigint) operator(pg_catalog.>>) 32) operator(pg_catalog.#) {seed})"
+)
+_TEXT = "pg_catalog.hashtextextended(cast({key} as pg_catalog.text), {seed})"
 _HASHES = {
-    "int2": "hashint8extended(cast({key} as bigint), (cast({key} as bigint) >> 32) # {seed})",
-    "int4": "hashint8extended(cast({key} as bigint), (cast({key} as bigint) >> 32) # {seed})",
-    "int8": "hashint8extended({key}, ({key} >> 32) # {seed})",
-    "uuid": "uuid_hash_extended({key}, {seed})",
-    "text": "hashtextextended({key}, {seed})",
-    "varchar": "hashtextextended(cast({key} as text), {seed})",
+    **dict.fromkeys(("int2", "int4", "int8"), _INTEGER),
+    "uuid": "pg_catalog.uuid_hash_extended({key}, {seed})",
+    **dict.fromkeys(("text", "varchar"), _TEXT),
 }
 HASHED_TYPES = frozenset(_HASHES)
 
@@ -109,11 +112,12 @@ def fingerprint_columns(side: Side, seeds: Sequence[int]) -> list[str]:
         weight = str(seed)
         for key in side.keys:  # the hash of one column seeds that of the next
             weight = _HASHES[key.type].format(key=key.column, seed=weight)
-        columns.append(f"sum(({side.value}) * ({weight} & {2**WEIGHT_BITS - 1})){condition}")
+        weight = f"({weight} operator(pg_catalog.&) {2**WEIGHT_BITS - 1})"
+        columns.append(f"pg_catalog.sum(({side.value}) operator(pg_catalog.*) {weight}){condition}")
     if side.nothing_null:
         is_null = " or ".join(f"({expression}) is null" for expression in side.nothing_null)
         counted = f"({side.condition}) and ({is_null})" if side.condition else is_null
-        columns.append(f"count(*) filter (where {counted})")
+        columns.append(f"pg_catalog.count(*) filter (where {counted})")
     return columns
 
 

@@ -94,7 +94,7 @@ def _systems_of(file: SqlFile) -> set[str]:
 
 def _ask(session: Session, query: str, now: datetime) -> list[Any]:
     try:
-        return list(session.read(query, [now]))
+        return list(session.read(query, [now], is_own=True))
     except QueryFailed as failed:
         if failed.is_snapshot_lost:
             raise

@@ -30,6 +30,37 @@ def test_fingerprints_see_a_plus_and_a_minus_that_cancel(bank: Target, distance:
     assert [row["id"] for row in found.rows] == [1, 1 + distance]
 
 
+# Better matches than PostgreSQL's own, which has no numeric times bigint, and what is found first where they are in front.
+HOSTILE = """
+create schema hostile;
+create function hostile.nothing(numeric, bigint) returns numeric immutable language sql as 'select 0.0';
+create operator hostile.* (function = hostile.nothing, leftarg = numeric, rightarg = bigint);
+create function hostile.hashint8extended(bigint, bigint) returns bigint immutable language sql as 'select 0::bigint';
+create function hostile.least_of(bigint, numeric) returns bigint immutable language sql as 'select 0::bigint';
+create aggregate hostile.sum(numeric) (sfunc = hostile.least_of, stype = bigint);
+create domain hostile.timestamptz as integer;
+create domain hostile.text as integer;
+alter table bank.wallets alter balance type numeric;
+alter table bank.entries alter amount type numeric;
+update bank.wallets set balance = balance + 1 where id = 1;
+update bank.wallets set balance = balance - 1 where id = 2;
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("hostile", "query, as fingerprints differ"), ("hostile, pg_catalog", "query")],
+    ids=["behind what PostgreSQL has", "in front"],
+)
+def test_no_name_of_the_databases_own_stands_in_for_one_of_a_proof(bank: Target, path: str, method: str) -> None:
+    """In front, even the query's own words mean something else, as its writer may want: only the server knows."""
+    execute(bank, HOSTILE + f"alter database {bank.url.database} set search_path = {path}")
+    with bank.connect() as connection:
+        rows = connection.execute(BALANCE.encode()).fetchall()
+    found = only(bank, BALANCE)
+    assert (found.verdict, found.violation_count, found.method) == (Verdict.VIOLATED, len(rows), method)
+
+
 def test_entries_on_a_missing_wallet_that_cancel_are_found_by_the_reference_check(bank: Target) -> None:
     execute(bank, "insert into bank.entries (wallet_id, amount) values (999, 5), (999, -5)")
     found = findings(bank, files(balance=BALANCE, reference=HAS_WALLET))
