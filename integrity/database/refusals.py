@@ -6,6 +6,7 @@ A server that cannot be reached has no SQLSTATE to tell: libpq passes its words 
 from psycopg import errors
 
 _RIGHTS = "Use a user and a server that may create schemas and write there."
+_MAKING = "Let the user make databases (alter role ... createdb), or connect as one who may."
 _LOCK = "Another session is working on these tables: wait until it has ended, or end it."
 _ROOM = "Make room on the disk of the database, or ask for less."
 _CONNECTIONS = "The server has no connection to give: let others end theirs, or raise its max_connections."
@@ -13,6 +14,7 @@ _GONE = "See that the server runs, then give the command again."
 _DEPENDENT = "Something that was not made here depends on a table that was: drop it first."
 
 _KINDS: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
+    ((), ("permission denied to create database",), _MAKING),
     ((errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction), ("readonly",), _RIGHTS),
     ((errors.LockNotAvailable,), ("is locked",), _LOCK),
     ((errors.DiskFull,), ("disk is full", "No space left on device"), _ROOM),

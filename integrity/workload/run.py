@@ -199,8 +199,10 @@ def _carry_out(
     listener: Listener | None,
 ) -> dict[str, Any]:
     """Do all that is recorded, and return the result, which is in the folder by then."""
+    is_noted = False
     try:
         note_running(request.target, folder)
+        is_noted = True
         work = _Work(request, recorder, world, clock, faulting=faulting, listener=listener)
         monitor = Monitor(
             request.target,
@@ -235,8 +237,9 @@ def _carry_out(
         folder.write_result(result)
         work.tell("loading")
     except AuditError as error:
-        kept = f"What was recorded by then is in {folder.path}; the next integrity validate loads it."
-        error.hint = f"{error.hint} {kept}" if error.hint else kept
+        if is_noted:  # else nothing was called yet, and nobody will look for it
+            kept = f"What was recorded by then is in {folder.path}; the next integrity validate loads it."
+            error.hint = f"{error.hint} {kept}" if error.hint else kept
         raise
     finally:
         recorder.end()
