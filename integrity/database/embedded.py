@@ -6,8 +6,8 @@ inherited by the server and all its children and so is held as long as one of th
 postmaster.pid, says whether the data folder is free: a pid can be stale, reused by a stranger, a zombie, or of another
 container. A server of another container that shares the folder holds it too.
 
-Which programs to run is found in binaries.py, under whom in account.py, which process is the server in postmaster.py. What
-is stored in the server is not known here.
+Which programs to run is found in binaries.py, under whom in account.py, which process is the server in postmaster.py, where
+its socket is in socket_folder.py. What is stored in the server is not known here.
 """
 
 # ruff: noqa: S603 S607 - what is run are PostgreSQL's programs and util-linux's, with arguments of our own making
@@ -20,7 +20,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,14 +40,13 @@ from integrity.database.postmaster import (
     pid_file_lines,
     was_shut_down,
 )
+from integrity.database.socket_folder import PORT, SocketFolder
 from integrity.database.target import Target
 from integrity.errors import EmbeddedError, quote
 from integrity.numbers import read_integer
 
 ROLE = "integrity"
 DATABASE = "integrity"
-PORT = 5432  # only the name of the socket file: the server does not listen on TCP
-SOCKET_PATH_BYTES_MAX = 103  # sun_path: 107 on Linux, 103 on macOS
 SHARED_BUFFERS_MB_MAX = 2048
 START_S_MAX = 300  # recovery after a crash replays up to max_wal_size
 STOP_S_MAX = 60
@@ -113,14 +111,14 @@ class EmbeddedServer:
         self.home = home.absolute()
         self.log = self.home / "log"
         self._data = self.home / "data"
-        self._socket_entry = self.home / "socket"
+        self._socket = SocketFolder(self.home / "socket")
         self._settings = {"shared_buffers": f"{_shared_buffers_mb()}MB", **SETTINGS, **(settings or {})}
         self._dies_with_parent = dies_with_parent
 
     @property
     def target(self) -> Target:
         """The database on this server; it can be connected to while the server runs."""
-        query = {"host": os.path.realpath(self._socket_entry), "port": str(PORT)}
+        query = {"host": self._socket.folder, "port": str(PORT)}
         return Target(URL.create("postgresql", username=ROLE, database=DATABASE, query=query))
 
     def start(self) -> Target:
@@ -210,7 +208,7 @@ class EmbeddedServer:
         binaries, account, version = choose_binaries(os.environ, accounts, data_version=data_version)
         if data_version is None:
             self._initialize(binaries, account, version, lock)
-        folder = self._make_socket_folder(account)
+        folder = self._socket.make(account)
         # Nobody uses the folder: we hold the server's lock. PostgreSQL refuses to start when a stale file's pid is in use.
         for stale in (self._data / "postmaster.pid", folder / f".s.PGSQL.{PORT}.lock"):
             stale.unlink(missing_ok=True)
@@ -335,9 +333,7 @@ class EmbeddedServer:
             self._wait_for_others(running, began, STOP_S_MAX)
         for pid in [pid for pid, process in _children.items() if process.poll() is not None]:
             del _children[pid]
-        if self._socket_entry.is_symlink():
-            shutil.rmtree(os.path.realpath(self._socket_entry), ignore_errors=True)
-            self._socket_entry.unlink()
+        self._socket.unlink()
         return was_running
 
     @contextlib.contextmanager
@@ -354,7 +350,7 @@ class EmbeddedServer:
                     yield lock
                 return
             running = self._postmaster()
-            is_lost = running is not None and running.is_ready and not self._socket_path.exists()
+            is_lost = running is not None and running.is_ready and not self._socket.socket.exists()
             if running is not None and is_lost and not is_ended and self._is_ours(running):
                 _signal(running.pid, signal.SIGINT)  # somebody deleted its socket: nobody can reach it any more
                 is_ended = True
@@ -392,11 +388,7 @@ class EmbeddedServer:
         return running is not None and running.is_ready and running.is_listening
 
     def _postmaster(self) -> Postmaster | None:
-        return find_postmaster(self._data, self._socket_path)
-
-    @property
-    def _socket_path(self) -> Path:
-        return Path(os.path.realpath(self._socket_entry)) / f".s.PGSQL.{PORT}"
+        return find_postmaster(self._data, self._socket.socket)
 
     @contextlib.contextmanager
     def _lock(self, name: str, seconds_max: float) -> Iterator[int]:
@@ -420,27 +412,6 @@ class EmbeddedServer:
             yield descriptor
         finally:
             os.close(descriptor)  # a server that inherited it goes on holding the lock
-
-    def _make_socket_folder(self, account: Account) -> Path:
-        """Return the folder for the socket, which only the account can enter: in the home folder, or where its path is too
-        long or has characters that a connection string takes for its own, a short one that `socket` links to.
-        """
-        entry = self._socket_entry
-        if _is_fit_for_socket(entry):
-            if entry.is_symlink():  # the home folder was moved
-                entry.unlink()
-            entry.mkdir(mode=0o700, exist_ok=True)
-            account.own(entry)
-            return entry
-        if entry.is_symlink():
-            shutil.rmtree(os.path.realpath(entry), ignore_errors=True)
-            entry.unlink()
-        elif entry.exists():
-            shutil.rmtree(entry)
-        short = _make_short_folder()
-        account.own(short)
-        entry.symlink_to(short)
-        return short
 
     @contextlib.contextmanager
     def _explained(self, act: str) -> Iterator[None]:
@@ -497,19 +468,6 @@ def _open_for_us_only(path: str, flags: int) -> int:
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.kill(pid, number)
-
-
-def _is_fit_for_socket(folder: Path) -> bool:
-    path = f"{folder}/.s.PGSQL.{PORT}"
-    return len(path) <= SOCKET_PATH_BYTES_MAX and re.fullmatch(r"[A-Za-z0-9_./+-]+", path) is not None
-
-
-def _make_short_folder() -> Path:
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a folder of ours there, open to nobody else
-        folder = Path(parent) / "integrity-00000000"
-        if _is_fit_for_socket(folder):
-            return Path(tempfile.mkdtemp(prefix="integrity-", dir=parent))
-    raise EmbeddedError(f"{tempfile.gettempdir()}: too long a path for a socket", hint="Set TMPDIR to a short one.")
 
 
 def _has_parent_death_signal() -> bool:
