@@ -126,7 +126,7 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         plan = _plan(target, invariants, snapshot, settings)
         doubts = find_doubts(
             snapshot.sessions[0],
-            invariants,
+            [step.question.file for step in plan.steps if not step.unjudged],
             settings.known,
             settings.given,
             now=snapshot.taken_at,
@@ -175,17 +175,19 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
     Raises:
         QueryFailed: the snapshot was lost.
     """
-    refused = {file.name: file.fault for file in invariants if file.fault}
+    refused = {file.name: why for file in invariants if (why := file.fault or _describe_valueless(file, settings.given))}
     if not target.is_sqlite:  # whose functions do not act, but for those that snapshot.py switches off
         texts = {file.name: file.numbered for file in invariants if not file.fault}
-        refused |= find_refusals(snapshot.sessions[0], texts, settings.trusted_functions)
-    tables = {table for file in invariants if not file.fault for table in tables_of(file.tree)}
+        refused = find_refusals(snapshot.sessions[0], texts, settings.trusted_functions) | refused
     facts: Facts | None = None
     try:
+        tables = {table for file in invariants if not file.fault for table in tables_of(file.tree)}
         facts = read_facts(snapshot.sessions[0], tables, is_sqlite=target.is_sqlite)
     except QueryFailed as failed:  # a catalogue that is locked: every query is asked, and says for itself what it waits for
         if failed.is_snapshot_lost:
             raise
+    except Exception:  # what the catalogue holds that we cannot read: every query is asked as it is written
+        facts = None
     plan = make_plan(
         invariants,
         facts,
@@ -200,6 +202,17 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
         return plan
     steps = [replace(step, missing=step.missing and f"{step.missing}: {settings.place}") for step in plan.steps]
     return replace(plan, steps=tuple(steps))
+
+
+def _describe_valueless(file: SqlFile, given: Mapping[str, Value]) -> str:
+    """Return which parameter has no value at all; empty: none."""
+    missing = next((each for each in file.parameters if each.is_required and each.name not in given), None)
+    if missing is None:
+        return ""
+    return (
+        f"{printable_path(file.path)}:1: parameter {missing.name!r} has no default"
+        f"\n  hint: Give it one: `-- parameter: {missing.name} {missing.type} = null`; or a value: --set {missing.name}=..."
+    )
 
 
 def _event(file: SqlFile, finding: Finding, judged: Judged | None = None) -> InvariantJudged:

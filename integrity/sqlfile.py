@@ -187,6 +187,8 @@ def read_sql_file(path: Path, *, name: str) -> SqlFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SqlFileError(f"{_shown(path)}: cannot be read: {reason}") from None
+    if "\0" in text:  # where the server would take the text to end
+        raise SqlFileError(f"{_shown(path)}: cannot be read: it holds a character 0")
     return parse_sql_file(text, path=path, name=name)
 
 

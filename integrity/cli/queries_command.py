@@ -75,6 +75,8 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
 
     project = open_project(project_folder)
     query = find_query(load_queries(project), name)
+    if query.fault:
+        raise UsageError(query.fault)
     values = _values(query, given)
     query.values(values, now=datetime.now().astimezone())  # before a server is started for nothing
     target = open_target(project, database)
@@ -153,10 +155,15 @@ def _find_refused(
     """Return name -> why, of the queries that could do more than read, and are not asked."""
     from integrity.database.reach import find_refusals
 
+    broken = {query.name: query.fault for query in queries if query.fault}
     if target.is_sqlite:
-        return {}
-    texts = {query.name: ";".join([query.numbered, *(sample.query for sample in query.samples)]) for query in queries}
-    return find_refusals(session, texts, project.settings.audit.functions)
+        return broken
+    texts = {
+        query.name: ";".join([query.numbered, *(sample.query for sample in query.samples)])
+        for query in queries
+        if not query.fault
+    }
+    return find_refusals(session, texts, project.settings.audit.functions) | broken
 
 
 def _present(queries: "Sequence[SqlFile]", target: "Target", *, is_asked_for: bool) -> "list[SqlFile]":

@@ -29,6 +29,7 @@ from integrity.database.harmless_functions import (
 )
 from integrity.database.snapshot import QueryFailed, Session
 from integrity.database.sql_tokens import Kind, Mention, Use, mentions_in, tokenize
+from integrity.errors import describe_unexpected
 
 DEPTH_MOST = 50
 _READS = ("select", "with", "values", "table", "create", "end")
@@ -55,6 +56,8 @@ class _Known:
 def find_refusals(session: Session, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
     """Return name -> why, of the texts that could do more than read.
 
+    A text that cannot be looked into is among them, and takes none of the others with it.
+
     Args:
         texts: name -> SQL, as it is sent.
         trusted: functions, as "schema.name", that may be called all the same.
@@ -67,7 +70,14 @@ def find_refusals(session: Session, texts: Mapping[str, str], trusted: Collectio
     except QueryFailed as failed:
         if failed.is_snapshot_lost:
             raise
-        return dict.fromkeys(texts, f"not asked, as what it calls cannot be looked up: {failed.reason}")
+        reason, is_of_one = failed.reason, failed.is_unfit
+    except Exception as error:
+        reason, is_of_one = describe_unexpected(error), True
+    if is_of_one and len(texts) > 1:  # the others are asked without it
+        ordered = list(texts.items())
+        half = len(ordered) // 2
+        return find_refusals(session, dict(ordered[:half]), trusted) | find_refusals(session, dict(ordered[half:]), trusted)
+    return dict.fromkeys(texts, f"not asked, as what it calls cannot be looked up: {reason}")
 
 
 def _find_refusals(session: Session, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:

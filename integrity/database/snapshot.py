@@ -47,6 +47,7 @@ class QueryFailed(Exception):
         hint: the server's, if it gave one.
         is_timeout: the time limit ended it.
         is_missing: a table or schema that it names is not there.
+        is_unfit: the text or a value of it is nothing that the server takes, e.g. a character that its encoding lacks.
         is_snapshot_lost: a standby cancelled it to go on replaying, or the connection broke; a new snapshot may do better.
     """
 
@@ -58,6 +59,7 @@ class QueryFailed(Exception):
         hint: str | None = None,
         is_timeout: bool = False,
         is_missing: bool = False,
+        is_unfit: bool = False,
         is_snapshot_lost: bool = False,
     ) -> None:
         super().__init__(reason)
@@ -66,6 +68,7 @@ class QueryFailed(Exception):
         self.hint = hint
         self.is_timeout = is_timeout
         self.is_missing = is_missing
+        self.is_unfit = is_unfit
         self.is_snapshot_lost = is_snapshot_lost
 
 
@@ -334,6 +337,7 @@ class PostgresqlSession:
             hint=diagnostic.message_hint,
             is_timeout=isinstance(error, psycopg.errors.QueryCanceled),
             is_missing=isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName),
+            is_unfit=isinstance(error, psycopg.DataError),
             # A read-only transaction in repeatable read fails so only when a standby's replay needs its rows gone.
             is_snapshot_lost=is_lost
             or isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected),

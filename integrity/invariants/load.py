@@ -63,21 +63,13 @@ def _name(path: Path, folder: Path) -> str:
 
 
 def _load(path: Path, name: str) -> SqlFile:
-    """Return the file; with its fault, where it cannot be used or an audit has no value for a parameter."""
+    """Return the file; with its fault, where it cannot be used."""
     try:
-        file = read_sql_file(path, name=name)
+        return read_sql_file(path, name=name)
     except SqlFileError as error:
         return broken_file(path, name=name, fault=str(error))
     except Exception as error:  # what a file does to the parser is no reason to judge none of the others
         return broken_file(path, name=name, fault=f"{printable_path(path)}: {describe_unexpected(error)}")
-    required = next((parameter for parameter in file.parameters if parameter.is_required), None)
-    if required is None:
-        return file
-    fault = (
-        f"{printable_path(path)}:1: parameter {required.name!r} has no default"
-        f"\n  hint: Give it one: `-- parameter: {required.name} {required.type} = null`."
-    )
-    return replace(file, fault=fault)
 
 
 def select_invariants(invariants: Iterable[SqlFile], patterns: Sequence[str]) -> list[SqlFile]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from integrity.database.portable import NotPortable, to_sqlite
 from integrity.database.snapshot import QueryFailed, Session
+from integrity.errors import describe_unexpected
 from integrity.operation import Value
 from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan
 from integrity.queries.run import run_query
@@ -74,6 +75,8 @@ def examine(
             yield Examination(query, State.UNKNOWN, reasons=(f"the database did not answer: {error.reason}",))
         except NotPortable as error:
             yield Examination(query, State.UNKNOWN, reasons=(str(error),))
+        except Exception as error:  # whatever goes wrong with one, the others are asked
+            yield Examination(query, State.UNKNOWN, reasons=(describe_unexpected(error),))
 
 
 def _examine(session: Session, query: SqlFile, now: datetime, *, is_sqlite: bool) -> Examination:

@@ -3,32 +3,36 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from integrity.errors import SqlFileError, UsageError
+from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.project import Project, reference_folder
-from integrity.sqlfile import SqlFile, read_sql_file
+from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
 
 
 def load_queries(project: Project) -> dict[str, SqlFile]:
     """Return every query by name, sorted: those of the reference systems and those of the project's `queries/`.
 
-    Raises:
-        SqlFileError: a file cannot be used, or two have one name.
+    A file that cannot be used is among them, with its fault; so is one whose name another has, under its path.
     """
     queries: dict[str, SqlFile] = {}
     for folder in dict.fromkeys(folder.resolve() for folder in (reference_folder("queries"), project.folder / "queries")):
         for path in sorted(folder.rglob("*.sql")):
             file = _read(path, folder)
-            if file.name in queries:
-                raise SqlFileError(
-                    f"{path}:1: a second query of the name {file.name!r}",
-                    hint=f"Rename it: {queries[file.name].path} has that name.",
-                )
+            if namesake := queries.get(file.name):
+                shown, taken = printable_path(path), printable_path(namesake.path)
+                fault = f"{shown}:1: a second query of the name {file.name!r}\n  hint: Rename it: {taken} has that name."
+                file = broken_file(path, name=printable_path(path.relative_to(folder.parent)), fault=fault)
             queries[file.name] = file
     return dict(sorted(queries.items()))
 
 
 def _read(path: Path, folder: Path) -> SqlFile:
-    return read_sql_file(path, name=path.relative_to(folder).with_suffix("").as_posix())
+    name = printable_path(path.relative_to(folder).with_suffix(""))
+    try:
+        return read_sql_file(path, name=name)
+    except SqlFileError as error:
+        return broken_file(path, name=name, fault=str(error))
+    except Exception as error:  # what a file does to the parser is no reason to ask none of the others
+        return broken_file(path, name=name, fault=f"{printable_path(path)}: {describe_unexpected(error)}")
 
 
 def find_query(queries: dict[str, SqlFile], name: str) -> SqlFile:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from integrity.events import InvariantJudged
+from integrity.operation import Value
 from integrity.report.audit_report import AuditReport
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.sqlheader import Moment
@@ -79,11 +80,17 @@ def _file(file: SqlFile) -> dict[str, Any]:
                 "name": parameter.name,
                 "type": parameter.type,
                 "is_required": parameter.is_required,
-                "default": str(parameter.default) if isinstance(parameter.default, Moment) else parameter.default,
+                "default": _default(parameter.default),
             }
             for parameter in file.parameters
         ],
     }
+
+
+def _default(value: Value | Moment) -> object:
+    """Return a default; as text where a reader of numbers would lose digits, or there is no such thing in JSON."""
+    is_plain = isinstance(value, str | bool | None) or (isinstance(value, int) and -(2**63) <= value < 2**63)
+    return value if is_plain else str(value)
 
 
 def _dump(value: object) -> str:

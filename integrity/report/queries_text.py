@@ -21,7 +21,7 @@ def render_query_list(queries: Sequence[SqlFile]) -> str:
     rows = [
         [
             query.name,
-            query.title,
+            f"broken: {query.fault.splitlines()[0]}" if query.fault else query.title,
             ", ".join(f"{p.name}{'' if p.is_required else '?'}" for p in query.parameters) or "-",
             f"{query.limit_ms} ms" if query.limit_ms is not None else "-",
         ]

@@ -15,6 +15,7 @@ from typing import Any
 
 from integrity.database.portable import NotPortable
 from integrity.database.snapshot import QueryFailed, Session
+from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
 from integrity.operation import Value
 from integrity.queries.run import run_query
@@ -59,6 +60,8 @@ def find_doubts(
 ) -> dict[str, str]:
     """Return why invariants that find nothing cannot be said to hold, by name; most have no such reason.
 
+    What cannot be found out is a reason, too.
+
     Raises:
         QueryFailed: the snapshot is lost.
     """
@@ -66,6 +69,23 @@ def find_doubts(
     over_calls = {name: pair for name, pair in over_calls.items() if pair[1]}
     if not over_calls:
         return {}
+    try:
+        return _find_doubts(session, over_calls, known, given, now=now, is_sqlite=is_sqlite)
+    except QueryFailed:
+        raise
+    except Exception as error:
+        return dict.fromkeys(over_calls, _describe_unknown(error))
+
+
+def _find_doubts(
+    session: Session,
+    over_calls: Mapping[str, tuple[SqlFile, set[str]]],
+    known: Known,
+    given: Mapping[str, Value],
+    *,
+    now: datetime,
+    is_sqlite: bool,
+) -> dict[str, str]:
     noted = _ask(session, _NOTED.format(now="?1" if is_sqlite else "$1::timestamptz"), now)
     missing = {
         row["system"]: _describe_missing(row, known)
@@ -80,7 +100,13 @@ def find_doubts(
         if of_missing:
             doubts[name] = of_missing[0]
         elif systems & broken_off and any(parameter.name == IN_GAPS for parameter in file.parameters):
-            rows = _ask_in_gaps(session, file, given, now=now, is_sqlite=is_sqlite)
+            try:
+                rows = _ask_in_gaps(session, file, given, now=now, is_sqlite=is_sqlite)
+            except QueryFailed:
+                raise
+            except Exception as error:
+                doubts[name] = _describe_unknown(error)
+                continue
             if rows:
                 doubts[name] = _describe_rows(rows, noted)
     return doubts
@@ -114,6 +140,10 @@ def _ask_in_gaps(
         return []  # the question itself fails, too, and says why
     except NotPortable:
         return []
+
+
+def _describe_unknown(error: Exception) -> str:
+    return f"whether all calls are known that it rests on cannot be found out: {describe_unexpected(error)}"
 
 
 def _describe_missing(row: Mapping[str, Any], known: Known) -> str:

@@ -267,3 +267,19 @@ def test_nothing_is_written_where_nothing_is_to_be_written(
         main(words)
     assert ended.value.code == 0
     assert "run r1 was killed: its 10 calls are loaded and judged too" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("part", "unknown"), [("_find_doubts", [STORED, ASKED]), ("_ask_in_gaps", [ASKED])])
+def test_what_goes_wrong_with_the_questions_of_coverage_leaves_unknown_what_rests_on_calls_and_nothing_else(
+    venue: Target, project: Project, monkeypatch: pytest.MonkeyPatch, part: str, unknown: list[str]
+) -> None:
+    def stumble(*_: object, **__: object) -> None:
+        raise RuntimeError("no such thing")
+
+    folder = begin(venue, project)
+    cut(folder.history, lines=1)
+    judge(venue, project)
+    monkeypatch.setattr(f"integrity.workload.coverage.{part}", stumble)
+    found = dict(sorted(judge(venue, project).items()))
+    assert [finding.name for finding in found.values() if finding.verdict is not Verdict.HOLDS] == unknown
+    assert "an error of integrity's own: RuntimeError: no such thing" in found[ASKED].reason

@@ -152,3 +152,34 @@ def test_a_scaled_world_is_gone_afterwards(
     with closing(server.target.connect()) as connection:
         left = connection.execute("select datname from pg_database where datname like 'integrity_tmp_queries_%'").fetchall()
     assert left == []
+
+
+def test_a_file_that_cannot_be_used_costs_none_of_the_others(
+    capsys: pytest.CaptureFixture[str], seeded: Target, project: Path
+) -> None:
+    write(project, "quick")
+    folder = project / "queries" / "mine"
+    (folder / "latin.sql").write_bytes(b"-- title: caf\xe9\nselect 1\n")
+    (folder / "nonsense.sql").write_text("nonsense\n")
+    (project / "queries" / "ghostpass").mkdir()
+    (project / "queries" / "ghostpass" / "wallet-statement.sql").write_text("-- title: t\nselect 1 as one\n")
+    code, out, _ = run(capsys, "list", "--project", str(project))
+    assert (code, out.count("broken: "), "mine/quick" in out) == (0, 3, True)
+    assert "a second query of the name 'ghostpass/wallet-statement'" in out
+    assert examined(capsys, seeded, project, "mine/quick")[1]["state"] == "passed"
+    code, record = examined(capsys, seeded, project, "mine/nonsense")
+    assert (code, "the header has no title" in record["reasons"][0]) == (3, True)  # type: ignore[index]
+    code, _, err = run(capsys, "ask", "mine/latin", "--database", seeded.text, "--project", str(project))
+    assert (code, "mine/latin.sql: cannot be read: not UTF-8" in err) == (2, True)
+
+
+def test_a_sample_of_another_shape_costs_its_query_alone(
+    capsys: pytest.CaptureFixture[str], seeded: Target, project: Path
+) -> None:
+    write(project, "quick")
+    file = project / "queries" / "mine" / "other.sql"
+    text = (project / "queries" / "mine" / "quick.sql").read_text()
+    file.write_text(text.replace("select id from", "select id, id as again from"))
+    url = ("--database", seeded.text, "--project", str(project), "--json")
+    code, out, _ = run(capsys, "run", "mine/other", "mine/quick", *url)
+    assert (code, [record["state"] for record in json.loads(out)["queries"]]) == (3, ["unknown", "passed"])

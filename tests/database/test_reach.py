@@ -197,6 +197,39 @@ def test_an_invariant_that_acts_is_unknown_with_two_ways_on_and_changes_nothing(
         assert connection.execute(b"select slot_name from pg_replication_slots").fetchall() == []
 
 
+@pytest.mark.parametrize("name", ['U&"\\D83D"', 'U&"\\0000"', '"\U0001f600"'])
+def test_a_name_that_the_server_cannot_take_is_the_fault_of_its_text_alone(latin: Target, name: str) -> None:
+    texts = {f"reads {number}": "select lower('A')" for number in range(5)}
+    refused = refusals(latin, {"acts": "select pg_sleep(0)", **texts, "odd": f"select 1 as {name}"})
+    assert "cannot be looked up" in refused.pop("odd")
+    assert (list(refused), "pg_sleep" in refused["acts"]) == (["acts"], True)
+
+
+@pytest.fixture(scope="module")
+def latin(server: EmbeddedServer) -> Iterator[Target]:
+    """A database that has no character beyond Latin-1."""
+    name = "test_reach_latin"
+    with closing(server.target.connect()) as admin:
+        admin.execute(f"create database {name} template template0 encoding latin1 locale 'C'".encode())
+        yield Target(server.target.url.set(database=name))
+        admin.execute(f"drop database {name} with (force)".encode())
+
+
+def test_what_goes_wrong_with_looking_into_one_text_is_its_refusal_alone(
+    shop: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(text: str) -> frozenset[Mention]:
+        if "id" in text:
+            raise RuntimeError("no such thing")
+        return mentions_in(text)
+
+    monkeypatch.setattr("integrity.database.reach.mentions_in", stumble)
+    texts = {"a": "select 1 as one", "b": "select id from shop.carts", "c": "select 2 as two"}
+    assert refusals(shop, texts) == {
+        "b": "not asked, as what it calls cannot be looked up: an error of integrity's own: RuntimeError: no such thing"
+    }
+
+
 def test_an_operator_that_acts_is_found_where_a_query_uses_it_without_naming_it(
     make_database: Callable[..., Target],
 ) -> None:

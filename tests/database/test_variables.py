@@ -93,3 +93,24 @@ def test_settings_that_cannot_be_are_named_with_their_place(run: Run, tmp_path: 
     code, _, error = run("validate")
     assert code == 2
     assert "integrity.toml: [variables]" in error
+
+
+def test_a_parameter_without_a_default_has_the_value_that_is_given(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "invariants" / "high.sql").write_text(HIGH.replace("bigint = 10", "bigint"))
+    code, out, _ = run("validate", "--select", "high")
+    assert (code, "parameter 'most' has no default" in out, "--set most=" in out) == (3, True, True)
+    assert ids(run("validate", "--select", "high", "--json", "--set", "most=10")[1]) == [2]
+    (tmp_path / "integrity.toml").write_text("[variables]\nmost = 20\n")
+    assert ids(run("validate", "--select", "high", "--json")[1]) == []
+    (tmp_path / "invariants" / "high.sql").write_text(HIGH.replace("most", "run_id").replace("bigint = 10", "text"))
+    (tmp_path / "integrity.toml").unlink()
+    assert "parameter: run_id text (required)" in run("explain", "high")[1]
+
+
+@pytest.mark.parametrize("default", ["9" * 30, "-9223372036854775809", "null", "-9223372036854775808"])
+def test_a_default_of_any_size_is_listed(run: Run, tmp_path: Path, default: str) -> None:
+    (tmp_path / "invariants" / "high.sql").write_text(HIGH.replace("bigint = 10", f"numeric = {default}"))
+    code, out, _ = run("list", "--select", "high", "--json")
+    (listed,) = json.loads(out)
+    assert code == 0
+    assert str(listed["parameters"][0]["default"] or "null") == default

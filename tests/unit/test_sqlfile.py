@@ -195,6 +195,12 @@ def test_a_server_error_without_a_place_names_the_file() -> None:
     )
 
 
+def test_a_file_that_the_server_would_read_half_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "half.sql").write_text("-- title: t\nselect 1 as one \0 where false\n")
+    with pytest.raises(SqlFileError, match="cannot be read: it holds a character 0"):
+        read_sql_file(tmp_path / "half.sql", name="half")
+
+
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.sql"
     path.write_bytes(b"\xff\xfe")
