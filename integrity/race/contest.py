@@ -7,7 +7,7 @@ from uuid import UUID
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Ok, Operation, Steps
 from integrity.race.checks import LeftOut, make_checks
-from integrity.race.program import Actor, Check, Keys, Program
+from integrity.race.program import Actor, Check, Keys, Program, Standing
 from integrity.race.programs import (
     PlannedCall,
     make_program,
@@ -33,6 +33,7 @@ class Contest:
         replaced: operations that stand in for the system's and the bug's: tried cures and mutations.
         is_deferred: on SQLite, transactions begin without the write lock.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
+        standing: of the programs that it is the recipe of.
     """
 
     system: System
@@ -44,6 +45,7 @@ class Contest:
     replaced: Mapping[str, Operation] = field(default_factory=dict)
     is_deferred: bool = False
     is_strict: bool = False
+    standing: Standing = field(default_factory=Standing, compare=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,11 +67,15 @@ class Contest:
         """Return the contest with some operations in place of those of the same names."""
         return replace(self, replaced={**self.replaced, **{operation.name: operation for operation in operations}})
 
+    def part(self, calls: Sequence[PlannedCall]) -> "Contest":
+        """Return the contest of fewer calls, or of simpler ones."""
+        return replace(self, calls=tuple(calls), standing=self.standing.of_part())
+
     def program(self) -> Program:
         """Return what is raced."""
         system = replace(self.system, operations=self.operations)
         program = make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
-        return replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict)
+        return replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict, standing=self.standing)
 
 
 @dataclass(frozen=True, slots=True)

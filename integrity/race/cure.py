@@ -154,7 +154,7 @@ def _try_transactions(arena: Arena, contest: Contest, failing: Failing) -> Itera
 def _is_in_parts(arena: Arena, contest: Contest, name: str) -> bool:
     """Return whether a call of the operation, alone, makes several transactions."""
     call = next(call for call in contest.calls if call.operation == name)
-    alone = record(arena.scheduler(contest.dropped), replace(contest, calls=(call,)).program(), "")
+    alone = record(arena.scheduler(contest.dropped), contest.part([call]).program(), "")
     steps = [each.step for each in alone.played["A"]]
     is_open, transactions = False, 0
     for step in steps:

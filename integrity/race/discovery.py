@@ -1,7 +1,6 @@
 """From a hit to a finding: the race is shrunk, played once more, and written down."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from string import ascii_uppercase
 
 from integrity.database.values import json_of
@@ -27,7 +26,7 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
     """
 
     def rebuild(calls: Sequence[PlannedCall]) -> Program:
-        return replace(contest, calls=tuple(calls)).program()
+        return contest.part(calls).program()
 
     shrunk = _find_one_preemption(scheduler, contest, hit)
     if shrunk is None:
@@ -35,7 +34,7 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
         shrunk = shrink(scheduler, contest.program(), hit, variation=variation, runs_max=TRIES_MAX, seed=seed)
     return finding_of_run(
         scheduler,
-        replace(contest, calls=shrunk.calls),
+        contest.part(shrunk.calls),
         shrunk.run,
         shrunk.judgement,
         seed=seed,

@@ -91,6 +91,11 @@ class Engine(Protocol):
         """Return whether the session's transaction, in which a statement was refused, holds what others can notice."""
         ...
 
+    def meets(self, session: Session) -> frozenset[str]:
+        """Return what of a reader's would be in the way of what the session has locked, or of the statement that ran last,
+        if it ran outside a transaction; see program.Standing."""
+        ...
+
     def look(self, session: Session) -> Footprint:
         """Return what the session's open transaction has touched, in its level and with its snapshot."""
         ...

@@ -193,8 +193,12 @@ def explore(
         stops_at_first=stops_at_first,
         on_run=on_run,
     )
-    search.run(Random(seed), kept)
+    search.run(seed, kept)
     return search.result()
+
+
+class _Outgrown(Exception):
+    """More ends of transactions were seen to be letters than the schedules so far have: they are not those of today."""
 
 
 class _Search:
@@ -217,6 +221,11 @@ class _Search:
         self._stops_at_first = stops_at_first
         self._on_run = on_run
         self._started = time.monotonic()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing of the program's schedules."""
+        self._standing = self._program.standing.holds
         self._independence = Independence()
         self._coverage = Coverage()
         self._hits: dict[frozenset[tuple[str, str]], Hit] = {}
@@ -244,7 +253,14 @@ class _Search:
         apart = tuple(self._apart.values())
         return Exploration(verdict, hits, coverage, frozenset(self._outcomes), seconds, apart)
 
-    def run(self, random: Random, kept: Sequence[str]) -> None:
+    def run(self, seed: int, kept: Sequence[str]) -> None:
+        while True:
+            with suppress(_Outgrown):
+                self._run(Random(seed), kept)
+                return
+            self._begin()
+
+    def _run(self, random: Random, kept: Sequence[str]) -> None:
         for letters in kept:
             if self._is_wanted():
                 with suppress(ScheduleError):
@@ -316,6 +332,8 @@ class _Search:
             self._scheduler.sweep()
         recorder = self._independence.record() if self._is_watched else None
         run = self._scheduler.play(self._program, letters, decide=decide, recorder=recorder)
+        if self._program.standing.holds != self._standing:
+            raise _Outgrown
         coverage = self._coverage
         coverage.played += 1
         if run.cut:

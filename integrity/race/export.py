@@ -57,8 +57,11 @@ def export_pytest(
         ScheduleError: the schedule does not fit this version's operations.
     """
     check_path(path)
-    scheduler = arena.fresh_scheduler(contest.dropped)
     program = contest.program()
+    arena.scheduler(contest.dropped).acquaint(
+        program
+    )  # else the first run on the empty database would not be the recording
+    scheduler = arena.fresh_scheduler(contest.dropped)
     recording = record(scheduler, program, finding.letters, queries=staging_queries(contest.system.metadata))
     keys = recording.run.keys
     case = Case(
@@ -77,6 +80,7 @@ def export_pytest(
         dialect=scheduler.dialect,
         journal_mode=scheduler.engine.journal_mode,
         is_deferred=program.is_deferred,
+        standing=program.standing.holds,
     )
     return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
 

@@ -17,7 +17,7 @@ from integrity.operation import Isolation, Row, Statement
 from integrity.race.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.one_core import OneCore
 from integrity.race.postgres_state import FUNCTIONS
-from integrity.race.postgres_wire import HELD, LOOKING, PostgresWire
+from integrity.race.postgres_wire import LOOKING, MET, MET_BARE, PostgresWire, held
 from integrity.race.session import Session
 from integrity.race.staging import Inserter, Staged, TableFacts, staged
 from integrity.race.trace import one_line
@@ -55,12 +55,19 @@ select
 """
 # Of a transaction in which a statement was refused: it cannot be asked itself. Without an open savepoint all of it is over,
 # its virtual id too.
-_HELD = f"""
+_HELD = """
 select
     count(*) filter (where locktype = 'virtualxid') > 0 as is_open,
-    count(*) filter (where locktype = 'transactionid' or mode = 'SIReadLock' or {HELD}) > 0 as is_held
+    count(*) filter (where locktype = 'transactionid' or mode = 'SIReadLock' or {}) > 0 as is_held
 from pg_catalog.pg_lock_status()
 where pid = :pid::int4
+"""
+# A table that others cannot see yet, or never will, nobody else holds.
+_STRONG = """
+select distinct l.mode
+from pg_catalog.pg_lock_status() as l
+join pg_catalog.pg_class as c on c.oid = l.relation
+where l.pid = :pid::int4 and l.locktype = 'relation' and l.granted and c.relpersistence <> 't'
 """
 _ACTIVITY = """
 select
@@ -286,9 +293,16 @@ class PostgresEngine:
         return last
 
     def is_held(self, session: Session) -> bool:
-        (answer,) = self.ask([Statement(_HELD, {"pid": self._wires[session.letter].pid})])
+        sql = _HELD.format(held(session.standing))
+        (answer,) = self.ask([Statement(sql, {"pid": self._wires[session.letter].pid})])
         (row,) = answer.rows
         return bool(row["is_open"] and (row["is_held"] or session.level is Isolation.SERIALIZABLE))
+
+    def meets(self, session: Session) -> frozenset[str]:
+        if not session.in_transaction:
+            return MET_BARE
+        (answer,) = self.ask([Statement(_STRONG, {"pid": self._wires[session.letter].pid})])
+        return frozenset().union(*(MET.get(row["mode"], frozenset()) for row in answer.rows))
 
     def look(self, session: Session) -> Footprint:
         pids = ",".join(str(wire.pid) for wire in self._wires.values())

@@ -44,7 +44,7 @@ _HARMLESS = frozenset(
     {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LOCK"}
 )
 # `create table ... as` has the tag of a select.
-_STATEFUL = re.compile(r"set_config|advisory|setseed|currval|lastval|\b(create|temp|temporary)\b", re.IGNORECASE)
+_STATEFUL = re.compile(r"set_config|advisory_|setseed|currval|lastval|\b(create|temp|temporary)\b", re.IGNORECASE)
 _OURS = re.compile(r"set_config\('deadlock_timeout', '\d+', true\)")
 _SETTINGS = "select name, setting from pg_catalog.pg_settings where source = 'session'"
 _LEFT = f"""

@@ -25,6 +25,7 @@ from integrity.errors import DatabaseError
 from integrity.operation import Begin, Isolation, Statement, Value
 from integrity.parameters import number_parameters
 from integrity.race.postgres_state import OWN_PREFIX, SessionState
+from integrity.race.program import SNAPSHOT
 from integrity.race.wire import Answer, Refusal, WireTimeout, distinct_names
 
 # A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
@@ -44,8 +45,8 @@ _IDLE = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 _RESET_SECONDS = 60.0
 # What a transaction holds that others can notice although it has no id: advisory locks, and locks that keep others from
 # reading or writing a table. A snapshot alone nobody notices, unless it is a serializable transaction's: what that has read
-# decides who is refused, and a deferrable one waits for it. What every statement takes on its tables only `lock table ...
-# nowait` can notice: those locks do not count here, and session.py adds what `lock table` itself has taken.
+# decides who is refused, and a deferrable one waits for it. What every statement takes on its tables only those notice that
+# lock whole tables, and a snapshot those that wait for all that are older: it counts where an actor does so (MET).
 HELD = """
     locktype = 'advisory' or locktype = 'relation' and mode in (
         'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
@@ -58,15 +59,24 @@ select
     {_WRITTEN}
     or pg_catalog.current_setting('transaction_isolation') = 'serializable'
 """
-_HOLDS = f"exists (select from pg_catalog.pg_lock_status() where pid = pg_catalog.pg_backend_pid() and ({HELD}))"
+_HOLDS = "exists (select from pg_catalog.pg_lock_status() where pid = pg_catalog.pg_backend_pid() and ({}))"
+# What a reader can hold, by the lock on a whole table that it is in the way of: the server's own table of conflicts.
+MET: Mapping[str, frozenset[str]] = {
+    "ShareLock": frozenset({"RowExclusiveLock"}),
+    "ShareRowExclusiveLock": frozenset({"RowExclusiveLock"}),
+    "ExclusiveLock": frozenset({"RowExclusiveLock", "RowShareLock"}),
+    "AccessExclusiveLock": frozenset({"RowExclusiveLock", "RowShareLock", "AccessShareLock"}),
+}
+# Of a statement that must be sent outside a transaction: its locks are gone when it is done. `create index concurrently`
+# waits for every transaction with an older snapshot, `drop index concurrently` for all that use the table.
+MET_BARE = MET["AccessExclusiveLock"] | {SNAPSHOT}
 
 
 class PostgresWire:
     """One connection in pipeline mode; see wire.Wire for what its methods promise."""
 
-    # The latter is in the flight of each statement until one has written; rows locked `for update` count, as they give an
-    # id too. Locks take 45 us to ask for, all else 5: so they are asked for only when the transaction is to end.
-    noticeable = Statement(f"{_NOTICEABLE} or {_HOLDS} as is_noticeable")
+    # In the flight of each statement until one has written; rows locked `for update` count, as they give an id too. Locks
+    # take 45 us to ask for, all else 5: so they are asked for only when the transaction is to end.
     written = Statement(f"{_NOTICEABLE} as is_noticeable")
 
     def __init__(
@@ -123,6 +133,9 @@ class PostgresWire:
     @property
     def is_in_transaction(self) -> bool:
         return self._pgconn.transaction_status not in _IDLE
+
+    def noticeable(self, standing: frozenset[str]) -> Statement:
+        return _noticeable(standing)
 
     def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:
         return _begin(begin)
@@ -280,6 +293,20 @@ class PostgresWire:
         self._transformer.set_pgresult(result)
         rows = self._transformer.load_rows(0, result.ntuples, lambda values: dict(zip(names, values, strict=True)))
         return Answer(rows=tuple(rows), tag=tag, sources=sources)
+
+
+def held(standing: frozenset[str]) -> str:
+    """Return the condition that a row of pg_locks, which each transaction has some of, is of what others can notice."""
+    if SNAPSHOT in standing:
+        # Also at read committed: a statement that was sent with its parameters apart keeps its snapshot until the next one.
+        return "true"
+    modes = ", ".join(f"'{mode}'" for mode in sorted(standing))
+    return f"{HELD} or locktype = 'relation' and mode in ({modes})" if modes else HELD
+
+
+@lru_cache
+def _noticeable(standing: frozenset[str]) -> Statement:
+    return Statement(f"{_NOTICEABLE} or {_HOLDS.format(held(standing))} as is_noticeable")
 
 
 @lru_cache(maxsize=len(Isolation) * 4)

@@ -80,6 +80,30 @@ class Digest:
     rows: Callable[[Keys, Sequence[UUID]], Statement]
 
 
+SNAPSHOT = "snapshot"
+"""Among what a reader holds: what it sees, and keeps seeing."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the runs of a program have shown to be in the way of its actors, though who holds it has written nothing: so
+    that the end of a transaction that only read is a letter where one of them locks whole tables, and there only.
+
+    It grows as they run, and a letter means another thing then: who has played by it begins anew.
+
+    Args:
+        holds: modes of the locks that readers hold, as the engine names them, and SNAPSHOT.
+        actors: of a program of so many actors, in one order at least, it is known.
+    """
+
+    holds: frozenset[str] = frozenset()
+    actors: int = 0
+
+    def of_part(self) -> "Standing":
+        """Return that of a program of some of the calls: who was waiting may be missing there."""
+        return Standing() if self.holds else self
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What is raced.
@@ -95,6 +119,7 @@ class Program:
             workload's do (`begin immediate`). PostgreSQL knows no such difference.
         allowed: what every call may come to beside others.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
+        standing: shared by programs that are this one but for how its actors are listened to.
     """
 
     actors: tuple[Actor, ...]
@@ -106,6 +131,7 @@ class Program:
     is_deferred: bool = False
     allowed: Allowed = NOTHING
     is_strict: bool = False
+    standing: Standing = field(default_factory=Standing, compare=False, repr=False)
 
     @property
     def is_timed(self) -> bool:

@@ -29,6 +29,7 @@ from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Sta
 from integrity.parameters import replace_parameters
 from integrity.race import pytest_sqlite
 from integrity.race.ddl import create_statements_by_table
+from integrity.race.program import SNAPSHOT
 from integrity.race.pytest_sqlite_template import TEMPLATE as SQLITE_TEMPLATE
 from integrity.race.pytest_template import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN, TEMPLATE
 from integrity.race.recording import PlayedStep, Recording
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 SQL_WIDTH = 84
+_OF_READERS = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "SIReadLock")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORD = re.compile(r"(?:'(?:[^']|'')*'|[^\s'])+")
 _BETWEEN_ROWS = re.compile(r"'(?:[^']|'')*'|\), \(")
@@ -99,6 +101,7 @@ class Case:
         dialect: as Target.dialect names it.
         journal_mode: SQLite's, which decides who waits for whom.
         is_deferred: on SQLite, transactions begin without the write lock.
+        standing: what of a reader's is in the way of a call; see program.Standing.
     """
 
     title: str
@@ -111,6 +114,7 @@ class Case:
     dialect: str = "postgresql"
     journal_mode: str = ""
     is_deferred: bool = False
+    standing: frozenset[str] = frozenset()
 
 
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
@@ -240,6 +244,8 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         constants=constants,
         caught=caught[0] if len(caught) == 1 else f"({', '.join(caught)})",
         asserts=_asserts(case.assertion, is_sqlite=is_sqlite),
+        besides=", and what of a reader's is in the way of a call" if case.standing else "",
+        held=_held(case.standing),
         imports="".join(f"import {name}\n" for name in PYTHON_MODULES[:2] if f"{name}." in constants),
         functions="\n\n\n".join(functions),
         name=case.name,
@@ -303,6 +309,15 @@ def _body_of(case: Case, letter: str) -> str:
         name, _, text = failed.reason.partition(": ")
         body += f"\nraise {name}({_python_string(text, is_short=True)})"
     return body
+
+
+def _held(standing: frozenset[str]) -> str:
+    """Return the condition on pg_locks that others meet what is held; every transaction has some locks."""
+    if SNAPSHOT in standing:
+        return "true"
+    unmet = [mode for mode in _OF_READERS if mode not in standing]
+    modes = ", ".join(f"'{mode}'" for mode in unmet)
+    return f"locktype = 'advisory'\n    or locktype = 'relation' and mode not in ({modes})"
 
 
 def _raised(case: Case) -> list[str]:

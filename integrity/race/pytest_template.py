@@ -49,6 +49,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 TURNS = "{turns}"
 
@@ -57,19 +58,25 @@ TURNS = "{turns}"
 PATIENT_MS = "2000000000"
 SET_PATIENCE = "select set_config('deadlock_timeout', %s, %s)"
 
-# A transaction that wrote, that is serializable, or that holds a lock which others meet.
-NOTICEABLE = """
+# Locks that others meet{besides}.
+HELD = """
+    {held}
+"""
+# A transaction that wrote, that is serializable, or that holds such a lock.
+NOTICEABLE = f"""
     select pg_current_xact_id_if_assigned() is not null
         or current_setting('transaction_isolation') = 'serializable'
-        or exists (
-            select from pg_locks
-            where pid = pg_backend_pid() and (
-                locktype = 'advisory'
-                or locktype = 'relation' and mode not in (
-                    'AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'SIReadLock'
-                )
-            )
-        )
+        or exists (select from pg_locks where pid = pg_backend_pid() and ({{HELD}}))
+"""
+# The same of one in which a statement was refused, which cannot be asked itself. With no
+# savepoint before that all of it is over, its virtual id too.
+LEFT = f"""
+    select count(*) filter (where locktype = 'virtualxid') > 0
+        and count(*) filter (
+            where locktype = 'transactionid' or mode = 'SIReadLock' or ({{HELD}}) or %s
+        ) > 0
+    from pg_locks
+    where pid = %s
 """
 
 RULE = {rule}
@@ -138,6 +145,7 @@ class Actor(threading.Thread):
         super().__init__(daemon=True)
         self.connection = GatedConnection.connect(url, cursor_factory=GatedCursor)
         self.connection.wait_for_turn = self.wait_for_turn
+        self.connection.url = url
         with suppress(psycopg.errors.InsufficientPrivilege):
             with self.connection.transaction():
                 plain = psycopg.Cursor(self.connection)
@@ -155,6 +163,8 @@ class Actor(threading.Thread):
             self.call(self.connection)
         except {caught} as error:
             self.error = error
+            with suppress(psycopg.Error):
+                self.connection.rollback()
         finally:
             self.connection.close()
             self.news.put("done")
@@ -191,7 +201,8 @@ class GatedConnection(psycopg.Connection):
     patience_ms = PATIENT_MS
 
     def set_patience(self):
-        if self.has_patience:
+        is_refusing = self.info.transaction_status == TransactionStatus.INERROR
+        if self.has_patience and not is_refusing:
             given = (self.patience_ms, not self.autocommit)
             psycopg.Cursor(self).execute(SET_PATIENCE, given)
 
@@ -206,7 +217,13 @@ class GatedConnection(psycopg.Connection):
         super().rollback()
 
     def is_noticeable(self):
-        if self.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+        status = self.info.transaction_status
+        if status == TransactionStatus.INERROR:
+            serializable = psycopg.IsolationLevel.SERIALIZABLE
+            given = (self.isolation_level == serializable, self.info.backend_pid)
+            with psycopg.connect(self.url, autocommit=True) as other:
+                return other.execute(LEFT, given).fetchone()[0]
+        if status != TransactionStatus.INTRANS:
             return False
         return psycopg.Cursor(self).execute(NOTICEABLE).fetchone()[0]
 '''

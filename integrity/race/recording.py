@@ -116,6 +116,7 @@ class Following:
 
     def _noting(self, letter: str, actor: Actor) -> Callable[[Keys, UUID], Steps]:
         def steps(keys: Keys, operation_id: UUID) -> Steps:
+            self._steps[letter].clear()
             return _listen(actor.steps(keys, operation_id), self._steps[letter].append, lambda _sqlstate: None)
 
         return steps

@@ -38,6 +38,10 @@ LETTERS_MAX = 400
 LETTER_SECONDS_MAX = 60.0
 # Checks ask whole tables, and take the longer the more runs have left there: of safebox 15 ms after 10, 72 ms after 4,000.
 SWEPT_EVERY = 250
+# Tags of statements that lock a whole table only by a function that they call; after others the engine is always asked.
+_QUIET = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "SHOW"}
+)
 
 
 class Recorder(Protocol):
@@ -103,6 +107,7 @@ class Scheduler:
         self._sessions: list[Session] = []
         self._recorder: Recorder | None = None
         self._looked: dict[str, Footprint] = {}
+        self._is_first = False  # run of its program, in which the engine is asked behind every statement what that meets
         self.engine: Engine
         if target.is_sqlite:
             from integrity.race.sqlite_engine import SqliteEngine
@@ -165,6 +170,10 @@ class Scheduler:
     ) -> Run:
         """Play one schedule on fresh rows to its end and return what happened.
 
+        What its letters are depends on what the program's actors were seen to meet (program.Standing). So a program of
+        which that is not known is first played in one order; a schedule that shows more is played again, unless it is
+        listened to or somebody decides in it, who must look for that himself.
+
         Args:
             letters: the schedule; may stop early.
             decide: who goes on after its last letter.
@@ -180,6 +189,32 @@ class Scheduler:
                 f"isolation level {program.isolation.value!r} on {self._target}: SQLite has a single level",
                 hint="Leave --isolation out.",
             )
+        if letters or decide is not continue_with:
+            self.acquaint(program)
+        while True:
+            known = program.standing.holds
+            try:
+                run = self._play_once(program, letters, decide, recorder, on_staged)
+            except ScheduleError:
+                if program.standing.holds == known or recorder or decide is not continue_with:
+                    raise
+                continue
+            if program.standing.holds == known or recorder or decide is not continue_with:
+                return run
+
+    def acquaint(self, program: Program) -> None:
+        """Learn what the program's actors meet, if that is not known, by playing it in one order."""
+        if 1 < len(program.actors) > program.standing.actors and self.dialect != "sqlite":
+            self._play_once(program, "", continue_with, None, lambda: None)
+
+    def _play_once(
+        self,
+        program: Program,
+        letters: str,
+        decide: Decide,
+        recorder: Recorder | None,
+        on_staged: Callable[[], None],
+    ) -> Run:
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
         made = self.engine.insert(program.stage())
@@ -190,6 +225,8 @@ class Scheduler:
         operation_ids = tuple(make_operation_id(unix_ms, self._random) for _ in sessions)
         self._recorder = recorder
         self._looked.clear()
+        standing = program.standing
+        self._is_first = standing.actors < len(program.actors)
         choices: list[Choice] = []
         events: list[Event] = []
         with self._forget_sessions_on_error():
@@ -200,11 +237,14 @@ class Scheduler:
                     is_deferred=program.is_deferred,
                     services=program.services,
                     generated_columns=self.engine.generated_columns,
+                    standing=standing.holds,
                 )
             misfit, cut = self._play(sessions, letters, decide, choices, events)
             if not cut:
                 for session in sessions:
                     session.wire.reset()
+        standing.holds = standing.holds.union(*(session.met for session in sessions))
+        standing.actors = max(standing.actors, len(sessions))
         if misfit:
             raise misfit
         for session in sessions:
@@ -304,12 +344,15 @@ class Scheduler:
     # Footprints.
 
     def _look(self, session: Session) -> None:
-        """Note what the statement that just ended touched, while its transaction is open."""
+        """Note what the statement that just ended touched and met, while its transaction is open."""
         assert session.event is not None
-        if self._recorder and not session.in_transaction:
-            self._looked[session.letter] = UNKNOWN  # its locks are gone
-        elif self._recorder:
-            self._looked[session.letter] = self._locks_of(session, session.event.phase)
+        touched = UNKNOWN  # if its locks are gone
+        if self._recorder:
+            touched = self._locks_of(session, session.event.phase) if session.in_transaction else UNKNOWN
+            self._looked[session.letter] = touched
+        is_loud = session.event.tag.partition(" ")[0] not in _QUIET
+        if is_loud or (session.in_transaction and (self._is_first or (self._recorder and touched.whole))):
+            session.met |= self.engine.meets(session)
 
     def _held_before(self, session: Session, footprint: Footprint) -> Footprint:
         """Return the footprint with what the session's letter before held."""
@@ -325,7 +368,8 @@ class Scheduler:
 
     def _footprint(self, session: Session, event: Event) -> Footprint:
         if event.phase is Phase.WAITS:
-            return self._locks_of(session, Phase.WAITS) if session.state is State.WAITING else UNKNOWN
+            is_seen = session.state is State.WAITING and session.in_transaction
+            return self._locks_of(session, Phase.WAITS) if is_seen else UNKNOWN
         if event.refusal:
             return UNKNOWN
         held = self._looked.get(session.letter)

@@ -82,6 +82,7 @@ class Session:
         is_deferred: bool,
         services: Mapping[str, Service],
         generated_columns: frozenset[tuple[int, int]],
+        standing: frozenset[str] = frozenset(),
     ) -> None:
         """Take up a call; it stands before its first letter, or is done if it needs none.
 
@@ -89,12 +90,15 @@ class Session:
             isolation: of transactions that do not name one.
             is_deferred: transactions begin without a lock, where they would begin with one.
             generated_columns: (table oid, column number) of the columns whose values count as generated keys.
+            standing: what of a reader's is in another actor's way; see program.Standing.
         """
         self._steps = steps
         self._isolation = isolation
         self._is_deferred = is_deferred
         self._services = services
         self._generated_columns = generated_columns
+        self.standing = standing
+        self.met: set[str] = set()  # what of a reader's would be in the way of what it did
         self.generated: set[Any] = set()
         self.pushed: list[Row] = []
         self.requests: list[Asked] = []
@@ -238,7 +242,8 @@ class Session:
         position = len(commands)
         commands.append(step)
         if not self.has_written:
-            commands.append(self.wire.noticeable if is_alone else self.wire.written)  # alone, its end is next
+            # Alone, its end is next.
+            commands.append(self.wire.noticeable(self.standing) if is_alone else self.wire.written)
         answers = yield commands
         answer: Answer = answers[position]
         self._note_answer(answer)
@@ -273,7 +278,7 @@ class Session:
         if not self.in_transaction:
             return
         if not (self.is_noticeable or is_implicit or self.wire.is_refusing):
-            (held,) = yield [self.wire.noticeable]
+            (held,) = yield [self.wire.noticeable(self.standing)]
             self.is_noticeable = held.rows[0]["is_noticeable"]
         has_letter = self.is_noticeable
         if has_letter:
@@ -297,8 +302,7 @@ class Session:
             self.is_noticeable = self.has_written = False
             return
         self.has_written = self.has_written or state.get("has_written", False)
-        # What `lock table` has taken another `lock table` can notice, whatever the mode.
-        self.is_noticeable |= self.has_written or state.get("is_noticeable", False) or answer.tag == "LOCK TABLE"
+        self.is_noticeable |= self.has_written or state.get("is_noticeable", False)
         if answer.tag == "ROLLBACK":  # to a savepoint: what was set behind that is as it was before
             self.is_impatient = None
 
@@ -310,7 +314,8 @@ class Session:
             self.in_transaction, self.level, self.is_impatient = True, begin.isolation, False
             self.is_deferrable = begin.is_deferrable
             self.opens_transaction = True
-        if self._wants_impatience != self.is_impatient and self.wire.patience:
+        # Behind an error it would be refused, and the rollback to a savepoint with it, which never waits.
+        if self._wants_impatience != self.is_impatient and self.wire.patience and not self.wire.is_refusing:
             commands.append(self.wire.patience[self._wants_impatience])
             self.is_impatient = self._wants_impatience
         return commands

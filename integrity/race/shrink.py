@@ -206,6 +206,7 @@ class _Shrinker:
             if self._variation and example.calls:
                 program = self._variation.rebuild(example.calls)
             else:
-                program = replace(self._program, actors=tuple(self._program.actors[place] for place in example.kept))
+                actors = tuple(self._program.actors[place] for place in example.kept)
+                program = replace(self._program, actors=actors, standing=self._program.standing.of_part())
             self._judges[name] = program, Judge(self._scheduler, program)
         return self._judges[name]

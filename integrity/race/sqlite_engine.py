@@ -123,6 +123,9 @@ class SqliteEngine:
     def is_held(self, session: Session) -> bool:
         return self._wires[session.letter].holds_lock
 
+    def meets(self, session: Session) -> frozenset[str]:
+        return frozenset()  # who waits for readers does so by the one lock, which is known
+
     def look(self, session: Session) -> Footprint:
         """Return what the transaction touched.
 

@@ -140,7 +140,7 @@ class SqliteReader:
 class SqliteWire:
     """One connection of an actor; see wire.Wire for what its methods promise."""
 
-    noticeable = written = Statement("has_written")  # not SQL: what holds the lock is known here
+    written = Statement("has_written")  # not SQL: what holds the lock is known here
     patience: Mapping[bool, Statement] = MappingProxyType({})  # no two ever wait for each other
 
     def __init__(self, reader: SqliteReader) -> None:
@@ -167,6 +167,9 @@ class SqliteWire:
     @property
     def is_in_transaction(self) -> bool:
         return self._connection.in_transaction
+
+    def noticeable(self, standing: frozenset[str]) -> Statement:
+        return self.written
 
     def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:
         return BEGIN_DEFERRED if is_deferred or begin.is_read_only else BEGIN_IMMEDIATE

@@ -49,12 +49,9 @@ class LetterTimeout(Exception):
 class Wire(Protocol):
     """One connection."""
 
-    noticeable: Statement
-    """Answered with the columns has_written (rows, or locked some) and is_noticeable: others can notice the transaction, by
-    what it wrote, by a lock, by a snapshot that it holds."""
-
     written: Statement
-    """The same without the locks, which take longer to ask for."""
+    """Answered with the columns has_written (rows, or locked some) and is_noticeable: others can notice the transaction, by
+    what it wrote."""
 
     patience: Mapping[bool, Statement]
     """Told to a transaction that is (not) to look for a deadlock as soon as it waits; empty where nobody looks."""
@@ -70,6 +67,14 @@ class Wire(Protocol):
     @property
     def is_in_transaction(self) -> bool:
         """By what the database said last: a transaction is open, if only to be rolled back."""
+        ...
+
+    def noticeable(self, standing: frozenset[str]) -> Statement:
+        """Return what asks the same, by locks and snapshots too, which take longer to ask for.
+
+        Args:
+            standing: what of a reader's is in another's way, as program.Standing has it.
+        """
         ...
 
     def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Step, Steps
-from integrity.race.program import Actor, Keys, Program
+from integrity.race.program import Actor, Keys, Program, Standing
 from integrity.race.scheduler import Run, Scheduler
 from integrity.race.spec import Permutation, Spec
 from integrity.race.trace import Phase
@@ -33,9 +33,12 @@ class RacedPermutation:
 
     A begin goes along with the statement behind it, the end of a transaction that nobody can notice with the one before; a
     statement outside a transaction is committed at once.
+
+    Args:
+        standing: of the spec's programs, if it is known: they are played once to know it, on the spec's own rows.
     """
 
-    def __init__(self, spec: Spec, permutation: Permutation) -> None:
+    def __init__(self, spec: Spec, permutation: Permutation, standing: Standing) -> None:
         self._steps = permutation.steps
         self._place = 0
         self._letters = {session.name: letter for session, letter in zip(spec.sessions, "ABCDEFGH", strict=False)}
@@ -46,6 +49,12 @@ class RacedPermutation:
         self._given: dict[str, list[str]] = {letter: [] for letter in self._setups}  # the step of each of its letters
         self._rows: dict[str, tuple[tuple[str | None, ...], ...]] = {}
         self._refused: dict[str, str] = {}
+        actors = tuple(Actor(letter, self._actor(letter)) for letter in self._setups)
+        self._program = Program(actors, lambda: Stage([], {}), standing=standing)
+
+    def acquaint(self, scheduler: Scheduler) -> None:
+        """Play it in one order, to know what its actors meet."""
+        scheduler.acquaint(self._program)
 
     def play(self, scheduler: Scheduler) -> dict[str, Result]:
         """Return what came of each step.
@@ -53,8 +62,7 @@ class RacedPermutation:
         Raises:
             Infeasible: a step's actor could not go on.
         """
-        actors = tuple(Actor(letter, self._actor(letter)) for letter in self._setups)
-        run = scheduler.play(Program(actors, lambda: Stage([], {})), decide=self._decide)
+        run = scheduler.play(self._program, decide=self._decide)
         if run.cut:
             raise Infeasible(run.cut)
         waited = self._waited(run)
@@ -64,6 +72,9 @@ class RacedPermutation:
         own = [name for name in self._steps if self._actor_of[name] == letter]
 
         def steps(_keys: Keys, _operation_id: UUID) -> Steps:
+            for name in own:  # played once before, to be known
+                self._rows.pop(name, None)
+                self._refused.pop(name, None)
             for sql in filter(None, (each.strip() for each in self._setups[letter].split(";"))):
                 yield step_of(sql)
             for name in own:

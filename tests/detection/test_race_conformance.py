@@ -11,6 +11,7 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
+from integrity.race.program import Standing
 from integrity.race.scheduler import Scheduler
 from integrity.race.spec import Permutation, load_spec
 from tests.detection.race_bench import new_database
@@ -38,15 +39,27 @@ def scheduler(database: Target) -> Iterator[Scheduler]:
         yield scheduler
 
 
-@pytest.mark.parametrize(("name", "number", "permutation"), CASES, ids=[f"{name}-{number}" for name, number, _ in CASES])
+@pytest.fixture(scope="module")
+def standings() -> dict[str, Standing]:
+    """What the actors of each spec meet, once one of its permutations was played."""
+    return {}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def test_a_permutation_comes_out_as_on_a_plain_server(
-    database: Target, scheduler: Scheduler, name: str, number: int, permutation: Permutation
+    database: Target, scheduler: Scheduler, standings: dict[str, Standing], case: tuple[str, int, Permutation]
 ) -> None:
+    name, _, permutation = case
     spec = SPECS[name]
     expected = PlainServer(database).play(spec, permutation)
-    with connect(database) as control, laid_out(control, spec):
-        results = RacedPermutation(spec, permutation).play(scheduler)
-        tables = read_tables(control)
+    with connect(database) as control:
+        if name not in standings:
+            standings[name] = Standing()
+            with laid_out(control, spec):
+                RacedPermutation(spec, permutation, standings[name]).acquaint(scheduler)
+        with laid_out(control, spec):
+            results = RacedPermutation(spec, permutation, standings[name]).play(scheduler)
+            tables = read_tables(control)
     assert results == expected.results
     assert tables == expected.tables
 

@@ -163,6 +163,80 @@ def test_the_end_of_a_plain_read_is_no_letter(scheduler: Scheduler) -> None:
         assert scheduler.play(reader).letters == "A"
 
 
+READ = "select n from accounts where id = :account"
+ALONE_AT_ONCE = "lock table accounts in access exclusive mode nowait"
+IN_A_FUNCTION = "select pg_temp.lock_accounts()"
+LOCKING_FUNCTION = f"""
+create function pg_temp.lock_accounts() returns int language plpgsql as $$ begin {ALONE_AT_ONCE}; return 1; end $$
+"""
+
+
+@pytest.mark.parametrize(
+    ("reads", "locks"),
+    [
+        (READ, (ALONE_AT_ONCE,)),
+        (READ, ("select 1", LOCKING_FUNCTION, IN_A_FUNCTION)),
+        ("update accounts set n = 0 where id = -1", ("lock table accounts in share mode nowait",)),
+        ("select n from accounts where id = -1 for update", ("lock table accounts in exclusive mode nowait",)),
+    ],
+    ids=["lock table", "in a function", "nothing written", "nothing locked"],
+)
+@pytest.mark.parametrize("is_pruned", [True, False], ids=["pruned", "whole"])
+def test_the_end_of_a_read_is_a_letter_where_another_locks_the_table(
+    scheduler: Scheduler, reads: str, locks: tuple[str, ...], *, is_pruned: bool
+) -> None:
+    raced = program(transaction(reads), transaction(*locks))
+    exploration = explore(scheduler, raced, budget=Budget(preemptions=9), stops_at_first=False, is_pruned=is_pruned)
+    assert exploration.coverage.is_exhaustive
+    assert {hit.alarms[0].name.rpartition(": ")[2] for hit in exploration.hits} == {"55P03"}
+
+
+@pytest.mark.parametrize(
+    ("is_pruned", "locks"),
+    [(True, (ALONE_AT_ONCE,)), (False, (ALONE_AT_ONCE,)), (True, (LOCKING_FUNCTION, IN_A_FUNCTION))],
+    ids=["pruned", "whole", "pruned, in a function"],
+)
+def test_a_lock_that_is_taken_in_some_orders_only_is_learned_on_the_way(
+    scheduler: Scheduler, locks: tuple[str, ...], *, is_pruned: bool
+) -> None:
+    """A locks where it finds what C wrote, and B, which only reads, is in its way: its end is a letter from then on."""
+
+    def locks_if_changed(keys: Keys, _operation_id: UUID) -> Steps:
+        yield Begin()
+        rows = yield Statement(READ, keys)
+        for sql in locks if rows and rows[0]["n"] else (ADD,):
+            yield Statement(sql, keys)
+        yield Commit()
+        return Ok()
+
+    raced = program(locks_if_changed, transaction(READ), transaction(ADD))
+    exploration = explore(scheduler, raced, budget=Budget(preemptions=9), stops_at_first=False, is_pruned=is_pruned)
+    assert exploration.coverage.is_exhaustive
+    assert {hit.alarms[0].name.rpartition(": ")[2] for hit in exploration.hits} == {"55P03"}
+
+
+def test_a_temporary_table_is_in_nobodys_way(scheduler: Scheduler) -> None:
+    makes = transaction("create temp table mine (n int) on commit drop", "truncate mine", "select count(*) from mine")
+    raced = program(transaction(READ), makes)
+    assert scheduler.play(raced, "AB").letters == "ABBBB"
+
+
+@pytest.mark.parametrize("is_pruned", [True, False], ids=["pruned", "whole"])
+def test_a_snapshot_is_waited_for_where_an_index_is_made_beside_it(scheduler: Scheduler, *, is_pruned: bool) -> None:
+    def makes_index(_keys: Keys, _operation_id: UUID) -> Steps:
+        yield Statement("create index concurrently beside on accounts (n)")
+        yield Statement("drop index concurrently beside")
+        return Ok()
+
+    looks = transaction("select 1", "select 2", begin=Begin(Isolation.REPEATABLE_READ))
+    raced = program(looks, makes_index)
+    exploration = explore(scheduler, raced, budget=Budget(preemptions=9), stops_at_first=False, is_pruned=is_pruned)
+    assert exploration.coverage.is_exhaustive
+    assert exploration.coverage.waits
+    run = scheduler.play(raced, "AB")
+    assert [(event.actor, event.waits_for) for event in run.trace.events if event.phase is Phase.WAITS] == [("B", "A")]
+
+
 def test_a_deferrable_transaction_waits_for_those_that_could_make_its_snapshot_unsafe(scheduler: Scheduler) -> None:
     read = "select n from accounts where id = :account"
     deferrable = transaction(read, begin=Begin(Isolation.SERIALIZABLE, is_read_only=True, is_deferrable=True))

@@ -21,6 +21,7 @@ LOCK_TABLE_T = Footprint(whole=1)
         (WRITE_T, ROLLBACK_T),  # it lets a lock go
         (LOCK_TABLE_T, READ_T),
         (UNKNOWN, READ_U),
+        (UNKNOWN, Footprint(is_end=True)),  # which may have held a snapshot
         (LOCK_TABLE_T, Footprint(let_go=1, is_end=True)),  # its `nowait` is refused before that, and not behind it
         (Footprint(reads=2, takes_snapshot=True), COMMIT_T),  # what it reads later is not known yet
     ],
