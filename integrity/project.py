@@ -8,7 +8,7 @@ installed package: `reference_folder` finds them in both.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -130,8 +130,8 @@ def _read_settings(file: Path) -> Settings:
     try:
         return Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        mistake = describe_mistake(error.errors(include_url=False)[0])
-        raise UsageError(f"{file}: {mistake}", hint=_SECTIONS) from None
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"{file}: {describe_mistake(first)}", hint=_describe_known(first["loc"])) from None
     except RecursionError:
         raise UsageError(
             f"{file}: cannot be read: its brackets are nested too deeply", hint="No setting has more than six of them."
@@ -140,7 +140,12 @@ def _read_settings(file: Path) -> Settings:
         raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
 
 
-_SECTIONS = "Known sections: [audit], [database], [profiles], [suites], [variables]."
+def _describe_known(place: Sequence[int | str]) -> str:
+    """Return what may be written where a setting is not to be used: in its section, or the sections."""
+    section = Settings.model_fields.get(str(place[0])) if len(place) > 1 else None
+    if section is not None and isinstance(section.annotation, type) and issubclass(section.annotation, BaseModel):
+        return f"Known in [{place[0]}]: {', '.join(section.annotation.model_fields)}."
+    return f"Known sections: {', '.join(f'[{name}]' for name in sorted(Settings.model_fields))}."
 
 
 def reference_folder(kind: str) -> Path:

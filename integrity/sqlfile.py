@@ -128,7 +128,10 @@ class SqlFile:
         for parameter in self.parameters:
             default = parameter.default
             if parameter.name not in given and parameter.is_required:
-                raise UsageError(f"{self.name} needs a value for parameter {parameter.name!r}")
+                raise UsageError(
+                    f"{self.name} needs a value for parameter {parameter.name!r}",
+                    hint=f"Give it: --set {parameter.name}=VALUE, a {parameter.type}.",
+                )
             if isinstance(default, Moment):
                 moment = now + default.offset
                 default = moment.date().isoformat() if parameter.type == "date" else moment

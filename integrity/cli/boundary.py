@@ -66,7 +66,7 @@ class Boundary:
                 write_note(error.format_message())
                 return ExitCode.USAGE
             case click.ClickException():
-                message, code = _describe_usage(error), ExitCode.USAGE
+                message, code = _describe_usage(error, self.command), ExitCode.USAGE
             case AuditError():
                 message, code = str(error), error.exit_code
             case _:
@@ -223,10 +223,10 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-def _describe_usage(error: click.ClickException) -> str:
+def _describe_usage(error: click.ClickException, command: str) -> str:
     """Return click's message as one paragraph of ours, with the next step."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    path = context.command_path if context else "integrity"
+    context = error.ctx if isinstance(error, click.UsageError) else None  # of an option without its value there is none
+    path = context.command_path if context else "integrity" if command == "integrity" else f"integrity {command}"
     message = error.format_message().rstrip(".")
     return f"{message[:1].lower()}{message[1:]}\n  hint: See `{path} --help`."
 

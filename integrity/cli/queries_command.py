@@ -194,7 +194,9 @@ def _values(query: "SqlFile", given: Sequence[str]) -> "dict[str, Value]":
         try:
             values[name] = read_value(types.get(name, "text"), text)
         except ValueError:
-            raise UsageError(f"--set {name}: {quote(text)} is no {types[name]}") from None
+            raise UsageError(
+                f"--set {name}: {quote(text)} is no {types[name]}", hint=f"{query.name} declares it with that type."
+            ) from None
     return values
 
 

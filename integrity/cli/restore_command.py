@@ -54,5 +54,5 @@ def command(
         write_json({**fields, "ended_sessions": list(restored.ended)})
         return ExitCode.OK
     tell_ended(restored.ended)
-    write_result(f"{target}: is as at {taken_at} again; the snapshot stays until integrity snapshot --drop {name}")
+    write_result(f"{target} is as it was at {taken_at}; the snapshot stays until integrity snapshot --drop {name}")
     return ExitCode.OK

@@ -49,8 +49,10 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
     if not contents.is_ours:
         write_result(f"{target}: nothing here was made by seed or run; nothing was removed.")
         return ExitCode.OK
+    from integrity.report.values import counted
+
     count = sum(map(len, contents.ours.values()))
-    write_result(f"Removed {count} tables in {' and '.join(contents.ours)}.")
+    write_result(f"Removed {counted(count, 'table')} in {' and '.join(contents.ours)}.")
     if contents.foreign:
         write_result(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
     if project.runs_folder.is_dir():
@@ -61,6 +63,7 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
 def _describe(target: "Target", contents: "Contents", *, is_json: bool) -> str:
     """Return what would be removed: each table with its rows."""
     from integrity.database.namespace import count_rows
+    from integrity.report.values import counted
 
     rows = {schema: count_rows(target, schema, tables) for schema, tables in contents.ours.items()}
     if is_json:
@@ -69,15 +72,11 @@ def _describe(target: "Target", contents: "Contents", *, is_json: bool) -> str:
         return f"{target}: nothing here was made by seed or run; nothing would be removed."
     lines = [f"{target}: would be removed:"]
     for schema, counts in rows.items():
-        lines.append(f"  {schema}: {_many(len(counts), 'table')}, {_many(sum(counts.values()), 'row')}")
-        lines += [f"    {table}: {_many(count, 'row')}" for table, count in counts.items()]
+        lines.append(f"  {schema}: {counted(len(counts), 'table')}, {counted(sum(counts.values()), 'row')}")
+        lines += [f"    {table}: {counted(count, 'row')}" for table, count in counts.items()]
     if contents.foreign:
         lines.append(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
     return "\n".join([*lines, "Nothing was removed: this was a dry run."])
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _list(contents: "Contents") -> str:

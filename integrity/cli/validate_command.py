@@ -98,6 +98,8 @@ def command(
     target = open_target(project, database)
     place = _describe_unnamed(project, target, database)
     files = _applicable(files, target, system_name, place)
+    if place:
+        write_note(f"{place}: `integrity seed` fills it, --database URL names another")
     if not patterns and not run_id:
         files = _without_runs_that_were_not(files, target)
     settings = AuditSettings(
@@ -124,14 +126,12 @@ def command(
 
 
 def _describe_unnamed(project: "Project", target: "Target", database: str | None) -> str:
-    """Return that the database is the embedded one, where nobody named one and it is empty; said on stderr, too."""
+    """Return that the database is the embedded one, where nobody named one and it is empty."""
     from integrity.database.contents import find_schemas
 
     if project.database_url(database, os.environ) is not None or find_schemas(target):
         return ""
-    place = f"no database is named, and the embedded one of this folder ({project.state_folder}) is empty"
-    write_note(f"{place}: `integrity seed` fills it, --database URL names another")
-    return place
+    return f"no database is named, and the embedded one of this folder ({project.state_folder}) is empty"
 
 
 def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | None, place: str) -> "list[SqlFile]":

@@ -109,8 +109,8 @@ def find_copy(target: Target, name: str) -> Kept:
     """
     copies = {copy.name: copy for copy in list_copies(target)}
     if name not in copies:
-        known = ", ".join(copies) or "none"
-        raise UsageError(f"{target} has no snapshot {quote(name)}", hint=f"Its snapshots are: {known}.")
+        known = f"Its snapshots are: {', '.join(copies)}." if copies else "It has none; `integrity snapshot` takes one."
+        raise UsageError(f"{target} has no snapshot {quote(name)}", hint=known)
     return copies[name]
 
 

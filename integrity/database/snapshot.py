@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
 import psycopg
@@ -35,6 +35,7 @@ from integrity.errors import Unreachable, UsageError
 
 APPLICATION_NAME = "integrity-validate"
 
+_READING = "Let the role that asks read it: grant select on the table, usage on its schema, or pg_read_all_data."
 USUAL_PATH = '"$user", public'
 
 
@@ -213,8 +214,15 @@ def _take_on(connection: psycopg.Connection[TupleRow], role: str | None) -> None
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
     except psycopg.Error as error:
         reason = error.diag.message_primary or " ".join(str(error).split())
-        hint = f"Make it, or grant it to the role that connects: grant {role} to current_user"
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            hint = f"Let who connects take it on: {_statement('grant {} to {}', role, connection.info.user)}"
+        else:
+            hint = f"Make it: {_statement('create role {}', role)}"
         raise UsageError(f"--as {role}: {reason}", hint=hint) from None
+
+
+def _statement(template: LiteralString, *names: str) -> str:
+    return sql.SQL(template).format(*map(sql.Identifier, names)).as_string()
 
 
 # PostgreSQL before 14 has no pg_read_all_data. The role of the embedded server is the only one that it has.
@@ -334,7 +342,7 @@ class PostgresqlSession:
         return QueryFailed(
             diagnostic.message_primary or " ".join(str(error).split()),
             position=position if position is not None and position > 0 else None,
-            hint=diagnostic.message_hint,
+            hint=diagnostic.message_hint or (_READING if isinstance(error, psycopg.errors.InsufficientPrivilege) else None),
             is_timeout=isinstance(error, psycopg.errors.QueryCanceled),
             is_missing=isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName),
             is_unfit=isinstance(error, psycopg.DataError),

@@ -103,11 +103,6 @@ def format_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def count_rows(count: int) -> str:
-    """Return e.g. "1 row", "12,000 rows"."""
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
 def _names(judged: Sequence[InvariantJudged]) -> str:
     names = [one.finding.name for one in judged]
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""

@@ -8,8 +8,8 @@ import re
 from xml.etree import ElementTree
 
 from integrity.events import InvariantJudged
-from integrity.report.audit_report import AuditReport, count_rows
-from integrity.report.values import row_table
+from integrity.report.audit_report import AuditReport
+from integrity.report.values import counted, row_table
 from integrity.verdict import Severity, Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -50,7 +50,7 @@ def _case(judged: InvariantJudged) -> ElementTree.Element:
     elif finding.verdict is Verdict.VIOLATED and judged.severity is Severity.WARNING:
         ElementTree.SubElement(case, "system-out").text = _clean(f"{judged.title}\n{_rows(judged)}")
     elif finding.verdict is Verdict.VIOLATED:
-        message = _clean(f"{judged.title}: {count_rows(finding.violation_count)}")
+        message = _clean(f"{judged.title}: {counted(finding.violation_count, 'row')}")
         ElementTree.SubElement(case, "failure", {"type": judged.severity, "message": message}).text = _clean(_rows(judged))
     return case
 
@@ -60,7 +60,7 @@ def _rows(judged: InvariantJudged) -> str:
     lines = ["  ".join(f"{header}={cell}" for header, cell in zip(headers, row, strict=True)) for row in rows]
     more = judged.finding.violation_count - len(rows)
     lines += [judged.finding.reason] if judged.finding.reason else []
-    lines += [f"and {count_rows(more)} more"] if more > 0 and rows else []
+    lines += [f"and {counted(more, 'row')} more"] if more > 0 and rows else []
     lines += [text for text in (judged.why, f"look for: {judged.hint}" if judged.hint else "") if text]
     return "\n".join(lines)
 

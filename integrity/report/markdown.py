@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 
 from integrity.events import InvariantJudged
-from integrity.report.audit_report import AuditReport, count_rows
+from integrity.report.audit_report import AuditReport
 from integrity.report.terminal import visible
-from integrity.report.values import call_table, row_table
+from integrity.report.values import call_table, counted, row_table
 from integrity.verdict import Severity, Verdict
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>&@:$=])")
@@ -40,7 +40,7 @@ def _violation(judged: InvariantJudged) -> list[str]:
     warning = " (warning)" if judged.severity is Severity.WARNING else ""
     blocks = [
         f"## Violated{warning}: {_escape(finding.name)}",
-        f"{_escape(judged.title)}: {count_rows(finding.violation_count)}",
+        f"{_escape(judged.title)}: {counted(finding.violation_count, 'row')}",
     ]
     blocks += [_escape(judged.why)] if judged.why else []
     blocks += [_table(*row_table(finding.rows))] if finding.rows else []

@@ -12,7 +12,7 @@ from integrity.race.matrix import Group, RaceSettings
 from integrity.race.mutate import Mutation
 from integrity.race.replay import Replay
 from integrity.race.reproduce import Reproduction
-from integrity.report.values import row_table, show
+from integrity.report.values import counted, row_table, show
 from integrity.verdict import Verdict
 
 _TOLD = {
@@ -77,7 +77,7 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     racy = sum(group.verdict is Verdict.VIOLATED for group in groups)
     unknown = sum(group.verdict is Verdict.UNKNOWN for group in groups)
     what = "pair" if all(len(group.names) == 2 for group in groups) else "group"
-    count = f"{len(groups)} {what}{'s' if len(groups) != 1 else ''}"
+    count = counted(len(groups), what)
     covered = f"{schedules} schedules played, {spared} known from others without playing"
     level = "on SQLite" if settings.dialect == "sqlite" else f"at {settings.isolation.value}"
     if racy:
@@ -94,7 +94,7 @@ def render_coverage(group: Group) -> str:
     lines = []
     for each in group.searched:
         coverage = each.coverage
-        bound = "every schedule there is" if coverage.is_exhaustive else f"{coverage.bound_completed} preemptions"
+        bound = "every schedule there is" if coverage.is_exhaustive else counted(coverage.bound_completed, "preemption")
         parts = [
             f"{coverage.played} schedules ({coverage.spared} more known without playing)",
             f"complete to {bound}" if coverage.bound_completed >= 0 else "not even the serial orders were completed",
@@ -118,11 +118,11 @@ def render_finding(finding: Finding) -> str:
     for letter, call in sorted(finding.calls.items()):
         arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())
         lines.append(f"  {letter} = {call.operation}({arguments}) {_returned(call.returned)}")
-    preemptions = f"{finding.preemptions} preemption{'' if finding.preemptions == 1 else 's'}"
+    preemptions = counted(finding.preemptions, "preemption")
     lines += [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]
     for alarm in finding.alarms:
         if alarm.oracle == "invariant":
-            lines.append(f"violated  {alarm.name}  {len(alarm.rows)} row{'' if len(alarm.rows) == 1 else 's'}")
+            lines.append(f"violated  {alarm.name}  {counted(len(alarm.rows), 'row')}")
             headers, cells = row_table(alarm.rows[:3])
             lines += ["  " + line for line in tabulate(cells, headers, disable_numparse=True).splitlines()]
         else:
@@ -130,7 +130,7 @@ def render_finding(finding: Finding) -> str:
     lines += ["", *finding.explanation]
     if finding.cures:
         lines += ["", "Tried on this very schedule:"]
-        lines += [f"  {_cure_kind(cure.kind)} {cure.name}: {cure.verdict}" for cure in finding.cures]
+        lines += [f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}" for cure in finding.cures]
     return "\n".join(lines)
 
 
@@ -196,7 +196,8 @@ def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, A
     """Return what was tried for a violated row, and what brought it back."""
     shown = "  ".join(f"{name}={show(value, width=40)}" for name, value in row.items())
     lines = [f"violated  {invariant}", f"  {shown}"]
-    lines.append(f"  {found.touched} calls of the run touched it; {len(found.pairs)} kinds of pairs of them were raced")
+    raced = counted(len(found.pairs), "kind")
+    lines.append(f"  {counted(found.touched, 'call')} of the run touched it; {raced} of pairs of them raced")
     match found.kind:
         case "race":
             lines.append(f"Back after {found.schedules} schedules: a race.")
@@ -322,4 +323,4 @@ def _returned(returned: Mapping[str, Any]) -> str:
 
 
 def _cure_kind(kind: str) -> str:
-    return {"isolation": "isolation level", "constraint": "constraint", "row lock": "row lock"}.get(kind, "")
+    return {"isolation": "isolation level ", "constraint": "constraint ", "row lock": "row lock "}.get(kind, "")

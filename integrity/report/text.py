@@ -6,8 +6,8 @@ from tabulate import tabulate
 
 from integrity.events import InvariantJudged
 from integrity.invariants.plan import Plan
-from integrity.report.audit_report import AuditReport, count_rows
-from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
+from integrity.report.audit_report import AuditReport
+from integrity.report.values import CALLS_SHOWN, call_table, counted, printable, row_table, show
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.sqlheader import Parameter
 from integrity.verdict import Severity, Verdict
@@ -110,7 +110,7 @@ def _unknown(judged: InvariantJudged) -> str:
 def _violation(judged: InvariantJudged) -> str:
     finding = judged.finding
     lines = [
-        f"violated  {finding.name}  {judged.severity}  {count_rows(finding.violation_count)}",
+        f"violated  {finding.name}  {judged.severity}  {counted(finding.violation_count, 'row')}",
         f"  {printable(judged.title)}",
     ]
     if judged.why:

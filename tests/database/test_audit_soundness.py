@@ -204,7 +204,11 @@ def test_what_a_role_may_not_read_is_not_proved_to_it(database: Target) -> None:
     finally:
         execute(database, f"drop owned by reader_{database.url.database}; drop role reader_{database.url.database}")
     assert {name: (one.verdict, one.reason) for name, one in found.items()} == {
-        "secrets": (Verdict.UNKNOWN, "invariants/bank/secrets.sql: permission denied for table t"),
+        "secrets": (
+            Verdict.UNKNOWN,
+            "invariants/bank/secrets.sql: permission denied for table t\n  hint: Let the role that asks read it: "
+            "grant select on the table, usage on its schema, or pg_read_all_data.",
+        ),
         "ids": (Verdict.HOLDS, ""),
     }
 

@@ -125,6 +125,7 @@ def test_a_query_answers_with_its_rows(capsys: pytest.CaptureFixture[str], seede
     [
         (("ask", "ghostpass/wallet-statment"), "no query is called 'ghostpass/wallet-statment'"),
         (("ask", "ghostpass/wallet-statement"), "needs a value for parameter 'wallet_id'"),
+        (("ask", "ghostpass/wallet-statement"), "hint: Give it: --set wallet_id=VALUE, a bigint."),
         (("ask", "ghostpass/wallet-statement", "--set", "wallet_id=x"), "'x' is no bigint"),
         (("ask", "ghostpass/wallet-statement", "--set", "wallet_id"), "not NAME=VALUE"),
         (("ask", "ghostpass/wallet-statement", "--set", "wallet_id=1", "--set", "walet=1"), "has no parameter 'walet'"),

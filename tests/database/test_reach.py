@@ -269,6 +269,11 @@ def test_the_role_to_audit_with_is_named_and_can_be_taken_on(
     assert (code, "permission denied" in json.loads(out)["invariants"][0]["reason"]) == (3, True)
     code, _, err = validate("--as", "no_such_role")
     assert (code, 'role "no_such_role" does not exist' in err) == (2, True)
+    assert 'hint: Make it: create role "no_such_role"\n' in err
+    reader = Target(shop.url.set(username="auditor_of_shop"))
+    code, _, err = validate("--as", "nobody_of_shop", "--database", reader.text)
+    assert (code, 'permission denied to set role "nobody_of_shop"' in err) == (2, True)
+    assert 'hint: Let who connects take it on: grant "nobody_of_shop" to "auditor_of_shop"\n' in err
 
 
 @pytest.mark.parametrize("call", ["load_extension('x')", "LOAD_EXTENSION('x')", "fts3_tokenizer('simple')"])

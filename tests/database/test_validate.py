@@ -166,6 +166,7 @@ def test_without_a_database_it_says_that_it_audits_the_embedded_one_and_that_it_
     ran = run("validate")
     assert ran.code == 2
     assert f"integrity: nothing to judge: {place}\n" in ran.err
+    assert ran.err.count(place) == 1
     write(tmp_path, "gone", "-- title: t\nselect id from acounts where id < 0\n")
     ran = run("validate")
     assert (ran.code, ran.err) == (3, f"{place}: `integrity seed` fills it, --database URL names another\n")
@@ -372,7 +373,7 @@ def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Pa
     assert "ghostpass/balance-equals-entries" in table.out
     only = json.loads(run("list", "--select", "mine/*", "--json").out)
     assert [(entry["name"], entry["title"], entry["parameters"][0]["default"]) for entry in only] == [
-        ("mine/x", "mine", "now -900 s")
+        ("mine/x", "mine", "now - 15 minutes")
     ]
     assert "mine/x" not in run("list", "--system", "ghostpass").out
     assert run("list", "--system", "gostpass").code == 2

@@ -18,7 +18,7 @@ NAMES = [
     bad("run hammer --nonsense", "no such option '--nonsense'", "integrity run --help"),
     bad("run", "missing argument 'PROFILE'", "integrity run --help"),
     bad("run hammer peak", "unexpected extra argument", "peak"),
-    bad("run hammer --bug", "'--bug' requires an argument"),
+    bad("run hammer --bug", "'--bug' requires an argument", "See `integrity run --help`"),
     bad("suite", "missing argument 'NAME'"),
     bad("explain", "missing argument 'NAME'"),
     bad("replay", "missing argument 'FILE'"),

@@ -35,7 +35,7 @@ def test_the_option_outranks_the_environment_and_that_the_file(tmp_path: Path) -
     ("text", "expected"),
     [
         ("[database\n", "cannot be read"),
-        ("[databse]\nurl = 'x'\n", "databse: Extra inputs"),
+        ("[databse]\nurl = 'x'\n", "databse: there is no such setting"),
         ("[database]\nurl = 7\n", "database.url: Input should be a valid string"),
     ],
 )
@@ -46,6 +46,21 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
         find_project(tmp_path)
     assert str(file) in caught.value.message
     assert expected in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[databse]\nurl = 'x'\n", "Known sections: [audit], [database], [profiles], [suites], [variables]."),
+        ("[database]\nulr = 'x'\n", "Known in [database]: url."),
+        ("[audit]\nempty = 'fine'\n", "Known in [audit]: empty, functions."),
+    ],
+)
+def test_bad_settings_are_told_what_may_stand_there(tmp_path: Path, text: str, hint: str) -> None:
+    (tmp_path / "integrity.toml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        find_project(tmp_path)
+    assert caught.value.hint == hint
 
 
 def test_what_the_tool_makes_is_never_committed(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_project_replaces_keys_and_extends_profiles() -> None:
         ({"hammer": {"weights": {"sell": 0}}}, "weights: at least one must be above 0"),
         ({"hammer": {"clients": 0}}, "clients: Input should be greater than or equal to 1"),
         ({"hammer": {"clients": "many"}}, "clients: Input should be a valid integer"),
-        ({"hammer": {"colour": "red"}}, "colour: Extra inputs are not permitted"),
+        ({"hammer": {"colour": "red"}}, "colour: there is no such setting"),
         ({"hammer": {"hot_share": 1.5}}, "hot_share: Input should be less than or equal to 1"),
         ({"hammer": {"services": {"bank": {}}}}, "unknown service 'bank'"),
         ({"hammer": {"abandon": {"sel": 0.1}}}, "unknown operation 'sel'"),
