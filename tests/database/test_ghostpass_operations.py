@@ -139,7 +139,8 @@ def test_an_orphaned_funding_is_left_by_a_handler_that_dies_and_not_mended_by_th
     assert _call(venue, "receive_funding_webhook", event, UUID(int=100), bug, dies_after=4) is None
     retried = _call(venue, "receive_funding_webhook", event, UUID(int=101), bug)
     assert retried == Declined("event_already_applied")
-    assert find_violated(venue) == set(bug.violates)
+    stuck = {"ghostpass/funding-not-stuck"}  # once its run has ended, or a quarter of an hour later
+    assert find_violated(venue) == set(bug.violates) - stuck
 
 
 def test_a_handler_that_does_not_die_leaves_no_orphan(venue: Target) -> None:

@@ -310,8 +310,12 @@ def test_a_lost_commit_has_not_happened_and_looks_the_same_to_its_client(marks: 
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://u@h/d?sslmode=require", "postgresql://u@/d?host=a&host=b", "postgresql://u@/d?host=a,b"],
+    ["postgresql://u@h/d?sslmode=require", "postgresql://u@a,b/d", "postgresql://u@/d?host=a,b"],
 )
 def test_a_server_that_it_cannot_stand_in_front_of_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         address_of(Target.parse(url))
+
+
+def test_of_a_host_that_is_named_twice_the_last_counts_as_it_does_for_libpq() -> None:
+    assert address_of(Target.parse("postgresql://u@/d?host=a&host=b")) == Address(host="b", port=5432)

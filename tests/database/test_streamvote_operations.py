@@ -18,7 +18,7 @@ from integrity.database.target import Target
 from integrity.operation import Commit, Declined, Ok, Request, Step
 from integrity.systems.service import ServiceSettings
 from integrity.systems.streamvote import services
-from integrity.systems.streamvote.operations import EVENT_TTL_MS
+from integrity.systems.streamvote.operations import EVENT_TTL_MS, NotQueued
 from integrity.systems.streamvote.schema import METADATA
 from integrity.systems.streamvote.system import STREAMVOTE
 from tests.database.streamvote_calls import PLAYED, voting
@@ -237,6 +237,18 @@ def test_a_webhook_that_died_before_it_queued_its_job_is_made_good_by_the_next(p
     assert player.asked == []
     assert player.call("receive_payment_webhook", event, NEXT) == Declined("event_already_applied")
     assert player.asked == [("jobs", {"job": "credit_invoice", "invoice_id": 4})]
+
+
+def test_a_webhook_whose_job_was_not_queued_is_not_answered_and_the_next_queues_it(player: Player) -> None:
+    event = {"event_id": "evt-4", "invoice_id": 4, "kind": "paid"}
+    player.settings = ServiceSettings(error_share=1.0)
+    with pytest.raises(NotQueued, match="error"):
+        player.call("receive_payment_webhook", event, THIS)
+    with pytest.raises(NotQueued, match="error"):
+        player.call("receive_payment_webhook", event, NEXT)
+    player.settings = ServiceSettings()
+    assert player.call("receive_payment_webhook", event, NEXT) == Declined("event_already_applied")
+    assert player.asked == [("jobs", {"job": "credit_invoice", "invoice_id": 4})] * 3
 
 
 def _read(target: Target) -> Contents:

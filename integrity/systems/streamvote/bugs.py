@@ -75,7 +75,7 @@ def receive_payment_webhook_queueing_early(*, operation_id: UUID, event_id: str,
         yield Rollback()
         return Declined("event_already_applied")
     if kind == "paid":
-        yield queue_credit(invoice_id)
+        yield from queue_credit(invoice_id)
     invoice: Rows = yield end_invoice(invoice_id, kind)
     if not invoice:
         yield Rollback()

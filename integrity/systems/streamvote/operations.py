@@ -155,7 +155,7 @@ def receive_payment_webhook(*, operation_id: UUID, event_id: str, invoice_id: in
     if not event:
         yield Rollback()
         if kind == "paid":  # the delivery that applied it may have died before it queued the job; twice does no harm
-            yield queue_credit(invoice_id)
+            yield from queue_credit(invoice_id)
         return Declined("event_already_applied")
     invoice: Rows = yield end_invoice(invoice_id, kind)
     if not invoice:
@@ -163,7 +163,7 @@ def receive_payment_webhook(*, operation_id: UUID, event_id: str, invoice_id: in
         return Declined("invoice_not_open")
     yield Commit()
     if kind == "paid":
-        yield queue_credit(invoice_id)
+        yield from queue_credit(invoice_id)
     return Ok({"invoice_id": invoice_id})
 
 
@@ -332,9 +332,19 @@ def end_invoice(invoice_id: int, kind: str) -> Statement:
     )
 
 
-def queue_credit(invoice_id: int) -> Request:
-    """Queue the job that credits an invoice; the queue makes it at least once."""
-    return Request("jobs", {"job": "credit_invoice", "invoice_id": invoice_id})
+class NotQueued(Exception):
+    """The queue has not said that it has the job: the provider gets no answer, and so sends its event again."""
+
+
+def queue_credit(invoice_id: int) -> Generator[Step, Any, None]:
+    """Queue the job that credits an invoice; the queue makes it at least once.
+
+    Raises:
+        NotQueued: whether it will be made is not known.
+    """
+    answer: Answer = yield Request("jobs", {"job": "credit_invoice", "invoice_id": invoice_id})
+    if answer["status"] != "accepted":
+        raise NotQueued(f"the queue answered {answer['status']}")
 
 
 def credit(invoice_id: int, wallet_id: int, stars: int, operation_id: UUID) -> Generator[Step, Any, None]:
