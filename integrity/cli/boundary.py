@@ -12,6 +12,8 @@ import logging
 import os
 import platform
 import shlex
+import signal
+import sys
 import tempfile
 import threading
 import traceback
@@ -126,7 +128,7 @@ class Boundary:
     @contextmanager
     def around_threads(self) -> Iterator[None]:
         """Tell also of errors that no call returns, instead of their tracebacks on the terminal."""
-        before = threading.excepthook
+        before, unraisable_before = threading.excepthook, sys.unraisablehook
         handler = _Handler(self)
         logging.getLogger().addHandler(handler)
 
@@ -134,16 +136,34 @@ class Boundary:
             if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
                 self.tell(failed.exc_value, where=f", in thread {failed.thread.name if failed.thread else '?'},")
 
-        threading.excepthook = on_thread
+        def on_unraisable(failed: "sys.UnraisableHookArgs") -> None:
+            if isinstance(failed.exc_value, KeyboardInterrupt):
+                _interrupt_again()
+            else:
+                unraisable_before(failed)
+
+        threading.excepthook, sys.unraisablehook = on_thread, on_unraisable
         try:
             yield
         finally:
-            threading.excepthook = before
+            threading.excepthook, sys.unraisablehook = before, unraisable_before
             logging.getLogger().removeHandler(handler)
 
     def outcome(self, code: int) -> int:
         """Return the exit code of a command that came to its end: what failed beside it makes a good end unknown."""
         return ExitCode.UNKNOWN if self.failure_count and code in (ExitCode.OK, ExitCode.THRESHOLD) else code
+
+
+def _interrupt_again() -> None:
+    """Let Ctrl-C come anew in a moment: it came in a destructor or weak reference's callback, and Python swallowed it."""
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(_MOMENT_S, signal.pthread_kill, (main, signal.SIGINT))
+    timer.daemon = True
+    timer.start()
+
+
+_MOMENT_S = 0.01
 
 
 class _Handler(logging.Handler):

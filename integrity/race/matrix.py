@@ -336,11 +336,14 @@ def _processes(databases: list[Target], settings: RaceSettings, files: Sequence[
         for future in as_completed(futures):
             yield futures[future], future.result()
 
+    strangers = set(multiprocessing.active_children())
     try:
         yield search
     finally:
-        # Their databases are dropped next, which ends what still runs.
+        # Their databases are dropped next. One that just starts would miss what it was to share, and say so.
         pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - strangers:
+            process.kill()
 
 
 # What a pool's process keeps from task to task: it has no other place.

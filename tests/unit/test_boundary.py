@@ -209,3 +209,17 @@ def test_a_message_is_as_long_as_it_helps() -> None:
     assert len(shorten("x" * 100_000)) < 400
     assert len(shorten("x y " * 100_000)) < 4000
     assert shorten(f"{'/folder' * 40}/file: gone") == f"{'/folder' * 40}/file: gone"
+
+
+def test_ctrl_c_within_a_destructor_ends_the_command_all_the_same(
+    fail: Callable[[BaseException | Callable[[], Any]], End],
+) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def work() -> None:
+        Interrupted()
+        assert not threading.Event().wait(20)
+
+    assert fail(work) == (130, "", "integrity: interrupted\n")
