@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropIndex, DropTable
+from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
 from integrity.database.bookkeeping import OURS, find_note, put_note
 from integrity.database.ownership import note_rebuilt
@@ -54,7 +54,7 @@ def plant(target: Target, metadata: MetaData, dropped: tuple[str, ...], *, bug: 
     """Leave out what a bug forgets, make again what another bug had left out, and note the bug.
 
     Args:
-        dropped: constraints and indexes of the metadata, as "table.name".
+        dropped: constraints and indexes of the metadata, as "table.name"; foreign keys that rest on one go with it.
 
     Raises:
         UsageError: the metadata declares none of that name.
@@ -64,7 +64,7 @@ def plant(target: Target, metadata: MetaData, dropped: tuple[str, ...], *, bug: 
     if unknown:
         raise UsageError(f"schema {metadata.schema} has no constraint or index {', '.join(unknown)}")
     with transaction(target, (str(metadata.schema), OURS), checks_foreign_keys=False) as connection:
-        _match(connection, metadata, without=frozenset(dropped))
+        _match(connection, metadata, without=frozenset(dropped) | _resting_on(metadata, frozenset(dropped)))
         put_note(connection, f"bug:{metadata.schema}", bug)
 
 
@@ -142,6 +142,8 @@ def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractS
     }
     for table in rebuilt:
         _rebuild(connection, table, without)
+    for table in rebuilt:  # when all that they refer to is there
+        _check_references(connection, table)
     note_rebuilt(connection, str(metadata.schema), [table.name for table in rebuilt])
     for table, item in _declared(metadata):
         if isinstance(item, Index):
@@ -165,6 +167,10 @@ def _rebuild(connection: Connection, table: Table, without: AbstractSet[str]) ->
     connection.execute(DropTable(table))
     quote = connection.dialect.identifier_preparer
     connection.exec_driver_sql(f"alter table {quote.format_table(new)} rename to {quote.quote(table.name)}")
+
+
+def _check_references(connection: Connection, table: Table) -> None:
+    quote = connection.dialect.identifier_preparer
     orphans = connection.exec_driver_sql(
         f"pragma {quote.quote(str(table.schema))}.foreign_key_check({quote.quote(table.name)})"
     )
@@ -179,6 +185,22 @@ def _drop(connection: Connection, table: Table, item: Item) -> None:
         quote = connection.dialect.identifier_preparer
         name = quote.quote(_name_in(table, item).partition(".")[2])
         connection.exec_driver_sql(f"alter table {quote.format_table(table)} drop constraint {name}")
+
+
+def _resting_on(metadata: MetaData, names: AbstractSet[str]) -> frozenset[str]:
+    """Return the foreign keys that refer to what one of these makes unique, and could not be without it."""
+    declared = _declared(metadata)
+    keys = {
+        (table, frozenset(item.columns))
+        for table, item in declared
+        if isinstance(item, ColumnCollectionConstraint | Index) and _name_in(table, item) in names
+    }
+    return frozenset(
+        _name_in(table, item)
+        for table, item in declared
+        if isinstance(item, ForeignKeyConstraint)
+        and (item.referred_table, frozenset(element.column for element in item.elements)) in keys
+    )
 
 
 def _declared(metadata: MetaData) -> list[tuple[Table, Item]]:

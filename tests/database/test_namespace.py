@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from integrity.database.bookkeeping import FORMAT_BEFORE, drop_views, notes, put_note
 from integrity.database.bookkeeping import METADATA as BOOKS
-from integrity.database.constraints import plant, restore
+from integrity.database.constraints import find_missing, plant, restore
 from integrity.database.namespace import (
     create_schemas,
     create_tables,
@@ -28,6 +28,7 @@ from integrity.database.transaction import transaction
 from integrity.errors import DatabaseError, SeedError, Unreachable, UnsafeDatabase, UsageError
 from integrity.systems.ghostpass.bugs import BUGS
 from integrity.systems.ghostpass.schema import METADATA
+from integrity.systems.inbox.schema import METADATA as INBOX
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -339,6 +340,14 @@ def test_planting_another_bug_makes_again_what_the_last_one_left_out(target: Tar
     with pytest.raises(DatabaseError, match="wallets_balance_not_negative"):
         execute(target, insert.format(balance=-1))
     execute(target, insert.format(balance=1), insert.format(balance=2))  # the code is not unique now
+
+
+def test_a_key_that_is_left_out_takes_the_references_to_it_along_and_both_come_back(target: Target) -> None:
+    create_schemas(target, [INBOX])
+    plant(target, INBOX, ("messages.messages_conversation_id_id_key",), bug="two_messages")
+    assert find_missing(target, INBOX) == ["media.media_message_fkey", "messages.messages_conversation_id_id_key"]
+    restore(target, INBOX)
+    assert find_missing(target, INBOX) == []
 
 
 def test_rows_and_references_survive_leaving_out_and_restoring(target: Target) -> None:
