@@ -56,7 +56,15 @@ class DatabaseError(AuditError):
 
 
 class Unreachable(DatabaseError):
-    """No connection: wrong address, password, database or rights."""
+    """No connection: wrong address, password, database or rights.
+
+    Args:
+        is_full: the server answers, and has no connection to give.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, is_full: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_full = is_full
 
 
 class MayNotCreate(DatabaseError):

@@ -131,9 +131,16 @@ def _resolve(session: Session, known: _Known, mentions: frozenset[Mention], sche
 def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection[str]) -> set[Node]:
     """Look into functions, views and domains; return what they call that has to be looked into next."""
     fresh: set[Node] = set()
-    for row in session.read(
-        _BODIES, [json.dumps([{"kind": kind, "oid": str(oid)} for kind, oid in sorted(nodes)])], is_own=True
-    ):
+    asked = [{"kind": kind, "oid": str(oid)} for kind, oid in sorted(nodes)]
+    try:
+        rows = session.read(_BODIES, [json.dumps(asked), json.dumps(sorted(STABLE_AND_NOT_HARMLESS))], is_own=True)
+    except QueryFailed as failed:  # what calls none of them can be asked all the same
+        if failed.is_snapshot_lost:
+            raise
+        known.callees |= {node: set() for node in nodes}
+        known.refused |= {node: f"a {node[0]} that cannot be looked into: {failed.reason}" for node in nodes}
+        return fresh
+    for row in rows:
         node = (str(row["kind"]), int(row["oid"]))
         known.names[node] = f"{row['kind'] + ' ' if row['kind'] != 'function' else ''}{row['schema']}.{row['name']}"
         known.callees[node] = set()
@@ -148,7 +155,8 @@ def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection
             body = row["body"]
         mentions = mentions_in(body or "") | mentions_in(str(row["defaults"] or ""))
         schemas = re.findall(r'[^\s,"]+', row["path"] or "")
-        fresh |= _resolve(session, known, mentions, schemas)
+        if mentions:
+            fresh |= _resolve(session, known, mentions, schemas)
         known.callees[node] = set().union(*(known.meant.get(mention, ()) for mention in mentions))
         called = {(str(kind), int(oid)) for kind, oid in (pair.split(":") for pair in (row["depends"] or "").split())}
         known.callees[node] |= called
@@ -294,7 +302,9 @@ join pg_type as types on types.typtype = 'd' and types.oid >= 16384
 where asked.use = 'call' and asked.name like 'json%record%'
 """
 
-# What they consist of. $1: what to look into.
+# What they consist of. $1: what to look into; $2: stable functions that are not trusted. A view's functions are read from
+# its rule as it is stored: to have it written as SQL waits for whoever locks a table of its. pg_depend leaves out
+# PostgreSQL's own, and has all others.
 _BODIES = """
 with asked as materialized (
     select kind, oid::bigint::oid as oid
@@ -316,6 +326,17 @@ links as (
     from rules
     join pg_depend as depends on depends.classid = 'pg_rewrite'::regclass and depends.objid = rules.oid
     where depends.refobjid <> rules.asked
+    union all
+    select 'view', rules.asked, 'pg_proc'::regclass, procs.oid
+    from rules
+    join pg_rewrite as written on written.oid = rules.oid
+    cross join lateral regexp_matches(
+        written.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid|tsmhandler) ([0-9]+)', 'g'
+    ) as found
+    join pg_proc as procs on procs.oid = found[1]::oid
+    where
+        procs.provolatile = 'v'
+        or procs.proname::text in (select value from json_array_elements_text($2::json))
     union all
     select 'domain', checks.contypid, depends.refclassid, depends.refobjid
     from asked
@@ -377,8 +398,7 @@ select
             when languages.lanname = 'sql' and procs.prokind <> 'a'
             then coalesce(nullif(procs.prosrc, ''), pg_get_functiondef(procs.oid))
         end
-        when 'view' then pg_get_viewdef(classes.oid)
-        else (
+        when 'domain' then (
             select string_agg(pg_get_constraintdef(checks.oid), ' ')
             from pg_constraint as checks
             where checks.contypid = types.oid

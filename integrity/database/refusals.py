@@ -7,22 +7,20 @@ from psycopg import errors
 
 _RIGHTS = "Use a user and a server that may create schemas and write there."
 _MAKING = "Let the user make databases (alter role ... createdb), or connect as one who may."
-_LOCK = "Another session is working on these tables: wait until it has ended, or end it."
+LOCKED = "Another session is working on these tables: wait until it has ended, or end it."
 _ROOM = "Make room on the disk of the database, or ask for less."
 _CONNECTIONS = "The server has no connection to give: let others end theirs, or raise its max_connections."
 _GONE = "See that the server runs, then give the command again."
 _DEPENDENT = "Something that was not made here depends on a table that was: drop it first."
 
+_FULL = ("too many clients", "connection slots are reserved", "too many connections")
+
 _KINDS: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
     ((), ("permission denied to create database",), _MAKING),
     ((errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction), ("readonly",), _RIGHTS),
-    ((errors.LockNotAvailable,), ("is locked",), _LOCK),
+    ((errors.LockNotAvailable,), ("is locked",), LOCKED),
     ((errors.DiskFull,), ("disk is full", "No space left on device"), _ROOM),
-    (
-        (errors.TooManyConnections,),
-        ("too many clients", "connection slots are reserved", "too many connections"),
-        _CONNECTIONS,
-    ),
+    ((errors.TooManyConnections,), _FULL, _CONNECTIONS),
     (
         (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow),
         (
@@ -36,6 +34,11 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
     ),
     ((errors.DependentObjectsStillExist,), (), _DEPENDENT),
 )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the server answers, and has no connection to give."""
+    return isinstance(error, errors.TooManyConnections) or any(word in str(error) for word in _FULL)
 
 
 def next_step(error: BaseException | None) -> str | None:

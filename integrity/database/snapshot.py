@@ -260,6 +260,8 @@ def _caution(session: "PostgresqlSession") -> str:
 
 _QUESTION = sql.SQL("savepoint question")
 _FORGET = "rollback to savepoint question; release savepoint question"
+_LESS_PATIENCE = "set local lock_timeout = '500ms'"
+"""Once it has waited for one lock in full: a table that is locked is in many invariants, and is not waited for in each."""
 _DECLARE = "declare answer no scroll cursor for "
 
 
@@ -315,6 +317,8 @@ class PostgresqlSession:
         except psycopg.Error as error:
             failed = self._failure(error, len(prefix))
             self._forget()
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                self._connection.execute(_LESS_PATIENCE)
             raise failed from None
         except BaseException:
             self._forget()

@@ -29,7 +29,7 @@ from integrity.database.postgresql_url import (
     with_secrets,
     write_url,
 )
-from integrity.database.refusals import next_step
+from integrity.database.refusals import is_full, next_step
 from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
 
@@ -251,7 +251,7 @@ class Target:
         else:
             known = next_step(error)
             if known is not None:  # the server was reached
-                return Unreachable(f"{self}: no answer: {reason}", hint=known)
+                return Unreachable(f"{self}: no answer: {reason}", hint=known, is_full=is_full(error))
             hint = "Check host, port, name, user and password; without --database the embedded server is used."
         return Unreachable(f"cannot connect to {self}: {reason}", hint=hint)
 

@@ -13,6 +13,7 @@ import psycopg
 
 from integrity.database.constraints import find_missing
 from integrity.database.namespace import Contents, count_rows, inspect_database
+from integrity.database.refusals import LOCKED
 from integrity.database.target import Target
 from integrity.database.transaction import refusal
 from integrity.errors import DatabaseError
@@ -168,9 +169,8 @@ def _as_far_as_it_may(checks: Iterator[Check]) -> Iterator[Check]:
         yield from checks
     except DatabaseError as error:
         reason = error.message.partition(" LINE ")[0]
-        hint = (
-            "Let it: grant usage on the schema, and select on its tables. What needs them is unknown in an audit till then."
-        )
+        rights = "Let it: grant usage on the schema, and select on its tables."
+        hint = f"{LOCKED if error.hint == LOCKED else rights} What needs them is unknown in an audit till then."
         yield warning("contents", f"not looked at further: {reason}", hint)
 
 

@@ -397,6 +397,8 @@ class Scheduler:
             try:
                 wire = self.engine.open(ascii_uppercase[len(self._sessions)])
             except Unreachable as error:
+                if not error.is_full:
+                    raise
                 raise Unreachable(
                     f"{count} actors need {count + 1} connections and the server gave {len(self._sessions) + 1}: "
                     f"{error.message}",

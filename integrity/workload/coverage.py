@@ -86,7 +86,14 @@ def _find_doubts(
     now: datetime,
     is_sqlite: bool,
 ) -> dict[str, str]:
-    noted = _ask(session, _NOTED.format(now="?1" if is_sqlite else "$1::timestamptz"), now)
+    try:
+        noted = session.read(_NOTED.format(now="?1" if is_sqlite else "$1::timestamptz"), [now], is_own=True)
+    except QueryFailed as failed:
+        if failed.is_snapshot_lost:
+            raise
+        if failed.is_missing:  # no books of ours: what asks for them will say so itself
+            return {}
+        return dict.fromkeys(over_calls, f"which runs are noted cannot be found out: {failed.reason}")
     missing = {
         row["system"]: _describe_missing(row, known)
         for row in reversed(noted)  # the first one of each system
@@ -116,15 +123,6 @@ def _systems_of(file: SqlFile) -> set[str]:
     """Return the systems whose history the invariant reads; an empty name is all of them."""
     names = {table.name for table in tables_of(file.tree) if table.schema == OURS}
     return {name.rpartition("_")[0] for name in names}
-
-
-def _ask(session: Session, query: str, now: datetime) -> list[Any]:
-    try:
-        return list(session.read(query, [now], is_own=True))
-    except QueryFailed as failed:
-        if failed.is_snapshot_lost:
-            raise
-        return []  # no books of ours: what asks for them will say so itself
 
 
 def _ask_in_gaps(

@@ -9,10 +9,12 @@ from uuid import UUID
 
 import pytest
 
+import integrity.database.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit
 from integrity.chain import Chain
 from integrity.cli.main import main
 from integrity.database.namespace import create_schemas
+from integrity.database.snapshot import open_snapshot
 from integrity.database.target import Target
 from integrity.errors import UsageError
 from integrity.events import InvariantJudged
@@ -21,7 +23,7 @@ from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
 from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.verdict import Finding, Verdict
-from integrity.workload.coverage import Known
+from integrity.workload.coverage import Known, find_doubts
 from integrity.workload.heartbeat import Heartbeat
 from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
 from integrity.workload.unfinished import find_beating, forget_run, load_unfinished, note_running
@@ -283,3 +285,19 @@ def test_what_goes_wrong_with_the_questions_of_coverage_leaves_unknown_what_rest
     found = dict(sorted(judge(venue, project).items()))
     assert [finding.name for finding in found.values() if finding.verdict is not Verdict.HOLDS] == unknown
     assert "an error of integrity's own: RuntimeError: no such thing" in found[ASKED].reason
+
+
+def test_where_nobody_knows_which_runs_are_noted_no_invariant_over_calls_is_said_to_hold(
+    database: Target, monkeypatch: pytest.MonkeyPatch, project: Project
+) -> None:
+    create_schemas(database, [GHOSTPASS.metadata])
+    settings = snapshot_module.audit_settings
+    monkeypatch.setattr(
+        snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "100ms"}
+    )
+    files = [load_invariants(project)[name] for name in (ASKED, BALANCE)]
+    with closing(database.connect()) as other, other.transaction():
+        other.execute("lock table integrity.runs in access exclusive mode")
+        with open_snapshot(database, connections=1, timeout_s=60) as snapshot:
+            doubts = find_doubts(snapshot.sessions[0], files, Known(), {}, now=snapshot.taken_at, is_sqlite=False)
+    assert doubts == {ASKED: "which runs are noted cannot be found out: canceling statement due to lock timeout"}

@@ -8,7 +8,7 @@ import pytest
 import integrity.database.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.database.session_settings import audit_settings
-from integrity.database.snapshot import PostgresqlSession
+from integrity.database.snapshot import PostgresqlSession, QueryFailed, open_snapshot
 from integrity.database.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants import plan as planner
@@ -191,6 +191,37 @@ def test_a_locked_table_makes_its_own_invariants_unknown(bank: Target, monkeypat
         found = findings(bank, files(negative=NOT_NEGATIVE, calm="select id from bank.calm where id < 0"))
     assert (found["negative"].verdict, "lock timeout" in found["negative"].reason) == (Verdict.UNKNOWN, True)
     assert found["calm"].verdict is Verdict.HOLDS
+
+
+def test_a_locked_table_behind_a_view_makes_what_reads_the_view_unknown_and_nothing_else(
+    bank: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = audit_settings
+    monkeypatch.setattr(
+        snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "500ms"}
+    )
+    execute(bank, "create table bank.calls (id bigint); create view bank.asked as select id, now() as at from bank.calls")
+    with bank.connect() as connection, connection.transaction():
+        connection.execute("lock table bank.calls in access exclusive mode")
+        found = findings(bank, files(asked="select id from bank.asked where id < 0", negative=NOT_NEGATIVE))
+    assert (found["asked"].verdict, "lock timeout" in found["asked"].reason) == (Verdict.UNKNOWN, True)
+    assert found["negative"].verdict is Verdict.HOLDS
+
+
+def test_a_lock_is_waited_for_in_full_once_and_not_in_each_invariant(bank: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = audit_settings
+    monkeypatch.setattr(
+        snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "600ms"}
+    )
+    limit = "select current_setting('lock_timeout') as limit"
+    with bank.connect() as connection, connection.transaction():
+        connection.execute("lock table bank.wallets in access exclusive mode")
+        with open_snapshot(bank, connections=1, timeout_s=300) as snapshot:
+            before = snapshot.sessions[0].read(limit)
+            with pytest.raises(QueryFailed, match="lock timeout"):
+                snapshot.sessions[0].count("select id from bank.wallets")
+            after = snapshot.sessions[0].read(limit)
+    assert (before, after) == ([{"limit": "600ms"}], [{"limit": "500ms"}])
 
 
 def own(folder: Path) -> Project:

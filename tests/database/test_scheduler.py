@@ -379,6 +379,17 @@ def test_more_actors_than_the_server_has_connections_for_says_how_many_it_gave(
         scheduler.play(program(*[in_one_transaction(add("first"))] * 5))
 
 
+def test_a_connection_that_is_refused_for_another_reason_is_told_with_that_reason(database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute("do $$ begin create role leaving; exception when duplicate_object then null; end $$")
+        connection.execute("alter role leaving login")
+        with Scheduler(Target(database.url.set(username="leaving"))) as scheduler:
+            connection.execute("alter role leaving nologin")
+            with pytest.raises(Unreachable, match='role "leaving" is not permitted to log in') as refused:
+                scheduler.play(program(*[in_one_transaction(add("first"))] * 2))
+    assert "max_connections" not in str(refused.value)
+
+
 def test_the_shortest_text_of_a_run_plays_it_again(scheduler: Scheduler) -> None:
     for letters in ("AB", "ABAB", "AAB"):
         run = scheduler.play(TRANSFER, letters)
