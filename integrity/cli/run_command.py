@@ -114,12 +114,12 @@ def command(
         faults=windows,
         faults_may_overlap=faults_may_overlap,
     )
-    write_note(
+    headline = (
         f"{system.name} {profile}: {chosen.title}; {chosen.clients} clients on {chosen.connection_count} connections, "
         f"{chosen.duration_s:g} s, seed {request.seed}, {'bug ' + bug.name if bug else 'no bug'}, {target}"
     )
     with show_progress() as listener:
-        result = run(request, listener=listener)
+        result = run(request, listener=listener, on_prepared=lambda: write_note(headline))
     if is_json:
         write_json(result.result)
     else:

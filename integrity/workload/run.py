@@ -129,8 +129,13 @@ class RunResult:
         return ExitCode.THRESHOLD if State.FAILED.value in states else ExitCode.OK
 
 
-def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
+def run(
+    request: RunRequest, *, listener: Listener | None = None, on_prepared: Callable[[], None] = lambda: None
+) -> RunResult:
     """Run the workload; return when its history is in the database.
+
+    Args:
+        on_prepared: called when nothing is left that would refuse the run, before it begins.
 
     Raises:
         AuditError: the run cannot begin, or cannot go on; what was recorded by then is in its folder.
@@ -138,10 +143,10 @@ def run(request: RunRequest, *, listener: Listener | None = None) -> RunResult:
     # Taken again when a crash or a fault ends its session: as long as we work there, nobody drops it under us.
     who = f"{RUN}{request.system.name} {request.profile_name}"
     with occupy(request.target, who, is_exclusive=False, is_kept=True) as hold:
-        return _run(request, hold, listener=listener)
+        return _run(request, hold, listener=listener, on_prepared=on_prepared)
 
 
-def _run(request: RunRequest, hold: Hold, *, listener: Listener | None) -> RunResult:
+def _run(request: RunRequest, hold: Hold, *, listener: Listener | None, on_prepared: Callable[[], None]) -> RunResult:
     server = prepare(request.system, request.profile, request.target, request.bug, request.test_database)
     world = World(
         keys=read_keys(request.system, request.profile, request.target),
@@ -158,6 +163,7 @@ def _run(request: RunRequest, hold: Hold, *, listener: Listener | None) -> RunRe
         server=request.server,
         revive=request.revive,
     )
+    on_prepared()
     clock = Clock()
     started = datetime.now().astimezone()
     name = f"{started:%Y%m%d-%H%M%S}-{request.system.name}-{request.profile_name}"
