@@ -14,6 +14,7 @@ from integrity.audit import AuditSettings, audit
 from integrity.chain import Chain
 from integrity.cli.main import main
 from integrity.database.namespace import create_schemas
+from integrity.database.session_settings import audit_settings
 from integrity.database.snapshot import open_snapshot
 from integrity.database.target import Target
 from integrity.errors import UsageError
@@ -291,7 +292,7 @@ def test_where_nobody_knows_which_runs_are_noted_no_invariant_over_calls_is_said
     database: Target, monkeypatch: pytest.MonkeyPatch, project: Project
 ) -> None:
     create_schemas(database, [GHOSTPASS.metadata])
-    settings = snapshot_module.audit_settings
+    settings = audit_settings
     monkeypatch.setattr(
         snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "100ms"}
     )
