@@ -176,6 +176,7 @@ def test_a_database_is_kept_and_put_back(venue: Place, run: Run) -> None:
     if venue.kind in NO_DATABASE:
         refused = run(venue, "snapshot", "seeded")
         assert refused.refuses(NO_DATABASE[venue.kind]), refused
+        assert ("alter role ... createdb" in refused.err) == (venue.kind != "standby"), refused
     with venue.making_databases() as may_make:
         if not may_make:
             return
