@@ -49,7 +49,11 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         if target.is_sqlite:
             return [_check_runs(*(_running_on_sqlite(target) if has_runs else ([], [])), project)]
         with open_server(target, timeout_s=COUNT_S_MOST) as server:
-            checks = [*_check_sessions(server.ask("open-sessions")), _check_prepared(server.ask("prepared-transactions"))]
+            hidden = server.ask("hidden-sessions")[0]["sessions"]
+            checks = [
+                *_check_sessions(server.ask("open-sessions"), hidden),
+                _check_prepared(server.ask("prepared-transactions")),
+            ]
             noted = server.read_column(_RUNNING) if has_runs else []
             beating = server.read_column(_BEATING.format(now="clock_timestamp()")) if has_runs else []
             checks += unread or [_check_runs(noted, beating, project)]
@@ -63,23 +67,28 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         return [unreachable(error)]
 
 
-def _check_sessions(sessions: Sequence[Row]) -> Iterator[Check]:
+def _check_sessions(sessions: Sequence[Row], hidden: int) -> Iterator[Check]:
+    """Check what this role sees; what others' sessions do is told to nobody who may not know it."""
     idle = [row for row in sessions if row["state"].startswith("idle in transaction") and row["state_s"] > IDLE_S_MOST]
     blocked = [row for row in sessions if row["is_blocked"]]
     long = [row for row in sessions if row["transaction_s"] > LONG_S and row not in idle]
+    seen = " of those that this role sees" if hidden else ""
+    if hidden:
+        said = f"{hidden} of other roles hide what they do: whether they hold or wait for something is not known"
+        yield warning("sessions", said, "grant pg_read_all_stats to this role to see it")
     end = "Find out why it was left; to end it: select pg_terminate_backend({})"
     if idle:
         yield warning("idle in transaction", some([_describe(row) for row in idle]), end.format(idle[0]["pid"]))
     else:
-        yield ok("idle in transaction", f"none for more than {IDLE_S_MOST:g} s")
+        yield ok("idle in transaction", f"none{seen} for more than {IDLE_S_MOST:g} s")
     if blocked:
         yield warning("blocked", some([_describe(row) for row in blocked]), "integrity monitor names who holds them up.")
     else:
-        yield ok("blocked", "nobody waits for a lock")
+        yield ok("blocked", f"nobody{seen} waits for a lock")
     if long:
         yield warning("long transactions", some([_describe(row) for row in long]), end.format(long[0]["pid"]))
     else:
-        yield ok("long transactions", f"none older than {LONG_S:g} s")
+        yield ok("long transactions", f"none{seen} older than {LONG_S:g} s")
 
 
 def _describe(row: Row) -> str:

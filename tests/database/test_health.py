@@ -1,6 +1,7 @@
 """Health of a target: every check is seen to be right, and to fail on what it is there for."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -294,6 +295,17 @@ def test_afterwards_an_idle_transaction_and_who_waits_for_it_are_named(
     assert checks["idle in transaction"].found.startswith("holder (pid ")
     assert "pg_terminate_backend(" in checks["idle in transaction"].hint
     assert checks["blocked"].found.startswith("waiter (pid ")
+
+
+def test_afterwards_what_a_role_may_not_see_is_not_called_right(venue: Target, tmp_path: Path) -> None:
+    execute(venue, "drop role if exists health_blind", "create role health_blind login in role pg_read_all_data")
+    blind = Target(venue.url.set(username="health_blind"))
+    with closing(venue.connect()) as holder:
+        holder.execute("begin; update ghostpass.wallets set balance_minor = 1 where id = 1")
+        checks = look_after(blind, tmp_path)
+    assert unhealthy(checks) == {"sessions": State.WARNING}
+    assert re.match(r"\d+ of other roles hide what they do", checks["sessions"].found)
+    assert checks["blocked"].found == "nobody of those that this role sees waits for a lock"
 
 
 def test_afterwards_a_long_transaction_is_named(venue: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
