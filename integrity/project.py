@@ -7,13 +7,15 @@ installed package: `reference_folder` finds them in both.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 import integrity
 from integrity.errors import UsageError, describe_mistake
@@ -31,6 +33,12 @@ class DatabaseSettings(BaseModel):
     url: str | None = None
 
 
+def _with_schema(function: str) -> str:
+    if not re.fullmatch(r"[^.()]+\.[^.()]+", function):
+        raise PydanticCustomError("function", "a function is written as schema.name, without parentheses")
+    return function
+
+
 class AuditSection(BaseModel):
     """[audit] of integrity.toml.
 
@@ -42,7 +50,7 @@ class AuditSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     empty: Literal["empty", "unknown"] = "empty"
-    functions: tuple[Annotated[str, Field(pattern=r"^[^.()]+\.[^.()]+$")], ...] = ()
+    functions: tuple[Annotated[str, AfterValidator(_with_schema)], ...] = ()
 
 
 class Settings(BaseModel):

@@ -1,5 +1,6 @@
 """`integrity demo`: the main job, shown by the commands themselves, in a project and on a server of its own."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +48,15 @@ ACTS = (
 
 NEXT = """\
 Try next, in this folder:
-  integrity explain ghostpass/funding-credited-once    what that invariant asks, and why
-  integrity seed --wallets 5000                        all five systems: two wallets, votes, lessons, an inbox
-  integrity run hammer --bug lost_update               plant another bug, then: integrity validate
-  integrity race ghostpass sell sell --bug overdraw    search the orders of two calls, without a run before
-  integrity run pilot --time-scale 20                  the venue's 20 minutes in one
-  integrity suite quick --system inbox --shorten 4     every shape of load, an audit after each
-  integrity run hammer --fault lost_commit_ack@30%-60% the server commits, and nobody is told
-  integrity validate --database URL                    your own database, read only, with .sql files in invariants/
-  integrity db stop                                    the embedded PostgreSQL ends only when you say so
+  integrity explain ghostpass/funding-credited-once     what that invariant asks, and why
+  integrity seed --wallets 5000                         all five systems: two wallets, votes, lessons, an inbox
+  integrity run hammer --bug lost_update                plant another bug, then: integrity validate
+  integrity race ghostpass sell sell --bug overdraw     search the orders of two calls, without a run before
+  integrity run pilot --time-scale 20                   the venue's 20 minutes in one
+  integrity suite quick --system inbox --shorten 4      every shape of load, an audit after each
+  integrity run hammer --fault lost_commit_ack@30%-60%  the server commits, and nobody is told
+  integrity validate --database URL                     your own database, read only, with .sql files in invariants/
+  integrity db stop                                     the embedded PostgreSQL ends only when you say so
 """
 
 
@@ -89,5 +90,5 @@ def _play(act: Act, folder: Path) -> int:
     from integrity.cli.main import invoke
 
     write_result(f"\n{act.says}", bold=True)
-    write_result(f"$ integrity {' '.join(act.arguments)}\n", dim=True)
+    write_result(f"$ integrity {shlex.join(act.arguments)}\n", dim=True)
     return invoke([*act.arguments, "--project", str(folder)])

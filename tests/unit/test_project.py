@@ -37,6 +37,10 @@ def test_the_option_outranks_the_environment_and_that_the_file(tmp_path: Path) -
         ("[database\n", "cannot be read"),
         ("[databse]\nurl = 'x'\n", "databse: there is no such setting"),
         ("[database]\nurl = 7\n", "database.url: Input should be a valid string"),
+        (
+            "[audit]\nfunctions = ['valid_iban']\n",
+            "audit.functions.0: a function is written as schema.name, without parentheses, not 'valid_iban'",
+        ),
     ],
 )
 def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expected: str) -> None:
