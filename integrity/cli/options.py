@@ -1,6 +1,7 @@
 """Options that several commands share, and what they resolve to."""
 
 import os
+import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -99,6 +100,11 @@ def open_target(project: "Project", database: str | None) -> "Target":
         return Target.parse(url)
     make_state_folder(project)
     return embedded_server(project).start()
+
+
+def go_on(command: str, target: "Target", database: str | None) -> str:
+    """Return a command that is to be given next: with the database, where this command line alone names it."""
+    return command if database is None else f"{command} --database {shlex.quote(str(target))}"
 
 
 def embedded_server(project: "Project") -> "EmbeddedServer":

@@ -7,6 +7,7 @@ import click
 from integrity.cli.asking import confirm
 from integrity.cli.options import (
     database_option,
+    go_on,
     json_option,
     open_project,
     open_target,
@@ -54,5 +55,6 @@ def command(
         write_json({**fields, "ended_sessions": list(restored.ended)})
         return ExitCode.OK
     tell_ended(restored.ended)
-    write_result(f"{target} is as it was at {taken_at}; the snapshot stays until integrity snapshot --drop {name}")
+    drop = go_on(f"integrity snapshot --drop {name}", target, database)
+    write_result(f"{target} is as it was at {taken_at}; the snapshot stays until {drop}")
     return ExitCode.OK

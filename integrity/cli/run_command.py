@@ -9,6 +9,7 @@ from integrity.cli.number_types import SEED, Duration, Integer, Number
 from integrity.cli.options import (
     database_option,
     embedded_server,
+    go_on,
     json_option,
     open_project,
     open_target,
@@ -123,5 +124,5 @@ def command(
     if is_json:
         write_json(result.result)
     else:
-        write_result(render_run(result.result))
+        write_result(render_run(result.result, next_step=go_on("integrity validate", target, database)))
     return result.exit_code

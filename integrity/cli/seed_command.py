@@ -13,6 +13,7 @@ from integrity.cli.number_types import Integer
 from integrity.cli.options import (
     Command,
     database_option,
+    go_on,
     json_option,
     open_project,
     open_target,
@@ -123,7 +124,7 @@ def command(
         write_json(_fields(target, mode.value, seeded))
     else:
         write_result(_table(seeded))
-        write_note(f"Next: integrity run smoke --system {systems[0].name}")
+        write_note(f"Next: {go_on(f'integrity run smoke --system {systems[0].name}', target, database)}")
     return ExitCode.OK
 
 

@@ -9,6 +9,7 @@ import click
 from integrity.cli.options import (
     database_option,
     embedded_server,
+    go_on,
     json_option,
     open_project,
     open_target,
@@ -85,7 +86,7 @@ def command(
         return ExitCode.OK
     tell_ended(taken.ended)
     write_result(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
-    write_result(f"To put it back: integrity restore {taken.copy.name}")
+    write_result(f"To put it back: {go_on(f'integrity restore {taken.copy.name}', target, database)}")
     return ExitCode.OK
 
 

@@ -71,14 +71,18 @@ def _live_table(progress: Progress) -> Any:
     return table
 
 
-def render_run(result: Mapping[str, Any]) -> str:
-    """Return the text that a run ends with, from the content of its result.json."""
+def render_run(result: Mapping[str, Any], *, next_step: str = "integrity validate") -> str:
+    """Return the text that a run ends with, from the content of its result.json.
+
+    Args:
+        next_step: the command that is to be given next.
+    """
     blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.get("faults", ()))]
     if result["thresholds"]:
         blocks.append(_thresholds(result["thresholds"]))
     if "monitor" in result:
         blocks.append(render_alerts(result["monitor"]))
-    blocks.append(_ending(result))
+    blocks.append(_ending(result, next_step))
     return "\n\n".join(blocks)
 
 
@@ -191,7 +195,7 @@ def _shower(statistic: str) -> Callable[[float], str]:
     )
 
 
-def _ending(result: Mapping[str, Any]) -> str:
+def _ending(result: Mapping[str, Any], next_step: str) -> str:
     states = [row["state"] for row in result["thresholds"]]
     said = ", ".join(
         f"{states.count(state)} {state}"
@@ -203,7 +207,7 @@ def _ending(result: Mapping[str, Any]) -> str:
     lines = [
         f"{result['system']} {result['profile']}{bug}, seed {result['seed']}: {state}; thresholds: {said or 'none'}",
         f"run folder: {result['folder']}",
-        "next: integrity validate",
+        f"next: {next_step}",
     ]
     return "\n".join(lines)
 

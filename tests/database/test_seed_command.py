@@ -46,7 +46,7 @@ def test_the_command_prints_rows_a_table_and_then_refuses(capsys: pytest.Capture
     assert err.splitlines() == [
         "ghostpass: making 20 wallets",
         "ghostpass: making constraints and indexes",
-        "Next: integrity run smoke --system ghostpass",
+        f"Next: integrity run smoke --system ghostpass --database {url}",
     ]
 
     code, out, err = run(capsys, "seed", "--system", "ghostpass", "--wallets", "20", "--database", url)
