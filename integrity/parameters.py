@@ -12,9 +12,16 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+_COMMENT = r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*+\*/"
+for _ in range(3):  # comments hold others
+    _COMMENT = rf"/\*(?:[^*/]|\*(?!/)|/(?!\*)|{_COMMENT})*+\*/"
+
 _TOKENS = re.compile(
-    r"""
-      (?P<skip> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | :: )
+    rf"""
+      (?P<skip>
+          \bE'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$
+        | --[^\n\r]* | {_COMMENT} | ::
+      )
     | (?<![\w:\]]):(?: (?P<name>[a-z_][a-z0-9_]*) | '(?P<quoted>[a-z_][a-z0-9_]*)' )
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,

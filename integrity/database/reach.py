@@ -144,15 +144,16 @@ def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection
         node = (str(row["kind"]), int(row["oid"]))
         known.names[node] = f"{row['kind'] + ' ' if row['kind'] != 'function' else ''}{row['schema']}.{row['name']}"
         known.callees[node] = set()
-        if node[0] == "function":
-            if f"{row['schema']}.{row['name']}" in trusted:
-                continue
-            body = _body_to_follow(row)
-            if body is None and (reason := _why_refused(row)):
-                known.refused[node] = reason
-                continue
-        else:
-            body = row["body"]
+        is_function = node[0] == "function"
+        if is_function and f"{row['schema']}.{row['name']}" in trusted:
+            continue
+        if row["is_held"]:
+            known.refused[node] = f"{known.names[node]}, which cannot be looked into: another session locks what it reads"
+            continue
+        body = _body_to_follow(row) if is_function else row["body"]
+        if is_function and body is None and (reason := _why_refused(row)):
+            known.refused[node] = reason
+            continue
         mentions = mentions_in(body or "") | mentions_in(str(row["defaults"] or ""))
         schemas = re.findall(r'[^\s,"]+', row["path"] or "")
         if mentions:
@@ -343,6 +344,16 @@ links as (
     join pg_constraint as checks on checks.contypid = asked.oid and asked.kind = 'domain'
     join pg_depend as depends on depends.classid = 'pg_constraint'::regclass and depends.objid = checks.oid
 ),
+locked as materialized (  -- also by who waits for the lock: who comes now waits behind
+    select relation from pg_locks
+    where mode = 'AccessExclusiveLock' and database in (0, (select oid from pg_database where datname = current_database()))
+),
+held as materialized (  -- functions with `begin atomic`, which to have written as SQL would wait
+    select distinct links.kind, links.asked
+    from links
+    join locked on locked.relation = links.refobjid and links.refclassid = 'pg_class'::regclass
+    where links.kind = 'function'
+),
 targets as (
     select kind, asked, 'function' as target_kind, refobjid as target
     from links
@@ -393,7 +404,8 @@ select
             members.classid = 'pg_proc'::regclass and members.objid = procs.oid
             and members.refclassid = 'pg_extension'::regclass and members.deptype = 'e'
     ) as extension,
-    case asked.kind
+    held.asked is not null as is_held,
+    case case when held.asked is null then asked.kind end
         when 'function' then case
             when languages.lanname = 'sql' and procs.prokind <> 'a'
             then coalesce(nullif(procs.prosrc, ''), pg_get_functiondef(procs.oid))
@@ -418,6 +430,7 @@ left join pg_class as classes on classes.oid = asked.oid and asked.kind = 'view'
 left join pg_namespace as class_schema on class_schema.oid = classes.relnamespace
 left join pg_type as types on types.oid = asked.oid and asked.kind = 'domain'
 left join pg_namespace as type_schema on type_schema.oid = types.typnamespace
+left join held on held.kind = asked.kind and held.asked = asked.oid
 left join depends on depends.kind = asked.kind and depends.asked = asked.oid
 where coalesce(procs.oid, classes.oid, types.oid) is not null
 """

@@ -31,7 +31,7 @@ from integrity.database.server_text import (
 )
 from integrity.database.session_settings import audit_settings
 from integrity.database.target import NAMESPACES, Target, begin_with
-from integrity.errors import Unreachable, UsageError
+from integrity.errors import Unreachable, UsageError, quote
 
 APPLICATION_NAME = "integrity-validate"
 
@@ -210,6 +210,8 @@ def _connect(
 def _take_on(connection: psycopg.Connection[TupleRow], role: str | None) -> None:
     if role is None:
         return
+    if role in ("", "none"):  # by which the server would keep the role that connects
+        raise UsageError(f"--as {quote(role)}: no role has this name", hint="Leave --as out, or name a role.")
     try:
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
     except psycopg.Error as error:

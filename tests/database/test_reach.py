@@ -230,6 +230,22 @@ def test_what_goes_wrong_with_looking_into_one_text_is_its_refusal_alone(
     }
 
 
+def test_a_locked_table_costs_what_calls_a_function_over_it_and_nothing_else(database: Target) -> None:
+    with closing(database.connect()) as changing:
+        changing.execute(
+            b"create table carts (id int); create table drawers (id int); create view shut as select id from drawers;"
+            b"create function inside() returns bigint stable language sql begin atomic select count(*) from carts; end;"
+            b"create function outside() returns bigint stable language sql begin atomic select count(*) from drawers; end"
+        )
+        changing.execute(b"begin")
+        changing.execute(b"alter table carts add name text")
+        texts = {"locked": "select inside()", "function": "select outside()", "view": "select 1 from shut"}
+        refused = refusals(database, texts)
+        changing.execute(b"rollback")
+    assert list(refused) == ["locked"]
+    assert "public.inside, which cannot be looked into: another session locks what it reads" in refused["locked"]
+
+
 def test_an_operator_that_acts_is_found_where_a_query_uses_it_without_naming_it(
     make_database: Callable[..., Target],
 ) -> None:
@@ -274,6 +290,8 @@ def test_the_role_to_audit_with_is_named_and_can_be_taken_on(
     code, _, err = validate("--as", "nobody_of_shop", "--database", reader.text)
     assert (code, 'permission denied to set role "nobody_of_shop"' in err) == (2, True)
     assert 'hint: Let who connects take it on: grant "nobody_of_shop" to "auditor_of_shop"\n' in err
+    code, _, err = validate("--as", "none")
+    assert (code, "--as 'none': no role has this name" in err) == (2, True)
 
 
 @pytest.mark.parametrize("call", ["load_extension('x')", "LOAD_EXTENSION('x')", "fts3_tokenizer('simple')"])

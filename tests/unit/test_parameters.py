@@ -20,6 +20,8 @@ def test_names_come_in_order_of_first_appearance_without_repeats() -> None:
         "select $$ :a $$, $tag$ :a $tag$",
         "select a[1:2]",
         "select '10:30:00'",
+        r"select E'a\' :a', e'\\', ' :b'",
+        "select 1 /* a /* b */ :a /* c /* d */ */ :b */",
     ],
 )
 def test_text_that_only_looks_like_a_parameter_is_left_alone(text: str) -> None:
