@@ -41,7 +41,11 @@ def transaction(
                 connection.exec_driver_sql("begin immediate")
             else:
                 connection.exec_driver_sql("begin")
-            yield connection
+            try:
+                yield connection
+            except KeyboardInterrupt:  # perhaps in the middle of a statement, where nothing more can be sent
+                connection.invalidate()  # closes it, and the server rolls back
+                raise
             connection.exec_driver_sql("commit")
     except DBAPIError as error:
         raise refusal(target, error.orig) from None
