@@ -33,6 +33,16 @@ def unquote_parameters(sql: str) -> str:
     return _TOKENS.sub(lambda match: f" :{match['quoted']} " if match["quoted"] else match[0], sql)
 
 
+def plain_comments(sql: str) -> str:
+    """Return the text with `?` for what is not ASCII in its comments, every character behind it where it was."""
+
+    def plain(match: re.Match[str]) -> str:
+        is_comment = match[0].startswith(("--", "/*"))
+        return match[0].encode("ascii", "replace").decode() if is_comment else match[0]
+
+    return _TOKENS.sub(plain, sql)
+
+
 @lru_cache(maxsize=4096)
 def find_parameters(sql: str) -> tuple[str, ...]:
     """Return the parameter names in order of first appearance, without repeats."""

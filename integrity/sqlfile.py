@@ -33,7 +33,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from integrity.errors import SqlFileError, UsageError, quote
 from integrity.operation import Value
-from integrity.parameters import find_parameters, replace_parameters, unquote_parameters
+from integrity.parameters import find_parameters, plain_comments, replace_parameters, unquote_parameters
 from integrity.sqlheader import (
     PARAMETER_FORMS,
     PARAMETER_TYPES,
@@ -104,10 +104,13 @@ class SqlFile:
 
     @property
     def numbered(self) -> str:
-        """What PostgreSQL is sent: the text up to its semicolon, `$1::type` for each of `parameter_names` in order."""
+        """What PostgreSQL is sent: the text up to its semicolon, `$1::type` for each of `parameter_names` in order.
+
+        Its comments in ASCII: a title may have characters that the database has not.
+        """
         types = {parameter.name: parameter.type for parameter in self.parameters}
         numbers = {name: f"${number}::{types[name]}" for number, name in enumerate(self.parameter_names, start=1)}
-        return replace_parameters(without_semicolon(self.text), numbers.__getitem__)
+        return replace_parameters(plain_comments(without_semicolon(self.text)), numbers.__getitem__)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

@@ -205,6 +205,16 @@ def test_a_name_that_the_server_cannot_take_is_the_fault_of_its_text_alone(latin
     assert (list(refused), "pg_sleep" in refused["acts"]) == (["acts"], True)
 
 
+def test_what_a_file_says_of_itself_need_not_be_in_the_encoding_of_the_database(latin: Target) -> None:
+    text = "-- title: Käufe 日 日本\nselect 'Käufe' as sold /* 日 */, nope -- 日"
+    file = parse_sql_file(text, path=Path("sold.sql"), name="sold")
+    (event,) = (event for event in audit(latin, [file], AuditSettings()) if isinstance(event, InvariantJudged))
+    assert event.finding.reason.startswith("sold.sql:2: column \"nope\" does not exist\n  2 | select 'Käufe'")
+    file = parse_sql_file(text.replace(", nope", ""), path=Path("sold.sql"), name="sold")
+    (event,) = (event for event in audit(latin, [file], AuditSettings()) if isinstance(event, InvariantJudged))
+    assert (event.finding.verdict, list(event.finding.rows)) == (Verdict.VIOLATED, [{"sold": "Käufe"}])
+
+
 @pytest.fixture(scope="module")
 def latin(server: EmbeddedServer) -> Iterator[Target]:
     """A database that has no character beyond Latin-1."""

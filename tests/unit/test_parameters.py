@@ -2,7 +2,7 @@
 
 import pytest
 
-from integrity.parameters import find_parameters, number_parameters, replace_parameters
+from integrity.parameters import find_parameters, number_parameters, plain_comments, replace_parameters
 
 
 def test_names_come_in_order_of_first_appearance_without_repeats() -> None:
@@ -26,6 +26,12 @@ def test_names_come_in_order_of_first_appearance_without_repeats() -> None:
 )
 def test_text_that_only_looks_like_a_parameter_is_left_alone(text: str) -> None:
     assert find_parameters(text) == ()
+
+
+def test_comments_are_made_plain_and_nothing_else() -> None:
+    text = "-- Käufe\nselect 'ä--ö', \"ü\" /* Größe /* 日本 */ */ , $$ /* é */ $$ -- ß"
+    plain = "-- K?ufe\nselect 'ä--ö', \"ü\" /* Gr??e /* ?? */ */ , $$ /* é */ $$ -- ?"
+    assert plain_comments(text) == plain
 
 
 def test_a_cast_parameter_is_one() -> None:
