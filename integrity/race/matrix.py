@@ -9,7 +9,9 @@ and drops: a process that is killed leaves nothing behind.
 
 import math
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -353,8 +355,17 @@ _searcher: list[_Searcher] = []
 
 def _start_process(urls: "Queue[str]", settings: RaceSettings, files: Sequence[SqlFile]) -> None:
     global _make_searcher  # noqa: PLW0603
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process is interrupted, too, and ends this one
     _make_searcher = lambda: _Searcher(_scheduler(Target.parse(urls.get()), settings), settings, files)  # noqa: E731
+
+
+def _end_with_parent() -> None:
+    """End when the parent process was killed: nobody else would tell this one, which would go on and wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _search_in_process(task: _Task, seconds: float) -> Searched | None:

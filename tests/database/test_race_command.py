@@ -371,6 +371,20 @@ def test_what_a_killed_race_left_is_dropped_by_the_next(integrity: Command, data
     assert scratch_databases(database) == []
 
 
+@pytest.mark.exhaustive
+def test_the_processes_of_a_killed_race_end_with_it(integrity: Command, database: Target, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--jobs", "2", "--budget", "5m"]
+    race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(busy_schemas(database)) == 2)
+    race.kill()
+    race.wait()
+    left = scratch_databases(database)
+    assert len(left) == 2
+    wait_for(lambda: not any(backends_in(database, name) for name in left))
+    assert integrity("race", "ghostpass", "sell", "--schedule", "AB")[0] == 0
+    assert scratch_databases(database) == []
+
+
 def test_a_server_that_dies_in_the_middle_is_said_to_have(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / "server", dies_with_parent=True)
     server.start()
