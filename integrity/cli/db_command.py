@@ -100,7 +100,9 @@ def status(project_folder: Path, database: str | None, is_json: bool) -> int:
 @project_option
 @database_option
 def url(project_folder: Path, database: str | None) -> None:
-    """Print the URL of the database, its password as ***; the embedded server is started for that.
+    """Print the URL of the database, its password as ***.
+
+    The embedded server is started for that.
 
     \b
     Example: psql "$(integrity db url)"

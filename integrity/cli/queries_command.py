@@ -113,7 +113,9 @@ def run(
     project_folder: Path,
     is_json: bool,
 ) -> int:
-    """Ask queries with values that the database holds; show time, plan, and whether each keeps its limits.
+    """Ask queries with values of the database, against their limits.
+
+    Shown are the time and the plan of each, and whether it keeps its limits.
 
     \b
     Example: integrity queries run --system inbox --explain

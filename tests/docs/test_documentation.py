@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import integrity
@@ -32,6 +33,14 @@ def test_help_of_every_command_has_an_example_to_paste(name: str) -> None:
     for called, each in commands.items():
         assert each.help, f"{called} says nothing about itself"
         assert re.search(rf"Example: .*integrity (\w+ )?{called}\b", each.help), f"{called} has no example"
+
+
+@pytest.mark.parametrize("name", ["db", "queries"])
+def test_no_line_of_a_list_of_commands_is_cut_at_80_columns(name: str) -> None:
+    command = group.get_command(None, name)  # type: ignore[arg-type]  # the lazy group needs no context
+    assert command is not None
+    shown = command.get_help(click.Context(command, info_name=name, terminal_width=80, max_content_width=80))
+    assert "..." not in shown.partition("Commands:")[2]
 
 
 def test_the_tree_of_errors_names_every_error() -> None:
