@@ -106,6 +106,7 @@ def test_all_of_the_evidence_stays_within_memory_however_many_rows_and_columns()
     assert limit_of_a_value(10_000, 5) * 10_000 * 5 <= 50_000_000
 
 
+@pytest.mark.exhaustive  # the value takes a gigabyte and some ten seconds
 def test_rows_that_the_server_cannot_write_out_leave_the_violation_its_count_and_say_why(database: Target) -> None:
     """A value of a gigabyte has no text: twice as long as it is, written out."""
     query = "select v.payload from (select 1 as id) as one cross join lateral " \
