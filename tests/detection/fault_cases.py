@@ -29,8 +29,14 @@ SOUND_ARGUMENTS: Mapping[str, str] = {
     "statement_timeout": ":ms=3",
     "lock_holder": ":of=table,patience_s=0.1",
     "webhook_delay": ":least_s=0.1,more_s=0.3",
+    "device_offline": ":number=1",
 }
 """Arguments of a fault in a run of a sound system; others have their defaults."""
+
+SOUND_PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "device_offline": {"hot_share": 0.0},  # what is made during the run takes the heat off the device
+}
+"""What is changed of CALM in a run of a sound system with that fault."""
 
 
 @dataclass(frozen=True, slots=True)
