@@ -22,7 +22,7 @@ from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.system import System
 from integrity.workload.profile import load_profile
 from integrity.workload.run import RunRequest, run
-from tests.detection.fault_cases import CALM, CASES, SOUND, SOUND_PROFILES, Case, sound_text
+from tests.detection.fault_cases import BUSY_DEVICE, CALM, CASES, SOUND, Case, sound_text
 from tests.detection.worlds import judge, make_seeded, violated
 
 MakeWorld = Callable[[System], Target]
@@ -116,8 +116,8 @@ def test_a_sound_system_bears_every_fault_and_its_unknown_outcomes_are_settled(
     target = make_world(system)
     if fault.name == "disk_full":
         bloat(target, system)
-    profile = SOUND_PROFILES.get(fault.name, {})
-    case = Case(system.name, fault.name, "", (sound_text(fault),), profile=profile, seconds=1.5)
+    profile = BUSY_DEVICE if fault.name == "device_offline" else {}
+    case = Case(system.name, fault.name, "", (sound_text(system, fault),), profile=profile, seconds=1.5)
     result = let_loose(target, own_server, tmp_path, case, with_bug=False)
     assert result["state"] == "finished"
     (effect,) = result["faults"]
