@@ -100,8 +100,9 @@ def command(
     files = _applicable(files, target, system_name, place)
     if place:
         write_note(f"{place}: `integrity seed` fills it, --database URL names another")
+    is_told = True
     if not patterns and not run_id:
-        files = _without_runs_that_were_not(files, target)
+        files, is_told = _without_runs_that_were_not(files, target)
     settings = AuditSettings(
         connections=connections,
         timeout_s=timeout_s,
@@ -116,7 +117,7 @@ def command(
         write_result(render_plan(plan_audit(target, files, settings)))
         return 0
     folder = find_run(target, project, run_id)
-    settings = replace(settings, known=_load_unfinished(target, project, is_read_only=is_read_only))
+    settings = replace(settings, known=_load_unfinished(target, project, is_read_only=is_read_only, is_told=is_told))
     fails_on_empty = fails_on_empty or project.settings.audit.empty == "unknown"
     report = collect(_show_progress(audit(target, files, settings), len(files)), fails_on_empty=fails_on_empty)
     _publish(report, "json" if is_json else format_name, output)
@@ -160,8 +161,8 @@ def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | Non
     return chosen
 
 
-def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "list[SqlFile]":
-    """Leave out what is asked of runs alone, where no run of the system is recorded; say so."""
+def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "tuple[list[SqlFile], bool]":
+    """Leave out what is asked of runs alone, where no run of the system is recorded; say so, or that it is not told."""
     from integrity.errors import DatabaseError
     from integrity.invariants.load import system_of
     from integrity.invariants.syntax import tables_of
@@ -175,25 +176,32 @@ def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "li
     }
     about_runs = {name: system for name, system in about_runs.items() if system}
     if not about_runs:
-        return files
+        return files, True
     try:
         ran = find_systems_that_ran(target)
-    except DatabaseError:  # a reader without rights on our schema: each says for itself that it cannot be judged
-        return files
+    except DatabaseError as error:  # no rights on our schema, or a lock: what asks it says so for itself, too
+        write_note(f"which runs there were, and which were killed, cannot be found out: {error.message}")
+        return files, False
     left_out = [name for name, system in about_runs.items() if system not in ran]
     if left_out:
         systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
         write_note(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out")
-    return [file for file in files if file.name not in left_out]
+    return [file for file in files if file.name not in left_out], True
 
 
-def _load_unfinished(target: "Target", project: "Project", *, is_read_only: bool) -> "Known":
-    """Bring in the history of runs that were killed, where that may be; return what is known of the others."""
+def _load_unfinished(target: "Target", project: "Project", *, is_read_only: bool, is_told: bool) -> "Known":
+    """Bring in the history of runs that were killed, where that may be; return what is known of the others.
+
+    Args:
+        is_told: the database has told of its runs; else it is not asked, and waited for, once more.
+    """
     from integrity.errors import DatabaseError
     from integrity.workload.coverage import Known
     from integrity.workload.unfinished import load_unfinished
 
     folder = str(project.runs_folder)
+    if not is_told:
+        return Known(folder=folder)
     try:
         unfinished = load_unfinished(target, project, is_read_only=is_read_only)
     except DatabaseError as error:

@@ -14,7 +14,7 @@ from integrity.audit import AuditSettings, audit
 from integrity.chain import Chain
 from integrity.cli.main import main
 from integrity.database.namespace import create_schemas
-from integrity.database.session_settings import audit_settings
+from integrity.database.session_settings import QUESTIONS, audit_settings
 from integrity.database.snapshot import open_snapshot
 from integrity.database.target import Target
 from integrity.errors import UsageError
@@ -23,6 +23,7 @@ from integrity.history import Call, Outcome, encode_invoked, encode_returned
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
 from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.systems.instainstru.system import INSTAINSTRU
 from integrity.verdict import Finding, Verdict
 from integrity.workload.coverage import Known, find_doubts
 from integrity.workload.heartbeat import Heartbeat
@@ -302,3 +303,23 @@ def test_where_nobody_knows_which_runs_are_noted_no_invariant_over_calls_is_said
         with open_snapshot(database, connections=1, timeout_s=60) as snapshot:
             doubts = find_doubts(snapshot.sessions[0], files, Known(), {}, now=snapshot.taken_at, is_sqlite=False)
     assert doubts == {ASKED: "which runs are noted cannot be found out: canceling statement due to lock timeout"}
+
+
+def test_a_lock_on_our_notes_is_said_at_once_and_waited_for_once(
+    database: Target, monkeypatch: pytest.MonkeyPatch, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create_schemas(database, [INSTAINSTRU.metadata])
+    settings = audit_settings
+    monkeypatch.setattr(
+        snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "100ms"}
+    )
+    monkeypatch.setitem(QUESTIONS, "lock_timeout", "100ms")
+    with closing(database.connect()) as other, other.transaction():
+        other.execute("lock table integrity.runs in access exclusive mode")
+        with pytest.raises(SystemExit) as ended:
+            main(["validate", "--system", "instainstru", "--project", str(project.folder), "--database", database.text])
+    shown = capsys.readouterr()
+    assert ended.value.code == 3
+    assert shown.err.count("lock timeout") == 1, shown.err
+    assert "which runs there were, and which were killed, cannot be found out" in shown.err
+    assert "row-was-asked-for" in shown.out
