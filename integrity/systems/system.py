@@ -54,6 +54,7 @@ class Bug:
         operations: the operations it replaces, by name.
         dropped: constraints and unique indexes that it leaves out, as "table.constraint".
         violates: the invariants that a run with it violates, exactly these.
+        may_violate: others that some runs violate, too, when something comes at the very moment.
         race: the operations that collide, or empty when no interleaving is needed (a crash, an arithmetic slip).
         schedule: the shortest schedule that shows it, as `integrity race` writes it, e.g. "AB"; empty without a race.
     """
@@ -62,6 +63,7 @@ class Bug:
     forgotten: str
     operations: Mapping[str, Operation]
     violates: tuple[str, ...]
+    may_violate: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     race: tuple[str, ...] = ()
     schedule: str = ""

@@ -81,7 +81,7 @@ def make_world(own_server: EmbeddedServer, template: Callable[[System], str]) ->
 
 _numbers = count(1)
 
-RUNS_MOST = 3
+RUNS_MOST = 6
 """Until a bug must have shown: whether a fault's instants fall between two statements of a call is chance."""
 
 
@@ -151,7 +151,8 @@ def test_a_fault_exposes_the_bug_that_it_is_meant_to_expose_and_that_is_hidden_w
         if found:
             break
     assert found, "the fault did not show it"
-    assert found <= set(system.bugs[case.bug].violates)
+    bug = system.bugs[case.bug]
+    assert found <= {*bug.violates, *bug.may_violate}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
