@@ -88,7 +88,7 @@ def test_a_run_that_is_stopped_does_not_wait_for_the_moment_at_which_a_webhook_w
 ) -> None:
     stopped_soon()
 
-    result = play(venue, GHOSTPASS, tmp_path, {**SLOW, "duration_s": 30}).result
+    result = play(venue, GHOSTPASS, tmp_path, {**SLOW, "clients": 2, "duration_s": 30}).result
 
     assert result["state"] == "interrupted"
     assert result["owed"] == {"webhooks": 0, "open": {}}
