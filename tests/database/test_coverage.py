@@ -314,12 +314,15 @@ def test_a_lock_on_our_notes_is_said_at_once_and_waited_for_once(
         snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "100ms"}
     )
     monkeypatch.setitem(QUESTIONS, "lock_timeout", "100ms")
+    asked_again: list[object] = []
+    monkeypatch.setattr("integrity.workload.unfinished.load_unfinished", lambda *given, **_: asked_again.append(given))
     with closing(database.connect()) as other, other.transaction():
         other.execute("lock table integrity.runs in access exclusive mode")
         with pytest.raises(SystemExit) as ended:
             main(["validate", "--system", "instainstru", "--project", str(project.folder), "--database", database.text])
     shown = capsys.readouterr()
     assert ended.value.code == 3
+    assert asked_again == []
     assert shown.err.count("lock timeout") == 1, shown.err
     assert "which runs there were, and which were killed, cannot be found out" in shown.err
     assert "row-was-asked-for" in shown.out
