@@ -105,11 +105,13 @@ class Reaction:
         answer: what the operation is told.
         deliveries: the webhooks that follow.
         latency_s: until the answer is there.
+        trouble: what the request met with, if anything.
     """
 
     answer: Answer
     deliveries: Sequence[Delivery] = ()
     latency_s: float = 0.0
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,8 @@ class Context:
         if trouble is None:
             return Reaction(answer, deliveries, latency_s)
         if trouble is Trouble.REFUSED:
-            return Reaction({"status": "error", "code": self.random.choice(settings.error_codes)}, (), latency_s)
-        return Reaction(dict(TIMEOUT), deliveries if trouble.is_done else (), settings.timeout_s)
+            return Reaction({"status": "error", "code": self.random.choice(settings.error_codes)}, (), latency_s, trouble)
+        return Reaction(dict(TIMEOUT), deliveries if trouble.is_done else (), settings.timeout_s, trouble)
 
     def webhooks(self, operation: str, arguments: Mapping[str, Value]) -> list[Delivery]:
         """Return the deliveries of one webhook: mostly one, after a delay; sometimes late, sometimes twice."""

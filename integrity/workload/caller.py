@@ -83,12 +83,14 @@ class Client:
         number: in the history. A client whose call has no known end goes on under a new number, as nobody could say when
             its last call took effect.
         operation_id: of its last call.
+        troubled: requests of its calls to services that gave no answer, or refused.
     """
 
     number: int
     sources: Sources
     own: Mapping[str, Any] = field(default_factory=dict)
     operation_id: UUID | None = None
+    troubled: int = 0
 
 
 class Caller:
@@ -175,7 +177,9 @@ class Caller:
         origin = Origin(operation, intended_at_us)
 
         def request(step: Request) -> Reaction:
-            return self._request(step, operation_id, client.sources.services, origin)
+            reaction = self._request(step, operation_id, client.sources.services, origin)
+            client.troubled += reaction.trouble is not None
+            return reaction
 
         def pushed(events: Rows) -> None:
             if push is not None:
