@@ -124,9 +124,9 @@ def psql(project_folder: Path, database: str | None, arguments: tuple[str, ...])
     if target.is_sqlite:
         raise UsageError(f"{target} is not PostgreSQL, which psql is for", hint=f"Use: sqlite3 {target.file}")
     program = _find_psql()
-    address, secrets = target.without_secrets()  # every user can read the command line of a process
+    address, password = target.without_secrets()
     command = [program, *arguments, "--dbname", address]
-    os.execve(program, command, {**os.environ, **secrets})  # noqa: S606 - no shell is wanted
+    os.execve(program, command, _environment_with(password))  # noqa: S606 - no shell is wanted
 
 
 @command.command()
@@ -193,6 +193,18 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
     if server.status().is_running:
         with suppress(Unreachable), Target(server.target.url.set(database="postgres")).asking() as connection:
             check_unoccupied(server.target, connection)
+
+
+def _environment_with(password: str) -> dict[str, str]:
+    """Return psql's environment, which names a file with the password; one that no such file can hold psql asks for."""
+    from integrity.database.password_file import open_password_file, path_of
+
+    environment = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}  # psql has no use for it
+    if not password:
+        return environment
+    environment.pop("PGPASSWORD", None)  # libpq would take it first
+    descriptor = open_password_file(password)
+    return environment if descriptor is None else {**environment, "PGPASSFILE": path_of(descriptor)}
 
 
 def _find_psql() -> str:

@@ -98,14 +98,16 @@ class Target:
         """The URL with its passwords: for connecting only."""
         return self.url.render_as_string() if self.is_sqlite else write_url(self.url, shows_secrets=True)
 
-    def without_secrets(self) -> tuple[str, dict[str, str]]:
-        """Return a URL for another program's command line, and the environment that it needs beside it.
+    def without_secrets(self) -> tuple[str, str]:
+        """Return a URL for another program's command line, and the password that it is to be given another way; or "".
 
         libpq takes the password of a certificate's key from nowhere but a connection string: that one is asked for again.
         """
-        query = {name: value for name, value in self.url.query.items() if not is_secret(name)}
         password = self.url.password
-        secrets = {"PGPASSWORD": password.reveal()} if isinstance(password, Secret) else {}
+        revealed = password.reveal() if isinstance(password, Secret) else ""
+        query = {name: value for name, value in self.url.query.items() if not is_secret(name)}
+        if revealed:
+            query.pop("passfile", None)  # libpq would read that one instead of the one that the program is given
         bare = URL.create(
             self.url.drivername,
             username=self.url.username,
@@ -114,7 +116,7 @@ class Target:
             database=self.url.database,
             query=query,
         )
-        return write_url(bare), secrets
+        return write_url(bare), revealed
 
     def __str__(self) -> str:
         """The URL without its passwords: for people."""

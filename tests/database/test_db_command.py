@@ -133,7 +133,7 @@ def test_url_and_psql_work_with_another_database_and_hide_its_password(run: Run)
 def test_psql_has_the_password_and_its_command_line_has_not(tmp_path: Path) -> None:
     """A stand-in for psql says what every user of the machine could read of it, and what it alone can."""
     program = tmp_path / "psql"
-    program.write_text('#!/bin/sh\ntr "\\0" " " < /proc/$$/cmdline\necho\necho "$PGPASSWORD"\n')
+    program.write_text('#!/bin/sh\ntr "\\0" " " < /proc/$$/cmdline\necho\nread -r line < "$PGPASSFILE"\necho "$line"\n')
     for name in ("psql", "postgres", "initdb"):
         (tmp_path / name).write_text(program.read_text())
         (tmp_path / name).chmod(0o755)
@@ -141,9 +141,9 @@ def test_psql_has_the_password_and_its_command_line_has_not(tmp_path: Path) -> N
     environment = {**os.environ, "INTEGRITY_PG_BIN": str(tmp_path), "INTEGRITY_DATABASE_URL": url}
     command = [sys.executable, "-m", "integrity", "db", "psql", "-At"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
-    line, password = ran.stdout.splitlines()
+    line, secret = ran.stdout.splitlines()
     assert line.endswith("-At --dbname postgresql://user@127.0.0.1:1/name?sslmode=prefer "), ran.stderr
-    assert password == "with hunter2"
+    assert secret == "*:*:*:*:with hunter2"
 
 
 @pytest.mark.parametrize(

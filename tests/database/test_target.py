@@ -1,10 +1,13 @@
 """A target is parsed once, never shows its password, and says why it cannot be reached."""
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from psycopg import sql
@@ -182,6 +185,27 @@ def test_an_awkward_password_connects_however_it_is_given(
         assert connection.execute("select current_user").fetchall() == [("awkward",)]
     assert asyncio.run(who_of_a_run()) == "awkward"
     assert AWKWARD not in f"{target} {target!r}"
+
+
+@pytest.mark.parametrize("way", ["before the host", "among the options"])
+def test_psql_connects_and_its_process_shows_no_password(guarded: Target, way: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "integrity", "db", "psql", "--no-psqlrc", "-At"]
+    environment = {**os.environ, "INTEGRITY_DATABASE_URL": _ways(guarded)[way], "PGPASSWORD": "wrong-hunter3"}
+    with subprocess.Popen(
+        command, env=environment, cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as entered:
+        assert entered.stdin is not None
+        assert entered.stdout is not None
+        entered.stdin.write("select current_user;\n")
+        entered.stdin.flush()
+        assert entered.stdout.readline() == "awkward\n"
+        of_process = Path("/proc", str(entered.pid))
+        seen = [(of_process / name).read_bytes().split(b"\0") for name in ("environ", "cmdline")]
+        entered.stdin.close()
+    assert b"--no-psqlrc" in seen[1]
+    words = [part for words in seen for word in words for part in (word, unquote_to_bytes(word))]
+    assert [word for word in words if AWKWARD.encode() in word or b"hunter" in word] == []
+    assert entered.returncode == 0
 
 
 @pytest.mark.parametrize(
