@@ -21,9 +21,9 @@ from integrity.database.snapshot import QueryFailed, Session, Snapshot, open_sna
 from integrity.database.target import Target
 from integrity.errors import DatabaseError
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
-from integrity.invariants.evidence import operation_ids_of
+from integrity.invariants.evidence import operation_ids_of, systems_of
 from integrity.invariants.facts import Facts, read_facts
-from integrity.invariants.plan import Plan, make_plan
+from integrity.invariants.plan import Plan, Step, make_plan
 from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
 from integrity.operation import Value
@@ -136,7 +136,7 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         return
     history = load_query("history/calls-of-operations")
 
-    def find_calls(session: Session, rows: Rows) -> Rows:
+    def find_calls(session: Session, step: Step, rows: Rows) -> Rows:
         ids = " ".join(str(operation_id) for operation_id in operation_ids_of(rows)[:OPERATIONS_MAX])
         if not ids:
             return []
@@ -144,7 +144,7 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
             return show_query(
                 session,
                 history,
-                {"operation_ids": ids},
+                {"operation_ids": ids, "systems": _name_systems(step)},
                 now=snapshot.taken_at,
                 is_sqlite=target.is_sqlite,
                 row_limit=CALLS_MAX,
@@ -156,6 +156,12 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         plan, snapshot.sessions, row_limit=settings.row_limit, companion=find_calls, timeout_s=settings.timeout_s
     ):
         yield _doubted(judged, doubts.get(judged.step.name))
+
+
+def _name_systems(step: Step) -> str:
+    """Return the systems whose calls can have made what the invariant judges, with blanks between; empty: any of them."""
+    systems = systems_of(step.tables)
+    return "" if "" in systems else " ".join(sorted(systems))
 
 
 def _open(target: Target, settings: AuditSettings) -> AbstractContextManager[Snapshot]:

@@ -243,7 +243,10 @@ def parse_query(text: str) -> exp.Query:
 
 @lru_cache(maxsize=4096)
 def find_query(text: str) -> exp.Query | None:
-    """Return the syntax tree of a text that was checked before, None where the parser does not know it. Shared."""
+    """Return the syntax tree of a text that was checked before, None where the parser does not know it. Shared.
+
+    `values (1)` is a select to the server, and no query to the parser.
+    """
     try:
         return next((tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query)), None)
     except _UNKNOWN_TO_THE_PARSER:
@@ -290,7 +293,7 @@ def _check_query(text: str, path: Path) -> None:
     _check_single(text, path)
     tree = trees[0]
     written = next((node for node in tree.walk() if isinstance(node, _WRITES)), None)
-    if written is not None or not isinstance(tree, exp.Query) or isinstance(tree, exp.Values):
+    if written is not None or not isinstance(tree, exp.Query | exp.Values):
         word = next((_WRITING_WORDS[kind] for kind in _WRITING_WORDS if isinstance(written, kind)), "")
         line, column, found = _find_word(text, word)
         hint = "The query selects the rows that violate, and changes and locks nothing."
@@ -311,7 +314,7 @@ def _check_unknown(text: str, path: Path, error: Exception) -> None:
     _check_single(text, path)
 
 
-_FIRST_WORDS = ("select", "with", "(", "table")
+_FIRST_WORDS = ("select", "with", "(", "table", "values")
 
 
 def _check_single(text: str, path: Path) -> None:

@@ -3,7 +3,7 @@
 A server that cannot be reached has no SQLSTATE to tell: libpq passes its words on.
 """
 
-from psycopg import errors
+from psycopg import Error, errors
 
 _RIGHTS = "Use a user and a server that may create schemas and write there."
 _MAKING = "Let the user make databases (alter role ... createdb), or connect as one who may."
@@ -34,6 +34,15 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
     ),
     ((errors.DependentObjectsStillExist,), (), _DEPENDENT),
 )
+
+
+def reason_of(error: BaseException | None) -> str:
+    """Return what went wrong in one line, without the statement of ours that the server quotes under its message."""
+    if not isinstance(error, Error) or error.diag.message_primary is None:
+        return " ".join(str(error).split())
+    detail = f" DETAIL: {error.diag.message_detail}" if error.diag.message_detail else ""
+    hint = f" HINT: {error.diag.message_hint}" if error.diag.message_hint else ""
+    return " ".join(f"{error.diag.message_primary}{detail}{hint}".split())
 
 
 def is_full(error: BaseException) -> bool:

@@ -29,7 +29,7 @@ from integrity.database.postgresql_url import (
     with_secrets,
     write_url,
 )
-from integrity.database.refusals import is_full, next_step
+from integrity.database.refusals import is_full, next_step, reason_of
 from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
 
@@ -244,7 +244,7 @@ class Target:
 
     def unreachable(self, error: Exception) -> Unreachable:
         """Return the error to raise when connecting failed, its password masked."""
-        reason = mask(" ".join(str(error).split()))
+        reason = mask(reason_of(error))
         for secret in (self.url.password, *self.url.query.values()):
             if isinstance(secret, Secret) and secret:
                 reason = reason.replace(secret.reveal(), "***")

@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from integrity.database.refusals import next_step
+from integrity.database.refusals import next_step, reason_of
 from integrity.database.session_settings import OWN
 from integrity.database.target import Target, mask
 from integrity.errors import DatabaseError
@@ -57,5 +57,5 @@ def transaction(
 
 def refusal(target: Target, error: BaseException | None) -> DatabaseError:
     """Return the error to raise when the database refused something, with its reason and a next step."""
-    reason = mask(" ".join(str(error).split()))
+    reason = mask(reason_of(error))
     return DatabaseError(f"{target}: {reason}", hint=next_step(error) or "Nothing was changed.")

@@ -39,7 +39,7 @@ class Judged:
     is_lost: bool = False
 
 
-Companion = Callable[[Session, Rows], Rows]
+Companion = Callable[[Session, Step, Rows], Rows]
 """Asked on the session that found violating rows for what belongs to them, within the same snapshot."""
 
 
@@ -157,7 +157,7 @@ class _Run:
             violations = self._count(session, step.question) if count is None else count
             if not violations:
                 return self._without_violation(session, step, method, took)
-            rows, companions, reason = self._evidence(session, step.question)
+            rows, companions, reason = self._evidence(session, step)
             return Judged(step, Finding(step.name, Verdict.VIOLATED, violations, rows, took(), method, reason), companions)
 
         return self._task(step, method, seconds, ask)
@@ -200,7 +200,7 @@ class _Run:
         reason = f"{names} {'is' if len(step.tables) == 1 else 'are all'} empty"
         return Judged(step, Finding(step.name, Verdict.EMPTY, 0, [], took(), method, reason))
 
-    def _evidence(self, session: Session, question: Question) -> tuple[Rows, Rows, str]:
+    def _evidence(self, session: Session, step: Step) -> tuple[Rows, Rows, str]:
         """Return the first rows, what belongs to them, and why there are none where they cannot be had."""
         if not self._row_limit:
             return [], [], ""
@@ -208,9 +208,9 @@ class _Run:
         companions: Rows = []
         reason = ""
         try:
-            rows = session.read_text(question.text, question.values, row_limit=self._row_limit)
+            rows = session.read_text(step.question.text, step.question.values, row_limit=self._row_limit)
             with suppress(Exception):  # rows without what belongs to them are better than none
-                companions = self._companion(session, rows)
+                companions = self._companion(session, step, rows)
         except QueryFailed as failed:
             reason = f"no answer within {self._timeout_s:g} s" if failed.is_timeout else failed.reason
         except Exception as error:

@@ -1,7 +1,7 @@
 """An audit as JUnit XML: one testcase an invariant, its system the classname.
 
 Violated is a failure with its rows, unknown an error with its reason, nothing to judge skipped. A violated warning passes,
-with its rows as output, as it leaves the exit code alone.
+with its rows as output, as it leaves the exit code alone. What the role could do beside reading is a property, and output.
 """
 
 import re
@@ -29,9 +29,14 @@ def render_junit(report: AuditReport) -> str:
     timestamp = report.started.taken_at.strftime("%Y-%m-%dT%H:%M:%S")
     suite = ElementTree.SubElement(suites, "testsuite", {"name": "integrity validate", "timestamp": timestamp, **counts})
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in (("database", report.started.target), ("consistency", report.started.consistency)):
-        ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    started = report.started
+    said = {"database": started.target, "consistency": started.consistency, "caution": started.caution}
+    for name, value in said.items():
+        if value:
+            ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
     suite.extend(cases)
+    if report.caution:  # many readers of JUnit show no properties
+        ElementTree.SubElement(suite, "system-out").text = _clean(report.caution)
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
 

@@ -301,7 +301,9 @@ def test_the_calls_behind_violating_rows_come_with_them(bank: Target) -> None:
         create schema integrity;
         create table integrity.calls (run_id text, operation_id uuid, operation text, arguments jsonb, client int,
             intended_at timestamptz, invoked_at timestamptz, returned_at timestamptz, outcome text, reply jsonb, error text,
-            attempts int)
+            attempts int);
+        create table integrity.runs (run_id text, system text);
+        insert into integrity.runs values ('r', 'bank')
         """,
     )
     with bank.connect() as connection:

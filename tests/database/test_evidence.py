@@ -142,17 +142,18 @@ def test_operation_ids_are_found_in_whatever_text_holds_them(written: str) -> No
     assert operation_ids_of([{"operation_ids": written.format(one, two), "id": str(UUID(int=3))}]) == [one, two]
 
 
+HISTORY = """
+create schema integrity;
+create table integrity.runs (run_id text, system text);
+create table integrity.calls (run_id text, operation_id uuid, operation text, arguments jsonb, client int,
+    intended_at timestamptz, invoked_at timestamptz, returned_at timestamptz, outcome text, reply jsonb, error text,
+    attempts int);
+"""
+
+
 def test_the_calls_behind_a_row_with_an_array_of_ids_come_with_it(database: Target) -> None:
     one = UUID(int=7)
-    execute(
-        database,
-        """
-        create schema integrity;
-        create table integrity.calls (run_id text, operation_id uuid, operation text, arguments jsonb, client int,
-            intended_at timestamptz, invoked_at timestamptz, returned_at timestamptz, outcome text, reply jsonb, error text,
-            attempts int)
-        """,
-    )
+    execute(database, HISTORY)
     with database.connect() as connection:
         connection.execute(
             "insert into integrity.calls values ('r', %s, 'pay', jsonb_build_object('wei', repeat('9', 5000)::numeric), 1, "
@@ -163,6 +164,35 @@ def test_the_calls_behind_a_row_with_an_array_of_ids_come_with_it(database: Targ
     (judged,) = [e for e in audit(database, [file(query)], AuditSettings()) if isinstance(e, InvariantJudged)]
     (call,) = judged.calls
     assert (call["operation_id"], call["returned_at"]) == (str(one), "infinity")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select id, '{id}' as operation_id from {system}.sales",
+        "select calls.operation_id from integrity.{system}_calls as calls",
+    ],
+)
+def test_the_calls_behind_a_row_are_those_of_its_own_system(database: Target, query: str) -> None:
+    """Two runs of one seed give their operations the same ids, whatever system they are of."""
+    one = UUID(int=7)
+    execute(database, HISTORY)
+    for system in ("venue", "bank"):
+        execute(
+            database,
+            f"""
+            create schema {system}; create table {system}.sales (id int); insert into {system}.sales values (1);
+            create view integrity.{system}_calls as select calls.* from integrity.calls join integrity.runs using (run_id)
+            where runs.system = '{system}';
+            insert into integrity.runs values ('r-{system}', '{system}');
+            insert into integrity.calls values ('r-{system}', '{one}', 'of {system}', '{{}}', 1, now(), now(), now(), 'ok')
+            """,
+        )
+    asked = [file(query.format(system=system, id=one), f"own/{system}") for system in ("venue", "bank")]
+    found = [event for event in audit(database, asked, AuditSettings()) if isinstance(event, InvariantJudged)]
+    assert {judged.finding.name: [call["operation"] for call in judged.calls] for judged in found} == {
+        "own/venue": ["of venue"], "own/bank": ["of bank"],
+    }  # fmt: skip
 
 
 def test_sqlite_evidence_is_its_own_text_and_a_column_of_one_type(tmp_path: Path) -> None:

@@ -93,6 +93,22 @@ def test_a_sequence_is_a_relation(database: Target) -> None:
     assert only(database, "select last_value from numbers where last_value < 0").verdict is Verdict.HOLDS
 
 
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("values (1), (2)", [{"column1": 1}, {"column1": 2}]),
+        ("with a as (select 3 as id) values (3)", [{"column1": 3}]),
+        ("table admins", [{"id": 7}]),
+        ("with a as (select id from admins where id > 9) table a", []),
+    ],
+)
+def test_what_is_a_select_to_the_server_is_one(database: Target, query: str, rows: list[dict[str, int]]) -> None:
+    execute(database, "create table admins (id bigint); insert into admins values (7)")
+    for options in ({}, {"is_exact": True}):
+        found = only(database, query, **options)
+        assert (found.verdict, list(found.rows)) == (Verdict.VIOLATED if rows else Verdict.HOLDS, rows), found.reason
+
+
 UNPARSED = [
     "select id from (values (5), (1_500)) as a (id) where id > 1_000",
     "select a.at at local as here from (select now() as at) as a",

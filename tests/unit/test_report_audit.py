@@ -1,7 +1,7 @@
 """Reports of an audit: one set of events, four formats, none of which a value can break."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -187,6 +187,27 @@ def test_json_holds_everything_and_the_rows_as_they_were_read() -> None:
     counts = {"holds": 0, "violated": 1, "unknown": 0, "empty": 0}
     assert (made["format"], made["exit_code"], made["counts"]) == (1, 1, counts)
     assert made["taken_at"] == "2026-01-17T18:30:00+00:00"
+
+
+@pytest.mark.parametrize("render", [render_text, render_json, render_junit, render_markdown])
+def test_every_format_says_what_the_role_could_do_and_what_an_audit_could_not_know(
+    render: Callable[[AuditReport], str],
+) -> None:
+    doubted = report(judged("bank/asked-for", Verdict.UNKNOWN, reason="run 7 is noted as running, and is not"))
+    made = render(replace(doubted, started=replace(doubted.started, caution="asked as boss, a superuser")))
+    assert ("asked as boss, a superuser" in made, "run 7 is noted as running" in made) == (True, True)
+
+
+def test_junit_shows_a_caution_as_a_property_and_as_output_and_none_where_there_is_none() -> None:
+    cautious = replace(MIXED, started=replace(MIXED.started, caution="asked as \x00 boss"))
+    suite = ElementTree.fromstring(render_junit(cautious))[0]  # noqa: S314  # our own output
+    said = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert said["caution"] == "asked as \N{REPLACEMENT CHARACTER} boss"
+    assert suite.findtext("system-out") == "caution: asked as \N{REPLACEMENT CHARACTER} boss\n"
+    plain = ElementTree.fromstring(render_junit(MIXED))[0]  # noqa: S314  # our own output
+    assert ({each.get("name") for each in plain.iter("property")}, plain.find("system-out")) == (
+        {"database", "consistency"}, None,
+    )  # fmt: skip
 
 
 def test_junit_has_a_testcase_for_each_with_failures_and_errors() -> None:

@@ -151,7 +151,6 @@ def test_what_cannot_be_used_is_refused_with_its_place(text: str, message: str) 
         ("do $$ begin end $$", "do"),
         ("set x = 1", "set"),
         ("call f()", "call"),
-        ("values (1)", "values"),
         ("explain analyze select 1", "explain"),
         ("begin", "begin"),
     ],
@@ -167,6 +166,10 @@ def test_anything_but_one_read_only_select_is_refused(query: str, word: str) -> 
     [
         "select 1;\n-- the end\n",
         "(select 1)",
+        "values (1), (2)",
+        "with a as (select 1) values (2)",
+        "table a",
+        "with a as (select 1 as b) table a",
         "select 1 union all select 2",
         "with a as (select 1 as b) select b from a",
         "select 'insert into a' as text, \"update\" from b",
