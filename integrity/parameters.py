@@ -43,6 +43,11 @@ def plain_comments(sql: str) -> str:
     return _TOKENS.sub(plain, sql)
 
 
+def code_of(sql: str) -> str:
+    """Return the text with a blank for each comment, string and quoted name: what is left are words and signs."""
+    return _TOKENS.sub(lambda match: match[0] if match["name"] else " ", sql)
+
+
 @lru_cache(maxsize=4096)
 def find_parameters(sql: str) -> tuple[str, ...]:
     """Return the parameter names in order of first appearance, without repeats."""

@@ -17,7 +17,6 @@ file's own line. A query that the parser does not know is no fault of the file: 
 of its own SQL. What is asked of a database, and how, is left to others.
 """
 
-import logging
 import os
 import re
 import stat
@@ -26,38 +25,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-
-import sqlglot
-from sqlglot import TokenType, exp
-from sqlglot.errors import ParseError, TokenError
+from typing import TYPE_CHECKING
 
 from integrity.errors import SqlFileError, UsageError, quote
 from integrity.operation import Value
-from integrity.parameters import find_parameters, plain_comments, replace_parameters, unquote_parameters
+from integrity.parameters import code_of, find_parameters, plain_comments, replace_parameters, unquote_parameters
 from integrity.sqlheader import (
     PARAMETER_FORMS,
     PARAMETER_TYPES,
-    HeaderFault,
     Moment,
     Parameter,
     Sample,
+    TextFault,
     header_length,
     parse_header,
+    place_of,
     read_given,
 )
 from integrity.verdict import Severity
 
+if TYPE_CHECKING:
+    from sqlglot import exp
+
 BYTES_MAX = 1_000_000  # of a file; the longest of ours has 4,000
 
 _PLACEHOLDER = re.compile(rf"\$(\d+)::(?:{'|'.join(PARAMETER_TYPES)})")
-
-_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
-_WRITING_WORDS = {
-    exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete", exp.Merge: "merge", exp.Copy: "copy",
-    exp.Into: "into", exp.Lock: "for",
-}  # fmt: skip
-
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what we refuse with a better message
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +84,16 @@ class SqlFile:
     is_own: bool = False
 
     @property
-    def tree(self) -> exp.Query | None:
+    def tree(self) -> "exp.Query | None":
         """The query's syntax tree, shared, so never to be changed; None: the parser does not know it."""
+        from integrity.sqlquery import find_query
+
         return find_query(self.text)
 
     @property
     def query(self) -> str:
         """The text below the header."""
-        lines = self.text.splitlines(keepends=True)
-        return "".join(lines[header_length(lines) :]).strip()
+        return _query_of(self.text)
 
     @property
     def numbered(self) -> str:
@@ -110,7 +103,7 @@ class SqlFile:
         """
         types = {parameter.name: parameter.type for parameter in self.parameters}
         numbers = {name: f"${number}::{types[name]}" for number, name in enumerate(self.parameter_names, start=1)}
-        return replace_parameters(plain_comments(without_semicolon(self.text)), numbers.__getitem__)
+        return replace_parameters(plain_comments(_without_semicolon(self.text)), numbers.__getitem__)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -178,7 +171,7 @@ class SqlFile:
         before = self.numbered[: position - 1]
         names = self.parameter_names
         offset = len(_PLACEHOLDER.sub(lambda match: f":{names[int(match[1]) - 1]}", before))
-        line, column = _place(self.text, offset)
+        line, column = place_of(self.text, offset)
         return _describe(self.path, self.text, line, column, reason) + (f"\n  hint: {hint}" if hint else "")
 
 
@@ -213,9 +206,12 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
     text = unquote_parameters(text)
     try:
         header = parse_header(text)
-    except HeaderFault as fault:
+        if not _is_plainly_one_select(text):
+            from integrity.sqlquery import check_query
+
+            check_query(text)
+    except TextFault as fault:
         raise _error(path, text, fault.line, fault.column, fault.reason, hint=fault.hint) from None
-    _check_query(text, path)
     _check_parameters(text, path, header.parameters)
     entries = header.entries
     return SqlFile(
@@ -234,34 +230,30 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
     )
 
 
-def parse_query(text: str) -> exp.Query:
-    """Return the syntax tree of a text that the parser knows; shared, so never to be changed."""
-    tree = find_query(text)
-    assert tree is not None, text
-    return tree
+def _is_plainly_one_select(text: str) -> bool:
+    """Whether the text can only be one select that writes and locks nothing, as far as its words tell.
 
-
-@lru_cache(maxsize=4096)
-def find_query(text: str) -> exp.Query | None:
-    """Return the syntax tree of a text that was checked before, None where the parser does not know it. Shared.
-
-    `values (1)` is a select to the server, and no query to the parser.
+    The parser would say so, too, or not know the query: it takes longer to import than all else that a list of files needs,
+    and some milliseconds a file. What has any of these words in it, where they may well be harmless, is left to it.
     """
-    try:
-        return next((tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query)), None)
-    except _UNKNOWN_TO_THE_PARSER:
-        return None
+    query = _query_of(text)
+    return _ONE_SELECT.match(query) is not None and _NOT_PLAIN.search(code_of(query.removesuffix(";"))) is None
 
 
-@lru_cache(maxsize=4096)
-def without_semicolon(text: str) -> str:
-    """Return the text up to the semicolon that ends it, so that it can stand inside another statement."""
-    try:
-        tokens = sqlglot.tokenize(text, read="postgres")
-    except TokenError:
-        return text.rstrip().removesuffix(";")
-    ends = [token.start for token in tokens if token.token_type == TokenType.SEMICOLON]
-    return text[: ends[0]] if ends else text
+_ONE_SELECT = re.compile(r"(?:select|with)\b", re.IGNORECASE)
+_NOT_PLAIN = re.compile(
+    r";|\b(?:insert|update|delete|merge|copy|into|lock|for\s+(?:share|key|no)"
+    r"|create|alter|drop|truncate|comment|grant|revoke|call|execute|analyze|vacuum|set)\b",
+    re.IGNORECASE,
+)
+
+
+def _without_semicolon(text: str) -> str:
+    if ";" not in text:
+        return text
+    from integrity.sqlquery import without_semicolon
+
+    return without_semicolon(text)
 
 
 def _read(path: Path) -> bytes:
@@ -279,88 +271,28 @@ def _read(path: Path) -> bytes:
     return content
 
 
-_UNKNOWN_TO_THE_PARSER = (ParseError, TokenError, RecursionError)
-
-
-def _check_query(text: str, path: Path) -> None:
-    try:
-        trees = [tree for tree in sqlglot.parse(text, read="postgres") if tree is not None]
-    except _UNKNOWN_TO_THE_PARSER as error:
-        _check_unknown(text, path, error)
-        return
-    if not trees or all(isinstance(tree, exp.Semicolon) for tree in trees):
-        raise _error(path, text, text.count("\n") + 1, None, "no query below the header")
-    _check_single(text, path)
-    tree = trees[0]
-    written = next((node for node in tree.walk() if isinstance(node, _WRITES)), None)
-    if written is not None or not isinstance(tree, exp.Query | exp.Values):
-        word = next((_WRITING_WORDS[kind] for kind in _WRITING_WORDS if isinstance(written, kind)), "")
-        line, column, found = _find_word(text, word)
-        hint = "The query selects the rows that violate, and changes and locks nothing."
-        raise _error(path, text, line, column, f"not one read-only select: {found!r}", hint=hint)
-
-
-def _check_unknown(text: str, path: Path, error: Exception) -> None:
-    """Check what can be told without a tree; the server's read-only transaction takes one select and no other statement."""
-    try:
-        tokens = sqlglot.tokenize(text, read="postgres")
-    except TokenError:
-        return
-    if tokens and tokens[0].text.lower() not in _FIRST_WORDS and isinstance(error, ParseError):
-        first = error.errors[0]
-        line, column = int(first["line"]), int(first["col"]) - len(first["highlight"]) + 1  # sqlglot counts to its end
-        reason = f"syntax error at or near {first['highlight']!r}"
-        raise _error(path, text, line, column, reason, hint=_explain(first["description"]))
-    _check_single(text, path)
-
-
-_FIRST_WORDS = ("select", "with", "(", "table", "values")
-
-
-def _check_single(text: str, path: Path) -> None:
-    tokens = sqlglot.tokenize(text, read="postgres")
-    first = next((number for number, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
-    if first is not None and any(token.token_type != TokenType.SEMICOLON for token in tokens[first + 1 :]):
-        line, column = _place(text, tokens[first].end)
-        raise _error(path, text, line, column, "more than one statement", hint="One question a file: split it in two.")
-
-
 def _check_parameters(text: str, path: Path, parameters: Mapping[str, Parameter]) -> None:
     used = find_parameters(text)
     for name in used:
         if name not in parameters:
             match = next(match for match in re.finditer(rf":{name}\b", text) if match.start() >= len(_header(text)))
-            line, column = _place(text, match.start())
+            line, column = place_of(text, match.start())
             hint = f"Declare it in the header: `-- parameter: {name} text = 'default'`."
             raise _error(path, text, line, column, f"parameter {name!r} is not declared", hint=hint)
     for name in parameters:
         if name not in used:
-            line, column = _place(text, text.index(name, text.index("parameter:")))
+            line, column = place_of(text, text.index(name, text.index("parameter:")))
             raise _error(path, text, line, column, f"parameter {name!r} is not used by the query")
+
+
+def _query_of(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[header_length(lines) :]).strip()
 
 
 def _header(text: str) -> str:
     lines = text.splitlines(keepends=True)
     return "".join(lines[: header_length(lines)])
-
-
-def _find_word(text: str, word: str) -> tuple[int, int, str]:
-    """Return line, column and text of the word's first token, or of the query's first one."""
-    tokens = sqlglot.tokenize(text, read="postgres")
-    token = next((token for token in tokens if word and token.text.lower().split(" ")[0] == word), tokens[0])
-    line, column = _place(text, token.start)
-    return line, column, token.text.lower()
-
-
-def _place(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column of an offset, both from 1."""
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
-def _explain(description: str) -> str:
-    """The parser's description without the names of its own classes."""
-    return re.sub(r" for <class '[\w.]+'>", "", description).rstrip(".") + "."
 
 
 def _error(path: Path, text: str, line: int, column: int | None, reason: str, *, hint: str | None = None) -> SqlFileError:

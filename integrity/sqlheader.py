@@ -43,8 +43,8 @@ _PARAMETER_FORM = (
 )
 
 
-class HeaderFault(Exception):
-    """What is wrong with a header, and where.
+class TextFault(Exception):
+    """What is wrong with a file's text, and where.
 
     Args:
         column: from 1; None: the whole line.
@@ -115,6 +115,12 @@ class Header:
     samples: list[Sample] = field(default_factory=list)
 
 
+def place_of(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of an offset, both from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
 def header_length(lines: list[str]) -> int:
     """Return how many lines stand above the query: comments and blank lines."""
     is_open = False
@@ -133,30 +139,30 @@ def parse_header(text: str) -> Header:
     """Return the header of a file's text.
 
     Raises:
-        HeaderFault: it says something that cannot be understood, or says it twice.
+        TextFault: it says something that cannot be understood, or says it twice.
     """
     header = Header()
     for line, key, value in _entries(text):
         if key == "parameter":
             parameter = _parse_parameter(value, line)
             if parameter.name in header.parameters:
-                raise HeaderFault(f"parameter {parameter.name!r} is declared twice", line)
+                raise TextFault(f"parameter {parameter.name!r} is declared twice", line)
             header.parameters[parameter.name] = parameter
         elif key == "sample":
             header.samples.append(_parse_sample(value, line))
         elif key in header.entries:
-            raise HeaderFault(f"a second {key!r} in the header", line)
+            raise TextFault(f"a second {key!r} in the header", line)
         elif key == "severity" and value not in tuple(Severity):
-            raise HeaderFault(f"unknown severity {value!r}", line, hint="It is error or warning.")
+            raise TextFault(f"unknown severity {value!r}", line, hint="It is error or warning.")
         elif key == "limit-ms" and not re.fullmatch(r"[1-9]\d{0,6}", value):
-            raise HeaderFault(f"not a limit: {value!r}", line, hint="Write whole milliseconds, e.g. 50.")
+            raise TextFault(f"not a limit: {value!r}", line, hint="Write whole milliseconds, e.g. 50.")
         else:
             header.entries[key] = value
     if not header.entries.get("title"):
-        raise HeaderFault("the header has no title", 1, hint="Start the file with `-- title: what must hold`.")
+        raise TextFault("the header has no title", 1, hint="Start the file with `-- title: what must hold`.")
     for name in (name for sample in header.samples for name in sample.names):
         if name not in header.parameters:
-            raise HeaderFault(f"a sample for parameter {name!r}, which is not declared", 1)
+            raise TextFault(f"a sample for parameter {name!r}, which is not declared", 1)
     return header
 
 
@@ -179,7 +185,7 @@ def _entries(text: str) -> list[tuple[int, str, str]]:
     for number, line in enumerate(lines[length:], start=length + 1):
         if found := _MISPLACED.match(line):
             hint = "The header ends where the query begins: move the line up."
-            raise HeaderFault(f"{found['key']!r} below the first line of the query", number, column=4, hint=hint)
+            raise TextFault(f"{found['key']!r} below the first line of the query", number, column=4, hint=hint)
     return entries
 
 
@@ -201,7 +207,7 @@ def _known(match: re.Match[str], line: int) -> str:
         hint = (
             f"{meant}The header's keys are: {', '.join(HEADER_KEYS)}. A plain comment has no colon behind its first word."
         )
-        raise HeaderFault(f"unknown header key {key!r}", line, column=match.start("key") + 1, hint=hint)
+        raise TextFault(f"unknown header key {key!r}", line, column=match.start("key") + 1, hint=hint)
     return key
 
 
@@ -209,23 +215,23 @@ def _parse_sample(value: str, line: int) -> Sample:
     match = _SAMPLE.match(value.removeprefix(":"))
     if match is None:
         form = "Write `-- sample: wallet_id = select id from ... limit 20`; several names, as many columns."
-        raise HeaderFault(f"not a sample: {value!r}", line, hint=form)
+        raise TextFault(f"not a sample: {value!r}", line, hint=form)
     return Sample(tuple(name.strip() for name in match["names"].split(",")), match["query"])
 
 
 def _parse_parameter(value: str, line: int) -> Parameter:
     match = _PARAMETER.match(value)
     if match is None:
-        raise HeaderFault(f"not a parameter: {value!r}", line, hint=_PARAMETER_FORM)
+        raise TextFault(f"not a parameter: {value!r}", line, hint=_PARAMETER_FORM)
     if match["type"] not in PARAMETER_TYPES:
         hint = f"The types are: {', '.join(PARAMETER_TYPES)}."
-        raise HeaderFault(f"unknown parameter type {match['type']!r}", line, hint=hint)
+        raise TextFault(f"unknown parameter type {match['type']!r}", line, hint=hint)
     if match["default"] is None:
         return Parameter(match["name"], match["type"], is_required=True)
     try:
         default = _parse_default(match["default"], match["type"])
     except ValueError:
-        raise HeaderFault(f"not a default: {match['default']!r}", line, hint=_PARAMETER_FORM) from None
+        raise TextFault(f"not a default: {match['default']!r}", line, hint=_PARAMETER_FORM) from None
     return Parameter(match["name"], match["type"], is_required=False, default=default)
 
 

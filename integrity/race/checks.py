@@ -28,7 +28,8 @@ from integrity.operation import Statement, Value
 from integrity.race.history import SCHEMA, relation_of, with_history
 from integrity.race.program import Check, History, Keys
 from integrity.race.programs import make_world, select_own_keys
-from integrity.sqlfile import SqlFile, without_semicolon
+from integrity.sqlfile import SqlFile
+from integrity.sqlquery import without_semicolon
 from integrity.systems.system import System
 
 _Condition = Callable[[Sequence[str]], str]

@@ -1,16 +1,19 @@
 """An audit as text for a terminal: a table of verdicts, then each violation with its rows, then one sentence."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
 from integrity.events import InvariantJudged
-from integrity.invariants.plan import Plan
 from integrity.report.audit_report import AuditReport
 from integrity.report.values import CALLS_SHOWN, call_table, counted, printable, row_table, show
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.sqlheader import Parameter
 from integrity.verdict import Severity, Verdict
+
+if TYPE_CHECKING:
+    from integrity.invariants.plan import Plan
 
 TITLE_WIDTH = 72
 
@@ -24,7 +27,7 @@ def render_text(report: AuditReport) -> str:
     return "\n\n".join(blocks)
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: "Plan") -> str:
     """Return a plan as text: how each invariant would be judged, and the scans that are shared."""
     steps = [
         [

@@ -1,22 +1,39 @@
-"""The systems that exist, by name."""
+"""The systems that exist, by name. Each is imported when it is asked for: most commands need a name or two of them."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from integrity.errors import UsageError, quote
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.systems.inbox.system import INBOX
-from integrity.systems.instainstru.system import INSTAINSTRU
-from integrity.systems.safebox.system import SAFEBOX
-from integrity.systems.streamvote.system import STREAMVOTE
-from integrity.systems.system import Bug, System
 
-SYSTEMS: Mapping[str, System] = MappingProxyType(
-    {system.name: system for system in (GHOSTPASS, SAFEBOX, STREAMVOTE, INSTAINSTRU, INBOX)}
-)
+if TYPE_CHECKING:
+    from integrity.systems.system import Bug, System
 
 
-def find_system(name: str) -> System:
+class _Systems(Mapping[str, "System"]):
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __getitem__(self, name: str) -> "System":
+        if name not in self._names:
+            raise KeyError(name)
+        system: System = getattr(import_module(f"integrity.systems.{name}.system"), name.upper())
+        return system
+
+    def __contains__(self, name: object) -> bool:  # a mapping's own asks for the value
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+SYSTEMS: Mapping[str, "System"] = _Systems("ghostpass", "safebox", "streamvote", "instainstru", "inbox")
+
+
+def find_system(name: str) -> "System":
     """Return the system of that name.
 
     Raises:
@@ -27,7 +44,7 @@ def find_system(name: str) -> System:
     return SYSTEMS[name]
 
 
-def find_bug(system: System, name: str) -> Bug:
+def find_bug(system: "System", name: str) -> "Bug":
     """Return the system's bug of that name.
 
     Raises:

@@ -12,7 +12,8 @@ from integrity.database.namespace import inspect_database
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, find_project
 from integrity.seeds.load import Mode, seed_system
-from integrity.sqlfile import SqlFile, parse_query
+from integrity.sqlfile import SqlFile
+from integrity.sqlquery import parse_query
 from integrity.systems.catalogue import SYSTEMS
 from tests.detection.worlds import SIZES, hammer, judge, make_seeded, stuck, violated
 

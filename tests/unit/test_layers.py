@@ -18,7 +18,19 @@ LAYERS = (
     {"faults"},
     {"invariants", "seeds", "queries", "proxy", "systems"},
     {"project", "sqlfile", "database"},
-    {"operation", "domain", "history", "chain", "parameters", "sqlheader", "verdict", "events", "numbers", "errors"},
+    {
+        "operation",
+        "domain",
+        "history",
+        "chain",
+        "parameters",
+        "sqlheader",
+        "sqlquery",
+        "verdict",
+        "events",
+        "numbers",
+        "errors",
+    },
 )
 FREE_OF_LAYERS = {"__init__", "__main__"}
 

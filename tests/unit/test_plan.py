@@ -11,7 +11,8 @@ from integrity.database.portable import NotPortable, to_sqlite
 from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
 from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.syntax import tables_of
-from integrity.sqlfile import SqlFile, parse_query, parse_sql_file
+from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.sqlquery import parse_query
 
 NOW = datetime(2026, 1, 17, tzinfo=UTC)
 WALLETS = TableName("bank", "wallets")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from integrity.errors import SqlFileError, UsageError
-from integrity.sqlfile import SqlFile, parse_sql_file, read_sql_file
+from integrity.project import reference_folder
+from integrity.sqlfile import SqlFile, _is_plainly_one_select, parse_sql_file, read_sql_file
+from integrity.sqlquery import check_query
 from integrity.verdict import Severity
 
 NOW = datetime(2026, 1, 17, 18, 30, tzinfo=UTC)
@@ -279,3 +281,26 @@ def test_what_the_parser_does_not_know_has_no_tree_and_is_no_fault_of_the_file()
 )
 def test_what_can_be_told_without_a_tree_is_refused_all_the_same(query: str, said: str) -> None:
     assert said in refused(TITLE + query)
+
+
+WORDS = [
+    "select", "with", "a", "as", "(", ")", "1", "*", ",", "from", "where", "union", "all", "values", "values_(1)",
+    "table", "insert_into_a_values_(1)", "update_a_set_a=1", "delete_from_a", "for_update", "for_key_share",
+    "for_no_key_update", "into_a", "lock", "copy", "to", "call", "create", "drop", "merge", ";", "';_delete'",
+    "--_for_update", "/*_;_*/", '"update"', "E'\\'", "$$", "and", "'",
+]  # fmt: skip
+BEGINNINGS = ["", "select ", "select a ", "select a from b ", "with a as (select 1) ", "with a as (select 1) select a "]
+
+
+def test_the_parser_would_refuse_nothing_that_it_is_not_asked_about() -> None:
+    queries = [f"{begin}{first} {second}" for begin in BEGINNINGS for first in WORDS for second in ("", *WORDS)]
+    plain = [text for query in queries if _is_plainly_one_select(text := TITLE + query.replace("_", " "))]
+    assert len(plain) > len(queries) / 4
+    for text in plain:
+        check_query(text)
+
+
+def test_the_parser_is_asked_about_none_of_the_reference_systems_files() -> None:
+    paths = list(reference_folder("invariants").rglob("*.sql"))
+    assert paths
+    assert [path for path in paths if not _is_plainly_one_select(path.read_text())] == []

@@ -1,0 +1,117 @@
+"""The query of a SQL file, as the parser sees it: one read-only select, and its syntax tree.
+
+A query that the parser does not know is no fault of the file: it has no tree, and the server is the judge of its own SQL.
+This is all that imports the parser for a file; sqlfile.py comes here when it has to.
+"""
+
+import logging
+import re
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import TokenType, exp
+from sqlglot.errors import ParseError, TokenError
+
+from integrity.sqlheader import TextFault, place_of
+
+_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
+_WRITING_WORDS = {
+    exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete", exp.Merge: "merge", exp.Copy: "copy",
+    exp.Into: "into", exp.Lock: "for",
+}  # fmt: skip
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what we refuse with a better message
+
+
+def check_query(text: str) -> None:
+    """Check that a file's text is one read-only select, as far as the parser knows it.
+
+    Raises:
+        TextFault: it is not.
+    """
+    try:
+        trees = [tree for tree in sqlglot.parse(text, read="postgres") if tree is not None]
+    except _UNKNOWN_TO_THE_PARSER as error:
+        _check_unknown(text, error)
+        return
+    if not trees or all(isinstance(tree, exp.Semicolon) for tree in trees):
+        raise TextFault("no query below the header", text.count("\n") + 1)
+    _check_single(text)
+    tree = trees[0]
+    written = next((node for node in tree.walk() if isinstance(node, _WRITES)), None)
+    if written is not None or not isinstance(tree, exp.Query | exp.Values):
+        word = next((_WRITING_WORDS[kind] for kind in _WRITING_WORDS if isinstance(written, kind)), "")
+        line, column, found = _find_word(text, word)
+        hint = "The query selects the rows that violate, and changes and locks nothing."
+        raise TextFault(f"not one read-only select: {found!r}", line, column=column, hint=hint)
+
+
+def _check_unknown(text: str, error: Exception) -> None:
+    """Check what can be told without a tree; the server's read-only transaction takes one select and no other statement."""
+    try:
+        tokens = sqlglot.tokenize(text, read="postgres")
+    except TokenError:
+        return
+    if tokens and tokens[0].text.lower() not in _FIRST_WORDS and isinstance(error, ParseError):
+        first = error.errors[0]
+        line, column = int(first["line"]), int(first["col"]) - len(first["highlight"]) + 1  # sqlglot counts to its end
+        reason = f"syntax error at or near {first['highlight']!r}"
+        raise TextFault(reason, line, column=column, hint=_explain(first["description"]))
+    _check_single(text)
+
+
+_FIRST_WORDS = ("select", "with", "(", "table", "values")
+
+
+def _check_single(text: str) -> None:
+    tokens = sqlglot.tokenize(text, read="postgres")
+    first = next((number for number, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
+    if first is not None and any(token.token_type != TokenType.SEMICOLON for token in tokens[first + 1 :]):
+        line, column = place_of(text, tokens[first].end)
+        raise TextFault("more than one statement", line, column=column, hint="One question a file: split it in two.")
+
+
+def parse_query(text: str) -> exp.Query:
+    """Return the syntax tree of a text that the parser knows; shared, so never to be changed."""
+    tree = find_query(text)
+    assert tree is not None, text
+    return tree
+
+
+@lru_cache(maxsize=4096)
+def find_query(text: str) -> exp.Query | None:
+    """Return the syntax tree of a text that was checked before, None where the parser does not know it. Shared.
+
+    `values (1)` is a select to the server, and no query to the parser.
+    """
+    try:
+        return next((tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query)), None)
+    except Exception:  # one that it stumbles over it does not know either
+        return None
+
+
+@lru_cache(maxsize=4096)
+def without_semicolon(text: str) -> str:
+    """Return the text up to the semicolon that ends it, so that it can stand inside another statement."""
+    try:
+        tokens = sqlglot.tokenize(text, read="postgres")
+    except TokenError:
+        return text.rstrip().removesuffix(";")
+    ends = [token.start for token in tokens if token.token_type == TokenType.SEMICOLON]
+    return text[: ends[0]] if ends else text
+
+
+_UNKNOWN_TO_THE_PARSER = (ParseError, TokenError, RecursionError)
+
+
+def _find_word(text: str, word: str) -> tuple[int, int, str]:
+    """Return line, column and text of the word's first token, or of the query's first one."""
+    tokens = sqlglot.tokenize(text, read="postgres")
+    token = next((token for token in tokens if word and token.text.lower().split(" ")[0] == word), tokens[0])
+    line, column = place_of(text, token.start)
+    return line, column, token.text.lower()
+
+
+def _explain(description: str) -> str:
+    """The parser's description without the names of its own classes."""
+    return re.sub(r" for <class '[\w.]+'>", "", description).rstrip(".") + "."
