@@ -25,6 +25,9 @@ class Engine(Protocol):
     journal_mode: str
     """Of SQLite, "wal" or "delete", which decides who waits for whom; empty of others."""
 
+    wakes_at_once: bool
+    """Whether those whose lock one letter frees go on at once, so that the order in which they are found is chance."""
+
     generated_columns: frozenset[tuple[int, int]]
     """(table, column number) of the columns whose values the database makes up."""
 
@@ -79,10 +82,11 @@ class Engine(Protocol):
         ...
 
     def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
-        """Return a session whose lock is free now, the first in order; of a deadlock, the one that is refused.
+        """Return a session that no longer waits, as its lock is free or it was refused; None if all of them wait on, and it
+        is noted on each for whom.
 
         Raises:
-            LetterTimeout: the one that is to be refused could not be cancelled.
+            LetterTimeout: one that is to be refused as a deadlock's victim could not be cancelled.
             DatabaseError: the server is gone.
         """
         ...

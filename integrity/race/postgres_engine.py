@@ -35,7 +35,9 @@ _FD_SETSIZE = 1024  # what `select` can watch
 _SPINS_MAX = 64  # questions about a lock sent back to back, about 3 ms; from then on one a millisecond
 # One that closes a circle looks for a deadlock within a millisecond; where nobody does, one is refused after this.
 _DEADLOCK_SECONDS = 0.25
-_LOOK_SECONDS = 0.25  # a notice that it has looked may be lost: the session can have been told to have none
+# So long a notice that it has looked is waited for where it may be lost: the session can have been told to have none. Where
+# it cannot be, a busy machine may take its time: what is gone on with before is another order.
+_LOOK_SECONDS = 0.25
 
 _SETTINGS = {
     "timezone": "UTC",
@@ -116,6 +118,7 @@ class PostgresEngine:
 
     dialect = "postgresql"
     journal_mode = ""
+    wakes_at_once = True
 
     def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
         self._target = target
@@ -198,7 +201,8 @@ class PostgresEngine:
         question = [Statement(_BLOCKERS, {"pid": wire.pid})]
         asked = 0
         flight = wire.flights
-        sql = session.event.sql if session.event else ""
+        sql = _sql_of(session)
+        look_seconds = self._letter_seconds_max / 2 if must_look and wire.tells_looks(sql) else _LOOK_SECONDS
         if may_wait and not self._is_soon_done(wire, sql, others):
             if control.is_busy:
                 control.wait(self._letter_seconds_max)
@@ -210,7 +214,7 @@ class PostgresEngine:
                     # An answer about a flight that has come back meanwhile, refused, says nothing about the next.
                     blockers = self._ours(answers[0]) if flight == wire.flights else ""
                     if blockers:
-                        looks_until = looks_until or time.monotonic() + _LOOK_SECONDS
+                        looks_until = looks_until or time.monotonic() + look_seconds
                         is_for_snapshot = not answers[0].rows[0]["blockers"]
                         if not must_look or has_looked or is_for_snapshot or time.monotonic() > looks_until:
                             self._waiting_sql.add(sql)
@@ -252,23 +256,26 @@ class PostgresEngine:
         last = max(waiting, key=lambda session: session.waiting_since)
         is_pair = len(sessions) == 2
         started = time.monotonic()
+        before: dict[str, str] = {}
         while True:
             blockers = self._ask_blockers(waiting)
-            if not all(blockers.values()):
-                break
-            circle = _find_circle(blockers)
-            if not circle:
-                return None
-            arrived = [session for session in waiting if self._wires[session.letter].has_arrived()]
-            if arrived:
-                # A refusal is sent before its locks are let go, so it is there if what it let go on is.
-                return last if last in arrived else arrived[0]
-            if time.monotonic() - started > self._decision_seconds(last, is_pair=is_pair):
-                return self._refuse(last)
-        # Answers are moments apart. What one that looks for deadlocks let go on was let go on by its refusal.
-        if is_pair and last.is_impatient and not self._ask_blockers([last])[last.letter]:
-            return last
-        return next(session for session in waiting if not blockers[session.letter])
+            free = [session for session in waiting if not blockers[session.letter]]
+            if free:
+                return free[0]
+            if not _find_circle(blockers):
+                # Answers are moments apart: what none has in two in a row did not come free between them.
+                if len(waiting) == 1 or blockers == before:
+                    for session in waiting:
+                        session.waits_for = blockers[session.letter]
+                    return None
+                before = blockers
+                continue
+            seconds = time.monotonic() - started
+            if seconds > 2 * self._letter_seconds_max:
+                raise LetterTimeout(f"{last.letter} could not be cancelled: {one_line(last.event)}")
+            if not last.is_deadlock_victim and seconds > self._decision_seconds(last, is_pair=is_pair):
+                last.cancel_as_deadlock_victim()  # where the server does not look for a deadlock, in its place
+            self._selector.select(0.001)
 
     def _decision_seconds(self, last: Session, *, is_pair: bool) -> float:
         """Return how long the server is given to say whether a circle is a deadlock.
@@ -276,21 +283,16 @@ class PostgresEngine:
         Two that wait for each other hold what the other wants, so it is one. Of more, some may only be before others in a
         queue, which the server can reorder; with a patience that is not ours to set, it looks after its own.
         """
+        wire = self._wires[last.letter]
         if last.is_impatient:
-            return _DEADLOCK_SECONDS
-        return 0.0 if is_pair or self._wires[last.letter].patience else self._letter_seconds_max
+            is_certain = not is_pair and wire.tells_looks(_sql_of(last))
+            return self._letter_seconds_max / 2 if is_certain else _DEADLOCK_SECONDS
+        return 0.0 if is_pair or wire.patience else self._letter_seconds_max
 
     def _ask_blockers(self, waiting: Sequence[Session]) -> dict[str, str]:
         """Return for each session the actors whose locks it waits for."""
         answers = self.ask([Statement(_BLOCKERS, {"pid": self._wires[session.letter].pid}) for session in waiting])
         return {session.letter: self._ours(answer) for session, answer in zip(waiting, answers, strict=True)}
-
-    def _refuse(self, last: Session) -> Session:
-        """Return the last to wait once it is refused: where the server does not look for a deadlock, in its place."""
-        last.cancel_as_deadlock_victim()
-        if not self._wires[last.letter].has_arrived(self._letter_seconds_max):
-            raise LetterTimeout(f"{last.letter} could not be cancelled: {one_line(last.event)}")
-        return last
 
     def is_held(self, session: Session) -> bool:
         sql = _HELD.format(held(session.standing))
@@ -320,6 +322,10 @@ class PostgresEngine:
         """Return the actors among the processes that hold a lock."""
         pids = answer.rows[0]["blockers"] + answer.rows[0]["unsafe"]
         return "".join(letter for letter, wire in self._wires.items() if wire.pid in pids) if pids else ""
+
+
+def _sql_of(session: Session) -> str:
+    return session.event.sql if session.event else ""
 
 
 def _find_circle(blockers: Mapping[str, str]) -> set[str]:

@@ -33,6 +33,7 @@ select exists (
         and (
             l.lanname not in ('sql', 'plpgsql', 'c', 'internal')
             or p.proname ~ '^dblink'
+            or p.proconfig::text ~ 'client_min_messages|log_lock_waits|deadlock_timeout'
             or text.body ~* 'set_config|advisory|setseed|currval|lastval|dblink'
             or text.body ~* '\m(execute|create|temp|temporary|listen|prepare|discard|reset)\M'
             or text.body ~* '(^|;|\m(begin|then|else|loop)\M)\s*(set|call)\M'
@@ -43,6 +44,7 @@ select exists (
 _HARMLESS = frozenset(
     {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LOCK"}
 )
+_RUNS_OTHERS = frozenset({"DO", "CALL", "EXECUTE"})  # statements that the text does not show
 # `create table ... as` has the tag of a select.
 _STATEFUL = re.compile(r"set_config|advisory_|setseed|currval|lastval|\b(create|temp|temporary)\b", re.IGNORECASE)
 _OURS = re.compile(r"set_config\('deadlock_timeout', '\d+', true\)")
@@ -88,6 +90,12 @@ class SessionState:
         """Note that a statement was carried out."""
         if not self.may_have_changed:
             self.may_have_changed = self._has_functions or _may_change(sql, tag.partition(" ")[0])
+
+    def may_be_silent(self, sql: str) -> bool:
+        """Return whether the session may have been told to give no notices, at the latest by that statement itself."""
+        if self.may_have_changed or self._has_functions:
+            return True
+        return sql.lstrip().partition(" ")[0].upper() in _RUNS_OTHERS or _STATEFUL.search(sql) is not None
 
 
 @lru_cache(maxsize=4096)

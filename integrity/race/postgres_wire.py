@@ -35,7 +35,8 @@ PATIENT_MS = "2000000000"
 # Of three and more, all look, and nothing goes on before one that began to wait has: so the server decides whether a circle
 # is a deadlock or a queue to be reordered, and the one that closed it is refused. That it has looked it says in a notice,
 # which is wanted here and not in its log.
-LOOKING = {PATIENCE: PATIENT_MS, "log_lock_waits": "on", "client_min_messages": "log", "log_min_messages": "fatal"}
+_TELLS_LOOKS = "log_lock_waits"
+LOOKING = {PATIENCE: PATIENT_MS, _TELLS_LOOKS: "on", "client_min_messages": "log", "log_min_messages": "fatal"}
 _LOOKS_IN = "ProcSleep"  # of the server's source, as the notice names it: the text is in the server's language
 _SET_PATIENCE = {
     True: Statement(f"select set_config('{PATIENCE}', '1', true)"),
@@ -140,6 +141,10 @@ class PostgresWire:
     def begin(self, begin: Begin, *, is_deferred: bool) -> Statement:
         return _begin(begin)
 
+    def tells_looks(self, sql: str) -> bool:
+        """Return whether it is certain to say that it has looked for a deadlock, if it waits in that statement."""
+        return _TELLS_LOOKS in self.granted and not self._state.may_be_silent(sql)
+
     def reset(self) -> None:
         if self._state.may_have_changed:
             self.send(self._state.reset)
@@ -222,10 +227,6 @@ class PostgresWire:
             self.wait(seconds)
         self.send(commands)
         return self.wait(seconds)
-
-    def has_arrived(self, seconds: float = 0.0) -> bool:
-        """Return whether something can be received, now or within so long."""
-        return bool(self._selector.select(seconds))
 
     def close(self) -> None:
         self._selector.close()

@@ -28,6 +28,7 @@ from integrity.race.program import Keys, Program
 from integrity.race.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
 from integrity.race.session import DEADLOCK, Session, State
 from integrity.race.trace import Event, Phase, Trace, one_line
+from integrity.race.wakes import Wake, in_order_of_cause
 from integrity.race.wire import Answer, LetterTimeout
 
 Decide = Callable[[str, str], str]
@@ -307,12 +308,20 @@ class Scheduler:
         is_impatient = len(sessions) > 2 or any(other.state is State.WAITING for other in sessions)
         session.release(is_impatient=is_impatient)
         self._settle(session, sessions, events)
-        while waiting := [other for other in sessions if other.state is State.WAITING]:
-            woken = self.engine.find_woken(waiting, sessions)
-            if woken is None:
-                break
-            woken.state = State.RUNNING
-            self._settle(woken, sessions, events)
+        waited_for = {other.letter: other.waits_for for other in sessions if other.state is State.WAITING}
+        gone_on: list[Session] = []
+        try:
+            while waiting := [other for other in sessions if other.state is State.WAITING]:
+                woken = self.engine.find_woken(waiting, sessions)
+                if woken is None:
+                    break
+                woken.state = State.RUNNING
+                if self._goes_on(woken, sessions):
+                    gone_on.append(woken)
+        finally:
+            for each in self._in_order(gone_on, waited_for):
+                assert each.event is not None
+                self._add(each, each.event, events)
         if self._recorder:
             self._recorder.end_letter(done="".join(other.letter for other in sessions if other.state is State.DONE))
 
@@ -321,10 +330,6 @@ class Scheduler:
         blockers = self.engine.run(session, sessions)
         assert session.event is not None
         event = session.event
-        if blockers and event.phase is Phase.RESUMED:
-            # It waits anew, for one that was woken with it. Whether we see it in between is chance, and so no event.
-            session.wait_for(blockers, since=session.waiting_since)
-            return
         if blockers:
             self._add(session, session.wait_for(blockers, since=len(events)), events)
             return
@@ -335,6 +340,23 @@ class Scheduler:
             self._add(session, replace(event, phase=Phase.WAITS, refusal=None, closes=False, waits_for=others), events)
             event = replace(event, phase=Phase.RESUMED)
         self._add(session, event, events)
+
+    def _goes_on(self, session: Session, sessions: list[Session]) -> bool:
+        """Wait until the letter of one that was woken is done; return whether it is, or waits anew.
+
+        It can, for one that was woken with it. Whether we see it in between is chance, and so no event.
+        """
+        blockers = self.engine.run(session, sessions)
+        if blockers:
+            session.wait_for(blockers, since=session.waiting_since)
+        return not blockers
+
+    def _in_order(self, gone_on: list[Session], waited_for: dict[str, str]) -> list[Session]:
+        """Return those that a letter let go on, who comes first."""
+        if not self.engine.wakes_at_once:
+            return gone_on
+        by_letter = {session.letter: session for session in gone_on}
+        return [by_letter[actor] for actor in in_order_of_cause(map(_wake, gone_on), waited_for)]
 
     def _add(self, session: Session, event: Event, events: list[Event]) -> None:
         events.append(event)
@@ -420,6 +442,11 @@ class Scheduler:
         except BaseException:
             self._close_sessions()
             raise
+
+
+def _wake(session: Session) -> Wake:
+    refusal = session.event.refusal if session.event else None
+    return Wake(session.letter, refusal.sqlstate if refusal else "")
 
 
 def _stuck(session: Session) -> str:

@@ -327,7 +327,8 @@ class Session:
         assert self.event is not None
         refusal = answer.refusal
         if self.is_deadlock_victim and refusal and refusal.sqlstate == _CANCELLED:
-            self.is_deadlock_victim, refusal = False, Refusal(DEADLOCK, "deadlock detected")
+            refusal = Refusal(DEADLOCK, "deadlock detected")
+        self.is_deadlock_victim = False
         event = self.event
         self.event = Event(  # as `replace` would, in a tenth of its time
             event.actor,

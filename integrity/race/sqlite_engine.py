@@ -36,6 +36,7 @@ class SqliteEngine:
     """
 
     dialect = "sqlite"
+    wakes_at_once = False
 
     def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
         self._target = target

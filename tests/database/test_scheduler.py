@@ -1,9 +1,8 @@
 """The scheduler owns the order of steps: the same schedule does the same, whatever waits, fails or dies in it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
@@ -12,7 +11,6 @@ from integrity.database.target import Target
 from integrity.errors import DatabaseError, Unreachable
 from integrity.operation import (
     Begin,
-    Commit,
     Isolation,
     Ok,
     Request,
@@ -22,13 +20,24 @@ from integrity.operation import (
     StatementFailed,
     Steps,
 )
-from integrity.race.program import Actor, Keys, Program
+from integrity.race.program import Keys, Program
 from integrity.race.schedule import ScheduleError, shorten
-from integrity.race.scheduler import Run, Scheduler
-from integrity.race.trace import Failed, Phase
-from integrity.systems.stage import Ref, Stage, StagedRow
-
-SCHEMA = "create table boxes (id bigint generated always as identity (start with 1000001) primary key, n bigint not null)"
+from integrity.race.scheduler import Scheduler
+from integrity.race.trace import Failed
+from tests.database.boxes import (
+    CONTENDED,
+    QUEUE,
+    QUEUE_SCHEMA,
+    RING,
+    SCHEMA,
+    TRANSFER,
+    add,
+    in_one_transaction,
+    outside_transactions,
+    program,
+    read,
+    story,
+)
 
 
 @pytest.fixture
@@ -37,69 +46,6 @@ def scheduler(database: Target) -> Iterator[Scheduler]:
         connection.execute(SCHEMA)
     with Scheduler(database, letter_seconds_max=3) as scheduler:
         yield scheduler
-
-
-def stage() -> Stage:
-    names = ("first", "second", "third")
-    return Stage([StagedRow(name, "boxes", {"n": 0}) for name in names], {name: Ref(name) for name in names})
-
-
-def program(*calls: Callable[[Keys], Steps], isolation: Isolation = Isolation.READ_COMMITTED) -> Program:
-    def actor(call: Callable[[Keys], Steps]) -> Actor:
-        def steps(keys: Keys, _operation_id: UUID) -> Steps:
-            return call(keys)
-
-        return Actor("call", steps)
-
-    return Program(tuple(actor(call) for call in calls), stage, isolation)
-
-
-def read(box: str, locking: str = "") -> Callable[[Keys], Statement]:
-    return lambda keys: Statement(f"select n from boxes where id = :box {locking}", {"box": keys[box]})
-
-
-def add(box: str) -> Callable[[Keys], Statement]:
-    return lambda keys: Statement("update boxes set n = n + 1 where id = :box returning n", {"box": keys[box]})
-
-
-def in_one_transaction(*statements: Callable[[Keys], Statement]) -> Callable[[Keys], Steps]:
-    def call(keys: Keys) -> Steps:
-        yield Begin()
-        for statement in statements:
-            yield statement(keys)
-        yield Commit()
-        return Ok()
-
-    return call
-
-
-def outside_transactions(*statements: Callable[[Keys], Statement]) -> Callable[[Keys], Steps]:
-    def call(keys: Keys) -> Steps:
-        for statement in statements:
-            yield statement(keys)
-        return Ok()
-
-    return call
-
-
-def story(run: Run) -> list[str]:
-    """Return a run in one line an event, e.g. "B waits for A"."""
-    lines = []
-    for event in run.trace.events:
-        verb = event.sql.split(maxsplit=1)[0]
-        waits = f" for {event.waits_for}" if event.phase is Phase.WAITS else ""
-        refused = f" {event.refusal.sqlstate}" if event.refusal else ""
-        lines.append(f"{event.actor} {verb} {event.phase}{waits}{refused}")
-    return lines
-
-
-TRANSFER = program(in_one_transaction(add("first"), add("second")), in_one_transaction(add("second"), add("first")))
-CONTENDED = program(*[in_one_transaction(read("first", "for update"), add("first"))] * 2)
-RING = program(
-    in_one_transaction(add("first"), add("second")),
-    in_one_transaction(add("second"), add("third")),
-    in_one_transaction(add("third"), add("first")),
-)
 
 
 def test_begins_and_the_ends_of_reading_transactions_have_no_letter(scheduler: Scheduler) -> None:
@@ -190,22 +136,13 @@ def test_a_role_that_may_not_set_deadlock_timeout_leaves_a_circle_of_three_to_th
     scheduler: Scheduler, database: Target
 ) -> None:
     """With the server's own patience, a second here: a ring is a deadlock, and a circle through a queue is none."""
-
-    def lock(*texts: str) -> Callable[[Keys], Steps]:
-        return in_one_transaction(*(lambda _keys, text=text: Statement(text) for text in texts))
-
     with database.connect() as connection:
         connection.execute("do $$ begin create role racer login; exception when duplicate_object then null; end $$")
-        connection.execute("create table if not exists one (id int); create table if not exists two (id int)")
+        connection.execute(QUEUE_SCHEMA)
         connection.execute("grant all on all tables in schema public to racer")
         connection.execute("grant all on all sequences in schema public to racer")
-    queue = program(
-        lock("lock table one in access share mode", "lock table two in access share mode"),
-        lock("lock table two in access share mode", "lock table one in access exclusive mode"),
-        lock("lock table two in access exclusive mode"),
-    )
     with Scheduler(Target(database.url.set(username="racer"))) as other:
-        assert list(other.play(queue, "ABBCA").trace.returns.values()) == [Ok()] * 3
+        assert list(other.play(QUEUE, "ABBCA").trace.returns.values()) == [Ok()] * 3
         returned = other.play(RING, "ABCABC").trace.returns
         assert sorted(str(getattr(each, "sqlstate", "ok")) for each in returned.values()) == ["40P01", "ok", "ok"]
 
