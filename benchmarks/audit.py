@@ -30,9 +30,9 @@ from integrity.database.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_folder
 from integrity.project import reference_folder
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 # Each statement counts violations of several invariants; the pairs are balanced over two connections, longest first.
 FUSED = {
@@ -293,7 +293,7 @@ def measure(target: Target, arguments: argparse.Namespace) -> None:
 
 def seed_world(target: Target, wallets: int) -> None:
     started = time.perf_counter()
-    seed_system(target, inspect_database(target), GHOSTPASS.metadata, sizes={"wallets": wallets}, seed=1, mode=Mode.NEW)
+    seed_system(target, inspect_database(target), GHOSTPASS, sizes={"wallets": wallets}, seed=1, mode=Mode.NEW)
     with target.connect() as connection:
         connection.execute("vacuum analyze")
     print(f"seeded {wallets:,} wallets in {time.perf_counter() - started:.0f} s", file=sys.stderr)

@@ -20,12 +20,12 @@ from integrity.database.namespace import guard
 from integrity.events import InvariantJudged
 from integrity.faults.schedule import read_schedule
 from integrity.invariants.load import load_invariants
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.verdict import Verdict
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, run
 
 BETWEEN_S = 1.5  # of traffic before each kill
 DOWN_S = 0.2
@@ -51,7 +51,7 @@ def measure(synchronous_commit: str, chosen: argparse.Namespace) -> int:
         results: list[dict[str, Any]] = []
         try:
             sizes = {"wallets": chosen.wallets}
-            seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes=sizes, seed=chosen.seed, mode=Mode.NEW)
+            seed_system(target, guard(target, None), GHOSTPASS, sizes=sizes, seed=chosen.seed, mode=Mode.NEW)
             # A recovery that takes longer than planned leaves out a kill: another run makes up for it.
             while (left := chosen.kills - kill_count(results)) > 0:
                 results.append(hammer(server, project, left, seed=chosen.seed + len(results)))

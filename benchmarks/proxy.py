@@ -15,11 +15,11 @@ from pathlib import Path
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.faults.schedule import read_schedule
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, run
 
 OVERRIDES = {"sell": {"extends": "hammer", "weights": {"sell": 1}, "hot_share": 0.0, "abandon": {}, "thresholds": []}}
 NOTHING = "lost_commit_ack:share=0@0-100%"  # through the proxy, and nothing is hidden
@@ -38,7 +38,7 @@ def main() -> None:
         target = server.start()
         try:
             sizes = {"wallets": chosen.wallets}
-            seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
+            seed_system(target, guard(target, None), GHOSTPASS, sizes=sizes, seed=1, mode=Mode.NEW)
             with target.connect() as connection:
                 connection.execute(ENOUGH)
             measure(server, Project(Path(folder), Settings()), chosen)

@@ -39,13 +39,13 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Isolation, Reply, Statement, Steps
 from integrity.parameters import number_parameters
-from integrity.race.explore import Budget, explore
-from integrity.race.oracle import Judge
-from integrity.race.postgres_engine import PostgresEngine
-from integrity.race.program import Actor, History, Keys, Program
-from integrity.race.scheduler import Scheduler
-from integrity.race.session import Session
-from integrity.race.staging import Inserter, staged
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.postgres_engine import PostgresEngine
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.play.session import Session
+from integrity.race.play.staging import Inserter, staged
+from integrity.race.program.program import Actor, History, Keys, Program
+from integrity.race.search.explore import Budget, explore
 from integrity.systems.stage import Stage
 from tests.detection.race_bench import CASES, Case, create_tables
 

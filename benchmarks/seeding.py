@@ -32,10 +32,10 @@ from integrity.database.bulk import Column
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
-from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.load import Mode, ahead, seed_system
-from integrity.seeds.seeder import Start
-from integrity.systems.ghostpass.schema import METADATA, entries
+from integrity.reference.ghostpass.schema import METADATA, entries
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.seeds.load import Mode, ahead, seed_system, seeder_of
+from integrity.systems.seeder import Start
 
 ENTRIES_A_WALLET = 11
 
@@ -97,7 +97,7 @@ def compare(target: Target, entry_count: int, rounds: int) -> None:
 
 def seed_whole(target: Target, wallet_count: int) -> None:
     """Print the rate of `integrity seed`."""
-    seeded = seed_system(target, guard(target, None), METADATA, sizes={"wallets": wallet_count}, seed=1, mode=Mode.NEW)
+    seeded = seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": wallet_count}, seed=1, mode=Mode.NEW)
     print(
         f"seed --wallets {wallet_count:,}: {seeded.row_count:,} rows in {seeded.rows_s:.1f} s, constraints and indexes in "
         f"{seeded.indexes_s:.1f} s; {seeded.rows_per_second:,.0f} rows/s"
@@ -107,7 +107,7 @@ def seed_whole(target: Target, wallet_count: int) -> None:
 def generate(wallet_count: int) -> Iterable[Sequence[Column]]:
     """Yield the entries of a past day, batch by batch."""
     next_ids = {table.name: 1 for table in METADATA.sorted_tables if "id" in table.columns}
-    for batch in ahead(SEEDERS["ghostpass"].generate({"wallets": wallet_count}, 1, Start(next_ids, {}))):
+    for batch in ahead(seeder_of(GHOSTPASS).generate({"wallets": wallet_count}, 1, Start(next_ids, {}))):
         yield from (rows.columns for rows in batch.tables if rows.table == "entries")
 
 

@@ -29,10 +29,9 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_tables, drop_schemas, guard
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
-from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.load import Mode, ahead, seed_system
-from integrity.seeds.seeder import Start
-from integrity.systems.catalogue import SYSTEMS
+from integrity.reference.catalogue import SYSTEMS
+from integrity.seeds.load import Mode, ahead, seed_system, seeder_of
+from integrity.systems.seeder import Start
 from integrity.systems.system import System
 
 Connection = psycopg.Connection[Any]
@@ -48,7 +47,7 @@ def main() -> None:
         server.start()
         try:
             for system in SYSTEMS.values():
-                sizes = {size.name: round(size.default * given.scale) for size in SEEDERS[system.name].sizes}
+                sizes = {size.name: round(size.default * given.scale) for size in seeder_of(system).sizes}
                 compare(server.target, system, sizes, given.rounds)
                 drop_schemas(server.target)
             seed_all(server.target)
@@ -102,7 +101,7 @@ def send(connection: Connection, system: System, sizes: Mapping[str, int]) -> in
     """Generate, encode and load the whole past; return how many rows it has."""
     next_ids = {table.name: 1 for table in system.metadata.sorted_tables if "id" in table.columns}
     row_count = 0
-    for batch in ahead(SEEDERS[system.name].generate(sizes, 1, Start(next_ids, {}))):
+    for batch in ahead(seeder_of(system).generate(sizes, 1, Start(next_ids, {}))):
         for rows in batch.tables:
             row_count += bulk.load(connection, system.name, rows.table, rows.columns, is_new=True)
     return row_count
@@ -113,7 +112,7 @@ def seed_all(target: Target) -> None:
     started, row_count = time.perf_counter(), 0
     for system in SYSTEMS.values():
         contents = guard(target, None)
-        row_count += seed_system(target, contents, system.metadata, sizes={}, seed=1, mode=Mode.NEW).row_count
+        row_count += seed_system(target, contents, system, sizes={}, seed=1, mode=Mode.NEW).row_count
     seconds = time.perf_counter() - started
     print(f"seed of all {len(SYSTEMS)} systems with defaults: {row_count:,} rows in {seconds:.1f} s")
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
+from integrity.load.profile import OpenProfile, load_profile, scale
+from integrity.load.run import Progress, RunRequest, run
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.report.run_text import render_run
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.profile import OpenProfile, load_profile, scale
-from integrity.workload.run import Progress, RunRequest, run
 
 # What is measured is the tool; the server is to keep up with it on a disk of any speed.
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "256MB"}
@@ -37,7 +37,7 @@ def main() -> None:
             seed_system(
                 server.target,
                 guard(server.target, None),
-                GHOSTPASS.metadata,
+                GHOSTPASS,
                 sizes={"wallets": 5000},
                 seed=1,
                 mode=Mode.NEW,

@@ -18,11 +18,11 @@ from integrity.database.binaries import candidate_folders
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, run
 
 OVERRIDES = {"sell": {"extends": "hammer", "weights": {"sell": 1}, "hot_share": 0.0, "abandon": {}, "thresholds": []}}
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": chosen.wallets}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": chosen.wallets}, seed=1, mode=Mode.NEW)
     with target.connect() as connection:
         connection.execute(ENOUGH)
         connection.execute("checkpoint")

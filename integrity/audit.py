@@ -28,9 +28,9 @@ from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
 from integrity.operation import Value
 from integrity.queries.run import load_query, show_query
+from integrity.runs.coverage import Known, find_doubts
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.verdict import Finding, Verdict
-from integrity.workload.coverage import Known, find_doubts
 
 OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands
 CALLS_MAX = 1_000

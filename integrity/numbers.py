@@ -1,7 +1,7 @@
 """Numbers and lengths of time as people write them: finite, within bounds, and refused with those bounds.
 
 Whatever reads one from a command line or a fault's arguments reads it here; settings in TOML have the same bounds
-(workload/bounds.py). A number without an upper bound is a command that never ends, or a disk that is full.
+(load/bounds.py). A number without an upper bound is a command that never ends, or a disk that is full.
 """
 
 import math

@@ -183,7 +183,7 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
     from datetime import UTC, datetime
 
     from integrity.database.occupancy import Occupant, check_unoccupied, refuse
-    from integrity.workload.stopping import find_running
+    from integrity.runs.stopping import find_running
 
     for folder in find_running(open_project(project_folder)):
         settings = folder.settings()

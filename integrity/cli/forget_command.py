@@ -22,7 +22,7 @@ def command(*, run: str, database: str | None, project_folder: Path) -> int:
     \b
     Example: integrity forget 20260117-183000-ghostpass-hammer
     """
-    from integrity.workload.unfinished import forget_run
+    from integrity.runs.unfinished import forget_run
 
     project = open_project(project_folder)
     forget_run(open_target(project, database), project, run)

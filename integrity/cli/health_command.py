@@ -27,9 +27,9 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     from integrity.health.after import check_after
     from integrity.health.before import check_before
     from integrity.health.check import State, unreachable, worst
+    from integrity.load.profile import load_profile, profile_names
+    from integrity.reference.catalogue import SYSTEMS, find_system
     from integrity.report.health_text import health_fields, render_health
-    from integrity.systems.catalogue import SYSTEMS, find_system
-    from integrity.workload.profile import load_profile, profile_names
 
     project = open_project(project_folder)
     systems = [find_system(system_name)] if system_name is not None else list(SYSTEMS.values())

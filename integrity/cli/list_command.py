@@ -20,9 +20,9 @@ def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool
     Example: integrity list --system ghostpass
     """
     from integrity.invariants.load import load_invariants, select_invariants, system_of
+    from integrity.reference.catalogue import SYSTEMS, find_system
     from integrity.report.json import render_catalogue_json
     from integrity.report.text import render_catalogue
-    from integrity.systems.catalogue import SYSTEMS, find_system
 
     files = select_invariants(load_invariants(open_project(project_folder)).values(), patterns)
     if system_name is not None:

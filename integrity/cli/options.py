@@ -79,7 +79,7 @@ def open_project(folder: Path) -> "Project":
 
     project = find_project(folder)
     if project.settings.profiles:
-        from integrity.systems.catalogue import find_system
+        from integrity.reference.catalogue import find_system
 
         for name in project.settings.profiles:
             try:

@@ -46,8 +46,8 @@ def list_queries(*, system_name: str | None, project_folder: Path) -> int:
     Example: integrity queries list --system inbox
     """
     from integrity.queries.load import load_queries
+    from integrity.reference.catalogue import find_system
     from integrity.report.queries_text import render_query_list
-    from integrity.systems.catalogue import find_system
 
     queries = load_queries(open_project(project_folder)).values()
     if system_name is not None:
@@ -122,8 +122,8 @@ def run(
     """
     from integrity.queries.examine import State, examine
     from integrity.queries.load import find_query, load_queries
+    from integrity.reference.catalogue import SYSTEMS, find_system
     from integrity.report.queries_text import render_examinations, render_examinations_json
-    from integrity.systems.catalogue import SYSTEMS, find_system
 
     systems = [find_system(system_name)] if system_name else list(SYSTEMS.values())
     project = open_project(project_folder)
@@ -171,7 +171,7 @@ def _find_refused(
 def _present(queries: "Sequence[SqlFile]", target: "Target", *, is_asked_for: bool) -> "list[SqlFile]":
     """Return the queries whose system is in the database."""
     from integrity.database.namespace import inspect_database
-    from integrity.systems.catalogue import SYSTEMS
+    from integrity.reference.catalogue import SYSTEMS
 
     held = inspect_database(target).systems
     missing = {query.name.partition("/")[0] for query in queries} & set(SYSTEMS) - set(held)
@@ -231,14 +231,12 @@ def _scaled(target: "Target", systems: "Sequence[System]", scale: float) -> "Ite
     """Yield a database of its own beside the target, filled with worlds so many times as large as the default."""
     from integrity.database.namespace import inspect_database
     from integrity.database.scratch import scratch_database
-    from integrity.seeds.catalogue import SEEDERS
-    from integrity.seeds.load import Mode, seed_system
+    from integrity.seeds.load import Mode, seed_system, seeder_of
 
     with scratch_database(target, "queries") as scratch:
         for system in systems:
-            seeder = SEEDERS[system.name]
-            sizes = {size.name: min(size.most, max(1, round(size.default * scale))) for size in seeder.sizes}
+            sizes = {size.name: min(size.most, max(1, round(size.default * scale))) for size in seeder_of(system).sizes}
             write_note(f"{system.name}: making {', '.join(f'{n:,} {name}' for name, n in sizes.items())}")
             contents = inspect_database(scratch)
-            seed_system(scratch, contents, system.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
+            seed_system(scratch, contents, system, sizes=sizes, seed=1, mode=Mode.NEW)
         yield scratch

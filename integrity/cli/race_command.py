@@ -27,8 +27,9 @@ from integrity.verdict import ExitCode, exit_code_of
 if TYPE_CHECKING:
     from integrity.database.target import Target
     from integrity.project import Project
-    from integrity.race.finding import Finding
-    from integrity.race.matrix import Group, Played, RaceSettings, Searched
+    from integrity.race.finding.finding import Finding
+    from integrity.race.matrix import Group, Played, Searched
+    from integrity.race.search.settings import RaceSettings
     from integrity.sqlfile import SqlFile
     from integrity.systems.system import Bug, System
 
@@ -102,11 +103,12 @@ def command(
     """
     from integrity.operation import Isolation
     from integrity.project import make_state_folder
-    from integrity.race.finding import kept_schedules
-    from integrity.race.matrix import CHOICES_MAX, RaceSettings, pairs_of, play_schedule, race_groups
-    from integrity.race.pytest_export import check_path
-    from integrity.race.schedule import parse
-    from integrity.systems.catalogue import find_bug
+    from integrity.race.export.pytest_export import check_path
+    from integrity.race.finding.finding import kept_schedules
+    from integrity.race.matrix import pairs_of, play_schedule, race_groups
+    from integrity.race.program.schedule import parse
+    from integrity.race.search.settings import CHOICES_MAX, RaceSettings
+    from integrity.reference.catalogue import find_bug
 
     system, operations = parse_names(names)
     bug = find_bug(system, bug_name) if bug_name is not None else None
@@ -182,7 +184,7 @@ def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
     Raises:
         UsageError: there is no such system or operation.
     """
-    from integrity.systems.catalogue import SYSTEMS
+    from integrity.reference.catalogue import SYSTEMS
 
     if not names:
         return next(iter(SYSTEMS.values())), ()
@@ -205,7 +207,7 @@ def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
 def invariants_of(project: "Project", system: "System") -> "list[SqlFile]":
     """Return the system's invariants, and those of the project that are about it."""
     from integrity.invariants.load import load_invariants, system_of
-    from integrity.systems.catalogue import SYSTEMS
+    from integrity.reference.catalogue import SYSTEMS
 
     files = load_invariants(project, system=system.name).values()
     return [file for file in files if system_of(file.name, SYSTEMS) == system.name]
@@ -228,7 +230,7 @@ def save_findings(
         pytest_file: the test to write for the first finding.
     """
     from integrity.project import make_state_folder
-    from integrity.race.finding import write_finding
+    from integrity.race.finding.finding import write_finding
     from integrity.race.study import open_study
 
     if not findings:
@@ -249,7 +251,7 @@ def save_findings(
 
 def write_findings(findings: "Sequence[Finding]", folder: Path) -> list[Path]:
     """Write each finding to its file in the folder and return the files."""
-    from integrity.race.finding import write_finding
+    from integrity.race.finding.finding import write_finding
 
     paths = [folder / f"{finding.name}.json" for finding in findings]
     for finding, path in zip(findings, paths, strict=True):
@@ -289,7 +291,7 @@ def _mutate(
     is_json: bool,
 ) -> int:
     """Take protections away, one at a time; exit with 3 when one of an operation's was not missed."""
-    from integrity.race.mutate import mutate_system
+    from integrity.race.trial.mutate import mutate_system
     from integrity.report.race_text import mutation_json, render_mutations
 
     mutations = []

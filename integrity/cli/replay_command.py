@@ -46,11 +46,11 @@ def command(
     \b
     Example: integrity replay .integrity/races/ghostpass-lost_update-sell-sell.json --times 10
     """
-    from integrity.race.finding import read_finding
-    from integrity.race.pytest_export import check_path
+    from integrity.race.export.pytest_export import check_path
+    from integrity.race.finding.finding import read_finding
     from integrity.race.study import open_study
+    from integrity.reference.catalogue import find_system
     from integrity.report.race_text import render_finding, render_replays, replays_json
-    from integrity.systems.catalogue import find_system
 
     finding = read_finding(file)
     if pytest_file is not None:

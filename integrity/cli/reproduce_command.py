@@ -23,7 +23,7 @@ from integrity.verdict import ExitCode, Verdict
 
 if TYPE_CHECKING:
     from integrity.project import Project
-    from integrity.workload.run_folder import RunFolder
+    from integrity.runs.folder import RunFolder
 
 
 ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
@@ -66,11 +66,11 @@ def command(
     Example: integrity reproduce ghostpass/balance-equals-entries#1
     """
     from integrity.history import decode
-    from integrity.race.explore import Budget
-    from integrity.race.pytest_export import check_path
+    from integrity.race.export.pytest_export import check_path
     from integrity.race.reproduce import Violation, reproduce
+    from integrity.race.search.explore import Budget
+    from integrity.reference.catalogue import find_bug, find_system
     from integrity.report.race_text import render_finding, render_reproduction, reproduction_json
-    from integrity.systems.catalogue import find_bug, find_system
 
     if pytest_file is not None:
         check_path(pytest_file)
@@ -122,7 +122,7 @@ def _find_run(project: "Project", run_id: str | None) -> "RunFolder":
         UsageError: there is none.
     """
     from integrity.report.run_verdicts import VERDICTS_FILE
-    from integrity.workload.run_folder import RunFolder
+    from integrity.runs.folder import RunFolder
 
     audited = sorted(path.parent.name for path in project.runs_folder.glob(f"*/{VERDICTS_FILE}"))
     if run_id is None and not audited:

@@ -75,8 +75,8 @@ def command(
     Example: integrity run hammer --system ghostpass --bug double_credit
     """
     from integrity.faults.schedule import read_schedule
-    from integrity.systems.catalogue import find_bug, find_system
-    from integrity.workload.profile import OpenProfile, load_profile, scale
+    from integrity.load.profile import OpenProfile, load_profile, scale
+    from integrity.reference.catalogue import find_bug, find_system
 
     system = find_system(system_name)
     bug = find_bug(system, bug_name) if bug_name is not None else None
@@ -95,8 +95,8 @@ def command(
 
     import os
 
+    from integrity.load.run import RunRequest, run
     from integrity.report.run_text import render_run, show_progress
-    from integrity.workload.run import RunRequest, run
 
     target = open_target(project, database)
     is_embedded = project.database_url(database, os.environ) is None

@@ -79,9 +79,8 @@ def command(
     Example: integrity seed --wallets 5000
     """
     from integrity.database.namespace import guard
-    from integrity.seeds.catalogue import SEEDERS
+    from integrity.reference.catalogue import SYSTEMS, find_system
     from integrity.seeds.load import Mode, check_numbers, check_state, is_made, seed_system
-    from integrity.systems.catalogue import SYSTEMS, find_system
 
     if replace and append:
         raise UsageError("--replace and --append exclude each other", hint="Name one of them.")
@@ -90,26 +89,26 @@ def command(
     sizes = {name: count for name, count in given.items() if count is not None}
     _check_known(sizes, systems)
     for system in systems:
-        check_numbers(SEEDERS[system.name], sizes, seed)
+        check_numbers(system, sizes, seed)
     seeded: list[Seeded] = []
     left = systems
     try:
         target = open_target(open_project(project_folder), database)
         contents = guard(target, test_database)
         if mode is Mode.NEW:  # of several: those that an interrupted seed has made by now
-            left = [system for system in systems if not is_made(contents, system.name, sizes, seed)] or systems
+            left = [system for system in systems if not is_made(contents, system, sizes, seed)] or systems
             for system in systems:
                 if system not in left:
                     write_note(f"{system.name}: is there already, as asked for")
         for system in left:
-            check_state(contents, system.name, mode)
+            check_state(contents, system, mode)
         while left:
             with _progress(left[0].name) as listen:
                 seeded.append(
                     seed_system(
                         target,
                         guard(target, test_database),
-                        left[0].metadata,
+                        left[0],
                         sizes=sizes,
                         seed=seed,
                         mode=mode,
@@ -130,14 +129,14 @@ def command(
 
 def _go_on(left: "Sequence[System]", seeded: "Sequence[Seeded]", mode: str, sizes: Mapping[str, int]) -> str:
     """Return how to go on after an interruption: only what was added to must not be added to again."""
-    from integrity.seeds.catalogue import SEEDERS
-
     if not seeded:
         return "Seed again when you like."
     made = ", ".join(each.system for each in seeded)
     if mode != "append":
         return f"Made by now: {made}. Give the same command again."
-    known = {size.name for system in left for size in SEEDERS[system.name].sizes}
+    from integrity.seeds.load import seeder_of
+
+    known = {size.name for system in left for size in seeder_of(system).sizes}
     words = ["--append", *(f"--system {system.name}" for system in left), f"--seed {seeded[0].seed}"]
     words += [f"--{name} {count}" for name, count in sizes.items() if name in known]
     return f"Added to by now: {made}. To go on, on the same database: integrity seed {' '.join(words)}"
@@ -145,9 +144,9 @@ def _go_on(left: "Sequence[System]", seeded: "Sequence[Seeded]", mode: str, size
 
 def _check_known(sizes: Mapping[str, int], systems: "Sequence[System]") -> None:
     """Raise for a size that none of the systems has."""
-    from integrity.seeds.catalogue import SEEDERS
+    from integrity.seeds.load import seeder_of
 
-    known = {size.name for system in systems for size in SEEDERS[system.name].sizes}
+    known = {size.name for system in systems for size in seeder_of(system).sizes}
     for name in sizes:
         if name not in known:
             raise UsageError(

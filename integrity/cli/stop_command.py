@@ -13,7 +13,7 @@ from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
-    from integrity.workload.stopping import Stopped
+    from integrity.runs.stopping import Stopped
 
 
 @click.command()
@@ -31,7 +31,7 @@ def command(*, run: str | None, is_all: bool, grace_s: float, project_folder: Pa
     \b
     Example: integrity stop
     """
-    from integrity.workload.stopping import Ending, find_run, find_running, stop_run
+    from integrity.runs.stopping import Ending, find_run, find_running, stop_run
 
     project = open_project(project_folder)
     running = find_running(project)
@@ -57,7 +57,7 @@ def command(*, run: str | None, is_all: bool, grace_s: float, project_folder: Pa
 
 
 def _describe(stopped: "Stopped") -> str:
-    from integrity.workload.stopping import Ending
+    from integrity.runs.stopping import Ending
 
     took = f"after {stopped.seconds:.1f} s"
     if stopped.ending is Ending.STILL_RUNNING:

@@ -23,9 +23,9 @@ from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.database.target import Target
+    from integrity.load.suite import Planned
     from integrity.project import Project
     from integrity.systems.system import System
-    from integrity.workload.suite import Planned
 
 
 @click.command(name="suite")
@@ -61,9 +61,9 @@ def command(
     \b
     Example: integrity suite quick --system ghostpass --shorten 2
     """
+    from integrity.load.suite import load_suite, plan_suite
+    from integrity.reference.catalogue import find_system
     from integrity.report.suite_text import render_plan, render_suite, render_suite_json
-    from integrity.systems.catalogue import find_system
-    from integrity.workload.suite import load_suite, plan_suite
 
     project = open_project(project_folder)
     suite = load_suite(name, project.settings.suites)
@@ -94,7 +94,7 @@ def command(
 def _systems_in(target: "Target | None") -> "list[System]":
     from integrity.database.namespace import inspect_database
     from integrity.errors import UsageError
-    from integrity.systems.catalogue import SYSTEMS
+    from integrity.reference.catalogue import SYSTEMS
 
     held = inspect_database(target).systems if target is not None else ()
     if not held:
@@ -115,11 +115,11 @@ def _play(
     from integrity.audit import AuditSettings, audit
     from integrity.faults.schedule import read_schedule
     from integrity.invariants.load import load_invariants, system_of
+    from integrity.load.profile import OpenProfile
+    from integrity.load.run import RunRequest, run
+    from integrity.reference.catalogue import SYSTEMS
     from integrity.report.audit_report import collect
     from integrity.report.run_text import show_progress
-    from integrity.systems.catalogue import SYSTEMS
-    from integrity.workload.profile import OpenProfile
-    from integrity.workload.run import RunRequest, run
 
     server = embedded_server(project) if is_embedded else None
     profile = planned.profile

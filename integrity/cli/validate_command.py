@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from integrity.events import Event
     from integrity.project import Project
     from integrity.report.audit_report import AuditReport
+    from integrity.runs.coverage import Known
     from integrity.sqlfile import SqlFile
-    from integrity.workload.coverage import Known
 
 FORMATS = ("table", "json", "junit", "markdown")
 
@@ -140,7 +140,7 @@ def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | Non
     from integrity.database.contents import find_schemas
     from integrity.errors import UsageError
     from integrity.invariants.load import system_of
-    from integrity.systems.catalogue import SYSTEMS, find_system
+    from integrity.reference.catalogue import SYSTEMS, find_system
 
     if system_name is not None:
         present = {find_system(system_name).name}
@@ -166,8 +166,8 @@ def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "tu
     from integrity.errors import DatabaseError
     from integrity.invariants.load import system_of
     from integrity.invariants.syntax import tables_of
-    from integrity.systems.catalogue import SYSTEMS
-    from integrity.workload.unfinished import find_systems_that_ran
+    from integrity.reference.catalogue import SYSTEMS
+    from integrity.runs.unfinished import find_systems_that_ran
 
     about_runs = {
         file.name: system_of(file.name, SYSTEMS)
@@ -196,8 +196,8 @@ def _load_unfinished(target: "Target", project: "Project", *, is_read_only: bool
         is_told: the database has told of its runs; else it is not asked, and waited for, once more.
     """
     from integrity.errors import DatabaseError
-    from integrity.workload.coverage import Known
-    from integrity.workload.unfinished import load_unfinished
+    from integrity.runs.coverage import Known
+    from integrity.runs.unfinished import load_unfinished
 
     folder = str(project.runs_folder)
     if not is_told:

@@ -1,7 +1,7 @@
 """A target: the database that a URL names, and connections to it.
 
 One synchronous connection type each for PostgreSQL (psycopg 3) and SQLite (sqlite3), for everything but the hot path of
-the workload, which has its own (workload/). SQLite has no schemas, so each of ours is a file of its own beside the one
+the workload, which has its own (clients/). SQLite has no schemas, so each of ours is a file of its own beside the one
 that the URL names, attached under the schema's name: `venue.db`, `venue.ghostpass.db`, `venue.integrity.db`. SQL that
 names `ghostpass.wallets` then runs unchanged on both.
 """

@@ -16,8 +16,8 @@ from integrity.errors import DatabaseError, Unreachable
 from integrity.health.check import Check, ok, some, unreachable, warning
 from integrity.health.server import Row, Server, open_server
 from integrity.project import Project
+from integrity.runs.folder import RunFolder
 from integrity.systems.system import System
-from integrity.workload.run_folder import RunFolder
 
 IDLE_S_MOST = 5.0
 LONG_S = 30.0

@@ -20,9 +20,8 @@ from integrity.errors import DatabaseError
 from integrity.health.check import Check, failed, ok, some, unreachable, warning
 from integrity.health.server import Server, open_server
 from integrity.monitor.database import DatabaseWatch
-from integrity.seeds.catalogue import SEEDERS
+from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.systems.system import System
-from integrity.workload.preparing import SPARE_CONNECTIONS
 
 FREE_BYTES_WARN = 2_000_000_000
 FREE_BYTES_LEAST = 256_000_000
@@ -223,8 +222,7 @@ def _check_schema(target: Target, system: System, contents: Contents) -> Iterato
 def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[Check]:
     """Runs add rows and take none away: fewer than were seeded are too few."""
     present = contents.ours.get(system.name, ())
-    seeder = SEEDERS.get(system.name)
-    names = [size.name for size in seeder.sizes] if seeder else []
+    names = [size.name for size in system.seeder.sizes] if system.seeder else []
     noted = {
         name: int(contents.notes[f"{name}:{system.name}"]) for name in names if f"{name}:{system.name}" in contents.notes
     }

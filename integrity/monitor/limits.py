@@ -7,6 +7,8 @@ from types import MappingProxyType
 WARN = "warn"
 CRITICAL = "critical"
 
+SPARE_CONNECTIONS = 3  # that a run leaves free: for loading, and for whoever looks on
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

@@ -7,7 +7,6 @@ With several jobs, processes of their own share the groups, each on a scratch da
 and drops: a process that is killed leaves nothing behind.
 """
 
-import math
 import multiprocessing
 import os
 import signal
@@ -21,53 +20,24 @@ from itertools import combinations_with_replacement
 from multiprocessing.queues import Queue
 
 from integrity.database.target import Target
-from integrity.operation import Isolation
-from integrity.race.checks import LeftOut
-from integrity.race.contest import Contest, Ground, survey
-from integrity.race.cure import describe_course
-from integrity.race.discovery import finding_of_run, make_finding
-from integrity.race.explain import timeline_of
-from integrity.race.explore import SCHEDULES_MAX, Budget, Coverage, explore
-from integrity.race.finding import Finding
-from integrity.race.oracle import Judge
-from integrity.race.schedule import parse
-from integrity.race.scheduler import Scheduler
-from integrity.race.scratch import emptying, scratch_database
+from integrity.race.finding.discovery import finding_of_run, make_finding
+from integrity.race.finding.finding import Finding
+from integrity.race.judge.checks import LeftOut
+from integrity.race.judge.contest import Contest, Ground, survey
+from integrity.race.judge.explain import timeline_of
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.schedule import parse
+from integrity.race.search.explore import Budget, Coverage, explore
+from integrity.race.search.settings import RaceSettings
+from integrity.race.trial.cure import describe_course
+from integrity.race.trial.scratch import emptying, scratch_database
+from integrity.reference.catalogue import find_bug, find_system
 from integrity.sqlfile import SqlFile
-from integrity.systems.catalogue import find_bug, find_system
 from integrity.verdict import Verdict
 
 FINDINGS_MAX = 4  # of one search: of each kind of failure the first
-CHOICES_MAX = 3  # of arguments, of each group of a matrix
 _SECONDS_LEAST = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class RaceSettings:
-    """What is searched, and how far. Sent to other processes, so names stand for what they name.
-
-    Args:
-        preemptions: the bound.
-        dialect: of the target.
-        schedules: of each group, with each choice of arguments, at most so many are played.
-        seconds: for all groups together, if somebody wants an end by then.
-        choices_max: of arguments, for each group.
-        kept: schedules that went wrong before, tried first, with the operations they were of.
-        is_strict: answers that no serial order gives are findings also where the rows are right.
-    """
-
-    system: str
-    bug: str | None = None
-    isolation: Isolation = Isolation.READ_COMMITTED
-    dialect: str = "postgresql"
-    preemptions: int = 2
-    schedules: int = SCHEDULES_MAX
-    seconds: float = math.inf
-    seed: int = 0
-    jobs: int = 1
-    choices_max: int = CHOICES_MAX
-    kept: tuple[tuple[tuple[str, ...], str], ...] = ()
-    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

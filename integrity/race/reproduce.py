@@ -20,16 +20,16 @@ from integrity.errors import UsageError
 from integrity.history import Call, Outcome
 from integrity.invariants.evidence import operation_ids_of
 from integrity.operation import StatementFailed, Steps
-from integrity.race.arena import Arena
-from integrity.race.contest import Ground, survey
-from integrity.race.discovery import finding_of_run, make_finding
-from integrity.race.explore import Budget, explore
-from integrity.race.finding import Finding, plain_row
-from integrity.race.oracle import Judge
-from integrity.race.program import Actor, Keys
-from integrity.race.programs import PlannedCall, make_world
-from integrity.race.scheduler import Scheduler
-from integrity.race.trace import CUT_OFF
+from integrity.race.finding.discovery import finding_of_run, make_finding
+from integrity.race.finding.finding import Finding, plain_row
+from integrity.race.judge.contest import Ground, survey
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Actor, Keys
+from integrity.race.program.programs import PlannedCall, make_world
+from integrity.race.program.trace import CUT_OFF
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import Bug, System
 

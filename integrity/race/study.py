@@ -7,14 +7,14 @@ from pathlib import Path
 
 from integrity.database.target import Target
 from integrity.errors import UsageError
-from integrity.race.arena import Arena
-from integrity.race.contest import Contest, Ground, survey
-from integrity.race.cure import Failing, try_cures
-from integrity.race.export import export_pytest
-from integrity.race.finding import CureRecord, Finding
-from integrity.race.replay import Replay, contest_of, find_differences, replay
+from integrity.race.export.export import export_pytest
+from integrity.race.finding.finding import CureRecord, Finding
+from integrity.race.finding.replay import Replay, contest_of, find_differences, replay
+from integrity.race.judge.contest import Contest, Ground, survey
+from integrity.race.trial.arena import Arena
+from integrity.race.trial.cure import Failing, try_cures
+from integrity.reference.catalogue import find_bug, find_system
 from integrity.sqlfile import SqlFile
-from integrity.systems.catalogue import find_bug, find_system
 
 _ENGINES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 

@@ -5,13 +5,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from integrity.race.alarm import Oracle
-from integrity.race.checks import LeftOut
-from integrity.race.finding import AlarmRecord, Finding
-from integrity.race.matrix import Group, RaceSettings
-from integrity.race.mutate import Mutation
-from integrity.race.replay import Replay
+from integrity.race.finding.finding import AlarmRecord, Finding
+from integrity.race.finding.replay import Replay
+from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.checks import LeftOut
+from integrity.race.matrix import Group
 from integrity.race.reproduce import Reproduction
+from integrity.race.search.settings import RaceSettings
+from integrity.race.trial.mutate import Mutation
 from integrity.report.values import counted, row_table, show
 from integrity.verdict import Verdict
 

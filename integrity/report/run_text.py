@@ -8,11 +8,11 @@ from typing import Any, TextIO
 
 from tabulate import tabulate
 
+from integrity.load.run import Listener, Progress
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
 from integrity.report.terminal import note_writer, open_console, visible
-from integrity.workload.run import Listener, Progress
 
 LINE_EVERY_S = 5.0
 

@@ -6,7 +6,7 @@ from integrity.errors import HistoryError, UsageError
 from integrity.project import Project
 from integrity.report.audit_report import AuditReport
 from integrity.report.json import render_json
-from integrity.workload.run_folder import RunFolder
+from integrity.runs.folder import RunFolder
 
 VERDICTS_FILE = "verdicts.json"
 

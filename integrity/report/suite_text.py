@@ -8,7 +8,7 @@ import orjson
 from tabulate import tabulate
 
 if TYPE_CHECKING:
-    from integrity.workload.suite import Planned
+    from integrity.load.suite import Planned
 
 
 def render_plan(name: str, title: str, planned: "Sequence[Planned]", shorten: float) -> str:

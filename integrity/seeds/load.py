@@ -18,8 +18,8 @@ from integrity.database.occupancy import occupy
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
-from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.seeder import Batch, Seeder, Start
+from integrity.systems.seeder import Batch, Seeder, Start
+from integrity.systems.system import System
 
 SEED_MOST = 2**63 - 1
 
@@ -83,7 +83,7 @@ class Seeded:
 def seed_system(
     target: Target,
     contents: Contents,
-    metadata: MetaData,
+    system: System,
     *,
     sizes: Mapping[str, int],
     seed: int,
@@ -95,28 +95,26 @@ def seed_system(
     Args:
         sizes: by name; those that are not given are the seeder's defaults, those that it does not know are not its own.
         contents: what the database holds; whether that may be worked on is asked before (`guard`).
-        metadata: the system's tables; its schema is the system's name.
         listen: is told how far it is.
 
     Raises:
-        UsageError: a number that makes no sense.
+        UsageError: a number that makes no sense, or a system without a seeder.
         SeedError: the database is not in the state that the mode needs.
         DatabaseError: the database refused something, or somebody works there; nothing was changed.
     """
-    system = str(metadata.schema)
-    seeder = SEEDERS[system]
-    check_numbers(seeder, sizes, seed)
+    seeder, metadata, schema = seeder_of(system), system.metadata, system.name
+    check_numbers(system, sizes, seed)
     sizes = seeder.complete(sizes)
     unit = seeder.sizes[0].name
     check_state(contents, system, mode)
     with (
-        occupy(target, f"seed --system {system}", is_exclusive=mode is Mode.REPLACE),
-        transaction(target, (system, OURS)) as connection,
+        occupy(target, f"seed --system {schema}", is_exclusive=mode is Mode.REPLACE),
+        transaction(target, (schema, OURS)) as connection,
     ):
         started = time.perf_counter()
         if mode is Mode.APPEND:
             start = _find_start(connection, metadata, seeder)
-            noted = {name: int(find_note(connection, f"{name}:{system}") or 0) for name in sizes}
+            noted = {name: int(find_note(connection, f"{name}:{schema}") or 0) for name in sizes}
             for size in seeder.sizes:
                 if noted[size.name] + sizes[size.name] > size.most:
                     there, more = noted[size.name], sizes[size.name]
@@ -124,64 +122,79 @@ def seed_system(
         else:
             start = Start({table.name: 1 for table in metadata.sorted_tables if "id" in table.columns}, {})
             noted = dict.fromkeys(sizes, 0)
-            if mode is Mode.REPLACE and system in contents.ours:
-                drop_tables(connection, system, contents.ours[system], is_shared=system in contents.shared)
-                drop_runs_of(connection, system)
+            if mode is Mode.REPLACE and schema in contents.ours:
+                drop_tables(connection, schema, contents.ours[schema], is_shared=schema in contents.shared)
+                drop_runs_of(connection, schema)
             create_tables(connection, metadata)
-            put_note(connection, f"seed:{system}", str(seed))
+            put_note(connection, f"seed:{schema}", str(seed))
             strip(connection, metadata)
         for name, count in sizes.items():
-            put_note(connection, f"{name}:{system}", str(noted[name] + count))
+            put_note(connection, f"{name}:{schema}", str(noted[name] + count))
         row_counts = _load(connection, seeder, start, sizes, seed, is_new=mode is not Mode.APPEND, listen=listen)
         loaded = time.perf_counter()
         listen(Progress(Phase.INDEXES, unit, sizes[unit], sizes[unit]))
         if mode is not Mode.APPEND:
             complete(connection, metadata)
         _finish(connection, metadata)
-    return Seeded(system, seed, sizes, row_counts, loaded - started, time.perf_counter() - loaded)
+    return Seeded(schema, seed, sizes, row_counts, loaded - started, time.perf_counter() - loaded)
 
 
-def check_numbers(seeder: Seeder, sizes: Mapping[str, int], seed: int) -> None:
+def seeder_of(system: System) -> Seeder:
+    """Return the system's seeder.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if system.seeder is None:
+        raise UsageError(
+            f"{system.name} has no seeder",
+            hint="Its rows are made elsewhere; a seeder is given to the system as System(seeder=...).",
+        )
+    return system.seeder
+
+
+def check_numbers(system: System, sizes: Mapping[str, int], seed: int) -> None:
     """Refuse numbers that make no sense.
 
     Raises:
         UsageError: says which.
     """
-    for size in seeder.sizes:
+    for size in seeder_of(system).sizes:
         count = sizes.get(size.name, size.default)
         if not 1 <= count <= size.most:
             raise UsageError(
                 f"--{size.name} {count}: expected 1 to {size.most:,}",
-                hint=f"{seeder.name} has {size.default:,} {size.name} by default; beyond the limit nothing new is learnt.",
+                hint=f"{system.name} has {size.default:,} {size.name} by default; beyond the limit nothing new is learnt.",
             )
     if not 0 <= seed <= SEED_MOST:
         raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
 
 
-def is_made(contents: Contents, system: str, sizes: Mapping[str, int], seed: int) -> bool:
+def is_made(contents: Contents, system: System, sizes: Mapping[str, int], seed: int) -> bool:
     """Return whether the database holds the system as it would be made anew: of the same seed and sizes."""
-    wanted = {"seed": seed, **SEEDERS[system].complete(sizes)}
-    return system in contents.systems and all(
-        contents.notes.get(f"{name}:{system}") == str(number) for name, number in wanted.items()
+    wanted = {"seed": seed, **seeder_of(system).complete(sizes)}
+    return system.name in contents.systems and all(
+        contents.notes.get(f"{name}:{system.name}") == str(number) for name, number in wanted.items()
     )
 
 
-def check_state(contents: Contents, system: str, mode: Mode) -> None:
+def check_state(contents: Contents, system: System, mode: Mode) -> None:
     """Refuse a mode that does not suit what the database holds.
 
     Raises:
         SeedError: says what to use.
     """
-    is_there = system in contents.systems
+    schema = system.name
+    is_there = schema in contents.systems
     if mode is Mode.NEW and is_there:
-        noted = [(size.name, contents.notes.get(f"{size.name}:{system}", "?")) for size in SEEDERS[system].sizes]
+        noted = [(size.name, contents.notes.get(f"{size.name}:{schema}", "?")) for size in seeder_of(system).sizes]
         held = ", ".join(f"{count} {name}" for name, count in noted)
         raise SeedError(
-            f"database {contents.name!r} already holds {system} ({held}, seed {contents.notes.get(f'seed:{system}', '?')})",
+            f"database {contents.name!r} already holds {schema} ({held}, seed {contents.notes.get(f'seed:{schema}', '?')})",
             hint="--replace makes it anew and forgets its runs; --append adds to what is there.",
         )
     if mode is Mode.APPEND and not is_there:
-        raise SeedError(f"database {contents.name!r} holds no {system} that could be added to", hint="Leave --append out.")
+        raise SeedError(f"database {contents.name!r} holds no {schema} that could be added to", hint="Leave --append out.")
 
 
 def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> Start:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from sqlalchemy import MetaData
 
 from integrity.database.constraints import name_constraints
 from integrity.operation import NOTHING, Allowed, Operation, Steps
+from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
 
@@ -86,6 +88,8 @@ class System:
         sweeps: take up what clients and services have left open.
         stage: makes a small world of rows for one race, in which every invariant holds, and returns its keys, named by pool
             and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
+        seeder: makes its worlds; None: they are made elsewhere.
+        profiles: a file of its load profiles.
         allowed: what calls of every operation may come to beside others.
     """
 
@@ -100,6 +104,8 @@ class System:
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
     sweeps: tuple[Sweep, ...] = ()
     stage: Callable[[], Stage] | None = None
+    seeder: Seeder | None = None
+    profiles: Path | None = None
     allowed: Allowed = NOTHING
 
     def __post_init__(self) -> None:

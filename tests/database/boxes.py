@@ -4,9 +4,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Isolation, Ok, Statement, Steps
-from integrity.race.program import Actor, Keys, Program
-from integrity.race.scheduler import Run
-from integrity.race.trace import Phase
+from integrity.race.play.scheduler import Run
+from integrity.race.program.program import Actor, Keys, Program
+from integrity.race.program.trace import Phase
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = "create table boxes (id bigint generated always as identity (start with 1000001) primary key, n bigint not null)"

@@ -22,8 +22,8 @@ from integrity.database.binaries import SYSTEM_ROOT, VARIABLE, choose_binaries, 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 KINDS = ("jit", "dates", "owner", "reader", "standby", "debian 15")
 READERS = ("reader", "standby")
@@ -121,7 +121,7 @@ class Servers:
             _create_database(admin, template, "template0", _owner(kind))
         seeder = Target((target if _owner(kind) else primary).url.set(database=template))
         sizes = {"wallets": WALLETS}
-        seed_system(seeder, guard(seeder, None), GHOSTPASS.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
+        seed_system(seeder, guard(seeder, None), GHOSTPASS, sizes=sizes, seed=1, mode=Mode.NEW)
         return primary, target
 
     def _start(self, kind: str, settings: Mapping[str, str], folder: Path | None) -> Target:

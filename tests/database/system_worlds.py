@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from integrity.reference.catalogue import SYSTEMS
 from integrity.sqlfile import SqlFile
-from integrity.systems.catalogue import SYSTEMS
 from integrity.systems.system import System
-from tests.database import (
-    ghostpass_violations,
-    ghostpass_world,
-    inbox_violations,
-    inbox_world,
-    instainstru_violations,
-    instainstru_world,
-    safebox_violations,
-    safebox_world,
-    streamvote_violations,
-    streamvote_world,
-)
+from tests.database.ghostpass import violations as ghostpass_violations
+from tests.database.ghostpass import world as ghostpass_world
+from tests.database.inbox import violations as inbox_violations
+from tests.database.inbox import world as inbox_world
+from tests.database.instainstru import violations as instainstru_violations
+from tests.database.instainstru import world as instainstru_world
+from tests.database.safebox import violations as safebox_violations
+from tests.database.safebox import world as safebox_world
+from tests.database.streamvote import violations as streamvote_violations
+from tests.database.streamvote import world as streamvote_world
 from tests.database.worlds import Violation, World
 
 

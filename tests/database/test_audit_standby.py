@@ -20,11 +20,11 @@ from integrity.database.target import Target
 from integrity.events import AuditStarted, InvariantJudged
 from integrity.history import Call, Outcome, encode_invoked, encode_returned
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs.folder import Recorder, RunFolder, make_run_folder
+from integrity.runs.unfinished import note_running
 from integrity.sqlfile import SqlFile, parse_sql_file
-from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.verdict import Verdict
-from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
-from integrity.workload.unfinished import note_running
 from tests.database.servers import catch_up
 from tests.database.servers import primary_and_standby as standing_by
 

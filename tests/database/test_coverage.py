@@ -22,13 +22,13 @@ from integrity.events import InvariantJudged
 from integrity.history import Call, Outcome, encode_invoked, encode_returned
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.systems.instainstru.system import INSTAINSTRU
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.reference.instainstru.system import INSTAINSTRU
+from integrity.runs.coverage import Known, find_doubts
+from integrity.runs.folder import Recorder, RunFolder, make_run_folder
+from integrity.runs.heartbeat import Heartbeat
+from integrity.runs.unfinished import find_beating, forget_run, load_unfinished, note_running
 from integrity.verdict import Finding, Verdict
-from integrity.workload.coverage import Known, find_doubts
-from integrity.workload.heartbeat import Heartbeat
-from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
-from integrity.workload.unfinished import find_beating, forget_run, load_unfinished, note_running
 
 ASKED, STORED, BALANCE = (
     f"ghostpass/{name}" for name in ("row-was-asked-for", "acknowledged-call-is-stored", "balance-equals-entries")
@@ -283,7 +283,7 @@ def test_what_goes_wrong_with_the_questions_of_coverage_leaves_unknown_what_rest
     folder = begin(venue, project)
     cut(folder.history, lines=1)
     judge(venue, project)
-    monkeypatch.setattr(f"integrity.workload.coverage.{part}", stumble)
+    monkeypatch.setattr(f"integrity.runs.coverage.{part}", stumble)
     found = dict(sorted(judge(venue, project).items()))
     assert [finding.name for finding in found.values() if finding.verdict is not Verdict.HOLDS] == unknown
     assert "an error of integrity's own: RuntimeError: no such thing" in found[ASKED].reason
@@ -315,7 +315,7 @@ def test_a_lock_on_our_notes_is_said_at_once_and_waited_for_once(
     )
     monkeypatch.setitem(QUESTIONS, "lock_timeout", "100ms")
     asked_again: list[object] = []
-    monkeypatch.setattr("integrity.workload.unfinished.load_unfinished", lambda *given, **_: asked_again.append(given))
+    monkeypatch.setattr("integrity.runs.unfinished.load_unfinished", lambda *given, **_: asked_again.append(given))
     with closing(database.connect()) as other, other.transaction():
         other.execute("lock table integrity.runs in access exclusive mode")
         with pytest.raises(SystemExit) as ended:

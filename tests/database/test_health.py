@@ -20,8 +20,8 @@ from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import Check, State, worst
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 NEEDS = {"ghostpass": {"smoke": 8, "pilot": 50}}
 MakeDatabase = Callable[[str | None], Target]
@@ -45,7 +45,7 @@ def venue(template: str, make_database: MakeDatabase) -> Target:
 
 
 def seed(target: Target) -> Target:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
     return target
 
 

@@ -19,7 +19,7 @@ from integrity.database.temporary import PREFIX, drop_left_over, temporary_name
 from integrity.errors import DatabaseError
 from integrity.health.after import check_after
 from integrity.project import find_project
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.reference.ghostpass.system import GHOSTPASS
 from tests.database.killing import kill_before
 
 

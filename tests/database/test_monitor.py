@@ -19,6 +19,8 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
 from integrity.errors import Unreachable
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, RunResult, run
 from integrity.monitor import sampler
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.findings import find_alerts
@@ -26,11 +28,9 @@ from integrity.monitor.processes import Process, find_server, parse_process, sta
 from integrity.monitor.questions import QUESTIONS, choose
 from integrity.monitor.sampler import Monitor, read_file
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.report.run_text import render_run
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, RunResult, run
 
 WAIT_S_MAX = 30
 
@@ -497,7 +497,7 @@ def test_bad_input_is_told(words: list[str], reason: str, shop: Target, tmp_path
 
 def run_smoke(target: Target, folder: Path) -> RunResult:
     profile = load_profile(GHOSTPASS, "smoke", {}, {"duration_s": 1.5})
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
     request = RunRequest(
         system=GHOSTPASS,
         profile_name="smoke",

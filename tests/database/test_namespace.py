@@ -26,9 +26,9 @@ from integrity.database.session_settings import OWN
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import DatabaseError, SeedError, Unreachable, UnsafeDatabase, UsageError
-from integrity.systems.ghostpass.bugs import BUGS
-from integrity.systems.ghostpass.schema import METADATA
-from integrity.systems.inbox.schema import METADATA as INBOX
+from integrity.reference.ghostpass.bugs import BUGS
+from integrity.reference.ghostpass.schema import METADATA
+from integrity.reference.inbox.schema import METADATA as INBOX
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])

@@ -14,8 +14,8 @@ from integrity.database.namespace import drop_schemas, guard, inspect_database
 from integrity.database.occupancy import APPLICATION, find_occupants, occupy
 from integrity.database.target import Target
 from integrity.errors import DatabaseError
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 WAIT_S_MAX = 60
 
@@ -30,7 +30,7 @@ def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def seed(target: Target, mode: Mode) -> None:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 20}, seed=1, mode=mode)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=mode)
 
 
 def take(target: Target) -> None:

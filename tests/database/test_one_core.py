@@ -10,10 +10,10 @@ import pytest
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.operation import Statement
-from integrity.race.one_core import OneCore
-from integrity.race.postgres_engine import PostgresEngine
-from integrity.race.program import Program
-from integrity.race.scheduler import Scheduler
+from integrity.race.play.one_core import OneCore
+from integrity.race.play.postgres_engine import PostgresEngine
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Program
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 _PID = Statement("select pg_backend_pid() as pid")
@@ -50,7 +50,7 @@ def test_a_search_and_its_backends_share_a_core_until_it_is_over(database: Targe
 
 
 def test_it_moves_now_and_then(database: Target, cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrity.race.one_core._MOVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("integrity.race.play.one_core._MOVE_EVERY_SECONDS", 0.0)
     with database.connect() as connection:
         connection.execute("create table boxes (id bigint generated always as identity primary key, n bigint not null)")
     with Scheduler(database) as scheduler:

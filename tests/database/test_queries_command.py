@@ -10,8 +10,8 @@ from integrity.cli.main import main
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.schema import METADATA
 
 STATEMENT = """\
 -- title: a wallet's entries
@@ -39,7 +39,7 @@ def seeded(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
         target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
     else:
         target = request.getfixturevalue("database")
-    seed_system(target, guard(target, None), METADATA, sizes={"wallets": 300}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 300}, seed=1, mode=Mode.NEW)
     return target
 
 
@@ -81,7 +81,7 @@ def test_an_index_that_does_not_serve_fails(capsys: pytest.CaptureFixture[str], 
 
 
 def test_a_query_that_is_too_slow_fails(capsys: pytest.CaptureFixture[str], database: Target, project: Path) -> None:
-    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 50}, seed=1, mode=Mode.NEW)
+    seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 50}, seed=1, mode=Mode.NEW)
     (project / "integrity.toml").write_text('[audit]\nfunctions = ["pg_catalog.pg_sleep"]\n')
     write(project, "slow", limit=20, samples=1, condition="pg_sleep(0.03) is not null")
     code, record = examined(capsys, database, project, "mine/slow")
@@ -92,7 +92,7 @@ def test_a_query_that_is_too_slow_fails(capsys: pytest.CaptureFixture[str], data
 def test_a_small_table_says_nothing_of_an_index(
     capsys: pytest.CaptureFixture[str], database: Target, project: Path
 ) -> None:
-    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 2}, seed=1, mode=Mode.NEW)
+    seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 2}, seed=1, mode=Mode.NEW)
     write(project, "quick")
     code, record = examined(capsys, database, project, "mine/quick")
     assert (code, record["state"]) == (3, "unknown")
@@ -102,7 +102,7 @@ def test_a_small_table_says_nothing_of_an_index(
 def test_what_has_no_sample_or_finds_none_is_not_measured(
     capsys: pytest.CaptureFixture[str], database: Target, project: Path
 ) -> None:
-    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
+    seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
     write(project, "none", samples=0)
     assert examined(capsys, database, project, "mine/none")[1]["reasons"] == ["not asked: its samples found no row"]
     file = project / "queries" / "mine" / "none.sql"

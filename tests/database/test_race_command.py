@@ -25,14 +25,14 @@ from integrity.history import Call, Outcome, encode_invoked, encode_returned, ma
 from integrity.invariants.load import load_invariants
 from integrity.operation import Statement, Steps
 from integrity.project import Project, Settings
-from integrity.race.arena import Arena
-from integrity.race.contest import survey
-from integrity.race.discovery import make_finding
-from integrity.race.explore import Budget, explore
-from integrity.race.export import export_pytest
-from integrity.systems import catalogue
-from integrity.systems.ghostpass.schema import METADATA
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.race.export.export import export_pytest
+from integrity.race.finding.discovery import make_finding
+from integrity.race.judge.contest import survey
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
+from integrity.reference import catalogue
+from integrity.reference.ghostpass.schema import METADATA
+from integrity.reference.ghostpass.system import GHOSTPASS
 
 Command = Callable[..., tuple[int, str, str]]
 LOST_UPDATE = ("race", "ghostpass", "sell", "sell", "--bug", "lost_update")

@@ -19,12 +19,12 @@ from integrity.database.target import Target
 from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
-from integrity.race.arena import Arena
-from integrity.race.contest import Ground, survey
-from integrity.race.discovery import make_finding
-from integrity.race.explore import Budget, explore
-from integrity.race.export import export_pytest
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.race.export.export import export_pytest
+from integrity.race.finding.discovery import make_finding
+from integrity.race.judge.contest import Ground, survey
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
+from integrity.reference.ghostpass.system import GHOSTPASS
 
 Command = Callable[..., tuple[int, str, str]]
 URL = "sqlite:///venue.db"

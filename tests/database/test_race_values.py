@@ -15,15 +15,15 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.database.values import sql_of
 from integrity.operation import Begin, Commit, Isolation, Ok, Statement, Steps
-from integrity.race.arena import Arena
-from integrity.race.contest import Ground, survey
-from integrity.race.discovery import make_finding
-from integrity.race.explore import Budget, explore
-from integrity.race.export import export_pytest
-from integrity.race.finding import Finding, read_finding, write_finding
-from integrity.race.mutate import Mutator
-from integrity.race.oracle import Judge
-from integrity.race.replay import contest_of, replay
+from integrity.race.export.export import export_pytest
+from integrity.race.finding.discovery import make_finding
+from integrity.race.finding.finding import Finding, read_finding, write_finding
+from integrity.race.finding.replay import contest_of, replay
+from integrity.race.judge.contest import Ground, survey
+from integrity.race.judge.oracle import Judge
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
+from integrity.race.trial.mutate import Mutator
 from integrity.sqlfile import parse_sql_file
 from integrity.verdict import Verdict
 from tests.database.clinic import INVARIANT, RACY, SOUND, VALUES, make_system

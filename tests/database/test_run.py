@@ -16,28 +16,28 @@ from uuid import UUID
 import orjson
 import pytest
 
+from integrity.clients.driver import Driver, Returned
+from integrity.clients.postgres_connection import PostgresConnection
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
 from integrity.database.target import Target
 from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
 from integrity.history import Call, Outcome, decode
+from integrity.load.profile import load_profile
+from integrity.load.run import Progress, RunRequest, RunResult, run
 from integrity.operation import Begin, Commit, Isolation, Ok, Operation, Rows, Statement, StatementFailed, Steps, Value
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs.loading import load_history
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 from integrity.systems.service import Reaction
 from integrity.verdict import ExitCode
-from integrity.workload.driver import Driver, Returned
-from integrity.workload.loading import load_history
-from integrity.workload.postgres_connection import PostgresConnection
-from integrity.workload.profile import load_profile
-from integrity.workload.run import Progress, RunRequest, RunResult, run
 
 CALM = {"extends": "hammer", "abandon": {}, "duration_s": 1.0}
 
 
 def seed(target: Target, wallet_count: int = 200) -> Target:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": wallet_count}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": wallet_count}, seed=1, mode=Mode.NEW)
     return target
 
 

@@ -16,12 +16,12 @@ from integrity.database.namespace import guard
 from integrity.database.target import Target
 from integrity.errors import Unreachable
 from integrity.history import Outcome, decode
+from integrity.load.profile import load_profile
+from integrity.load.run import Progress, RunRequest, RunResult, run
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs.unfinished import Unfinished, load_unfinished
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.profile import load_profile
-from integrity.workload.run import Progress, RunRequest, RunResult, run
-from integrity.workload.unfinished import Unfinished, load_unfinished
 
 # Each ok of these writes exactly one audit row under its operation_id, in the transaction that it is about; so does a scan
 # that is declined, but for an unknown wallet's. A declined sale, refund or webhook leaves nothing.
@@ -41,7 +41,7 @@ UNCLAIMED = """
 
 
 def seed(target: Target) -> Target:
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
     return target
 
 
@@ -130,7 +130,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_its_history(
     own_server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody brings it back: the run ends with the reason; when it is back, the next audit finds and loads the calls."""
-    monkeypatch.setattr("integrity.workload.reconnecting.PATIENCE_S", 0.2)
+    monkeypatch.setattr("integrity.clients.reconnecting.PATIENCE_S", 0.2)
     target = seed(own_server.target)
     newest = newest_audit_row(target)
 

@@ -9,15 +9,15 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
+from integrity.load import run as running
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, RunResult, run
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.reference.inbox.system import INBOX
+from integrity.reference.safebox.system import SAFEBOX
 from integrity.report.run_text import render_run
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.systems.inbox.system import INBOX
-from integrity.systems.safebox.system import SAFEBOX
 from integrity.systems.system import Bug, System
-from integrity.workload import run as running
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, RunResult, run
 from tests.detection.worlds import make_seeded, stuck
 
 OPEN = {

@@ -20,10 +20,10 @@ from integrity.operation import (
     StatementFailed,
     Steps,
 )
-from integrity.race.program import Keys, Program
-from integrity.race.schedule import ScheduleError, shorten
-from integrity.race.scheduler import Scheduler
-from integrity.race.trace import Failed
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Keys, Program
+from integrity.race.program.schedule import ScheduleError, shorten
+from integrity.race.program.trace import Failed
 from tests.database.boxes import (
     CONTENDED,
     QUEUE,

@@ -15,11 +15,11 @@ import pytest
 from integrity.database.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Step, Steps
-from integrity.race.footprint import Footprint, is_dependent
-from integrity.race.program import Actor, Keys, Program
-from integrity.race.schedule import ScheduleError
-from integrity.race.scheduler import Run, Scheduler
-from integrity.race.trace import Failed, Phase
+from integrity.race.play.footprint import Footprint, is_dependent
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Actor, Keys, Program
+from integrity.race.program.schedule import ScheduleError
+from integrity.race.program.trace import Failed, Phase
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = """

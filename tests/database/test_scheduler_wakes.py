@@ -7,12 +7,12 @@ import pytest
 
 from integrity.database.target import Target
 from integrity.operation import Isolation
-from integrity.race import postgres_engine
-from integrity.race.postgres_engine import PostgresEngine
-from integrity.race.program import Program
-from integrity.race.scheduler import Scheduler
-from integrity.race.session import Session, State
-from integrity.race.trace import Failed
+from integrity.race.play import postgres_engine
+from integrity.race.play.postgres_engine import PostgresEngine
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.play.session import Session, State
+from integrity.race.program.program import Program
+from integrity.race.program.trace import Failed
 from tests.database.boxes import QUEUE, QUEUE_SCHEMA, RING, SCHEMA, TRANSFER, add, in_one_transaction, program, read, story
 
 Find = Callable[[PostgresEngine, Sequence[Session], Sequence[Session]], Session | None]

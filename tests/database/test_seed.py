@@ -13,11 +13,11 @@ from integrity.database.namespace import create_schemas, drop_schemas, guard, in
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.errors import SeedError, UsageError
-from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.ghostpass import tables
-from integrity.seeds.load import Mode, Progress, Seeded, seed_system
-from integrity.seeds.seeder import Size
-from integrity.systems.ghostpass.schema import METADATA
+from integrity.reference.ghostpass.schema import METADATA
+from integrity.reference.ghostpass.seeds import tables
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.seeds.load import Mode, Progress, Seeded, seed_system, seeder_of
+from integrity.systems.seeder import Size
 
 AN_ID = "0190b1c2-0000-7000-8000-00000000002a"
 MakeDatabase = Callable[[str | None], Target]
@@ -118,7 +118,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def seed(target: Target, count: int = 400, *, number: int = 7, mode: Mode = Mode.NEW, **options: Any) -> Seeded:
-    return seed_system(target, guard(target, None), METADATA, sizes={"wallets": count}, seed=number, mode=mode, **options)
+    return seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": count}, seed=number, mode=mode, **options)
 
 
 def query(target: Target, text: str) -> list[tuple[Any, ...]]:
@@ -354,7 +354,7 @@ def test_rollback_after_seeding_leaves_the_database_as_it_was(target: Target) ->
         connection.exec_driver_sql(f"create table {schema}.customers (id integer)")
         connection.exec_driver_sql(f"insert into {schema}.customers values (41)")
     name = inspect_database(target).name
-    seed_system(target, guard(target, name), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, name), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
 
     drop_schemas(target)
 
@@ -369,9 +369,8 @@ def test_numbers_that_make_no_sense_are_refused(database: Target, count: int, nu
         seed(database, count, number=number)
 
 
-def test_appending_stops_at_the_limit(database: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = replace(SEEDERS["ghostpass"], sizes=(Size("wallets", default=50, most=60),))
-    monkeypatch.setattr("integrity.seeds.load.SEEDERS", {"ghostpass": small})
+def test_appending_stops_at_the_limit(database: Target) -> None:
+    small = replace(GHOSTPASS, seeder=replace(seeder_of(GHOSTPASS), sizes=(Size("wallets", default=50, most=60),)))
     seed(database, 50)
     with pytest.raises(UsageError, match="50 wallets and 11 more are over the limit of 60"):
-        seed(database, 11, mode=Mode.APPEND)
+        seed_system(database, guard(database, None), small, sizes={"wallets": 11}, seed=1, mode=Mode.APPEND)

@@ -17,11 +17,11 @@ from integrity.cli.main import main
 from integrity.cli.seed_command import SIZES
 from integrity.database.namespace import guard, inspect_database
 from integrity.database.target import Target
+from integrity.reference.catalogue import SYSTEMS
+from integrity.reference.ghostpass.schema import METADATA
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds import load
-from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.load import Mode, seed_system
-from integrity.systems.catalogue import SYSTEMS
-from integrity.systems.ghostpass.schema import METADATA
+from integrity.seeds.load import Mode, seed_system, seeder_of
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -217,7 +217,7 @@ def test_kill_in_the_middle_changes_nothing(database: Target) -> None:
         process.stderr.readline()
         process.kill()
     assert inspect_database(database).is_empty
-    seeded = seed_system(database, guard(database, None), METADATA, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
+    seeded = seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
     assert seeded.row_counts["wallets"] == 20
 
 
@@ -229,13 +229,13 @@ def test_all_systems_are_filled_each_by_its_own_sizes(capsys: pytest.CaptureFixt
     told = {system["system"]: system for system in json.loads(out)["systems"]}
     assert (code, list(told)) == (0, list(SYSTEMS))
     for name, system in told.items():
-        assert system["sizes"] == {size.name: sizes[size.name] for size in SEEDERS[name].sizes}
-        assert system["rows"][SEEDERS[name].sizes[0].name] == sizes[SEEDERS[name].sizes[0].name]
+        assert system["sizes"] == {size.name: sizes[size.name] for size in seeder_of(SYSTEMS[name]).sizes}
+        assert system["rows"][seeder_of(SYSTEMS[name]).sizes[0].name] == sizes[seeder_of(SYSTEMS[name]).sizes[0].name]
 
 
 def test_every_size_of_every_seeder_has_its_option() -> None:
-    assert set(SIZES) == {size.name for seeder in SEEDERS.values() for size in seeder.sizes}
-    for seeder in SEEDERS.values():
+    assert set(SIZES) == {size.name for system in SYSTEMS.values() for size in seeder_of(system).sizes}
+    for seeder in map(seeder_of, SYSTEMS.values()):
         for size in seeder.sizes:
             assert seeder.name in SIZES[size.name]
             assert f"{size.default:,}" in SIZES[size.name]

@@ -12,11 +12,12 @@ from integrity.database.namespace import create_schemas, guard
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Ok, Request, Rollback, Statement, Steps
 from integrity.parameters import number_parameters
-from integrity.seeds.ghostpass import tables
-from integrity.seeds.ghostpass.day import Calls, Day, Kind, play_day
+from integrity.reference.ghostpass.operations import OPERATIONS
+from integrity.reference.ghostpass.schema import METADATA
+from integrity.reference.ghostpass.seeds import tables
+from integrity.reference.ghostpass.seeds.day import Calls, Day, Kind, play_day
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.operations import OPERATIONS
-from integrity.systems.ghostpass.schema import METADATA
 
 TIMES = {"created_at", "requested_at", "settled_at", "applied_at", "scanned_at", "sold_at", "logged_at"}
 NAMES = {Kind.SETTLE_FUNDING: "receive_funding_webhook"}
@@ -34,7 +35,7 @@ def test_the_same_calls_through_the_operations_leave_the_same_rows(
 
     monkeypatch.setattr(tables, "play_day", keep)
     seeded, played = make_database(None), make_database(None)
-    seed_system(seeded, guard(seeded, None), METADATA, sizes={"wallets": 250}, seed=7, mode=Mode.NEW)
+    seed_system(seeded, guard(seeded, None), GHOSTPASS, sizes={"wallets": 250}, seed=7, mode=Mode.NEW)
 
     create_schemas(played, [METADATA])
     with closing(seeded.connect()) as source, closing(played.connect()) as connection:

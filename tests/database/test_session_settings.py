@@ -14,8 +14,8 @@ from integrity.database.namespace import guard, inspect_database
 from integrity.database.session_settings import QUESTIONS
 from integrity.database.target import Target
 from integrity.errors import DatabaseError, UnsafeDatabase
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 ODD: dict[str, Mapping[str, str]] = {
     "german dates": {"datestyle": "German"},
@@ -88,7 +88,7 @@ def template(server: EmbeddedServer) -> Iterator[str]:
         admin.execute(f"create database {name}".encode())
         target = Target(server.target.url.set(database=name))
         sizes = {"wallets": 40}
-        seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
+        seed_system(target, guard(target, None), GHOSTPASS, sizes=sizes, seed=1, mode=Mode.NEW)
         with closing(target.connect()) as connection:
             connection.execute(HOSTILE.encode())
         yield name

@@ -14,10 +14,10 @@ from integrity.database.namespace import guard
 from integrity.database.target import Target
 from integrity.database.transaction import transaction
 from integrity.faults.scene import APPLICATION_NAME
+from integrity.reference.ghostpass.schema import entries, sales, scans
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs.settlement import settle
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.schema import entries, sales, scans
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload.settlement import settle
 
 NAMESPACES = ("ghostpass", "integrity")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ def op(target: Target, number: int) -> UUID | str:
 def venue(request: pytest.FixtureRequest, make_database: Callable[[str | None], Target], tmp_path: Path) -> Target:
     """A seeded venue, and a run of it without calls."""
     target = make_database(None) if request.param == "postgresql" else Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
     with transaction(target, NAMESPACES) as connection:
         for run_id in ("run", "other"):
             row = {
@@ -146,7 +146,7 @@ def test_sessions_of_the_run_that_do_not_end_are_told(
 ) -> None:
     """What such a session holds could still be committed."""
     target = make_database(None)
-    seed_system(target, guard(target, None), GHOSTPASS.metadata, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
-    monkeypatch.setattr("integrity.workload.settlement.QUIET_S_MOST", 0.0)
+    seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
+    monkeypatch.setattr("integrity.runs.settlement.QUIET_S_MOST", 0.0)
     with closing(target.connect(application_name=APPLICATION_NAME)):
         assert settle(target, GHOSTPASS, "run").open_sessions == 1

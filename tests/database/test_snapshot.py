@@ -17,7 +17,7 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_schemas
 from integrity.database.target import Target
 from integrity.errors import DatabaseError, SeedError, UnsafeDatabase, UsageError
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.reference.ghostpass.system import GHOSTPASS
 
 
 @pytest.fixture

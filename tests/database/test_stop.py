@@ -16,18 +16,18 @@ from integrity.database.namespace import guard
 from integrity.database.target import Target
 from integrity.errors import HistoryError, UsageError
 from integrity.project import Project, Settings
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs import stopping
+from integrity.runs.folder import Recorder, RunFolder, make_run_folder
+from integrity.runs.stopping import Ending, find_run, find_running, stop_run
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
-from integrity.workload import stopping
-from integrity.workload.run_folder import Recorder, RunFolder, make_run_folder
-from integrity.workload.stopping import Ending, find_run, find_running, stop_run
 
 WAIT_S_MAX = 60
 
 
 @pytest.fixture
 def venue(database: Target) -> Target:
-    seed_system(database, guard(database, None), GHOSTPASS.metadata, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
+    seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
     return database
 
 

@@ -8,8 +8,8 @@ import pytest
 from integrity.cli.main import main
 from integrity.database.namespace import guard
 from integrity.database.target import Target
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.schema import METADATA
 
 SUITES = """
 [suites.brief]
@@ -53,7 +53,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def venue(database: Target) -> Target:
-    seed_system(database, guard(database, None), METADATA, sizes={"wallets": 300}, seed=1, mode=Mode.NEW)
+    seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 300}, seed=1, mode=Mode.NEW)
     return database
 
 

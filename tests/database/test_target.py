@@ -13,12 +13,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from integrity.clients.postgres_connection import PostgresConnection
 from integrity.database import target as target_module
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.postgresql_url import connection_string
 from integrity.database.target import Target, mask
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
-from integrity.workload.postgres_connection import PostgresConnection
 
 SECRET = "hunter2"
 AWKWARD = "blanks and 100% of @:/?&#='s\\"

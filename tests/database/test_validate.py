@@ -15,8 +15,8 @@ from integrity.cli.main import main
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 BALANCE = "ghostpass/balance-equals-entries"
 
@@ -50,7 +50,7 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.M
 def venue(database: Target) -> Target:
     """A small consistent world of ghostpass."""
     seed_system(
-        database, inspect_database(database), GHOSTPASS.metadata, sizes={"wallets": 40}, seed=1, mode=Mode.NEW,
+        database, inspect_database(database), GHOSTPASS, sizes={"wallets": 40}, seed=1, mode=Mode.NEW,
     )  # fmt: skip
     return database
 
@@ -391,7 +391,7 @@ def test_explain_shows_one_invariant_with_its_query(run: Run) -> None:
 
 def test_sqlite_is_validated_too(run: Run, tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    seed_system(target, inspect_database(target), GHOSTPASS.metadata, sizes={"wallets": 30}, seed=1, mode=Mode.NEW)
+    seed_system(target, inspect_database(target), GHOSTPASS, sizes={"wallets": 30}, seed=1, mode=Mode.NEW)
     ran = run("validate", "--database", target.text)
     assert ran.code == 0, ran.out
     with target.connect_sqlite(("ghostpass",)) as connection:

@@ -24,9 +24,9 @@ from integrity.operation import (
     Step,
     Steps,
 )
-from integrity.race.alarm import Oracle
-from integrity.race.anomaly import Anomaly
-from integrity.race.program import Actor, Check, Digest, Keys, Program, on_keys
+from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.anomaly import Anomaly
+from integrity.race.program.program import Actor, Check, Digest, Keys, Program, on_keys
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = """

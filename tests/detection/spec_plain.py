@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from integrity.database.target import Target
-from integrity.race.spec import Permutation, Spec
+from integrity.race.program.spec import Permutation, Spec
 
 SECONDS_MAX = 30.0
 SETTINGS = """

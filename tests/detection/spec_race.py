@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Step, Steps
-from integrity.race.program import Actor, Keys, Program, Standing
-from integrity.race.scheduler import Run, Scheduler
-from integrity.race.spec import Permutation, Spec
-from integrity.race.trace import Phase
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Actor, Keys, Program, Standing
+from integrity.race.program.spec import Permutation, Spec
+from integrity.race.program.trace import Phase
 from integrity.systems.stage import Stage
 from tests.detection.spec_plain import Infeasible, Result
 

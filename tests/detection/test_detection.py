@@ -14,7 +14,7 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.invariants.load import load_invariants
 from integrity.project import find_project
-from integrity.systems.catalogue import SYSTEMS
+from integrity.reference.catalogue import SYSTEMS
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 from tests.detection.worlds import hammer, judge, make_seeded, violated

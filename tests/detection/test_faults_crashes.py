@@ -10,10 +10,10 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.faults.schedule import read_schedule
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, run
 from integrity.project import find_project
-from integrity.systems.catalogue import SYSTEMS
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, run
+from integrity.reference.catalogue import SYSTEMS
 from tests.detection.worlds import judge, make_seeded, violated
 
 GHOSTPASS = SYSTEMS["ghostpass"]

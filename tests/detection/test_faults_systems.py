@@ -17,11 +17,11 @@ from integrity.faults.catalogue import FAULTS
 from integrity.faults.fault import Fault
 from integrity.faults.schedule import read_schedule
 from integrity.invariants.load import load_invariants, select_invariants
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, run
 from integrity.project import find_project
-from integrity.systems.catalogue import SYSTEMS
+from integrity.reference.catalogue import SYSTEMS
 from integrity.systems.system import System
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, run
 from tests.detection.fault_cases import BUSY_DEVICE, CALM, CASES, SOUND, Case, sound_text
 from tests.detection.worlds import judge, make_seeded, violated
 

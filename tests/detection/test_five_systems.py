@@ -11,10 +11,10 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, find_project
+from integrity.reference.catalogue import SYSTEMS
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
 from integrity.sqlquery import parse_query
-from integrity.systems.catalogue import SYSTEMS
 from tests.detection.worlds import SIZES, hammer, judge, make_seeded, stuck, violated
 
 HAMMER_S = 0.6
@@ -46,7 +46,7 @@ def test_all_five_systems_hold_in_one_database_at_once_and_later(server: Embedde
     first, *others = SYSTEMS.values()
     target = make_seeded(server, first, "five_systems")
     for system in others:
-        seed_system(target, inspect_database(target), system.metadata, sizes=SIZES, seed=1, mode=Mode.NEW)
+        seed_system(target, inspect_database(target), system, sizes=SIZES, seed=1, mode=Mode.NEW)
     project = Project(tmp_path, Settings())
     for system in SYSTEMS.values():
         assert stuck(target, system) == stuck(target, system, later=LATER) == {}, "the past"

@@ -15,11 +15,11 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, Steps
-from integrity.race.alarm import Alarm, Oracle
-from integrity.race.explore import Budget, explore
-from integrity.race.oracle import Judgement
-from integrity.race.program import Actor, Keys, Program
-from integrity.race.scheduler import Run, Scheduler
+from integrity.race.judge.alarm import Alarm, Oracle
+from integrity.race.judge.oracle import Judgement
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Actor, Keys, Program
+from integrity.race.search.explore import Budget, explore
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict
 from tests.detection.race_bench import new_database

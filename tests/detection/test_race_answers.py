@@ -7,12 +7,12 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Isolation, Statement
-from integrity.race.alarm import Oracle
-from integrity.race.explain import explain
-from integrity.race.explore import Budget, explore
-from integrity.race.oracle import Judge
-from integrity.race.scheduler import Scheduler
-from integrity.race.shrink import shrink
+from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.explain import explain
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.search.explore import Budget, explore
+from integrity.race.search.shrink import shrink
 from integrity.verdict import Verdict
 from tests.detection.race_answers import BY_NAME, CASES, SCHEMA, Case, create_bare
 from tests.detection.race_bench import new_database

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Request, Rollback, Rows, Statement, Steps
-from integrity.race.again import order_of, play_again
-from integrity.race.alarm import Oracle
-from integrity.race.anomaly import Anomaly
-from integrity.race.explain import explain, timeline
-from integrity.race.explore import Budget, Exploration, explore
-from integrity.race.oracle import Judge, Judgement
-from integrity.race.program import Actor, Keys, Program, on_keys
-from integrity.race.scheduler import Run, Scheduler
-from integrity.race.shrink import shrink
-from integrity.race.telling import names_of
+from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.anomaly import Anomaly
+from integrity.race.judge.explain import explain, timeline
+from integrity.race.judge.oracle import Judge, Judgement
+from integrity.race.judge.telling import names_of
+from integrity.race.play.again import order_of, play_again
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Actor, Keys, Program, on_keys
+from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.shrink import shrink
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict
 from tests.detection.race_bench import CASES, DIGESTS, Case, create_tables, new_database, stage, without_checks
@@ -63,7 +63,7 @@ def test_a_racy_program_is_found_without_any_invariant(scheduler: Scheduler, cas
 def test_what_runs_leave_is_swept_unless_something_was_found(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrity.race.scheduler.SWEPT_EVERY", 5)
+    monkeypatch.setattr("integrity.race.play.scheduler.SWEPT_EVERY", 5)
     count = Statement("select count(*) as n from accounts")
     with new_database(server.target) as database:
         create_tables(database)
@@ -305,7 +305,7 @@ def test_what_a_search_comes_to_does_not_depend_on_how_long_it_takes_unless_some
     scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, seconds: float, verdict: Verdict
 ) -> None:
     hours = count()
-    monkeypatch.setattr("integrity.race.explore.time", SimpleNamespace(monotonic=lambda: 3600.0 * next(hours)))
+    monkeypatch.setattr("integrity.race.search.explore.time", SimpleNamespace(monotonic=lambda: 3600.0 * next(hours)))
     assert Budget().seconds == math.inf
     program = find("lost update, for update").program
     assert explore(scheduler, program, budget=Budget(seconds=seconds)).verdict is verdict

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from integrity.race.anomaly import Anomaly
-from integrity.race.explain import explain
-from integrity.race.explore import Budget, Exploration, explore
-from integrity.race.oracle import Judge
-from integrity.race.scheduler import Run, Scheduler
-from integrity.race.shrink import shrink
-from integrity.race.trace import Failed, Phase
+from integrity.race.judge.anomaly import Anomaly
+from integrity.race.judge.explain import explain
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.trace import Failed, Phase
+from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.shrink import shrink
 from integrity.verdict import Verdict
 from tests.detection.race_bench_sqlite import CASES, Case, new_file
 

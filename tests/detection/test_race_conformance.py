@@ -11,9 +11,9 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
-from integrity.race.program import Standing
-from integrity.race.scheduler import Scheduler
-from integrity.race.spec import Permutation, load_spec
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Standing
+from integrity.race.program.spec import Permutation, load_spec
 from tests.detection.race_bench import new_database
 from tests.detection.spec_plain import PlainServer, connect, laid_out, read_tables
 from tests.detection.spec_race import RacedPermutation

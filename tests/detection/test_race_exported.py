@@ -12,11 +12,11 @@ from psycopg.conninfo import make_conninfo
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Steps
-from integrity.race.program import Actor, Keys, Program
-from integrity.race.pytest_export import Assertion, Case, render_test
-from integrity.race.recording import Recording, record
-from integrity.race.scheduler import Scheduler
-from integrity.race.trace import Failed
+from integrity.race.export.pytest_export import Assertion, Case, render_test
+from integrity.race.play.recording import Recording, record
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Actor, Keys, Program
+from integrity.race.program.trace import Failed
 from tests.detection.race_bench import create_tables, new_database, stage
 
 ADD_ONE = "update accounts set n = n + 1 where id = "

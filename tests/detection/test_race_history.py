@@ -12,17 +12,17 @@ from integrity.database.embedded import EmbeddedServer
 from integrity.invariants.load import load_invariants
 from integrity.operation import Begin, Commit, Declined, Ok, Push, Request, Rollback, Rows, Statement, Steps
 from integrity.project import Project, Settings
-from integrity.race.arena import Arena
-from integrity.race.checks import LeftOut, make_checks
-from integrity.race.contest import Contest, Ground, survey
-from integrity.race.explore import Budget, Exploration, explore
-from integrity.race.history import history_of
-from integrity.race.oracle import Judge
-from integrity.race.program import Actor, Check, Keys, Program
-from integrity.race.scheduler import Scheduler
+from integrity.race.judge.checks import LeftOut, make_checks
+from integrity.race.judge.contest import Contest, Ground, survey
+from integrity.race.judge.oracle import Judge
+from integrity.race.judge.relations import history_of
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Actor, Check, Keys, Program
+from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.trial.arena import Arena
+from integrity.reference.ghostpass.operations import OPERATIONS, debit, log, record_sale, record_scan, share
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.sqlfile import SqlFile, parse_sql_file
-from integrity.systems.ghostpass.operations import OPERATIONS, debit, log, record_sale, record_scan, share
-from integrity.systems.ghostpass.system import GHOSTPASS
 
 FILES = [
     file

@@ -12,11 +12,11 @@ import pytest
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Isolation
 from integrity.project import Project, Settings
-from integrity.race.arena import Arena
-from integrity.race.contest import Ground, survey
-from integrity.race.explore import Budget, explore
-from integrity.race.programs import PlannedCall
-from integrity.systems.instainstru.system import INSTAINSTRU
+from integrity.race.judge.contest import Ground, survey
+from integrity.race.program.programs import PlannedCall
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
+from integrity.reference.instainstru.system import INSTAINSTRU
 from integrity.verdict import Verdict
 from tests.detection.worlds import invariants_of
 

@@ -8,10 +8,10 @@ import pytest
 
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Steps
-from integrity.race.explore import Budget, Exploration, explore
-from integrity.race.program import Actor, Keys, Program
-from integrity.race.scheduler import Run, Scheduler
-from integrity.race.trace import Failed, Phase
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Actor, Keys, Program
+from integrity.race.program.trace import Failed, Phase
+from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.verdict import Verdict
 from tests.detection.race_bench import DIGESTS, create_tables, new_database, stage
 

@@ -10,8 +10,8 @@ import pytest
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.target import Target
 from integrity.operation import Ok, Rows, Statement, Steps
-from integrity.race.program import Actor, Keys, Program
-from integrity.race.scheduler import Scheduler
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Actor, Keys, Program
 from integrity.systems.stage import Stage
 from tests.detection.race_bench import new_database
 

@@ -11,14 +11,14 @@ import pytest
 from integrity.database.embedded import EmbeddedServer
 from integrity.operation import Isolation
 from integrity.project import Project, Settings
-from integrity.race.anomaly import Anomaly
-from integrity.race.arena import Arena
-from integrity.race.contest import Ground, survey
-from integrity.race.discovery import make_finding
-from integrity.race.explore import Budget, explore
-from integrity.race.oracle import Judge
-from integrity.race.recording import following
-from integrity.systems.catalogue import SYSTEMS
+from integrity.race.finding.discovery import make_finding
+from integrity.race.judge.anomaly import Anomaly
+from integrity.race.judge.contest import Ground, survey
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.recording import following
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
+from integrity.reference.catalogue import SYSTEMS
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 from tests.detection.worlds import invariants_of

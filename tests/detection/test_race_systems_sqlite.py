@@ -14,12 +14,12 @@ import pytest
 
 from integrity.database.target import Target
 from integrity.project import Project, Settings
-from integrity.race.arena import Arena
-from integrity.race.contest import Ground, survey
-from integrity.race.discovery import make_finding
-from integrity.race.explore import Budget, explore
-from integrity.race.trace import Failed
-from integrity.systems.catalogue import SYSTEMS
+from integrity.race.finding.discovery import make_finding
+from integrity.race.judge.contest import Ground, survey
+from integrity.race.program.trace import Failed
+from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.arena import Arena
+from integrity.reference.catalogue import SYSTEMS
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 from tests.detection.worlds import invariants_of

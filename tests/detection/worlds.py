@@ -11,14 +11,14 @@ from integrity.database.snapshot import open_snapshot
 from integrity.database.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
+from integrity.load.profile import load_profile
+from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings
 from integrity.queries.run import run_query
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
-from integrity.workload.profile import load_profile
-from integrity.workload.run import RunRequest, run
 
 SIZES = {"wallets": 300, "streamers": 20, "users": 60, "businesses": 6, "conversations": 150, "messages": 1_500}
 """Small: what is hammered is hot keys, and the rest only makes audits longer."""
@@ -29,7 +29,7 @@ def make_seeded(server: EmbeddedServer, system: System, name: str) -> Target:
     with server.target.connect() as connection:
         connection.execute(f"create database {name}")
     target = Target(server.target.url.set(database=name))
-    seed_system(target, inspect_database(target), system.metadata, sizes=SIZES, seed=1, mode=Mode.NEW)
+    seed_system(target, inspect_database(target), system, sizes=SIZES, seed=1, mode=Mode.NEW)
     return target
 
 

@@ -11,9 +11,8 @@ from psycopg import sql
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
 from integrity.database.target import Target
-from integrity.seeds.catalogue import SEEDERS
-from integrity.seeds.load import Mode, seed_system
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.seeds.load import Mode, seed_system, seeder_of
 from tests.snapshots.bad_input import Bad, Ended, assert_refused, files_in, lay_out, run
 
 Run = Callable[..., Ended]
@@ -37,8 +36,8 @@ def seeded(server: EmbeddedServer) -> Iterator[Target]:
     with server.target.connect() as admin:
         admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
     target = Target(server.target.url.set(database=name))
-    sizes = {size.name: 20 for size in SEEDERS["ghostpass"].sizes}
-    seed_system(target, inspect_database(target), GHOSTPASS.metadata, sizes=sizes, seed=1, mode=Mode.NEW)
+    sizes = {size.name: 20 for size in seeder_of(GHOSTPASS).sizes}
+    seed_system(target, inspect_database(target), GHOSTPASS, sizes=sizes, seed=1, mode=Mode.NEW)
     before = _content(target)
     yield target
     assert _content(target) == before, "what cannot be done leaves a database as it was"

@@ -8,7 +8,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.database.target import Target
-from integrity.systems import catalogue
+from integrity.reference import catalogue
 from tests.snapshots.kiosk import KIOSK, STOCK_PLUS_SOLD
 from tests.snapshots.recorded_text import assert_recorded, normalize
 

@@ -16,7 +16,7 @@ from integrity.faults.fault import Fault, Given
 from integrity.faults.player import FAULTS_FILE, Player
 from integrity.faults.scene import Scene
 from integrity.faults.schedule import Window
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.systems.service import ServiceSettings
 
 

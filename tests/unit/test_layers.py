@@ -13,10 +13,14 @@ LAYERS = (
     {"cli"},
     {"audit", "report"},
     {"health"},
-    {"workload", "race"},
+    {"load", "race"},
+    {"measure"},
+    {"runs", "clients"},
     {"monitor"},
     {"faults"},
-    {"invariants", "seeds", "queries", "proxy", "systems"},
+    {"reference", "invariants", "queries"},
+    {"seeds", "proxy"},
+    {"systems"},
     {"project", "sqlfile", "database"},
     {
         "operation",
@@ -32,6 +36,8 @@ LAYERS = (
         "errors",
     },
 )
+# The rooms of race/, top to bottom; what stands at its door (matrix, reproduce, study) may know them all.
+RACE_ROOMS = ("", "export", "finding", "trial", "search", "judge", "play", "program")
 FREE_OF_LAYERS = {"__init__", "__main__"}
 
 
@@ -78,6 +84,19 @@ def test_imports_point_down_and_neighbours_leave_each_other_alone() -> None:
         same_layer_of_words = _rank(room) == _rank(other) == len(LAYERS) - 1
         if _rank(other) <= _rank(room) and not same_layer_of_words:
             upward.append(f"{importer} imports {imported}")
+    assert upward == []
+
+
+def _race_room(module: str) -> int:
+    parts = module.split(".")
+    return RACE_ROOMS.index(parts[2] if len(parts) > 3 else "")
+
+
+def test_the_rooms_of_race_import_down_only() -> None:
+    within = [(a, b) for a, b in _edges() if a.startswith("integrity.race.") and b.startswith("integrity.race.")]
+    upward = [
+        f"{importer} imports {imported}" for importer, imported in within if _race_room(imported) < _race_room(importer)
+    ]
     assert upward == []
 
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from integrity.cli.main import COMMANDS, group
+from integrity.load.bounds import Strict
+from integrity.load.profile import Burst, ClosedProfile, OpenProfile, Stream, Subscribers
+from integrity.load.shape import Stage, Steps
+from integrity.load.suite import Step, Suite
+from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_MOST, read_duration, read_integer, read_number
 from integrity.systems.service import ServiceSettings
-from integrity.workload.bounds import Strict
-from integrity.workload.profile import Burst, ClosedProfile, OpenProfile, Stream, Subscribers
-from integrity.workload.shape import Stage, Steps
-from integrity.workload.suite import Step, Suite
-from integrity.workload.thresholds import Threshold
 
 
 @given(st.one_of(st.text(max_size=12), st.floats().map(str), st.integers().map(str)))

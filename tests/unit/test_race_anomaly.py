@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.race.anomaly import Anomaly, Difference, Kind, name_anomaly
+from integrity.race.judge.anomaly import Anomaly, Difference, Kind, name_anomaly
 
 FEWER, MORE = Kind.FEWER, Kind.MORE
 ROW, OTHER = frozenset({"row"}), frozenset({"other"})

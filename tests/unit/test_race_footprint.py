@@ -3,7 +3,7 @@
 import pytest
 
 from integrity.operation import Isolation
-from integrity.race.footprint import UNKNOWN, Footprint, Relations, is_dependent
+from integrity.race.play.footprint import UNKNOWN, Footprint, Relations, is_dependent
 
 READ_T, READ_U = Footprint(reads=1), Footprint(reads=2)
 WRITE_T, WRITE_U = Footprint(reads=1, rows=1), Footprint(reads=2, rows=2)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.race.footprint import Footprint, is_dependent
-from integrity.race.independence import Independence
-from integrity.race.schedule import Choice, continue_with, letters_of
-from integrity.race.trace import Phase
+from integrity.race.play.footprint import Footprint, is_dependent
+from integrity.race.program.schedule import Choice, continue_with, letters_of
+from integrity.race.program.trace import Phase
+from integrity.race.search.independence import Independence
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrity.operation import Declined, Ok
-from integrity.race.outcome import Remains, differing_columns, make_remains, rows_unlike
-from integrity.race.trace import Return
+from integrity.race.judge.outcome import Remains, differing_columns, make_remains, rows_unlike
+from integrity.race.program.trace import Return
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -1,8 +1,8 @@
 """Programs of a system: which calls meet, and which rows are theirs."""
 
 from integrity.domain import KeyOf
-from integrity.race.programs import make_digests, make_world, vary_calls
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.race.program.programs import make_digests, make_world, vary_calls
+from integrity.reference.ghostpass.system import GHOSTPASS
 
 NAMES = (
     "wallets_1",

@@ -13,11 +13,11 @@ import pytest
 from integrity.database.dialects import from_sqlite
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
-from integrity.race.pytest_export import Assertion, Case, SerialAssertion, check_path, literal_sql, render_test
-from integrity.race.recording import PlayedStep, Recording
-from integrity.race.schedule import Choice
-from integrity.race.scheduler import Run
-from integrity.race.trace import Trace
+from integrity.race.export.pytest_export import Assertion, Case, SerialAssertion, check_path, literal_sql, render_test
+from integrity.race.play.recording import PlayedStep, Recording
+from integrity.race.play.scheduler import Run
+from integrity.race.program.schedule import Choice
+from integrity.race.program.trace import Trace
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, Table
 
 from integrity.errors import UsageError
 from integrity.operation import Isolation
-from integrity.race.finding import Finding, hash_tables, read_finding, write_finding
-from integrity.race.replay import Replay, find_differences, search_command
-from integrity.systems.ghostpass.system import GHOSTPASS
+from integrity.race.finding.finding import Finding, hash_tables, read_finding, write_finding
+from integrity.race.finding.replay import Replay, find_differences, search_command
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.systems.system import System
 
 READ, WRITE = "select n from boxes where id = :id", "update boxes set n = :n where id = :id"

@@ -16,7 +16,7 @@ from integrity.operation import (
     StatementFailed,
     Steps,
 )
-from integrity.race.rewrite import (
+from integrity.race.trial.rewrite import (
     find_guards,
     find_on_conflict,
     find_row_lock,

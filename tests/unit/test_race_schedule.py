@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.race.schedule import (
+from integrity.race.program.schedule import (
     Choice,
     ScheduleError,
     continue_with,

@@ -3,7 +3,7 @@
 import pytest
 
 from integrity.errors import UsageError
-from integrity.race.staging import Inserter, TableFacts, resolve, staged
+from integrity.race.play.staging import Inserter, TableFacts, resolve, staged
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 TABLES = {

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from integrity.race.wakes import Wake, in_order_of_cause
+from integrity.race.play.wakes import Wake, in_order_of_cause
 
 
 @pytest.mark.parametrize(

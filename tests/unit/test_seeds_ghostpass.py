@@ -8,10 +8,10 @@ import pytest
 from integrity.domain import IntegerIn
 from integrity.errors import UsageError
 from integrity.project import reference_folder
-from integrity.seeds.ghostpass.day import Day, Kind, play_day
-from integrity.seeds.ghostpass.settings import DaySettings, read_settings
+from integrity.reference.ghostpass.operations import OPERATIONS
+from integrity.reference.ghostpass.seeds.day import Day, Kind, play_day
+from integrity.reference.ghostpass.seeds.settings import DaySettings, read_settings
 from integrity.seeds.source import Source
-from integrity.systems.ghostpass.operations import OPERATIONS
 
 FILE = reference_folder("seeds") / "ghostpass.toml"
 FEES = np.array([300, 500])

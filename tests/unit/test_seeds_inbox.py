@@ -9,12 +9,12 @@ import pytest
 
 from integrity.errors import UsageError
 from integrity.project import reference_folder
-from integrity.seeds.inbox.past import HOUR_US, Fate, Past, draw_past, share_out
-from integrity.seeds.inbox.settings import PastSettings, read_settings
-from integrity.seeds.inbox.tables import INBOX
-from integrity.seeds.seeder import Batch, Start
+from integrity.reference.inbox.schema import METADATA
+from integrity.reference.inbox.seeds.past import HOUR_US, Fate, Past, draw_past, share_out
+from integrity.reference.inbox.seeds.settings import PastSettings, read_settings
+from integrity.reference.inbox.seeds.tables import SEEDER
 from integrity.seeds.source import Source
-from integrity.systems.inbox.schema import METADATA
+from integrity.systems.seeder import Batch, Start
 
 FILE = reference_folder("seeds") / "inbox.toml"
 FIRST_IDS = {table.name: 1 for table in METADATA.sorted_tables}
@@ -27,7 +27,7 @@ def draw(conversations: int, messages: int, *, settings: PastSettings | None = N
 
 
 def generate(sizes: dict[str, int], *, seed: int = 1, first_ids: dict[str, int] = FIRST_IDS) -> list[Batch]:
-    return list(INBOX.generate(INBOX.complete(sizes), seed, Start(first_ids, {})))
+    return list(SEEDER.generate(SEEDER.complete(sizes), seed, Start(first_ids, {})))
 
 
 def rows_of(batches: list[Batch], table: str) -> dict[str, np.ndarray[Any, Any]]:

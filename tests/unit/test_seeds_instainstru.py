@@ -10,13 +10,13 @@ import pytest
 
 from integrity.errors import UsageError
 from integrity.project import reference_folder
-from integrity.seeds.instainstru import tables
-from integrity.seeds.instainstru.past import Part, count_instructors, live_through
-from integrity.seeds.instainstru.settings import read_settings
-from integrity.seeds.instainstru.tables import INSTAINSTRU, generate
-from integrity.seeds.seeder import Start
+from integrity.reference.instainstru.schema import METADATA
+from integrity.reference.instainstru.seeds import tables
+from integrity.reference.instainstru.seeds.past import Part, count_instructors, live_through
+from integrity.reference.instainstru.seeds.settings import read_settings
+from integrity.reference.instainstru.seeds.tables import SEEDER, generate
 from integrity.seeds.source import Source
-from integrity.systems.instainstru.schema import METADATA
+from integrity.systems.seeder import Start
 
 FILE = reference_folder("seeds") / "instainstru.toml"
 SIZES = {"conversations": 400, "messages": 6_000, "users": 60}
@@ -165,7 +165,7 @@ def test_the_same_numbers_make_the_same_rows_and_another_seed_makes_others() -> 
 
 def test_every_table_is_filled() -> None:
     assert set(made(SIZES)) == {table.name for table in METADATA.sorted_tables}
-    assert [size.name for size in INSTAINSTRU.sizes] == ["conversations", "messages", "users"]
+    assert [size.name for size in SEEDER.sizes] == ["conversations", "messages", "users"]
 
 
 def test_a_lesson_takes_two() -> None:

@@ -11,15 +11,15 @@ import pytest
 from integrity.domain import IntegerIn, OneOf
 from integrity.errors import UsageError
 from integrity.project import reference_folder
-from integrity.seeds.safebox.settings import read_settings
-from integrity.seeds.safebox.tables import ADDRESSES, SAFEBOX
-from integrity.seeds.safebox.week import End, Kind, Week, play_week
-from integrity.seeds.seeder import Rows, Start
+from integrity.reference.safebox.operations import OPERATIONS
+from integrity.reference.safebox.payments import Order
+from integrity.reference.safebox.schema import METADATA
+from integrity.reference.safebox.seeds.settings import read_settings
+from integrity.reference.safebox.seeds.tables import ADDRESSES, SEEDER
+from integrity.reference.safebox.seeds.week import End, Kind, Week, play_week
+from integrity.reference.safebox.services import UNREACHABLE, mint
 from integrity.seeds.source import Source
-from integrity.systems.safebox.operations import OPERATIONS
-from integrity.systems.safebox.payments import Order
-from integrity.systems.safebox.schema import METADATA
-from integrity.systems.safebox.services import UNREACHABLE, mint
+from integrity.systems.seeder import Rows, Start
 from integrity.systems.service import Context
 
 FILE = reference_folder("seeds") / "safebox.toml"
@@ -32,7 +32,7 @@ def play(count: int, seed: int = 1) -> Week:
 
 def generate(count: int, start: Start = EMPTY) -> dict[str, dict[str, list[Any]]]:
     """Return the rows of the one batch, as table -> column -> values, None where null."""
-    (batch,) = SAFEBOX.generate({"wallets": count}, 1, start)
+    (batch,) = SEEDER.generate({"wallets": count}, 1, start)
     assert batch.done == count
     return {rows.table: _plain(rows) for rows in batch.tables}
 

@@ -9,15 +9,15 @@ import pytest
 from integrity.domain import IntegerIn
 from integrity.errors import UsageError
 from integrity.project import reference_folder
-from integrity.seeds.seeder import Batch, Start
+from integrity.reference.streamvote import schema
+from integrity.reference.streamvote.operations import OPERATIONS
+from integrity.reference.streamvote.schema import METADATA
+from integrity.reference.streamvote.seeds import tables
+from integrity.reference.streamvote.seeds.settings import WINDOW_S, WeekSettings, read_settings
+from integrity.reference.streamvote.seeds.tables import SEEDER
+from integrity.reference.streamvote.seeds.week import Week, play_week
 from integrity.seeds.source import Source
-from integrity.seeds.streamvote import tables
-from integrity.seeds.streamvote.settings import WINDOW_S, WeekSettings, read_settings
-from integrity.seeds.streamvote.tables import STREAMVOTE
-from integrity.seeds.streamvote.week import Week, play_week
-from integrity.systems.streamvote import schema
-from integrity.systems.streamvote.operations import OPERATIONS
-from integrity.systems.streamvote.schema import METADATA
+from integrity.systems.seeder import Batch, Start
 
 FILE = reference_folder("seeds") / "streamvote.toml"
 FIRST_IDS = {table.name: 1 for table in METADATA.sorted_tables if "id" in table.columns}
@@ -29,7 +29,7 @@ def play(viewers: int, streamers: int = 20, *, seed: int = 1, settings: WeekSett
 
 
 def generate(sizes: dict[str, int], *, seed: int = 1, start: Start | None = None) -> list[Batch]:
-    return list(STREAMVOTE.generate(STREAMVOTE.complete(sizes), seed, start or Start(FIRST_IDS, {})))
+    return list(SEEDER.generate(SEEDER.complete(sizes), seed, start or Start(FIRST_IDS, {})))
 
 
 @pytest.mark.parametrize("viewers", [1, 2, 3, 1500])

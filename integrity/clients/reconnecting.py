@@ -1,0 +1,55 @@
+"""Reconnecting: a run outlives its server's crash. Clients that lost their connection wait, together, until it is back."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+from integrity.clients.driver import Connection
+from integrity.errors import Unreachable
+
+PAUSE_S_MOST = 1.0
+PATIENCE_S = 60.0  # longer than a crash recovery takes; after that the run ends
+
+
+class Reconnector:
+    """Opens connections, again and again for as long as a server may take to come back.
+
+    Args:
+        revive: brings the server back if it is ours; called by one client at a time, in a thread.
+        is_expected: whether it is to be expected that nobody gets through, as a fault is in force: then patience has no
+            end.
+    """
+
+    def __init__(self, *, revive: Callable[[], object] | None, is_expected: Callable[[], bool] = bool) -> None:
+        self._revive = revive
+        self._is_expected = is_expected
+        self._reviving = asyncio.Lock()
+        self.count = 0
+
+    async def ensure(self, connection: Connection, random: Random) -> None:
+        """Return when the connection is open.
+
+        Raises:
+            Unreachable: the server did not come back in time.
+        """
+        if connection.is_open:
+            return
+        self.count += 1
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + PATIENCE_S
+        pause_s = 0.02
+        while True:
+            try:
+                await connection.open()
+            except Unreachable:
+                if self._is_expected():
+                    give_up_at = loop.time() + PATIENCE_S
+                elif loop.time() >= give_up_at:
+                    raise
+            else:
+                return
+            if self._revive is not None and not self._reviving.locked():
+                async with self._reviving:
+                    await asyncio.to_thread(self._revive)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(PAUSE_S_MOST, pause_s * 2)

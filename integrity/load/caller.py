@@ -1,0 +1,315 @@
+"""The caller: draws calls, makes them, and writes down and measures each. What both models, closed and open, share."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+from uuid import UUID
+
+from integrity.clients.deliveries import Deliveries, Due, Origin
+from integrity.clients.driver import Abandon, Driver, Returned
+from integrity.domain import World
+from integrity.faults.conduct import Conduct
+from integrity.history import (
+    Call,
+    Outcome,
+    Received,
+    Requested,
+    encode_invoked,
+    encode_received,
+    encode_requested,
+    encode_returned,
+    make_operation_id,
+)
+from integrity.load.profile import Profile
+from integrity.measure.measures import Measures
+from integrity.operation import Operation, Request, Rows
+from integrity.systems.service import Context, Delivery, Reaction
+from integrity.systems.system import System
+
+ABANDON_STEPS_MOST = 10
+"""The client dies after so many steps at most; the longest operation of a system has about as many."""
+
+STATEMENT_ENDED = "57014"
+"""SQLSTATE of a statement that was cancelled, e.g. because it took too long."""
+
+
+class History(Protocol):
+    """Where calls are written down."""
+
+    def append(self, line: bytes) -> None: ...
+
+    def append_soon(self, line: bytes) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def append_request(self, line: bytes) -> None: ...
+
+    def append_received(self, lines: Iterable[bytes]) -> None: ...
+
+
+class Clock:
+    """Microseconds since the epoch that never go back: the wall clock's reading at the start, and monotonic from there."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.perf_counter_ns()
+
+    def now_us(self) -> int:
+        return (time.perf_counter_ns() + self._offset_ns) // 1000
+
+
+class Sources:
+    """A client's random sources, each for one purpose: what is drawn then does not depend on how the calls went.
+
+    Args:
+        seed: of the run.
+        name: of the client.
+    """
+
+    def __init__(self, seed: int, name: str) -> None:
+        self.draws = Random(f"{seed}/{name}/draws")
+        self.ids = Random(f"{seed}/{name}/ids")
+        self.services = Random(f"{seed}/{name}/services")
+        self.pauses = Random(f"{seed}/{name}/pauses")
+
+
+@dataclass(slots=True)
+class Client:
+    """Who makes a call.
+
+    Args:
+        number: in the history. A client whose call has no known end goes on under a new number, as nobody could say when
+            its last call took effect.
+        operation_id: of its last call.
+        troubled: requests of its calls to services that gave no answer, or refused.
+    """
+
+    number: int
+    sources: Sources
+    own: Mapping[str, Any] = field(default_factory=dict)
+    operation_id: UUID | None = None
+    troubled: int = 0
+
+
+class Caller:
+    """Makes the calls of a run.
+
+    Args:
+        operations: the system's, with a bug's in place of the sound ones.
+        history: where each call is written down, before it is made and when it has returned.
+        first_free_number: client numbers from here on are nobody's yet.
+        conduct: how clients and services behave, which faults may change; None: as the profile has it.
+    """
+
+    def __init__(
+        self,
+        *,
+        system: System,
+        operations: Mapping[str, Operation],
+        profile: Profile,
+        world: World,
+        clock: Clock,
+        history: History,
+        first_free_number: int,
+        conduct: Conduct | None = None,
+    ) -> None:
+        self.operations = operations
+        self.world = world
+        self.clock = clock
+        self.measures = Measures()
+        self.deliveries = Deliveries()
+        self.is_abandoning = True
+        self._system = system
+        self._profile = profile
+        self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
+        self._append_request, self._append_received = history.append_request, history.append_received
+        self._memories: dict[str, dict[str, Any]] = {name: {} for name in system.services}
+        self._free_number = first_free_number
+        self._drawn = 0
+        self._turn_at = profile.hot_turn_calls or None
+        self._in_flight: dict[Driver, tuple[int, Mapping[str, Any]]] = {}
+        self.conduct = conduct or Conduct(profile.services, system.services)
+
+    def draw(self, operation: str, random: Random) -> dict[str, Any]:
+        """Return arguments for the operation, without operation_id."""
+        world = self.world
+        self._drawn += 1
+        if self._drawn == self._turn_at:
+            self._turn_hot_keys()
+        return {name: domain.draw(random, world) for name, domain in self.operations[operation].arguments.items()}
+
+    def _turn_hot_keys(self) -> None:
+        """Let other keys be hot: those at the end of a pool. What a run makes itself comes there by itself."""
+        self._turn_at = self._drawn + self._profile.hot_turn_calls
+        made = {pool for pool, _ in self._system.makes.values()}
+        for pool, keys in self.world.keys.items():
+            if pool not in made and len(keys) > self.world.hot_count:
+                self.world.keys[pool] = keys[-self.world.hot_count :] + keys[: -self.world.hot_count]
+
+    async def call(
+        self,
+        driver: Driver,
+        client: Client,
+        operation: str,
+        arguments: Mapping[str, Any],
+        intended_at_us: int | None,
+        *,
+        push: Callable[[UUID, Rows], None] | None = None,
+    ) -> Returned:
+        """Make a call; write down that it is made, make it, write down how it ended, and measure it.
+
+        Args:
+            intended_at_us: when it was to be made; None: now.
+            push: takes what is pushed to this client, with the call's operation_id.
+
+        Raises:
+            HistoryError: the history cannot be written.
+        """
+        invoked_at_us = self.clock.now_us()
+        if intended_at_us is None:
+            intended_at_us = invoked_at_us
+        operation_id = client.operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
+        self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
+        self._in_flight[driver] = (invoked_at_us, arguments)
+        abandon = self._draw_abandon(operation, client.sources.draws)
+        origin = Origin(operation, intended_at_us)
+
+        def request(step: Request) -> Reaction:
+            reaction = self._request(step, operation_id, client.sources.services, origin)
+            client.troubled += reaction.trouble is not None
+            return reaction
+
+        def pushed(events: Rows) -> None:
+            if push is not None:
+                push(operation_id, events)
+
+        try:
+            returned = await driver.call(
+                self.operations[operation], {**arguments, "operation_id": operation_id}, request, abandon, pushed
+            )
+        except asyncio.CancelledError:
+            # The run ends without waiting for it; in the history, a call without a return is unknown.
+            self.measures.of(operation).add(Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
+            raise
+        finally:
+            del self._in_flight[driver]
+        returned_at_us = self.clock.now_us()
+        self._append_soon(
+            encode_returned(
+                Call(
+                    operation_id,
+                    operation,
+                    arguments,
+                    client.number,
+                    intended_at_us,
+                    invoked_at_us,
+                    returned_at_us,
+                    returned.outcome,
+                    returned.reply,
+                    returned.error,
+                    returned.attempts,
+                )
+            )
+        )
+        # One write for this return and the client's next call, which mostly follows at once.
+        asyncio.get_running_loop().call_soon(self._flush)
+        self._account(client, operation, returned, (returned_at_us - intended_at_us) / 1000)
+        return returned
+
+    def write_received(self, events: Sequence[Received]) -> None:
+        """Write down what a subscriber received.
+
+        Raises:
+            HistoryError: the history cannot be written.
+        """
+        self._append_received(map(encode_received, events))
+
+    async def deliver(self, driver: Driver, client: Client, due: Due) -> None:
+        """Make the call of a delivery; it is owed until it was answered."""
+        if due.meeting is not None:
+            await due.meeting.wait()
+        outcome = (await self.call(driver, client, due.operation, due.arguments, due.at_us)).outcome
+        now_us = self.clock.now_us()
+        if outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+            self.deliveries.send_again(due, now_us)
+            return
+        self.deliveries.acknowledge(due)
+        self._replay(due, client.sources.services, now_us)
+        if not due.origin.is_settled:
+            due.origin.is_settled = True
+            self.measures.of(due.origin.operation).settled_ms.append((now_us - due.origin.intended_at_us) / 1000)
+
+    def hang_up(self) -> int:
+        """Cut off the calls that have waited longer than clients do, or come from a device that is offline; say how many.
+
+        What becomes of such a call depends on how far it was: see driver.py.
+        """
+        conduct, now_us, count = self.conduct, self.clock.now_us(), 0
+        for driver, (invoked_at_us, arguments) in list(self._in_flight.items()):
+            is_impatient = conduct.patience_s is not None and now_us - invoked_at_us > conduct.patience_s * 1_000_000
+            if is_impatient or conduct.is_offline(arguments):
+                driver.connection.abort()
+                count += 1
+        conduct.counts["calls given up on"] += count
+        return count
+
+    def is_offline(self, operation: str, arguments: Mapping[str, Any]) -> bool:
+        """Return whether this call comes from a device that is switched off; it counts as not sent then."""
+        if not self.conduct.is_offline(arguments):
+            return False
+        self.measures.of(operation).not_sent += 1
+        self.conduct.counts["calls not sent"] += 1
+        return True
+
+    def take_number(self) -> int:
+        """Return a client number that nobody has had."""
+        self._free_number += 1
+        return self._free_number - 1
+
+    def _account(self, client: Client, operation: str, returned: Returned, latency_ms: float) -> None:
+        self.measures.of(operation).add(returned, latency_ms)
+        if returned.error.startswith(STATEMENT_ENDED) and self.conduct.session_settings:
+            self.conduct.counts["statements ended by the server"] += 1
+        if returned.outcome is Outcome.OK:
+            made = self._system.makes.get(operation)
+            if made is not None and returned.reply is not None:
+                pool, name = made
+                self.world.add(pool, returned.reply[name])  # type: ignore[arg-type]  # a key: the system says so
+        elif returned.outcome is Outcome.UNKNOWN or returned.was_abandoned:
+            client.number = self.take_number()
+
+    def _draw_abandon(self, operation: str, random: Random) -> Abandon | None:
+        share = max(self._profile.abandon_share(operation), self.conduct.abandon_share)
+        if not share:
+            return None
+        is_due = random.random() < share
+        after = int(random.random() * ABANDON_STEPS_MOST)
+        where = random.random()
+        if not is_due or not self.is_abandoning:
+            return None
+        if share > self._profile.abandon_share(operation):
+            self.conduct.counts["clients that were to die"] += 1
+        # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
+        return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
+
+    def _request(self, step: Request, operation_id: UUID, random: Random, origin: Origin) -> Reaction:
+        """Let a service react to a request; write both down before the operation learns of it."""
+        settings = self.conduct.services[step.service]
+        context = Context(random, settings, self._memories[step.service])
+        reaction = self._system.services[step.service](step.payload, context)
+        now_us = self.clock.now_us()
+        line = encode_requested(Requested(operation_id, step.service, step.payload, reaction.answer, now_us))
+        self._append_request(line)
+        self.conduct.note_reaction(step.service, reaction.answer, len(reaction.deliveries))
+        self.deliveries.add(reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s)
+        return reaction
+
+    def _replay(self, due: Due, random: Random, now_us: int) -> None:
+        """Send what was answered once more, where a fault asks for it."""
+        conduct = self.conduct
+        if conduct.replay_share and random.random() < conduct.replay_share:
+            conduct.counts["webhooks sent once more"] += 1
+            again = Delivery(conduct.replay_s, due.operation, due.arguments)
+            self.deliveries.add([again], now_us=now_us, origin=due.origin, retry_s=due.retry_s)

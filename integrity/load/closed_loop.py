@@ -1,0 +1,104 @@
+"""The closed loop: every client sends its next call as soon as the last one returned."""
+
+import asyncio
+from bisect import bisect
+from collections.abc import Callable, Coroutine, Iterable
+from itertools import accumulate
+
+from integrity.clients.driver import Connection, Driver
+from integrity.clients.reconnecting import Reconnector
+from integrity.load.caller import Caller, Client, Sources
+from integrity.load.profile import ClosedProfile
+
+IDLE_S = 0.005
+
+
+class ClosedLoop:
+    """N clients on N connections.
+
+    Args:
+        stopping: when set, no new call is drawn; set when the time is up.
+        connect: makes a connection, not yet open.
+    """
+
+    def __init__(
+        self,
+        profile: ClosedProfile,
+        caller: Caller,
+        *,
+        seed: int,
+        connect: Callable[[], Connection],
+        reconnector: Reconnector,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._caller = caller
+        self._reconnector = reconnector
+        self._stopping = stopping
+        self._duration_s = profile.duration_s
+        self._names = list(profile.operations)
+        self._limits = list(accumulate(profile.weights[name] for name in self._names))
+        self._clients = [
+            (client, Driver(connect(), client.sources.pauses))
+            for client in (Client(number, Sources(seed, f"client-{number}")) for number in range(profile.clients))
+        ]
+
+    async def open(self) -> None:
+        """Connect all clients."""
+        for _, driver in self._clients:
+            await driver.connection.open()
+
+    async def run(self) -> None:
+        """Call until stopping is set; return when every client's last call has returned."""
+        timer = asyncio.get_running_loop().call_later(self._duration_s, self._stopping.set)
+        try:
+            await self._all(self._work(client, driver) for client, driver in self._clients)
+        finally:
+            timer.cancel()
+
+    async def drain(self) -> None:
+        """Make the deliveries that are owed; return when none is."""
+        await self._all(self._empty(client, driver) for client, driver in self._clients)
+
+    async def close(self) -> None:
+        for _, driver in self._clients:
+            await driver.connection.close()
+
+    def abort(self) -> None:
+        """Cut all connections: calls under way end as unknown or failed."""
+        for _, driver in self._clients:
+            driver.connection.abort()
+
+    async def _work(self, client: Client, driver: Driver) -> None:
+        caller, connection, stopping = self._caller, driver.connection, self._stopping
+        deliveries, now_us, draws = caller.deliveries, caller.clock.now_us, client.sources.draws
+        names, limits = self._names, self._limits
+        while not stopping.is_set():
+            if not connection.is_open:
+                await self._reconnector.ensure(connection, client.sources.pauses)
+            due = deliveries.take(now_us())
+            if due is not None:
+                await caller.deliver(driver, client, due)
+            else:
+                operation = names[bisect(limits, draws.random() * limits[-1])]
+                arguments = caller.draw(operation, draws)
+                if caller.is_offline(operation, arguments):
+                    await asyncio.sleep(IDLE_S)
+                    continue
+                await caller.call(driver, client, operation, arguments, None)
+
+    async def _empty(self, client: Client, driver: Driver) -> None:
+        deliveries, clock = self._caller.deliveries, self._caller.clock
+        while deliveries.outstanding:
+            due = deliveries.take(clock.now_us())
+            if due is None:
+                await asyncio.sleep(IDLE_S)  # owed later, or another client is at it
+                continue
+            if not driver.connection.is_open:
+                await self._reconnector.ensure(driver.connection, client.sources.pauses)
+            await self._caller.deliver(driver, client, due)
+
+    @staticmethod
+    async def _all(works: Iterable[Coroutine[None, None, None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)

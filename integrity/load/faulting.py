@@ -1,0 +1,142 @@
+"""The faults of a run: the scene they act on, the proxy where one is needed, and how connections are made meanwhile."""
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+from integrity.clients.driver import Connection
+from integrity.clients.postgres_connection import PostgresConnection
+from integrity.clients.sqlite_connection import SqliteConnection
+from integrity.database.embedded import EmbeddedServer
+from integrity.database.target import Target
+from integrity.domain import Key
+from integrity.faults.conduct import Conduct
+from integrity.faults.player import FAULTS_FILE, Played, Player
+from integrity.faults.scene import Scene
+from integrity.faults.schedule import Window, check_schedule, needs_proxy
+from integrity.load.profile import Profile
+from integrity.proxy.server import Proxy, address_of
+from integrity.runs.folder import RunFolder
+from integrity.systems.system import System
+
+
+class Faulting:
+    """The faults of a run. Made before the run begins, so that what cannot be done is said before anything is.
+
+    Args:
+        windows: none: nothing goes wrong on purpose, and connections go straight to the database.
+        keys: the run's own, which it goes on changing: a fault takes a hot one when it is injected.
+        server: where it is ours.
+        revive: brings the server back when it is gone.
+
+    Raises:
+        UsageError: a fault cannot be done to this run.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        *,
+        may_overlap: bool,
+        target: Target,
+        system: System,
+        profile: Profile,
+        keys: Mapping[str, Sequence[Key]],
+        server: EmbeddedServer | None,
+        revive: Callable[[], object] | None,
+    ) -> None:
+        self.conduct = Conduct(profile.services, system.services)
+        self.revive = self._revive if revive is not None else None
+        self._revive_server = revive
+        self._windows, self._may_overlap = windows, may_overlap
+        self._target, self._system = target, system
+        self._player: Player | None = None
+        self._scene = Scene(
+            target=target,
+            system=system,
+            conduct=self.conduct,
+            random=Random(),
+            keys=keys,
+            operations=profile.operations,
+            has_subscribers=bool(profile.subscribers),
+            server=server,
+        )
+        check_schedule(windows, self._scene)
+
+    @property
+    def played(self) -> Sequence[Played]:
+        """What became of the windows that have been healed."""
+        return self._player.played if self._player is not None else ()
+
+    @property
+    def began_us(self) -> int:
+        """From when the windows count, in microseconds since the epoch."""
+        return self._player.began_us if self._player is not None else 0
+
+    def is_active(self) -> bool:
+        """Whether a fault is in force."""
+        return self._player is not None and self._player.is_active
+
+    @property
+    def current(self) -> Sequence[str]:
+        """The faults in force, by name."""
+        return tuple(self._player.current) if self._player is not None else ()
+
+    async def open(self, *, seed: int) -> None:
+        """Start the proxy, if a fault needs it."""
+        if needs_proxy(self._windows):
+            self._scene.proxy = Proxy(address_of(self._target), seed=seed)
+            await self._scene.proxy.start()
+
+    def connect(self) -> Connection:
+        """Return a connection of the run's, not yet open."""
+        if self._target.is_sqlite:
+            return SqliteConnection(self._target, self._system.name)
+        proxy = self._scene.proxy
+        if proxy is None:
+            return PostgresConnection(self._target, conduct=self.conduct)
+        return PostgresConnection(proxy.target(self._target), conduct=self.conduct, startup=proxy.settings)
+
+    def start(
+        self,
+        *,
+        seed: int,
+        folder: RunFolder,
+        now_us: Callable[[], int],
+        hang_up: Callable[[], int],
+        failed: Callable[[], None],
+    ) -> None:
+        """Begin with the windows: they count from now.
+
+        Args:
+            hang_up: as Scene has it.
+            failed: told when a fault could not be injected or healed.
+        """
+        self._scene.hang_up = hang_up
+        self._player = Player(
+            self._windows,
+            self._scene,
+            seed=seed,
+            file=folder.path / FAULTS_FILE,
+            now_us=now_us,
+            may_overlap=self._may_overlap,
+            failed=failed,
+        )
+        self._player.start()
+
+    async def finish(self) -> None:
+        """Heal what is in force, and inject nothing more.
+
+        Raises:
+            AuditError: a fault could not be injected or healed.
+        """
+        if self._player is not None:
+            await self._player.finish()
+
+    async def close(self) -> None:
+        """End the proxy. What still goes through it is cut off."""
+        if self._scene.proxy is not None:
+            await self._scene.proxy.close()
+
+    def _revive(self) -> None:
+        if self._revive_server is not None and not self.conduct.is_down:
+            self._revive_server()

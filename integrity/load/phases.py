@@ -1,0 +1,273 @@
+"""Phases: a run cut into the pieces of its shape, each measured by itself, and what the pieces say together.
+
+A phase is a stage, a step, or the whole of a steady run. A call belongs to the phase in which it returned. Of a step its
+beginning is left out. Where a search for the breaking point stands is decided here: which threshold failed first and how,
+and when the system gave way.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrity.load.profile import OpenProfile
+from integrity.load.shape import Steps
+from integrity.load.thresholds import Judgement, State, Threshold, judge
+from integrity.measure.distribution import Distribution, Held
+from integrity.measure.measures import Measures, OperationMeasure, percentiles
+
+FAILURE_SHARE_BROKEN = 0.05
+SENT_SHARE_BROKEN = 0.9
+OFFERED_LEAST = 50
+"""Gave way: more failures than that, or fewer calls answered than that of those offered. Of fewer calls than the last,
+chance says too much."""
+
+_COUNTS = ("ok", "declined", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the measures stood at a moment."""
+
+    at_s: float
+    offered: int
+    lags: Held
+    operations: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Phase:
+    """One piece of a run, measured.
+
+    Args:
+        factor: of the load at its end.
+        from_s, to_s: of the run; what is judged begins at judged_from_s.
+        offered: arrivals in what is judged.
+        lag_p99_ms: how late the generator was.
+        measures: of what is judged.
+        judgements: of the thresholds, on that.
+    """
+
+    name: str
+    part: str
+    factor: float
+    from_s: float
+    judged_from_s: float
+    to_s: float = 0.0
+    offered: int = 0
+    lag_p99_ms: float | None = None
+    measures: Measures = field(default_factory=Measures)
+    judgements: Sequence[Judgement] = ()
+
+    @property
+    def seconds(self) -> float:
+        return self.to_s - self.judged_from_s
+
+    @property
+    def offered_per_s(self) -> float:
+        return self.offered / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def answered(self) -> int:
+        """Calls that were answered, ok or declined."""
+        return sum(measure.ok + measure.declined for measure in self.measures.operations.values())
+
+    @property
+    def failure_share(self) -> float:
+        made = sum(measure.calls + measure.not_sent for measure in self.measures.operations.values())
+        return sum(measure.faults for measure in self.measures.operations.values()) / made if made else 0.0
+
+    @property
+    def p95_ms(self) -> float | None:
+        latencies = [measure.latencies_ms for measure in self.measures.operations.values()]
+        return percentiles(Distribution.of(latencies))["p95_ms"]
+
+    def failed(self) -> list[Judgement]:
+        """Return the thresholds that failed here."""
+        return [judgement for judgement in self.judgements if judgement.state is State.FAILED]
+
+    def warned(self) -> list[Judgement]:
+        """Return the thresholds that are over their warning or failed here."""
+        return [each for each in self.judgements if each.state in (State.WARNING, State.FAILED)]
+
+    def gave_way(self) -> str:
+        """Return how the system gave way in this phase; empty: it did not."""
+        if self.offered >= OFFERED_LEAST and self.failure_share > FAILURE_SHARE_BROKEN:
+            return f"{self.failure_share:.1%} of the calls failed: {_commonest_error(self.measures)}"
+        if self.offered >= OFFERED_LEAST and self.answered < SENT_SHARE_BROKEN * self.offered:
+            return f"{self.answered / self.offered:.0%} of the calls offered were answered"
+        return ""
+
+
+def _commonest_error(measures: Measures) -> str:
+    errors: Counter[str] = Counter()
+    for name, measure in measures.operations.items():
+        errors.update({f"{name}: {error}": count for error, count in measure.errors.items()})
+        if measure.not_sent:
+            errors[f"{name}: not sent, nobody was free to send it"] += measure.not_sent
+    return errors.most_common(1)[0][0] if errors else "no reason known"
+
+
+class PhaseLog:
+    """Cuts a run's measures into phases.
+
+    Args:
+        offered: says how many arrivals there have been.
+        lags_ms: the generator's lags so far.
+    """
+
+    def __init__(self, measures: Measures, thresholds: Sequence[Threshold], lags_ms: Distribution) -> None:
+        self.phases: list[Phase] = []
+        self._measures = measures
+        self._thresholds = thresholds
+        self._lags_ms = lags_ms
+        self._open: Phase | None = None
+        self._mark: Mark | None = None
+
+    def begin(self, name: str, factor: float, *, at_s: float, judged_from_s: float, part: str = "") -> None:
+        self._open = Phase(name, part, factor, at_s, judged_from_s)
+        self._mark = None
+
+    def settle(self, at_s: float, offered: int) -> None:
+        """Begin to judge, if it is time for that."""
+        if self._open is not None and self._mark is None and at_s >= self._open.judged_from_s:
+            self._mark = self._take_mark(at_s, offered)
+
+    def end(self, at_s: float, offered: int) -> Phase | None:
+        """End the phase that is open, and return it; None when none is, or nothing of it was judged."""
+        phase, mark = self._open, self._mark
+        self._open = self._mark = None
+        if phase is None or mark is None:
+            return None
+        phase.to_s, phase.offered = at_s, offered - mark.offered
+        phase.measures = _since(self._measures, mark)
+        phase.lag_p99_ms = percentiles(self._lags_ms.since(mark.lags))["p99_ms"]
+        phase.judgements = judge(
+            [each for each in self._thresholds if not each.is_resource],  # those are of the run as a whole
+            phase.measures,
+            phase.lag_p99_ms,
+            seconds=phase.seconds,
+        )
+        self.phases.append(phase)
+        return phase
+
+    def _take_mark(self, at_s: float, offered: int) -> Mark:
+        return Mark(
+            at_s,
+            offered,
+            self._lags_ms.held(),
+            {
+                name: {
+                    **{count: getattr(measure, count) for count in _COUNTS},
+                    "latencies": measure.latencies_ms.held(),
+                    "settled": measure.settled_ms.held(),
+                    "lags": measure.lags_ms.held(),
+                    "errors": Counter(measure.errors),
+                    "reasons": Counter(measure.reasons),
+                }
+                for name, measure in self._measures.operations.items()
+            },
+        )
+
+
+def _since(measures: Measures, mark: Mark) -> Measures:
+    """Return the measures of what came after the mark."""
+    since = Measures()
+    for name, measure in measures.operations.items():
+        before = mark.operations.get(name)
+        new = since.operations[name] = OperationMeasure()
+        for count in _COUNTS:
+            setattr(new, count, getattr(measure, count) - (before[count] if before else 0))
+        new.latencies_ms = measure.latencies_ms.since(before["latencies"] if before else None)
+        new.settled_ms = measure.settled_ms.since(before["settled"] if before else None)
+        new.lags_ms = measure.lags_ms.since(before["lags"] if before else None)
+        new.errors = measure.errors - (before["errors"] if before else Counter())
+        new.reasons = measure.reasons - (before["reasons"] if before else Counter())
+    return since
+
+
+class Ladder:
+    """Says which step comes next.
+
+    In a search, the step that first fails a threshold is the first break; the search goes on until the system gives way.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.first_break: Phase | None = None
+        self.hard_break: Phase | None = None
+        self.ended_because = ""
+        self._number = 0
+
+    def first(self) -> float:
+        """Return the first factor."""
+        return self.steps.factors[0]
+
+    def next(self, phase: Phase | None) -> float | None:
+        """Return the factor of the step after this one; None: there is none."""
+        steps = self.steps
+        self._number += 1
+        if steps.goal == "sweep":
+            return steps.factors[self._number] if self._number < len(steps.factors) else None
+        if phase is None:
+            self.ended_because = "a step in which nothing could be judged"
+            return None
+        if phase.gave_way():
+            self.first_break = self.first_break or phase
+            self.hard_break = phase
+            self.ended_because = phase.gave_way()
+            return None
+        if any(judgement.state is State.UNKNOWN for judgement in phase.judgements):
+            self.ended_because = "the load generator itself was late, so nothing more can be said of the system"
+            return None
+        if phase.failed() and self.first_break is None:
+            self.first_break = phase
+        factor = phase.factor * (steps.growth_after if self.first_break else steps.growth)
+        if factor > steps.factor_most:
+            self.ended_because = f"the load is at its bound, {steps.factor_most:g} times the profile's"
+            return None
+        return factor
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of the shape: see shape.Stage and shape.Steps."""
+
+    name: str
+    duration_s: float
+    factor_from: float
+    factor_to: float
+    part: str = ""
+    settle_share: float = 0.0
+
+
+class Pieces:
+    """The pieces of a profile's shape, one after the other; which step comes next depends on the one before."""
+
+    def __init__(self, profile: OpenProfile) -> None:
+        self.ladder = Ladder(profile.steps) if profile.steps else None
+        self.scales_subscribers = profile.steps is not None and profile.steps.scales == "subscribers"
+        self._planned = self._plan(profile)
+        self._number = 0
+
+    @staticmethod
+    def _plan(profile: OpenProfile) -> Iterator[Piece]:
+        if not profile.stages:
+            yield Piece("steady", profile.duration_s, 1.0, 1.0)
+        factor = profile.stages[0].factor if profile.stages else 1.0
+        for stage in profile.stages:
+            if stage.duration_s:
+                yield Piece(stage.name, stage.duration_s, factor, stage.factor, stage.part)
+            factor = stage.factor
+
+    def next(self, ended: Phase | None) -> Piece | None:
+        """Return the piece that follows the one that ended; None: the run is over."""
+        if self.ladder is None:
+            return next(self._planned, None)
+        steps = self.ladder.steps
+        factor = self.ladder.next(ended) if self._number else self.ladder.first()
+        if factor is None:
+            return None
+        name = steps.heading(self._number, factor)
+        self._number += 1
+        return Piece(name, steps.step_s, factor, factor, settle_share=steps.settle_share)

@@ -1,0 +1,123 @@
+"""Preparing a run: is the database fit to be hammered, and which keys may its calls name."""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg
+
+from integrity.database.constraints import plant, restore
+from integrity.database.namespace import guard
+from integrity.database.target import Target
+from integrity.database.transaction import refusal
+from integrity.domain import Key, KeyOf
+from integrity.errors import SeedError, UsageError
+from integrity.load.profile import OpenProfile, Profile
+from integrity.monitor.limits import SPARE_CONNECTIONS
+from integrity.systems.system import Bug, System
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the settings of a run say about its server.
+
+    Args:
+        version: as the server prints it.
+        synchronous_commit: whether an acknowledged commit survives its crash; None on SQLite.
+    """
+
+    version: str
+    synchronous_commit: str | None
+
+
+def prepare(system: System, profile: Profile, target: Target, bug: Bug | None, test_database: str | None) -> ServerFacts:
+    """Return the server's facts when the run may begin; the bug is planted then, or the sound schema whole again.
+
+    Raises:
+        UnsafeDatabase: it holds tables that we did not make.
+        SeedError: the system is not seeded there, or a bug has broken its data.
+        UsageError: more connections than the server takes.
+    """
+    contents = guard(target, test_database)
+    if f"seed:{system.name}" not in contents.notes:
+        raise SeedError(
+            f"{target}: there is no data of {system.name} to run on",
+            hint=f"Make it first: integrity seed --system {system.name}",
+        )
+    facts = _sqlite_facts() if target.is_sqlite else _check_server(target, profile)
+    if bug is not None:
+        plant(target, system.metadata, bug.dropped, bug=bug.name)
+    else:
+        restore(target, system.metadata)
+    return facts
+
+
+def _sqlite_facts() -> ServerFacts:
+    return ServerFacts(f"SQLite {sqlite3.sqlite_version}", None)
+
+
+def _check_server(target: Target, profile: Profile) -> ServerFacts:
+    try:
+        with target.asking() as connection:
+            row = connection.execute(
+                """
+                select
+                    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+                    (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+                    current_setting('server_version'),
+                    current_setting('synchronous_commit')
+                """
+            ).fetchone()
+    except psycopg.Error as error:
+        raise refusal(target, error) from None
+    assert row is not None
+    slots, used, version, synchronous_commit = row
+    free = slots - used - SPARE_CONNECTIONS
+    if profile.connection_count > free:
+        option = "--connections" if isinstance(profile, OpenProfile) else "--clients"
+        raise UsageError(
+            f"{profile.connection_count} connections are asked for, and {target} has {max(free, 0)} to give "
+            f"({slots} in all, {used} in use, {SPARE_CONNECTIONS} kept free)",
+            hint=f"Ask for fewer with {option}, or raise the server's max_connections.",
+        )
+    return ServerFacts(f"PostgreSQL {version}", synchronous_commit)
+
+
+def read_keys(system: System, profile: Profile, target: Target) -> dict[str, list[Key]]:
+    """Return the system's pools of keys, as the database holds them now.
+
+    Raises:
+        SeedError: a pool is empty that the profile's calls draw from, or a stream stands at a door that is not there.
+    """
+    try:
+        if target.is_sqlite:
+            with closing(target.connect_sqlite((system.name,), is_read_only=True)) as connection:
+                keys = {pool: [row[0] for row in connection.execute(query)] for pool, query in system.pools.items()}
+        else:
+            with closing(target.connect()) as server:
+                keys = {pool: [row[0] for row in server.execute(query)] for pool, query in system.pools.items()}
+    except (psycopg.Error, sqlite3.Error) as error:
+        raise refusal(target, error) from None
+    needed = _needed_keys(system, profile)
+    for pool, count in needed.items():
+        if len(keys.get(pool, ())) < count:
+            raise SeedError(
+                f"{target}: the profile needs {count} of {system.name}'s {pool}, and there are {len(keys.get(pool, ()))}",
+                hint=f"Seed a whole world: integrity seed --system {system.name} --replace",
+            )
+    return keys
+
+
+def _needed_keys(system: System, profile: Profile) -> dict[str, int]:
+    """Return how many keys of each pool there must be: one to draw, and each that a stream is pinned to."""
+    needed: dict[str, int] = {}
+    pins: list[tuple[str, Mapping[str, int]]] = [(operation, {}) for operation in profile.operations]
+    if isinstance(profile, OpenProfile):
+        needed = dict.fromkeys(profile.own, 1)
+        pins += [(operation, stream.pin) for stream in profile.streams for operation in stream.operations]
+    for operation, pin in pins:
+        for argument, domain in system.operations[operation].arguments.items():
+            if isinstance(domain, KeyOf):
+                needed[domain.pool] = max(needed.get(domain.pool, 1), pin.get(argument, 1))
+    return needed

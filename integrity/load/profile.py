@@ -1,0 +1,356 @@
+"""Profiles: how a system is loaded, declared as data.
+
+A system's profiles are in `profiles.toml` beside it, where `main` names the one that says how it is used; the shapes that
+every system can be loaded in are in the `profiles.toml` beside this module, and extend the main one. A project overrides
+them, or adds its own with `extends`, in integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces
+the whole key below it.
+
+Two models. Closed: each client sends its next call when the last one returned; as fast as it goes, and blind to stalls,
+because a frozen system is asked less. Open: calls have intended times, whatever the system does; latency counts from them.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from integrity.errors import UsageError, describe_mistake, quote
+from integrity.load.bounds import (
+    Amount,
+    ClientCount,
+    ConnectionCount,
+    Count,
+    Factor,
+    Rate,
+    Seconds,
+    Share,
+    Strict,
+)
+from integrity.load.shape import Stage, Steps
+from integrity.load.thresholds import Threshold
+from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
+from integrity.systems.service import ServiceSettings
+from integrity.systems.system import System
+
+
+class Stream(Strict):
+    """Arrivals of one kind at a steady rate.
+
+    Args:
+        operations: one operation, or several that a session does in turn, e.g. scan_in, scan_out, scan_in, ...
+        pin: argument -> the how-manieth key of its pool, from 1: this stream is that door, that terminal.
+    """
+
+    name: str
+    operations: tuple[str, ...] = Field(min_length=1)
+    per_minute: Rate
+    spacing: Literal["even", "poisson"] = "poisson"
+    pin: Mapping[str, Count] = {}
+
+
+class Burst(Strict):
+    """So many arrivals at the same instant, again and again, the first after half a period."""
+
+    name: str
+    operation: str
+    count: Count
+    every_s: Seconds
+
+
+class Subscribers(Strict):
+    """Clients that each keep one stream open as long as the run lasts.
+
+    Args:
+        operation: what opens it: one of the system's subscriptions.
+        count: how many clients.
+        poll_s: how often an open stream is looked at for what has come.
+        disconnect_share: of those looks, how many find it cut off; the client comes back and says what it saw last.
+        connections: that the streams share.
+    """
+
+    name: str
+    operation: str
+    count: ClientCount
+    poll_s: Seconds = 0.1
+    disconnect_share: Share = 0.0
+    connections: ConnectionCount = 2
+
+
+class Common(Strict):
+    """What both models have.
+
+    Args:
+        hot_share, hot_count: the share of draws that meet on each pool's hot keys, and how many those are.
+        hot_turn_calls: after so many calls, others become the hot keys; 0: never. What was broken is then left as it is,
+            where the next calls would have covered it up.
+        abandon: operation -> the share of its calls in which the client dies half way; "default": of the others.
+        services: how the outside services behave.
+        subscribers: who keeps streams open.
+        drain_s: how long, at the end, what is outstanding may take.
+    """
+
+    title: str
+    duration_s: Seconds
+    clients: ClientCount
+    hot_share: Share = 0.0
+    hot_count: Count = 16
+    hot_turn_calls: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    abandon: Mapping[str, Share] = {}
+    services: Mapping[str, ServiceSettings] = {}
+    subscribers: tuple[Subscribers, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    drain_s: Seconds = 30.0
+
+    def abandon_share(self, operation: str) -> float:
+        return self.abandon.get(operation, self.abandon.get("default", 0.0))
+
+
+class ClosedProfile(Common):
+    """As fast as it goes: each client has a connection of its own.
+
+    Args:
+        weights: operation -> how often it is called, relative to the others.
+    """
+
+    model: Literal["closed"]
+    weights: Mapping[str, Amount]
+
+    @model_validator(mode="after")
+    def _has_weight(self) -> Self:
+        if sum(self.weights.values()) <= 0:
+            raise ValueError("weights: at least one must be above 0")
+        return self
+
+    @property
+    def connection_count(self) -> int:
+        return self.clients
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, weight in self.weights.items() if weight]
+
+
+class OpenProfile(Common):
+    """Arrivals at their intended times. Clients are sessions, that is people: each does one thing at a time.
+
+    Args:
+        connections: a session borrows one of these for a call.
+        own: pools of which each session draws one key when the run begins, and keeps it.
+        in_flight_most: arrivals beyond this are not sent, and counted as failed.
+        rate_factor: multiplies all arrivals.
+        watches_trends: a soak: say whether latency, failures or memory rise.
+        faults: what goes wrong on purpose and when, as `--fault` takes it.
+        stages, steps: how the load changes; neither: it does not. The run is as long as they are.
+    """
+
+    model: Literal["open"]
+    connections: ConnectionCount
+    own: tuple[str, ...] = ()
+    in_flight_most: Count = 2000
+    streams: tuple[Stream, ...] = ()
+    bursts: tuple[Burst, ...] = ()
+    rate_factor: Factor = 1.0
+    watches_trends: bool = False
+    faults: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    steps: Steps | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_length_of_its_shape(cls, settings: Any) -> Any:
+        """Let duration_s follow from the shape; one that is given besides stretches or shrinks it."""
+        if not isinstance(settings, dict) or not (settings.get("stages") or settings.get("steps")):
+            return settings
+        given = settings.get("duration_s")
+        if settings.get("stages"):
+            stages = [Stage.model_validate(stage) for stage in settings["stages"]]
+            length_s = sum(stage.duration_s for stage in stages)
+            factor = given / length_s if given and length_s else 1.0
+            stages = [stage.model_copy(update={"duration_s": stage.duration_s * factor}) for stage in stages]
+            return {**settings, "stages": tuple(stages), "duration_s": length_s * factor}
+        steps = Steps.model_validate(settings["steps"])
+        step_s = given / steps.count_most if given else steps.step_s
+        return {
+            **settings,
+            "steps": steps.model_copy(update={"step_s": step_s}),
+            "duration_s": step_s * steps.count_most,
+        }
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> Self:
+        if self.stages and self.steps:
+            raise ValueError("stages: a profile has stages or steps, not both")
+        if self.steps and self.steps.scales == "subscribers" and not self.subscribers:
+            raise ValueError("steps: there are no subscribers that could be scaled")
+        return self
+
+    @model_validator(mode="after")
+    def _has_arrivals(self) -> Self:
+        if not self.streams and not self.bursts:
+            raise ValueError("streams: there is neither a stream nor a burst, so nothing would arrive")
+        return self
+
+    @property
+    def connection_count(self) -> int:
+        return self.connections
+
+    @property
+    def operations(self) -> list[str]:
+        streamed = [operation for stream in self.streams for operation in stream.operations]
+        return list(dict.fromkeys([*streamed, *(burst.operation for burst in self.bursts)]))
+
+    @property
+    def arrivals_per_s(self) -> float:
+        return sum(s.per_minute / 60 for s in self.streams) + sum(b.count / b.every_s for b in self.bursts)
+
+
+Profile = ClosedProfile | OpenProfile
+_PROFILE: TypeAdapter[Profile] = TypeAdapter(Annotated[Profile, Field(discriminator="model")])
+
+
+def profile_names(system: System, overrides: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names of the system's profiles, the project's own last."""
+    return list(dict.fromkeys([*_declared(system), *overrides]))
+
+
+def load_profile(
+    system: System, name: str, overrides: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any] | None = None
+) -> Profile:
+    """Return a profile, checked against the system.
+
+    Args:
+        overrides: profile -> settings, as integrity.toml has them for this system.
+        given: settings that outrank both, as the command line has them.
+
+    Raises:
+        UsageError: no profile of that name, or it names what the system lacks, or a value is out of its bounds.
+    """
+    place = f"profile {name} of {system.name}"
+    settings = {**_resolve(system, name, overrides, ()), **(given or {})}
+    settings.pop("extends", None)
+    unknown = set(given or {}) - _fields(settings.get("model"))
+    if unknown:
+        option = sorted(unknown)[0]
+        raise UsageError(
+            f"{place} has no {option}: its model is {settings.get('model')}",
+            hint="In a closed loop each client has a connection of its own and there is no rate."
+            if settings.get("model") == "closed"
+            else None,
+        )
+    try:
+        profile = _PROFILE.validate_python(settings)
+    except ValidationError as error:
+        mistake = describe_mistake(error.errors(include_url=False)[0], without=("open", "closed"))
+        raise UsageError(f"{place}: {mistake}", hint=_WHERE_PROFILES_ARE) from None
+    _check_names(profile, system, place)
+    if isinstance(profile, OpenProfile) and profile.rate_factor != 1.0:
+        return scale(profile, rate=profile.rate_factor).model_copy(update={"rate_factor": 1.0})
+    return profile
+
+
+_WHERE_PROFILES_ARE = (
+    "Profiles are declared in the system's profiles.toml and in integrity.toml, [profiles.<system>.<profile>]."
+)
+
+
+def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> OpenProfile:
+    """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of its time.
+
+    Raises:
+        UsageError: it would have more arrivals, or another length, than a run can have.
+    """
+    factor = rate * time
+    scaled = profile.model_copy(
+        update={
+            "duration_s": profile.duration_s / time,
+            "streams": tuple(s.model_copy(update={"per_minute": s.per_minute * factor}) for s in profile.streams),
+            "bursts": tuple(b.model_copy(update={"every_s": b.every_s / factor}) for b in profile.bursts),
+            "stages": tuple(s.model_copy(update={"duration_s": s.duration_s / time}) for s in profile.stages),
+            "steps": profile.steps.model_copy(update={"step_s": profile.steps.step_s / time}) if profile.steps else None,
+        }
+    )
+    if scaled.arrivals_per_s > RATE_MOST:
+        raise UsageError(
+            f"{scaled.arrivals_per_s:,.0f} arrivals a second are more than the {RATE_MOST:,.0f} that a run can make",
+            hint="Ask for a smaller --rate, rate_factor or --time-scale.",
+        )
+    if not DURATION_S_LEAST <= scaled.duration_s <= DURATION_S_MOST:
+        raise UsageError(
+            f"a run of {scaled.duration_s:,.3g} s is not from {show_duration(DURATION_S_LEAST)} to "
+            f"{show_duration(DURATION_S_MOST)} long",
+            hint="Ask for a --time-scale or --shorten nearer to 1.",
+        )
+    return scaled
+
+
+def _fields(model: object) -> set[str]:
+    return set((ClosedProfile if model == "closed" else OpenProfile).model_fields)
+
+
+def _declared(system: System) -> dict[str, dict[str, Any]]:
+    """Return what is declared for the system: its own profiles, and those that every system has over its main one."""
+    own = _read(system.profiles) if system.profiles else {}
+    main = own.pop(MAIN, None)
+    if main is None:
+        return own
+    shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items() if name != main}
+    return {name: {**shared.get(name, {}), **own.get(name, {})} for name in dict.fromkeys([*own, *shared])}
+
+
+MAIN = "main"
+"""The key of a system's profiles.toml that names its main profile."""
+
+_SHARED = Path(__file__).parent / "profiles.toml"
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(_text(file))
+
+
+def _resolve(
+    system: System, name: str, overrides: Mapping[str, Mapping[str, Any]], seen: tuple[str, ...]
+) -> dict[str, Any]:
+    declared = _declared(system).get(name, {})
+    own = overrides.get(name, {})
+    if not declared and not own:
+        known = ", ".join(profile_names(system, overrides)) or "none"
+        raise UsageError(f"system {system.name} has no profile {quote(name)}", hint=f"Its profiles are: {known}.")
+    if name in seen:
+        raise UsageError(f"profile {name} of {system.name} extends itself: {' -> '.join((*seen, name))}")
+    settings = {**declared, **own}
+    if "extends" in settings:
+        inherited = _resolve(system, str(settings["extends"]), overrides, (*seen, name))
+        if settings.get("stages") or settings.get("steps"):
+            for key in ("duration_s", "stages", "steps"):  # a shape has its own length, and replaces another shape
+                inherited.pop(key, None)
+        return {**inherited, **settings}
+    return settings
+
+
+def _check_names(profile: Profile, system: System, place: str) -> None:
+    """Raise where the profile names an operation, an argument, a pool or a service that the system lacks."""
+    arguments = {name: operation.arguments for name, operation in system.operations.items()}
+    named = [*profile.operations, *(t.operation for t in profile.thresholds if t.operation)]
+    named += [name for name in profile.abandon if name != "default"]
+    _all_known(place, "operation", named, arguments)
+    _all_known(place, "service", profile.services, system.services)
+    _all_known(place, "subscription", [each.operation for each in profile.subscribers], system.subscriptions)
+    if isinstance(profile, OpenProfile):
+        _all_known(place, "pool", profile.own, system.pools)
+        for stream in profile.streams:
+            for operation in stream.operations:
+                _all_known(f"{place}: stream {stream.name}", f"argument of {operation}", stream.pin, arguments[operation])
+
+
+def _all_known(place: str, what: str, names: Any, known: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{place}: unknown {what} {quote(name)}", hint=f"Known: {', '.join(known)}.")

@@ -1,0 +1,142 @@
+"""What a run's shape is there to find, as records of its result.json: phases, breaks, ceilings, recovery, trends."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from integrity.load.open_loop import OpenLoop
+from integrity.load.phases import Ladder, Phase
+from integrity.load.profile import OpenProfile
+from integrity.load.thresholds import Judgement
+from integrity.measure.measures import summarize
+from integrity.measure.trends import find_knee, find_recovery, find_slopes
+
+CEILING_SHARE = 0.8
+"""Of the first load over a warning: what may be promised. Source: the messaging plan, "safe ceiling"."""
+
+
+def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the records: phases; search or sweep of a profile with steps; recovery_s of one with a spike; slopes."""
+    phases, ladder = loop.phases.phases, loop.ladder
+    found: dict[str, Any] = {
+        "phases": [_phase(phase) for phase in phases] if profile.stages or profile.steps else [],
+        "slopes": [asdict(slope) for slope in find_slopes(samples)] if profile.watches_trends else [],
+    }
+    if profile.steps is not None and ladder is not None:
+        if profile.steps.goal == "break":
+            found["search"] = _search(ladder, phases)
+        else:
+            found["sweep"] = _sweep(profile, phases)
+    spike = next((phase for phase in phases if phase.part == "spike"), None)
+    before = next((phase for phase in phases if phase.part == "before"), None)
+    if spike is not None and before is not None:
+        found["recovery_s"] = find_recovery(
+            samples, before_from_s=before.from_s, before_to_s=before.to_s, from_s=spike.to_s
+        )
+    return found
+
+
+def _phase(phase: Phase) -> dict[str, Any]:
+    total = summarize(phase.measures, phase.seconds)[-1]
+    return {
+        "name": phase.name,
+        "part": phase.part,
+        "factor": round(phase.factor, 4),
+        "from_s": round(phase.from_s, 3),
+        "to_s": round(phase.to_s, 3),
+        "offered_per_s": round(phase.offered_per_s, 2),
+        "answered_per_s": round(phase.answered / phase.seconds, 2) if phase.seconds > 0 else None,
+        "failure_share": round(phase.failure_share, 6),
+        "p50_ms": total["p50_ms"],
+        "p95_ms": total["p95_ms"],
+        "p99_ms": total["p99_ms"],
+        "lag_p99_ms": phase.lag_p99_ms,
+        "thresholds": [_said(judgement) for judgement in phase.judgements],
+    }
+
+
+def _said(judgement: Judgement) -> dict[str, Any]:
+    threshold = judgement.threshold
+    return {
+        "operation": threshold.operation,
+        "statistic": threshold.statistic,
+        "measured": None if judgement.measured is None else round(judgement.measured, 5),
+        "state": judgement.state.value,
+    }
+
+
+def _search(ladder: Ladder, phases: Sequence[Phase]) -> dict[str, Any]:
+    first, hard = ladder.first_break, ladder.hard_break
+    held = [phase for phase in phases if not phase.failed() and not phase.gave_way()]
+    return {
+        "held_per_s": round(held[-1].offered_per_s, 2) if held else None,
+        "first_break": _broke(first) if first else None,
+        "hard_break": {"offered_per_s": round(hard.offered_per_s, 2), "how": hard.gave_way()} if hard else None,
+        "ended_because": ladder.ended_because or "the run was stopped",
+    }
+
+
+def _broke(phase: Phase) -> dict[str, Any]:
+    """Return which threshold a phase broke, and which operation first: the one that is furthest over its limit."""
+    failed = phase.failed()
+    record: dict[str, Any] = {"name": phase.name, "offered_per_s": round(phase.offered_per_s, 2)}
+    if not failed:
+        return {**record, "operation": None, "how": phase.gave_way()}
+    worst = max(failed, key=_excess)
+    name = worst.threshold.operation or _slowest(phase, worst)
+    return {**record, "operation": name, "how": describe_failure(worst)}
+
+
+def _excess(judgement: Judgement) -> float:
+    measured, threshold = judgement.measured or 0.0, judgement.threshold
+    if threshold.least is not None:
+        return threshold.least / measured if measured else float("inf")
+    limit = threshold.critical if threshold.critical is not None else threshold.limit
+    return measured / limit if limit else float("inf")
+
+
+def _slowest(phase: Phase, judgement: Judgement) -> str | None:
+    """Return the operation that a threshold of all operations failed by: most failures, or the highest p95."""
+    rows = summarize(phase.measures, phase.seconds)[:-1]
+    if judgement.threshold.statistic.endswith("_share"):
+        rows.sort(key=lambda row: -(row["failed"] + row["unknown"] + row["not_sent"]))
+    else:
+        rows.sort(key=lambda row: -(row["p95_ms"] or 0.0))
+    return rows[0]["operation"] if rows else None
+
+
+def describe_failure(judgement: Judgement) -> str:
+    """Return in words what was over its limit."""
+    threshold, measured = judgement.threshold, judgement.measured or 0.0
+    name = threshold.statistic.replace("_", " ")
+    limit = threshold.critical if threshold.critical is not None else threshold.most
+    if threshold.least is not None:
+        return f"{name} {measured:.1f}, below {threshold.least:g}"
+    if threshold.statistic.endswith("_share"):
+        return f"{name} {measured:.2%}, over {limit:.2%}"
+    return (
+        f"{name} {measured:.0f} ms, over {limit:g} ms" if threshold.is_latency else f"{name} {measured:g}, over {limit:g}"
+    )
+
+
+def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> dict[str, Any]:
+    assert profile.steps is not None
+    counts = {phase.name: _load(profile, phase) for phase in phases}
+    warned = next((phase for phase in phases if phase.warned()), None)
+    points = [(counts[phase.name], phase.p95_ms) for phase in phases if phase.p95_ms is not None]
+    knee = find_knee(points)
+    return {
+        "of": "subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
+        "loads": [{"name": name, "load": round(load, 2)} for name, load in counts.items()],
+        "knee": round(points[knee][0], 2) if knee is not None else None,
+        "first_warning": (
+            {"load": round(counts[warned.name], 2), "how": describe_failure(warned.warned()[0])} if warned else None
+        ),
+        "safe_ceiling": round(CEILING_SHARE * counts[warned.name], 2) if warned else None,
+    }
+
+
+def _load(profile: OpenProfile, phase: Phase) -> float:
+    if profile.steps is not None and profile.steps.scales == "subscribers":
+        return sum(each.count for each in profile.subscribers) * phase.factor
+    return phase.offered_per_s

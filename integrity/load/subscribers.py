@@ -1,0 +1,286 @@
+"""Subscribers: clients that keep a stream open and write down what it brings.
+
+Opening a stream is a call like any other. While it is open its follow operation is asked again and again for what came
+after the cursor; that is the server's side of the stream and no call of the client's, so it is not in the history; what it
+pushes is. Cut off, a subscriber comes back at its next look, as the same client, and says what it saw last. What it should
+have seen and did not is told by the gaps between the sequence numbers that it saw.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from integrity.clients.driver import Connection, Driver
+from integrity.clients.reconnecting import Reconnector
+from integrity.history import Outcome, Received
+from integrity.load.caller import Caller, Client, Sources
+from integrity.load.profile import Profile
+from integrity.load.profile import Subscribers as Settings
+from integrity.operation import Request, Rows
+from integrity.systems.service import Reaction
+from integrity.systems.system import Subscription
+
+REFUSED_PAUSE_S = 0.1  # before a stream that could not be opened is tried again
+
+
+class Subscribers:
+    """All subscribers of a run.
+
+    Args:
+        connect: makes a connection, not yet open.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        caller: Caller,
+        *,
+        subscriptions: Mapping[str, Subscription],
+        seed: int,
+        connect: Callable[[], Connection],
+        reconnector: Reconnector,
+    ) -> None:
+        self._groups = [
+            _Group(each, subscriptions[each.operation], caller, seed=seed, connect=connect, reconnector=reconnector)
+            for each in profile.subscribers
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Connect, and open every stream once, so that nothing that is sent from now on is before its time."""
+        for group in self._groups:
+            await group.open()
+
+    def start(self) -> None:
+        """Let the streams bring what they bring."""
+        self._tasks = [asyncio.create_task(work) for group in self._groups for work in group.work()]
+
+    def scale_to(self, factor: float) -> None:
+        """Let so many times the profile's subscribers keep streams open: more come, or the last ones leave."""
+        for group in self._groups:
+            self._tasks += [asyncio.create_task(work) for work in group.scale_to(factor)]
+
+    async def settle(self) -> None:
+        """End when every stream has brought what was sent until now.
+
+        Raises:
+            HistoryError: the history could not be written.
+        """
+        for group in self._groups:
+            group.is_settling = True
+        if self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def close(self) -> None:
+        for group in self._groups:
+            await group.close()
+
+    def abort(self) -> None:
+        """Cut all streams."""
+        for task in self._tasks:
+            task.cancel()
+        for group in self._groups:
+            group.abort()
+
+
+class _Group:
+    """The subscribers of one entry of the profile, on their shared connections."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        subscription: Subscription,
+        caller: Caller,
+        *,
+        seed: int,
+        connect: Callable[[], Connection],
+        reconnector: Reconnector,
+    ) -> None:
+        self.is_settling = False
+        self._reconnector = reconnector
+        self._pauses = Random(f"{seed}/{settings.name}/pauses")
+        self._drivers = [Driver(connect(), self._pauses) for _ in range(min(settings.connections, settings.count))]
+        self._idle: asyncio.LifoQueue[Driver] = asyncio.LifoQueue()
+        self._count = settings.count
+        self._settings, self._subscription, self._caller, self._seed = settings, subscription, caller, seed
+        self._members = [self._make(number) for number in range(settings.count)]
+
+    def _make(self, number: int) -> "_Subscriber":
+        sources = Sources(self._seed, f"{self._settings.name}-{number}")
+        return _Subscriber(self, self._settings, self._subscription, self._caller, sources)
+
+    def scale_to(self, factor: float) -> list[Coroutine[Any, Any, None]]:
+        """Return the work of those who come."""
+        count = max(1, round(self._count * factor))
+        for member in self._members[count:]:
+            member.is_leaving = True
+        del self._members[count:]
+        new = [self._make(number) for number in range(len(self._members), count)]
+        self._members += new
+        return [member.follow() for member in new]
+
+    async def open(self) -> None:
+        for driver in self._drivers:
+            await driver.connection.open()
+            self._idle.put_nowait(driver)
+        for member in self._members:
+            await member.open()
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        return [member.follow() for member in self._members]
+
+    async def borrow(self) -> Driver:
+        """Return a connected driver; whoever has it gives it back."""
+        driver = await self._idle.get()
+        if not driver.connection.is_open:
+            try:
+                await self._reconnector.ensure(driver.connection, self._pauses)
+            except BaseException:
+                self._idle.put_nowait(driver)
+                raise
+        return driver
+
+    def give_back(self, driver: Driver) -> None:
+        self._idle.put_nowait(driver)
+
+    async def close(self) -> None:
+        for driver in self._drivers:
+            await driver.connection.close()
+
+    def abort(self) -> None:
+        for driver in self._drivers:
+            driver.connection.abort()
+
+
+class _Subscriber:
+    """One client and its stream."""
+
+    def __init__(
+        self, group: _Group, settings: Settings, subscription: Subscription, caller: Caller, sources: Sources
+    ) -> None:
+        self.is_leaving = False
+        self._group = group
+        self._settings = settings
+        self._subscription = subscription
+        self._caller = caller
+        self._client = Client(caller.take_number(), sources)
+        self._number = self._client.number  # as a client of streams it stays the same, whatever becomes of its calls
+        self._random = sources.draws
+        self._arguments = {
+            name: value
+            for name, value in caller.draw(settings.operation, sources.draws).items()
+            if name != subscription.cursor
+        }
+        self._cursor: int | None = None
+        self._last_seen: int | None = None
+        self._measure = caller.measures.of(settings.operation)
+
+    async def open(self) -> bool:
+        """Open the stream, and take what was missed; return whether it is open."""
+        subscription = self._subscription
+        arguments = {**self._arguments, subscription.cursor: self._last_seen}
+        with self._taking() as take:
+            driver = await self._group.borrow()
+            try:
+                name = self._settings.operation
+                returned = await self._caller.call(driver, self._client, name, arguments, None, push=take)
+            finally:
+                self._group.give_back(driver)
+        if returned.outcome is not Outcome.OK or returned.reply is None:
+            return False
+        self._go_on(returned.reply[subscription.cursor])
+        return True
+
+    async def follow(self) -> None:
+        """Take what comes until the run settles; cut off now and then, come back."""
+        is_open = self._cursor is not None
+        while True:
+            is_settling = self._group.is_settling
+            if not is_open:
+                is_open = await self.open()
+                if not is_open and not is_settling:
+                    await asyncio.sleep(REFUSED_PAUSE_S)
+            if is_open:
+                is_open = await self._look()
+            if is_settling or self.is_leaving:
+                return
+            disconnect_share = max(self._settings.disconnect_share, self._caller.conduct.disconnect_share)
+            if is_open and self._random.random() < disconnect_share:
+                self._caller.conduct.note_disconnect()
+                is_open = False  # noticed at the next look: what is sent until then has been missed
+            await asyncio.sleep(self._settings.poll_s)
+
+    async def _look(self) -> bool:
+        """Take what has come since the last look; return whether the stream is still open."""
+        subscription = self._subscription
+        stream_id = self._client.operation_id
+        arguments = {**self._arguments, subscription.cursor: self._cursor, "operation_id": stream_id}
+        with self._taking() as take:
+            driver = await self._group.borrow()
+            try:
+                returned = await driver.call(
+                    subscription.follow, arguments, _no_request, push=lambda events: take(stream_id, events)
+                )
+            finally:
+                self._group.give_back(driver)
+        if returned.outcome is not Outcome.OK or returned.reply is None:
+            self._measure.broken += 1
+            return False
+        self._go_on(returned.reply[subscription.cursor])
+        return True
+
+    def _go_on(self, cursor: Any) -> None:
+        """Take the stream's word for where it stands: what it passes over without showing it is missed."""
+        if self._last_seen is not None:
+            self._measure.missed += max(0, cursor - self._last_seen)
+        self._cursor = self._last_seen = cursor
+
+    @contextmanager
+    def _taking(self) -> Iterator[Callable[[UUID | None, Rows], None]]:
+        """Yield what takes pushed events; they are written down when the call is over."""
+        received: list[Received] = []
+
+        def take(operation_id: UUID | None, events: Rows) -> None:
+            assert operation_id is not None
+            now_us = self._caller.clock.now_us()
+            received.extend(
+                Received(
+                    operation_id,
+                    self._number,
+                    event["stream"],
+                    event["sequence"],
+                    event["event_id"],
+                    _microseconds(event["sent_at"]),
+                    now_us,
+                )
+                for event in events
+            )
+
+        try:
+            yield take
+        finally:
+            if received:
+                self._account(received)
+
+    def _account(self, received: list[Received]) -> None:
+        self._caller.write_received(received)
+        for event in received:
+            self._measure.lags_ms.append(max(0.0, (event.received_at_us - event.sent_at_us) / 1000))
+            if self._last_seen is not None:
+                self._measure.missed += max(0, event.sequence - self._last_seen - 1)
+            self._last_seen = max(event.sequence, self._last_seen or 0)
+
+
+def _no_request(step: Request) -> Reaction:
+    raise AssertionError(f"a stream asks no outside service, not {step.service}")
+
+
+def _microseconds(at: datetime | str) -> int:
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1_000_000)

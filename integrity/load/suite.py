@@ -1,0 +1,99 @@
+"""Suites: ordered lists of profiles, declared as data, and how long they will take."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from integrity.errors import UsageError, describe_mistake, quote
+from integrity.load.bounds import Seconds, Strict
+from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.systems.system import System
+
+AROUND_S = 4.0
+"""Of each step, about: what is prepared before it, and loaded and judged after it."""
+
+_FILE = Path(__file__).parent / "suites.toml"
+
+
+class Step(Strict):
+    """One profile of a suite.
+
+    Args:
+        duration_s: shortens or lengthens it at the same rates; None: the profile's own.
+    """
+
+    profile: str
+    duration_s: Seconds | None = None
+
+
+class Suite(Strict):
+    """A suite as declared."""
+
+    title: str
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One run of a suite.
+
+    Args:
+        length_s: how long it will take at most, all told: a search may end sooner.
+    """
+
+    system: System
+    profile_name: str
+    profile: Profile
+    length_s: float
+
+
+def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
+    """Return the suite of that name.
+
+    Args:
+        declared: the project's own, as integrity.toml has them.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    known: dict[str, Any] = {**tomllib.loads(_FILE.read_text(encoding="utf-8")), **declared}
+    if name not in known:
+        raise UsageError(f"no suite is called {quote(name)}", hint=f"The suites are: {', '.join(known)}.")
+    try:
+        return Suite.model_validate(known[name])
+    except ValidationError as error:
+        mistake = describe_mistake(error.errors(include_url=False)[0])
+        raise UsageError(f"suite {name}: {mistake}", hint="Suites are in integrity.toml, [suites.<name>].") from None
+
+
+def plan_suite(
+    suite: Suite, systems: list[System], profiles: Mapping[str, Mapping[str, Mapping[str, Any]]], *, shorten: float
+) -> list[Planned]:
+    """Return the runs of a suite in their order, a system after the other.
+
+    Args:
+        profiles: system -> profile -> settings, as integrity.toml has them.
+        shorten: by which every length is divided, at the same rates.
+
+    Raises:
+        UsageError: a profile that a system lacks, or cannot have.
+    """
+    planned = []
+    for system in systems:
+        for step in suite.steps:
+            given = {"duration_s": step.duration_s} if step.duration_s is not None else {}
+            profile = load_profile(system, step.profile, profiles.get(system.name, {}), given)
+            if shorten != 1.0:
+                profile = _shortened(profile, shorten)
+            planned.append(Planned(system, step.profile, profile, profile.duration_s + AROUND_S))
+    return planned
+
+
+def _shortened(profile: Profile, factor: float) -> Profile:
+    if isinstance(profile, OpenProfile):
+        return scale(profile, rate=1 / factor, time=factor)
+    return profile.model_copy(update={"duration_s": profile.duration_s / factor})

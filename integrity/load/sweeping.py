@@ -1,0 +1,106 @@
+"""Sweeping: what a run has left open at its end is taken up, as the systems' own jobs do, until it is done or stands still.
+
+A system says how (System.sweeps): a query that lists what is open, and the operation that takes it up. The calls are calls
+of the run like all others. What several of them leave as it was, though the services that they asked did answer, nobody
+will end, and that is a finding of the audit, not a debt of the run. What a service never answered for, and what time cuts
+off, is a debt.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from integrity.clients.driver import Connection, Driver
+from integrity.errors import Unreachable
+from integrity.load.caller import Caller, Client, Sources
+from integrity.operation import StatementFailed
+from integrity.systems.system import System
+
+SWEEPERS = 2
+IN_VAIN_MOST = 6
+"""After so many calls that met with no trouble and left open what they were about, no more will come of it."""
+
+PAUSE_S = 0.05  # between rounds that changed nothing
+COUNT = "open_count"
+"""The column of a sweep's query that says how many rows a call is about; the others are its arguments."""
+
+Found = list[tuple[str, Mapping[str, Any]]]
+"""The calls to make: operations and the rows that they are about."""
+
+
+class Sweeping:
+    """Takes up what is open.
+
+    Attributes:
+        still_open: operation -> rows that it was to take up and that are open.
+        is_settled: nothing is open, or nothing more comes of asking.
+    """
+
+    def __init__(
+        self, system: System, caller: Caller, *, seed: int, began_at: datetime, connect: Callable[[], Connection]
+    ) -> None:
+        self.still_open: dict[str, int] = {}
+        self.is_settled = not system.sweeps
+        self._in_vain: Counter[str] = Counter()
+        self._sweeps = system.sweeps
+        self._caller = caller
+        self._began_at = began_at
+        self._workers = [
+            (Client(caller.take_number(), sources), Driver(connect(), sources.pauses))
+            for sources in (Sources(seed, f"sweeper-{number}") for number in range(SWEEPERS if system.sweeps else 0))
+        ]
+
+    async def run(self, deliver: Callable[[], Awaitable[None]]) -> None:
+        """Sweep; return when it is settled, or cannot go on.
+
+        Args:
+            deliver: makes the deliveries that the calls cause.
+        """
+        before: Found = []
+        try:
+            while not self.is_settled:
+                found = await self._find_open()
+                if all(self._in_vain[str(call)] >= IN_VAIN_MOST for call in found):
+                    self.is_settled = True
+                    break
+                if found == before:
+                    await asyncio.sleep(PAUSE_S)
+                await self._take_up(found)
+                await deliver()
+                before = found
+        except (StatementFailed, Unreachable):
+            return  # the database is away: what is open is owed
+        finally:
+            for _, driver in self._workers:
+                driver.connection.abort()
+
+    async def _find_open(self) -> Found:
+        """Return the calls to make, with how many rows each is about; count the rows."""
+        _, driver = self._workers[0]
+        if not driver.connection.is_open:
+            await driver.connection.open()
+        found: Found = []
+        for sweep in self._sweeps:
+            rows = await driver.connection.execute(sweep.open, {"began_at": self._began_at})
+            self.still_open[sweep.operation] = sum(int(row[COUNT]) for row in rows)
+            found += [(sweep.operation, dict(row)) for row in rows]
+        return found
+
+    async def _take_up(self, found: Found) -> None:
+        calls = iter(found)
+
+        async def work(client: Client, driver: Driver) -> None:
+            for operation, row in calls:
+                if not driver.connection.is_open:
+                    await driver.connection.open()
+                arguments = {name: value for name, value in row.items() if name != COUNT}
+                troubled = client.troubled
+                await self._caller.call(driver, client, operation, arguments, None)
+                # Counted for the very rows that it was about: fewer are open next time, or it was in vain.
+                self._in_vain[str((operation, row))] += client.troubled == troubled
+
+        async with asyncio.TaskGroup() as group:
+            for client, driver in self._workers:
+                group.create_task(work(client, driver))

@@ -1,0 +1,177 @@
+"""From a finding to a test for pytest: plays it once on an empty database and says what the test must assert."""
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import permutations
+from pathlib import Path
+from string import ascii_uppercase
+from textwrap import dedent
+from typing import Any
+from uuid import UUID
+
+from integrity.database.names import quoted
+from integrity.errors import UsageError
+from integrity.operation import Row, Statement
+from integrity.race.export.pytest_export import (
+    Assertion,
+    Case,
+    FailureAssertion,
+    SerialAssertion,
+    check_path,
+    staging_queries,
+    write_pytest,
+)
+from integrity.race.finding.finding import Finding
+from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.contest import Contest
+from integrity.race.judge.failures import DEADLOCK
+from integrity.race.judge.relations import history_of
+from integrity.race.play.recording import Recording, record
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Program
+from integrity.race.trial.arena import Arena
+from integrity.sqlfile import SqlFile
+
+_FAILURE_TITLES = {
+    Oracle.FAILURE: "no call fails beside another one that does not fail alone",
+    Oracle.DEADLOCK: "no call is refused for a deadlock",
+}
+_SERIAL_TITLE = "the rows are those of one call after the other, in some order"
+
+
+def export_pytest(
+    arena: Arena, contest: Contest, finding: Finding, path: Path, *, files: Sequence[SqlFile], replay_command: str
+) -> Path:
+    """Write the test and, beside it, its SQL; return the path of that.
+
+    Args:
+        path: of the test; ends with .py.
+        files: the invariants, for their titles.
+        replay_command: plays the finding with this package.
+
+    Raises:
+        UsageError: the path cannot be a test's or be written, or rows with literal keys cannot show the failure.
+        ScheduleError: the schedule does not fit this version's operations.
+    """
+    check_path(path)
+    program = contest.program()
+    arena.scheduler(contest.dropped).acquaint(
+        program
+    )  # else the first run on the empty database would not be the recording
+    scheduler = arena.fresh_scheduler(contest.dropped)
+    recording = record(scheduler, program, finding.letters, queries=staging_queries(contest.system.metadata))
+    keys = recording.run.keys
+    case = Case(
+        title=f"{' and '.join(contest.names)}: a race ({finding.anomaly}), found by integrity",
+        name="_and_".join(contest.names),
+        calls={
+            letter: (call.operation, ", ".join(f"{name}={keys.get(str(v), v)!r}" for name, v in call.arguments.items()))
+            for letter, call in zip(ascii_uppercase, contest.calls, strict=False)
+        },
+        isolation=contest.isolation,
+        recording=recording,
+        assertion=_assert_no_failure(finding, scheduler.dialect)
+        or _assert_invariant(program, finding, recording, files)
+        or _assert_serial(scheduler, program, recording),
+        replay=replay_command,
+        dialect=scheduler.dialect,
+        journal_mode=scheduler.engine.journal_mode,
+        is_deferred=program.is_deferred,
+        standing=program.standing.holds,
+    )
+    return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
+
+
+def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | None:
+    """Return the assertion that no call fails as one did; None where that is not what was found.
+
+    Raises:
+        UsageError: it was found in what a client was told, which a test of statements cannot see.
+    """
+    for alarm in finding.alarms:
+        if alarm.oracle in (Oracle.SWALLOWED, Oracle.REPLIES):
+            raise UsageError(
+                f"this race shows in what a client was told ({alarm.oracle}), and a test of statements cannot tell that",
+                hint="Keep the finding and replay it: integrity replay",
+            )
+        if alarm.oracle in (Oracle.FAILURE, Oracle.DEADLOCK):
+            error = DEADLOCK if alarm.oracle is Oracle.DEADLOCK else alarm.name.rpartition(": ")[2]
+            if dialect == "sqlite" and error[:1].isdigit():
+                error = "IntegrityError" if error.startswith("23") else "OperationalError"
+            return FailureAssertion(_FAILURE_TITLES[alarm.oracle], error)
+    return None
+
+
+def _assert_invariant(
+    program: Program, finding: Finding, recording: Recording, files: Sequence[SqlFile]
+) -> Assertion | None:
+    """Return the assertion of the first invariant that was violated; None when serial equivalence alone spoke.
+
+    One that asks the history would compare with what the calls returned as they were recorded, and code that is mended
+    returns something else: it cannot be asserted.
+    """
+    checks = {check.name: check for check in program.checks}
+    for alarm in finding.alarms:
+        if alarm.name in checks and not checks[alarm.name].reads:
+            title = next((file.title for file in files if file.name == alarm.name), alarm.name)
+            return Assertion(title, checks[alarm.name].violations(recording.run.keys, history_of(recording.run, program)))
+    return None
+
+
+def _assert_serial(scheduler: Scheduler, program: Program, recording: Recording) -> SerialAssertion:
+    """Return the assertion that the rows are those of a serial order, in the columns that no run makes up by itself."""
+    actors = range(len(program.actors))
+    runs = [recording.run]
+    runs += [
+        scheduler.play(replace(program, actors=tuple(program.actors[number] for number in order)))
+        for order in permutations(actors)
+    ]
+    states = [_read_rows(scheduler, program, run) for run in runs]
+    made_up = [run.trace.generated | set(run.operation_ids) for run in runs]
+    queries: dict[str, Statement] = {}
+    tables: list[dict[str, list[tuple[Any, ...]]]] = [{} for _ in runs]
+    for digest in program.digests:
+        columns = _plain_columns([state[digest.table] for state in states], made_up)
+        contents = [
+            sorted((tuple(row[name] for name in columns) for row in state[digest.table]), key=repr) for state in states
+        ]
+        if columns and any(content != contents[0] for content in contents):
+            inner = digest.rows(recording.run.keys, recording.run.operation_ids)
+            text = dedent(inner.sql.strip("\n")).strip()
+            queries[digest.table] = Statement(
+                f"select {', '.join(map(quoted, columns))} from (\n{text}\n) as rows", inner.parameters
+            )
+            for number, content in enumerate(contents):
+                tables[number][digest.table] = content
+    if tables[0] in tables[1:]:
+        raise UsageError(
+            "this race shows in the replies, or in which row refers to which, and a test with literal keys cannot tell",
+            hint="Keep the finding and replay it: integrity replay",
+        )
+    return SerialAssertion(_SERIAL_TITLE, queries, tables[1:])
+
+
+def _read_rows(scheduler: Scheduler, program: Program, run: Run) -> dict[str, Sequence[Row]]:
+    statements = [digest.rows(run.keys, run.operation_ids) for digest in program.digests]
+    answers = scheduler.ask(statements)
+    return {digest.table: answer.rows for digest, answer in zip(program.digests, answers, strict=True)}
+
+
+def _plain_columns(states: Sequence[Sequence[Row]], made_up: Sequence[frozenset[Any]]) -> list[str]:
+    """Return the columns that hold plain values in every run."""
+    columns: dict[str, bool] = {}
+    for rows, made in zip(states, made_up, strict=True):
+        for row in rows:
+            for name, value in row.items():
+                is_key = isinstance(value, UUID | datetime) or (isinstance(value, Hashable) and value in made)
+                is_plain = value is None or not (is_key or _is_nan(value))
+                columns[name] = columns.get(name, True) and is_plain
+    return [name for name, is_plain in columns.items() if is_plain]
+
+
+def _is_nan(value: Any) -> bool:
+    """Return whether a value is equal to nothing, itself included."""
+    return isinstance(value, Decimal | float) and math.isnan(value)

@@ -1,0 +1,71 @@
+"""What is said otherwise in a test that is exported for SQLite: values, times, and the steps of a call."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from textwrap import indent
+
+from integrity.database.dialects import adapt, to_sqlite
+from integrity.database.values import sql_of
+from integrity.operation import Begin, Commit, Request, Rollback, Statement, Value
+from integrity.race.play.recording import PlayedStep
+
+
+def literal(value: Value) -> str:
+    """Return the value as SQL has it."""
+    stored = to_sqlite(value)
+    if isinstance(stored, bytes):
+        return f"x'{stored.hex()}'"
+    if not isinstance(stored, str):
+        return sql_of(stored)
+    # The text is laid out anew, line by line, and strings have no escapes there.
+    lines = stored.replace("'", "''").split("\n")
+    return " || char(10) || ".join(f"'{line}'" for line in lines)
+
+
+def staged_literal(value: Value, newest: datetime | None) -> str:
+    """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
+    if isinstance(value, datetime) and newest is not None:
+        seconds = round((newest - value).total_seconds())
+        return f"datetime('now', '{-seconds:+} seconds')" if seconds else "datetime('now')"
+    return literal(value)
+
+
+def adapted(step: Statement) -> Statement:
+    """Return the statement in SQLite's words, laid out as it was where they are the same."""
+    sql = adapt(step.sql, "sqlite")
+    is_same = _letters(sql) == _letters(step.sql)
+    return step if is_same else Statement(sql, step.parameters)
+
+
+def body(played: Sequence[PlayedStep], *, is_deferred: bool, text_of: Callable[[Statement], str]) -> str:
+    """Return the steps of one call as calls of sqlite3.
+
+    Args:
+        is_deferred: transactions begin without the write lock.
+        text_of: a statement as Python has it.
+    """
+    lines: list[str] = []
+    is_open = False
+    for number, each in enumerate(played):
+        match step := each.step:
+            case Begin():
+                lines.append(f'connection.execute("begin{"" if is_deferred else " immediate"}")')
+                is_open = True
+            case Statement():
+                call = f"connection.execute({text_of(adapted(step))})"
+                if each.sqlstate and number + 1 < len(played):  # the call went on all the same
+                    call = f"with suppress(sqlite3.Error):\n{indent(call, '    ')}"
+                lines.append(call)
+            case Commit() | Rollback():
+                lines.append(f"connection.{type(step).__name__.lower()}()")
+                is_open = False
+            case Request():
+                lines.append(f"# here the call asks the service {step.service!r}")
+    if is_open and not (played and played[-1].sqlstate):
+        lines.append("connection.rollback()")
+    return "\n".join(lines)
+
+
+def _letters(sql: str) -> str:
+    """Return what is left of a statement when its layout is taken away."""
+    return "".join(sql.lower().split()).rstrip(";")

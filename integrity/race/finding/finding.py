@@ -1,0 +1,269 @@
+"""Findings: a race that was found, as a file from which it is played again, by people and in CI.
+
+The file says what was raced, in which order, what came out, every statement with its values, and what the tables were
+like. So a replay on another version can say what has changed since: a statement, a table, or only the outcome.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from sqlalchemy import MetaData
+
+import integrity
+from integrity.database.values import evidence_of, from_json
+from integrity.errors import UsageError
+from integrity.operation import Declined, Isolation, Ok
+from integrity.race.finding.ddl import create_statements_by_table
+from integrity.race.judge.alarm import Oracle, fingerprint_of
+from integrity.race.program.trace import Event, Failed, Return, Trace
+
+FORMAT = 1
+
+_KINDS = {
+    Oracle.INVARIANT: "",
+    Oracle.SERIAL: "",
+    Oracle.FAILURE: "failure-{}",
+    Oracle.DEADLOCK: "deadlock",
+    Oracle.SWALLOWED: "swallowed-{}",
+    Oracle.REPLIES: "answers",
+}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CallRecord(_Model):
+    """One call: its keys by name, e.g. wallets_1; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}.
+
+    The arguments are as values.json_of writes them: they are what a replay plays with. All else is for people.
+    """
+
+    operation: str
+    arguments: Mapping[str, Any]
+    returned: Mapping[str, Any]
+
+    @field_validator("arguments")
+    @classmethod
+    def _can_be_read(cls, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        for value in arguments.values():
+            from_json(value)
+        return arguments
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments themselves."""
+        return {name: from_json(value) for name, value in self.arguments.items()}
+
+
+class EventRecord(_Model):
+    """One thing an actor did: trace.Event as JSON."""
+
+    actor: str
+    phase: str
+    sql: str
+    parameters: Mapping[str, Any] = {}
+    opens: bool = False
+    closes: bool = False
+    rows: tuple[Mapping[str, Any], ...] = ()
+    tag: str = ""
+    refused: str = ""
+    waits_for: str = ""
+
+
+class AlarmRecord(_Model):
+    """What was wrong: the oracle that spoke, the invariant, its rows."""
+
+    oracle: Oracle
+    name: str
+    rows: tuple[Mapping[str, Any], ...]
+
+    @property
+    def fingerprint(self) -> tuple[str, str]:
+        return fingerprint_of(self.oracle, self.name)
+
+
+class CureRecord(_Model):
+    """What was tried against it; see cure.Cure."""
+
+    kind: str
+    name: str
+    verdict: str
+    is_prevented: bool
+    is_sound: bool | None
+    schedules: int
+
+
+class Finding(_Model):
+    """A race that was found.
+
+    `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
+    table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
+    `explanation` and `timeline` are lines of text.
+    """
+
+    format: Literal[1] = 1
+    version: str = integrity.__version__
+    system: str
+    bug: str | None
+    isolation: Isolation
+    dialect: str = "postgresql"
+    seed: int
+    schedule: str
+    letters: str
+    preemptions: int
+    alarms: tuple[AlarmRecord, ...]
+    calls: Mapping[str, CallRecord]
+    keys: Mapping[str, Any]
+    events: tuple[EventRecord, ...]
+    tables: Mapping[str, str]
+    schedules_played: int
+    seconds: float
+    anomaly: str
+    explanation: tuple[str, ...]
+    timeline: tuple[str, ...]
+    cures: tuple[CureRecord, ...] = ()
+
+    @property
+    def fingerprint(self) -> frozenset[tuple[str, str]]:
+        """Equal for two findings of the same failure."""
+        return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """One a call: of A, B, ..."""
+        return tuple(call.operation for _, call in sorted(self.calls.items()))
+
+    @property
+    def is_strict(self) -> bool:
+        """It is of answers that no serial order gives, over rows that are right."""
+        return any(alarm.oracle == Oracle.REPLIES for alarm in self.alarms)
+
+    @property
+    def name(self) -> str:
+        """A name for its file; it says in what way the calls went wrong where the data is right."""
+        parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
+        parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
+        parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
+        parts += [self.dialect] if self.dialect != "postgresql" else []
+        return "-".join(part.replace(" ", "_") for part in parts)
+
+    def encode(self) -> bytes:
+        """Return the file's text."""
+        return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def read_finding(path: Path) -> Finding:
+    """Return the finding in a file.
+
+    Raises:
+        UsageError: it cannot be read, is no finding, or was written by a version with another format.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="`integrity race` writes findings.") from None
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{path}: not the file of a finding: {error}", hint="`integrity race` writes findings.") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        shown = "it has no format" if found is None else f"it has format {found!r}, this version reads format {FORMAT}"
+        made_by = content.get("version") if isinstance(content, dict) else None
+        hint = f"Replay it with integrity {made_by}, or find it anew: integrity race" if made_by else None
+        raise UsageError(f"{path}: not a finding that this version can replay: {shown}", hint=hint)
+    try:
+        return Finding.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{path}: {where}: {first['msg']}", hint="The file was changed by hand; find the race anew: integrity race"
+        ) from None
+
+
+def kept_schedules(folder: Path, system: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return the schedules of the findings in a folder, with their operations; those that cannot be read are left out.
+
+    They are tried first by the next search, whatever bug was planted then: a fix is judged by what it is to fix.
+    """
+    kept: dict[tuple[tuple[str, ...], str], None] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            finding = read_finding(path)
+        except UsageError:  # of another version, or changed by hand: `replay` says so, a search goes on without it
+            continue
+        if finding.system == system:
+            kept[finding.operations, finding.letters] = None
+    return tuple(kept)
+
+
+def write_finding(finding: Finding, path: Path) -> None:
+    """Write the file, its folder made if need be.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(finding.encode())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}", hint="Name another file: --output") from None
+
+
+def hash_tables(metadata: MetaData, *, dropped: frozenset[str]) -> dict[str, str]:
+    """Return a hash of each table's definition, indexes included."""
+    return {
+        table: hashlib.sha256(";".join(statements).encode()).hexdigest()[:16]
+        for table, statements in create_statements_by_table(metadata, dropped=dropped).items()
+    }
+
+
+def events_of(trace: Trace) -> tuple[EventRecord, ...]:
+    """Return the events as they stand in a file: values as JSON has them, without unneeded space in statements."""
+    return tuple(_event_record(event) for event in trace.events)
+
+
+def return_record(value: Return | None) -> dict[str, Any]:
+    """Return a call's return as JSON has it."""
+    match value:
+        case Ok():
+            return {"ok": plain_row(value.value)}
+        case Declined():
+            return {"declined": value.reason}
+        case Failed():
+            return {"failed": value.sqlstate, "reason": value.reason}
+        case None:
+            return {"unfinished": None}
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON has it."""
+    return {name: evidence_of(value) for name, value in row.items()}
+
+
+def statements_of(events: Sequence[EventRecord]) -> dict[str, list[str]]:
+    """Return each actor's statements in order, commits and rollbacks included, one entry for one that waited."""
+    statements: dict[str, list[str]] = {}
+    for event in events:
+        if event.phase != "resumed":
+            statements.setdefault(event.actor, []).append(event.sql)
+    return statements
+
+
+def _event_record(event: Event) -> EventRecord:
+    return EventRecord(
+        actor=event.actor,
+        phase=event.phase.value,
+        sql=" ".join(event.sql.split()),
+        parameters=plain_row(event.parameters),
+        opens=event.opens,
+        closes=event.closes,
+        rows=tuple(plain_row(row) for row in event.rows),
+        tag=event.tag,
+        refused=f"{event.refusal.sqlstate} {event.refusal.message}" if event.refusal else "",
+        waits_for=event.waits_for,
+    )

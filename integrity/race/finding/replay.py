@@ -1,0 +1,123 @@
+"""Replays: a finding is played again, on fresh rows of this version's tables, with this version's operations.
+
+The schedule is followed as far as it fits: a fix that makes a call wait, decline or fail is what a replay is to show. What
+has changed since the finding was made is said beside the outcome, so that "it did not come back" is not taken for a fix
+when the operation it was about is another one by now.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from integrity.errors import UsageError
+from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
+from integrity.race.judge.contest import Contest, Ground
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.again import order_of, play_again
+from integrity.race.play.recording import following
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.programs import PlannedCall
+from integrity.race.trial.cure import describe_course
+from integrity.systems.system import Bug, System
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One time that a finding was played again.
+
+    Args:
+        letters: as played; another schedule than the finding's where that did not fit.
+        is_back: the same failure came.
+        others: other failures that came, as names of invariants or of the oracle.
+        course: how the calls fared, in words.
+        statements: of each actor.
+    """
+
+    letters: str
+    is_back: bool
+    others: tuple[str, ...]
+    course: str
+    statements: dict[str, list[str]]
+
+
+def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
+    """Return the contest that the finding was made in.
+
+    Raises:
+        UsageError: the stage has no such keys any more.
+    """
+    calls = [PlannedCall(call.operation, call.values) for _, call in sorted(finding.calls.items())]
+    gone = sorted(set(finding.keys) - set(ground.keys))
+    if gone:
+        raise UsageError(
+            f"the finding plays on {', '.join(gone)}, which the stage of {finding.system} does not make any more",
+            hint=f"Find the race anew: {search_command(finding)}",
+        )
+    return replace(ground.contest(calls, bug=bug, isolation=finding.isolation), is_strict=finding.is_strict)
+
+
+def replay(scheduler: Scheduler, contest: Contest, finding: Finding, *, times: int) -> Iterator[Replay]:
+    """Play the finding again, so many times.
+
+    Raises:
+        DatabaseError: the server is gone, or refuses the stage or a check.
+    """
+    program = contest.program()
+    judge = Judge(scheduler, program)
+    order = order_of(finding.events)
+    for _ in range(times):
+        run = play_again(lambda: scheduler.play(program, decide=following(finding.letters)), order)
+        failure = set() if run.cut else {alarm.fingerprint for alarm in judge.judge(run).alarms}
+        yield Replay(
+            letters=run.letters,
+            is_back=bool(failure & finding.fingerprint),
+            others=tuple(sorted(name or oracle for oracle, name in failure - finding.fingerprint)),
+            course=f"cut off, {run.cut}" if run.cut else describe_course(run),
+            statements=statements_of(events_of(run.trace)),
+        )
+
+
+def find_differences(finding: Finding, system: System, replayed: Replay, *, dropped: frozenset[str]) -> list[str]:
+    """Return what is not as it was when the finding was made, in sentences."""
+    return [
+        *_compare_tables(finding, hash_tables(system.metadata, dropped=dropped)),
+        *_compare_statements(finding, replayed),
+    ]
+
+
+def search_command(finding: Finding) -> str:
+    """Return the command that looks for the race."""
+    bug = f" --bug {finding.bug}" if finding.bug else ""
+    level = f" --isolation '{finding.isolation.value}'" if finding.isolation.value != "read committed" else ""
+    database = " --database sqlite:///FILE" if finding.dialect == "sqlite" else ""
+    return f"integrity race {finding.system} {' '.join(finding.operations)}{bug}{level}{database}"
+
+
+def _compare_tables(finding: Finding, now: dict[str, str]) -> Iterator[str]:
+    for table in sorted(finding.tables.keys() | now.keys()):
+        if table not in now:
+            yield f"table {table} is gone"
+        elif table not in finding.tables:
+            yield f"table {table} is new"
+        elif finding.tables[table] != now[table]:
+            yield f"table {table} is defined otherwise"
+
+
+def _compare_statements(finding: Finding, replayed: Replay) -> Iterator[str]:
+    """Yield for each call the first statement that is another; what follows it hangs on it."""
+    before = statements_of(finding.events)
+    for actor in sorted(before):
+        now = replayed.statements.get(actor, [])
+        for number, (old, new) in enumerate(_pairs(before[actor], now), start=1):
+            if old != new:
+                operation = finding.calls[actor].operation
+                yield f"{actor} = {operation}: statement {number} was {_shown(old)}, is {_shown(new)}"
+                break
+
+
+def _pairs(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for number in range(max(len(one), len(other))):
+        yield tuple(each[number] if number < len(each) else "" for each in (one, other))  # type: ignore[misc]  # a pair
+
+
+def _shown(sql: str) -> str:
+    return f"`{sql}`" if sql else "not there"

@@ -1,0 +1,134 @@
+"""Contests: which calls of a system meet, with what planted and what taken away. The recipe of a program."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from integrity.errors import UsageError
+from integrity.operation import Isolation, Ok, Operation, Steps
+from integrity.race.judge.checks import LeftOut, make_checks
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Actor, Check, Keys, Program, Standing
+from integrity.race.program.programs import (
+    PlannedCall,
+    make_program,
+    make_world,
+    stage_of,
+    vary_calls,
+)
+from integrity.sqlfile import SqlFile
+from integrity.systems.system import Bug, System
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is raced.
+
+    Args:
+        calls: A, B, ...
+        isolation: of transactions that do not name a level.
+        checks: the invariants, narrowed.
+        bug: planted.
+        dropped: constraints and indexes that are left out, as "table.name"; the bug's, unless some are tried.
+        replaced: operations that stand in for the system's and the bug's: tried cures and mutations.
+        is_deferred: on SQLite, transactions begin without the write lock.
+        is_strict: answers that no serial order gives are wrong also where the rows are right.
+        standing: of the programs that it is the recipe of.
+    """
+
+    system: System
+    calls: tuple[PlannedCall, ...]
+    isolation: Isolation = Isolation.READ_COMMITTED
+    checks: tuple[Check, ...] = ()
+    bug: Bug | None = None
+    dropped: frozenset[str] = frozenset()
+    replaced: Mapping[str, Operation] = field(default_factory=dict)
+    is_deferred: bool = False
+    is_strict: bool = False
+    standing: Standing = field(default_factory=Standing, compare=False, repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The operations, one a call."""
+        return tuple(call.operation for call in self.calls)
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """Those that take part, by name."""
+        known = {**self.system.operations_with(self.bug), **self.replaced}
+        return {name: known[name] for name in dict.fromkeys(self.names)}
+
+    @property
+    def bugged(self) -> frozenset[str]:
+        """The operations that take part and that the bug replaces."""
+        return frozenset(self.names) & (self.bug.operations.keys() if self.bug else frozenset())
+
+    def replacing(self, *operations: Operation) -> "Contest":
+        """Return the contest with some operations in place of those of the same names."""
+        return replace(self, replaced={**self.replaced, **{operation.name: operation for operation in operations}})
+
+    def part(self, calls: Sequence[PlannedCall]) -> "Contest":
+        """Return the contest of fewer calls, or of simpler ones."""
+        return replace(self, calls=tuple(calls), standing=self.standing.of_part())
+
+    def program(self) -> Program:
+        """Return what is raced."""
+        system = replace(self.system, operations=self.operations)
+        program = make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
+        return replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict, standing=self.standing)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the contests of one system have in common.
+
+    Args:
+        keys: of its stage, as one run of it had them: only their names are used.
+        checks: the invariants, narrowed to the rows of the stage.
+        left_out: those that cannot be.
+    """
+
+    system: System
+    keys: Keys
+    checks: tuple[Check, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def contest(
+        self, calls: Sequence[PlannedCall], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Contest:
+        """Return the contest of these calls."""
+        dropped = frozenset(bug.dropped if bug else ())
+        return Contest(self.system, tuple(calls), isolation, self.checks, bug, dropped)
+
+    def vary(
+        self, names: Sequence[str], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Iterator[Contest]:
+        """Yield contests of calls of these operations that are likely to meet, the likeliest first.
+
+        Raises:
+            UsageError: the system has no such operation.
+        """
+        for calls in vary_calls(self.system, make_world(self.keys), names, bug=bug):
+            yield self.contest(calls, bug=bug, isolation=isolation)
+
+
+def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Ground:
+    """Return the ground of a system: its stage is played once.
+
+    Args:
+        files: the invariants.
+
+    Raises:
+        UsageError: the system has no stage.
+        DatabaseError: the database refuses the stage.
+    """
+    keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
+    checks, left_out = make_checks(files, system, keys, dialect=scheduler.dialect)
+    if not checks:
+        raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
+    return Ground(system, keys, tuple(checks), tuple(left_out))
+
+
+def _do_nothing(_keys: Keys, _operation_id: UUID) -> Steps:
+    return Ok()
+    yield  # it is a generator

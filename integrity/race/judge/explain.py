@@ -1,0 +1,339 @@
+"""Explanations: why a schedule is wrong, told by what actually happened in it and in the serial orders of the same calls.
+
+For each serial order the statements of a call are laid beside those of the schedule, and the first answer that differs is
+why this order does not explain it: "A before B: B read balance 1000, not 900". From who missed whose effect, and from the
+rows that each call changes when it runs alone, follows the anomaly's name: see anomaly.py. Of a call that failed, and of a
+deadlock, what happened is told as it is.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from string import ascii_uppercase
+from textwrap import wrap
+from typing import Any
+from uuid import UUID
+
+from integrity.database.dialects import from_sqlite
+from integrity.operation import Declined, Ok
+from integrity.race.judge.alarm import Alarm, Oracle
+from integrity.race.judge.anomaly import Anomaly, Difference, Kind, name_anomaly
+from integrity.race.judge.oracle import Judge, SerialOrder
+from integrity.race.judge.outcome import Remains, is_moment
+from integrity.race.judge.telling import filled, named, names_of
+from integrity.race.play.scheduler import Run
+from integrity.race.program.trace import Event, Failed, Phase, Return
+
+_LINES_MAX = 4  # of a statement in a timeline
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRefuted:
+    """Why one serial order does not explain a schedule."""
+
+    actors: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{' before '.join(self.actors)}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a schedule is wrong.
+
+    Args:
+        anomaly: its kind.
+        orders: why each serial order does not explain it; empty when one does (then it is an invariant that says no).
+        events: what happened, where that says it all: a call that failed, a deadlock.
+    """
+
+    anomaly: Anomaly
+    orders: tuple[OrderRefuted, ...]
+    events: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The explanation as text."""
+        code = f" ({self.anomaly.code})" if self.anomaly.code != "none" else ""
+        lines = [*self.events, *(str(order) for order in self.orders)]
+        is_told = self.orders and self.anomaly is not Anomaly.ANSWERS  # whose words say it
+        lines.append(f"{'No order gives this: ' if is_told else ''}{self.anomaly.words}{code}.")
+        if self.anomaly is Anomaly.STALE_CHECK:
+            lines.append("No isolation level prevents it, for each transaction by itself is in order.")
+        return lines
+
+
+def explain(judge: Judge, run: Run, *, alarms: Sequence[Alarm] | None = None) -> Explanation:
+    """Return why a schedule is wrong.
+
+    Args:
+        judge: of its program; plays serial orders and single calls as needed.
+        alarms: what is wrong, where that is known; else the judge is asked, while the rows are as the run left them.
+    """
+    if alarms is None:
+        judgement = judge.judge(run)
+        alarms = judgement.alarms or judgement.apart
+    for oracle, anomaly in _TOLD_AS_IT_IS.items():
+        if found := [alarm for alarm in alarms if alarm.oracle is oracle]:
+            return Explanation(anomaly, (), tuple(line for alarm in found for line in _lines(alarm)))
+    actors = "".join(actor for actor in sorted(run.trace.returns) if not isinstance(run.trace.returns[actor], Failed))
+    orders = judge.serial_orders(actors)
+    remains = judge.read(run)
+    refuted = []
+    for order in orders:
+        differences = _differences(run, order)
+        if not differences and judge.is_alike(remains, order):
+            if order.is_wrong:
+                return Explanation(Anomaly.SERIAL, ())
+            # Outcomes do not tell times apart, since those of two runs always differ. A check that puts them in order does.
+            text = _compare_times(judge.masking(remains), judge.masking(order.remains))
+            return Explanation(Anomaly.LATE_WRITE, (OrderRefuted(order.actors, text),))
+        refuted.append((order, differences))
+    anomaly = _name(judge, actors, [differences for _, differences in refuted])
+    if any(_is_in_parts(run.trace.events, each) for _, differences in refuted for each in differences):
+        anomaly = Anomaly.STALE_CHECK
+    if any(alarm.oracle is Oracle.REPLIES for alarm in alarms) and anomaly is not Anomaly.READ_SKEW:
+        anomaly = Anomaly.ANSWERS
+    return Explanation(
+        anomaly,
+        tuple(
+            OrderRefuted(
+                order.actors,
+                differences[0].text if differences else _compare_rows(judge.masking(remains), judge.masking(order.remains)),
+            )
+            for order, differences in refuted
+        ),
+    )
+
+
+_TOLD_AS_IT_IS = {
+    Oracle.SWALLOWED: Anomaly.SWALLOWED,
+    Oracle.FAILURE: Anomaly.FAILURE,
+    Oracle.DEADLOCK: Anomaly.DEADLOCK,
+}
+
+
+def _lines(alarm: Alarm) -> Iterator[str]:
+    """Yield what happened to each call that an alarm is about, a line or two each."""
+    for row in alarm.rows:
+        match alarm.oracle:
+            case Oracle.SWALLOWED:
+                yield f"{row['call']} was refused with {row['refused']}: {row['statement']}"
+                yield f"{row['call']} told its client: {row['answered']}"
+            case Oracle.DEADLOCK:
+                yield f"{row['call']} waits for {row['waits_for']}: {row['statement']}"
+                yield f"{row['call']} had done before: {row['did_before'] or 'nothing'}"
+            case _:
+                where = "at" if "statement" in row else "after"
+                yield f"{row['call']} failed with {row['error']}, {where}: {row.get('statement') or row.get('after')}"
+
+
+def _name(judge: Judge, actors: str, differences: Sequence[Sequence[Difference]]) -> Anomaly:
+    if len(actors) != 2:
+        return name_anomaly(differences, count=len(actors), changed=())
+    before = judge.staged()
+    changed = [set(_changed(before, judge.serial_orders(actor)[0].remains)) for actor in actors]
+    return name_anomaly(differences, count=2, changed=changed)
+
+
+def _changed(before: Remains, after: Remains) -> Counter[Any]:
+    """Return the staged rows that a call changed or deleted."""
+    return Counter(before.named()) - Counter(after.named())
+
+
+def _differences(run: Run, order: SerialOrder) -> list[Difference]:
+    """Return what differs between a schedule and a serial order, of each call the first, in the schedule's order."""
+    generated = run.trace.generated | order.run.trace.generated
+    expected = {
+        order.names[ascii_uppercase.index(event.actor)] + str(event.number): event
+        for event in _done(order.run.trace.events)
+    }
+    found: dict[str, Difference] = {}
+    for event in _done(run.trace.events):
+        if event.actor in found or event.actor not in order.actors:
+            continue
+        other = expected.get(event.actor + str(event.number))
+        difference = _compare(event, other, generated) if other else None
+        if difference:
+            found[event.actor] = difference
+    for letter, value in order.run.trace.returns.items():
+        actor = order.names[ascii_uppercase.index(letter)]
+        if actor not in found and (text := _compare_returns(actor, run.trace.returns[actor], value, generated)):
+            found[actor] = Difference(actor, -1, text)
+    return list(found.values())
+
+
+def _done(events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if event.phase is not Phase.WAITS]
+
+
+def _compare(event: Event, other: Event, generated: Collection[Any]) -> Difference | None:
+    """Return what differs between the answers to the same letter of a call in two runs."""
+
+    def differs(text: str, kind: Kind = Kind.OTHERWISE) -> Difference:
+        is_insert, is_write = _verb(event) == "INSERT", _verb(event) in ("UPDATE", "DELETE")
+        return Difference(event.actor, event.number, f"{event.actor} {text}", kind, is_insert, is_write)
+
+    if event.sql != other.sql:
+        return differs(f"went on otherwise: {_short(event)}")
+    if bool(event.refusal) != bool(other.refusal):
+        return differs(f"{_ended(event)}, and would have {_ended(other)}: {_short(event)}")
+    if len(event.rows) != len(other.rows):
+        text = f"found {_rows(len(event.rows))}, not {_rows(len(other.rows))}: {_short(event)}"
+        return differs(text, _kind_of_count(event, len(event.rows), len(other.rows)))
+    for row, other_row in zip(event.rows, other.rows, strict=True):
+        for column, value in row.items():
+            if not _alike(value, other_row[column], generated):
+                return differs(f"read {column} {value}, not {other_row[column]}", Kind.VALUE)
+    if event.tag != other.tag:
+        text = f"got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
+        return differs(text, _kind_of_count(event, _count_in(event.tag), _count_in(other.tag)))
+    return None
+
+
+def _kind_of_count(event: Event, count: int, other: int) -> Kind:
+    if count == other or _verb(event) == "INSERT":
+        return Kind.OTHERWISE
+    return Kind.MORE if count > other else Kind.FEWER
+
+
+def _verb(event: Event) -> str:
+    """Return what the statement did, by its command tag."""
+    return event.tag.partition(" ")[0]
+
+
+def _count_in(tag: str) -> int:
+    """Return how many rows a command tag counts."""
+    count = tag.rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
+
+
+def _ended(event: Event) -> str:
+    return f"been refused ({event.refusal.sqlstate})" if event.refusal else "gone through"
+
+
+def _compare_returns(actor: str, value: Return, other: Return, generated: Collection[Any]) -> str:
+    match value, other:
+        case Ok(), Ok():
+            for name, each in value.value.items():
+                if not _alike(each, other.value.get(name), generated):
+                    return f"{actor} answered {name} {each}, not {other.value.get(name)}"
+            return ""
+        case Declined(), Declined():
+            return "" if value.reason == other.reason else f"{actor} declined {value.reason}, not {other.reason}"
+    return "" if type(value) is type(other) else f"{actor} {_kind(value)}, and would have {_kind(other)}"
+
+
+def _compare_rows(remains: Remains, expected: Remains) -> str:
+    """Return the first difference between the final rows of two runs."""
+    ours, theirs = Counter(remains.named()), Counter(expected.named())
+    for table, cells in ours - theirs:
+        counterparts = [other for name, other in theirs - ours if name == table]
+        if not counterparts:
+            return f"{table} has a row more"
+        nearest = min(
+            counterparts, key=lambda other: sum(one != another for one, another in zip(cells, other, strict=True))
+        )
+        differing = zip(remains.columns[table], cells, nearest, strict=True)
+        name, value, other = next((name, one, other) for name, one, other in differing if one != other)
+        return f"{table} has {name} {value} in the end, not {other}"
+    for table, _ in theirs - ours:
+        return f"{table} has a row less"
+    return "the rows come out otherwise"
+
+
+def _compare_times(remains: Remains, expected: Remains) -> str:
+    """Return which time comes earlier or later, among all times of its run, than in another run that is alike."""
+    ours, theirs = Counter(remains.looks()), Counter(expected.looks())
+    for table, *cells in ours - theirs:
+        for others in (others for name, *others in theirs - ours if name == table):
+            for column, cell, other in zip(remains.columns[table], cells, others, strict=True):
+                if cell != other and is_moment(cell) and is_moment(other):
+                    return f"{table} has {'an earlier' if cell < other else 'a later'} {column} in the end"
+    return "the times come in another order"
+
+
+def _kind(value: Return) -> str:
+    match value:
+        case Ok():
+            return "succeeded"
+        case Declined():
+            return f"declined ({value.reason})"
+        case Failed():
+            return f"failed ({value.sqlstate})"
+
+
+def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
+    if value == other:
+        return True
+    value, other = from_sqlite(value), from_sqlite(other)
+    if isinstance(value, datetime | UUID):
+        return type(value) is type(other)
+    return all(isinstance(each, Hashable) and each in generated for each in (value, other))
+
+
+def _is_in_parts(events: Sequence[Event], difference: Difference) -> bool:
+    """Return whether the call wrote only in a later transaction than the one in which it read what was old."""
+    later = [event for event in _done(events) if event.actor == difference.actor and event.number > difference.number >= 0]
+    for event in later:
+        if event.opens:
+            return True
+        if event.sql in ("commit", "rollback"):
+            return event is not later[-1]
+    return False
+
+
+def _rows(count: int) -> str:
+    return {0: "no row", 1: "1 row"}.get(count, f"{count} rows")
+
+
+def _short(event: Event, width: int = 60) -> str:
+    text = " ".join(event.sql.split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def timeline_of(run: Run) -> list[str]:
+    """Return what happened in a run as lines of text, keys by their names."""
+    return timeline(run.trace.events, names_of(run))
+
+
+def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 120) -> list[str]:
+    """Return a schedule as lines of text, a column an actor.
+
+    Args:
+        names: of keys, shown in place of them.
+        width: of a line, at least.
+    """
+    actors = sorted({event.actor for event in events})
+    column = max(24, (width - 4) // max(1, len(actors)) - 2)
+    lines = []
+    for place, event in enumerate(events, start=1):
+        cell = [
+            line
+            for text in _describe(event, names)
+            for line in wrap(text, column, subsequent_indent="  ", max_lines=_LINES_MAX, placeholder=" …")
+        ]
+        margin = " " * (actors.index(event.actor) * (column + 2))
+        lines += [f"{place if n == 0 else '':>3} {margin}{line}" for n, line in enumerate(cell)]
+    return lines
+
+
+def _describe(event: Event, names: Mapping[Any, str]) -> list[str]:
+    """Return what an event did, what came back, and whom it waited for."""
+    if event.phase is Phase.WAITS:
+        return [f"{_told(event, names)}", f"… waits for {', '.join(event.waits_for) or 'a lock'}"]
+    first = "… goes on" if event.phase is Phase.RESUMED else _told(event, names)
+    if event.refusal:
+        return [first, f"✗ {event.refusal.message} ({event.refusal.sqlstate})"]
+    rows = [", ".join(f"{name} {named(value, names)}" for name, value in row.items()) for row in event.rows[:3]]
+    if event.rows[3:]:
+        rows.append(f"and {len(event.rows) - 3} more")
+    if not rows and event.tag not in ("COMMIT", "ROLLBACK"):
+        rows = ["no row"] if event.tag == "SELECT 0" else [event.tag.lower()]
+    return [first, *(f"→ {row}" for row in rows)]
+
+
+def _told(event: Event, names: Mapping[Any, str]) -> str:
+    return f"{'begin; ' if event.opens else ''}{filled(event, names)}{'; end' if event.closes else ''}"

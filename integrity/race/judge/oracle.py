@@ -1,0 +1,322 @@
+"""Oracles: whether what a schedule left behind is right. Each alarm says which one spoke; see alarm.py.
+
+The first asks the checks of the program: invariants, narrowed to the rows in play. The second needs no invariant: replies
+and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
+they are left out of the order, and so are calls that declined as they may beside others; where a refused call had committed
+something before, the second oracle abstains. Any serial order will do, also one in which a call comes before another one
+that had returned when it was made: what is compared are values, and real time is ignored.
+
+Where the rows are those of a serial order, what is wrong is told apart: a call that was asked to begin again and answered
+all the same, a call that failed as it does in no serial order, a deadlock, and, if nothing else, answers that no serial
+order gives. Those alone are no alarm unless the program is strict.
+
+What comes out as a serial order that the search has played already is right. For anything else all serial orders are
+played, each twice in all: what differs between the two differs by itself (random codes, texts with keys in them) and is
+masked, and what then comes out as none of them is wrong.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
+from string import ascii_uppercase
+from typing import Any, Protocol
+
+from integrity.race.judge.alarm import Alarm, Oracle
+from integrity.race.judge.failures import (
+    DEADLOCK,
+    allowed_declines,
+    deadlock_alarm,
+    failure_alarm,
+    swallowed_alarm,
+    swallowers,
+    unexpected_failures,
+)
+from integrity.race.judge.outcome import Column, Outcome, Remains, differing_columns, make_remains, rows_unlike
+from integrity.race.judge.relations import history_of
+from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.program.program import Check, Program
+from integrity.race.program.trace import Failed
+from integrity.race.program.wire import Answer, generated_values
+
+
+@dataclass(frozen=True, slots=True)
+class SerialOrder:
+    """One serial order of some calls, and how it came out.
+
+    Args:
+        actors: letters, in this order.
+        names: the letters in the program of the run's actors A, B, ...
+        run: the first of its two runs.
+        is_wrong: a check says no to it.
+    """
+
+    actors: str
+    names: str
+    run: Run
+    remains: Remains
+    is_wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the oracles say of one run.
+
+    Args:
+        alarms: none when all is right.
+        outcome: canonical; runs with equal ones came out alike.
+        has_abstained: serial equivalence could not be judged.
+        apart: answers that no serial order gives, where the rows are right and the program is not strict.
+    """
+
+    alarms: tuple[Alarm, ...]
+    outcome: Outcome
+    has_abstained: bool = False
+    apart: tuple[Alarm, ...] = ()
+
+
+_SEEN = "those seen"
+
+
+class Judging(Protocol):
+    """Says what is wrong with a run that was just played."""
+
+    def judge(self, run: Run) -> Judgement: ...
+
+
+class Judge:
+    """Judges the runs of one program by all oracles.
+
+    Args:
+        is_serial_judged: ask serial equivalence, and how calls came out; else the checks alone.
+        are_failures_judged: calls that fail, and deadlocks, are alarms.
+        is_strict: as the program's; None: as that has it.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        program: Program,
+        *,
+        is_serial_judged: bool = True,
+        are_failures_judged: bool = True,
+        is_strict: bool | None = None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._program = program
+        self._letters = ascii_uppercase[: len(program.actors)]
+        self._is_serial_judged = is_serial_judged
+        self._are_failures_judged = are_failures_judged
+        self._is_strict = program.is_strict if is_strict is None else is_strict
+        self._seen: dict[str, SerialOrder] = {}  # of all actors, played once, by the search
+        self._orders: dict[str, list[SerialOrder]] = {}
+        self._outcomes: dict[str, frozenset[Outcome]] = {}
+        self._masked: frozenset[Column] = frozenset()
+        self._outcome_by_looks: dict[Outcome, Outcome] = {}
+        self._passed: set[Outcome] = set()
+
+    def judge(self, run: Run) -> Judgement:
+        """Return what the oracles say of a run that was just played, while its rows are as it left them."""
+        remains = self._read(run, self._letters)
+        masked, looks = self._masked, remains.looks(self._masked)
+        alarms = self._ask_checks(run, looks)
+        survivors = _survivors(run, self._letters)
+        if not self._is_serial_judged or alarms:
+            return Judgement(alarms, self._outcome_of(remains, looks), survivors is None)
+        if survivors is None:
+            return Judgement(tuple(self._failures(run)), self._outcome_of(remains, looks), has_abstained=True)
+        if order := _serial_order(run, self._letters):
+            self._see(SerialOrder(order, self._letters, run, remains))
+        outcome = self._outcome_of(remains, looks)
+        if outcome in self._seen_outcomes():
+            return Judgement((), outcome)
+        expected = self._serial_outcomes(self._letters)
+        if self._masked != masked:  # serial orders were played, and showed more that differs by itself
+            outcome = self._outcome_of(remains, remains.looks(self._masked))
+        found = () if outcome in expected else tuple(self._compare(run, remains, survivors))
+        if outcome not in expected and not any(alarm.oracle is Oracle.SERIAL for alarm in found):
+            found = (*self._failures(run), *found)
+        apart = tuple(alarm for alarm in found if alarm.oracle is Oracle.REPLIES and not self._is_strict)
+        return Judgement(tuple(alarm for alarm in found if alarm not in apart), outcome, apart=apart)
+
+    def serial_orders(self, actors: str) -> list[SerialOrder]:
+        """Return all serial orders of some of the actors."""
+        if actors not in self._orders:
+            self._orders[actors] = [self._play_serially("".join(order)) for order in permutations(actors)]
+            self._outcomes.clear()
+        return self._orders[actors]
+
+    def _see(self, order: SerialOrder) -> None:
+        """Note a serial order that the search has played."""
+        if order.actors not in self._seen and self._letters not in self._orders:
+            self._seen[order.actors] = order
+            self._outcomes.pop(_SEEN, None)
+
+    def _seen_outcomes(self) -> frozenset[Outcome]:
+        """Return how the serial orders come out that the search has played; the mask may be too small for some yet."""
+        if _SEEN not in self._outcomes:
+            outcomes = (order.remains.outcome(self._masked) for order in self._seen.values())
+            self._outcomes[_SEEN] = frozenset(outcomes)
+        return self._outcomes[_SEEN]
+
+    def read(self, run: Run) -> Remains:
+        """Return what a run left behind; its rows must be as it left them."""
+        return self._read(run, self._letters)
+
+    def is_alike(self, remains: Remains, order: SerialOrder) -> bool:
+        """Return whether what a run left is what a serial order leaves."""
+        return remains.outcome(self._masked) == order.remains.outcome(self._masked)
+
+    def masking(self, remains: Remains) -> Remains:
+        """Return what a run left, with what differs by itself between equal runs made alike."""
+        return remains.masking(self._masked)
+
+    def staged(self) -> Remains:
+        """Return the rows of a stage on which no call was made."""
+        return self._read(self._scheduler.play(replace(self._program, actors=())), "")
+
+    def _serial_outcomes(self, actors: str) -> frozenset[Outcome]:
+        """Return how the serial orders of some of the actors come out."""
+        orders = self.serial_orders(actors)
+        if actors not in self._outcomes:
+            self._outcomes[actors] = frozenset(order.remains.outcome(self._masked) for order in orders)
+        return self._outcomes[actors]
+
+    def _compare(self, run: Run, remains: Remains, survivors: str) -> Iterator[Alarm]:
+        """Yield what is wrong with a run that comes out as no serial order of all its calls."""
+        declined = allowed_declines(run, self._program)
+        serious = "".join(actor for actor in survivors if actor not in declined)
+        if any(self._is_explained_by(remains, rest) for rest in (survivors, serious)):
+            return
+        restarted = swallowers(run)
+        for silent in (each for count in range(len(restarted)) for each in combinations(restarted, count + 1)):
+            if self._is_explained_by(remains, "".join(actor for actor in serious if actor not in silent)):
+                yield from (swallowed_alarm(run, self._program, actor) for actor in silent)
+                return
+        serial = [order.remains for order in self.serial_orders(survivors)]
+        rows = rows_unlike(remains, serial)
+        if self._are_rows_right(remains, (self._letters, survivors, serious)):
+            returns = self._returns(self._letters)
+            told = tuple(row for row in rows if row["table"] in returns)
+            yield Alarm(Oracle.REPLIES, ", ".join(survivors), told or tuple(rows))
+        else:
+            yield Alarm(Oracle.SERIAL, ", ".join(survivors), tuple(rows))
+
+    def _is_explained_by(self, remains: Remains, actors: str) -> bool:
+        """Return whether a serial order of some of the actors, as if the others had not been, comes out like this."""
+        if actors == self._letters:
+            return False
+        lost = self._returns("".join(actor for actor in self._letters if actor not in actors))
+        expected = self._serial_outcomes(actors)  # it may show more that differs by itself
+        return remains.without(lost).outcome(self._masked) in expected
+
+    def _are_rows_right(self, remains: Remains, orders: Sequence[str]) -> bool:
+        """Return whether the rows, answers apart, are those of a serial order of some of these groups of actors."""
+        if not self._program.digests:
+            return False
+        returns = self._returns(self._letters)
+        rows = remains.without(returns).outcome(self._masked)
+        serial = (order.remains for actors in dict.fromkeys(orders) for order in self.serial_orders(actors))
+        return any(each.without(returns).outcome(self._masked) == rows for each in serial)
+
+    def _failures(self, run: Run) -> Iterator[Alarm]:
+        """Yield the deadlocks, and the calls that failed as they do in no serial order."""
+        if not self._are_failures_judged:
+            return
+        for actor, failed in unexpected_failures(run, self._program, dialect=self._scheduler.dialect).items():
+            if failed.sqlstate == DEADLOCK:
+                yield deadlock_alarm(run, actor)
+            elif not any(self._error_in(order, actor) == failed.error for order in self.serial_orders(self._letters)):
+                yield failure_alarm(run, self._program, actor, failed)
+
+    @staticmethod
+    def _error_in(order: SerialOrder, actor: str) -> str:
+        """Return how a call failed in a serial order, or nothing."""
+        returned = order.run.trace.returns.get(ascii_uppercase[order.names.index(actor)])
+        return returned.error if isinstance(returned, Failed) else ""
+
+    @staticmethod
+    def _returns(actors: str) -> set[str]:
+        """Return what the answers of these are called among the rows."""
+        return {f"return of {actor}" for actor in actors}
+
+    def _play_serially(self, actors: str) -> SerialOrder:
+        members = tuple(self._program.actors[self._letters.index(actor)] for actor in actors)
+        program = replace(self._program, actors=members)
+        order = self._seen.get(actors)
+        if order is None:
+            run = self._scheduler.play(program)
+            answers = self._ask(program, run, self._program.checks)
+            order = SerialOrder(actors, actors, run, self._read(run, actors), any(answer.rows for answer in answers))
+        again = self._read(self._scheduler.play(program), actors)
+        self._masked |= differing_columns(order.remains, again)
+        self._outcome_by_looks.clear()
+        return order
+
+    def _outcome_of(self, remains: Remains, looks: Outcome) -> Outcome:
+        """Return the outcome; runs that look alike have the same, and looking is cheaper."""
+        if looks not in self._outcome_by_looks:
+            self._outcome_by_looks[looks] = remains.outcome(self._masked)
+        return self._outcome_by_looks[looks]
+
+    def _ask_checks(self, run: Run, looks: Outcome) -> tuple[Alarm, ...]:
+        """Ask the checks, unless rows that looked the same passed them: most schedules come to a few outcomes.
+
+        Without digests there is nothing to look at; and what was asked of services does not show in rows and replies.
+        """
+        checks = self._program.checks
+        is_seen = looks in self._passed
+        if is_seen:
+            checks = tuple(check for check in checks if "requests" in check.reads)
+        answers = self._ask(self._program, run, checks)
+        if not any(answer.rows for answer in answers):
+            if self._program.digests and not is_seen:
+                self._passed.add(looks)
+            return ()
+        found = zip(checks, answers, strict=True)
+        return tuple(Alarm(Oracle.INVARIANT, check.name, answer.rows) for check, answer in found if answer.rows)
+
+    def _ask(self, program: Program, run: Run, checks: Sequence[Check]) -> list[Answer]:
+        if not checks:
+            return []
+        history = history_of(run, program)
+        return self._scheduler.ask([check.violations(run.keys, history) for check in checks])
+
+    def _read(self, run: Run, actors: str) -> Remains:
+        """Return what a run left behind.
+
+        Args:
+            actors: the letters that its actors have in the program.
+        """
+        digests = self._program.digests
+        answers = self._scheduler.ask([digest.rows(run.keys, run.operation_ids) for digest in digests])
+        generated = set(run.trace.generated)
+        rows = []
+        for digest, answer in zip(digests, answers, strict=True):
+            generated.update(generated_values(answer, self._scheduler.generated_columns))
+            rows += [(digest.table, row) for row in answer.rows]
+        known: dict[Any, str] = {value: name for name, value in run.keys.items() if isinstance(value, Hashable)}
+        known |= dict(zip(run.operation_ids, actors, strict=True))
+        known |= dict(zip(map(str, run.operation_ids), actors, strict=True))  # as replies have them on SQLite
+        returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}
+        return make_remains(rows, returns, known=known, generated=generated)
+
+
+def _serial_order(run: Run, letters: str) -> str:
+    """Return the actors in the order in which they went, one after the other; nothing if they did not.
+
+    A request before an actor's first letter is made as the schedule begins, before the letters of all others; then the
+    order of the letters is not that of all that happened.
+    """
+    order = "".join(dict.fromkeys(run.letters))
+    is_serial = run.letters == "".join(letter * run.letters.count(letter) for letter in order)
+    if not is_serial or len(order) < len(letters) or any(asked.number < 0 for asked in run.trace.requests):
+        return ""
+    return order
+
+
+def _survivors(run: Run, letters: str) -> str | None:
+    """Return the actors whose calls had an effect; None when a refused one had committed something before."""
+    failed = {actor: value for actor, value in run.trace.returns.items() if isinstance(value, Failed)}
+    if any(value.has_committed for value in failed.values()):
+        return None
+    return "".join(actor for actor in letters if actor not in failed)

@@ -1,0 +1,105 @@
+"""An engine: a database that schedules are played on, and what can be asked of it beside its actors.
+
+Who waits for whom, and what a letter touched, each engine tells in its own way: postgres_engine.py asks the server on a
+connection of its own, sqlite_engine.py knows from the answers of its wires.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from integrity.operation import Statement
+from integrity.race.play.footprint import Footprint
+from integrity.race.play.session import Session
+from integrity.race.play.staging import Staged
+from integrity.race.program.wire import Answer, Wire
+from integrity.systems.stage import Stage
+
+
+class Engine(Protocol):
+    """A database under races."""
+
+    dialect: str
+    """As Target.dialect names it."""
+
+    journal_mode: str
+    """Of SQLite, "wal" or "delete", which decides who waits for whom; empty of others."""
+
+    wakes_at_once: bool
+    """Whether those whose lock one letter frees go on at once, so that the order in which they are found is chance."""
+
+    generated_columns: frozenset[tuple[int, int]]
+    """(table, column number) of the columns whose values the database makes up."""
+
+    def open(self, letter: str) -> Wire:
+        """Return the connection of an actor.
+
+        Raises:
+            Unreachable: the server has none left.
+        """
+        ...
+
+    def forget_wires(self) -> None:
+        """Close the actors' connections."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections; transactions that are open are rolled back."""
+        ...
+
+    def ask(self, commands: Sequence[Statement]) -> list[Answer]:
+        """Return the answers of statements in the engine's own dialect, sent as one transaction beside the actors.
+
+        Raises:
+            DatabaseError: one of them was refused.
+        """
+        ...
+
+    def insert(self, stage: Stage) -> Staged:
+        """Insert the rows of a stage; return their keys and ids.
+
+        Raises:
+            UsageError: a reference in it leads nowhere.
+            DatabaseError: the database refuses a row.
+        """
+        ...
+
+    def read_clock(self) -> datetime:
+        """Return the time, by the database's clock."""
+        ...
+
+    def run(self, session: Session, sessions: Sequence[Session]) -> str:
+        """Let a session go on; return nothing when its letter is done, or the actors whose locks it waits for.
+
+        Args:
+            session: released, or woken.
+            sessions: all of them.
+
+        Raises:
+            LetterTimeout: it neither ended nor waited in time.
+            DatabaseError: the server is gone.
+        """
+        ...
+
+    def find_woken(self, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
+        """Return a session that no longer waits, as its lock is free or it was refused; None if all of them wait on, and it
+        is noted on each for whom.
+
+        Raises:
+            LetterTimeout: one that is to be refused as a deadlock's victim could not be cancelled.
+            DatabaseError: the server is gone.
+        """
+        ...
+
+    def is_held(self, session: Session) -> bool:
+        """Return whether the session's transaction, in which a statement was refused, holds what others can notice."""
+        ...
+
+    def meets(self, session: Session) -> frozenset[str]:
+        """Return what of a reader's would be in the way of what the session has locked, or of the statement that ran last,
+        if it ran outside a transaction; see program.Standing."""
+        ...
+
+    def look(self, session: Session) -> Footprint:
+        """Return what the session's open transaction has touched, in its level and with its snapshot."""
+        ...

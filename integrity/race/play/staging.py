@@ -1,0 +1,232 @@
+"""Staging: the stage of one schedule as what inserts it.
+
+On PostgreSQL all rows are one statement, and so one round trip: ids are taken from the sequences first, and then each row
+is inserted with its own and those that it refers to. Rows of one table with the same columns share an `insert`. Foreign
+keys are checked at the statement's end, so the order of the inserts does not matter. The text depends on the stage's shape
+alone, and is prepared once. Measured for the 44 rows of ghostpass: 1.0 ms, and 1.4 ms with the ids in one flight and the
+inserts, pipelined, in the next.
+
+On SQLite each row is an insert of its own, all in one transaction.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrity.database.names import find_named, quoted
+from integrity.database.values import text_of
+from integrity.errors import UsageError
+from integrity.operation import Statement, Value
+from integrity.race.program.program import Keys
+from integrity.systems.stage import Ref, Stage, StagedRow
+
+Column = tuple[str, str | None]
+"""A column, and the row that it refers to, if it does."""
+
+Shape = tuple[tuple[str, str, tuple[Column, ...]], ...]
+"""Name, table and columns of each row."""
+
+_JSON = ("json", "jsonb")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What came of a stage.
+
+    Args:
+        keys: with the ids of their rows.
+        generated: keys and ids: what is renamed when runs are compared.
+    """
+
+    keys: Keys
+    generated: set[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What inserting into a table takes.
+
+    Args:
+        types: of its columns, by their plain names.
+        numbered: the column that a sequence numbers, and that sequence; empty if none does.
+        key: the column that is its primary key, empty where that is several or none.
+        default: what makes the key, where no sequence does, e.g. "gen_random_uuid()".
+    """
+
+    types: Mapping[str, str]
+    numbered: str = ""
+    sequence: str = ""
+    key: str = ""
+    default: str = ""
+
+    @property
+    def id_column(self) -> str:
+        """The column that references mean; empty if there is none."""
+        return self.numbered or self.key
+
+    @property
+    def makes_ids(self) -> bool:
+        """The database makes the id of a row that does not give it."""
+        return bool(self.sequence or self.default)
+
+    def plain(self, column: str) -> str:
+        """Return the plain name of a column, however it is spelled; an unknown one is for the server to refuse."""
+        found = find_named(self.types, column)
+        return found[0] if found else column
+
+
+class Inserter:
+    """Makes the statements that insert stages on one PostgreSQL database.
+
+    Args:
+        tables: by their plain names, with and, where they are visible, without their schemas.
+    """
+
+    def __init__(self, tables: Mapping[str, TableFacts]) -> None:
+        self._tables = tables
+        self._texts: dict[Shape, str] = {}
+
+    def statement(self, stage: Stage) -> Statement:
+        """Return the statement that inserts all rows and returns the ids that it makes, in one row.
+
+        Raises:
+            UsageError: a row refers to none before it, or to one without an id, or shares its name.
+        """
+        shape = shape_of(stage)
+        if shape not in self._texts:
+            check_shape(shape, self._tables)
+            self._texts[shape] = _insert_sql(shape, self._tables)
+        values = (
+            _as_its_column_reads(facts, column, value)
+            for row in stage.rows
+            for facts in [facts_of(self._tables, row.table)]
+            for column, value in row.values.items()
+            if not isinstance(value, Ref)
+        )
+        return Statement(self._texts[shape], {f"v{number}": value for number, value in enumerate(values)})
+
+    def read_ids(self, stage: Stage, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the ids of the rows by their names, made or given, from what the statement returned."""
+        ids: dict[str, Any] = {}
+        for number, each in enumerate(stage.rows):
+            facts = facts_of(self._tables, each.table)
+            if f"i{number}" in row:
+                ids[each.name] = row[f"i{number}"]
+            elif facts.id_column:
+                given = {facts.plain(column): value for column, value in resolve(each, ids).items()}
+                ids |= {each.name: given[facts.id_column]} if facts.id_column in given else {}
+        return ids
+
+
+def facts_of(tables: Mapping[str, TableFacts], spelled: str) -> TableFacts:
+    """Return the facts of a table, however a row spells its name; of an unknown one there are none."""
+    found = find_named(tables, spelled)
+    return found[1] if found else TableFacts({})
+
+
+def resolve(row: StagedRow, ids: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the values of a row, with ids for what it refers to."""
+    return {column: ids[value.row] if isinstance(value, Ref) else value for column, value in row.values.items()}
+
+
+def staged(stage: Stage, ids: Mapping[str, Any]) -> Staged:
+    """Return what came of a stage whose rows got these ids.
+
+    Raises:
+        UsageError: a key refers to a row that is not there, or has no id.
+    """
+    for name, key in stage.keys.items():
+        if isinstance(key, Ref) and key.row not in ids:
+            raise UsageError(f"the stage's key {name} refers to row {key.row!r}, and no row of that name has an id")
+    keys = {name: ids[key.row] if isinstance(key, Ref) else key for name, key in stage.keys.items()}
+    generated = {value for value in keys.values() if isinstance(value, Hashable) and not isinstance(value, bool | None)}
+    return Staged(keys, generated | set(ids.values()))
+
+
+def shape_of(stage: Stage) -> Shape:
+    """Return what two stages have in common that are inserted by one text."""
+    return tuple(
+        (
+            row.name,
+            row.table,
+            tuple((column, value.row if isinstance(value, Ref) else None) for column, value in row.values.items()),
+        )
+        for row in stage.rows
+    )
+
+
+def check_shape(shape: Shape, tables: Mapping[str, TableFacts]) -> None:
+    """Make sure that every reference is to a row before it that has an id, given or made.
+
+    Raises:
+        UsageError: one is not.
+    """
+    known: dict[str, tuple[str, bool]] = {}
+    for name, table, columns in shape:
+        facts = facts_of(tables, table)
+        for column, row in columns:
+            if row is not None and not known.get(row, ("", False))[1]:
+                reason = f"{known[row][0]} makes no ids" if row in known else "no row before it has that name"
+                hint = "Give the row its primary key." if row in known else None
+                raise UsageError(f"the stage's row {name!r}: {column} refers to row {row!r}, and {reason}", hint=hint)
+        if not columns and not facts.makes_ids:
+            raise UsageError(f"the stage's row {name!r} in {table} has no values")
+        if name in known:
+            raise UsageError(f"the stage has two rows named {name!r}", hint="Name each row by itself.")
+        known[name] = table, facts.makes_ids or _gives_id(facts, columns)
+
+
+def quoted_table(tables: Mapping[str, TableFacts], spelled: str) -> str:
+    """Return a table's name as SQL has it; an unknown one as it is spelled, for the server to refuse."""
+    found = find_named(tables, spelled)
+    return ".".join(map(quoted, found[0].split(".", 1))) if found else spelled
+
+
+def _gives_id(facts: TableFacts, columns: tuple[Column, ...]) -> bool:
+    return bool(facts.id_column) and facts.id_column in {facts.plain(column) for column, _ in columns}
+
+
+def _as_its_column_reads(facts: TableFacts, column: str, value: Value) -> Value:
+    """Return the value of a parameter; a list of a JSON column is no array, and a text there is JSON already."""
+    is_json = not isinstance(value, str) and facts.types.get(facts.plain(column)) in _JSON
+    return text_of(value, is_json=True) if is_json else value
+
+
+def _insert_sql(shape: Shape, tables: Mapping[str, TableFacts]) -> str:
+    facts = {name: facts_of(tables, table) for name, table, _ in shape}
+    made = {
+        name: f"i{number}"
+        for number, (name, _, columns) in enumerate(shape)
+        if facts[name].makes_ids and not _gives_id(facts[name], columns)
+    }
+    ids: dict[str, str] = dict(made)  # what stands for the id of a row
+    values = iter(range(sum(len(columns) for _, _, columns in shape)))
+    inserts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, table, columns in shape:
+        own = facts[name]
+        names = tuple(own.plain(column) for column, _ in columns)
+        # In a `select` a parameter takes its type from nothing else; an unknown column is for the server to refuse.
+        cells = [
+            f"cast(:v{next(values)} as {own.types.get(column, 'text')})" if row is None else ids[row]
+            for column, (_, row) in zip(names, columns, strict=True)
+        ]
+        if name in made:
+            names, cells = (own.id_column, *names), [made[name], *cells]
+        elif own.id_column in names:
+            ids[name] = cells[names.index(own.id_column)]
+        place = quoted_table(tables, table), tuple(map(quoted, names))
+        inserts.setdefault(place, []).append(f"select {', '.join(cells)} from ids")
+    taken = [f"{_id_maker(facts[name])} as {each}" for name, each in made.items()] or ["1 as made"]
+    parts = [f"ids as materialized (select {', '.join(taken)})"]
+    parts += [
+        f"made_{number} as (insert into {table} ({', '.join(names)}) overriding system value {' union all '.join(rows)})"
+        for number, ((table, names), rows) in enumerate(inserts.items())
+    ]
+    return f"with {', '.join(parts)} select * from ids"
+
+
+def _id_maker(facts: TableFacts) -> str:
+    if not facts.sequence:
+        return facts.default
+    name = facts.sequence.replace("'", "''")
+    return f"nextval('{name}')"

@@ -1,0 +1,461 @@
+"""Exploration: plays the schedules of a program, fewest preemptions first, until something is wrong or all are done.
+
+Order: the serial orders; a fair rotation, which shows most symmetric races at once; then every schedule with one
+preemption, with two, and so on (Musuvathi and Qadeer, PLDI 2007). A switch away from an actor that waits or is done costs
+nothing. Where the next bound will not fit into the budget, the rest of it goes to schedules drawn by random priorities
+with few change points (PCT: Burckhardt and others, ASPLOS 2010). Only actors that can go on are ever chosen, so no order
+is generated that cannot happen.
+
+Schedules that `independence` foresees to be one that was played, up to the order of letters that do not touch, count as
+done without being played.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from random import Random
+
+from integrity.race.judge.alarm import OF_DATA, Alarm
+from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE
+from integrity.race.judge.oracle import Judge, Judgement, Judging
+from integrity.race.judge.outcome import Outcome
+from integrity.race.play.again import TRIES_MAX, order_of, play_again
+from integrity.race.play.footprint import Footprint, is_dependent
+from integrity.race.play.scheduler import Decide, Run, Scheduler
+from integrity.race.program.program import Program
+from integrity.race.program.schedule import Choice, ScheduleError, continue_with, count_preemptions, letters_of, shorten
+from integrity.race.program.trace import Failed, Phase
+from integrity.race.search.independence import Independence, Occurrence
+from integrity.verdict import Verdict
+
+SCHEDULES_MAX = 10_000
+"""Of one search. Tens to a hundred are all that two sound calls have at two preemptions, three of them a thousand or so."""
+
+_CUTS_MAX = 32  # schedules that were not played to their end, after which a search can come to nothing any more
+
+Queue = list[tuple[int, int, int, str]]
+"""A heap of prefixes: the most interesting first, then the oldest, each followed by those with as many preemptions that it
+led to: who was delayed there is delayed for longer in these. Three calls that must follow each other need that."""
+
+_WATCHED_LEAST = 32  # schedules, after which footprints are looked at only if that has spared some
+_SPARED_SHARE_LEAST = 0.1
+
+_PCT_DEPTHS = (2, 3, 4)  # change points of a random schedule, and one: bugs of that depth are found with a known chance
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How far a search goes, in work: what it comes to does not depend on how fast the machine is.
+
+    Args:
+        preemptions: the bound: all schedules with at most so many are played, if the rest allows.
+        schedules: at most so many are played.
+        seconds: at most so long, if somebody wants an end by then.
+    """
+
+    preemptions: int = 2
+    schedules: int = SCHEDULES_MAX
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A schedule that went wrong.
+
+    Args:
+        run: as played.
+        judgement: what is wrong with it.
+        schedules: how many had been played when it was found, itself included.
+        seconds: since the search began.
+        is_repeatable: played again it went wrong in the same way.
+    """
+
+    run: Run
+    judgement: Judgement
+    schedules: int
+    seconds: float
+    is_repeatable: bool
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        return self.judgement.alarms
+
+    @property
+    def schedule(self) -> str:
+        """The shortest text that plays it."""
+        return shorten(self.run.choices)
+
+    @property
+    def preemptions(self) -> int:
+        return count_preemptions(self.run.choices)
+
+    @property
+    def fingerprint(self) -> frozenset[tuple[str, str]]:
+        return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def is_of_data(self) -> bool:
+        """The data is wrong, rather than only how calls came out."""
+        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a search covered.
+
+    Args:
+        played, spared: schedules played; those known from others without playing.
+        bound_completed: all schedules with at most so many preemptions are done; -1: not even the serial orders.
+        is_exhaustive: there are no schedules beyond the bound either.
+        pairs: statements of two actors that touch, as ((actor, number), (actor, number)), with the orders seen.
+        waits: lock waits seen.
+        deadlocks, serialization_failures: statements refused for them, whatever the calls then made of it.
+        refusals: calls that ended in another refusal, or in an error of their own.
+        abstentions: schedules that serial equivalence could not judge.
+        random: schedules drawn at random.
+        cut: why schedules were not played to their end, or the search not to its bound.
+    """
+
+    played: int = 0
+    spared: int = 0
+    bound_completed: int = -1
+    is_exhaustive: bool = False
+    pairs: dict[tuple[tuple[str, int], tuple[str, int]], set[bool]] = field(default_factory=dict)
+    waits: int = 0
+    deadlocks: int = 0
+    serialization_failures: int = 0
+    refusals: int = 0
+    abstentions: int = 0
+    random: int = 0
+    cut: list[str] = field(default_factory=list)
+
+    @property
+    def pairs_in_both_orders(self) -> int:
+        return sum(len(orders) == 2 for orders in self.pairs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The end of a search.
+
+    Args:
+        verdict: violated; holds (for all schedules of the bound); unknown.
+        hits: what was found, each fingerprint once, the first of its kind; those in which the data is wrong come first.
+        apart: the same of answers that no serial order gives, where the rows are right and the program is not strict.
+        outcomes: all that the schedules came to.
+        seconds: how long it took.
+    """
+
+    verdict: Verdict
+    hits: tuple[Hit, ...]
+    coverage: Coverage
+    outcomes: frozenset[Outcome]
+    seconds: float
+    apart: tuple[Hit, ...] = ()
+
+
+def explore(
+    scheduler: Scheduler,
+    program: Program,
+    *,
+    budget: Budget,
+    seed: int = 0,
+    kept: Sequence[str] = (),
+    is_pruned: bool = True,
+    stops_at_first: bool = True,
+    judge: Judging | None = None,
+    on_run: Callable[[Coverage], None] | None = None,
+) -> Exploration:
+    """Return what the schedules of a program come to.
+
+    Args:
+        seed: for random schedules.
+        kept: schedules that went wrong before, tried first; one that no longer fits the calls is left out.
+        is_pruned: spare schedules that are foreseen.
+        stops_at_first: at the first in which the data is wrong; else the search goes on to its bound and keeps the first
+            hit of each kind.
+        judge: who says what is wrong; by default both oracles.
+        on_run: called behind each schedule.
+
+    Raises:
+        DatabaseError: the server is gone, or refuses the stage or a check.
+    """
+    search = _Search(
+        scheduler,
+        program,
+        judge or Judge(scheduler, program),
+        budget,
+        is_pruned=is_pruned,
+        stops_at_first=stops_at_first,
+        on_run=on_run,
+    )
+    search.run(seed, kept)
+    return search.result()
+
+
+class _Outgrown(Exception):
+    """More ends of transactions were seen to be letters than the schedules so far have: they are not those of today."""
+
+
+class _Search:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        program: Program,
+        judge: Judging,
+        budget: Budget,
+        *,
+        is_pruned: bool,
+        stops_at_first: bool,
+        on_run: Callable[[Coverage], None] | None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._program = program
+        self._judge = judge
+        self._budget = budget
+        self._is_pruned = is_pruned
+        self._stops_at_first = stops_at_first
+        self._on_run = on_run
+        self._started = time.monotonic()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing of the program's schedules."""
+        self._standing = self._program.standing.holds
+        self._independence = Independence()
+        self._coverage = Coverage()
+        self._hits: dict[frozenset[tuple[str, str]], Hit] = {}
+        self._apart: dict[frozenset[tuple[str, str]], Hit] = {}
+        self._outcomes: set[Outcome] = set()
+        self._longest = 1
+        self._cuts = 0
+        self._added = 0
+        self._footprints: dict[tuple[str, int], Footprint] = {}
+        self._interest: dict[tuple[str, int], int] = {}
+
+    def result(self) -> Exploration:
+        coverage = self._coverage
+        if self._hits:
+            verdict = Verdict.VIOLATED
+        elif coverage.abstentions and not self._program.checks:
+            coverage.cut.append(f"{coverage.abstentions} schedules could not be judged: a call failed half done")
+            verdict = Verdict.UNKNOWN
+        elif coverage.cut or coverage.bound_completed < self._budget.preemptions:
+            verdict = Verdict.UNKNOWN
+        else:
+            verdict = Verdict.HOLDS
+        seconds = time.monotonic() - self._started
+        hits = tuple(sorted(self._hits.values(), key=lambda hit: not hit.is_of_data))
+        apart = tuple(self._apart.values())
+        return Exploration(verdict, hits, coverage, frozenset(self._outcomes), seconds, apart)
+
+    def run(self, seed: int, kept: Sequence[str]) -> None:
+        while True:
+            with suppress(_Outgrown):
+                self._run(Random(seed), kept)
+                return
+            self._begin()
+
+    def _run(self, random: Random, kept: Sequence[str]) -> None:
+        for letters in kept:
+            if self._is_wanted():
+                with suppress(ScheduleError):
+                    self._play(letters)
+        queues: list[Queue] = [[] for _ in range(self._budget.preemptions + 2)]
+        queues[0].append((0, 0, 0, ""))
+        for bound in range(self._budget.preemptions + 1):
+            if bound == 1 and self._is_wanted():
+                self._play("", decide=_rotate)
+            if bound > 1 and not self._fits(len(queues[bound])):
+                self._play_random(random)
+                return
+            while queues[bound] and self._is_wanted():
+                _, root, _, prefix = heappop(queues[bound])
+                self._branch(prefix, self._visit(prefix), queues, bound=bound, root=root)
+            if queues[bound] or not self._is_wanted():
+                if not self._is_found:
+                    self._coverage.cut.append(self._why_over())
+                return
+            self._coverage.bound_completed = bound
+        self._coverage.is_exhaustive = not any(queues)
+
+    @property
+    def _is_watched(self) -> bool:
+        """Footprints cost a question a letter; where every order matters, none is spared by them."""
+        spared, played = self._coverage.spared, self._coverage.played
+        return self._is_pruned and (played < _WATCHED_LEAST or spared > _SPARED_SHARE_LEAST * (spared + played))
+
+    def _visit(self, prefix: str) -> tuple[Choice, ...]:
+        """Play a schedule, or know it; return its choices."""
+        if self._is_watched:
+            foreseen = self._independence.foresee(prefix)
+            if foreseen and foreseen.signature in self._independence.played:
+                self._coverage.spared += 1
+                return foreseen.choices
+        for _ in range(TRIES_MAX):
+            with suppress(ScheduleError):  # two that one commit woke went on in another order than in the run it is from
+                return self._play(prefix)
+        cut = "a schedule did not come about again: its calls do not always go on in the same order"
+        self._coverage.cut += [cut] if cut not in self._coverage.cut else []
+        return ()
+
+    def _branch(self, prefix: str, choices: tuple[Choice, ...], queues: list[Queue], *, bound: int, root: int) -> None:
+        """Add the schedules that differ from this one in one choice behind the prefix.
+
+        Args:
+            bound: the queue that it came from.
+            root: the oldest that it comes from with as many preemptions.
+        """
+        letters = letters_of(choices)
+        preemptions = count_preemptions(choices[: len(prefix)])
+        numbers = Counter(letters[: len(prefix)])
+        for position in range(len(prefix), len(choices)):
+            choice = choices[position]
+            interest = self._interest.get((choice.chosen, numbers[choice.chosen]), 0)
+            numbers[choice.chosen] += 1
+            for other in choice.ready:
+                if other == choice.chosen:
+                    continue
+                cost = preemptions + Choice(choice.ready, choice.previous, other).is_preemption
+                if cost < len(queues):
+                    self._added += 1
+                    age = root if cost == bound else self._added
+                    heappush(queues[cost], (-interest, age, self._added, letters[:position] + other))
+            preemptions += choice.is_preemption
+
+    def _play(self, letters: str, *, decide: Decide = continue_with) -> tuple[Choice, ...]:
+        if not self._hits:  # whose rows are still to be shown
+            self._scheduler.sweep()
+        recorder = self._independence.record() if self._is_watched else None
+        run = self._scheduler.play(self._program, letters, decide=decide, recorder=recorder)
+        if self._program.standing.holds != self._standing:
+            raise _Outgrown
+        coverage = self._coverage
+        coverage.played += 1
+        if run.cut:
+            self._cuts += 1
+            if run.cut not in coverage.cut:
+                coverage.cut.append(run.cut)
+            return run.choices
+        self._longest = max(self._longest, len(run.choices))
+        if recorder:
+            self._independence.remember(run.choices[0].ready if run.choices else "", recorder.occurrences)
+            self._learn(recorder.occurrences)
+        self._count(run)
+        judgement = self._judge.judge(run)
+        coverage.abstentions += judgement.has_abstained
+        self._outcomes.add(judgement.outcome)
+        if judgement.alarms:
+            self._keep(run, judgement)
+        elif judgement.apart and not self._apart:
+            told = replace(judgement, alarms=judgement.apart)
+            seconds = time.monotonic() - self._started
+            hit = Hit(run, told, coverage.played, seconds, is_repeatable=True)  # its finding plays it again
+            self._apart[hit.fingerprint] = hit
+        if self._on_run:
+            self._on_run(coverage)
+        return run.choices
+
+    def _keep(self, run: Run, judgement: Judgement) -> None:
+        fingerprint = frozenset(alarm.fingerprint for alarm in judgement.alarms)
+        if fingerprint in self._hits:
+            return
+        seconds = time.monotonic() - self._started
+        order = order_of(run.trace.events)
+        again = self._judge.judge(play_again(lambda: self._scheduler.play(self._program, run.letters), order))
+        is_repeatable = frozenset(alarm.fingerprint for alarm in again.alarms) == fingerprint
+        self._hits[fingerprint] = Hit(run, judgement, self._coverage.played, seconds, is_repeatable)
+
+    def _count(self, run: Run) -> None:
+        coverage = self._coverage
+        coverage.waits += sum(event.phase is Phase.WAITS for event in run.trace.events)
+        refused = Counter(event.refusal.sqlstate for event in run.trace.events if event.refusal)
+        coverage.deadlocks += refused[DEADLOCK]
+        coverage.serialization_failures += refused[SERIALIZATION_FAILURE]
+        failed = (value.sqlstate for value in run.trace.returns.values() if isinstance(value, Failed))
+        coverage.refusals += sum(each not in (DEADLOCK, SERIALIZATION_FAILURE) for each in failed)
+        done = [(event.actor, event.number) for event in run.trace.events if event.phase is not Phase.WAITS]
+        for place, later in enumerate(done):
+            for earlier in done[:place]:
+                if earlier[0] != later[0] and self._touch(earlier, later):
+                    coverage.pairs.setdefault(min((earlier, later), (later, earlier)), set()).add(earlier < later)
+
+    def _touch(self, one: tuple[str, int], other: tuple[str, int]) -> bool:
+        """Return whether two letters were seen to touch."""
+        footprint, another = self._footprints.get(one), self._footprints.get(other)
+        return footprint is not None and another is not None and is_dependent(footprint, another)
+
+    def _learn(self, occurrences: list[Occurrence]) -> None:
+        """Note what letters touch, and which are worth delaying: the first that writes (what was read before it may be
+        old by then), then commits. That decides the order within a bound only, not what is played."""
+        have_written: set[str] = set()
+        for each in occurrences:
+            self._footprints[each.actor, each.number] = each.footprint
+            writes = bool(each.footprint.rows | each.footprint.whole)
+            first = writes and each.actor not in have_written
+            self._interest[each.actor, each.number] = 2 if first and each.number else int(each.footprint.is_end)
+            if writes:
+                have_written.add(each.actor)
+
+    def _play_random(self, random: Random) -> None:
+        """Spend what is left of the budget on random priorities with few change points."""
+        while self._is_wanted():
+            before = self._coverage.played
+            self._play("", decide=_Priorities(random, depth=random.choice(_PCT_DEPTHS), letters=self._longest))
+            self._coverage.random += self._coverage.played - before
+        if not self._is_found:
+            self._coverage.cut.append(self._why_over())
+
+    def _is_wanted(self) -> bool:
+        return not (self._is_found and self._stops_at_first) and not self._why_over()
+
+    @property
+    def _is_found(self) -> bool:
+        """The data was seen to go wrong; a call that fails, or a deadlock, may be all there is, or only the first sign."""
+        return any(hit.is_of_data for hit in self._hits.values())
+
+    def _fits(self, schedules: int) -> bool:
+        """Return whether so many more schedules fit into the budget, at the pace so far."""
+        coverage = self._coverage
+        spent = time.monotonic() - self._started
+        share_played = coverage.played / max(1, coverage.played + coverage.spared)
+        to_play = schedules * share_played
+        seconds = to_play * spent / max(1, coverage.played)
+        return coverage.played + to_play <= self._budget.schedules and spent + seconds <= self._budget.seconds
+
+    def _why_over(self) -> str:
+        if self._coverage.played >= self._budget.schedules:
+            return f"the budget of {self._budget.schedules} schedules was spent"
+        if time.monotonic() - self._started >= self._budget.seconds:
+            return f"the budget of {self._budget.seconds:g} s was spent"
+        if self._cuts >= _CUTS_MAX:
+            return f"{self._cuts} schedules were not played to their end"
+        return ""
+
+
+def _rotate(ready: str, previous: str) -> str:
+    """Go round: the next actor behind the one before."""
+    return next((actor for actor in ready if actor > previous), ready[0])
+
+
+class _Priorities:
+    """Runs the ready actor of the highest priority; at each change point the one that runs falls behind all others."""
+
+    def __init__(self, random: Random, *, depth: int, letters: int) -> None:
+        self._random = random
+        self._priorities: dict[str, float] = {}
+        self._changes = {random.randrange(1, letters + 1) for _ in range(depth - 1)}
+        self._position = 0
+
+    def __call__(self, ready: str, previous: str) -> str:
+        for actor in ready:
+            if actor not in self._priorities:
+                self._priorities[actor] = 1 + self._random.random()
+        if self._position in self._changes and previous:
+            self._priorities[previous] = -self._position
+        self._position += 1
+        return max(ready, key=lambda actor: self._priorities[actor])

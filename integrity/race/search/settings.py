@@ -1,0 +1,37 @@
+"""What a race is to search, and how far."""
+
+import math
+from dataclasses import dataclass
+
+from integrity.operation import Isolation
+from integrity.race.search.explore import SCHEDULES_MAX
+
+CHOICES_MAX = 3  # of arguments, of each group of a matrix
+
+
+@dataclass(frozen=True, slots=True)
+class RaceSettings:
+    """What is searched, and how far. Sent to other processes, so names stand for what they name.
+
+    Args:
+        preemptions: the bound.
+        dialect: of the target.
+        schedules: of each group, with each choice of arguments, at most so many are played.
+        seconds: for all groups together, if somebody wants an end by then.
+        choices_max: of arguments, for each group.
+        kept: schedules that went wrong before, tried first, with the operations they were of.
+        is_strict: answers that no serial order gives are findings also where the rows are right.
+    """
+
+    system: str
+    bug: str | None = None
+    isolation: Isolation = Isolation.READ_COMMITTED
+    dialect: str = "postgresql"
+    preemptions: int = 2
+    schedules: int = SCHEDULES_MAX
+    seconds: float = math.inf
+    seed: int = 0
+    jobs: int = 1
+    choices_max: int = CHOICES_MAX
+    kept: tuple[tuple[tuple[str, ...], str], ...] = ()
+    is_strict: bool = False

@@ -1,0 +1,67 @@
+"""The arena: a system's scratch databases, each with some constraints left out, and a scheduler on each.
+
+Made when first asked for, kept while one command needs them, dropped at its end. Races with another set of constraints go
+to another database, since rows that one race broke would stand in the way of a constraint that the next one wants.
+"""
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from integrity.database.target import Target
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.trial.scratch import emptying, scratch_database
+from integrity.systems.system import System
+
+
+class Arena:
+    """A context manager.
+
+    Args:
+        target: the server to make them on.
+        test_database: the name of a database that its owner says is a test database.
+    """
+
+    def __init__(self, target: Target, system: System, *, test_database: str | None = None) -> None:
+        self._target = target
+        self._system = system
+        self._test_database = test_database
+        self._stack = ExitStack()
+        self._schedulers: dict[frozenset[str], Scheduler] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def dialect(self) -> str:
+        """As Target.dialect names it."""
+        return self._target.dialect
+
+    def scheduler(self, dropped: frozenset[str] = frozenset()) -> Scheduler:
+        """Return the scheduler on a database without some constraints and indexes, as "table.name"."""
+        if dropped not in self._schedulers:
+            self._schedulers[dropped] = self._open(dropped, is_spread=True)
+        return self._schedulers[dropped]
+
+    def fresh_scheduler(self, dropped: frozenset[str]) -> Scheduler:
+        """Return a scheduler on an empty database of its own, whose tables number their rows from 1 on."""
+        return self._open(dropped, is_spread=False)
+
+    def _open(self, dropped: frozenset[str], *, is_spread: bool) -> Scheduler:
+        database = self._stack.enter_context(
+            scratch_database(
+                self._target,
+                self._system,
+                dropped=tuple(sorted(dropped)),
+                is_spread=is_spread,
+                test_database=self._test_database,
+            )
+        )
+        # What is made of rows numbered from 1 on is exported, and a table of SQLite that is emptied begins at 1 again.
+        swept = emptying(database, self._system) if is_spread else ()
+        return self._stack.enter_context(Scheduler(database, emptying=swept))

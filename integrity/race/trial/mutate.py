@@ -1,0 +1,353 @@
+"""Mutations: each protection of the sound operations is taken away, one at a time, and the search must find a race.
+
+A protection without which nothing goes wrong is redundant (another one guards the same), or vacuous here: then either it
+guards nothing, or the search is too weak to show it. Which of these is tried: the constraints of the tables that the
+operation writes are taken away along with it, then the other protections of the operation, too.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
+
+from integrity.database.target import Target
+from integrity.operation import Begin, Isolation, Statement, Step
+from integrity.race.judge.contest import Contest, Ground, survey
+from integrity.race.judge.oracle import Judge
+from integrity.race.play.recording import record
+from integrity.race.search.explore import Budget, Hit, explore
+from integrity.race.search.settings import RaceSettings
+from integrity.race.trial.arena import Arena
+from integrity.race.trial.rewrite import (
+    find_guards,
+    find_on_conflict,
+    find_row_lock,
+    in_parts,
+    replacing,
+    with_steps_changed,
+)
+from integrity.race.trial.statements import name_in_text, written_tables
+from integrity.reference.catalogue import find_system
+from integrity.sqlfile import SqlFile
+from integrity.systems.system import System
+
+SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
+CHOICES_MAX = 2
+
+Strip = Callable[[Contest], Contest]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Something that keeps calls apart.
+
+    Args:
+        owner: the operation, or the table of a constraint.
+        text: e.g. "for update" or "and status = 'pending'".
+        operations: those that would feel its loss.
+        strip: takes it away.
+        constraint: "table.name", for a constraint or unique index.
+    """
+
+    owner: str
+    text: str
+    operations: frozenset[str]
+    strip: Strip
+    constraint: str = ""
+
+    @property
+    def name(self) -> str:
+        """E.g. "scan_in: for update"."""
+        return f"{self.owner}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the search found without some protections.
+
+    Args:
+        removed: their names.
+        operations: the pair that went wrong; empty when none did.
+        hit: how; None when none did.
+        pairs, schedules: searched.
+    """
+
+    removed: tuple[str, ...]
+    operations: tuple[str, ...]
+    hit: Hit | None
+    pairs: int
+    schedules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What a protection is good for.
+
+    Args:
+        is_constraint: it is one of a table, rather than a part of an operation.
+        attempts: all that was tried; the last one went wrong, unless the protection is vacuous.
+    """
+
+    protection: str
+    is_constraint: bool
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def word(self) -> str:
+        """ "needed", "redundant", "vacuous", or "untried" where the time did not suffice."""
+        if not self.attempts:
+            return "untried"
+        if self.attempts[-1].hit is None:
+            return "vacuous"
+        return "redundant" if self.partners else "needed"
+
+    @property
+    def partners(self) -> tuple[str, ...]:
+        """Those that guard the same: it takes all of them away to go wrong."""
+        return tuple(name for name in self.attempts[-1].removed if name != self.protection)
+
+
+def mutate_system(
+    target: Target,
+    settings: RaceSettings,
+    names: Sequence[str],
+    files: Sequence[SqlFile],
+    *,
+    test_database: str | None = None,
+) -> Iterator[Mutation]:
+    """Yield what each protection of a system's sound operations is good for.
+
+    Args:
+        files: the invariants.
+
+    Raises:
+        UsageError: the system cannot be raced on this target.
+        DatabaseError: the server is gone.
+    """
+    system = find_system(settings.system)
+    with Arena(target, system, test_database=test_database) as arena:
+        mutator = Mutator(
+            arena,
+            survey(arena.scheduler(), system, files),
+            settings.isolation,
+            Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX),
+            settings.seed,
+            CHOICES_MAX,
+            time.monotonic() + settings.seconds,
+        )
+        yield from mutator.mutate(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutator:
+    """Takes protections away and searches.
+
+    Args:
+        isolation: that the sound operations run at.
+        budget: of each search, of one pair with one choice of arguments.
+        choices_max: of arguments, for each pair.
+        deadline: of the monotonic clock: what was not begun by then is untried.
+    """
+
+    arena: Arena
+    ground: Ground
+    isolation: Isolation
+    budget: Budget
+    seed: int
+    choices_max: int
+    deadline: float
+    _attempts: dict[frozenset[str], Attempt] = field(default_factory=dict)
+
+    def mutate(self, names: Sequence[str]) -> Iterator[Mutation]:
+        """Yield what each protection of the operations is good for; constraints that no race needs come last.
+
+        Raises:
+            DatabaseError: the server is gone.
+        """
+        statements = {name: self._observe(name) for name in names}
+        constraints = list(_find_constraints(self.ground.system.metadata, statements))
+        own = [
+            protection
+            for name in names
+            for protection in (
+                *_find_in_statements(self.ground.system, name, statements[name], self.arena.dialect),
+                *self._find_levels(name),
+                *self._find_transactions(name, statements[name]),
+            )
+        ]
+        seen: dict[str, Mutation] = {}
+        for protection in own:
+            if time.monotonic() > self.deadline:
+                yield Mutation(protection.name, is_constraint=False, attempts=())
+                continue
+            seen[protection.name] = self._judge(protection, constraints, own, names)
+            yield seen[protection.name]
+        yield from self._judge_constraints(constraints, list(seen.values()), names)
+
+    def _judge_constraints(
+        self, constraints: list[Protection], known: list[Mutation], names: Sequence[str]
+    ) -> Iterator[Mutation]:
+        """Yield what each constraint is good for; if nothing goes wrong without all of them, none is tried alone."""
+        if time.monotonic() > self.deadline:
+            yield from (Mutation(each.name, is_constraint=True, attempts=()) for each in constraints)
+            return
+        together = self._attempt(tuple(constraints), names) if constraints else None
+        for protection in constraints:
+            alone = self._attempt((protection,), names) if together and together.hit else together
+            assert alone is not None
+            partner = next((mutation for mutation in known if protection.name in mutation.partners), None)
+            if alone.hit or partner is None:
+                yield Mutation(protection.name, bool(protection.constraint), (alone,))
+            else:
+                yield Mutation(protection.name, bool(protection.constraint), (alone, partner.attempts[-1]))
+
+    def _judge(
+        self, protection: Protection, constraints: list[Protection], own: list[Protection], names: Sequence[str]
+    ) -> Mutation:
+        attempts = [self._attempt((protection,), names)]
+        if attempts[-1].hit:
+            return Mutation(protection.name, bool(protection.constraint), tuple(attempts))
+        backing = tuple(each for each in constraints if each.operations & protection.operations)
+        others = tuple(each for each in own if each.owner == protection.owner and each is not protection)
+        for along in (backing, *((each,) for each in others), *((each, *backing) for each in others)):
+            if not along or self._attempt(along, names).hit:  # it goes wrong whether this one is there or not
+                continue
+            attempt = self._attempt((protection, *along), names)
+            if attempt.hit:
+                return Mutation(
+                    protection.name,
+                    bool(protection.constraint),
+                    (*attempts, self._narrow(protection, along, attempt)),
+                )
+        return Mutation(protection.name, bool(protection.constraint), tuple(attempts))
+
+    def _narrow(self, protection: Protection, along: tuple[Protection, ...], attempt: Attempt) -> Attempt:
+        """Return an attempt on the same pair that goes wrong with the fewest of those taken away along with it."""
+        for each in along:
+            alone = self._search((protection, each), [attempt.operations])
+            if alone.hit:
+                return alone
+        needed = list(along)
+        for each in along:
+            fewer = [other for other in needed if other is not each]
+            narrower = self._search((protection, *fewer), [attempt.operations])
+            if narrower.hit:
+                needed, attempt = fewer, narrower
+        return attempt
+
+    def _attempt(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
+        """Search the pairs that would feel the loss, an operation with itself first, until one goes wrong."""
+        felt = removed[0].operations
+        if removed[0].constraint:
+            felt = felt.union(*(each.operations for each in removed))
+        pairs = [(name, name) for name in names if name in felt]
+        pairs += [(one, other) for one in names if one in felt for other in names if other != one]
+        key = frozenset(each.name for each in removed)
+        if key not in self._attempts:
+            self._attempts[key] = self._search(removed, list({frozenset(pair): pair for pair in pairs}.values()))
+        return self._attempts[key]
+
+    def _search(self, removed: tuple[Protection, ...], pairs: Sequence[tuple[str, ...]]) -> Attempt:
+        removed_names = tuple(each.name for each in removed)
+        schedules = 0
+        for number, pair in enumerate(pairs, start=1):
+            for choice in islice(self.ground.vary(pair, isolation=self.isolation), self.choices_max):
+                contest = choice
+                for protection in removed:
+                    contest = protection.strip(contest)
+                scheduler = self.arena.scheduler(contest.dropped)
+                program = contest.program()
+                # Not of calls that fail: one that then changes nothing shows that something else guards the same.
+                judge = Judge(scheduler, program, are_failures_judged=False, is_strict=True)
+                found = explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
+                schedules += found.coverage.played
+                if found.hits:
+                    return Attempt(removed_names, pair, found.hits[0], number, schedules)
+        return Attempt(removed_names, (), None, len(pairs), schedules)
+
+    def _observe(self, name: str) -> list[str]:
+        """Return the statements of an operation: those of a call, and of another one after it on the same rows."""
+        statements: dict[str, None] = {}
+        for contest in islice(self.ground.vary((name, name), isolation=self.isolation), self.choices_max):
+            recording = record(self.arena.scheduler(), contest.program(), "")
+            steps = [each.step for played in recording.played.values() for each in played]
+            statements |= dict.fromkeys(step.sql for step in steps if isinstance(step, Statement))
+        return list(statements)
+
+    def _find_transactions(self, name: str, statements: list[str]) -> Iterator[Protection]:
+        """Yield the transaction of an operation that reads before it writes: on SQLite it is a lock, and the only one."""
+        writes = [bool(written_tables(sql)) for sql in statements]
+        if self.arena.dialect == "sqlite" and True in writes and False in writes[: writes.index(True)]:
+            yield Protection(name, "its transaction", frozenset({name}), _split(name))
+
+    def _find_levels(self, name: str) -> Iterator[Protection]:
+        if self.isolation is not Isolation.READ_COMMITTED:
+            yield Protection(name, f"isolation level {self.isolation.value}", frozenset({name}), _lower(name))
+
+
+def _find_in_statements(system: System, name: str, statements: list[str], dialect: str) -> Iterator[Protection]:
+    """Yield what in an operation's statements keeps calls apart."""
+    for sql in statements:
+        keys = {
+            column.name
+            for table in system.metadata.sorted_tables
+            if name_in_text(table) in written_tables(sql)
+            for column in table.primary_key.columns
+        }
+        locks = [find_row_lock(sql)] if dialect != "sqlite" else []  # which has none, and drops the words
+        parts = [part for part in (*locks, find_on_conflict(sql)) if part]
+        for part in (*parts, *find_guards(sql, keys=keys)):
+            strip = _change(name, replacing(sql, part.remove()))
+            yield Protection(name, part.text.removeprefix("and "), frozenset({name}), strip)
+
+
+def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:
+    """Yield the unique and check constraints and unique indexes of the tables that the operations write."""
+    for table in metadata.sorted_tables:
+        writers = frozenset(
+            name for name, texts in statements.items() if any(name_in_text(table) in written_tables(sql) for sql in texts)
+        )
+        for constraint in _constraints_of(table) if writers else ():
+            qualified = f"{table.name}.{constraint}"
+            yield Protection(table.name, constraint, writers, _drop(qualified), qualified)
+
+
+def _constraints_of(table: Table) -> list[str]:
+    names = [
+        str(constraint.name)
+        for constraint in table.constraints
+        if isinstance(constraint, UniqueConstraint | CheckConstraint)
+    ]
+    return sorted([*names, *(str(index.name) for index in table.indexes if index.unique)])
+
+
+def _change(name: str, change: Callable[[Step], Step]) -> Strip:
+    def strip(contest: Contest) -> Contest:
+        if name not in contest.names:
+            return contest
+        return contest.replacing(with_steps_changed(contest.operations[name], change))
+
+    return strip
+
+
+def _split(name: str) -> Strip:
+    def strip(contest: Contest) -> Contest:
+        return contest.replacing(in_parts(contest.operations[name])) if name in contest.names else contest
+
+    return strip
+
+
+def _lower(name: str) -> Strip:
+    def change(step: Step) -> Step:
+        return Begin(Isolation.READ_COMMITTED) if isinstance(step, Begin) else step
+
+    return _change(name, change)
+
+
+def _drop(qualified: str) -> Strip:
+    def strip(contest: Contest) -> Contest:
+        return replace(contest, dropped=contest.dropped | {qualified})
+
+    return strip

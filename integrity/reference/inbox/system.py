@@ -1,0 +1,58 @@
+"""inbox: businesses answering their customers on WhatsApp, email and SMS."""
+
+from pathlib import Path
+
+from integrity.operation import RESTARTED, Allowed
+from integrity.reference.inbox.bugs import BUGS
+from integrity.reference.inbox.operations import OPERATIONS
+from integrity.reference.inbox.schema import METADATA
+from integrity.reference.inbox.seeds.tables import SEEDER
+from integrity.reference.inbox.services import SERVICES
+from integrity.reference.inbox.stage import stage
+from integrity.systems.system import Sweep, System
+
+INBOX = System(
+    name="inbox",
+    title="businesses answering customers on WhatsApp, email and SMS",
+    metadata=METADATA,
+    operations=OPERATIONS,
+    services=SERVICES,
+    pools={
+        "businesses": "select id from inbox.businesses order by id",
+        "conversations": "select id from inbox.conversations order by id",
+        "whatsapp": "select id from inbox.conversations where channel = 'whatsapp' order by id",
+        "email": "select id from inbox.conversations where channel = 'email' order by id",
+        "sms": "select id from inbox.conversations where channel = 'sms' order by id",
+    },
+    bugs=BUGS,
+    sweeps=(
+        Sweep(
+            "resend_queued",
+            """
+            select business_id, count(*) as open_count from inbox.messages
+            where status = 'queued' and created_at >= :began_at
+            group by business_id order by business_id
+            """,
+        ),
+        Sweep(
+            "settle_checkout",
+            """
+            select business_id, count(*) as open_count from inbox.checkouts
+            where status = 'open' and created_at >= :began_at
+            group by business_id order by business_id
+            """,
+        ),
+        Sweep(
+            "settle_uploads",
+            """
+            select business_id, count(*) as open_count from inbox.media
+            where status = 'pending' and created_at >= :began_at
+            group by business_id order by business_id
+            """,
+        ),
+    ),
+    stage=stage,
+    seeder=SEEDER,
+    profiles=Path(__file__).with_name("profiles.toml"),
+    allowed=Allowed(retries=RESTARTED),
+)

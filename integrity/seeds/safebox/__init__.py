@@ -1,1 +1,0 @@
-"""The past week of safebox: its settings, what its owners did, and the rows that this left behind."""

@@ -1,0 +1,290 @@
+"""The driver concludes from what a client can know, and never more: no false "failed", no false "ok"."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from integrity.clients.driver import Abandon, Driver, Returned
+from integrity.errors import Unreachable
+from integrity.history import Outcome
+from integrity.operation import (
+    Begin,
+    Commit,
+    Declined,
+    Ok,
+    Operation,
+    Request,
+    Rollback,
+    Rows,
+    Statement,
+    StatementFailed,
+    Steps,
+    Value,
+)
+from integrity.systems.service import Reaction
+
+LOST: StatementFailed = StatementFailed("server closed the connection", sqlstate=None)
+SERIALIZATION = StatementFailed("could not serialize access", sqlstate="40001")
+DEADLOCK = StatementFailed("deadlock detected", sqlstate="40P01")
+UNIQUE = StatementFailed("duplicate key", sqlstate="23505")
+
+
+class Scripted:
+    """A connection that does as it is told: at the n-th step that reaches it, it raises what the script says."""
+
+    attempts_most = 3
+
+    def __init__(self, script: Mapping[int, Exception] | None = None, *, comes_back: bool = True) -> None:
+        self.said: list[str] = []
+        self.is_open = True
+        self._script = dict(script or {})
+        self._comes_back = comes_back
+
+    async def open(self) -> None:
+        if not self._comes_back:
+            raise Unreachable("nobody there")
+        self.said.append("open")
+        self.is_open = True
+
+    async def _say(self, word: str) -> None:
+        self.said.append(word)
+        failure = self._script.get(len(self.said))
+        if failure is not None:
+            self.is_open = self.is_open and failure is not LOST
+            raise failure
+
+    async def begin(self, begin: Begin) -> None:
+        await self._say("begin")
+
+    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
+        await self._say(sql)
+        return [{"n": 1}]
+
+    async def commit(self) -> None:
+        await self._say("commit")
+
+    async def rollback(self) -> None:
+        await self._say("rollback")
+
+    def abort(self) -> None:
+        self.said.append("abort")
+        self.is_open = False
+
+    async def close(self) -> None:
+        self.is_open = False
+
+
+def one_transaction(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    rows = yield Statement("a")
+    yield Statement("b")
+    yield Commit()
+    return Ok({"n": rows[0]["n"]})
+
+
+def by_itself(*, operation_id: UUID) -> Steps:
+    yield Statement("a")
+    yield Statement("b")
+    return Ok()
+
+
+def two_transactions(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    yield Statement("a")
+    yield Commit()
+    yield Begin()
+    yield Statement("b")
+    yield Commit()
+    return Ok()
+
+
+def forgiving(*, operation_id: UUID) -> Steps:
+    """Look the other way when the row is there already."""
+    yield Begin()
+    try:
+        yield Statement("a")
+    except StatementFailed as failure:
+        yield Rollback()
+        return Declined(f"refused {failure.sqlstate}")
+    yield Commit()
+    return Ok()
+
+
+def never_committing(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    yield Statement("a")
+    return Declined("changed my mind")
+
+
+def asking(*, operation_id: UUID) -> Steps:
+    answer = yield Request("mint", {"sats": 5})
+    return Ok({"answer": answer["word"]})
+
+
+def broken(*, operation_id: UUID) -> Steps:
+    yield Begin()
+    yield Statement("a")
+    raise KeyError("no such row")
+
+
+def drive(steps: Callable[..., Steps], connection: Scripted, abandon: Abandon | None = None) -> Returned:
+    driver = Driver(connection, Random(1))
+    arguments: dict[str, Any] = {"operation_id": UUID(int=1)}
+    call = driver.call(Operation("op", steps, {}), arguments, lambda request: Reaction({"word": "yes"}), abandon)
+    return asyncio.run(call)
+
+
+def test_an_answered_call_is_ok_with_its_reply() -> None:
+    connection = Scripted()
+
+    assert drive(one_transaction, connection) == Returned(Outcome.OK, {"n": 1}, "", 1)
+    assert connection.said == ["begin", "a", "b", "commit"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "at", "failure", "outcome"),
+    [
+        (one_transaction, 1, LOST, Outcome.FAILED),
+        (one_transaction, 2, LOST, Outcome.FAILED),
+        (one_transaction, 4, LOST, Outcome.UNKNOWN),
+        (one_transaction, 2, UNIQUE, Outcome.FAILED),
+        (one_transaction, 4, UNIQUE, Outcome.FAILED),
+        (by_itself, 1, UNIQUE, Outcome.FAILED),
+        (by_itself, 1, LOST, Outcome.UNKNOWN),
+        (by_itself, 2, UNIQUE, Outcome.UNKNOWN),
+        (two_transactions, 5, UNIQUE, Outcome.UNKNOWN),
+        (two_transactions, 5, LOST, Outcome.UNKNOWN),
+        (two_transactions, 5, DEADLOCK, Outcome.UNKNOWN),
+    ],
+)
+def test_a_call_without_answer_is_failed_only_when_nothing_can_have_been_committed(
+    steps: Callable[..., Steps], at: int, failure: StatementFailed, outcome: Outcome
+) -> None:
+    returned = drive(steps, Scripted({at: failure}))
+
+    assert returned.outcome is outcome
+    assert returned.reply is None
+    assert returned.error == (f"{failure.sqlstate} {failure}" if failure.sqlstate else f"connection lost: {failure}")
+
+
+@pytest.mark.parametrize("failure", [SERIALIZATION, DEADLOCK])
+@pytest.mark.parametrize("at", [2, 4])
+def test_serialization_failures_and_deadlocks_start_again_and_are_counted(failure: StatementFailed, at: int) -> None:
+    connection = Scripted({at: failure})
+
+    assert drive(one_transaction, connection) == Returned(Outcome.OK, {"n": 1}, "", 2)
+    assert connection.said[at:] == [*(["rollback"] if at == 2 else []), "begin", "a", "b", "commit"]
+
+
+def test_an_accident_of_the_driver_at_commit_is_unknown_and_before_it_failed() -> None:
+    accident = RuntimeError("cannot switch to state 15")
+
+    assert drive(one_transaction, Scripted({4: accident})).outcome is Outcome.UNKNOWN
+    assert drive(one_transaction, Scripted({2: accident})).outcome is Outcome.FAILED
+
+
+def test_starting_again_ends_and_is_a_failure_then() -> None:
+    returned = drive(one_transaction, Scripted({2: DEADLOCK, 5: DEADLOCK, 8: DEADLOCK}))
+
+    assert (returned.outcome, returned.attempts) == (Outcome.FAILED, 3)
+    assert returned.error == "40P01 deadlock detected (after 3 attempts)"
+
+
+def test_an_operation_may_handle_a_refusal_itself() -> None:
+    connection = Scripted({2: UNIQUE})
+
+    assert drive(forgiving, connection) == Returned(Outcome.DECLINED, {"reason": "refused 23505"}, "", 1)
+    assert connection.said == ["begin", "a", "rollback"]
+
+
+def test_what_an_operation_leaves_open_is_rolled_back() -> None:
+    connection = Scripted()
+
+    assert drive(never_committing, connection).outcome is Outcome.DECLINED
+    assert connection.said == ["begin", "a", "rollback"]
+
+
+def test_an_operation_that_breaks_has_failed_and_is_rolled_back() -> None:
+    connection = Scripted()
+
+    returned = drive(broken, connection)
+
+    assert (returned.outcome, returned.error) == (Outcome.FAILED, "the operation raised KeyError: 'no such row'")
+    assert connection.said[-1] == "rollback"
+
+
+def test_a_request_is_answered_by_the_service() -> None:
+    assert drive(asking, Scripted()).reply == {"answer": "yes"}
+
+
+def test_an_operation_that_goes_on_after_its_connection_was_lost_gets_a_new_one() -> None:
+    def stubborn(*, operation_id: UUID) -> Steps:
+        try:
+            yield Statement("a")
+        except StatementFailed:
+            yield Statement("a")
+        return Ok()
+
+    connection = Scripted({1: LOST})
+
+    assert drive(stubborn, connection).outcome is Outcome.OK
+    assert connection.said == ["a", "open", "a"]
+
+
+def test_a_transaction_is_not_gone_on_with_on_a_new_connection() -> None:
+    def careless(*, operation_id: UUID) -> Steps:
+        yield Begin()
+        try:
+            yield Statement("a")
+        except StatementFailed:
+            yield Statement("b")
+        yield Commit()
+        return Ok()
+
+    connection = Scripted({2: LOST, 3: LOST})
+
+    assert drive(careless, connection).outcome is Outcome.FAILED
+    assert "commit" not in connection.said
+
+
+def test_a_server_that_does_not_come_back_fails_the_call() -> None:
+    connection = Scripted(comes_back=False)
+    connection.is_open = False
+
+    returned = drive(one_transaction, connection)
+
+    assert (returned.outcome, returned.error) == (Outcome.FAILED, "connection lost: nobody there")
+
+
+@pytest.mark.parametrize(
+    ("steps", "abandon", "outcome", "said"),
+    [
+        (one_transaction, Abandon(0), Outcome.FAILED, ["abort"]),
+        (one_transaction, Abandon(2), Outcome.FAILED, ["begin", "a", "abort"]),
+        (one_transaction, Abandon(2, in_flight=True), Outcome.FAILED, ["begin", "a", "b", "abort"]),
+        (one_transaction, Abandon(3), Outcome.FAILED, ["begin", "a", "b", "abort"]),
+        (one_transaction, Abandon(3, in_flight=True), Outcome.UNKNOWN, ["begin", "a", "b", "commit", "abort"]),
+        (one_transaction, Abandon(None), Outcome.UNKNOWN, ["begin", "a", "b", "commit", "abort"]),
+        (by_itself, Abandon(0, in_flight=True), Outcome.UNKNOWN, ["a", "abort"]),
+        (two_transactions, Abandon(None), Outcome.UNKNOWN, ["begin", "a", "commit", "abort"]),
+        (two_transactions, Abandon(4), Outcome.UNKNOWN, ["begin", "a", "commit", "begin", "abort"]),
+    ],
+)
+def test_a_client_that_dies_leaves_failed_or_unknown_and_sends_nothing_more(
+    steps: Callable[..., Steps], abandon: Abandon, outcome: Outcome, said: list[str]
+) -> None:
+    connection = Scripted()
+
+    returned = drive(steps, connection, abandon)
+
+    assert (returned.outcome, returned.was_abandoned) == (outcome, True)
+    assert returned.error.startswith("abandoned: the client died ")
+    assert connection.said == said
+
+
+def test_a_client_that_was_to_die_later_than_the_call_lasts_lives() -> None:
+    assert drive(one_transaction, Scripted(), Abandon(4)).outcome is Outcome.OK

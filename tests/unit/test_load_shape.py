@@ -1,0 +1,176 @@
+"""Shapes: arrivals keep their order and number, only their times change; steps go on as what was measured says."""
+
+import itertools
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from integrity.clients.driver import Returned
+from integrity.history import Outcome
+from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
+from integrity.load.profile import OpenProfile
+from integrity.load.shape import Pace, Steps
+from integrity.load.thresholds import Threshold
+from integrity.measure.distribution import Distribution
+from integrity.measure.measures import Measures
+
+OK = Returned(Outcome.OK, {}, "", 1)
+FAILED = Returned(Outcome.FAILED, None, "53300 too many clients", 1)
+P95 = Threshold.model_validate({"statistic": "p95", "most": 100, "source": "a plan"})
+
+factors = st.floats(0.0, 50.0)
+lengths = st.floats(0.01, 500.0)
+
+
+def profile(**shape: object) -> OpenProfile:
+    stream = {"name": "bar", "operations": ["sell"], "per_minute": 60}
+    settings = {"title": "", "model": "open", "clients": 5, "connections": 1, "streams": [stream], **shape}
+    return OpenProfile.model_validate(settings)
+
+
+def phase(*returns: Returned, latency_ms: float = 10.0, factor: float = 1.0, offered: int | None = None) -> Phase:
+    """Return a phase of one second in which these calls returned."""
+    measures = Measures()
+    log = PhaseLog(measures, [P95], Distribution())
+    log.begin("x", factor, at_s=0.0, judged_from_s=0.0)
+    log.settle(0.0, 0)
+    for returned in returns:
+        measures.of("sell").add(returned, latency_ms)
+    ended = log.end(1.0, len(returns) if offered is None else offered)
+    assert ended is not None
+    return ended
+
+
+def test_at_a_steady_factor_time_runs_that_much_faster() -> None:
+    pace = Pace()
+    pace.extend(10.0, 1.0, 1.0)
+    assert [pace.when(at_s) for at_s in (0.0, 9.5, 10.0)] == [0.0, 9.5, None]
+    pace.extend(10.0, 4.0, 4.0)
+    assert [pace.when(at_s) for at_s in (10.0, 30.0, 49.9, 50.0)] == [10.0, 15.0, pytest.approx(19.975), None]
+
+
+def test_a_ramp_from_nothing_brings_half_as_many_as_its_end() -> None:
+    pace = Pace()
+    pace.extend(60.0, 0.0, 10.0)
+    found = itertools.takewhile(lambda at_s: at_s is not None, (pace.when(float(n)) for n in itertools.count()))
+    times = [at_s for at_s in found if at_s is not None]
+    assert len(times) == 300
+    assert times[75] == pytest.approx(30.0)  # a quarter of them by half time: the integral of a line
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 3e-190, 7e-226, 1.0, 1e4])
+def test_a_ramp_is_of_one_form_however_small_its_factors(factor: float) -> None:
+    pace = Pace()
+    pace.extend(100.0, 0.0, factor)
+    assert pace.when(12.5 * factor) == pytest.approx(50.0)  # a quarter by half time
+    pace.extend(100.0, factor, 0.0)
+    assert pace.when(87.5 * factor) == pytest.approx(150.0)
+
+
+@given(st.lists(st.tuples(lengths, factors, factors), min_size=1, max_size=5), st.lists(st.floats(0, 1), max_size=20))
+@example([(1.0, 0.0, 3e-190)], [0.0, 0.5, 1.0])
+@example([(1.0, 3e-190, 0.0)], [0.0, 0.5, 1.0])
+@example([(500.0, 7e-226, 0.0), (1.0, 50.0, 7e-226)], [0.25, 0.5, 0.999])
+@example([(0.01, 0.0, 5e-324), (1.0, 5e-324, 5e-324)], [0.25, 0.5, 1.0])
+def test_times_keep_their_order_and_stay_within_what_is_known(
+    pieces: list[tuple[float, float, float]], shares: list[float]
+) -> None:
+    pace, last, begun = Pace(), 0.0, 0.0
+    for length_s, factor_from, factor_to in pieces:
+        scheduled = length_s * (factor_from + factor_to) / 2
+        pace.extend(length_s, factor_from, factor_to)
+        for share in sorted(shares):
+            at_s = pace.when(begun + share * scheduled)
+            if at_s is not None:
+                assert last - 1e-6 <= at_s <= pace.horizon_s + 1e-6
+                last = at_s
+        begun += scheduled
+
+
+def test_stages_give_the_run_its_length_and_another_length_stretches_them() -> None:
+    stages = [
+        {"name": "before", "duration_s": 20, "factor": 1, "part": "before"},
+        {"name": "jump", "duration_s": 0, "factor": 10},
+        {"name": "spike", "duration_s": 60, "factor": 10, "part": "spike"},
+    ]
+    assert profile(stages=stages).duration_s == 80
+    shortened = profile(stages=stages, duration_s=8)
+    assert [stage.duration_s for stage in shortened.stages] == [2, 0, 6]
+    pieces = Pieces(shortened)
+    found = [pieces.next(None), pieces.next(None)]
+    assert [(p and p.name, p and p.factor_from, p and p.factor_to) for p in found] == [("before", 1, 1), ("spike", 10, 10)]
+    assert pieces.next(None) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "complaint"),
+    [
+        ({"stages": [{"name": "x", "duration_s": 1, "factor": 1}], "steps": {"goal": "sweep", "step_s": 1}}, "not both"),
+        ({"steps": {"goal": "sweep", "step_s": 1, "factors": []}}, "there is none"),
+        ({"steps": {"goal": "sweep", "step_s": 1, "factors": [1], "headings": ["a", "b"]}}, "2 for 1"),
+        ({"steps": {"goal": "sweep", "step_s": 1, "scales": "subscribers"}}, "no subscribers"),
+        ({"steps": {"goal": "brake", "step_s": 1}}, "goal"),
+    ],
+)
+def test_a_shape_that_makes_no_sense_is_refused(shape: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        profile(**shape)
+
+
+def test_a_phase_counts_what_returned_in_it_alone() -> None:
+    measures = Measures()
+    log = PhaseLog(measures, [P95], Distribution())
+    for latency_ms, name in ((10.0, "first"), (500.0, "second")):
+        log.begin(name, 1.0, at_s=0.0, judged_from_s=0.5)
+        measures.of("sell").add(OK, 9_999.0)  # settling: not judged
+        log.settle(0.4, 1)
+        log.settle(0.6, 1)
+        for _ in range(3):
+            measures.of("sell").add(OK, latency_ms)
+        log.end(1.0, 4)
+    first, second = log.phases
+    assert (first.answered, first.p95_ms, first.offered, first.failed()) == (3, 10.0, 3, [])
+    assert (second.p95_ms, [judgement.measured for judgement in second.failed()]) == (500.0, [500.0])
+
+
+def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_way() -> None:
+    ladder = Ladder(Steps(goal="break", step_s=1, growth=2.0, growth_after=1.5))
+    assert ladder.first() == 1.0
+    assert ladder.next(phase(OK, factor=1.0)) == 2.0
+    slow = phase(OK, latency_ms=150, factor=2.0)
+    assert ladder.next(slow) == 3.0
+    assert ladder.next(phase(OK, latency_ms=150, factor=3.0)) == 4.5
+    broken = phase(*[OK, FAILED] * 30, factor=4.5)
+    assert ladder.next(broken) is None
+    assert (ladder.first_break, ladder.hard_break) == (slow, broken)
+    assert "50.0% of the calls failed: sell: 53300 too many clients" in ladder.ended_because
+
+
+def test_a_system_that_answers_too_few_of_the_calls_offered_gave_way() -> None:
+    assert phase(*[OK] * 89, offered=100).gave_way() == "89% of the calls offered were answered"
+    assert phase(*[OK] * 90, offered=100).gave_way() == ""
+    assert phase(*[OK] * 20, offered=40).gave_way() == "", "too few to say"
+
+
+def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
+    ladder = Ladder(Steps(goal="break", step_s=1, factor_most=2.0))
+    assert ladder.next(phase(OK, factor=1.5)) is None
+    assert "bound" in ladder.ended_because
+    measures = Measures()
+    lags_ms = Distribution()
+    late = PhaseLog(measures, [P95], lags_ms)
+    late.begin("x", 1.0, at_s=0.0, judged_from_s=0.0)
+    late.settle(0.0, 0)
+    for _ in range(10):
+        lags_ms.append(50.0)
+    measures.of("sell").add(OK, 10.0)
+    ladder = Ladder(Steps(goal="break", step_s=1))
+    assert ladder.next(late.end(1.0, 1)) is None
+    assert "generator" in ladder.ended_because
+
+
+def test_a_sweep_goes_through_its_factors_whatever_happens() -> None:
+    ladder = Ladder(Steps(goal="sweep", step_s=1, factors=(1, 2, 4)))
+    assert [ladder.first(), ladder.next(phase(FAILED)), ladder.next(None), ladder.next(None)] == [1, 2, 4, None]

@@ -1,0 +1,104 @@
+"""The effect of a fault is told from the history: before, during, after, and how long until all was as before."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from integrity.faults.catalogue import FAULTS
+from integrity.faults.player import Played
+from integrity.faults.schedule import Window
+from integrity.history import Call, Outcome, encode_invoked, encode_returned
+from integrity.measure.effects import describe_effects
+from integrity.runs.folder import RunFolder
+
+SECOND = 1_000_000
+
+
+def played(from_s: float, to_s: float, healed_s: float | None = None) -> Played:
+    window = Window("db_latency", FAULTS["db_latency"], {}, from_s, to_s)
+    healed_us = round((healed_s if healed_s is not None else to_s) * SECOND)
+    return Played(window, round(from_s * SECOND), round(to_s * SECOND), healed_us, {"pieces delayed": 3})
+
+
+def write(folder: Path, calls: Sequence[tuple[float, float | None, Outcome]]) -> RunFolder:
+    """Write a history of calls: when invoked, when returned, how they ended."""
+    lines = []
+    for number, (invoked_s, returned_s, outcome) in enumerate(calls):
+        invoked_us = round(invoked_s * SECOND)
+        returned_us = None if returned_s is None else round(returned_s * SECOND)
+        call = Call(UUID(int=number), "sell", {}, 1, invoked_us, invoked_us, returned_us, outcome)
+        lines.append(encode_invoked(call))
+        if returned_us is not None:
+            lines.append(encode_returned(call))
+    (folder / "history.jsonl").write_bytes(b"".join(lines))
+    return RunFolder(folder)
+
+
+def steady(
+    from_s: float, to_s: float, latency_ms: float, outcome: Outcome = Outcome.OK
+) -> list[tuple[float, float, Outcome]]:
+    """Return a call every 10 ms."""
+    count = round((to_s - from_s) * 100)
+    return [(from_s + n / 100, from_s + n / 100 + latency_ms / 1000, outcome) for n in range(count)]
+
+
+def test_a_call_belongs_to_the_window_when_any_part_of_it_was_in_it(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        [
+            (0.5, 0.6, Outcome.OK),
+            (0.9, 1.1, Outcome.OK),  # reaches into it
+            (1.2, 1.3, Outcome.DECLINED),
+            (1.9, 9.0, Outcome.FAILED),  # held up by it
+            (0.8, None, Outcome.UNKNOWN),  # never returned
+            (2.1, 2.2, Outcome.OK),
+        ],
+    )
+    (effect,) = describe_effects(folder, [played(1.0, 2.0)], began_at_us=0, ended_at_us=10 * SECOND)
+    counts = {
+        name: [phase[key] for key in ("ok", "declined", "failed", "unknown")] for name, phase in effect["phases"].items()
+    }
+    assert counts == {"before": [1, 0, 0, 0], "during": [1, 1, 1, 1], "after": [1, 0, 0, 0]}
+    assert effect["phases"]["before"]["p95_ms"] == pytest.approx(100)
+    assert effect["did"] == {"pieces delayed": 3}
+
+
+def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
+    folder = write(tmp_path, steady(0, 6, 1))
+    first, second = describe_effects(
+        folder, [played(1, 2, healed_s=2.5), played(4, 5)], began_at_us=0, ended_at_us=6 * SECOND
+    )
+    assert first["phases"]["after"]["calls"] == 200
+    assert second["phases"]["before"]["calls"] == 150  # from when the first was healed
+    assert second["phases"]["after"]["calls"] == 100
+
+
+@pytest.mark.parametrize(
+    ("after", "recovery_s"),
+    [
+        (steady(2, 4, 5), 0.0),
+        ([*steady(2, 2.6, 50), *steady(2.6, 4, 5)], 0.75),  # the bin from 0.5 on still has slow calls
+        ([*steady(2, 2.5, 5, Outcome.FAILED), *steady(2.5, 4, 5)], 0.5),
+        ([*steady(2, 2.25, 50), *steady(2.25, 2.5, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 1.0),  # one good bin is luck
+        # Four calls in a quarter say nothing, five do.
+        ([*steady(2, 2.04, 5), *steady(2.25, 2.29, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 1.0),
+        ([*steady(2, 2.05, 5), *steady(2.25, 2.3, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 0.0),
+        (steady(2, 4, 50), None),
+        (steady(3, 4, 5), 1.0),  # nothing at all for a second
+        ([], None),
+    ],
+)
+def test_recovery_lasts_until_latency_and_failures_are_as_before(
+    tmp_path: Path, after: list[tuple[float, float, Outcome]], recovery_s: float | None
+) -> None:
+    folder = write(tmp_path, [*steady(0, 1, 5), *steady(1, 2, 90), *after])
+    (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=0, ended_at_us=4 * SECOND)
+    assert effect["recovery_s"] == recovery_s
+
+
+def test_without_anything_before_it_nothing_can_be_said_of_recovery(tmp_path: Path) -> None:
+    folder = write(tmp_path, steady(1, 4, 5))
+    (effect,) = describe_effects(folder, [played(0, 2)], began_at_us=0, ended_at_us=4 * SECOND)
+    assert effect["recovery_s"] is None

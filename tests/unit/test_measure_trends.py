@@ -1,0 +1,88 @@
+"""Trends: what rises is said to rise, noise is not, and what cannot be known is unclear."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from integrity.measure.trends import find_knee, find_recovery, find_slopes, fit
+
+RANDOM = 20
+
+
+def series(seconds: int, start: float, per_hour: float, noise: float, seed: int = 1) -> list[tuple[float, float]]:
+    random = Random(seed)
+    return [(float(s), start + per_hour * s / 3600 + random.gauss(0, noise)) for s in range(seconds)]
+
+
+def test_a_leak_is_found_and_its_slope_is_within_its_interval() -> None:
+    slope = fit("rss_mb", series(3600, 100.0, 60.0, noise=5.0))
+    assert slope is not None
+    assert slope.verdict == "rising"
+    assert abs(slope.per_hour - 60.0) < 2 * slope.uncertainty
+    assert slope.start == pytest.approx(100, abs=2)
+    assert slope.end == pytest.approx(160, abs=2)
+
+
+def test_noise_around_a_level_is_flat_over_many_seeds() -> None:
+    verdicts = [fit("p95_ms", series(1200, 20.0, 0.0, noise=3.0, seed=seed)) for seed in range(RANDOM)]
+    assert {slope.verdict for slope in verdicts if slope} == {"flat"}
+
+
+def test_a_falling_level_is_told_apart() -> None:
+    slope = fit("p95_ms", series(1200, 50.0, -60.0, noise=1.0))
+    assert slope is not None
+    assert slope.verdict == "falling"
+
+
+def test_wild_noise_in_a_short_run_is_unclear() -> None:
+    verdicts = {slope.verdict for seed in range(RANDOM) if (slope := fit("p95_ms", series(14, 2.0, 0.0, 20.0, seed)))}
+    assert "unclear" in verdicts
+    assert "flat" not in verdicts
+
+
+def test_too_few_samples_have_no_slope() -> None:
+    assert fit("p95_ms", series(11, 20.0, 0.0, 1.0)) is None
+
+
+def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> list[dict[str, Any]]:
+    return [
+        {
+            "elapsed_s": float(second),
+            "p95_ms": p95_ms,
+            "calls": 100,
+            "faults": (faults or {}).get(second, 0),
+            "rss_mb": 50.0,
+        }
+        for second, p95_ms in enumerate(p95s_ms, start=1)
+    ]
+
+
+def test_slopes_of_a_run_are_of_latency_failures_and_memory() -> None:
+    assert {slope.name: slope.verdict for slope in find_slopes(samples(*[10.0] * 60))} == {
+        "p95_ms": "flat",
+        "failure_share": "flat",
+        "rss_mb": "flat",
+    }
+
+
+def test_recovery_is_from_the_end_of_the_spike_to_the_first_of_three_usual_seconds() -> None:
+    run = samples(10, 11, 10, 900, 900, 700, 12, 400, 11, 10, 10, 10)
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == 4.0
+
+
+def test_failures_that_go_on_are_no_recovery() -> None:
+    run = samples(*[10.0] * 12, faults={6: 5, 7: 5, 8: 5})
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == 4.0
+
+
+def test_a_run_that_ends_too_soon_did_not_recover() -> None:
+    assert find_recovery(samples(10, 10, 10, 900, 900, 10, 10), before_from_s=0, before_to_s=3, from_s=5) is None
+    assert find_recovery(samples(None, None, 10), before_from_s=0, before_to_s=2, from_s=2) is None
+
+
+def test_the_knee_is_where_a_curve_bends_up() -> None:
+    assert find_knee([(1, 10), (2, 10), (4, 11), (8, 12), (16, 300)]) == 3
+    assert find_knee([(1, 10), (2, 20), (3, 30), (4, 40)]) is None
+    assert find_knee([(1, 10), (2, 9), (3, 8)]) is None
+    assert find_knee([(1, 10), (2, 300)]) is None

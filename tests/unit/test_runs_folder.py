@@ -1,0 +1,36 @@
+"""A run's folder is its owner's alone: calls hold what clients sent."""
+
+import os
+from pathlib import Path
+
+from integrity.project import Project, Settings, make_state_folder
+from integrity.runs.folder import Recorder, make_run_folder
+
+
+def test_a_run_folder_and_all_that_is_in_it_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    project = Project(tmp_path, Settings())
+    before = os.umask(0o022)
+    try:
+        project.state_folder.mkdir(mode=0o755)
+        folder = make_run_folder(project.runs_folder, "one")
+        recorder = Recorder(folder, {"pid": 1})
+        recorder.append(b"{}\n")
+        recorder.append_sample({"at": 1})
+        recorder.close()
+        folder.write_result({"state": "finished"})
+    finally:
+        os.umask(before)
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.path.iterdir()} == {
+        file.name: "0o600" for file in folder.path.iterdir()
+    }
+    for above in (project.state_folder, project.runs_folder):
+        assert above.stat().st_mode & 0o066 == 0, "nobody else looks into it"
+
+
+def test_a_state_folder_that_was_open_is_closed(tmp_path: Path) -> None:
+    project = Project(tmp_path, Settings())
+    project.state_folder.mkdir()
+    project.state_folder.chmod(0o777)
+    make_state_folder(project)
+    assert project.state_folder.stat().st_mode & 0o066 == 0
