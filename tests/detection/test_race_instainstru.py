@@ -78,7 +78,7 @@ def test_a_race_is_exhausted_without_alarm(arena: Arena, ground: Ground, level: 
     calls = RACES[name]
     contest = replace(ground.contest(calls, isolation=level), is_strict=True)
     preemptions = 2 if len(calls) == 2 else 1
-    exploration = explore(arena.scheduler(), contest.program(), budget=Budget(preemptions=preemptions, seconds=60))
+    exploration = explore(arena.scheduler(), contest.program(), budget=Budget(preemptions=preemptions))
     assert exploration.verdict is Verdict.HOLDS, exploration.hits
     assert exploration.coverage.bound_completed == preemptions
 

@@ -70,7 +70,7 @@ def test_votes_that_meet_are_exhausted_at_two_preemptions_without_alarm(
     arena: Arena, ground: Ground, calls: tuple[PlannedCall, ...], level: Isolation
 ) -> None:
     program = replace(ground.contest(calls, isolation=level), is_strict=True).program()
-    exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2, seconds=120))
+    exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2))
     assert exploration.verdict is Verdict.HOLDS
     assert exploration.coverage.bound_completed == 2
     assert exploration.coverage.played > 2

@@ -144,7 +144,7 @@ def test_begun_deferred_it_is_refused_in_place_of_waiting(find_ground: FindGroun
 def test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm(find_ground: FindGround, pair: tuple[str, str]) -> None:
     arena, ground = find_ground(GHOSTPASS)
     program = replace(next(ground.vary(pair)), is_strict=True).program()
-    exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2, seconds=60))
+    exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2))
     assert exploration.verdict is Verdict.HOLDS
     assert exploration.coverage.bound_completed == 2
     assert exploration.coverage.played >= 2
