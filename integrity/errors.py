@@ -111,7 +111,7 @@ def describe_mistake(first: Mapping[str, Any], *, without: tuple[str, ...] = ())
     """
     where = ".".join(str(part) for part in first["loc"] if part not in without)
     value = first.get("input")
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{where}: there is no such setting"
     shown = f", not {quote(value)}" if isinstance(value, str | int | float) and "url" not in where else ""
     return f"{where}: {first['msg']}{shown}".removeprefix(": ")

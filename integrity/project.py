@@ -10,36 +10,34 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from typing import Any, ClassVar, Literal
 
 import integrity
-from integrity.errors import UsageError, describe_mistake
+from integrity.errors import UsageError, describe_mistake, quote
 
 SETTINGS_FILE = "integrity.toml"
 STATE_FOLDER = ".integrity"
 DATABASE_VARIABLE = "INTEGRITY_DATABASE_URL"
 
 
-class DatabaseSettings(BaseModel):
+# Settings are read by pydantic where there is a file of them, and are plain where there is none: it takes longer to import
+# than the rest of a short command.
+_NOTHING_ELSE = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
     """[database] of integrity.toml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     url: str | None = None
 
 
-def _with_schema(function: str) -> str:
-    if not re.fullmatch(r"[^.()]+\.[^.()]+", function):
-        raise PydanticCustomError("function", "a function is written as schema.name, without parentheses")
-    return function
-
-
-class AuditSection(BaseModel):
+@dataclass(frozen=True, slots=True)
+class AuditSection:
     """[audit] of integrity.toml.
 
     Args:
@@ -47,26 +45,27 @@ class AuditSection(BaseModel):
         functions: as "schema.name", what queries may call although it could do more than read.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     empty: Literal["empty", "unknown"] = "empty"
-    functions: tuple[Annotated[str, AfterValidator(_with_schema)], ...] = ()
+    functions: tuple[str, ...] = ()
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """integrity.toml.
 
     `profiles` overrides workload profiles: [profiles.<system>.<profile>]; `suites` are lists of them; `variables` are
     values for parameters of invariants, by name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     database: DatabaseSettings = DatabaseSettings()
     audit: AuditSection = AuditSection()
-    profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
-    suites: Mapping[str, Mapping[str, Any]] = {}
-    variables: Mapping[str, Any] = {}
+    profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    suites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +134,10 @@ def find_folder(start: Path) -> Path:
 
 
 def _read_settings(file: Path) -> Settings:
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        settings = TypeAdapter(Settings).validate_python(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"{file}: {describe_mistake(first)}", hint=_describe_known(first["loc"])) from None
@@ -146,14 +147,20 @@ def _read_settings(file: Path) -> Settings:
         ) from None
     except (OSError, ValueError) as error:  # not TOML, not UTF-8, or an integer of more than 4,300 digits
         raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
+    for number, function in enumerate(settings.audit.functions):
+        if not re.fullmatch(r"[^.()]+\.[^.()]+", function):
+            place, said = f"{file}: audit.functions.{number}", "a function is written as schema.name, without parentheses"
+            raise UsageError(f"{place}: {said}, not {quote(function)}", hint=_describe_known(("audit", "functions")))
+    return settings
 
 
 def _describe_known(place: Sequence[int | str]) -> str:
     """Return what may be written where a setting is not to be used: in its section, or the sections."""
-    section = Settings.model_fields.get(str(place[0])) if len(place) > 1 else None
-    if section is not None and isinstance(section.annotation, type) and issubclass(section.annotation, BaseModel):
-        return f"Known in [{place[0]}]: {', '.join(section.annotation.model_fields)}."
-    return f"Known sections: {', '.join(f'[{name}]' for name in sorted(Settings.model_fields))}."
+    sections = {section.name: section.type for section in fields(Settings)}
+    section = sections.get(str(place[0])) if len(place) > 1 else None
+    if is_dataclass(section):
+        return f"Known in [{place[0]}]: {', '.join(setting.name for setting in fields(section))}."
+    return f"Known sections: {', '.join(f'[{name}]' for name in sorted(sections))}."
 
 
 def reference_folder(kind: str) -> Path:
