@@ -253,18 +253,19 @@ def _describe_usage(error: click.ClickException, command: str) -> str:
 
 def _secrets(words: Sequence[str]) -> set[str]:
     """Return the passwords that the command was given, as far as they can be told from other words."""
-    from urllib.parse import unquote
+    from urllib.parse import quote
 
-    from sqlalchemy.engine import make_url
+    from integrity.database.url import Secret, Url
 
     found = {os.environ.get("PGPASSWORD", "")}
     for word in (*words, os.environ.get("INTEGRITY_DATABASE_URL", "")):
         try:
-            url = make_url(word.partition("=")[2] if word.startswith("--") else word)
-        except Exception:  # noqa: S112 - it is no URL
+            url = Url.parse(word.partition("=")[2] if word.startswith("--") else word)
+        except ValueError:  # it is no URL
             continue
-        for secret in (url.password, *(value for key, value in url.query.items() if "password" in key.lower())):
-            found |= {str(secret), unquote(str(secret))} if secret else set()
+        for secret in (url.password, *url.query.values()):
+            if isinstance(secret, Secret):
+                found |= {secret.reveal(), quote(secret.reveal(), safe="")}
     return {secret for secret in found if len(secret) >= SECRET_LETTERS_LEAST}
 
 

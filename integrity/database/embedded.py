@@ -26,8 +26,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy.engine import URL
-
 from integrity.database.account import Account, possible_accounts
 from integrity.database.binaries import Binaries, choose_binaries, server_environment
 from integrity.database.postmaster import (
@@ -42,6 +40,7 @@ from integrity.database.postmaster import (
 )
 from integrity.database.socket_folder import PORT, SocketFolder
 from integrity.database.target import Target
+from integrity.database.url import Url
 from integrity.errors import EmbeddedError, quote
 from integrity.numbers import read_integer
 
@@ -119,7 +118,7 @@ class EmbeddedServer:
     def target(self) -> Target:
         """The database on this server; it can be connected to while the server runs."""
         query = {"host": self._socket.folder, "port": str(PORT)}
-        return Target(URL.create("postgresql", username=ROLE, database=DATABASE, query=query))
+        return Target(Url("postgresql", username=ROLE, database=DATABASE, query=query))
 
     def start(self) -> Target:
         """Return the database on the server, which runs from here on: found running, or started, or made.

@@ -1,8 +1,8 @@
 """PostgreSQL URLs: read as libpq reads them, kept without showing a password, and handed on as libpq takes them.
 
-libpq takes more than SQLAlchemy's URLs do: several hosts with ports, user and password among the options, a service of a
-file, blanks as %20. So libpq itself takes the text apart, and gets the parts back as a connection string; SQLAlchemy's URL
-is only what holds them.
+libpq takes more than other URLs have: several hosts with ports, user and password among the options, a service of a file,
+blanks as %20. So libpq itself takes the text apart, and gets the parts back as a connection string; our URL is only what
+holds them.
 """
 
 import os
@@ -13,7 +13,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy.engine import URL
+
+from integrity.database.url import Secret, Url
 
 SCHEME = re.compile(r"postgres(?:ql)?(?:\+\w+)?://")
 
@@ -22,33 +23,7 @@ class Unreadable(ValueError):
     """The text is no URL that libpq takes; the message says why, without a password."""
 
 
-class Secret(str):
-    """A password that whoever prints it, encodes it or puts it into a URL finds to be three asterisks."""
-
-    _value: str
-
-    def __new__(cls, value: str) -> "Secret":
-        secret = super().__new__(cls, "***")
-        secret._value = value
-        return secret
-
-    def __eq__(self, other: object) -> bool:
-        return self._value == (other._value if isinstance(other, Secret) else other)
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def reveal(self) -> str:
-        """Return the password itself: for connecting only."""
-        return self._value
-
-
-def is_secret(option: str) -> bool:
-    """Whether an option's value is never to be shown."""
-    return "password" in option.lower()
-
-
-def read_url(text: str) -> URL:
+def read_url(text: str) -> Url:
     """Return the URL.
 
     Raises:
@@ -67,22 +42,20 @@ def read_url(text: str) -> URL:
     host, port = options.get("host", ""), options.get("port", "")
     if "@" in host or "@" in options.get("dbname", "") or not re.fullmatch(r"[0-9,]*", port):
         raise Unreadable("a password with @, / or : in it has to be written with %40, %2F or %3A")
-    # A socket's folder, several hosts, a service's port: SQLAlchemy has no place for them but among the options.
+    # A socket's folder, several hosts, a service's port: there is no place for them but among the options.
     is_plain = bool(host) and "/" not in host and "," not in host and (not port or port.isdecimal())
     main = {name: options.pop(name, None) for name in ("user", "password", "dbname")}
     if is_plain:
         del options["host"]
         options.pop("port", None)
-    return with_secrets(
-        URL.create(
-            "postgresql",
-            username=main["user"],
-            password=main["password"],
-            host=host if is_plain else None,
-            port=int(port) if is_plain and port else None,
-            database=main["dbname"],
-            query=options,
-        )
+    return Url(
+        "postgresql",
+        username=main["user"],
+        password=main["password"],
+        host=host if is_plain else None,
+        port=int(port) if is_plain and port else None,
+        database=main["dbname"],
+        query=options,
     )
 
 
@@ -105,26 +78,19 @@ def _defaults() -> dict[str, str]:
     return {option.keyword.decode(): option.val.decode() for option in options if option.val is not None}
 
 
-def with_secrets(url: URL) -> URL:
-    """Return the URL with every password in it as a Secret."""
-    if any(is_secret(name) for name in url.query):
-        url = url.set(query={n: Secret(_plain(value)) if is_secret(n) else value for n, value in url.query.items()})
-    return url if url.password is None or isinstance(url.password, Secret) else url.set(password=Secret(url.password))
-
-
-def connection_string(url: URL) -> str:
+def connection_string(url: Url) -> str:
     """Return what libpq connects with, passwords and all."""
     return make_conninfo(**options_of(url))
 
 
-def options_of(url: URL) -> dict[str, str]:
+def options_of(url: Url) -> dict[str, str]:
     """Return libpq's options by name, passwords as plain text."""
     parts = {"user": url.username, "password": url.password, "host": url.host, "port": url.port, "dbname": url.database}
     options = {name: _plain(value) for name, value in parts.items() if value is not None}
     return options | {name: _plain(value) for name, value in url.query.items()}
 
 
-def write_url(url: URL, *, shows_secrets: bool = False) -> str:
+def write_url(url: Url, *, shows_secrets: bool = False) -> str:
     """Return the URL as libpq reads it.
 
     Args:
@@ -148,6 +114,4 @@ def write_url(url: URL, *, shows_secrets: bool = False) -> str:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()
-    return value[-1] if isinstance(value, tuple) else str(value)
+    return value.reveal() if isinstance(value, Secret) else str(value)

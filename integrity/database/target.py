@@ -16,21 +16,17 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import unquote
 
 import psycopg
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from integrity.database.postgresql_url import (
     SCHEME,
-    Secret,
     Unreadable,
     connection_string,
-    is_secret,
     read_url,
-    with_secrets,
     write_url,
 )
 from integrity.database.refusals import is_full, next_step, reason_of
 from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
+from integrity.database.url import Secret, Url, is_secret
 from integrity.errors import Unreachable, UnsuitableServer, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +47,7 @@ class Target:
         url: drivername is exactly "postgresql" or "sqlite".
     """
 
-    url: URL
+    url: Url
 
     @classmethod
     def parse(cls, text: str) -> "Target":
@@ -65,14 +61,12 @@ class Target:
         try:
             if SCHEME.match(text):
                 return cls(read_url(text))
-            url = make_url(text)
-        except (ArgumentError, ValueError) as error:
+            url = Url.parse(text)
+        except ValueError as error:
             shown = "***@" + text.rpartition("@")[2] if "@" in text else text  # before an @ there may be a password
             why = f": {' '.join(str(error).split())}" if isinstance(error, Unreadable) else ""
             raise UsageError(f"not a database URL: {mask(shown)!r}{why}", hint=expected) from None
-        kind = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}.get(
-            url.get_backend_name() if "+" in url.drivername else url.drivername
-        )
+        kind = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}.get(url.kind)
         if kind is None:
             raise UsageError(f"no support for databases of kind {url.drivername!r}", hint=expected)
         if kind == "sqlite" and url.database in (None, "", ":memory:"):
@@ -80,9 +74,6 @@ class Target:
                 "an SQLite database in memory is gone with each command", hint="Name a file: sqlite:///venue.db"
             )
         return cls(url.set(drivername=kind))
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "url", with_secrets(self.url))
 
     @property
     def dialect(self) -> str:
@@ -96,7 +87,7 @@ class Target:
     @property
     def text(self) -> str:
         """The URL with its passwords: for connecting only."""
-        return self.url.render_as_string() if self.is_sqlite else write_url(self.url, shows_secrets=True)
+        return str(self.url) if self.is_sqlite else write_url(self.url, shows_secrets=True)
 
     def without_secrets(self) -> tuple[str, str]:
         """Return a URL for another program's command line, and the password that it is to be given another way; or "".
@@ -108,7 +99,7 @@ class Target:
         query = {name: value for name, value in self.url.query.items() if not is_secret(name)}
         if revealed:
             query.pop("passfile", None)  # libpq would read that one instead of the one that the program is given
-        bare = URL.create(
+        bare = Url(
             self.url.drivername,
             username=self.url.username,
             host=self.url.host,
@@ -120,7 +111,7 @@ class Target:
 
     def __str__(self) -> str:
         """The URL without its passwords: for people."""
-        return self.url.render_as_string() if self.is_sqlite else write_url(self.url)
+        return str(self.url) if self.is_sqlite else write_url(self.url)
 
     def __repr__(self) -> str:
         return f"Target({self})"

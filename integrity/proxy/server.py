@@ -14,9 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from sqlalchemy.engine import URL
-
 from integrity.database.target import CONNECT_TIMEOUT_S, Target
+from integrity.database.url import Url
 from integrity.errors import UsageError
 from integrity.proxy.framing import CANCEL_REQUEST, Message, make_startup, read_startup
 from integrity.proxy.gates import Gates
@@ -49,7 +48,7 @@ def address_of(target: Target) -> Address:
             hint="Use faults that need no proxy, or a database that may be reached with sslmode=prefer.",
         )
     hosts, ports = url.query.get("host", url.host or "localhost"), url.query.get("port", url.port or 5432)
-    if isinstance(hosts, tuple) or isinstance(ports, tuple) or "," in hosts:
+    if "," in hosts:
         raise UsageError(f"{target}: faults on the wire need a single host", hint="Name one host in the URL.")
     if hosts.startswith("/"):
         return Address(path=f"{hosts}/.s.PGSQL.{ports}")
@@ -87,7 +86,7 @@ class Proxy:
     def target(self, target: Target) -> Target:
         """Return the same database, reached through here."""
         kept = {name: value for name, value in target.url.query.items() if name not in ("host", "port")}
-        address = URL.create(
+        address = Url(
             target.url.drivername,
             username=target.url.username,
             password=target.url.password,

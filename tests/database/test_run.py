@@ -277,7 +277,7 @@ def test_a_deadlock_starts_again_and_is_counted(two_rows: Target) -> None:
 
         return steps
 
-    impatient = Target(two_rows.url.update_query_dict({"options": "-c deadlock_timeout=10ms"}))
+    impatient = Target(two_rows.url.set(query={**two_rows.url.query, "options": "-c deadlock_timeout=10ms"}))
 
     returned = meet(impatient, crossing(1, 2), crossing(2, 1))
 

@@ -298,7 +298,7 @@ def test_what_makes_no_sense_is_a_usage_error(run: Run, venue: Target, arguments
 
 
 def test_a_wrong_password_is_not_shown(run: Run, database: Target) -> None:
-    url = database.url.set(username="nobody", password="hunter2").render_as_string(hide_password=False)
+    url = Target(database.url.set(username="nobody", password="hunter2")).text
     ran = run("validate", "--database", url)
     assert ran.code == 2
     assert "cannot connect" in ran.err
