@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 Found = TypeVar("Found")
+
+DEFAULT_SCHEMA = "public"
+"""Where a table stands that names no schema: PostgreSQL's own default."""
 
 # What one of the two must quote is quoted for both, as both read it then.
 _PREPARERS = tuple(dialect.dialect().identifier_preparer for dialect in (postgresql, sqlite))
@@ -26,6 +29,16 @@ def quoted(name: str) -> str:
 def full_name(table: Table) -> str:
     """Return a table's name as SQL has it, with its schema if it has one."""
     return ".".join(quoted(str(part)) for part in (table.schema, table.name) if part)
+
+
+def schema_of(table: Table) -> str:
+    """Return the schema that a table stands in."""
+    return str(table.schema or DEFAULT_SCHEMA)
+
+
+def schemas_of(metadata: MetaData) -> tuple[str, ...]:
+    """Return the schemas that the tables stand in, in the order of the tables: parents first."""
+    return tuple(dict.fromkeys(schema_of(table) for table in metadata.sorted_tables))
 
 
 def find_named(known: Mapping[str, Found], spelled: str) -> tuple[str, Found] | None:

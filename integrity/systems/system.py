@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import MetaData
 
 from integrity.database.constraints import name_constraints
+from integrity.database.names import schemas_of
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
@@ -76,9 +77,9 @@ class System:
     """An application under audit.
 
     Args:
-        name: also the name of its database schema, its folders of invariants and queries, and its seeder.
+        name: also the name of its folders of invariants and queries.
         title: one line that says what it is.
-        metadata: its tables; metadata.schema is its name.
+        metadata: its tables, in one schema or in several.
         operations: the sound ones, by name.
         services: the outside services, by the name that Request steps use.
         pools: pools of keys that arguments are drawn from: pool name -> a query whose first column lists them in order.
@@ -111,6 +112,11 @@ class System:
     def __post_init__(self) -> None:
         # Constraints are left out, compared and told about by name.
         name_constraints(self.metadata)
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The schemas that its tables stand in, in the order of the tables; "public" for those that name none."""
+        return schemas_of(self.metadata)
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""
