@@ -21,8 +21,8 @@ from integrity.database.snapshot import QueryFailed, Session, Snapshot, open_sna
 from integrity.database.target import Target
 from integrity.errors import DatabaseError
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
-from integrity.invariants.evidence import operation_ids_of, systems_of
-from integrity.invariants.facts import Facts, read_facts
+from integrity.invariants.evidence import HISTORY, operation_ids_of, systems_of
+from integrity.invariants.facts import Facts, TableName, read_facts
 from integrity.invariants.plan import Plan, Step, make_plan
 from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
@@ -144,7 +144,7 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
             return show_query(
                 session,
                 history,
-                {"operation_ids": ids, "systems": _name_systems(step)},
+                {"operation_ids": ids, "systems": _name_systems(session, step, is_sqlite=target.is_sqlite)},
                 now=snapshot.taken_at,
                 is_sqlite=target.is_sqlite,
                 row_limit=CALLS_MAX,
@@ -158,10 +158,17 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         yield _doubted(judged, doubts.get(judged.step.name))
 
 
-def _name_systems(step: Step) -> str:
-    """Return the systems whose calls can have made what the invariant judges, with blanks between; empty: any of them."""
+def _name_systems(session: Session, step: Step, *, is_sqlite: bool) -> str:
+    """Return the systems whose calls can have made what the invariant judges, with blanks between; empty: any of them.
+
+    Raises:
+        QueryFailed: the catalogue could not be read.
+    """
     systems = systems_of(step.tables)
-    return "" if "" in systems else " ".join(sorted(systems))
+    views = {TableName(HISTORY, f"{system}_calls"): system for system in systems}
+    # A schema that has no view of the histories is no system that we know.
+    known = [] if "" in systems else [views[view] for view in read_facts(session, views, is_sqlite=is_sqlite)]
+    return " ".join(sorted(known))
 
 
 def _open(target: Target, settings: AuditSettings) -> AbstractContextManager[Snapshot]:

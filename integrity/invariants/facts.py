@@ -65,15 +65,24 @@ class Table:
     Args:
         rows_estimate: of the last analyze; None when there was none.
         bytes: of its main file at the last vacuum or analyze; asking for more would wait for a locked table.
+        is_stored: it is a table that holds its columns' values, so that to read one cannot fail: no view, no foreign table,
+            nothing that is calculated when it is read.
     """
 
     rows_estimate: int | None = None
     bytes: int = 0
     columns: Mapping[str, Column] = field(default_factory=dict)
     unique_indexes: tuple[UniqueIndex, ...] = ()
+    is_stored: bool = False
 
 
 Facts = Mapping[TableName, Table]
+
+
+def is_own(type_name: str) -> bool:
+    """Whether a column's type is of another's making, and so what is done with it."""
+    return "." in type_name
+
 
 _POSTGRESQL = """
 select
@@ -81,6 +90,12 @@ select
     asked.name,
     case when class.reltuples >= 0 and class.relpages > 0 then class.reltuples::bigint end as rows_estimate,
     class.relpages::bigint * current_setting('block_size')::bigint as bytes,
+    (class.relkind in ('r', 'm') and not class.relhassubclass or class.relkind = 'p' and not exists (
+        select 1 from pg_partition_tree(class.oid) as part join pg_class as leaf on leaf.oid = part.relid
+        where leaf.relkind = 'f'))
+    and not exists (
+        select 1 from pg_attribute as calculated
+        where calculated.attrelid = class.oid and calculated.attgenerated = 'v') as is_stored,
     (
         select json_agg(json_build_object('name', attribute.attname, 'is_not_null', attribute.attnotnull and not exists (
                 select 1 from pg_constraint  -- PostgreSQL 18 knows NOT NULL that is not validated
@@ -134,6 +149,18 @@ join pg_namespace as namespace
 """
 
 
+# A view has no page of its own, nor has a virtual table; a generated column is hidden as 2 or 3.
+_SQLITE = """
+select
+    name,
+    rootpage > 0 and not exists (
+        select 1 from pragma_table_xinfo(tables.name, ?1) as calculated where calculated.hidden in (2, 3)
+    ) as is_stored
+from {schema}.sqlite_master as tables
+where type in ('table', 'view')
+"""
+
+
 def read_facts(session: Session, tables: Iterable[TableName], *, is_sqlite: bool) -> Facts:
     """Return the facts of the tables that exist.
 
@@ -160,21 +187,24 @@ def _read_postgresql(session: Session, names: list[TableName]) -> Facts:
                 for index in row["unique_indexes"] or ()
                 if len(index["columns"] or ()) == index["column_count"]
             ),
+            is_stored=row["is_stored"],
         )
     return facts
 
 
 def _read_sqlite(session: Session, names: list[TableName]) -> Facts:
-    found = set()
+    found: dict[tuple[str, str], bool] = {}
     for row in session.read("select name as schema from pragma_database_list"):
         quoted = row["schema"].replace('"', '""')
-        tables = session.read(f"select name from \"{quoted}\".sqlite_master where type in ('table', 'view')")
-        found |= {(row["schema"], table["name"].lower()) for table in tables}
-    unqualified = {name for _, name in found}
+        tables = session.read(_SQLITE.format(schema=f'"{quoted}"'), [row["schema"]])
+        for table in tables:
+            key = table["name"].lower()
+            found[row["schema"], key] = bool(table["is_stored"])
+            found["", key] = found.get(("", key), True) and bool(table["is_stored"])  # of whichever is meant
     return {
-        name: Table()
+        name: Table(is_stored=found[name.schema, name.name.lower()])
         for name in names
-        if (name.schema, name.name.lower()) in found or (not name.schema and name.name.lower() in unqualified)
+        if (name.schema, name.name.lower()) in found
     }
 
 

@@ -132,15 +132,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Scans and steps. The seeds of the fingerprints are drawn anew for each audit, so that no data can fit them.
-
-    Args:
-        is_exact: every query is asked as its file has it, and once: there is no scan and no proof.
-    """
+    """Scans and steps. The seeds of the fingerprints are drawn anew for each audit, so that no data can fit them."""
 
     scans: tuple[Scan, ...]
     steps: tuple[Step, ...]
-    is_exact: bool = False
 
 
 def make_plan(
@@ -206,7 +201,7 @@ def make_plan(
             steps.append(make_step(file))
         except Exception as error:  # whatever one file does to the planner, the others are judged
             steps.append(_unjudged(file, describe_unexpected(error)))
-    return Plan(tuple(scans.values()), tuple(steps), is_exact)
+    return Plan(tuple(scans.values()), tuple(steps))
 
 
 def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[Any] | None]) -> bool:
@@ -251,7 +246,7 @@ def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool) -> tuple[
         return (), "not known to the parser: asked as it stands"
     try:
         text = to_sqlite(question.file.text, keeps_names=True) if is_sqlite else question.file.text
-        return (find_row_check(text, query, dialect=dialect),), "row check of one table"
+        return (find_row_check(text, query, facts, dialect=dialect),), "row check of one table"
     except Unlike as reason:
         if is_sqlite:
             return (), str(reason)

@@ -1,9 +1,10 @@
 """Runs a plan on the sessions of a snapshot and yields a finding for each invariant, as each is found out.
 
 Scans and queries go to the sessions longest first. A step whose scans are in is judged by its proofs, if the server takes
-its query for one that it could run; where they fail, the query is asked: first the count of its rows, which alone decides,
-then, if there are any, the first of them. Where it returned none and its tables are all empty, there was nothing to judge.
-Whatever goes wrong with one invariant, in the server or in us, makes that one unknown and nothing else.
+its query for one that it could run; where they fail, the query is asked as it stands, with nothing around it: first for the
+count of its rows, which alone decides, then, if there are any, for the first of them. Where it returned none and its tables
+are all empty, there was nothing to judge. Whatever goes wrong with one invariant, in the server or in us, makes that one
+unknown and nothing else.
 """
 
 import itertools
@@ -143,7 +144,7 @@ class _Run:
         method = step.method(self._plan.scans)
 
         def ask(session: Session, took: Callable[[], float]) -> Judged:
-            _ask(session, "explain ", step.question)
+            _require_runnable(session, step.question)
             if has_rows:
                 return Judged(step, _holds(step, method, took()))
             return self._without_violation(session, step, method, took)
@@ -154,7 +155,7 @@ class _Run:
         """Return the task that asks the step's query; `count` is of its rows, where a scan knows it."""
 
         def ask(session: Session, took: Callable[[], float]) -> Judged:
-            violations = self._count(session, step.question) if count is None else count
+            violations = session.count(step.question.text, step.question.values) if count is None else count
             if not violations:
                 return self._without_violation(session, step, method, took)
             rows, companions, reason = self._evidence(session, step)
@@ -182,16 +183,6 @@ class _Run:
                 return Judged(step, _unknown(step, describe_unexpected(error), method=method, seconds=took()))
 
         return task
-
-    def _count(self, session: Session, question: Question) -> int:
-        """Return how many rows the query has. Inside a count the server leaves out the columns that only explain a row.
-
-        Around what the parser does not know nothing is written: it could mean something else there.
-        """
-        if self._plan.is_exact or question.file.tree is None:
-            return session.count(question.text, question.values)
-        rows = _ask(session, "select count(*) as violations from (", question, "\n) as violations")
-        return int(rows[0]["violations"])
 
     def _without_violation(self, session: Session, step: Step, method: str, took: Callable[[], float]) -> Judged:
         if not self._emptiness.are_all_empty(session, step.tables):
@@ -243,10 +234,15 @@ def _scan_task(scan: Scan) -> _Task:
     return task
 
 
-def _ask(session: Session, prefix: str, question: Question, suffix: str = "") -> Rows:
-    """Return the rows of the query inside another statement; a failure's position is the query's own."""
+def _require_runnable(session: Session, question: Question) -> None:
+    """Let the server plan the query, and not run it; a failure's position is the query's own.
+
+    Raises:
+        QueryFailed: it is none that could be run.
+    """
+    prefix = "explain "
     try:
-        return session.read(f"{prefix}{question.text}{suffix}", question.values)
+        session.read(f"{prefix}{question.text}", question.values)
     except QueryFailed as failed:
         if failed.position is not None:
             failed.position = max(1, failed.position - len(prefix))

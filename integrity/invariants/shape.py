@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 import sqlglot
 from sqlglot import Token, TokenType, exp
 
-from integrity.invariants.facts import Facts
+from integrity.invariants.facts import Facts, Table, TableName, is_own
 from integrity.invariants.proof import Balance, NoRow, Proof, Side, Unique, has_same_equality
-from integrity.invariants.scope import PLAIN, ROW, Scope
+from integrity.invariants.scope import ROW, Scope
 from integrity.invariants.syntax import (
     Unlike,
     alias_of,
@@ -42,13 +42,21 @@ from integrity.invariants.syntax import (
     table_of,
 )
 
-_SHOWN = (exp.Alias, exp.Star, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Div, exp.DPipe, exp.Abs)
+# What cannot fail, however wrong the rows are, and is one value a row.
+_SURE = (exp.Column, exp.Identifier, exp.Star, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Alias)
+_SURE_IN_AGGREGATES = (
+    *_SURE, exp.Distinct, exp.Order, exp.Ordered, exp.Where, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE,
+    exp.LT, exp.LTE, exp.Is, exp.In, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Coalesce, exp.Case, exp.If,
+)  # fmt: skip
+_SURE_AGGREGATES = (exp.Count, exp.Min, exp.Max, exp.GroupConcat, exp.ArrayAgg, exp.LogicalAnd, exp.LogicalOr)
 _NUMBER_TYPES = frozenset({"int2", "int4", "int8", "numeric"})
 _ENDS_OF_WHERE = frozenset({TokenType.ORDER_BY, TokenType.SEMICOLON})
 
 
-def find_row_check(text: str, query: exp.Query, *, dialect: str) -> NoRow:
+def find_row_check(text: str, query: exp.Query, facts: Facts, *, dialect: str) -> NoRow:
     """Return the row check that the query is (shape 1), its predicate word by word as the file has it.
+
+    It is whole where nothing but the predicate says how many rows there are, and that the query does not fail on one.
 
     Raises:
         Unlike: it is something else.
@@ -69,9 +77,27 @@ def find_row_check(text: str, query: exp.Query, *, dialect: str) -> NoRow:
         if column.args.get("db") or isinstance(column.this, exp.Star) or is_row:
             raise Unlike("a column that cannot be told from the row")
     predicate = _cut_where(text, alias, dialect)
-    # A function in the select list may return several rows for one, or none.
-    is_row_each = all(isinstance(node, PLAIN + _SHOWN) for column in query.expressions for node in column.walk())
-    return NoRow(f"{plain_table(table).sql(dialect=dialect)} as {ROW}", predicate, is_whole=is_row_each)
+    known = facts.get(TableName(name_of(table.args.get("db")), name_of(table.this)), Table())
+    is_whole = known.is_stored and all(_is_sure(column, known, dialect) for column in query.expressions)
+    return NoRow(f"{plain_table(table).sql(dialect=dialect)} as {ROW}", predicate, is_whole=is_whole)
+
+
+def _is_sure(shown: exp.Expr, table: Table, dialect: str) -> bool:
+    """Whether it is one value a row, and there is no row that it fails on: `100 / price` is none where the price is 0."""
+    if not all(isinstance(node, _SURE) or _is_to_text(node) for node in shown.walk()):
+        return False
+    if dialect == "sqlite":  # which tells no columns here, and has no casts of one's own
+        return True
+    # A function of the row can be written as a column of it.
+    columns = [column for column in shown.find_all(exp.Column) if not isinstance(column.this, exp.Star)]
+    known = [table.columns.get(name_of(column.this)) for column in columns]
+    return all(known) and not (shown.find(exp.Cast) and any(column and is_own(column.type) for column in known))
+
+
+def _is_to_text(node: exp.Expr) -> bool:
+    """Whether it makes a text of something, which of PostgreSQL's own types cannot fail; or it is the word for the type."""
+    to = node.to if isinstance(node, exp.Cast) else node
+    return isinstance(to, exp.DataType) and to.is_type(exp.DataType.Type.TEXT)
 
 
 def _cut_where(text: str, alias: str, dialect: str) -> str:
@@ -117,7 +143,33 @@ def find_proofs(query: exp.Query, facts: Facts) -> tuple[Proof, ...]:
     groups = plain_groups(query)
     if not groups:
         raise Unlike("groups of another kind")
-    return tuple(_prove_groups(part, groups, query, scope) for part in split(having.this, exp.Or))
+    proofs = tuple(_prove_groups(part, groups, query, scope) for part in split(having.this, exp.Or))
+    _require_sure_aggregates(query, scope)
+    return proofs
+
+
+def _require_sure_aggregates(query: exp.Select, scope: Scope) -> None:
+    """Do nothing if no aggregate that only explains rows can fail: it is of every group, whatever the having clause says.
+
+    Raises:
+        Unlike: one could, and then the query fails where a proof would say that it holds.
+    """
+    for place in [*query.expressions, *filter(None, [query.args.get("order")])]:
+        if place.find(exp.Anonymous, exp.WithinGroup):
+            raise Unlike("what may be an aggregate that fails")
+        for aggregate in place.find_all(exp.AggFunc):
+            around = aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate
+            inner = [node for node in around.walk() if node is not aggregate and node is not around]
+            columns = [node for node in inner if isinstance(node, exp.Column)]
+            types = {scope.column(column).type for column in columns}
+            is_known = isinstance(aggregate, _SURE_AGGREGATES) or (
+                isinstance(aggregate, exp.Sum) and types <= _NUMBER_TYPES
+            )
+            is_sure = all(isinstance(node, _SURE_IN_AGGREGATES) or _is_to_text(node) for node in inner)
+            if not (is_known and is_sure) or any(map(is_own, types)):
+                raise Unlike("an aggregate that may fail")
+            if not all(scope.tables[scope.owner(column)][1].is_stored for column in columns):
+                raise Unlike("an aggregate of what is calculated when it is read")
 
 
 def _prove_rows(query: exp.Select, scope: Scope) -> Iterator[Proof]:

@@ -69,7 +69,7 @@ class QueryMaker:
         where = f" where {self._conditions(joined)}" if self.chance(0.4) else ""
         counted = self._column(first, self.random.choice(first.table.columns)) if self.chance(0.2) else "*"
         return (
-            f"select {_as_text(groups)}, count(*) as many from {first.source}{joins}{where} "
+            f"select {_as_text(groups)}, count(*) as many{self._share(joined, 'max')} from {first.source}{joins}{where} "
             f"group by {', '.join(groups)} having count({counted}) > 1"
         )
 
@@ -264,7 +264,15 @@ class QueryMaker:
 
     def _shown(self, joined: Sequence[Joined]) -> str:
         chosen = [(one, self.random.choice(one.table.columns)) for one in joined]
-        return _as_text([self._column(one, column) for one, column in chosen])
+        return _as_text([self._column(one, column) for one, column in chosen]) + self._share(joined)
+
+    def _share(self, joined: Sequence[Joined], aggregate: str = "") -> str:
+        """Return, now and then, one more column, which fails where an amount is 0."""
+        of = self.random.choice(joined)
+        column = of.table.of("amount")
+        if column is None or not self.chance(0.1):
+            return ""
+        return f", cast({aggregate}(100 / {self._column(of, column)}) as text) as share"
 
     def _beside(self, query: str) -> str:
         """Return a query that is nearly the same."""

@@ -94,6 +94,36 @@ def test_a_sequence_is_a_relation(database: Target) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "select id, 1 / 0 as share from bank.wallets where id = 1",
+        "select id, 1 / (balance - 100) as share from bank.wallets where id = 1",
+        "select id, 1 / (balance - 100) as share from bank.wallets where id = 1 order by balance limit 5",
+        "select id, 1 / (id - 40) as share from bank.wallets where balance > 0 order by id",
+        "select id, share from bank.shares where id = 1",
+        "select wallets.id, wallets.ratio from bank.wallets where id = 1",
+        "select w.id, max(1 / (e.amount - 40)) from bank.wallets w left join bank.entries e on e.wallet_id = w.id "
+        "group by w.id having w.balance <> sum(e.amount)",
+        "select id, max(1 / (balance - 100)) as share from bank.wallets group by id having count(*) > 1",
+        "select 1 / 0 as share from bank.wallets join bank.entries on wallet_id = balance",
+    ],
+    ids=["folded", "row", "ordered", "a row that is not shown", "view", "function of the row", "balance", "unique", "none"],
+)
+def test_a_query_that_fails_is_unknown_however_it_is_planned(bank: Target, query: str) -> None:
+    """As in psql, which shows an error and no row: a column that only explains is a part of the query."""
+    execute(
+        bank,
+        """
+        create view bank.shares as select id, 1 / (balance - 100) as share from bank.wallets;
+        create function public.ratio(bank.wallets) returns bigint stable language sql as 'select 1 / ($1.id - 1)'
+        """,
+    )
+    planned, exact = only(bank, query), only(bank, query, is_exact=True)
+    assert (planned.verdict, planned.reason.split("\n")[0][-16:]) == (Verdict.UNKNOWN, "division by zero")
+    assert (exact.verdict, exact.reason) == (planned.verdict, planned.reason)
+
+
+@pytest.mark.parametrize(
     ("query", "rows"),
     [
         ("values (1), (2)", [{"column1": 1}, {"column1": 2}]),
@@ -181,14 +211,14 @@ def test_an_error_of_ours_in_planning_one_leaves_it_to_its_query(bank: Target, m
 def test_an_error_of_ours_in_asking_one_is_its_unknown_and_the_others_are_judged(
     bank: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = PostgresqlSession.read
+    real = PostgresqlSession.count
 
     def fail(session: PostgresqlSession, text: str, *arguments: object, **options: object) -> object:
         if "limit 7" in text:
             raise MemoryError("no more")
         return real(session, text, *arguments, **options)  # type: ignore[arg-type]  # passed on as it came
 
-    monkeypatch.setattr(PostgresqlSession, "read", fail)
+    monkeypatch.setattr(PostgresqlSession, "count", fail)
     found = findings(bank, files(bad="select id from bank.wallets order by id limit 7", negative=NOT_NEGATIVE))
     assert (found["bad"].verdict, found["bad"].reason) == (
         Verdict.UNKNOWN, "an error of integrity's own: MemoryError: no more",

@@ -37,6 +37,7 @@ insert into entries values
 insert into prices values
     (1, 'tea', '[2026-01-01,infinity)', 2.50), (2, 'tea', '[2026-06-01,infinity)', 3), (3, 'bun', '[2026-01-01,)', 1);
 create schema integrity;
+create table integrity.runs (run_id text, system text);
 create table integrity.calls (
     run_id text, operation_id uuid, operation text, arguments jsonb, client int, intended_at timestamptz,
     invoked_at timestamptz, returned_at timestamptz, outcome text, reply jsonb, error text, attempts int

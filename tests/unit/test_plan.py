@@ -32,6 +32,7 @@ FACTS: Facts = {
         bytes=80_000,
         columns={"id": REQUIRED_NUMBER, "balance": REQUIRED_NUMBER, "owner_id": Column("int8", is_not_null=False)},
         unique_indexes=(index("wallets_pkey", "id"),),
+        is_stored=True,
     ),
     ENTRIES: Table(
         rows_estimate=10_000,
@@ -45,6 +46,7 @@ FACTS: Facts = {
             "operation_id": Column("uuid", is_not_null=True),
         },
         unique_indexes=(index("entries_pkey", "id"),),
+        is_stored=True,
     ),
     OWNERS: Table(bytes=8_000, columns={"id": REQUIRED_NUMBER, "limit_minor": REQUIRED_NUMBER},
                   unique_indexes=(index("owners_pkey", "id"),)),
@@ -140,6 +142,46 @@ def test_what_is_more_than_a_row_check_is_asked_as_it_is(query: str) -> None:
 
 def test_a_function_that_may_return_more_rows_than_one_leaves_the_count_to_the_query() -> None:
     assert not plan("select unnest(array[1, 2]) from bank.wallets where balance < 0").steps[0].is_whole
+
+
+@pytest.mark.parametrize("shown", ["100 / balance", "balance + 1", "cast(balance as int)", "wallets.size", "-balance"])
+def test_what_may_fail_on_a_row_leaves_the_count_to_the_query(shown: str) -> None:
+    """`wallets.size` is no column: a function of the row can be called so."""
+    assert not plan(f"select id, {shown} as shown from bank.wallets where balance < 0").steps[0].is_whole
+
+
+def test_what_is_calculated_when_it_is_read_leaves_the_count_to_the_query() -> None:
+    facts = {**FACTS, WALLETS: replace(FACTS[WALLETS], is_stored=False)}
+    assert not plan("select id, balance from bank.wallets where balance < 0", facts=facts).steps[0].is_whole
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ("max(100 / entries.amount)", "an aggregate that may fail"),
+        ("sum(100 / entries.amount)", "an aggregate that may fail"),
+        ("sum(entries.ratio)", "an aggregate that may fail"),
+        ("count(*) filter (where 100 / entries.amount > 1)", "an aggregate that may fail"),
+        ("string_agg(cast(cast(entries.kind as int) as text), ' ')", "an aggregate that may fail"),
+        ("total_of(entries.amount)", "what may be an aggregate that fails"),
+    ],
+)
+def test_an_aggregate_that_only_explains_and_may_fail_is_asked_for(shown: str, reason: str) -> None:
+    """It is of every group, and fails the query also where the having clause leaves all of them out."""
+    assert only(BALANCE.replace("as total", f"as total, {shown} as shown")) == ("query", reason)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "string_agg(entries.id::text, ' ' order by entries.id)",
+        "max(entries.kind)",
+        "count(*) filter (where entries.kind = 'fee')",
+        "100 / coalesce(sum(entries.amount), 0)",
+    ],
+)
+def test_an_aggregate_that_cannot_fail_explains_beside_a_proof(shown: str) -> None:
+    assert only(BALANCE.replace("as total", f"as total, {shown} as shown"))[0] == "fingerprint"
 
 
 def test_a_row_check_that_joins_to_explain_its_rows_is_proved_by_the_scan() -> None:
