@@ -1,23 +1,15 @@
 """Settings of a venue's past day: `seeds/ghostpass.toml`, read and checked."""
 
-import tomllib
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from integrity.errors import UsageError
+from integrity.seeds.settings import Share, Strict, read_past
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Minor = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Basis = Annotated[int, Field(ge=0, le=10_000)]
-
-
-class Strict(BaseModel):
-    """Refuses what it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Guests(Strict):
@@ -147,16 +139,7 @@ def read_settings(file: Path) -> DaySettings:
     Raises:
         UsageError: it cannot be read, or what it says cannot be.
     """
-    try:
-        return DaySettings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the day"
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is."
-        ) from None
+    return read_past(DaySettings, file, called="the day")
 
 
 def _ms(at: time) -> int:

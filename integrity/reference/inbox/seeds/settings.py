@@ -1,27 +1,19 @@
 """Settings of a past of inbox: `seeds/inbox.toml`, read and checked."""
 
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from integrity.errors import UsageError
+from integrity.seeds.settings import Share, Strict, read_past
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Range = tuple[Positive, Positive]
 Bodies = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 DAY_S = 86_400
 DAY_US = DAY_S * 1_000_000
-
-
-class Strict(BaseModel):
-    """Refuses what it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Group(Strict):
@@ -140,13 +132,4 @@ def read_settings(file: Path) -> PastSettings:
     Raises:
         UsageError: it cannot be read, or what it says cannot be.
     """
-    try:
-        return PastSettings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the past"
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is."
-        ) from None
+    return read_past(PastSettings, file)

@@ -1,30 +1,21 @@
 """Settings of the past weeks of lesson messaging: `seeds/instainstru.toml`, read and checked."""
 
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from integrity.errors import UsageError
+from integrity.seeds.settings import DAY_MS, Share, Strict, read_past
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0, le=1_000_000)]
 Range = tuple[Count, Count]
 Text = Annotated[str, Field(min_length=1)]
 
-DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 LAST_BOOKING_BEFORE_END_MS = 6 * HOUR_MS
 LAST_OPENING_BEFORE_END_MS = 2 * HOUR_MS
-
-
-class Strict(BaseModel):
-    """Refuses what it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Users(Strict):
@@ -127,16 +118,7 @@ def read_settings(file: Path) -> PastSettings:
     Raises:
         UsageError: it cannot be read, or what it says cannot be.
     """
-    try:
-        return PastSettings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the past"
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is."
-        ) from None
+    return read_past(PastSettings, file)
 
 
 def _day_ms(day: date) -> int:

@@ -12,7 +12,8 @@ from integrity.database.bulk import bigints, integers, labels, texts, timestamps
 from integrity.errors import UsageError
 from integrity.project import reference_folder
 from integrity.reference.instainstru.seeds.past import Part, count_instructors, live_through
-from integrity.reference.instainstru.seeds.settings import DAY_MS, PastSettings, read_settings
+from integrity.reference.instainstru.seeds.settings import PastSettings, read_settings
+from integrity.seeds.settings import DAY_MS
 from integrity.seeds.source import Array, Source, make_operation_ids
 from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
 

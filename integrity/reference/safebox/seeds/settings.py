@@ -1,25 +1,16 @@
 """Settings of a wallet service's past week: `seeds/safebox.toml`, read and checked."""
 
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from integrity.errors import UsageError
+from integrity.seeds.settings import DAY_MS, Share, Strict, read_past
 
-Share = Annotated[float, Field(ge=0, le=1)]
 # A wallet's proofs are counted out bit by bit: its money stays far below what 40 calls of the most can bring.
 Sats = Annotated[int, Field(gt=0, le=10_000_000)]
 Milliseconds = Annotated[int, Field(gt=0, le=600_000)]
-DAY_MS = 86_400_000
-
-
-class Strict(BaseModel):
-    """Refuses what it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Owners(Strict):
@@ -137,13 +128,4 @@ def read_settings(file: Path) -> WeekSettings:
     Raises:
         UsageError: it cannot be read, or what it says cannot be.
     """
-    try:
-        return WeekSettings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the week"
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is."
-        ) from None
+    return read_past(WeekSettings, file, called="the week")

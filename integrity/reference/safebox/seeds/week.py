@@ -10,7 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from integrity.reference.safebox.seeds.settings import DAY_MS, WeekSettings
+from integrity.reference.safebox.seeds.settings import WeekSettings
+from integrity.seeds.settings import DAY_MS
 from integrity.seeds.source import Array, Source
 
 HOUR_MS = 3_600_000

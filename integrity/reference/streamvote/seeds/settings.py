@@ -1,15 +1,13 @@
 """Settings of a past week of live events: `seeds/streamvote.toml`, read and checked."""
 
-import tomllib
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from integrity.errors import UsageError
+from integrity.seeds.settings import Share, Strict, read_past
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Stars = Annotated[int, Field(ge=1, le=1_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Milliseconds = Annotated[int, Field(ge=1, le=9_000)]
@@ -24,12 +22,6 @@ ROUND_START_S_MOST = 30
 """A round begins in this much of its slot; it has the rest to end, and its viewer to buy stars before the next."""
 
 VOTE_EVERY_S = 2
-
-
-class Strict(BaseModel):
-    """Refuses what it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Evening(Strict):
@@ -140,16 +132,7 @@ def read_settings(file: Path) -> WeekSettings:
     Raises:
         UsageError: it cannot be read, or what it says cannot be.
     """
-    try:
-        return WeekSettings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the week"
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="The file's own comments say what each value is."
-        ) from None
+    return read_past(WeekSettings, file, called="the week")
 
 
 def seconds_of(at: time) -> int:
