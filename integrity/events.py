@@ -1,18 +1,86 @@
-"""Events of an audit: what its listeners are told, in this order.
+"""Events: what a job tells while it works. They are all of one family, and a job does not know who listens.
 
-AuditStarted  InvariantJudged (one an invariant, as each is found out)  AuditFinished
+    outcome = listen(job, write_notes, bar)
+
+A job is a generator that yields events and returns what came out. An audit yields AuditStarted, InvariantJudged (one an
+invariant, as each is found out), AuditFinished; whatever takes its time Advanced, what people should read beside the result
+Noted, and what lies on disk afterwards FileWritten. An event that carries a room's own types stands in that room, as a
+subclass of Event.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
 from integrity.verdict import Finding, Severity
 
+Outcome = TypeVar("Outcome")
+
 
 @dataclass(frozen=True, slots=True)
-class AuditStarted:
+class Event:
+    """The family."""
+
+
+Job: TypeAlias = Generator[Event, None, Outcome]
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def listen(job: Job[Outcome], *listeners: Listener) -> Outcome:
+    """Return what comes out of the job; each listener is told each event, in their order.
+
+    A job whose listener fails is closed: it ends its queries and drops its scratch databases.
+    """
+    with closing(job):
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            for listener in listeners:
+                listener(event)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """Something that whoever reads the result should know, in one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced(Event):
+    """So much of the work is done.
+
+    Args:
+        work: as a verb, e.g. "racing".
+        item: what was done last, or is being done; empty: nothing yet.
+    """
+
+    work: str
+    item: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileWritten(Event):
+    """These files, written together, are whole.
+
+    Args:
+        is_told: somebody asked for them by name; else they lie where they always do.
+    """
+
+    files: tuple[Path, ...]
+    is_told: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AuditStarted(Event):
     """The snapshot is taken.
 
     Args:
@@ -31,7 +99,7 @@ class AuditStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class InvariantJudged:
+class InvariantJudged(Event):
     """One invariant's verdict with everything a reader needs to understand it.
 
     Args:
@@ -56,7 +124,7 @@ class InvariantJudged:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditFinished:
+class AuditFinished(Event):
     """All are judged.
 
     Args:
@@ -64,6 +132,3 @@ class AuditFinished:
     """
 
     seconds: float
-
-
-Event = AuditStarted | InvariantJudged | AuditFinished

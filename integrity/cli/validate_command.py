@@ -1,8 +1,6 @@
 """`integrity validate`: is the data right?"""
 
 import os
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +8,12 @@ import click
 
 from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, open_project, open_target, project_option
-from integrity.report.terminal import open_console, write_json_text, write_note, write_result
+from integrity.report.audit_listener import FORMATS, publisher
+from integrity.report.terminal import write_result
 
 if TYPE_CHECKING:
     from integrity.database.target import Target
-    from integrity.events import Event
     from integrity.project import Project
-    from integrity.report.audit_report import AuditReport
-    from integrity.runs.coverage import Known
-    from integrity.sqlfile import SqlFile
-
-FORMATS = ("table", "json", "junit", "markdown")
 
 
 @click.command(name="validate")
@@ -83,47 +76,29 @@ def command(
     \b
     Example: integrity validate --select 'ghostpass/*' --limit-evidence 3
     """
-    from dataclasses import replace
-
-    from integrity.audit import AuditSettings, audit, plan_audit
-    from integrity.invariants.load import load_invariants, select_invariants
-    from integrity.invariants.variables import apply_variables, read_pairs, set_variables
-    from integrity.report.audit_report import collect
-    from integrity.report.run_verdicts import find_run, write_verdicts
+    from integrity.audit import AuditSettings
+    from integrity.events import listen
+    from integrity.jobs.validate import choose, plan, validate
+    from integrity.report.progress import open_bar, write_notes
     from integrity.report.text import render_plan
 
     project = open_project(project_folder)
-    known = set_variables(load_invariants(project).values(), project)  # before a server is started for nothing
-    files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
+    chosen = choose(project, patterns=patterns, pairs=pairs, system_name=system_name, run_id=run_id)
     target = open_target(project, database)
-    place = _describe_unnamed(project, target, database)
-    files = _applicable(files, target, system_name, place)
-    if place:
-        write_note(f"{place}: `integrity seed` fills it, --database URL names another")
-    is_told = True
-    if not patterns and not run_id:
-        files, is_told = _without_runs_that_were_not(files, target)
     settings = AuditSettings(
         connections=connections,
         timeout_s=timeout_s,
         row_limit=limit_evidence,
         is_exact=is_exact,
-        trusted_functions=project.settings.audit.functions,
         role=role,
-        given={"run_id": run_id} if run_id else {},
-        place=place,
+        place=_describe_unnamed(project, target, database),
     )
     if is_plan:
-        write_result(render_plan(plan_audit(target, files, settings)))
+        write_result(render_plan(listen(plan(target, project, chosen, settings), write_notes)))
         return 0
-    folder = find_run(target, project, run_id)
-    settings = replace(settings, known=_load_unfinished(target, project, is_read_only=is_read_only, is_told=is_told))
-    fails_on_empty = fails_on_empty or project.settings.audit.empty == "unknown"
-    report = collect(_show_progress(audit(target, files, settings), len(files)), fails_on_empty=fails_on_empty)
-    _publish(report, "json" if is_json else format_name, output)
-    if folder is not None:
-        write_verdicts(folder, report)
-    return report.exit_code
+    job = validate(target, project, chosen, settings, is_read_only=is_read_only, fails_on_empty=fails_on_empty)
+    with open_bar() as bar:
+        return listen(job, bar, write_notes, publisher("json" if is_json else format_name, output)).exit_code
 
 
 def _describe_unnamed(project: "Project", target: "Target", database: str | None) -> str:
@@ -133,120 +108,3 @@ def _describe_unnamed(project: "Project", target: "Target", database: str | None
     if project.database_url(database, os.environ) is not None or find_schemas(target):
         return ""
     return f"no database is named, and the embedded one of this folder ({project.state_folder}) is empty"
-
-
-def _applicable(files: "list[SqlFile]", target: "Target", system_name: str | None, place: str) -> "list[SqlFile]":
-    """Return the invariants of the system, or of those in the database and the project's own."""
-    from integrity.database.contents import find_schemas
-    from integrity.errors import UsageError
-    from integrity.invariants.load import system_of
-    from integrity.reference.catalogue import SYSTEMS, find_system
-
-    if system_name is not None:
-        present = {find_system(system_name).name}
-        chosen = [file for file in files if system_of(file.name, SYSTEMS) in present]
-    else:
-        schemas = find_schemas(target)
-        chosen = [file for file in files if file.is_own or system_of(file.name, SYSTEMS) in {"", *schemas}]
-    if not chosen:
-        asked = f"system {system_name}" if system_name else "any of the systems " + ", ".join(SYSTEMS)
-        raise UsageError(
-            f"{target}: nothing to judge: no invariant selected is about {asked}, and none is the project's own"
-            if system_name
-            else f"nothing to judge: {place}"
-            if place
-            else f"{target} holds none of the systems ({', '.join(SYSTEMS)}) that the invariants are about",
-            hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
-        )
-    return chosen
-
-
-def _without_runs_that_were_not(files: "list[SqlFile]", target: "Target") -> "tuple[list[SqlFile], bool]":
-    """Leave out what is asked of runs alone, where no run of the system is recorded; say so, or that it is not told."""
-    from integrity.errors import DatabaseError
-    from integrity.invariants.load import system_of
-    from integrity.invariants.syntax import tables_of
-    from integrity.reference.catalogue import SYSTEMS
-    from integrity.runs.unfinished import find_systems_that_ran
-
-    about_runs = {
-        file.name: system_of(file.name, SYSTEMS)
-        for file in files
-        if {table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own
-    }
-    about_runs = {name: system for name, system in about_runs.items() if system}
-    if not about_runs:
-        return files, True
-    try:
-        ran = find_systems_that_ran(target)
-    except DatabaseError as error:  # no rights on our schema, or a lock: what asks it says so for itself, too
-        write_note(f"which runs there were, and which were killed, cannot be found out: {error.message}")
-        return files, False
-    left_out = [name for name, system in about_runs.items() if system not in ran]
-    if left_out:
-        systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
-        write_note(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out")
-    return [file for file in files if file.name not in left_out], True
-
-
-def _load_unfinished(target: "Target", project: "Project", *, is_read_only: bool, is_told: bool) -> "Known":
-    """Bring in the history of runs that were killed, where that may be; return what is known of the others.
-
-    Args:
-        is_told: the database has told of its runs; else it is not asked, and waited for, once more.
-    """
-    from integrity.errors import DatabaseError
-    from integrity.runs.coverage import Known
-    from integrity.runs.unfinished import load_unfinished
-
-    folder = str(project.runs_folder)
-    if not is_told:
-        return Known(folder=folder)
-    try:
-        unfinished = load_unfinished(target, project, is_read_only=is_read_only)
-    except DatabaseError as error:
-        write_note(f"which runs were killed cannot be found out: {error.message}")
-        return Known(folder=folder)
-    for run in unfinished.loaded:
-        write_note(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too")
-    return Known(unfinished.alive, unfinished.reasons, folder)
-
-
-def _show_progress(events: "Iterable[Event]", count: int) -> "Iterator[Event]":
-    """Pass the events on; on a terminal, count the verdicts on stderr while they come in."""
-    if not sys.stderr.isatty():
-        yield from events
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from integrity.events import InvariantJudged
-
-    columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=open_console(), transient=True) as progress:
-        task = progress.add_task("judging", total=count)
-        for event in events:
-            if isinstance(event, InvariantJudged):
-                progress.advance(task)
-            yield event
-
-
-def _publish(report: "AuditReport", format_name: str, output: Path | None) -> None:
-    """Print the report, or write it to the file and print its sentence."""
-    from integrity.errors import UsageError
-    from integrity.report.json import render_json
-    from integrity.report.junit import render_junit
-    from integrity.report.markdown import render_markdown
-    from integrity.report.text import render_text
-
-    render = {"table": render_text, "json": render_json, "junit": render_junit, "markdown": render_markdown}[format_name]
-    text = render(report).rstrip("\n")
-    if output is None:
-        (write_json_text if format_name == "json" else write_result)(text)
-        return
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{output}: cannot be written: {error.strerror}", hint="Name another file with --output."
-        ) from None
-    write_result(report.sentence)

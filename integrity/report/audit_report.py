@@ -77,6 +77,13 @@ class AuditReport:
         return f"caution: {self.started.caution}\n" if self.started.caution else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reported(Event):
+    """The report is whole; what was found is not kept anywhere yet."""
+
+    report: AuditReport
+
+
 def collect(events: Iterable[Event], *, fails_on_empty: bool = False) -> AuditReport:
     """Return the report of a whole audit's events.
 
@@ -91,7 +98,7 @@ def collect(events: Iterable[Event], *, fails_on_empty: bool = False) -> AuditRe
             started = event
         elif isinstance(event, InvariantJudged):
             judged[event.finding.name] = event
-        else:
+        elif isinstance(event, AuditFinished):
             finished = event
     assert started is not None
     assert finished is not None

@@ -1,5 +1,7 @@
 """Verdicts in a run's folder: verdicts.json, beside the history that they are about."""
 
+from pathlib import Path
+
 from integrity.database.snapshot import QueryFailed, open_snapshot
 from integrity.database.target import Target
 from integrity.errors import HistoryError, UsageError
@@ -28,8 +30,8 @@ def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder 
     return folder
 
 
-def write_verdicts(folder: RunFolder, report: AuditReport) -> None:
-    """Write the report into the run's folder, whole or not at all.
+def write_verdicts(folder: RunFolder, report: AuditReport) -> Path:
+    """Write the report into the run's folder, whole or not at all; return the file.
 
     Raises:
         HistoryError: it cannot be written.
@@ -41,6 +43,7 @@ def write_verdicts(folder: RunFolder, report: AuditReport) -> None:
         new.replace(file)
     except OSError as error:
         raise HistoryError(f"{file}: cannot be written: {error.strerror}") from None
+    return file
 
 
 def _runs_on(target: Target) -> list[str]:

@@ -1,0 +1,208 @@
+"""The job of validating: invariants are chosen, judged on one snapshot, and the verdicts kept in the run's folder.
+
+    chosen = choose(project, patterns=("ghostpass/*",))      # before a server is started for nothing
+    report = listen(validate(target, project, chosen))
+
+What is chosen without being named is fitted to the database: the systems that it holds, the project's own, and, where no
+run is recorded, nothing that is about runs alone. The history of a run that was killed is loaded before, where that may be.
+The verdicts are kept where `reproduce` looks for them, whoever asked for the audit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from integrity.audit import AuditSettings, audit, plan_audit
+from integrity.database.contents import find_schemas
+from integrity.database.target import Target
+from integrity.errors import DatabaseError, UsageError
+from integrity.events import Event, FileWritten, Job, Noted
+from integrity.invariants.load import load_invariants, select_invariants, system_of
+from integrity.invariants.plan import Plan
+from integrity.invariants.syntax import tables_of
+from integrity.invariants.variables import apply_variables, read_pairs, set_variables
+from integrity.project import Project
+from integrity.reference.catalogue import SYSTEMS, find_system
+from integrity.report.audit_report import AuditReport, Reported, collect
+from integrity.report.run_verdicts import find_run, write_verdicts
+from integrity.runs.coverage import Known
+from integrity.runs.folder import RunFolder
+from integrity.runs.unfinished import find_systems_that_ran, load_unfinished
+from integrity.sqlfile import SqlFile
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is to be judged, before the database is known.
+
+    Args:
+        system: only what is about this system; empty: about those in the database, and the project's own.
+        run_id: this run's calls only; None: all.
+        is_named: somebody named the invariants, or the run: none of them is left out.
+    """
+
+    files: Sequence[SqlFile]
+    system: str = ""
+    run_id: str | None = None
+    is_named: bool = False
+
+
+def choose(
+    project: Project,
+    *,
+    patterns: Sequence[str] = (),
+    pairs: Sequence[str] = (),
+    system_name: str | None = None,
+    run_id: str | None = None,
+) -> Chosen:
+    """Return the invariants that fit, with the values that the project and the pairs give to their parameters.
+
+    Args:
+        patterns: names or patterns; none: all.
+        pairs: `name=value`, of parameters.
+
+    Raises:
+        UsageError: a pattern that fits none, a system or a parameter that there is not, a value that is not of its type.
+    """
+    known = set_variables(load_invariants(project).values(), project)
+    files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
+    system = find_system(system_name).name if system_name else ""
+    return Chosen(files, system, run_id, is_named=bool(patterns or run_id))
+
+
+def choose_of_run(project: Project, system: str) -> Chosen:
+    """Return what is to be judged after a run of the system: its invariants and all of the project's own."""
+    known = set_variables(load_invariants(project).values(), project)
+    return Chosen([file for file in known if file.is_own or system_of(file.name, SYSTEMS) == system], is_named=True)
+
+
+def validate(
+    target: Target,
+    project: Project,
+    chosen: Chosen,
+    settings: AuditSettings | None = None,
+    *,
+    folder: RunFolder | None = None,
+    is_read_only: bool = False,
+    fails_on_empty: bool = False,
+) -> Job[AuditReport]:
+    """Judge what was chosen, and keep the verdicts; return the report, which is told as Reported before it is kept.
+
+    Args:
+        settings: how to audit; what the project says and what is known of runs is put in here.
+        folder: of the run that the audit is about; None: that of the run that was chosen, else of the newest on this
+            database, if there is one.
+        is_read_only: load no history of a killed run.
+        fails_on_empty: one that had nothing to judge is as good as unknown; so it is, too, where the project says so.
+
+    Raises:
+        UsageError: nothing to judge, or no such run.
+        DatabaseError: no connection, or a server that is too old.
+        HistoryError: the verdicts cannot be kept.
+    """
+    fitted = yield from _fit(target, project, chosen, settings or AuditSettings())
+    folder = folder or find_run(target, project, chosen.run_id)
+    known = yield from _load_unfinished(target, project, is_read_only=is_read_only, is_told=fitted.is_told)
+    events: list[Event] = []
+    for event in audit(target, fitted.files, replace(fitted.settings, known=known)):
+        events.append(event)
+        yield event
+    report = collect(events, fails_on_empty=fails_on_empty or project.settings.audit.empty == "unknown")
+    yield Reported(report)
+    if folder is not None:
+        yield FileWritten((write_verdicts(folder, report),), is_told=False)
+    return report
+
+
+def plan(target: Target, project: Project, chosen: Chosen, settings: AuditSettings | None = None) -> Job[Plan]:
+    """Return how what was chosen would be judged, without judging it.
+
+    Raises:
+        UsageError: nothing to judge.
+        DatabaseError: no connection, or a server that is too old.
+    """
+    fitted = yield from _fit(target, project, chosen, settings or AuditSettings())
+    return plan_audit(target, fitted.files, fitted.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What was chosen, fitted to a database.
+
+    Args:
+        is_told: the database has told of its runs; else it is not asked, and waited for, once more.
+    """
+
+    files: Sequence[SqlFile]
+    settings: AuditSettings
+    is_told: bool
+
+
+def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettings) -> Job[_Fitted]:
+    files, is_told = _applicable(chosen, target, settings.place), True
+    if settings.place:
+        yield Noted(f"{settings.place}: `integrity seed` fills it, --database URL names another")
+    if not chosen.is_named:
+        files, is_told = yield from _without_runs_that_were_not(files, target)
+    settings = replace(
+        settings,
+        trusted_functions=project.settings.audit.functions,
+        given={"run_id": chosen.run_id} if chosen.run_id else {},
+    )
+    return _Fitted(files, settings, is_told)
+
+
+def _applicable(chosen: Chosen, target: Target, place: str) -> Sequence[SqlFile]:
+    """Return the invariants of the system, or of those in the database and the project's own."""
+    if chosen.system:
+        files = [file for file in chosen.files if system_of(file.name, SYSTEMS) == chosen.system]
+    else:
+        schemas = find_schemas(target)
+        files = [file for file in chosen.files if file.is_own or system_of(file.name, SYSTEMS) in {"", *schemas}]
+    if not files:
+        raise UsageError(
+            f"{target}: nothing to judge: no invariant selected is about system {chosen.system},"
+            " and none is the project's own"
+            if chosen.system
+            else f"nothing to judge: {place}"
+            if place
+            else f"{target} holds none of the systems ({', '.join(SYSTEMS)}) that the invariants are about",
+            hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
+        )
+    return files
+
+
+def _without_runs_that_were_not(files: Sequence[SqlFile], target: Target) -> Job[tuple[Sequence[SqlFile], bool]]:
+    """Leave out what is asked of runs alone, where no run of the system is recorded; say so, or that it is not told."""
+    about_runs = {
+        file.name: system_of(file.name, SYSTEMS)
+        for file in files
+        if {table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own
+    }
+    about_runs = {name: system for name, system in about_runs.items() if system}
+    if not about_runs:
+        return files, True
+    try:
+        ran = find_systems_that_ran(target)
+    except DatabaseError as error:  # no rights on our schema, or a lock: what asks it says so for itself, too
+        yield Noted(f"which runs there were, and which were killed, cannot be found out: {error.message}")
+        return files, False
+    left_out = [name for name, system in about_runs.items() if system not in ran]
+    if left_out:
+        systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
+        yield Noted(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out")
+    return [file for file in files if file.name not in left_out], True
+
+
+def _load_unfinished(target: Target, project: Project, *, is_read_only: bool, is_told: bool) -> Job[Known]:
+    """Bring in the history of runs that were killed, where that may be; return what is known of the others."""
+    folder = str(project.runs_folder)
+    if not is_told:
+        return Known(folder=folder)
+    try:
+        unfinished = load_unfinished(target, project, is_read_only=is_read_only)
+    except DatabaseError as error:
+        yield Noted(f"which runs were killed cannot be found out: {error.message}")
+        return Known(folder=folder)
+    for run in unfinished.loaded:
+        yield Noted(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too")
+    return Known(unfinished.alive, unfinished.reasons, folder)
