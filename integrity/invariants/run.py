@@ -13,13 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from integrity.database.server_text import Rows
 from integrity.database.snapshot import QueryFailed, Session
 from integrity.errors import describe_unexpected
-from integrity.invariants.facts import Emptiness
+from integrity.invariants.facts import Emptiness, TableName
 from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved
 from integrity.invariants.proof import Balance
 from integrity.verdict import Finding, Verdict
@@ -185,10 +185,11 @@ class _Run:
         return task
 
     def _without_violation(self, session: Session, step: Step, method: str, took: Callable[[], float]) -> Judged:
-        if not self._emptiness.are_all_empty(session, step.tables):
+        tables = _tables_of(session, step)
+        if not self._emptiness.are_all_empty(session, tables):
             return Judged(step, _holds(step, method, took()))
-        names = ", ".join(sorted(map(str, step.tables)))
-        reason = f"{names} {'is' if len(step.tables) == 1 else 'are all'} empty"
+        names = ", ".join(sorted(map(str, tables)))
+        reason = f"{names} {'is' if len(tables) == 1 else 'are all'} empty"
         return Judged(step, Finding(step.name, Verdict.EMPTY, 0, [], took(), method, reason))
 
     def _evidence(self, session: Session, step: Step) -> tuple[Rows, Rows, str]:
@@ -201,7 +202,7 @@ class _Run:
         try:
             rows = session.read_text(step.question.text, step.question.values, row_limit=self._row_limit)
             with suppress(Exception):  # rows without what belongs to them are better than none
-                companions = self._companion(session, step, rows)
+                companions = self._companion(session, replace(step, tables=_tables_of(session, step)), rows)
         except QueryFailed as failed:
             reason = f"no answer within {self._timeout_s:g} s" if failed.is_timeout else failed.reason
         except Exception as error:
@@ -247,6 +248,22 @@ def _require_runnable(session: Session, question: Question) -> None:
         if failed.position is not None:
             failed.position = max(1, failed.position - len(prefix))
         raise
+
+
+def _tables_of(session: Session, step: Step) -> tuple[TableName, ...]:
+    """Return the tables that a step reads; the server is asked where the parser does not know the query.
+
+    Raises:
+        QueryFailed: the snapshot was lost.
+    """
+    if step.question.file.tree is not None:
+        return step.tables
+    try:
+        return tuple(TableName(*table) for table in session.tables(step.question.text, step.question.values))
+    except QueryFailed as failed:  # what it reads is not known, and so not that it is empty
+        if failed.is_snapshot_lost:
+            raise
+        return ()
 
 
 def _holds(step: Step, method: str, seconds: float) -> Finding:

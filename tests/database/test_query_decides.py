@@ -54,6 +54,69 @@ def test_where_every_table_is_empty_and_the_query_returns_nothing_there_was_noth
     }
 
 
+def test_what_our_parser_does_not_know_has_nothing_to_judge_either_where_its_tables_are_empty(bank: Target) -> None:
+    execute(
+        bank,
+        """
+        truncate bank.entries;
+        create table bank.refunds (id bigint unique, wallet_id bigint);
+        create table bank.parted (id bigint) partition by range (id);
+        create table bank.part partition of bank.parted for values from (0) to (10);
+        create view bank.front as select id from bank.refunds where id > 0;
+        create view bank.over_front as select id from bank.front;
+        create view bank.hidden as select id from bank.wallets where id < 0;
+        create view bank.made as select 1 as id where false;
+        create schema other; create table other.refunds (id bigint); insert into other.refunds values (-7);
+        create sequence bank.numbers
+        """,
+    )
+    found = findings(
+        bank,
+        files(
+            table="select id from bank.refunds where id > 1_000",
+            with_parameter="select id from bank.refunds where id > 1_000 and id::text = 'a'",
+            both="select r.id from bank.refunds r join bank.entries e on e.id > r.id + 1_000",
+            view="select id from bank.over_front where id > 1_000",
+            parted="select id from bank.parted where id > 1_000",
+            never="select id from bank.refunds where 1_000 < 1",
+            half="select r.id from bank.refunds r left join bank.wallets w on w.id = r.id where r.id > 1_000",
+            removed="select w.id from bank.wallets w left join bank.refunds r on r.id = w.id where w.id > 1_000",
+            unseen="select id from bank.refunds where id > 1_000 and exists (select from bank.wallets where 1_000 < 1)",
+            catalogue="select r.id from bank.refunds r, pg_catalog.pg_class c where r.id > 1_000",
+            hidden="select id from bank.hidden where id < 1_000",
+            counter="select last_value from bank.numbers where last_value > 1_000",
+            without="select 1 as one where 1 > 1_000",
+            made="select id from bank.made where id > 1_000",
+            namesake="select id from other.refunds where id > 1_000",
+            aggregate="select count(*) as n from bank.refunds where id > 1_000",
+        ),
+    )
+    assert {name: (finding.verdict, finding.reason) for name, finding in found.items()} == {
+        "table": (Verdict.EMPTY, "bank.refunds is empty"),
+        "with_parameter": (Verdict.EMPTY, "bank.refunds is empty"),
+        "both": (Verdict.EMPTY, "bank.entries, bank.refunds are all empty"),
+        "view": (Verdict.EMPTY, "bank.refunds is empty"),
+        "parted": (Verdict.EMPTY, "bank.parted is empty"),
+        "never": (Verdict.EMPTY, "bank.refunds is empty"),
+        **dict.fromkeys(
+            ("half", "removed", "unseen", "catalogue", "hidden", "counter", "without", "made", "namesake"),
+            (Verdict.HOLDS, ""),
+        ),
+        "aggregate": (Verdict.VIOLATED, ""),
+    }
+
+
+def test_what_cannot_be_found_out_of_a_query_that_our_parser_does_not_know_is_not_called_empty(
+    bank: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> object:
+        raise QueryFailed("permission denied for function pg_lock_status")
+
+    monkeypatch.setattr(PostgresqlSession, "tables", fail)
+    execute(bank, "truncate bank.entries")
+    assert only(bank, "select id from bank.entries where id > 1_000").verdict is Verdict.HOLDS
+
+
 def test_a_table_that_is_filled_during_the_audit_is_empty_to_all_of_it(bank: Target) -> None:
     execute(bank, "create table bank.refunds (id bigint)")
     verdicts = []
