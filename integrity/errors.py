@@ -7,6 +7,7 @@ A violated invariant is a result, not an error. The tree:
     ├── SqlFileError          a .sql file that cannot be used, with its place
     ├── DatabaseError         the database did not answer as it must
     │   ├── Unreachable       no connection: address, password, database, rights
+    │   │   └── NoAnswer      the server takes connections, and does not answer
     │   ├── MayNotCreate      the user may not create databases
     │   ├── UnsuitableServer  too old, or lacks what we need
     │   └── EmbeddedError     the embedded server did not start or stop
@@ -65,6 +66,12 @@ class Unreachable(DatabaseError):
     def __init__(self, message: str, *, hint: str | None = None, is_full: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_full = is_full
+
+
+class NoAnswer(Unreachable):
+    """The server takes connections and does not answer: whether the data is right could not be found out."""
+
+    exit_code = 3
 
 
 class MayNotCreate(DatabaseError):

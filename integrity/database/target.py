@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 import psycopg
 
+from integrity.database.accepting import is_accepted
 from integrity.database.postgresql_url import (
     SCHEME,
     Unreadable,
@@ -27,7 +28,7 @@ from integrity.database.postgresql_url import (
 from integrity.database.refusals import is_full, next_step, reason_of
 from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.database.url import Secret, Url, is_secret
-from integrity.errors import Unreachable, UnsuitableServer, UsageError
+from integrity.errors import NoAnswer, Unreachable, UnsuitableServer, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -242,6 +243,12 @@ class Target:
         if self.is_sqlite:
             hint = f"Check that the folder {self.file.absolute().parent} exists and that you may write there."
         else:
+            if isinstance(error, psycopg.errors.ConnectionTimeout) and is_accepted(connection_string(self.url)):
+                return NoAnswer(
+                    f"{self}: no answer: the server takes connections, and lets none in within {CONNECT_TIMEOUT_S} s",
+                    hint="Another session may lock its catalogue (lock table pg_class, vacuum full), or it is stopped or "
+                    "has no time: see pg_locks from another database of it, or its log; then ask again.",
+                )
             known = next_step(error)
             if known is not None:  # the server was reached
                 return Unreachable(f"{self}: no answer: {reason}", hint=known, is_full=is_full(error))

@@ -2,24 +2,28 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
 
+from integrity.cli.main import main
 from integrity.clients.postgres_connection import PostgresConnection
 from integrity.database import target as target_module
+from integrity.database.accepting import is_accepted
 from integrity.database.embedded import EmbeddedServer
 from integrity.database.postgresql_url import connection_string
 from integrity.database.target import Target, mask
-from integrity.errors import Unreachable, UnsuitableServer, UsageError
+from integrity.errors import NoAnswer, Unreachable, UnsuitableServer, UsageError
 
 SECRET = "hunter2"
 AWKWARD = "blanks and 100% of @:/?&#='s\\"
@@ -241,6 +245,46 @@ def test_a_server_that_is_not_there_is_unreachable(text: str, reason: str) -> No
     with pytest.raises(Unreachable, match=reason) as raised:
         Target.parse(text).connect()
     assert SECRET not in str(raised.value)
+
+
+def test_a_server_whose_catalogue_is_locked_does_not_answer_and_its_address_is_not_blamed(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A new session reads pg_class before it is let in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("integrity.database.target.CONNECT_TIMEOUT_S", 2)
+    with database.connect() as connection, connection.transaction():
+        connection.execute("lock table pg_catalog.pg_class in access exclusive mode")
+        with pytest.raises(SystemExit) as ended:
+            main(["validate", "--database", database.text])
+    said = capfd.readouterr().err
+    assert (ended.value.code, "lets none in within 2 s" in said, "lock its catalogue" in said) == (3, True, True), said
+    assert "Check host" not in said
+
+
+def test_a_port_that_takes_a_connection_and_says_nothing_is_told_from_a_wrong_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrity.database.target.CONNECT_TIMEOUT_S", 2)
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(NoAnswer):
+        Target.parse(f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d").connect()
+
+
+def test_a_host_that_nothing_comes_back_from_takes_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Connecting:
+        status = pq.ConnStatus.STARTED
+
+        def __init__(self) -> None:
+            self.socket, self._other = (end.detach() for end in socket.socketpair())
+
+        def connect_poll(self) -> pq.PollingStatus:
+            return pq.PollingStatus.READING
+
+        def finish(self) -> None:
+            os.close(self.socket)
+            os.close(self._other)
+
+    driver = SimpleNamespace(**{**vars(pq), "PGconn": SimpleNamespace(connect_start=lambda _: Connecting())})
+    monkeypatch.setattr("integrity.database.accepting.pq", driver)
+    assert not is_accepted("host=192.0.2.1", patience_s=0.01)
 
 
 def test_a_server_that_is_too_old_is_refused(database: Target, monkeypatch: pytest.MonkeyPatch) -> None:
