@@ -17,7 +17,7 @@ class ClosedLoop:
     """N clients on N connections.
 
     Args:
-        stopping: when set, no new call is drawn; set when the time is up.
+        stopping: when set, no new call is drawn; set when the time is up, or the last call is begun.
         connect: makes a connection, not yet open.
     """
 
@@ -35,6 +35,7 @@ class ClosedLoop:
         self._reconnector = reconnector
         self._stopping = stopping
         self._duration_s = profile.duration_s
+        self._calls_left = profile.calls_most or None
         self._names = list(profile.operations)
         self._limits = list(accumulate(profile.weights[name] for name in self._names))
         self._clients = [
@@ -77,6 +78,7 @@ class ClosedLoop:
                 await self._reconnector.ensure(connection, client.sources.pauses)
             due = deliveries.take(now_us())
             if due is not None:
+                self._count()
                 await caller.deliver(driver, client, due)
             else:
                 operation = names[bisect(limits, draws.random() * limits[-1])]
@@ -84,7 +86,15 @@ class ClosedLoop:
                 if caller.is_offline(operation, arguments):
                     await asyncio.sleep(IDLE_S)
                     continue
+                self._count()
                 await caller.call(driver, client, operation, arguments, None)
+
+    def _count(self) -> None:
+        """Count a call that begins; with the last one there are to be no more."""
+        if self._calls_left is not None:
+            self._calls_left -= 1
+            if not self._calls_left:
+                self._stopping.set()
 
     async def _empty(self, client: Client, driver: Driver) -> None:
         deliveries, clock = self._caller.deliveries, self._caller.clock

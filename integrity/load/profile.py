@@ -113,10 +113,13 @@ class ClosedProfile(Common):
 
     Args:
         weights: operation -> how often it is called, relative to the others.
+        calls_most: with so many calls, deliveries among them, it is over, if its time is not; 0: time alone ends it. So
+            what it shows does not depend on how fast the machine is.
     """
 
     model: Literal["closed"]
     weights: Mapping[str, Amount]
+    calls_most: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
 
     @model_validator(mode="after")
     def _has_weight(self) -> Self:

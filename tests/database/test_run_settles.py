@@ -129,3 +129,13 @@ def stopped_soon(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr(running._Work, "_sample", sample)
 
     return arrange
+
+
+@pytest.mark.parametrize("clients", [1, 8])
+def test_a_run_of_so_many_calls_ends_with_them_long_before_its_time(venue: Target, tmp_path: Path, clients: int) -> None:
+    scanning = {"weights": {"scan_in": 1}, "abandon": {}, "clients": clients, "duration_s": 60, "calls_most": 100}
+
+    result = play(venue, GHOSTPASS, tmp_path, scanning).result
+
+    assert (result["state"], result["operations"][-1]["calls"]) == ("finished", 100)
+    assert result["elapsed_s"] < result["duration_s"]

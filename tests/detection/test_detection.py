@@ -1,7 +1,8 @@
 """Every planted bug of every system is found, exactly; every sound system is silent.
 
-A bounded run with a bug makes the invariants named beside it violated and no other. A sound system, hammered as hard over
-many seeds, violates none, also while it is being hammered.
+Runs of so many calls with a bug make the invariants named beside it violated and no other. A sound system, hammered as hard
+over many seeds, violates none, also while it is being hammered. How fast the machine is decides nothing: what a run shows
+goes by its calls.
 """
 
 import threading
@@ -27,7 +28,11 @@ SOUND_SEEDS = [
     for system in SYSTEMS.values()
     for seeds in (range(1, 3), range(3, 23))
 ]
-SECONDS = 3.0
+CALLS = 3000
+SOUND_CALLS = 1000
+AUDITED_CALLS = 4000
+ROUNDS_MOST = 8
+"""Until a bug must have shown: the rarest meets once in some thousand calls what it needs."""
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +58,11 @@ def test_a_run_with_a_bug_violates_exactly_the_invariants_named_beside_it(
     system: System, bug: Bug, seeded: Callable[[System], str], make_database: MakeDatabase, tmp_path: Path
 ) -> None:
     target, project = make_database(seeded(system)), find_project(tmp_path)
-    assert hammer(target, project, system, seed=7, bug=bug, seconds=SECONDS)["state"] == "finished"
-    judged = judge(target, project, system)
+    for seed in range(7, 7 + ROUNDS_MOST):
+        assert hammer(target, project, system, seed=seed, bug=bug, calls=CALLS)["state"] == "finished"
+        judged = judge(target, project, system)
+        if violated(judged) >= set(bug.violates):
+            break
     assert violated(judged) - set(bug.may_violate) == set(bug.violates)
     for name in bug.violates:
         assert judged[name].finding.rows, "a violation without its rows says nothing"
@@ -69,10 +77,10 @@ def test_a_sound_system_is_silent_over_many_seeds(
     target, project = make_database(seeded(system)), find_project(tmp_path)
     calls = 0
     for seed in seeds:
-        result = hammer(target, project, system, seed=seed, bug=None, seconds=1.0)
+        result = hammer(target, project, system, seed=seed, bug=None, calls=SOUND_CALLS)
         calls += sum(row["calls"] for row in result["operations"][:-1])
         assert violated(judge(target, project, system)) == set(), f"after the run with seed {seed}"
-    assert calls > 100 * len(seeds), "too few calls to say anything"
+    assert calls >= SOUND_CALLS * len(seeds), "too few calls to say anything"
 
 
 @pytest.mark.slow
@@ -86,7 +94,7 @@ def test_an_audit_beside_a_sound_run_has_no_false_alarm(
 
     def run() -> None:
         try:
-            hammer(target, project, system, seed=3, bug=None, seconds=5.0)
+            hammer(target, project, system, seed=3, bug=None, calls=AUDITED_CALLS)
         except BaseException as error:
             failures.append(error)
         finally:

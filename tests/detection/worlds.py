@@ -23,6 +23,8 @@ from integrity.verdict import Verdict
 SIZES = {"wallets": 300, "streamers": 20, "users": 60, "businesses": 6, "conversations": 150, "messages": 1_500}
 """Small: what is hammered is hot keys, and the rest only makes audits longer."""
 
+HAMMER_S_MOST = 120.0
+
 
 def make_seeded(server: EmbeddedServer, system: System, name: str) -> Target:
     """Make a database of that name that holds the system."""
@@ -33,11 +35,9 @@ def make_seeded(server: EmbeddedServer, system: System, name: str) -> Target:
     return target
 
 
-def hammer(
-    target: Target, project: Project, system: System, *, seed: int, bug: Bug | None, seconds: float
-) -> dict[str, Any]:
-    """Let the system's hammer profile loose; return the result."""
-    profile = load_profile(system, "hammer", {}, {"duration_s": seconds})
+def hammer(target: Target, project: Project, system: System, *, seed: int, bug: Bug | None, calls: int) -> dict[str, Any]:
+    """Let the system's hammer profile loose for so many calls, whatever time they take; return the result."""
+    profile = load_profile(system, "hammer", {}, {"duration_s": HAMMER_S_MOST, "calls_most": calls})
     request = RunRequest(
         system=system, profile_name="hammer", profile=profile, target=target, project=project, seed=seed, bug=bug
     )
