@@ -25,8 +25,8 @@ import psycopg
 
 from integrity.audit import AuditSettings, audit
 from integrity.database.namespace import inspect_database
-from integrity.database.snapshot import Session, open_snapshot
-from integrity.database.target import Target
+from integrity.engines.snapshot import Session, open_snapshot
+from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_folder
 from integrity.project import reference_folder
@@ -248,7 +248,7 @@ def main() -> None:
         return
     import tempfile
 
-    from integrity.database.embedded import EmbeddedServer
+    from integrity.engines.embedded.server import EmbeddedServer
 
     with tempfile.TemporaryDirectory(prefix="integrity-benchmark-") as folder:
         server = EmbeddedServer(Path(folder) / "postgres", dies_with_parent=True)

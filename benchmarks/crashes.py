@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from integrity.audit import AuditSettings, audit
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.events import InvariantJudged
 from integrity.faults.schedule import read_schedule
 from integrity.invariants.load import load_invariants

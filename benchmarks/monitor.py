@@ -13,9 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from integrity.database.binaries import candidate_folders
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.binaries import candidate_folders
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.monitor.sampler import Monitor
 
 

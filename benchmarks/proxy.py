@@ -12,8 +12,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.faults.schedule import read_schedule
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run

@@ -35,8 +35,8 @@ import uvloop
 from psycopg.conninfo import make_conninfo
 from tabulate import tabulate
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Isolation, Reply, Statement, Steps
 from integrity.parameters import number_parameters
 from integrity.race.judge.oracle import Judge

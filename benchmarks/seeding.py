@@ -29,9 +29,9 @@ from sqlalchemy.schema import CreateTable
 
 from integrity.database import bulk
 from integrity.database.bulk import Column
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.reference.ghostpass.schema import METADATA, entries
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, ahead, seed_system, seeder_of

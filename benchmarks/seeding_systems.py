@@ -25,10 +25,10 @@ from psycopg import sql
 
 from integrity.database import bulk
 from integrity.database.constraints import strip
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_tables, drop_schemas, guard
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.reference.catalogue import SYSTEMS
 from integrity.seeds.load import Mode, ahead, seed_system, seeder_of
 from integrity.systems.seeder import Start

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.load.profile import OpenProfile, load_profile, scale
 from integrity.load.run import Progress, RunRequest, run
 from integrity.project import Project, Settings

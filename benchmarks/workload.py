@@ -14,10 +14,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from integrity.database.binaries import candidate_folders
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.embedded.binaries import candidate_folders
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings

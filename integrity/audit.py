@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
-from integrity.database.portable import NotPortable
-from integrity.database.reach import find_refusals
-from integrity.database.server_text import Rows
-from integrity.database.snapshot import QueryFailed, Session, Snapshot, open_snapshot
-from integrity.database.target import Target
+from integrity.engines.postgresql.reach import find_refusals
+from integrity.engines.server_text import Rows
+from integrity.engines.snapshot import QueryFailed, Session, Snapshot, open_snapshot
+from integrity.engines.sqlite.portable import NotPortable
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.invariants.evidence import HISTORY, operation_ids_of, systems_of

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from tests.sampling import SEED_VARIABLE, draw_seed, mark_exhaustive, seed
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that; tests press Ctrl-C on purpose.

@@ -110,7 +110,7 @@ class Boundary:
 
     def _report(self, error: BaseException) -> str:
         """Return what somebody needs who is to find the cause; no password is in it."""
-        from integrity.database.target import mask
+        from integrity.engines.target import mask
 
         text = "".join(traceback.format_exception(error))
         secrets = sorted(_secrets(self.words), key=len, reverse=True)
@@ -193,7 +193,7 @@ def describe(error: BaseException) -> tuple[str, str]:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}", again
     if _is_of_database(error):
-        from integrity.database.refusals import next_step
+        from integrity.engines.refusals import next_step
 
         step = next_step(error) or "See that it runs and is not locked, then try again."
         return f"the database did not answer as it must: {said}", step
@@ -255,7 +255,7 @@ def _secrets(words: Sequence[str]) -> set[str]:
     """Return the passwords that the command was given, as far as they can be told from other words."""
     from urllib.parse import quote
 
-    from integrity.database.url import Secret, Url
+    from integrity.engines.url import Secret, Url
 
     found = {os.environ.get("PGPASSWORD", "")}
     for word in (*words, os.environ.get("INTEGRITY_DATABASE_URL", "")):

@@ -13,14 +13,14 @@ import click
 
 from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, embedded_server, json_option, open_project, open_target, project_option
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import Unreachable, UsageError
 from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, make_state_folder
 from integrity.report.terminal import write_json, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
-    from integrity.database.embedded import EmbeddedServer
+    from integrity.engines.embedded.server import EmbeddedServer
 
 NOT_RUNNING = 3
 
@@ -182,7 +182,7 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
     """
     from datetime import UTC, datetime
 
-    from integrity.database.occupancy import Occupant, check_unoccupied, refuse
+    from integrity.engines.occupancy import Occupant, check_unoccupied, refuse
     from integrity.runs.stopping import find_running
 
     for folder in find_running(open_project(project_folder)):
@@ -197,7 +197,7 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
 
 def _environment_with(password: str) -> dict[str, str]:
     """Return psql's environment, which names a file with the password; one that no such file can hold psql asks for."""
-    from integrity.database.password_file import open_password_file, path_of
+    from integrity.engines.postgresql.password_file import open_password_file, path_of
 
     environment = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}  # psql has no use for it
     if not password:
@@ -213,7 +213,7 @@ def _find_psql() -> str:
     Raises:
         UsageError: there is none.
     """
-    from integrity.database.binaries import candidate_folders
+    from integrity.engines.embedded.binaries import candidate_folders
 
     for binaries in candidate_folders(os.environ):
         if os.access(binaries.folder / "psql", os.X_OK):

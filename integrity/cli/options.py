@@ -13,8 +13,8 @@ from integrity.cli.boundary import Boundary
 from integrity.errors import UsageError, quote
 
 if TYPE_CHECKING:
-    from integrity.database.embedded import EmbeddedServer
-    from integrity.database.target import Target
+    from integrity.engines.embedded.server import EmbeddedServer
+    from integrity.engines.target import Target
     from integrity.project import Project
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -92,7 +92,7 @@ def open_project(folder: Path) -> "Project":
 
 def open_target(project: "Project", database: str | None) -> "Target":
     """Return the database to work on: the one that is named, else the embedded server, started if need be."""
-    from integrity.database.target import Target
+    from integrity.engines.target import Target
     from integrity.project import make_state_folder
 
     url = project.database_url(database, os.environ)
@@ -109,6 +109,6 @@ def go_on(command: str, target: "Target", database: str | None) -> str:
 
 def embedded_server(project: "Project") -> "EmbeddedServer":
     """Return the project's embedded server, running or not."""
-    from integrity.database.embedded import EmbeddedServer
+    from integrity.engines.embedded.server import EmbeddedServer
 
     return EmbeddedServer(project.state_folder / "postgres")

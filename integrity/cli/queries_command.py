@@ -16,8 +16,8 @@ from integrity.report.terminal import write_json_text, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
-    from integrity.database.snapshot import Session
-    from integrity.database.target import Target
+    from integrity.engines.snapshot import Session
+    from integrity.engines.target import Target
     from integrity.operation import Value
     from integrity.project import Project
     from integrity.sqlfile import SqlFile
@@ -155,7 +155,7 @@ def _find_refused(
     session: "Session", queries: "Sequence[SqlFile]", target: "Target", project: "Project"
 ) -> "dict[str, str]":
     """Return name -> why, of the queries that could do more than read, and are not asked."""
-    from integrity.database.reach import find_refusals
+    from integrity.engines.postgresql.reach import find_refusals
 
     broken = {query.name: query.fault for query in queries if query.fault}
     if target.is_sqlite:
@@ -205,7 +205,7 @@ def _values(query: "SqlFile", given: Sequence[str]) -> "dict[str, Value]":
 @contextmanager
 def _session(target: "Target") -> "Iterator[tuple[Session, datetime]]":
     """Yield a session on a snapshot of its own, and the time of the snapshot."""
-    from integrity.database.snapshot import open_snapshot
+    from integrity.engines.snapshot import open_snapshot
 
     with open_snapshot(target, connections=1, timeout_s=TIMEOUT_S) as snapshot:
         yield snapshot.sessions[0], snapshot.taken_at
@@ -214,8 +214,8 @@ def _session(target: "Target") -> "Iterator[tuple[Session, datetime]]":
 @contextmanager
 def _answering(query: "SqlFile", target: "Target") -> Iterator[None]:
     """Turn what the database refuses into an error with its place."""
-    from integrity.database.portable import NotPortable
-    from integrity.database.snapshot import QueryFailed
+    from integrity.engines.snapshot import QueryFailed
+    from integrity.engines.sqlite.portable import NotPortable
 
     try:
         yield

@@ -25,7 +25,7 @@ from integrity.report.terminal import open_console, write_json, write_note, writ
 from integrity.verdict import ExitCode, exit_code_of
 
 if TYPE_CHECKING:
-    from integrity.database.target import Target
+    from integrity.engines.target import Target
     from integrity.project import Project
     from integrity.race.finding.finding import Finding
     from integrity.race.matrix import Group, Played, Searched

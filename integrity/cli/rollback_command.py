@@ -13,7 +13,7 @@ from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.database.namespace import Contents
-    from integrity.database.target import Target
+    from integrity.engines.target import Target
 
 
 @click.command()

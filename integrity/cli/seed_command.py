@@ -20,7 +20,7 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.report.terminal import open_console, write_json, write_note, write_result
 from integrity.verdict import ExitCode

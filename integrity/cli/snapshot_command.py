@@ -21,8 +21,8 @@ from integrity.report.terminal import write_json, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
-    from integrity.database.kept import Kept
-    from integrity.database.target import Target
+    from integrity.engines.kept import Kept
+    from integrity.engines.target import Target
     from integrity.project import Project
 
 

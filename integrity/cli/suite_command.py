@@ -22,7 +22,7 @@ from integrity.report.terminal import write_json_text, write_note, write_result
 from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
-    from integrity.database.target import Target
+    from integrity.engines.target import Target
     from integrity.load.suite import Planned
     from integrity.project import Project
     from integrity.systems.system import System

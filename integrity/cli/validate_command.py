@@ -12,7 +12,7 @@ from integrity.report.audit_listener import FORMATS, publisher
 from integrity.report.terminal import write_result
 
 if TYPE_CHECKING:
-    from integrity.database.target import Target
+    from integrity.engines.target import Target
     from integrity.project import Project
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from integrity.database.dialects import adapt, sqlstate_of, to_sqlite
-from integrity.database.target import Target
+from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
+from integrity.engines.target import Target
 from integrity.operation import Begin, Rows, StatementFailed, Value
 
 Answer = TypeVar("Answer")

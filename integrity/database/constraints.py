@@ -29,9 +29,9 @@ from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateI
 
 from integrity.database.bookkeeping import OURS, find_note, put_note
 from integrity.database.ownership import note_rebuilt
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 
 Item = Constraint | Index

@@ -16,8 +16,8 @@ from psycopg import sql
 
 from integrity.database.bookkeeping import FORMAT, FORMAT_BEFORE, OURS
 from integrity.database.ownership import MADE_WITH_THEIR_NOTE, Identity, Made, checksum, find_made, made_before
-from integrity.database.target import NAMESPACES, Target
-from integrity.database.transaction import refusal
+from integrity.engines.target import NAMESPACES, Target
+from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
 
 FIRST_NORMAL_OID = 16384

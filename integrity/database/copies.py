@@ -1,19 +1,20 @@
 """Copies of a whole test database, kept under names: taken before something, put back after it.
 
-PostgreSQL keeps them as databases of the same server (postgresql_copies.py), SQLite as files beside the database's own
-(sqlite_copies.py). Both are made of a database that is ours, or whose owner says that it is a test database, and of no
-other. The database is as it was until the copy is whole: whatever stops a restore leaves the old or the new one.
+PostgreSQL keeps them as databases of the same server, SQLite as files beside the database's own: `copies.py` in the
+engine's folder. Both are made of a database that is ours, or whose owner says that it is a test database, and of no other.
+The database is as it was until the copy is whole: whatever stops a restore leaves the old or the new one.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from integrity.database import postgresql_copies, sqlite_copies
-from integrity.database.kept import Kept
 from integrity.database.namespace import guard
-from integrity.database.occupancy import occupy
-from integrity.database.target import Target
+from integrity.engines.kept import Kept
+from integrity.engines.occupancy import occupy
+from integrity.engines.postgresql import copies as postgresql_copies
+from integrity.engines.sqlite import copies as sqlite_copies
+from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError, quote
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,29}")

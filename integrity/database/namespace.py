@@ -22,7 +22,6 @@ from integrity.database.bookkeeping import (
     put_note,
 )
 from integrity.database.contents import Contents, inspect_database
-from integrity.database.occupancy import occupy
 from integrity.database.ownership import (
     adopt,
     check_unchanged,
@@ -33,8 +32,9 @@ from integrity.database.ownership import (
     note_views,
     read_made,
 )
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.occupancy import occupy
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.errors import UnsafeDatabase
 
 __all__ = [

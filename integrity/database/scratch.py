@@ -17,10 +17,10 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.temporary import drop_left_over, temporary_name
-from integrity.database.transaction import refusal
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.postgresql.temporary import drop_left_over, temporary_name
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import MayNotCreate
 
 _FOLDER_NAME = re.compile(r"integrity-scratch-[a-z]+-[a-z0-9_]{8}")

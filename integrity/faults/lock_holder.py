@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Table
 
-from integrity.database.transaction import refusal
+from integrity.engines.transaction import refusal
 from integrity.errors import UsageError
 from integrity.faults.fault import KEPT, MONEY, Choice, Fault, Given, Name, Need, Number, number, word
 from integrity.faults.scene import Scene

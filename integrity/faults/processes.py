@@ -5,7 +5,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.errors import EmbeddedError, UsageError
 from integrity.faults.fault import Given
 from integrity.faults.scene import Scene

@@ -10,11 +10,11 @@ from typing import Any
 
 import psycopg
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
 from integrity.domain import Key
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.faults.conduct import Conduct
 from integrity.proxy.server import Proxy
 from integrity.systems.system import System

@@ -9,9 +9,9 @@ from psycopg import sql
 from sqlalchemy import DateTime, Table
 
 from integrity.database.contents import Contents, inspect_database
-from integrity.database.target import Target
-from integrity.database.temporary import find_left_over
-from integrity.database.transaction import refusal
+from integrity.engines.postgresql.temporary import find_left_over
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable
 from integrity.health.check import Check, ok, some, unreachable, warning
 from integrity.health.server import Row, Server, open_server

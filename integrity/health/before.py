@@ -13,9 +13,9 @@ import psycopg
 
 from integrity.database.constraints import find_missing
 from integrity.database.namespace import Contents, count_rows, inspect_database
-from integrity.database.refusals import LOCKED
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
+from integrity.engines.refusals import LOCKED
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
 from integrity.health.check import Check, failed, ok, some, unreachable, warning
 from integrity.health.server import Server, open_server

@@ -7,8 +7,8 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
 from integrity.queries.run import load_query
 
 APPLICATION_NAME = "integrity-health"

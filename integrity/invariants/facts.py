@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from integrity.database.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Session
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from integrity.database.portable import NotPortable, to_sqlite
+from integrity.engines.sqlite.portable import NotPortable, to_sqlite
 from integrity.errors import describe_unexpected
 from integrity.invariants.facts import Facts, Table, TableName
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree

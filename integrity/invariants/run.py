@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from integrity.database.server_text import Rows
-from integrity.database.snapshot import QueryFailed, Session
+from integrity.engines.server_text import Rows
+from integrity.engines.snapshot import QueryFailed, Session
 from integrity.errors import describe_unexpected
 from integrity.invariants.facts import Emptiness, TableName
 from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved

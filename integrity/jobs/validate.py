@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.database.contents import find_schemas
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.events import Event, FileWritten, Job, Noted
 from integrity.invariants.load import load_invariants, select_invariants, system_of

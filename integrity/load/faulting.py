@@ -6,9 +6,9 @@ from random import Random
 from integrity.clients.driver import Connection
 from integrity.clients.postgres_connection import PostgresConnection
 from integrity.clients.sqlite_connection import SqliteConnection
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
 from integrity.domain import Key
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
 from integrity.faults.player import FAULTS_FILE, Played, Player
 from integrity.faults.scene import Scene

@@ -9,9 +9,9 @@ import psycopg
 
 from integrity.database.constraints import plant, restore
 from integrity.database.namespace import guard
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
 from integrity.domain import Key, KeyOf
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import SeedError, UsageError
 from integrity.load.profile import OpenProfile, Profile
 from integrity.monitor.limits import SPARE_CONNECTIONS

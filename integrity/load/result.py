@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import integrity
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.load.open_loop import OpenLoop
 from integrity.load.preparing import ServerFacts
 from integrity.load.profile import OpenProfile, Profile

@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integrity.clients.reconnecting import Reconnector
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.occupancy import RUN, Hold, occupy
-from integrity.database.target import Target
 from integrity.domain import World
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.occupancy import RUN, Hold, occupy
+from integrity.engines.target import Target
 from integrity.errors import AuditError
 from integrity.faults.schedule import Window
 from integrity.load.caller import Caller, Clock

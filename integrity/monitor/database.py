@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target, mask
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
 from integrity.monitor.questions import FACTS, Question, choose
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import HistoryError
 from integrity.monitor.database import DatabaseWatch, Sample
 from integrity.monitor.processes import Process, ProcessWatch, find_server

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from integrity.database.portable import NotPortable, to_sqlite
-from integrity.database.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.sqlite.portable import NotPortable, to_sqlite
 from integrity.errors import describe_unexpected
 from integrity.operation import Value
 from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from integrity.database.portable import to_sqlite
-from integrity.database.server_text import Rows
-from integrity.database.snapshot import Session
+from integrity.engines.server_text import Rows
+from integrity.engines.snapshot import Session
+from integrity.engines.sqlite.portable import to_sqlite
 from integrity.operation import Value
 from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from multiprocessing.queues import Queue
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.checks import LeftOut

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from integrity.database.target import Target
 from integrity.domain import IntegerIn, Key, KeyOf, World
+from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.history import Call, Outcome
 from integrity.invariants.evidence import operation_ids_of

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from integrity.database.snapshot import QueryFailed, open_snapshot
-from integrity.database.target import Target
+from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.target import Target
 from integrity.errors import HistoryError, UsageError
 from integrity.project import Project
 from integrity.report.audit_report import AuditReport

@@ -89,7 +89,7 @@ def write_note(text: str = "", *, end: str = "\n") -> None:
 
 def _safe(text: str) -> str:
     if "://" in text or "password" in text.lower():  # the module below is slow to import, and few notes need it
-        from integrity.database.target import mask
+        from integrity.engines.target import mask
 
         text = mask(text)
     return visible(text)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from integrity.database.portable import NotPortable
-from integrity.database.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.sqlite.portable import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
 from integrity.operation import Value

@@ -13,8 +13,8 @@ from types import TracebackType
 
 import psycopg
 
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 
 BEAT_S = 5.0

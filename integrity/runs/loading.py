@@ -19,9 +19,9 @@ from sqlalchemy import Table
 
 from integrity.chain import Records
 from integrity.database.bookkeeping import calls, received, requests
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import HistoryError
 from integrity.history import Outcome, decode_calls, decode_received, decode_requested
 from integrity.runs.folder import RunFolder

@@ -14,10 +14,10 @@ from typing import Any
 
 import psycopg
 
-from integrity.database.session_settings import OWN
-from integrity.database.snapshot import QueryFailed, open_snapshot
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.faults.scene import APPLICATION_NAME
 from integrity.history import Outcome
 from integrity.project import reference_folder

@@ -15,9 +15,9 @@ from typing import Any, LiteralString
 import psycopg
 
 from integrity.database.namespace import inspect_database
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import AuditError, UsageError
 from integrity.project import Project
 from integrity.runs.folder import RunFolder

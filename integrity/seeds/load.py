@@ -14,9 +14,9 @@ from integrity.database import bulk
 from integrity.database.bookkeeping import OURS, drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
 from integrity.database.namespace import Contents, create_tables, drop_tables
-from integrity.database.occupancy import occupy
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.occupancy import occupy
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.systems.seeder import Batch, Seeder, Start
 from integrity.systems.system import System

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from integrity.audit import AuditSettings, audit
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.sqlfile import SqlFile, parse_sql_file
 from integrity.verdict import Finding

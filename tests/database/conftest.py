@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from tests.database.system_worlds import SystemWorld
 from tests.database.worlds import Engine, PostgresEngine, SqliteEngine, lay_out, postgres_world, without_constraints
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 
 WAIT_S_MAX = 60
 

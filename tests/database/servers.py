@@ -17,11 +17,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from integrity.database.account import possible_accounts
-from integrity.database.binaries import SYSTEM_ROOT, VARIABLE, choose_binaries, server_environment
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.embedded.account import possible_accounts
+from integrity.engines.embedded.binaries import SYSTEM_ROOT, VARIABLE, choose_binaries, server_environment
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 

@@ -8,10 +8,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-import integrity.database.snapshot as snapshot_module
+import integrity.engines.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit, plan_audit
-from integrity.database.snapshot import QueryFailed, open_snapshot
-from integrity.database.target import Target
+from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged
 from integrity.verdict import Verdict

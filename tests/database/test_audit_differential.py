@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from integrity.audit import AuditSettings, audit, plan_audit
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.plan import Step
 from integrity.invariants.proof import Balance, NoRow, Unique

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.verdict import Verdict
 from tests.database.bank import BALANCE, BANK, HAS_WALLET, execute, files, findings, only
 

@@ -6,7 +6,7 @@ Each case was a false "holds" once, or would be if one rule of the planner were 
 import pytest
 
 from integrity.audit import AuditSettings, plan_audit
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.verdict import Verdict
 from tests.database.bank import execute, file, files, findings, only
 

@@ -16,7 +16,7 @@ import pytest
 from integrity.audit import AuditSettings, audit
 from integrity.cli.main import main
 from integrity.database.namespace import create_schemas
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.events import AuditStarted, InvariantJudged
 from integrity.history import Call, Outcome, encode_invoked, encode_returned
 from integrity.project import Project, Settings

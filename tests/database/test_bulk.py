@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrity.database import bulk
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TABLE = """

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 
-import integrity.database.snapshot as snapshot_module
+import integrity.engines.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit
 from integrity.chain import Chain
 from integrity.cli.main import main
 from integrity.database.namespace import create_schemas
-from integrity.database.session_settings import QUESTIONS, audit_settings
-from integrity.database.snapshot import open_snapshot
-from integrity.database.target import Target
+from integrity.engines.postgresql.session_settings import QUESTIONS, audit_settings
+from integrity.engines.snapshot import open_snapshot
+from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import InvariantJudged
 from integrity.history import Call, Outcome, encode_invoked, encode_returned

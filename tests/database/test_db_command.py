@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.occupancy import occupy
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.occupancy import occupy
+from integrity.engines.target import Target
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ELSEWHERE = "postgresql://user:hunter2@127.0.0.1:1/name"

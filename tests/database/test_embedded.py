@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.binaries import candidate_folders
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.postmaster import holders_of, is_of_server
+from integrity.engines.embedded.binaries import candidate_folders
+from integrity.engines.embedded.postmaster import holders_of, is_of_server
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.errors import EmbeddedError
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -27,7 +27,7 @@ START = """
 import os
 import sys
 from pathlib import Path
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.errors import EmbeddedError
 for word in sys.argv:
     if word.startswith("uid="):  # not by subprocess: another user may not be able to enter the folder of this Python
@@ -207,8 +207,8 @@ HOLD = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOC
 def test_a_stranger_that_holds_the_lock_is_named_and_left_alone(
     make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrity.database.embedded.ORPHAN_S_MAX", 0.0)
-    monkeypatch.setattr("integrity.database.embedded.STRANGER_S_MAX", 0.2)
+    monkeypatch.setattr("integrity.engines.embedded.server.ORPHAN_S_MAX", 0.0)
+    monkeypatch.setattr("integrity.engines.embedded.server.STRANGER_S_MAX", 0.2)
     server = make_server()
     server.start()
     server.stop()

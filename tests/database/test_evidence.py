@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from integrity.audit import AuditSettings, audit
-from integrity.database.server_text import distinct, limit_of_a_value
-from integrity.database.target import Target
+from integrity.engines.server_text import distinct, limit_of_a_value
+from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.evidence import operation_ids_of
 from integrity.report.audit_report import collect

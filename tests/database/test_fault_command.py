@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from integrity.cli.main import main
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.faults.catalogue import FAULTS
 
 Command = Callable[..., tuple[int, str, str]]

@@ -5,7 +5,7 @@ The expected number stands beside each query and is held against a plain count o
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.verdict import Verdict
 from tests.database.bank import execute, file, findings
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_schemas, guard
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.health import before
 from integrity.health.after import check_after
 from integrity.health.before import check_before

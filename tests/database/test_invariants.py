@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from integrity.database.binaries import candidate_folders
+from integrity.engines.embedded.binaries import candidate_folders
 from integrity.sqlfile import SqlFile
 from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import Engine, PostgresEngine

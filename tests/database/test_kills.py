@@ -14,8 +14,8 @@ from integrity.cli.main import main
 from integrity.database.copies import find_forgotten, list_copies, restore_copy, take_copy
 from integrity.database.namespace import count_rows, create_schemas, drop_schemas, inspect_database
 from integrity.database.scratch import scratch_database
-from integrity.database.target import Target
-from integrity.database.temporary import PREFIX, drop_left_over, temporary_name
+from integrity.engines.postgresql.temporary import PREFIX, drop_left_over, temporary_name
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.health.after import check_after
 from integrity.project import find_project

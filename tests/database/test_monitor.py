@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, RunResult, run

@@ -22,9 +22,9 @@ from integrity.database.namespace import (
     write_note,
 )
 from integrity.database.ownership import find_own_views
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.errors import DatabaseError, SeedError, Unreachable, UnsafeDatabase, UsageError
 from integrity.reference.ghostpass.bugs import BUGS
 from integrity.reference.ghostpass.schema import METADATA

@@ -11,8 +11,8 @@ import pytest
 
 from integrity.database.copies import restore_copy, take_copy
 from integrity.database.namespace import drop_schemas, guard, inspect_database
-from integrity.database.occupancy import APPLICATION, find_occupants, occupy
-from integrity.database.target import Target
+from integrity.engines.occupancy import APPLICATION, find_occupants, occupy
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.play.one_core import OneCore
 from integrity.race.play.postgres_engine import PostgresEngine

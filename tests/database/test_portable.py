@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from integrity.database.portable import to_sqlite
-from integrity.database.target import Target
+from integrity.engines.sqlite.portable import to_sqlite
+from integrity.engines.target import Target
 
 DOCUMENTS = (
     '{"value": 5}',

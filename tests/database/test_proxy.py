@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.proxy.framing import make_refusal
 from integrity.proxy.gates import Delay

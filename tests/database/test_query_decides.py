@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import integrity.database.snapshot as snapshot_module
+import integrity.engines.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit, plan_audit
-from integrity.database.session_settings import audit_settings
-from integrity.database.snapshot import PostgresqlSession, QueryFailed, open_snapshot
-from integrity.database.target import Target
+from integrity.engines.postgresql.session_settings import audit_settings
+from integrity.engines.snapshot import PostgresqlSession, QueryFailed, open_snapshot
+from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants import plan as planner
 from integrity.invariants import shape

@@ -18,9 +18,9 @@ import pytest
 from psycopg import sql
 
 from integrity.cli.main import main
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_schemas, inspect_database
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
 from integrity.invariants.load import load_invariants
 from integrity.operation import Statement, Steps

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from integrity.cli.main import main
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
-from integrity.database.values import sql_of
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.engines.values import sql_of
 from integrity.operation import Begin, Commit, Isolation, Ok, Statement, Steps
 from integrity.race.export.export import export_pytest
 from integrity.race.finding.discovery import make_finding

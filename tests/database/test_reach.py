@@ -9,11 +9,11 @@ import pytest
 
 from integrity.audit import AuditSettings, audit
 from integrity.cli.main import main
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.reach import find_refusals
-from integrity.database.snapshot import QueryFailed, open_snapshot
-from integrity.database.sql_tokens import Mention, Use, mentions_in
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.reach import find_refusals
+from integrity.engines.postgresql.tokens import Mention, Use, mentions_in
+from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.target import Target
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
@@ -233,7 +233,7 @@ def test_what_goes_wrong_with_looking_into_one_text_is_its_refusal_alone(
             raise RuntimeError("no such thing")
         return mentions_in(text)
 
-    monkeypatch.setattr("integrity.database.reach.mentions_in", stumble)
+    monkeypatch.setattr("integrity.engines.postgresql.reach.mentions_in", stumble)
     texts = {"a": "select 1 as one", "b": "select id from shop.carts", "c": "select 2 as two"}
     assert refusals(shop, texts) == {
         "b": "not asked, as what it calls cannot be looked up: an error of integrity's own: RuntimeError: no such thing"

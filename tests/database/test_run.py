@@ -18,9 +18,9 @@ import pytest
 
 from integrity.clients.driver import Driver, Returned
 from integrity.clients.postgres_connection import PostgresConnection
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
 from integrity.history import Call, Outcome, decode
 from integrity.load.profile import load_profile

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.history import Outcome, decode
 from integrity.load.profile import load_profile

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.load import run as running
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, RunResult, run

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError, Unreachable
 from integrity.operation import (
     Begin,

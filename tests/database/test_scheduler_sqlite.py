@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Step, Steps
 from integrity.race.play.footprint import Footprint, is_dependent

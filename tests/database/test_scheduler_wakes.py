@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Isolation
 from integrity.race.play import postgres_engine
 from integrity.race.play.postgres_engine import PostgresEngine

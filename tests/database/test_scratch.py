@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from integrity.database.scratch import scratch_database
-from integrity.database.target import Target
+from integrity.engines.target import Target
 
 FORGOTTEN = "integrity-scratch-race-0123abcd"
 VENUE = Target.parse("sqlite:///venue.db")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from integrity.database.namespace import create_schemas, drop_schemas, guard, inspect_database
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.seeds import tables

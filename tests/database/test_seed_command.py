@@ -16,7 +16,7 @@ import pytest
 from integrity.cli.main import main
 from integrity.cli.seed_command import SIZES
 from integrity.database.namespace import guard, inspect_database
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.reference.catalogue import SYSTEMS
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS

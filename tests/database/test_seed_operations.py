@@ -9,7 +9,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from integrity.database.namespace import create_schemas, guard
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Ok, Request, Rollback, Statement, Steps
 from integrity.parameters import number_parameters
 from integrity.reference.ghostpass.operations import OPERATIONS

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import CheckConstraint, Table
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.invariants.load import load_invariants
 from integrity.project import find_project
 from integrity.reference.catalogue import SYSTEMS

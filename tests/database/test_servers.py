@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
+from integrity.engines.embedded.server import EmbeddedServer
 from tests.database.servers import KINDS, READERS, WALLETS, Place, Servers
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)

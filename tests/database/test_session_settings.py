@@ -9,10 +9,10 @@ import pytest
 from psycopg import sql
 
 from integrity.cli.main import main
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import guard, inspect_database
-from integrity.database.session_settings import QUESTIONS
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.session_settings import QUESTIONS
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UnsafeDatabase
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system

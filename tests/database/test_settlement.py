@@ -11,8 +11,8 @@ from sqlalchemy import insert
 
 from integrity.database.bookkeeping import calls, runs
 from integrity.database.namespace import guard
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.faults.scene import APPLICATION_NAME
 from integrity.reference.ghostpass.schema import entries, sales, scans
 from integrity.reference.ghostpass.system import GHOSTPASS

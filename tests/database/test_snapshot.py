@@ -11,11 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integrity.database import postgresql_copies, sqlite_copies
 from integrity.database.copies import drop_copy, list_copies, restore_copy, take_copy
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_schemas
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql import copies as postgresql_copies
+from integrity.engines.sqlite import copies as sqlite_copies
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError, SeedError, UnsafeDatabase, UsageError
 from integrity.reference.ghostpass.system import GHOSTPASS
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import HistoryError, UsageError
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS

@@ -7,7 +7,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.database.namespace import guard
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 

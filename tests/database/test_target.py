@@ -18,11 +18,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from integrity.cli.main import main
 from integrity.clients.postgres_connection import PostgresConnection
-from integrity.database import target as target_module
-from integrity.database.accepting import is_accepted
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.postgresql_url import connection_string
-from integrity.database.target import Target, mask
+from integrity.engines import target as target_module
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.accepting import is_accepted
+from integrity.engines.postgresql.url import connection_string
+from integrity.engines.target import Target, mask
 from integrity.errors import NoAnswer, Unreachable, UnsuitableServer, UsageError
 
 SECRET = "hunter2"
@@ -252,7 +252,7 @@ def test_a_server_whose_catalogue_is_locked_does_not_answer_and_its_address_is_n
 ) -> None:
     """A new session reads pg_class before it is let in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("integrity.database.target.CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("integrity.engines.target.CONNECT_TIMEOUT_S", 2)
     with database.connect() as connection, connection.transaction():
         connection.execute("lock table pg_catalog.pg_class in access exclusive mode")
         with pytest.raises(SystemExit) as ended:
@@ -263,7 +263,7 @@ def test_a_server_whose_catalogue_is_locked_does_not_answer_and_its_address_is_n
 
 
 def test_a_port_that_takes_a_connection_and_says_nothing_is_told_from_a_wrong_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrity.database.target.CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("integrity.engines.target.CONNECT_TIMEOUT_S", 2)
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(NoAnswer):
         Target.parse(f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d").connect()
 
@@ -283,7 +283,7 @@ def test_a_host_that_nothing_comes_back_from_takes_no_connection(monkeypatch: py
             os.close(self._other)
 
     driver = SimpleNamespace(**{**vars(pq), "PGconn": SimpleNamespace(connect_start=lambda _: Connecting())})
-    monkeypatch.setattr("integrity.database.accepting.pq", driver)
+    monkeypatch.setattr("integrity.engines.postgresql.accepting.pq", driver)
     assert not is_accepted("host=192.0.2.1", patience_s=0.01)
 
 

@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from integrity.database.target import Target
-from integrity.database.transaction import refusal, transaction
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal, transaction
 from integrity.errors import DatabaseError
 from tests.database.bank import execute
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
-from integrity.database.target import Target
+from integrity.engines.target import Target
 
 HIGH = """-- title: nothing is above the limit
 -- parameter: most bigint = 10

@@ -18,10 +18,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from sqlalchemy import MetaData, PrimaryKeyConstraint
 
-from integrity.database.dialects import adapt, to_sqlite
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import create_schemas
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.sqlite.dialect import adapt, to_sqlite
+from integrity.engines.target import Target
 from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Rollback, Rows, Statement, Steps
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, on_keys
 from integrity.systems.stage import Ref, Stage, StagedRow

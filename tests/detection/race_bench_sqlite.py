@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Declined, Ok, Rows, Statement, Steps
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, on_keys
 from integrity.systems.stage import Ref, Stage, StagedRow

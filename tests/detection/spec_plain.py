@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.race.program.spec import Permutation, Spec
 
 SECONDS_MAX = 30.0

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.invariants.load import load_invariants
 from integrity.project import find_project
 from integrity.reference.catalogue import SYSTEMS

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.faults.schedule import read_schedule
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run

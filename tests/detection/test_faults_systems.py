@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.fault import Fault

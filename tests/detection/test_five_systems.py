@@ -7,8 +7,8 @@ import pytest
 from sqlglot import exp
 
 from integrity.database.bookkeeping import VIEWS
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, find_project
 from integrity.reference.catalogue import SYSTEMS

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, Steps
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.oracle import Judgement

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Isolation, Statement
 from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.explain import explain

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Standing
 from integrity.race.program.spec import Permutation, load_spec

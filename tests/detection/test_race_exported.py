@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Steps
 from integrity.race.export.pytest_export import Assertion, Case, render_test
 from integrity.race.play.recording import Recording, record

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.invariants.load import load_invariants
 from integrity.operation import Begin, Commit, Declined, Ok, Push, Request, Rollback, Rows, Statement, Steps
 from integrity.project import Project, Settings

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Steps
 from integrity.race.play.scheduler import Run, Scheduler
 from integrity.race.program.program import Actor, Keys, Program

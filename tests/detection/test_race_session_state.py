@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Ok, Rows, Statement, Steps
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Keys, Program

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Isolation
 from integrity.project import Project, Settings
 from integrity.race.judge.contest import Ground, survey

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.embedded import EmbeddedServer
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Isolation
 from integrity.project import Project, Settings
 from integrity.race.finding.discovery import make_finding

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.project import Project, Settings
 from integrity.race.finding.discovery import make_finding
 from integrity.race.judge.contest import Ground, survey

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from integrity.audit import AuditSettings, audit
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
-from integrity.database.snapshot import open_snapshot
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.snapshot import open_snapshot
+from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
 from integrity.load.profile import load_profile

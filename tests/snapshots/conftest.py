@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from integrity.database.embedded import EmbeddedServer
 from integrity.database.namespace import inspect_database
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system, seeder_of
 from tests.snapshots.bad_input import Bad, Ended, assert_refused, files_in, lay_out, run

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from integrity.cli.main import main
-from integrity.database.target import Target
+from integrity.engines.target import Target
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from tests.snapshots.bad_input import Bad, assert_one_paragraph, bad, lay_out
 
 INTEGRITY = [sys.executable, "-m", "integrity"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from tests.snapshots.bad_input import Bad, assert_one_paragraph, bad, files_in, lay_out, on_database
 from tests.snapshots.conftest import Run
 

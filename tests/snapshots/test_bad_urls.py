@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from tests.snapshots.bad_input import Bad, Ended, assert_one_paragraph, bad
 
 TOML = "integrity.toml"

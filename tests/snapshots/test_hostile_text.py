@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from tests.snapshots.conftest import Run
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x9b31m\x7f"

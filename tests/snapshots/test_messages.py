@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from tests.snapshots.conftest import Run
 from tests.snapshots.recorded_text import assert_recorded, normalize, without_figures
 

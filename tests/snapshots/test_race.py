@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.reference import catalogue
 from tests.snapshots.kiosk import KIOSK, STOCK_PLUS_SOLD
 from tests.snapshots.recorded_text import assert_recorded, normalize

@@ -17,8 +17,8 @@ import pytest
 from psycopg import sql
 
 from integrity.cli.main import main
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 
 RECORDED = Path(__file__).with_name("recorded_audits")
 

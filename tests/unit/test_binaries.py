@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.account import Account
-from integrity.database.binaries import SYSTEM_ROOT, candidate_folders, choose_binaries
+from integrity.engines.embedded.account import Account
+from integrity.engines.embedded.binaries import SYSTEM_ROOT, candidate_folders, choose_binaries
 from integrity.errors import EmbeddedError
 
 OURS = Account("ourselves")

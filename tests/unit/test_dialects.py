@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.dialects import adapt, from_sqlite, sqlstate_of, to_sqlite
+from integrity.engines.sqlite.dialect import adapt, from_sqlite, sqlstate_of, to_sqlite
 from integrity.errors import UsageError
 
 

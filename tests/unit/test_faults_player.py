@@ -9,7 +9,7 @@ from random import Random
 import orjson
 import pytest
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import EmbeddedError
 from integrity.faults.conduct import EVERY, Conduct
 from integrity.faults.fault import Fault, Given

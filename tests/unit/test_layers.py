@@ -22,7 +22,9 @@ LAYERS = (
     {"reference", "invariants", "queries"},
     {"seeds", "proxy"},
     {"systems"},
-    {"project", "sqlfile", "database"},
+    {"database"},
+    {"engines"},
+    {"project", "sqlfile"},
     {
         "operation",
         "domain",

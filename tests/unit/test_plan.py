@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.portable import NotPortable, to_sqlite
+from integrity.engines.sqlite.portable import NotPortable, to_sqlite
 from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
 from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.syntax import tables_of

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from integrity.database.dialects import from_sqlite
+from integrity.engines.sqlite.dialect import from_sqlite
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
 from integrity.race.export.pytest_export import Assertion, Case, SerialAssertion, check_path, literal_sql, render_test

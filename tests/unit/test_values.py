@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from integrity.database.dialects import to_sqlite
-from integrity.database.values import PYTHON_MODULES, evidence_of, from_json, json_of, python_of, sql_of, text_of
+from integrity.engines.sqlite.dialect import to_sqlite
+from integrity.engines.values import PYTHON_MODULES, evidence_of, from_json, json_of, python_of, sql_of, text_of
 
 ZONES = st.timezones() | st.none()
 SCALARS: st.SearchStrategy[Any] = st.one_of(

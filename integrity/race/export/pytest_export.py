@@ -23,7 +23,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Column, DateTime, MetaData
 
 from integrity.database.names import full_name, quoted
-from integrity.database.values import PYTHON_MODULES, python_of, sql_of
+from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
 from integrity.parameters import replace_parameters

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from textwrap import indent
 
-from integrity.database.dialects import adapt, to_sqlite
-from integrity.database.values import sql_of
+from integrity.engines.sqlite.dialect import adapt, to_sqlite
+from integrity.engines.values import sql_of
 from integrity.operation import Begin, Commit, Request, Rollback, Statement, Value
 from integrity.race.play.recording import PlayedStep
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from integrity.database.values import json_of
+from integrity.engines.values import json_of
 from integrity.race.finding.finding import (
     AlarmRecord,
     CallRecord,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from sqlalchemy import MetaData
 
 import integrity
-from integrity.database.values import evidence_of, from_json
+from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok
 from integrity.race.finding.ddl import create_statements_by_table

@@ -15,7 +15,7 @@ from textwrap import wrap
 from typing import Any
 from uuid import UUID
 
-from integrity.database.dialects import from_sqlite
+from integrity.engines.sqlite.dialect import from_sqlite
 from integrity.operation import Declined, Ok
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.anomaly import Anomaly, Difference, Kind, name_anomaly

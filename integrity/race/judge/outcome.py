@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from integrity.database.values import text_of
+from integrity.engines.values import text_of
 from integrity.operation import Declined, Ok, Row
 from integrity.race.program.trace import Failed, Return
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from select import select
 from selectors import EVENT_READ, DefaultSelector
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.play.footprint import LOCKS_SQL, Footprint, Relations

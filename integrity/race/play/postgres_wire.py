@@ -19,8 +19,8 @@ from psycopg.adapt import Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from integrity.database.target import Target, mask
-from integrity.database.values import text_of
+from integrity.engines.target import Target, mask
+from integrity.engines.values import text_of
 from integrity.errors import DatabaseError
 from integrity.operation import Begin, Isolation, Statement, Value
 from integrity.parameters import number_parameters

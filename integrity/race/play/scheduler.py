@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
 from integrity.operation import Isolation, Statement

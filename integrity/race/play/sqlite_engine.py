@@ -11,9 +11,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from integrity.database.dialects import to_sqlite
 from integrity.database.names import quoted
-from integrity.database.target import NAMESPACES, Target
+from integrity.engines.sqlite.dialect import to_sqlite
+from integrity.engines.target import NAMESPACES, Target
 from integrity.errors import DatabaseError
 from integrity.operation import Statement
 from integrity.race.play.footprint import Footprint

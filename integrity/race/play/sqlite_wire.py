@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from integrity.database.dialects import adapt, from_sqlite, sqlstate_of, to_sqlite
+from integrity.engines.sqlite.dialect import adapt, from_sqlite, sqlstate_of, to_sqlite
 from integrity.operation import Begin, Row, Statement
 from integrity.race.program.wire import Answer, Refusal, distinct_names
 

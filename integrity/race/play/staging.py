@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrity.database.names import find_named, quoted
-from integrity.database.values import text_of
+from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program.program import Keys

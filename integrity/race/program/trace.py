@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from integrity.database.dialects import from_sqlite
+from integrity.engines.sqlite.dialect import from_sqlite
 from integrity.operation import Declined, Isolation, Ok, Row
 from integrity.race.program.wire import Refusal
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.systems.system import System

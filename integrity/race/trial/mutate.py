@@ -12,7 +12,7 @@ from itertools import islice
 
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.oracle import Judge

@@ -17,9 +17,9 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from integrity.database.constraints import plant
 from integrity.database.names import full_name
 from integrity.database.namespace import create_schemas, drop_schemas, guard
-from integrity.database.occupancy import occupy
 from integrity.database.scratch import scratch_database as make_empty
-from integrity.database.target import Target
+from integrity.engines.occupancy import occupy
+from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
 from integrity.operation import Statement
 from integrity.systems.system import Bug, System

@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Operation, Reply, Request, Rollback, Statement, Step, Steps
 from integrity.parameters import number_parameters
 from tests.database.ghostpass.world import FILES, NOW

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Reply, Request, Rollback, Statement, Step, Value
 from integrity.parameters import number_parameters
 from integrity.reference.inbox.system import INBOX

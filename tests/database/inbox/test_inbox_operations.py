@@ -14,8 +14,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from integrity.database.constraints import plant
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Commit, Declined, Ok, Request, Statement
 from integrity.reference.inbox.schema import METADATA
 from integrity.reference.inbox.system import INBOX

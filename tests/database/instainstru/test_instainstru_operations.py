@@ -19,9 +19,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from integrity.database.constraints import plant
-from integrity.database.dialects import adapt, to_sqlite
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.sqlite.dialect import adapt, to_sqlite
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Declined, Ok, Push, Reply, Rollback, Statement, Steps
 from integrity.parameters import number_parameters
 from integrity.reference.instainstru import operations

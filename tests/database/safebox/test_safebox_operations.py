@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Statement
 from integrity.parameters import number_parameters
 from integrity.reference.safebox.ledger import denominations

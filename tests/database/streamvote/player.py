@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import RawCursor
 from psycopg.rows import dict_row
 
-from integrity.database.target import Target
+from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Push, Reply, Request, Rollback, Row, Statement, Step
 from integrity.parameters import number_parameters
 from integrity.reference.streamvote.system import STREAMVOTE

@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 from psycopg.rows import dict_row
 
-from integrity.database.embedded import EmbeddedServer
-from integrity.database.target import Target
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.operation import Commit, Declined, Ok, Request, Step
 from integrity.reference.streamvote import services
 from integrity.reference.streamvote.operations import EVENT_TTL_MS, NotQueued

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from integrity.database.namespace import guard
-from integrity.database.target import Target
-from integrity.database.transaction import transaction
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.reference.streamvote.schema import METADATA
 from integrity.reference.streamvote.seeds import tables
 from integrity.reference.streamvote.system import STREAMVOTE

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrity.database.account import Account
-from integrity.database.target import SERVER_VERSION_LEAST
+from integrity.engines.embedded.account import Account
+from integrity.engines.target import SERVER_VERSION_LEAST
 from integrity.errors import EmbeddedError
 
 VARIABLE = "INTEGRITY_PG_BIN"

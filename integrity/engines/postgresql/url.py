@@ -14,7 +14,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from integrity.database.url import Secret, Url
+from integrity.engines.url import Secret, Url
 
 SCHEME = re.compile(r"postgres(?:ql)?(?:\+\w+)?://")
 

@@ -12,9 +12,9 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from integrity.database.refusals import next_step, reason_of
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target, mask
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.refusals import next_step, reason_of
+from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
 
 

@@ -19,7 +19,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from integrity.database.server_text import (
+from integrity.engines.postgresql.session_settings import audit_settings
+from integrity.engines.server_text import (
     Rows,
     distinct,
     limit_of_a_value,
@@ -29,8 +30,7 @@ from integrity.database.server_text import (
     select_text,
     types_of,
 )
-from integrity.database.session_settings import audit_settings
-from integrity.database.target import NAMESPACES, Target, begin_with
+from integrity.engines.target import NAMESPACES, Target, begin_with
 from integrity.errors import Unreachable, UsageError, quote
 
 APPLICATION_NAME = "integrity-validate"

@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from integrity.database.kept import Kept
-from integrity.database.target import NAMESPACES, Target
-from integrity.database.transaction import refusal
+from integrity.engines.kept import Kept
+from integrity.engines.target import NAMESPACES, Target
+from integrity.engines.transaction import refusal
 
 BUSY_S_MOST = 5.0
 TAKEN_AT = "taken_at"

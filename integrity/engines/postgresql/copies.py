@@ -16,12 +16,12 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
-from integrity.database.kept import Kept
-from integrity.database.occupancy import check_unoccupied
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.temporary import drop_left_over, find_left_over, temporary_name
-from integrity.database.transaction import refusal
+from integrity.engines.kept import Kept
+from integrity.engines.occupancy import check_unoccupied
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.postgresql.temporary import drop_left_over, find_left_over, temporary_name
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable, UsageError
 
 RUN_APPLICATION = "integrity-run"

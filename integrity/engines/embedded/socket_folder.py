@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrity.database.account import Account
+from integrity.engines.embedded.account import Account
 from integrity.errors import EmbeddedError
 
 PORT = 5432  # only the name of the socket file: the server does not listen on TCP

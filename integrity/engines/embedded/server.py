@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from integrity.database.account import Account, possible_accounts
-from integrity.database.binaries import Binaries, choose_binaries, server_environment
-from integrity.database.postmaster import (
+from integrity.engines.embedded.account import Account, possible_accounts
+from integrity.engines.embedded.binaries import Binaries, choose_binaries, server_environment
+from integrity.engines.embedded.postmaster import (
     Postmaster,
     find_postmaster,
     holders_of,
@@ -38,9 +38,9 @@ from integrity.database.postmaster import (
     pid_file_lines,
     was_shut_down,
 )
-from integrity.database.socket_folder import PORT, SocketFolder
-from integrity.database.target import Target
-from integrity.database.url import Url
+from integrity.engines.embedded.socket_folder import PORT, SocketFolder
+from integrity.engines.target import Target
+from integrity.engines.url import Url
 from integrity.errors import EmbeddedError, quote
 from integrity.numbers import read_integer
 

@@ -21,14 +21,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from integrity.database.harmless_functions import (
+from integrity.engines.postgresql.harmless_functions import (
     HARMLESS_OF_EXTENSIONS,
     REFUSED_OF_EXTENSIONS,
     STABLE_AND_NOT_HARMLESS,
     VOLATILE_AND_HARMLESS,
 )
-from integrity.database.snapshot import QueryFailed, Session
-from integrity.database.sql_tokens import Kind, Mention, Use, mentions_in, tokenize
+from integrity.engines.postgresql.tokens import Kind, Mention, Use, mentions_in, tokenize
+from integrity.engines.snapshot import QueryFailed, Session
 from integrity.errors import describe_unexpected
 
 DEPTH_MOST = 50

@@ -17,17 +17,17 @@ from urllib.parse import unquote
 
 import psycopg
 
-from integrity.database.accepting import is_accepted
-from integrity.database.postgresql_url import (
+from integrity.engines.postgresql.accepting import is_accepted
+from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
+from integrity.engines.postgresql.url import (
     SCHEME,
     Unreadable,
     connection_string,
     read_url,
     write_url,
 )
-from integrity.database.refusals import is_full, next_step, reason_of
-from integrity.database.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
-from integrity.database.url import Secret, Url, is_secret
+from integrity.engines.refusals import is_full, next_step, reason_of
+from integrity.engines.url import Secret, Url, is_secret
 from integrity.errors import NoAnswer, Unreachable, UnsuitableServer, UsageError
 
 if TYPE_CHECKING:

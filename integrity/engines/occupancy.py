@@ -23,9 +23,9 @@ from typing import Any
 
 import psycopg
 
-from integrity.database.session_settings import OWN
-from integrity.database.target import Target
-from integrity.database.transaction import refusal
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
 from integrity.errors import AuditError, DatabaseError
 
 LOCK_CLASS = 0x1A7E6217  # of advisory locks: the databases of this program

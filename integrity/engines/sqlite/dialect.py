@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from integrity.database.values import text_of
+from integrity.engines.values import text_of
 from integrity.errors import UsageError
 
 # The same in every engine, and nothing that sqlglot knows: it takes `savepoint s` for a column with an alias.
