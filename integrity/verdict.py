@@ -30,31 +30,6 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class ExitCode:
-    """Exit codes of every command; the first that applies in the order usage, violated, unknown, threshold, tool."""
-
-    OK = 0
-    VIOLATED = 1
-    USAGE = 2
-    UNKNOWN = 3
-    THRESHOLD = 4
-    TOOL = 5
-    INTERRUPTED = 130
-
-
-def exit_code_of(verdicts: Sequence[Verdict], *, fails_on_empty: bool = False) -> int:
-    """Return the exit code of an audit: violated outranks unknown; nothing judged at all is unknown.
-
-    Args:
-        fails_on_empty: one that had nothing to judge is as good as unknown.
-    """
-    if Verdict.VIOLATED in verdicts:
-        return ExitCode.VIOLATED
-    if Verdict.UNKNOWN in verdicts or Verdict.HOLDS not in verdicts or (fails_on_empty and Verdict.EMPTY in verdicts):
-        return ExitCode.UNKNOWN
-    return ExitCode.OK
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The verdict on one invariant with its evidence.

@@ -27,8 +27,8 @@ import click
 
 import integrity
 from integrity.errors import AuditError, DatabaseError
+from integrity.exit_codes import ExitCode, exit_code_after_failure
 from integrity.report.terminal import ClosedOutput, broken, write_note
-from integrity.verdict import ExitCode
 
 CLOSED_PIPE = 141
 """What a shell says of a program that wrote to a closed pipe: 128 and the number of SIGPIPE."""
@@ -151,7 +151,7 @@ class Boundary:
 
     def outcome(self, code: int) -> int:
         """Return the exit code of a command that came to its end: what failed beside it makes a good end unknown."""
-        return ExitCode.UNKNOWN if self.failure_count and code in (ExitCode.OK, ExitCode.THRESHOLD) else code
+        return exit_code_after_failure(code) if self.failure_count else code
 
 
 def _interrupt_again() -> None:

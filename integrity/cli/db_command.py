@@ -15,9 +15,9 @@ from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, embedded_server, json_option, open_project, open_target, project_option
 from integrity.engines.target import Target
 from integrity.errors import Unreachable, UsageError
+from integrity.exit_codes import ExitCode
 from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, make_state_folder
 from integrity.report.terminal import write_json, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.engines.embedded.server import EmbeddedServer

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import embedded_server, open_project, project_option
+from integrity.exit_codes import ExitCode
 from integrity.project import STATE_FOLDER, make_state_folder
 from integrity.report.terminal import write_note, write_result
-from integrity.verdict import ExitCode
 
 
 @dataclass(frozen=True, slots=True)

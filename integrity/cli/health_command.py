@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_result
-from integrity.verdict import ExitCode
 
 
 @click.command()

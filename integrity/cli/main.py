@@ -12,8 +12,8 @@ import click
 import integrity
 from integrity.cli.boundary import Boundary
 from integrity.errors import quote
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import flush_result
-from integrity.verdict import ExitCode
 
 COMPLETION_VARIABLE = "_INTEGRITY_COMPLETE"
 

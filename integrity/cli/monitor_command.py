@@ -10,8 +10,8 @@ import click
 from integrity.cli.number_types import Duration, Integer
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.errors import UsageError
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.monitor.sampler import Monitor

@@ -11,9 +11,9 @@ import click
 from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.errors import UsageError, quote
+from integrity.exit_codes import ExitCode, exit_code_of
 from integrity.parameters import read_value
 from integrity.report.terminal import write_json_text, write_note, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.engines.snapshot import Session
@@ -120,7 +120,7 @@ def run(
     \b
     Example: integrity queries run --system inbox --explain
     """
-    from integrity.queries.examine import State, examine
+    from integrity.queries.examine import examine
     from integrity.queries.load import find_query, load_queries
     from integrity.reference.catalogue import SYSTEMS, find_system
     from integrity.report.queries_text import render_examinations, render_examinations_json
@@ -145,10 +145,7 @@ def run(
         write_json_text(render_examinations_json(examined))
     else:
         write_result(render_examinations(examined, is_explained=is_explained))
-    states = {examination.state for examination in examined}
-    if State.FAILED in states:
-        return ExitCode.THRESHOLD if State.UNKNOWN not in states else ExitCode.UNKNOWN
-    return ExitCode.UNKNOWN if State.UNKNOWN in states else ExitCode.OK
+    return exit_code_of({each.shortfall for each in examined if each.shortfall})
 
 
 def _find_refused(

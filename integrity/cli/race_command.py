@@ -21,8 +21,8 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.errors import UsageError, quote
+from integrity.exit_codes import ExitCode, exit_code_of, shortfalls_of
 from integrity.report.terminal import open_console, write_json, write_note, write_result
-from integrity.verdict import ExitCode, exit_code_of
 
 if TYPE_CHECKING:
     from integrity.engines.target import Target
@@ -175,7 +175,7 @@ def command(
         replays = [replay_command(target, path) for path in paths]
         told_apart = [(each, replay_command(target, path)) for each, path in zip(apart, apart_paths, strict=True)]
         _print_text(groups, settings, findings, replays, told_apart, is_matrix=not group)
-    return ExitCode.VIOLATED if findings else exit_code_of([each.verdict for each in groups])
+    return ExitCode.VIOLATED if findings else exit_code_of(shortfalls_of([each.verdict for each in groups]))
 
 
 def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":

@@ -14,8 +14,8 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.cli.race_command import invariants_of
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import ExitCode
 
 
 @click.command(name="replay")

@@ -17,9 +17,10 @@ from integrity.cli.options import (
 )
 from integrity.cli.race_command import invariants_of, replay_command, save_findings
 from integrity.errors import HistoryError, UsageError, quote
+from integrity.exit_codes import ExitCode
 from integrity.numbers import read_integer
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import ExitCode, Verdict
+from integrity.verdict import Verdict
 
 if TYPE_CHECKING:
     from integrity.project import Project

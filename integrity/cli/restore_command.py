@@ -15,8 +15,8 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.cli.snapshot_command import is_embedded, show_size, tell_ended
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import ExitCode
 
 
 @click.command()

@@ -8,8 +8,8 @@ import click
 
 from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.database.namespace import Contents

@@ -22,8 +22,8 @@ from integrity.cli.options import (
 )
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import open_console, write_json, write_note, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.seeds.load import Progress, Seeded

@@ -17,8 +17,8 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.errors import UsageError
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.engines.kept import Kept

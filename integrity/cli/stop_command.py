@@ -9,8 +9,8 @@ import click
 from integrity.cli.number_types import Duration
 from integrity.cli.options import json_option, open_project, project_option
 from integrity.errors import UsageError
+from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.runs.stopping import Stopped

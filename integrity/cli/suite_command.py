@@ -17,9 +17,9 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
+from integrity.exit_codes import ExitCode, Shortfall, exit_code_of
 from integrity.numbers import FACTOR_LEAST, FACTOR_MOST
 from integrity.report.terminal import write_json_text, write_note, write_result
-from integrity.verdict import ExitCode
 
 if TYPE_CHECKING:
     from integrity.engines.target import Target
@@ -76,10 +76,13 @@ def command(
         return ExitCode.OK
     seed = seed if seed is not None else secrets.randbelow(2**31)
     records: list[dict[str, Any]] = []
+    shortfalls: set[Shortfall] = set()
     for number, each in enumerate(planned):
         write_note(f"\n[{number + 1}/{len(planned)}] {each.system.name} {each.profile_name}")
         is_embedded = target.text == embedded_server(project).target.text if not target.is_sqlite else False
-        records.append(_play(each, target, project, seed + number, test_database, is_embedded=is_embedded))
+        played, fell_short = _play(each, target, project, seed + number, test_database, is_embedded=is_embedded)
+        records.append(played)
+        shortfalls |= fell_short
         if records[-1]["state"] == "interrupted":
             break
     folder = _write(project, name, records)
@@ -88,7 +91,7 @@ def command(
         write_json_text(render_suite_json(record))
     else:
         write_result(render_suite(record, folder))
-    return _exit_code(records)
+    return exit_code_of(shortfalls)
 
 
 def _systems_in(target: "Target | None") -> "list[System]":
@@ -110,8 +113,8 @@ def _play(
     test_database: str | None,
     *,
     is_embedded: bool,
-) -> dict[str, Any]:
-    """Run one profile and judge the data; return the record of both."""
+) -> tuple[dict[str, Any], frozenset[Shortfall]]:
+    """Run one profile and judge the data; return the record of both, and what fell short."""
     from integrity.audit import AuditSettings, audit
     from integrity.faults.schedule import read_schedule
     from integrity.invariants.load import load_invariants, system_of
@@ -144,7 +147,7 @@ def _play(
         audit(target, files, AuditSettings(trusted_functions=project.settings.audit.functions)),
         fails_on_empty=project.settings.audit.empty == "unknown",
     )
-    return {
+    record = {
         **{key: result.result[key] for key in ("run_id", "folder", "system", "profile", "seed", "state", "thresholds")},
         "elapsed_s": result.result["elapsed_s"],
         "total": result.result["operations"][-1],
@@ -153,6 +156,7 @@ def _play(
         "audit": report.sentence,
         "exit_codes": [int(result.exit_code), int(report.exit_code)],
     }
+    return record, result.shortfalls | report.shortfalls
 
 
 def _write(project: "Project", name: str, records: Sequence[dict[str, Any]]) -> Path:
@@ -165,10 +169,3 @@ def _write(project: "Project", name: str, records: Sequence[dict[str, Any]]) -> 
     file = folder / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{name}.json"
     file.write_bytes(orjson.dumps({"suite": name, "steps": list(records)}, option=orjson.OPT_INDENT_2))
     return file
-
-
-def _exit_code(records: Sequence[dict[str, Any]]) -> int:
-    """Return the worst of all steps, in the order of the exit codes."""
-    codes = {code for record in records for code in record["exit_codes"]}
-    order = (ExitCode.VIOLATED, ExitCode.INTERRUPTED, ExitCode.UNKNOWN, ExitCode.THRESHOLD)
-    return next((code for code in order if code in codes), ExitCode.OK)

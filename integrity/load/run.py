@@ -24,6 +24,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.occupancy import RUN, Hold, occupy
 from integrity.engines.target import Target
 from integrity.errors import AuditError
+from integrity.exit_codes import Shortfall, exit_code_of
 from integrity.faults.schedule import Window
 from integrity.load.caller import Caller, Clock
 from integrity.load.closed_loop import ClosedLoop
@@ -36,7 +37,7 @@ from integrity.load.resources import find_resources
 from integrity.load.result import describe_run, make_result
 from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
-from integrity.load.thresholds import State
+from integrity.load.thresholds import State, shortfalls_of
 from integrity.measure.effects import describe_effects
 from integrity.measure.measures import percentiles
 from integrity.monitor.sampler import Monitor
@@ -47,7 +48,6 @@ from integrity.runs.loading import LoadedRun, load_history
 from integrity.runs.settlement import Settlement, settle
 from integrity.runs.unfinished import note_running
 from integrity.systems.system import Bug, System
-from integrity.verdict import ExitCode
 
 SAMPLE_S = 1.0
 LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
@@ -120,13 +120,16 @@ class RunResult:
     loaded: LoadedRun
 
     @property
-    def exit_code(self) -> int:
+    def shortfalls(self) -> frozenset[Shortfall]:
+        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one."""
         if self.result["state"] == "interrupted":
-            return ExitCode.INTERRUPTED
-        states = {threshold["state"] for threshold in self.result["thresholds"]}
-        if states & {State.UNKNOWN.value, State.NOT_MEASURED.value}:
-            return ExitCode.UNKNOWN
-        return ExitCode.THRESHOLD if State.FAILED.value in states else ExitCode.OK
+            return frozenset({Shortfall.INTERRUPTED})
+        unmeasured = frozenset() if self.loaded.call_count else frozenset({Shortfall.UNKNOWN})
+        return unmeasured | shortfalls_of(State(threshold["state"]) for threshold in self.result["thresholds"])
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code_of(self.shortfalls)
 
 
 def run(

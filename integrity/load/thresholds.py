@@ -4,7 +4,7 @@ Passed, warning and failed are for what was measured. Without a sample it is "no
 itself was late a latency is "unknown": neither is ever shown as passed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from integrity.exit_codes import Shortfall
 from integrity.load.bounds import Amount, Strict
 from integrity.measure.distribution import Distribution
 from integrity.measure.measures import Measures, OperationMeasure
@@ -28,6 +29,18 @@ class State(StrEnum):
     FAILED = "failed"
     NOT_MEASURED = "not measured"
     UNKNOWN = "unknown"
+
+
+_SHORTFALLS = {
+    State.FAILED: Shortfall.MISSED,
+    State.NOT_MEASURED: Shortfall.NOT_MEASURED,
+    State.UNKNOWN: Shortfall.NOT_MEASURED,
+}
+
+
+def shortfalls_of(states: Iterable[State]) -> frozenset[Shortfall]:
+    """Return what fell short of thresholds in these states; a warning does not."""
+    return frozenset(_SHORTFALLS[state] for state in states if state in _SHORTFALLS)
 
 
 RESOURCES = ("connections_share", "pool_share", "database_cpu_share", "generator_cpu_share", "rss_mb")

@@ -15,6 +15,7 @@ from enum import StrEnum
 from integrity.engines.snapshot import QueryFailed, Session
 from integrity.engines.sqlite.portable import NotPortable, to_sqlite
 from integrity.errors import describe_unexpected
+from integrity.exit_codes import Shortfall
 from integrity.operation import Value
 from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan
 from integrity.queries.run import run_query
@@ -55,6 +56,11 @@ class Examination:
     p95_ms: float | None = None
     plan: QueryPlan | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def shortfall(self) -> Shortfall | None:
+        """What fell short: its limits are thresholds."""
+        return {State.FAILED: Shortfall.MISSED, State.UNKNOWN: Shortfall.NOT_MEASURED}.get(self.state)
 
 
 def examine(

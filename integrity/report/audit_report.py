@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
-from integrity.verdict import Severity, Verdict, exit_code_of
+from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
+from integrity.verdict import Severity, Verdict
 
 NAMES_SHOWN = 3
 
@@ -29,9 +30,9 @@ class AuditReport:
         return [judged for judged in self.judged if judged.finding.verdict is verdict]
 
     @property
-    def exit_code(self) -> int:
-        """Return what a script is told: a violated warning counts as if it held."""
-        return exit_code_of(
+    def shortfalls(self) -> frozenset[Shortfall]:
+        """Return what fell short: a violated warning counts as if it held."""
+        return shortfalls_of(
             [
                 Verdict.HOLDS
                 if judged.finding.verdict is Verdict.VIOLATED and judged.severity is Severity.WARNING
@@ -40,6 +41,11 @@ class AuditReport:
             ],
             fails_on_empty=self.fails_on_empty,
         )
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a script is told."""
+        return exit_code_of(self.shortfalls)
 
     @property
     def sentence(self) -> str:

@@ -22,6 +22,7 @@ from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
+from integrity.exit_codes import ExitCode
 from integrity.history import Call, Outcome, decode
 from integrity.load.profile import load_profile
 from integrity.load.run import Progress, RunRequest, RunResult, run
@@ -31,7 +32,6 @@ from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.loading import load_history
 from integrity.seeds.load import Mode, seed_system
 from integrity.systems.service import Reaction
-from integrity.verdict import ExitCode
 
 CALM = {"extends": "hammer", "abandon": {}, "duration_s": 1.0}
 

@@ -34,6 +34,7 @@ LAYERS = (
         "sqlheader",
         "sqlquery",
         "verdict",
+        "exit_codes",
         "events",
         "numbers",
         "errors",

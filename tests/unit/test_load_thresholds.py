@@ -3,8 +3,9 @@
 import pytest
 
 from integrity.clients.driver import Returned
+from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome
-from integrity.load.thresholds import State, Threshold, judge
+from integrity.load.thresholds import State, Threshold, judge, shortfalls_of
 from integrity.measure.measures import Measures, percentiles, summarize
 
 OK = Returned(Outcome.OK, {}, "", 1)
@@ -139,6 +140,20 @@ def test_a_resource_that_nobody_watched_is_not_measured() -> None:
 def test_a_limit_that_says_nothing_clear_is_refused(settings: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Threshold.model_validate({"statistic": "p95", "source": "a plan", **settings})
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ([State.PASSED, State.WARNING], 0),
+        ([State.NOT_MEASURED, State.FAILED, State.PASSED], 4),
+        ([State.UNKNOWN, State.FAILED], 4),
+        ([State.PASSED, State.UNKNOWN], 3),
+        ([State.NOT_MEASURED], 3),
+    ],
+)
+def test_a_threshold_that_was_missed_outranks_one_that_was_not_measured(states: list[State], code: int) -> None:
+    assert exit_code_of(shortfalls_of(states)) == code
 
 
 def test_percentiles_are_latencies_that_happened() -> None:

@@ -1,0 +1,69 @@
+"""Exit codes, and which of them a command ends with: decided here alone, from what fell short.
+
+Mistakes of usage end a command before anything can fall short. Of what does, the weightiest decides: a violation outranks
+what is unknown, and that a threshold, since nobody knows what would have been found; a threshold that was missed outranks
+one that was not measured, which can be no worse than missed.
+"""
+
+from collections.abc import Collection, Sequence
+from enum import Enum, auto
+
+from integrity.verdict import Verdict
+
+
+class ExitCode:
+    """Exit codes of every command."""
+
+    OK = 0
+    VIOLATED = 1
+    USAGE = 2
+    UNKNOWN = 3
+    THRESHOLD = 4
+    INTERRUPTED = 130
+
+
+class Shortfall(Enum):
+    """What keeps a command from ending with 0, the weightiest first.
+
+    Unknown is an invariant that could not be judged, a run that measured nothing, an error of ours.
+    """
+
+    VIOLATED = auto()
+    UNKNOWN = auto()
+    MISSED = auto()
+    NOT_MEASURED = auto()
+    INTERRUPTED = auto()
+
+
+_CODES = {
+    Shortfall.VIOLATED: ExitCode.VIOLATED,
+    Shortfall.UNKNOWN: ExitCode.UNKNOWN,
+    Shortfall.MISSED: ExitCode.THRESHOLD,
+    Shortfall.NOT_MEASURED: ExitCode.UNKNOWN,
+    Shortfall.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+
+
+def exit_code_of(shortfalls: Collection[Shortfall]) -> int:
+    """Return the exit code of the weightiest; 0 where nothing fell short."""
+    return next((_CODES[each] for each in Shortfall if each in shortfalls), ExitCode.OK)
+
+
+def exit_code_after_failure(code: int) -> int:
+    """Return the exit code of a command that went on after an error of ours; one that was interrupted says that."""
+    return ExitCode.UNKNOWN if code in (ExitCode.OK, ExitCode.THRESHOLD) else code
+
+
+def shortfalls_of(verdicts: Sequence[Verdict], *, fails_on_empty: bool = False) -> frozenset[Shortfall]:
+    """Return what fell short among verdicts; nothing judged at all is unknown.
+
+    Args:
+        fails_on_empty: one that had nothing to judge is as good as unknown.
+    """
+    shortfalls = set()
+    if Verdict.VIOLATED in verdicts:
+        shortfalls.add(Shortfall.VIOLATED)
+    is_judged = Verdict.HOLDS in verdicts or Verdict.VIOLATED in verdicts
+    if Verdict.UNKNOWN in verdicts or not is_judged or (fails_on_empty and Verdict.EMPTY in verdicts):
+        shortfalls.add(Shortfall.UNKNOWN)
+    return frozenset(shortfalls)

@@ -1,0 +1,40 @@
+"""Exit codes say what a script needs: the weightiest shortfall decides, and no verdict is no pass."""
+
+from itertools import pairwise
+
+import pytest
+
+from integrity.exit_codes import ExitCode, Shortfall, exit_code_after_failure, exit_code_of, shortfalls_of
+from integrity.verdict import Verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ([Verdict.HOLDS, Verdict.HOLDS], ExitCode.OK),
+        ([Verdict.HOLDS, Verdict.UNKNOWN], ExitCode.UNKNOWN),
+        ([Verdict.UNKNOWN, Verdict.VIOLATED, Verdict.HOLDS], ExitCode.VIOLATED),
+        ([Verdict.EMPTY, Verdict.HOLDS], ExitCode.OK),
+        ([Verdict.EMPTY], ExitCode.UNKNOWN),
+        ([], ExitCode.UNKNOWN),
+    ],
+)
+def test_the_worst_verdict_decides(verdicts: list[Verdict], code: int) -> None:
+    assert exit_code_of(shortfalls_of(verdicts)) == code
+
+
+def test_the_weightiest_shortfall_decides_whatever_else_there_is() -> None:
+    codes = {
+        Shortfall.VIOLATED: 1,
+        Shortfall.UNKNOWN: 3,
+        Shortfall.MISSED: 4,
+        Shortfall.NOT_MEASURED: 3,
+        Shortfall.INTERRUPTED: 130,
+    }
+    assert {each: exit_code_of({each}) for each in Shortfall} == codes
+    assert [exit_code_of({lighter, weightier}) for weightier, lighter in pairwise(codes)] == [1, 3, 4, 3]
+    assert exit_code_of(set()) == 0
+
+
+def test_an_error_of_ours_outranks_a_threshold_and_no_violation() -> None:
+    assert [exit_code_after_failure(code) for code in (0, 1, 2, 3, 4, 130)] == [3, 1, 2, 3, 3, 130]
