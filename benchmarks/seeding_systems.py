@@ -29,7 +29,7 @@ from integrity.database.namespace import create_tables, drop_schemas, guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.seeds.load import Mode, ahead, seed_system, seeder_of
 from integrity.systems.seeder import Start
 from integrity.systems.system import System

@@ -52,17 +52,33 @@ class AuditSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemSection:
+    """[systems.<name>] of integrity.toml; `[systems] bank = "bank:BANK"` is [systems.bank] path = "bank:BANK".
+
+    Args:
+        path: where the system is, as "module:attribute".
+        invariants: names or patterns of those that are its own, beside what lies in the folder of its name.
+    """
+
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
+
+    path: str
+    invariants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """integrity.toml.
 
-    `profiles` overrides workload profiles: [profiles.<system>.<profile>]; `suites` are lists of them; `variables` are
-    values for parameters of invariants, by name.
+    `systems` are the project's own, by name; `profiles` overrides workload profiles: [profiles.<system>.<profile>];
+    `suites` are lists of them; `variables` are values for parameters of invariants, by name.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     database: DatabaseSettings = DatabaseSettings()
     audit: AuditSection = AuditSection()
+    systems: Mapping[str, SystemSection] = field(default_factory=dict)
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     suites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
@@ -137,7 +153,7 @@ def _read_settings(file: Path) -> Settings:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        settings = TypeAdapter(Settings).validate_python(tomllib.loads(file.read_text(encoding="utf-8")))
+        settings = TypeAdapter(Settings).validate_python(_written_out(tomllib.loads(file.read_text(encoding="utf-8"))))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"{file}: {describe_mistake(first)}", hint=_describe_known(first["loc"])) from None
@@ -151,11 +167,33 @@ def _read_settings(file: Path) -> Settings:
         if not re.fullmatch(r"[^.()]+\.[^.()]+", function):
             place, said = f"{file}: audit.functions.{number}", "a function is written as schema.name, without parentheses"
             raise UsageError(f"{place}: {said}, not {quote(function)}", hint=_describe_known(("audit", "functions")))
+    for name, section in settings.systems.items():
+        if not SYSTEM_NAME.fullmatch(name):
+            raise UsageError(f"{file}: systems: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)
+        if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", section.path):
+            said = "a system is written as module:attribute"
+            raise UsageError(f"{file}: systems.{name}: {said}, not {quote(section.path)}", hint=_SYSTEM_HINT)
     return settings
+
+
+SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+SYSTEM_NAME_HINT = "It begins with a lowercase letter and goes on with those, digits and _, 40 at most."
+_SYSTEM_HINT = 'A system is written as bank = "module:ATTRIBUTE", or in [systems.bank] as path = "module:ATTRIBUTE".'
+
+
+def _written_out(given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with each system as a table, also where only its path is given."""
+    systems = given.get("systems")
+    if not isinstance(systems, dict):
+        return given
+    tables = {name: {"path": value} if isinstance(value, str) else value for name, value in systems.items()}
+    return {**given, "systems": tables}
 
 
 def _describe_known(place: Sequence[int | str]) -> str:
     """Return what may be written where a setting is not to be used: in its section, or the sections."""
+    if place[:1] == ("systems",):
+        return _SYSTEM_HINT
     sections = {section.name: section.type for section in fields(Settings)}
     section = sections.get(str(place[0])) if len(place) > 1 else None
     if is_dataclass(section):

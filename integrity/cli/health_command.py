@@ -28,11 +28,12 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     from integrity.health.before import check_before
     from integrity.health.check import State, unreachable, worst
     from integrity.load.profile import load_profile, profile_names
-    from integrity.reference.catalogue import SYSTEMS, find_system
+    from integrity.registry import Registry
     from integrity.report.health_text import health_fields, render_health
 
     project = open_project(project_folder)
-    systems = [find_system(system_name)] if system_name is not None else list(SYSTEMS.values())
+    registry = Registry(project)
+    systems = [registry.find(system_name)] if system_name is not None else list(registry.values())
     try:
         target = open_target(project, database)
     except DatabaseError as error:  # the embedded server does not start

@@ -20,14 +20,16 @@ def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool
     Example: integrity list --system ghostpass
     """
     from integrity.invariants.load import load_invariants, select_invariants, system_of
-    from integrity.reference.catalogue import SYSTEMS, find_system
+    from integrity.registry import Registry
     from integrity.report.json import render_catalogue_json
     from integrity.report.text import render_catalogue
 
-    files = select_invariants(load_invariants(open_project(project_folder)).values(), patterns)
+    project = open_project(project_folder)
+    files = select_invariants(load_invariants(project).values(), patterns)
     if system_name is not None:
-        system = find_system(system_name)
-        files = [file for file in files if system_of(file.name, SYSTEMS) == system.name]
+        registry = Registry(project)
+        registry.check(system_name)
+        files = [file for file in files if system_of(file.name, registry) == system_name]
     if is_json:
         write_json_text(render_catalogue_json(files))
     else:

@@ -79,11 +79,12 @@ def open_project(folder: Path) -> "Project":
 
     project = find_project(folder)
     if project.settings.profiles:
-        from integrity.reference.catalogue import find_system
+        from integrity.registry import Registry
 
+        registry = Registry(project)
         for name in project.settings.profiles:
             try:
-                find_system(name)
+                registry.check(name)
             except UsageError as error:
                 place = project.folder / SETTINGS_FILE
                 raise UsageError(f"{place}: profiles.{quote(name)[1:-1]}: {error.message}", hint=error.hint) from None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from integrity.engines.target import Target
     from integrity.operation import Value
     from integrity.project import Project
+    from integrity.registry import Registry
     from integrity.sqlfile import SqlFile
     from integrity.systems.system import System
 
@@ -46,12 +47,13 @@ def list_queries(*, system_name: str | None, project_folder: Path) -> int:
     Example: integrity queries list --system inbox
     """
     from integrity.queries.load import load_queries
-    from integrity.reference.catalogue import find_system
+    from integrity.registry import Registry
     from integrity.report.queries_text import render_query_list
 
-    queries = load_queries(open_project(project_folder)).values()
+    project = open_project(project_folder)
+    queries = load_queries(project).values()
     if system_name is not None:
-        find_system(system_name)
+        Registry(project).check(system_name)
     write_result(render_query_list([q for q in queries if system_name in (None, q.name.partition("/")[0])]))
     return ExitCode.OK
 
@@ -122,11 +124,12 @@ def run(
     """
     from integrity.queries.examine import examine
     from integrity.queries.load import find_query, load_queries
-    from integrity.reference.catalogue import SYSTEMS, find_system
+    from integrity.registry import Registry
     from integrity.report.queries_text import render_examinations, render_examinations_json
 
-    systems = [find_system(system_name)] if system_name else list(SYSTEMS.values())
     project = open_project(project_folder)
+    registry = Registry(project)
+    systems = [registry.find(system_name)] if system_name else list(registry.values())
     known = load_queries(project)
     chosen = [find_query(known, name) for name in names] if names else list(known.values())
     if system_name or not names:
@@ -137,7 +140,7 @@ def run(
     with ExitStack() as stack:
         if scale is not None:
             target = stack.enter_context(_scaled(target, systems, scale))
-        chosen = _present(chosen, target, is_asked_for=bool(names or system_name))
+        chosen = _present(chosen, target, registry, is_asked_for=bool(names or system_name))
         session, now = stack.enter_context(_session(target))
         refused = _find_refused(session, chosen, target, project)
         examined = list(examine(session, chosen, now=now, is_sqlite=target.is_sqlite, refused=refused))
@@ -165,13 +168,14 @@ def _find_refused(
     return find_refusals(session, texts, project.settings.audit.functions) | broken
 
 
-def _present(queries: "Sequence[SqlFile]", target: "Target", *, is_asked_for: bool) -> "list[SqlFile]":
+def _present(
+    queries: "Sequence[SqlFile]", target: "Target", registry: "Registry", *, is_asked_for: bool
+) -> "list[SqlFile]":
     """Return the queries whose system is in the database."""
     from integrity.database.namespace import inspect_database
-    from integrity.reference.catalogue import SYSTEMS
 
     held = inspect_database(target).systems
-    missing = {query.name.partition("/")[0] for query in queries} & set(SYSTEMS) - set(held)
+    missing = {query.name.partition("/")[0] for query in queries} & set(registry) - set(held)
     left = [query for query in queries if query.name.partition("/")[0] not in missing]
     if not left or (missing and is_asked_for):
         raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint="`integrity seed` makes it.")

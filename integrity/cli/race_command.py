@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from integrity.project import Project
     from integrity.race.finding.finding import Finding
     from integrity.race.matrix import Group, Played, Searched
-    from integrity.race.search.settings import RaceSettings
+    from integrity.race.search.settings import Race, RaceSettings
+    from integrity.registry import Registry
     from integrity.sqlfile import SqlFile
     from integrity.systems.system import Bug, System
 
@@ -107,11 +108,12 @@ def command(
     from integrity.race.finding.finding import kept_schedules
     from integrity.race.matrix import pairs_of, play_schedule, race_groups
     from integrity.race.program.schedule import parse
-    from integrity.race.search.settings import CHOICES_MAX, RaceSettings
-    from integrity.reference.catalogue import find_bug
+    from integrity.race.search.settings import CHOICES_MAX, Race, RaceSettings
+    from integrity.registry import Registry
 
-    system, operations = parse_names(names)
-    bug = find_bug(system, bug_name) if bug_name is not None else None
+    project = open_project(project_folder)
+    system, operations = parse_names(Registry(project), names)
+    bug = system.find_bug(bug_name) if bug_name is not None else None
     if is_mutating and (bug is not None or schedule is not None):
         raise UsageError(
             "--mutate takes protections away from the sound operations", hint="Leave --bug and --schedule out."
@@ -123,8 +125,6 @@ def command(
         group = group or _race_of(bug)
         parse(schedule, actor_count=len(group))  # before a server is started for nothing
     settings = RaceSettings(
-        system=system.name,
-        bug=bug_name,
         isolation=Isolation(isolation),
         preemptions=preemptions,
         schedules=schedules,
@@ -134,18 +134,17 @@ def command(
         choices_max=CHOICES_OF_NAMED if group else CHOICES_MAX,
         is_strict=is_strict,
     )
-    project = open_project(project_folder)
     settings = replace(settings, kept=kept_schedules(project.state_folder / "races", system.name))
     files = invariants_of(project, system)
     target = open_target(project, database)
     if target.is_sqlite and isolation != LEVELS[0]:
         raise UsageError(f"--isolation '{isolation}' on {target}: SQLite has a single level", hint="Leave --isolation out.")
-    settings = replace(settings, dialect=target.dialect)
+    race = Race(system, files, replace(settings, dialect=target.dialect), bug)
     if is_mutating:
-        return _mutate(target, settings, operations or tuple(system.operations), files, test_database, is_json=is_json)
+        return _mutate(target, race, operations or tuple(system.operations), test_database, is_json=is_json)
     groups: list[Group] = []
     if schedule is not None:
-        played = play_schedule(target, settings, group, schedule, files, test_database=test_database)
+        played = play_schedule(target, race, group, schedule, test_database=test_database)
         if played.finding is None:
             _print_played(played, is_json=is_json)
             return ExitCode.UNKNOWN if played.cut else ExitCode.OK
@@ -153,7 +152,7 @@ def command(
     else:
         wanted = [group] if group else pairs_of(list(system.operations))
         with _show_progress(len(wanted)) as on_searched:
-            groups = race_groups(target, settings, wanted, files, test_database=test_database, on_searched=on_searched)
+            groups = race_groups(target, race, wanted, test_database=test_database, on_searched=on_searched)
         findings = [each.finding for each in groups if each.finding]
         # The one that is studied and shown first: the race that the bug is known for, else the shortest.
         findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, len(each.letters)))
@@ -161,6 +160,7 @@ def command(
     apart = [each.apart for each in groups if each.apart]
     paths = save_findings(
         target,
+        system,
         findings,
         files,
         project=project,
@@ -170,33 +170,31 @@ def command(
     )
     apart_paths = write_findings(apart, make_state_folder(project) / "races") if apart else []
     if is_json:
-        _print_json(groups, settings, findings, paths, list(zip(apart, apart_paths, strict=True)))
+        _print_json(groups, race, findings, paths, list(zip(apart, apart_paths, strict=True)))
     else:
         replays = [replay_command(target, path) for path in paths]
         told_apart = [(each, replay_command(target, path)) for each, path in zip(apart, apart_paths, strict=True)]
-        _print_text(groups, settings, findings, replays, told_apart, is_matrix=not group)
+        _print_text(groups, race.settings, findings, replays, told_apart, is_matrix=not group)
     return ExitCode.VIOLATED if findings else exit_code_of(shortfalls_of([each.verdict for each in groups]))
 
 
-def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
+def parse_names(registry: "Registry", names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
     """Return the system and its operations that are named; the only system when none is.
 
     Raises:
         UsageError: there is no such system or operation.
     """
-    from integrity.reference.catalogue import SYSTEMS
-
     if not names:
-        return next(iter(SYSTEMS.values())), ()
+        return next(iter(registry.values())), ()
     first, *operations = names
-    if first not in SYSTEMS:
-        owners = [system.name for system in SYSTEMS.values() if first in system.operations]
+    if first not in registry:
+        owners = [system.name for system in registry.values() if first in system.operations]
         if owners:
             raise UsageError(
                 f"{quote(first)} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}"
             )
-        raise UsageError(f"unknown system {quote(first)}", hint=_suggest(first, list(SYSTEMS), "systems"))
-    system = SYSTEMS[first]
+        raise UsageError(f"unknown system {quote(first)}", hint=_suggest(first, list(registry), "systems"))
+    system = registry[first]
     for operation in operations:
         if operation not in system.operations:
             hint = _suggest(operation, list(system.operations), "operations")
@@ -207,14 +205,16 @@ def parse_names(names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
 def invariants_of(project: "Project", system: "System") -> "list[SqlFile]":
     """Return the system's invariants, and those of the project that are about it."""
     from integrity.invariants.load import load_invariants, system_of
-    from integrity.reference.catalogue import SYSTEMS
+    from integrity.registry import Registry
 
+    registry = Registry(project)
     files = load_invariants(project, system=system.name).values()
-    return [file for file in files if system_of(file.name, SYSTEMS) == system.name]
+    return [file for file in files if system_of(file.name, registry) == system.name]
 
 
 def save_findings(
     target: "Target",
+    system: "System",
     findings: "list[Finding]",
     files: "Sequence[SqlFile]",
     *,
@@ -240,7 +240,7 @@ def save_findings(
     paths[0] = output or paths[0]
     for finding, path in zip(findings, paths, strict=True):
         write_finding(finding, path)  # before the study: whatever happens there, the finding is kept
-    with open_study(target, findings[0], files, test_database=test_database) as study:
+    with open_study(target, system, findings[0], files, test_database=test_database) as study:
         findings[0] = study.with_cures()
         write_finding(findings[0], paths[0])
         if pytest_file is not None:
@@ -283,9 +283,8 @@ def _print_played(played: "Played", *, is_json: bool) -> None:
 
 def _mutate(
     target: "Target",
-    settings: "RaceSettings",
+    race: "Race",
     operations: Sequence[str],
-    files: "Sequence[SqlFile]",
     test_database: str | None,
     *,
     is_json: bool,
@@ -295,7 +294,8 @@ def _mutate(
     from integrity.report.race_text import mutation_json, render_mutations
 
     mutations = []
-    for mutation in mutate_system(target, settings, list(dict.fromkeys(operations)), files, test_database=test_database):
+    names = list(dict.fromkeys(operations))
+    for mutation in mutate_system(target, race, names, test_database=test_database):
         mutations.append(mutation)
         if not mutation.is_constraint:
             write_note(f"without {mutation.protection}: {mutation.word}")
@@ -344,7 +344,7 @@ def _print_text(
 
 def _print_json(
     groups: "Sequence[Group]",
-    settings: "RaceSettings",
+    race: "Race",
     findings: "Sequence[Finding]",
     paths: Sequence[Path],
     apart: "Sequence[tuple[Finding, Path]]",
@@ -353,11 +353,11 @@ def _print_json(
     from integrity.report.race_text import group_json, left_out_of
 
     document: dict[str, Any] = {
-        "system": settings.system,
-        "bug": settings.bug,
-        "isolation": settings.isolation.value,
-        "preemptions": settings.preemptions,
-        "seed": settings.seed,
+        "system": race.system.name,
+        "bug": race.bug.name if race.bug else None,
+        "isolation": race.settings.isolation.value,
+        "preemptions": race.settings.preemptions,
+        "seed": race.settings.seed,
         "groups": [group_json(group) for group in groups],
         "left_out": [{"name": each.name, "reason": each.reason} for each in left_out_of(groups)],
         "findings": [

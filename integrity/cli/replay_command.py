@@ -49,16 +49,17 @@ def command(
     from integrity.race.export.pytest_export import check_path
     from integrity.race.finding.finding import read_finding
     from integrity.race.study import open_study
-    from integrity.reference.catalogue import find_system
+    from integrity.registry import Registry
     from integrity.report.race_text import render_finding, render_replays, replays_json
 
     finding = read_finding(file)
     if pytest_file is not None:
         check_path(pytest_file)
     project = open_project(project_folder)
-    files = invariants_of(project, find_system(finding.system))
+    system = Registry(project).resolve(finding.system, "", place=str(file))
+    files = invariants_of(project, system)
     target = open_target(project, database)
-    with open_study(target, finding, files, test_database=test_database) as study:
+    with open_study(target, system, finding, files, test_database=test_database) as study:
         replays = study.replay(times)
         differences = study.find_differences(replays[-1])
         if pytest_file is not None:

@@ -70,7 +70,7 @@ def command(
     from integrity.race.export.pytest_export import check_path
     from integrity.race.reproduce import Violation, reproduce
     from integrity.race.search.explore import Budget
-    from integrity.reference.catalogue import find_bug, find_system
+    from integrity.registry import Registry
     from integrity.report.race_text import render_finding, render_reproduction, reproduction_json
 
     if pytest_file is not None:
@@ -79,8 +79,8 @@ def command(
     folder = _find_run(project, run_id)
     name, row = _find_row(folder, violation)
     settings = folder.settings()
-    system = find_system(settings["system"])
-    bug = find_bug(system, settings["bug"]) if settings["bug"] else None
+    system = Registry(project).resolve(settings["system"], settings.get("reference", ""), place=str(folder.path))
+    bug = system.find_bug(settings["bug"]) if settings["bug"] else None
     with folder.history.open("rb") as lines:
         calls = list(decode(lines, place=str(folder.history)))
     files = invariants_of(project, system)
@@ -99,6 +99,7 @@ def command(
     findings = [found.finding] if found.finding else []
     paths = save_findings(
         target,
+        system,
         findings,
         files,
         project=project,

@@ -76,11 +76,11 @@ def command(
     """
     from integrity.faults.schedule import read_schedule
     from integrity.load.profile import OpenProfile, load_profile, scale
-    from integrity.reference.catalogue import find_bug, find_system
+    from integrity.registry import Registry
 
-    system = find_system(system_name)
-    bug = find_bug(system, bug_name) if bug_name is not None else None
     project = open_project(project_folder)
+    system = Registry(project).find(system_name)
+    bug = system.find_bug(bug_name) if bug_name is not None else None
     asked = {"duration_s": duration, "clients": clients, "connections": connections}
     overrides = project.settings.profiles.get(system.name, {})
     chosen = load_profile(system, profile, overrides, {key: value for key, value in asked.items() if value is not None})

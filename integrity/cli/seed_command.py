@@ -79,13 +79,15 @@ def command(
     Example: integrity seed --wallets 5000
     """
     from integrity.database.namespace import guard
-    from integrity.reference.catalogue import SYSTEMS, find_system
+    from integrity.registry import Registry
     from integrity.seeds.load import Mode, check_numbers, check_state, is_made, seed_system
 
     if replace and append:
         raise UsageError("--replace and --append exclude each other", hint="Name one of them.")
     mode = Mode.REPLACE if replace else Mode.APPEND if append else Mode.NEW
-    systems = [find_system(name) for name in dict.fromkeys(system_names)] or list(SYSTEMS.values())
+    project = open_project(project_folder)
+    registry = Registry(project)
+    systems = [registry.find(name) for name in dict.fromkeys(system_names)] or list(registry.values())
     sizes = {name: count for name, count in given.items() if count is not None}
     _check_known(sizes, systems)
     for system in systems:
@@ -93,7 +95,7 @@ def command(
     seeded: list[Seeded] = []
     left = systems
     try:
-        target = open_target(open_project(project_folder), database)
+        target = open_target(project, database)
         contents = guard(target, test_database)
         if mode is Mode.NEW:  # of several: those that an interrupted seed has made by now
             left = [system for system in systems if not is_made(contents, system, sizes, seed)] or systems

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from integrity.engines.target import Target
     from integrity.load.suite import Planned
     from integrity.project import Project
+    from integrity.registry import Registry
     from integrity.systems.system import System
 
 
@@ -62,14 +63,15 @@ def command(
     Example: integrity suite quick --system ghostpass --shorten 2
     """
     from integrity.load.suite import load_suite, plan_suite
-    from integrity.reference.catalogue import find_system
+    from integrity.registry import Registry
     from integrity.report.suite_text import render_plan, render_suite, render_suite_json
 
     project = open_project(project_folder)
     suite = load_suite(name, project.settings.suites)
-    named = [find_system(each) for each in system_names]
+    registry = Registry(project)
+    named = [registry.find(each) for each in system_names]
     target = None if is_plan and named else open_target(project, database)
-    systems = named or _systems_in(target)
+    systems = named or _systems_in(target, registry)
     planned = plan_suite(suite, systems, project.settings.profiles, shorten=shorten)
     (write_result if is_plan else write_note)(render_plan(name, suite.title, planned, shorten))
     if is_plan or target is None:
@@ -94,15 +96,14 @@ def command(
     return exit_code_of(shortfalls)
 
 
-def _systems_in(target: "Target | None") -> "list[System]":
+def _systems_in(target: "Target | None", registry: "Registry") -> "list[System]":
     from integrity.database.namespace import inspect_database
     from integrity.errors import UsageError
-    from integrity.reference.catalogue import SYSTEMS
 
     held = inspect_database(target).systems if target is not None else ()
     if not held:
         raise UsageError(f"{target} holds no system", hint="`integrity seed` makes them.")
-    return [SYSTEMS[name] for name in SYSTEMS if name in held]
+    return [registry[name] for name in registry if name in held]
 
 
 def _play(
@@ -120,7 +121,7 @@ def _play(
     from integrity.invariants.load import load_invariants, system_of
     from integrity.load.profile import OpenProfile
     from integrity.load.run import RunRequest, run
-    from integrity.reference.catalogue import SYSTEMS
+    from integrity.registry import Registry
     from integrity.report.audit_report import collect
     from integrity.report.run_text import show_progress
 
@@ -142,7 +143,7 @@ def _play(
     with show_progress() as listener:
         result = run(request, listener=listener)
     known = load_invariants(project, system=planned.system.name).values()
-    files = [file for file in known if file.is_own or system_of(file.name, SYSTEMS) == planned.system.name]
+    files = [file for file in known if file.is_own or system_of(file.name, Registry(project)) == planned.system.name]
     report = collect(
         audit(target, files, AuditSettings(trusted_functions=project.settings.audit.functions)),
         fails_on_empty=project.settings.audit.empty == "unknown",

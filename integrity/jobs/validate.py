@@ -21,7 +21,7 @@ from integrity.invariants.plan import Plan
 from integrity.invariants.syntax import tables_of
 from integrity.invariants.variables import apply_variables, read_pairs, set_variables
 from integrity.project import Project
-from integrity.reference.catalogue import SYSTEMS, find_system
+from integrity.registry import Registry
 from integrity.report.audit_report import AuditReport, Reported, collect
 from integrity.report.run_verdicts import find_run, write_verdicts
 from integrity.runs.coverage import Known
@@ -65,14 +65,16 @@ def choose(
     """
     known = set_variables(load_invariants(project).values(), project)
     files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
-    system = find_system(system_name).name if system_name else ""
-    return Chosen(files, system, run_id, is_named=bool(patterns or run_id))
+    if system_name:
+        Registry(project).check(system_name)
+    return Chosen(files, system_name or "", run_id, is_named=bool(patterns or run_id))
 
 
 def choose_of_run(project: Project, system: str) -> Chosen:
     """Return what is to be judged after a run of the system: its invariants and all of the project's own."""
     known = set_variables(load_invariants(project).values(), project)
-    return Chosen([file for file in known if file.is_own or system_of(file.name, SYSTEMS) == system], is_named=True)
+    systems = Registry(project)
+    return Chosen([file for file in known if file.is_own or system_of(file.name, systems) == system], is_named=True)
 
 
 def validate(
@@ -138,11 +140,12 @@ class _Fitted:
 
 
 def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettings) -> Job[_Fitted]:
-    files, is_told = _applicable(chosen, target, settings.place), True
+    systems = Registry(project)
+    files, is_told = _applicable(chosen, target, systems, settings.place), True
     if settings.place:
         yield Noted(f"{settings.place}: `integrity seed` fills it, --database URL names another")
     if not chosen.is_named:
-        files, is_told = yield from _without_runs_that_were_not(files, target)
+        files, is_told = yield from _without_runs_that_were_not(files, target, systems)
     settings = replace(
         settings,
         trusted_functions=project.settings.audit.functions,
@@ -151,13 +154,13 @@ def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettin
     return _Fitted(files, settings, is_told)
 
 
-def _applicable(chosen: Chosen, target: Target, place: str) -> Sequence[SqlFile]:
+def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -> Sequence[SqlFile]:
     """Return the invariants of the system, or of those in the database and the project's own."""
     if chosen.system:
-        files = [file for file in chosen.files if system_of(file.name, SYSTEMS) == chosen.system]
+        files = [file for file in chosen.files if system_of(file.name, systems) == chosen.system]
     else:
         schemas = find_schemas(target)
-        files = [file for file in chosen.files if file.is_own or system_of(file.name, SYSTEMS) in {"", *schemas}]
+        files = [file for file in chosen.files if file.is_own or system_of(file.name, systems) in {"", *schemas}]
     if not files:
         raise UsageError(
             f"{target}: nothing to judge: no invariant selected is about system {chosen.system},"
@@ -165,16 +168,18 @@ def _applicable(chosen: Chosen, target: Target, place: str) -> Sequence[SqlFile]
             if chosen.system
             else f"nothing to judge: {place}"
             if place
-            else f"{target} holds none of the systems ({', '.join(SYSTEMS)}) that the invariants are about",
+            else f"{target} holds none of the systems ({', '.join(systems)}) that the invariants are about",
             hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
         )
     return files
 
 
-def _without_runs_that_were_not(files: Sequence[SqlFile], target: Target) -> Job[tuple[Sequence[SqlFile], bool]]:
+def _without_runs_that_were_not(
+    files: Sequence[SqlFile], target: Target, systems: Registry
+) -> Job[tuple[Sequence[SqlFile], bool]]:
     """Leave out what is asked of runs alone, where no run of the system is recorded; say so, or that it is not told."""
     about_runs = {
-        file.name: system_of(file.name, SYSTEMS)
+        file.name: system_of(file.name, systems)
         for file in files
         if {table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own
     }
@@ -188,8 +193,8 @@ def _without_runs_that_were_not(files: Sequence[SqlFile], target: Target) -> Job
         return files, False
     left_out = [name for name, system in about_runs.items() if system not in ran]
     if left_out:
-        systems = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
-        yield Noted(f"no run of {systems} is recorded: {len(left_out)} invariants about runs alone are left out")
+        named = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
+        yield Noted(f"no run of {named} is recorded: {len(left_out)} invariants about runs alone are left out")
     return [file for file in files if file.name not in left_out], True
 
 

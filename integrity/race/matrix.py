@@ -20,6 +20,7 @@ from itertools import combinations_with_replacement
 from multiprocessing.queues import Queue
 
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.checks import LeftOut
@@ -29,11 +30,12 @@ from integrity.race.judge.oracle import Judge
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.schedule import parse
 from integrity.race.search.explore import Budget, Coverage, explore
-from integrity.race.search.settings import RaceSettings
+from integrity.race.search.settings import Race, RaceSettings
 from integrity.race.trial.cure import describe_course
 from integrity.race.trial.scratch import emptying, scratch_database
-from integrity.reference.catalogue import find_bug, find_system
 from integrity.sqlfile import SqlFile
+from integrity.systems.loading import load_system
+from integrity.systems.system import System, SystemReference
 from integrity.verdict import Verdict
 
 FINDINGS_MAX = 4  # of one search: of each kind of failure the first
@@ -112,9 +114,8 @@ def pairs_of(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 def race_groups(
     target: Target,
-    settings: RaceSettings,
+    race: Race,
     groups: Sequence[tuple[str, ...]],
-    files: Sequence[SqlFile],
     *,
     test_database: str | None = None,
     on_searched: Callable[[Searched], None] = lambda _searched: None,
@@ -122,16 +123,16 @@ def race_groups(
     """Search the groups on scratch databases and return what is known of each, in their order.
 
     Args:
-        files: the invariants.
         on_searched: called as each search ends.
 
     Raises:
-        UsageError: the system has no such operation, or cannot be raced on this target.
+        UsageError: the system has no such operation, or cannot be raced on this target, or by several processes.
         DatabaseError: the server is gone.
     """
+    settings = race.settings
     deadline = time.monotonic() + settings.seconds
     known = {names: Group(names) for names in dict.fromkeys(groups)}
-    with _searchers(target, settings, files, test_database) as search:
+    with _searchers(target, race, test_database) as search:
         for choice in range(settings.choices_max):
             open_groups = [
                 group for group in known.values() if not group.is_out_of_choices and group.verdict is not Verdict.VIOLATED
@@ -171,10 +172,9 @@ class Played:
 
 def play_schedule(
     target: Target,
-    settings: RaceSettings,
+    race: Race,
     names: tuple[str, ...],
     schedule: str,
-    files: Sequence[SqlFile],
     *,
     test_database: str | None = None,
 ) -> Played:
@@ -185,14 +185,13 @@ def play_schedule(
         UsageError: the system cannot be raced on this target.
         DatabaseError: the server is gone.
     """
-    system = find_system(settings.system)
-    bug = find_bug(system, settings.bug) if settings.bug else None
+    system, bug, settings = race.system, race.bug, race.settings
     letters = parse(schedule, actor_count=len(names))
     with (
         scratch_database(target, system, bug=bug, test_database=test_database) as database,
         Scheduler(database) as scheduler,
     ):
-        contest = next(survey(scheduler, system, files).vary(names, bug=bug, isolation=settings.isolation))
+        contest = next(survey(scheduler, system, race.files).vary(names, bug=bug, isolation=settings.isolation))
         contest = replace(contest, is_strict=settings.is_strict)
         program = contest.program()
         run = scheduler.play(program, letters)
@@ -218,12 +217,11 @@ _Search = Callable[[Sequence[_Task], float], Iterator[tuple[_Task, Searched | No
 class _Searcher:
     """Searches groups on one scratch database."""
 
-    def __init__(self, scheduler: Scheduler, settings: RaceSettings, files: Sequence[SqlFile]) -> None:
+    def __init__(self, scheduler: Scheduler, race: Race) -> None:
         self._scheduler = scheduler
-        self._settings = settings
-        self._system = find_system(settings.system)
-        self._bug = find_bug(self._system, settings.bug) if settings.bug else None
-        self._ground: Ground = survey(scheduler, self._system, files)
+        self._settings = race.settings
+        self._bug = race.bug
+        self._ground: Ground = survey(scheduler, race.system, race.files)
 
     def search(self, task: _Task, seconds: float) -> Searched | None:
         """Return what was found, or None when the group has no such choice."""
@@ -262,26 +260,28 @@ def search_contest(
 
 
 @contextmanager
-def _searchers(
-    target: Target, settings: RaceSettings, files: Sequence[SqlFile], test_database: str | None
-) -> Iterator[_Search]:
+def _searchers(target: Target, race: Race, test_database: str | None) -> Iterator[_Search]:
     """Yield what searches tasks, in this process or in several."""
-    system = find_system(settings.system)
-    bug = find_bug(system, settings.bug) if settings.bug else None
+    system, jobs = race.system, race.settings.jobs
+    if jobs > 1 and system.reference is None:
+        raise UsageError(
+            f"system {system.name} was passed as an object, and other processes cannot be told where to find it",
+            hint='Search in one job, or name it in integrity.toml: [systems] name = "module:ATTRIBUTE"',
+        )
     with ExitStack() as stack:
         databases = [
-            stack.enter_context(scratch_database(target, system, bug=bug, test_database=test_database))
-            for _ in range(settings.jobs)
+            stack.enter_context(scratch_database(target, system, bug=race.bug, test_database=test_database))
+            for _ in range(jobs)
         ]
-        if settings.jobs == 1:
-            searcher = _Searcher(stack.enter_context(_scheduler(databases[0], settings)), settings, files)
+        if jobs == 1:
+            searcher = _Searcher(stack.enter_context(_scheduler(databases[0], system)), race)
             yield lambda tasks, deadline: _search_here(searcher, tasks, deadline)
         else:
-            yield stack.enter_context(_processes(databases, settings, files))
+            yield stack.enter_context(_processes(databases, race))
 
 
-def _scheduler(database: Target, settings: RaceSettings) -> Scheduler:
-    return Scheduler(database, emptying=emptying(database, find_system(settings.system)))
+def _scheduler(database: Target, system: System) -> Scheduler:
+    return Scheduler(database, emptying=emptying(database, system))
 
 
 def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
@@ -291,14 +291,15 @@ def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -
 
 
 @contextmanager
-def _processes(databases: list[Target], settings: RaceSettings, files: Sequence[SqlFile]) -> Iterator[_Search]:
+def _processes(databases: list[Target], race: Race) -> Iterator[_Search]:
     context = multiprocessing.get_context("spawn")  # a forked process would end the connections of this one
     urls: Queue[str] = context.Queue()
     for database in databases:
         urls.put(database.text)
-    pool = ProcessPoolExecutor(
-        len(databases), mp_context=context, initializer=_start_process, initargs=(urls, settings, files)
-    )
+    assert race.system.reference is not None
+    # A system is functions: a reference to it crosses, and the name of a bug.
+    given = (urls, race.system.reference, race.bug.name if race.bug else None, race.settings, race.files)
+    pool = ProcessPoolExecutor(len(databases), mp_context=context, initializer=_start_process, initargs=given)
 
     def search(tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
         seconds = max(_SECONDS_LEAST, (deadline - time.monotonic()) * len(databases) / len(tasks))
@@ -323,11 +324,23 @@ _make_searcher: Callable[[], _Searcher] | None = None
 _searcher: list[_Searcher] = []
 
 
-def _start_process(urls: "Queue[str]", settings: RaceSettings, files: Sequence[SqlFile]) -> None:
+def _start_process(
+    urls: "Queue[str]",
+    reference: SystemReference,
+    bug_name: str | None,
+    settings: RaceSettings,
+    files: Sequence[SqlFile],
+) -> None:
     global _make_searcher  # noqa: PLW0603
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process is interrupted, too, and ends this one
-    _make_searcher = lambda: _Searcher(_scheduler(Target.parse(urls.get()), settings), settings, files)  # noqa: E731
+
+    def make_searcher() -> _Searcher:
+        system = load_system(reference)
+        bug = system.find_bug(bug_name) if bug_name else None
+        return _Searcher(_scheduler(Target.parse(urls.get()), system), Race(system, files, settings, bug))
+
+    _make_searcher = make_searcher
 
 
 def _end_with_parent() -> None:

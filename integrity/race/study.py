@@ -13,8 +13,8 @@ from integrity.race.finding.replay import Replay, contest_of, find_differences, 
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.cure import Failing, try_cures
-from integrity.reference.catalogue import find_bug, find_system
 from integrity.sqlfile import SqlFile
+from integrity.systems.system import System
 
 _ENGINES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
@@ -60,7 +60,7 @@ class Study:
 
 @contextmanager
 def open_study(
-    target: Target, finding: Finding, files: Sequence[SqlFile], *, test_database: str | None = None
+    target: Target, system: System, finding: Finding, files: Sequence[SqlFile], *, test_database: str | None = None
 ) -> Iterator[Study]:
     """Yield the study of a finding; its databases are dropped at the end.
 
@@ -68,12 +68,10 @@ def open_study(
         files: the invariants of the system.
 
     Raises:
-        UsageError: the system, the bug, an operation or a key of the finding is not there any more, or the target is of
-            another engine.
+        UsageError: the bug, an operation or a key of the finding is not there any more, or the target is of another engine.
         DatabaseError: the server is gone.
     """
-    system = find_system(finding.system)
-    bug = find_bug(system, finding.bug) if finding.bug else None
+    bug = system.find_bug(finding.bug) if finding.bug else None
     if finding.dialect != target.dialect:
         where = "--database sqlite:///FILE" if finding.dialect == "sqlite" else "--database postgresql://..."
         raise UsageError(

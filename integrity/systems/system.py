@@ -8,10 +8,28 @@ from sqlalchemy import MetaData
 
 from integrity.database.constraints import name_constraints
 from integrity.database.names import schemas_of
+from integrity.errors import UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class SystemReference:
+    """Where a system is found: what can be written into a file or sent to another process in its place.
+
+    Args:
+        name: the system's.
+        path: as "module:attribute".
+        folder: to import from beside what is installed; empty: none.
+        place: where it is declared, for messages: "integrity.toml: systems.bank"; empty: by us.
+    """
+
+    name: str
+    path: str
+    folder: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,7 @@ class System:
         seeder: makes its worlds; None: they are made elsewhere.
         profiles: a file of its load profiles.
         allowed: what calls of every operation may come to beside others.
+        reference: where it was found; None: it was passed as an object.
     """
 
     name: str
@@ -108,6 +127,7 @@ class System:
     seeder: Seeder | None = None
     profiles: Path | None = None
     allowed: Allowed = NOTHING
+    reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         # Constraints are left out, compared and told about by name.
@@ -117,6 +137,21 @@ class System:
     def schemas(self) -> tuple[str, ...]:
         """The schemas that its tables stand in, in the order of the tables; "public" for those that name none."""
         return schemas_of(self.metadata)
+
+    def found_at(self, reference: SystemReference) -> "System":
+        """Return the system with where it was found."""
+        return replace(self, reference=reference)
+
+    def find_bug(self, name: str) -> Bug:
+        """Return the bug of that name.
+
+        Raises:
+            UsageError: it has none of that name.
+        """
+        if name not in self.bugs:
+            known = ", ".join(sorted(self.bugs)) or "none"
+            raise UsageError(f"system {self.name} has no bug {quote(name)}", hint=f"Its bugs are: {known}.")
+        return self.bugs[name]
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import System
 from tests.database.ghostpass import violations as ghostpass_violations

@@ -30,9 +30,9 @@ from integrity.race.finding.discovery import make_finding
 from integrity.race.judge.contest import survey
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
-from integrity.reference import catalogue
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.registry import Registry
 
 Command = Callable[..., tuple[int, str, str]]
 LOST_UPDATE = ("race", "ghostpass", "sell", "sell", "--bug", "lost_update")
@@ -165,7 +165,7 @@ def test_an_operation_that_never_ends_is_cut_off_and_the_search_is_inconclusive(
     sound = GHOSTPASS.operations["request_funding"]
     endless = replace(sound, name="poll", steps=poll, arguments={"wallet_id": sound.arguments["wallet_id"]})
     system = replace(GHOSTPASS, operations={**GHOSTPASS.operations, "poll": endless})
-    monkeypatch.setattr(catalogue, "SYSTEMS", {**catalogue.SYSTEMS, "ghostpass": system})
+    monkeypatch.setattr(Registry, "__getitem__", lambda _registry, _name: system)
     began = time.monotonic()
     code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--budget", "2s")
     assert code == 3

@@ -17,9 +17,9 @@ from integrity.cli.main import main
 from integrity.cli.seed_command import SIZES
 from integrity.database.namespace import guard, inspect_database
 from integrity.engines.target import Target
-from integrity.reference.catalogue import SYSTEMS
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.registry import SYSTEMS
 from integrity.seeds import load
 from integrity.seeds.load import Mode, seed_system, seeder_of
 

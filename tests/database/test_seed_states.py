@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, Table
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.invariants.load import load_invariants
 from integrity.project import find_project
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.systems.system import System
 from tests.detection.worlds import make_seeded
 

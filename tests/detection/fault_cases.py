@@ -11,7 +11,7 @@ from typing import Any
 
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.fault import Fault, Need
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.systems.system import System
 
 CALM: Mapping[str, Any] = {"extends": "hammer", "abandon": {}, "services": {}, "thresholds": []}

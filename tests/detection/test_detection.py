@@ -15,7 +15,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.invariants.load import load_invariants
 from integrity.project import find_project
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 from tests.detection.worlds import hammer, judge, make_seeded, violated

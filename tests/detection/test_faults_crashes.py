@@ -13,7 +13,7 @@ from integrity.faults.schedule import read_schedule
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import find_project
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from tests.detection.worlds import judge, make_seeded, violated
 
 GHOSTPASS = SYSTEMS["ghostpass"]

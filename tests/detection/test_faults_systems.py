@@ -20,7 +20,7 @@ from integrity.invariants.load import load_invariants, select_invariants
 from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import find_project
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.systems.system import System
 from tests.detection.fault_cases import BUSY_DEVICE, CALM, CASES, SOUND, Case, sound_text
 from tests.detection.worlds import judge, make_seeded, violated

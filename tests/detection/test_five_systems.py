@@ -11,7 +11,7 @@ from integrity.database.namespace import inspect_database
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, find_project
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
 from integrity.sqlquery import parse_query

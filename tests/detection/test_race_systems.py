@@ -18,7 +18,7 @@ from integrity.race.judge.oracle import Judge
 from integrity.race.play.recording import following
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 from tests.detection.worlds import invariants_of

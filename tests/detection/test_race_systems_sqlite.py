@@ -19,7 +19,7 @@ from integrity.race.judge.contest import Ground, survey
 from integrity.race.program.trace import Failed
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
-from integrity.reference.catalogue import SYSTEMS
+from integrity.registry import SYSTEMS
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 from tests.detection.worlds import invariants_of

@@ -8,8 +8,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
-from integrity.reference import catalogue
-from tests.snapshots.kiosk import KIOSK, STOCK_PLUS_SOLD
+from tests.snapshots.kiosk import STOCK_PLUS_SOLD
 from tests.snapshots.recorded_text import assert_recorded, normalize
 
 SPREAD_KEY = re.compile(r"\b[1-9]\d{6}\b")  # scratch tables number their rows from a million of their own on
@@ -33,10 +32,9 @@ def race(database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     folder = tmp_path / "invariants" / "kiosk"
     folder.mkdir(parents=True)
     (folder / "stock-and-sold-make-ten.sql").write_text(STOCK_PLUS_SOLD)
-    (tmp_path / "integrity.toml").write_text("")
+    (tmp_path / "integrity.toml").write_text('[systems]\nkiosk = "tests.snapshots.kiosk:KIOSK"\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
-    monkeypatch.setattr(catalogue, "SYSTEMS", {"kiosk": KIOSK})
 
     def run(*operations: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as ended:

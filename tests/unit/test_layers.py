@@ -13,6 +13,7 @@ LAYERS = (
     {"cli"},
     {"jobs"},
     {"audit", "report"},
+    {"registry"},
     {"health"},
     {"load", "race"},
     {"measure"},

@@ -7,8 +7,8 @@ import pytest
 
 from integrity.errors import UsageError
 from integrity.load.profile import ClosedProfile, OpenProfile, load_profile, profile_names, scale
-from integrity.reference.catalogue import SYSTEMS
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.registry import SYSTEMS
 
 SHARED = ("ci-smoke", "baseline", "peak", "stress", "soak", "spike", "ramp", "throughput")
 

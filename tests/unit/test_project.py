@@ -55,7 +55,7 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("[databse]\nurl = 'x'\n", "Known sections: [audit], [database], [profiles], [suites], [variables]."),
+        ("[databse]\nurl = 'x'\n", "Known sections: [audit], [database], [profiles], [suites], [systems], [variables]."),
         ("[database]\nulr = 'x'\n", "Known in [database]: url."),
         ("[audit]\nempty = 'fine'\n", "Known in [audit]: empty, functions."),
     ],

@@ -1,17 +1,20 @@
-"""What a race is to search, and how far."""
+"""What is to be raced, and how far it is searched."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from integrity.operation import Isolation
 from integrity.race.search.explore import SCHEDULES_MAX
+from integrity.sqlfile import SqlFile
+from integrity.systems.system import Bug, System
 
 CHOICES_MAX = 3  # of arguments, of each group of a matrix
 
 
 @dataclass(frozen=True, slots=True)
 class RaceSettings:
-    """What is searched, and how far. Sent to other processes, so names stand for what they name.
+    """How a race is searched, and how far.
 
     Args:
         preemptions: the bound.
@@ -23,8 +26,6 @@ class RaceSettings:
         is_strict: answers that no serial order gives are findings also where the rows are right.
     """
 
-    system: str
-    bug: str | None = None
     isolation: Isolation = Isolation.READ_COMMITTED
     dialect: str = "postgresql"
     preemptions: int = 2
@@ -35,3 +36,18 @@ class RaceSettings:
     choices_max: int = CHOICES_MAX
     kept: tuple[tuple[tuple[str, ...], str], ...] = ()
     is_strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """What is raced: the calls of a system, sound or with a bug, judged by invariants.
+
+    Args:
+        files: the invariants.
+        bug: planted.
+    """
+
+    system: System
+    files: Sequence[SqlFile]
+    settings: RaceSettings = RaceSettings()
+    bug: Bug | None = None

@@ -18,7 +18,7 @@ from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.oracle import Judge
 from integrity.race.play.recording import record
 from integrity.race.search.explore import Budget, Hit, explore
-from integrity.race.search.settings import RaceSettings
+from integrity.race.search.settings import Race
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.rewrite import (
     find_guards,
@@ -29,8 +29,6 @@ from integrity.race.trial.rewrite import (
     with_steps_changed,
 )
 from integrity.race.trial.statements import name_in_text, written_tables
-from integrity.reference.catalogue import find_system
-from integrity.sqlfile import SqlFile
 from integrity.systems.system import System
 
 SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
@@ -111,26 +109,22 @@ class Mutation:
 
 def mutate_system(
     target: Target,
-    settings: RaceSettings,
+    race: Race,
     names: Sequence[str],
-    files: Sequence[SqlFile],
     *,
     test_database: str | None = None,
 ) -> Iterator[Mutation]:
     """Yield what each protection of a system's sound operations is good for.
 
-    Args:
-        files: the invariants.
-
     Raises:
         UsageError: the system cannot be raced on this target.
         DatabaseError: the server is gone.
     """
-    system = find_system(settings.system)
+    system, settings = race.system, race.settings
     with Arena(target, system, test_database=test_database) as arena:
         mutator = Mutator(
             arena,
-            survey(arena.scheduler(), system, files),
+            survey(arena.scheduler(), system, race.files),
             settings.isolation,
             Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX),
             settings.seed,

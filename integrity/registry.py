@@ -1,0 +1,152 @@
+"""Which systems there are: the only module that knows their names. Below it a System is passed, never looked up.
+
+Three kinds, told apart by who names them:
+
+    the reference systems         SYSTEMS: those that ship
+    a project's own               [systems] of its integrity.toml: bank = "bank:BANK"
+    those of installed packages   entry points of the group integrity.systems, written in the same way
+
+A system is imported when it is asked for, from the project's folder too, and never because a file of it lies there: most
+commands need a name or two. Where a file or another process must name a system, it has the system's reference; a file's is
+answered with what the project or a package declares, so that no file makes code run that they do not name.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from integrity.errors import UsageError, quote
+from integrity.project import SETTINGS_FILE, Project
+
+if TYPE_CHECKING:
+    from integrity.systems.system import System
+
+GROUP = "integrity.systems"
+_REFERENCE = ("ghostpass", "safebox", "streamvote", "instainstru", "inbox")
+
+
+class _Declared(NamedTuple):
+    """Fields of a SystemReference, which would import SQLAlchemy."""
+
+    name: str
+    path: str
+    folder: str
+    place: str
+
+
+class Registry(Mapping[str, "System"]):
+    """Systems by name: the reference systems, then a project's own, then those of installed packages.
+
+    Asked for one, it raises a UsageError where two have its name, or it cannot be imported.
+
+    Args:
+        project: None: the reference systems only.
+
+    Raises:
+        UsageError: the project gives its system the name of a reference system.
+    """
+
+    def __init__(self, project: Project | None = None) -> None:
+        self._declared: dict[str, list[_Declared]] = {name: [_of_reference(name)] for name in _REFERENCE}
+        self._systems: dict[str, System] = {}
+        if project is None:
+            return
+        for own in _of_project(project):
+            if own.name in _REFERENCE:
+                raise UsageError(f"{own.place}: {own.name} is the name of a reference system", hint="Give it another.")
+            self._declared[own.name] = [own]
+        for other in _of_packages():
+            same = self._declared.setdefault(other.name, [])
+            if all(each.path != other.path for each in same):
+                same.append(other)
+
+    def __getitem__(self, name: str) -> "System":
+        if name not in self._systems:
+            self._systems[name] = self._load(name)
+        return self._systems[name]
+
+    def __contains__(self, name: object) -> bool:  # a mapping's own asks for the value
+        return name in self._declared
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._declared)
+
+    def __len__(self) -> int:
+        return len(self._declared)
+
+    def find(self, name: str) -> "System":
+        """Return the system of that name.
+
+        Raises:
+            UsageError: there is none, or it cannot be imported.
+        """
+        self.check(name)
+        return self[name]
+
+    def check(self, name: str) -> None:
+        """Raise a UsageError where there is no system of that name; nothing is imported."""
+        if name not in self:
+            raise UsageError(f"unknown system {quote(name)}", hint=self._describe_known())
+
+    def resolve(self, name: str, path: str, *, place: str) -> "System":
+        """Return the system that a file names.
+
+        Args:
+            path: its reference, as "module:attribute"; empty: the file has its name alone.
+            place: the file.
+
+        Raises:
+            UsageError: nobody declares it, or it cannot be imported.
+        """
+        for known, declared in self._declared.items():
+            if path and path in (each.path for each in declared):
+                return self[known]
+        if name in self:
+            return self[name]
+        hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if path else self._describe_known()
+        raise UsageError(f"{place}: it is about the system {quote(name)}, which nobody declares here", hint=hint)
+
+    def _load(self, name: str) -> "System":
+        from integrity.systems.loading import load_system
+        from integrity.systems.system import SystemReference
+
+        first, *others = self._declared[name]
+        if others:
+            also = " and ".join(f"{each.path} ({each.place})" for each in others)
+            raise UsageError(
+                f"{first.place}: {first.path}: a second system has the name {name}: {also}",
+                hint="Uninstall one of the packages, or give a system of your own another name.",
+            )
+        return load_system(SystemReference(*first))
+
+    def _describe_known(self) -> str:
+        return f"The systems are: {', '.join(self)}."
+
+
+def _of_reference(name: str) -> _Declared:
+    return _Declared(name, f"integrity.reference.{name}.system:{name.upper()}", "", "")
+
+
+def _of_project(project: Project) -> Iterator[_Declared]:
+    file = project.folder / SETTINGS_FILE
+    for name, section in project.settings.systems.items():
+        yield _Declared(name, section.path, str(project.folder), f"{file}: systems.{name}")
+
+
+def _of_packages() -> Iterator[_Declared]:
+    # importlib.metadata takes 45 ms to import and reads every package there is. So it is asked only where a file that pip
+    # wrote has the group, which 100 packages tell in 3 ms; what lies in a zip file is not found.
+    places = [Path(place) for place in dict.fromkeys(sys.path) if place and Path(place).is_dir()]
+    files = [file for place in places for file in place.glob("*.dist-info/entry_points.txt")]
+    if not any(f"[{GROUP}]".encode() in file.read_bytes() for file in files):
+        return
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else "an installed package"
+        yield _Declared(point.name, point.value.replace(" ", ""), "", f"{package}: entry point {GROUP}.{point.name}")
+
+
+SYSTEMS: Mapping[str, "System"] = Registry()
+"""The reference systems."""
