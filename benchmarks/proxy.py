@@ -79,9 +79,9 @@ def sell(
         seed=seed,
         faults=read_schedule(faults, duration_s=chosen.seconds),
     )
-    total = run(request).result["operations"][-1]
-    assert total["ok"] == total["calls"], total
-    return float(total["calls_per_s"])
+    total = run(request).result.total
+    assert total.ok == total.calls, total
+    return total.calls_per_s or 0.0
 
 
 if __name__ == "__main__":

@@ -61,11 +61,11 @@ def soak(server: EmbeddedServer, folder: Path, rate: float, minutes: float) -> N
     )
     result = run(request, listener=_say).result
     print(render_run(result))
-    memory = next(slope for slope in result["slopes"] if slope["name"] == "rss_mb")
-    call_count = result["operations"][-1]["calls"]
-    slope = f"{memory['per_hour']:+.1f} ± {memory['uncertainty']:.1f} MB/h"
-    grown = (memory["end"] - memory["start"]) * 1e6 / call_count
-    span = f"{memory['start']:.1f} MB to {memory['end']:.1f} MB"
+    memory = next(slope for slope in result.slopes if slope.name == "rss_mb")
+    call_count = result.total.calls
+    slope = f"{memory.per_hour:+.1f} ± {memory.uncertainty:.1f} MB/h"
+    grown = (memory.end - memory.start) * 1e6 / call_count
+    span = f"{memory.start:.1f} MB to {memory.end:.1f} MB"
     print(f"memory: {span}, {slope}; {call_count:,} calls, {grown:.1f} bytes a call")
 
 

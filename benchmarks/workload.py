@@ -118,9 +118,9 @@ def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed:
         project=Project(folder, Settings()),
         seed=seed,
     )
-    total = run(request).result["operations"][-1]
-    assert total["ok"] == total["calls"], total
-    return float(total["calls_per_s"])
+    total = run(request).result.total
+    assert total.ok == total.calls, total
+    return total.calls_per_s or 0.0
 
 
 if __name__ == "__main__":

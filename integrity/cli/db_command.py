@@ -187,8 +187,8 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
 
     for folder in find_running(open_project(project_folder)):
         settings = folder.settings()
-        if settings.get("database") == str(server.target):
-            started = datetime.fromtimestamp(settings["started_at_us"] / 1e6, UTC)
+        if settings.database == str(server.target):
+            started = datetime.fromtimestamp(settings.started_at_us / 1e6, UTC)
             raise refuse(server.target, [Occupant(f"run {folder.run_id}", started, "")])
     if server.status().is_running:
         with suppress(Unreachable), Target(server.target.url.set(database="postgres")).asking() as connection:

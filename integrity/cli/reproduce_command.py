@@ -1,6 +1,7 @@
 """`integrity reproduce`: from a violated row to the schedule that breaks it."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,10 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.cli.race_command import invariants_of, replay_command, save_findings
-from integrity.errors import HistoryError, UsageError, quote
+from integrity.errors import UsageError, quote
 from integrity.exit_codes import ExitCode
 from integrity.numbers import read_integer
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.verdict import Verdict
 
 if TYPE_CHECKING:
     from integrity.project import Project
@@ -79,8 +79,8 @@ def command(
     folder = _find_run(project, run_id)
     name, row = _find_row(folder, violation)
     settings = folder.settings()
-    system = Registry(project).resolve(settings["system"], settings.get("reference", ""), place=str(folder.path))
-    bug = system.find_bug(settings["bug"]) if settings["bug"] else None
+    system = Registry(project).resolve(settings.system, settings.reference, place=str(folder.path))
+    bug = system.find_bug(settings.bug) if settings.bug else None
     with folder.history.open("rb") as lines:
         calls = list(decode(lines, place=str(folder.history)))
     files = invariants_of(project, system)
@@ -123,7 +123,7 @@ def _find_run(project: "Project", run_id: str | None) -> "RunFolder":
     Raises:
         UsageError: there is none.
     """
-    from integrity.report.run_verdicts import VERDICTS_FILE
+    from integrity.runs.files import VERDICTS_FILE
     from integrity.runs.folder import RunFolder
 
     audited = sorted(path.parent.name for path in project.runs_folder.glob(f"*/{VERDICTS_FILE}"))
@@ -146,33 +146,23 @@ def _number(text: str) -> int:
         return 0
 
 
-def _find_row(folder: "RunFolder", violation: str) -> tuple[str, dict[str, Any]]:
+def _find_row(folder: "RunFolder", violation: str) -> tuple[str, Mapping[str, Any]]:
     """Return the invariant's name and the row that is meant.
 
     Raises:
         UsageError: no such violation in the last audit.
         HistoryError: the verdicts cannot be read.
     """
-    import orjson
-
-    from integrity.report.json import FORMAT
-    from integrity.report.run_verdicts import VERDICTS_FILE
+    from integrity.runs.verdicts import read_verdicts
 
     name, _, number_text = violation.partition("#")
     number = _number(number_text) if number_text else 1
-    file = folder.path / VERDICTS_FILE
-    try:
-        verdicts = orjson.loads(file.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise HistoryError(f"{file}: cannot be read: {error}", hint="Audit the run again: integrity validate") from None
-    if not isinstance(verdicts, dict) or verdicts.get("format") != FORMAT:
-        raise HistoryError(f"{file}: written by another version", hint="Audit the run again: integrity validate")
-    violated = {each["name"]: each for each in verdicts["invariants"] if each["verdict"] == Verdict.VIOLATED}
+    violated = read_verdicts(folder).violated
     found = [each for each in violated if name in (each, each.rpartition("/")[2])]
     if not found:
         known = f"Violated are: {', '.join(violated)}." if violated else "All its invariants hold or are unknown."
         raise UsageError(f"{quote(name)} was not violated in the audit of run {folder.run_id}", hint=known)
-    rows = violated[found[0]]["rows"]
+    rows = violated[found[0]].rows
     if not 1 <= number <= len(rows):
         raise UsageError(
             f"{quote(violation)}: the audit kept {len(rows)} rows of {found[0]}",

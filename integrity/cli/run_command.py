@@ -122,7 +122,7 @@ def command(
     with show_progress() as listener:
         result = run(request, listener=listener, on_prepared=lambda: write_note(headline))
     if is_json:
-        write_json(result.result)
+        write_json(result.result.to_json())
     else:
         write_result(render_run(result.result, next_step=go_on("integrity validate", target, database)))
     return result.exit_code

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from integrity.load.suite import Planned
     from integrity.project import Project
     from integrity.registry import Registry
+    from integrity.runs.suites import SuiteRecord, SuiteStep
     from integrity.systems.system import System
 
 
@@ -65,6 +66,7 @@ def command(
     from integrity.load.suite import load_suite, plan_suite
     from integrity.registry import Registry
     from integrity.report.suite_text import render_plan, render_suite, render_suite_json
+    from integrity.runs.suites import SuiteRecord
 
     project = open_project(project_folder)
     suite = load_suite(name, project.settings.suites)
@@ -77,22 +79,22 @@ def command(
     if is_plan or target is None:
         return ExitCode.OK
     seed = seed if seed is not None else secrets.randbelow(2**31)
-    records: list[dict[str, Any]] = []
+    steps: list[SuiteStep] = []
     shortfalls: set[Shortfall] = set()
     for number, each in enumerate(planned):
         write_note(f"\n[{number + 1}/{len(planned)}] {each.system.name} {each.profile_name}")
         is_embedded = target.text == embedded_server(project).target.text if not target.is_sqlite else False
-        played, fell_short = _play(each, target, project, seed + number, test_database, is_embedded=is_embedded)
-        records.append(played)
+        step, fell_short = _play(each, target, project, seed + number, test_database, is_embedded=is_embedded)
+        steps.append(step)
         shortfalls |= fell_short
-        if records[-1]["state"] == "interrupted":
+        if step.state == "interrupted":
             break
-    folder = _write(project, name, records)
-    record = {"suite": name, "seed": seed, "shorten": shorten, "planned": len(planned), "steps": records}
+    record = SuiteRecord(suite=name, seed=seed, shorten=shorten, planned=len(planned), steps=tuple(steps))
+    file = _write(project, record)
     if is_json:
         write_json_text(render_suite_json(record))
     else:
-        write_result(render_suite(record, folder))
+        write_result(render_suite(record, file))
     return exit_code_of(shortfalls)
 
 
@@ -114,7 +116,7 @@ def _play(
     test_database: str | None,
     *,
     is_embedded: bool,
-) -> tuple[dict[str, Any], frozenset[Shortfall]]:
+) -> "tuple[SuiteStep, frozenset[Shortfall]]":
     """Run one profile and judge the data; return the record of both, and what fell short."""
     from integrity.audit import AuditSettings, audit
     from integrity.faults.schedule import read_schedule
@@ -124,6 +126,7 @@ def _play(
     from integrity.registry import Registry
     from integrity.report.audit_report import collect
     from integrity.report.run_text import show_progress
+    from integrity.runs.suites import make_step
 
     server = embedded_server(project) if is_embedded else None
     profile = planned.profile
@@ -148,25 +151,16 @@ def _play(
         audit(target, files, AuditSettings(trusted_functions=project.settings.audit.functions)),
         fails_on_empty=project.settings.audit.empty == "unknown",
     )
-    record = {
-        **{key: result.result[key] for key in ("run_id", "folder", "system", "profile", "seed", "state", "thresholds")},
-        "elapsed_s": result.result["elapsed_s"],
-        "total": result.result["operations"][-1],
-        "arrivals": result.result["arrivals"],
-        **{key: result.result[key] for key in ("search", "sweep", "recovery_s", "slopes") if key in result.result},
-        "audit": report.sentence,
-        "exit_codes": [int(result.exit_code), int(report.exit_code)],
-    }
-    return record, result.shortfalls | report.shortfalls
+    codes = (int(result.exit_code), int(report.exit_code))
+    step = make_step(result.result, audit=report.sentence, exit_codes=codes)
+    return step, result.shortfalls | report.shortfalls
 
 
-def _write(project: "Project", name: str, records: Sequence[dict[str, Any]]) -> Path:
+def _write(project: "Project", record: "SuiteRecord") -> Path:
     from datetime import datetime
 
-    import orjson
+    from integrity.runs.suites import write_suite
 
     folder = project.state_folder / "suites"
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{name}.json"
-    file.write_bytes(orjson.dumps({"suite": name, "steps": list(records)}, option=orjson.OPT_INDENT_2))
-    return file
+    return write_suite(folder, f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{record.suite}", record)

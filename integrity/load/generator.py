@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from integrity.runs.result import GeneratorUse
+
 _STATM = Path("/proc/self/statm")
 
 
@@ -23,11 +25,12 @@ class Generator:
         pages = int(_STATM.read_text().split()[1])
         return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
-    def used(self, elapsed_s: float) -> dict[str, float]:
+    def used(self, elapsed_s: float) -> GeneratorUse:
         """Return the share of all cores that was used since the making, and the peak of memory."""
         cpu_s = time.process_time() - self._started_s
         cores = os.cpu_count() or 1
-        return {"cpu_share": round(cpu_s / elapsed_s / cores, 4) if elapsed_s else 0.0, "rss_mb": _peak_mb()}
+        share = round(cpu_s / elapsed_s / cores, 4) if elapsed_s else 0.0
+        return GeneratorUse(cpu_share=share, rss_mb=_peak_mb())
 
 
 def _peak_mb() -> float:

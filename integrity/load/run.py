@@ -42,9 +42,12 @@ from integrity.measure.effects import describe_effects
 from integrity.measure.measures import percentiles
 from integrity.monitor.sampler import Monitor
 from integrity.project import Project
-from integrity.runs.folder import MONITOR_FILE, Recorder, RunFolder, make_run_folder
+from integrity.runs.files import MONITOR_FILE
+from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.heartbeat import Heartbeat
 from integrity.runs.loading import LoadedRun, load_history
+from integrity.runs.result import Owed, RunResult
+from integrity.runs.samples import Counts, Percentiles, Sample
 from integrity.runs.settlement import Settlement, settle
 from integrity.runs.unfinished import note_running
 from integrity.systems.system import Bug, System
@@ -90,8 +93,8 @@ class Progress:
 
     Args:
         phase: "running", "draining" (delivering what is owed) or "loading" (the history).
-        operations: operation -> its counts so far.
-        recent: operation -> p50_ms, p95_ms and p99_ms over the last ten seconds.
+        operations: of each operation, so far.
+        recent: of each operation, over the last ten seconds.
         calls_per_s: in the last second.
     """
 
@@ -99,33 +102,32 @@ class Progress:
     elapsed_s: float
     duration_s: float
     calls_per_s: float
-    operations: Mapping[str, Mapping[str, Any]]
-    recent: Mapping[str, Mapping[str, float | None]]
+    operations: Mapping[str, Counts]
+    recent: Mapping[str, Percentiles]
 
 
 Listener = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
+class EndedRun:
     """What came out.
 
     Args:
-        result: the content of result.json.
         loaded: its history in the database.
     """
 
     folder: RunFolder
-    result: Mapping[str, Any]
+    result: RunResult
     loaded: LoadedRun
 
     @property
     def shortfalls(self) -> frozenset[Shortfall]:
         """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one."""
-        if self.result["state"] == "interrupted":
+        if self.result.state == "interrupted":
             return frozenset({Shortfall.INTERRUPTED})
         unmeasured = frozenset() if self.loaded.call_count else frozenset({Shortfall.UNKNOWN})
-        return unmeasured | shortfalls_of(State(threshold["state"]) for threshold in self.result["thresholds"])
+        return unmeasured | shortfalls_of(State(threshold.state) for threshold in self.result.thresholds)
 
     @property
     def exit_code(self) -> int:
@@ -134,7 +136,7 @@ class RunResult:
 
 def run(
     request: RunRequest, *, listener: Listener | None = None, on_prepared: Callable[[], None] = lambda: None
-) -> RunResult:
+) -> EndedRun:
     """Run the workload; return when its history is in the database.
 
     Args:
@@ -149,7 +151,7 @@ def run(
         return _run(request, hold, listener=listener, on_prepared=on_prepared)
 
 
-def _run(request: RunRequest, hold: Hold, *, listener: Listener | None, on_prepared: Callable[[], None]) -> RunResult:
+def _run(request: RunRequest, hold: Hold, *, listener: Listener | None, on_prepared: Callable[[], None]) -> EndedRun:
     server = prepare(request.system, request.profile, request.target, request.bug, request.test_database)
     world = World(
         keys=read_keys(request.system, request.profile, request.target),
@@ -192,9 +194,9 @@ def _run(request: RunRequest, hold: Hold, *, listener: Listener | None, on_prepa
         result = _carry_out(request, folder, recorder, world, clock, faulting=faulting, listener=listener)
         loaded = load_history(request.target, folder)
     settlement = settle(request.target, request.system, folder.run_id) if loaded.unknown_count else Settlement()
-    result["unknown_outcomes"] = settlement.as_json()
+    result = result.model_copy(update={"unknown_outcomes": settlement})
     folder.write_result(result)
-    return RunResult(folder, result, loaded)
+    return EndedRun(folder, result, loaded)
 
 
 def _carry_out(
@@ -206,7 +208,7 @@ def _carry_out(
     *,
     faulting: Faulting,
     listener: Listener | None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Do all that is recorded, and return the result, which is in the folder by then."""
     is_noted = False
     try:
@@ -239,10 +241,8 @@ def _carry_out(
             resources=find_resources(monitor.summary, monitor.facts),
         )
         recorder.flush()
-        result["monitor"] = monitor.summary
-        result["faults"] = describe_effects(
-            folder, faulting.played, began_at_us=faulting.began_us, ended_at_us=result["ended_at_us"]
-        )
+        effects = describe_effects(folder, faulting.played, began_at_us=faulting.began_us, ended_at_us=result.ended_at_us)
+        result = result.model_copy(update={"monitor": monitor.summary, "faults": effects})
         folder.write_result(result)
         work.tell("loading")
     except AuditError as error:
@@ -301,7 +301,7 @@ class _Work:
         self.was_stopped = False
         self.elapsed_s = 0.0
         self.loop_lags_ms = array("d")
-        self.samples: list[dict[str, Any]] = []
+        self.samples: list[Sample] = []
         self.generator = Generator()
         self.sweeping: Sweeping | None = None
         self.settled_at_us: int | None = None
@@ -400,13 +400,11 @@ class _Work:
         if self.sweeping.is_settled and not self.caller.deliveries.outstanding:
             self.settled_at_us = self._clock.now_us()
 
-    def owed(self) -> dict[str, Any]:
+    def owed(self) -> Owed:
         """Return what nobody will deliver or take up any more."""
         still_open = self.sweeping.still_open if self.sweeping is not None else {}
-        return {
-            "webhooks": self.caller.deliveries.outstanding,
-            "open": {operation: count for operation, count in still_open.items() if count},
-        }
+        left = {operation: count for operation, count in still_open.items() if count}
+        return Owed(webhooks=self.caller.deliveries.outstanding, open=left)
 
     async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
         """Return whether the work ended in time; if not, its calls are cut off and left as unknown."""
@@ -490,11 +488,10 @@ class _Work:
 
     def _sample(self) -> None:
         elapsed_s = asyncio.get_running_loop().time() - self._started_at
-        sample = self.caller.measures.sample(elapsed_s)
-        sample["rss_mb"] = self.generator.rss_mb()
-        self._recorder.append_sample({"at_us": self._clock.now_us(), **sample})
-        del sample["operations"]  # which are in the file; what is kept here is read for trends
-        self.samples.append(sample)
+        sample = self.caller.measures.sample(elapsed_s, at_us=self._clock.now_us(), rss_mb=self.generator.rss_mb())
+        self._recorder.append_sample(sample)
+        # The operations are in the file; what is kept here is read for trends.
+        self.samples.append(sample.model_copy(update={"operations": {}}))
 
     def tell(self, phase: str) -> None:
         """Tell the listener how the run is doing."""

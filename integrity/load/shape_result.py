@@ -1,7 +1,6 @@
 """What a run's shape is there to find, as records of its result.json: phases, breaks, ceilings, recovery, trends."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
 from integrity.load.open_loop import OpenLoop
@@ -10,17 +9,19 @@ from integrity.load.profile import OpenProfile
 from integrity.load.thresholds import Judgement
 from integrity.measure.measures import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
+from integrity.runs.samples import Sample
+from integrity.runs.shape import FirstBreak, FirstWarning, HardBreak, PhaseResult, PhaseThreshold, Search, Sweep, SweepLoad
 
 CEILING_SHARE = 0.8
 """Of the first load over a warning: what may be promised. Source: the messaging plan, "safe ceiling"."""
 
 
-def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the records: phases; search or sweep of a profile with steps; recovery_s of one with a spike; slopes."""
+def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return fields of the result: phases and slopes, search or sweep with steps, recovery_s with a spike."""
     phases, ladder = loop.phases.phases, loop.ladder
     found: dict[str, Any] = {
-        "phases": [_phase(phase) for phase in phases] if profile.stages or profile.steps else [],
-        "slopes": [asdict(slope) for slope in find_slopes(samples)] if profile.watches_trends else [],
+        "phases": tuple(map(_phase, phases)) if profile.stages or profile.steps else (),
+        "slopes": tuple(find_slopes(samples)) if profile.watches_trends else (),
     }
     if profile.steps is not None and ladder is not None:
         if profile.steps.goal == "break":
@@ -36,55 +37,56 @@ def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Mappi
     return found
 
 
-def _phase(phase: Phase) -> dict[str, Any]:
+def _phase(phase: Phase) -> PhaseResult:
     total = summarize(phase.measures, phase.seconds)[-1]
-    return {
-        "name": phase.name,
-        "part": phase.part,
-        "factor": round(phase.factor, 4),
-        "from_s": round(phase.from_s, 3),
-        "to_s": round(phase.to_s, 3),
-        "offered_per_s": round(phase.offered_per_s, 2),
-        "answered_per_s": round(phase.answered / phase.seconds, 2) if phase.seconds > 0 else None,
-        "failure_share": round(phase.failure_share, 6),
-        "p50_ms": total["p50_ms"],
-        "p95_ms": total["p95_ms"],
-        "p99_ms": total["p99_ms"],
-        "lag_p99_ms": phase.lag_p99_ms,
-        "thresholds": [_said(judgement) for judgement in phase.judgements],
-    }
+    return PhaseResult(
+        name=phase.name,
+        part=phase.part,
+        factor=round(phase.factor, 4),
+        from_s=round(phase.from_s, 3),
+        to_s=round(phase.to_s, 3),
+        offered_per_s=round(phase.offered_per_s, 2),
+        answered_per_s=round(phase.answered / phase.seconds, 2) if phase.seconds > 0 else None,
+        failure_share=round(phase.failure_share, 6),
+        p50_ms=total.p50_ms,
+        p95_ms=total.p95_ms,
+        p99_ms=total.p99_ms,
+        lag_p99_ms=phase.lag_p99_ms,
+        thresholds=tuple(map(_said, phase.judgements)),
+    )
 
 
-def _said(judgement: Judgement) -> dict[str, Any]:
+def _said(judgement: Judgement) -> PhaseThreshold:
     threshold = judgement.threshold
-    return {
-        "operation": threshold.operation,
-        "statistic": threshold.statistic,
-        "measured": None if judgement.measured is None else round(judgement.measured, 5),
-        "state": judgement.state.value,
-    }
+    return PhaseThreshold(
+        operation=threshold.operation,
+        statistic=threshold.statistic,
+        measured=None if judgement.measured is None else round(judgement.measured, 5),
+        state=judgement.state.value,
+    )
 
 
-def _search(ladder: Ladder, phases: Sequence[Phase]) -> dict[str, Any]:
+def _search(ladder: Ladder, phases: Sequence[Phase]) -> Search:
     first, hard = ladder.first_break, ladder.hard_break
     held = [phase for phase in phases if not phase.failed() and not phase.gave_way()]
-    return {
-        "held_per_s": round(held[-1].offered_per_s, 2) if held else None,
-        "first_break": _broke(first) if first else None,
-        "hard_break": {"offered_per_s": round(hard.offered_per_s, 2), "how": hard.gave_way()} if hard else None,
-        "ended_because": ladder.ended_because or "the run was stopped",
-    }
+    return Search(
+        held_per_s=round(held[-1].offered_per_s, 2) if held else None,
+        first_break=_broke(first) if first else None,
+        hard_break=HardBreak(offered_per_s=round(hard.offered_per_s, 2), how=hard.gave_way()) if hard else None,
+        ended_because=ladder.ended_because or "the run was stopped",
+    )
 
 
-def _broke(phase: Phase) -> dict[str, Any]:
+def _broke(phase: Phase) -> FirstBreak:
     """Return which threshold a phase broke, and which operation first: the one that is furthest over its limit."""
     failed = phase.failed()
-    record: dict[str, Any] = {"name": phase.name, "offered_per_s": round(phase.offered_per_s, 2)}
-    if not failed:
-        return {**record, "operation": None, "how": phase.gave_way()}
-    worst = max(failed, key=_excess)
-    name = worst.threshold.operation or _slowest(phase, worst)
-    return {**record, "operation": name, "how": describe_failure(worst)}
+    worst = max(failed, key=_excess, default=None)
+    return FirstBreak(
+        name=phase.name,
+        offered_per_s=round(phase.offered_per_s, 2),
+        operation=None if worst is None else worst.threshold.operation or _slowest(phase, worst),
+        how=phase.gave_way() if worst is None else describe_failure(worst),
+    )
 
 
 def _excess(judgement: Judgement) -> float:
@@ -99,10 +101,10 @@ def _slowest(phase: Phase, judgement: Judgement) -> str | None:
     """Return the operation that a threshold of all operations failed by: most failures, or the highest p95."""
     rows = summarize(phase.measures, phase.seconds)[:-1]
     if judgement.threshold.statistic.endswith("_share"):
-        rows.sort(key=lambda row: -(row["failed"] + row["unknown"] + row["not_sent"]))
+        rows.sort(key=lambda row: -(row.failed + row.unknown + row.not_sent))
     else:
-        rows.sort(key=lambda row: -(row["p95_ms"] or 0.0))
-    return rows[0]["operation"] if rows else None
+        rows.sort(key=lambda row: -(row.p95_ms or 0.0))
+    return rows[0].operation if rows else None
 
 
 def describe_failure(judgement: Judgement) -> str:
@@ -119,21 +121,21 @@ def describe_failure(judgement: Judgement) -> str:
     )
 
 
-def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> dict[str, Any]:
+def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> Sweep:
     assert profile.steps is not None
     counts = {phase.name: _load(profile, phase) for phase in phases}
     warned = next((phase for phase in phases if phase.warned()), None)
     points = [(counts[phase.name], phase.p95_ms) for phase in phases if phase.p95_ms is not None]
     knee = find_knee(points)
-    return {
-        "of": "subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
-        "loads": [{"name": name, "load": round(load, 2)} for name, load in counts.items()],
-        "knee": round(points[knee][0], 2) if knee is not None else None,
-        "first_warning": (
-            {"load": round(counts[warned.name], 2), "how": describe_failure(warned.warned()[0])} if warned else None
+    return Sweep(
+        of="subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
+        loads=tuple(SweepLoad(name=name, load=round(load, 2)) for name, load in counts.items()),
+        knee=round(points[knee][0], 2) if knee is not None else None,
+        first_warning=(
+            FirstWarning(load=round(counts[warned.name], 2), how=describe_failure(warned.warned()[0])) if warned else None
         ),
-        "safe_ceiling": round(CEILING_SHARE * counts[warned.name], 2) if warned else None,
-    }
+        safe_ceiling=round(CEILING_SHARE * counts[warned.name], 2) if warned else None,
+    )
 
 
 def _load(profile: OpenProfile, phase: Phase) -> float:

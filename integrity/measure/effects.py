@@ -8,13 +8,13 @@ that was seen in any such quarter before; and the next quarter must agree.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from integrity.faults.player import Played
 from integrity.history import Outcome, decode
+from integrity.runs.effects import EffectPhase, EffectPhases, FaultEffect
 from integrity.runs.folder import RunFolder
 
 BIN_US = 250_000
@@ -47,14 +47,14 @@ class _Calls:
 
 def describe_effects(
     folder: RunFolder, played: Sequence[Played], *, began_at_us: int, ended_at_us: int
-) -> list[dict[str, Any]]:
+) -> tuple[FaultEffect, ...]:
     """Return one record a window, in their order; none for a run without faults.
 
     Args:
         began_at_us, ended_at_us: when the first call could be made, and when the run was over.
     """
     if not played:
-        return []
+        return ()
     calls = _read(folder)
     effects = []
     for number, window in enumerate(played):
@@ -63,7 +63,7 @@ def describe_effects(
         effects.append(
             _describe(calls, window, since_us=min(since_us, window.from_us), until_us=until_us, zero_us=began_at_us)
         )
-    return effects
+    return tuple(effects)
 
 
 def _read(folder: RunFolder) -> _Calls:
@@ -87,41 +87,41 @@ def _read(folder: RunFolder) -> _Calls:
     )
 
 
-def _describe(calls: _Calls, played: Played, *, since_us: int, until_us: int, zero_us: int) -> dict[str, Any]:
+def _describe(calls: _Calls, played: Played, *, since_us: int, until_us: int, zero_us: int) -> FaultEffect:
     from_us, to_us = played.from_us, played.to_us
     before = calls.where((calls.invoked_us >= since_us) & (calls.returned_us < from_us))
     during = calls.where((calls.invoked_us < to_us) & (calls.returned_us >= from_us))
     after = calls.where((calls.invoked_us >= to_us) & (calls.invoked_us < until_us))
     recovery_s = _recovery_s(before, after, since_us=since_us, from_us=from_us, to_us=to_us)
-    return {
-        "fault": played.window.fault.name,
-        "asked": played.window.text,
-        "arguments": dict(played.window.given),
-        "question": played.window.fault.question,
-        "invariants": list(played.window.fault.invariants),
-        "from_s": round((from_us - zero_us) / 1e6, 3),
-        "to_s": round((to_us - zero_us) / 1e6, 3),
-        "healed_s": round((played.healed_us - zero_us) / 1e6, 3),
-        "did": played.counts,
-        "phases": {
-            "before": _phase(before, from_us - since_us),
-            "during": _phase(during, to_us - from_us),
-            "after": _phase(after, until_us - to_us),
-        },
-        "recovery_s": recovery_s,
-    }
+    return FaultEffect(
+        fault=played.window.fault.name,
+        asked=played.window.text,
+        arguments=played.window.given,
+        question=played.window.fault.question,
+        invariants=played.window.fault.invariants,
+        from_s=round((from_us - zero_us) / 1e6, 3),
+        to_s=round((to_us - zero_us) / 1e6, 3),
+        healed_s=round((played.healed_us - zero_us) / 1e6, 3),
+        did=played.counts,
+        phases=EffectPhases(
+            before=_phase(before, from_us - since_us),
+            during=_phase(during, to_us - from_us),
+            after=_phase(after, until_us - to_us),
+        ),
+        recovery_s=recovery_s,
+    )
 
 
-def _phase(calls: _Calls, length_us: int) -> dict[str, Any]:
+def _phase(calls: _Calls, length_us: int) -> EffectPhase:
     answered = calls.latency_ms[calls.outcome < _ANSWERED]
     values = np.percentile(answered, (50, 95), method="inverted_cdf") if len(answered) else None
-    return {
-        "calls": len(calls.outcome),
-        "calls_per_s": round(len(calls.outcome) / length_us * 1e6, 1) if length_us > 0 else None,
+    return EffectPhase(
+        calls=len(calls.outcome),
+        calls_per_s=round(len(calls.outcome) / length_us * 1e6, 1) if length_us > 0 else None,
         **{outcome.value: int(np.sum(calls.outcome == number)) for outcome, number in _NUMBERS.items()},
-        "p50_ms": round(float(values[0]), 3) if values is not None else None,
-        "p95_ms": round(float(values[1]), 3) if values is not None else None,
-    }
+        p50_ms=round(float(values[0]), 3) if values is not None else None,
+        p95_ms=round(float(values[1]), 3) if values is not None else None,
+    )
 
 
 def _recovery_s(before: _Calls, after: _Calls, *, since_us: int, from_us: int, to_us: int) -> float | None:

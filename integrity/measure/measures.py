@@ -16,6 +16,8 @@ import numpy as np
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.measure.distribution import Distribution
+from integrity.runs.result import OperationResult
+from integrity.runs.samples import Counts, OperationSample, Percentiles, Sample
 
 PERCENTILES = (50, 95, 99)
 ERRORS_MOST = 10  # kinds of error that are listed
@@ -105,41 +107,46 @@ class Measures:
             measure = self.operations[operation] = OperationMeasure()
         return measure
 
-    def sample(self, elapsed_s: float) -> dict[str, Any]:
+    def sample(self, elapsed_s: float, *, at_us: int, rss_mb: float) -> Sample:
         """Return the state at this moment.
 
         Of each operation the counts so far, and percentiles of what returned since the last sample; of all together the
         calls and faults since then, and their p95_ms.
+
+        Args:
+            at_us: on the clock of calls; rss_mb: of the generator.
         """
         calls = sum(measure.calls for measure in self.operations.values())
         self.calls_in_last_sample, self._calls_sampled = calls - self._calls_sampled, calls
         new = [measure.unsampled_ms for measure in self.operations.values()]
         faults = sum(measure.faults for measure in self.operations.values())
         faults_new, self._faults_sampled = faults - self._faults_sampled, faults
-        return {
-            "elapsed_s": round(elapsed_s, 3),
-            "calls": self.calls_in_last_sample,
-            "faults": faults_new,
-            "p95_ms": percentiles(np.concatenate(new) if new else [])["p95_ms"],
-            "operations": {name: _sample(measure) for name, measure in self.operations.items()},
-        }
+        return Sample(
+            at_us=at_us,
+            elapsed_s=round(elapsed_s, 3),
+            calls=self.calls_in_last_sample,
+            faults=faults_new,
+            p95_ms=percentiles(np.concatenate(new) if new else [])["p95_ms"],
+            operations={name: _sample(measure) for name, measure in self.operations.items()},
+            rss_mb=rss_mb,
+        )
 
-    def counts(self) -> dict[str, dict[str, int]]:
+    def counts(self) -> dict[str, Counts]:
         """Return each operation's counts so far."""
-        return {name: _counts(measure) for name, measure in self.operations.items()}
+        return {name: Counts(**_counts(measure)) for name, measure in self.operations.items()}
 
-    def recent(self) -> dict[str, dict[str, float | None]]:
+    def recent(self) -> dict[str, Percentiles]:
         """Return each operation's percentiles over the last RECENT_SAMPLES samples, for watching."""
         return {
-            name: percentiles(np.concatenate([*measure.sampled_ms, measure.unsampled_ms]))
+            name: Percentiles(**percentiles(np.concatenate([*measure.sampled_ms, measure.unsampled_ms])))
             for name, measure in self.operations.items()
         }
 
 
-def _sample(measure: OperationMeasure) -> dict[str, Any]:
+def _sample(measure: OperationMeasure) -> OperationSample:
     new, measure.unsampled_ms = measure.unsampled_ms, array("d")
     measure.sampled_ms.append(new)
-    return {**_counts(measure), **percentiles(new)}
+    return OperationSample.model_validate({**_counts(measure), **percentiles(new)})
 
 
 def _counts(measure: OperationMeasure) -> dict[str, int]:
@@ -165,27 +172,31 @@ def percentiles(latencies_ms: "Distribution | Sequence[float] | np.ndarray[Any, 
     return {f"p{p}_ms": round(float(value), 3) for p, value in zip(PERCENTILES, values, strict=True)}
 
 
-def summarize(measures: Measures, elapsed_s: float) -> list[dict[str, Any]]:
+def summarize(measures: Measures, elapsed_s: float) -> list[OperationResult]:
     """Return one record an operation, the busiest first, and one of all together named "total" last."""
     rows = [
-        {"operation": name, **_counts(m), **_rates(m.latencies_ms, m.calls, elapsed_s)}
-        for name, m in sorted(measures.operations.items(), key=lambda item: -item[1].calls)
+        _summary(name, m, elapsed_s) for name, m in sorted(measures.operations.items(), key=lambda item: -item[1].calls)
     ]
     total = OperationMeasure()
     for measure in measures.operations.values():
         for count in ("ok", "declined", "failed", "unknown", "abandoned", "not_sent", "retries"):
             setattr(total, count, getattr(total, count) + getattr(measure, count))
     total.latencies_ms = Distribution.of(measure.latencies_ms for measure in measures.operations.values())
-    return [*rows, {"operation": "total", **_counts(total), **_rates(total.latencies_ms, total.calls, elapsed_s)}]
+    return [*rows, _summary("total", total, elapsed_s)]
 
 
-def _rates(latencies_ms: Distribution, calls: int, elapsed_s: float) -> dict[str, float | None]:
-    return {
-        "calls_per_s": round(calls / elapsed_s, 1) if elapsed_s else None,
-        "mean_ms": _rounded(latencies_ms.mean),
-        **percentiles(latencies_ms),
-        "max_ms": _rounded(latencies_ms.greatest),
-    }
+def _summary(name: str, measure: OperationMeasure, elapsed_s: float) -> OperationResult:
+    latencies_ms = measure.latencies_ms
+    return OperationResult.model_validate(
+        {
+            "operation": name,
+            **_counts(measure),
+            "calls_per_s": round(measure.calls / elapsed_s, 1) if elapsed_s else None,
+            "mean_ms": _rounded(latencies_ms.mean),
+            **percentiles(latencies_ms),
+            "max_ms": _rounded(latencies_ms.greatest),
+        }
+    )
 
 
 def _rounded(value: float | None) -> float | None:

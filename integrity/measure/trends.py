@@ -5,11 +5,12 @@ seconds resemble each other, so they are averaged into blocks first, and the int
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+
+from integrity.runs.samples import Sample
+from integrity.runs.shape import SlopeName, SlopeResult, SlopeVerdict
 
 BLOCKS = 24
 BLOCKS_LEAST = 6
@@ -28,44 +29,27 @@ _T95 = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Slope:
-    """How something changed over a run.
-
-    Args:
-        name: "p95_ms", "failure_share" or "rss_mb".
-        start, end: of the line that fits it.
-        per_hour: its slope, with the half width of its 95% interval.
-        verdict: "rising" or "falling" where the interval leaves zero out and the change is of any size; else "flat", or
-            "unclear" where even a doubling over the run would fit.
-    """
-
-    name: str
-    start: float
-    end: float
-    per_hour: float
-    uncertainty: float
-    verdict: str
+SLOPE_NAMES: tuple[SlopeName, ...] = ("p95_ms", "failure_share", "rss_mb")
 
 
-def find_slopes(samples: Sequence[Mapping[str, Any]]) -> list[Slope]:
+def find_slopes(samples: Sequence[Sample]) -> list[SlopeResult]:
     """Return the slopes of latency, failures and our own memory; none from a run too short to have blocks."""
     kept = list(samples)[int(len(samples) * SETTLE_SHARE) :]
     slopes = []
-    for name in ("p95_ms", "failure_share", "rss_mb"):
-        points = [(sample["elapsed_s"], value) for sample in kept if (value := _value(sample, name)) is not None]
+    for name in SLOPE_NAMES:
+        points = [(sample.elapsed_s, value) for sample in kept if (value := _value(sample, name)) is not None]
         if (slope := fit(name, points)) is not None:
             slopes.append(slope)
     return slopes
 
 
-def _value(sample: Mapping[str, Any], name: str) -> float | None:
+def _value(sample: Sample, name: SlopeName) -> float | None:
     if name == "failure_share":
-        return sample["faults"] / sample["calls"] if sample["calls"] else None
-    return sample.get(name)
+        return sample.faults / sample.calls if sample.calls else None
+    return sample.p95_ms if name == "p95_ms" else sample.rss_mb
 
 
-def fit(name: str, points: Sequence[tuple[float, float]]) -> Slope | None:
+def fit(name: SlopeName, points: Sequence[tuple[float, float]]) -> SlopeResult | None:
     """Return the line through the points, averaged into blocks; None: too few for one.
 
     Args:
@@ -86,45 +70,50 @@ def fit(name: str, points: Sequence[tuple[float, float]]) -> Slope | None:
     start = float(values.mean()) + slope * (points[0][0] - float(times.mean()))
     change, least = slope * length_s, NOTABLE * max(abs(float(values.mean())), _FLOORS[name])
     if abs(slope) > uncertainty and abs(change) > least:
-        verdict = "rising" if slope > 0 else "falling"
+        verdict: SlopeVerdict = "rising" if slope > 0 else "falling"
     elif uncertainty * length_s > max(abs(float(values.mean())), _FLOORS[name]):
         verdict = "unclear"
     else:
         verdict = "flat"
-    return Slope(name, start, start + change, slope * 3600, uncertainty * 3600, verdict)
+    return SlopeResult(
+        name=name,
+        start=start,
+        end=start + change,
+        per_hour=slope * 3600,
+        uncertainty=uncertainty * 3600,
+        verdict=verdict,
+    )
 
 
 NOTABLE = 0.05
 """A change over the whole run below this share of the mean is no trend that anybody would act on."""
 
-_FLOORS = {"p95_ms": 1.0, "failure_share": 0.001, "rss_mb": 10.0}
+_FLOORS: dict[SlopeName, float] = {"p95_ms": 1.0, "failure_share": 0.001, "rss_mb": 10.0}
 
 
-def find_recovery(
-    samples: Sequence[Mapping[str, Any]], *, before_from_s: float, before_to_s: float, from_s: float
-) -> float | None:
+def find_recovery(samples: Sequence[Sample], *, before_from_s: float, before_to_s: float, from_s: float) -> float | None:
     """Return how many seconds after `from_s` latency and failures were back where they had been; None: not in this run.
 
     Args:
         before_from_s, before_to_s: when it was as usual.
     """
-    usual = [each for each in samples if before_from_s < each["elapsed_s"] <= before_to_s and each["p95_ms"] is not None]
+    usual = [each for each in samples if before_from_s < each.elapsed_s <= before_to_s and each.p95_ms is not None]
     if not usual:
         return None
-    p95_ms = float(np.median([each["p95_ms"] for each in usual]))
+    p95_ms = float(np.median([each.p95_ms for each in usual]))
     limit_ms = max(TOLERANCE * p95_ms, p95_ms + TOLERANCE_MS)
-    calls = sum(each["calls"] for each in usual)
-    failure_share = sum(each["faults"] for each in usual) / calls if calls else 0.0
+    calls = sum(each.calls for each in usual)
+    failure_share = sum(each.faults for each in usual) / calls if calls else 0.0
     in_a_row, since_s = 0, 0.0
     for sample in samples:
-        if sample["elapsed_s"] <= from_s:
+        if sample.elapsed_s <= from_s:
             continue
-        share = sample["faults"] / sample["calls"] if sample["calls"] else 0.0
-        is_back = (sample["p95_ms"] is None or sample["p95_ms"] <= limit_ms) and share <= failure_share + 0.001
+        share = sample.faults / sample.calls if sample.calls else 0.0
+        is_back = (sample.p95_ms is None or sample.p95_ms <= limit_ms) and share <= failure_share + 0.001
         if not is_back:
             in_a_row = 0
             continue
-        since_s = since_s if in_a_row else sample["elapsed_s"]
+        since_s = since_s if in_a_row else sample.elapsed_s
         in_a_row += 1
         if in_a_row == RECOVERED_SAMPLES:
             return max(0.0, since_s - from_s)

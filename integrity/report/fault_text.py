@@ -2,64 +2,72 @@
 the calls of unknown outcome.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from integrity.faults.fault import Argument, Choice, Fault, Number
 
+if TYPE_CHECKING:  # `integrity faults` has no run to read
+    from integrity.runs.effects import EffectPhase, FaultEffect
+    from integrity.runs.settlement import Settlement
+
 _HEADERS = ["", "calls", "calls/s", "ok", "declined", "failed", "unknown", "p50 ms", "p95 ms"]
-_COLUMNS = ["calls", "calls_per_s", "ok", "declined", "failed", "unknown", "p50_ms", "p95_ms"]
 
 
-def render_fault(effect: Mapping[str, Any]) -> str:
+def render_fault(effect: "FaultEffect") -> str:
     """Return the block of one window: what it was, what it did, and the calls before, during and after it."""
-    did = ", ".join(f"{count} {what}" for what, count in effect["did"].items()) or "it met nothing to act on"
-    rows = [[name, *(_show(phase[column]) for column in _COLUMNS)] for name, phase in effect["phases"].items()]
-    table = tabulate(rows, _HEADERS, disable_numparse=True, colalign=("left", *("right",) * len(_COLUMNS)))
+    did = ", ".join(f"{count} {what}" for what, count in effect.did.items()) or "it met nothing to act on"
+    phases = {"before": effect.phases.before, "during": effect.phases.during, "after": effect.phases.after}
+    rows = [[name, *_columns(phase)] for name, phase in phases.items()]
+    table = tabulate(rows, _HEADERS, disable_numparse=True, colalign=("left", *("right",) * (len(_HEADERS) - 1)))
     return "\n".join(
         (
-            f"fault {effect['fault']}{_arguments(effect)}, {effect['from_s']:.1f} s to {effect['to_s']:.1f} s: {did}; "
+            f"fault {effect.fault}{_arguments(effect)}, {effect.from_s:.1f} s to {effect.to_s:.1f} s: {did}; "
             f"{_recovery(effect)}",
             table,
-            f"asks: {effect['question']}",
-            f"answered by: {', '.join(effect['invariants'])}",
+            f"asks: {effect.question}",
+            f"answered by: {', '.join(effect.invariants)}",
         )
     )
 
 
-def _arguments(effect: Mapping[str, Any]) -> str:
+def _arguments(effect: "FaultEffect") -> str:
     given = [
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in effect["arguments"].items()
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in effect.arguments.items()
     ]
     return f" ({', '.join(given)})" if given else ""
 
 
-def _recovery(effect: Mapping[str, Any]) -> str:
-    if effect["recovery_s"] is not None:
-        return f"all as before {effect['recovery_s']:.2f} s after it"
-    if not effect["phases"]["before"]["calls"]:
+def _recovery(effect: "FaultEffect") -> str:
+    if effect.recovery_s is not None:
+        return f"all as before {effect.recovery_s:.2f} s after it"
+    if not effect.phases.before.calls:
         return "nothing came before it to compare with"
     return "not yet as before when it was last looked at"
 
 
-def render_unknown_outcomes(settlement: Mapping[str, Any]) -> str:
+def render_unknown_outcomes(settlement: "Settlement") -> str:
     """Return a sentence on what became of the calls of unknown outcome; empty when there was none."""
-    if not settlement["unknown"]:
+    if not settlement.unknown:
         return ""
-    parts = [f"{settlement['committed']} turned out committed", f"{settlement['absent']} not"]
-    if settlement["untraceable"]:
-        parts.append(f"{settlement['untraceable']} of operations that leave no row to tell by")
-    if settlement["twice"] is None:
-        twice = f"whether any took effect twice is not known ({settlement['reason']})"
+    parts = [f"{settlement.committed} turned out committed", f"{settlement.absent} not"]
+    if settlement.untraceable:
+        parts.append(f"{settlement.untraceable} of operations that leave no row to tell by")
+    if settlement.twice is None:
+        twice = f"whether any took effect twice is not known ({settlement.reason})"
     else:
-        twice = f"{settlement['twice']} took effect TWICE" if settlement["twice"] else "none twice"
-    said = f"{settlement['unknown']} calls of unknown outcome: {', '.join(parts)}; {twice}."
-    if settlement["open_sessions"]:
-        said += f" {settlement['open_sessions']} sessions of the run were still open then, and could yet commit."
+        twice = f"{settlement.twice} took effect TWICE" if settlement.twice else "none twice"
+    said = f"{settlement.unknown} calls of unknown outcome: {', '.join(parts)}; {twice}."
+    if settlement.open_sessions:
+        said += f" {settlement.open_sessions} sessions of the run were still open then, and could yet commit."
     return said
+
+
+def _columns(phase: "EffectPhase") -> list[str]:
+    counts = (phase.ok, phase.declined, phase.failed, phase.unknown)
+    return [_show(value) for value in (phase.calls, phase.calls_per_s, *counts, phase.p50_ms, phase.p95_ms)]
 
 
 def _show(value: float | None) -> str:

@@ -8,28 +8,26 @@ import orjson
 from integrity.events import InvariantJudged
 from integrity.operation import Value
 from integrity.report.audit_report import AuditReport
+from integrity.runs.verdicts import JudgedInvariant, Verdicts
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.sqlheader import Moment
 from integrity.verdict import Verdict
 
-FORMAT = 1  # of this JSON; a reader of another number must not guess
-
 
 def render_json(report: AuditReport) -> str:
-    """Return the report as JSON."""
+    """Return the report as JSON; a run's folder keeps the same."""
     return _dump(
-        {
-            "format": FORMAT,
-            "target": report.started.target,
-            "taken_at": report.started.taken_at,
-            "consistency": report.started.consistency,
-            "caution": report.started.caution,
-            "seconds": round(report.finished.seconds, 3),
-            "sentence": report.sentence,
-            "exit_code": report.exit_code,
-            "counts": {verdict: len(report.of(verdict)) for verdict in Verdict},
-            "invariants": [_invariant(judged) for judged in report.judged],
-        }
+        Verdicts(
+            target=report.started.target,
+            taken_at=report.started.taken_at.isoformat(),
+            consistency=report.started.consistency,
+            caution=report.started.caution,
+            seconds=round(report.finished.seconds, 3),
+            sentence=report.sentence,
+            exit_code=report.exit_code,
+            counts={verdict: len(report.of(verdict)) for verdict in Verdict},
+            invariants=tuple(map(_invariant, report.judged)),
+        )
     )
 
 
@@ -43,26 +41,26 @@ def render_invariant_json(file: SqlFile) -> str:
     return _dump({**_file(file), "query": file.query})
 
 
-def _invariant(judged: InvariantJudged) -> dict[str, Any]:
+def _invariant(judged: InvariantJudged) -> JudgedInvariant:
     finding = judged.finding
-    return {
-        "name": finding.name,
-        "verdict": finding.verdict,
-        "severity": judged.severity,
-        "title": judged.title,
-        "source": judged.source,
-        "why": judged.why,
-        "hint": judged.hint,
-        "path": judged.path,
-        "violation_count": finding.violation_count,
-        "rows": [dict(row) for row in finding.rows],
-        "method": finding.method,
-        "seconds": round(finding.seconds, 6),
-        "reason": finding.reason,
-        "rows_estimate": judged.rows_estimate,
-        "operation_count": judged.operation_count,
-        "calls": [dict(call) for call in judged.calls],
-    }
+    return JudgedInvariant(
+        name=finding.name,
+        verdict=finding.verdict,
+        severity=judged.severity,
+        title=judged.title,
+        source=judged.source,
+        why=judged.why,
+        hint=judged.hint,
+        path=judged.path,
+        violation_count=finding.violation_count,
+        rows=[dict(row) for row in finding.rows],
+        method=finding.method,
+        seconds=round(finding.seconds, 6),
+        reason=finding.reason,
+        rows_estimate=judged.rows_estimate,
+        operation_count=judged.operation_count,
+        calls=[dict(call) for call in judged.calls],
+    )
 
 
 def _file(file: SqlFile) -> dict[str, Any]:

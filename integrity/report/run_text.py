@@ -1,8 +1,8 @@
-"""A run as text: the live view while it runs, the tables at its end. Reads what the workload tells and result.json."""
+"""A run as text: the live view while it runs, the tables at its end. Reads what a run tells and its result."""
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -13,6 +13,7 @@ from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
 from integrity.report.terminal import note_writer, open_console, visible
+from integrity.runs.result import RunResult, ThresholdResult
 
 LINE_EVERY_S = 5.0
 
@@ -44,12 +45,12 @@ def _line_writer(write_line: Callable[[str], None]) -> Callable[[Progress], None
 
 def _headline(progress: Progress) -> str:
     counts = list(progress.operations.values())
-    total = {key: sum(count[key] for count in counts) for key in ("calls", "declined", "retries", "abandoned")}
-    wrong = sum(count["failed"] + count["unknown"] for count in counts) - total["abandoned"]
-    slowest = max((p["p95_ms"] for p in progress.recent.values() if p["p95_ms"] is not None), default=None)
+    calls, declined, retries = (sum(getattr(each, name) for each in counts) for name in ("calls", "declined", "retries"))
+    wrong = sum(each.failed + each.unknown - each.abandoned for each in counts)
+    slowest = max((each.p95_ms for each in progress.recent.values() if each.p95_ms is not None), default=None)
     return (
         f"{progress.phase}  {progress.elapsed_s:.0f}/{progress.duration_s:.0f} s  {progress.calls_per_s:.0f} calls/s  "
-        f"{total['calls']} calls  {total['declined']} declined  {wrong} errors  {total['retries']} retries  "
+        f"{calls} calls  {declined} declined  {wrong} errors  {retries} retries  "
         f"slowest p95 {_ms(slowest)} ms"
     )
 
@@ -65,125 +66,116 @@ def _live_table(progress: Progress) -> Any:
         recent = progress.recent[name]
         table.add_row(
             visible(name),
-            *(str(count[key]) for key in ("calls", "ok", "declined", "failed", "unknown", "retries")),
-            *(_ms(recent[key]) for key in ("p50_ms", "p95_ms", "p99_ms")),
+            *map(str, (count.calls, count.ok, count.declined, count.failed, count.unknown, count.retries)),
+            *map(_ms, (recent.p50_ms, recent.p95_ms, recent.p99_ms)),
         )
     return table
 
 
-def render_run(result: Mapping[str, Any], *, next_step: str = "integrity validate") -> str:
-    """Return the text that a run ends with, from the content of its result.json.
+def render_run(result: RunResult, *, next_step: str = "integrity validate") -> str:
+    """Return the text that a run ends with.
 
     Args:
         next_step: the command that is to be given next.
     """
-    blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.get("faults", ()))]
-    if result["thresholds"]:
-        blocks.append(_thresholds(result["thresholds"]))
-    if "monitor" in result:
-        blocks.append(render_alerts(result["monitor"]))
+    blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.faults)]
+    if result.thresholds:
+        blocks.append(_thresholds(result.thresholds))
+    if result.monitor is not None:
+        blocks.append(render_alerts(result.monitor))
     blocks.append(_ending(result, next_step))
     return "\n\n".join(blocks)
 
 
-def _operations(result: Mapping[str, Any]) -> str:
-    is_sqlite = str(result["database"]).startswith("sqlite")
-    columns = [
-        "calls",
-        "ok",
-        "declined",
-        "failed",
-        "unknown",
-        "retries",
-        "calls_per_s",
-        "p50_ms",
-        "p95_ms",
-        "p99_ms",
-        "max_ms",
-    ]
+def _operations(result: RunResult) -> str:
+    is_sqlite = result.database.startswith("sqlite")
     headers = ["operation", "calls", "ok", "declined", "failed", "unknown", "busy" if is_sqlite else "retries", "calls/s"]
     headers += ["p50 ms", "p95 ms", "p99 ms", "max ms"]
     rows = [
-        [row["operation"], *(_ms(row[name]) if name.endswith("_ms") else _number(row[name]) for name in columns)]
-        for row in result["operations"]
+        [
+            row.operation,
+            *map(_number, (row.calls, row.ok, row.declined, row.failed, row.unknown, row.retries, row.calls_per_s)),
+            *map(_ms, (row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms)),
+        ]
+        for row in result.operations
     ]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * (len(headers) - 1)))
 
 
-def _owed(result: Mapping[str, Any]) -> Iterator[str]:
+def _owed(result: RunResult) -> Iterator[str]:
     """Say what was left open, and what an audit will make of it."""
-    if "owed" not in result:  # of an earlier version
+    if result.owed is None:  # of an earlier version
         return
-    left = ", ".join(f"{count} that {operation} takes up" for operation, count in result["owed"]["open"].items())
-    if result["settled_at_us"] is None:
+    left = ", ".join(f"{count} that {operation} takes up" for operation, count in result.owed.open.items())
+    if result.settled_at_us is None:
         what = f"still owed: {left}; " if left else ""
         yield f"Not settled at its end: {what}what waits for that is not judged as stuck."
     elif left:
         yield f"Left open for good: {left}; it was asked for in vain, and is judged as stuck."
 
 
-def _notes(result: Mapping[str, Any]) -> list[str]:
+def _notes(result: RunResult) -> list[str]:
     lines = []
-    total = result["operations"][-1]
-    if total["abandoned"]:
-        lines.append(f"{total['abandoned']} of the failed and unknown calls are clients that were made to die half way.")
+    total = result.total
+    if total.abandoned:
+        lines.append(f"{total.abandoned} of the failed and unknown calls are clients that were made to die half way.")
     lines += [
-        f"{row['operation']} settled by webhook: {row['count']} times, mean {_ms(row['mean_ms'])} ms, "
-        f"p95 {_ms(row['p95_ms'])} ms, from the intended start."
-        for row in result["settled"]
+        f"{row.operation} settled by webhook: {row.count} times, mean {_ms(row.mean_ms)} ms, "
+        f"p95 {_ms(row.p95_ms)} ms, from the intended start."
+        for row in result.settled
     ]
     lines += [
-        f"{row['operation']}: {row['received']} events received, {row['missed']} missed, lag p50 {_ms(row['p50_ms'])} ms, "
-        f"p95 {_ms(row['p95_ms'])} ms, p99 {_ms(row['p99_ms'])} ms; "
-        f"opened {row['opened']} times, {row['broken']} broken off."
-        for row in result["streams"]
+        f"{row.operation}: {row.received} events received, {row.missed} missed, lag p50 {_ms(row.p50_ms)} ms, "
+        f"p95 {_ms(row.p95_ms)} ms, p99 {_ms(row.p99_ms)} ms; "
+        f"opened {row.opened} times, {row.broken} broken off."
+        for row in result.streams
     ]
-    arrivals = result["arrivals"]
+    arrivals = result.arrivals
     if arrivals:
         lines.append(
-            f"open loop: {arrivals['offered']} calls offered, {arrivals['sent']} sent, {arrivals['not_sent']} not sent; "
-            f"{_number(arrivals['offered_per_s'])}/s of {_number(arrivals['planned_per_s'])}/s planned. "
-            f"{result['clients']} clients, so {_think(arrivals['think_time_s'])}."
+            f"open loop: {arrivals.offered} calls offered, {arrivals.sent} sent, {arrivals.not_sent} not sent; "
+            f"{_number(arrivals.offered_per_s)}/s of {_number(arrivals.planned_per_s)}/s planned. "
+            f"{result.clients} clients, so {_think(arrivals.think_time_s)}."
         )
-        late_ms, share = _ms(arrivals["dispatch_lag_p99_ms"]), result["generator"]["cpu_share"]
+        late_ms, share = _ms(arrivals.dispatch_lag_p99_ms), result.generator.cpu_share
         lines.append(
             f"latency counts from the intended start; the generator was late by {late_ms} ms at p99, and used "
             f"{share:.0%} of all cores."
         )
-        if result["time_scale"] != 1:
-            lines.append(f"compressed {result['time_scale']:g} times: the same arrivals in {result['duration_s']:.0f} s.")
+        if result.time_scale != 1:
+            lines.append(f"compressed {result.time_scale:g} times: the same arrivals in {result.duration_s:.0f} s.")
     else:
         lines.append("closed loop: a stalled system is asked less, so these latencies hide stalls.")
-    if result["reconnects"]:
-        lines.append(f"{result['reconnects']} connections were made again (lost, or of clients that died).")
-    settled = render_unknown_outcomes(result["unknown_outcomes"]) if "unknown_outcomes" in result else ""
+    if result.reconnects:
+        lines.append(f"{result.reconnects} connections were made again (lost, or of clients that died).")
+    settled = render_unknown_outcomes(result.unknown_outcomes) if result.unknown_outcomes else ""
     if settled:
         lines.append(settled)
-    if result["undelivered"]:
-        lines.append(f"{result['undelivered']} webhooks were still owed when the run gave up on them.")
+    if result.undelivered:
+        lines.append(f"{result.undelivered} webhooks were still owed when the run gave up on them.")
     lines += _owed(result)
     blocks = ["\n".join(lines)]
-    if result["errors"]:
-        rows = [[row["operation"], row["count"], row["error"]] for row in result["errors"]]
+    if result.errors:
+        rows = [[row.operation, row.count, row.error] for row in result.errors]
         blocks.append(tabulate(rows, ["operation", "count", "error"], disable_numparse=True))
     return blocks
 
 
-def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
+def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:
     rows = []
     for row in thresholds:
-        show = _shower(row["statistic"])
-        measured = "-" if row["measured"] is None else show(row["measured"])
-        name = f"{row['operation'] or 'all'} {row['statistic'].replace('_', ' ')}"
-        why = row["reason"] or row["source"]
-        rows.append([row["state"], name, measured, _limit(row, show), row["sample_count"], why])
+        show = _shower(row.statistic)
+        measured = "-" if row.measured is None else show(row.measured)
+        name = f"{row.operation or 'all'} {row.statistic.replace('_', ' ')}"
+        why = row.reason or row.source
+        rows.append([row.state, name, measured, _limit(row, show), row.sample_count, why])
     return tabulate(rows, ["threshold", "of", "measured", "limit", "samples", "why"], disable_numparse=True)
 
 
-def _limit(row: Mapping[str, Any], show: Callable[[float], str]) -> str:
-    if row["least"] is not None:
-        return f">= {show(row['least'])}"
-    levels = [row[level] for level in ("most", "warning", "critical") if row[level] is not None]
+def _limit(row: ThresholdResult, show: Callable[[float], str]) -> str:
+    if row.least is not None:
+        return f">= {show(row.least)}"
+    levels = [level for level in (row.most, row.warning, row.critical) if level is not None]
     return f"<= {' / '.join(show(level) for level in levels)}"
 
 
@@ -195,18 +187,18 @@ def _shower(statistic: str) -> Callable[[float], str]:
     )
 
 
-def _ending(result: Mapping[str, Any], next_step: str) -> str:
-    states = [row["state"] for row in result["thresholds"]]
+def _ending(result: RunResult, next_step: str) -> str:
+    states = [row.state for row in result.thresholds]
     said = ", ".join(
         f"{states.count(state)} {state}"
         for state in ("passed", "warning", "failed", "not measured", "unknown")
         if state in states
     )
-    state = "interrupted; what was done is recorded and loaded" if result["state"] == "interrupted" else "finished"
-    bug = f" with bug {result['bug']}" if result["bug"] else ""
+    state = "interrupted; what was done is recorded and loaded" if result.state == "interrupted" else "finished"
+    bug = f" with bug {result.bug}" if result.bug else ""
     lines = [
-        f"{result['system']} {result['profile']}{bug}, seed {result['seed']}: {state}; thresholds: {said or 'none'}",
-        f"run folder: {result['folder']}",
+        f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}",
+        f"run folder: {result.folder}",
         f"next: {next_step}",
     ]
     return "\n".join(lines)

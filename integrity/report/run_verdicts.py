@@ -4,13 +4,12 @@ from pathlib import Path
 
 from integrity.engines.snapshot import QueryFailed, open_snapshot
 from integrity.engines.target import Target
-from integrity.errors import HistoryError, UsageError
+from integrity.errors import UsageError
 from integrity.project import Project
 from integrity.report.audit_report import AuditReport
 from integrity.report.json import render_json
+from integrity.runs.files import VERDICTS_FILE, write_whole
 from integrity.runs.folder import RunFolder
-
-VERDICTS_FILE = "verdicts.json"
 
 
 def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder | None:
@@ -37,12 +36,7 @@ def write_verdicts(folder: RunFolder, report: AuditReport) -> Path:
         HistoryError: it cannot be written.
     """
     file = folder.path / VERDICTS_FILE
-    new = file.with_suffix(".new")
-    try:
-        new.write_text(render_json(report) + "\n", encoding="utf-8")
-        new.replace(file)
-    except OSError as error:
-        raise HistoryError(f"{file}: cannot be written: {error.strerror}") from None
+    write_whole(file, (render_json(report) + "\n").encode())
     return file
 
 

@@ -1,39 +1,41 @@
 """What a run's shape found, as text: its phases, where it broke, what may be promised, and what rises."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tabulate import tabulate
+
+from integrity.runs.result import RunResult
+from integrity.runs.shape import PhaseResult, PhaseThreshold, Search, SlopeResult, Sweep
 
 _NAMES = {"p95_ms": ("p95", "ms"), "failure_share": ("failures", "%"), "rss_mb": ("memory of the generator", "MB")}
 
 
-def render_shape(result: Mapping[str, Any]) -> list[str]:
-    """Return the blocks about the shape, from the content of result.json; none for a steady run without trends."""
+def render_shape(result: RunResult) -> list[str]:
+    """Return the blocks about the shape; none for a steady run without trends."""
     blocks = []
-    if result.get("phases"):
-        blocks.append(_phases(result["phases"]))
-    if "search" in result:
-        blocks.append("\n".join(_search(result["search"])))
-    if "sweep" in result:
-        blocks.append("\n".join(_sweep(result["sweep"])))
-    if "recovery_s" in result:
-        blocks.append(_recovery(result["recovery_s"]))
-    if result.get("slopes"):
-        blocks.append(_slopes(result["slopes"], result))
+    if result.phases:
+        blocks.append(_phases(result.phases))
+    if result.search is not None:
+        blocks.append("\n".join(_search(result.search)))
+    if result.sweep is not None:
+        blocks.append("\n".join(_sweep(result.sweep)))
+    if result.has_spike:
+        blocks.append(_recovery(result.recovery_s))
+    if result.slopes:
+        blocks.append(_slopes(result.slopes, result))
     return blocks
 
 
-def _phases(phases: Sequence[Mapping[str, Any]]) -> str:
+def _phases(phases: Sequence[PhaseResult]) -> str:
     rows = [
         [
-            phase["name"],
-            f"{phase['from_s']:.0f}-{phase['to_s']:.0f} s",
-            f"{phase['offered_per_s']:.1f}",
-            "-" if phase["answered_per_s"] is None else f"{phase['answered_per_s']:.1f}",
-            f"{phase['failure_share']:.2%}",
-            *(_ms(phase[name]) for name in ("p50_ms", "p95_ms", "p99_ms")),
-            _judged(phase["thresholds"]),
+            phase.name,
+            f"{phase.from_s:.0f}-{phase.to_s:.0f} s",
+            f"{phase.offered_per_s:.1f}",
+            "-" if phase.answered_per_s is None else f"{phase.answered_per_s:.1f}",
+            f"{phase.failure_share:.2%}",
+            *map(_ms, (phase.p50_ms, phase.p95_ms, phase.p99_ms)),
+            _judged(phase.thresholds),
         ]
         for phase in phases
     ]
@@ -42,46 +44,40 @@ def _phases(phases: Sequence[Mapping[str, Any]]) -> str:
     return tabulate(rows, headers, disable_numparse=True, colalign=aligned)
 
 
-def _judged(thresholds: Sequence[Mapping[str, Any]]) -> str:
+def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
     for state in ("failed", "unknown", "warning"):
         named = [
-            f"{each['operation'] or 'all'} {each['statistic'].replace('_', ' ')}"
-            for each in thresholds
-            if each["state"] == state
+            f"{each.operation or 'all'} {each.statistic.replace('_', ' ')}" for each in thresholds if each.state == state
         ]
         if named:
             return f"{state}: {', '.join(named)}"
-    return "passed" if any(each["state"] == "passed" for each in thresholds) else "-"
+    return "passed" if any(each.state == "passed" for each in thresholds) else "-"
 
 
-def _search(search: Mapping[str, Any]) -> list[str]:
+def _search(search: Search) -> list[str]:
     lines = []
-    if search["held_per_s"] is not None:
-        lines.append(f"held every threshold up to {search['held_per_s']:g} calls/s.")
-    first, hard = search["first_break"], search["hard_break"]
+    if search.held_per_s is not None:
+        lines.append(f"held every threshold up to {search.held_per_s:g} calls/s.")
+    first, hard = search.first_break, search.hard_break
     if first:
-        lines.append(f"first break at {first['offered_per_s']:g} calls/s: {first['operation'] or 'all'}: {first['how']}.")
+        lines.append(f"first break at {first.offered_per_s:g} calls/s: {first.operation or 'all'}: {first.how}.")
     if hard:
-        lines.append(f"gave way at {hard['offered_per_s']:g} calls/s: {hard['how']}.")
+        lines.append(f"gave way at {hard.offered_per_s:g} calls/s: {hard.how}.")
     else:
-        lines.append(f"did not give way; the search ended: {search['ended_because']}.")
+        lines.append(f"did not give way; the search ended: {search.ended_because}.")
     return lines
 
 
-def _sweep(sweep: Mapping[str, Any]) -> list[str]:
-    what = sweep["of"]
-    knee = (
-        f"{sweep['knee']:g} {what}"
-        if sweep["knee"] is not None
-        else "none: latency rises in a straight line, or not at all"
-    )
+def _sweep(sweep: Sweep) -> list[str]:
+    what = sweep.of
+    knee = f"{sweep.knee:g} {what}" if sweep.knee is not None else "none: latency rises in a straight line, or not at all"
     lines = [f"knee: {knee}."]
-    if sweep["first_warning"]:
-        first = sweep["first_warning"]
-        lines.append(f"first over a warning at {first['load']:g} {what}: {first['how']}.")
-        lines.append(f"safe ceiling: {sweep['safe_ceiling']:g} {what} (0.8 of that).")
+    first = sweep.first_warning
+    if first is not None:
+        lines.append(f"first over a warning at {first.load:g} {what}: {first.how}.")
+        lines.append(f"safe ceiling: {sweep.safe_ceiling:g} {what} (0.8 of that).")
     else:
-        lines.append(f"no load was over a warning: the ceiling is above {max(e['load'] for e in sweep['loads']):g} {what}.")
+        lines.append(f"no load was over a warning: the ceiling is above {max(each.load for each in sweep.loads):g} {what}.")
     return lines
 
 
@@ -91,24 +87,24 @@ def _recovery(recovery_s: float | None) -> str:
     return f"recovery after the spike: latency and failures were as before {recovery_s:.0f} s after its end."
 
 
-def _slopes(slopes: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
+def _slopes(slopes: Sequence[SlopeResult], result: RunResult) -> str:
     rows = []
     for slope in slopes:
-        name, unit = _NAMES[slope["name"]]
+        name, unit = _NAMES[slope.name]
         factor = 100 if unit == "%" else 1
         rows.append(
             [
-                slope["verdict"],
+                slope.verdict,
                 name,
-                f"{slope['start'] * factor:.2f} {unit}",
-                f"{slope['end'] * factor:.2f} {unit}",
-                f"{slope['per_hour'] * factor:+.2f} ± {slope['uncertainty'] * factor:.2f} {unit}/h",
+                f"{slope.start * factor:.2f} {unit}",
+                f"{slope.end * factor:.2f} {unit}",
+                f"{slope.per_hour * factor:+.2f} ± {slope.uncertainty * factor:.2f} {unit}/h",
             ]
         )
     table = tabulate(rows, ["trend", "of", "start", "end", "slope (95%)"], disable_numparse=True)
-    if result["time_scale"] == 1:
+    if result.time_scale == 1:
         return table
-    return f"{table}\nshortened {result['time_scale']:g} times: the intervals are wider than those of the whole length."
+    return f"{table}\nshortened {result.time_scale:g} times: the intervals are wider than those of the whole length."
 
 
 def _ms(value: float | None) -> str:

@@ -1,14 +1,16 @@
 """A suite as text and JSON: what will be run and how long it takes, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from tabulate import tabulate
 
 if TYPE_CHECKING:
     from integrity.load.suite import Planned
+    from integrity.runs.result import ThresholdResult
+    from integrity.runs.suites import SuiteRecord, SuiteStep
 
 
 def render_plan(name: str, title: str, planned: "Sequence[Planned]", shorten: float) -> str:
@@ -23,61 +25,61 @@ def render_plan(name: str, title: str, planned: "Sequence[Planned]", shorten: fl
     return f"suite {name}: {title}{short}; {len(planned)} runs, at most {together}\n\n{table}"
 
 
-def render_suite(record: Mapping[str, Any], file: Path) -> str:
+def render_suite(record: "SuiteRecord", file: Path) -> str:
     """Return one table of all steps, and below it what is worth a sentence."""
-    steps = record["steps"]
+    steps = record.steps
     rows = [
         [
-            step["system"],
-            step["profile"],
-            f"{step['elapsed_s']:.0f} s",
-            step["total"]["calls"],
-            step["total"]["calls_per_s"],
-            "-" if step["total"]["p95_ms"] is None else f"{step['total']['p95_ms']:.1f}",
-            step["total"]["failed"] + step["total"]["unknown"] + step["total"]["not_sent"] - step["total"]["abandoned"],
-            _thresholds(step["thresholds"]),
-            step["audit"],
+            step.system,
+            step.profile,
+            f"{step.elapsed_s:.0f} s",
+            step.total.calls,
+            step.total.calls_per_s,
+            "-" if step.total.p95_ms is None else f"{step.total.p95_ms:.1f}",
+            step.total.failed + step.total.unknown + step.total.not_sent - step.total.abandoned,
+            _thresholds(step.thresholds),
+            step.audit,
         ]
         for step in steps
     ]
     headers = ["system", "profile", "took", "calls", "calls/s", "p95 ms", "faults", "thresholds", "data"]
     blocks = [tabulate(rows, headers, disable_numparse=True)]
-    blocks += [f"{step['system']} {step['profile']}: {said}" for step in steps for said in _said(step)]
-    missing = record["planned"] - len(steps)
+    blocks += [f"{step.system} {step.profile}: {said}" for step in steps for said in _said(step)]
+    missing = record.planned - len(steps)
     if missing:
-        blocks.append(f"interrupted: {missing} of {record['planned']} runs were not made.")
-    blocks.append(f"suite {record['suite']}, seed {record['seed']}; kept in {file}")
+        blocks.append(f"interrupted: {missing} of {record.planned} runs were not made.")
+    blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))
 
 
-def render_suite_json(record: Mapping[str, Any]) -> str:
-    return orjson.dumps(record, option=orjson.OPT_INDENT_2).decode()
+def render_suite_json(record: "SuiteRecord") -> str:
+    return orjson.dumps(record.to_json(), option=orjson.OPT_INDENT_2).decode()
 
 
-def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
-    states = [threshold["state"] for threshold in thresholds]
+def _thresholds(thresholds: "Sequence[ThresholdResult]") -> str:
+    states = [threshold.state for threshold in thresholds]
     known = ("passed", "warning", "failed", "not measured", "unknown")
     return ", ".join(f"{states.count(state)} {state}" for state in known if state in states) or "none"
 
 
-def _said(step: Mapping[str, Any]) -> list[str]:
+def _said(step: "SuiteStep") -> list[str]:
     said = []
-    search, sweep = step.get("search"), step.get("sweep")
-    if search and search["first_break"]:
-        first = search["first_break"]
-        said.append(f"first break at {first['offered_per_s']:g} calls/s: {first['operation'] or 'all'}: {first['how']}")
-    if search and search["hard_break"]:
-        said.append(f"gave way at {search['hard_break']['offered_per_s']:g} calls/s: {search['hard_break']['how']}")
-    if sweep and sweep["safe_ceiling"]:
-        said.append(f"safe ceiling: {sweep['safe_ceiling']:g} {sweep['of']}")
-    if "recovery_s" in step:
-        recovery_s = step["recovery_s"]
+    search, sweep = step.search, step.sweep
+    if search and search.first_break:
+        first = search.first_break
+        said.append(f"first break at {first.offered_per_s:g} calls/s: {first.operation or 'all'}: {first.how}")
+    if search and search.hard_break:
+        said.append(f"gave way at {search.hard_break.offered_per_s:g} calls/s: {search.hard_break.how}")
+    if sweep and sweep.safe_ceiling:
+        said.append(f"safe ceiling: {sweep.safe_ceiling:g} {sweep.of}")
+    if step.has_spike:
+        recovery_s = step.recovery_s
         said.append("did not recover" if recovery_s is None else f"recovered {recovery_s:.0f} s after the spike")
-    said += [f"{slope['name']} is {slope['verdict']}" for slope in step.get("slopes", ()) if slope["verdict"] != "flat"]
+    said += [f"{slope.name} is {slope.verdict}" for slope in step.slopes if slope.verdict != "flat"]
     said += [
-        f"{threshold['state']}: {threshold['operation'] or 'all'} {threshold['statistic'].replace('_', ' ')}"
-        for threshold in step["thresholds"]
-        if threshold["state"] != "passed"
+        f"{threshold.state}: {threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
+        for threshold in step.thresholds
+        if threshold.state != "passed"
     ]
     return said
 

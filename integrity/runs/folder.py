@@ -13,30 +13,37 @@ Nobody else may read it: calls hold what clients sent.
 The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
 (After a power failure its last moments may be missing; then the database lacks them, too, or holds them as unclaimed.)
 While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone. The history,
-the requests and what was received are chains: see integrity/chain.py.
+the requests and what was received are chains: see integrity/chain.py. What is not a log is a document with a format of its
+own (documents.py); the lines of logs have no number, the settings' one is that of the whole folder.
 """
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from integrity.chain import Chain, is_end
 from integrity.errors import HistoryError
 from integrity.project import close_folder, open_for_us_only
+from integrity.runs.files import (
+    HISTORY_FILE,
+    METRICS_FILE,
+    RECEIVED_FILE,
+    REQUESTS_FILE,
+    RESULT_FILE,
+    SETTINGS_FILE,
+    unwritable,
+)
 
-SETTINGS_FILE = "settings.json"
-HISTORY_FILE = "history.jsonl"
-REQUESTS_FILE = "requests.jsonl"
-RECEIVED_FILE = "received.jsonl"
-METRICS_FILE = "metrics.jsonl"
-MONITOR_FILE = "monitor.jsonl"
-RESULT_FILE = "result.json"
+if TYPE_CHECKING:  # models take a moment to build: an audit looks at folders, and reads few of them
+    from integrity.runs.result import RunResult
+    from integrity.runs.samples import Sample
+    from integrity.runs.settings import RunSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +73,32 @@ class RunFolder:
         """Each file of the history was ended in good order."""
         return all(file.exists() and is_end(_last_bytes(file)) for file in (self.history, self.requests, self.received))
 
-    def settings(self) -> dict[str, Any]:
-        return _read(self.path / SETTINGS_FILE)
+    def settings(self) -> "RunSettings":
+        """Return what was run.
 
-    def result(self) -> dict[str, Any] | None:
-        """Return the result, or None when the run did not come to one."""
-        file = self.path / RESULT_FILE
-        return _read(file) if file.exists() else None
+        Raises:
+            HistoryError: it cannot be read, or is of another version.
+        """
+        from integrity.runs.documents import read_document
+        from integrity.runs.settings import SETTINGS
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
-        _write(self.path / RESULT_FILE, result)
+        return read_document(self.path, SETTINGS)
+
+    def result(self) -> "RunResult | None":
+        """Return the result, or None when the run did not come to one.
+
+        Raises:
+            HistoryError: it cannot be read, or is of another version.
+        """
+        from integrity.runs.documents import read_document
+        from integrity.runs.result import RESULT
+
+        return read_document(self.path, RESULT) if (self.path / RESULT_FILE).exists() else None
+
+    def write_result(self, result: "RunResult") -> None:
+        from integrity.runs.documents import write_document
+
+        write_document(self.path, RESULT_FILE, result)
 
     def is_alive(self) -> bool:
         """Return whether the process that writes it still runs."""
@@ -133,11 +156,13 @@ class _Log:
 class Recorder:
     """Writes a run's folder while the run lives."""
 
-    def __init__(self, folder: RunFolder, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: RunFolder, settings: "RunSettings") -> None:
+        from integrity.runs.documents import write_document
+
         self.folder = folder
         self._history = _Log(folder.history)
         fcntl.flock(self._history.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _write(folder.path / SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
+        write_document(folder.path, SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
         self._requests = _Log(folder.requests)
         self._received = _Log(folder.received)
         self._metrics = _open(folder.path / METRICS_FILE)
@@ -176,9 +201,9 @@ class Recorder:
         """
         self._received.append(*lines)
 
-    def append_sample(self, sample: Mapping[str, Any]) -> None:
+    def append_sample(self, sample: "Sample") -> None:
         """Write a sample of the metrics."""
-        _append(self._metrics, orjson.dumps(sample) + b"\n", self.folder.path / METRICS_FILE)
+        _append(self._metrics, orjson.dumps(sample.model_dump()) + b"\n", self.folder.path / METRICS_FILE)
 
     def end(self) -> None:
         """Say in each file that it is all there is; nothing may be written any more."""
@@ -214,7 +239,7 @@ def make_run_folder(runs_folder: Path, name: str) -> RunFolder:
                 continue
             return RunFolder(path)
     except OSError as error:
-        raise _unwritable(runs_folder, error) from None
+        raise unwritable(runs_folder, error) from None
     raise HistoryError(f"{runs_folder}: there are 999 runs named {name}")
 
 
@@ -228,7 +253,7 @@ def _open(path: Path) -> int:
     try:
         return open_for_us_only(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def _append(file: int, line: bytes, path: Path) -> None:
@@ -236,34 +261,4 @@ def _append(file: int, line: bytes, path: Path) -> None:
         while (written := os.write(file, line)) < len(line):
             line = line[written:]
     except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        value = orjson.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise HistoryError(f"{file}: there is no such file", hint="This is not the folder of a run.") from None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise HistoryError(f"{file}: cannot be read: {error}", hint="Run the workload again.") from None
-    if not isinstance(value, dict):
-        raise HistoryError(f"{file}: holds no settings", hint="Run the workload again.")
-    return value
-
-
-def _write(file: Path, value: Mapping[str, Any]) -> None:
-    """Write the file whole or not at all: somebody may read it at any moment."""
-    new = file.with_suffix(".new")
-    try:
-        with open(new, "wb", opener=open_for_us_only) as opened:
-            opened.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        new.replace(file)
-    except OSError as error:
-        raise _unwritable(file, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> HistoryError:
-    return HistoryError(
-        f"{path}: cannot be written: {error.strerror}",
-        hint="Make room or the folder writable, or work in another folder with --project.",
-    )
+        raise unwritable(path, error) from None

@@ -68,7 +68,7 @@ def load_history(target: Target, folder: RunFolder) -> LoadedRun:
         DatabaseError: the database refused; nothing of the run was loaded then.
     """
     result = folder.result()
-    state = result["state"] if result else "interrupted"
+    state = result.state if result else "interrupted"
     try:
         if target.is_sqlite:
             return _load_sqlite(target, folder, state)
@@ -249,9 +249,9 @@ def _times(folder: RunFolder, heard: Mapping[str, _Heard]) -> list[int | None]:
     A killed run ended when it was last heard of.
     """
     result = folder.result()
-    began_us: int = folder.settings()["started_at_us"]
-    ended_us: int = result["ended_at_us"] if result else heard["calls"].at_us or began_us
-    settled_us: int | None = result.get("settled_at_us") if result else None
+    began_us = folder.settings().started_at_us
+    ended_us = result.ended_at_us if result else heard["calls"].at_us or began_us
+    settled_us = result.settled_at_us if result else None
     until = [None if each.is_whole else each.at_us or began_us for each in (heard[name] for name in _FILES)]
     return [ended_us, settled_us, *until]
 

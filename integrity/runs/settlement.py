@@ -9,7 +9,7 @@ server must have let go of all the run's sessions: one that hangs could still co
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -54,9 +54,6 @@ class Settlement:
     reason: str = ""
     open_sessions: int = 0
     operations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def settle(target: Target, system: System, run_id: str) -> Settlement:

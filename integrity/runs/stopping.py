@@ -18,7 +18,8 @@ from enum import StrEnum
 from integrity.errors import HistoryError, UsageError, quote
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
-from integrity.runs.folder import SETTINGS_FILE, RunFolder
+from integrity.runs.files import SETTINGS_FILE
+from integrity.runs.folder import RunFolder
 
 TERMINATE_S_MOST = 10.0
 
@@ -83,9 +84,9 @@ def stop_run(folder: RunFolder, *, grace_s: float) -> Stopped:
     """
     began = time.monotonic()
     settings = folder.settings()
-    pid = settings["pid"]
+    pid = settings.pid
     ending = Ending.ENDED
-    with _process(folder, pid, settings.get("process_mark")) as process:
+    with _process(folder, pid, settings.process_mark) as process:
         if process is not None:
             # One that has its result is loading its history: Ctrl-C would only break that off.
             if folder.result() is None:
@@ -95,7 +96,7 @@ def stop_run(folder: RunFolder, *, grace_s: float) -> Stopped:
                 _signal(process, signal.SIGTERM, folder, pid)
                 ending = Ending.TERMINATED if _has_ended(process, TERMINATE_S_MOST) else Ending.STILL_RUNNING
     result = folder.result()
-    calls = result["operations"][-1]["calls"] if result else None
+    calls = result.total.calls if result else None
     return Stopped(folder.run_id, pid, ending, time.monotonic() - began, calls)
 
 

@@ -47,9 +47,9 @@ def note_running(target: Target, folder: RunFolder) -> None:
         DatabaseError: it cannot be noted.
     """
     settings = folder.settings()
-    row = (folder.run_id, *(settings[name] for name in ("system", "profile", "bug", "seed")))
+    row = (folder.run_id, settings.system, settings.profile, settings.bug, settings.seed)
     columns = "insert into integrity.runs (run_id, system, profile, bug, seed, started_at, alive_until, state)"
-    started_at_us = settings["started_at_us"]
+    started_at_us = settings.started_at_us
     if target.is_sqlite:
         times: tuple[Any, ...] = (time_text(started_at_us), alive_until_text())
         _write(target, f"{columns} values (?, ?, ?, ?, ?, ?, ?, 'running')", (*row, *times))

@@ -27,6 +27,7 @@ from integrity.sqlfile import SqlFile, parse_sql_file
 from integrity.verdict import Verdict
 from tests.database.servers import catch_up
 from tests.database.servers import primary_and_standby as standing_by
+from tests.documents import make_settings
 
 ASKED, STORED = (f"ghostpass/{name}" for name in ("row-was-asked-for", "acknowledged-call-is-stored"))
 
@@ -104,7 +105,7 @@ def killed(primary_and_standby: tuple[Target, Target], tmp_path: Path) -> Iterat
         project = Project(tmp_path, Settings())
         folder = make_run_folder(project.runs_folder, "r1")
         began_us = time.time_ns() // 1000
-        settings = {"system": "ghostpass", "profile": "hammer", "bug": None, "seed": 1, "started_at_us": began_us}
+        settings = make_settings(started_at_us=began_us)
         recorder = Recorder(folder, settings)
         note_running(there, folder)
         times, reply = (began_us, began_us, began_us + 1000), {"funding_id": 1}

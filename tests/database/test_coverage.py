@@ -29,6 +29,7 @@ from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.heartbeat import Heartbeat
 from integrity.runs.unfinished import find_beating, forget_run, load_unfinished, note_running
 from integrity.verdict import Finding, Verdict
+from tests.documents import make_settings
 
 ASKED, STORED, BALANCE = (
     f"ghostpass/{name}" for name in ("row-was-asked-for", "acknowledged-call-is-stored", "balance-equals-entries")
@@ -74,7 +75,7 @@ def begin(target: Target, project: Project, name: str = "r1", *, calls: int = 10
     """Begin a run and kill it: in each second of it a funding was asked for, and made."""
     folder = make_run_folder(project.runs_folder, name)
     began_us = round(BEGAN.timestamp() * 1_000_000)
-    settings = {"system": "ghostpass", "profile": "hammer", "bug": None, "seed": 1, "started_at_us": began_us}
+    settings = make_settings(started_at_us=began_us)
     recorder = Recorder(folder, settings)
     note_running(target, folder)
     for number in range(1, calls + 1):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, RunResult, run
+from integrity.load.run import EndedRun, RunRequest, run
 from integrity.monitor import sampler
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.findings import find_alerts
@@ -495,7 +495,12 @@ def test_bad_input_is_told(words: list[str], reason: str, shop: Target, tmp_path
     assert "Traceback" not in refused.stderr
 
 
-def run_smoke(target: Target, folder: Path) -> RunResult:
+def seen(ended: EndedRun) -> Mapping[str, Any]:
+    assert ended.result.monitor is not None
+    return ended.result.monitor
+
+
+def run_smoke(target: Target, folder: Path) -> EndedRun:
     profile = load_profile(GHOSTPASS, "smoke", {}, {"duration_s": 1.5})
     seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 200}, seed=1, mode=Mode.NEW)
     request = RunRequest(
@@ -513,19 +518,19 @@ def test_a_run_is_watched_and_keeps_what_was_seen(database: Target, tmp_path: Pa
     result = run_smoke(database, tmp_path)
     facts, samples = read_file(result.folder.path / "monitor.jsonl")
     assert facts["pool_size"] == 8
-    assert len(samples) == result.result["monitor"]["sample_count"] >= 2
-    assert result.result["monitor"]["answered_count"] == len(samples)
+    assert len(samples) == seen(result)["sample_count"] >= 2
+    assert seen(result)["answered_count"] == len(samples)
     assert max(sample["database"]["activity"]["connections_here"] for sample in samples) >= 8
     assert any(sample["loop_lag_ms"] is not None for sample in samples)
     assert {process["name"] for process in samples[-1]["processes"]} == {"integrity", "database"}
-    assert result.result["monitor"]["database"]["rows_written_per_s"] > 0
-    assert any(row["table"] == "ghostpass.scans" for row in result.result["monitor"]["tables"])
+    assert seen(result)["database"]["rows_written_per_s"] > 0
+    assert any(row["table"] == "ghostpass.scans" for row in seen(result)["tables"])
     assert "\nmonitor: " in render_run(result.result)
 
 
 def test_a_run_on_sqlite_is_watched_by_its_process_only(tmp_path: Path) -> None:
     result = run_smoke(Target.parse(f"sqlite:///{tmp_path}/venue.db"), tmp_path)
-    summary = result.result["monitor"]
+    summary = seen(result)
     assert summary["database"] is None
     assert [process["name"] for process in summary["processes"]] == ["integrity"]
     assert "none of a database" in render_run(result.result)
@@ -537,7 +542,7 @@ def test_a_run_goes_on_when_it_cannot_be_watched(database: Target, tmp_path: Pat
 
     monkeypatch.setattr(DatabaseWatch, "open", refuse)
     result = run_smoke(database, tmp_path)
-    assert result.result["state"] == "finished"
-    assert result.result["operations"][-1]["calls"] > 10
-    (alert,) = [alert for alert in result.result["monitor"]["alerts"] if alert["name"] == "unreachable"]
+    assert result.result.state == "finished"
+    assert result.result.operations[-1].calls > 10
+    (alert,) = [alert for alert in seen(result)["alerts"] if alert["name"] == "unreachable"]
     assert alert["sentence"].endswith("too many connections")

@@ -33,6 +33,7 @@ from integrity.race.trial.arena import Arena
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import Registry
+from tests.documents import make_settings, verdicts_json
 
 Command = Callable[..., tuple[int, str, str]]
 LOST_UPDATE = ("race", "ghostpass", "sell", "sell", "--bug", "lost_update")
@@ -475,10 +476,9 @@ def write_run(project: Path, bug: str, calls: list[Call], invariant: str, row: d
     """Write the folder of a run that was audited."""
     folder = project / ".integrity/runs/20260117-120000-ghostpass-hammer"
     folder.mkdir(parents=True)
-    (folder / "settings.json").write_text(json.dumps({"system": "ghostpass", "bug": bug}))
+    (folder / "settings.json").write_text(json.dumps(make_settings(bug=bug).to_json()))
     (folder / "history.jsonl").write_bytes(b"".join(encode_invoked(call) + encode_returned(call) for call in calls))
-    verdict = {"name": invariant, "verdict": "violated", "rows": [row]}
-    (folder / "verdicts.json").write_text(json.dumps({"format": 1, "invariants": [verdict]}))
+    (folder / "verdicts.json").write_text(json.dumps(verdicts_json(invariant, row)))
 
 
 def make_call(number: int, operation: str, arguments: dict[str, Any], *, outcome: Outcome = Outcome.OK) -> Call:

@@ -25,6 +25,7 @@ from integrity.race.judge.contest import Ground, survey
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.reference.ghostpass.system import GHOSTPASS
+from tests.documents import make_settings, verdicts_json
 
 Command = Callable[..., tuple[int, str, str]]
 URL = "sqlite:///venue.db"
@@ -250,10 +251,9 @@ def test_a_violated_row_leads_back_to_the_schedule_that_broke_it(integrity: Comm
     folder.mkdir(parents=True)
     calls = [make_sale(number) for number in (1, 2)]
     row = {"wallet_id": 41, "operation_ids": " ".join(str(call.operation_id) for call in calls)}
-    (folder / "settings.json").write_text(json.dumps({"system": "ghostpass", "bug": "overdraw"}))
+    (folder / "settings.json").write_text(json.dumps(make_settings(bug="overdraw").to_json()))
     (folder / "history.jsonl").write_bytes(b"".join(encode_invoked(call) + encode_returned(call) for call in calls))
-    verdict = {"name": "ghostpass/balance-not-negative", "verdict": "violated", "rows": [row]}
-    (folder / "verdicts.json").write_text(json.dumps({"format": 1, "invariants": [verdict]}))
+    (folder / "verdicts.json").write_text(json.dumps(verdicts_json("ghostpass/balance-not-negative", row)))
     code, out, _ = integrity("reproduce", "balance-not-negative", "--database", URL)
     assert code == 1
     assert "a race." in out

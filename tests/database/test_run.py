@@ -25,7 +25,7 @@ from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
 from integrity.exit_codes import ExitCode
 from integrity.history import Call, Outcome, decode
 from integrity.load.profile import load_profile
-from integrity.load.run import Progress, RunRequest, RunResult, run
+from integrity.load.run import EndedRun, Progress, RunRequest, run
 from integrity.operation import Begin, Commit, Isolation, Ok, Operation, Rows, Statement, StatementFailed, Steps, Value
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -66,7 +66,7 @@ def run_profile(
     listener: Callable[[Progress], None] | None = None,
     bug: str | None = None,
     number: int = 1,
-) -> RunResult:
+) -> EndedRun:
     request = RunRequest(
         system=GHOSTPASS,
         profile_name="test",
@@ -87,7 +87,7 @@ def ask(target: Target, query: str) -> list[tuple[Any, ...]]:
         return server.execute(query.encode()).fetchall()
 
 
-def history_of(result: RunResult) -> list[Call]:
+def history_of(result: EndedRun) -> list[Call]:
     with result.folder.history.open("rb") as lines:
         return list(decode(lines, place="history"))
 
@@ -297,7 +297,7 @@ def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target,
     assert sorted(stored) == sorted(
         (c.operation_id, c.operation, c.outcome.value, c.client, c.attempts, c.error) for c in calls
     )
-    assert len(calls) == result.result["operations"][-1]["calls"] == result.loaded.call_count > 100
+    assert len(calls) == result.result.operations[-1].calls == result.loaded.call_count > 100
     assert ask(venue, "select run_id, system, profile, bug, seed, state from integrity.runs") == [
         (result.folder.run_id, "ghostpass", "test", None, 1, "finished")
     ]
@@ -367,9 +367,11 @@ def test_settings_tell_how_to_repeat_the_run_and_not_the_password(venue: Target,
     result = run_profile(secret, tmp_path, CALM, number=77)
 
     settings = result.folder.settings()
-    assert (settings["system"], settings["profile"], settings["bug"], settings["seed"]) == ("ghostpass", "test", None, 77)
-    assert settings["server"].startswith("PostgreSQL ")
-    assert settings["settings"]["weights"]["sell"] == 50
+    assert (settings.system, settings.profile, settings.bug, settings.seed) == ("ghostpass", "test", None, 77)
+    assert settings.server.startswith("PostgreSQL ")
+    weights = settings.settings["weights"]
+    assert isinstance(weights, dict)
+    assert weights["sell"] == 50
     for file in result.folder.path.iterdir():
         assert b"tops3cret" not in file.read_bytes()
 
@@ -409,13 +411,13 @@ def test_webhooks_are_sent_until_they_are_answered_so_nothing_stays_pending(venu
 
     result = run_profile(venue, tmp_path, hectic)
 
-    rows = {row["operation"]: row for row in result.result["operations"]}
-    requested = rows["request_funding"]["ok"]
+    rows = {row.operation: row for row in result.result.operations}
+    requested = rows["request_funding"].ok
     assert requested > 20
-    assert rows["receive_funding_webhook"]["abandoned"] > 10
-    assert rows["receive_funding_webhook"]["declined"] > 10  # the second of two deliveries
-    assert result.result["undelivered"] == 0
-    assert result.result["settled"][0]["count"] == requested
+    assert rows["receive_funding_webhook"].abandoned > 10
+    assert rows["receive_funding_webhook"].declined > 10  # the second of two deliveries
+    assert result.result.undelivered == 0
+    assert result.result.settled[0].count == requested
     assert ask(venue, "select count(*) from ghostpass.fundings where status = 'pending'") == [(0,)]
     assert ask(venue, "select count(*) from ghostpass.fundings") == [(before[0][0] + requested,)]
 
@@ -442,11 +444,14 @@ def test_latency_counts_from_the_intended_start_so_a_frozen_server_shows(venue: 
 
         result = run_profile(venue, tmp_path, steady, listener=let_go)
 
-    (sell, _) = result.result["operations"]
-    arrivals = result.result["arrivals"]
-    assert (arrivals["offered"], arrivals["sent"], arrivals["not_sent"]) == (40, 40, 0)
-    assert sell["p95_ms"] > 800
-    assert sell["p50_ms"] < sell["p95_ms"]
+    (sell, _) = result.result.operations
+    arrivals = result.result.arrivals
+    assert arrivals is not None
+    assert (arrivals.offered, arrivals.sent, arrivals.not_sent) == (40, 40, 0)
+    assert sell.p50_ms is not None
+    assert sell.p95_ms is not None
+    assert sell.p95_ms > 800
+    assert sell.p50_ms < sell.p95_ms
     waited = [call for call in history_of(result) if call.invoked_at_us - call.intended_at_us > 100_000]
     assert len(waited) >= 10  # for a connection: the person had come, the application was full
 
@@ -464,8 +469,9 @@ def test_what_nobody_is_free_to_do_is_not_sent_and_counts_as_failed(venue: Targe
 
     result = run_profile(venue, tmp_path, crowd)
 
-    assert result.result["arrivals"]["not_sent"] == 3
-    assert result.result["thresholds"][0]["measured"] == pytest.approx(3 / 8)
+    assert result.result.arrivals is not None
+    assert result.result.arrivals.not_sent == 3
+    assert result.result.thresholds[0].measured == pytest.approx(3 / 8)
     assert result.exit_code == ExitCode.THRESHOLD
 
 
@@ -491,7 +497,7 @@ def test_a_threshold_that_was_not_measured_is_no_pass(venue: Target, tmp_path: P
 
     result = run_profile(venue, tmp_path, {**CALM, "weights": {"sell": 1}, "thresholds": limits, "duration_s": 0.2})
 
-    assert result.result["thresholds"][0]["state"] == "not measured"
+    assert result.result.thresholds[0].state == "not measured"
     assert result.exit_code == ExitCode.UNKNOWN
 
 
@@ -545,10 +551,10 @@ def test_on_sqlite_busy_conflicts_are_counted_and_every_acknowledged_call_is_the
 
     result = run_profile(target, tmp_path, {**CALM, "clients": 4, "duration_s": 1.5})
 
-    total = result.result["operations"][-1]
-    assert total["ok"] > 10
-    assert total["retries"] > 0
-    assert (total["failed"], total["unknown"]) == (0, 0)
+    total = result.result.operations[-1]
+    assert total.ok > 10
+    assert total.retries > 0
+    assert (total.failed, total.unknown) == (0, 0)
     missing = """
         select count(*)
         from integrity.calls as calls
@@ -556,7 +562,7 @@ def test_on_sqlite_busy_conflicts_are_counted_and_every_acknowledged_call_is_the
         where calls.outcome = 'ok' and audit_log.id is null
     """
     assert ask(target, missing) == [(0,)]
-    assert ask(target, "select count(*) from integrity.calls") == [(total["calls"],)]
+    assert ask(target, "select count(*) from integrity.calls") == [(total.calls,)]
     assert ask(target, "select state from integrity.runs") == [("finished",)]
 
 

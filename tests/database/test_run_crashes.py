@@ -17,7 +17,7 @@ from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.history import Outcome, decode
 from integrity.load.profile import load_profile
-from integrity.load.run import Progress, RunRequest, RunResult, run
+from integrity.load.run import EndedRun, Progress, RunRequest, run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.unfinished import Unfinished, load_unfinished
@@ -94,7 +94,7 @@ def request(target: Target, folder: Path, *, server: EmbeddedServer | None, dura
     )
 
 
-def run_and_kill_server(target: Target, folder: Path, server: EmbeddedServer, *, revives: bool) -> RunResult:
+def run_and_kill_server(target: Target, folder: Path, server: EmbeddedServer, *, revives: bool) -> EndedRun:
     """Run; after the first second, kill -9 the postmaster."""
     pid = server.status().pid
     assert pid is not None
@@ -115,8 +115,8 @@ def test_a_run_goes_on_after_its_server_was_killed_and_loses_nothing_it_was_told
 
     result = run_and_kill_server(target, tmp_path, own_server, revives=True)
 
-    assert result.result["state"] == "finished"
-    assert result.result["reconnects"] >= 8
+    assert result.result.state == "finished"
+    assert result.result.reconnects >= 8
     with result.folder.history.open("rb") as lines:
         calls = list(decode(lines, place="history"))
     last_lost_us = max(c.invoked_at_us for c in calls if c.error.startswith("connection lost"))

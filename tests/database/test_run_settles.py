@@ -11,12 +11,13 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.load import run as running
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, RunResult, run
+from integrity.load.run import EndedRun, RunRequest, run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.reference.inbox.system import INBOX
 from integrity.reference.safebox.system import SAFEBOX
 from integrity.report.run_text import render_run
+from integrity.runs.result import Owed
 from integrity.systems.system import Bug, System
 from tests.detection.worlds import make_seeded, stuck
 
@@ -33,7 +34,7 @@ LEAVES_OPEN: Mapping[str, Mapping[str, Any]] = {
 
 def play(
     target: Target, system: System, folder: Path, settings: Mapping[str, Any], *, bug: Bug | None = None, **more: Any
-) -> RunResult:
+) -> EndedRun:
     profile = load_profile(system, "test", {"test": {"extends": "hammer", "duration_s": 0.5, **settings}})
     project = Project(folder, Settings())
     request = RunRequest(
@@ -55,8 +56,8 @@ def test_what_was_left_open_is_taken_up_before_a_run_ends(server: EmbeddedServer
 
     result = play(target, system, tmp_path, LEAVES_OPEN[system.name]).result
 
-    assert result["owed"] == {"webhooks": 0, "open": {}}
-    assert result["settled_at_us"] > result["started_at_us"]
+    assert result.owed == Owed(webhooks=0, open={})
+    assert (result.settled_at_us or 0) > result.started_at_us
     assert count(target, OPEN[system.name]) == 0
     assert stuck(target, system) == {}
     assert stuck(target, system, later=timedelta(minutes=20)) == {}
@@ -69,7 +70,7 @@ def test_what_nobody_takes_up_is_stuck_as_soon_as_the_run_has_ended(server: Embe
     ended = play(target, SAFEBOX, tmp_path, LEAVES_OPEN["safebox"], bug=SAFEBOX.bugs["stuck_processing"])
 
     left = count(target, OPEN["safebox"])
-    assert ended.result["settled_at_us"] is not None
+    assert ended.result.settled_at_us is not None
     assert stuck(target, SAFEBOX)["safebox/payment-not-stuck"] == left > 0
     assert stuck(target, SAFEBOX, later=timedelta(hours=9))["safebox/payment-not-stuck"] == left
     assert "Left open for good: " in render_run(ended.result)
@@ -90,8 +91,8 @@ def test_a_run_that_is_stopped_does_not_wait_for_the_moment_at_which_a_webhook_w
 
     result = play(venue, GHOSTPASS, tmp_path, {**SLOW, "clients": 2, "duration_s": 30}).result
 
-    assert result["state"] == "interrupted"
-    assert result["owed"] == {"webhooks": 0, "open": {}}
+    assert result.state == "interrupted"
+    assert result.owed == Owed(webhooks=0, open={})
     assert count(venue, "select count(*) from ghostpass.fundings where status = 'pending'") == 0
 
 
@@ -99,8 +100,9 @@ def test_what_a_run_still_owes_is_listed_and_not_held_against_the_system(venue: 
     ended = play(venue, GHOSTPASS, tmp_path, {**SLOW, "drain_s": 0.1})
 
     pending = count(venue, "select count(*) from ghostpass.fundings where status = 'pending'")
-    assert ended.result["owed"]["webhooks"] >= pending > 0
-    assert ended.result["settled_at_us"] is None
+    assert ended.result.owed is not None
+    assert ended.result.owed.webhooks >= pending > 0
+    assert ended.result.settled_at_us is None
     assert "Not settled at its end: what waits for that is not judged as stuck." in render_run(ended.result)
     assert stuck(venue, GHOSTPASS) == stuck(venue, GHOSTPASS, later=timedelta(hours=9)) == {}
 
@@ -110,7 +112,7 @@ def test_a_client_that_died_before_it_asked_the_processor_accuses_nobody(venue: 
         venue, GHOSTPASS, tmp_path, {"weights": {"request_funding": 1}, "abandon": {"request_funding": 0.5}}
     ).result
 
-    assert result["settled_at_us"] is not None
+    assert result.settled_at_us is not None
     assert count(venue, "select count(*) from ghostpass.fundings where status = 'pending'") > 0
     assert stuck(venue, GHOSTPASS) == stuck(venue, GHOSTPASS, later=timedelta(hours=9)) == {}
 

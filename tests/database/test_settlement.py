@@ -138,7 +138,7 @@ def test_a_call_that_took_effect_twice_is_counted(venue: Target) -> None:
 
 def test_without_unknown_calls_there_is_nothing_to_settle(venue: Target) -> None:
     add_call(venue, 1, "sell", "ok")
-    assert settle(venue, GHOSTPASS, "run").as_json()["unknown"] == 0
+    assert settle(venue, GHOSTPASS, "run").unknown == 0
 
 
 def test_sessions_of_the_run_that_do_not_end_are_told(

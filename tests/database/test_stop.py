@@ -21,6 +21,7 @@ from integrity.runs import stopping
 from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.stopping import Ending, find_run, find_running, stop_run
 from integrity.seeds.load import Mode, seed_system
+from tests.documents import make_settings
 
 WAIT_S_MAX = 60
 
@@ -82,7 +83,7 @@ def test_a_run_is_stopped_in_good_order_and_its_history_is_loaded(
     assert stopped.returncode == 0, stopped.stderr
     result = folder.result()
     assert result is not None
-    calls = result["operations"][-1]["calls"]
+    calls = result.total.calls
     assert stopped.stdout.startswith(f"{folder.run_id}: stopped after ")
     assert stopped.stdout.endswith(f", with {calls} calls.\n")
     assert process.wait(WAIT_S_MAX) == 130
@@ -127,7 +128,7 @@ def test_another_process_with_the_runs_id_is_left_alone(tmp_path: Path) -> None:
     """Its run's history is locked by somebody, but the process of that id began at another time."""
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     folder = make_run_folder(tmp_path / ".integrity/runs", "20260101-000000-ghostpass-smoke")
-    recorder = Recorder(folder, {"pid": bystander.pid, "process_mark": "another-boot:1"})
+    recorder = Recorder(folder, make_settings(pid=bystander.pid, process_mark="another-boot:1"))
     try:
         assert find_running(project(tmp_path)) == [folder]
         with pytest.raises(HistoryError, match=f"of its process {bystander.pid} that is another process now"):
@@ -147,7 +148,7 @@ def test_another_process_with_the_runs_id_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_run_that_ended_is_not_running_whoever_has_its_process_id_now(tmp_path: Path) -> None:
     folder = make_run_folder(tmp_path / ".integrity/runs", "20260101-000000-ghostpass-smoke")
-    Recorder(folder, {"pid": os.getpid(), "process_mark": "another-boot:1"}).close()
+    Recorder(folder, make_settings(pid=os.getpid(), process_mark="another-boot:1")).close()
     assert find_running(project(tmp_path)) == []
     assert stop_run(folder, grace_s=0.1).ending is Ending.ENDED
     assert stop(folder=tmp_path).stdout == "No run is running here.\n"
@@ -155,7 +156,7 @@ def test_a_run_that_ended_is_not_running_whoever_has_its_process_id_now(tmp_path
 
 def test_a_run_is_found_by_the_start_of_its_name(tmp_path: Path) -> None:
     for name in ("20260101-a", "20260101-b", "20260102-c"):
-        Recorder(make_run_folder(tmp_path / ".integrity/runs", name), {"pid": 1}).close()
+        Recorder(make_run_folder(tmp_path / ".integrity/runs", name), make_settings()).close()
     assert find_run(project(tmp_path), "20260102").run_id == "20260102-c"
     assert find_run(project(tmp_path), "20260101-a").run_id == "20260101-a"
     with pytest.raises(UsageError, match="2 runs begin with '20260101': 20260101-a, 20260101-b"):

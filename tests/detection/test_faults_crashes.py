@@ -4,7 +4,6 @@ less, what is missing is found and counted. benchmarks/crashes.py does the same 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import find_project
 from integrity.registry import SYSTEMS
+from integrity.runs.result import RunResult
 from tests.detection.worlds import judge, make_seeded, violated
 
 GHOSTPASS = SYSTEMS["ghostpass"]
@@ -30,7 +30,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EmbeddedS
     server.reset()
 
 
-def hammer_and_kill(server: EmbeddedServer, folder: Path) -> tuple[dict[str, Any], dict[str, int]]:
+def hammer_and_kill(server: EmbeddedServer, folder: Path) -> tuple[RunResult, dict[str, int]]:
     """Kill the server in the middle of two runs; return the last result, and how many rows violate what."""
     target = make_seeded(server, GHOSTPASS, "venue")
     project = find_project(folder)
@@ -49,10 +49,10 @@ def hammer_and_kill(server: EmbeddedServer, folder: Path) -> tuple[dict[str, Any
                 faults=read_schedule(["server_killed@40%-45%"], duration_s=3.0),
             )
         ).result
-        assert [effect["did"]["servers killed"] for effect in result["faults"]] == [1]
-        assert result["operations"][-1]["ok"] > 50
+        assert [effect.did["servers killed"] for effect in result.faults] == [1]
+        assert result.total.ok > 50
     judged = judge(target, project, GHOSTPASS)
-    return dict(result), {name: judged[name].finding.violation_count for name in violated(judged)}
+    return result, {name: judged[name].finding.violation_count for name in violated(judged)}
 
 
 @pytest.mark.slow
@@ -60,8 +60,9 @@ def hammer_and_kill(server: EmbeddedServer, folder: Path) -> tuple[dict[str, Any
 def test_what_was_acknowledged_survives_when_commits_are_synchronous(server: EmbeddedServer, tmp_path: Path) -> None:
     result, found = hammer_and_kill(server, tmp_path)
     assert found == {}
-    unknown = result["unknown_outcomes"]
-    assert (unknown["twice"], unknown["open_sessions"]) == (0, 0)
+    unknown = result.unknown_outcomes
+    assert unknown is not None
+    assert (unknown.twice, unknown.open_sessions) == (0, 0)
 
 
 @pytest.mark.slow

@@ -166,9 +166,9 @@ def test_the_summary_counts_each_outcome_apart() -> None:
     row, total = summarize(measured(OK, DECLINED, FAILED, UNKNOWN, DIED), elapsed_s=2)
 
     for record in (row, total):
-        assert (record["ok"], record["declined"], record["failed"], record["unknown"]) == (1, 1, 1, 2)
-        assert (record["calls"], record["abandoned"], record["retries"], record["calls_per_s"]) == (5, 1, 2, 2.5)
-    assert (row["operation"], total["operation"]) == ("sell", "total")
+        assert (record.ok, record.declined, record.failed, record.unknown) == (1, 1, 1, 2)
+        assert (record.calls, record.abandoned, record.retries, record.calls_per_s) == (5, 1, 2, 2.5)
+    assert (row.operation, total.operation) == ("sell", "total")
 
 
 def test_errors_are_counted_by_kind_and_their_number_is_bounded() -> None:

@@ -57,12 +57,10 @@ def test_a_call_belongs_to_the_window_when_any_part_of_it_was_in_it(tmp_path: Pa
         ],
     )
     (effect,) = describe_effects(folder, [played(1.0, 2.0)], began_at_us=0, ended_at_us=10 * SECOND)
-    counts = {
-        name: [phase[key] for key in ("ok", "declined", "failed", "unknown")] for name, phase in effect["phases"].items()
-    }
+    counts = {name: [phase.ok, phase.declined, phase.failed, phase.unknown] for name, phase in effect.phases}
     assert counts == {"before": [1, 0, 0, 0], "during": [1, 1, 1, 1], "after": [1, 0, 0, 0]}
-    assert effect["phases"]["before"]["p95_ms"] == pytest.approx(100)
-    assert effect["did"] == {"pieces delayed": 3}
+    assert effect.phases.before.p95_ms == pytest.approx(100)
+    assert effect.did == {"pieces delayed": 3}
 
 
 def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
@@ -70,9 +68,9 @@ def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
     first, second = describe_effects(
         folder, [played(1, 2, healed_s=2.5), played(4, 5)], began_at_us=0, ended_at_us=6 * SECOND
     )
-    assert first["phases"]["after"]["calls"] == 200
-    assert second["phases"]["before"]["calls"] == 150  # from when the first was healed
-    assert second["phases"]["after"]["calls"] == 100
+    assert first.phases.after.calls == 200
+    assert second.phases.before.calls == 150  # from when the first was healed
+    assert second.phases.after.calls == 100
 
 
 @pytest.mark.parametrize(
@@ -95,10 +93,10 @@ def test_recovery_lasts_until_latency_and_failures_are_as_before(
 ) -> None:
     folder = write(tmp_path, [*steady(0, 1, 5), *steady(1, 2, 90), *after])
     (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=0, ended_at_us=4 * SECOND)
-    assert effect["recovery_s"] == recovery_s
+    assert effect.recovery_s == recovery_s
 
 
 def test_without_anything_before_it_nothing_can_be_said_of_recovery(tmp_path: Path) -> None:
     folder = write(tmp_path, steady(1, 4, 5))
     (effect,) = describe_effects(folder, [played(0, 2)], began_at_us=0, ended_at_us=4 * SECOND)
-    assert effect["recovery_s"] is None
+    assert effect.recovery_s is None

@@ -1,11 +1,11 @@
 """Trends: what rises is said to rise, noise is not, and what cannot be known is unclear."""
 
 from random import Random
-from typing import Any
 
 import pytest
 
 from integrity.measure.trends import find_knee, find_recovery, find_slopes, fit
+from integrity.runs.samples import Sample
 
 RANDOM = 20
 
@@ -45,15 +45,17 @@ def test_too_few_samples_have_no_slope() -> None:
     assert fit("p95_ms", series(11, 20.0, 0.0, 1.0)) is None
 
 
-def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> list[dict[str, Any]]:
+def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> list[Sample]:
     return [
-        {
-            "elapsed_s": float(second),
-            "p95_ms": p95_ms,
-            "calls": 100,
-            "faults": (faults or {}).get(second, 0),
-            "rss_mb": 50.0,
-        }
+        Sample(
+            at_us=second * 1_000_000,
+            elapsed_s=float(second),
+            p95_ms=p95_ms,
+            calls=100,
+            faults=(faults or {}).get(second, 0),
+            operations={},
+            rss_mb=50.0,
+        )
         for second, p95_ms in enumerate(p95s_ms, start=1)
     ]
 

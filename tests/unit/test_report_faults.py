@@ -1,10 +1,13 @@
 """A fault's window and the unknown outcomes read as sentences that a reader can act on."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
+from integrity.runs.effects import FaultEffect
+from integrity.runs.settlement import Settlement
 
 PHASE = {
     "calls": 10,
@@ -18,9 +21,11 @@ PHASE = {
 }
 EFFECT: dict[str, Any] = {
     "fault": "db_latency",
+    "asked": "db_latency@1-2",
     "arguments": {"ms": 20.0, "direction": "both"},
     "from_s": 1.0,
     "to_s": 2.0,
+    "healed_s": 2.0,
     "did": {"pieces delayed": 12},
     "phases": {"before": PHASE, "during": PHASE, "after": {**PHASE, "p50_ms": None}},
     "recovery_s": 0.25,
@@ -29,8 +34,12 @@ EFFECT: dict[str, Any] = {
 }
 
 
+def effect(**given: Any) -> FaultEffect:
+    return FaultEffect.model_validate({**EFFECT, **given})
+
+
 def test_a_window_says_what_it_did_and_shows_before_during_and_after() -> None:
-    assert render_fault(EFFECT).splitlines() == [
+    assert render_fault(effect()).splitlines() == [
         "fault db_latency (ms=20, direction=both), 1.0 s to 2.0 s: 12 pieces delayed; all as before 0.25 s after it",
         "          calls    calls/s    ok    declined    failed    unknown    p50 ms    p95 ms",
         "------  -------  ---------  ----  ----------  --------  ---------  --------  --------",
@@ -43,14 +52,14 @@ def test_a_window_says_what_it_did_and_shows_before_during_and_after() -> None:
 
 
 def test_a_window_that_met_nothing_or_was_not_recovered_from_says_so() -> None:
-    first = render_fault({**EFFECT, "did": {}, "recovery_s": None}).splitlines()[0]
+    first = render_fault(effect(did={}, recovery_s=None)).splitlines()[0]
     assert first.endswith("it met nothing to act on; not yet as before when it was last looked at")
     phases = {**EFFECT["phases"], "before": {**PHASE, "calls": 0}}
-    first = render_fault({**EFFECT, "phases": phases, "recovery_s": None}).splitlines()[0]
+    first = render_fault(effect(phases=phases, recovery_s=None)).splitlines()[0]
     assert first.endswith("nothing came before it to compare with")
 
 
-SETTLED = {"unknown": 7, "committed": 4, "absent": 3, "untraceable": 0, "twice": 0, "reason": "", "open_sessions": 0}
+SETTLED = Settlement(unknown=7, committed=4, absent=3)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +86,4 @@ SETTLED = {"unknown": 7, "committed": 4, "absent": 3, "untraceable": 0, "twice":
     ],
 )
 def test_unknown_outcomes_are_one_sentence(changes: dict[str, Any], text: str) -> None:
-    assert render_unknown_outcomes({**SETTLED, **changes}) == text
+    assert render_unknown_outcomes(replace(SETTLED, **changes)) == text

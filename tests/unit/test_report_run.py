@@ -1,15 +1,12 @@
 """What a run prints: every outcome counted apart, and nothing unmeasured shown as passed."""
 
 import io
-from collections.abc import Mapping
 from typing import Any
 
 from integrity.load.run import Progress
 from integrity.report.run_text import render_run, show_progress
-
-COUNTS = {"calls": 12, "ok": 5, "declined": 4, "failed": 2, "unknown": 1, "abandoned": 1, "not_sent": 0, "retries": 3}
-LATENCIES = {"mean_ms": 2.5, "p50_ms": 2.0, "p95_ms": 9.0, "p99_ms": 150.4, "max_ms": 151.0}
-ROW = {**COUNTS, **LATENCIES, "calls_per_s": 6.0}
+from integrity.runs.samples import Counts, Percentiles
+from tests.documents import COUNTS, make_result
 
 
 def threshold(state: str, measured: float | None, reason: str = "") -> dict[str, Any]:
@@ -28,33 +25,8 @@ def threshold(state: str, measured: float | None, reason: str = "") -> dict[str,
     }
 
 
-RESULT: Mapping[str, Any] = {
-    "folder": "/venue/.integrity/runs/r1",
-    "system": "ghostpass",
-    "profile": "hammer",
-    "bug": None,
-    "seed": 7,
-    "time_scale": 1,
-    "database": "postgresql://u@/venue",
-    "state": "finished",
-    "clients": 8,
-    "duration_s": 2,
-    "operations": [{"operation": "sell", **ROW}, {"operation": "total", **ROW}],
-    "settled": [],
-    "streams": [],
-    "errors": [{"operation": "sell", "error": "23505 duplicate key", "count": 2}],
-    "undelivered": 0,
-    "owed": {"webhooks": 0, "open": {}},
-    "settled_at_us": 1,
-    "reconnects": 0,
-    "arrivals": None,
-    "thresholds": [],
-    "generator": {"cpu_share": 0.25, "rss_mb": 90.0},
-}
-
-
 def test_every_outcome_has_its_column() -> None:
-    header, _, sell, total = render_run(RESULT).splitlines()[:4]
+    header, _, sell, total = render_run(make_result()).splitlines()[:4]
 
     assert "calls ok declined failed unknown retries" in " ".join(header.split())
     assert sell.split() == ["sell", "12", "5", "4", "2", "1", "3", "6", "2.0", "9.0", "150", "151"]
@@ -62,7 +34,7 @@ def test_every_outcome_has_its_column() -> None:
 
 
 def test_a_run_ends_with_its_seed_its_folder_and_the_next_step() -> None:
-    assert render_run(RESULT).splitlines()[-3:] == [
+    assert render_run(make_result()).splitlines()[-3:] == [
         "ghostpass hammer, seed 7: finished; thresholds: none",
         "run folder: /venue/.integrity/runs/r1",
         "next: integrity validate",
@@ -70,7 +42,7 @@ def test_a_run_ends_with_its_seed_its_folder_and_the_next_step() -> None:
 
 
 def test_a_run_that_was_stopped_says_so_and_names_its_bug() -> None:
-    shown = render_run({**RESULT, "state": "interrupted", "bug": "overdraw"})
+    shown = render_run(make_result(state="interrupted", bug="overdraw"))
 
     assert "hammer with bug overdraw, seed 7: interrupted; what was done is recorded and loaded" in shown
 
@@ -78,7 +50,7 @@ def test_a_run_that_was_stopped_says_so_and_names_its_bug() -> None:
 def test_what_was_not_measured_is_not_shown_as_passed() -> None:
     limits = [threshold("passed", 9.0), threshold("not measured", None, "no call"), threshold("unknown", 9.0, "late")]
 
-    shown = render_run({**RESULT, "thresholds": limits})
+    shown = render_run(make_result(thresholds=limits))
 
     assert "thresholds: 1 passed, 1 not measured, 1 unknown" in shown
     lines = [" ".join(line.split()) for line in shown.splitlines()]
@@ -93,13 +65,14 @@ ARRIVALS = {
     "not_sent": 2,
     "planned_per_s": 20.0,
     "offered_per_s": 19.9,
+    "sent_per_s": 19.0,
     "think_time_s": 360.5,
     "dispatch_lag_p99_ms": 1.2,
 }
 
 
 def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
-    shown = render_run({**RESULT, "arrivals": ARRIVALS, "time_scale": 40.0})
+    shown = render_run(make_result(arrivals=ARRIVALS, time_scale=40.0))
 
     assert "40 calls offered, 38 sent, 2 not sent; 19.9/s of 20/s planned" in shown
     assert "8 clients, so a client thinks for 360 s between two calls" in shown
@@ -108,16 +81,16 @@ def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
 
 
 def test_clients_who_cannot_keep_up_with_the_rate_are_said_to_be_too_few() -> None:
-    assert "8 clients, so too few of them" in render_run({**RESULT, "arrivals": {**ARRIVALS, "think_time_s": -0.3}})
+    assert "8 clients, so too few of them" in render_run(make_result(arrivals={**ARRIVALS, "think_time_s": -0.3}))
 
 
 def test_on_sqlite_restarts_are_called_what_they_are() -> None:
-    assert "busy" in render_run({**RESULT, "database": "sqlite:///venue.db"}).splitlines()[0]
+    assert "busy" in render_run(make_result(database="sqlite:///venue.db")).splitlines()[0]
 
 
 def progress(elapsed_s: float, phase: str = "running") -> Progress:
-    recent = {"sell": {"p50_ms": 2.0, "p95_ms": 9.0, "p99_ms": None}}
-    return Progress(phase, elapsed_s, 20, 6.0, {"sell": COUNTS}, recent)
+    recent = {"sell": Percentiles(p50_ms=2.0, p95_ms=9.0, p99_ms=None)}
+    return Progress(phase, elapsed_s, 20, 6.0, {"sell": Counts.model_validate(COUNTS)}, recent)
 
 
 class Terminal(io.StringIO):

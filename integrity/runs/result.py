@@ -1,0 +1,181 @@
+"""A run's result, result.json: what was called, how it was answered, and what its thresholds make of that.
+
+Keys that a run has nothing to say to are left out: a search is only of a profile that searches. Those that are the same in
+many of its records stand in samples.py; what a shape found is in shape.py, what a fault did in effects.py.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from integrity.runs.documents import RUN_AGAIN, Document, Kind, Part
+from integrity.runs.effects import FaultEffect
+from integrity.runs.files import RESULT_FILE
+from integrity.runs.samples import Counts
+from integrity.runs.settlement import Settlement
+from integrity.runs.shape import PhaseResult, Search, SlopeResult, Sweep
+
+
+class OfOperation(Part):
+    """A record about one operation."""
+
+    operation: str
+
+
+class Latencies(Part):
+    """Of calls that were answered, and how many were made a second."""
+
+    calls_per_s: float | None
+    mean_ms: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class OperationResult(Latencies, Counts, OfOperation):
+    """One operation's calls; "total" is all of them."""
+
+
+class SettledResult(OfOperation):
+    """From the intended start until the first webhook that followed was acknowledged."""
+
+    count: int
+    mean_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class StreamResult(OfOperation):
+    """What subscribers received, and how long after the system says it was sent."""
+
+    opened: int
+    received: int
+    missed: int
+    broken: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class ErrorCount(OfOperation):
+    """How often a call ended so."""
+
+    error: str
+    count: int
+
+
+class Owed(Part):
+    """What was neither delivered nor taken up: open rows by the operation that would have ended them."""
+
+    webhooks: int
+    open: Mapping[str, int]
+
+
+class Arrivals(Part):
+    """How an open loop kept its schedule. Think time is by Little's law: clients = rate x (latency + think time)."""
+
+    offered: int
+    sent: int
+    not_sent: int
+    planned_per_s: float
+    offered_per_s: float
+    sent_per_s: float | None
+    think_time_s: float | None
+    dispatch_lag_p99_ms: float | None
+
+
+ThresholdState = Literal["passed", "warning", "failed", "not measured", "unknown"]
+
+
+class ThresholdResult(Part):
+    """A threshold, judged; reason: why it is not measured or unknown, else empty."""
+
+    operation: str | None
+    statistic: str
+    most: float | None
+    warning: float | None
+    critical: float | None
+    least: float | None
+    measured: float | None
+    sample_count: int
+    state: ThresholdState
+    reason: str
+    source: str
+
+
+class GeneratorUse(Part):
+    """What the load generator itself used, of all cores and at its peak."""
+
+    cpu_share: float
+    rss_mb: float
+
+
+class RunResult(Document):
+    """What came of a run.
+
+    Args:
+        folder: where it is kept.
+        elapsed_s: while calls were drawn.
+        operations: the busiest first, and one of all together named "total" last.
+        settled_at_us: when nothing was owed any more; None: time or the database cut that off.
+        arrivals: None of a closed loop.
+        monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
+        recovery_s: after a spike; None: not within the run.
+    """
+
+    format: Literal[1] = 1
+    run_id: str
+    folder: str
+    system: str
+    profile: str
+    bug: str | None
+    seed: int
+    time_scale: float
+    database: str
+    started_at_us: int
+    state: Literal["finished", "interrupted"]
+    model: Literal["closed", "open"]
+    clients: int
+    connections: int
+    duration_s: float
+    elapsed_s: float
+    ended_at_us: int
+    operations: tuple[OperationResult, ...]
+    settled: tuple[SettledResult, ...]
+    streams: tuple[StreamResult, ...]
+    errors: tuple[ErrorCount, ...]
+    undelivered: int
+    owed: Owed | None = None
+    settled_at_us: int | None = None
+    reconnects: int
+    loop_lag_p99_ms: float | None
+    arrivals: Arrivals | None
+    thresholds: tuple[ThresholdResult, ...]
+    generator: GeneratorUse
+    phases: tuple[PhaseResult, ...] = ()
+    slopes: tuple[SlopeResult, ...] = ()
+    search: Search | None = None
+    sweep: Sweep | None = None
+    recovery_s: float | None = None
+    monitor: Mapping[str, Any] | None = None
+    faults: tuple[FaultEffect, ...] = ()
+    unknown_outcomes: Settlement | None = None
+
+    @property
+    def total(self) -> OperationResult:
+        """All operations together."""
+        return self.operations[-1]
+
+    @property
+    def has_spike(self) -> bool:
+        """Whether it was looked how long it took to recover."""
+        return "recovery_s" in self.model_fields_set
+
+
+def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return value  # nothing but the number has come since
+
+
+RESULT = Kind(RESULT_FILE, RunResult, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)

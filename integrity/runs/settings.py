@@ -1,0 +1,62 @@
+"""A run's settings, settings.json: what is needed to repeat it, and where its process is to be found."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from integrity.runs.documents import RUN_AGAIN, Document, Kind, Part
+from integrity.runs.files import SETTINGS_FILE
+
+
+class Versions(Part):
+    """Of what ran it."""
+
+    integrity: str
+    python: str
+
+
+class Machine(Part):
+    """Where it ran; cores: None where the system does not say."""
+
+    platform: str
+    cores: int | None
+
+
+class RunSettings(Document):
+    """A run as it was asked for.
+
+    Args:
+        reference: where the system is found, as "module:attribute"; empty: by its name.
+        bug: planted; None: the sound system.
+        database: its URL, without the password.
+        server: what it says it is; synchronous_commit: None, for SQLite.
+        process_mark: tells the process from any other of its id; None: it could not be had.
+        commit: that the project's folder is at; None: there is none.
+        settings: the profile's, with everything that the command line said.
+    """
+
+    format: Literal[1] = 1
+    system: str
+    profile: str
+    bug: str | None
+    seed: int
+    time_scale: float
+    database: str
+    server: str
+    synchronous_commit: str | None
+    started_at_us: int
+    pid: int
+    process_mark: str | None
+    versions: Versions
+    machine: Machine
+    commit: str | None
+    settings: Mapping[str, JsonValue]
+    reference: str = ""
+
+
+def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"process_mark": None, "commit": None, **value}
+
+
+SETTINGS = Kind(SETTINGS_FILE, RunSettings, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)

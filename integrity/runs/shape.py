@@ -1,0 +1,108 @@
+"""What a run's shape found, in its result: phases, where it broke, what may be promised, and what rises."""
+
+from typing import Literal
+
+from integrity.runs.documents import Part
+
+
+class PhaseThreshold(Part):
+    """A threshold judged over one phase."""
+
+    operation: str | None
+    statistic: str
+    measured: float | None
+    state: Literal["passed", "warning", "failed", "not measured", "unknown"]
+
+
+class PhaseResult(Part):
+    """A stretch of the run at one load.
+
+    Args:
+        part: which of the shape's parts it is, e.g. "spike".
+        factor: of the profile's own load.
+    """
+
+    name: str
+    part: str
+    factor: float
+    from_s: float
+    to_s: float
+    offered_per_s: float
+    answered_per_s: float | None
+    failure_share: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    lag_p99_ms: float | None
+    thresholds: tuple[PhaseThreshold, ...]
+
+
+class FirstBreak(Part):
+    """The first load over a threshold; operation: the one that is furthest over it, None: none by itself."""
+
+    name: str
+    offered_per_s: float
+    operation: str | None
+    how: str
+
+
+class HardBreak(Part):
+    """The load at which it gave way."""
+
+    offered_per_s: float
+    how: str
+
+
+class Search(Part):
+    """How far the load could rise; None: it did not come to that."""
+
+    held_per_s: float | None
+    first_break: FirstBreak | None
+    hard_break: HardBreak | None
+    ended_because: str
+
+
+class SweepLoad(Part):
+    """One load of a sweep."""
+
+    name: str
+    load: float
+
+
+class FirstWarning(Part):
+    """The first load over a warning."""
+
+    load: float
+    how: str
+
+
+class Sweep(Part):
+    """Where latency bends, and what may be promised; `of` is the unit of every load."""
+
+    of: str
+    loads: tuple[SweepLoad, ...]
+    knee: float | None
+    first_warning: FirstWarning | None
+    safe_ceiling: float | None
+
+
+SlopeName = Literal["p95_ms", "failure_share", "rss_mb"]
+SlopeVerdict = Literal["rising", "falling", "unclear", "flat"]
+
+
+class SlopeResult(Part):
+    """How something changed over a run.
+
+    Args:
+        start, end: of the line that fits it.
+        per_hour: its slope; uncertainty: the half width of its 95% interval.
+        verdict: "rising" or "falling" where the interval leaves zero out and the change is of any size; else "flat", or
+            "unclear" where even a doubling over the run would fit.
+    """
+
+    name: SlopeName
+    start: float
+    end: float
+    per_hour: float
+    uncertainty: float
+    verdict: SlopeVerdict

@@ -1,0 +1,71 @@
+"""A suite's record, `.integrity/suites/<time>-<name>.json`: a step for each run that was made and judged."""
+
+from pathlib import Path
+from typing import Literal
+
+from integrity.runs.documents import Document, Part, write_document
+from integrity.runs.result import Arrivals, OperationResult, RunResult, ThresholdResult
+from integrity.runs.shape import Search, SlopeResult, Sweep
+
+
+class SuiteStep(Part):
+    """One run and the audit after it; its fields are those of the run's result.
+
+    Args:
+        total: of all operations.
+        audit: what was found, in a sentence.
+        exit_codes: what the run by itself would have ended with, and the audit.
+    """
+
+    run_id: str
+    folder: str
+    system: str
+    profile: str
+    seed: int
+    state: Literal["finished", "interrupted"]
+    thresholds: tuple[ThresholdResult, ...]
+    elapsed_s: float
+    total: OperationResult
+    arrivals: Arrivals | None
+    search: Search | None = None
+    sweep: Sweep | None = None
+    recovery_s: float | None = None
+    slopes: tuple[SlopeResult, ...] = ()
+    audit: str
+    exit_codes: tuple[int, int]
+
+    @property
+    def has_spike(self) -> bool:
+        """Whether it was looked how long it took to recover."""
+        return "recovery_s" in self.model_fields_set
+
+
+class SuiteRecord(Document):
+    """What came of a suite.
+
+    Args:
+        planned: how many runs it is of; with fewer steps it was interrupted.
+    """
+
+    format: Literal[1] = 1
+    suite: str
+    seed: int
+    shorten: float
+    planned: int
+    steps: tuple[SuiteStep, ...]
+
+
+def make_step(result: RunResult, *, audit: str, exit_codes: tuple[int, int]) -> SuiteStep:
+    """Return the step of a run that was audited; what its result does not say is left out here, too."""
+    fields = {name: getattr(result, name) for name in result.model_fields_set & set(SuiteStep.model_fields)}
+    return SuiteStep.model_validate({**fields, "total": result.total, "audit": audit, "exit_codes": exit_codes})
+
+
+def write_suite(folder: Path, name: str, record: SuiteRecord) -> Path:
+    """Write the record; return its file.
+
+    Raises:
+        HistoryError: it cannot be written.
+    """
+    write_document(folder, f"{name}.json", record)
+    return folder / f"{name}.json"
