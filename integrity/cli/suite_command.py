@@ -1,7 +1,6 @@
 """`integrity suite`: profiles one after the other, an audit after each, one report of all."""
 
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 

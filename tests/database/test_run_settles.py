@@ -139,5 +139,5 @@ def test_a_run_of_so_many_calls_ends_with_them_long_before_its_time(venue: Targe
 
     result = play(venue, GHOSTPASS, tmp_path, scanning).result
 
-    assert (result["state"], result["operations"][-1]["calls"]) == ("finished", 100)
-    assert result["elapsed_s"] < result["duration_s"]
+    assert (result.state, result.total.calls) == ("finished", 100)
+    assert result.elapsed_s < result.duration_s
