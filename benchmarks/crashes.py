@@ -12,7 +12,6 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from integrity.audit import AuditSettings, audit
 from integrity.database.namespace import guard
@@ -24,6 +23,7 @@ from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs.result import RunResult
 from integrity.seeds.load import Mode, seed_system
 from integrity.verdict import Verdict
 
@@ -48,7 +48,7 @@ def measure(synchronous_commit: str, chosen: argparse.Namespace) -> int:
         project = Project(Path(folder), Settings())
         server = EmbeddedServer(Path(folder) / "postgres", settings={"synchronous_commit": synchronous_commit})
         target = server.start()
-        results: list[dict[str, Any]] = []
+        results: list[RunResult] = []
         try:
             sizes = {"wallets": chosen.wallets}
             seed_system(target, guard(target, None), GHOSTPASS, sizes=sizes, seed=chosen.seed, mode=Mode.NEW)
@@ -62,7 +62,7 @@ def measure(synchronous_commit: str, chosen: argparse.Namespace) -> int:
     return report(synchronous_commit, results, {f.name: f.violation_count for f in judged if f.verdict is Verdict.VIOLATED})
 
 
-def hammer(server: EmbeddedServer, project: Project, kills: int, *, seed: int) -> dict[str, Any]:
+def hammer(server: EmbeddedServer, project: Project, kills: int, *, seed: int) -> RunResult:
     """Return the result of a run with that many kills."""
     duration_s = kills * (BETWEEN_S + DOWN_S) + BETWEEN_S
     starts = [BETWEEN_S + number * (BETWEEN_S + DOWN_S) for number in range(kills)]
@@ -78,26 +78,27 @@ def hammer(server: EmbeddedServer, project: Project, kills: int, *, seed: int) -
         server=server,
         faults=read_schedule(texts, duration_s=duration_s),
     )
-    return dict(run(request).result)
+    return run(request).result
 
 
-def kill_count(results: list[dict[str, Any]]) -> int:
-    return sum(effect["did"].get("servers killed", 0) for result in results for effect in result["faults"])
+def kill_count(results: list[RunResult]) -> int:
+    return sum(effect.did.get("servers killed", 0) for result in results for effect in result.faults)
 
 
-def report(synchronous_commit: str, results: list[dict[str, Any]], violated: dict[str, int]) -> int:
+def report(synchronous_commit: str, results: list[RunResult], violated: dict[str, int]) -> int:
     """Print what came out; return how many rows violate an invariant."""
     missing = violated.pop(STORED, 0)
-    ok = sum(result["operations"][-1]["ok"] for result in results)
-    unknown = {
-        name: sum(result["unknown_outcomes"][name] for result in results) for name in ("unknown", "committed", "absent")
-    }
-    down_s = [effect["healed_s"] - effect["from_s"] for result in results for effect in result["faults"]]
-    seconds = sum(result["elapsed_s"] for result in results)
+    ok = sum(result.total.ok for result in results)
+    settled = [result.unknown_outcomes for result in results if result.unknown_outcomes is not None]
+    unknown, committed, absent = (
+        sum(getattr(each, name) for each in settled) for name in ("unknown", "committed", "absent")
+    )
+    down_s = [effect.healed_s - effect.from_s for result in results for effect in result.faults]
+    seconds = sum(result.elapsed_s for result in results)
     print(f"synchronous_commit {synchronous_commit}: {kill_count(results)} kills in {seconds:.0f} s of traffic")
     print(f"  down {min(down_s):.2f} to {max(down_s):.2f} s each, recovery included")
     print(f"  {ok} calls acknowledged ok, {missing or 'none'} of them missing")
-    print(f"  {unknown['unknown']} unknown: {unknown['committed']} turned out committed, {unknown['absent']} not")
+    print(f"  {unknown} unknown: {committed} turned out committed, {absent} not")
     print(f"  other invariants violated: {', '.join(f'{n} ({c})' for n, c in violated.items()) or 'none'}", flush=True)
     return missing + sum(violated.values())
 

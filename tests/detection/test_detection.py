@@ -59,7 +59,7 @@ def test_a_run_with_a_bug_violates_exactly_the_invariants_named_beside_it(
 ) -> None:
     target, project = make_database(seeded(system)), find_project(tmp_path)
     for seed in range(7, 7 + ROUNDS_MOST):
-        assert hammer(target, project, system, seed=seed, bug=bug, calls=CALLS)["state"] == "finished"
+        assert hammer(target, project, system, seed=seed, bug=bug, calls=CALLS).state == "finished"
         judged = judge(target, project, system)
         if violated(judged) >= set(bug.violates):
             break
@@ -78,7 +78,7 @@ def test_a_sound_system_is_silent_over_many_seeds(
     calls = 0
     for seed in seeds:
         result = hammer(target, project, system, seed=seed, bug=None, calls=SOUND_CALLS)
-        calls += sum(row["calls"] for row in result["operations"][:-1])
+        calls += result.total.calls
         assert violated(judge(target, project, system)) == set(), f"after the run with seed {seed}"
     assert calls >= SOUND_CALLS * len(seeds), "too few calls to say anything"
 

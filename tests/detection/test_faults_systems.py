@@ -21,6 +21,7 @@ from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import find_project
 from integrity.registry import SYSTEMS
+from integrity.runs.result import RunResult
 from integrity.systems.system import System
 from tests.detection.fault_cases import BUSY_DEVICE, CALM, CASES, SOUND, Case, sound_text
 from tests.detection.worlds import judge, make_seeded, violated
@@ -87,7 +88,7 @@ RUNS_MOST = 6
 
 def let_loose(
     target: Target, server: EmbeddedServer, folder: Path, case: Case, *, with_fault: bool = True, with_bug: bool = True
-) -> dict[str, Any]:
+) -> RunResult:
     """Run a case; return the result."""
     system = SYSTEMS[case.system]
     profile = load_profile(system, "case", {"case": {**CALM, **case.profile}}, {"duration_s": case.seconds})
@@ -105,7 +106,7 @@ def let_loose(
         faults=windows,
         faults_may_overlap=case.may_overlap,
     )
-    return dict(run(request).result)
+    return run(request).result
 
 
 @pytest.mark.slow
@@ -119,21 +120,22 @@ def test_a_sound_system_bears_every_fault_and_its_unknown_outcomes_are_settled(
     profile = BUSY_DEVICE if fault.name == "device_offline" else {}
     case = Case(system.name, fault.name, "", (sound_text(system, fault),), profile=profile, seconds=1.5)
     result = let_loose(target, own_server, tmp_path, case, with_bug=False)
-    assert result["state"] == "finished"
-    (effect,) = result["faults"]
-    assert effect["did"], "the fault met nothing to act on"
-    assert effect["phases"]["before"]["ok"] > 0
-    assert effect["phases"]["after"]["ok"] > 0, "nothing went on after it"
-    unknown = result["unknown_outcomes"]
-    assert unknown["unknown"] == result["operations"][-1]["unknown"]
-    assert unknown["committed"] + unknown["absent"] + unknown["untraceable"] == unknown["unknown"]
-    assert (unknown["twice"], unknown["open_sessions"]) == (0, 0)
-    assert result["undelivered"] == 0
+    assert result.state == "finished"
+    (effect,) = result.faults
+    assert effect.did, "the fault met nothing to act on"
+    assert effect.phases.before.ok > 0
+    assert effect.phases.after.ok > 0, "nothing went on after it"
+    unknown = result.unknown_outcomes
+    assert unknown is not None
+    assert unknown.unknown == result.total.unknown
+    assert unknown.committed + unknown.absent + unknown.untraceable == unknown.unknown
+    assert (unknown.twice, unknown.open_sessions) == (0, 0)
+    assert result.undelivered == 0
     assert violated(judge(target, find_project(tmp_path), system)) == set()
     if fault.name == "lost_commit_ack":
-        assert unknown["committed"] > 0
+        assert unknown.committed > 0
     if fault.name == "lost_commit":
-        assert unknown["absent"] > 0
+        assert unknown.absent > 0
 
 
 @pytest.mark.slow

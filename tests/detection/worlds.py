@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from integrity.audit import AuditSettings, audit
 from integrity.database.namespace import inspect_database
@@ -15,6 +14,7 @@ from integrity.load.profile import load_profile
 from integrity.load.run import RunRequest, run
 from integrity.project import Project, Settings
 from integrity.queries.run import run_query
+from integrity.runs.result import RunResult
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import Bug, System
@@ -35,13 +35,13 @@ def make_seeded(server: EmbeddedServer, system: System, name: str) -> Target:
     return target
 
 
-def hammer(target: Target, project: Project, system: System, *, seed: int, bug: Bug | None, calls: int) -> dict[str, Any]:
+def hammer(target: Target, project: Project, system: System, *, seed: int, bug: Bug | None, calls: int) -> RunResult:
     """Let the system's hammer profile loose for so many calls, whatever time they take; return the result."""
     profile = load_profile(system, "hammer", {}, {"duration_s": HAMMER_S_MOST, "calls_most": calls})
     request = RunRequest(
         system=system, profile_name="hammer", profile=profile, target=target, project=project, seed=seed, bug=bug
     )
-    return dict(run(request).result)
+    return run(request).result
 
 
 def judge(target: Target, project: Project, system: System) -> dict[str, InvariantJudged]:
