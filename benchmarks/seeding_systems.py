@@ -58,7 +58,7 @@ def main() -> None:
 def compare(target: Target, system: System, sizes: Mapping[str, int], rounds: int) -> None:
     """Print the seconds of both ways and their ratio."""
     with transaction(target, (system.name, "integrity")) as made:
-        create_tables(made, system.metadata)
+        create_tables(made, system)
         strip(made, system.metadata)
     names = [table.name for table in system.metadata.sorted_tables]
     tables = sql.SQL(", ").join(sql.Identifier(system.name, name) for name in names)

@@ -6,7 +6,7 @@ it begins: one that read first and wrote later could only fail, as SQLite lets n
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -22,15 +22,15 @@ class SqliteConnection:
 
     Args:
         target: the database.
-        namespace: the schema of the system that is driven.
+        schemas: those of the system that is driven.
     """
 
     # Waiting for one writer is the normal case here, not an accident: about 20 s at the longest pause.
     attempts_most = 400
 
-    def __init__(self, target: Target, namespace: str) -> None:
+    def __init__(self, target: Target, schemas: Sequence[str]) -> None:
         self._target = target
-        self._namespace = namespace
+        self._schemas = schemas
         self._connection: sqlite3.Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
 
@@ -43,7 +43,7 @@ class SqliteConnection:
         self._connection = await self._in_thread(self._connect)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = self._target.connect_sqlite((self._namespace,))
+        connection = self._target.connect_sqlite(self._schemas)
         connection.execute("pragma busy_timeout = 0")  # a conflict is to be seen, not waited out
         return connection
 

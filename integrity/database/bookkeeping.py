@@ -1,6 +1,6 @@
 """Our own books in a database that we seeded: the schema `integrity`.
 
-`notes` says what the database is: `format` (of these tables), and of each schema `made:<schema>` (what we made there,
+`notes` says what the database is: `format` (of these tables), and of each system `made:<system>` (what we made for it,
 ownership.py) and, once seeded, `seed:<system>`, `wallets:<system>` and `bug:<system>` (the last one planted there).
 `runs` and `calls` are the histories of runs, so that an invariant may join acknowledged calls with rows; `requests` is what
 calls asked of outside services, `received` what subscribers saw of streams.
@@ -165,9 +165,14 @@ def find_note(connection: Connection, key: str) -> str | None:
     return value
 
 
-def drop_notes_about(connection: Connection, schema: str) -> None:
-    """Forget what is noted about a schema."""
-    connection.execute(delete(notes).where(notes.c.key.endswith(f":{schema}", autoescape=True)))
+def read_notes(connection: Connection) -> dict[str, str]:
+    """Return all that is noted."""
+    return {row.key: row.value for row in connection.execute(select(notes))}
+
+
+def drop_notes_about(connection: Connection, system: str) -> None:
+    """Forget what is noted about a system."""
+    connection.execute(delete(notes).where(notes.c.key.endswith(f":{system}", autoescape=True)))
 
 
 def has_bookkeeping(connection: Connection) -> bool:

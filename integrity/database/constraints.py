@@ -27,8 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
+from integrity.database.application import Application
 from integrity.database.bookkeeping import OURS, find_note, put_note
+from integrity.database.names import located, name_of, quoted, schema_of, schemas_of
 from integrity.database.ownership import note_rebuilt
+from integrity.engines.places import schema_in
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
@@ -50,43 +53,44 @@ def name_constraints(metadata: MetaData) -> None:
                 taken.add(str(item.name))
 
 
-def plant(target: Target, metadata: MetaData, dropped: tuple[str, ...], *, bug: str) -> None:
+def plant(target: Target, system: Application, dropped: tuple[str, ...], *, bug: str) -> None:
     """Leave out what a bug forgets, make again what another bug had left out, and note the bug.
 
     Args:
-        dropped: constraints and indexes of the metadata, as "table.name"; foreign keys that rest on one go with it.
+        dropped: constraints and indexes of the system, as "table.name"; foreign keys that rest on one go with it.
 
     Raises:
         UsageError: the metadata declares none of that name.
         SeedError: data that an earlier bug broke does not allow what that one had left out.
     """
-    unknown = sorted(set(dropped) - {_name_in(table, item) for table, item in _declared(metadata)})
+    unknown = sorted(set(dropped) - {_name_in(table, item) for table, item in _declared(system.metadata)})
     if unknown:
-        raise UsageError(f"schema {metadata.schema} has no constraint or index {', '.join(unknown)}")
-    with transaction(target, (str(metadata.schema), OURS), checks_foreign_keys=False) as connection:
-        _match(connection, metadata, without=frozenset(dropped) | _resting_on(metadata, frozenset(dropped)))
-        put_note(connection, f"bug:{metadata.schema}", bug)
+        raise UsageError(f"system {system.name} has no constraint or index {', '.join(unknown)}")
+    resting = _resting_on(system.metadata, frozenset(dropped))
+    with transaction(target, (*system.schemas, OURS), checks_foreign_keys=False) as connection:
+        _match(connection, system, without=frozenset(dropped) | resting)
+        put_note(connection, f"bug:{system.name}", bug)
 
 
-def restore(target: Target, metadata: MetaData) -> None:
-    """Make every constraint and index again that the metadata declares and the database lacks.
+def restore(target: Target, system: Application) -> None:
+    """Make every constraint and index again that the system declares and the database lacks.
 
     Raises:
         SeedError: the data does not allow one, since a bug has broken it.
     """
-    with transaction(target, (str(metadata.schema), OURS), checks_foreign_keys=False) as connection:
-        _match(connection, metadata, without=frozenset())
+    with transaction(target, (*system.schemas, OURS), checks_foreign_keys=False) as connection:
+        _match(connection, system, without=frozenset())
 
 
 def find_missing(target: Target, metadata: MetaData) -> list[str]:
     """Return the constraints and indexes that the metadata declares and the database lacks, as "table.name"; only reads."""
-    engine = target.engine((str(metadata.schema),), settings=OWN)
+    engine = target.engine(schemas_of(metadata), settings=OWN)
     try:
         with engine.connect() as connection:
             present = _present(connection, metadata)
     finally:
         engine.dispose()
-    return sorted({_name_in(table, item) for table, item in _declared(metadata)} - present)
+    return sorted({_name_in(table, item) for table, item in _declared(metadata, target.dialect)} - present)
 
 
 def strip(connection: Connection, metadata: MetaData) -> None:
@@ -100,25 +104,26 @@ def strip(connection: Connection, metadata: MetaData) -> None:
             _drop(connection, table, item)
 
 
-def complete(connection: Connection, metadata: MetaData) -> None:
+def complete(connection: Connection, system: Application) -> None:
     """Make what strip left out."""
-    _match(connection, metadata, without=frozenset())
+    _match(connection, system, without=frozenset())
 
 
-def _match(connection: Connection, metadata: MetaData, *, without: AbstractSet[str]) -> None:
-    """Give every table exactly what the metadata declares, without some."""
-    bug = find_note(connection, f"bug:{metadata.schema}")  # before a failure, after which PostgreSQL answers nothing
+def _match(connection: Connection, system: Application, *, without: AbstractSet[str]) -> None:
+    """Give every table exactly what the system declares, without some."""
+    bug = find_note(connection, f"bug:{system.name}")  # before a failure, after which PostgreSQL answers nothing
     try:
         if connection.dialect.name == "postgresql":
-            _match_postgresql(connection, metadata, without)
+            _match_postgresql(connection, system.metadata, without)
         else:
-            _match_sqlite(connection, metadata, without)
+            rebuilt = _match_sqlite(connection, system.metadata, without)
+            note_rebuilt(connection, system.name, [(schema_of(table), table.name) for table in rebuilt])
     except IntegrityError as error:
         reason = " ".join(str(error.orig).split())
-        broken = f"bug {bug!r} has broken the data of {metadata.schema}" if bug else f"{metadata.schema} holds bad data"
+        broken = f"bug {bug!r} has broken the data of {system.name}" if bug else f"{system.name} holds bad data"
         raise SeedError(
             f"{broken}: a constraint that was left out cannot be made again: {reason}",
-            hint=f"Make the data anew: integrity seed --system {metadata.schema} --replace",
+            hint=f"Make the data anew: integrity seed --system {system.name} --replace",
         ) from None
 
 
@@ -132,26 +137,27 @@ def _match_postgresql(connection: Connection, metadata: MetaData, without: Abstr
             connection.execute(CreateIndex(item) if isinstance(item, Index) else AddConstraint(item))
 
 
-def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> None:
-    present = _present(connection, metadata)
-    wanted = {_name_in(table, item) for table, item in _declared(metadata)} - without
+def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> set[Table]:
+    """Return the tables that were made anew for it."""
+    present, declared = _present(connection, metadata), _declared(metadata, "sqlite")
+    wanted = {_name_in(table, item) for table, item in declared} - without
     rebuilt = {
         table
-        for table, item in _declared(metadata)
+        for table, item in declared
         if not isinstance(item, Index) and (_name_in(table, item) in present) != (_name_in(table, item) in wanted)
     }
     for table in rebuilt:
         _rebuild(connection, table, without)
     for table in rebuilt:  # when all that they refer to is there
         _check_references(connection, table)
-    note_rebuilt(connection, str(metadata.schema), [table.name for table in rebuilt])
-    for table, item in _declared(metadata):
+    for table, item in declared:
         if isinstance(item, Index):
             name, is_present = _name_in(table, item), _name_in(table, item) in present and table not in rebuilt
             if name in wanted and not is_present:
                 connection.execute(CreateIndex(item))
             elif is_present and name not in wanted:
                 connection.execute(DropIndex(item))
+    return rebuilt
 
 
 def _rebuild(connection: Connection, table: Table, without: AbstractSet[str]) -> None:
@@ -159,21 +165,18 @@ def _rebuild(connection: Connection, table: Table, without: AbstractSet[str]) ->
     scratch = _copy(table.metadata)
     new = table.to_metadata(scratch, name=f"rebuilt_{table.name}")
     for item in list(new.constraints):
-        if f"{table.name}.{item.name}" in without:
+        if f"{name_of(table)}.{item.name}" in without:
             new.constraints.discard(item)
     connection.execute(CreateTable(new))
     names = [column.name for column in table.columns]
     connection.execute(insert(new).from_select(names, select(table)))
     connection.execute(DropTable(table))
-    quote = connection.dialect.identifier_preparer
-    connection.exec_driver_sql(f"alter table {quote.format_table(new)} rename to {quote.quote(table.name)}")
+    connection.exec_driver_sql(f"alter table {located(new, 'sqlite')} rename to {quoted(table.name)}")
 
 
 def _check_references(connection: Connection, table: Table) -> None:
-    quote = connection.dialect.identifier_preparer
-    orphans = connection.exec_driver_sql(
-        f"pragma {quote.quote(str(table.schema))}.foreign_key_check({quote.quote(table.name)})"
-    )
+    schema = quoted(schema_in("sqlite", schema_of(table)))
+    orphans = connection.exec_driver_sql(f"pragma {schema}.foreign_key_check({quoted(table.name)})")
     if orphan := orphans.first():
         raise IntegrityError(None, None, ValueError(f"row {orphan[1]} of {table.name} refers to no row of {orphan[2]}"))
 
@@ -182,9 +185,8 @@ def _drop(connection: Connection, table: Table, item: Item) -> None:
     if isinstance(item, Index):
         connection.execute(DropIndex(item))
     else:  # not DropConstraint: it would take the constraint out of the metadata for good
-        quote = connection.dialect.identifier_preparer
-        name = quote.quote(_name_in(table, item).partition(".")[2])
-        connection.exec_driver_sql(f"alter table {quote.format_table(table)} drop constraint {name}")
+        place = located(table, connection.dialect.name)
+        connection.exec_driver_sql(f"alter table {place} drop constraint {quoted(_own_name(table, item))}")
 
 
 def _resting_on(metadata: MetaData, names: AbstractSet[str]) -> frozenset[str]:
@@ -203,8 +205,12 @@ def _resting_on(metadata: MetaData, names: AbstractSet[str]) -> frozenset[str]:
     )
 
 
-def _declared(metadata: MetaData) -> list[tuple[Table, Item]]:
-    """Return the metadata's constraints and indexes in an order in which they can be made: foreign keys last."""
+def _declared(metadata: MetaData, dialect: str = "") -> list[tuple[Table, Item]]:
+    """Return the metadata's constraints and indexes in an order in which they can be made: foreign keys last.
+
+    Args:
+        dialect: those that the engine can have; empty: all. SQLite refers to no other file.
+    """
     kinds: dict[type, int] = {
         PrimaryKeyConstraint: 0,
         UniqueConstraint: 1,
@@ -215,7 +221,11 @@ def _declared(metadata: MetaData) -> list[tuple[Table, Item]]:
     items: list[tuple[Table, Item]] = []
     for table in metadata.sorted_tables:
         # A table without a primary key has one of no columns in SQLAlchemy.
-        items += [(table, item) for item in table.constraints if not _is_empty_key(item)]
+        items += [
+            (table, item)
+            for item in table.constraints
+            if not _is_empty_key(item) and not (dialect == "sqlite" and _leaves_its_schema(table, item))
+        ]
         items += [(table, index) for index in table.indexes]
     return sorted(items, key=lambda pair: (kinds[type(pair[1])], _name_in(*pair)))
 
@@ -223,29 +233,32 @@ def _declared(metadata: MetaData) -> list[tuple[Table, Item]]:
 def _present(connection: Connection, metadata: MetaData) -> set[str]:
     """Return the names of the constraints and indexes that the database has, of the metadata's tables."""
     if connection.dialect.name == "postgresql":
-        return set(connection.execute(_NAMES, {"schema": metadata.schema}).scalars())
+        called = {(schema_of(table), table.name): name_of(table) for table in metadata.sorted_tables}
+        rows = connection.execute(_NAMES, {"schemas": list(schemas_of(metadata))})
+        return {f"{called[schema, table]}.{name}" for schema, table, name in rows if (schema, table) in called}
     inspector = inspect(connection)
     present: set[str] = set()
     for table in metadata.sorted_tables:
-        names = [item["name"] for item in inspector.get_unique_constraints(table.name, table.schema)]
-        names += [item["name"] for item in inspector.get_check_constraints(table.name, table.schema)]
-        names += [item["name"] for item in inspector.get_foreign_keys(table.name, table.schema)]
-        names += [item["name"] for item in inspector.get_indexes(table.name, table.schema)]
-        present.update(f"{table.name}.{name}" for name in (*names, f"{table.name}_pkey"))
+        place = table.name, schema_in("sqlite", schema_of(table))
+        names = [item["name"] for item in inspector.get_unique_constraints(*place)]
+        names += [item["name"] for item in inspector.get_check_constraints(*place)]
+        names += [item["name"] for item in inspector.get_foreign_keys(*place)]
+        names += [item["name"] for item in inspector.get_indexes(*place)]
+        present.update(f"{name_of(table)}.{name}" for name in (*names, f"{table.name}_pkey"))
     return present
 
 
 _NAMES = text(
     """
-    select tables.relname || '.' || pg_constraint.conname
+    select namespaces.nspname, tables.relname, pg_constraint.conname
     from pg_constraint
     join pg_class as tables on tables.oid = pg_constraint.conrelid
     join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
-    where namespaces.nspname = :schema
+    where namespaces.nspname = any (:schemas)
     union
-    select tablename || '.' || indexname
+    select schemaname, tablename, indexname
     from pg_indexes
-    where schemaname = :schema
+    where schemaname = any (:schemas)
     """
 )
 
@@ -262,11 +275,20 @@ def _is_empty_key(item: Constraint) -> bool:
     return isinstance(item, PrimaryKeyConstraint) and not list(item.columns)
 
 
+def _leaves_its_schema(table: Table, item: Constraint) -> bool:
+    return isinstance(item, ForeignKeyConstraint) and item.referred_table.schema != table.schema
+
+
 def _name_in(table: Table, item: Item) -> str:
-    """Return "table.name". A primary key has no name of its own here, and on PostgreSQL the one it gives by itself."""
+    """Return "table.name", the table with its schema where another has its name."""
+    return f"{name_of(table)}.{_own_name(table, item)}"
+
+
+def _own_name(table: Table, item: Item) -> str:
+    """Return a constraint's own name. A primary key has none here, and on PostgreSQL the one it gives by itself."""
     name = f"{table.name}_pkey" if isinstance(item, PrimaryKeyConstraint) else item.name
     assert name is not None, f"a constraint of {table.name} without a name"
-    return f"{table.name}.{name}"
+    return str(name)
 
 
 def _copy(metadata: MetaData) -> MetaData:

@@ -7,16 +7,25 @@ made since (FirstNormalObjectId).
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
 
 from integrity.database.bookkeeping import FORMAT, FORMAT_BEFORE, OURS
-from integrity.database.ownership import MADE_WITH_THEIR_NOTE, Identity, Made, checksum, find_made, made_before
-from integrity.engines.target import NAMESPACES, Target
+from integrity.database.ownership import (
+    MADE_WITH_THEIR_NOTE,
+    Identity,
+    Made,
+    checksum,
+    find_all_made,
+    made_before,
+    read_made,
+)
+from integrity.engines.places import DEFAULT_SCHEMA, MAIN, TableName, schema_from
+from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
 
@@ -31,6 +40,7 @@ class Contents:
     Args:
         name: the database's own name; of SQLite the file's.
         ours: schema -> the tables in it that we made.
+        made: system -> those that we made for it, parents first; our own books among them, under their schema's name.
         foreign: all others: tables as "schema.table", other things with their kind, as "view schema.name".
         notes: what we noted; empty when nothing here is ours.
         shared: schemas of ours that hold something of others, and so stay when ours goes.
@@ -41,6 +51,7 @@ class Contents:
     foreign: tuple[str, ...]
     notes: Mapping[str, str]
     shared: frozenset[str] = frozenset()
+    made: Mapping[str, tuple[TableName, ...]] = field(default_factory=dict)
 
     @property
     def is_ours(self) -> bool:
@@ -55,7 +66,14 @@ class Contents:
     @property
     def systems(self) -> tuple[str, ...]:
         """The systems that were seeded."""
-        return tuple(schema for schema in self.ours if schema != OURS)
+        return tuple(name for name in self.made if name != OURS)
+
+    def of_others(self, tables: Iterable[TableName]) -> list[str]:
+        """Return those of the tables that are here and that we did not make."""
+        foreign = set(self.foreign)
+        names = {place: ".".join(place) for place in tables}
+        on_file = {place: f"{MAIN}.{place[1]}" for place in names if place[0] == DEFAULT_SCHEMA}
+        return [name for place, name in names.items() if name in foreign or on_file.get(place) in foreign]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,7 @@ def _inspect_postgresql(target: Target, *, is_removal: bool) -> Contents:
             (name,) = connection.execute("select pg_catalog.current_database()").fetchall()[0]
             objects = [_Object(*row) for row in connection.execute(_OBJECTS).fetchall()]
             notes = _notes(objects, lambda: connection.execute("select key, value from integrity.notes").fetchall())
-            made = {schema: find_made(notes, schema) for schema in NAMESPACES}
+            made = find_all_made(notes)
             if notes.get("format") == FORMAT_BEFORE and is_removal:
                 made = made_before(connection.execute(MADE_WITH_THEIR_NOTE.encode()).fetchall())
                 notes = {**notes, "format": FORMAT}
@@ -198,7 +216,7 @@ _OBJECTS = sql.SQL(
 
 
 def _inspect_sqlite(target: Target) -> Contents:
-    present = [namespace for namespace in NAMESPACES if target.file_of(namespace).exists()]
+    present = target.find_schemas()
     if not target.file.exists() and not present:
         if not target.file.absolute().parent.is_dir():
             raise target.unreachable(FileNotFoundError(f"no folder {target.file.absolute().parent}"))
@@ -218,8 +236,7 @@ def _inspect_sqlite(target: Target) -> Contents:
             )
         except sqlite3.Error as error:
             raise refusal(target, error) from None
-    made = {schema: find_made(notes, schema) for schema in NAMESPACES}
-    return _contents(target, target.file.name, objects, notes, made)
+    return _contents(target, target.file.name, objects, notes, find_all_made(notes))
 
 
 def _notes(objects: Sequence[_Object], read: Callable[[], Sequence[tuple[str, str]]]) -> dict[str, str]:
@@ -233,7 +250,7 @@ def _notes(objects: Sequence[_Object], read: Callable[[], Sequence[tuple[str, st
         if isinstance(error, sqlite3.Error) and "no such column" not in str(error):
             raise
         return {}
-    is_made = find_made(noted, OURS).tables.get("notes") == table.identity
+    is_made = read_made(noted.get(f"made:{OURS}"), OURS).tables.get((OURS, "notes")) == table.identity
     return noted if is_made or noted.get("format", FORMAT) != FORMAT else {}
 
 
@@ -245,18 +262,28 @@ def _contents(
     ours: dict[str, tuple[str, ...]] = {}
     foreign: list[_Object] = []
     views = {view: identity for each in made.values() for view, identity in each.views.items()}
+    kept: dict[str, list[TableName]] = {}
     for each in objects:
         if each.kind == "view" and each.schema == OURS and views.get(each.name) == each.identity:
             continue  # goes with the system that it is for
-        if each.kind == _TABLE and made.get(each.schema, Made()).tables.get(each.name) == each.identity:
-            ours[each.schema] = (*ours.get(each.schema, ()), each.name)
+        place = schema_from(target.dialect, each.schema), each.name
+        system = next((name for name, its in made.items() if its.tables.get(place) == each.identity), None)
+        if each.kind == _TABLE and system is not None:
+            ours[place[0]] = (*ours.get(place[0], ()), each.name)
+            kept.setdefault(system, []).append(place)
         else:
             foreign.append(each)
     # Our own schema last: the notes say what is ours for as long as something is.
     ordered = sorted(ours.items(), key=lambda item: (item[0] == OURS, item[0]))
+    in_order = {
+        name: tuple(place for place in made[name].tables if place in kept[name])
+        for name in sorted(kept, key=lambda name: (name == OURS, name))
+    }
     # On PostgreSQL the server refuses, by name, to drop a schema with anything else in it.
-    shared = frozenset(each.schema for each in foreign if each.kind == _TABLE or target.is_sqlite)
-    return Contents(name, dict(ordered), tuple(str(each) for each in foreign), notes, shared)
+    shared = frozenset(
+        schema_from(target.dialect, each.schema) for each in foreign if each.kind == _TABLE or target.is_sqlite
+    )
+    return Contents(name, dict(ordered), tuple(str(each) for each in foreign), notes, shared, in_order)
 
 
 def _of_another_version(target: Target, name: str, noted: str | None) -> DatabaseError:

@@ -7,10 +7,9 @@ from typing import TypeVar
 from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-Found = TypeVar("Found")
+from integrity.engines.places import DEFAULT_SCHEMA, schema_in
 
-DEFAULT_SCHEMA = "public"
-"""Where a table stands that names no schema: PostgreSQL's own default."""
+Found = TypeVar("Found")
 
 # What one of the two must quote is quoted for both, as both read it then.
 _PREPARERS = tuple(dialect.dialect().identifier_preparer for dialect in (postgresql, sqlite))
@@ -39,6 +38,17 @@ def schema_of(table: Table) -> str:
 def schemas_of(metadata: MetaData) -> tuple[str, ...]:
     """Return the schemas that the tables stand in, in the order of the tables: parents first."""
     return tuple(dict.fromkeys(schema_of(table) for table in metadata.sorted_tables))
+
+
+def located(table: Table, dialect: str) -> str:
+    """Return a table's name with its schema as the engine's SQL has it, also where the table names none."""
+    return f"{quoted(schema_in(dialect, schema_of(table)))}.{quoted(table.name)}"
+
+
+def name_of(table: Table) -> str:
+    """Return what a table is called among those of its metadata: with its schema, if another has its name."""
+    namesakes = [each for each in table.metadata.tables.values() if each.name == table.name]
+    return table.name if len(namesakes) == 1 else f"{schema_of(table)}.{table.name}"
 
 
 def find_named(known: Mapping[str, Found], spelled: str) -> tuple[str, Found] | None:

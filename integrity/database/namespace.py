@@ -1,7 +1,8 @@
-"""The schemas that we make in a database, and remove again: those, and nothing of anybody else's.
+"""The tables that we make in a database, with their schemas, and remove again: those, and nothing of anybody else's.
 
-The schema `integrity` holds our own books, and each system has a schema of its own name. What a database holds, and what of
-it is ours, is found in contents.py: nothing is seeded or hammered beside what is not, and rollback leaves it.
+The schema `integrity` holds our own books. A system's tables stand in its schemas: one of its own, several, or `public`,
+beside other people's. What a database holds, and what of it is ours, is found in contents.py: nothing is seeded or hammered
+beside what is not, unless its owner has declared it to be a test database, and rollback leaves it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from contextlib import closing
 from sqlalchemy import Connection, MetaData, Table, func, select
 from sqlalchemy.schema import CreateSchema, CreateTable, DropSchema, DropTable
 
+from integrity.database.application import Application
 from integrity.database.bookkeeping import (
     FORMAT,
     METADATA,
@@ -17,22 +19,23 @@ from integrity.database.bookkeeping import (
     create_views,
     drop_notes_about,
     drop_views,
-    find_note,
     has_bookkeeping,
     put_note,
 )
 from integrity.database.contents import Contents, inspect_database
+from integrity.database.names import schema_of, schemas_of
 from integrity.database.ownership import (
     adopt,
     check_unchanged,
+    find_own_schemas,
     find_own_views,
+    hand_on,
     has_schema,
-    is_schema_ours,
     note_made,
     note_views,
-    read_made,
 )
 from integrity.engines.occupancy import occupy
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UnsafeDatabase
@@ -40,6 +43,7 @@ from integrity.errors import UnsafeDatabase
 __all__ = [
     "Contents",
     "count_rows",
+    "create_bookkeeping",
     "create_schemas",
     "create_tables",
     "drop_schemas",
@@ -73,25 +77,30 @@ def guard(target: Target, test_database: str | None) -> Contents:
     return contents
 
 
-def create_schemas(target: Target, metadatas: Iterable[MetaData]) -> None:
-    """Create the schema `integrity` if it is missing, and those given with all their tables, empty."""
-    metadatas = list(metadatas)
-    with transaction(target, (OURS, *(str(metadata.schema) for metadata in metadatas))) as connection:
-        for metadata in metadatas:
-            create_tables(connection, metadata)
+def create_schemas(target: Target, systems: Iterable[Application]) -> None:
+    """Create the schema `integrity` if it is missing, and the systems with all their tables, empty."""
+    systems = list(systems)
+    with transaction(target, (OURS, *(schema for system in systems for schema in system.schemas))) as connection:
+        create_bookkeeping(connection)
+        for system in systems:
+            create_tables(connection, system)
 
 
-def create_tables(connection: Connection, metadata: MetaData) -> None:
-    """Create the tables of a schema with their constraints and indexes, and the bookkeeping if it is missing.
+def create_tables(connection: Connection, system: Application) -> None:
+    """Create the tables of a system with their constraints and indexes, and the bookkeeping if it is missing.
 
     Both are noted as ours.
     """
+    create_bookkeeping(connection)
+    _create_tables(connection, system.name, system.metadata)
+    note_views(connection, system.name, create_views(connection, system.name))
+
+
+def create_bookkeeping(connection: Connection) -> None:
+    """Create our own books, if they are missing."""
     if not has_bookkeeping(connection):
-        _create_tables(connection, METADATA)
+        _create_tables(connection, OURS, METADATA)
         put_note(connection, "format", FORMAT)
-    if metadata is not METADATA:
-        _create_tables(connection, metadata)
-        note_views(connection, str(metadata.schema), create_views(connection, str(metadata.schema)))
 
 
 def drop_schemas(target: Target) -> Contents:
@@ -108,31 +117,37 @@ def drop_schemas(target: Target) -> Contents:
             return contents
         with transaction(target, tuple(contents.ours), checks_foreign_keys=False) as connection:
             adopt(connection)
-            for schema, tables in contents.ours.items():
-                drop_tables(connection, schema, tables, is_shared=schema in contents.shared)
+            for name in contents.made:
+                drop_tables(connection, name, contents)
         if target.is_sqlite:
             _remove_files(target, [schema for schema in contents.ours if schema not in contents.shared])
         return contents
 
 
-def drop_tables(connection: Connection, schema: str, tables: Sequence[str], *, is_shared: bool = False) -> None:
-    """Drop tables of ours, and their schema if we made it.
+def drop_tables(connection: Connection, name: str, contents: Contents) -> None:
+    """Drop the tables that we made for a system, and those of its schemas that we made and that nobody else uses.
 
     Args:
-        is_shared: somebody else has tables in the schema: it stays.
+        name: the system's.
+        contents: what the database holds.
 
     Raises:
         DatabaseError: one of them is no longer the one that we made.
     """
-    check_unchanged(connection, schema, tables)
-    drops_schema = connection.dialect.name == "postgresql" and not is_shared and is_schema_ours(connection, schema)
-    drop_views(connection, find_own_views(connection, schema))
-    for table in _children_first(connection, schema, tables):
+    tables = contents.made[name]
+    check_unchanged(connection, name, tables)
+    schemas, used = find_own_schemas(connection, name), set[str]()
+    drop_views(connection, find_own_views(connection, name))
+    for schema, table in reversed(
+        tables
+    ):  # the reverse of the order they were made in, which is that of their foreign keys
         connection.execute(DropTable(Table(table, MetaData(schema=schema))))
-    if drops_schema:
-        connection.execute(DropSchema(schema))
-    if schema != OURS:
-        drop_notes_about(connection, schema)
+    if name != OURS:
+        drop_notes_about(connection, name)
+        used = hand_on(connection, schemas, contents.made)
+    for schema in schemas:
+        if schema not in contents.shared | used:
+            connection.execute(DropSchema(schema))
 
 
 def count_rows(target: Target, schema: str, tables: Sequence[str]) -> dict[str, int]:
@@ -160,26 +175,22 @@ def write_note(target: Target, key: str, value: str) -> None:
         put_note(connection, key, value)
 
 
-def _create_tables(connection: Connection, metadata: MetaData) -> None:
-    assert metadata.schema is not None
-    is_made = connection.dialect.name == "postgresql" and not has_schema(connection, metadata.schema)
-    if is_made:
-        connection.execute(CreateSchema(metadata.schema))
+def _create_tables(connection: Connection, name: str, metadata: MetaData) -> None:
+    schemas = schemas_of(metadata) if connection.dialect.name == "postgresql" else ()
+    made = [schema for schema in schemas if not has_schema(connection, schema)]
+    for schema in made:
+        connection.execute(CreateSchema(schema))
     for table in metadata.sorted_tables:
         connection.execute(CreateTable(table))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             index.create(connection)
-    note_made(connection, metadata.schema, [table.name for table in metadata.sorted_tables], has_made_schema=is_made)
-
-
-def _children_first(connection: Connection, schema: str, tables: Sequence[str]) -> list[str]:
-    """Return the tables in the reverse of the order they were made in, which is that of their foreign keys."""
-    made = list(read_made(find_note(connection, f"made:{schema}")).tables)
-    return sorted(tables, key=made.index, reverse=True)
+    note_made(connection, name, [(schema_of(table), table.name) for table in metadata.sorted_tables], schemas=made)
 
 
 def _remove_files(target: Target, schemas: Sequence[str]) -> None:
     for schema in schemas:
+        if schema == DEFAULT_SCHEMA:
+            continue
         for ending in ("", "-wal", "-shm"):
             file = target.file_of(schema)
             file.with_name(file.name + ending).unlink(missing_ok=True)

@@ -20,86 +20,120 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from integrity.database.bookkeeping import FORMAT_BEFORE, OURS, find_note, put_note
+from integrity.database.bookkeeping import FORMAT_BEFORE, OURS, find_note, put_note, read_notes
+from integrity.engines.places import TableName, schema_in
 from integrity.errors import DatabaseError
 
 Identity = int | str
 """An oid; of SQLite a checksum."""
 
+_KEY = "made:"
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a note says that we made.
+    """What a note says that we made for a system, or of our own books.
 
     Args:
-        schema: the oid of the schema; None where it was there before, and on SQLite.
-        tables: name -> identity, parents first.
+        tables: their identities, parents first.
+        schemas: the oids of those schemas that were not there before; none on SQLite.
         views: name -> identity, of the views in the schema `integrity` that are for this one.
     """
 
-    schema: int | None = None
-    tables: Mapping[str, Identity] = field(default_factory=dict)
+    tables: Mapping[TableName, Identity] = field(default_factory=dict)
+    schemas: Mapping[str, int] = field(default_factory=dict)
     views: Mapping[str, Identity] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """The note."""
-        return json.dumps({"schema": self.schema, "tables": dict(self.tables), "views": dict(self.views)})
+        tables = [[*place, identity] for place, identity in self.tables.items()]
+        return json.dumps({"tables": tables, "schemas": dict(self.schemas), "views": dict(self.views)})
 
 
-def note_made(connection: Connection, schema: str, tables: Sequence[str], *, has_made_schema: bool) -> None:
-    """Note that we have just made these tables, and perhaps their schema."""
-    oid = _schema_oid(connection, schema) if has_made_schema else None
-    found = find_identities(connection, schema)
-    put_note(connection, _key(schema), Made(oid, {table: found[table] for table in tables}).text)
+def note_made(connection: Connection, name: str, tables: Sequence[TableName], *, schemas: Iterable[str]) -> None:
+    """Note that we have just made these tables for a system, and these schemas."""
+    found = _find_all(connection, tables)
+    oids = {schema: _schema_oid(connection, schema) for schema in schemas}
+    made = Made({place: found[place] for place in tables}, {schema: oid for schema, oid in oids.items() if oid is not None})
+    put_note(connection, f"{_KEY}{name}", made.text)
 
 
-def note_views(connection: Connection, schema: str, views: Sequence[str]) -> None:
-    """Note that we have just made these views in our own schema, for another."""
-    made, found = _read(connection, schema), find_identities(connection, OURS, is_of_views=True)
-    put_note(connection, _key(schema), replace(made, views={view: found[view] for view in views}).text)
+def note_views(connection: Connection, name: str, views: Sequence[str]) -> None:
+    """Note that we have just made these views in our own schema, for a system."""
+    made, found = _read(connection, name), find_identities(connection, OURS, is_of_views=True)
+    put_note(connection, f"{_KEY}{name}", replace(made, views={view: found[view] for view in views}).text)
 
 
-def note_rebuilt(connection: Connection, schema: str, tables: Sequence[str]) -> None:
+def note_rebuilt(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
     """Note tables of ours anew that we have made anew (SQLite's way to alter one)."""
-    if not tables:
-        return
-    made, found = _read(connection, schema), find_identities(connection, schema)
-    renewed = {**made.tables, **{table: found[table] for table in tables}}
-    put_note(connection, _key(schema), replace(made, tables=renewed).text)
+    made = _read(connection, name)
+    own = [place for place in tables if place in made.tables]  # of a declared test database, the others are its owner's
+    if own:
+        found = _find_all(connection, own)
+        renewed = {**made.tables, **{place: found[place] for place in own}}
+        put_note(connection, f"{_KEY}{name}", replace(made, tables=renewed).text)
+
+
+def hand_on(connection: Connection, schemas: Mapping[str, int], present: Mapping[str, Iterable[TableName]]) -> set[str]:
+    """Note schemas that we made for a system whose note is gone with those that still have tables there.
+
+    Args:
+        schemas: with their oids.
+        present: system -> the tables of ours that there are.
+
+    Returns:
+        The schemas that stay, for those.
+    """
+    kept: set[str] = set()
+    for name, made in find_all_made(read_notes(connection)).items():
+        used = {schema for schema, _ in present.get(name, ())} & schemas.keys()
+        if used:
+            taken = {schema: schemas[schema] for schema in used}
+            put_note(connection, f"{_KEY}{name}", replace(made, schemas={**made.schemas, **taken}).text)
+        kept |= used
+    return kept
 
 
 def adopt(connection: Connection) -> None:
     """Note by identity what the version before this one made and noted by name, as far as the server can prove it."""
     if connection.dialect.name == "postgresql" and find_note(connection, "format") == FORMAT_BEFORE:
         for schema, made in made_before(connection.exec_driver_sql(MADE_WITH_THEIR_NOTE).all()).items():
-            put_note(connection, _key(schema), made.text)
+            put_note(connection, f"{_KEY}{schema}", made.text)
 
 
 def made_before(rows: Iterable[Any]) -> dict[str, Made]:
-    """Return schema -> what we made there, from rows of MADE_WITH_THEIR_NOTE."""
+    """Return system -> what we made for it, from rows of MADE_WITH_THEIR_NOTE: each had the schema of its name."""
     found: dict[str, Made] = {}
     for schema, table, oid, is_schema_made, schema_oid in rows:
-        known = found.get(schema, Made(schema_oid if is_schema_made else None))
-        found[schema] = Made(known.schema, {**known.tables, table: oid})
+        known = found.get(schema, Made(schemas={schema: schema_oid} if is_schema_made else {}))
+        found[schema] = replace(known, tables={**known.tables, (schema, table): oid})
     return found
 
 
-def find_made(notes: Mapping[str, str], schema: str) -> Made:
-    """Return what the notes say that we made in a schema."""
-    return read_made(notes.get(_key(schema)))
+def find_all_made(notes: Mapping[str, str]) -> dict[str, Made]:
+    """Return system -> what the notes say that we made for it; our own books are under the name of their schema."""
+    names = sorted(key.removeprefix(_KEY) for key in notes if key.startswith(_KEY))
+    return {name: read_made(notes[f"{_KEY}{name}"], name) for name in names}
 
 
-def read_made(note: str | None) -> Made:
-    """Return what a note says; nothing, when it says nothing that we would write."""
+def read_made(note: str | None, name: str) -> Made:
+    """Return what the note about a system says; nothing, when it says nothing that we would write.
+
+    One that was written when each system had the schema of its name holds tables by their names alone.
+    """
     try:
         read = json.loads(note or "{}")
-        return Made(read.get("schema"), dict(read.get("tables", {})), dict(read.get("views", {})))
-    except (ValueError, TypeError, AttributeError):
+        views, tables = dict(read.get("views", {})), read.get("tables", [])
+        if isinstance(tables, dict):
+            schemas = {} if read.get("schema") is None else {name: read["schema"]}
+            return Made({(name, table): identity for table, identity in tables.items()}, schemas, views)
+        return Made({(schema, table): identity for schema, table, identity in tables}, dict(read["schemas"]), views)
+    except (ValueError, TypeError, AttributeError, KeyError):
         return Made()
 
 
-def check_unchanged(connection: Connection, schema: str, tables: Sequence[str]) -> None:
+def check_unchanged(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
     """Raise when a table is no longer the one that we made; on PostgreSQL they are locked from here on.
 
     Raises:
@@ -107,27 +141,36 @@ def check_unchanged(connection: Connection, schema: str, tables: Sequence[str]) 
     """
     if connection.dialect.name == "postgresql" and tables:
         quote = connection.dialect.identifier_preparer.quote
-        names = ", ".join(f"{quote(schema)}.{quote(table)}" for table in tables)
+        names = ", ".join(f"{quote(schema)}.{quote(table)}" for schema, table in tables)
         connection.exec_driver_sql(f"lock table {names} in access exclusive mode")
-    found, made = find_identities(connection, schema), _read(connection, schema)
-    for table in tables:
-        if found.get(table) != made.tables.get(table):
+    found, made = _find_all(connection, tables), _read(connection, name)
+    for place in tables:
+        if found.get(place) != made.tables.get(place):
             raise DatabaseError(
-                f"{schema}.{table} is not the table that was made here: somebody made it anew meanwhile",
+                f"{'.'.join(place)} is not the table that was made here: somebody made it anew meanwhile",
                 hint="Nothing was changed. Look again: integrity rollback --dry-run",
             )
 
 
-def is_schema_ours(connection: Connection, schema: str) -> bool:
-    """Return whether we made the schema itself, on PostgreSQL."""
-    made = _read(connection, schema)
-    return made.schema is not None and made.schema == _schema_oid(connection, schema)
+def find_own_schemas(connection: Connection, name: str) -> dict[str, int]:
+    """Return the schemas that we made for a system and that are still those, with their oids; none on SQLite."""
+    made = _read(connection, name)
+    return {schema: oid for schema, oid in made.schemas.items() if oid == _schema_oid(connection, schema)}
 
 
-def find_own_views(connection: Connection, schema: str) -> list[str]:
-    """Return the views in our own schema that we made for another, and that are still those."""
+def find_own_views(connection: Connection, name: str) -> list[str]:
+    """Return the views in our own schema that we made for a system, and that are still those."""
     found = find_identities(connection, OURS, is_of_views=True)
-    return [view for view, identity in _read(connection, schema).views.items() if found.get(view) == identity]
+    return [view for view, identity in _read(connection, name).views.items() if found.get(view) == identity]
+
+
+def _find_all(connection: Connection, tables: Iterable[TableName]) -> dict[TableName, Identity]:
+    """Return the identities that tables have now, those of their schemas."""
+    return {
+        (schema, table): identity
+        for schema in dict.fromkeys(schema for schema, _ in tables)
+        for table, identity in find_identities(connection, schema).items()
+    }
 
 
 def find_identities(connection: Connection, schema: str, *, is_of_views: bool = False) -> dict[str, Identity]:
@@ -135,7 +178,7 @@ def find_identities(connection: Connection, schema: str, *, is_of_views: bool = 
     if connection.dialect.name == "postgresql":
         kinds = ["v"] if is_of_views else ["r", "p"]
         return {str(name): int(oid) for name, oid in connection.execute(_OIDS, {"schema": schema, "kinds": kinds})}
-    quoted = connection.dialect.identifier_preparer.quote(schema)
+    quoted = connection.dialect.identifier_preparer.quote(schema_in("sqlite", schema))
     kind = "view" if is_of_views else "table"
     rows = connection.exec_driver_sql(f"select name, sql from {quoted}.sqlite_master where type = ?", (kind,))
     return {str(name): checksum(statement) for name, statement in rows}
@@ -156,12 +199,8 @@ def _schema_oid(connection: Connection, schema: str) -> int | None:
     return oid if oid is None else int(oid)
 
 
-def _read(connection: Connection, schema: str) -> Made:
-    return read_made(find_note(connection, _key(schema)))
-
-
-def _key(schema: str) -> str:
-    return f"made:{schema}"
+def _read(connection: Connection, name: str) -> Made:
+    return read_made(find_note(connection, f"{_KEY}{name}"), name)
 
 
 _SCHEMA_OID = text("select oid::int8 from pg_catalog.pg_namespace where nspname = :schema")

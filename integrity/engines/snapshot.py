@@ -30,7 +30,7 @@ from integrity.engines.server_text import (
     select_text,
     types_of,
 )
-from integrity.engines.target import NAMESPACES, Target, begin_with
+from integrity.engines.target import Target, begin_with
 from integrity.errors import Unreachable, UsageError, quote
 
 APPLICATION_NAME = "integrity-validate"
@@ -395,7 +395,7 @@ class PostgresqlSession:
 def _open_sqlite(target: Target, timeout_s: float) -> Iterator[Snapshot]:
     if not target.file.exists():
         raise Unreachable(f"cannot open {target}: there is no such file", hint="Name the file that `integrity seed` made.")
-    connection = target.connect_sqlite(NAMESPACES, is_read_only=True)
+    connection = target.connect_sqlite(target.find_schemas(), is_read_only=True)
     connection.text_factory = _decode
     try:
         connection.execute("begin")

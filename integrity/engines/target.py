@@ -1,11 +1,16 @@
 """A target: the database that a URL names, and connections to it.
 
 One synchronous connection type each for PostgreSQL (psycopg 3) and SQLite (sqlite3), for everything but the hot path of
-the workload, which has its own (clients/). SQLite has no schemas, so each of ours is a file of its own beside the one
-that the URL names, attached under the schema's name: `venue.db`, `venue.ghostpass.db`, `venue.integrity.db`. SQL that
-names `ghostpass.wallets` then runs unchanged on both.
+the workload, which has its own (clients/).
+
+SQLite has no schemas, so each but the default one is a file of its own beside the one that the URL names, attached under
+its name: `venue.db`, `venue.ghostpass.db`, `venue.integrity.db`. SQL that names `ghostpass.wallets` then runs unchanged on
+both. The default schema, `public`, is the main file itself, since an application's own SQLite database is one file. Who
+knows which schemas it works in attaches those; who looks at the whole database, those whose files are there
+(`find_schemas`): a file `venue.NAME.db` beside `venue.db` is a part of that database, whoever made it.
 """
 
+import glob
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +22,7 @@ from urllib.parse import unquote
 
 import psycopg
 
+from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.postgresql.accepting import is_accepted
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
 from integrity.engines.postgresql.url import (
@@ -36,8 +42,6 @@ if TYPE_CHECKING:
 SERVER_VERSION_LEAST = 13
 SQLITE_VERSION_LEAST = (3, 35, 0)  # RETURNING
 CONNECT_TIMEOUT_S = 10
-NAMESPACES = ("integrity", "ghostpass", "safebox", "streamvote", "instainstru", "inbox")
-"""The schemas that are ours: `integrity` for what the tool keeps, and one a system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,18 @@ class Target:
         return Path(self.url.database)
 
     def file_of(self, namespace: str) -> Path:
-        """Return the SQLite file that holds a schema of ours."""
+        """Return the SQLite file that holds a schema."""
+        if namespace == DEFAULT_SCHEMA:
+            return self.file
         return self.file.with_name(f"{self.file.stem}.{namespace}{self.file.suffix or '.db'}")
+
+    def find_schemas(self) -> tuple[str, ...]:
+        """Return the schemas of an SQLite database that have a file of their own, by name."""
+        ending = self.file.suffix or ".db"
+        found = self.file.absolute().parent.glob(f"{glob.escape(self.file.stem)}.*{glob.escape(ending)}")
+        names = {file: file.name.removeprefix(f"{self.file.stem}.").removesuffix(ending) for file in found}
+        schemas = [name for file, name in names.items() if _SCHEMA.fullmatch(name) and _is_sqlite(file)]
+        return tuple(sorted({*schemas} - _NO_FILES))
 
     def connect(
         self, *, application_name: str = "integrity", settings: Mapping[str, str] = WORK
@@ -186,8 +200,7 @@ class Target:
         """Return a new sqlite3 connection in autocommit mode with the namespaces attached; rows are sqlite3.Row.
 
         Args:
-            namespaces: schemas of ours to attach; a file that does not exist is made; when read only it
-                is left out.
+            namespaces: schemas to attach; a file that does not exist is made; when read only it is left out.
 
         Raises:
             Unreachable: the file cannot be opened.
@@ -208,8 +221,10 @@ class Target:
             if is_read_only:
                 _roll_back_what_was_killed(self.file)
             connection.execute("pragma schema_version")  # opening alone does not read the file
-            for namespace in namespaces:
+            for namespace in dict.fromkeys(namespaces):
                 path = self.file_of(namespace)
+                if path == self.file:
+                    continue
                 if is_read_only and not path.exists():
                     continue
                 if is_read_only:
@@ -286,6 +301,20 @@ def mask(text: str) -> str:
 _IN_ADDRESS = re.compile(r"(?<=://)([^/@\s:]*):(?:\S*|[^/?\n]*)@")
 _OPTION = re.compile(r"""(password\s*=\s*)('(?:[^'\\]|\\.)*'?|"[^"]*"?|\S+)""", re.IGNORECASE)
 _ENCODED_OPTION = re.compile(r"(?<=[?&])([^=&?\s]*%[^=&?\s]*)=[^&\s]*")
+
+
+# What is spelled the same in every engine, quoted or not.
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]*")
+_NO_FILES = frozenset({DEFAULT_SCHEMA, MAIN, "temp"})
+
+
+def _is_sqlite(file: Path) -> bool:
+    """Return whether a file is a database, by its header, or an empty file, which may become one."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(16) in (b"", b"SQLite format 3\0")
+    except OSError:  # who opens it says why it cannot be read
+        return True
 
 
 def _roll_back_what_was_killed(file: Path) -> None:

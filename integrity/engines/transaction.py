@@ -12,10 +12,17 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.refusals import next_step, reason_of
 from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
+
+_PLACES: dict[str, dict[str | None, str | None]] = {
+    # A table that names no schema would stand in the first of the search_path, which may be another.
+    "postgresql": {None: DEFAULT_SCHEMA},
+    "sqlite": {DEFAULT_SCHEMA: None},
+}
 
 
 @contextmanager
@@ -25,7 +32,7 @@ def transaction(
     """Yield a connection within a transaction, committed at the end and rolled back by any exception.
 
     Args:
-        namespaces: the schemas to work in; on SQLite their files are made.
+        namespaces: the schemas to work in; on SQLite their files are made, the default one's is the main one.
         checks_foreign_keys: False for rebuilding a table on SQLite, which would otherwise delete what refers to it.
 
     Raises:
@@ -34,7 +41,10 @@ def transaction(
     engine = target.engine(namespaces, settings=OWN)
     try:
         # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with engine.connect().execution_options(
+            isolation_level="AUTOCOMMIT",
+            schema_translate_map=_PLACES[target.dialect],
+        ) as connection:
             if target.is_sqlite:
                 if not checks_foreign_keys:
                     connection.exec_driver_sql("pragma foreign_keys = off")

@@ -90,7 +90,7 @@ class Faulting:
     def connect(self) -> Connection:
         """Return a connection of the run's, not yet open."""
         if self._target.is_sqlite:
-            return SqliteConnection(self._target, self._system.name)
+            return SqliteConnection(self._target, self._system.schemas)
         proxy = self._scene.proxy
         if proxy is None:
             return PostgresConnection(self._target, conduct=self.conduct)

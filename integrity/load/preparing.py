@@ -47,9 +47,9 @@ def prepare(system: System, profile: Profile, target: Target, bug: Bug | None, t
         )
     facts = _sqlite_facts() if target.is_sqlite else _check_server(target, profile)
     if bug is not None:
-        plant(target, system.metadata, bug.dropped, bug=bug.name)
+        plant(target, system, bug.dropped, bug=bug.name)
     else:
-        restore(target, system.metadata)
+        restore(target, system)
     return facts
 
 
@@ -92,7 +92,7 @@ def read_keys(system: System, profile: Profile, target: Target) -> dict[str, lis
     """
     try:
         if target.is_sqlite:
-            with closing(target.connect_sqlite((system.name,), is_read_only=True)) as connection:
+            with closing(target.connect_sqlite(system.schemas, is_read_only=True)) as connection:
                 keys = {pool: [row[0] for row in connection.execute(query)] for pool, query in system.pools.items()}
         else:
             with closing(target.connect()) as server:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Select, Table, false, func, select, text
+from sqlalchemy import Connection, Integer, MetaData, Select, Table, false, func, select, text
 
 from integrity.database import bulk
 from integrity.database.bookkeeping import OURS, drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
+from integrity.database.names import located, name_of, quoted, schema_of, schemas_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
 from integrity.engines.occupancy import occupy
+from integrity.engines.places import schema_in
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -102,41 +104,41 @@ def seed_system(
         SeedError: the database is not in the state that the mode needs.
         DatabaseError: the database refused something, or somebody works there; nothing was changed.
     """
-    seeder, metadata, schema = seeder_of(system), system.metadata, system.name
+    seeder, metadata, name = seeder_of(system), system.metadata, system.name
     check_numbers(system, sizes, seed)
     sizes = seeder.complete(sizes)
     unit = seeder.sizes[0].name
     check_state(contents, system, mode)
     with (
-        occupy(target, f"seed --system {schema}", is_exclusive=mode is Mode.REPLACE),
-        transaction(target, (schema, OURS)) as connection,
+        occupy(target, f"seed --system {name}", is_exclusive=mode is Mode.REPLACE),
+        transaction(target, (*system.schemas, OURS)) as connection,
     ):
         started = time.perf_counter()
         if mode is Mode.APPEND:
             start = _find_start(connection, metadata, seeder)
-            noted = {name: int(find_note(connection, f"{name}:{schema}") or 0) for name in sizes}
-            for size in seeder.sizes:
-                if noted[size.name] + sizes[size.name] > size.most:
-                    there, more = noted[size.name], sizes[size.name]
-                    raise UsageError(f"{there} {size.name} and {more} more are over the limit of {size.most:,}")
+            noted = {size: int(find_note(connection, f"{size}:{name}") or 0) for size in sizes}
+            for each in seeder.sizes:
+                if noted[each.name] + sizes[each.name] > each.most:
+                    there, more = noted[each.name], sizes[each.name]
+                    raise UsageError(f"{there} {each.name} and {more} more are over the limit of {each.most:,}")
         else:
-            start = Start({table.name: 1 for table in metadata.sorted_tables if "id" in table.columns}, {})
+            start = Start({name_of(table): 1 for table in _numbered(metadata)}, {})
             noted = dict.fromkeys(sizes, 0)
-            if mode is Mode.REPLACE and schema in contents.ours:
-                drop_tables(connection, schema, contents.ours[schema], is_shared=schema in contents.shared)
-                drop_runs_of(connection, schema)
-            create_tables(connection, metadata)
-            put_note(connection, f"seed:{schema}", str(seed))
+            if mode is Mode.REPLACE and name in contents.made:
+                drop_tables(connection, name, contents)
+                drop_runs_of(connection, name)
+            create_tables(connection, system)
+            put_note(connection, f"seed:{name}", str(seed))
             strip(connection, metadata)
-        for name, count in sizes.items():
-            put_note(connection, f"{name}:{schema}", str(noted[name] + count))
-        row_counts = _load(connection, seeder, start, sizes, seed, is_new=mode is not Mode.APPEND, listen=listen)
+        for size, count in sizes.items():
+            put_note(connection, f"{size}:{name}", str(noted[size] + count))
+        row_counts = _load(connection, system, start, sizes, seed, is_new=mode is not Mode.APPEND, listen=listen)
         loaded = time.perf_counter()
         listen(Progress(Phase.INDEXES, unit, sizes[unit], sizes[unit]))
         if mode is not Mode.APPEND:
-            complete(connection, metadata)
+            complete(connection, system)
         _finish(connection, metadata)
-    return Seeded(schema, seed, sizes, row_counts, loaded - started, time.perf_counter() - loaded)
+    return Seeded(name, seed, sizes, row_counts, loaded - started, time.perf_counter() - loaded)
 
 
 def seeder_of(system: System) -> Seeder:
@@ -184,37 +186,46 @@ def check_state(contents: Contents, system: System, mode: Mode) -> None:
     Raises:
         SeedError: says what to use.
     """
-    schema = system.name
-    is_there = schema in contents.systems
+    name = system.name
+    is_there = name in contents.systems
     if mode is Mode.NEW and is_there:
-        noted = [(size.name, contents.notes.get(f"{size.name}:{schema}", "?")) for size in seeder_of(system).sizes]
-        held = ", ".join(f"{count} {name}" for name, count in noted)
+        noted = [(size.name, contents.notes.get(f"{size.name}:{name}", "?")) for size in seeder_of(system).sizes]
+        held = ", ".join(f"{count} {size}" for size, count in noted)
         raise SeedError(
-            f"database {contents.name!r} already holds {schema} ({held}, seed {contents.notes.get(f'seed:{schema}', '?')})",
+            f"database {contents.name!r} already holds {name} ({held}, seed {contents.notes.get(f'seed:{name}', '?')})",
             hint="--replace makes it anew and forgets its runs; --append adds to what is there.",
         )
     if mode is Mode.APPEND and not is_there:
-        raise SeedError(f"database {contents.name!r} holds no {schema} that could be added to", hint="Leave --append out.")
+        raise SeedError(f"database {contents.name!r} holds no {name} that could be added to", hint="Leave --append out.")
+    taken = contents.of_others((schema_of(table), table.name) for table in system.metadata.sorted_tables)
+    if taken:
+        raise SeedError(
+            f"database {contents.name!r} holds {taken[0]}, which we did not make, and {name} has a table of that name",
+            hint=f"Seed {name} in another database; nothing that somebody made is dropped or filled.",
+        )
 
 
 def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> Start:
     """Return where to go on, with the tables locked: what is running there would take the same ids."""
     if connection.dialect.name == "postgresql":
-        quote = connection.dialect.identifier_preparer
-        tables = ", ".join(quote.format_table(table) for table in metadata.sorted_tables)
+        tables = ", ".join(located(table, "postgresql") for table in metadata.sorted_tables)
         connection.exec_driver_sql(f"lock table {tables} in share row exclusive mode")
     next_ids = {
-        table.name: connection.execute(select(func.coalesce(func.max(table.c.id), 0) + 1)).scalar_one()
-        for table in metadata.sorted_tables
-        if "id" in table.columns
+        name_of(table): connection.execute(select(func.coalesce(func.max(table.c.id), 0) + 1)).scalar_one()
+        for table in _numbered(metadata)
     }
     found = {name: [tuple(row) for row in connection.execute(text(query))] for name, query in seeder.reads.items()}
     return Start(next_ids, found)
 
 
+def _numbered(metadata: MetaData) -> list[Table]:
+    """Return the tables whose rows have a number of their own."""
+    return [table for table in metadata.sorted_tables if "id" in table.c and isinstance(table.c.id.type, Integer)]
+
+
 def _load(
     connection: Connection,
-    seeder: Seeder,
+    system: System,
     start: Start,
     sizes: Mapping[str, int],
     seed: int,
@@ -224,12 +235,15 @@ def _load(
 ) -> dict[str, int]:
     driver_connection = connection.connection.driver_connection
     assert driver_connection is not None
+    seeder, tables = seeder_of(system), {name_of(table): table for table in system.metadata.sorted_tables}
     row_counts: Counter[str] = Counter()
     done, unit = 0, seeder.sizes[0].name
     listen(Progress(Phase.ROWS, unit, 0, sizes[unit]))
     for batch in ahead(seeder.generate(sizes, seed, start)):
         for rows in batch.tables:
-            row_counts[rows.table] += bulk.load(driver_connection, seeder.name, rows.table, rows.columns, is_new=is_new)
+            table = tables[rows.table]
+            schema = schema_in(connection.dialect.name, schema_of(table))
+            row_counts[rows.table] += bulk.load(driver_connection, schema, table.name, rows.columns, is_new=is_new)
         if batch.done:
             done += batch.done
             listen(Progress(Phase.ROWS, unit, done, sizes[unit]))
@@ -248,13 +262,13 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 def _finish(connection: Connection, metadata: MetaData) -> None:
     """Let generated ids go on after those that were loaded, and let the planner know the tables."""
     if connection.dialect.name != "postgresql":
-        connection.exec_driver_sql(f"analyze {connection.dialect.identifier_preparer.quote(str(metadata.schema))}")
+        for schema in schemas_of(metadata):
+            connection.exec_driver_sql(f"analyze {quoted(schema_in('sqlite', schema))}")
         return
-    quote = connection.dialect.identifier_preparer
+    for table in _numbered(metadata):
+        connection.execute(_set_sequence(table, located(table, "postgresql")))
     for table in metadata.sorted_tables:
-        if "id" in table.columns:
-            connection.execute(_set_sequence(table, quote.format_table(table)))
-        connection.exec_driver_sql(f"analyze {quote.format_table(table)}")
+        connection.exec_driver_sql(f"analyze {located(table, 'postgresql')}")
 
 
 def _set_sequence(table: Table, name: str) -> Select[Any]:

@@ -8,7 +8,11 @@ from integrity.database.bulk import Column
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one table, as columns."""
+    """Rows of one table, as columns.
+
+    Args:
+        table: its name; with its schema, as "app.entries", where the system has another of that name.
+    """
 
     table: str
     columns: Sequence[Column]

@@ -101,7 +101,7 @@ def killed(primary_and_standby: tuple[Target, Target], tmp_path: Path) -> Iterat
     with closing(primary.connect()) as admin:
         admin.execute(f"create database {name}".encode())
         there = Target(primary.url.set(database=name))
-        create_schemas(there, [GHOSTPASS.metadata])
+        create_schemas(there, [GHOSTPASS])
         project = Project(tmp_path, Settings())
         folder = make_run_folder(project.runs_folder, "r1")
         began_us = time.time_ns() // 1000

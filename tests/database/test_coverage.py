@@ -43,7 +43,7 @@ def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     target: Target = (
         Target.parse(f"sqlite:///{tmp_path}/venue.db") if request.param == "sqlite" else request.getfixturevalue("database")
     )
-    create_schemas(target, [GHOSTPASS.metadata])
+    create_schemas(target, [GHOSTPASS])
     execute(target, "insert into ghostpass.wallets (id, code, balance_minor) values (1, 'GP-1', 0)")
     return target
 
@@ -293,7 +293,7 @@ def test_what_goes_wrong_with_the_questions_of_coverage_leaves_unknown_what_rest
 def test_where_nobody_knows_which_runs_are_noted_no_invariant_over_calls_is_said_to_hold(
     database: Target, monkeypatch: pytest.MonkeyPatch, project: Project
 ) -> None:
-    create_schemas(database, [GHOSTPASS.metadata])
+    create_schemas(database, [GHOSTPASS])
     settings = audit_settings
     monkeypatch.setattr(
         snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "100ms"}
@@ -309,7 +309,7 @@ def test_where_nobody_knows_which_runs_are_noted_no_invariant_over_calls_is_said
 def test_a_lock_on_our_notes_is_said_at_once_and_waited_for_once(
     database: Target, monkeypatch: pytest.MonkeyPatch, project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    create_schemas(database, [INSTAINSTRU.metadata])
+    create_schemas(database, [INSTAINSTRU])
     settings = audit_settings
     monkeypatch.setattr(
         snapshot_module, "audit_settings", lambda timeout_s: {**settings(timeout_s), "lock_timeout": "100ms"}

@@ -375,5 +375,5 @@ def test_bad_input_is_told(tmp_path: Path) -> None:
 
 
 def test_schemas_without_seed_are_not_taken_for_a_seeded_system(database: Target) -> None:
-    create_schemas(database, [GHOSTPASS.metadata])
+    create_schemas(database, [GHOSTPASS])
     assert look(database)["ghostpass"].state is State.FAILED

@@ -26,7 +26,7 @@ from tests.database.killing import kill_before
 @pytest.fixture
 def venue(database: Target) -> Iterator[Target]:
     """A database of ours with one wallet; its snapshots are dropped after the test."""
-    create_schemas(database, [GHOSTPASS.metadata])
+    create_schemas(database, [GHOSTPASS])
     with closing(database.connect()) as server:
         server.execute("insert into ghostpass.wallets (code, balance_minor) values ('W1', 100)")
     yield database

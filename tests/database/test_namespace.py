@@ -28,7 +28,8 @@ from integrity.engines.transaction import transaction
 from integrity.errors import DatabaseError, SeedError, Unreachable, UnsafeDatabase, UsageError
 from integrity.reference.ghostpass.bugs import BUGS
 from integrity.reference.ghostpass.schema import METADATA
-from integrity.reference.inbox.schema import METADATA as INBOX
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.reference.inbox.system import INBOX
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -78,7 +79,7 @@ def test_an_empty_database_is_empty_and_looking_at_it_changes_nothing(target: Ta
 
 
 def test_what_was_created_is_ours_and_rollback_leaves_nothing_behind(target: Target, tmp_path: Path) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
 
     contents = guard(target, None)
     assert contents.systems == ("ghostpass",)
@@ -127,7 +128,7 @@ def test_notes_that_are_not_our_notes_are_somebody_elses(target: Target) -> None
 
 
 def test_rollback_leaves_a_table_that_somebody_put_beside_ours(target: Target) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     execute(target, "create table ghostpass.mine (id integer)", "insert into ghostpass.mine values (41)")
     with pytest.raises(UnsafeDatabase, match=r"ghostpass\.mine"):
         guard(target, None)
@@ -140,7 +141,7 @@ def test_rollback_leaves_a_table_that_somebody_put_beside_ours(target: Target) -
 
 
 def test_a_table_that_somebody_made_in_place_of_ours_is_theirs(target: Target) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     execute(target, "drop table ghostpass.audit_log", "create table ghostpass.audit_log (note text)")
     execute(target, "insert into ghostpass.audit_log values ('mine')")
     assert inspect_database(target).foreign == ("ghostpass.audit_log",)
@@ -155,15 +156,15 @@ def test_a_table_that_somebody_made_in_place_of_ours_is_theirs(target: Target) -
 
 
 def test_a_table_that_is_made_anew_while_we_drop_is_left_with_all_others(database: Target) -> None:
-    create_schemas(database, [METADATA])
-    seen = inspect_database(database).ours["ghostpass"]
+    create_schemas(database, [GHOSTPASS])
+    seen = inspect_database(database)
     execute(database, "drop table ghostpass.audit_log", "create table ghostpass.audit_log (note text)")
     with (
         pytest.raises(DatabaseError, match=r"ghostpass\.audit_log is not the table that was made here"),
         transaction(database) as connection,
     ):
         drop_tables(connection, "ghostpass", seen)
-    assert set(inspect_database(database).ours["ghostpass"]) == {*seen} - {"audit_log"}
+    assert set(inspect_database(database).ours["ghostpass"]) == {*seen.ours["ghostpass"]} - {"audit_log"}
 
 
 def test_a_schema_that_was_there_before_stays_as_it_was(database: Target) -> None:
@@ -175,10 +176,10 @@ def test_a_schema_that_was_there_before_stays_as_it_was(database: Target) -> Non
     )
     schema = "select oid, nspacl::text, obj_description(oid) from pg_namespace where nspname = 'ghostpass'"
     before = execute(database, schema)
-    create_schemas(database, [METADATA])
+    create_schemas(database, [GHOSTPASS])
     with transaction(database) as connection:
-        drop_tables(connection, "ghostpass", inspect_database(database).ours["ghostpass"])
-        create_tables(connection, METADATA)
+        drop_tables(connection, "ghostpass", inspect_database(database))
+        create_tables(connection, GHOSTPASS)
     drop_schemas(database)
     assert execute(database, schema) == before
     assert inspect_database(database).is_empty
@@ -232,7 +233,7 @@ def as_the_version_before(target: Target) -> None:
     names = " ".join(table.name for table in METADATA.sorted_tables)
     books = " ".join(table.name for table in BOOKS.sorted_tables)
     with transaction(target, ("ghostpass", "integrity")) as connection:
-        create_tables(connection, METADATA)
+        create_tables(connection, GHOSTPASS)
         drop_views(connection, find_own_views(connection, "ghostpass"))  # it had none
         for key, value in (("format", FORMAT_BEFORE), ("tables:ghostpass", names), ("tables:integrity", books)):
             put_note(connection, key, value)
@@ -267,7 +268,7 @@ def test_files_that_the_version_before_made_are_named(tmp_path: Path) -> None:
 
 def test_a_copy_by_a_dump_is_nobodys(database: Target) -> None:
     """Its notes say the oids of another database's tables."""
-    create_schemas(database, [METADATA])
+    create_schemas(database, [GHOSTPASS])
     execute(database, "create table integrity.copy as select * from integrity.notes", "drop table integrity.notes")
     execute(database, "alter table integrity.copy rename to notes")
     contents = inspect_database(database)
@@ -277,14 +278,14 @@ def test_a_copy_by_a_dump_is_nobodys(database: Target) -> None:
 
 def test_a_view_in_a_file_of_ours_keeps_the_file(tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     execute(target, "create view ghostpass.mine as select 1 as id")
     drop_schemas(target)
     assert inspect_database(target).foreign == ("view ghostpass.mine",)
 
 
 def test_rollback_refuses_when_somebodys_view_stands_on_our_tables(database: Target) -> None:
-    create_schemas(database, [METADATA])
+    create_schemas(database, [GHOSTPASS])
     execute(database, "create view public.rich as select id from ghostpass.wallets where balance_minor > 100000")
 
     with pytest.raises(DatabaseError, match=r"view public.rich depends on table ghostpass\.wallets"):
@@ -302,14 +303,14 @@ def test_tables_of_an_extension_and_partitions_are_not_counted_as_foreign_twice(
 
 
 def test_notes_are_read_as_they_were_written_last(target: Target) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     write_note(target, "bug:ghostpass", "one")
     write_note(target, "bug:ghostpass", "two")
     assert read_notes(target)["bug:ghostpass"] == "two"
 
 
 def test_a_database_of_another_format_is_refused(target: Target) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     write_note(target, "format", "0")
     with pytest.raises(DatabaseError, match="another version"):
         inspect_database(target)
@@ -317,24 +318,24 @@ def test_a_database_of_another_format_is_refused(target: Target) -> None:
 
 @pytest.mark.parametrize("bug", [bug for bug in BUGS.values() if bug.dropped], ids=lambda bug: str(bug.name))
 def test_a_planted_bug_leaves_out_exactly_what_it_forgets_and_restoring_makes_it_again(target: Target, bug: Any) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     sound = schema_of(target)
 
-    plant(target, METADATA, bug.dropped, bug=bug.name)
+    plant(target, GHOSTPASS, bug.dropped, bug=bug.name)
 
     names = {name.partition(".")[2] for name in bug.dropped}
     left = " ".join(str(column) for row in schema_of(target) for column in row)
     assert not [name for name in names if name in left]
     assert read_notes(target)["bug:ghostpass"] == bug.name
 
-    restore(target, METADATA)
+    restore(target, GHOSTPASS)
     assert sorted(map(str, schema_of(target))) == sorted(map(str, sound))
 
 
 def test_planting_another_bug_makes_again_what_the_last_one_left_out(target: Target) -> None:
-    create_schemas(target, [METADATA])
-    plant(target, METADATA, ("wallets.wallets_balance_not_negative",), bug="first")
-    plant(target, METADATA, ("wallets.wallets_code_key", "scans.scans_one_per_entry_number"), bug="second")
+    create_schemas(target, [GHOSTPASS])
+    plant(target, GHOSTPASS, ("wallets.wallets_balance_not_negative",), bug="first")
+    plant(target, GHOSTPASS, ("wallets.wallets_code_key", "scans.scans_one_per_entry_number"), bug="second")
 
     insert = "insert into ghostpass.wallets (code, balance_minor) values ('a', {balance})"
     with pytest.raises(DatabaseError, match="wallets_balance_not_negative"):
@@ -345,13 +346,13 @@ def test_planting_another_bug_makes_again_what_the_last_one_left_out(target: Tar
 def test_a_key_that_is_left_out_takes_the_references_to_it_along_and_both_come_back(target: Target) -> None:
     create_schemas(target, [INBOX])
     plant(target, INBOX, ("messages.messages_conversation_id_id_key",), bug="two_messages")
-    assert find_missing(target, INBOX) == ["media.media_message_fkey", "messages.messages_conversation_id_id_key"]
+    assert find_missing(target, INBOX.metadata) == ["media.media_message_fkey", "messages.messages_conversation_id_id_key"]
     restore(target, INBOX)
-    assert find_missing(target, INBOX) == []
+    assert find_missing(target, INBOX.metadata) == []
 
 
 def test_rows_and_references_survive_leaving_out_and_restoring(target: Target) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     execute(
         target,
         "insert into ghostpass.wallets (id, code, balance_minor) values (1, 'a', 5), (2, 'b', 0)",
@@ -359,8 +360,8 @@ def test_rows_and_references_survive_leaving_out_and_restoring(target: Target) -
     )
     before = execute(target, "select * from ghostpass.wallets order by id")
 
-    plant(target, METADATA, ("wallets.wallets_balance_not_negative",), bug="overdraw")
-    restore(target, METADATA)
+    plant(target, GHOSTPASS, ("wallets.wallets_balance_not_negative",), bug="overdraw")
+    restore(target, GHOSTPASS)
 
     assert execute(target, "select * from ghostpass.wallets order by id") == before
     assert execute(target, "select count(*) from ghostpass.presences") == [(2,)]
@@ -369,42 +370,42 @@ def test_rows_and_references_survive_leaving_out_and_restoring(target: Target) -
 
 
 def test_data_that_a_bug_broke_is_reported_with_the_bug_and_the_way_out(target: Target) -> None:
-    create_schemas(target, [METADATA])
-    plant(target, METADATA, ("wallets.wallets_balance_not_negative",), bug="overdraw")
+    create_schemas(target, [GHOSTPASS])
+    plant(target, GHOSTPASS, ("wallets.wallets_balance_not_negative",), bug="overdraw")
     execute(target, "insert into ghostpass.wallets (code, balance_minor) values ('a', -1)")
 
     with pytest.raises(SeedError, match="bug 'overdraw' has broken the data of ghostpass") as refused:
-        restore(target, METADATA)
+        restore(target, GHOSTPASS)
     assert refused.value.hint is not None
     assert refused.value.hint.endswith("integrity seed --system ghostpass --replace")
     assert execute(target, "select balance_minor from ghostpass.wallets") == [(-1,)]
 
 
 def test_a_reference_that_a_bug_broke_is_reported_too(target: Target) -> None:
-    create_schemas(target, [METADATA])
-    plant(target, METADATA, ("entries.entries_wallet_id_fkey",), bug="orphans")
+    create_schemas(target, [GHOSTPASS])
+    plant(target, GHOSTPASS, ("entries.entries_wallet_id_fkey",), bug="orphans")
     execute(
         target,
         "insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id) "
         "values ('wallet', 99, 'sale', -1, 1, '0190b1c2-0000-7000-8000-00000000002a')",
     )
     with pytest.raises(SeedError, match="bug 'orphans'"):
-        restore(target, METADATA)
+        restore(target, GHOSTPASS)
 
 
 def test_a_constraint_that_does_not_exist_cannot_be_left_out(target: Target) -> None:
     with pytest.raises(UsageError, match=r"wallets\.nonsense"):
-        plant(target, METADATA, ("wallets.nonsense",), bug="typo")
+        plant(target, GHOSTPASS, ("wallets.nonsense",), bug="typo")
 
 
 def test_planting_does_not_change_the_metadata(target: Target) -> None:
     """SQLAlchemy takes a constraint that is dropped or added by itself out of its table's `create table`."""
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     sound = schema_of(target)
-    plant(target, METADATA, ("wallets.wallets_balance_not_negative",), bug="overdraw")
-    restore(target, METADATA)
+    plant(target, GHOSTPASS, ("wallets.wallets_balance_not_negative",), bug="overdraw")
+    restore(target, GHOSTPASS)
     drop_schemas(target)
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
     assert schema_of(target) == sound
 
 
@@ -412,7 +413,7 @@ def test_a_user_without_rights_is_told_so(database: Target) -> None:
     execute(database, "drop role if exists visitor", "create role visitor login")
     visitor = Target(database.url.set(username="visitor"))
     with pytest.raises(DatabaseError, match="permission denied for database") as refused:
-        create_schemas(visitor, [METADATA])
+        create_schemas(visitor, [GHOSTPASS])
     assert refused.value.hint is not None
     assert "may create schemas" in refused.value.hint
     execute(database, "drop role visitor")
@@ -422,7 +423,7 @@ def test_tables_that_somebody_works_on_are_not_waited_for_for_ever(
     database: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(OWN, "lock_timeout", "50ms")
-    create_schemas(database, [METADATA])
+    create_schemas(database, [GHOSTPASS])
     with closing(database.connect()) as other, other.transaction():
         other.execute("select * from ghostpass.wallets")
         with pytest.raises(DatabaseError, match="lock timeout") as refused:
@@ -437,7 +438,7 @@ def test_a_folder_that_is_not_there_is_no_connection(tmp_path: Path) -> None:
 
 
 def test_an_exception_rolls_everything_back(target: Target) -> None:
-    create_schemas(target, [METADATA])
+    create_schemas(target, [GHOSTPASS])
 
     def work() -> None:
         with transaction(target, ("ghostpass",)) as connection:

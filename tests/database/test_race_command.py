@@ -30,7 +30,6 @@ from integrity.race.finding.discovery import make_finding
 from integrity.race.judge.contest import survey
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
-from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import Registry
 from tests.documents import make_settings, verdicts_json
@@ -424,7 +423,7 @@ def test_a_user_who_may_not_create_databases_races_in_an_empty_one(integrity: Co
 
 
 def test_a_user_who_may_not_create_databases_does_not_race_in_a_seeded_one(integrity: Command, poor: Target) -> None:
-    create_schemas(poor, [METADATA])
+    create_schemas(poor, [GHOSTPASS])
     code, _, err = integrity("race", "ghostpass", "sell", "--database", poor.text)
     assert code == 2
     assert "may not create databases" in err

@@ -322,7 +322,7 @@ def test_replacing_forgets_the_runs_of_the_system_and_no_others(target: Target) 
 def test_seeded_tables_have_every_constraint_and_index_that_created_ones_have(make_database: MakeDatabase) -> None:
     """They are left out while rows are loaded, and made afterwards."""
     created, seeded = make_database(None), make_database(None)
-    create_schemas(created, [METADATA])
+    create_schemas(created, [GHOSTPASS])
     seed(seeded, 50)
     definitions = """
         select conrelid::regclass::text, pg_get_constraintdef(oid), conname from pg_constraint

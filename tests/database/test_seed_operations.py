@@ -37,7 +37,7 @@ def test_the_same_calls_through_the_operations_leave_the_same_rows(
     seeded, played = make_database(None), make_database(None)
     seed_system(seeded, guard(seeded, None), GHOSTPASS, sizes={"wallets": 250}, seed=7, mode=Mode.NEW)
 
-    create_schemas(played, [METADATA])
+    create_schemas(played, [GHOSTPASS])
     with closing(seeded.connect()) as source, closing(played.connect()) as connection:
         for name in ("gateways", "terminals"):
             for row in source.execute(f"select * from ghostpass.{name} order by id").fetchall():

@@ -24,7 +24,7 @@ from integrity.reference.ghostpass.system import GHOSTPASS
 @pytest.fixture
 def venue(database: Target) -> Iterator[Target]:
     """A database of ours with one wallet; its snapshots are dropped after the test."""
-    create_schemas(database, [GHOSTPASS.metadata])
+    create_schemas(database, [GHOSTPASS])
     execute(database, "insert into ghostpass.wallets (code, balance_minor) values ('W1', 100)")
     yield database
     with closing(Target(database.url.set(database="postgres")).connect()) as server:
@@ -37,7 +37,7 @@ def venue(database: Target) -> Iterator[Target]:
 @pytest.fixture
 def file_venue(tmp_path: Path) -> Target:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    create_schemas(target, [GHOSTPASS.metadata])
+    create_schemas(target, [GHOSTPASS])
     execute(target, "insert into ghostpass.wallets (code, balance_minor) values ('W1', 100)")
     return target
 

@@ -144,9 +144,24 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Laid:
+    """The tables of a schema, as an application of its name."""
+
+    metadata: MetaData
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata.schema)
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
 def lay_out(target: Target, engine: PostgresEngine | SqliteEngine, schema: MetaData, world: World) -> None:
     """Make the schema's tables, and ours, and fill them with the world."""
-    create_schemas(target, [schema])
+    create_schemas(target, [Laid(schema)])
     for table, rows in world.items():
         for row in rows:
             engine.insert(table, row)

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from integrity.engines.kept import Kept
-from integrity.engines.target import NAMESPACES, Target
+from integrity.engines.places import MAIN
+from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 
 BUSY_S_MOST = 5.0
@@ -86,13 +87,14 @@ def _folder(target: Target) -> Path:
 
 
 def _files(target: Target) -> dict[str, Path]:
-    """Return schema -> its file, of all that there may be."""
-    return {"main": target.file, **{namespace: target.file_of(namespace) for namespace in NAMESPACES}}
+    """Return schema -> its file, of all that there are."""
+    return {MAIN: target.file, **{schema: target.file_of(schema) for schema in target.find_schemas()}}
 
 
 def _keep(target: Target, place: Path) -> None:
     """Copy the files that there are into a folder, as of one moment."""
-    present = [name for name, file in _files(target).items() if name != "main" and file.exists()]
+    files = _files(target)
+    present = [name for name in files if name != MAIN]
     if place.exists():
         shutil.rmtree(place)  # half a copy
     place.mkdir(parents=True)
@@ -101,18 +103,17 @@ def _keep(target: Target, place: Path) -> None:
     with closing(target.connect_sqlite(present)) as locks, closing(target.connect_sqlite(present)) as reader:
         locks.execute(f"pragma busy_timeout = {int(BUSY_S_MOST * 1000)}")
         locks.execute("begin immediate")
-        for schema in ("main", *present):
-            with closing(sqlite3.connect(place / _files(target)[schema].name)) as kept:
+        for schema, file in files.items():
+            with closing(sqlite3.connect(place / file.name)) as kept:
                 _back_up(reader, kept, schema=schema)
         locks.execute("rollback")
 
 
 def _put_back(target: Target, place: Path) -> None:
     """Make every file what it is in the folder; one that is not there is emptied and removed."""
-    for file in _files(target).values():
-        kept = place / file.name
-        if not kept.exists() and not file.exists():
-            continue
+    names = {file.name for file in _files(target).values() if file.exists()}
+    for name in sorted({*names, *(kept.name for kept in place.iterdir() if kept.name != TAKEN_AT)}):
+        file, kept = target.file.with_name(name), place / name
         with (
             closing(sqlite3.connect(kept if kept.exists() else ":memory:")) as source,
             closing(sqlite3.connect(file, timeout=0)) as live,

@@ -11,9 +11,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from integrity.database.bookkeeping import OURS
 from integrity.database.names import quoted
+from integrity.engines.places import schema_from
 from integrity.engines.sqlite.dialect import to_sqlite
-from integrity.engines.target import NAMESPACES, Target
+from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.operation import Statement
 from integrity.race.play.footprint import Footprint
@@ -31,7 +33,7 @@ class SqliteEngine:
     """See engine.Engine for what its methods promise.
 
     Args:
-        target: a scratch file, with those of the systems' schemas beside it.
+        target: a scratch file, with those of the system's schemas beside it.
         letter_seconds_max: a statement that takes longer is interrupted.
     """
 
@@ -41,7 +43,7 @@ class SqliteEngine:
     def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
         self._target = target
         self._letter_seconds_max = letter_seconds_max
-        self._namespaces = tuple(name for name in NAMESPACES if name != "integrity" and target.file_of(name).exists())
+        self._namespaces = tuple(name for name in target.find_schemas() if name != OURS)
         self._wires: dict[str, SqliteWire] = {}
         self._bits: dict[TableName, int] = {}
         connection = self._connect()
@@ -210,3 +212,4 @@ def _find_facts(
             yield f"{schema}.{table}", facts
             if schema == "main":
                 yield table, facts
+                yield f"{schema_from('sqlite', schema)}.{table}", facts

@@ -6,6 +6,7 @@ them. A scratch file of SQLite has the target's journal mode, which decides who 
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from integrity.database.constraints import plant
-from integrity.database.names import full_name
+from integrity.database.names import located, quoted, schema_of
 from integrity.database.namespace import create_schemas, drop_schemas, guard
 from integrity.database.scratch import scratch_database as make_empty
 from integrity.engines.occupancy import occupy
+from integrity.engines.places import MAIN, schema_in
 from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
 from integrity.operation import Statement
@@ -66,7 +68,7 @@ def scratch_database(
 
 def emptying(target: Target, system: System) -> list[Statement]:
     """Return the statements that empty the system's tables."""
-    names = [full_name(table) for table in reversed(system.metadata.sorted_tables)]
+    names = [located(table, target.dialect) for table in reversed(system.metadata.sorted_tables)]
     if target.is_sqlite:
         return [Statement(f"delete from {name}") for name in names]
     return [Statement(f"truncate {', '.join(names)}")]
@@ -87,7 +89,7 @@ def _on_the_target_itself(target: Target, system: System, test_database: str | N
 
 
 def _fill(scratch: Target, system: System, dropped: tuple[str, ...], bug: Bug | None, *, is_spread: bool) -> None:
-    metadata = MetaData(schema=system.metadata.schema)
+    metadata = MetaData()
     number = 0
     for table in system.metadata.sorted_tables:
         copy = table.to_metadata(metadata)
@@ -96,9 +98,9 @@ def _fill(scratch: Target, system: System, dropped: tuple[str, ...], bug: Bug | 
             if column.identity and is_spread:
                 number += 1
                 column.identity.start = number * 1_000_000 + 1
-    create_schemas(scratch, [metadata])
+    create_schemas(scratch, [replace(system, metadata=metadata)])
     if dropped:
-        plant(scratch, system.metadata, dropped, bug=bug.name if bug else "")
+        plant(scratch, system, dropped, bug=bug.name if bug else "")
 
 
 _UNLOGGED = "unlogged"
@@ -119,21 +121,23 @@ def _create_unlogged(element: CreateTable, compiler: DDLCompiler, **options: Any
 def _fill_file(
     scratch: Target, target: Target, system: System, dropped: tuple[str, ...], bug: Bug | None, *, is_spread: bool
 ) -> None:
-    metadata = MetaData(schema=system.metadata.schema)
+    metadata = MetaData()
     for table in system.metadata.sorted_tables:
         # What SQLite numbers by itself it numbers from the greatest id on; this is how it can be told where to begin.
         table.to_metadata(metadata).dialect_options["sqlite"]["autoincrement"] = is_spread
-    create_schemas(scratch, [metadata])
+    spread = replace(system, metadata=metadata)
+    create_schemas(scratch, [spread])
     if dropped:
-        plant(scratch, metadata, dropped, bug=bug.name if bug else "")
-    mode = "wal" if _is_logged_ahead(target.file_of(system.name)) else "delete"
-    with closing(scratch.connect_sqlite([system.name])) as connection:
-        for schema in ("main", system.name):
-            connection.execute(f'pragma "{schema}".journal_mode = {mode}')
-        numbered = [table.name for table in metadata.sorted_tables if table.autoincrement_column is not None]
-        for number, name in enumerate(numbered if is_spread else (), start=1):
-            connection.execute(f'delete from "{system.name}".sqlite_sequence where name = ?', (name,))
-            connection.execute(f'insert into "{system.name}".sqlite_sequence values (?, ?)', (name, number * 1_000_000))
+        plant(scratch, spread, dropped, bug=bug.name if bug else "")
+    mode = "wal" if _is_logged_ahead(target.file_of(system.schemas[0])) else "delete"
+    with closing(scratch.connect_sqlite(system.schemas)) as connection:
+        for schema in dict.fromkeys((MAIN, *(schema_in("sqlite", schema) for schema in system.schemas))):
+            connection.execute(f"pragma {quoted(schema)}.journal_mode = {mode}")
+        numbered = [table for table in metadata.sorted_tables if table.autoincrement_column is not None]
+        for number, table in enumerate(numbered if is_spread else (), start=1):
+            place = quoted(schema_in("sqlite", schema_of(table)))
+            connection.execute(f"delete from {place}.sqlite_sequence where name = ?", (table.name,))
+            connection.execute(f"insert into {place}.sqlite_sequence values (?, ?)", (table.name, number * 1_000_000))
 
 
 def _is_logged_ahead(file: Path) -> bool:

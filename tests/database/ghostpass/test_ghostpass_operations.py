@@ -111,7 +111,7 @@ def test_the_sound_operations_stand_the_same_schedule(venue: Target, name: str) 
 def test_a_bug_s_operations_are_sound_one_after_the_other(venue: Target, name: str) -> None:
     """What is wrong is their interleaving, and nothing else."""
     bug = GHOSTPASS.bugs[name]
-    plant(venue, METADATA, bug.dropped, bug=bug.name)
+    plant(venue, GHOSTPASS, bug.dropped, bug=bug.name)
     for operation, operation_id in zip(bug.race, operation_ids(), strict=False):
         call(venue, bug.operations[operation], {"operation_id": operation_id, **RACED[name]})
     assert find_violated(venue) == set()
@@ -165,7 +165,7 @@ def _call(
 
 def _race(venue: Target, bug: Bug, *, is_planted: bool) -> tuple[list[Reply | None], int]:
     if is_planted:
-        plant(venue, METADATA, bug.dropped, bug=bug.name)
+        plant(venue, GHOSTPASS, bug.dropped, bug=bug.name)
     operations = GHOSTPASS.operations_with(bug if is_planted else None)
     calls = [
         operations[operation].steps(operation_id=operation_id, **RACED[bug.name])

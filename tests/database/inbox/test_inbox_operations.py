@@ -187,7 +187,7 @@ def test_status_regression_is_left_by_an_event_that_was_held_back(inbox: Target,
 
 def test_cross_tenant_is_left_by_a_member_of_an_agency_and_by_nobody_else(inbox: Target, outside: Outside) -> None:
     bug = INBOX.bugs["cross_tenant"]
-    plant(inbox, METADATA, bug.dropped, bug=bug.name)
+    plant(inbox, INBOX, bug.dropped, bug=bug.name)
     Played(inbox, outside, "send_whatsapp", HELLO, 100, bug=bug).finish()
     assert find_violated(inbox) == set()
     Played(inbox, outside, "send_email", {"conversation_id": 2, "body": "Hello"}, 101, bug=bug).finish()

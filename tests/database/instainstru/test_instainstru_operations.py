@@ -176,7 +176,7 @@ def test_the_sound_operations_stand_the_same_schedule(lessons: Target, name: str
 def test_a_bug_s_operations_are_sound_one_after_the_other(lessons: Target, name: str) -> None:
     """What is wrong is their interleaving, and nothing else."""
     bug = INSTAINSTRU.bugs[name]
-    plant(lessons, METADATA, bug.dropped, bug=bug.name)
+    plant(lessons, INSTAINSTRU, bug.dropped, bug=bug.name)
     for operation, arguments, operation_id in zip(bug.race, RACED[name][0], operation_ids(), strict=False):
         call(lessons, bug.operations[operation], {"operation_id": operation_id, **arguments})
     assert _find_violated(lessons) == set()
@@ -187,7 +187,7 @@ def test_a_client_that_dies_after_the_commit_leaves_what_its_retry_does_not_mend
     lessons: Target, name: str, step_count: int
 ) -> None:
     bug = INSTAINSTRU.bugs[name]
-    plant(lessons, METADATA, bug.dropped, bug=bug.name)
+    plant(lessons, INSTAINSTRU, bug.dropped, bug=bug.name)
     send = bug.operations["send_message"]
     assert call(lessons, send, {"operation_id": UUID(int=100), **sending(1, "c-2")}, dies_after=step_count) is None
     assert _find_violated(lessons) == set(bug.violates)
@@ -200,7 +200,7 @@ def test_a_client_that_dies_after_the_commit_leaves_what_its_retry_does_not_mend
 @pytest.mark.parametrize("name", ["undelivered_message", "stale_last_message"])
 def test_a_client_that_does_not_die_leaves_nothing_wrong(lessons: Target, name: str) -> None:
     bug = INSTAINSTRU.bugs[name]
-    plant(lessons, METADATA, bug.dropped, bug=bug.name)
+    plant(lessons, INSTAINSTRU, bug.dropped, bug=bug.name)
     assert call(lessons, bug.operations["send_message"], {"operation_id": UUID(int=100), **sending(1, "c-2")}) == Ok(
         {"message_id": 4, "sequence": 4}
     )
@@ -220,7 +220,7 @@ def test_a_client_that_dies_anywhere_leaves_all_or_nothing(lessons: Target, dies
 
 def _race(lessons: Target, bug: Bug, *, is_planted: bool) -> tuple[list[Reply | None], int]:
     if is_planted:
-        plant(lessons, METADATA, bug.dropped, bug=bug.name)
+        plant(lessons, INSTAINSTRU, bug.dropped, bug=bug.name)
     known = INSTAINSTRU.operations_with(bug if is_planted else None)
     arguments, schedule = RACED[bug.name]
     calls = [
