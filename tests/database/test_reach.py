@@ -24,6 +24,7 @@ from integrity.verdict import Verdict
 OBJECTS = """
 create schema shop;
 create table shop.carts (id int, name text);
+create function shop.any_rows() returns setof record language plpgsql as 'begin end';
 create sequence shop.numbers;
 insert into shop.carts values (1, 'a');
 create function shop.acts() returns int language plpgsql as 'begin return 1; end';
@@ -51,6 +52,29 @@ create type shop.mood as enum ('good');
 create function shop.to_mood(int) returns shop.mood language plpgsql as 'begin return ''good''; end';
 create cast (int as shop.mood) with function shop.to_mood(int);
 create function public.size(shop.carts) returns int language plpgsql as 'begin return 1; end';
+create type shop.tone as enum ('good');
+create function shop.spell(shop.tone) returns text language plpgsql as 'begin return ''good''; end';
+create cast (shop.tone as text) with function shop.spell(shop.tone);
+create function shop.weigh(shop.tone) returns json language plpgsql as 'begin return ''1''; end';
+create cast (shop.tone as json) with function shop.weigh(shop.tone);
+create domain shop.temper as shop.tone;
+create table shop.people (id int, voice shop.tone, temper shop.temper, moods shop.tone[], name text);
+create view shop.crowd as select people.id, to_jsonb(people) as person from shop.people;
+create view shop.crowd_ids as select id, name from shop.people where id > 0;
+create function shop.everybody() returns setof shop.people stable language sql as 'select * from shop.people';
+create function shop.spelled(one shop.tone) returns text stable language sql as 'select one::text';
+create function public.upper(anyelement) returns text stable language sql as 'select $1::text';
+create type shop.grade as enum ('a');
+create function shop.to_grade(int) returns shop.grade language plpgsql as 'begin return ''a''; end';
+create cast (int as shop.grade) with function shop.to_grade(int) as implicit;
+create function shop.likes(shop.grade) returns int stable language plpgsql as 'begin return 1; end';
+create function public.called(text) returns int language plpgsql as 'begin return 1; end';
+create function shop.call_it(word text) returns int stable language sql as 'select word.called';
+create type shop.address as (street text);
+create domain shop.home as shop.address;
+create table shop.homes (id int, home shop.home);
+create function public.away(shop.home) returns int language plpgsql as 'begin return 1; end';
+create view shop.contacts as select jsonb_populate_record(null::shop.contact, '{}') as contact;
 """
 
 ACTS: dict[str, tuple[str, str]] = {
@@ -91,6 +115,33 @@ ACTS: dict[str, tuple[str, str]] = {
     "domain in a document": ("select * from jsonb_populate_record(null::shop.contact, '{}')", "shop.is_email"),
     "cast": ("select 1::shop.mood", "shop.to_mood"),
     "column that is a function": ("select carts.size from shop.carts as carts", "public.size"),
+    "cast that is asked for": ("select voice::text from shop.people", "shop.spell"),
+    "cast of a domain": ("select cast(temper as text) from shop.people", "shop.spell"),
+    "cast of what an array holds": ("select moods[1]::text from shop.people", "shop.spell"),
+    "cast by a concatenation": ("select 'a' || voice from shop.people", "shop.spell"),
+    "cast by a function": ("select quote_literal(voice) from shop.people", "shop.spell"),
+    "cast to json of a row": ("select to_jsonb(p) from (select * from shop.people) as p", "shop.spell"),
+    "cast to json of all rows": ("select json_agg(people) from shop.people", "shop.spell"),
+    "cast in a view as it runs": ("select person from shop.crowd", "shop.spell"),
+    "cast of what a function gives": ("select voice::text from shop.everybody()", "shop.spell"),
+    "cast in a function of its argument": ("select shop.spelled(voice) from shop.people", "shop.spell"),
+    "cast in a function for any type": ("select upper(voice) from shop.people", "shop.spell"),
+    "cast of an argument that nobody asks for": ("select shop.likes(1)", "shop.to_grade"),
+    "function of a value as its field": ("select (name).called from shop.carts", "public.called"),
+    "function of an element as its field": ("select (array['a'])[1].called", "public.called"),
+    "function of what a function gives": ("select g.called from unnest(array['a']) as g", "public.called"),
+    "the same without a name": ("select unnest.called from unnest(array['a'])", "public.called"),
+    "function of an argument as its field": ("select shop.call_it('a')", "public.called"),
+    "function of a domain over a row": ("select (home).away from shop.homes", "public.away"),
+    "domain in a row in a view": ("select contact from shop.contacts", "shop.is_email"),
+    "call behind a query's columns": ("with a (b) as (select 1) select pg_sleep(b) from a", "pg_sleep"),
+    "call beside a query of its name": ("with pg_sleep (a) as (select 1) select pg_sleep(a) from pg_sleep", "pg_sleep"),
+    "call beside an alias of its name": ("select pg_sleep(a) from (values (1)) as pg_sleep (a)", "pg_sleep"),
+    "call with columns and their types": ("select * from shop.carts, shop.any_rows() as (a int)", "shop.any_rows"),
+    "column that is called values": ("select * from shop.carts, shop.any_rows() as (values int)", "shop.any_rows"),
+    "call behind a quoted as": ('select 1 as "as", pg_sleep(1)', "pg_sleep"),
+    "call behind a column as": ("select n.as, pg_sleep(1) from (select 1 as as) as n", "pg_sleep"),
+    "call in the columns' query": ("with a (b) as (select pg_sleep(1)) select 1 from a", "pg_sleep"),
     "row that is an argument": ("select size(carts) from shop.carts as carts", "public.size"),
 }
 
@@ -109,6 +160,17 @@ READS = {
     "sample": "select id from shop.carts tablesample bernoulli (10) repeatable (1)",
     "names in texts": "select 'pg_sleep(1)', $$nextval('a')$$, E'\\' pg_sleep(' /* pg_sleep(1) */ -- nextval(",
     "names of columns": "select carts.id as nextval, name as pg_sleep from shop.carts as carts",
+    "aliases with columns": "select pid, x, y from (values (1)) as pg_terminate_backend (pid), "
+    "unnest(array[1]) as setseed(x), generate_series(1, 2) with ordinality as nextval (y, z)",
+    "queries with columns": "with pg_sleep (a) as (select 1), nextval (b) as materialized (select 2), "
+    "lo_creat (c) as not materialized ((select 3)) select a, b, c from pg_sleep, nextval, lo_creat",
+    "recursion with columns": "with recursive pg_sleep (a) as (values (1) union select a + 1 from pg_sleep where a < 3) "
+    "select a from pg_sleep",
+    "casts to text of other types": "select id::text, name::varchar, cast(now() as text) from shop.carts",
+    "a table of a type with casts": "select id, voice, name from shop.people where id < 0 and voice = 'good' and id in (1)",
+    "how many have a value of a type with casts": "select count(*), max(voice) from shop.people group by name",
+    "a view beside a type with casts": "select id::text, name from shop.crowd_ids",
+    "a column that has the name of a function": "select c.called from (select id as called from shop.carts) as c",
     "a function that says so": "select shop.reads()",
     "a function in SQL that only reads": "select shop.wraps_reads()",
     "a view that only reads": "select * from shop.reading",
@@ -135,6 +197,23 @@ def refusals(target: Target, texts: Mapping[str, str], trusted: tuple[str, ...] 
 def test_what_could_do_more_than_read_is_refused_by_its_name(shop: Target) -> None:
     refused = refusals(shop, {name: text for name, (text, _) in ACTS.items()})
     assert {name: named in refused.get(name, "") for name, (_, named) in ACTS.items()} == dict.fromkeys(ACTS, True)
+
+
+@pytest.mark.parametrize("name", ["pg_input_is_valid", "pg_input_error_info"])
+def test_what_converts_by_the_name_of_a_type_is_as_harmless_as_the_domains_are(
+    shop: Target, make_database: Callable[..., Target], name: str
+) -> None:
+    query = {"valid": f"select {name}('a', 'date')"}
+    with closing(shop.connect()) as connection:
+        has_it = connection.info.server_version >= 160_000
+        if has_it:
+            connection.execute(
+                f"create view shop.validity as select 1 as one where {name}('a', 'shop.email') is null".encode()
+            )
+            assert "shop.is_email" in refusals(shop, {"view": "select one from shop.validity"})["view"]
+            connection.execute(b"drop view shop.validity")
+    assert ("shop.is_email" in refusals(shop, query).get("valid", "")) is has_it
+    assert refusals(make_database(), query) == {}
 
 
 def test_what_only_reads_is_not_refused(shop: Target) -> None:

@@ -3,7 +3,8 @@
 Reviewed one by one, on the catalogues of PostgreSQL 13 to 18. Volatile ones are refused unless they are named here; the
 others are trusted unless they are. A session, a sequence, a lock, a slot, a file, a setting, the statistics, the log, the
 number of a transaction: what changes one of them acts, what only looks at it does not. What runs a text as SQL is refused
-as well: nobody can tell from outside what it does.
+as well: nobody can tell from outside what it does. And `setseed`: what it sets outlives the transaction, and a pooler would
+hand the session with it to its next client.
 """
 
 _LOOK = """
@@ -30,15 +31,16 @@ _LOOK = """
 """
 VOLATILE_AND_HARMLESS = frozenset(_LOOK.split())
 
-# The first two give the transaction a number, for good; the second line reads whatever view it is given the name of; the
-# last one converts a text into a type by its name, and with it runs what a domain checks.
+# The first two give the transaction a number, for good; the others read whatever view they are given the name of.
 _ACT = """
     pg_current_xact_id txid_current
     database_to_xml database_to_xml_and_xmlschema database_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema
     schema_to_xmlschema table_to_xml table_to_xml_and_xmlschema table_to_xmlschema
-    pg_input_error_info pg_input_is_valid
 """
 STABLE_AND_NOT_HARMLESS = frozenset(_ACT.split())
+
+CONVERTERS = frozenset({"pg_input_error_info", "pg_input_is_valid"})
+"""What converts a text into a type by its name, and with it runs what a domain checks: as harmless as every domain is."""
 
 HARMLESS_OF_EXTENSIONS = frozenset(
     {

@@ -7,6 +7,9 @@ what those call in turn, through views, functions in SQL, aggregates, operators,
 What cannot be read (PL/pgSQL, C) counts by what it declares: `volatile`, which is what a function is unless it says
 otherwise, may do anything. PostgreSQL's own are in lists that were reviewed (harmless_functions.py).
 
+A cast of one's own can be called without being named: by an argument, a concatenation, by `to_json`. So it is among what a
+query calls where its type could be in play: the query names it, or a table, a function or an operator that has it in them.
+
 The names of all queries are asked together, so an audit pays two questions whatever its size; more only where a view or a
 function in SQL has to be read.
 
@@ -19,9 +22,11 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from integrity.engines.postgresql.harmless_functions import (
+    CONVERTERS,
     HARMLESS_OF_EXTENSIONS,
     REFUSED_OF_EXTENSIONS,
     STABLE_AND_NOT_HARMLESS,
@@ -40,6 +45,18 @@ _IMPLICIT = frozenset(
     Mention(Use.OPERATOR, "", name) for name in ("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~")
 )
 
+# What neither casts a value to another type nor calls what could, and stands before a parenthesis as often as all else.
+_CASTLESS_WORDS = """
+    abs all and any as array avg between bool_and bool_or by case coalesce count distinct else except exists extract filter
+    from greatest group having in intersect is join lateral least length like limit lower materialized max min not now
+    nullif offset on or order over partition position recursive round row_number select some sum then trim union upper
+    using values when where with
+"""
+_CASTLESS = frozenset(_CASTLESS_WORDS.split())
+_PLAIN_OPERATORS = frozenset(("=", "<>", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "%"))
+OWN_FROM = 16384
+"""The first oid that is not PostgreSQL's own."""
+
 Node = tuple[str, int]  # ("function" | "view" | "domain", oid)
 
 
@@ -48,6 +65,7 @@ class _Known:
     """What the server has said."""
 
     meant: dict[Mention, set[Node]] = field(default_factory=dict)
+    casts: dict[Mention, set[Node]] = field(default_factory=dict)  # those that have to be asked for
     callees: dict[Node, set[Node]] = field(default_factory=dict)
     names: dict[Node, str] = field(default_factory=dict)
     refused: dict[Node, str] = field(default_factory=dict)
@@ -93,8 +111,29 @@ def _find_refusals(session: Session, texts: Mapping[str, str], trusted: Collecti
     return {
         name: reason
         for name, mentions in mentioned.items()
-        if (reason := _find_refused(known, set().union(*(known.meant.get(mention, ()) for mention in mentions))))
+        if (reason := _find_refused(known, _nodes_of(known, mentions, can_cast=_can_cast(texts[name]))))
     }
+
+
+def _nodes_of(known: _Known, mentions: Collection[Mention], *, can_cast: bool) -> set[Node]:
+    """Return what the mentions of one text mean."""
+    nodes = set().union(*(known.meant.get(mention, ()) for mention in mentions))
+    if can_cast or any(kind == "function" and oid >= OWN_FROM for kind, oid in nodes):  # one for any type can cast it
+        return nodes.union(*(known.casts.get(mention, ()) for mention in mentions))
+    return nodes
+
+
+def _can_cast(text: str) -> bool:
+    """Whether the text may call a cast that has to be asked for: by `::` or `cast (`, or by what casts the values it gets.
+
+    `'a' || mood`, to_json(mood) and quote_literal(mood) do.
+    """
+    return any(
+        (one.kind is Kind.OTHER and one.text == ":" == other.text)
+        or (one.kind is Kind.OPERATOR and one.text not in _PLAIN_OPERATORS)
+        or (one.kind is Kind.NAME and other.kind is Kind.OTHER and other.text == "(" and one.text not in _CASTLESS)
+        for one, other in pairwise(tokenize(text))
+    )
 
 
 def _find_refused(known: _Known, nodes: set[Node]) -> str:
@@ -119,11 +158,12 @@ def _resolve(session: Session, known: _Known, mentions: frozenset[Mention], sche
         {"number": number, "use": mention.use.value, "schema": mention.schema, "name": mention.name}
         for number, mention in enumerate(ordered)
     ]
-    suspects = sorted(STABLE_AND_NOT_HARMLESS)
+    suspects = sorted(STABLE_AND_NOT_HARMLESS | CONVERTERS)
     fresh = set()
     for row in session.read(_MEANT, [json.dumps(asked), json.dumps(suspects), json.dumps(sorted(schemas))], is_own=True):
         node = (str(row["kind"]), int(row["oid"]))
-        known.meant.setdefault(ordered[int(row["number"])], set()).add(node)
+        meant = known.casts if row["has_to_be_asked_for"] else known.meant
+        meant.setdefault(ordered[int(row["number"])], set()).add(node)
         fresh.add(node)
     return fresh - known.callees.keys()
 
@@ -133,7 +173,8 @@ def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection
     fresh: set[Node] = set()
     asked = [{"kind": kind, "oid": str(oid)} for kind, oid in sorted(nodes)]
     try:
-        rows = session.read(_BODIES, [json.dumps(asked), json.dumps(sorted(STABLE_AND_NOT_HARMLESS))], is_own=True)
+        suspects = [json.dumps(sorted(names)) for names in (STABLE_AND_NOT_HARMLESS | CONVERTERS, CONVERTERS)]
+        rows = session.read(_BODIES, [json.dumps(asked), *suspects], is_own=True)
     except QueryFailed as failed:  # what calls none of them can be asked all the same
         if failed.is_snapshot_lost:
             raise
@@ -154,17 +195,34 @@ def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection
         if is_function and body is None and (reason := _why_refused(row)):
             known.refused[node] = reason
             continue
-        mentions = mentions_in(body or "") | mentions_in(str(row["defaults"] or ""))
+        mentions = _mentions_of(row, body)
         schemas = re.findall(r'[^\s,"]+', row["path"] or "")
         if mentions:
             fresh |= _resolve(session, known, mentions, schemas)
-        known.callees[node] = set().union(*(known.meant.get(mention, ()) for mention in mentions))
+        known.callees[node] = _nodes_of(known, mentions, can_cast=row["can_cast"] or _can_cast(body or ""))
         called = {(str(kind), int(oid)) for kind, oid in (pair.split(":") for pair in (row["depends"] or "").split())}
         known.callees[node] |= called
         fresh |= called - known.callees.keys()
     for node in nodes - known.callees.keys():  # dropped since, or somebody else's rights
         known.callees[node] = set()
     return {node for node in fresh if node not in known.callees}
+
+
+def _mentions_of(row: Mapping[str, Any], body: str | None) -> frozenset[Mention]:
+    """Return what a function, view or domain mentions, itself among it: what types it takes are in play in it.
+
+    In a function the names of its arguments stand for values of any kind.
+    """
+    schema, name = str(row["schema"]), str(row["name"])
+    defaults = mentions_in(str(row["defaults"] or ""))
+    if row["kind"] == "function" and body is None:
+        return defaults
+    written = mentions_in(body or "") | defaults
+    named = {Mention(Use.NAME, of, each) for of, each, _ in row["named"] or () if row["can_cast"]}
+    named |= {Mention(Use.TYPE, of, each) for of, each, is_type in row["named"] or () if is_type}
+    own = Mention(Use.CALL if row["kind"] == "function" else Use.NAME, schema, name)
+    fields = {Mention(Use.FIELD, "", mention.name) for mention in written if mention.use is Use.ATTRIBUTE}
+    return frozenset(written | named | fields | {own})
 
 
 def _body_to_follow(row: Mapping[str, Any]) -> str | None:
@@ -211,7 +269,7 @@ def _why_refused(row: Mapping[str, Any]) -> str:
 # What the names mean: functions, operators' functions, views and domains. PostgreSQL's own that are trusted are left out
 # here, so that little travels. $1: the mentions; $2: stable functions that are not trusted; $3: more schemas to look in.
 _MEANT = """
-with asked as materialized (
+with recursive asked as materialized (
     select number, use, schema, name::name as name
     from json_to_recordset($1::json) as asked (number int, use text, schema text, name text)
 ),
@@ -219,23 +277,77 @@ places as materialized (
     select oid, nspname from pg_namespace
     where nspname = any (current_schemas(true)) or nspname in (select value::name from json_array_elements_text($3::json))
 ),
+casts as materialized (
+    select castsource as source, casttarget as target, castfunc as function, castcontext = 'e' as is_explicit
+    from pg_cast
+    where oid >= 16384 and castfunc <> 0
+),
+named (number, type) as materialized (  -- types that a mention brings into play
+    select asked.number, types.oid
+    from asked
+    join pg_type as types on types.typname = asked.name
+    where asked.use <> 'operator' and exists (select from casts)
+    union
+    select asked.number, attributes.atttypid
+    from asked
+    join pg_class as classes on classes.relname = asked.name
+    join pg_attribute as attributes on attributes.attrelid = classes.oid and attributes.attnum > 0
+    where asked.use <> 'operator' and exists (select from casts)
+    union
+    select asked.number, types.oid
+    from asked
+    join pg_proc as procs on procs.proname = asked.name and procs.oid >= 16384
+    cross join lateral unnest(
+        array[procs.prorettype] || procs.proargtypes::oid[] || coalesce(procs.proallargtypes, '{}'::oid[])
+    ) as types (oid)
+    where asked.use in ('call', 'attribute', 'field') and exists (select from casts)
+    union
+    select asked.number, types.oid
+    from asked
+    join pg_operator as operators on operators.oprname = asked.name and operators.oid >= 16384
+    cross join lateral unnest(array[operators.oprleft, operators.oprright, operators.oprresult]) as types (oid)
+    where asked.use = 'operator' and exists (select from casts)
+),
+play (number, type) as (  -- and what they are made of
+    select number, type from named where type >= 16384
+    union
+    select play.number, parts.type
+    from play
+    cross join lateral (
+        select unnest(array[types.typelem, types.typbasetype]) from pg_type as types where types.oid = play.type
+        union all
+        select attributes.atttypid
+        from pg_type as types
+        join pg_attribute as attributes on attributes.attrelid = types.typrelid and attributes.attnum > 0
+        where types.oid = play.type and types.typrelid <> 0
+        union all
+        select ranges.rngsubtype from pg_range as ranges where ranges.rngtypid = play.type
+        union all
+        select ranges.rngtypid from pg_range as ranges where (to_jsonb(ranges) ->> 'rngmultitypid')::oid = play.type
+    ) as parts (type)
+    where parts.type >= 16384
+),
 found as (
-    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace,
+        false as is_cast, false as is_explicit
     from asked
     join pg_proc as procs on procs.proname = asked.name
     where
         asked.use = 'call'
         or (
-            asked.use = 'attribute'
+            asked.use in ('attribute', 'field')
             and procs.pronargs >= 1
-            and exists (
-                select from pg_type as types
-                where types.oid = procs.proargtypes[0] and (types.typtype = 'c' or types.typtype = 'p')
-            )
             and procs.oid >= 16384
+            and (
+                asked.use = 'field'
+                or exists (
+                    select from pg_type as types
+                    where types.oid = procs.proargtypes[0] and types.typtype in ('c', 'p', 'd')
+                )
+            )
         )
     union all
-    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace, false, false
     from asked
     join pg_operator as operators on operators.oprname = asked.name
     join pg_proc as procs on procs.oid = operators.oprcode
@@ -246,30 +358,26 @@ found as (
             else operators.oprnamespace in (select oid from pg_namespace where nspname = asked.schema)
         end
     union all
-    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
-    from asked
-    join pg_type as types on types.typname = asked.name
-    join pg_cast as casts on casts.oid >= 16384 and (casts.castsource = types.oid or casts.casttarget = types.oid)
-    join pg_proc as procs on procs.oid = casts.castfunc
-    where asked.use in ('name', 'call')
+    select play.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace, true, casts.is_explicit
+    from play
+    join casts on play.type in (casts.source, casts.target)
+    join pg_proc as procs on procs.oid = casts.function
     union all
-    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace
-    from pg_cast as casts
-    join pg_proc as procs on procs.oid = casts.castfunc
-    join pg_attribute as attributes on attributes.atttypid in (casts.castsource, casts.casttarget)
-    join pg_class as classes on classes.oid = attributes.attrelid
-    join asked on asked.use = 'name' and asked.name = classes.relname
-    where casts.oid >= 16384 and casts.castcontext <> 'e'
+    select asked.number, procs.oid, procs.proname, procs.provolatile, procs.pronamespace, true, casts.is_explicit
+    from casts  -- between types of PostgreSQL's own, which are always in play
+    join pg_proc as procs on procs.oid = casts.function
+    join asked on asked.use = 'operator' and asked.name = '='
+    where casts.source < 16384 and casts.target < 16384
 )
-select found.number, 'function' as kind, found.oid::bigint as oid
+select found.number, 'function' as kind, found.oid::bigint as oid, found.is_explicit as has_to_be_asked_for
 from found
 join asked on asked.number = found.number
 where
     (
-        asked.use = 'operator'
+        found.is_cast
+        or asked.use = 'operator'
         or (asked.schema = '' and found.pronamespace in (select oid from places))
         or found.pronamespace in (select oid from pg_namespace where nspname = asked.schema)
-        or asked.use = 'name'
     )
     and (
         found.oid >= 16384
@@ -277,7 +385,7 @@ where
         or found.proname::text in (select value from json_array_elements_text($2::json))
     )
 union
-select asked.number, 'view', classes.oid::bigint
+select asked.number, 'view', classes.oid::bigint, false
 from asked
 join pg_class as classes on classes.relname = asked.name and classes.relkind = 'v' and classes.oid >= 16384
 where asked.use <> 'operator' and case asked.schema
@@ -285,25 +393,26 @@ where asked.use <> 'operator' and case asked.schema
     else classes.relnamespace in (select oid from pg_namespace where nspname = asked.schema)
 end
 union
-select asked.number, 'domain', types.oid::bigint
+select asked.number, 'domain', types.oid::bigint, false
 from asked
 join pg_type as types on types.typname = asked.name and types.typtype = 'd' and types.oid >= 16384
 where asked.use <> 'operator'
 union
-select asked.number, 'domain', members.oid::bigint
+select asked.number, 'domain', members.oid::bigint, false
 from asked
 join pg_type as types on types.typname = asked.name and types.typtype = 'c'
 join pg_attribute as attributes on attributes.attrelid = types.typrelid
 join pg_type as members on members.oid = attributes.atttypid and members.typtype = 'd' and members.oid >= 16384
 where asked.use = 'type'
 union
-select asked.number, 'domain', types.oid::bigint
+select asked.number, 'domain', types.oid::bigint, false
 from asked
 join pg_type as types on types.typtype = 'd' and types.oid >= 16384
 where asked.use = 'call' and asked.name like 'json%record%'
 """
 
-# What they consist of. $1: what to look into; $2: stable functions that are not trusted. A view's functions are read from
+# What they consist of. $1: what to look into; $2: stable functions that are not trusted; $3: those that convert. A view's
+# functions are read from
 # its rule as it is stored: to have it written as SQL waits for whoever locks a table of its. pg_depend leaves out
 # PostgreSQL's own, and has all others.
 _BODIES = """
@@ -343,6 +452,12 @@ links as (
     from asked
     join pg_constraint as checks on checks.contypid = asked.oid and asked.kind = 'domain'
     join pg_depend as depends on depends.classid = 'pg_constraint'::regclass and depends.objid = checks.oid
+    union all
+    select 'function', asked.oid, 'pg_type'::regclass, types.oid
+    from asked
+    join pg_proc as procs on procs.oid = asked.oid and asked.kind = 'function' and procs.oid < 16384
+    join pg_type as types on types.typtype = 'd' and types.oid >= 16384
+    where procs.proname::text in (select value from json_array_elements_text($3::json))
 ),
 locked as materialized (  -- also by who waits for the lock: who comes now waits behind
     select relation from pg_locks
@@ -421,7 +536,35 @@ select
         from unnest(procs.proconfig) as settings (setting)
         where starts_with(setting, 'search_path=')
     ) as path,
-    depends.depends
+    depends.depends,
+    exists (  -- a view calls what casts as it runs: a cast that it spells out is among its functions
+        select from rules
+        join pg_rewrite as written on written.oid = rules.oid
+        cross join lateral regexp_matches(
+            written.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g'
+        ) as called
+        join pg_proc as callees on callees.oid = called[1]::oid
+        where
+            asked.kind = 'view' and rules.asked = asked.oid
+            and (
+                callees.oid >= 16384
+                or callees.proname::text ~ 'json|quote_|anycat|textcat|xml'
+            )
+    ) or asked.kind = 'view' and exists (
+        select from rules
+        join pg_rewrite as written on written.oid = rules.oid
+        where rules.asked = asked.oid and written.ev_action::text ~ 'JSONCONSTRUCTOR|JSONEXPR|XMLEXPR'
+    ) as can_cast,
+    (
+        select json_agg(distinct jsonb_build_array(
+            schemas.nspname, coalesce(classes.relname, types.typname), classes.oid is null
+        ))
+        from links
+        left join pg_class as classes on classes.oid = links.refobjid and links.refclassid = 'pg_class'::regclass
+        left join pg_type as types on types.oid = links.refobjid and links.refclassid = 'pg_type'::regclass
+        join pg_namespace as schemas on schemas.oid = coalesce(classes.relnamespace, types.typnamespace)
+        where links.kind = asked.kind and links.asked = asked.oid and links.refobjid >= 16384
+    ) as named
 from asked
 left join pg_proc as procs on procs.oid = asked.oid and asked.kind = 'function'
 left join pg_namespace as proc_schema on proc_schema.oid = procs.pronamespace

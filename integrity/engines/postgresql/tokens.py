@@ -54,11 +54,13 @@ class Use(Enum):
     """How a name stands in the text.
 
     CALL: before a parenthesis. ATTRIBUTE: behind a dot, where PostgreSQL takes a function of one row for a column, too.
+    FIELD: behind a dot and what may be a value of any kind, e.g. `(name).f`, where it takes any function of one argument.
     TYPE: behind `::` or `as`. NAME: anything else: a table, a type, a column, an alias.
     """
 
     CALL = "call"
     ATTRIBUTE = "attribute"
+    FIELD = "field"
     TYPE = "type"
     NAME = "name"
     OPERATOR = "operator"
@@ -81,23 +83,82 @@ class Mention:
 def mentions_in(text: str) -> frozenset[Mention]:
     """Return every name and operator of the text, with the schema that stands before it."""
     tokens = list(tokenize(text))
+    closing = _closing(tokens)
+    of_values = _names_of_values(tokens, closing)
     found = set()
     for number, token in enumerate(tokens):
         before = tokens[max(0, number - 2) : number]
-        is_behind_dot = bool(before) and before[-1].text == "." and before[-1].kind is Kind.OTHER
+        is_behind_dot = bool(before) and _is(before[-1], ".")
         schema = before[0].text if is_behind_dot and len(before) == 2 and before[0].kind is Kind.NAME else ""
-        after = tokens[number + 1] if number + 1 < len(tokens) else None
-        is_called = after is not None and after.text == "(" and after.kind is Kind.OTHER
+        is_called = number + 1 in closing and not _names_columns(text, tokens, number, closing)
         if token.kind is Kind.OPERATOR:
             found.add(Mention(Use.OPERATOR, schema, "<>" if token.text == "!=" else token.text))
         elif token.kind is Kind.NAME:
             found.add(Mention(Use.CALL if is_called else Use.NAME, schema, token.text))
             if is_behind_dot and not is_called:
-                found.add(Mention(Use.ATTRIBUTE, "", token.text))
+                is_of_table = bool(schema) and schema not in of_values
+                found.add(Mention(Use.ATTRIBUTE if is_of_table else Use.FIELD, "", token.text))
             first = number - 2 if schema else number
             if first and tokens[first - 1].text in (":", "as"):
                 found.add(Mention(Use.TYPE, schema, token.text))
     return frozenset(found)
+
+
+def _closing(tokens: list[Token]) -> dict[int, int]:
+    """Return the place of each opening parenthesis -> that of the one that closes it, which may be the end of the text."""
+    found: dict[int, int] = {}
+    waiting: list[int] = []
+    for number, token in enumerate(tokens):
+        if _is(token, "("):
+            waiting.append(number)
+            found[number] = len(tokens)
+        elif _is(token, ")") and waiting:
+            found[waiting.pop()] = number
+    return found
+
+
+def _names_of_values(tokens: list[Token], closing: dict[int, int]) -> frozenset[str]:
+    """Return the names that a query may have for values of any kind: those of functions, and of what functions give.
+
+    `unnest(names) as g` has a value a row, not a row of a table.
+    """
+    found = set()
+    for opening, end in closing.items():
+        is_query = opening + 1 < len(tokens) and tokens[opening + 1].text in ("select", "with", "values", "table")
+        if opening and tokens[opening - 1].kind is Kind.NAME and not is_query:
+            found.add(tokens[opening - 1].text)
+            behind = [token.text for token in tokens[end + 1 : end + 5]]
+            found |= set([word for word in behind if word not in ("with", "ordinality", "as")][:1])
+    return frozenset(found)
+
+
+def _names_columns(text: str, tokens: list[Token], number: int, closing: dict[int, int]) -> bool:
+    """Whether the parenthesis behind a name lists the columns of an alias, or of a query in a `with`; it is no call then.
+
+    `as name (` never is a call; only the bare word is that `as`. `, f(x) as (a int)` is one, `with f (x) as (select ...` is
+    none: what no list of columns with their types can begin with tells.
+    """
+
+    def is_word(place: int, *words: str) -> bool:
+        return 0 <= place < len(tokens) and tokens[place].text in words and text[tokens[place].start].lower() in "acmnrstvw"
+
+    if is_word(number - 1, "as") and not (number > 1 and _is(tokens[number - 2], ".")):
+        return True
+    is_first = is_word(number - 1, "with", "recursive")
+    place = closing[number + 1] + 1
+    if not (is_first or (number and _is(tokens[number - 1], ","))) or not is_word(place, "as"):
+        return False
+    place += 1
+    while is_word(place, "not", "materialized"):
+        place += 1
+    if place >= len(tokens) or not _is(tokens[place], "("):
+        return False
+    begins = ("select", "with", "table", *(["values"] if is_first else []))  # a column may be called values
+    return is_word(place + 1, *begins) or (place + 1 < len(tokens) and _is(tokens[place + 1], "("))
+
+
+def _is(token: Token, character: str) -> bool:
+    return token.kind is Kind.OTHER and token.text == character
 
 
 def tokenize(text: str) -> Iterator[Token]:
