@@ -24,7 +24,7 @@ from integrity.verdict import Verdict
 OBJECTS = """
 create schema shop;
 create table shop.carts (id int, name text);
-create function shop.any_rows() returns setof record language plpgsql as 'begin end';
+create function public.any_rows() returns setof record language plpgsql as 'begin end';
 create sequence shop.numbers;
 insert into shop.carts values (1, 'a');
 create function shop.acts() returns int language plpgsql as 'begin return 1; end';
@@ -69,6 +69,7 @@ create function shop.to_grade(int) returns shop.grade language plpgsql as 'begin
 create cast (int as shop.grade) with function shop.to_grade(int) as implicit;
 create function shop.likes(shop.grade) returns int stable language plpgsql as 'begin return 1; end';
 create function public.called(text) returns int language plpgsql as 'begin return 1; end';
+create function public.known(name) returns int language plpgsql as 'begin return 1; end';
 create function shop.call_it(word text) returns int stable language sql as 'select word.called';
 create type shop.address as (street text);
 create domain shop.home as shop.address;
@@ -131,14 +132,20 @@ ACTS: dict[str, tuple[str, str]] = {
     "function of an element as its field": ("select (array['a'])[1].called", "public.called"),
     "function of what a function gives": ("select g.called from unnest(array['a']) as g", "public.called"),
     "the same without a name": ("select unnest.called from unnest(array['a'])", "public.called"),
+    "call by treat": ("select treat(0.3::float8 as pg_sleep)", "pg_sleep"),
+    "call by treat with a schema": ("select treat((0.3::float8) as shop.pg_sleep)", "pg_sleep"),
+    "function of a field as its field": ("select (carts).name.called from shop.carts", "public.called"),
+    "function of a subquery as its field": ("select (select name from shop.carts).called", "public.called"),
+    "function of who asks as a field": ("select g.known from current_user as g", "public.known"),
+    "the same of its own name": ('select "current_user".known from current_user', "public.known"),
     "function of an argument as its field": ("select shop.call_it('a')", "public.called"),
     "function of a domain over a row": ("select (home).away from shop.homes", "public.away"),
     "domain in a row in a view": ("select contact from shop.contacts", "shop.is_email"),
     "call behind a query's columns": ("with a (b) as (select 1) select pg_sleep(b) from a", "pg_sleep"),
     "call beside a query of its name": ("with pg_sleep (a) as (select 1) select pg_sleep(a) from pg_sleep", "pg_sleep"),
     "call beside an alias of its name": ("select pg_sleep(a) from (values (1)) as pg_sleep (a)", "pg_sleep"),
-    "call with columns and their types": ("select * from shop.carts, shop.any_rows() as (a int)", "shop.any_rows"),
-    "column that is called values": ("select * from shop.carts, shop.any_rows() as (values int)", "shop.any_rows"),
+    "call with columns and their types": ("select * from shop.carts, any_rows() as (a int)", "public.any_rows"),
+    "column that is called values": ("select * from shop.carts, any_rows() as (values int)", "public.any_rows"),
     "call behind a quoted as": ('select 1 as "as", pg_sleep(1)', "pg_sleep"),
     "call behind a column as": ("select n.as, pg_sleep(1) from (select 1 as as) as n", "pg_sleep"),
     "call in the columns' query": ("with a (b) as (select pg_sleep(1)) select 1 from a", "pg_sleep"),

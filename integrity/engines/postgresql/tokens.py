@@ -31,6 +31,15 @@ _BARE_SIGN = re.compile(r"[~!@#^&|`?%]")
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
+_VALUES = frozenset(
+    {
+        "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
+        "current_user", "localtime", "localtimestamp", "session_user", "system_user", "user",
+    }
+)  # fmt: skip
+"""Functions that are called without a parenthesis."""
+
+
 class Kind(Enum):
     NAME = "name"
     OPERATOR = "operator"
@@ -85,6 +94,7 @@ def mentions_in(text: str) -> frozenset[Mention]:
     tokens = list(tokenize(text))
     closing = _closing(tokens)
     of_values = _names_of_values(tokens, closing)
+    has_treat = any(token.kind is Kind.NAME and token.text == "treat" for token in tokens)
     found = set()
     for number, token in enumerate(tokens):
         before = tokens[max(0, number - 2) : number]
@@ -96,11 +106,13 @@ def mentions_in(text: str) -> frozenset[Mention]:
         elif token.kind is Kind.NAME:
             found.add(Mention(Use.CALL if is_called else Use.NAME, schema, token.text))
             if is_behind_dot and not is_called:
-                is_of_table = bool(schema) and schema not in of_values
+                is_of_table = bool(schema) and schema not in of_values and not (number > 2 and _is(tokens[number - 3], "."))
                 found.add(Mention(Use.ATTRIBUTE if is_of_table else Use.FIELD, "", token.text))
             first = number - 2 if schema else number
             if first and tokens[first - 1].text in (":", "as"):
                 found.add(Mention(Use.TYPE, schema, token.text))
+                if has_treat:  # treat (x as f) is f(x)
+                    found.add(Mention(Use.CALL, "pg_catalog", token.text))
     return frozenset(found)
 
 
@@ -129,6 +141,10 @@ def _names_of_values(tokens: list[Token], closing: dict[int, int]) -> frozenset[
             found.add(tokens[opening - 1].text)
             behind = [token.text for token in tokens[end + 1 : end + 5]]
             found |= set([word for word in behind if word not in ("with", "ordinality", "as")][:1])
+    for number, token in enumerate(tokens):
+        if token.text in _VALUES:
+            behind = [other.text for other in tokens[number + 1 : number + 5]]
+            found |= {token.text, *[word for word in behind if word not in ("with", "ordinality", "as")][:1]}
     return frozenset(found)
 
 
