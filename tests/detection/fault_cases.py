@@ -41,8 +41,8 @@ DEVICES: Mapping[str, str] = {
 }
 """What is switched off in each system: something that many calls come from, and of which a run makes no more."""
 
-BUSY_DEVICE: Mapping[str, Any] = {"hot_share": 0.9, "hot_count": 4}
-"""What is changed of CALM so that calls come from the last of the devices all the time."""
+BUSY_DEVICE: Mapping[str, Any] = {"hot_share": 0.9, "hot_count": 1}
+"""What is changed of CALM so that most calls come from the last of the devices."""
 
 
 @dataclass(frozen=True, slots=True)
