@@ -20,7 +20,8 @@ from integrity.events import InvariantJudged
 from integrity.faults.schedule import read_schedule
 from integrity.invariants.load import load_invariants
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, run
+from integrity.load.request import RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.result import RunResult

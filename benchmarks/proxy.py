@@ -16,7 +16,8 @@ from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.faults.schedule import read_schedule
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, run
+from integrity.load.request import RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system

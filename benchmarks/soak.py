@@ -14,8 +14,10 @@ from pathlib import Path
 
 from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.events import Event
 from integrity.load.profile import OpenProfile, load_profile, scale
-from integrity.load.run import Progress, RunRequest, run
+from integrity.load.request import RunAdvanced, RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.report.run_text import render_run
@@ -59,7 +61,7 @@ def soak(server: EmbeddedServer, folder: Path, rate: float, minutes: float) -> N
         project=Project(folder, Settings()),
         seed=1,
     )
-    result = run(request, listener=_say).result
+    result = run(request, _say).result
     print(render_run(result))
     memory = next(slope for slope in result.slopes if slope.name == "rss_mb")
     call_count = result.total.calls
@@ -69,9 +71,9 @@ def soak(server: EmbeddedServer, folder: Path, rate: float, minutes: float) -> N
     print(f"memory: {span}, {slope}; {call_count:,} calls, {grown:.1f} bytes a call")
 
 
-def _say(progress: Progress) -> None:
-    if round(progress.elapsed_s) % 30 == 0:
-        print(f"{progress.phase} {progress.elapsed_s:.0f} s, {progress.calls_per_s:.0f} calls/s", file=sys.stderr)
+def _say(event: Event) -> None:
+    if isinstance(event, RunAdvanced) and round(event.elapsed_s) % 30 == 0:
+        print(f"{event.phase} {event.elapsed_s:.0f} s, {event.calls_per_s:.0f} calls/s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from integrity.engines.embedded.binaries import candidate_folders
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, run
+from integrity.load.request import RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system

@@ -1,6 +1,5 @@
 """`integrity run`: let a profile's clients loose on a system."""
 
-import secrets
 from pathlib import Path
 
 import click
@@ -8,7 +7,6 @@ import click
 from integrity.cli.number_types import SEED, Duration, Integer, Number
 from integrity.cli.options import (
     database_option,
-    embedded_server,
     go_on,
     json_option,
     open_project,
@@ -16,9 +14,7 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.errors import UsageError
 from integrity.numbers import CLIENTS_MOST, CONNECTIONS_MOST, FACTOR_LEAST, FACTOR_MOST, RATE_LEAST, RATE_MOST
-from integrity.report.terminal import write_json, write_note, write_result
 
 
 @click.command(name="run")
@@ -74,55 +70,27 @@ def command(
     \b
     Example: integrity run hammer --system ghostpass --bug double_credit
     """
-    from integrity.faults.schedule import read_schedule
-    from integrity.load.profile import OpenProfile, load_profile, scale
-    from integrity.registry import Registry
+    from integrity.events import listen
+    from integrity.jobs.run import choose, run
+    from integrity.report.run_text import show_progress, write_headline, write_run
 
     project = open_project(project_folder)
-    system = Registry(project).find(system_name)
-    bug = system.find_bug(bug_name) if bug_name is not None else None
-    asked = {"duration_s": duration, "clients": clients, "connections": connections}
-    overrides = project.settings.profiles.get(system.name, {})
-    chosen = load_profile(system, profile, overrides, {key: value for key, value in asked.items() if value is not None})
-    if isinstance(chosen, OpenProfile):
-        chosen = scale(chosen, rate=rate / chosen.arrivals_per_s if rate else 1.0, time=time_scale)
-    elif rate is not None or time_scale != 1.0:
-        option = "--rate" if rate is not None else "--time-scale"
-        raise UsageError(f"{option}: profile {profile} is a closed loop, it goes as fast as it can", hint="Leave it out.")
-
-    planned = chosen.faults if isinstance(chosen, OpenProfile) else ()
-    windows = read_schedule((*planned, *faults), duration_s=chosen.duration_s, may_overlap=faults_may_overlap)
-
-    import os
-
-    from integrity.load.run import RunRequest, run
-    from integrity.report.run_text import render_run, show_progress
-
-    target = open_target(project, database)
-    is_embedded = project.database_url(database, os.environ) is None
-    request = RunRequest(
-        system=system,
-        profile_name=profile,
-        profile=chosen,
+    chosen = choose(
+        project,
+        profile,
+        system_name=system_name,
+        bug_name=bug_name,
+        duration_s=duration,
+        clients=clients,
+        connections=connections,
+        rate=rate,
         time_scale=time_scale,
-        target=target,
-        project=project,
-        seed=seed if seed is not None else secrets.randbelow(2**31),
-        bug=bug,
-        test_database=test_database,
-        revive=embedded_server(project).revive if is_embedded else None,
-        server=embedded_server(project) if is_embedded else None,
-        faults=windows,
+        faults=faults,
         faults_may_overlap=faults_may_overlap,
     )
-    headline = (
-        f"{system.name} {profile}: {chosen.title}; {chosen.clients} clients on {chosen.connection_count} connections, "
-        f"{chosen.duration_s:g} s, seed {request.seed}, {'bug ' + bug.name if bug else 'no bug'}, {target}"
-    )
-    with show_progress() as listener:
-        result = run(request, listener=listener, on_prepared=lambda: write_note(headline))
-    if is_json:
-        write_json(result.result.to_json())
-    else:
-        write_result(render_run(result.result, next_step=go_on("integrity validate", target, database)))
-    return result.exit_code
+    target = open_target(project, database)
+    job = run(chosen, target, project, seed=seed, test_database=test_database)
+    with show_progress() as progress:
+        ended = listen(job, write_headline, progress)
+    write_run(ended.result, is_json=is_json, next_step=go_on("integrity validate", target, database))
+    return ended.exit_code

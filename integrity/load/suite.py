@@ -1,7 +1,7 @@
 """Suites: ordered lists of profiles, declared as data, and how long they will take."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from integrity.errors import UsageError, describe_mistake, quote
 from integrity.load.bounds import Seconds, Strict
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
-from integrity.systems.system import System
+from integrity.systems.system import Bug, System
 
 AROUND_S = 4.0
 """Of each step, about: what is prepared before it, and loaded and judged after it."""
@@ -51,6 +51,22 @@ class Planned:
     length_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedSuite:
+    """All runs of a suite, in their order.
+
+    Args:
+        shorten: by which every length is divided.
+        bug: planted in each; None: the sound system.
+    """
+
+    name: str
+    title: str
+    shorten: float
+    runs: tuple[Planned, ...]
+    bug: Bug | None = None
+
+
 def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     """Return the suite of that name.
 
@@ -71,8 +87,13 @@ def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
 
 
 def plan_suite(
-    suite: Suite, systems: list[System], profiles: Mapping[str, Mapping[str, Mapping[str, Any]]], *, shorten: float
-) -> list[Planned]:
+    name: str,
+    suite: Suite,
+    systems: Sequence[System],
+    profiles: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    *,
+    shorten: float,
+) -> PlannedSuite:
     """Return the runs of a suite in their order, a system after the other.
 
     Args:
@@ -90,7 +111,7 @@ def plan_suite(
             if shorten != 1.0:
                 profile = _shortened(profile, shorten)
             planned.append(Planned(system, step.profile, profile, profile.duration_s + AROUND_S))
-    return planned
+    return PlannedSuite(name, suite.title, shorten, tuple(planned))
 
 
 def _shortened(profile: Profile, factor: float) -> Profile:

@@ -8,42 +8,70 @@ from typing import Any, TextIO
 
 from tabulate import tabulate
 
-from integrity.load.run import Listener, Progress
+from integrity.events import Event, Listener
+from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
-from integrity.report.terminal import note_writer, open_console, visible
+from integrity.report.terminal import note_writer, open_console, visible, write_json, write_note, write_result
 from integrity.runs.result import RunResult, ThresholdResult
 
 LINE_EVERY_S = 5.0
 
 
+def write_headline(event: Event) -> None:
+    """Say what is run, when nothing is left that would refuse it."""
+    if isinstance(event, RunPrepared):
+        asked, profile = event.request, event.request.profile
+        write_note(
+            f"{asked.system.name} {asked.profile_name}: {profile.title}; {profile.clients} clients on "
+            f"{profile.connection_count} connections, {profile.duration_s:g} s, seed {asked.seed}, "
+            f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {asked.target}"
+        )
+
+
 @contextmanager
 def show_progress(stream: TextIO | None = None) -> Iterator[Listener]:
-    """Yield a listener that shows a run's progress: a live table on a terminal, else a line now and then."""
+    """Yield a listener that shows how runs are doing: a live table on a terminal, else a line now and then.
+
+    It is to be told before those that write something: the table makes room for them.
+    """
     if not (stream or sys.stderr).isatty():
         yield _line_writer(note_writer(stream))
         return
     from rich.live import Live
 
-    with Live(console=open_console(stream), refresh_per_second=4, transient=True) as live:
-        yield lambda progress: live.update(_live_table(progress))
+    live = Live(console=open_console(stream), refresh_per_second=4, transient=True)
+
+    def show(event: Event) -> None:
+        if isinstance(event, RunAdvanced):
+            live.start()
+            live.update(_live_table(event))
+        else:
+            live.stop()
+
+    try:
+        yield show
+    finally:
+        live.stop()
 
 
-def _line_writer(write_line: Callable[[str], None]) -> Callable[[Progress], None]:
+def _line_writer(write_line: Callable[[str], None]) -> Listener:
     next_at_s, phase = LINE_EVERY_S, "running"
 
-    def write(progress: Progress) -> None:
+    def write(event: Event) -> None:
         nonlocal next_at_s, phase
-        if progress.elapsed_s < next_at_s and progress.phase == phase:
+        if isinstance(event, RunPrepared):
+            next_at_s, phase = LINE_EVERY_S, "running"
+        if not isinstance(event, RunAdvanced) or (event.elapsed_s < next_at_s and event.phase == phase):
             return
-        next_at_s, phase = progress.elapsed_s + LINE_EVERY_S, progress.phase
-        write_line(_headline(progress))
+        next_at_s, phase = event.elapsed_s + LINE_EVERY_S, event.phase
+        write_line(_headline(event))
 
     return write
 
 
-def _headline(progress: Progress) -> str:
+def _headline(progress: RunAdvanced) -> str:
     counts = list(progress.operations.values())
     calls, declined, retries = (sum(getattr(each, name) for each in counts) for name in ("calls", "declined", "retries"))
     wrong = sum(each.failed + each.unknown - each.abandoned for each in counts)
@@ -55,7 +83,7 @@ def _headline(progress: Progress) -> str:
     )
 
 
-def _live_table(progress: Progress) -> Any:
+def _live_table(progress: RunAdvanced) -> Any:
     from rich.table import Table
 
     table = Table(title=_headline(progress), title_justify="left", box=None)
@@ -70,6 +98,14 @@ def _live_table(progress: Progress) -> Any:
             *map(_ms, (recent.p50_ms, recent.p95_ms, recent.p99_ms)),
         )
     return table
+
+
+def write_run(result: RunResult, *, is_json: bool, next_step: str) -> None:
+    """Write what came of a run to stdout."""
+    if is_json:
+        write_json(result.to_json())
+    else:
+        write_result(render_run(result, next_step=next_step))
 
 
 def render_run(result: RunResult, *, next_step: str = "integrity validate") -> str:

@@ -4,25 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 from tabulate import tabulate
 
+from integrity.report.terminal import write_json, write_result
+
 if TYPE_CHECKING:
-    from integrity.load.suite import Planned
+    from integrity.load.suite import PlannedSuite
     from integrity.runs.result import ThresholdResult
     from integrity.runs.suites import SuiteRecord, SuiteStep
 
 
-def render_plan(name: str, title: str, planned: "Sequence[Planned]", shorten: float) -> str:
+def render_plan(planned: "PlannedSuite") -> str:
     """Return the runs of a suite with their lengths, and when it will be over."""
     rows = [
         [number, each.system.name, each.profile_name, each.profile.title, _length(each.length_s)]
-        for number, each in enumerate(planned, start=1)
+        for number, each in enumerate(planned.runs, start=1)
     ]
-    together = _length(sum(each.length_s for each in planned))
-    short = f", shortened {shorten:g} times" if shorten != 1 else ""
+    together = _length(sum(each.length_s for each in planned.runs))
+    short = f", shortened {planned.shorten:g} times" if planned.shorten != 1 else ""
     table = tabulate(rows, ["", "system", "profile", "what it is", "at most"], disable_numparse=True)
-    return f"suite {name}: {title}{short}; {len(planned)} runs, at most {together}\n\n{table}"
+    return f"suite {planned.name}: {planned.title}{short}; {len(planned.runs)} runs, at most {together}\n\n{table}"
 
 
 def render_suite(record: "SuiteRecord", file: Path) -> str:
@@ -48,12 +49,17 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
     missing = record.planned - len(steps)
     if missing:
         blocks.append(f"interrupted: {missing} of {record.planned} runs were not made.")
+    blocks += [f"next: integrity reproduce {step.violated[0]} --run {step.run_id}" for step in steps[-1:] if step.violated]
     blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))
 
 
-def render_suite_json(record: "SuiteRecord") -> str:
-    return orjson.dumps(record.to_json(), option=orjson.OPT_INDENT_2).decode()
+def write_suite(record: "SuiteRecord", file: Path, *, is_json: bool) -> None:
+    """Write what came of a suite to stdout."""
+    if is_json:
+        write_json(record.to_json())
+    else:
+        write_result(render_suite(record, file))
 
 
 def _thresholds(thresholds: "Sequence[ThresholdResult]") -> str:

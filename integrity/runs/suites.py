@@ -13,7 +13,7 @@ class SuiteStep(Part):
 
     Args:
         total: of all operations.
-        audit: what was found, in a sentence.
+        audit: what was found, in a sentence; violated: the invariants, by name.
         exit_codes: what the run by itself would have ended with, and the audit.
     """
 
@@ -32,6 +32,7 @@ class SuiteStep(Part):
     recovery_s: float | None = None
     slopes: tuple[SlopeResult, ...] = ()
     audit: str
+    violated: tuple[str, ...] = ()
     exit_codes: tuple[int, int]
 
     @property
@@ -55,10 +56,11 @@ class SuiteRecord(Document):
     steps: tuple[SuiteStep, ...]
 
 
-def make_step(result: RunResult, *, audit: str, exit_codes: tuple[int, int]) -> SuiteStep:
+def make_step(result: RunResult, *, audit: str, violated: tuple[str, ...], exit_codes: tuple[int, int]) -> SuiteStep:
     """Return the step of a run that was audited; what its result does not say is left out here, too."""
     fields = {name: getattr(result, name) for name in result.model_fields_set & set(SuiteStep.model_fields)}
-    return SuiteStep.model_validate({**fields, "total": result.total, "audit": audit, "exit_codes": exit_codes})
+    more = {"total": result.total, "audit": audit, "violated": violated, "exit_codes": exit_codes}
+    return SuiteStep.model_validate({**fields, **more})
 
 
 def write_suite(folder: Path, name: str, record: SuiteRecord) -> Path:

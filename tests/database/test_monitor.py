@@ -20,7 +20,8 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.load.profile import load_profile
-from integrity.load.run import EndedRun, RunRequest, run
+from integrity.load.request import EndedRun, RunRequest
+from integrity.load.run import run
 from integrity.monitor import sampler
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.findings import find_alerts

@@ -22,10 +22,12 @@ from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
+from integrity.events import Event, Listener
 from integrity.exit_codes import ExitCode
 from integrity.history import Call, Outcome, decode
 from integrity.load.profile import load_profile
-from integrity.load.run import EndedRun, Progress, RunRequest, run
+from integrity.load.request import EndedRun, RunAdvanced, RunPrepared, RunRequest
+from integrity.load.run import run
 from integrity.operation import Begin, Commit, Isolation, Ok, Operation, Rows, Statement, StatementFailed, Steps, Value
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -63,7 +65,7 @@ def run_profile(
     folder: Path,
     settings: Mapping[str, Any],
     *,
-    listener: Callable[[Progress], None] | None = None,
+    listener: Listener | None = None,
     bug: str | None = None,
     number: int = 1,
 ) -> EndedRun:
@@ -76,7 +78,7 @@ def run_profile(
         seed=number,
         bug=GHOSTPASS.bugs[bug] if bug else None,
     )
-    return run(request, listener=listener)
+    return run(request, *([listener] if listener else []))
 
 
 def ask(target: Target, query: str) -> list[tuple[Any, ...]]:
@@ -348,7 +350,7 @@ def test_a_history_is_not_loaded_into_a_database_that_it_was_not_made_on(venue: 
 
 
 def test_metrics_are_sampled_every_second_and_add_up(venue: Target, tmp_path: Path) -> None:
-    told: list[Progress] = []
+    told: list[Event] = []
 
     result = run_profile(venue, tmp_path, {**CALM, "duration_s": 2.2}, listener=told.append)
 
@@ -357,8 +359,10 @@ def test_metrics_are_sampled_every_second_and_add_up(venue: Target, tmp_path: Pa
     assert [sample["operations"]["sell"]["calls"] for sample in samples] == sorted(
         sample["operations"]["sell"]["calls"] for sample in samples
     )
-    assert [one.phase for one in told][:2] == ["running", "running"]
-    assert told[-1].phase == "loading"
+    assert isinstance(told[0], RunPrepared)
+    phases = [event.phase for event in told if isinstance(event, RunAdvanced)]
+    assert phases[:2] == ["running", "running"]
+    assert phases[-1] == "loading"
 
 
 def test_settings_tell_how_to_repeat_the_run_and_not_the_password(venue: Target, tmp_path: Path) -> None:
@@ -439,8 +443,9 @@ def test_latency_counts_from_the_intended_start_so_a_frozen_server_shows(venue: 
         holder.execute("begin")
         holder.execute("lock table ghostpass.wallets in exclusive mode")
 
-        def let_go(progress: Progress) -> None:
-            holder.execute("rollback")
+        def let_go(event: Event) -> None:
+            if isinstance(event, RunAdvanced):
+                holder.execute("rollback")
 
         result = run_profile(venue, tmp_path, steady, listener=let_go)
 

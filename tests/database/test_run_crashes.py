@@ -15,9 +15,11 @@ from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
+from integrity.events import Event
 from integrity.history import Outcome, decode
 from integrity.load.profile import load_profile
-from integrity.load.run import EndedRun, Progress, RunRequest, run
+from integrity.load.request import EndedRun, RunAdvanced, RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.unfinished import Unfinished, load_unfinished
@@ -100,11 +102,11 @@ def run_and_kill_server(target: Target, folder: Path, server: EmbeddedServer, *,
     assert pid is not None
     pids = [pid]
 
-    def kill(progress: Progress) -> None:
-        if pids:
+    def kill(event: Event) -> None:
+        if pids and isinstance(event, RunAdvanced):
             os.kill(pids.pop(), signal.SIGKILL)
 
-    return run(request(target, folder, server=server if revives else None), listener=kill)
+    return run(request(target, folder, server=server if revives else None), kill)
 
 
 def test_a_run_goes_on_after_its_server_was_killed_and_loses_nothing_it_was_told(

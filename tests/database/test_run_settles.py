@@ -9,9 +9,10 @@ import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.load import run as running
+from integrity.load import work as working
 from integrity.load.profile import load_profile
-from integrity.load.run import EndedRun, RunRequest, run
+from integrity.load.request import EndedRun, RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.reference.inbox.system import INBOX
@@ -122,13 +123,13 @@ def stopped_soon(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let the next run be stopped, as Ctrl-C does, when its first second is over."""
 
     def arrange() -> None:
-        original = running._Work._sample
+        original = working.Work._sample
 
         def sample(work: Any) -> None:
             original(work)
             work.stop()
 
-        monkeypatch.setattr(running._Work, "_sample", sample)
+        monkeypatch.setattr(working.Work, "_sample", sample)
 
     return arrange
 

@@ -30,6 +30,10 @@ stages = [
     { name = "after", duration_s = 4, factor = 1.0, part = "after" },
 ]
 
+[suites.races]
+title = "what a planted bug gives away"
+steps = [{ profile = "hammer", duration_s = 3.0 }]
+
 [suites.bursts]
 title = "a spike"
 steps = [{ profile = "burst" }]
@@ -84,6 +88,25 @@ def test_a_violation_in_any_step_is_the_exit_code_of_all(
     assert "violated" in out
 
 
+def test_what_a_suite_finds_is_kept_where_reproduce_looks_for_it(
+    capsys: pytest.CaptureFixture[str], venue: Target, project: Path
+) -> None:
+    where = ("--database", venue.text, "--project", str(project))
+    code, out, _ = run(capsys, "races", "--system", "ghostpass", "--bug", "lost_update", "--seed", "1", *where)
+    assert code == 1
+    (folder,) = (project / ".integrity" / "runs").iterdir()
+    assert f"next: integrity reproduce {FOUND} --run {folder.name}" in out
+
+    with pytest.raises(SystemExit) as ended:
+        main(["reproduce", FOUND, *where])
+
+    assert ended.value.code == 1
+    assert "a race." in capsys.readouterr().out
+
+
+FOUND = "ghostpass/balance-equals-entries"
+
+
 def test_a_spike_says_how_long_recovery_took(capsys: pytest.CaptureFixture[str], venue: Target, project: Path) -> None:
     code, out, _ = run(capsys, "bursts", "--seed", "1", "--json", "--database", venue.text, "--project", str(project))
     (step,) = json.loads(out)["steps"]
@@ -109,6 +132,8 @@ def test_a_plan_is_shown_and_nothing_run(capsys: pytest.CaptureFixture[str], pro
         (("brief", "--system", "ghostpas"), "unknown system 'ghostpas'"),
         (("brief",), "holds no system"),
         (("brief", "--shorten", "0"), "--shorten"),
+        (("brief", "--system", "ghostpass", "--bug", "nope"), "nope"),
+        (("brief", "--system", "ghostpass", "--system", "inbox", "--bug", "overdraw"), "a bug is one system's"),
     ],
 )
 def test_bad_input_is_told_with_its_reason(

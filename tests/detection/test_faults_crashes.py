@@ -10,7 +10,8 @@ import pytest
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.faults.schedule import read_schedule
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, run
+from integrity.load.request import RunRequest
+from integrity.load.run import run
 from integrity.project import find_project
 from integrity.registry import SYSTEMS
 from integrity.runs.result import RunResult

@@ -18,7 +18,8 @@ from integrity.faults.fault import Fault
 from integrity.faults.schedule import read_schedule
 from integrity.invariants.load import load_invariants, select_invariants
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, run
+from integrity.load.request import RunRequest
+from integrity.load.run import run
 from integrity.project import find_project
 from integrity.registry import SYSTEMS
 from integrity.runs.result import RunResult

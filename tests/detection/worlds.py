@@ -11,7 +11,8 @@ from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
 from integrity.load.profile import load_profile
-from integrity.load.run import RunRequest, run
+from integrity.load.request import RunRequest
+from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.queries.run import run_query
 from integrity.runs.result import RunResult

@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from integrity.load.run import Progress
+from integrity.load.request import RunAdvanced
 from integrity.report.run_text import render_run, show_progress
 from integrity.runs.samples import Counts, Percentiles
 from tests.documents import COUNTS, make_result
@@ -88,9 +88,9 @@ def test_on_sqlite_restarts_are_called_what_they_are() -> None:
     assert "busy" in render_run(make_result(database="sqlite:///venue.db")).splitlines()[0]
 
 
-def progress(elapsed_s: float, phase: str = "running") -> Progress:
+def progress(elapsed_s: float, phase: str = "running") -> RunAdvanced:
     recent = {"sell": Percentiles(p50_ms=2.0, p95_ms=9.0, p99_ms=None)}
-    return Progress(phase, elapsed_s, 20, 6.0, {"sell": Counts.model_validate(COUNTS)}, recent)
+    return RunAdvanced(phase, elapsed_s, 20, 6.0, {"sell": Counts.model_validate(COUNTS)}, recent)
 
 
 class Terminal(io.StringIO):

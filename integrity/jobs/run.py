@@ -1,0 +1,128 @@
+"""The job of running: a profile is chosen as it was asked for, and let loose on the database.
+
+chosen = choose(project, "hammer", system_name="ghostpass")      # before a server is started for nothing
+ended = listen(run(chosen, target, project, seed=1))
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import Job
+from integrity.faults.schedule import Window, read_schedule
+from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.load.request import EndedRun, RunRequest
+from integrity.load.run import play
+from integrity.project import Project
+from integrity.registry import Registry
+from integrity.systems.system import Bug, System
+
+SEED_MOST = 2**31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenRun:
+    """What is to be run, before the database is known; as load.request.RunRequest has it."""
+
+    system: System
+    profile_name: str
+    profile: Profile
+    faults: Sequence[Window]
+    bug: Bug | None = None
+    time_scale: float = 1.0
+    faults_may_overlap: bool = False
+
+
+def choose(
+    project: Project,
+    profile_name: str,
+    *,
+    system_name: str,
+    bug_name: str | None = None,
+    duration_s: float | None = None,
+    clients: int | None = None,
+    connections: int | None = None,
+    rate: float | None = None,
+    time_scale: float = 1.0,
+    faults: Sequence[str] = (),
+    faults_may_overlap: bool = False,
+) -> ChosenRun:
+    """Return the run that is asked for; what is None is as the profile has it.
+
+    Args:
+        rate: arrivals per second in all, of an open loop.
+        time_scale: an open loop is compressed by it.
+        faults: as read_schedule reads them, beside those of the profile.
+
+    Raises:
+        UsageError: there is no such system, profile, bug or fault, or they do not go together.
+    """
+    system = Registry(project).find(system_name)
+    bug = system.find_bug(bug_name) if bug_name is not None else None
+    asked = {"duration_s": duration_s, "clients": clients, "connections": connections}
+    given = {name: value for name, value in asked.items() if value is not None}
+    profile = load_profile(system, profile_name, project.settings.profiles.get(system.name, {}), given)
+    if isinstance(profile, OpenProfile):
+        profile = scale(profile, rate=rate / profile.arrivals_per_s if rate else 1.0, time=time_scale)
+    elif rate is not None or time_scale != 1.0:
+        option = "--rate" if rate is not None else "--time-scale"
+        raise UsageError(
+            f"{option}: profile {profile_name} is a closed loop, it goes as fast as it can", hint="Leave it out."
+        )
+    return ChosenRun(
+        system=system,
+        profile_name=profile_name,
+        profile=profile,
+        faults=windows_of(profile, faults, may_overlap=faults_may_overlap),
+        bug=bug,
+        time_scale=time_scale,
+        faults_may_overlap=faults_may_overlap,
+    )
+
+
+def windows_of(profile: Profile, more: Sequence[str] = (), *, may_overlap: bool = False) -> tuple[Window, ...]:
+    """Return when what goes wrong in a run of the profile: its own faults and some more."""
+    planned = profile.faults if isinstance(profile, OpenProfile) else ()
+    return read_schedule((*planned, *more), duration_s=profile.duration_s, may_overlap=may_overlap)
+
+
+def run(
+    chosen: ChosenRun, target: Target, project: Project, *, seed: int | None = None, test_database: str | None = None
+) -> Job[EndedRun]:
+    """Run what was chosen; return when its history is in the database. Yields and raises what load.run.play does.
+
+    Args:
+        seed: of every random choice; None: a new one.
+        test_database: as guard takes it.
+    """
+    server = own_server(project, target)
+    request = RunRequest(
+        system=chosen.system,
+        profile_name=chosen.profile_name,
+        profile=chosen.profile,
+        time_scale=chosen.time_scale,
+        target=target,
+        project=project,
+        seed=make_seed() if seed is None else seed,
+        bug=chosen.bug,
+        test_database=test_database,
+        revive=server.revive if server else None,
+        server=server,
+        faults=tuple(chosen.faults),
+        faults_may_overlap=chosen.faults_may_overlap,
+    )
+    return (yield from play(request))
+
+
+def make_seed() -> int:
+    """Return a new seed."""
+    return secrets.randbelow(SEED_MOST)
+
+
+def own_server(project: Project, target: Target) -> EmbeddedServer | None:
+    """Return the project's embedded server where it is that which is worked on: we may bring it back, and break it."""
+    server = EmbeddedServer(project.state_folder / "postgres")
+    return server if not target.is_sqlite and server.target.text == target.text else None

@@ -1,0 +1,171 @@
+"""The job of a suite: its runs one after the other, the data judged after each, and a record of all of them.
+
+The verdicts of each audit are kept in the folder of the run that it came after: what a suite finds is reproduced as what
+`validate` finds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from integrity.database.namespace import inspect_database
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import FileWritten, Job, Noted
+from integrity.exit_codes import Shortfall, exit_code_of
+from integrity.jobs.run import ChosenRun, make_seed, run, windows_of
+from integrity.jobs.validate import choose_of_run, validate
+from integrity.load.request import EndedRun
+from integrity.load.suite import PlannedSuite, Suite, load_suite, plan_suite
+from integrity.project import Project
+from integrity.registry import Registry
+from integrity.runs.files import unwritable
+from integrity.runs.suites import SuiteRecord, SuiteStep, make_step, write_suite
+from integrity.systems.system import Bug, System
+from integrity.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSuite:
+    """What came out.
+
+    Args:
+        file: where the record is kept.
+        shortfalls: of all its runs and audits.
+    """
+
+    record: SuiteRecord
+    file: Path
+    shortfalls: frozenset[Shortfall]
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code_of(self.shortfalls)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSuite:
+    """What is to be played, before the database is known.
+
+    Args:
+        systems: on these; none: on those in the database.
+    """
+
+    name: str
+    suite: Suite
+    systems: tuple[System, ...]
+
+
+def choose(project: Project, name: str, *, system_names: Sequence[str] = ()) -> ChosenSuite:
+    """Return the suite of that name.
+
+    Raises:
+        UsageError: there is no such suite, or system, or it cannot be read.
+    """
+    suite = load_suite(name, project.settings.suites)
+    registry = Registry(project)
+    return ChosenSuite(name, suite, tuple(registry.find(each) for each in system_names))
+
+
+def plan(
+    project: Project, chosen: ChosenSuite, target: Target | None, *, shorten: float = 1.0, bug_name: str | None = None
+) -> PlannedSuite:
+    """Return the runs of what was chosen.
+
+    Args:
+        target: None is enough where systems were named.
+        shorten: by which every length is divided, at the same rates.
+        bug_name: planted in every run, of the one system.
+
+    Raises:
+        UsageError: no system, one that lacks a profile of the suite, or a bug that is not the one system's.
+    """
+    systems = chosen.systems or _systems_in(target, project)
+    bug = _find_bug(bug_name, systems) if bug_name is not None else None
+    planned = plan_suite(chosen.name, chosen.suite, systems, project.settings.profiles, shorten=shorten)
+    return replace(planned, bug=bug)
+
+
+def _systems_in(target: Target | None, project: Project) -> Sequence[System]:
+    registry = Registry(project)
+    held = inspect_database(target).systems if target is not None else ()
+    if not held:
+        raise UsageError(f"{target} holds no system", hint="`integrity seed` makes them.")
+    return [registry[name] for name in registry if name in held]
+
+
+def _find_bug(name: str, systems: Sequence[System]) -> Bug:
+    if len(systems) != 1:
+        names = ", ".join(system.name for system in systems)
+        raise UsageError(
+            f"--bug {name}: a bug is one system's, and these are {len(systems)}: {names}", hint="Name one with --system."
+        )
+    return systems[0].find_bug(name)
+
+
+def play(
+    planned: PlannedSuite,
+    target: Target,
+    project: Project,
+    *,
+    seed: int | None = None,
+    test_database: str | None = None,
+) -> Job[EndedSuite]:
+    """Make the runs in their order, until all are made or one is interrupted; return what came of them.
+
+    Args:
+        seed: of the first run, the next one's is one more; None: a new one.
+        test_database: as guard takes it.
+
+    Raises:
+        AuditError: a run or an audit cannot begin, or cannot go on; nothing is recorded of the suite then.
+    """
+    seed = make_seed() if seed is None else seed
+    steps: list[SuiteStep] = []
+    shortfalls: set[Shortfall] = set()
+    for number, each in enumerate(planned.runs):
+        yield Noted(f"\n[{number + 1}/{len(planned.runs)}] {each.system.name} {each.profile_name}")
+        chosen = ChosenRun(
+            system=each.system,
+            profile_name=each.profile_name,
+            profile=each.profile,
+            faults=windows_of(each.profile),
+            bug=planned.bug,
+        )
+        ended = yield from run(chosen, target, project, seed=seed + number, test_database=test_database)
+        step, fell_short = yield from _judge(ended, each.system, target, project)
+        steps.append(step)
+        shortfalls |= fell_short
+        if step.state == "interrupted":
+            break
+    record = SuiteRecord(
+        suite=planned.name, seed=seed, shorten=planned.shorten, planned=len(planned.runs), steps=tuple(steps)
+    )
+    file = _write(project, record)
+    yield FileWritten((file,), is_told=False)
+    return EndedSuite(record, file, frozenset(shortfalls))
+
+
+def _judge(
+    ended: EndedRun, system: System, target: Target, project: Project
+) -> Job[tuple[SuiteStep, frozenset[Shortfall]]]:
+    """Judge the data after a run; return the record of both, and what fell short."""
+    of_run = choose_of_run(project, system.name)
+    report = yield from validate(target, project, of_run, folder=ended.folder)
+    step = make_step(
+        ended.result,
+        audit=report.sentence,
+        violated=tuple(judged.finding.name for judged in report.of(Verdict.VIOLATED)),
+        exit_codes=(ended.exit_code, report.exit_code),
+    )
+    return step, ended.shortfalls | report.shortfalls
+
+
+def _write(project: Project, record: SuiteRecord) -> Path:
+    folder = project.state_folder / "suites"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    return write_suite(folder, f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{record.suite}", record)

@@ -1,0 +1,99 @@
+"""What is to be run, what a run tells while it goes on, and what it ends with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.events import Event
+from integrity.exit_codes import Shortfall, exit_code_of
+from integrity.faults.schedule import Window
+from integrity.load.profile import Profile
+from integrity.load.thresholds import State, shortfalls_of
+from integrity.project import Project
+from integrity.runs.folder import RunFolder
+from integrity.runs.loading import LoadedRun
+from integrity.runs.result import RunResult
+from integrity.runs.samples import Counts, Percentiles
+from integrity.systems.system import Bug, System
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is to be run.
+
+    Args:
+        profile: with everything that the command line says; an open one is scaled already.
+        time_scale: by which it was compressed, for the record.
+        bug: planted; None: the sound system.
+        test_database: as guard takes it.
+        revive: brings the server back when it is gone, if it is ours to bring back.
+        server: where it is ours, for the faults that act on its processes.
+        faults: what goes wrong on purpose, and when.
+        faults_may_overlap: as read_schedule takes it.
+    """
+
+    system: System
+    profile_name: str
+    profile: Profile
+    target: Target
+    project: Project
+    seed: int
+    time_scale: float = 1.0
+    bug: Bug | None = None
+    test_database: str | None = None
+    revive: Callable[[], object] | None = None
+    server: EmbeddedServer | None = None
+    faults: tuple[Window, ...] = ()
+    faults_may_overlap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunPrepared(Event):
+    """Nothing is left that would refuse the run; it begins."""
+
+    request: RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RunAdvanced(Event):
+    """How a run is doing, once a second.
+
+    Args:
+        phase: "running", "draining" (delivering what is owed) or "loading" (the history).
+        operations: of each operation, so far.
+        recent: of each operation, over the last ten seconds.
+        calls_per_s: in the last second.
+    """
+
+    phase: str
+    elapsed_s: float
+    duration_s: float
+    calls_per_s: float
+    operations: Mapping[str, Counts]
+    recent: Mapping[str, Percentiles]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """What came out.
+
+    Args:
+        loaded: its history in the database.
+    """
+
+    folder: RunFolder
+    result: RunResult
+    loaded: LoadedRun
+
+    @property
+    def shortfalls(self) -> frozenset[Shortfall]:
+        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one."""
+        if self.result.state == "interrupted":
+            return frozenset({Shortfall.INTERRUPTED})
+        unmeasured = frozenset() if self.loaded.call_count else frozenset({Shortfall.UNKNOWN})
+        return unmeasured | shortfalls_of(State(threshold.state) for threshold in self.result.thresholds)
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code_of(self.shortfalls)

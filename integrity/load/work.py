@@ -1,0 +1,310 @@
+"""The part of a run that happens in an event loop: clients, subscribers, faults, samples, and the end of each.
+
+The loop is driven from outside, event by event: while listeners are told one, it stands still.
+"""
+
+import asyncio
+import gc
+import signal
+import threading
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from integrity.clients.reconnecting import Reconnector
+from integrity.domain import World
+from integrity.errors import AuditError
+from integrity.events import Event, Job
+from integrity.load.caller import Caller, Clock
+from integrity.load.closed_loop import ClosedLoop
+from integrity.load.faulting import Faulting
+from integrity.load.generator import Generator
+from integrity.load.open_loop import OpenLoop
+from integrity.load.profile import OpenProfile
+from integrity.load.request import RunAdvanced, RunRequest
+from integrity.load.subscribers import Subscribers
+from integrity.load.sweeping import Sweeping
+from integrity.runs.folder import Recorder
+from integrity.runs.result import Owed
+from integrity.runs.samples import Sample
+
+SAMPLE_S = 1.0
+LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
+STOPPED_DRAIN_S = 2.0  # of a run that was stopped early
+
+
+class Work:
+    """The part of a run that happens in the event loop."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        recorder: Recorder,
+        world: World,
+        clock: Clock,
+        *,
+        faulting: Faulting,
+    ) -> None:
+        self._request = request
+        self._faulting = faulting
+        self._recorder = recorder
+        self.told: asyncio.Queue[Event] = asyncio.Queue()
+        self._phase = "running"
+        self._clock = clock
+        self.was_stopped = False
+        self.elapsed_s = 0.0
+        self.loop_lags_ms = array("d")
+        self.samples: list[Sample] = []
+        self.generator = Generator()
+        self.sweeping: Sweeping | None = None
+        self.settled_at_us: int | None = None
+        self._began_us = clock.now_us()
+        self._lags_taken = 0
+        self.caller = Caller(
+            system=request.system,
+            operations=request.system.operations_with(request.bug),
+            profile=request.profile,
+            world=world,
+            clock=clock,
+            history=recorder,
+            first_free_number=request.profile.clients,
+            conduct=faulting.conduct,
+        )
+
+    async def run(self) -> None:
+        self._stopping = asyncio.Event()
+        self.reconnector = Reconnector(revive=self._faulting.revive, is_expected=self._faulting.is_active)
+        await self._faulting.open(seed=self._request.seed)
+        try:
+            await self._work()
+        finally:
+            await self._faulting.close()
+
+    async def _work(self) -> None:
+        self.model = self._make_model()
+        self.subscribers = Subscribers(
+            self._request.profile,
+            self.caller,
+            subscriptions=self._request.system.subscriptions,
+            seed=self._request.seed,
+            connect=self._faulting.connect,
+            reconnector=self.reconnector,
+        )
+        if isinstance(self.model, OpenLoop):
+            self.model.on_subscribers = self.subscribers.scale_to
+        await self.model.open()
+        await self.subscribers.open()
+        self._started_at = asyncio.get_running_loop().time()
+        watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
+        try:
+            with self._stop_on_signal():
+                await self._run_phases()
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+            self.model.abort()
+            self.subscribers.abort()
+        for task in watching:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _run_phases(self) -> None:
+        profile = self._request.profile
+        loop = asyncio.get_running_loop()
+        self.subscribers.start()
+        work = asyncio.create_task(self.model.run())
+        stopping = asyncio.create_task(self._stopping.wait())
+        self._faulting.start(
+            seed=self._request.seed,
+            folder=self._recorder.folder,
+            now_us=self._clock.now_us,
+            hang_up=self.caller.hang_up,
+            failed=self._stopping.set,
+        )
+        await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        self.elapsed_s = loop.time() - self._started_at
+        await self._faulting.finish()
+        self._sample()
+        self._phase = "draining"
+        # Nobody dies any more, or a delivery might never arrive.
+        self.caller.is_abandoning = False
+        give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)
+        if await self._finish(work, give_up_at):
+            if self.was_stopped:
+                self.caller.deliveries.hasten(self._clock.now_us())
+            if await self._finish(asyncio.create_task(self.model.drain()), give_up_at):
+                await self._finish(asyncio.create_task(self._sweep()), give_up_at)
+            if await self._finish(asyncio.create_task(self.subscribers.settle()), give_up_at):
+                await self.subscribers.close()
+            await self.model.close()
+
+    async def _sweep(self) -> None:
+        """Take up what was left open, and deliver what that causes."""
+        self.sweeping = Sweeping(
+            self._request.system,
+            self.caller,
+            seed=self._request.seed,
+            began_at=datetime.fromtimestamp(self._began_us / 1_000_000, UTC),
+            connect=self._faulting.connect,
+        )
+        await self.sweeping.run(self.model.drain)
+        if self.sweeping.is_settled and not self.caller.deliveries.outstanding:
+            self.settled_at_us = self._clock.now_us()
+
+    def owed(self) -> Owed:
+        """Return what nobody will deliver or take up any more."""
+        still_open = self.sweeping.still_open if self.sweeping is not None else {}
+        left = {operation: count for operation, count in still_open.items() if count}
+        return Owed(webhooks=self.caller.deliveries.outstanding, open=left)
+
+    async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
+        """Return whether the work ended in time; if not, its calls are cut off and left as unknown."""
+        await asyncio.wait([work], timeout=max(0.0, give_up_at - asyncio.get_running_loop().time()))
+        if work.done():
+            await work  # raises what it raised
+            return True
+        work.cancel()
+        self.model.abort()
+        await asyncio.wait([work])
+        return False
+
+    def _make_model(self) -> ClosedLoop | OpenLoop:
+        request, profile = self._request, self._request.profile
+        if isinstance(profile, OpenProfile):
+            return OpenLoop(
+                profile,
+                self.caller,
+                seed=request.seed,
+                connect=self._faulting.connect,
+                reconnector=self.reconnector,
+                stopping=self._stopping,
+            )
+        return ClosedLoop(
+            profile,
+            self.caller,
+            seed=request.seed,
+            connect=self._faulting.connect,
+            reconnector=self.reconnector,
+            stopping=self._stopping,
+        )
+
+    def stop(self) -> None:
+        """Stop early: nothing new is begun."""
+        self.was_stopped = True
+        self._stopping.set()
+
+    @contextmanager
+    def _stop_on_signal(self) -> Iterator[None]:
+        """The first Ctrl-C (or SIGTERM) stops the run, a second one interrupts it as usual.
+
+        Not by the loop's own handlers: it stands still while listeners are told, and what comes then must not be lost.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        def on_signal(_number: int, _frame: object) -> None:
+            _let_signals_end_it()
+            loop.call_soon_threadsafe(self.stop)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            _let_signals_end_it()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            if self._phase == "running":
+                self._sample()
+            self.told.put_nowait(self.advanced(self._phase))
+
+    async def _measure_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(LOOP_LAG_S)
+            self.loop_lags_ms.append(max(0.0, loop.time() - before - LOOP_LAG_S) * 1000)
+            if self.caller.conduct.patience_s is not None:
+                self.caller.hang_up()
+
+    def take_worst_lag_ms(self) -> float | None:
+        """Return the loop's worst lag since this was last asked, from another thread."""
+        new = self.loop_lags_ms[self._lags_taken :]
+        self._lags_taken += len(new)
+        return max(new, default=None)
+
+    def _sample(self) -> None:
+        elapsed_s = asyncio.get_running_loop().time() - self._started_at
+        sample = self.caller.measures.sample(elapsed_s, at_us=self._clock.now_us(), rss_mb=self.generator.rss_mb())
+        self._recorder.append_sample(sample)
+        # The operations are in the file; what is kept here is read for trends.
+        self.samples.append(sample.model_copy(update={"operations": {}}))
+
+    def advanced(self, phase: str) -> RunAdvanced:
+        """Return how the run is doing."""
+        measures = self.caller.measures
+        return RunAdvanced(
+            phase=phase,
+            elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
+            duration_s=self._request.profile.duration_s,
+            calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
+            operations=measures.counts(),
+            recent=measures.recent(),
+        )
+
+
+def _let_signals_end_it() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def drive(work: Work) -> Job[None]:
+    """Do the work to its end, on uvloop where that is present; tell how it is doing.
+
+    An error of the user's comes out bare, not in the group of its tasks.
+    """
+    # What exists by now stays: a full collection in the middle of a run would look at all of it, some 50 ms long.
+    gc.collect()
+    gc.freeze()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            task = runner.get_loop().create_task(work.run())
+            while not task.done() or not work.told.empty():
+                if (event := runner.run(_next(work, task))) is not None:
+                    yield event
+            task.result()
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, AuditError):
+            raise first from None
+        raise
+    finally:
+        gc.unfreeze()
+
+
+async def _next(work: Work, task: "asyncio.Task[None]") -> Event | None:
+    """Return what is told next; None: the work has ended first."""
+    telling = asyncio.create_task(work.told.get())
+    await asyncio.wait([telling, task], return_when=asyncio.FIRST_COMPLETED)
+    if telling.done():
+        return telling.result()
+    telling.cancel()
+    return None
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
