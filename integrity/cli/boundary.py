@@ -18,7 +18,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -98,9 +98,12 @@ class Boundary:
         try:
             folder = (self.project_folder or Path.cwd()) / ".integrity" / "errors"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return f"the traceback is in {_write_new(folder / name, text)}"
+            kept = _write_new(folder / name, text)
         except OSError as failed:
             reason = failed.strerror
+        else:
+            _forget_oldest(folder)
+            return f"the traceback is in {kept}"
         try:
             descriptor, path = tempfile.mkstemp(prefix="integrity-", suffix=f"-{name}")
             _write(descriptor, text)
@@ -271,6 +274,16 @@ def _secrets(words: Sequence[str]) -> set[str]:
 
 SECRET_LETTERS_LEAST = 4
 """A shorter one is a part of so many words that hiding it would hide the cause."""
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Leave the newest tracebacks alone, and remove the others: their names begin with their times."""
+    for path in sorted(folder.glob("*.txt"))[:-KEPT_MOST]:
+        with suppress(OSError):
+            path.unlink()
+
+
+KEPT_MOST = 50
 
 
 def _write_new(path: Path, text: str) -> Path:

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from integrity.domain import World
 from integrity.engines.occupancy import RUN, Hold, occupy
-from integrity.errors import AuditError
+from integrity.engines.target import Target
+from integrity.errors import AuditError, DatabaseError
 from integrity.events import Job, Listener, listen
 from integrity.load.caller import Clock
 from integrity.load.faulting import Faulting
@@ -30,8 +31,9 @@ from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.heartbeat import Heartbeat
 from integrity.runs.loading import load_history
 from integrity.runs.result import RunResult
+from integrity.runs.settings import RunSettings
 from integrity.runs.settlement import Settlement, settle
-from integrity.runs.unfinished import note_running
+from integrity.runs.unfinished import note_running, unnote_running
 
 
 def run(request: RunRequest, *listeners: Listener) -> EndedRun:
@@ -75,10 +77,9 @@ def _play(request: RunRequest, hold: Hold) -> Job[EndedRun]:
     clock = Clock()
     started = datetime.now().astimezone()
     name = f"{started:%Y%m%d-%H%M%S}-{request.system.name}-{request.profile_name}"
-    folder = make_run_folder(request.project.runs_folder, name)
-    hold.rename(f"{RUN}{folder.run_id}")
-    recorder = Recorder(
-        folder,
+    folder, recorder = _begin(
+        request,
+        name,
         describe_run(
             system=request.system.name,
             profile_name=request.profile_name,
@@ -92,6 +93,7 @@ def _play(request: RunRequest, hold: Hold) -> Job[EndedRun]:
             started_at_us=clock.now_us(),
         ),
     )
+    hold.rename(f"{RUN}{folder.run_id}")
     # It lives until its history is there, or nobody will bring it.
     with Heartbeat(request.target, folder.run_id):
         result = yield from _carry_out(request, folder, recorder, world, clock, faulting=faulting)
@@ -100,6 +102,21 @@ def _play(request: RunRequest, hold: Hold) -> Job[EndedRun]:
     result = result.model_copy(update={"unknown_outcomes": settlement})
     folder.write_result(result)
     return EndedRun(folder, result, loaded)
+
+
+def _begin(request: RunRequest, name: str, settings: RunSettings) -> tuple[RunFolder, Recorder]:
+    """Make the run's folder and note the run in the database; one that is refused leaves no folder behind."""
+    folder = make_run_folder(request.project.runs_folder, name)
+    recorder = None
+    try:
+        recorder = Recorder(folder, settings)
+        note_running(request.target, folder)
+    except BaseException:
+        if recorder is not None:
+            recorder.close()
+        folder.discard()
+        raise
+    return folder, recorder
 
 
 def _carry_out(
@@ -112,10 +129,7 @@ def _carry_out(
     faulting: Faulting,
 ) -> Job[RunResult]:
     """Do all that is recorded, and return the result, which is in the folder by then."""
-    is_noted = False
     try:
-        note_running(request.target, folder)
-        is_noted = True
         work = Work(request, recorder, world, clock, faulting=faulting)
         monitor = Monitor(
             request.target,
@@ -148,11 +162,24 @@ def _carry_out(
         folder.write_result(result)
         yield work.advanced("loading")
     except AuditError as error:
-        if is_noted:  # else nothing was called yet, and nobody will look for it
-            kept = f"What was recorded by then is in {folder.path}; the next integrity validate loads it."
-            error.hint = f"{error.hint} {kept}" if error.hint else kept
+        if _take_back(request.target, folder):
+            raise
+        kept = f"What was recorded by then is in {folder.path}; the next integrity validate loads it."
+        error.hint = f"{error.hint} {kept}" if error.hint else kept
         raise
     finally:
         recorder.end()
         recorder.close()
     return result
+
+
+def _take_back(target: Target, folder: RunFolder) -> bool:
+    """Forget a run that was refused before its first call; return whether that was so, and nothing is left of it."""
+    if folder.history.stat().st_size:
+        return False
+    try:
+        unnote_running(target, folder.run_id)
+    except DatabaseError:  # it is noted there, and whoever finds it looks for its folder
+        return False
+    folder.discard()
+    return True

@@ -20,6 +20,7 @@ own (documents.py); the lines of logs have no number, the settings' one is that 
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,10 @@ class RunFolder:
         from integrity.runs.documents import write_document
 
         write_document(self.path, RESULT_FILE, result)
+
+    def discard(self) -> None:
+        """Remove the folder of a run that never began; what cannot be removed stays."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def is_alive(self) -> bool:
         """Return whether the process that writes it still runs."""

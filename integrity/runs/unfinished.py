@@ -58,6 +58,16 @@ def note_running(target: Target, folder: RunFolder) -> None:
         _write(target, f"{columns} values (%s, %s, %s, %s, %s, %s, clock_timestamp() + %s, 'running')", (*row, *times))
 
 
+def unnote_running(target: Target, run_id: str) -> None:
+    """Take back that a run has begun: it never made a call.
+
+    Raises:
+        DatabaseError: it cannot be taken back.
+    """
+    mark = "?" if target.is_sqlite else "%s"
+    _write(target, f"delete from integrity.runs where run_id = {mark} and state = 'running'", (run_id,))
+
+
 def load_unfinished(target: Target, project: Project, *, is_read_only: bool = False) -> Unfinished:
     """Load the runs of this project that were killed before their history was in the database; say what became of each.
 

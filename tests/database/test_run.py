@@ -21,10 +21,11 @@ from integrity.clients.postgres_connection import PostgresConnection
 from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.errors import HistoryError, SeedError, UnsafeDatabase, UsageError
+from integrity.errors import DatabaseError, HistoryError, SeedError, UnsafeDatabase, UsageError
 from integrity.events import Event, Listener
 from integrity.exit_codes import ExitCode
 from integrity.history import Call, Outcome, decode
+from integrity.load.closed_loop import ClosedLoop
 from integrity.load.profile import load_profile
 from integrity.load.request import EndedRun, RunAdvanced, RunPrepared, RunRequest
 from integrity.load.run import run
@@ -312,6 +313,31 @@ def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target,
         "monitor.jsonl",
         "result.json",
     }
+
+
+def test_a_run_that_the_database_refuses_to_note_leaves_no_folder(venue: Target, tmp_path: Path) -> None:
+    with venue.connect() as server:
+        server.execute("alter table integrity.runs add constraint not_today check (profile <> 'test')")
+
+    with pytest.raises(DatabaseError, match="not_today"):
+        run_profile(venue, tmp_path, CALM)
+
+    assert list((tmp_path / ".integrity/runs").iterdir()) == []
+
+
+def test_a_run_that_is_refused_before_its_first_call_leaves_nothing(
+    venue: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(model: ClosedLoop) -> None:
+        raise DatabaseError("no connection is left")
+
+    monkeypatch.setattr(ClosedLoop, "open", refuse)
+
+    with pytest.raises(DatabaseError, match="no connection is left"):
+        run_profile(venue, tmp_path, CALM)
+
+    assert list((tmp_path / ".integrity/runs").iterdir()) == []
+    assert ask(venue, "select run_id from integrity.runs") == []
 
 
 def test_every_acknowledged_call_is_in_the_database_and_no_failed_one_is(venue: Target, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 
-from integrity.cli.boundary import CLOSED_PIPE, shorten
+from integrity.cli.boundary import CLOSED_PIPE, KEPT_MOST, shorten
 from integrity.cli.main import main
 from integrity.errors import HistoryError
 from integrity.report.terminal import ClosedOutput
@@ -223,3 +223,17 @@ def test_ctrl_c_within_a_destructor_ends_the_command_all_the_same(
         assert not threading.Event().wait(20)
 
     assert fail(work) == (130, "", "integrity: interrupted\n")
+
+
+def test_of_the_tracebacks_that_were_kept_the_newest_fifty_stay(fail: Callable[[Any], End], tmp_path: Path) -> None:
+    folder = tmp_path / ".integrity/errors"
+    folder.mkdir(parents=True)
+    for number in range(60):
+        (folder / f"20260101-1200{number:02}-list-1-1.txt").write_text("older")
+
+    fail(ZeroDivisionError("float division by zero"))
+
+    kept = sorted(folder.iterdir())
+    assert len(kept) == KEPT_MOST == 50
+    assert kept[0].name == "20260101-120011-list-1-1.txt"
+    assert "ZeroDivisionError" in kept[-1].read_text()
