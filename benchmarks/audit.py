@@ -28,8 +28,8 @@ from integrity.database.namespace import inspect_database
 from integrity.engines.snapshot import Session, open_snapshot
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
-from integrity.invariants.load import load_folder
-from integrity.project import reference_folder
+from integrity.invariants.load import load_invariants
+from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 from integrity.sqlfile import SqlFile
@@ -261,7 +261,7 @@ def main() -> None:
 def measure(target: Target, arguments: argparse.Namespace) -> None:
     if not arguments.has_world:
         seed_world(target, arguments.wallets)
-    files = [file for file in load_folder(reference_folder("invariants")) if file.name.startswith("ghostpass/")]
+    files = list(load_invariants(Project(Path("/nowhere"), Settings()), patterns=["ghostpass/*"]).values())
     ways: dict[str, Callable[[], int]] = {"ours": lambda: ours(target, files), "fused": lambda: fused(target)}
     if not arguments.without_alone:
         ways["alone"] = lambda: alone(target, files)

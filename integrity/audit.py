@@ -26,10 +26,10 @@ from integrity.invariants.facts import Facts, TableName, read_facts
 from integrity.invariants.plan import Plan, Step, make_plan
 from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
-from integrity.operation import Value
 from integrity.queries.run import load_query, show_query
 from integrity.runs.coverage import Known, find_doubts
 from integrity.sqlfile import SqlFile, printable_path
+from integrity.value import Value
 from integrity.verdict import Finding, Verdict
 
 OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands

@@ -23,23 +23,14 @@ The workload's driver does that for every operation; a race takes it for granted
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from datetime import time as time_of_day
-from decimal import Decimal
 from enum import Enum
-from typing import Any, SupportsBytes
-from uuid import UUID
+from typing import Any
 
+from integrity import value
 from integrity.domain import Domain
 
-Scalar = str | int | bool | float | Decimal | UUID | datetime | date | time_of_day | timedelta | SupportsBytes
-Value = Scalar | list[Any] | Mapping[str, Any] | None
-"""What a statement's parameter, an argument or a reply may hold: a list is an array, a mapping a JSON object, bytes
-are a bytea.
-
-The systems that ship use no floats and no decimals: their money is an integer of minor units.
-"""
-
+Scalar = value.Scalar
+Value = value.Value
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 

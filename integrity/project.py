@@ -8,7 +8,6 @@ installed package: `reference_folder` finds them in both.
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -150,6 +149,8 @@ def find_folder(start: Path) -> Path:
 
 
 def _read_settings(file: Path) -> Settings:
+    import tomllib
+
     from pydantic import TypeAdapter, ValidationError
 
     try:

@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrity.errors import SqlFileError, UsageError, quote
-from integrity.operation import Value
 from integrity.parameters import code_of, find_parameters, plain_comments, replace_parameters, unquote_parameters
 from integrity.sqlheader import (
     PARAMETER_FORMS,
@@ -42,6 +41,7 @@ from integrity.sqlheader import (
     place_of,
     read_given,
 )
+from integrity.value import Value
 from integrity.verdict import Severity
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 
-from integrity.operation import Value
 from integrity.parameters import read_value
+from integrity.value import Value
 from integrity.verdict import Severity
 
 HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter", "limit-ms", "index", "sample")

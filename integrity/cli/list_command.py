@@ -19,13 +19,13 @@ def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool
     \b
     Example: integrity list --system ghostpass
     """
-    from integrity.invariants.load import load_invariants, select_invariants, system_of
+    from integrity.invariants.load import load_invariants, system_of
     from integrity.registry import Registry
     from integrity.report.json import render_catalogue_json
     from integrity.report.text import render_catalogue
 
     project = open_project(project_folder)
-    files = select_invariants(load_invariants(project).values(), patterns)
+    files = list(load_invariants(project, patterns=patterns).values())
     if system_name is not None:
         registry = Registry(project)
         registry.check(system_name)

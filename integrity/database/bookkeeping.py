@@ -28,16 +28,10 @@ from sqlalchemy import (
     text,
 )
 
+from integrity.database.made import OURS
 from integrity.database.names import quoted
 from integrity.database.types import Json, OperationId, Timestamp
 
-FORMAT = "3"
-"""Of the bookkeeping tables; a database of another format has to be seeded anew."""
-
-FORMAT_BEFORE = "2"
-"""What was noted then can still be removed."""
-
-OURS = "integrity"
 METADATA = MetaData(schema=OURS)
 
 notes = Table("notes", METADATA, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))

@@ -28,7 +28,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
 from integrity.database.application import Application
-from integrity.database.bookkeeping import OURS, find_note, put_note
+from integrity.database.bookkeeping import find_note, put_note
+from integrity.database.made import OURS
 from integrity.database.names import located, name_of, quoted, schema_of, schemas_of
 from integrity.database.ownership import note_rebuilt
 from integrity.engines.places import schema_in

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from integrity.database.bookkeeping import FORMAT, FORMAT_BEFORE, OURS
-from integrity.database.ownership import (
+from integrity.database.made import (
+    FORMAT,
+    FORMAT_BEFORE,
     MADE_WITH_THEIR_NOTE,
+    OURS,
     Identity,
     Made,
     checksum,

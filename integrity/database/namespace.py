@@ -12,17 +12,9 @@ from sqlalchemy import Connection, MetaData, Table, func, select
 from sqlalchemy.schema import CreateSchema, CreateTable, DropSchema, DropTable
 
 from integrity.database.application import Application
-from integrity.database.bookkeeping import (
-    FORMAT,
-    METADATA,
-    OURS,
-    create_views,
-    drop_notes_about,
-    drop_views,
-    has_bookkeeping,
-    put_note,
-)
+from integrity.database.bookkeeping import METADATA, create_views, drop_notes_about, drop_views, has_bookkeeping, put_note
 from integrity.database.contents import Contents, inspect_database
+from integrity.database.made import FORMAT, OURS
 from integrity.database.names import schema_of, schemas_of
 from integrity.database.ownership import (
     adopt,

@@ -12,43 +12,27 @@ What the version before this one made was noted by name alone. There the server 
 column `tableoid` is written once, by the transaction that created the table, and that must be the one that wrote our note.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from integrity.database.bookkeeping import FORMAT_BEFORE, OURS, find_note, put_note, read_notes
+from integrity.database.bookkeeping import find_note, put_note, read_notes
+from integrity.database.made import (
+    FORMAT_BEFORE,
+    KEY,
+    MADE_WITH_THEIR_NOTE,
+    OURS,
+    Identity,
+    Made,
+    checksum,
+    find_all_made,
+    made_before,
+    read_made,
+)
 from integrity.engines.places import TableName, schema_in
 from integrity.errors import DatabaseError
-
-Identity = int | str
-"""An oid; of SQLite a checksum."""
-
-_KEY = "made:"
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a note says that we made for a system, or of our own books.
-
-    Args:
-        tables: their identities, parents first.
-        schemas: the oids of those schemas that were not there before; none on SQLite.
-        views: name -> identity, of the views in the schema `integrity` that are for this one.
-    """
-
-    tables: Mapping[TableName, Identity] = field(default_factory=dict)
-    schemas: Mapping[str, int] = field(default_factory=dict)
-    views: Mapping[str, Identity] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The note."""
-        tables = [[*place, identity] for place, identity in self.tables.items()]
-        return json.dumps({"tables": tables, "schemas": dict(self.schemas), "views": dict(self.views)})
 
 
 def note_made(connection: Connection, name: str, tables: Sequence[TableName], *, schemas: Iterable[str]) -> None:
@@ -56,13 +40,13 @@ def note_made(connection: Connection, name: str, tables: Sequence[TableName], *,
     found = _find_all(connection, tables)
     oids = {schema: _schema_oid(connection, schema) for schema in schemas}
     made = Made({place: found[place] for place in tables}, {schema: oid for schema, oid in oids.items() if oid is not None})
-    put_note(connection, f"{_KEY}{name}", made.text)
+    put_note(connection, f"{KEY}{name}", made.text)
 
 
 def note_views(connection: Connection, name: str, views: Sequence[str]) -> None:
     """Note that we have just made these views in our own schema, for a system."""
     made, found = _read(connection, name), find_identities(connection, OURS, is_of_views=True)
-    put_note(connection, f"{_KEY}{name}", replace(made, views={view: found[view] for view in views}).text)
+    put_note(connection, f"{KEY}{name}", replace(made, views={view: found[view] for view in views}).text)
 
 
 def note_rebuilt(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
@@ -72,7 +56,7 @@ def note_rebuilt(connection: Connection, name: str, tables: Sequence[TableName])
     if own:
         found = _find_all(connection, own)
         renewed = {**made.tables, **{place: found[place] for place in own}}
-        put_note(connection, f"{_KEY}{name}", replace(made, tables=renewed).text)
+        put_note(connection, f"{KEY}{name}", replace(made, tables=renewed).text)
 
 
 def hand_on(connection: Connection, schemas: Mapping[str, int], present: Mapping[str, Iterable[TableName]]) -> set[str]:
@@ -90,7 +74,7 @@ def hand_on(connection: Connection, schemas: Mapping[str, int], present: Mapping
         used = {schema for schema, _ in present.get(name, ())} & schemas.keys()
         if used:
             taken = {schema: schemas[schema] for schema in used}
-            put_note(connection, f"{_KEY}{name}", replace(made, schemas={**made.schemas, **taken}).text)
+            put_note(connection, f"{KEY}{name}", replace(made, schemas={**made.schemas, **taken}).text)
         kept |= used
     return kept
 
@@ -99,38 +83,7 @@ def adopt(connection: Connection) -> None:
     """Note by identity what the version before this one made and noted by name, as far as the server can prove it."""
     if connection.dialect.name == "postgresql" and find_note(connection, "format") == FORMAT_BEFORE:
         for schema, made in made_before(connection.exec_driver_sql(MADE_WITH_THEIR_NOTE).all()).items():
-            put_note(connection, f"{_KEY}{schema}", made.text)
-
-
-def made_before(rows: Iterable[Any]) -> dict[str, Made]:
-    """Return system -> what we made for it, from rows of MADE_WITH_THEIR_NOTE: each had the schema of its name."""
-    found: dict[str, Made] = {}
-    for schema, table, oid, is_schema_made, schema_oid in rows:
-        known = found.get(schema, Made(schemas={schema: schema_oid} if is_schema_made else {}))
-        found[schema] = replace(known, tables={**known.tables, (schema, table): oid})
-    return found
-
-
-def find_all_made(notes: Mapping[str, str]) -> dict[str, Made]:
-    """Return system -> what the notes say that we made for it; our own books are under the name of their schema."""
-    names = sorted(key.removeprefix(_KEY) for key in notes if key.startswith(_KEY))
-    return {name: read_made(notes[f"{_KEY}{name}"], name) for name in names}
-
-
-def read_made(note: str | None, name: str) -> Made:
-    """Return what the note about a system says; nothing, when it says nothing that we would write.
-
-    One that was written when each system had the schema of its name holds tables by their names alone.
-    """
-    try:
-        read = json.loads(note or "{}")
-        views, tables = dict(read.get("views", {})), read.get("tables", [])
-        if isinstance(tables, dict):
-            schemas = {} if read.get("schema") is None else {name: read["schema"]}
-            return Made({(name, table): identity for table, identity in tables.items()}, schemas, views)
-        return Made({(schema, table): identity for schema, table, identity in tables}, dict(read["schemas"]), views)
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return Made()
+            put_note(connection, f"{KEY}{schema}", made.text)
 
 
 def check_unchanged(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
@@ -184,11 +137,6 @@ def find_identities(connection: Connection, schema: str, *, is_of_views: bool = 
     return {str(name): checksum(statement) for name, statement in rows}
 
 
-def checksum(statement: str | None) -> str:
-    """Return what identifies a table of SQLite: a checksum of its statement, however it is spaced."""
-    return hashlib.sha256(" ".join((statement or "").split()).encode()).hexdigest()
-
-
 def has_schema(connection: Connection, schema: str) -> bool:
     """Return whether the schema is there, on PostgreSQL."""
     return _schema_oid(connection, schema) is not None
@@ -200,7 +148,7 @@ def _schema_oid(connection: Connection, schema: str) -> int | None:
 
 
 def _read(connection: Connection, name: str) -> Made:
-    return read_made(find_note(connection, f"{_KEY}{name}"), name)
+    return read_made(find_note(connection, f"{KEY}{name}"), name)
 
 
 _SCHEMA_OID = text("select oid::int8 from pg_catalog.pg_namespace where nspname = :schema")
@@ -213,16 +161,3 @@ _OIDS = text(
     where namespaces.nspname = :schema and tables.relkind = any (:kinds)
     """
 )
-
-MADE_WITH_THEIR_NOTE = """
-    select substr(notes.key, 8), tables.relname, tables.oid::int8, namespaces.xmin = notes.xmin, namespaces.oid::int8
-    from integrity.notes
-    join pg_catalog.pg_namespace as namespaces on namespaces.nspname = substr(notes.key, 8)
-    join pg_catalog.pg_class as tables on tables.relnamespace = namespaces.oid
-    join pg_catalog.pg_attribute as columns on columns.attrelid = tables.oid and columns.attname = 'tableoid'
-    where pg_catalog.starts_with(notes.key, 'tables:')
-        and columns.xmin = notes.xmin
-        and tables.relname = any (string_to_array(notes.value, ' '))
-    order by namespaces.nspname, array_position(string_to_array(notes.value, ' '), tables.relname::text)
-"""
-"""Of a database of the format before: what was made by the very transaction that noted it."""

@@ -7,16 +7,18 @@ the database as it was before.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import psycopg
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.refusals import next_step, reason_of
 from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _PLACES: dict[str, dict[str | None, str | None]] = {
     # A table that names no schema would stand in the first of the search_path, which may be another.
@@ -28,7 +30,7 @@ _PLACES: dict[str, dict[str | None, str | None]] = {
 @contextmanager
 def transaction(
     target: Target, namespaces: Sequence[str] = (), *, checks_foreign_keys: bool = True
-) -> Iterator[Connection]:
+) -> "Iterator[Connection]":
     """Yield a connection within a transaction, committed at the end and rolled back by any exception.
 
     Args:
@@ -38,6 +40,8 @@ def transaction(
     Raises:
         DatabaseError: the database refused a statement or the commit.
     """
+    from sqlalchemy.exc import DBAPIError
+
     engine = target.engine(namespaces, settings=OWN)
     try:
         # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.

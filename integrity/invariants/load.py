@@ -1,10 +1,11 @@
 """Loads invariants: the reference systems' and a project's own, and picks some by name."""
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
@@ -14,48 +15,61 @@ from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_fil
 SUFFIX = ".sql"
 
 
-def load_invariants(project: Project, *, system: str = "") -> dict[str, SqlFile]:
+def load_invariants(project: Project, *, system: str = "", patterns: Sequence[str] = ()) -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
 
     A file that cannot be used is among them, with its fault; so is one whose name another has, under its path.
 
     Args:
         system: of the reference systems, only this one's.
+        patterns: as select_invariants takes them; files that none of them is about are not read.
+
+    Raises:
+        UsageError: a pattern that fits none.
     """
     reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
-    invariants: dict[str, SqlFile] = {}
+    found: dict[str, Callable[[], SqlFile]] = {}
+    paths: dict[str, Path] = {}
     for folder in dict.fromkeys((reference, own)):
-        for read in load_folder(folder, below="" if folder == own else system):
-            namesake = invariants.get(read.name)
-            file = read if namesake is None else _second(read, namesake, folder)
-            invariants[file.name] = replace(file, is_own=folder != reference)
-    return dict(sorted(invariants.items()))
+        for name, path, read in _find_files(folder, below="" if folder == own else system):
+            if name in paths:
+                second = printable_path(path.relative_to(folder.parent))
+                found[second] = partial(_second, path, second, namesake=name, first=paths[name], is_own=folder != reference)
+            else:
+                paths[name] = path
+                found[name] = partial(_marked, read, is_own=folder != reference)
+    return {name: found[name]() for name in _select(sorted(found), patterns)}
 
 
-def _second(file: SqlFile, first: SqlFile, folder: Path) -> SqlFile:
+def _marked(read: Callable[[], SqlFile], *, is_own: bool) -> SqlFile:
+    return replace(read(), is_own=is_own)
+
+
+def _second(path: Path, name: str, *, namesake: str, first: Path, is_own: bool) -> SqlFile:
     fault = (
-        f"{printable_path(file.path)}:1: a second invariant of the name {file.name!r}"
-        f"\n  hint: Rename it: {printable_path(first.path)} has that name."
+        f"{printable_path(path)}:1: a second invariant of the name {namesake!r}"
+        f"\n  hint: Rename it: {printable_path(first)} has that name."
     )
-    return broken_file(file.path, name=printable_path(file.path.relative_to(folder.parent)), fault=fault)
+    return replace(broken_file(path, name=name, fault=fault), is_own=is_own)
 
 
-def load_folder(folder: Path, *, below: str = "") -> list[SqlFile]:
-    """Return the .sql files of a folder, or of one below it, named by their path; none when there is no such folder."""
-    files = []
+def _find_files(folder: Path, *, below: str) -> list[tuple[str, Path, Callable[[], SqlFile]]]:
+    """Return the .sql files of a folder, or of one below it: their names by their path, and how to read them, in order."""
+    files: list[tuple[str, Path, Callable[[], SqlFile]]] = []
 
     def unreadable(error: OSError) -> None:
         path = Path(error.filename)
         if path.exists() and path != folder / below:
-            name = _name(path, folder)
-            files.append(broken_file(path, name=name, fault=f"{printable_path(path)}: cannot be read: {error.strerror}"))
+            name, fault = _name(path, folder), f"{printable_path(path)}: cannot be read: {error.strerror}"
+            files.append((name, path, partial(broken_file, path, name=name, fault=fault)))
 
     for parent, _, names in os.walk(folder / below, onerror=unreadable):
         for file_name in names:
             if file_name.lower().endswith(SUFFIX):
                 path = Path(parent, file_name)
-                files.append(_load(path, _name(path.with_name(file_name[: -len(SUFFIX)]), folder)))
-    return sorted(files, key=lambda file: file.path)
+                name = _name(path.with_name(file_name[: -len(SUFFIX)]), folder)
+                files.append((name, path, partial(_load, path, name)))
+    return sorted(files, key=lambda file: file[1])
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -79,12 +93,17 @@ def select_invariants(invariants: Iterable[SqlFile], patterns: Sequence[str]) ->
         UsageError: a pattern that fits none.
     """
     files = list(invariants)
+    chosen = set(_select([file.name for file in files], patterns))
+    return [file for file in files if file.name in chosen]
+
+
+def _select(names: Sequence[str], patterns: Sequence[str]) -> Sequence[str]:
     if not patterns:
-        return files
+        return names
     for pattern in patterns:
-        if not any(_fits(file.name, pattern) for file in files):
-            raise UsageError(f"no invariant fits {pattern!r}", hint=suggest(pattern, [file.name for file in files]))
-    return [file for file in files if any(_fits(file.name, pattern) for pattern in patterns)]
+        if not any(_fits(name, pattern) for name in names):
+            raise UsageError(f"no invariant fits {pattern!r}", hint=suggest(pattern, names))
+    return [name for name in names if any(_fits(name, pattern) for pattern in patterns)]
 
 
 def system_of(name: str, systems: Collection[str]) -> str:

@@ -18,9 +18,9 @@ from integrity.invariants.facts import Facts, Table, TableName
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
 from integrity.invariants.shape import find_proofs, find_row_check
 from integrity.invariants.syntax import Unlike, tables_of
-from integrity.operation import Value
 from integrity.parameters import find_parameters, replace_parameters
 from integrity.sqlfile import SqlFile
+from integrity.value import Value
 
 SEEDS = 2
 JOIN_COST = 3  # a join or a group costs about as much as three scans of its tables: figures in research, order only matters

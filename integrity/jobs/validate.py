@@ -63,7 +63,9 @@ def choose(
     Raises:
         UsageError: a pattern that fits none, a system or a parameter that there is not, a value that is not of its type.
     """
-    known = set_variables(load_invariants(project).values(), project)
+    # What [variables] names may be a parameter of any of them.
+    loaded = load_invariants(project, patterns=() if project.settings.variables else patterns)
+    known = set_variables(loaded.values(), project)
     files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
     if system_name:
         Registry(project).check(system_name)

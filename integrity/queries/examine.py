@@ -16,10 +16,10 @@ from integrity.engines.snapshot import QueryFailed, Session
 from integrity.engines.sqlite.portable import NotPortable, to_sqlite
 from integrity.errors import describe_unexpected
 from integrity.exit_codes import Shortfall
-from integrity.operation import Value
 from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan
 from integrity.queries.run import run_query
 from integrity.sqlfile import SqlFile
+from integrity.value import Value
 
 ASKED_LEAST = 5
 ASKED_MOST = 20

@@ -6,9 +6,9 @@ from datetime import datetime
 from integrity.engines.server_text import Rows
 from integrity.engines.snapshot import Session
 from integrity.engines.sqlite.portable import to_sqlite
-from integrity.operation import Value
 from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
+from integrity.value import Value
 
 
 def load_query(name: str) -> SqlFile:

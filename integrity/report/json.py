@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from integrity.events import InvariantJudged
-from integrity.operation import Value
 from integrity.report.audit_report import AuditReport
 from integrity.runs.verdicts import JudgedInvariant, Verdicts
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.sqlheader import Moment
+from integrity.value import Value
 from integrity.verdict import Verdict
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from integrity.history import Outcome
 from integrity.report.terminal import spell
 
 CELL_WIDTH = 60
@@ -51,6 +50,8 @@ def row_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[s
 
 def call_table(calls: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Return headers and cells of the first calls, those that took effect or may have before the others."""
+    from integrity.history import Outcome
+
     telling = (Outcome.OK, Outcome.UNKNOWN)
     chosen = sorted(calls, key=lambda call: call.get("outcome") not in telling)[:CALLS_SHOWN]
     return list(CALL_COLUMNS), [[_show_of_call(column, call.get(column)) for column in CALL_COLUMNS] for call in chosen]

@@ -17,9 +17,9 @@ from integrity.engines.snapshot import QueryFailed, Session
 from integrity.engines.sqlite.portable import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
-from integrity.operation import Value
 from integrity.queries.run import run_query
 from integrity.sqlfile import SqlFile
+from integrity.value import Value
 
 OURS = "integrity"
 IN_GAPS = "in_gaps"

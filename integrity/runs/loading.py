@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -25,8 +24,8 @@ from integrity.engines.transaction import refusal
 from integrity.errors import HistoryError
 from integrity.history import Outcome, decode_calls, decode_received, decode_requested
 from integrity.runs.folder import RunFolder
+from integrity.runs.times import moment, time_text
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Row = tuple[Any, ...]
 
 
@@ -257,16 +256,6 @@ def _times(folder: RunFolder, heard: Mapping[str, _Heard]) -> list[int | None]:
 
 
 _FILES = ("calls", "requests", "received")
-
-
-def moment(at_us: int) -> datetime:
-    """Return the time that is so many microseconds after the epoch."""
-    return _EPOCH + timedelta(microseconds=at_us)
-
-
-def time_text(at_us: int) -> str:
-    """Return that time as SQLite stores it."""
-    return moment(at_us).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def _printable(text: str) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 
-from integrity.database.namespace import inspect_database
+from integrity.database.contents import inspect_database
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -22,7 +22,10 @@ from integrity.errors import AuditError, UsageError
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.heartbeat import ALIVE_S, alive_until_text, session_name
-from integrity.runs.loading import LoadedRun, load_history, moment, time_text
+from integrity.runs.times import moment, time_text
+
+if TYPE_CHECKING:
+    from integrity.runs.loading import LoadedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Unfinished:
         reasons: of others, run -> why its history cannot be loaded, where this project has it.
     """
 
-    loaded: Sequence[LoadedRun] = ()
+    loaded: "Sequence[LoadedRun]" = ()
     alive: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,6 +99,8 @@ def load_unfinished(target: Target, project: Project, *, is_read_only: bool = Fa
         elif not target.is_sqlite and sessions is None:
             reasons[run_id] = f"its history is in {folder.path}, and this is a standby: validate on the primary loads it"
         else:
+            from integrity.runs.loading import load_history
+
             try:
                 loaded.append(load_history(target, folder))
             except AuditError as error:

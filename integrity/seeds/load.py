@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Integer, MetaData, Select, Table, false, func, select, text
 
 from integrity.database import bulk
-from integrity.database.bookkeeping import OURS, drop_runs_of, find_note, put_note
+from integrity.database.bookkeeping import drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
+from integrity.database.made import OURS
 from integrity.database.names import located, name_of, quoted, schema_of, schemas_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
 from integrity.engines.occupancy import occupy

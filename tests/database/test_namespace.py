@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from integrity.database.bookkeeping import FORMAT_BEFORE, drop_views, notes, put_note
 from integrity.database.bookkeeping import METADATA as BOOKS
+from integrity.database.bookkeeping import drop_views, notes, put_note
 from integrity.database.constraints import find_missing, plant, restore
+from integrity.database.made import FORMAT_BEFORE
 from integrity.database.namespace import (
     create_schemas,
     create_tables,

@@ -34,6 +34,7 @@ LAYERS = (
         "parameters",
         "sqlheader",
         "sqlquery",
+        "value",
         "verdict",
         "exit_codes",
         "events",

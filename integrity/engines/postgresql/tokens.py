@@ -13,9 +13,11 @@ from functools import lru_cache
 
 NAME_BYTES_MOST = 63
 
-_LETTER = r"A-Za-z_\u0080-\U0010ffff"
+# A letter is whatever is none of ASCII's other signs. Said by what it is, each class takes milliseconds to compile.
+_NO_LETTER = r"\x00-@\[-^`{-\x7f"
+_NO_LETTER_OR_DIGIT = r"\x00-/:-@\[-^`{-\x7f"
 _SPACE = re.compile(r"[ \t\n\r\f\v]+|--[^\n\r]*")
-_NAME = re.compile(rf"[{_LETTER}][{_LETTER}0-9$]*")
+_NAME = re.compile(rf"[^{_NO_LETTER}](?:[^{_NO_LETTER_OR_DIGIT}]|\$)*")
 _QUOTED_NAME = re.compile(r'([uU]&)?"((?:[^"]|"")*)"')
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _STRING = re.compile(r"(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'")
@@ -24,7 +26,7 @@ _ESCAPED_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*'", re.DOTALL)
 _MORE_STRING = re.compile(
     r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'(?:[^'\\]|''|\\.)*'", re.DOTALL
 )
-_DOLLAR_QUOTE = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$")
+_DOLLAR_QUOTE = re.compile(rf"\$(?:[^{_NO_LETTER}][^{_NO_LETTER_OR_DIGIT}]*)?\$")
 _NUMBER = re.compile(r"\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _OPERATOR = re.compile(r"[~!@#^&|`?+\-*/%<>=]+")
 _BARE_SIGN = re.compile(r"[~!@#^&|`?%]")

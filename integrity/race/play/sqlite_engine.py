@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from integrity.database.bookkeeping import OURS
+from integrity.database.made import OURS
 from integrity.database.names import quoted
 from integrity.engines.places import schema_from
 from integrity.engines.sqlite.dialect import to_sqlite

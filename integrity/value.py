@@ -1,0 +1,15 @@
+"""What a statement's parameter, an argument or a reply may hold."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
+from decimal import Decimal
+from typing import Any, SupportsBytes
+from uuid import UUID
+
+Scalar = str | int | bool | float | Decimal | UUID | datetime | date | time_of_day | timedelta | SupportsBytes
+Value = Scalar | list[Any] | Mapping[str, Any] | None
+"""A list is an array, a mapping a JSON object, bytes are a bytea.
+
+The systems that ship use no floats and no decimals: their money is an integer of minor units.
+"""
