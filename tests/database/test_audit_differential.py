@@ -1,7 +1,7 @@
 """The audit by plan says what the plain query says: verdict, count and rows, on random schemas, data and queries.
 
 The plain query is asked of psycopg and of sqlite3, by none of our code. Every run draws anew from the seed in the header of
-the tests; a failure prints the command that plays it again, the schema, the data and the query.
+the tests; a failure prints the command that plays it again, the schema, the data and the query, and a file keeps them.
 """
 
 import sqlite3
@@ -61,6 +61,24 @@ class Tally:
     shapes: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is told of a case, and kept in a file beside: an output that is lost is no case lost, nor is one that hangs.
+
+    Args:
+        path: of the file, in the temporary folder of the test.
+        again: the command that plays it again.
+    """
+
+    path: Path
+    again: str
+
+    def keep(self, *lines: str) -> str:
+        text = ";\n".join((f"-- {self.again}", *lines))
+        self.path.write_text(text, encoding="utf-8")
+        return f"{text}\n-- kept in {self.path}"
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_plan_says_what_the_plain_query_says(shard: int, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     is_sqlite = shard % 4 == 3
@@ -70,7 +88,8 @@ def test_the_plan_says_what_the_plain_query_says(shard: int, request: pytest.Fix
         for number in range(WORLDS_MOST):
             if number >= WORLDS and kinds <= tally.decided.keys():
                 break
-            _play(Random(f"{seed()} {shard} {number}"), engine, tally, request.node.nodeid)
+            told = Told(tmp_path / "case.sql", f"{SEED_VARIABLE}={seed()} pytest '{request.node.nodeid}'")
+            _play(Random(f"{seed()} {shard} {number}"), engine, tally, told)
     assert kinds - tally.decided.keys() == set(), tally  # whatever decides is seen to decide
     assert tally.verdicts[Verdict.UNKNOWN] < tally.verdicts.total() / 2, tally
     assert tally.verdicts[Verdict.VIOLATED] > tally.verdicts.total() / 10, tally
@@ -87,7 +106,7 @@ KINDS = {
 }
 
 
-def _play(random: Random, engine: Engine, tally: Tally, test: str) -> None:
+def _play(random: Random, engine: Engine, tally: Tally, told: Told) -> None:
     """Make a world, fill it some times, and hold the audit's findings against the plain queries' answers."""
     world = make_world(random, is_sqlite=engine.target.is_sqlite)
     for statement in (*engine.clear(), *world.statements):
@@ -100,6 +119,7 @@ def _play(random: Random, engine: Engine, tally: Tally, test: str) -> None:
         fill = make_fill(random, world, is_sqlite=engine.target.is_sqlite)
         for statement in (*fill.statements, *fill.mends):
             engine.execute(statement)
+        told.keep(*world.statements, *fill.statements, *fill.mends, *queries.values())
         answers = {name: engine.ask(query) for name, query in queries.items()}
         settings = AuditSettings(
             row_limit=ROWS_MOST, connections=random.choice((1, 2)), random_source=random, is_exact=number == FILLS - 1
@@ -107,9 +127,8 @@ def _play(random: Random, engine: Engine, tally: Tally, test: str) -> None:
         if not steps:  # what proves is of the schema, not of the rows
             steps = {step.name: step for step in plan_audit(engine.target, files, settings).steps}
         for name, finding in _findings(engine.target, files, settings):
-            told = [f"{SEED_VARIABLE}={seed()} pytest '{test}'", *world.statements, *fill.statements, *fill.mends]
-            assert _certain(_says(finding), queries[name]) == _certain(answers[name], queries[name]), ";\n".join(
-                [*told, queries[name], f"{finding}", f"{steps[name]}"]
+            assert _certain(_says(finding), queries[name]) == _certain(answers[name], queries[name]), told.keep(
+                *world.statements, *fill.statements, *fill.mends, queries[name], f"{finding}", f"{steps[name]}"
             )
             tally.verdicts[finding.verdict] += 1
             tally.decided[_decider(steps[name], finding)] += 1
