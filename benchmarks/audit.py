@@ -25,7 +25,7 @@ import psycopg
 
 from integrity.audit import AuditSettings, audit
 from integrity.database.namespace import inspect_database
-from integrity.engines.snapshot import Session, open_snapshot
+from integrity.engines.snapshot import Session
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
@@ -308,7 +308,7 @@ def ours(target: Target, files: list[SqlFile]) -> int:
 
 def fused(target: Target) -> int:
     waiting = list(FUSED.values())
-    with open_snapshot(target, connections=2, timeout_s=3600) as snapshot, ThreadPoolExecutor(2) as pool:
+    with target.open_snapshot(connections=2, timeout_s=3600) as snapshot, ThreadPoolExecutor(2) as pool:
 
         def work(session: Session) -> int:
             found = 0

@@ -14,15 +14,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
-from integrity.engines.postgresql.reach import find_refusals
+from integrity.engines.facts import Facts, TableName
 from integrity.engines.server_text import Rows
-from integrity.engines.snapshot import QueryFailed, Session, Snapshot, open_snapshot
-from integrity.engines.sqlite.portable import NotPortable
+from integrity.engines.snapshot import QueryFailed, Session, Snapshot
+from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.invariants.evidence import HISTORY, operation_ids_of, systems_of
-from integrity.invariants.facts import Facts, TableName, read_facts
 from integrity.invariants.plan import Plan, Step, make_plan
 from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
@@ -82,7 +81,7 @@ def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings
             consistency=snapshot.consistency,
             caution=snapshot.caution,
         )
-        for judged in _judge(target, invariants, snapshot, settings):
+        for judged in _judge(invariants, snapshot, settings):
             if not judged.is_lost:
                 del open_files[judged.step.name]
                 yield _event(judged.step.question.file, judged.finding, judged)
@@ -101,7 +100,7 @@ def plan_audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSet
     """
     with _open(target, replace(settings, connections=1)) as snapshot:
         try:
-            return _plan(target, invariants, snapshot, settings)
+            return _plan(invariants, snapshot, settings)
         except QueryFailed:
             raise DatabaseError(f"{target}: the snapshot was lost", hint="Ask again.") from None
 
@@ -110,7 +109,7 @@ def _judge_again(target: Target, open_files: dict[str, SqlFile], settings: Audit
     reason = "the snapshot was lost, and the second one too"
     try:
         with _open(target, settings) as snapshot:
-            for judged in _judge(target, list(open_files.values()), snapshot, settings):
+            for judged in _judge(list(open_files.values()), snapshot, settings):
                 file = open_files.pop(judged.step.name)
                 finding = replace(judged.finding, method=f"{judged.finding.method}, on a second snapshot")
                 yield _event(file, finding, judged)
@@ -120,17 +119,16 @@ def _judge_again(target: Target, open_files: dict[str, SqlFile], settings: Audit
         yield _event(file, Finding(file.name, Verdict.UNKNOWN, 0, [], 0.0, "none", reason))
 
 
-def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Iterator[Judged]:
+def _judge(invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Iterator[Judged]:
     """Yield what can be found out on this snapshot; nothing when it is lost before there is a plan."""
     try:
-        plan = _plan(target, invariants, snapshot, settings)
+        plan = _plan(invariants, snapshot, settings)
         doubts = find_doubts(
             snapshot.sessions[0],
             [step.question.file for step in plan.steps if not step.unjudged],
             settings.known,
             settings.given,
             now=snapshot.taken_at,
-            is_sqlite=target.is_sqlite,
         )
     except QueryFailed:
         return
@@ -144,9 +142,8 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
             return show_query(
                 session,
                 history,
-                {"operation_ids": ids, "systems": _name_systems(session, step, is_sqlite=target.is_sqlite)},
+                {"operation_ids": ids, "systems": _name_systems(session, step)},
                 now=snapshot.taken_at,
-                is_sqlite=target.is_sqlite,
                 row_limit=CALLS_MAX,
             )
         except (QueryFailed, NotPortable):  # most databases have no history of ours; the violation stands without it
@@ -158,7 +155,7 @@ def _judge(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, se
         yield _doubted(judged, doubts.get(judged.step.name))
 
 
-def _name_systems(session: Session, step: Step, *, is_sqlite: bool) -> str:
+def _name_systems(session: Session, step: Step) -> str:
     """Return the systems whose calls can have made what the invariant judges, with blanks between; empty: any of them.
 
     Raises:
@@ -167,12 +164,12 @@ def _name_systems(session: Session, step: Step, *, is_sqlite: bool) -> str:
     systems = systems_of(step.tables)
     views = {TableName(HISTORY, f"{system}_calls"): system for system in systems}
     # A schema that has no view of the histories is no system that we know.
-    known = [] if "" in systems else [views[view] for view in read_facts(session, views, is_sqlite=is_sqlite)]
+    known = [] if "" in systems else [views[view] for view in session.read_facts(views)]
     return " ".join(sorted(known))
 
 
 def _open(target: Target, settings: AuditSettings) -> AbstractContextManager[Snapshot]:
-    return open_snapshot(target, connections=settings.connections, timeout_s=settings.timeout_s, role=settings.role)
+    return target.open_snapshot(connections=settings.connections, timeout_s=settings.timeout_s, role=settings.role)
 
 
 def _doubted(judged: Judged, doubt: str | None) -> Judged:
@@ -182,20 +179,20 @@ def _doubted(judged: Judged, doubt: str | None) -> Judged:
     return replace(judged, finding=replace(judged.finding, verdict=Verdict.UNKNOWN, reason=doubt))
 
 
-def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Plan:
+def _plan(invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Plan:
     """Return the plan.
 
     Raises:
         QueryFailed: the snapshot was lost.
     """
     refused = {file.name: why for file in invariants if (why := file.fault or _describe_valueless(file, settings.given))}
-    if not target.is_sqlite:  # whose functions do not act, but for those that snapshot.py switches off
-        texts = {file.name: file.numbered for file in invariants if not file.fault}
-        refused = find_refusals(snapshot.sessions[0], texts, settings.trusted_functions) | refused
+    session = snapshot.sessions[0]
+    texts = {file.name: file.numbered for file in invariants if not file.fault}
+    refused = session.find_refusals(texts, settings.trusted_functions) | refused
     facts: Facts | None = None
     try:
         tables = {table for file in invariants if not file.fault for table in tables_of(file.tree)}
-        facts = read_facts(snapshot.sessions[0], tables, is_sqlite=target.is_sqlite)
+        facts = session.read_facts(tables)
     except QueryFailed as failed:  # a catalogue that is locked: every query is asked, and says for itself what it waits for
         if failed.is_snapshot_lost:
             raise
@@ -206,7 +203,7 @@ def _plan(target: Target, invariants: Sequence[SqlFile], snapshot: Snapshot, set
         facts,
         refused=refused,
         now=snapshot.taken_at,
-        is_sqlite=target.is_sqlite,
+        spelling=session.spelling,
         is_exact=settings.is_exact or snapshot.is_shadowed,
         given=settings.given,
         random_source=settings.random_source,

@@ -83,9 +83,9 @@ def ask(*, name: str, given: tuple[str, ...], limit: int, database: str | None, 
     query.values(values, now=datetime.now().astimezone())  # before a server is started for nothing
     target = open_target(project, database)
     with _session(target) as (session, now), _answering(query, target):
-        if refused := _find_refused(session, [query], target, project):
+        if refused := _find_refused(session, [query], project):
             raise UsageError(f"{query.path}: not asked: {refused[query.name]}")
-        rows = show_query(session, query, values, now=now, is_sqlite=target.is_sqlite, row_limit=limit)
+        rows = show_query(session, query, values, now=now, row_limit=limit)
     if is_json:
         write_json_text(render_rows_json(rows))
     else:
@@ -142,8 +142,8 @@ def run(
             target = stack.enter_context(_scaled(target, systems, scale))
         chosen = _present(chosen, target, registry, is_asked_for=bool(names or system_name))
         session, now = stack.enter_context(_session(target))
-        refused = _find_refused(session, chosen, target, project)
-        examined = list(examine(session, chosen, now=now, is_sqlite=target.is_sqlite, refused=refused))
+        refused = _find_refused(session, chosen, project)
+        examined = list(examine(session, chosen, now=now, refused=refused))
     if is_json:
         write_json_text(render_examinations_json(examined))
     else:
@@ -151,21 +151,15 @@ def run(
     return exit_code_of({each.shortfall for each in examined if each.shortfall})
 
 
-def _find_refused(
-    session: "Session", queries: "Sequence[SqlFile]", target: "Target", project: "Project"
-) -> "dict[str, str]":
+def _find_refused(session: "Session", queries: "Sequence[SqlFile]", project: "Project") -> "dict[str, str]":
     """Return name -> why, of the queries that could do more than read, and are not asked."""
-    from integrity.engines.postgresql.reach import find_refusals
-
     broken = {query.name: query.fault for query in queries if query.fault}
-    if target.is_sqlite:
-        return broken
     texts = {
         query.name: ";".join([query.numbered, *(sample.query for sample in query.samples)])
         for query in queries
         if not query.fault
     }
-    return find_refusals(session, texts, project.settings.audit.functions) | broken
+    return session.find_refusals(texts, project.settings.audit.functions) | broken
 
 
 def _present(
@@ -206,9 +200,8 @@ def _values(query: "SqlFile", given: Sequence[str]) -> "dict[str, Value]":
 @contextmanager
 def _session(target: "Target") -> "Iterator[tuple[Session, datetime]]":
     """Yield a session on a snapshot of its own, and the time of the snapshot."""
-    from integrity.engines.snapshot import open_snapshot
 
-    with open_snapshot(target, connections=1, timeout_s=TIMEOUT_S) as snapshot:
+    with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         yield snapshot.sessions[0], snapshot.taken_at
 
 
@@ -216,7 +209,7 @@ def _session(target: "Target") -> "Iterator[tuple[Session, datetime]]":
 def _answering(query: "SqlFile", target: "Target") -> Iterator[None]:
     """Turn what the database refuses into an error with its place."""
     from integrity.engines.snapshot import QueryFailed
-    from integrity.engines.sqlite.portable import NotPortable
+    from integrity.engines.spelling import NotPortable
 
     try:
         yield
@@ -224,7 +217,9 @@ def _answering(query: "SqlFile", target: "Target") -> Iterator[None]:
         place = query.describe_server_error(error.reason, position=error.position, hint=error.hint)
         raise UsageError(place) from None
     except NotPortable as error:
-        raise UsageError(f"{query.path}: cannot be asked of SQLite: {error}", hint=f"Not of {target}.") from None
+        raise UsageError(
+            f"{query.path}: cannot be asked of {target.engine.title}: {error}", hint=f"Not of {target}."
+        ) from None
 
 
 @contextmanager

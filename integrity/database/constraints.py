@@ -85,7 +85,7 @@ def restore(target: Target, system: Application) -> None:
 
 def find_missing(target: Target, metadata: MetaData) -> list[str]:
     """Return the constraints and indexes that the metadata declares and the database lacks, as "table.name"; only reads."""
-    engine = target.engine(schemas_of(metadata), settings=OWN)
+    engine = target.sqlalchemy_engine(schemas_of(metadata), settings=OWN)
     try:
         with engine.connect() as connection:
             present = _present(connection, metadata)

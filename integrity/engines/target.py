@@ -14,7 +14,7 @@ import glob
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 import psycopg
 
+from integrity.engines.engine import SCHEMES, Engine, find_engine
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.postgresql.accepting import is_accepted
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
@@ -33,11 +34,12 @@ from integrity.engines.postgresql.url import (
     write_url,
 )
 from integrity.engines.refusals import is_full, next_step, reason_of
+from integrity.engines.snapshot import Snapshot
 from integrity.engines.url import Secret, Url, is_secret
 from integrity.errors import NoAnswer, Unreachable, UnsuitableServer, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    import sqlalchemy
 
 SERVER_VERSION_LEAST = 13
 SQLITE_VERSION_LEAST = (3, 35, 0)  # RETURNING
@@ -71,7 +73,7 @@ class Target:
             shown = "***@" + text.rpartition("@")[2] if "@" in text else text  # before an @ there may be a password
             why = f": {' '.join(str(error).split())}" if isinstance(error, Unreadable) else ""
             raise UsageError(f"not a database URL: {mask(shown)!r}{why}", hint=expected) from None
-        kind = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}.get(url.kind)
+        kind = SCHEMES.get(url.kind)
         if kind is None:
             raise UsageError(f"no support for databases of kind {url.drivername!r}", hint=expected)
         if kind == "sqlite" and url.database in (None, "", ":memory:"):
@@ -84,6 +86,11 @@ class Target:
     def dialect(self) -> str:
         """ "postgresql" or "sqlite"."""
         return self.url.drivername
+
+    @property
+    def engine(self) -> "Engine[Target]":
+        """The kind of database that it is: what it can be asked for."""
+        return find_engine(self.url.drivername)
 
     @property
     def is_sqlite(self) -> bool:
@@ -237,7 +244,26 @@ class Target:
         connection.execute("pragma foreign_keys = on")
         return connection
 
-    def engine(self, namespaces: Sequence[str] = (), *, settings: Mapping[str, str] = WORK) -> "Engine":
+    def open_snapshot(
+        self, *, connections: int, timeout_s: float, role: str | None = None
+    ) -> AbstractContextManager[Snapshot]:
+        """Open a snapshot; it ends, and its connections with it, when the block ends.
+
+        Args:
+            connections: how many sessions to open, where the engine can share one snapshot among several.
+            timeout_s: the time limit of each query.
+            role: whose rights to take on, for the snapshot only; None: those of the role that connects.
+
+        Raises:
+            UsageError: there is no such role, it may not be taken on, or the database has no roles.
+            Unreachable: no connection, or not that many.
+            UnsuitableServer: too old.
+        """
+        return self.engine.open_snapshot(self, connections=connections, timeout_s=timeout_s, role=role)
+
+    def sqlalchemy_engine(
+        self, namespaces: Sequence[str] = (), *, settings: Mapping[str, str] = WORK
+    ) -> "sqlalchemy.Engine":
         """Return an SQLAlchemy engine, for making and reflecting schemas; not for load."""
         import sqlalchemy
 

@@ -42,7 +42,7 @@ def transaction(
     """
     from sqlalchemy.exc import DBAPIError
 
-    engine = target.engine(namespaces, settings=OWN)
+    engine = target.sqlalchemy_engine(namespaces, settings=OWN)
     try:
         # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.
         with engine.connect().execution_options(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from integrity.invariants.facts import TableName
+from integrity.engines.facts import TableName
 
 HISTORY = "integrity"
 """The schema that holds the histories; what a system sees of them are its views there, e.g. ghostpass_calls."""

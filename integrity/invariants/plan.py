@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from integrity.engines.sqlite.portable import NotPortable, to_sqlite
+from integrity.engines.facts import Facts, Table, TableName
+from integrity.engines.spelling import NotPortable, Spelling
 from integrity.errors import describe_unexpected
-from integrity.invariants.facts import Facts, Table, TableName
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
 from integrity.invariants.shape import find_proofs, find_row_check
 from integrity.invariants.syntax import Unlike, tables_of
@@ -144,7 +144,7 @@ def make_plan(
     *,
     refused: Mapping[str, str],
     now: datetime,
-    is_sqlite: bool,
+    spelling: Spelling,
     is_exact: bool,
     given: Mapping[str, Value],
     random_source: random.Random,
@@ -155,6 +155,7 @@ def make_plan(
         facts: of the tables that exist; None: the catalogue cannot be read, and each query is asked as it is.
         refused: by the names of those that are not to be asked, why not.
         now: of the snapshot; defaults of parameters count from it.
+        spelling: of the database.
         is_exact: no proofs, no scans and no fingerprints; each query is asked as its file has it.
         given: values of parameters, for the files that have them.
     """
@@ -164,7 +165,7 @@ def make_plan(
     def make_step(file: SqlFile) -> Step:
         if refused.get(file.name):
             return _unjudged(file, refused[file.name])
-        question, unjudged = _question(file, given, now, is_sqlite=is_sqlite)
+        question, unjudged = _question(file, given, now, spelling)
         if unjudged:
             return _unjudged(file, unjudged)
         tables = tables_of(file.tree)
@@ -176,12 +177,12 @@ def make_plan(
             why = missing or "exact, as it is written"
         elif facts is not None and not missing:
             try:
-                proofs, why = _find_proofs(question, known, is_sqlite=is_sqlite)
+                proofs, why = _find_proofs(question, known, spelling)
             except Exception as error:  # what is too deep for us to take apart may be nothing to the server
                 why = describe_unexpected(error)
         placed = []
         for proof in proofs:
-            place = _placer(scans, question, file, tables, known, is_sqlite=is_sqlite)
+            place = _placer(scans, question, tables, known, spelling)
             placed.append((proof, _place(proof, place, seeds)))
         estimates = [known[table].rows_estimate for table in tables if table in known]
         return Step(
@@ -218,15 +219,13 @@ def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[
     return True
 
 
-def _question(file: SqlFile, given: Mapping[str, Value], now: datetime, *, is_sqlite: bool) -> tuple[Question, str]:
+def _question(file: SqlFile, given: Mapping[str, Value], now: datetime, spelling: Spelling) -> tuple[Question, str]:
     values = file.values({name: given[name] for name in file.parameter_names if name in given}, now=now)
     ordered = tuple(values[name] for name in file.parameter_names)
-    if not is_sqlite:
-        return Question(file, file.numbered, ordered), ""
     try:
-        return Question(file, to_sqlite(file.text), ordered), ""
+        return Question(file, spelling.numbered(file), ordered), ""
     except NotPortable as reason:
-        return Question(file, file.text, ordered), f"not for SQLite: {reason}"
+        return Question(file, file.text, ordered), f"not for {spelling.title}: {reason}"
 
 
 def _unjudged(file: SqlFile, why: str) -> Step:
@@ -239,16 +238,15 @@ def _missing(tables: Iterable[TableName], facts: Facts) -> str:
     return f"there is no table {missing[0]}{more}" if missing else ""
 
 
-def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool) -> tuple[tuple[Proof, ...], str]:
-    dialect = "sqlite" if is_sqlite else "postgres"
+def _find_proofs(question: Question, facts: Facts, spelling: Spelling) -> tuple[tuple[Proof, ...], str]:
     query = question.file.tree
     if query is None:
         return (), "not known to the parser: asked as it stands"
     try:
-        text = to_sqlite(question.file.text, keeps_names=True) if is_sqlite else question.file.text
-        return (find_row_check(text, query, facts, dialect=dialect),), "row check of one table"
+        text = spelling.adapted(question.file.text)
+        return (find_row_check(text, query, facts, spelling),), "row check of one table"
     except Unlike as reason:
-        if is_sqlite:
+        if not spelling.is_typed:  # nothing but a row's own columns can be told of there
             return (), str(reason)
     try:
         proofs = find_proofs(query, facts)
@@ -259,15 +257,10 @@ def _find_proofs(question: Question, facts: Facts, *, is_sqlite: bool) -> tuple[
 
 
 def _placer(
-    scans: dict[str, Scan],
-    question: Question,
-    file: SqlFile,
-    tables: frozenset[TableName],
-    facts: Facts,
-    *,
-    is_sqlite: bool,
+    scans: dict[str, Scan], question: Question, tables: frozenset[TableName], facts: Facts, spelling: Spelling
 ) -> Callable[[str, str], Place]:
     """Return a function that gives a column a place in the scan of its source."""
+    file = question.file
 
     def place(source: str, column: str) -> Place:
         scan = scans.setdefault(source, Scan(len(scans), source))
@@ -278,9 +271,7 @@ def _placer(
         types = {parameter.name: parameter.type for parameter in file.parameters}
         values = dict(zip(file.parameter_names, question.values, strict=True))
         numbers = {name: len(scan.values) + number for number, name in enumerate(names, start=1)}
-        text = replace_parameters(
-            column, lambda name: f"?{numbers[name]}" if is_sqlite else f"${numbers[name]}::{types[name]}"
-        )
+        text = replace_parameters(column, lambda name: spelling.mark(numbers[name], types[name]))
         return Place(scan.number, (scan.add(text, [values[name] for name in names]),))
 
     return place

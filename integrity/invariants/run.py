@@ -16,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from integrity.engines.facts import TableName
 from integrity.engines.server_text import Rows
 from integrity.engines.snapshot import QueryFailed, Session
 from integrity.errors import describe_unexpected
-from integrity.invariants.facts import Emptiness, TableName
+from integrity.invariants.emptiness import Emptiness
 from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved
 from integrity.invariants.proof import Balance
 from integrity.verdict import Finding, Verdict

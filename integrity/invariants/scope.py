@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
+from integrity.engines.facts import Column, Facts, Table, TableName, UniqueIndex
 from integrity.invariants.proof import HASHED_TYPES, Key, has_same_equality
 from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, quote, split, table_of
 from integrity.invariants.uniqueness import proving_index

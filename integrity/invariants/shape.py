@@ -23,7 +23,8 @@ from dataclasses import dataclass, field, replace
 import sqlglot
 from sqlglot import Token, TokenType, exp
 
-from integrity.invariants.facts import Facts, Table, TableName, is_own
+from integrity.engines.facts import Facts, Table, TableName, is_own
+from integrity.engines.spelling import Spelling
 from integrity.invariants.proof import Balance, NoRow, Proof, Side, Unique, has_same_equality
 from integrity.invariants.scope import ROW, Scope
 from integrity.invariants.syntax import (
@@ -53,7 +54,7 @@ _NUMBER_TYPES = frozenset({"int2", "int4", "int8", "numeric"})
 _ENDS_OF_WHERE = frozenset({TokenType.ORDER_BY, TokenType.SEMICOLON})
 
 
-def find_row_check(text: str, query: exp.Query, facts: Facts, *, dialect: str) -> NoRow:
+def find_row_check(text: str, query: exp.Query, facts: Facts, spelling: Spelling) -> NoRow:
     """Return the row check that the query is (shape 1), its predicate word by word as the file has it.
 
     It is whole where nothing but the predicate says how many rows there are, and that the query does not fail on one.
@@ -76,17 +77,17 @@ def find_row_check(text: str, query: exp.Query, facts: Facts, *, dialect: str) -
         is_row = not column.table and fold(column.name) == fold(alias)
         if column.args.get("db") or isinstance(column.this, exp.Star) or is_row:
             raise Unlike("a column that cannot be told from the row")
-    predicate = _cut_where(text, alias, dialect)
+    predicate = _cut_where(text, alias, spelling)
     known = facts.get(TableName(name_of(table.args.get("db")), name_of(table.this)), Table())
-    is_whole = known.is_stored and all(_is_sure(column, known, dialect) for column in query.expressions)
-    return NoRow(f"{plain_table(table).sql(dialect=dialect)} as {ROW}", predicate, is_whole=is_whole)
+    is_whole = known.is_stored and all(_is_sure(column, known, spelling) for column in query.expressions)
+    return NoRow(f"{plain_table(table).sql(dialect=spelling.dialect)} as {ROW}", predicate, is_whole=is_whole)
 
 
-def _is_sure(shown: exp.Expr, table: Table, dialect: str) -> bool:
+def _is_sure(shown: exp.Expr, table: Table, spelling: Spelling) -> bool:
     """Whether it is one value a row, and there is no row that it fails on: `100 / price` is none where the price is 0."""
     if not all(isinstance(node, _SURE) or _is_to_text(node) for node in shown.walk()):
         return False
-    if dialect == "sqlite":  # which tells no columns here, and has no casts of one's own
+    if not spelling.is_typed:  # its catalogue tells no columns, and there are no casts of one's own
         return True
     # A function of the row can be written as a column of it.
     columns = [column for column in shown.find_all(exp.Column) if not isinstance(column.this, exp.Star)]
@@ -100,16 +101,15 @@ def _is_to_text(node: exp.Expr) -> bool:
     return isinstance(to, exp.DataType) and to.is_type(exp.DataType.Type.TEXT)
 
 
-def _cut_where(text: str, alias: str, dialect: str) -> str:
+def _cut_where(text: str, alias: str, spelling: Spelling) -> str:
     """Return the where clause's text with `alias.` replaced: the file's own words, not the parser's."""
-    ignores_case = dialect == "sqlite"
-    tokens = sqlglot.tokenize(text, read=dialect)
+    tokens = sqlglot.tokenize(text, read=spelling.dialect)
     start = next(number for number, token in enumerate(tokens) if token.token_type == TokenType.WHERE) + 1
     end = next((n for n, token in enumerate(tokens) if n >= start and token.token_type in _ENDS_OF_WHERE), len(tokens))
     pieces, position = [], tokens[start].start
     for number in range(start, end):
         token = tokens[number]
-        if _is_qualifier(tokens, number, alias, ignores_case=ignores_case):
+        if _is_qualifier(tokens, number, alias, ignores_case=spelling.folds_quoted_names):
             pieces += [text[position : token.start], ROW]
             position = token.end + 1
     pieces.append(text[position : tokens[end - 1].end + 1])

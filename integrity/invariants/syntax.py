@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from integrity.invariants.facts import TableName
+from integrity.engines.facts import TableName
 
 
 class Unlike(Exception):

@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from integrity.invariants.facts import Table, UniqueIndex
+from integrity.engines.facts import Table, UniqueIndex
 from integrity.invariants.syntax import column_said_not_null, fixed_columns, name_of, split
 
 

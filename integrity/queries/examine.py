@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from integrity.engines.query_plan import QueryPlan
 from integrity.engines.snapshot import QueryFailed, Session
-from integrity.engines.sqlite.portable import NotPortable, to_sqlite
+from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.exit_codes import Shortfall
-from integrity.queries.plan import QueryPlan, read_postgresql_plan, read_sqlite_plan
 from integrity.queries.run import run_query
 from integrity.sqlfile import SqlFile
 from integrity.value import Value
@@ -64,7 +64,7 @@ class Examination:
 
 
 def examine(
-    session: Session, queries: Iterable[SqlFile], *, now: datetime, is_sqlite: bool, refused: Mapping[str, str] = {}
+    session: Session, queries: Iterable[SqlFile], *, now: datetime, refused: Mapping[str, str] = {}
 ) -> Iterator[Examination]:
     """Yield the examination of each query, in their order.
 
@@ -76,7 +76,7 @@ def examine(
             yield Examination(query, State.UNKNOWN, reasons=(f"not asked: {refused[query.name]}",))
             continue
         try:
-            yield _examine(session, query, now, is_sqlite=is_sqlite)
+            yield _examine(session, query, now)
         except QueryFailed as error:
             yield Examination(query, State.UNKNOWN, reasons=(f"the database did not answer: {error.reason}",))
         except NotPortable as error:
@@ -85,17 +85,17 @@ def examine(
             yield Examination(query, State.UNKNOWN, reasons=(describe_unexpected(error),))
 
 
-def _examine(session: Session, query: SqlFile, now: datetime, *, is_sqlite: bool) -> Examination:
-    given = draw_samples(session, query, is_sqlite=is_sqlite)
+def _examine(session: Session, query: SqlFile, now: datetime) -> Examination:
+    given = draw_samples(session, query)
     missing = [p.name for p in query.parameters if p.is_required and not all(p.name in values for values in given)]
     if missing or not given:
         what = f"no value for parameter {missing[0]}" if missing else "its samples found no row"
         return Examination(query, State.UNKNOWN, reasons=(f"not asked: {what}",))
-    plans = [_plan(session, query, values, now, is_sqlite=is_sqlite) for values in given]
+    plans = [_plan(session, query, values, now) for values in given]
     times_ms, rows = [], 0
     for number in range(max(ASKED_LEAST, len(given))):
         started = time.perf_counter()
-        answer = run_query(session, query, given[number % len(given)], now=now, is_sqlite=is_sqlite)
+        answer = run_query(session, query, given[number % len(given)], now=now)
         times_ms.append((time.perf_counter() - started) * 1000)
         rows = max(rows, len(answer))
     times_ms.sort()
@@ -105,11 +105,11 @@ def _examine(session: Session, query: SqlFile, now: datetime, *, is_sqlite: bool
     return Examination(query, state, len(times_ms), rows, median_ms, p95_ms, plans[0], reasons)
 
 
-def draw_samples(session: Session, query: SqlFile, *, is_sqlite: bool) -> list[dict[str, Value]]:
+def draw_samples(session: Session, query: SqlFile) -> list[dict[str, Value]]:
     """Return values for the query's parameters, at most ASKED_MOST sets; one empty set for a query without samples."""
     sets: list[dict[str, Value]] = [{}]
     for sample in query.samples:
-        found = session.read(to_sqlite(sample.query) if is_sqlite else sample.query, row_limit=ASKED_MOST)
+        found = session.read(session.spelling.adapted(sample.query), row_limit=ASKED_MOST)
         drawn = [dict(zip(sample.names, row.values(), strict=True)) for row in found]
         if not drawn:
             return []
@@ -118,25 +118,9 @@ def draw_samples(session: Session, query: SqlFile, *, is_sqlite: bool) -> list[d
     return sets[:ASKED_MOST]
 
 
-def _plan(session: Session, query: SqlFile, given: Mapping[str, Value], now: datetime, *, is_sqlite: bool) -> QueryPlan:
+def _plan(session: Session, query: SqlFile, given: Mapping[str, Value], now: datetime) -> QueryPlan:
     values = query.values(given, now=now)
-    ordered = [values[name] for name in query.parameter_names]
-    if is_sqlite:
-        plan = session.read(f"explain query plan {to_sqlite(query.text)}", ordered)
-        return read_sqlite_plan(plan, _count_tables(session, query))
-    return read_postgresql_plan(session.read(f"explain (analyze, timing off, format json) {query.numbered}", ordered))
-
-
-def _count_tables(session: Session, query: SqlFile) -> dict[str, int]:
-    """Return how many rows each table of the query has, by the names that a plan may call it."""
-    from sqlglot import exp
-
-    counts = {}
-    for table in query.tree.find_all(exp.Table) if query.tree is not None else ():
-        if table.db:
-            (row,) = session.read(f'select count(*) as count from "{table.db}"."{table.name}"')
-            counts[table.name] = counts[table.alias_or_name] = int(row["count"])
-    return counts
+    return session.explain(query, [values[name] for name in query.parameter_names])
 
 
 def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[State, tuple[str, ...]]:

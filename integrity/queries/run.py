@@ -5,7 +5,6 @@ from datetime import datetime
 
 from integrity.engines.server_text import Rows
 from integrity.engines.snapshot import Session
-from integrity.engines.sqlite.portable import to_sqlite
 from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
 from integrity.value import Value
@@ -26,7 +25,6 @@ def run_query(
     given: Mapping[str, Value],
     *,
     now: datetime,
-    is_sqlite: bool,
     row_limit: int | None = None,
 ) -> Rows:
     """Return the query's rows.
@@ -36,24 +34,24 @@ def run_query(
 
     Raises:
         QueryFailed: the database did not answer.
-        NotPortable: it cannot be asked of SQLite.
+        NotPortable: it cannot be said in the database's dialect.
         UsageError: a parameter without value, or a value without parameter.
     """
     values = query.values(given, now=now)
-    text = to_sqlite(query.text) if is_sqlite else query.numbered
-    return session.read(text, [values[name] for name in query.parameter_names], row_limit=row_limit)
+    return session.read(
+        session.spelling.numbered(query), [values[name] for name in query.parameter_names], row_limit=row_limit
+    )
 
 
-def show_query(
-    session: Session, query: SqlFile, given: Mapping[str, Value], *, now: datetime, is_sqlite: bool, row_limit: int
-) -> Rows:
+def show_query(session: Session, query: SqlFile, given: Mapping[str, Value], *, now: datetime, row_limit: int) -> Rows:
     """Return the query's first rows as the database spells them: to be shown, whatever they hold.
 
     Raises:
         QueryFailed: the database did not answer.
-        NotPortable: it cannot be asked of SQLite.
+        NotPortable: it cannot be said in the database's dialect.
         UsageError: a parameter without value, or a value without parameter.
     """
     values = query.values(given, now=now)
-    text = to_sqlite(query.text) if is_sqlite else query.numbered
-    return session.read_text(text, [values[name] for name in query.parameter_names], row_limit=row_limit)
+    return session.read_text(
+        session.spelling.numbered(query), [values[name] for name in query.parameter_names], row_limit=row_limit
+    )

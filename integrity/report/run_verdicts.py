@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.project import Project
@@ -42,7 +42,7 @@ def write_verdicts(folder: RunFolder, report: AuditReport) -> Path:
 
 def _runs_on(target: Target) -> list[str]:
     """Return the ids of the runs whose history the database holds, newest first; none where it has no such table."""
-    with open_snapshot(target, connections=1, timeout_s=30) as snapshot:
+    with target.open_snapshot(connections=1, timeout_s=30) as snapshot:
         try:
             rows = snapshot.sessions[0].read("select run_id from integrity.runs order by started_at desc, run_id desc")
         except QueryFailed:

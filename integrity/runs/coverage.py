@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from integrity.engines.snapshot import QueryFailed, Session
-from integrity.engines.sqlite.portable import NotPortable
+from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
 from integrity.queries.run import run_query
@@ -56,7 +56,6 @@ def find_doubts(
     given: Mapping[str, Value],
     *,
     now: datetime,
-    is_sqlite: bool,
 ) -> dict[str, str]:
     """Return why invariants that find nothing cannot be said to hold, by name; most have no such reason.
 
@@ -70,7 +69,7 @@ def find_doubts(
     if not over_calls:
         return {}
     try:
-        return _find_doubts(session, over_calls, known, given, now=now, is_sqlite=is_sqlite)
+        return _find_doubts(session, over_calls, known, given, now=now)
     except QueryFailed:
         raise
     except Exception as error:
@@ -84,10 +83,9 @@ def _find_doubts(
     given: Mapping[str, Value],
     *,
     now: datetime,
-    is_sqlite: bool,
 ) -> dict[str, str]:
     try:
-        noted = session.read(_NOTED.format(now="?1" if is_sqlite else "$1::timestamptz"), [now], is_own=True)
+        noted = session.read(_NOTED.format(now=session.spelling.mark(1, "timestamptz")), [now], is_own=True)
     except QueryFailed as failed:
         if failed.is_snapshot_lost:
             raise
@@ -108,7 +106,7 @@ def _find_doubts(
             doubts[name] = of_missing[0]
         elif systems & broken_off and any(parameter.name == IN_GAPS for parameter in file.parameters):
             try:
-                rows = _ask_in_gaps(session, file, given, now=now, is_sqlite=is_sqlite)
+                rows = _ask_in_gaps(session, file, given, now=now)
             except QueryFailed:
                 raise
             except Exception as error:
@@ -125,13 +123,11 @@ def _systems_of(file: SqlFile) -> set[str]:
     return {name.rpartition("_")[0] for name in names}
 
 
-def _ask_in_gaps(
-    session: Session, file: SqlFile, given: Mapping[str, Value], *, now: datetime, is_sqlite: bool
-) -> list[Any]:
+def _ask_in_gaps(session: Session, file: SqlFile, given: Mapping[str, Value], *, now: datetime) -> list[Any]:
     own = {parameter.name for parameter in file.parameters}
     values = {name: value for name, value in given.items() if name in own}
     try:
-        return list(run_query(session, file, {**values, IN_GAPS: True}, now=now, is_sqlite=is_sqlite))
+        return list(run_query(session, file, {**values, IN_GAPS: True}, now=now))
     except QueryFailed as failed:
         if failed.is_snapshot_lost:
             raise

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.faults.scene import APPLICATION_NAME
@@ -64,9 +64,9 @@ def settle(target: Target, system: System, run_id: str) -> Settlement:
         DatabaseError: the database refused.
     """
     open_sessions = 0 if target.is_sqlite else _wait_until_quiet(target)
-    with open_snapshot(target, connections=1, timeout_s=TIMEOUT_S) as snapshot:
+    with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         session = snapshot.sessions[0]
-        mark = "?1" if target.is_sqlite else "$1"
+        mark = session.spelling.mark(1, "text")
         try:
             counts = session.read(_COUNTS.format(traces=_traces(system), mark=mark, ok_calls_most=OK_CALLS_MOST), [run_id])
             if not counts:
@@ -82,7 +82,6 @@ def settle(target: Target, system: System, run_id: str) -> Settlement:
                 read_sql_file(path, name=f"{system.name}/{TWICE}"),
                 {"run_id": run_id},
                 now=snapshot.taken_at,
-                is_sqlite=target.is_sqlite,
             )
             twice, reason = len({row["operation_id"] for row in rows if row["outcome"] == Outcome.UNKNOWN.value}), ""
         except QueryFailed as failed:

@@ -8,9 +8,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-import integrity.engines.snapshot as snapshot_module
+import integrity.engines.postgresql.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit, plan_audit
-from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged
@@ -70,7 +70,7 @@ def test_every_session_sees_the_same_rows_whatever_is_committed_meanwhile(
         return connect(target, connections, timeout_s)
 
     monkeypatch.setattr(snapshot_module, "_connect", connect_after_a_transfer)
-    with open_snapshot(bank, connections=3, timeout_s=30) as snapshot:
+    with bank.open_snapshot(connections=3, timeout_s=30) as snapshot:
         totals = [
             session.read("select sum(balance) as total from bank.wallets")[0]["total"] for session in snapshot.sessions
         ]
@@ -200,7 +200,7 @@ def test_a_role_that_may_only_select_is_enough_and_what_it_may_not_see_is_unknow
 
 
 def test_nothing_can_be_written_through_a_snapshot(bank: Target) -> None:
-    with open_snapshot(bank, connections=1, timeout_s=30) as snapshot:
+    with bank.open_snapshot(connections=1, timeout_s=30) as snapshot:
         with pytest.raises(QueryFailed, match="cannot execute UPDATE in a read-only transaction"):
             snapshot.sessions[0].read("update bank.wallets set balance = 0 returning id")
         assert snapshot.sessions[0].read("select count(*) as count from bank.wallets") == [{"count": 50}]

@@ -9,13 +9,12 @@ from uuid import UUID
 
 import pytest
 
-import integrity.engines.snapshot as snapshot_module
+import integrity.engines.postgresql.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit
 from integrity.chain import Chain
 from integrity.cli.main import main
 from integrity.database.namespace import create_schemas
 from integrity.engines.postgresql.session_settings import QUESTIONS, audit_settings
-from integrity.engines.snapshot import open_snapshot
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import InvariantJudged
@@ -301,8 +300,8 @@ def test_where_nobody_knows_which_runs_are_noted_no_invariant_over_calls_is_said
     files = [load_invariants(project)[name] for name in (ASKED, BALANCE)]
     with closing(database.connect()) as other, other.transaction():
         other.execute("lock table integrity.runs in access exclusive mode")
-        with open_snapshot(database, connections=1, timeout_s=60) as snapshot:
-            doubts = find_doubts(snapshot.sessions[0], files, Known(), {}, now=snapshot.taken_at, is_sqlite=False)
+        with database.open_snapshot(connections=1, timeout_s=60) as snapshot:
+            doubts = find_doubts(snapshot.sessions[0], files, Known(), {}, now=snapshot.taken_at)
     assert doubts == {ASKED: "which runs are noted cannot be found out: canceling statement due to lock timeout"}
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import integrity.engines.snapshot as snapshot_module
+import integrity.engines.postgresql.snapshot as snapshot_module
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.engines.postgresql.session_settings import audit_settings
-from integrity.engines.snapshot import PostgresqlSession, QueryFailed, open_snapshot
+from integrity.engines.postgresql.snapshot import PostgresqlSession
+from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants import plan as planner
@@ -325,7 +326,7 @@ def test_a_lock_is_waited_for_in_full_once_and_not_in_each_invariant(bank: Targe
     limit = "select current_setting('lock_timeout') as limit"
     with bank.connect() as connection, connection.transaction():
         connection.execute("lock table bank.wallets in access exclusive mode")
-        with open_snapshot(bank, connections=1, timeout_s=300) as snapshot:
+        with bank.open_snapshot(connections=1, timeout_s=300) as snapshot:
             before = snapshot.sessions[0].read(limit)
             with pytest.raises(QueryFailed, match="lock timeout"):
                 snapshot.sessions[0].count("select id from bank.wallets")

@@ -12,7 +12,7 @@ from integrity.cli.main import main
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.postgresql.reach import find_refusals
 from integrity.engines.postgresql.tokens import Mention, Use, mentions_in
-from integrity.engines.snapshot import QueryFailed, open_snapshot
+from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged
 from integrity.invariants.load import load_invariants
@@ -197,7 +197,7 @@ def shop(server: EmbeddedServer) -> Iterator[Target]:
 
 
 def refusals(target: Target, texts: Mapping[str, str], trusted: tuple[str, ...] = ()) -> dict[str, str]:
-    with open_snapshot(target, connections=1, timeout_s=30) as snapshot:
+    with target.open_snapshot(connections=1, timeout_s=30) as snapshot:
         return find_refusals(snapshot.sessions[0], texts, trusted)
 
 
@@ -396,7 +396,7 @@ def test_sqlite_reads_tables_and_nothing_else(tmp_path: Path, call: str) -> None
     with closing(target.connect_sqlite()) as connection:
         connection.execute("create table carts (id integer)")
     with (
-        open_snapshot(target, connections=1, timeout_s=30) as snapshot,
+        target.open_snapshot(connections=1, timeout_s=30) as snapshot,
         pytest.raises(QueryFailed, match="not authorized to use function"),
     ):
         snapshot.sessions[0].read(f"select {call}")

@@ -303,7 +303,7 @@ def test_a_connection_commits_each_statement_by_itself(database: Target) -> None
 def test_an_engine_works_on_the_same_database(database: Target) -> None:
     import sqlalchemy
 
-    engine = database.engine()
+    engine = database.sqlalchemy_engine()
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("create table seen (id int)"))
     assert sqlalchemy.inspect(engine).get_table_names() == ["seen"]

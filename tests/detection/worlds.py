@@ -6,7 +6,6 @@ from pathlib import Path
 from integrity.audit import AuditSettings, audit
 from integrity.database.namespace import inspect_database
 from integrity.engines.embedded.server import EmbeddedServer
-from integrity.engines.snapshot import open_snapshot
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
@@ -66,11 +65,11 @@ def invariants_of(project: Project, system: System) -> list[SqlFile]:
 def stuck(target: Target, system: System, *, later: timedelta = timedelta(0)) -> dict[str, int]:
     """Return the rows that the system's invariants about time find, those that find any, at that time after now."""
     found: dict[str, int] = {}
-    with open_snapshot(target, connections=1, timeout_s=60) as snapshot:
+    with target.open_snapshot(connections=1, timeout_s=60) as snapshot:
         for name, file in load_invariants(Project(Path(), Settings())).items():
             is_about_time = "timestamptz" in {parameter.type for parameter in file.parameters}
             if name.startswith(f"{system.name}/") and is_about_time:
                 now = snapshot.taken_at + later
-                rows = run_query(snapshot.sessions[0], file, {}, now=now, is_sqlite=target.is_sqlite)
+                rows = run_query(snapshot.sessions[0], file, {}, now=now)
                 found |= {name: len(rows)} if rows else {}
     return found

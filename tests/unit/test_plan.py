@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from integrity.engines.sqlite.portable import NotPortable, to_sqlite
-from integrity.invariants.facts import Column, Facts, Table, TableName, UniqueIndex
+from integrity.engines.facts import Column, Facts, Table, TableName, UniqueIndex
+from integrity.engines.postgresql.spelling import SPELLING as POSTGRESQL
+from integrity.engines.spelling import NotPortable, Spelling
+from integrity.engines.sqlite.portable import to_sqlite
+from integrity.engines.sqlite.spelling import SPELLING as SQLITE
 from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.syntax import tables_of
 from integrity.sqlfile import SqlFile, parse_sql_file
@@ -66,10 +69,10 @@ def file(query: str, name: str = "bank/x", header: str = "") -> SqlFile:
     return parse_sql_file(f"-- title: t\n{header}{query}", path=Path(f"invariants/{name}.sql"), name=name)
 
 
-def plan(*queries: str | SqlFile, facts: Facts = FACTS, is_sqlite: bool = False, is_exact: bool = False) -> Plan:
+def plan(*queries: str | SqlFile, facts: Facts = FACTS, spelling: Spelling = POSTGRESQL, is_exact: bool = False) -> Plan:
     files = [query if isinstance(query, SqlFile) else file(query, f"bank/{n}") for n, query in enumerate(queries)]
     return make_plan(
-        files, facts, refused={}, now=NOW, is_sqlite=is_sqlite, is_exact=is_exact, given={}, random_source=random.Random(1)
+        files, facts, refused={}, now=NOW, spelling=spelling, is_exact=is_exact, given={}, random_source=random.Random(1)
     )
 
 
@@ -206,7 +209,7 @@ def test_a_stored_sum_is_proved_by_fingerprints_of_both_sides() -> None:
 def test_two_audits_weigh_with_different_seeds() -> None:
     columns = [
         make_plan(
-            [file(BALANCE)], FACTS, refused={}, now=NOW, is_sqlite=False, is_exact=False, given={}, random_source=source
+            [file(BALANCE)], FACTS, refused={}, now=NOW, spelling=POSTGRESQL, is_exact=False, given={}, random_source=source
         ).scans[0].columns
         for source in (random.Random(1), random.Random(2))
     ]  # fmt: skip
@@ -376,7 +379,7 @@ def test_a_table_that_the_catalogue_does_not_know_is_no_verdict_but_the_reason_i
 
 def test_without_a_catalogue_each_is_asked_as_it_is() -> None:
     made = make_plan(
-        [file(BALANCE)], None, refused={}, now=NOW, is_sqlite=False, is_exact=False, given={},
+        [file(BALANCE)], None, refused={}, now=NOW, spelling=POSTGRESQL, is_exact=False, given={},
         random_source=random.Random(1),
     )  # fmt: skip
     step = made.steps[0]
@@ -386,7 +389,7 @@ def test_without_a_catalogue_each_is_asked_as_it_is() -> None:
 def test_what_is_refused_is_not_asked_and_the_others_are() -> None:
     files = [file(BALANCE, "bank/a"), file(BALANCE, "bank/b")]
     made = make_plan(
-        files, FACTS, refused={"bank/a": "it reaches past the transaction"}, now=NOW, is_sqlite=False, is_exact=False,
+        files, FACTS, refused={"bank/a": "it reaches past the transaction"}, now=NOW, spelling=POSTGRESQL, is_exact=False,
         given={}, random_source=random.Random(1),
     )  # fmt: skip
     assert [step.unjudged for step in made.steps] == ["it reaches past the transaction", ""]
@@ -394,7 +397,9 @@ def test_what_is_refused_is_not_asked_and_the_others_are() -> None:
 
 def test_on_sqlite_row_checks_share_a_scan_and_the_rest_is_asked() -> None:
     header = "-- parameter: least bigint = 1\n"
-    made = plan(file("select w.id from bank.wallets as w where w.balance < :least", header=header), BALANCE, is_sqlite=True)
+    made = plan(
+        file("select w.id from bank.wallets as w where w.balance < :least", header=header), BALANCE, spelling=SQLITE
+    )
     assert made.scans[0].columns == ["count(*) filter (where audited.balance < ?1\n)"]
     assert [step.method(made.scans) for step in made.steps] == ["scan", "query"]
 

@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
+from integrity.engines.spelling import NotPortable
 from integrity.parameters import find_parameters, replace_parameters
 
 _REFUSED: dict[type[exp.Expr], str] = {
@@ -39,10 +40,6 @@ _REFUSED: dict[type[exp.Expr], str] = {
 }
 _TEMPORAL = ("timestamp", "timestamptz", "date", "time", "timetz", "interval")
 _DECIMAL = ("decimal", "float", "double")
-
-
-class NotPortable(Exception):
-    """The query cannot be written for SQLite; the message names the construct."""
 
 
 @lru_cache(maxsize=1024)

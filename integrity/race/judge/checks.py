@@ -23,7 +23,8 @@ from sqlalchemy import MetaData, Table
 from sqlglot import TokenType, exp
 
 from integrity.database.names import find_named, quoted
-from integrity.engines.sqlite.portable import NotPortable, to_sqlite
+from integrity.engines.spelling import NotPortable
+from integrity.engines.sqlite.portable import to_sqlite
 from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history
 from integrity.race.program.program import Check, History, Keys

@@ -1,28 +1,14 @@
-"""What a database says about how it answers a query: the indexes that it uses, and the tables that it reads through."""
+"""How PostgreSQL says that it answers a query."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-
-@dataclass(frozen=True, slots=True)
-class QueryPlan:
-    """A query's plan in short.
-
-    Args:
-        shape: its nodes from the top, e.g. "Limit > Index Scan Backward (conversations_recent_idx)".
-        indexes: that it uses.
-        scanned: tables that it reads from end to end -> about how many rows that are.
-    """
-
-    shape: str
-    indexes: frozenset[str]
-    scanned: Mapping[str, int]
+from integrity.engines.query_plan import QueryPlan
 
 
-def read_postgresql_plan(rows: Sequence[Mapping[str, Any]]) -> QueryPlan:
+def read_plan(rows: Sequence[Mapping[str, Any]]) -> QueryPlan:
     """Return the plan of `explain (analyze, format json)`."""
     (value,) = rows[0].values()
     top = (orjson.loads(value) if isinstance(value, str) else value)[0]["Plan"]
@@ -37,23 +23,6 @@ def read_postgresql_plan(rows: Sequence[Mapping[str, Any]]) -> QueryPlan:
         indexes=frozenset(node["Index Name"] for node in nodes if "Index Name" in node),
         scanned=scanned,
     )
-
-
-def read_sqlite_plan(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> QueryPlan:
-    """Return the plan of `explain query plan`.
-
-    Args:
-        counts: table -> its rows, as SQLite's plan does not say how many it reads.
-    """
-    details = [str(row["detail"]) for row in rows]
-    indexes, scanned = set(), {}
-    for detail in details:
-        words = detail.split()
-        if "INDEX" in words and words[words.index("INDEX") - 1] in ("USING", "COVERING"):
-            indexes.add(words[words.index("INDEX") + 1])
-        elif words[0] == "SCAN" and len(words) > 1 and words[1] in counts:
-            scanned[words[1]] = counts[words[1]]
-    return QueryPlan(" > ".join(details), frozenset(indexes), scanned)
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,47 @@
+"""An engine: a kind of database, and what one can be asked for.
+
+What holds for one kind of database only stands in the folder of its name here, and nowhere else is there an `if` about it:
+who needs a thing asks the target's engine for it; who goes another way where an engine lacks something asks for the fact
+(`has_roles`), not for the name. To add an engine:
+
+- a folder here whose `engine.py` holds `ENGINE`, an object with all that `Engine` lists, and the schemes of its URLs in
+  SCHEMES; its snapshot.py, facts.py, query_plan.py and spelling.py are what an audit needs;
+- for races and load, which speak words of rooms above this one, an entry in race/play/engines.py (who waits for whom) and
+  in clients/connections.py (a connection that carries out operations).
+
+The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
+"""
+
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast
+
+from integrity.engines.snapshot import Snapshot
+
+SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
+"""How URLs begin, without a driver -> the engine's folder."""
+
+T_contra = TypeVar("T_contra", contravariant=True)
+"""The target: a type that has an engine, and so is not known here."""
+
+
+class Engine(Protocol[T_contra]):
+    """A kind of database."""
+
+    @property
+    def title(self) -> str:
+        """As people write it."""
+        ...
+
+    def open_snapshot(
+        self, target: T_contra, *, connections: int, timeout_s: float, role: str | None
+    ) -> AbstractContextManager[Snapshot]:
+        """See Target.open_snapshot."""
+        ...
+
+
+@lru_cache(maxsize=8)
+def find_engine(name: str) -> "Engine[Any]":
+    """Return the engine whose folder has that name."""
+    return cast("Engine[Any]", import_module(f"integrity.engines.{name}.engine").ENGINE)

@@ -1,0 +1,58 @@
+"""How a query has to be written for an engine; what is in a file is PostgreSQL's dialect."""
+
+from typing import Protocol
+
+from integrity.sqlfile import SqlFile
+
+
+class NotPortable(Exception):
+    """The query cannot be written for the engine; the message names the construct."""
+
+
+class Spelling(Protocol):
+    """An engine's way to write a query."""
+
+    @property
+    def title(self) -> str:
+        """The engine, as people write it."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """As sqlglot names it."""
+        ...
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether a column's declared type holds for every value in it; and there may be types and casts of one's own."""
+        ...
+
+    @property
+    def folds_quoted_names(self) -> bool:
+        """Whether "a" and "A" are one name, quoted or not."""
+        ...
+
+    def numbered(self, file: SqlFile) -> str:
+        """Return the file's query with marks for its parameters, in the order of `parameter_names`.
+
+        Raises:
+            NotPortable: it uses something that would fail there, or mean something else.
+        """
+        ...
+
+    def adapted(self, text: str) -> str:
+        """Return a query as the engine reads it, its parameters still `:name`.
+
+        Raises:
+            NotPortable: it uses something that would fail there, or mean something else.
+        """
+        ...
+
+    def mark(self, number: int, kind: str) -> str:
+        """Return what stands for a parameter.
+
+        Args:
+            number: from 1.
+            kind: its type, as PostgreSQL names it.
+        """
+        ...

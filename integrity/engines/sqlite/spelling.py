@@ -1,0 +1,27 @@
+"""How a query is written for SQLite (portable.py), whose columns have no types and whose parameters are `?1`."""
+
+from typing import Final
+
+from integrity.engines.sqlite.portable import to_sqlite
+from integrity.sqlfile import SqlFile
+
+
+class SqliteSpelling:
+    """See spelling.Spelling."""
+
+    title: Final = "SQLite"
+    dialect: Final = "sqlite"
+    is_typed: Final = False
+    folds_quoted_names: Final = True
+
+    def numbered(self, file: SqlFile) -> str:
+        return to_sqlite(file.text)
+
+    def adapted(self, text: str) -> str:
+        return to_sqlite(text, keeps_names=True)
+
+    def mark(self, number: int, kind: str) -> str:
+        return f"?{number}"
+
+
+SPELLING: Final = SqliteSpelling()
