@@ -121,8 +121,9 @@ def psql(project_folder: Path, database: str | None, arguments: tuple[str, ...])
     Example: integrity db psql -c "select count(*) from ghostpass.wallets"
     """
     target = open_target(open_project(project_folder), database)
-    if target.is_sqlite:
-        raise UsageError(f"{target} is not PostgreSQL, which psql is for", hint=f"Use: sqlite3 {target.file}")
+    shell = target.engine.shell
+    if shell != "psql":
+        raise UsageError(f"{target} is not PostgreSQL, which psql is for", hint=f"Use: {shell} {target.url.database}")
     program = _find_psql()
     address, password = target.without_secrets()
     command = [program, *arguments, "--dbname", address]

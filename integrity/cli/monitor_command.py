@@ -69,8 +69,8 @@ def command(
     if output is not None and output.exists():
         raise UsageError(f"--output {output}: there is such a file already", hint="Name a new one.")
     target = open_target(open_project(project_folder), database)
-    if target.is_sqlite and not watched:
-        raise UsageError(f"{target}: SQLite has no server to watch", hint="Name processes: --process PID")
+    if not target.engine.has_server and not watched:
+        raise UsageError(f"{target}: {target.engine.title} has no server to watch", hint="Name processes: --process PID")
     monitor = Monitor(
         target,
         processes=watched,
@@ -91,7 +91,7 @@ def command(
         write_result(render_monitor(summary))
     if was_interrupted and duration_s is not None:
         return ExitCode.INTERRUPTED
-    return _exit_code(summary, has_database=not target.is_sqlite)
+    return _exit_code(summary, has_database=target.engine.has_server)
 
 
 def _watch(monitor: "Monitor", duration_s: float | None) -> bool:

@@ -137,8 +137,11 @@ def command(
     settings = replace(settings, kept=kept_schedules(project.state_folder / "races", system.name))
     files = invariants_of(project, system)
     target = open_target(project, database)
-    if target.is_sqlite and isolation != LEVELS[0]:
-        raise UsageError(f"--isolation '{isolation}' on {target}: SQLite has a single level", hint="Leave --isolation out.")
+    if not target.engine.has_levels and isolation != LEVELS[0]:
+        raise UsageError(
+            f"--isolation '{isolation}' on {target}: {target.engine.title} has a single level",
+            hint="Leave --isolation out.",
+        )
     race = Race(system, files, replace(settings, dialect=target.dialect), bug)
     if is_mutating:
         return _mutate(target, race, operations or tuple(system.operations), test_database, is_json=is_json)
@@ -268,8 +271,8 @@ def shown_path(path: Path) -> str:
 
 
 def replay_command(target: "Target", path: Path) -> str:
-    """Return the command that plays a finding again; of SQLite's with its file, which nothing else may name."""
-    return f"integrity replay {shown_path(path)}{f' --database {target}' if target.is_sqlite else ''}"
+    """Return the command that plays a finding again; of one in a file with its file, which nothing else may name."""
+    return f"integrity replay {shown_path(path)}{'' if target.engine.has_server else f' --database {target}'}"
 
 
 def _print_played(played: "Played", *, is_json: bool) -> None:

@@ -34,6 +34,31 @@ class Engine(Protocol[T_contra]):
         """As people write it."""
         ...
 
+    @property
+    def shell(self) -> str:
+        """The program in which people ask it."""
+        ...
+
+    @property
+    def has_server(self) -> bool:
+        """Whether a server answers, with sessions that it shows and a wire between it and us; else it is files."""
+        ...
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether there are roles, of which one may see less than another."""
+        ...
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether a transaction may be of one isolation level or another; else all are serializable."""
+        ...
+
+    @property
+    def has_one_writer(self) -> bool:
+        """Whether who writes locks out all others who write."""
+        ...
+
     def open_snapshot(
         self, target: T_contra, *, connections: int, timeout_s: float, role: str | None
     ) -> AbstractContextManager[Snapshot]:

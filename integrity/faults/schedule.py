@@ -145,11 +145,11 @@ _INSTEAD = {
 
 
 def _has(scene: Scene, need: Need) -> bool:
-    if need is Need.PROXY and not scene.target.is_sqlite:
+    if need is Need.PROXY and scene.target.engine.has_server:
         address_of(scene.target)  # raises with the reason
     has = {
-        Need.POSTGRESQL: not scene.target.is_sqlite,
-        Need.PROXY: not scene.target.is_sqlite,
+        Need.POSTGRESQL: scene.target.engine.has_server,
+        Need.PROXY: scene.target.engine.has_server,
         Need.EMBEDDED: scene.server is not None,
         Need.SERVICES: bool(scene.system.services),
         Need.WEBHOOKS: bool(scene.system.services),

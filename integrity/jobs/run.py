@@ -125,4 +125,4 @@ def make_seed() -> int:
 def own_server(project: Project, target: Target) -> EmbeddedServer | None:
     """Return the project's embedded server where it is that which is worked on: we may bring it back, and break it."""
     server = EmbeddedServer(project.state_folder / "postgres")
-    return server if not target.is_sqlite and server.target.text == target.text else None
+    return server if target.engine.has_server and server.target.text == target.text else None

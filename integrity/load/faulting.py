@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
+from integrity.clients.connections import make_connection
 from integrity.clients.driver import Connection
-from integrity.clients.postgres_connection import PostgresConnection
-from integrity.clients.sqlite_connection import SqliteConnection
 from integrity.domain import Key
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
@@ -89,12 +88,11 @@ class Faulting:
 
     def connect(self) -> Connection:
         """Return a connection of the run's, not yet open."""
-        if self._target.is_sqlite:
-            return SqliteConnection(self._target, self._system.schemas)
         proxy = self._scene.proxy
         if proxy is None:
-            return PostgresConnection(self._target, conduct=self.conduct)
-        return PostgresConnection(proxy.target(self._target), conduct=self.conduct, startup=proxy.settings)
+            return make_connection(self._target, self._system.schemas, conduct=self.conduct)
+        target = proxy.target(self._target)
+        return make_connection(target, self._system.schemas, conduct=self.conduct, startup=proxy.settings)
 
     def start(
         self,

@@ -59,7 +59,7 @@ class Monitor:
         read_loop_lag_ms: Callable[[], float | None] | None = None,
         listener: Listener | None = None,
     ) -> None:
-        self._watch = None if target is None or target.is_sqlite else DatabaseWatch(target)
+        self._watch = DatabaseWatch(target) if target is not None and target.engine.has_server else None
         own = (Process("integrity", os.getpid(), has_children=False),) if own_process else ()
         self._processes = ProcessWatch((*processes, *own))
         self._named = [process.name for process in processes]

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from tabulate import tabulate
 
+from integrity.engines.engine import find_engine
 from integrity.events import Event, Listener
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
@@ -124,8 +125,9 @@ def render_run(result: RunResult, *, next_step: str = "integrity validate") -> s
 
 
 def _operations(result: RunResult) -> str:
-    is_sqlite = result.database.startswith("sqlite")
-    headers = ["operation", "calls", "ok", "declined", "failed", "unknown", "busy" if is_sqlite else "retries", "calls/s"]
+    engine = find_engine(result.database.partition(":")[0])
+    again = "busy" if engine.has_one_writer else "retries"
+    headers = ["operation", "calls", "ok", "declined", "failed", "unknown", again, "calls/s"]
     headers += ["p50 ms", "p95 ms", "p99 ms", "max ms"]
     rows = [
         [

@@ -63,7 +63,7 @@ def settle(target: Target, system: System, run_id: str) -> Settlement:
         Unreachable: no connection.
         DatabaseError: the database refused.
     """
-    open_sessions = 0 if target.is_sqlite else _wait_until_quiet(target)
+    open_sessions = _wait_until_quiet(target) if target.engine.has_server else 0
     with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         session = snapshot.sessions[0]
         mark = session.spelling.mark(1, "text")

@@ -11,6 +11,11 @@ class PostgresqlEngine:
     """See engine.Engine. What only some commands need is imported by those."""
 
     title: Final = "PostgreSQL"
+    shell: Final = "psql"
+    has_server: Final = True
+    has_roles: Final = True
+    has_levels: Final = True
+    has_one_writer: Final = False
 
     def open_snapshot(
         self, target: Target, *, connections: int, timeout_s: float, role: str | None

@@ -12,6 +12,11 @@ class SqliteEngine:
     """See engine.Engine. What only some commands need is imported by those."""
 
     title: Final = "SQLite"
+    shell: Final = "sqlite3"
+    has_server: Final = False
+    has_roles: Final = False
+    has_levels: Final = False
+    has_one_writer: Final = True
 
     def open_snapshot(
         self, target: Target, *, connections: int, timeout_s: float, role: str | None

@@ -12,12 +12,12 @@ code under test, it passes as soon as that is mended, be it by waiting, by decli
 
 import builtins
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from textwrap import dedent, indent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import JSON, Column, DateTime, MetaData
@@ -25,11 +25,11 @@ from sqlalchemy import JSON, Column, DateTime, MetaData
 from integrity.database.names import full_name, quoted
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
-from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
+from integrity.operation import Isolation, Statement, Value
 from integrity.parameters import replace_parameters
-from integrity.race.export import pytest_sqlite
-from integrity.race.export.pytest_sqlite_template import TEMPLATE as SQLITE_TEMPLATE
-from integrity.race.export.pytest_template import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN, TEMPLATE
+from integrity.race.export.pytest_psycopg import PsycopgTest
+from integrity.race.export.pytest_sqlite import SqliteTest
+from integrity.race.export.pytest_template import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
 from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.program.program import SNAPSHOT
@@ -117,6 +117,52 @@ class Case:
     standing: frozenset[str] = frozenset()
 
 
+class Driver(Protocol):
+    """How a test speaks to an engine's database: the library that the test's reader would use.
+
+    Args:
+        template: of the test's text.
+        error: what the library raises.
+        opened: an expression for a connection.
+        makes_schemas: the script creates the tables' schema.
+        sets_sequences: the script sets what numbers rows behind those that it inserts.
+    """
+
+    template: str
+    error: str
+    opened: str
+    makes_schemas: bool
+    sets_sequences: bool
+
+    def literal(self, value: Value) -> str:
+        """Return the value as SQL has it."""
+        ...
+
+    def staged_literal(self, value: Value, newest: datetime | None, *, is_json: bool) -> str:
+        """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
+        ...
+
+    def body(
+        self,
+        played: Sequence[PlayedStep],
+        text_of: Callable[[Statement], str],
+        *,
+        isolation: Isolation,
+        is_deferred: bool,
+    ) -> str:
+        """Return the steps of one call as calls of the library.
+
+        Args:
+            text_of: a statement as Python has it.
+            isolation: of statements outside transactions and of transactions that name no level.
+            is_deferred: transactions begin without the lock that writing takes.
+        """
+        ...
+
+
+_DRIVERS: Mapping[str, Driver] = {"postgresql": PsycopgTest(), "sqlite": SqliteTest()}
+
+
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
     """Write the test and, beside it, its SQL; return the path of that.
 
@@ -170,8 +216,8 @@ def staging_queries(metadata: MetaData) -> dict[str, str]:
 def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
-    is_sqlite = case.dialect == "sqlite"
-    lines += [f"create schema {quoted(metadata.schema)};", ""] if metadata.schema and not is_sqlite else []
+    driver = _DRIVERS[case.dialect]
+    lines += [f"create schema {quoted(metadata.schema)};", ""] if metadata.schema and driver.makes_schemas else []
     for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
         lines += [line for statement in statements for line in (f"{statement};", "")]
     times = [
@@ -184,9 +230,7 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
             columns = [table.columns[name] for name in rows[0]]
             values = [
                 ", ".join(
-                    pytest_sqlite.staged_literal(row[column.name], newest)
-                    if is_sqlite
-                    else _staged_literal(row[column.name], newest, is_json=isinstance(column.type, JSON))
+                    driver.staged_literal(row[column.name], newest, is_json=isinstance(column.type, JSON))
                     for column in columns
                 )
                 for row in rows
@@ -200,7 +244,7 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
             lines += [
                 f"select setval(pg_get_serial_sequence({sql_of(name)}, {sql_of(column.name)}), {rows[-1][column.name]});"
                 for column in table.columns
-                if column.identity and not is_sqlite  # which goes on from the greatest id
+                if column.identity and driver.sets_sequences
             ]
             lines += [""]
     return "\n".join(lines).rstrip() + "\n"
@@ -221,15 +265,15 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         f"{indent(_body_of(case, letter) or 'pass', '    ')}"
         for letter, name in names.items()
     ]
-    is_sqlite = case.dialect == "sqlite"
+    driver = _DRIVERS[case.dialect]
     raised = _raised(case)
     constants = _constants(case.assertion, case.dialect, raised=[name for name in raised if not hasattr(builtins, name)])
-    caught = ["sqlite3.Error" if is_sqlite else "psycopg.Error", *raised]
+    caught = [driver.error, *raised]
     attach = (
         f'    attached = str(folder / "race.{schema}.db")\n'
         f'    connection.execute("attach database ? as {schema}", (attached,))\n'
     )
-    return (SQLITE_TEMPLATE if is_sqlite else TEMPLATE).format(
+    return driver.template.format(
         schema=schema or "main",
         suppress=", suppress" if any("with suppress(" in function for function in functions) else "",
         journal_mode=case.journal_mode,
@@ -243,7 +287,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
         turns=case.recording.run.letters,
         constants=constants,
         caught=caught[0] if len(caught) == 1 else f"({', '.join(caught)})",
-        asserts=_asserts(case.assertion, is_sqlite=is_sqlite),
+        asserts=_asserts(case.assertion, driver),
         besides=", and what of a reader's is in the way of a call" if case.standing else "",
         held=_held(case.standing),
         imports="".join(f"import {name}\n" for name in PYTHON_MODULES[:2] if f"{name}." in constants),
@@ -257,17 +301,9 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
 def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
-    literal = pytest_sqlite.literal if dialect == "sqlite" else sql_of
+    literal = _DRIVERS[dialect].literal
     filled = replace_parameters(text, lambda name: literal(statement.parameters[name]))
     return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
-
-
-def _staged_literal(value: Value, newest: datetime | None, *, is_json: bool = False) -> str:
-    """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
-    if _is_instant(value) and newest is not None:
-        seconds = round((newest - value).total_seconds())
-        return f"current_timestamp - interval '{seconds} s'" if seconds else "current_timestamp"
-    return sql_of(value, is_json=is_json)
 
 
 def _is_instant(value: Value) -> "TypeGuard[datetime]":
@@ -296,14 +332,12 @@ def _wrap(line: str) -> list[str]:
 def _body_of(case: Case, letter: str) -> str:
     """Return the steps of one call as the driver's user writes them, and the exception that its own code ended it with."""
     played = case.recording.played[letter]
-    if case.dialect == "sqlite":
-        body = pytest_sqlite.body(
-            played,
-            is_deferred=case.is_deferred,
-            text_of=lambda statement: _python_string(literal_sql(statement, "sqlite")),
-        )
-    else:
-        body = _body(played, case.isolation)
+    body = _DRIVERS[case.dialect].body(
+        played,
+        lambda statement: _python_string(literal_sql(statement, case.dialect)),
+        isolation=case.isolation,
+        is_deferred=case.is_deferred,
+    )
     failed = case.recording.run.trace.returns.get(letter)
     if isinstance(failed, Failed) and failed.sqlstate is None:
         name, _, text = failed.reason.partition(": ")
@@ -326,56 +360,12 @@ def _raised(case: Case) -> list[str]:
     return sorted({each.error for each in failed})
 
 
-def _asserts(assertion: Assertion | SerialAssertion | FailureAssertion, *, is_sqlite: bool) -> str:
+def _asserts(assertion: Assertion | SerialAssertion | FailureAssertion, driver: "Driver") -> str:
     if isinstance(assertion, FailureAssertion):
         return FAILURE_ASSERTS
-    opened = "closing(connect(tmp_path))" if is_sqlite else "psycopg.connect(database)"
-    return SHOWN.format(opened=opened) + (SERIAL_ASSERTS if isinstance(assertion, SerialAssertion) else INVARIANT_ASSERTS)
-
-
-def _body(played: Sequence[PlayedStep], isolation: Isolation) -> str:
-    """Return the steps of one call as calls of psycopg.
-
-    Args:
-        isolation: of statements outside transactions and of transactions that name no level.
-    """
-    lines: list[str] = []
-    level = Isolation.READ_COMMITTED
-    modes = (False, False)
-    is_open = False
-    for number, each in enumerate(played):
-        step = each.step
-        if not is_open and isinstance(step, Begin | Statement):
-            wanted = (step.isolation if isinstance(step, Begin) else None) or isolation
-            if wanted is not level:
-                lines.append(f"connection.isolation_level = psycopg.IsolationLevel.{wanted.name}")
-                level = wanted
-            asked = (step.is_read_only, step.is_deferrable) if isinstance(step, Begin) else (False, False)
-            if asked != modes:
-                lines.append(f"connection.read_only, connection.deferrable = {asked[0]}, {asked[1]}")
-                modes = asked
-        match step:
-            case Begin():
-                is_open = True
-            case Statement():
-                call = f"connection.execute({_python_string(literal_sql(step))})"
-                if each.sqlstate and number + 1 < len(played):  # the call went on all the same
-                    call = f'with suppress(psycopg.errors.lookup("{each.sqlstate}")):\n{indent(call, "    ")}'
-                lines.append(call)
-                if not is_open:
-                    lines.append("connection.commit()")
-            case Commit() | Rollback():
-                lines.append(f"connection.{type(step).__name__.lower()}()")
-                is_open = False
-            case Request():
-                lines.append(f"# here the call asks the service {step.service!r}")
-    if is_open and not (played and played[-1].sqlstate):
-        lines.append("connection.rollback()")
-    return "\n".join(lines)
-
-
-def _set_level(level: Isolation) -> str:
-    return f"connection.isolation_level = psycopg.IsolationLevel.{level.name}"
+    return SHOWN.format(opened=driver.opened) + (
+        SERIAL_ASSERTS if isinstance(assertion, SerialAssertion) else INVARIANT_ASSERTS
+    )
 
 
 def _python_string(text: str, *, is_short: bool = False) -> str:

@@ -6,28 +6,64 @@ from textwrap import indent
 
 from integrity.engines.sqlite.dialect import adapt, to_sqlite
 from integrity.engines.values import sql_of
-from integrity.operation import Begin, Commit, Request, Rollback, Statement, Value
+from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
+from integrity.race.export.pytest_sqlite_template import TEMPLATE
 from integrity.race.play.recording import PlayedStep
 
 
-def literal(value: Value) -> str:
-    """Return the value as SQL has it."""
-    stored = to_sqlite(value)
-    if isinstance(stored, bytes):
-        return f"x'{stored.hex()}'"
-    if not isinstance(stored, str):
-        return sql_of(stored)
-    # The text is laid out anew, line by line, and strings have no escapes there.
-    lines = stored.replace("'", "''").split("\n")
-    return " || char(10) || ".join(f"'{line}'" for line in lines)
+class SqliteTest:
+    """See pytest_export.Driver."""
 
+    template = TEMPLATE
+    error = "sqlite3.Error"
+    opened = "closing(connect(tmp_path))"
+    makes_schemas = False
+    sets_sequences = False  # it goes on from the greatest id
 
-def staged_literal(value: Value, newest: datetime | None) -> str:
-    """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
-    if isinstance(value, datetime) and newest is not None:
-        seconds = round((newest - value).total_seconds())
-        return f"datetime('now', '{-seconds:+} seconds')" if seconds else "datetime('now')"
-    return literal(value)
+    def literal(self, value: Value) -> str:
+        stored = to_sqlite(value)
+        if isinstance(stored, bytes):
+            return f"x'{stored.hex()}'"
+        if not isinstance(stored, str):
+            return sql_of(stored)
+        # The text is laid out anew, line by line, and strings have no escapes there.
+        lines = stored.replace("'", "''").split("\n")
+        return " || char(10) || ".join(f"'{line}'" for line in lines)
+
+    def staged_literal(self, value: Value, newest: datetime | None, *, is_json: bool) -> str:
+        if isinstance(value, datetime) and newest is not None:
+            seconds = round((newest - value).total_seconds())
+            return f"datetime('now', '{-seconds:+} seconds')" if seconds else "datetime('now')"
+        return self.literal(value)
+
+    def body(
+        self,
+        played: Sequence[PlayedStep],
+        text_of: Callable[[Statement], str],
+        *,
+        isolation: Isolation,
+        is_deferred: bool,
+    ) -> str:
+        lines: list[str] = []
+        is_open = False
+        for number, each in enumerate(played):
+            match step := each.step:
+                case Begin():
+                    lines.append(f'connection.execute("begin{"" if is_deferred else " immediate"}")')
+                    is_open = True
+                case Statement():
+                    call = f"connection.execute({text_of(adapted(step))})"
+                    if each.sqlstate and number + 1 < len(played):  # the call went on all the same
+                        call = f"with suppress(sqlite3.Error):\n{indent(call, '    ')}"
+                    lines.append(call)
+                case Commit() | Rollback():
+                    lines.append(f"connection.{type(step).__name__.lower()}()")
+                    is_open = False
+                case Request():
+                    lines.append(f"# here the call asks the service {step.service!r}")
+        if is_open and not (played and played[-1].sqlstate):
+            lines.append("connection.rollback()")
+        return "\n".join(lines)
 
 
 def adapted(step: Statement) -> Statement:
@@ -35,35 +71,6 @@ def adapted(step: Statement) -> Statement:
     sql = adapt(step.sql, "sqlite")
     is_same = _letters(sql) == _letters(step.sql)
     return step if is_same else Statement(sql, step.parameters)
-
-
-def body(played: Sequence[PlayedStep], *, is_deferred: bool, text_of: Callable[[Statement], str]) -> str:
-    """Return the steps of one call as calls of sqlite3.
-
-    Args:
-        is_deferred: transactions begin without the write lock.
-        text_of: a statement as Python has it.
-    """
-    lines: list[str] = []
-    is_open = False
-    for number, each in enumerate(played):
-        match step := each.step:
-            case Begin():
-                lines.append(f'connection.execute("begin{"" if is_deferred else " immediate"}")')
-                is_open = True
-            case Statement():
-                call = f"connection.execute({text_of(adapted(step))})"
-                if each.sqlstate and number + 1 < len(played):  # the call went on all the same
-                    call = f"with suppress(sqlite3.Error):\n{indent(call, '    ')}"
-                lines.append(call)
-            case Commit() | Rollback():
-                lines.append(f"connection.{type(step).__name__.lower()}()")
-                is_open = False
-            case Request():
-                lines.append(f"# here the call asks the service {step.service!r}")
-    if is_open and not (played and played[-1].sqlstate):
-        lines.append("connection.rollback()")
-    return "\n".join(lines)
 
 
 def _letters(sql: str) -> str:

@@ -5,15 +5,39 @@ connection of its own, sqlite_engine.py knows from the answers of its wires.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.play.footprint import Footprint
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Staged
 from integrity.race.program.wire import Answer, Wire
 from integrity.systems.stage import Stage
+from integrity.systems.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A scratch database that is to be filled.
+
+    Args:
+        target: empty.
+        like: the database that the races stand for.
+        dropped: constraints and indexes to leave out, as "table.name".
+        bug: that forgets them; empty: none.
+        is_spread: each table numbers its rows from a million of its own on, so that a key is never taken for an amount or
+            a count, nor for a key of another table, when runs are compared.
+    """
+
+    target: Target
+    like: Target
+    system: System
+    dropped: tuple[str, ...]
+    bug: str
+    is_spread: bool
 
 
 class Engine(Protocol):

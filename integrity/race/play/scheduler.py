@@ -23,6 +23,7 @@ from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
 from integrity.operation import Isolation, Statement
 from integrity.race.play.engine import Engine
+from integrity.race.play.engines import open_engine
 from integrity.race.play.footprint import UNKNOWN, Footprint
 from integrity.race.play.session import DEADLOCK, Session, State
 from integrity.race.play.wakes import Wake, in_order_of_cause
@@ -109,15 +110,7 @@ class Scheduler:
         self._recorder: Recorder | None = None
         self._looked: dict[str, Footprint] = {}
         self._is_first = False  # run of its program, in which the engine is asked behind every statement what that meets
-        self.engine: Engine
-        if target.is_sqlite:
-            from integrity.race.play.sqlite_engine import SqliteEngine
-
-            self.engine = SqliteEngine(target, letter_seconds_max=letter_seconds_max)
-        else:
-            from integrity.race.play.postgres_engine import PostgresEngine
-
-            self.engine = PostgresEngine(target, letter_seconds_max=letter_seconds_max)
+        self.engine: Engine = open_engine(target, letter_seconds_max=letter_seconds_max)
 
     def __enter__(self) -> Self:
         return self

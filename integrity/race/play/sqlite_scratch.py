@@ -1,0 +1,56 @@
+"""Scratch files of SQLite, in the journal mode of the database that they stand for: it decides who waits for whom."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from integrity.database.constraints import plant
+from integrity.database.names import quoted, schema_of
+from integrity.database.namespace import create_schemas
+from integrity.engines.places import MAIN, schema_in
+from integrity.errors import UsageError
+from integrity.operation import Statement
+from integrity.race.play.engine import Scratch
+
+
+def fill(scratch: Scratch) -> None:
+    """Make the tables of a scratch file, with the journal mode of the database that it stands for."""
+    metadata, schemas = MetaData(), scratch.system.schemas
+    for table in scratch.system.metadata.sorted_tables:
+        # What SQLite numbers by itself it numbers from the greatest id on; this is how it can be told where to begin.
+        table.to_metadata(metadata).dialect_options["sqlite"]["autoincrement"] = scratch.is_spread
+    spread = replace(scratch.system, metadata=metadata)
+    create_schemas(scratch.target, [spread])
+    if scratch.dropped:
+        plant(scratch.target, spread, scratch.dropped, bug=scratch.bug)
+    mode = "wal" if _is_logged_ahead(scratch.like.file_of(schemas[0])) else "delete"
+    with closing(scratch.target.connect_sqlite(schemas)) as connection:
+        for schema in dict.fromkeys((MAIN, *(schema_in("sqlite", schema) for schema in schemas))):
+            connection.execute(f"pragma {quoted(schema)}.journal_mode = {mode}")
+        numbered = [table for table in metadata.sorted_tables if table.autoincrement_column is not None]
+        for number, table in enumerate(numbered if scratch.is_spread else (), start=1):
+            place = quoted(schema_in("sqlite", schema_of(table)))
+            connection.execute(f"delete from {place}.sqlite_sequence where name = ?", (table.name,))
+            connection.execute(f"insert into {place}.sqlite_sequence values (?, ?)", (table.name, number * 1_000_000))
+
+
+def empty(names: Sequence[str]) -> list[Statement]:
+    """Return the statements that empty the tables."""
+    return [Statement(f"delete from {name}") for name in names]
+
+
+def _is_logged_ahead(file: Path) -> bool:
+    """Return whether a file has a write-ahead log, by its header: nothing is opened, so nothing can be changed."""
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(20)
+    except FileNotFoundError:
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"no folder {file.absolute().parent}", hint="Name the file of a database.") from None
+        return False
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+    return header[18:20] == b"\x02\x02"
