@@ -69,14 +69,23 @@ def read_duration(text: str, *, least_s: float = 0.0, most_s: float = DURATION_S
     Raises:
         ValueError: as read_number says.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{quote(text)} is no duration; give e.g. 90s, 20m or 1h30m")
-    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    seconds = read_seconds(text)
     if not (seconds > 0 and least_s <= seconds <= most_s):
         above = f"from {show_duration(least_s)} to" if least_s else "above 0s, up to"
         raise ValueError(f"{quote(text)} is not a duration {above} {show_duration(most_s)}")
     return seconds
+
+
+def read_seconds(text: str) -> float:
+    """Return the seconds of a length of time or a moment, 0 and without an end: "90", "90s", "1.5m", "1h30m".
+
+    Raises:
+        ValueError: it says none.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{quote(text)} is no duration; give e.g. 90s, 20m or 1h30m")
+    return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
 
 
 def show_duration(seconds: float) -> str:

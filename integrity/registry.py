@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.project import SETTINGS_FILE, Project
+from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
     from integrity.systems.system import System
@@ -87,7 +88,7 @@ class Registry(Mapping[str, "System"]):
     def check(self, name: str) -> None:
         """Raise a UsageError where there is no system of that name; nothing is imported."""
         if name not in self:
-            raise UsageError(f"unknown system {quote(name)}", hint=self._describe_known())
+            raise UsageError(f"unknown system {quote(name)}", hint=self._suggest(name))
 
     def resolve(self, name: str, path: str, *, place: str) -> "System":
         """Return the system that a file names.
@@ -104,7 +105,7 @@ class Registry(Mapping[str, "System"]):
                 return self[known]
         if name in self:
             return self[name]
-        hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if path else self._describe_known()
+        hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if path else self._suggest(name)
         raise UsageError(f"{place}: it is about the system {quote(name)}, which nobody declares here", hint=hint)
 
     def _load(self, name: str) -> "System":
@@ -120,8 +121,8 @@ class Registry(Mapping[str, "System"]):
             )
         return load_system(SystemReference(*first))
 
-    def _describe_known(self) -> str:
-        return f"The systems are: {', '.join(self)}."
+    def _suggest(self, name: str) -> str:
+        return suggest(name, self, always=f"The systems are: {', '.join(self)}.")
 
 
 def _of_reference(name: str) -> _Declared:

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 
 from integrity.parameters import read_value
+from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity
 
@@ -202,11 +202,8 @@ def _comments(lines: list[str]) -> Iterator[tuple[int, str]]:
 def _known(match: re.Match[str], line: int) -> str:
     key = match["key"]
     if key not in HEADER_KEYS:
-        close = get_close_matches(key.lower(), HEADER_KEYS, n=1)
-        meant = f"Perhaps you meant {close[0]}. " if close else ""
-        hint = (
-            f"{meant}The header's keys are: {', '.join(HEADER_KEYS)}. A plain comment has no colon behind its first word."
-        )
+        keys = f"The header's keys are: {', '.join(HEADER_KEYS)}. A plain comment has no colon behind its first word."
+        hint = suggest(key.lower(), HEADER_KEYS, always=keys)
         raise TextFault(f"unknown header key {key!r}", line, column=match.start("key") + 1, hint=hint)
     return key
 

@@ -26,6 +26,7 @@ from pathlib import Path
 import click
 
 import integrity
+from integrity.cli.usage import describe_usage
 from integrity.errors import AuditError, DatabaseError
 from integrity.exit_codes import ExitCode, exit_code_after_failure
 from integrity.report.terminal import ClosedOutput, broken, write_note
@@ -68,7 +69,7 @@ class Boundary:
                 write_note(error.format_message())
                 return ExitCode.USAGE
             case click.ClickException():
-                message, code = _describe_usage(error, self.command), ExitCode.USAGE
+                message, code = describe_usage(error, self.command), ExitCode.USAGE
             case AuditError():
                 message, code = str(error), error.exit_code
             case _:
@@ -244,14 +245,6 @@ def _first(group: BaseException) -> BaseException:
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
-
-
-def _describe_usage(error: click.ClickException, command: str) -> str:
-    """Return click's message as one paragraph of ours, with the next step."""
-    context = error.ctx if isinstance(error, click.UsageError) else None  # of an option without its value there is none
-    path = context.command_path if context else "integrity" if command == "integrity" else f"integrity {command}"
-    message = error.format_message().rstrip(".")
-    return f"{message[:1].lower()}{message[1:]}\n  hint: See `{path} --help`."
 
 
 def _secrets(words: Sequence[str]) -> set[str]:

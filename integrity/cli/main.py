@@ -1,6 +1,5 @@
 """The command `integrity`: a group of commands, each a module of this folder, imported when it is run."""
 
-import difflib
 import importlib
 import os
 import sys
@@ -11,7 +10,7 @@ import click
 
 import integrity
 from integrity.cli.boundary import Boundary
-from integrity.errors import quote
+from integrity.cli.usage import UnknownCommand
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import flush_result
 
@@ -56,8 +55,7 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            ctx.fail(f"no such command {quote(args[0])}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise UnknownCommand(args[0], ctx)
         if args and isinstance(ctx.obj, Boundary):
             ctx.obj.command = args[0]
         return super().resolve_command(ctx, args)

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from integrity.cli.options import (
 from integrity.errors import UsageError, quote
 from integrity.exit_codes import ExitCode, exit_code_of, shortfalls_of
 from integrity.report.terminal import open_console, write_json, write_note, write_result
+from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
     from integrity.engines.target import Target
@@ -196,11 +196,10 @@ def parse_names(registry: "Registry", names: tuple[str, ...]) -> "tuple[System, 
             raise UsageError(
                 f"{quote(first)} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}"
             )
-        raise UsageError(f"unknown system {quote(first)}", hint=_suggest(first, list(registry), "systems"))
-    system = registry[first]
+    system = registry.find(first)
     for operation in operations:
         if operation not in system.operations:
-            hint = _suggest(operation, list(system.operations), "operations")
+            hint = suggest(operation, system.operations, otherwise=f"The operations are: {', '.join(system.operations)}.")
             raise UsageError(f"system {system.name} has no operation {quote(operation)}", hint=hint)
     return system, tuple(operations)
 
@@ -383,11 +382,6 @@ def _race_of(bug: "Bug | None") -> tuple[str, ...]:
         "--schedule plays the calls of some operations, and none are named",
         hint="For example: integrity race ghostpass sell sell --schedule ABBA",
     )
-
-
-def _suggest(name: str, known: list[str], what: str) -> str:
-    close = get_close_matches(name, known, n=3)
-    return f"Perhaps you meant {' or '.join(close)}." if close else f"The {what} are: {', '.join(known)}."
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The faults that exist, by name."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from integrity.errors import UsageError, quote
@@ -31,6 +30,7 @@ from integrity.faults import (
     webhook_replay,
 )
 from integrity.faults.fault import Fault
+from integrity.suggestion import suggest
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
@@ -72,7 +72,6 @@ def find_fault(name: str) -> Fault:
         UsageError: there is none.
     """
     if name not in FAULTS:
-        near = get_close_matches(name, FAULTS, n=1)
-        meant = f"Perhaps you meant {near[0]}. " if near else ""
-        raise UsageError(f"there is no fault {quote(name)}", hint=f"{meant}The faults are: {', '.join(FAULTS)}.")
+        hint = suggest(name, FAULTS, always=f"The faults are: {', '.join(FAULTS)}.")
+        raise UsageError(f"there is no fault {quote(name)}", hint=hint)
     return FAULTS[name]

@@ -1,7 +1,8 @@
 """When faults happen: `NAME[:key=value,...]@FROM-TO`, read into windows of a run.
 
-FROM and TO are seconds, "90", "90s", "1.5m" or "1h", or percent of the run, "20%". Windows do not overlap unless that is
-asked for: of two things that go wrong at once nobody could say which did the harm. Two windows of one fault never do.
+FROM and TO are lengths of time as everywhere, "90", "90s", "1.5m" or "1h30m", or percent of the run, "20%". Windows do not
+overlap unless that is asked for: of two things that go wrong at once nobody could say which did the harm. Two windows of
+one fault never do.
 """
 
 import re
@@ -14,9 +15,9 @@ from integrity.errors import UsageError, quote
 from integrity.faults.catalogue import find_fault
 from integrity.faults.fault import Fault, Given, Need
 from integrity.faults.scene import Scene
+from integrity.numbers import read_seconds
 from integrity.proxy.server import address_of
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _EXAMPLE = "Write it as lost_commit_ack:share=0.2@2-4 (seconds) or db_latency@20%-40% (of the run)."
 
 
@@ -93,11 +94,12 @@ def read_window(text: str, *, duration_s: float) -> Window:
 
 
 def _read_moment(text: str, moment: str, duration_s: float) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh%]?)", moment)
-    if found is None:
+    if share := re.fullmatch(r"(\d+(?:\.\d+)?)%", moment):
+        return float(share[1]) / 100 * duration_s
+    try:
+        return read_seconds(moment)
+    except ValueError:
         _refuse(text, f"{quote(moment)} is no moment", _EXAMPLE)
-    number, unit = float(found[1]), found[2]
-    return number / 100 * duration_s if unit == "%" else number * _UNITS[unit]
 
 
 def _read_arguments(text: str, fault: Fault, words: str) -> dict[str, float | str]:

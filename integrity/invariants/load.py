@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.project import Project, reference_folder
 from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
+from integrity.suggestion import suggest
 
 SUFFIX = ".sql"
 
@@ -102,7 +102,7 @@ def _select(names: Sequence[str], patterns: Sequence[str]) -> Sequence[str]:
         return names
     for pattern in patterns:
         if not any(_fits(name, pattern) for name in names):
-            raise UsageError(f"no invariant fits {pattern!r}", hint=suggest(pattern, names))
+            raise UsageError(f"no invariant fits {pattern!r}", hint=_suggest(pattern, names))
     return [name for name in names if any(_fits(name, pattern) for pattern in patterns)]
 
 
@@ -125,16 +125,11 @@ def find_invariant(invariants: Iterable[SqlFile], name: str) -> SqlFile:
         return found[0]
     if found:
         raise UsageError(f"{name!r} names {len(found)} invariants", hint=f"Say which: {', '.join(f.name for f in found)}.")
-    raise UsageError(f"no invariant is called {name!r}", hint=suggest(name, [file.name for file in files]))
+    raise UsageError(f"no invariant is called {name!r}", hint=_suggest(name, [file.name for file in files]))
 
 
-def suggest(name: str, known: Sequence[str]) -> str:
-    """Return a sentence that names what could have been meant, else where to look."""
-    by_last_part = {entry.rpartition("/")[2]: entry for entry in known}
-    close = get_close_matches(name, known, n=3)
-    close += [by_last_part[part] for part in get_close_matches(name.rpartition("/")[2], by_last_part, n=3)]
-    meant = " or ".join(list(dict.fromkeys(close))[:3])
-    return f"Perhaps you meant {meant}." if meant else "`integrity list` shows their names."
+def _suggest(name: str, names: Iterable[str]) -> str:
+    return suggest(name, names, otherwise="`integrity list` shows their names.")
 
 
 def _fits(name: str, pattern: str) -> bool:

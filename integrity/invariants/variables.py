@@ -6,12 +6,12 @@ declares for that name. A name that no file has is a mistake, and so is a value 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from difflib import get_close_matches
 from typing import Any
 
 from integrity.errors import UsageError, quote
 from integrity.project import SETTINGS_FILE, Project
 from integrity.sqlfile import SqlFile
+from integrity.suggestion import suggest
 
 
 def read_pairs(pairs: Sequence[str]) -> dict[str, str]:
@@ -51,9 +51,8 @@ def apply_variables(files: Iterable[SqlFile], given: Mapping[str, str], *, place
     known = sorted({parameter.name for file in files for parameter in file.parameters})
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
             exist = f"The parameters of these invariants are: {', '.join(known) or 'none'}."
-            hint = f"Perhaps you meant {near[0]}. {exist}" if near else exist
+            hint = suggest(name, known, always=exist)
             raise UsageError(f"{place}: no invariant has a parameter {quote(name)}", hint=hint)
     return [file.with_values(given, place=place) for file in files]
 

@@ -1,11 +1,11 @@
 """Loads named queries: the reference systems' and a project's own."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.project import Project, reference_folder
 from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
+from integrity.suggestion import suggest
 
 
 def load_queries(project: Project) -> dict[str, SqlFile]:
@@ -46,6 +46,5 @@ def find_query(queries: dict[str, SqlFile], name: str) -> SqlFile:
         return found[0]
     if found:
         raise UsageError(f"{name!r} names {len(found)} queries", hint=f"Say which: {', '.join(q.name for q in found)}.")
-    near = get_close_matches(name, queries, n=3)
-    hint = f"Perhaps you meant {' or '.join(near)}." if near else "`integrity queries list` shows their names."
+    hint = suggest(name, queries, otherwise="`integrity queries list` shows their names.")
     raise UsageError(f"no query is called {name!r}", hint=hint)

@@ -5,7 +5,6 @@ moment; ids are used again. It is asked to stop as Ctrl-C asks: it begins nothin
 history. Only when that takes too long is it told to end at once; its history is then loaded by the next audit.
 """
 
-import difflib
 import os
 import select
 import signal
@@ -20,6 +19,7 @@ from integrity.monitor.processes import start_mark
 from integrity.project import Project
 from integrity.runs.files import SETTINGS_FILE
 from integrity.runs.folder import RunFolder
+from integrity.suggestion import suggest
 
 TERMINATE_S_MOST = 10.0
 
@@ -68,8 +68,7 @@ def find_run(project: Project, name: str) -> RunFolder:
     if matching:
         some = ", ".join(matching[:3])
         raise UsageError(f"{len(matching)} runs begin with {quote(name)}: {some}", hint="Give more of the name.")
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Runs are the folders in {project.runs_folder}."
+    hint = suggest(name, names, always=f"Runs are the folders in {project.runs_folder}.")
     raise UsageError(f"there is no run {quote(name)}", hint=hint)
 
 

@@ -10,6 +10,7 @@ from integrity.database.constraints import name_constraints
 from integrity.database.names import schemas_of
 from integrity.errors import UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
+from integrity.suggestion import suggest
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
@@ -150,7 +151,8 @@ class System:
         """
         if name not in self.bugs:
             known = ", ".join(sorted(self.bugs)) or "none"
-            raise UsageError(f"system {self.name} has no bug {quote(name)}", hint=f"Its bugs are: {known}.")
+            hint = suggest(name, self.bugs, always=f"Its bugs are: {known}.")
+            raise UsageError(f"system {self.name} has no bug {quote(name)}", hint=hint)
         return self.bugs[name]
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:

@@ -12,7 +12,7 @@ SPELT = "\\x1b]0;owned\\x07\\u202e"
 
 NAMES = [
     bad("nonsense", "no such command 'nonsense'", "integrity --help"),
-    bad("sed", "no such command 'sed'", "did you mean 'seed'?"),
+    bad("sed", "no such command 'sed'", "Perhaps you meant seed."),
     bad("db nonsense", "no such command 'nonsense'", "integrity db --help"),
     bad("--nonsense", "no such option '--nonsense'"),
     bad("run hammer --nonsense", "no such option '--nonsense'", "integrity run --help"),

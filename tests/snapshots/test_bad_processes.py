@@ -50,7 +50,7 @@ SAMPLE = [
     bad("validate --timeout nan", "'--timeout'", "'nan'"),
     bad(("validate", "--database", ""), "--database is empty"),
     bad("seed", "INTEGRITY_DATABASE_URL is empty", INTEGRITY_DATABASE_URL=""),
-    bad("sed", "did you mean 'seed'?"),
+    bad("sed", "Perhaps you meant seed."),
     bad("validate --database postgresql://u:hunter2@127.0.0.1:1/x", "cannot connect", "u:***@127.0.0.1:1/x"),
     bad("list", "integrity.toml: cannot be read", files={"integrity.toml": f"x = {'[' * 5000}"}),
     bad("replay f.json", "f.json: not the file of a finding", files={"f.json": "[" * 100_000}),

@@ -14,6 +14,7 @@ from integrity.faults.schedule import read_schedule, read_window
         ("lost_commit_ack@2-4", 2.0, 4.0),
         ("lost_commit_ack@0-10", 0.0, 10.0),
         ("lost_commit_ack@1.5s-0.1m", 1.5, 6.0),
+        ("lost_commit_ack@0m1.5s-0m6s", 1.5, 6.0),
         ("lost_commit_ack@20%-40%", 2.0, 4.0),
         ("lost_commit_ack@1-100%", 1.0, 10.0),
     ],

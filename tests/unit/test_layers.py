@@ -39,6 +39,7 @@ LAYERS = (
         "exit_codes",
         "events",
         "numbers",
+        "suggestion",
         "errors",
     },
 )

@@ -1,0 +1,24 @@
+"""What could have been meant by a name that nothing has: one rule for all names, and one wording."""
+
+from collections.abc import Iterable
+
+SUGGESTED_MOST = 3
+
+
+def suggest(name: str, known: Iterable[str], *, otherwise: str = "", always: str = "") -> str:
+    """Return a hint that names what is spelt nearly so, by its whole name or by the last part of it behind a slash.
+
+    Args:
+        otherwise: where to look when nothing is.
+        always: what is said in either case, e.g. all names there are, where they are few: the nearest one is enough then.
+    """
+    from difflib import get_close_matches  # nothing else needs it, and most commands have no name to mend
+
+    by_last_part: dict[str, list[str]] = {}
+    for each in known:
+        by_last_part.setdefault(each.rpartition("/")[2], []).append(each)
+    near = get_close_matches(name, [each for names in by_last_part.values() for each in names], n=SUGGESTED_MOST)
+    for part in get_close_matches(name.rpartition("/")[2], by_last_part, n=SUGGESTED_MOST):
+        near += by_last_part[part][-1:]
+    meant = " or ".join(list(dict.fromkeys(near))[: 1 if always else SUGGESTED_MOST])
+    return " ".join(filter(None, (f"Perhaps you meant {meant}." if meant else otherwise, always)))
