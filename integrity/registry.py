@@ -12,19 +12,23 @@ answered with what the project or a package declares, so that no file makes code
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
+from integrity.invariants.load import fits
 from integrity.project import SETTINGS_FILE, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
+    from integrity.sqlfile import SqlFile
     from integrity.systems.system import System
 
 GROUP = "integrity.systems"
 _REFERENCE = ("ghostpass", "safebox", "streamvote", "instainstru", "inbox")
+DEFAULT_SYSTEM = _REFERENCE[0]
+"""That commands work on where none is named."""
 
 
 class _Declared(NamedTuple):
@@ -51,8 +55,10 @@ class Registry(Mapping[str, "System"]):
     def __init__(self, project: Project | None = None) -> None:
         self._declared: dict[str, list[_Declared]] = {name: [_of_reference(name)] for name in _REFERENCE}
         self._systems: dict[str, System] = {}
+        self._patterns: Mapping[str, Sequence[str]] = {}
         if project is None:
             return
+        self._patterns = {name: section.invariants for name, section in project.settings.systems.items()}
         for own in _of_project(project):
             if own.name in _REFERENCE:
                 raise UsageError(f"{own.place}: {own.name} is the name of a reference system", hint="Give it another.")
@@ -85,6 +91,20 @@ class Registry(Mapping[str, "System"]):
         self.check(name)
         return self[name]
 
+    @property
+    def own(self) -> Sequence[str]:
+        """The names of the project's own."""
+        return list(self._patterns)
+
+    @property
+    def default(self) -> "System":
+        """What commands work on where none is named: the first of the project's own, else the first of all."""
+        return self[next(iter(self.own), DEFAULT_SYSTEM)]
+
+    def seeded(self) -> "list[System]":
+        """Return what is seeded where none is named: the project's own that have a seeder; where it has none, ours."""
+        return [self[name] for name in self.own if self[name].seeder] or [self[name] for name in _REFERENCE]
+
     def check(self, name: str) -> None:
         """Raise a UsageError where there is no system of that name; nothing is imported."""
         if name not in self:
@@ -107,6 +127,38 @@ class Registry(Mapping[str, "System"]):
             return self[name]
         hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if path else self._suggest(name)
         raise UsageError(f"{place}: it is about the system {quote(name)}, which nobody declares here", hint=hint)
+
+    def owner_of(self, file: "SqlFile") -> str:
+        """Return the system that an invariant is about; empty: a project's own, about none of them or about several.
+
+        Its folder says so, or [systems.<name>] invariants; of what neither names, the tables that it reads, if one of the
+        project's systems has all of them.
+
+        Raises:
+            UsageError: a system that has to be asked for its tables cannot be imported.
+        """
+        first = file.name.partition("/")[0]
+        if "/" in file.name and first in self:
+            return first
+        for name, patterns in self._patterns.items():
+            if any(fits(file.name, pattern) for pattern in patterns):
+                return name
+        return self._owner_by_tables(file) if file.is_own and self._patterns else ""
+
+    def _owner_by_tables(self, file: "SqlFile") -> str:
+        from integrity.database.bookkeeping import VIEWS
+        from integrity.database.made import OURS
+        from integrity.database.names import schema_of
+        from integrity.engines.places import DEFAULT_SCHEMA
+        from integrity.invariants.syntax import tables_of
+
+        read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
+        owners = []
+        for name in self._patterns:
+            known = {(schema_of(table), table.name) for table in self[name].metadata.sorted_tables}
+            if read and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}:
+                owners.append(name)
+        return owners[0] if len(owners) == 1 else ""
 
     def _load(self, name: str) -> "System":
         from integrity.systems.loading import load_system
@@ -149,5 +201,5 @@ def _of_packages() -> Iterator[_Declared]:
         yield _Declared(point.name, point.value.replace(" ", ""), "", f"{package}: entry point {GROUP}.{point.name}")
 
 
-SYSTEMS: Mapping[str, "System"] = Registry()
+SYSTEMS = Registry()
 """The reference systems."""

@@ -182,13 +182,13 @@ def command(
 
 
 def parse_names(registry: "Registry", names: tuple[str, ...]) -> "tuple[System, tuple[str, ...]]":
-    """Return the system and its operations that are named; the only system when none is.
+    """Return the system and its operations that are named; the default system when none is.
 
     Raises:
         UsageError: there is no such system or operation.
     """
     if not names:
-        return next(iter(registry.values())), ()
+        return registry.default, ()
     first, *operations = names
     if first not in registry:
         owners = [system.name for system in registry.values() if first in system.operations]
@@ -206,12 +206,12 @@ def parse_names(registry: "Registry", names: tuple[str, ...]) -> "tuple[System, 
 
 def invariants_of(project: "Project", system: "System") -> "list[SqlFile]":
     """Return the system's invariants, and those of the project that are about it."""
-    from integrity.invariants.load import load_invariants, system_of
+    from integrity.invariants.load import load_invariants
     from integrity.registry import Registry
 
     registry = Registry(project)
     files = load_invariants(project, system=system.name).values()
-    return [file for file in files if system_of(file.name, registry) == system.name]
+    return [file for file in files if registry.owner_of(file) == system.name]
 
 
 def save_findings(

@@ -15,11 +15,13 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.numbers import CLIENTS_MOST, CONNECTIONS_MOST, FACTOR_LEAST, FACTOR_MOST, RATE_LEAST, RATE_MOST
+from integrity.registry import DEFAULT_SYSTEM
 
 
 @click.command(name="run")
 @click.argument("profile")
-@click.option("--system", "system_name", default="ghostpass", show_default=True, help="The system to load.")
+@click.option("--system", "system_name", metavar="NAME", show_default=f"the project's own, else {DEFAULT_SYSTEM}",
+              help="The system to load.")  # fmt: skip
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
 @click.option("--duration", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
 @click.option("--clients", type=Integer(1, CLIENTS_MOST), help="Clients; in a closed loop as many connections.")
@@ -50,7 +52,7 @@ from integrity.numbers import CLIENTS_MOST, CONNECTIONS_MOST, FACTOR_LEAST, FACT
 def command(
     *,
     profile: str,
-    system_name: str,
+    system_name: str | None,
     bug_name: str | None,
     duration: float | None,
     clients: int | None,

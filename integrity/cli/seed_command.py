@@ -21,30 +21,33 @@ from integrity.cli.options import (
     test_database_option,
 )
 from integrity.engines.target import Target
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.exit_codes import ExitCode
+from integrity.numbers import read_integer
+from integrity.registry import SYSTEMS, Registry
 from integrity.report.terminal import open_console, write_json, write_note, write_result
 
 if TYPE_CHECKING:
     from integrity.seeds.load import Progress, Seeded
+    from integrity.systems.seeder import Size
     from integrity.systems.system import System
 
 Listen = Callable[["Progress"], None]
 
 
-SIZES = {
-    "wallets": "Wallets of ghostpass, safebox and streamvote; default: 5,000.",
-    "streamers": "Streamers of streamvote; default: 200.",
-    "conversations": "Conversations of instainstru and inbox; default: 5,000.",
-    "messages": "Messages of instainstru and inbox; default: 50,000.",
-    "users": "Users of instainstru and inbox; default: 500.",
-    "businesses": "Businesses of inbox; default: 50.",
-}
-"""What a world can be made of: an option each. A test holds these words against the seeders."""
-
-
 def _size_options(command: Command) -> Command:
-    for name, text in reversed(SIZES.items()):
+    """An option for each size of the reference systems' seeders; others' are given as --size NAME=N.
+
+    Options stand before it is known which project's systems there are, and so for those that every project has.
+    """
+    sizes: dict[str, list[tuple[str, Size]]] = {}
+    for system in SYSTEMS.values():
+        for size in system.seeder.sizes if system.seeder else ():
+            sizes.setdefault(size.name, []).append((system.name, size))
+    for name, owners in reversed(sizes.items()):
+        *others, last = [owner for owner, _ in owners]
+        of = f"{', '.join(others)} and {last}" if others else last
+        text = f"{name.capitalize()} of {of}; default: {owners[0][1].default:,}."
         command = click.option(f"--{name}", type=Integer(), metavar="N", help=text)(command)
     return command
 
@@ -52,6 +55,7 @@ def _size_options(command: Command) -> Command:
 @click.command()
 @click.option("--system", "system_names", metavar="NAME", multiple=True, help="Seed this system (repeatable); else all.")
 @_size_options
+@click.option("--size", "pairs", metavar="NAME=N", multiple=True, help="So many of what another system's seeder counts.")
 @click.option("--seed", type=Integer(), default=1, show_default=True, help="The same seed makes the same rows everywhere.")
 @click.option("--replace", is_flag=True, help="Make it anew, and forget the runs that were made on it.")
 @click.option("--append", is_flag=True, help="Add as many to what is there.")
@@ -62,6 +66,7 @@ def _size_options(command: Command) -> Command:
 def command(
     *,
     system_names: tuple[str, ...],
+    pairs: tuple[str, ...],
     seed: int,
     replace: bool,
     append: bool,
@@ -79,7 +84,6 @@ def command(
     Example: integrity seed --wallets 5000
     """
     from integrity.database.namespace import guard
-    from integrity.registry import Registry
     from integrity.seeds.load import Mode, check_numbers, check_state, is_made, seed_system
 
     if replace and append:
@@ -87,8 +91,8 @@ def command(
     mode = Mode.REPLACE if replace else Mode.APPEND if append else Mode.NEW
     project = open_project(project_folder)
     registry = Registry(project)
-    systems = [registry.find(name) for name in dict.fromkeys(system_names)] or list(registry.values())
-    sizes = {name: count for name, count in given.items() if count is not None}
+    systems = [registry.find(name) for name in dict.fromkeys(system_names)] or registry.seeded()
+    sizes = {name: count for name, count in given.items() if count is not None} | _read_sizes(pairs)
     _check_known(sizes, systems)
     for system in systems:
         check_numbers(system, sizes, seed)
@@ -140,7 +144,7 @@ def _go_on(left: "Sequence[System]", seeded: "Sequence[Seeded]", mode: str, size
 
     known = {size.name for system in left for size in seeder_of(system).sizes}
     words = ["--append", *(f"--system {system.name}" for system in left), f"--seed {seeded[0].seed}"]
-    words += [f"--{name} {count}" for name, count in sizes.items() if name in known]
+    words += [_option(name, str(count)) for name, count in sizes.items() if name in known]
     return f"Added to by now: {made}. To go on, on the same database: integrity seed {' '.join(words)}"
 
 
@@ -148,13 +152,32 @@ def _check_known(sizes: Mapping[str, int], systems: "Sequence[System]") -> None:
     """Raise for a size that none of the systems has."""
     from integrity.seeds.load import seeder_of
 
-    known = {size.name for system in systems for size in seeder_of(system).sizes}
+    known = dict.fromkeys(size.name for system in systems for size in seeder_of(system).sizes)
     for name in sizes:
         if name not in known:
             raise UsageError(
-                f"--{name}: {' and '.join(system.name for system in systems)} has no {name}",
-                hint=f"Its sizes are: {', '.join(f'--{each}' for each in SIZES if each in known)}.",
+                f"{_option(name)}: {' and '.join(system.name for system in systems)} has no {name}",
+                hint=f"Its sizes are: {', '.join(map(_option, known))}.",
             )
+
+
+def _option(name: str, count: str = "") -> str:
+    """Return the option that gives a size, with its number."""
+    if name in {parameter.name for parameter in command.params}:
+        return f"--{name} {count}".strip()
+    return f"--size {name}={count or 'N'}"
+
+
+def _read_sizes(pairs: Sequence[str]) -> dict[str, int]:
+    """Return the sizes that were given as NAME=N."""
+    sizes = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        try:
+            sizes[name] = read_integer(number, least=None, most=None)
+        except ValueError as error:
+            raise UsageError(f"--size {quote(pair)}: {error}", hint="Write it as --size accounts=500.") from None
+    return sizes
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(name="validate")
 @click.option("--system", "system_name", metavar="NAME", help="Judge this system; default: those in the database.")
-@click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. 'ghostpass/sale-*'.")
+@click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. '*/sale-*'.")
 @click.option("--run", "run_id", metavar="ID", help="Judge this run's calls only, and keep the verdicts in its folder.")
 @click.option(
     "--format", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the report."

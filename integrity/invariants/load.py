@@ -1,7 +1,7 @@
 """Loads invariants: the reference systems' and a project's own, and picks some by name."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -101,15 +101,9 @@ def _select(names: Sequence[str], patterns: Sequence[str]) -> Sequence[str]:
     if not patterns:
         return names
     for pattern in patterns:
-        if not any(_fits(name, pattern) for name in names):
+        if not any(fits(name, pattern) for name in names):
             raise UsageError(f"no invariant fits {pattern!r}", hint=_suggest(pattern, names))
-    return [name for name in names if any(_fits(name, pattern) for pattern in patterns)]
-
-
-def system_of(name: str, systems: Collection[str]) -> str:
-    """Return the system that an invariant of that name is about; empty: it is a project's own."""
-    first = name.partition("/")[0]
-    return first if "/" in name and first in systems else ""
+    return [name for name in names if any(fits(name, pattern) for pattern in patterns)]
 
 
 def find_invariant(invariants: Iterable[SqlFile], name: str) -> SqlFile:
@@ -132,5 +126,6 @@ def _suggest(name: str, names: Iterable[str]) -> str:
     return suggest(name, names, otherwise="`integrity list` shows their names.")
 
 
-def _fits(name: str, pattern: str) -> bool:
+def fits(name: str, pattern: str) -> bool:
+    """Return whether a name, or the last part of it, fits a pattern."""
     return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern)

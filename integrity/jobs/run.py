@@ -40,7 +40,7 @@ def choose(
     project: Project,
     profile_name: str,
     *,
-    system_name: str,
+    system_name: str | None = None,
     bug_name: str | None = None,
     duration_s: float | None = None,
     clients: int | None = None,
@@ -53,6 +53,7 @@ def choose(
     """Return the run that is asked for; what is None is as the profile has it.
 
     Args:
+        system_name: None: the one that commands work on where none is named.
         rate: arrivals per second in all, of an open loop.
         time_scale: an open loop is compressed by it.
         faults: as read_schedule reads them, beside those of the profile.
@@ -60,7 +61,8 @@ def choose(
     Raises:
         UsageError: there is no such system, profile, bug or fault, or they do not go together.
     """
-    system = Registry(project).find(system_name)
+    registry = Registry(project)
+    system = registry.find(system_name) if system_name else registry.default
     bug = system.find_bug(bug_name) if bug_name is not None else None
     asked = {"duration_s": duration_s, "clients": clients, "connections": connections}
     given = {name: value for name, value in asked.items() if value is not None}

@@ -16,7 +16,7 @@ from integrity.database.contents import find_schemas
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.events import Event, FileWritten, Job, Noted
-from integrity.invariants.load import load_invariants, select_invariants, system_of
+from integrity.invariants.load import load_invariants, select_invariants
 from integrity.invariants.plan import Plan
 from integrity.invariants.syntax import tables_of
 from integrity.invariants.variables import apply_variables, read_pairs, set_variables
@@ -76,7 +76,7 @@ def choose_of_run(project: Project, system: str) -> Chosen:
     """Return what is to be judged after a run of the system: its invariants and all of the project's own."""
     known = set_variables(load_invariants(project).values(), project)
     systems = Registry(project)
-    return Chosen([file for file in known if file.is_own or system_of(file.name, systems) == system], is_named=True)
+    return Chosen([file for file in known if file.is_own or systems.owner_of(file) == system], is_named=True)
 
 
 def validate(
@@ -159,10 +159,10 @@ def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettin
 def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -> Sequence[SqlFile]:
     """Return the invariants of the system, or of those in the database and the project's own."""
     if chosen.system:
-        files = [file for file in chosen.files if system_of(file.name, systems) == chosen.system]
+        files = [file for file in chosen.files if systems.owner_of(file) == chosen.system]
     else:
         schemas = find_schemas(target)
-        files = [file for file in chosen.files if file.is_own or system_of(file.name, systems) in {"", *schemas}]
+        files = [file for file in chosen.files if file.is_own or systems.owner_of(file) in {"", *schemas}]
     if not files:
         raise UsageError(
             f"{target}: nothing to judge: no invariant selected is about system {chosen.system},"
@@ -181,7 +181,7 @@ def _without_runs_that_were_not(
 ) -> Job[tuple[Sequence[SqlFile], bool]]:
     """Leave out what is asked of runs alone, where no run of the system is recorded; say so, or that it is not told."""
     about_runs = {
-        file.name: system_of(file.name, systems)
+        file.name: systems.owner_of(file)
         for file in files
         if {table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own
     }

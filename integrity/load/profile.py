@@ -1,7 +1,8 @@
 """Profiles: how a system is loaded, declared as data.
 
 A system's profiles are in `profiles.toml` beside it, where `main` names the one that says how it is used; the shapes that
-every system can be loaded in are in the `profiles.toml` beside this module, and extend the main one. A project overrides
+every system can be loaded in are in the `profiles.toml` beside this module, and extend the main one; a system that declares
+none has those of `any_system.toml` (declared.py). A project overrides
 them, or adds its own with `extends`, in integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces
 the whole key below it.
 
@@ -9,10 +10,7 @@ Two models. Closed: each client sends its next call when the last one returned; 
 because a frozen system is asked less. Open: calls have intended times, whatever the system does; latency counts from them.
 """
 
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -29,6 +27,7 @@ from integrity.load.bounds import (
     Share,
     Strict,
 )
+from integrity.load.declared import declared_profiles
 from integrity.load.shape import Stage, Steps
 from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
@@ -216,7 +215,7 @@ _PROFILE: TypeAdapter[Profile] = TypeAdapter(Annotated[Profile, Field(discrimina
 
 def profile_names(system: System, overrides: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the names of the system's profiles, the project's own last."""
-    return list(dict.fromkeys([*_declared(system), *overrides]))
+    return list(dict.fromkeys([*declared_profiles(system), *overrides]))
 
 
 def load_profile(
@@ -293,35 +292,10 @@ def _fields(model: object) -> set[str]:
     return set((ClosedProfile if model == "closed" else OpenProfile).model_fields)
 
 
-def _declared(system: System) -> dict[str, dict[str, Any]]:
-    """Return what is declared for the system: its own profiles, and those that every system has over its main one."""
-    own = _read(system.profiles) if system.profiles else {}
-    main = own.pop(MAIN, None)
-    if main is None:
-        return own
-    shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items() if name != main}
-    return {name: {**shared.get(name, {}), **own.get(name, {})} for name in dict.fromkeys([*own, *shared])}
-
-
-MAIN = "main"
-"""The key of a system's profiles.toml that names its main profile."""
-
-_SHARED = Path(__file__).parent / "profiles.toml"
-
-
-@cache
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-
-def _read(file: Path) -> dict[str, Any]:
-    return tomllib.loads(_text(file))
-
-
 def _resolve(
     system: System, name: str, overrides: Mapping[str, Mapping[str, Any]], seen: tuple[str, ...]
 ) -> dict[str, Any]:
-    declared = _declared(system).get(name, {})
+    declared = declared_profiles(system).get(name, {})
     own = overrides.get(name, {})
     if not declared and not own:
         known = ", ".join(profile_names(system, overrides)) or "none"

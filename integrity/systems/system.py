@@ -118,8 +118,8 @@ class System:
     title: str
     metadata: MetaData
     operations: Mapping[str, Operation]
-    services: Mapping[str, Service]
-    pools: Mapping[str, str]
+    services: Mapping[str, Service] = field(default_factory=dict)
+    pools: Mapping[str, str] = field(default_factory=dict)
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)

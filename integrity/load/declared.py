@@ -1,0 +1,51 @@
+"""What profiles are declared for a system, as plain settings: its own or those of any system, and the shapes all share."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from integrity.systems.system import System
+
+MAIN = "main"
+"""The key of a system's profiles.toml that names its main profile."""
+
+_SHARED = Path(__file__).parent / "profiles.toml"
+_ANY_SYSTEM = Path(__file__).parent / "any_system.toml"
+
+
+def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
+    """Return what is declared for the system: its own profiles, and those that every system has over its main one."""
+    own = _read(system.profiles) if system.profiles else _of_any(system)
+    main = own.pop(MAIN, None)
+    if main is None:
+        return own
+    shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items() if name != main}
+    if not system.services:  # nobody sends it webhooks that could come twice
+        faults = shared["chaos"]["faults"]
+        shared["chaos"]["faults"] = [each for each in faults if not each.startswith(("webhook_", "service_"))]
+    return {name: {**shared.get(name, {}), **own.get(name, {})} for name in dict.fromkeys([*own, *shared])}
+
+
+def _of_any(system: System) -> dict[str, Any]:
+    """Return the profiles of a system that declares none: each operation that clients call, equally often."""
+    called = [name for name, operation in system.operations.items() if operation.arguments] or list(system.operations)
+    profiles = _read(_ANY_SYSTEM)
+    for name, profile in profiles.items():
+        if name == MAIN:
+            continue
+        if profile["model"] == "closed":
+            profile["weights"] = dict.fromkeys(called, 1)
+        else:
+            per_minute = profile.pop("per_minute")
+            profile["streams"] = [{"name": each, "operations": [each], "per_minute": per_minute} for each in called]
+    return profiles
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(_text(file))
