@@ -136,6 +136,7 @@ def _carry_out(
             file=folder.path / MONITOR_FILE,
             # In a closed loop each client has a connection of its own: that all are busy says nothing.
             pool_size=request.profile.connection_count if isinstance(request.profile, OpenProfile) else None,
+            limits=request.system.limits,
             read_loop_lag_ms=work.take_worst_lag_ms,
         )
         with monitor:

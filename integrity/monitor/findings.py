@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
-from integrity.monitor.limits import CRITICAL, LIMITS, WARN, Limit
+from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
 from integrity.monitor.series import Peak, Sample, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
 
 CPU_SAMPLES = 5
@@ -61,17 +61,19 @@ def find_alerts(facts: Facts, samples: Sequence[Sample]) -> list[Alert]:
     return sorted(found, key=lambda alert: alert.level != CRITICAL)
 
 
-def _of_peak(name: str, peak: Peak | None, words: Callable[[Peak], str], subject: str = "") -> Iterator[Alert]:
+def _of_peak(
+    name: str, facts: Facts, peak: Peak | None, words: Callable[[Peak], str], subject: str = ""
+) -> Iterator[Alert]:
     """Yield an alert when the peak is over the limit of that name."""
-    limit = LIMITS[name]
+    limit = limit_of(name, facts)
     if peak is not None and (level := limit.level(peak.value)) is not None:
         sentence = f"{words(peak)} at {peak.at_s:.0f} s, {_beyond(limit, level)}"
         yield Alert(level, name, subject, sentence, round(peak.value, 4), limit.at(level), peak.at_s, limit.source)
 
 
-def _of_whole(name: str, value: float, words: str, subject: str = "") -> Iterator[Alert]:
+def _of_whole(name: str, facts: Facts, value: float, words: str, subject: str = "") -> Iterator[Alert]:
     """Yield an alert when a figure over all samples is over the limit of that name."""
-    limit = LIMITS[name]
+    limit = limit_of(name, facts)
     if (level := limit.level(value)) is not None:
         yield Alert(level, name, subject, words, round(value, 4), limit.at(level), None, limit.source)
 
@@ -111,6 +113,7 @@ def _connections(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         peak = find_peak(figures(samples, "activity", lambda activity: (activity["connections"] + 1) / slots))
         yield from _of_peak(
             "connections",
+            facts,
             peak,
             lambda peak: f"connections near exhaustion: {peak.value * slots:.0f} of {slots} ({show(peak.value, 'share')})",
         )
@@ -122,6 +125,7 @@ def _pool(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         peak = find_peak(figures(samples, "activity", lambda activity: activity["busy"] / size))
         yield from _of_peak(
             "pool",
+            facts,
             peak,
             lambda peak: f"pool near exhaustion: {peak.value * size:.0f} of {size} busy ({show(peak.value, 'share')})",
         )
@@ -141,7 +145,7 @@ def _lock_waits(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
             root = next((root for root, behind in roots.items() if pair["pid"] in behind), pair["blocker"])
             by = next((other for other in pairs if other["blocker"] == root), pair)
             worst[subject] = (pair["waited_s"], sample["elapsed_s"], by, len(roots.get(root, ())) or 1)
-    limit = LIMITS["lock-wait"]
+    limit = limit_of("lock-wait", facts)
     critical_s = facts.get("deadlock_timeout_ms", 1000) / 1000 * 5
     for subject, (waited_s, at_s, by, count) in sorted(worst.items(), key=lambda item: -item[1][0]):
         if waited_s > limit.warn:
@@ -170,24 +174,28 @@ def _lock_contention(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]
     most = max(counts, key=counts.__getitem__, default="")
     where = f", mostly on {most}" if most else ""
     words = f"lock contention: on average {show(share, 'share')} of the busy sessions wait for a lock{where}"
-    yield from _of_whole("lock-contention", share, words, most)
+    yield from _of_whole("lock-contention", facts, share, words, most)
 
 
 def _transactions(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     yield from _of_peak(
         "idle-in-transaction",
+        facts,
         find_peak(figures(samples, "activity", lambda activity: activity["longest_idle_in_transaction_s"])),
         lambda peak: f"a session sat idle in a transaction for {show(peak.value, 's')}",
     )
     yield from _of_peak(
         "long-transaction",
+        facts,
         find_peak(figures(samples, "activity", lambda activity: activity["oldest_transaction_s"])),
         lambda peak: f"a transaction was {show(peak.value, 's')} old",
     )
     peak = find_peak(figures(samples, "activity", lambda activity: activity["prepared"]))
     blocks = any(pair["blocker"] == PREPARED for s in samples for pair in (s.get("database") or {}).get("blocking") or ())
     held = ", and sessions wait for its locks" if blocks else ""
-    yield from _of_peak("prepared-transaction", peak, lambda peak: f"{_many(peak.value, 'prepared transaction')}{held}")
+    yield from _of_peak(
+        "prepared-transaction", facts, peak, lambda peak: f"{_many(peak.value, 'prepared transaction')}{held}"
+    )
 
 
 def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
@@ -195,17 +203,19 @@ def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     if commits + rollbacks >= TRANSACTIONS_LEAST:
         share = rollbacks / (commits + rollbacks)
         words = f"rollbacks: {rollbacks:,.0f} of {commits + rollbacks:,.0f} transactions ({show(share, 'share')})"
-        yield from _of_whole("rollbacks", share, words)
+        yield from _of_whole("rollbacks", facts, share, words)
     deadlocks = rise(samples, "database", "deadlocks")
     many = _many(deadlocks, "deadlock")
-    yield from _of_whole("deadlocks", deadlocks, f"{many}; the server ended one transaction in each")
+    yield from _of_whole("deadlocks", facts, deadlocks, f"{many}; the server ended one transaction in each")
     hit, read = (rise(samples, "database", name) for name in ("blocks_hit", "blocks_read"))
     if hit + read >= BLOCKS_LEAST:
         share = hit / (hit + read)
         words = f"low cache hits: {show(share, 'share')} of {hit + read:,.0f} blocks, {read:,.0f} read from outside"
-        yield from _of_whole("cache-hit", share, words)
+        yield from _of_whole("cache-hit", facts, share, words)
     spilled = rise(samples, "database", "temp_bytes")
-    yield from _of_whole("temporary-files", spilled, f"temporary files: {show(spilled, 'bytes')} did not fit into work_mem")
+    yield from _of_whole(
+        "temporary-files", facts, spilled, f"temporary files: {show(spilled, 'bytes')} did not fit into work_mem"
+    )
 
 
 def _tables(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
@@ -215,13 +225,13 @@ def _tables(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         scans, rows = counters["sequential_scans"], counters["sequential_rows"]
         if scans >= SCANS_LEAST:
             words = f"sequential scans on {table}: {scans:,.0f} scans read {rows:,.0f} rows, {rows / scans:,.0f} each"
-            yield from _of_whole("sequential-scans", rows / scans, words, table)
+            yield from _of_whole("sequential-scans", facts, rows / scans, words, table)
     for table, row in sorted(last.items()):
         count = row["rows_live"] + row["rows_dead"]
         if count >= ROWS_LEAST:
             share = row["rows_dead"] / count
             words = f"dead rows in {table}: {row['rows_dead']:,} of {count:,} ({show(share, 'share')})"
-            yield from _of_whole("dead-rows", share, words, table)
+            yield from _of_whole("dead-rows", facts, share, words, table)
 
 
 def _processes(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
@@ -240,6 +250,7 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
     if is_named or name == "database":
         yield from _of_peak(
             "process-cpu" if is_named else "database-cpu",
+            facts,
             find_peak(moving_mean(read("cpu_share"), CPU_SAMPLES)),
             lambda peak: f"CPU of {name}: {show(peak.value, 'share')} of {cores} cores",
             name,
@@ -247,12 +258,14 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
     if is_named:
         yield from _of_peak(
             "process-memory",
+            facts,
             find_peak(read("rss_bytes")),
             lambda peak: f"memory of {name}: {show(peak.value, 'bytes')}",
             name,
         )
     yield from _of_peak(
         "descriptors",
+        facts,
         find_peak(read("descriptors_share")),
         lambda peak: f"descriptors of {name}: {show(peak.value, 'share')} of a process's limit",
         name,
@@ -266,11 +279,11 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
 def _lateness(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     answered = [(s["elapsed_s"], s["database"]["took_ms"]) for s in samples if "took_ms" in (s.get("database") or {})]
     yield from _of_peak(
-        "answer", find_peak(answered), lambda peak: f"the server took {show(peak.value, 'ms')} to answer the monitor"
+        "answer", facts, find_peak(answered), lambda peak: f"the server took {show(peak.value, 'ms')} to answer the monitor"
     )
     lags = [(s["elapsed_s"], s["loop_lag_ms"]) for s in samples if s.get("loop_lag_ms") is not None]
     yield from _of_peak(
-        "loop-lag", find_peak(lags), lambda peak: f"our own event loop was late by {show(peak.value, 'ms')}"
+        "loop-lag", facts, find_peak(lags), lambda peak: f"our own event loop was late by {show(peak.value, 'ms')}"
     )
 
 

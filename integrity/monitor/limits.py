@@ -1,8 +1,9 @@
-"""Limits that a monitor's figures are held against, each with its source: a plan of a reference system, or our own."""
+"""Limits that a monitor's figures are held against, each with its reason: our own, or those of a system's plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 WARN = "warn"
 CRITICAL = "critical"
@@ -43,31 +44,29 @@ class Limit:
         return value < limit if self.is_least else value > limit
 
 
-_INBOX = "business inbox plan"
-_LESSONS = "lesson messaging plan"
 _OURS = "our own"
 
 LIMITS: Mapping[str, Limit] = MappingProxyType(
     {
         "connections": Limit(
             "sessions of all databases, of max_connections without the reserved ones",
-            "share", 0.80, 0.95, f"{_INBOX}: alert over 80% and over 95% of the database's connections",
+            "share", 0.80, 0.95, f"{_OURS}: a peak needs some left, and at 100% nobody can connect any more",
         ),
         "pool": Limit(
             "busy sessions of this database, of the pool's size",
-            "share", 0.70, 0.95, "voting plan: connections below 70% of the pool; venue pilot plan: exhausted from 95%",
+            "share", 0.70, 0.95, f"{_OURS}: calls begin to wait for a connection",
         ),
         "database-cpu": Limit(
             "CPU of the server's processes, of all cores, over 5 samples",
-            "share", 0.70, 0.85, f"{_INBOX}: alert when the database's CPU is over 70%, over 85%",
+            "share", 0.70, 0.85, f"{_OURS}: from there on, waiting grows faster than load",
         ),
         "process-cpu": Limit(
             "CPU of a named process and its children, of all cores, over 5 samples",
-            "share", 0.70, 0.80, f"{_LESSONS}: warn over 70% of the application's CPU, stop over 80%",
+            "share", 0.70, 0.80, f"{_OURS}: from there on, waiting grows faster than load",
         ),
         "process-memory": Limit(
             "resident memory of a named process and its children",
-            "bytes", 1.6e9, 1.8e9, f"{_LESSONS}: warn over 1.6 GB, stop over 1.8 GB",
+            "bytes", 1.6e9, 1.8e9, f"{_OURS}: a process of 2 GB is near its end",
         ),
         "descriptors": Limit(
             "open descriptors of a process, of its limit",
@@ -102,11 +101,11 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         ),
         "sequential-scans": Limit(
             "rows read by one scan of a whole table, where it was scanned 10 times or more",
-            "count", 10_000, None, f"{_INBOX}: no sequential scan where there is an index",
+            "count", 10_000, None, f"{_OURS}: an index is missing, or not used",
         ),
         "cache-hit": Limit(
             "blocks found in the server's buffers, of all asked for (from 1,000 on)",
-            "share", 0.95, 0.80, f"{_OURS}; critical as in the voting plan: cache hits above 80%", is_least=True,
+            "share", 0.95, 0.80, f"{_OURS}: what is asked for does not fit into the server's memory", is_least=True,
         ),
         "temporary-files": Limit(
             "bytes of sorts and hashes that did not fit into work_mem", "bytes", 100e6, None, f"{_OURS}",
@@ -122,3 +121,13 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         ),
     }
 )  # fmt: skip
+
+
+def limit_of(name: str, facts: Mapping[str, Any]) -> Limit:
+    """Return the limit of that name: as the plan of the system has it that is run, else our own.
+
+    Args:
+        facts: of the monitor; "limits" are those of the plan, by name.
+    """
+    planned = facts.get("limits", {}).get(name)
+    return replace(LIMITS[name], **planned) if planned else LIMITS[name]

@@ -13,8 +13,10 @@ What it costs is measured by benchmarks/monitor.py.
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -26,12 +28,15 @@ from integrity.monitor.processes import Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
 from integrity.monitor.summary import summarize
 from integrity.project import open_for_us_only
+from integrity.systems.planned_limit import PlannedLimit
 
 EVERY_S = 1.0
 RARE_EVERY_S = 10.0
 STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any longer
 
 Listener = Callable[[Sample], None]
+
+_NO_PLAN: Mapping[str, PlannedLimit] = MappingProxyType({})
 
 
 class Monitor:
@@ -43,6 +48,7 @@ class Monitor:
         own_process: whether this process is watched, too, as "integrity".
         file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
         pool_size: of the connections that the application shares; None: no such limit.
+        limits: of the plan of the system that is run, by name, in place of our own.
         read_loop_lag_ms: gives the worst lag of our event loop since it was last asked.
         listener: is told each sample, on the monitor's thread.
     """
@@ -56,6 +62,7 @@ class Monitor:
         file: Path | None = None,
         every_s: float = EVERY_S,
         pool_size: int | None = None,
+        limits: Mapping[str, PlannedLimit] = _NO_PLAN,
         read_loop_lag_ms: Callable[[], float | None] | None = None,
         listener: Listener | None = None,
     ) -> None:
@@ -67,6 +74,7 @@ class Monitor:
         self._is_file_lost = False
         self._every_s = every_s
         self._pool_size = pool_size
+        self._limits = {name: asdict(limit) for name, limit in limits.items()}
         self._read_loop_lag_ms = read_loop_lag_ms
         self._listener = listener
         self._stopping = threading.Event()
@@ -122,6 +130,8 @@ class Monitor:
         facts = {"every_s": self._every_s, "cores": os.cpu_count() or 1, "named_processes": self._named}
         if self._pool_size is not None:
             facts["pool_size"] = self._pool_size
+        if self._limits:
+            facts["limits"] = self._limits
         return {**facts, **((watch and watch.facts) or {}), "notes": [*(watch.notes if watch else ()), *self.notes]}
 
     def _run(self) -> None:

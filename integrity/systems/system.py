@@ -11,6 +11,7 @@ from integrity.database.names import schemas_of
 from integrity.errors import UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.suggestion import suggest
+from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
@@ -111,6 +112,7 @@ class System:
         seeder: makes its worlds; None: they are made elsewhere.
         profiles: a file of its load profiles.
         allowed: what calls of every operation may come to beside others.
+        limits: what its plan asks of the database and the processes that serve it, by the names of the monitor's alerts.
         reference: where it was found; None: it was passed as an object.
     """
 
@@ -128,6 +130,7 @@ class System:
     seeder: Seeder | None = None
     profiles: Path | None = None
     allowed: Allowed = NOTHING
+    limits: Mapping[str, PlannedLimit] = field(default_factory=dict)
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from integrity.monitor.findings import Alert, find_alerts, show
-from integrity.monitor.limits import LIMITS
-from integrity.monitor.sampler import read_file
+from integrity.monitor.limits import LIMITS, limit_of
+from integrity.monitor.sampler import Monitor, read_file
 from integrity.monitor.summary import summarize
+from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.registry import SYSTEMS
 from integrity.report.monitor_text import render_monitor
+from integrity.systems.planned_limit import PlannedLimit
+from integrity.systems.system import System
 
 FACTS = {"cores": 2, "max_connections": 103, "reserved_connections": 3, "deadlock_timeout_ms": 200, "pool_size": 50}
 CALM = {
@@ -84,7 +88,8 @@ def test_a_figure_of_the_sessions_is_held_against_its_limit(
 
 
 def test_an_alert_says_the_worst_value_when_it_was_the_limit_and_its_source() -> None:
-    alert = only([sample(), sample(7.0, activity={"busy": 48}), sample(8.0, activity={"busy": 40})])
+    facts = {**FACTS, "limits": Monitor(None, limits=STREAMVOTE.limits).facts["limits"]}
+    (alert,) = find_alerts(facts, [sample(), sample(7.0, activity={"busy": 48}), sample(8.0, activity={"busy": 40})])
     assert alert.sentence == "pool near exhaustion: 48 of 50 busy (96%) at 7 s, over 95%"
     assert (alert.value, alert.limit, alert.at_s) == (0.96, 0.95, 7.0)
     assert "voting plan" in alert.source
@@ -239,11 +244,31 @@ def test_slow_answers_and_a_late_event_loop_are_findings() -> None:
     assert names([late]) == [("warn", "answer"), ("warn", "loop-lag")]
 
 
+def test_a_monitor_writes_the_limits_of_the_plan_with_its_facts() -> None:
+    monitor = Monitor(None, own_process=False, limits={"deadlocks": PlannedLimit(2, None, "plan of the bank")})
+    assert limit_of("deadlocks", monitor.facts).source == "plan of the bank"
+    assert limit_of("rollbacks", monitor.facts) == LIMITS["rollbacks"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=lambda system: system.name)
+def test_a_systems_plan_limits_what_the_monitor_measures(system: System) -> None:
+    assert set(system.limits) <= set(LIMITS)
+
+
 def test_every_limit_says_where_it_comes_from_and_critical_is_worse_than_warn() -> None:
     for name, limit in LIMITS.items():
         assert limit.source, name
         if limit.critical is not None:
             assert (limit.critical < limit.warn) == limit.is_least, name
+
+
+def test_a_run_is_held_to_the_limit_of_its_systems_plan_and_the_alert_says_whose_it_is() -> None:
+    planned = {"deadlocks": {"warn": 2, "critical": 3, "source": "plan of the bank: three are an incident"}}
+    samples = counted({"deadlocks": 0}, {"deadlocks": 4})
+    (alert,) = find_alerts({**FACTS, "limits": planned}, samples)
+    assert (alert.level, alert.limit, alert.source) == ("critical", 3, "plan of the bank: three are an incident")
+    assert find_alerts({**FACTS, "limits": planned}, counted({"deadlocks": 0}, {"deadlocks": 2})) == []
+    assert find_alerts(FACTS, samples)[0].source.startswith("our own")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from integrity.reference.inbox.schema import METADATA
 from integrity.reference.inbox.seeds.tables import SEEDER
 from integrity.reference.inbox.services import SERVICES
 from integrity.reference.inbox.stage import stage
+from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.system import Sweep, System
 
 INBOX = System(
@@ -55,4 +56,13 @@ INBOX = System(
     seeder=SEEDER,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
+    limits={
+        "connections": PlannedLimit(
+            0.80, 0.95, "business inbox plan: alert over 80% and over 95% of the database's connections"
+        ),
+        "database-cpu": PlannedLimit(
+            0.70, 0.85, "business inbox plan: alert when the database's CPU is over 70%, over 85%"
+        ),
+        "sequential-scans": PlannedLimit(10_000, None, "business inbox plan: no sequential scan where there is an index"),
+    },
 )

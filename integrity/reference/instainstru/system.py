@@ -8,6 +8,7 @@ from integrity.reference.instainstru.operations import OPERATIONS, SUBSCRIPTIONS
 from integrity.reference.instainstru.schema import METADATA
 from integrity.reference.instainstru.seeds.tables import SEEDER
 from integrity.reference.instainstru.stage import stage
+from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.system import System
 
 INSTAINSTRU = System(
@@ -40,4 +41,10 @@ INSTAINSTRU = System(
     seeder=SEEDER,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
+    limits={
+        "process-cpu": PlannedLimit(
+            0.70, 0.80, "lesson messaging plan: warn over 70% of the application's CPU, stop over 80%"
+        ),
+        "process-memory": PlannedLimit(1.6e9, 1.8e9, "lesson messaging plan: warn over 1.6 GB, stop over 1.8 GB"),
+    },
 )

@@ -9,6 +9,7 @@ from integrity.reference.streamvote.schema import METADATA
 from integrity.reference.streamvote.seeds.tables import SEEDER
 from integrity.reference.streamvote.services import SERVICES
 from integrity.reference.streamvote.stage import stage
+from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.system import Sweep, System
 
 STREAMVOTE = System(
@@ -41,4 +42,8 @@ STREAMVOTE = System(
     seeder=SEEDER,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
+    limits={
+        "pool": PlannedLimit(0.70, 0.95, "voting plan: connections below 70% of the pool"),
+        "cache-hit": PlannedLimit(0.95, 0.80, "voting plan: cache hits above 80%, which is critical here"),
+    },
 )
