@@ -28,11 +28,16 @@ _NOTHING_ELSE = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """[database] of integrity.toml."""
+    """[database] of integrity.toml.
+
+    Args:
+        test: the name of a database that is a test database, whatever it holds: it may be seeded and hammered.
+    """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     url: str | None = None
+    test: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

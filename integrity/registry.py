@@ -148,8 +148,7 @@ class Registry(Mapping[str, "System"]):
     def _owner_by_tables(self, file: "SqlFile") -> str:
         from integrity.database.bookkeeping import VIEWS
         from integrity.database.made import OURS
-        from integrity.database.names import schema_of
-        from integrity.engines.places import DEFAULT_SCHEMA
+        from integrity.engines.places import DEFAULT_SCHEMA, schema_of
         from integrity.invariants.syntax import tables_of
 
         read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}

@@ -1,11 +1,12 @@
 """Options that several commands share, and what they resolve to."""
 
+import functools
 import os
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -55,13 +56,22 @@ def _note_project(context: click.Context, _parameter: click.Parameter, folder: P
 
 
 def test_database_option(command: Command) -> Command:
-    """--yes-this-is-a-test-database NAME."""
+    """--yes-this-is-a-test-database NAME; without it the command gets the name that the settings declare."""
+
+    @functools.wraps(command)
+    def declared(*, project_folder: Path, test_database: str | None, **options: Any) -> Any:
+        if test_database is None:
+            from integrity.project import find_project
+
+            test_database = find_project(project_folder).settings.database.test
+        return command(project_folder=project_folder, test_database=test_database, **options)
+
     return click.option(
         "--yes-this-is-a-test-database",
         "test_database",
         metavar="NAME",
-        help="Allow a database that holds other tables; NAME repeats its name.",
-    )(command)
+        help="Allow a database that holds other tables; NAME repeats its name. Or in integrity.toml: [database] test.",
+    )(cast(Command, declared))
 
 
 def json_option(command: Command) -> Command:

@@ -30,9 +30,9 @@ from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateI
 from integrity.database.application import Application
 from integrity.database.bookkeeping import find_note, put_note
 from integrity.database.made import OURS
-from integrity.database.names import located, name_of, quoted, schema_of, schemas_of
+from integrity.database.names import located, name_of, quoted, schemas_of
 from integrity.database.ownership import note_rebuilt
-from integrity.engines.places import schema_in
+from integrity.engines.places import schema_in, schema_of
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction

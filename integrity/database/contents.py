@@ -7,9 +7,10 @@ made since (FirstNormalObjectId).
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
@@ -26,10 +27,15 @@ from integrity.database.made import (
     made_before,
     read_made,
 )
-from integrity.engines.places import DEFAULT_SCHEMA, MAIN, TableName, schema_from
+from integrity.engines.places import TableName, schema_from, schema_of
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+    from integrity.database.application import Application
 
 FIRST_NORMAL_OID = 16384
 _TABLE = "table"
@@ -42,10 +48,12 @@ class Contents:
     Args:
         name: the database's own name; of SQLite the file's.
         ours: schema -> the tables in it that we made.
-        made: system -> those that we made for it, parents first; our own books among them, under their schema's name.
+        made: system -> those that we made for it, parents first; none of one whose tables others made, or dropped. Our own
+            books are among them, under their schema's name.
         foreign: all others: tables as "schema.table", other things with their kind, as "view schema.name".
         notes: what we noted; empty when nothing here is ours.
         shared: schemas of ours that hold something of others, and so stay when ours goes.
+        foreign_tables: the tables among what is foreign.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Contents:
     notes: Mapping[str, str]
     shared: frozenset[str] = frozenset()
     made: Mapping[str, tuple[TableName, ...]] = field(default_factory=dict)
+    foreign_tables: frozenset[TableName] = frozenset()
 
     @property
     def is_ours(self) -> bool:
@@ -67,15 +76,23 @@ class Contents:
 
     @property
     def systems(self) -> tuple[str, ...]:
-        """The systems that were seeded."""
-        return tuple(name for name in self.made if name != OURS)
+        """The systems whose tables we made."""
+        return tuple(name for name, tables in self.made.items() if name != OURS and tables)
 
-    def of_others(self, tables: Iterable[TableName]) -> list[str]:
-        """Return those of the tables that are here and that we did not make."""
-        foreign = set(self.foreign)
-        names = {place: ".".join(place) for place in tables}
-        on_file = {place: f"{MAIN}.{place[1]}" for place in names if place[0] == DEFAULT_SCHEMA}
-        return [name for place, name in names.items() if name in foreign or on_file.get(place) in foreign]
+    def has(self, table: "Table") -> bool:
+        """The table is here, whoever made it."""
+        return table.name in self.ours.get(schema_of(table), ()) or self._has_of_others(table)
+
+    def holds(self, system: "Application") -> bool:
+        """A table of the system is here, whoever made it."""
+        return any(self.has(table) for table in system.metadata.sorted_tables)
+
+    def of_others(self, system: "Application") -> list[str]:
+        """Return the system's tables that are here and that we did not make."""
+        return [f"{schema_of(table)}.{table.name}" for table in system.metadata.sorted_tables if self._has_of_others(table)]
+
+    def _has_of_others(self, table: "Table") -> bool:
+        return (schema_of(table), table.name) in self.foreign_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +295,22 @@ def _contents(
     # Our own schema last: the notes say what is ours for as long as something is.
     ordered = sorted(ours.items(), key=lambda item: (item[0] == OURS, item[0]))
     in_order = {
-        name: tuple(place for place in made[name].tables if place in kept[name])
-        for name in sorted(kept, key=lambda name: (name == OURS, name))
+        name: tuple(place for place in made[name].tables if place in kept.get(name, ()))
+        for name in sorted(made, key=lambda name: (name == OURS, name))
     }
     # On PostgreSQL the server refuses, by name, to drop a schema with anything else in it.
     shared = frozenset(
         schema_from(target.dialect, each.schema) for each in foreign if each.kind == _TABLE or target.is_sqlite
     )
-    return Contents(name, dict(ordered), tuple(str(each) for each in foreign), notes, shared, in_order)
+    return Contents(
+        name,
+        dict(ordered),
+        tuple(str(each) for each in foreign),
+        notes,
+        shared,
+        in_order,
+        frozenset((schema_from(target.dialect, each.schema), each.name) for each in foreign if each.kind == _TABLE),
+    )
 
 
 def _of_another_version(target: Target, name: str, noted: str | None) -> DatabaseError:

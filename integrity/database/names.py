@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from integrity.engines.places import DEFAULT_SCHEMA, schema_in
+from integrity.engines.places import schema_in, schema_of
 
 Found = TypeVar("Found")
 
@@ -28,11 +28,6 @@ def quoted(name: str) -> str:
 def full_name(table: Table) -> str:
     """Return a table's name as SQL has it, with its schema if it has one."""
     return ".".join(quoted(str(part)) for part in (table.schema, table.name) if part)
-
-
-def schema_of(table: Table) -> str:
-    """Return the schema that a table stands in."""
-    return str(table.schema or DEFAULT_SCHEMA)
 
 
 def schemas_of(metadata: MetaData) -> tuple[str, ...]:

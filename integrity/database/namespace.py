@@ -12,10 +12,18 @@ from sqlalchemy import Connection, MetaData, Table, func, select
 from sqlalchemy.schema import CreateSchema, CreateTable, DropSchema, DropTable
 
 from integrity.database.application import Application
-from integrity.database.bookkeeping import METADATA, create_views, drop_notes_about, drop_views, has_bookkeeping, put_note
+from integrity.database.bookkeeping import (
+    METADATA,
+    create_views,
+    drop_notes_about,
+    drop_views,
+    find_note,
+    has_bookkeeping,
+    put_note,
+)
 from integrity.database.contents import Contents, inspect_database
 from integrity.database.made import FORMAT, OURS
-from integrity.database.names import schema_of, schemas_of
+from integrity.database.names import schemas_of
 from integrity.database.ownership import (
     adopt,
     check_unchanged,
@@ -27,7 +35,7 @@ from integrity.database.ownership import (
     note_views,
 )
 from integrity.engines.occupancy import occupy
-from integrity.engines.places import DEFAULT_SCHEMA
+from integrity.engines.places import DEFAULT_SCHEMA, schema_of
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UnsafeDatabase
@@ -42,6 +50,7 @@ __all__ = [
     "drop_tables",
     "guard",
     "inspect_database",
+    "keep_books",
     "read_notes",
     "write_note",
 ]
@@ -63,8 +72,8 @@ def guard(target: Target, test_database: str | None) -> Contents:
         raise UnsafeDatabase(
             f"{target}: database {contents.name!r}{named} holds {_count(contents.foreign)} that we did not make: "
             f"{_some(contents.foreign)}",
-            hint=f"{copied}Name an empty database, or, if losing these tables does not matter, add "
-            f"--yes-this-is-a-test-database {contents.name}",
+            hint=f"{copied}Name an empty database, or, if losing these tables does not matter, declare it: "
+            f'[database] test = "{contents.name}" in integrity.toml, or --yes-this-is-a-test-database {contents.name}',
         )
     return contents
 
@@ -86,6 +95,15 @@ def create_tables(connection: Connection, system: Application) -> None:
     create_bookkeeping(connection)
     _create_tables(connection, system.name, system.metadata)
     note_views(connection, system.name, create_views(connection, system.name))
+
+
+def keep_books(target: Target, system: Application) -> None:
+    """Create our own books, and what the system sees of them, if they are missing: for one whose tables others made."""
+    with transaction(target, (OURS,)) as connection:
+        create_bookkeeping(connection)
+        if find_note(connection, f"made:{system.name}") is None:
+            note_made(connection, system.name, [], schemas=())
+            note_views(connection, system.name, create_views(connection, system.name))
 
 
 def create_bookkeeping(connection: Connection) -> None:

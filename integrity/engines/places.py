@@ -4,11 +4,21 @@ A table that names no schema stands in `public`: PostgreSQL's default, and by th
 has no schemas; there the default one is the main file, and each other is a file that is attached (target.py).
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
 DEFAULT_SCHEMA = "public"
 MAIN = "main"
 
 TableName = tuple[str, str]
 """A table's schema and its name."""
+
+
+def schema_of(table: "Table") -> str:
+    """Return the schema that a table stands in."""
+    return str(table.schema or DEFAULT_SCHEMA)
 
 
 def schema_in(dialect: str, schema: str) -> str:

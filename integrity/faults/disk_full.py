@@ -14,12 +14,12 @@ from integrity.faults.scene import Scene
 FILE_BYTES_MOST = 2**30  # PostgreSQL begins another file then
 
 LARGEST = """
-    select tables.relname, pg_relation_size(tables.oid),
+    select schemas.nspname, tables.relname, pg_relation_size(tables.oid),
         (select setting::bigint from pg_settings where name = 'wal_segment_size')
     from pg_class as tables
     join pg_namespace as schemas on schemas.oid = tables.relnamespace
-    where schemas.nspname = %s and tables.relkind = 'r'
-    order by 2 desc
+    where schemas.nspname = any (%s) and tables.relkind = 'r'
+    order by 3 desc
     limit 1
 """
 
@@ -31,7 +31,7 @@ async def inject(scene: Scene, given: Given) -> AsyncIterator[None]:
     that cannot write that ends itself, and that is what server_killed is for.
     """
     del given
-    name, size, _ = (await scene.ask_soon(LARGEST, (scene.system.name,)))[0]
+    _, name, size, _ = (await scene.ask_soon(LARGEST, (list(scene.system.schemas),)))[0]
     postmaster = postmaster_of(scene.own_server)
     before = await asyncio.to_thread(_limit, postmaster, size)
     scene.counts[f"files limited to the {size / 2**20:.0f} MB of {name}"] += 1
@@ -56,10 +56,10 @@ def check(scene: Scene, given: Given) -> None:
     del given
     if sys.platform != "linux":
         raise UsageError("fault disk_full: needs Linux, where the limits of a running process can be set")
-    name, size, segment = scene.ask(LARGEST, (scene.system.name,))[0]
+    schema, name, size, segment = scene.ask(LARGEST, (list(scene.system.schemas),))[0]
     if not segment < size < FILE_BYTES_MOST:
         raise UsageError(
-            f"fault disk_full: it stops the largest table from growing, and {scene.system.name}.{name} has "
+            f"fault disk_full: it stops the largest table from growing, and {schema}.{name} has "
             f"{size / 2**20:.1f} MB; it must have less than 1 GB and more than a segment of the write-ahead log "
             f"({segment / 2**20:.0f} MB), or that would be stopped too and the server would end itself",
             hint=f"Seed a larger world: integrity seed --system {scene.system.name} --replace, with larger numbers.",

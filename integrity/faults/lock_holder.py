@@ -9,6 +9,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Table
 
+from integrity.database.names import name_of
+from integrity.engines.places import schema_of
 from integrity.engines.transaction import refusal
 from integrity.errors import UsageError
 from integrity.faults.fault import KEPT, MONEY, Choice, Fault, Given, Name, Need, Number, number, word
@@ -37,7 +39,7 @@ def find_table(scene: Scene, given: Given) -> Table:
     Raises:
         UsageError: the system has no such table.
     """
-    tables = {table.name: table for table in scene.system.metadata.sorted_tables}
+    tables = {name_of(table): table for table in scene.system.metadata.sorted_tables}
     name = word(given, "table")
     if not name:
         return max(tables.values(), key=lambda table: sum(_refers(other, table) for other in tables.values()))
@@ -54,7 +56,7 @@ def _refers(table: Table, other: Table) -> bool:
 
 def _lock(scene: Scene, table: Table, of: str, row_count: int) -> tuple["psycopg.Connection[Any]", int]:
     """Return the connection that holds the lock, and how many it is."""
-    name = sql.Identifier(str(table.schema), table.name)
+    name = sql.Identifier(schema_of(table), table.name)
     holder = scene.target.connect(application_name="integrity-fault")
     try:
         holder.execute(f"begin; set local lock_timeout = '{LOCK_TIMEOUT_S}s'".encode())

@@ -9,6 +9,8 @@ from psycopg import sql
 from sqlalchemy import DateTime, Table
 
 from integrity.database.contents import Contents, inspect_database
+from integrity.database.names import name_of
+from integrity.engines.places import schema_of
 from integrity.engines.postgresql.temporary import find_left_over
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -32,7 +34,7 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
     """Return what is left open on the target.
 
     Args:
-        systems: whose last rows are counted, where they were seeded.
+        systems: whose last rows are counted, where their tables are there.
         project: whose run folders say which runs still live.
     """
     try:
@@ -59,8 +61,8 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
             checks += unread or [_check_runs(noted, beating, project)]
             with target.asking() as connection:
                 checks.append(_check_forgotten(find_left_over(connection)))
-            seeded = [system for system in systems if system.name in contents.ours]
-            return [*checks, *(_check_recent(server, system, contents.ours[system.name]) for system in seeded)]
+            here = [system for system in systems if contents.holds(system)]
+            return [*checks, *(_check_recent(server, system, contents) for system in here)]
     except (psycopg.Error, sqlite3.Error) as error:
         return [unreachable(refusal(target, error))]
     except DatabaseError as error:
@@ -136,21 +138,21 @@ def _running_on_sqlite(target: Target) -> tuple[list[str], list[str]]:
         return noted, [row[0] for row in connection.execute(_BEATING.format(now="datetime('now')"))]
 
 
-def _check_recent(server: Server, system: System, present: Sequence[str]) -> Check:
+def _check_recent(server: Server, system: System, contents: Contents) -> Check:
     """How much was written last, by table; for people, there is nothing wrong with either."""
     counts, unknown = [], []
     for table in system.metadata.sorted_tables:
         column = _time_column(table)
-        if column is None or table.name not in present:
+        if column is None or not contents.has(table):
             continue
         query = sql.SQL("select count(*) from {} where {} > clock_timestamp() - make_interval(mins => {})").format(
-            sql.Identifier(system.name, table.name), sql.Identifier(column), sql.Literal(MINUTES)
+            sql.Identifier(schema_of(table), table.name), sql.Identifier(column), sql.Literal(MINUTES)
         )
         count = server.count(query)
         if count is None:
-            unknown.append(table.name)
+            unknown.append(name_of(table))
         elif count:
-            counts.append(f"{table.name} {count:,}")
+            counts.append(f"{name_of(table)} {count:,}")
     said = ", ".join(counts) or "no rows"
     more = f"; too large to count in {COUNT_S_MOST:g} s: {', '.join(unknown)}" if unknown else ""
     return ok(f"{system.name}: last {MINUTES} minutes", f"{said}{more}")

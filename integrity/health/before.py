@@ -12,7 +12,9 @@ from typing import Any
 import psycopg
 
 from integrity.database.constraints import find_missing
+from integrity.database.names import name_of
 from integrity.database.namespace import Contents, count_rows, inspect_database
+from integrity.engines.places import schema_of
 from integrity.engines.refusals import LOCKED
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -37,9 +39,9 @@ def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_
     """Return what a run would want to know of the target.
 
     Args:
-        systems: to look for; those that were not seeded are passed over.
+        systems: to look for; those that are not there are passed over.
         needs: system -> profile -> the connections that it asks for.
-        is_required: a system that was not seeded is a failure: it was asked for by name.
+        is_required: a system that is not there is a failure: it was asked for by name.
     """
     try:
         if target.is_sqlite:
@@ -177,19 +179,20 @@ def _check_contents(
     target: Target, systems: Sequence[System], needs: Needs, facts: Mapping[str, Any] | None, *, is_required: bool
 ) -> Iterator[Check]:
     contents = inspect_database(target)
-    seeded = [system for system in systems if f"seed:{system.name}" in contents.notes]
+    here = [system for system in systems if f"seed:{system.name}" in contents.notes or contents.of_others(system)]
     for system in systems:
-        if is_required and system not in seeded:
-            yield failed(system.name, "it was not seeded here", f"integrity seed --system {system.name}")
-    if not seeded and not is_required:
+        if is_required and system not in here:
+            hint = f"integrity seed --system {system.name}" if system.seeder else "Make its tables: it has no seeder."
+            yield failed(system.name, "it was not seeded here", hint)
+    if not here and not is_required:
         yield warning("seeded", "no system of ours is here", "integrity seed, or audit your own with integrity validate")
     if contents.foreign:
         yield warning(
             "other tables",
             f"{len(contents.foreign)} that we did not make: {some(contents.foreign, most=3)}",
-            "Nothing is seeded or run beside them without --yes-this-is-a-test-database.",
+            "Nothing is seeded or run beside them, unless [database] test or --yes-this-is-a-test-database names it.",
         )
-    for system in seeded:
+    for system in here:
         yield from _check_schema(target, system, contents)
         yield from _check_rows(target, system, contents)
         if facts is not None:
@@ -197,12 +200,12 @@ def _check_contents(
 
 
 def _check_schema(target: Target, system: System, contents: Contents) -> Iterator[Check]:
-    expected = [table.name for table in system.metadata.sorted_tables]
-    present = contents.ours.get(system.name, ())
-    gone = [name for name in expected if name not in present]
+    expected = system.metadata.sorted_tables
+    gone = [name_of(table) for table in expected if not contents.has(table)]
+    is_ours = f"seed:{system.name}" in contents.notes
     name = f"{system.name}: tables"
     if gone:
-        hint = f"Make them anew: integrity seed --system {system.name} --replace"
+        hint = f"Make them anew: integrity seed --system {system.name} --replace" if is_ours else "Make them, too."
         yield failed(name, f"{len(gone)} of {len(expected)} are missing: {some(gone)}", hint)
         return
     yield ok(name, f"all {len(expected)}")
@@ -210,8 +213,12 @@ def _check_schema(target: Target, system: System, contents: Contents) -> Iterato
     if missing:
         bug = contents.notes.get(f"bug:{system.name}")
         why = f", as bug {bug} leaves them out" if bug else ""
-        hint = f"integrity run --system {system.name} without --bug makes them again."
-        state = warning if bug else failed
+        hint = (
+            f"integrity run --system {system.name} without --bug makes them again."
+            if is_ours
+            else "The system declares them; races have them, and what is said of races holds with them only."
+        )
+        state = warning if bug or not is_ours else failed
         yield state(
             f"{system.name}: indexes", f"{len(missing)} constraints or indexes are missing{why}: {some(missing)}", hint
         )
@@ -221,13 +228,14 @@ def _check_schema(target: Target, system: System, contents: Contents) -> Iterato
 
 def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[Check]:
     """Runs add rows and take none away: fewer than were seeded are too few."""
-    present = contents.ours.get(system.name, ())
-    names = [size.name for size in system.seeder.sizes] if system.seeder else []
+    tables = {table.name: table for table in system.metadata.sorted_tables if contents.has(table)}
     noted = {
-        name: int(contents.notes[f"{name}:{system.name}"]) for name in names if f"{name}:{system.name}" in contents.notes
+        tables[size.name]: int(contents.notes[f"{size.name}:{system.name}"])
+        for size in (system.seeder.sizes if system.seeder else ())
+        if size.name in tables and f"{size.name}:{system.name}" in contents.notes
     }
-    counts = count_rows(target, system.name, [name for name in noted if name in present])
-    few = [f"{counts[name]:,} {name} of {noted[name]:,}" for name in counts if counts[name] < noted[name]]
+    counts = {table.name: count_rows(target, schema_of(table), [table.name])[table.name] for table in noted}
+    few = [f"{counts[table.name]:,} {table.name} of {most:,}" for table, most in noted.items() if counts[table.name] < most]
     if few:
         hint = f"Make them anew: integrity seed --system {system.name} --replace"
         yield failed(f"{system.name}: rows", f"fewer than were seeded: {some(few)}", hint)

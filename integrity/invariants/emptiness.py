@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from integrity.engines.facts import TableName
+from integrity.engines.places import schema_in
 from integrity.engines.snapshot import QueryFailed, Session
 
 
@@ -23,7 +24,8 @@ class Emptiness:
     def _is_empty(self, session: Session, table: TableName) -> bool:
         """Whether the table has no row; one that cannot be read is not known to be empty."""
         if table not in self._known:
-            quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (table.schema, table.name) if part)
+            parts = (schema_in(session.spelling.dialect, table.schema), table.name)
+            quoted = ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
             try:
                 self._known[table] = not session.read(f"select 1 as one from {quoted} limit 1")
             except QueryFailed as failed:

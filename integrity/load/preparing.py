@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import psycopg
 
 from integrity.database.constraints import plant, restore
-from integrity.database.namespace import guard
+from integrity.database.names import located
+from integrity.database.namespace import Contents, guard, keep_books
 from integrity.domain import Key, KeyOf
+from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import SeedError, UsageError
@@ -36,21 +38,39 @@ def prepare(system: System, profile: Profile, target: Target, bug: Bug | None, t
 
     Raises:
         UnsafeDatabase: it holds tables that we did not make.
-        SeedError: the system is not seeded there, or a bug has broken its data.
-        UsageError: more connections than the server takes.
+        SeedError: the system is not there, or a bug has broken its data.
+        UsageError: more connections than the server takes, or a bug that would alter tables that we did not make.
     """
     contents = guard(target, test_database)
-    if f"seed:{system.name}" not in contents.notes:
-        raise SeedError(
-            f"{target}: there is no data of {system.name} to run on",
-            hint=f"Make it first: integrity seed --system {system.name}",
+    is_seeded = f"seed:{system.name}" in contents.notes
+    if not is_seeded:
+        _check_tables(system, target, contents)
+    if bug is not None and bug.dropped and not is_seeded:
+        raise UsageError(
+            f"{target}: bug {bug.name} leaves out {', '.join(bug.dropped)}, and the tables of {system.name} are not ours",
+            hint="Nothing that somebody made is altered: run it where integrity seed has made them.",
         )
     facts = _sqlite_facts() if target.is_sqlite else _check_server(target, profile)
-    if bug is not None:
+    if not is_seeded:
+        keep_books(target, system)
+    elif bug is not None:
         plant(target, system, bug.dropped, bug=bug.name)
     else:
         restore(target, system)
     return facts
+
+
+def _check_tables(system: System, target: Target, contents: Contents) -> None:
+    """Refuse a system that was not seeded, unless somebody else made all its tables."""
+    missing = [located(table, "") for table in system.metadata.sorted_tables if not contents.has(table)]
+    if contents.of_others(system) and missing:
+        raise SeedError(
+            f"{target}: tables of {system.name} are missing: {', '.join(missing)}",
+            hint="Make them as you made the others; the system's metadata says which it has.",
+        )
+    if not contents.of_others(system):
+        made = f"integrity seed --system {system.name}" if system.seeder else "it has no seeder, so by its own means"
+        raise SeedError(f"{target}: there is no data of {system.name} to run on", hint=f"Make it first: {made}")
 
 
 def _sqlite_facts() -> ServerFacts:
@@ -90,13 +110,14 @@ def read_keys(system: System, profile: Profile, target: Target) -> dict[str, lis
     Raises:
         SeedError: a pool is empty that the profile's calls draw from, or a stream stands at a door that is not there.
     """
+    questions = {pool: adapt(query, target.dialect) for pool, query in system.pools.items()}
     try:
         if target.is_sqlite:
             with closing(target.connect_sqlite(system.schemas, is_read_only=True)) as connection:
-                keys = {pool: [row[0] for row in connection.execute(query)] for pool, query in system.pools.items()}
+                keys = {pool: [row[0] for row in connection.execute(query)] for pool, query in questions.items()}
         else:
             with closing(target.connect()) as server:
-                keys = {pool: [row[0] for row in server.execute(query)] for pool, query in system.pools.items()}
+                keys = {pool: [row[0] for row in server.execute(query)] for pool, query in questions.items()}
     except (psycopg.Error, sqlite3.Error) as error:
         raise refusal(target, error) from None
     needed = _needed_keys(system, profile)

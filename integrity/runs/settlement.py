@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from integrity.database.names import located
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
@@ -68,22 +69,27 @@ def settle(target: Target, system: System, run_id: str) -> Settlement:
         session = snapshot.sessions[0]
         mark = session.spelling.mark(1, "text")
         try:
-            counts = session.read(_COUNTS.format(traces=_traces(system), mark=mark, ok_calls_most=OK_CALLS_MOST), [run_id])
+            counts = session.read(
+                _COUNTS.format(traces=_traces(system, target.dialect), mark=mark, ok_calls_most=OK_CALLS_MOST), [run_id]
+            )
             if not counts:
                 return Settlement(open_sessions=open_sessions)
             operations = {row["operation"]: _of(row) for row in counts}
         except QueryFailed as failed:
             raise refusal(target, Exception(failed.reason)) from None
         twice: int | None = None
+        path = reference_folder("invariants") / system.name / f"{TWICE}.sql"
         try:
-            path = reference_folder("invariants") / system.name / f"{TWICE}.sql"
-            rows = run_query(
-                session,
-                read_sql_file(path, name=f"{system.name}/{TWICE}"),
-                {"run_id": run_id},
-                now=snapshot.taken_at,
-            )
-            twice, reason = len({row["operation_id"] for row in rows if row["outcome"] == Outcome.UNKNOWN.value}), ""
+            if path.exists():
+                rows = run_query(
+                    session,
+                    read_sql_file(path, name=f"{system.name}/{TWICE}"),
+                    {"run_id": run_id},
+                    now=snapshot.taken_at,
+                )
+                twice, reason = len({row["operation_id"] for row in rows if row["outcome"] == Outcome.UNKNOWN.value}), ""
+            else:
+                reason = f"{system.name} has no invariant {TWICE}"
         except QueryFailed as failed:
             reason = failed.reason
     totals = {name: sum(each[name] for each in operations.values()) for name in _COLUMNS}
@@ -130,13 +136,12 @@ _COUNTS = """
 """
 
 
-def _traces(system: System) -> str:
+def _traces(system: System, dialect: str) -> str:
     """Return the query of the operation ids that were asked for and that rows of the system carry, each once."""
     tables = [table for table in system.metadata.sorted_tables if "operation_id" in table.columns]
-    return " union ".join(
-        f"select operation_id from {table.schema}.{table.name} where operation_id in (select operation_id from asked)"
-        for table in tables
-    )
+    asked = "operation_id in (select operation_id from asked)"
+    traces = [f"select operation_id from {located(table, dialect)} where {asked}" for table in tables]
+    return " union ".join(traces) or "select operation_id from asked where false"
 
 
 def _of(row: Mapping[str, Any]) -> dict[str, int]:

@@ -14,10 +14,11 @@ from integrity.database import bulk
 from integrity.database.bookkeeping import drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
 from integrity.database.made import OURS
-from integrity.database.names import located, name_of, quoted, schema_of, schemas_of
+from integrity.database.names import located, name_of, quoted, schemas_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
 from integrity.engines.occupancy import occupy
-from integrity.engines.places import schema_in
+from integrity.engines.places import schema_in, schema_of
+from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -125,7 +126,7 @@ def seed_system(
         else:
             start = Start({name_of(table): 1 for table in _numbered(metadata)}, {})
             noted = dict.fromkeys(sizes, 0)
-            if mode is Mode.REPLACE and name in contents.made:
+            if name in contents.made:
                 drop_tables(connection, name, contents)
                 drop_runs_of(connection, name)
             create_tables(connection, system)
@@ -198,7 +199,7 @@ def check_state(contents: Contents, system: System, mode: Mode) -> None:
         )
     if mode is Mode.APPEND and not is_there:
         raise SeedError(f"database {contents.name!r} holds no {name} that could be added to", hint="Leave --append out.")
-    taken = contents.of_others((schema_of(table), table.name) for table in system.metadata.sorted_tables)
+    taken = contents.of_others(system)
     if taken:
         raise SeedError(
             f"database {contents.name!r} holds {taken[0]}, which we did not make, and {name} has a table of that name",
@@ -215,7 +216,12 @@ def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> S
         name_of(table): connection.execute(select(func.coalesce(func.max(table.c.id), 0) + 1)).scalar_one()
         for table in _numbered(metadata)
     }
-    found = {name: [tuple(row) for row in connection.execute(text(query))] for name, query in seeder.reads.items()}
+    if connection.dialect.name == "postgresql":  # the seeder's queries are the system's own, and may name no schema
+        connection.exec_driver_sql("set local search_path to default")
+    reads = {name: text(adapt(query, connection.dialect.name)) for name, query in seeder.reads.items()}
+    found = {name: [tuple(row) for row in connection.execute(query)] for name, query in reads.items()}
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("set local search_path to pg_catalog")
     return Start(next_ids, found)
 
 

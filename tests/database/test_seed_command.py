@@ -18,6 +18,7 @@ from integrity.cli.main import main
 from integrity.cli.seed_command import command
 from integrity.database.namespace import guard, inspect_database
 from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import SYSTEMS
@@ -37,6 +38,25 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/venue.db"
+
+
+def test_a_database_is_a_test_database_when_the_settings_name_it_and_the_command_names_no_other(
+    capsys: pytest.CaptureFixture[str], url: str, tmp_path: Path
+) -> None:
+    target = Target.parse(url)
+    with transaction(target) as connection:
+        connection.exec_driver_sql(f"create table {'main' if target.is_sqlite else 'public'}.customers (id integer)")
+    name, settings = inspect_database(target).name, tmp_path / "integrity.toml"
+    command = ("seed", "--system", "ghostpass", "--wallets", "20", "--database", url, "--project", str(tmp_path))
+
+    settings.write_text('[database]\ntest = "another"\n')
+    code, _, err = run(capsys, *command)
+    assert (code, f"'{name}', not 'another' holds" in err) == (2, True), err
+    assert f'[database] test = "{name}" in integrity.toml' in err
+
+    settings.write_text(f'[database]\ntest = "{name}"\n')
+    assert run(capsys, *command, "--yes-this-is-a-test-database", "another")[0] == 2
+    assert run(capsys, *command)[0] == 0
 
 
 def test_the_command_prints_rows_a_table_and_then_refuses(capsys: pytest.CaptureFixture[str], url: str) -> None:

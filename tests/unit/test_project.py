@@ -56,7 +56,7 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
     ("text", "hint"),
     [
         ("[databse]\nurl = 'x'\n", "Known sections: [audit], [database], [profiles], [suites], [systems], [variables]."),
-        ("[database]\nulr = 'x'\n", "Known in [database]: url."),
+        ("[database]\nulr = 'x'\n", "Known in [database]: url, test."),
         ("[audit]\nempty = 'fine'\n", "Known in [audit]: empty, functions."),
     ],
 )

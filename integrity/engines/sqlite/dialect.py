@@ -21,7 +21,8 @@ _SAVEPOINT = re.compile(r"\s*(savepoint|release|rollback\s+to)\b", re.IGNORECASE
 def adapt(sql: str, dialect: str) -> str:
     """Return the statement as the engine understands it; PostgreSQL's own is returned as it stands.
 
-    Row locks are left out where the engine has none: SQLite has one writer, which is a lock on everything.
+    Row locks are left out where the engine has none: SQLite has one writer, which is a lock on everything. Tables of the
+    default schema are those of its main file.
 
     Args:
         sql: one statement in PostgreSQL's dialect.
@@ -36,6 +37,8 @@ def adapt(sql: str, dialect: str) -> str:
     from sqlglot import expressions
     from sqlglot.errors import ParseError
 
+    from integrity.engines.sqlite.portable import name_main_file
+
     try:
         trees = sqlglot.parse(sql, read="postgres")
     except ParseError as error:
@@ -46,6 +49,7 @@ def adapt(sql: str, dialect: str) -> str:
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{len(trees)} statements where one is expected", hint="Send each by itself.")
     tree = trees[0]
+    name_main_file(tree)
     for query in tree.find_all(expressions.Select):
         query.set("locks", None)
     for conflict in tree.find_all(expressions.OnConflict):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from integrity.engines.facts import Facts, Table, TableName
+from integrity.engines.places import schema_from
 from integrity.engines.snapshot import Session
 
 # A view has no page of its own, nor has a virtual table; a generated column is hidden as 2 or 3.
@@ -24,7 +25,8 @@ def read_facts(session: Session, names: Iterable[TableName]) -> Facts:
         tables = session.read(_CATALOGUE.format(schema=f'"{quoted}"'), [row["schema"]])
         for table in tables:
             key = table["name"].lower()
-            found[row["schema"], key] = bool(table["is_stored"])
+            for schema in {row["schema"], schema_from("sqlite", row["schema"])}:
+                found[schema, key] = bool(table["is_stored"])
             found["", key] = found.get(("", key), True) and bool(table["is_stored"])  # of whichever is meant
     return {
         name: Table(is_stored=found[name.schema, name.name.lower()])

@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
+from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.spelling import NotPortable
 from integrity.parameters import find_parameters, replace_parameters
 
@@ -59,9 +60,17 @@ def to_sqlite(text: str, *, keeps_names: bool = False) -> str:
         raise NotPortable("a construct that the parser does not know") from None
     for node in tree.walk():
         _refuse(node)
+    name_main_file(tree)
     written = tree.transform(_as_postgresql_has_it).sql(dialect="sqlite", comments=False)
     numbers = {name: number for number, name in enumerate(find_parameters(text), start=1)}
     return written if keeps_names else replace_parameters(written, lambda name: f"?{numbers[name]}")
+
+
+def name_main_file(tree: exp.Expr) -> None:
+    """Let what is named as in the default schema be in the main file, which SQLite calls so."""
+    for named in tree.find_all(exp.Table, exp.Column):
+        if named.args.get("db") and named.args["db"].name == DEFAULT_SCHEMA:
+            named.set("db", exp.to_identifier(MAIN))
 
 
 def _as_postgresql_has_it(node: exp.Expr) -> exp.Expr:

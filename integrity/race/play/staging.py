@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrity.database.names import find_named, quoted
+from integrity.engines.places import schema_in
 from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
@@ -176,10 +177,13 @@ def check_shape(shape: Shape, tables: Mapping[str, TableFacts]) -> None:
         known[name] = table, facts.makes_ids or _gives_id(facts, columns)
 
 
-def quoted_table(tables: Mapping[str, TableFacts], spelled: str) -> str:
-    """Return a table's name as SQL has it; an unknown one as it is spelled, for the server to refuse."""
+def quoted_table(tables: Mapping[str, TableFacts], spelled: str, dialect: str = "postgresql") -> str:
+    """Return a table's name as the engine's SQL has it; an unknown one as it is spelled, for the server to refuse."""
     found = find_named(tables, spelled)
-    return ".".join(map(quoted, found[0].split(".", 1))) if found else spelled
+    if found is None:
+        return spelled
+    schema, dot, name = found[0].rpartition(".")
+    return f"{quoted(schema_in(dialect, schema))}.{quoted(name)}" if dot else quoted(name)
 
 
 def _gives_id(facts: TableFacts, columns: tuple[Column, ...]) -> bool:
