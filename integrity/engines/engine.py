@@ -12,11 +12,14 @@ who needs a thing asks the target's engine for it; who goes another way where an
 The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 
+from integrity.engines.line import Line
+from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 
 SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
@@ -63,6 +66,28 @@ class Engine(Protocol[T_contra]):
         self, target: T_contra, *, connections: int, timeout_s: float, role: str | None
     ) -> AbstractContextManager[Snapshot]:
         """See Target.open_snapshot."""
+        ...
+
+    def open_line(
+        self, target: T_contra, schemas: Sequence[str], *, name: str, is_read_only: bool, patience_s: float | None
+    ) -> AbstractContextManager[Line]:
+        """See Target.open_line."""
+        ...
+
+    def find_session_names(self, target: T_contra) -> set[str] | None:
+        """Return the names of the sessions in the database; None where there are none to be seen: no server, a standby.
+
+        Raises:
+            DatabaseError: the database refuses the question.
+        """
+        ...
+
+    def read_server(self, target: T_contra) -> ServerFacts:
+        """Return what a run has to know of the server.
+
+        Raises:
+            DatabaseError: the database refuses the question.
+        """
         ...
 
 

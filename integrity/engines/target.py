@@ -23,6 +23,7 @@ from urllib.parse import unquote
 import psycopg
 
 from integrity.engines.engine import SCHEMES, Engine, find_engine
+from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.postgresql.accepting import is_accepted
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, QUESTIONS, WORK, statements_of
@@ -260,6 +261,29 @@ class Target:
             UnsuitableServer: too old.
         """
         return self.engine.open_snapshot(self, connections=connections, timeout_s=timeout_s, role=role)
+
+    def open_line(
+        self,
+        schemas: Sequence[str] = (),
+        *,
+        name: str = "integrity",
+        is_read_only: bool = False,
+        patience_s: float | None = None,
+    ) -> AbstractContextManager[Line]:
+        """Open a plain connection; it ends when the block ends.
+
+        Args:
+            schemas: that are asked for, where they have to be attached.
+            name: by which the server knows the session.
+            is_read_only: nothing can be written, and no question takes longer than questions to the catalogue may.
+            patience_s: how long to wait for a lock; None: as long as our own statements do.
+
+        Raises:
+            Unreachable: no connection.
+            UnsuitableServer: too old.
+            DatabaseError: the database refused something within the block.
+        """
+        return self.engine.open_line(self, schemas, name=name, is_read_only=is_read_only, patience_s=patience_s)
 
     def sqlalchemy_engine(
         self, namespaces: Sequence[str] = (), *, settings: Mapping[str, str] = WORK

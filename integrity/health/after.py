@@ -1,8 +1,6 @@
 """Health after a run, or after something went wrong: what is left open, and what was written last."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 import psycopg
 from psycopg import sql
@@ -48,8 +46,8 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
             hint = "Let it: grant usage on the schema integrity, and select on its tables."
             unread = [warning("contents", f"runs are not looked at: {error.message.partition(' LINE ')[0]}", hint)]
         has_runs = "runs" in contents.ours.get("integrity", ())
-        if target.is_sqlite:
-            return [_check_runs(*(_running_on_sqlite(target) if has_runs else ([], [])), project)]
+        if not target.engine.has_server:
+            return [_check_runs(*(_running_in_file(target) if has_runs else ([], [])), project)]
         with open_server(target, timeout_s=COUNT_S_MOST) as server:
             hidden = server.ask("hidden-sessions")[0]["sessions"]
             checks = [
@@ -63,7 +61,7 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
                 checks.append(_check_forgotten(find_left_over(connection)))
             here = [system for system in systems if contents.holds(system)]
             return [*checks, *(_check_recent(server, system, contents) for system in here)]
-    except (psycopg.Error, sqlite3.Error) as error:
+    except psycopg.Error as error:
         return [unreachable(refusal(target, error))]
     except DatabaseError as error:
         return [unreachable(error)]
@@ -131,11 +129,11 @@ def _check_forgotten(left: Sequence[str]) -> Check:
     return ok("temporary databases", "none is left over")
 
 
-def _running_on_sqlite(target: Target) -> tuple[list[str], list[str]]:
+def _running_in_file(target: Target) -> tuple[list[str], list[str]]:
     """Return the runs that are noted as running, and those of them that gave a sign of life."""
-    with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
-        noted = [row[0] for row in connection.execute(_RUNNING)]
-        return noted, [row[0] for row in connection.execute(_BEATING.format(now="datetime('now')"))]
+    with target.open_line(("integrity",), is_read_only=True) as line:
+        noted, beating = line.ask(_RUNNING), line.ask(_BEATING.format(now=line.now))
+        return [row[0] for row in noted], [row[0] for row in beating]
 
 
 def _check_recent(server: Server, system: System, contents: Contents) -> Check:

@@ -1,10 +1,8 @@
 """Health before a run: is the target there, is it what it should be, and would what a run says of it be worth anything?"""
 
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -44,8 +42,8 @@ def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_
         is_required: a system that is not there is a failure: it was asked for by name.
     """
     try:
-        if target.is_sqlite:
-            return [*_check_sqlite(target), *_check_contents(target, systems, needs, None, is_required=is_required)]
+        if not target.engine.has_server:
+            return [*_check_file(target), *_check_contents(target, systems, needs, None, is_required=is_required)]
         with open_server(target) as server:
             facts = server.ask("server")[0]
             return [
@@ -154,13 +152,13 @@ def _check_monitoring(target: Target) -> Check:
     return ok("monitoring", f"a full sample takes {sample['took_ms']:.0f} ms{unseen}")
 
 
-def _check_sqlite(target: Target) -> Iterator[Check]:
+def _check_file(target: Target) -> Iterator[Check]:
     began = time.perf_counter()
     if not target.file.exists():
         raise DatabaseError(f"{target}: there is no such file", hint="Make it: integrity seed")
-    with closing(target.connect_sqlite(is_read_only=True)):
+    with target.open_line(is_read_only=True):
         yield ok("reachable", f"{target} opened in {(time.perf_counter() - began) * 1000:.0f} ms")
-    yield ok("version", f"SQLite {sqlite3.sqlite_version}")
+    yield ok("version", target.engine.read_server(target).version)
     yield from _free_disk(target.file.absolute().parent, target.file.stat().st_size)
 
 

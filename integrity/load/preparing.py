@@ -1,16 +1,13 @@
 """Preparing a run: is the database fit to be hammered, and which keys may its calls name."""
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
-
-import psycopg
 
 from integrity.database.constraints import plant, restore
 from integrity.database.names import located
 from integrity.database.namespace import Contents, guard, keep_books
 from integrity.domain import Key, KeyOf
+from integrity.engines.server_facts import ServerFacts
+from integrity.engines.snapshot import QueryFailed
 from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -19,18 +16,7 @@ from integrity.load.profile import OpenProfile, Profile
 from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.systems.system import Bug, System
 
-
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What the settings of a run say about its server.
-
-    Args:
-        version: as the server prints it.
-        synchronous_commit: whether an acknowledged commit survives its crash; None on SQLite.
-    """
-
-    version: str
-    synchronous_commit: str | None
+TIMEOUT_S = 300
 
 
 def prepare(system: System, profile: Profile, target: Target, bug: Bug | None, test_database: str | None) -> ServerFacts:
@@ -50,7 +36,8 @@ def prepare(system: System, profile: Profile, target: Target, bug: Bug | None, t
             f"{target}: bug {bug.name} leaves out {', '.join(bug.dropped)}, and the tables of {system.name} are not ours",
             hint="Nothing that somebody made is altered: run it where integrity seed has made them.",
         )
-    facts = _sqlite_facts() if target.is_sqlite else _check_server(target, profile)
+    facts = target.engine.read_server(target)
+    _check_room(target, profile, facts)
     if not is_seeded:
         keep_books(target, system)
     elif bug is not None:
@@ -73,35 +60,17 @@ def _check_tables(system: System, target: Target, contents: Contents) -> None:
         raise SeedError(f"{target}: there is no data of {system.name} to run on", hint=f"Make it first: {made}")
 
 
-def _sqlite_facts() -> ServerFacts:
-    return ServerFacts(f"SQLite {sqlite3.sqlite_version}", None)
-
-
-def _check_server(target: Target, profile: Profile) -> ServerFacts:
-    try:
-        with target.asking() as connection:
-            row = connection.execute(
-                """
-                select
-                    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-                    (select count(*) from pg_stat_activity where backend_type = 'client backend'),
-                    current_setting('server_version'),
-                    current_setting('synchronous_commit')
-                """
-            ).fetchone()
-    except psycopg.Error as error:
-        raise refusal(target, error) from None
-    assert row is not None
-    slots, used, version, synchronous_commit = row
-    free = slots - used - SPARE_CONNECTIONS
+def _check_room(target: Target, profile: Profile, facts: ServerFacts) -> None:
+    if facts.slots is None:
+        return
+    free = facts.slots - facts.used - SPARE_CONNECTIONS
     if profile.connection_count > free:
         option = "--connections" if isinstance(profile, OpenProfile) else "--clients"
         raise UsageError(
             f"{profile.connection_count} connections are asked for, and {target} has {max(free, 0)} to give "
-            f"({slots} in all, {used} in use, {SPARE_CONNECTIONS} kept free)",
+            f"({facts.slots} in all, {facts.used} in use, {SPARE_CONNECTIONS} kept free)",
             hint=f"Ask for fewer with {option}, or raise the server's max_connections.",
         )
-    return ServerFacts(f"PostgreSQL {version}", synchronous_commit)
 
 
 def read_keys(system: System, profile: Profile, target: Target) -> dict[str, list[Key]]:
@@ -111,15 +80,12 @@ def read_keys(system: System, profile: Profile, target: Target) -> dict[str, lis
         SeedError: a pool is empty that the profile's calls draw from, or a stream stands at a door that is not there.
     """
     questions = {pool: adapt(query, target.dialect) for pool, query in system.pools.items()}
-    try:
-        if target.is_sqlite:
-            with closing(target.connect_sqlite(system.schemas, is_read_only=True)) as connection:
-                keys = {pool: [row[0] for row in connection.execute(query)] for pool, query in questions.items()}
-        else:
-            with closing(target.connect()) as server:
-                keys = {pool: [row[0] for row in server.execute(query)] for pool, query in questions.items()}
-    except (psycopg.Error, sqlite3.Error) as error:
-        raise refusal(target, error) from None
+    with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
+        read = snapshot.sessions[0].read
+        try:
+            keys = {pool: [next(iter(row.values())) for row in read(query)] for pool, query in questions.items()}
+        except QueryFailed as failed:
+            raise refusal(target, Exception(failed.reason)) from None
     needed = _needed_keys(system, profile)
     for pool, count in needed.items():
         if len(keys.get(pool, ())) < count:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import integrity
+from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
 from integrity.load.open_loop import OpenLoop
-from integrity.load.preparing import ServerFacts
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import describe_shape
 from integrity.load.thresholds import Judgement, judge

@@ -5,15 +5,12 @@ SQLite. What is promised is generous: a server that restarts, a full pool or a s
 a death. The beat has a connection of its own and never holds the run up; one that fails is tried again at the next.
 """
 
-import sqlite3
 import threading
-from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 from types import TracebackType
+from typing import LiteralString
 
-import psycopg
-
-from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 
@@ -23,9 +20,7 @@ ALIVE_S = 30.0
 
 SESSION_NAME_MOST = 63
 
-_SETTINGS = {**OWN, "lock_timeout": "2s"}  # its row is locked while its history is loaded
-_BEAT = "update integrity.runs set alive_until = clock_timestamp() + %s where run_id = %s and state = 'running'"
-_BEAT_SQLITE = "update integrity.runs set alive_until = ? where run_id = ? and state = 'running'"
+_BEAT: LiteralString = "update integrity.runs set alive_until = {} where run_id = %s and state = 'running'"
 
 
 class Heartbeat:
@@ -46,34 +41,21 @@ class Heartbeat:
 
     def _work(self) -> None:
         while not self._ending.is_set():
-            try:
-                if self._target.is_sqlite:
-                    self._beat_on_sqlite()
-                else:
-                    self._beat_on_postgresql()
-            except (DatabaseError, psycopg.Error, sqlite3.Error):
-                pass  # the server is away, full or busy: it is asked again
+            with suppress(DatabaseError):  # the server is away, full or busy: it is asked again
+                self._beat()
             self._ending.wait(BEAT_S)
 
-    def _beat_on_postgresql(self) -> None:
-        """Beat on one connection until it breaks; where sessions can be seen, this one alone says that the run lives."""
-        with closing(self._target.connect(application_name=session_name(self._run_id), settings=_SETTINGS)) as connection:
+    def _beat(self) -> None:
+        """Beat on one line until it breaks; where sessions can be seen, this one alone says that the run lives."""
+        # Its row is locked while its history is loaded.
+        with self._target.open_line(("integrity",), name=session_name(self._run_id), patience_s=2) as line:
             while True:
-                with suppress(psycopg.errors.LockNotAvailable):
-                    connection.execute(_BEAT, (timedelta(seconds=ALIVE_S), self._run_id))
-                if self._ending.wait(BEAT_S):
+                expression, value = line.after(timedelta(seconds=ALIVE_S))
+                line.try_to_write(_BEAT.format(expression), (value, self._run_id))
+                if not self._target.engine.has_server or self._ending.wait(BEAT_S):
                     return
-
-    def _beat_on_sqlite(self) -> None:
-        with closing(self._target.connect_sqlite(("integrity",))) as connection:
-            connection.execute(_BEAT_SQLITE, (alive_until_text(), self._run_id))
 
 
 def session_name(run_id: str) -> str:
     """Return the name by which the server knows the session in which a run says that it lives."""
     return f"integrity {run_id}"[:SESSION_NAME_MOST]
-
-
-def alive_until_text() -> str:
-    """Return until when a run that lives now is believed to, as SQLite stores times."""
-    return (datetime.now(UTC) + timedelta(seconds=ALIVE_S)).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -8,8 +8,3 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def moment(at_us: int) -> datetime:
     """Return the time that is so many microseconds after the epoch."""
     return _EPOCH + timedelta(microseconds=at_us)
-
-
-def time_text(at_us: int) -> str:
-    """Return that time as SQLite stores it."""
-    return moment(at_us).strftime("%Y-%m-%d %H:%M:%S.%f")

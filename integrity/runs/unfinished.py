@@ -5,24 +5,19 @@ sees all of a run's calls or none, and can tell which. Of one that was killed, t
 folder; one whose folder is gone is given up by whoever says so, and by nobody else.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, LiteralString
-
-import psycopg
+from typing import TYPE_CHECKING, LiteralString
 
 from integrity.database.contents import inspect_database
-from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.line import Row
 from integrity.engines.target import Target
-from integrity.engines.transaction import refusal
 from integrity.errors import AuditError, UsageError
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
-from integrity.runs.heartbeat import ALIVE_S, alive_until_text, session_name
-from integrity.runs.times import moment, time_text
+from integrity.runs.heartbeat import ALIVE_S, session_name
+from integrity.runs.times import moment
 
 if TYPE_CHECKING:
     from integrity.runs.loading import LoadedRun
@@ -51,14 +46,15 @@ def note_running(target: Target, folder: RunFolder) -> None:
     """
     settings = folder.settings()
     row = (folder.run_id, settings.system, settings.profile, settings.bug, settings.seed)
-    columns = "insert into integrity.runs (run_id, system, profile, bug, seed, started_at, alive_until, state)"
-    started_at_us = settings.started_at_us
-    if target.is_sqlite:
-        times: tuple[Any, ...] = (time_text(started_at_us), alive_until_text())
-        _write(target, f"{columns} values (?, ?, ?, ?, ?, ?, ?, 'running')", (*row, *times))
-    else:
-        times = (moment(started_at_us), timedelta(seconds=ALIVE_S))
-        _write(target, f"{columns} values (%s, %s, %s, %s, %s, %s, clock_timestamp() + %s, 'running')", (*row, *times))
+    with target.open_line(("integrity",)) as line:
+        expression, alive_until = line.after(timedelta(seconds=ALIVE_S))
+        line.write(_NOTE.format(expression), (*row, moment(settings.started_at_us), alive_until))
+
+
+_NOTE: LiteralString = """
+    insert into integrity.runs (run_id, system, profile, bug, seed, started_at, alive_until, state)
+    values (%s, %s, %s, %s, %s, %s, {}, 'running')
+    """
 
 
 def unnote_running(target: Target, run_id: str) -> None:
@@ -67,8 +63,8 @@ def unnote_running(target: Target, run_id: str) -> None:
     Raises:
         DatabaseError: it cannot be taken back.
     """
-    mark = "?" if target.is_sqlite else "%s"
-    _write(target, f"delete from integrity.runs where run_id = {mark} and state = 'running'", (run_id,))
+    with target.open_line(("integrity",)) as line:
+        line.write("delete from integrity.runs where run_id = %s and state = 'running'", (run_id,))
 
 
 def load_unfinished(target: Target, project: Project, *, is_read_only: bool = False) -> Unfinished:
@@ -83,7 +79,7 @@ def load_unfinished(target: Target, project: Project, *, is_read_only: bool = Fa
     loaded, alive, reasons = [], set(), {}
     noted = _without_history(target)
     # Asked after what is noted: one that has ended meanwhile is seen as ended by the audit's snapshot, which comes later.
-    sessions = _sessions(target) if noted else None
+    sessions = target.engine.find_session_names(target) if noted else None
     for run_id, state, is_broken_off in noted:
         folder = RunFolder(project.runs_folder / run_id)
         if not folder.history.exists():
@@ -96,7 +92,7 @@ def load_unfinished(target: Target, project: Project, *, is_read_only: bool = Fa
             alive.add(run_id)
         elif is_read_only:
             reasons[run_id] = f"its history is in {folder.path}, and is not loaded, as nothing is to be written"
-        elif not target.is_sqlite and sessions is None:
+        elif target.engine.has_server and sessions is None:
             reasons[run_id] = f"its history is in {folder.path}, and this is a standby: validate on the primary loads it"
         else:
             from integrity.runs.loading import load_history
@@ -129,18 +125,19 @@ def forget_run(target: Target, project: Project, run_id: str) -> None:
     if state == "running" and (RunFolder(project.runs_folder / run_id).is_alive() or run_id in find_beating(target)):
         hint = f"Stop it first: integrity stop {run_id}. One that was killed is believed dead {ALIVE_S:.0f} s later."
         raise UsageError(f"{target}: the run {run_id} is running", hint=hint)
-    mark = "?" if target.is_sqlite else "%s"
-    _write(target, f"update integrity.runs set state = 'lost' where run_id = {mark}", (run_id,))
+    with target.open_line(("integrity",)) as line:
+        line.write("update integrity.runs set state = 'lost' where run_id = %s", (run_id,))
 
 
 def find_beating(target: Target) -> set[str]:
     """Return the runs that are noted as running, have given a sign of life lately, and have a session where one is seen."""
-    if target.is_sqlite:
-        query: LiteralString = "select run_id from integrity.runs where state = 'running' and alive_until > datetime('now')"
-    else:
-        query = "select run_id from integrity.runs where state = 'running' and alive_until > clock_timestamp()"
-    sessions = _sessions(target)
-    return {run_id for (run_id,) in _ask(target, query) if sessions is None or session_name(run_id) in sessions}
+    sessions = target.engine.find_session_names(target)
+    with target.open_line(("integrity",), is_read_only=True) as line:
+        beating = line.ask(_BEATING.format(line.now))
+    return {run_id for (run_id,) in beating if sessions is None or session_name(run_id) in sessions}
+
+
+_BEATING: LiteralString = "select run_id from integrity.runs where state = 'running' and alive_until > {}"
 
 
 def find_systems_that_ran(target: Target) -> set[str]:
@@ -173,34 +170,6 @@ _NOTED: LiteralString = """
     """
 
 
-def _sessions(target: Target) -> set[str] | None:
-    """Return the names of the sessions in the database; None where there are none to be seen: SQLite, a standby."""
-    if target.is_sqlite or _ask(target, "select pg_catalog.pg_is_in_recovery()") == [(True,)]:
-        return None
-    query: LiteralString = """
-        select application_name from pg_catalog.pg_stat_activity where datname = pg_catalog.current_database()
-    """
-    return {row[0] for row in _ask(target, query)}
-
-
-def _ask(target: Target, query: LiteralString) -> list[tuple[Any, ...]]:
-    try:
-        if target.is_sqlite:
-            with closing(target.connect_sqlite(("integrity",), is_read_only=True)) as connection:
-                return [tuple(row) for row in connection.execute(query)]
-        with target.asking() as connection:
-            return connection.execute(query).fetchall()
-    except (psycopg.Error, sqlite3.Error) as error:
-        raise refusal(target, error) from None
-
-
-def _write(target: Target, statement: LiteralString, values: Sequence[Any]) -> None:
-    try:
-        if target.is_sqlite:
-            with closing(target.connect_sqlite(("integrity",))) as connection:
-                connection.execute(statement, values)
-        else:
-            with closing(target.connect(settings=OWN)) as connection:
-                connection.execute(statement, values)
-    except (psycopg.Error, sqlite3.Error) as error:
-        raise refusal(target, error) from None
+def _ask(target: Target, query: LiteralString) -> list[Row]:
+    with target.open_line(("integrity",), is_read_only=True) as line:
+        return line.ask(query)
