@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +22,7 @@ from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
+from integrity.events import Event, Job, Listener, listen
 from integrity.systems.seeder import Batch, Seeder, Start
 from integrity.systems.system import System
 
@@ -44,13 +45,14 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far seeding is: so many of all, in the phase of rows; then constraints and indexes are made.
+class SeedAdvanced(Event):
+    """How far seeding a system is: so many of all, in the phase of rows; then constraints and indexes are made.
 
     Args:
         unit: what is counted: the seeder's first size.
     """
 
+    system: str
     phase: Phase
     unit: str
     done: int
@@ -92,14 +94,23 @@ def seed_system(
     sizes: Mapping[str, int],
     seed: int,
     mode: Mode,
-    listen: Callable[[Progress], None] = lambda progress: None,
+    listeners: Sequence[Listener] = (),
 ) -> Seeded:
+    """Fill a system as `fill` does, and tell the listeners."""
+    return listen(fill(target, contents, system, sizes=sizes, seed=seed, mode=mode), *listeners)
+
+
+def fill(
+    target: Target, contents: Contents, system: System, *, sizes: Mapping[str, int], seed: int, mode: Mode
+) -> Job[Seeded]:
     """Fill a system with a past of that size; the same seed and sizes make the same rows everywhere.
 
     Args:
         sizes: by name; those that are not given are the seeder's defaults, those that it does not know are not its own.
         contents: what the database holds; whether that may be worked on is asked before (`guard`).
-        listen: is told how far it is.
+
+    Yields:
+        SeedAdvanced as it goes.
 
     Raises:
         UsageError: a number that makes no sense, or a system without a seeder.
@@ -134,9 +145,9 @@ def seed_system(
             strip(connection, metadata)
         for size, count in sizes.items():
             put_note(connection, f"{size}:{name}", str(noted[size] + count))
-        row_counts = _load(connection, system, start, sizes, seed, is_new=mode is not Mode.APPEND, listen=listen)
+        row_counts = yield from _load(connection, system, start, sizes, seed, is_new=mode is not Mode.APPEND)
         loaded = time.perf_counter()
-        listen(Progress(Phase.INDEXES, unit, sizes[unit], sizes[unit]))
+        yield SeedAdvanced(name, Phase.INDEXES, unit, sizes[unit], sizes[unit])
         if mode is not Mode.APPEND:
             complete(connection, system)
         _finish(connection, metadata)
@@ -238,14 +249,13 @@ def _load(
     seed: int,
     *,
     is_new: bool,
-    listen: Callable[[Progress], None],
-) -> dict[str, int]:
+) -> Job[dict[str, int]]:
     driver_connection = connection.connection.driver_connection
     assert driver_connection is not None
     seeder, tables = seeder_of(system), {name_of(table): table for table in system.metadata.sorted_tables}
     row_counts: Counter[str] = Counter()
     done, unit = 0, seeder.sizes[0].name
-    listen(Progress(Phase.ROWS, unit, 0, sizes[unit]))
+    yield SeedAdvanced(system.name, Phase.ROWS, unit, 0, sizes[unit])
     for batch in ahead(seeder.generate(sizes, seed, start)):
         for rows in batch.tables:
             table = tables[rows.table]
@@ -253,7 +263,7 @@ def _load(
             row_counts[rows.table] += bulk.load(driver_connection, schema, table.name, rows.columns, is_new=is_new)
         if batch.done:
             done += batch.done
-            listen(Progress(Phase.ROWS, unit, done, sizes[unit]))
+            yield SeedAdvanced(system.name, Phase.ROWS, unit, done, sizes[unit])
     return dict(row_counts)
 
 

@@ -13,10 +13,11 @@ from integrity.database.namespace import create_schemas, drop_schemas, guard, in
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
+from integrity.events import Event
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.seeds import tables
 from integrity.reference.ghostpass.system import GHOSTPASS
-from integrity.seeds.load import Mode, Progress, Seeded, seed_system, seeder_of
+from integrity.seeds.load import Mode, SeedAdvanced, Seeded, seed_system, seeder_of
 from integrity.systems.seeder import Size
 
 AN_ID = "0190b1c2-0000-7000-8000-00000000002a"
@@ -224,9 +225,9 @@ def test_another_seed_makes_other_rows(target: Target) -> None:
 
 def test_several_batches_are_as_consistent_as_one(database: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "WALLETS_A_BATCH", 100)
-    heard: list[Progress] = []
-    seeded = seed(database, 350, listen=heard.append)
-    assert [progress.done for progress in heard] == [0, 100, 200, 300, 350, 350]
+    heard: list[Event] = []
+    seeded = seed(database, 350, listeners=[heard.append])
+    assert [event.done for event in heard if isinstance(event, SeedAdvanced)] == [0, 100, 200, 300, 350, 350]
     assert seeded.row_counts["wallets"] == 350
     for promise, violations in CONSISTENT.items():
         if promise != "ids are in order of time":  # within a batch they are
@@ -338,12 +339,12 @@ def test_what_is_interrupted_never_happened(target: Target, mode: Mode) -> None:
         seed(target, 80, number=3)
     before = inspect_database(target), (contents_of(target) if mode is not Mode.NEW else None)
 
-    def stop(progress: Progress) -> None:
-        if progress.done == 100:
+    def stop(event: Event) -> None:
+        if isinstance(event, SeedAdvanced) and event.done == 100:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        seed(target, 100, mode=mode, listen=stop)
+        seed(target, 100, mode=mode, listeners=[stop])
 
     assert (inspect_database(target), contents_of(target) if mode is not Mode.NEW else None) == before
 

@@ -19,11 +19,11 @@ from integrity.cli.seed_command import command
 from integrity.database.namespace import guard, inspect_database
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
+from integrity.jobs import seed as job
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import SYSTEMS
-from integrity.seeds import load
-from integrity.seeds.load import Mode, seed_system, seeder_of
+from integrity.seeds.load import Mode, fill, seed_system, seeder_of
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -198,7 +198,7 @@ def test_a_seed_of_all_systems_that_was_interrupted_goes_on_as_its_message_says(
     command = [*words, *([] if mode == "new" else [f"--{mode}"])]
     assert run(capsys, *command, "--database", urls[0])[0] == 0
 
-    real, calls = load.seed_system, itertools.count()
+    real, calls = fill, itertools.count()
 
     def interrupt_the_third(*arguments: Any, **options: Any) -> object:
         if next(calls) == 2:
@@ -206,7 +206,7 @@ def test_a_seed_of_all_systems_that_was_interrupted_goes_on_as_its_message_says(
         return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(load, "seed_system", interrupt_the_third)
+        patch.setattr(job, "fill", interrupt_the_third)
         code, _, err = run(capsys, *command, "--database", urls[1])
     assert code == 130
     again = command

@@ -1,0 +1,111 @@
+"""Seeding as text: how far it is, and what was made."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tabulate import tabulate
+
+from integrity.engines.target import Target
+from integrity.events import Event, Listener
+from integrity.report.terminal import open_console, write_json, write_note, write_result
+from integrity.seeds.load import Mode, Phase, SeedAdvanced, Seeded
+
+LINE_EVERY_S = 5.0
+
+
+@contextmanager
+def show_seeding() -> Iterator[Listener]:
+    """Yield a listener that shows how far seeding is: a bar on a terminal, else a line every few seconds.
+
+    It is to be told before those that write something: the bar makes room for them.
+    """
+    if not sys.stderr.isatty():
+        yield _line_writer()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=open_console(), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        bar.stop()
+        system = ""
+
+        def draw(event: Event) -> None:
+            nonlocal system
+            if not isinstance(event, SeedAdvanced):
+                bar.stop()
+                return
+            if event.system != system:
+                system = event.system
+                bar.reset(task)
+            what = event.unit if event.phase is Phase.ROWS else "constraints, indexes"
+            bar.update(task, description=f"{system}: {what}", completed=event.done, total=event.count)
+            bar.start()
+
+        yield draw
+
+
+def _line_writer() -> Listener:
+    last = 0.0
+
+    def say(event: Event) -> None:
+        nonlocal last
+        if not isinstance(event, SeedAdvanced):
+            return
+        now = time.monotonic()
+        if event.phase is Phase.INDEXES:
+            write_note(f"{event.system}: making constraints and indexes")
+        elif event.done == 0:
+            write_note(f"{event.system}: making {event.count:,} {event.unit}")
+            last = now
+        elif now - last >= LINE_EVERY_S:
+            write_note(f"{event.system}: {event.done:,} of {event.count:,} {event.unit}")
+            last = now
+
+    return say
+
+
+def write_seeded(target: Target, mode: Mode, seeded: Sequence[Seeded], *, is_json: bool) -> None:
+    """Write what was made to stdout."""
+    if is_json:
+        write_json(seeded_fields(target, mode, seeded))
+    else:
+        write_result(render_seeded(seeded))
+
+
+def render_seeded(seeded: Sequence[Seeded]) -> str:
+    """Return a table of the rows of each system, and how long they took."""
+    parts = []
+    for made in seeded:
+        seconds = made.rows_s + made.indexes_s
+        rows = [[f"{made.system}.{table}", f"{count:,}"] for table, count in made.row_counts.items()]
+        rows.append(["together", f"{made.row_count:,}"])
+        parts.append(tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True))
+        parts.append(
+            f"\n{made.system}: {', '.join(f'{count:,} {name}' for name, count in made.sizes.items())}, seed {made.seed}: "
+            f"{seconds:.1f} s "
+            f"(rows {made.rows_s:.1f}, constraints and indexes {made.indexes_s:.1f}), {made.rows_per_second:,.0f} rows/s"
+        )
+    if len(seeded) > 1:
+        seconds = sum(made.rows_s + made.indexes_s for made in seeded)
+        parts.append(f"\n{len(seeded)} systems: {sum(made.row_count for made in seeded):,} rows in {seconds:.1f} s")
+    return "\n".join(parts)
+
+
+def seeded_fields(target: Target, mode: Mode, seeded: Sequence[Seeded]) -> dict[str, object]:
+    """Return the same for a program to read."""
+    systems = [
+        {
+            "system": made.system,
+            "sizes": dict(made.sizes),
+            "seed": made.seed,
+            "rows": dict(made.row_counts),
+            "rows_s": round(made.rows_s, 3),
+            "indexes_s": round(made.indexes_s, 3),
+            "rows_per_second": round(made.rows_per_second),
+        }
+        for made in seeded
+    ]
+    return {"database": str(target), "mode": mode.value, "systems": systems}
