@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from integrity.report.terminal import write_json, write_result
 
 if TYPE_CHECKING:
     from integrity.monitor.sampler import Monitor
+    from integrity.monitor.summary import MonitorSummary
 
 EVERY_S_LEAST = 0.1
 """A sample takes some milliseconds of the server's time."""
@@ -86,7 +88,7 @@ def command(
     was_interrupted = _watch(monitor, duration_s)
     summary = monitor.stop()
     if is_json:
-        _write_json({"kind": "summary", **summary})
+        _write_json({"kind": "summary", **asdict(summary)})
     else:
         write_result(render_monitor(summary))
     if was_interrupted and duration_s is not None:
@@ -107,10 +109,10 @@ def _watch(monitor: "Monitor", duration_s: float | None) -> bool:
     return False
 
 
-def _exit_code(summary: dict[str, Any], *, has_database: bool) -> int:
-    if has_database and not summary["answered_count"]:
+def _exit_code(summary: "MonitorSummary", *, has_database: bool) -> int:
+    if has_database and not summary.answered_count:
         return ExitCode.UNKNOWN
-    is_critical = any(alert["level"] == "critical" for alert in summary["alerts"])
+    is_critical = any(alert.level == "critical" for alert in summary.alerts)
     return ExitCode.THRESHOLD if is_critical else ExitCode.OK
 
 

@@ -3,21 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
+from integrity.monitor.summary import MonitorSummary
 
-def find_resources(summary: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, float]:
+
+def find_resources(summary: MonitorSummary, facts: Mapping[str, Any]) -> dict[str, float]:
     """Return the figures by the names of their statistics; what nobody saw is left out.
 
     Args:
         summary, facts: of the monitor; without a database they hold only processes.
     """
     found: dict[str, float] = {}
-    database = summary["database"] or {}
+    database = summary.database
     slots = facts.get("max_connections", 0) - facts.get("reserved_connections", 0)
-    if slots > 0 and database.get("connections_most") is not None:
-        found["connections_share"] = database["connections_most"] / slots
-    if facts.get("pool_size") and database.get("busy_most") is not None:
-        found["pool_share"] = database["busy_most"] / facts["pool_size"]
-    server = next((process for process in summary["processes"] if process["name"] == "database"), None)
-    if server is not None and server["cpu_share_mean"] is not None:
-        found["database_cpu_share"] = server["cpu_share_mean"]
+    if slots > 0 and database is not None and database.connections_most is not None:
+        found["connections_share"] = database.connections_most / slots
+    if facts.get("pool_size") and database is not None and database.busy_most is not None:
+        found["pool_share"] = database.busy_most / facts["pool_size"]
+    server = next((process for process in summary.processes if process.name == "database"), None)
+    if server is not None and server.cpu_share_mean is not None:
+        found["database_cpu_share"] = server.cpu_share_mean
     return found

@@ -5,7 +5,7 @@ and a summary says how much was looked at.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
@@ -45,9 +45,6 @@ class Alert:
     limit: float | None
     at_s: float | None
     source: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def find_alerts(facts: Facts, samples: Sequence[Sample]) -> list[Alert]:

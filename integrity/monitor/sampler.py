@@ -26,7 +26,7 @@ from integrity.errors import HistoryError
 from integrity.monitor.database import DatabaseWatch, Sample
 from integrity.monitor.processes import Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
-from integrity.monitor.summary import summarize
+from integrity.monitor.summary import MonitorSummary, summarize
 from integrity.project import open_for_us_only
 from integrity.systems.planned_limit import PlannedLimit
 
@@ -84,7 +84,7 @@ class Monitor:
         self._kept: list[bytes] = []  # what is not in the file; as text, a tenth of what it takes as objects
         self._written_facts: dict[str, Any] | None = None
         self.notes: list[str] = []
-        self.summary: dict[str, Any] = {}
+        self.summary = MonitorSummary()
 
     def __enter__(self) -> "Monitor":
         self.start()
@@ -108,7 +108,7 @@ class Monitor:
             prepare()  # here, so that the thread does not hold up whoever is measured
         self._thread.start()
 
-    def stop(self) -> dict[str, Any]:
+    def stop(self) -> MonitorSummary:
         """Take a last sample and end; return the summary."""
         self._stopping.set()
         self._thread.join(STOP_S_MOST)

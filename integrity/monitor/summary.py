@@ -1,43 +1,116 @@
-"""A summary of samples: peaks and rates in figures, what was looked at and what could not be. Pure, and fit for JSON."""
+"""A summary of samples: peaks and rates in figures, what was looked at and what could not be. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from integrity.monitor.blocking import draw
-from integrity.monitor.findings import Facts, find_alerts
+from integrity.monitor.findings import Alert, Facts, find_alerts
 from integrity.monitor.series import Sample, figures, find_peak, last_rows, rise, rise_of_rows
 
 SHOWN = 5
 
 
-def summarize(facts: Facts, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return what the samples come to; a figure without a sample is None.
+@dataclass(frozen=True, slots=True)
+class DatabaseSummary:
+    """Peaks of sessions and waits, rates of counters over the whole span; None: without a sample, or without a span."""
 
-    Returns:
-        sample_count, answered_count: samples, and those in which the database answered.
-        database: peaks of sessions and waits, rates of counters; None without a database.
-        tables, statements: the busiest, by what they rose.
+    connections_most: float | None
+    busy_most: float | None
+    lock_waiters_most: float | None
+    idle_in_transaction_most: float | None
+    oldest_transaction_s: float | None
+    commits_per_s: float | None
+    rollbacks_per_s: float | None
+    deadlocks: int
+    rows_written_per_s: float | None
+    wal_bytes_per_s: float | None
+    cache_hit_share: float | None
+    checkpoints: int
+    size_bytes: int | None
+    grown_bytes: int | None
+    answer_ms_mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """By what a table's counters rose, and how many rows it had at last."""
+
+    table: str
+    sequential_scans: int
+    sequential_rows: int
+    index_scans: int
+    rows_written: int
+    rows_live: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementSummary:
+    """How often a statement was called, and how long that took."""
+
+    statement: str
+    calls: int
+    total_ms: float
+    mean_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSummary:
+    """Peak and mean of a process; None: not measured."""
+
+    name: str
+    pid: int
+    is_alive: bool
+    cpu_share_mean: float | None
+    cpu_share_most: float | None
+    rss_bytes_most: int | None
+    descriptors_most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSummary:
+    """What samples come to.
+
+    Args:
+        answered_count: of the samples, those in which the database answered.
+        notes: what could not be looked at.
+        database: None without one, or without an answer of it.
+        tables, statements: the busiest first.
         blocking: the worst moment's trees, as lines.
-        processes: peak and mean of each.
-        alerts: as find_alerts returns them.
+        alerts: critical first.
     """
+
+    sample_count: int = 0
+    answered_count: int = 0
+    elapsed_s: float = 0.0
+    notes: tuple[str, ...] = ()
+    database: DatabaseSummary | None = None
+    tables: tuple[TableSummary, ...] = ()
+    statements: tuple[StatementSummary, ...] = ()
+    blocking: tuple[str, ...] = ()
+    processes: tuple[ProcessSummary, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+def summarize(facts: Facts, samples: Sequence[Sample]) -> MonitorSummary:
+    """Return what the samples come to."""
     answered = [sample for sample in samples if "activity" in (sample.get("database") or {})]
     elapsed_s = samples[-1]["elapsed_s"] - samples[0]["elapsed_s"] if samples else 0.0
-    return {
-        "sample_count": len(samples),
-        "answered_count": len(answered),
-        "elapsed_s": round(elapsed_s, 3),
-        "notes": list(facts.get("notes", ())),
-        "database": _database(answered) if answered else None,
-        "tables": _tables(samples),
-        "statements": _statements(samples),
-        "blocking": _worst_blocking(samples),
-        "processes": _processes(samples),
-        "alerts": [alert.as_dict() for alert in find_alerts(facts, samples)],
-    }
+    return MonitorSummary(
+        sample_count=len(samples),
+        answered_count=len(answered),
+        elapsed_s=round(elapsed_s, 3),
+        notes=tuple(facts.get("notes", ())),
+        database=_database(answered) if answered else None,
+        tables=tuple(_tables(samples)),
+        statements=tuple(_statements(samples)),
+        blocking=tuple(_worst_blocking(samples)),
+        processes=tuple(_processes(samples)),
+        alerts=tuple(find_alerts(facts, samples)),
+    )
 
 
-def _database(samples: Sequence[Sample]) -> dict[str, Any]:
+def _database(samples: Sequence[Sample]) -> DatabaseSummary:
     span_s = samples[-1]["elapsed_s"] - samples[0]["elapsed_s"]
 
     def peak(name: str) -> float | None:
@@ -49,23 +122,23 @@ def _database(samples: Sequence[Sample]) -> dict[str, Any]:
 
     hit, read = rise(samples, "database", "blocks_hit"), rise(samples, "database", "blocks_read")
     sizes = [value for _, value in figures(samples, "size", lambda size: size["size_bytes"])]
-    return {
-        "connections_most": peak("connections"),
-        "busy_most": peak("busy"),
-        "lock_waiters_most": peak("lock_waiters"),
-        "idle_in_transaction_most": peak("idle_in_transaction"),
-        "oldest_transaction_s": peak("oldest_transaction_s"),
-        "commits_per_s": per_s("commits"),
-        "rollbacks_per_s": per_s("rollbacks"),
-        "deadlocks": int(rise(samples, "database", "deadlocks")),
-        "rows_written_per_s": _sum(per_s("rows_inserted"), per_s("rows_updated"), per_s("rows_deleted")),
-        "wal_bytes_per_s": per_s("wal_bytes"),
-        "cache_hit_share": round(hit / (hit + read), 4) if hit + read else None,
-        "checkpoints": int(rise(samples, "checkpoints", "timed") + rise(samples, "checkpoints", "requested")),
-        "size_bytes": int(sizes[-1]) if sizes else None,
-        "grown_bytes": int(sizes[-1] - sizes[0]) if sizes else None,
-        "answer_ms_mean": round(sum(sample["database"]["took_ms"] for sample in samples) / len(samples), 2),
-    }
+    return DatabaseSummary(
+        connections_most=peak("connections"),
+        busy_most=peak("busy"),
+        lock_waiters_most=peak("lock_waiters"),
+        idle_in_transaction_most=peak("idle_in_transaction"),
+        oldest_transaction_s=peak("oldest_transaction_s"),
+        commits_per_s=per_s("commits"),
+        rollbacks_per_s=per_s("rollbacks"),
+        deadlocks=int(rise(samples, "database", "deadlocks")),
+        rows_written_per_s=_sum(per_s("rows_inserted"), per_s("rows_updated"), per_s("rows_deleted")),
+        wal_bytes_per_s=per_s("wal_bytes"),
+        cache_hit_share=round(hit / (hit + read), 4) if hit + read else None,
+        checkpoints=int(rise(samples, "checkpoints", "timed") + rise(samples, "checkpoints", "requested")),
+        size_bytes=int(sizes[-1]) if sizes else None,
+        grown_bytes=int(sizes[-1] - sizes[0]) if sizes else None,
+        answer_ms_mean=round(sum(sample["database"]["took_ms"] for sample in samples) / len(samples), 2),
+    )
 
 
 def _sum(*values: float | None) -> float | None:
@@ -73,36 +146,36 @@ def _sum(*values: float | None) -> float | None:
     return round(sum(known), 1) if known else None
 
 
-def _tables(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    risen = rise_of_rows(samples, "tables", "table_name")
+def _tables(samples: Sequence[Sample]) -> list[TableSummary]:
     last = last_rows(samples, "tables", "table_name")
-    found: list[dict[str, Any]] = [
-        {
-            "table": name,
-            **{key: int(counters[key]) for key in ("sequential_scans", "sequential_rows", "index_scans")},
-            "rows_written": int(sum(counters[f"rows_{kind}"] for kind in ("inserted", "updated", "deleted"))),
-            "rows_live": last[name]["rows_live"],
-        }
-        for name, counters in risen.items()
+    found = [
+        TableSummary(
+            table=name,
+            sequential_scans=int(counters["sequential_scans"]),
+            sequential_rows=int(counters["sequential_rows"]),
+            index_scans=int(counters["index_scans"]),
+            rows_written=int(sum(counters[f"rows_{kind}"] for kind in ("inserted", "updated", "deleted"))),
+            rows_live=last[name]["rows_live"],
+        )
+        for name, counters in rise_of_rows(samples, "tables", "table_name").items()
     ]
-    busy = [row for row in found if row["sequential_scans"] or row["index_scans"] or row["rows_written"]]
-    return sorted(busy, key=lambda row: -sum(row[key] for key in ("sequential_rows", "index_scans", "rows_written")))
+    busy = [row for row in found if row.sequential_scans or row.index_scans or row.rows_written]
+    return sorted(busy, key=lambda row: -(row.sequential_rows + row.index_scans + row.rows_written))
 
 
-def _statements(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    risen = rise_of_rows(samples, "statements", "statement_id")
+def _statements(samples: Sequence[Sample]) -> list[StatementSummary]:
     last = last_rows(samples, "statements", "statement_id")
-    found: list[dict[str, Any]] = [
-        {
-            "statement": " ".join(str(last[name]["statement"]).split()),
-            "calls": int(counters["calls"]),
-            "total_ms": round(counters["total_ms"], 1),
-            "mean_ms": round(counters["total_ms"] / counters["calls"], 3),
-        }
-        for name, counters in risen.items()
+    found = [
+        StatementSummary(
+            statement=" ".join(str(last[name]["statement"]).split()),
+            calls=int(counters["calls"]),
+            total_ms=round(counters["total_ms"], 1),
+            mean_ms=round(counters["total_ms"] / counters["calls"], 3),
+        )
+        for name, counters in rise_of_rows(samples, "statements", "statement_id").items()
         if counters["calls"]
     ]
-    return sorted(found, key=lambda row: -row["total_ms"])[:SHOWN]
+    return sorted(found, key=lambda row: -row.total_ms)[:SHOWN]
 
 
 def _worst_blocking(samples: Sequence[Sample]) -> list[str]:
@@ -118,7 +191,7 @@ def _longest_s(pairs: Sequence[Mapping[str, Any]]) -> float:
     return max((pair["waited_s"] for pair in pairs), default=-1.0)
 
 
-def _processes(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def _processes(samples: Sequence[Sample]) -> list[ProcessSummary]:
     series: dict[str, list[Mapping[str, Any]]] = {}
     for sample in samples:
         for process in sample.get("processes", ()):
@@ -128,14 +201,14 @@ def _processes(samples: Sequence[Sample]) -> list[dict[str, Any]]:
         shares = [process["cpu_share"] for process in measured if "cpu_share" in process]
         memory = [process["rss_bytes"] for process in measured if "rss_bytes" in process]
         found.append(
-            {
-                "name": name,
-                "pid": measured[-1]["pid"],
-                "is_alive": measured[-1]["is_alive"],
-                "cpu_share_mean": round(sum(shares) / len(shares), 4) if shares else None,
-                "cpu_share_most": max(shares, default=None),
-                "rss_bytes_most": max(memory, default=None),
-                "descriptors_most": max((p["descriptors"] for p in measured if "descriptors" in p), default=None),
-            }
+            ProcessSummary(
+                name=name,
+                pid=measured[-1]["pid"],
+                is_alive=measured[-1]["is_alive"],
+                cpu_share_mean=round(sum(shares) / len(shares), 4) if shares else None,
+                cpu_share_most=max(shares, default=None),
+                rss_bytes_most=max(memory, default=None),
+                descriptors_most=max((p["descriptors"] for p in measured if "descriptors" in p), default=None),
+            )
         )
     return found

@@ -1,11 +1,13 @@
 """What a monitor saw as text: one line a sample while it watches, alerts and tables at its end. Reads its summary."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, TextIO
 
 from tabulate import tabulate
 
 from integrity.monitor.findings import show
+from integrity.monitor.summary import MonitorSummary
 from integrity.report.terminal import note_writer
 from integrity.report.values import printable
 from integrity.report.values import show as show_value
@@ -57,75 +59,74 @@ def describe_sample(sample: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     return "  ".join(words)
 
 
-def render_monitor(summary: Mapping[str, Any]) -> str:
+def render_monitor(summary: MonitorSummary) -> str:
     """Return the text that a monitor ends with."""
     blocks = [_figures(summary), *_tables(summary)]
-    if summary["blocking"]:
-        lines = [printable(line)[:LINE_WIDTH] for line in summary["blocking"]]
+    if summary.blocking:
+        lines = [printable(line)[:LINE_WIDTH] for line in summary.blocking]
         more = [f"… and {len(lines) - BLOCKING_SHOWN} more"] if len(lines) > BLOCKING_SHOWN else []
         blocks.append("\n".join(["the longest wait for a lock:", *("  " + line for line in lines[:BLOCKING_SHOWN]), *more]))
-    if summary["notes"]:
-        blocks.append("\n".join(f"not seen: {printable(note)}" for note in summary["notes"]))
+    if summary.notes:
+        blocks.append("\n".join(f"not seen: {printable(note)}" for note in summary.notes))
     blocks.append(render_alerts(summary))
     return "\n\n".join(block for block in blocks if block)
 
 
-def render_alerts(summary: Mapping[str, Any]) -> str:
+def render_alerts(summary: MonitorSummary) -> str:
     """Return the alerts, one a line with its source, and what was looked at."""
-    count = summary["sample_count"]
-    looked = f"{count} samples in {summary['elapsed_s']:.0f} s"
-    if summary["database"] is None:
+    count = summary.sample_count
+    looked = f"{count} samples in {summary.elapsed_s:.0f} s"
+    if summary.database is None:
         looked += ", none of a database"
-    elif summary["answered_count"] < count:
-        looked += f", the database answered in {summary['answered_count']}"
-    lines = [f"{alert['level']:8}  {printable(alert['sentence'])}  ({alert['source']})" for alert in summary["alerts"]]
+    elif summary.answered_count < count:
+        looked += f", the database answered in {summary.answered_count}"
+    lines = [f"{alert.level:8}  {printable(alert.sentence)}  ({alert.source})" for alert in summary.alerts]
     said = "nothing to report" if not lines else "1 finding" if len(lines) == 1 else f"{len(lines)} findings"
     return "\n".join([*lines, f"monitor: {said}; {looked}"])
 
 
-def _figures(summary: Mapping[str, Any]) -> str:
+def _figures(summary: MonitorSummary) -> str:
     lines = []
-    database = summary["database"]
-    if database:
+    database = summary.database
+    if database is not None:
         lines.append(
-            f"at most {database['connections_most'] or 0:.0f} connections, {database['busy_most'] or 0:.0f} busy, "
-            f"{database['lock_waiters_most'] or 0:.0f} waiting for locks; "
-            f"oldest transaction {database['oldest_transaction_s'] or 0:.1f} s"
+            f"at most {database.connections_most or 0:.0f} connections, {database.busy_most or 0:.0f} busy, "
+            f"{database.lock_waiters_most or 0:.0f} waiting for locks; "
+            f"oldest transaction {database.oldest_transaction_s or 0:.1f} s"
         )
-        if database["commits_per_s"] is not None:
-            hit = database["cache_hit_share"]
+        if database.commits_per_s is not None:
+            hit = database.cache_hit_share
             lines.append(
-                f"{database['commits_per_s']:.0f} commits/s, {database['rollbacks_per_s']:.0f} rollbacks/s, "
-                f"deadlocks: {database['deadlocks']}, {database['rows_written_per_s']:.0f} rows written/s, "
-                f"{_bytes(database['wal_bytes_per_s'])}/s of log, cache hits {'-' if hit is None else show(hit, 'share')}"
+                f"{database.commits_per_s:.0f} commits/s, {database.rollbacks_per_s:.0f} rollbacks/s, "
+                f"deadlocks: {database.deadlocks}, {database.rows_written_per_s:.0f} rows written/s, "
+                f"{_bytes(database.wal_bytes_per_s)}/s of log, cache hits {'-' if hit is None else show(hit, 'share')}"
             )
-        if database["size_bytes"] is not None:
+        if database.size_bytes is not None:
             lines.append(
-                f"{_bytes(database['size_bytes'])} on disk, {_bytes(database['grown_bytes'])} more than at first; "
-                f"checkpoints: {database['checkpoints']}"
+                f"{_bytes(database.size_bytes)} on disk, {_bytes(database.grown_bytes)} more than at first; "
+                f"checkpoints: {database.checkpoints}"
             )
-    for process in summary["processes"]:
-        if process["cpu_share_most"] is None:
+    for process in summary.processes:
+        if process.cpu_share_most is None or process.cpu_share_mean is None:
             continue
-        descriptors = process["descriptors_most"]
+        descriptors = process.descriptors_most
         held = "" if descriptors is None else f", {descriptors} descriptors"
         lines.append(
-            f"{process['name']} (pid {process['pid']}): CPU {show(process['cpu_share_mean'], 'share')} on average, "
-            f"{show(process['cpu_share_most'], 'share')} at most, of all cores; {_bytes(process['rss_bytes_most'])}{held}"
+            f"{process.name} (pid {process.pid}): CPU {show(process.cpu_share_mean, 'share')} on average, "
+            f"{show(process.cpu_share_most, 'share')} at most, of all cores; {_bytes(process.rss_bytes_most)}{held}"
         )
     return "\n".join(lines)
 
 
-def _tables(summary: Mapping[str, Any]) -> list[str]:
+def _tables(summary: MonitorSummary) -> list[str]:
     blocks = []
-    columns = ("table", "sequential_scans", "sequential_rows", "index_scans", "rows_written", "rows_live")
-    rows = [[show_value(row[column]) for column in columns] for row in summary["tables"][:TABLES_SHOWN]]
+    rows = [[show_value(value) for value in astuple(row)] for row in summary.tables[:TABLES_SHOWN]]
     if rows:
         headers = ["table", "sequential scans", "rows by them", "index scans", "rows written", "rows"]
         blocks.append(_table(rows, headers, "left"))
     rows = [
-        [f"{row['total_ms']:.0f}", str(row["calls"]), f"{row['mean_ms']:.2f}", show_value(row["statement"], width=90)]
-        for row in summary["statements"]
+        [f"{row.total_ms:.0f}", str(row.calls), f"{row.mean_ms:.2f}", show_value(row.statement, width=90)]
+        for row in summary.statements
     ]
     if rows:
         blocks.append(_table(rows, ["total ms", "calls", "mean ms", "statement"], "right", last="left"))

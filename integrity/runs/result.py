@@ -7,6 +7,7 @@ many of its records stand in samples.py; what a shape found is in shape.py, what
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from integrity.monitor.summary import MonitorSummary
 from integrity.runs.documents import RUN_AGAIN, Document, Kind, Part
 from integrity.runs.effects import FaultEffect
 from integrity.runs.files import RESULT_FILE
@@ -159,7 +160,7 @@ class RunResult(Document):
     search: Search | None = None
     sweep: Sweep | None = None
     recovery_s: float | None = None
-    monitor: Mapping[str, Any] | None = None
+    monitor: MonitorSummary | None = None
     faults: tuple[FaultEffect, ...] = ()
     unknown_outcomes: Settlement | None = None
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from integrity.monitor.findings import find_alerts
 from integrity.monitor.processes import Process, find_server, parse_process, start_mark
 from integrity.monitor.questions import QUESTIONS, choose
 from integrity.monitor.sampler import Monitor, read_file
+from integrity.monitor.summary import MonitorSummary
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.report.run_text import render_run
@@ -263,10 +264,10 @@ def test_slow_statements_are_named_where_the_server_keeps_them(tmp_path: Path) -
             summary = monitor.stop()
     finally:
         server.reset()
-    slowest = summary["statements"][0]
-    assert slowest["statement"] == "select count(*) from generate_series($1, $2)"
-    assert slowest["calls"] == 20
-    assert summary["notes"] == []
+    slowest = summary.statements[0]
+    assert slowest.statement == "select count(*) from generate_series($1, $2)"
+    assert slowest.calls == 20
+    assert summary.notes == ()
 
 
 def test_an_extension_that_is_not_loaded_is_noted_once_and_not_asked_again(shop: Target) -> None:
@@ -322,8 +323,8 @@ def test_a_monitor_writes_facts_and_samples_that_can_be_read_back(shop: Target, 
     facts, samples = read_file(file)
     assert (facts["pool_size"], facts["version_major"]) == (7, 18)
     assert samples == monitor.read_samples()
-    assert summary["sample_count"] == len(samples) >= 4
-    assert summary["answered_count"] == len(samples)
+    assert summary.sample_count == len(samples) >= 4
+    assert summary.answered_count == len(samples)
     assert "tables" in samples[0]["database"]
     assert "tables" not in samples[1]["database"]
     assert "tables" in samples[-1]["database"], "the last one is whole"
@@ -339,9 +340,9 @@ def test_a_file_that_cannot_be_written_is_noted_and_the_samples_are_kept(shop: T
     monitor = Monitor(shop, file=tmp_path / "nowhere" / "monitor.jsonl")
     monitor.start()
     summary = monitor.stop()
-    assert summary["sample_count"] >= 1
-    assert summary["answered_count"] == summary["sample_count"]
-    (note,) = [note for note in summary["notes"] if "monitor.jsonl" in note]
+    assert summary.sample_count >= 1
+    assert summary.answered_count == summary.sample_count
+    (note,) = [note for note in summary.notes if "monitor.jsonl" in note]
     assert "No such file or directory" in note
 
 
@@ -376,8 +377,8 @@ def test_a_server_that_goes_away_is_noted_and_watched_again_when_it_is_back(tmp_
     finally:
         monitor.stop()
         server.reset()
-    assert summary["answered_count"] < summary["sample_count"]
-    assert summary["alerts"][0]["name"] == "unreachable"
+    assert summary.answered_count < summary.sample_count
+    assert summary.alerts[0].name == "unreachable"
 
 
 def test_a_server_that_is_frozen_does_not_hold_the_monitor(shop: Target, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,7 +395,7 @@ def test_a_server_that_is_frozen_does_not_hold_the_monitor(shop: Target, monkeyp
         assert time.monotonic() - began < 5
     finally:
         os.kill(backend, signal.SIGCONT)
-    assert any("did not answer" in note for note in summary["notes"])
+    assert any("did not answer" in note for note in summary.notes)
     monitor._thread.join(WAIT_S_MAX)
     assert not monitor._thread.is_alive()
 
@@ -403,9 +404,9 @@ def test_on_sqlite_only_processes_are_watched(tmp_path: Path) -> None:
     monitor = Monitor(Target.parse(f"sqlite:///{tmp_path}/venue.db"))
     monitor.start()
     summary = monitor.stop()
-    assert summary["database"] is None
-    assert [process["name"] for process in summary["processes"]] == ["integrity"]
-    assert summary["alerts"] == []
+    assert summary.database is None
+    assert [process.name for process in summary.processes] == ["integrity"]
+    assert summary.alerts == ()
 
 
 def test_a_process_is_known_by_its_start_and_not_by_its_id_alone() -> None:
@@ -496,7 +497,7 @@ def test_bad_input_is_told(words: list[str], reason: str, shop: Target, tmp_path
     assert "Traceback" not in refused.stderr
 
 
-def seen(ended: EndedRun) -> Mapping[str, Any]:
+def seen(ended: EndedRun) -> MonitorSummary:
     assert ended.result.monitor is not None
     return ended.result.monitor
 
@@ -519,21 +520,22 @@ def test_a_run_is_watched_and_keeps_what_was_seen(database: Target, tmp_path: Pa
     result = run_smoke(database, tmp_path)
     facts, samples = read_file(result.folder.path / "monitor.jsonl")
     assert facts["pool_size"] == 8
-    assert len(samples) == seen(result)["sample_count"] >= 2
-    assert seen(result)["answered_count"] == len(samples)
+    assert len(samples) == seen(result).sample_count >= 2
+    assert seen(result).answered_count == len(samples)
     assert max(sample["database"]["activity"]["connections_here"] for sample in samples) >= 8
     assert any(sample["loop_lag_ms"] is not None for sample in samples)
     assert {process["name"] for process in samples[-1]["processes"]} == {"integrity", "database"}
-    assert seen(result)["database"]["rows_written_per_s"] > 0
-    assert any(row["table"] == "ghostpass.scans" for row in seen(result)["tables"])
+    assert (figures := seen(result).database) is not None
+    assert (figures.rows_written_per_s or 0) > 0
+    assert any(row.table == "ghostpass.scans" for row in seen(result).tables)
     assert "\nmonitor: " in render_run(result.result)
 
 
 def test_a_run_on_sqlite_is_watched_by_its_process_only(tmp_path: Path) -> None:
     result = run_smoke(Target.parse(f"sqlite:///{tmp_path}/venue.db"), tmp_path)
     summary = seen(result)
-    assert summary["database"] is None
-    assert [process["name"] for process in summary["processes"]] == ["integrity"]
+    assert summary.database is None
+    assert [process.name for process in summary.processes] == ["integrity"]
     assert "none of a database" in render_run(result.result)
 
 
@@ -545,5 +547,5 @@ def test_a_run_goes_on_when_it_cannot_be_watched(database: Target, tmp_path: Pat
     result = run_smoke(database, tmp_path)
     assert result.result.state == "finished"
     assert result.result.operations[-1].calls > 10
-    (alert,) = [alert for alert in seen(result)["alerts"] if alert["name"] == "unreachable"]
-    assert alert["sentence"].endswith("too many connections")
+    (alert,) = [alert for alert in seen(result).alerts if alert.name == "unreachable"]
+    assert alert.sentence.endswith("too many connections")

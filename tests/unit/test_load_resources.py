@@ -1,14 +1,27 @@
 """Resources are shares of what there is; what nobody saw is left out, and so a threshold on it is not measured."""
 
+from dataclasses import replace
 from typing import Any
 
 from integrity.load.resources import find_resources
+from integrity.monitor.summary import DatabaseSummary, MonitorSummary, ProcessSummary
 
 FACTS = {"max_connections": 103, "reserved_connections": 3, "pool_size": 50}
 
 
-def summary(**figures: Any) -> dict[str, Any]:
-    return {"database": figures or None, "processes": [{"name": "database", "cpu_share_mean": 0.4}]}
+def summary(**figures: Any) -> MonitorSummary:
+    server = ProcessSummary(
+        name="database",
+        pid=1,
+        is_alive=True,
+        cpu_share_mean=0.4,
+        cpu_share_most=0.5,
+        rss_bytes_most=None,
+        descriptors_most=None,
+    )
+    others = dict.fromkeys(DatabaseSummary.__slots__, 0)
+    database = DatabaseSummary(**{**others, **figures}) if figures else None
+    return MonitorSummary(database=database, processes=(server,))
 
 
 def test_shares_are_of_what_the_server_and_the_profile_allow() -> None:
@@ -21,4 +34,4 @@ def test_shares_are_of_what_the_server_and_the_profile_allow() -> None:
 
 def test_without_a_database_or_a_pool_there_is_no_share() -> None:
     assert find_resources(summary(), FACTS) == {"database_cpu_share": 0.4}
-    assert find_resources({**summary(connections_most=70, busy_most=20), "processes": []}, {}) == {}
+    assert find_resources(replace(summary(connections_most=70, busy_most=20), processes=()), {}) == {}

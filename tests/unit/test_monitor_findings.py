@@ -283,19 +283,20 @@ def test_figures_are_shown_in_their_unit(value: float, unit: str, expected: str)
 def test_a_summary_counts_rates_over_its_span_and_says_none_where_nothing_was_measured() -> None:
     samples = counted({"commits": 100}, {"commits": 150}, {"commits": 300, "rows_inserted": 20, "rows_deleted": 10})
     summary = summarize({**FACTS, "notes": ["io: not there"]}, samples)
-    assert (summary["sample_count"], summary["answered_count"], summary["elapsed_s"]) == (3, 3, 2.0)
-    assert summary["database"]["commits_per_s"] == 100.0
-    assert summary["database"]["rows_written_per_s"] == 15.0
-    assert summary["database"]["cache_hit_share"] is None
-    assert summary["notes"] == ["io: not there"]
-    assert summarize({}, [])["database"] is None
+    assert (summary.sample_count, summary.answered_count, summary.elapsed_s) == (3, 3, 2.0)
+    assert summary.database is not None
+    assert summary.database.commits_per_s == 100.0
+    assert summary.database.rows_written_per_s == 15.0
+    assert summary.database.cache_hit_share is None
+    assert summary.notes == ("io: not there",)
+    assert summarize({}, []).database is None
 
 
 def test_a_recorded_afternoon_is_told_in_five_sentences() -> None:
     """Recorded on PostgreSQL 18: a holder sits on a row for 7 s, two wait for it, two others deadlock, a report scans."""
     facts, samples = read_file(Path(__file__).parent / "recorded" / "monitor-lock-holder.jsonl")
     summary = summarize(facts, samples)
-    assert [(alert["level"], alert["sentence"]) for alert in summary["alerts"]] == [
+    assert [(alert.level, alert.sentence) for alert in summary.alerts] == [
         (
             "critical",
             "lock contention on public.wallets: 2 sessions wait, the longest 7.0 s at 7 s, behind holder (pid 12139), "
@@ -309,8 +310,8 @@ def test_a_recorded_afternoon_is_told_in_five_sentences() -> None:
         ("warn", "1 deadlock; the server ended one transaction in each"),
         ("warn", "sequential scans on public.orders: 12 scans read 240,000 rows, 20,000 each"),
     ]
-    assert [line.split(" (")[0] for line in summary["blocking"]] == ["holder", "  waiter", "    waiter"]
-    assert (summary["statements"][0]["calls"], summary["statements"][0]["total_ms"] > 14_000) == (2, True)
+    assert [line.split(" (")[0] for line in summary.blocking] == ["holder", "  waiter", "    waiter"]
+    assert (summary.statements[0].calls, summary.statements[0].total_ms > 14_000) == (2, True)
     text = render_monitor(summary)
     assert text.endswith("monitor: 5 findings; 9 samples in 7 s")
     assert "the longest wait for a lock:\n  holder (pid 12139), idle in transaction" in text
