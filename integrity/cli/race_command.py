@@ -293,7 +293,8 @@ def _mutate(
 ) -> int:
     """Take protections away, one at a time; exit with 3 when one of an operation's was not missed."""
     from integrity.race.trial.mutate import mutate_system
-    from integrity.report.race_text import mutation_json, render_mutations
+    from integrity.report.race_json import mutation_json
+    from integrity.report.race_text import render_mutations
 
     mutations = []
     names = list(dict.fromkeys(operations))
@@ -352,7 +353,8 @@ def _print_json(
     apart: "Sequence[tuple[Finding, Path]]",
 ) -> None:
 
-    from integrity.report.race_text import group_json, left_out_of
+    from integrity.report.race_json import group_json
+    from integrity.report.race_text import left_out_of
 
     document: dict[str, Any] = {
         "system": race.system.name,

@@ -50,7 +50,8 @@ def command(
     from integrity.race.finding.finding import read_finding
     from integrity.race.study import open_study
     from integrity.registry import Registry
-    from integrity.report.race_text import render_finding, render_replays, replays_json
+    from integrity.report.race_json import replays_json
+    from integrity.report.race_text import render_finding, render_replays
 
     finding = read_finding(file)
     if pytest_file is not None:

@@ -71,7 +71,8 @@ def command(
     from integrity.race.reproduce import Violation, reproduce
     from integrity.race.search.explore import Budget
     from integrity.registry import Registry
-    from integrity.report.race_text import render_finding, render_reproduction, reproduction_json
+    from integrity.report.race_json import reproduction_json
+    from integrity.report.race_text import render_finding, render_reproduction
 
     if pytest_file is not None:
         check_path(pytest_file)

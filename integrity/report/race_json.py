@@ -1,0 +1,91 @@
+"""Races as JSON for programs: groups, a reproduction, replays and mutations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from integrity.race.finding.finding import Finding
+from integrity.race.finding.replay import Replay
+from integrity.race.matrix import Group
+from integrity.race.reproduce import Reproduction
+from integrity.race.trial.mutate import Mutation
+
+
+def reproduction_json(
+    found: Reproduction, invariant: str, row: Mapping[str, Any], findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        "invariant": invariant,
+        "row": dict(row),
+        "kind": found.kind or None,
+        "touched": found.touched,
+        "raced": list(found.pairs),
+        "schedules": found.schedules,
+        "crash": {"call": found.call, "after": list(found.steps), "rows": list(found.rows)} if found.call else None,
+        "finding": findings[0].model_dump(mode="json") if findings else None,
+    }
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    """Return what is known of a group, for programs."""
+    return {
+        "operations": list(group.names),
+        "verdict": group.verdict.value,
+        "choices": [
+            {
+                "calls": list(each.calls),
+                "verdict": each.verdict.value,
+                "schedules": each.coverage.played,
+                "spared": each.coverage.spared,
+                "random": each.coverage.random,
+                "preemptions_completed": each.coverage.bound_completed,
+                "is_exhaustive": each.coverage.is_exhaustive,
+                "pairs": len(each.coverage.pairs),
+                "pairs_in_both_orders": each.coverage.pairs_in_both_orders,
+                "lock_waits": each.coverage.waits,
+                "deadlocks": each.coverage.deadlocks,
+                "serialization_failures": each.coverage.serialization_failures,
+                "refusals": each.coverage.refusals,
+                "abstentions": each.coverage.abstentions,
+                "cut": list(each.coverage.cut),
+                "seconds": round(each.seconds, 3),
+            }
+            for each in group.searched
+        ],
+    }
+
+
+def replays_json(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> dict[str, Any]:
+    """Return how often a finding came back, for programs."""
+    return {
+        "finding": finding.name,
+        "violated": sorted({alarm.name for alarm in finding.alarms}),
+        "times": len(replays),
+        "came_back": sum(each.is_back for each in replays),
+        "differences": list(differences),
+        "replays": [
+            {"letters": each.letters, "is_back": each.is_back, "other_failures": list(each.others), "course": each.course}
+            for each in replays
+        ],
+    }
+
+
+def mutation_json(mutation: Mutation) -> dict[str, Any]:
+    """Return what a protection is good for, for programs."""
+    return {
+        "protection": mutation.protection,
+        "is_constraint": mutation.is_constraint,
+        "verdict": mutation.word,
+        "redundant_with": list(mutation.partners) if mutation.word == "redundant" else [],
+        "attempts": [
+            {
+                "removed": list(attempt.removed),
+                "operations": list(attempt.operations),
+                "schedule": attempt.hit.schedule if attempt.hit else None,
+                "violated": sorted({alarm.name for alarm in attempt.hit.alarms}) if attempt.hit else [],
+                "pairs": attempt.pairs,
+                "schedules": attempt.schedules,
+            }
+            for attempt in mutation.attempts
+        ],
+    }
