@@ -47,7 +47,7 @@ def listen(job: Job[Outcome], *listeners: Listener) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Noted(Event):
-    """Something that whoever reads the result should know, in one sentence."""
+    """Something that people should know while they wait or beside the result, in one sentence."""
 
     text: str
 

@@ -13,9 +13,6 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.cli.race_command import invariants_of
-from integrity.exit_codes import ExitCode
-from integrity.report.terminal import write_json, write_note, write_result
 
 
 @click.command(name="replay")
@@ -46,31 +43,16 @@ def command(
     \b
     Example: integrity replay .integrity/races/ghostpass-lost_update-sell-sell.json --times 10
     """
-    from integrity.race.export.pytest_export import check_path
-    from integrity.race.finding.finding import read_finding
-    from integrity.race.study import open_study
-    from integrity.registry import Registry
-    from integrity.report.race_json import replays_json
-    from integrity.report.race_text import render_finding, render_replays
+    from integrity.events import listen
+    from integrity.jobs.findings import Wanted
+    from integrity.jobs.replay import choose, replay
+    from integrity.report.progress import write_notes
+    from integrity.report.race_output import write_replayed
 
-    finding = read_finding(file)
-    if pytest_file is not None:
-        check_path(pytest_file)
     project = open_project(project_folder)
-    system = Registry(project).resolve(finding.system, "", place=str(file))
-    files = invariants_of(project, system)
+    chosen = choose(project, file)
+    wanted = Wanted(pytest_file=pytest_file)
     target = open_target(project, database)
-    with open_study(target, system, finding, files, test_database=test_database) as study:
-        replays = study.replay(times)
-        differences = study.find_differences(replays[-1])
-        if pytest_file is not None:
-            study.export(pytest_file, replay_command=f"integrity replay {file}")
-            write_note(f"wrote {pytest_file} and {pytest_file.with_suffix('.sql')}")
-    if is_json:
-        document = replays_json(replays, differences, finding)
-        write_json(document)
-    else:
-        if is_showing:
-            write_result(render_finding(finding) + "\n")
-        write_result(render_replays(replays, differences, finding))
-    return ExitCode.VIOLATED if any(each.is_back for each in replays) else ExitCode.OK
+    replayed = listen(replay(chosen, target, wanted, times=times, test_database=test_database), write_notes)
+    write_replayed(replayed, is_showing=is_showing, is_json=is_json)
+    return replayed.exit_code

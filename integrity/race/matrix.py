@@ -21,6 +21,7 @@ from multiprocessing.queues import Queue
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.events import Advanced, Job
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.checks import LeftOut
@@ -118,12 +119,8 @@ def race_groups(
     groups: Sequence[tuple[str, ...]],
     *,
     test_database: str | None = None,
-    on_searched: Callable[[Searched], None] = lambda _searched: None,
-) -> list[Group]:
+) -> Job[list[Group]]:
     """Search the groups on scratch databases and return what is known of each, in their order.
-
-    Args:
-        on_searched: called as each search ends.
 
     Raises:
         UsageError: the system has no such operation, or cannot be raced on this target, or by several processes.
@@ -132,6 +129,7 @@ def race_groups(
     settings = race.settings
     deadline = time.monotonic() + settings.seconds
     known = {names: Group(names) for names in dict.fromkeys(groups)}
+    yield Advanced("racing", "", 0, len(known))
     with _searchers(target, race, test_database) as search:
         for choice in range(settings.choices_max):
             open_groups = [
@@ -147,7 +145,8 @@ def race_groups(
                     group.is_out_of_choices = True
                 else:
                     group.searched.append(searched)
-                    on_searched(searched)
+                    begun = sum(bool(each.searched) for each in known.values())
+                    yield Advanced("racing", " + ".join(searched.names), begun, len(known))
     return list(known.values())
 
 

@@ -6,7 +6,7 @@ wallet. Only the invariant that was violated is asked. A call that breaks it by 
 breaks it when it is cut off leaves half of its work when its client dies.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -17,6 +17,7 @@ from uuid import UUID
 from integrity.domain import IntegerIn, Key, KeyOf, World
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.events import Job, Noted
 from integrity.history import Call, Outcome
 from integrity.invariants.evidence import operation_ids_of
 from integrity.operation import StatementFailed, Steps
@@ -89,15 +90,13 @@ def reproduce(
     budget: Budget,
     seed: int,
     test_database: str | None = None,
-    on_try: Callable[[str], None] = lambda _what: None,
-) -> Reproduction:
-    """Return what brings the violation back, on scratch databases.
+) -> Job[Reproduction]:
+    """Return what brings the violation back, on scratch databases; note what is tried.
 
     Args:
         files: the invariants of the system.
         bug: of the run.
         budget: of each kind of pair.
-        on_try: told what is tried.
 
     Raises:
         UsageError: the invariant cannot be asked about the rows of a race, or no call in the history touched the row.
@@ -112,8 +111,8 @@ def reproduce(
     with Arena(target, system, test_database=test_database) as arena:
         scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
         ground = survey(scheduler, system, files)
-        search = _Search(scheduler, _asking_only(ground, violation.invariant), bug, budget, seed, on_try)
-        return search.run(touched, set(operation_ids_of([violation.row])))
+        search = _Search(scheduler, _asking_only(ground, violation.invariant), bug, budget, seed)
+        return (yield from search.run(touched, set(operation_ids_of([violation.row]))))
 
 
 def find_touching(violation: Violation, system: System) -> list[Call]:
@@ -179,47 +178,46 @@ class _Search:
     bug: Bug | None
     budget: Budget
     seed: int
-    on_try: Callable[[str], None]
     schedules: int = 0
 
-    def run(self, touched: Sequence[Call], named: AbstractSet[UUID]) -> Reproduction:
+    def run(self, touched: Sequence[Call], named: AbstractSet[UUID]) -> Job[Reproduction]:
         """Try what is cheap or likely first: calls alone, clients that died, pairs, other amounts, any client that dies."""
         singles = [plan_calls([call], self.ground)[0] for call in touched]
         by_text = {str(call): call for call in singles}
         kinds = {_kind(call, self.ground): call for call in singles}
         pairs: list[str] = []
         for call in list(by_text.values())[:ALONE_MAX]:
-            if finding := self._race((call,), f"alone: {call}"):
+            yield Noted(f"alone: {call}")
+            if finding := self._race((call,)):
                 return self._result("alone", touched, pairs, finding=finding)
         died = [plan_calls([call], self.ground)[0] for call in touched if call.outcome is Outcome.UNKNOWN]
-        if crash := self._cut_off_any({_kind(call, self.ground): call for call in died}, touched, pairs):
+        if crash := (yield from self._cut_off_any({_kind(call, self.ground): call for call in died}, touched, pairs)):
             return crash
         for planned in pairs_by_kind(touched, named, self.ground):
             pairs.append(" + ".join(map(str, planned)))
             most = tuple(self._with_amounts(call, None) for call in planned)
             for calls in (planned, most) if most != planned else (planned,):
-                if finding := self._race(calls, f"racing {' + '.join(map(str, calls))}"):
+                yield Noted(f"racing {' + '.join(map(str, calls))}")
+                if finding := self._race(calls):
                     return self._result("race" if len(finding.calls) > 1 else "alone", touched, pairs, finding=finding)
         for kind, call in kinds.items():
-            self.on_try(f"alone, with other amounts: {kind}")
+            yield Noted(f"alone, with other amounts: {kind}")
             others = [self._with_amounts(call, Random(self.seed + number)) for number in range(AMOUNTS_MAX)]
             for other in {str(other): other for other in others}.values():
                 if finding := self._race((other,)):
                     return self._result("alone", touched, pairs, finding=finding)
-        return self._cut_off_any(kinds, touched, pairs) or self._result("", touched, pairs)
+        return (yield from self._cut_off_any(kinds, touched, pairs)) or self._result("", touched, pairs)
 
     def _cut_off_any(
         self, kinds: Mapping[str, PlannedCall], touched: Sequence[Call], pairs: Sequence[str]
-    ) -> Reproduction | None:
+    ) -> Job[Reproduction | None]:
         for kind, call in kinds.items():
-            self.on_try(f"cut off: {kind}")
+            yield Noted(f"cut off: {kind}")
             if crash := self._crash(call):
                 return self._result("crash", touched, pairs, call=str(call), steps=crash[0], rows=crash[1])
         return None
 
-    def _race(self, calls: tuple[PlannedCall, ...], what: str = "") -> Finding | None:
-        if what:
-            self.on_try(what)
+    def _race(self, calls: tuple[PlannedCall, ...]) -> Finding | None:
         contest = self.ground.contest(calls, bug=self.bug)
         judge = Judge(self.scheduler, contest.program(), is_serial_judged=False)
         found = explore(self.scheduler, contest.program(), budget=self.budget, seed=self.seed, judge=judge)

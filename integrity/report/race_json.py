@@ -5,9 +5,32 @@ from typing import Any
 
 from integrity.race.finding.finding import Finding
 from integrity.race.finding.replay import Replay
-from integrity.race.matrix import Group
+from integrity.race.matrix import Group, Played
+from integrity.race.raced import Found, Raced
 from integrity.race.reproduce import Reproduction
 from integrity.race.trial.mutate import Mutation
+from integrity.report.race_text import describe_played, left_out_of
+
+
+def raced_json(raced: Raced) -> dict[str, Any]:
+    """Return what came out of a race, for programs."""
+    race = raced.race
+    return {
+        "system": race.system.name,
+        "bug": race.bug.name if race.bug else None,
+        "isolation": race.settings.isolation.value,
+        "preemptions": race.settings.preemptions,
+        "seed": race.settings.seed,
+        "groups": [group_json(group) for group in raced.groups],
+        "left_out": [{"name": each.name, "reason": each.reason} for each in left_out_of(raced.groups)],
+        "findings": [_found_json(each) for each in raced.found],
+        "answers_apart": [_found_json(each) for each in raced.apart],
+    }
+
+
+def played_json(played: Played) -> dict[str, Any]:
+    """Return one schedule that was played and went well, or was cut off, for programs."""
+    return {"schedule": played.letters, "outcome": describe_played(played), "findings": []}
 
 
 def reproduction_json(
@@ -89,3 +112,7 @@ def mutation_json(mutation: Mutation) -> dict[str, Any]:
             for attempt in mutation.attempts
         ],
     }
+
+
+def _found_json(found: Found) -> dict[str, Any]:
+    return {"file": str(found.file), **found.finding.model_dump(mode="json")}

@@ -9,7 +9,7 @@ from integrity.race.finding.finding import AlarmRecord, Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.checks import LeftOut
-from integrity.race.matrix import Group
+from integrity.race.matrix import Group, Played
 from integrity.race.reproduce import Reproduction
 from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Mutation
@@ -58,6 +58,16 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         colalign=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
     )
     return f"{table}\n\n{sentence_of(groups, settings)}"
+
+
+def describe_played(played: Played) -> str:
+    """Return how a schedule came out that was played and in which nothing went wrong."""
+    return f"cut off, {played.cut}" if played.cut else f"nothing goes wrong; {played.course}"
+
+
+def render_played(played: Played) -> str:
+    """Return such a schedule, with what happened in it."""
+    return "\n".join([*played.timeline, "", f"{played.letters}: {describe_played(played)}."])
 
 
 def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:

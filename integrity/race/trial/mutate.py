@@ -13,6 +13,7 @@ from itertools import islice
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
 from integrity.engines.target import Target
+from integrity.events import Event
 from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.oracle import Judge
@@ -80,7 +81,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(Event):
     """What a protection is good for.
 
     Args:

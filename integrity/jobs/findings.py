@@ -1,0 +1,111 @@
+"""Findings of races are kept: each in its own file; the first one is studied and, where asked for, written as a test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from integrity.engines.target import Target
+from integrity.events import FileWritten, Job
+from integrity.invariants.load import load_invariants
+from integrity.project import Project, make_state_folder
+from integrity.race.export.pytest_export import check_path
+from integrity.race.finding.finding import Finding, write_finding
+from integrity.race.raced import Found
+from integrity.race.search.settings import Race
+from integrity.race.study import Study, open_study
+from integrity.registry import Registry
+from integrity.sqlfile import SqlFile
+from integrity.systems.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which files are wanted beside those in the state folder.
+
+    Args:
+        output: of the first finding, instead of the one there.
+        pytest_file: the test to write for it.
+
+    Raises:
+        UsageError: no test can be written there.
+    """
+
+    output: Path | None = None
+    pytest_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.pytest_file is not None:
+            check_path(self.pytest_file)
+
+
+def invariants_of(project: Project, system: System) -> list[SqlFile]:
+    """Return the system's invariants, and those of the project that are about it."""
+    registry = Registry(project)
+    files = load_invariants(project, system=system.name).values()
+    return [file for file in files if registry.owner_of(file) == system.name]
+
+
+def races_folder(project: Project) -> Path:
+    """Return the folder in which findings are kept, which need not be there."""
+    return project.state_folder / "races"
+
+
+def keep(
+    findings: Sequence[Finding], race: Race, target: Target, project: Project, wanted: Wanted, *, test_database: str | None
+) -> Job[list[Found]]:
+    """Write each finding to its file; study the first one, and write it again with what would prevent it.
+
+    Raises:
+        UsageError: a file cannot be written.
+        DatabaseError: the server is gone.
+    """
+    found = keep_all(findings, target, project, first=wanted.output)
+    if not found:
+        return []
+    yield from map(_written, found)  # before the study: whatever happens there, the finding is kept
+    file = found[0].file
+    with open_study(target, race.system, found[0].finding, race.files, test_database=test_database) as study:
+        found[0] = Found(study.with_cures(), file, found[0].replay)
+        write_finding(found[0].finding, file)
+        if wanted.pytest_file is not None:
+            yield export(study, wanted.pytest_file, replay_command=replay_command(target, Path(file.name)))
+    yield from found
+    return found
+
+
+def keep_all(findings: Sequence[Finding], target: Target, project: Project, *, first: Path | None = None) -> list[Found]:
+    """Write each finding to its file, as it is.
+
+    Args:
+        first: the file of the first one, instead of that in the state folder.
+    """
+    if not findings:
+        return []
+    make_state_folder(project)
+    files = [races_folder(project) / f"{finding.name}.json" for finding in findings]
+    files[0] = first or files[0]
+    for finding, file in zip(findings, files, strict=True):
+        write_finding(finding, file)
+    return [Found(finding, file, replay_command(target, file)) for finding, file in zip(findings, files, strict=True)]
+
+
+def export(study: Study, pytest_file: Path, *, replay_command: str) -> FileWritten:
+    """Write the finding that is studied as a test, with its SQL beside it, and return that as the event it is."""
+    return FileWritten((pytest_file, study.export(pytest_file, replay_command=replay_command)))
+
+
+def replay_command(target: Target, file: Path) -> str:
+    """Return the command that plays a finding again; of one in a file with its file, which nothing else may name."""
+    return f"integrity replay {_typed(file)}{'' if target.engine.has_server else f' --database {target}'}"
+
+
+def _written(found: Found) -> FileWritten:
+    return FileWritten((found.file,), is_told=False)
+
+
+def _typed(file: Path) -> str:
+    """Return the path as one would type it here."""
+    try:
+        return str(file.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)

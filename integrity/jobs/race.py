@@ -1,0 +1,183 @@
+"""The job of racing: calls are chosen, their orders searched, one of them played, or their protections taken away.
+
+    chosen = choose(project, ("ghostpass", "sell", "sell"), bug_name="lost_update")    # before a server is started
+    raced = listen(race(chosen, target, project))
+
+Whatever is found is kept in files of the state folder, the first finding with what would prevent it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from integrity.engines.target import Target
+from integrity.errors import UsageError, quote
+from integrity.events import Job
+from integrity.jobs.findings import Wanted, invariants_of, keep, keep_all, races_folder
+from integrity.operation import Isolation
+from integrity.project import Project
+from integrity.race.finding.finding import Finding, kept_schedules
+from integrity.race.matrix import Group, pairs_of, play_schedule, race_groups
+from integrity.race.program.schedule import parse
+from integrity.race.raced import Mutated, Raced
+from integrity.race.search.settings import Race, RaceSettings
+from integrity.race.trial.mutate import Mutation, mutate_system
+from integrity.registry import Registry
+from integrity.suggestion import suggest
+from integrity.systems.system import Bug, System
+
+CHOICES_OF_NAMED = 12  # of arguments, where the calls that meet were named
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRace:
+    """What is to be raced, before the database is known.
+
+    Args:
+        operations: that were named; none: all of the system's.
+        group: the operations whose calls meet; none: each pair.
+        schedule: the one to play; None: they are searched.
+    """
+
+    race: Race
+    operations: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    schedule: str | None = None
+
+
+def choose(
+    project: Project,
+    names: Sequence[str],
+    settings: RaceSettings | None = None,
+    *,
+    bug_name: str | None = None,
+    actors: int | None = None,
+    schedule: str | None = None,
+    is_mutating: bool = False,
+) -> ChosenRace:
+    """Return what is to be raced.
+
+    Args:
+        names: of a system and of operations of it; none: those of the system that commands work on.
+        settings: what was found before, and how many choices there are, is put in here.
+        actors: calls of each operation; None: one, or two of one alone.
+        schedule: to be played instead of a search, e.g. "ABBA".
+        is_mutating: it is for `mutate`, which takes protections away from sound operations.
+
+    Raises:
+        UsageError: there is no such system, operation or bug, or they do not go together.
+        ScheduleError: the schedule cannot be read.
+    """
+    system, operations = _read_names(Registry(project), names)
+    bug = system.find_bug(bug_name) if bug_name is not None else None
+    if is_mutating and (bug is not None or schedule is not None):
+        raise UsageError(
+            "--mutate takes protections away from the sound operations", hint="Leave --bug and --schedule out."
+        )
+    group = tuple(name for name in operations for _ in range(actors or (2 if len(operations) == 1 else 1)))
+    if schedule is not None:
+        group = group or _race_of(bug)
+        parse(schedule, actor_count=len(group))
+    settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
+    if group:
+        settings = replace(settings, choices_max=CHOICES_OF_NAMED)
+    return ChosenRace(Race(system, invariants_of(project, system), settings, bug), operations, group, schedule)
+
+
+def race(
+    chosen: ChosenRace,
+    target: Target,
+    project: Project,
+    wanted: Wanted | None = None,
+    *,
+    test_database: str | None = None,
+) -> Job[Raced]:
+    """Race what was chosen, on scratch databases, and keep what is found.
+
+    Args:
+        test_database: as guard takes it.
+
+    Raises:
+        UsageError: the system cannot be raced on this target, or a file cannot be written.
+        DatabaseError: the server is gone.
+    """
+    race = _on(target, chosen.race)
+    groups: list[Group] = []
+    played = None
+    if chosen.schedule is not None:
+        played = play_schedule(target, race, chosen.group, chosen.schedule, test_database=test_database)
+        findings = [played.finding] if played.finding else []
+    else:
+        wanted_groups = [chosen.group] if chosen.group else pairs_of(list(race.system.operations))
+        groups = yield from race_groups(target, race, wanted_groups, test_database=test_database)
+        findings = _order(groups, race.bug)
+    found = yield from keep(findings, race, target, project, wanted or Wanted(), test_database=test_database)
+    apart = keep_all([group.apart for group in groups if group.apart], target, project)
+    yield from apart
+    return Raced(race, groups, found, apart, played, is_matrix=not chosen.group)
+
+
+def mutate(chosen: ChosenRace, target: Target, *, test_database: str | None = None) -> Job[Mutated]:
+    """Take the protections of the operations away, one at a time, and tell of each whether it was missed.
+
+    Raises:
+        UsageError: the system cannot be raced on this target.
+        DatabaseError: the server is gone.
+    """
+    race = _on(target, chosen.race)
+    names = list(dict.fromkeys(chosen.operations or race.system.operations))
+    mutations: list[Mutation] = []
+    for mutation in mutate_system(target, race, names, test_database=test_database):
+        mutations.append(mutation)
+        yield mutation
+    return Mutated(mutations)
+
+
+def _on(target: Target, race: Race) -> Race:
+    """Return the race for this target.
+
+    Raises:
+        UsageError: it has no such isolation level.
+    """
+    isolation = race.settings.isolation
+    if not target.engine.has_levels and isolation is not Isolation.READ_COMMITTED:
+        raise UsageError(
+            f"--isolation '{isolation.value}' on {target}: {target.engine.title} has a single level",
+            hint="Leave --isolation out.",
+        )
+    return replace(race, settings=replace(race.settings, dialect=target.dialect))
+
+
+def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:
+    """Return the findings; first, to be studied, the race that the bug is known for, else the shortest."""
+    findings = [group.finding for group in groups if group.finding]
+    findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, len(each.letters)))
+    return findings + [other for group in groups for other in group.others]
+
+
+def _read_names(registry: Registry, names: Sequence[str]) -> tuple[System, tuple[str, ...]]:
+    """Return the system and its operations that are named; the default system when none is."""
+    if not names:
+        return registry.default, ()
+    first, *operations = names
+    if first not in registry:
+        owners = [system.name for system in registry.values() if first in system.operations]
+        if owners:
+            raise UsageError(
+                f"{quote(first)} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}"
+            )
+    system = registry.find(first)
+    for operation in operations:
+        if operation not in system.operations:
+            hint = suggest(operation, system.operations, otherwise=f"The operations are: {', '.join(system.operations)}.")
+            raise UsageError(f"system {system.name} has no operation {quote(operation)}", hint=hint)
+    return system, tuple(operations)
+
+
+def _race_of(bug: Bug | None) -> tuple[str, ...]:
+    """Return the operations that a bug says collide."""
+    if bug is not None and bug.race:
+        return bug.race
+    raise UsageError(
+        "--schedule plays the calls of some operations, and none are named",
+        hint="For example: integrity race ghostpass sell sell --schedule ABBA",
+    )

@@ -1,0 +1,70 @@
+"""The job of replaying: a finding is played again on fresh rows.
+
+chosen = choose(project, Path("ghostpass-lost_update-sell-sell.json"))
+replayed = listen(replay(chosen, target, times=10))
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from integrity.engines.target import Target
+from integrity.events import Job
+from integrity.jobs.findings import Wanted, export, invariants_of
+from integrity.project import Project
+from integrity.race.finding.finding import Finding, read_finding
+from integrity.race.raced import Replayed
+from integrity.race.search.settings import Race
+from integrity.race.study import open_study
+from integrity.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenFinding:
+    """What is to be replayed, before the database is known.
+
+    Args:
+        file: of the finding.
+        race: its system and the invariants of that; the finding knows the bug and the settings.
+    """
+
+    finding: Finding
+    file: Path
+    race: Race
+
+
+def choose(project: Project, file: Path) -> ChosenFinding:
+    """Return the finding of that file.
+
+    Raises:
+        UsageError: it cannot be read, or is about a system that nobody declares.
+    """
+    finding = read_finding(file)
+    system = Registry(project).resolve(finding.system, "", place=str(file))
+    return ChosenFinding(finding, file, Race(system, invariants_of(project, system)))
+
+
+def replay(
+    chosen: ChosenFinding,
+    target: Target,
+    wanted: Wanted | None = None,
+    *,
+    times: int = 1,
+    test_database: str | None = None,
+) -> Job[Replayed]:
+    """Play the finding again, so many times, on a scratch database.
+
+    Args:
+        wanted: the test to write.
+        test_database: as guard takes it.
+
+    Raises:
+        UsageError: what the finding is about is not there any more, or the target is of another engine.
+        DatabaseError: the server is gone.
+    """
+    race = chosen.race
+    with open_study(target, race.system, chosen.finding, race.files, test_database=test_database) as study:
+        replays = study.replay(times)
+        differences = study.find_differences(replays[-1])
+        if wanted is not None and wanted.pytest_file is not None:
+            yield export(study, wanted.pytest_file, replay_command=f"integrity replay {chosen.file}")
+    return Replayed(chosen.finding, replays, differences)

@@ -1,0 +1,148 @@
+"""The job of reproducing: a violated row of an audit is brought back by the shortest schedule of the calls that touched it.
+
+chosen = choose(project, "ghostpass/balance-equals-entries#2")
+reproduced = listen(reproduce(chosen, target, project))
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrity.engines.target import Target
+from integrity.errors import UsageError, quote
+from integrity.events import Job
+from integrity.history import decode
+from integrity.jobs.findings import Wanted, invariants_of, keep
+from integrity.numbers import read_integer
+from integrity.project import Project
+from integrity.race import reproduce as search
+from integrity.race.raced import Reproduced
+from integrity.race.reproduce import Violation
+from integrity.race.search.explore import Budget
+from integrity.race.search.settings import Race
+from integrity.registry import Registry
+from integrity.runs.files import VERDICTS_FILE
+from integrity.runs.folder import RunFolder
+from integrity.runs.verdicts import read_verdicts
+
+ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenViolation:
+    """What is to be reproduced, before the database is known.
+
+    Args:
+        race: the system, the invariants and the bug of the run; its settings are not asked.
+    """
+
+    violation: Violation
+    race: Race
+
+
+def choose(project: Project, violation: str, *, run_id: str | None = None) -> ChosenViolation:
+    """Return the violation that is named, with the history of its run.
+
+    Args:
+        violation: an invariant, and e.g. #2 for its second row.
+        run_id: None: the newest run with verdicts.
+
+    Raises:
+        UsageError: no such run was audited, or no such violation found.
+        HistoryError: the run's folder cannot be read.
+    """
+    folder = _find_run(project, run_id)
+    name, row = _find_row(folder, violation)
+    settings = folder.settings()
+    system = Registry(project).resolve(settings.system, settings.reference, place=str(folder.path))
+    bug = system.find_bug(settings.bug) if settings.bug else None
+    with folder.history.open("rb") as lines:
+        calls = list(decode(lines, place=str(folder.history)))
+    return ChosenViolation(Violation(name, row, calls), Race(system, invariants_of(project, system), bug=bug))
+
+
+def reproduce(
+    chosen: ChosenViolation,
+    target: Target,
+    project: Project,
+    wanted: Wanted | None = None,
+    *,
+    budget: Budget | None = None,
+    seed: int = 0,
+    test_database: str | None = None,
+) -> Job[Reproduced]:
+    """Search for what brings the violation back, on scratch databases, and keep it.
+
+    Args:
+        budget: of each kind of pair of calls.
+        seed: of random schedules.
+        test_database: as guard takes it.
+
+    Raises:
+        UsageError: the invariant cannot be asked about the rows of a race, no call touched the row, or a file cannot be
+            written.
+        DatabaseError: the server is gone.
+    """
+    race, violation = chosen.race, chosen.violation
+    reproduction = yield from search.reproduce(
+        target,
+        race.system,
+        violation,
+        race.files,
+        bug=race.bug,
+        budget=budget or Budget(),
+        seed=seed,
+        test_database=test_database,
+    )
+    findings = [reproduction.finding] if reproduction.finding else []
+    found = yield from keep(findings, race, target, project, wanted or Wanted(), test_database=test_database)
+    return Reproduced(reproduction, violation.invariant, violation.row, found)
+
+
+def _find_run(project: Project, run_id: str | None) -> RunFolder:
+    """Return the folder of the run, by default the newest that was audited.
+
+    Raises:
+        UsageError: there is none.
+    """
+    audited = sorted(path.parent.name for path in project.runs_folder.glob(f"*/{VERDICTS_FILE}"))
+    if run_id is None and not audited:
+        raise UsageError(
+            f"no run in {project.runs_folder} has been audited",
+            hint="integrity run hammer --bug lost_update && integrity validate",
+        )
+    if run_id is not None and run_id not in audited:
+        known = f"Those that were: {', '.join(audited[-3:])}." if audited else "`integrity validate --run ID` does it."
+        raise UsageError(f"run {quote(run_id)} has not been audited, or is not in {project.runs_folder}", hint=known)
+    return RunFolder(project.runs_folder / (run_id or audited[-1]))
+
+
+def _number(text: str) -> int:
+    """Return the number of a row, 0 for what is none."""
+    try:
+        return read_integer(text, least=1, most=ROWS_MOST)
+    except ValueError:
+        return 0
+
+
+def _find_row(folder: RunFolder, violation: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the invariant's name and the row that is meant.
+
+    Raises:
+        UsageError: no such violation in the last audit.
+        HistoryError: the verdicts cannot be read.
+    """
+    name, _, number_text = violation.partition("#")
+    number = _number(number_text) if number_text else 1
+    violated = read_verdicts(folder).violated
+    found = [each for each in violated if name in (each, each.rpartition("/")[2])]
+    if not found:
+        known = f"Violated are: {', '.join(violated)}." if violated else "All its invariants hold or are unknown."
+        raise UsageError(f"{quote(name)} was not violated in the audit of run {folder.run_id}", hint=known)
+    rows = violated[found[0]].rows
+    if not 1 <= number <= len(rows):
+        raise UsageError(
+            f"{quote(violation)}: the audit kept {len(rows)} rows of {found[0]}",
+            hint=f"Name one of #1 to #{len(rows)}, or keep more: integrity validate --limit-evidence 100",
+        )
+    return found[0], rows[number - 1]

@@ -1,0 +1,109 @@
+"""What came out of races, reproductions, replays and mutations, as reports show it and scripts are told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from integrity.events import Event
+from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
+from integrity.race.finding.finding import Finding
+from integrity.race.finding.replay import Replay
+from integrity.race.matrix import Group, Played
+from integrity.race.reproduce import Reproduction
+from integrity.race.search.settings import Race
+from integrity.race.trial.mutate import Mutation
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Event):
+    """A finding is kept.
+
+    Args:
+        file: where.
+        replay: the command that plays it again.
+    """
+
+    finding: Finding
+    file: Path
+    replay: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raced:
+    """What came out of a race.
+
+    Args:
+        groups: that were searched; none where one schedule was played.
+        found: the first one was studied.
+        apart: answers that no serial order gives, over rows that are right.
+        played: the schedule that was asked for.
+        is_matrix: the groups are each pair of the system's operations.
+    """
+
+    race: Race
+    groups: Sequence[Group]
+    found: Sequence[Found]
+    apart: Sequence[Found] = ()
+    played: Played | None = None
+    is_matrix: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a script is told: a schedule that was cut off is as unknown as a group that was not searched."""
+        if self.found:
+            return exit_code_of({Shortfall.VIOLATED})
+        if self.played is not None:
+            return exit_code_of({Shortfall.UNKNOWN} if self.played.cut else ())
+        return exit_code_of(shortfalls_of([group.verdict for group in self.groups]))
+
+
+@dataclass(frozen=True, slots=True)
+class Mutated:
+    """What a system's protections are good for."""
+
+    mutations: Sequence[Mutation]
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a script is told: where one of an operation's own was not missed, or not tried, that is unknown."""
+        is_open = any(
+            each.word == "untried" or (each.word == "vacuous" and not each.is_constraint) for each in self.mutations
+        )
+        return exit_code_of({Shortfall.UNKNOWN} if is_open or not self.mutations else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """What brought a violated row back.
+
+    Args:
+        invariant, row: that was violated.
+        found: the race that did, if one did.
+    """
+
+    reproduction: Reproduction
+    invariant: str
+    row: Mapping[str, Any]
+    found: Sequence[Found]
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code_of({Shortfall.VIOLATED if self.reproduction.kind else Shortfall.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How often a finding came back.
+
+    Args:
+        differences: what is not as it was when it was found.
+    """
+
+    finding: Finding
+    replays: Sequence[Replay]
+    differences: Sequence[str]
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code_of({Shortfall.VIOLATED} if any(each.is_back for each in self.replays) else ())
