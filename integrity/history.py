@@ -19,12 +19,22 @@ from integrity.chain import Records
 
 
 class Outcome(StrEnum):
-    """Ok and declined (a correct business no) are answers; failed had no effect; unknown may have had one."""
+    """How a call ended. Ok and declined are answers; whoever judges failures counts all the others.
+
+    Declined is a correct no of the system's own: a balance, a state, a limit or budget that it sets. Unavailable is what an
+    outside party or the capacity of the database did not give; what was written down by then may stay. Failed had no
+    effect, unknown may have had one.
+    """
 
     OK = "ok"
     DECLINED = "declined"
+    UNAVAILABLE = "unavailable"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+    @property
+    def is_answer(self) -> bool:
+        return self in (Outcome.OK, Outcome.DECLINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,8 @@ class Call:
         intended_at_us, invoked_at_us, returned_at_us: microseconds since the epoch; latency counts from intended (when
             the arrival schedule wanted it), which equals invoked in a closed loop. No return: None.
         outcome: unknown until it returned.
-        reply: what the client was told: the value of an ok, {"reason": ...} of a declined.
-        error: SQLSTATE and message of a failed or unknown one, else empty.
+        reply: what the client was told: the value of an ok, {"reason": ...} of a declined or unavailable.
+        error: SQLSTATE and message of a failed or unknown one, and where the database was what was unavailable; else empty.
         attempts: 1, and 1 more for every restart after a serialization failure or deadlock.
     """
 

@@ -117,12 +117,22 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """A correct business no, e.g. insufficient_balance: not an error."""
+    """A correct no of the system's own, e.g. insufficient_balance, or a limit or budget of its own: not an error."""
 
     reason: str
 
 
-Reply = Ok | Declined
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """What the system needs of others was not to be had, e.g. mint_did_not_answer: a failure to whoever asked.
+
+    What it had written down by then may stay: a payment whose mint was silent is pending.
+    """
+
+    reason: str
+
+
+Reply = Ok | Declined | Unavailable
 Steps = Generator[Step, Any, Reply]
 
 
@@ -148,7 +158,8 @@ class Allowed:
 
     Args:
         failures: SQLSTATEs, and names of Python's exceptions, that it may end with: "23505", "IndexError".
-        declines: reasons that it may decline with, e.g. "in_progress", where it then has left nothing behind.
+        declines: reasons that it may decline or be unavailable with, e.g. "in_progress", where it then has left nothing
+            behind.
         retries: SQLSTATEs after which whoever makes the call makes it again, unless it has committed something; see
             RESTARTED.
     """

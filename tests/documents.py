@@ -23,7 +23,17 @@ SETTINGS: dict[str, Any] = {
     "settings": {},
 }
 
-COUNTS = {"calls": 12, "ok": 5, "declined": 4, "failed": 2, "unknown": 1, "abandoned": 1, "not_sent": 0, "retries": 3}
+COUNTS = {
+    "calls": 14,
+    "ok": 5,
+    "declined": 4,
+    "unavailable": 2,
+    "failed": 2,
+    "unknown": 1,
+    "abandoned": 1,
+    "not_sent": 0,
+    "retries": 3,
+}
 LATENCIES = {"mean_ms": 2.5, "p50_ms": 2.0, "p95_ms": 9.0, "p99_ms": 150.4, "max_ms": 151.0}
 ROW = {**COUNTS, **LATENCIES, "calls_per_s": 6.0}
 

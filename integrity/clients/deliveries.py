@@ -1,6 +1,7 @@
 """Deliveries: the webhooks that outside services owe, by due time.
 
-A service sends a webhook until it is answered, so one whose call failed or is unknown comes again, later each time. Two
+A service sends a webhook until it is answered, so one whose call was unavailable, failed or is unknown comes again, later
+each time. Two
 that are due at the same instant are sent at the same instant: who takes the first waits a moment for who takes the second.
 """
 
@@ -108,7 +109,7 @@ class Deliveries:
         self._taken -= 1
 
     def send_again(self, due: Due, now_us: int) -> None:
-        """It failed or is unknown: due again, after a pause that doubles."""
+        """It was unavailable, failed or is unknown: due again, after a pause that doubles."""
         self._taken -= 1
         pause_s = min(RETRY_S_MOST, due.retry_s * 2.0 ** (due.attempt - 1))
         due.at_us, due.attempt, due.meeting = now_us + round(pause_s * 1_000_000), due.attempt + 1, None

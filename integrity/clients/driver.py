@@ -3,7 +3,8 @@
 The loop is written once; what differs between engines is a Connection (postgres_connection.py, sqlite_connection.py). What
 a client may conclude is decided here, and only from what it can know:
 
-- refused, or cut off, before anything could have been committed: failed, it had no effect;
+- refused, or cut off, before anything could have been committed: failed, it had no effect; unavailable, if the server
+  says that it had no room or no time for it;
 - cut off after COMMIT was sent, in a statement that is its own transaction, or after an earlier commit of the same call:
   unknown, it may have had one;
 - a serialization failure or deadlock: started again from the first step, with a growing random pause; unless the call has
@@ -33,11 +34,26 @@ from integrity.operation import (
     StatementFailed,
     Step,
     Steps,
+    Unavailable,
     Value,
 )
 from integrity.systems.service import Reaction
 
 Answer = TypeVar("Answer")
+
+TOO_MANY_CONNECTIONS = "53300"
+OUT_OF_CAPACITY = {
+    "53000": "insufficient_resources",
+    "53100": "disk_full",
+    "53200": "out_of_memory",
+    TOO_MANY_CONNECTIONS: "too_many_connections",
+    "53400": "configuration_limit_exceeded",
+    "25P04": "transaction_timeout",
+    "55P03": "lock_not_available",
+    "57014": "query_canceled",
+}
+"""SQLSTATEs that say what the server has no room or no time for, with PostgreSQL's names of them. 57014 is a statement's
+time, 55P03 a lock's."""
 
 PAUSE_S = 0.002
 PAUSE_S_MOST = 0.1
@@ -153,7 +169,7 @@ class Driver:
                 return Returned(self._without_answer(), None, str(death), attempts, was_abandoned=True)
             except StatementFailed as failure:
                 await self._leave(steps)
-                return Returned(self._without_answer(), None, describe(failure), attempts)
+                return self._refused(failure, attempts)
             except asyncio.CancelledError:
                 steps.close()
                 self.connection.abort()
@@ -166,11 +182,18 @@ class Driver:
                 await self._leave(steps)
                 if type(reply) is Ok:
                     return Returned(Outcome.OK, reply.value, "", attempts)
-                return Returned(Outcome.DECLINED, {"reason": getattr(reply, "reason", None)}, "", attempts)
+                outcome = Outcome.UNAVAILABLE if type(reply) is Unavailable else Outcome.DECLINED
+                return Returned(outcome, {"reason": getattr(reply, "reason", None)}, "", attempts)
 
     async def _pause(self, count: int) -> None:
         """Wait before something that collided is tried again, the longer the more often it has."""
         await asyncio.sleep(self._random.uniform(0.1, 1.0) * min(PAUSE_S_MOST, PAUSE_S * 2.0 ** min(count, 10)))
+
+    def _refused(self, failure: StatementFailed, attempts: int) -> Returned:
+        reason = OUT_OF_CAPACITY.get(failure.sqlstate or "")
+        if reason is not None and not self._may_have_effect:
+            return Returned(Outcome.UNAVAILABLE, {"reason": reason}, describe(failure), attempts)
+        return Returned(self._without_answer(), None, describe(failure), attempts)
 
     def _without_answer(self) -> Outcome:
         return Outcome.UNKNOWN if self._may_have_effect else Outcome.FAILED
@@ -260,7 +283,7 @@ class Driver:
         try:
             await self.connection.open()
         except Unreachable as error:
-            raise StatementFailed(error.message, sqlstate=None) from None
+            raise StatementFailed(error.message, sqlstate=TOO_MANY_CONNECTIONS if error.is_full else None) from None
 
     async def _roll_back(self) -> None:
         """Roll back; a connection that is cut off meanwhile has rolled back too."""

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from integrity.database.made import OURS
 from integrity.database.names import quoted
 from integrity.database.types import Json, OperationId, Timestamp
+from integrity.history import Outcome
 
 METADATA = MetaData(schema=OURS)
 
@@ -73,7 +74,10 @@ calls = Table(
     Column("reply", Json),
     Column("error", Text, nullable=False, server_default=text("''")),
     Column("attempts", Integer, nullable=False, server_default=text("1")),
-    CheckConstraint("outcome in ('ok', 'declined', 'failed', 'unknown')", name="calls_outcome_known"),
+    CheckConstraint(
+        f"outcome in ({', '.join(repr(outcome.value) for outcome in Outcome)})",
+        name="calls_outcome_known",
+    ),
     Index("calls_operation_id_idx", "operation_id"),
 )
 

@@ -18,6 +18,7 @@ from psycopg import sql
 from integrity.database.made import (
     FORMAT,
     FORMAT_BEFORE,
+    FORMAT_OF_NAMES,
     MADE_WITH_THEIR_NOTE,
     OURS,
     Identity,
@@ -118,13 +119,14 @@ def inspect_database(target: Target, *, is_removal: bool = False) -> Contents:
     """Return what the database holds; it is only read.
 
     Args:
-        is_removal: what the version before this one made is known, too, so that it can be removed; else that is an error.
+        is_removal: what versions before this one made is known, too, so that it can be removed; else that is an error.
 
     Raises:
         Unreachable: no connection.
         DatabaseError: the notes cannot be read, or are of another version.
     """
-    return _inspect_sqlite(target) if target.is_sqlite else _inspect_postgresql(target, is_removal=is_removal)
+    inspect = _inspect_sqlite if target.is_sqlite else _inspect_postgresql
+    return inspect(target, is_removal=is_removal)
 
 
 def find_schemas(target: Target) -> frozenset[str]:
@@ -159,9 +161,13 @@ def _inspect_postgresql(target: Target, *, is_removal: bool) -> Contents:
         try:
             (name,) = connection.execute("select pg_catalog.current_database()").fetchall()[0]
             objects = [_Object(*row) for row in connection.execute(_OBJECTS).fetchall()]
-            notes = _notes(objects, lambda: connection.execute("select key, value from integrity.notes").fetchall())
+            notes = _notes(
+                objects,
+                lambda: connection.execute("select key, value from integrity.notes").fetchall(),
+                is_removal=is_removal,
+            )
             made = find_all_made(notes)
-            if notes.get("format") == FORMAT_BEFORE and is_removal:
+            if notes.get("format") == FORMAT_OF_NAMES and is_removal:
                 made = made_before(connection.execute(MADE_WITH_THEIR_NOTE.encode()).fetchall())
                 notes = {**notes, "format": FORMAT}
         except psycopg.Error as error:
@@ -234,7 +240,7 @@ _OBJECTS = sql.SQL(
 ).format(first=sql.Literal(FIRST_NORMAL_OID))
 
 
-def _inspect_sqlite(target: Target) -> Contents:
+def _inspect_sqlite(target: Target, *, is_removal: bool) -> Contents:
     present = target.find_schemas()
     if not target.file.exists() and not present:
         if not target.file.absolute().parent.is_dir():
@@ -251,14 +257,18 @@ def _inspect_sqlite(target: Target) -> Contents:
                 )
             ]
             notes = _notes(
-                objects, lambda: [(row[0], row[1]) for row in connection.execute("select key, value from integrity.notes")]
+                objects,
+                lambda: [(row[0], row[1]) for row in connection.execute("select key, value from integrity.notes")],
+                is_removal=is_removal,
             )
         except sqlite3.Error as error:
             raise refusal(target, error) from None
     return _contents(target, target.file.name, objects, notes, find_all_made(notes))
 
 
-def _notes(objects: Sequence[_Object], read: Callable[[], Sequence[tuple[str, str]]]) -> dict[str, str]:
+def _notes(
+    objects: Sequence[_Object], read: Callable[[], Sequence[tuple[str, str]]], *, is_removal: bool
+) -> dict[str, str]:
     """Return what is noted; nothing when the table of that name is not the one that we made."""
     table = next((each for each in objects if (each.kind, each.schema, each.name) == (_TABLE, OURS, "notes")), None)
     if table is None:
@@ -269,6 +279,8 @@ def _notes(objects: Sequence[_Object], read: Callable[[], Sequence[tuple[str, st
         if isinstance(error, sqlite3.Error) and "no such column" not in str(error):
             raise
         return {}
+    if noted.get("format") == FORMAT_BEFORE and is_removal:
+        noted["format"] = FORMAT
     is_made = read_made(noted.get(f"made:{OURS}"), OURS).tables.get((OURS, "notes")) == table.identity
     return noted if is_made or noted.get("format", FORMAT) != FORMAT else {}
 
@@ -314,9 +326,9 @@ def _contents(
 
 
 def _of_another_version(target: Target, name: str, noted: str | None) -> DatabaseError:
-    if noted == FORMAT_BEFORE and not target.is_sqlite:
+    if noted == FORMAT_BEFORE or (noted == FORMAT_OF_NAMES and not target.is_sqlite):
         hint = "Remove what that version made: integrity rollback. Then make it anew: integrity seed"
-    elif noted == FORMAT_BEFORE:
+    elif noted == FORMAT_OF_NAMES:
         files = target.file.with_name(f"{target.file.stem}*{target.file.suffix}")
         hint = f"It did not note its tables so that they can be told from others'. Look, then remove the files: {files}"
     else:

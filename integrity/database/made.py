@@ -11,11 +11,14 @@ from typing import Any
 
 from integrity.engines.places import TableName
 
-FORMAT = "3"
+FORMAT = "4"
 """Of the bookkeeping tables; a database of another format has to be seeded anew."""
 
-FORMAT_BEFORE = "2"
-"""What was noted then can still be removed."""
+FORMAT_BEFORE = "3"
+"""Its notes are as now: what they say can still be removed."""
+
+FORMAT_OF_NAMES = "2"
+"""It noted names: what is proven to be of them can still be removed."""
 
 OURS = "integrity"
 
@@ -94,4 +97,4 @@ MADE_WITH_THEIR_NOTE = """
         and tables.relname = any (string_to_array(notes.value, ' '))
     order by namespaces.nspname, array_position(string_to_array(notes.value, ' '), tables.relname::text)
 """
-"""Of a database of the format before: what was made by the very transaction that noted it."""
+"""Of a database of the format of names: what was made by the very transaction that noted it."""

@@ -8,7 +8,7 @@ has the same.
 SQLite: a table has no identity of its own, so its `create table` statement is noted as a checksum. A table that somebody
 made anew with exactly our statement cannot be told from ours; one that was altered is no longer ours.
 
-What the version before this one made was noted by name alone. There the server itself knows: a table's row for its system
+What an earlier version made was noted by name alone. There the server itself knows: a table's row for its system
 column `tableoid` is written once, by the transaction that created the table, and that must be the one that wrote our note.
 """
 
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 from integrity.database.bookkeeping import find_note, put_note, read_notes
 from integrity.database.made import (
-    FORMAT_BEFORE,
+    FORMAT_OF_NAMES,
     KEY,
     MADE_WITH_THEIR_NOTE,
     OURS,
@@ -80,8 +80,8 @@ def hand_on(connection: Connection, schemas: Mapping[str, int], present: Mapping
 
 
 def adopt(connection: Connection) -> None:
-    """Note by identity what the version before this one made and noted by name, as far as the server can prove it."""
-    if connection.dialect.name == "postgresql" and find_note(connection, "format") == FORMAT_BEFORE:
+    """Note by identity what an earlier version made and noted by name, as far as the server can prove it."""
+    if connection.dialect.name == "postgresql" and find_note(connection, "format") == FORMAT_OF_NAMES:
         for schema, made in made_before(connection.exec_driver_sql(MADE_WITH_THEIR_NOTE).all()).items():
             put_note(connection, f"{KEY}{schema}", made.text)
 

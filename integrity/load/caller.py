@@ -232,7 +232,7 @@ class Caller:
             await due.meeting.wait()
         outcome = (await self.call(driver, client, due.operation, due.arguments, due.at_us)).outcome
         now_us = self.clock.now_us()
-        if outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+        if not outcome.is_answer:
             self.deliveries.send_again(due, now_us)
             return
         self.deliveries.acknowledge(due)

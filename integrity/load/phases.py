@@ -22,7 +22,7 @@ OFFERED_LEAST = 50
 """Gave way: more failures than that, or fewer calls answered than that of those offered. Of fewer calls than the last,
 chance says too much."""
 
-_COUNTS = ("ok", "declined", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
+_COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def _slowest(phase: Phase, judgement: Judgement) -> str | None:
     """Return the operation that a threshold of all operations failed by: most failures, or the highest p95."""
     rows = summarize(phase.measures, phase.seconds)[:-1]
     if judgement.threshold.statistic.endswith("_share"):
-        rows.sort(key=lambda row: -(row.failed + row.unknown + row.not_sent))
+        rows.sort(key=lambda row: -(row.unavailable + row.failed + row.unknown + row.not_sent))
     else:
         rows.sort(key=lambda row: -(row.p95_ms or 0.0))
     return rows[0].operation if rows else None

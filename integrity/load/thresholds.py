@@ -55,8 +55,9 @@ class Threshold(Strict):
         operation: of one operation; none: of all together.
         statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
             acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
-            failed, unknown and not sent calls of all that were to be made; declined_share, of calls; missed_share, events
-            that subscribers should have received and did not; broken_share, open streams that ended by themselves.
+            unavailable, failed, unknown and not sent calls of all that were to be made; declined_share, of calls;
+            missed_share, events that subscribers should have received and did not; broken_share, open streams that ended
+            by themselves.
             answered_per_s: calls answered a second. Resources, as the monitor saw them: connections_share and pool_share,
             at their peak, of what the server allows and of the profile's connections; database_cpu_share and
             generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.

@@ -2,7 +2,7 @@
 
 A call belongs to *during* when any part of it was in the window: so what a fault held up counts there, however late it came
 back. *Before* and *after* reach to the window next to it. Recovered is a run from the first quarter of a second on, after
-the window, in which neither the 95th percentile of latency nor the share of failed and unknown calls is above the worst
+the window, in which neither the 95th percentile of latency nor the share of calls that were not answered is above the worst
 that was seen in any such quarter before; and the next quarter must agree.
 """
 
@@ -20,7 +20,7 @@ from integrity.runs.folder import RunFolder
 BIN_US = 250_000
 BIN_CALLS_LEAST = 5  # with fewer, a percentile says nothing
 
-_OUTCOMES = (Outcome.OK, Outcome.DECLINED, Outcome.FAILED, Outcome.UNKNOWN)
+_OUTCOMES = (Outcome.OK, Outcome.DECLINED, Outcome.UNAVAILABLE, Outcome.FAILED, Outcome.UNKNOWN)
 _NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
 _ANSWERED = 2  # ok and declined are below this
 

@@ -1,8 +1,8 @@
 """Measures of a run: every call counted, with percentiles that are at most 0.2% above the exact ones.
 
 What they need does not grow with the run. A latency is that of a call that was answered (ok or declined), in ms from the
-intended start; a call that failed or is unknown counts as such and has none, or a fast refusal would make the system look
-quick.
+intended start; one that was unavailable, failed or is unknown counts as such and has none, or a fast refusal would make the
+system look quick.
 """
 
 from array import array
@@ -39,6 +39,7 @@ class OperationMeasure:
 
     ok: int = 0
     declined: int = 0
+    unavailable: int = 0
     failed: int = 0
     unknown: int = 0
     abandoned: int = 0
@@ -56,12 +57,12 @@ class OperationMeasure:
 
     @property
     def calls(self) -> int:
-        return self.ok + self.declined + self.failed + self.unknown
+        return self.ok + self.declined + self.unavailable + self.failed + self.unknown
 
     @property
     def faults(self) -> int:
         """Calls that went wrong by themselves: those whose client was made to die are no fault of the system's."""
-        return self.failed + self.unknown - self.abandoned + self.not_sent
+        return self.unavailable + self.failed + self.unknown - self.abandoned + self.not_sent
 
     def add(self, returned: Returned, latency_ms: float) -> None:
         outcome = returned.outcome
@@ -73,14 +74,16 @@ class OperationMeasure:
             self.reasons[str(returned.reply and returned.reply.get("reason"))] += 1
             self._add_latency(latency_ms)
         else:
-            if outcome is Outcome.FAILED:
+            if outcome is Outcome.UNAVAILABLE:
+                self.unavailable += 1
+            elif outcome is Outcome.FAILED:
                 self.failed += 1
             else:
                 self.unknown += 1
             if returned.was_abandoned:
                 self.abandoned += 1
             else:
-                self._count_error(returned.error)
+                self._count_error(returned.error or f"{outcome}: {(returned.reply or {}).get('reason')}")
         self.retries += returned.attempts - 1
 
     def _add_latency(self, latency_ms: float) -> None:
@@ -154,6 +157,7 @@ def _counts(measure: OperationMeasure) -> dict[str, int]:
         "calls": measure.calls,
         "ok": measure.ok,
         "declined": measure.declined,
+        "unavailable": measure.unavailable,
         "failed": measure.failed,
         "unknown": measure.unknown,
         "abandoned": measure.abandoned,
@@ -179,7 +183,7 @@ def summarize(measures: Measures, elapsed_s: float) -> list[OperationResult]:
     ]
     total = OperationMeasure()
     for measure in measures.operations.values():
-        for count in ("ok", "declined", "failed", "unknown", "abandoned", "not_sent", "retries"):
+        for count in ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries"):
             setattr(total, count, getattr(total, count) + getattr(measure, count))
     total.latencies_ms = Distribution.of(measure.latencies_ms for measure in measures.operations.values())
     return [*rows, _summary("total", total, elapsed_s)]

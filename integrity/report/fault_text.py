@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # `integrity faults` has no run to read
     from integrity.runs.effects import EffectPhase, FaultEffect
     from integrity.runs.settlement import Settlement
 
-_HEADERS = ["", "calls", "calls/s", "ok", "declined", "failed", "unknown", "p50 ms", "p95 ms"]
+_HEADERS = ["", "calls", "calls/s", "ok", "declined", "unavailable", "failed", "unknown", "p50 ms", "p95 ms"]
 
 
 def render_fault(effect: "FaultEffect") -> str:
@@ -66,7 +66,7 @@ def render_unknown_outcomes(settlement: "Settlement") -> str:
 
 
 def _columns(phase: "EffectPhase") -> list[str]:
-    counts = (phase.ok, phase.declined, phase.failed, phase.unknown)
+    counts = (phase.ok, phase.declined, phase.unavailable, phase.failed, phase.unknown)
     return [_show(value) for value in (phase.calls, phase.calls_per_s, *counts, phase.p50_ms, phase.p95_ms)]
 
 

@@ -247,6 +247,8 @@ def _returned(returned: Mapping[str, Any]) -> str:
             return "→ ok"
         case "declined":
             return f"→ declined: {returned['declined']}"
+        case "unavailable":
+            return f"→ unavailable: {returned['unavailable']}"
         case "failed":
             return f"→ refused: {returned['failed']}" if returned["failed"] else f"→ failed: {returned['reason']}"
     return "→ did not end"

@@ -16,6 +16,7 @@ from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
 from integrity.report.terminal import note_writer, open_console, visible, write_json, write_note, write_result
 from integrity.runs.result import RunResult, ThresholdResult
+from integrity.runs.samples import Counts
 
 LINE_EVERY_S = 5.0
 
@@ -75,7 +76,7 @@ def _line_writer(write_line: Callable[[str], None]) -> Listener:
 def _headline(progress: RunAdvanced) -> str:
     counts = list(progress.operations.values())
     calls, declined, retries = (sum(getattr(each, name) for each in counts) for name in ("calls", "declined", "retries"))
-    wrong = sum(each.failed + each.unknown - each.abandoned for each in counts)
+    wrong = sum(each.unavailable + each.failed + each.unknown - each.abandoned for each in counts)
     slowest = max((each.p95_ms for each in progress.recent.values() if each.p95_ms is not None), default=None)
     return (
         f"{progress.phase}  {progress.elapsed_s:.0f}/{progress.duration_s:.0f} s  {progress.calls_per_s:.0f} calls/s  "
@@ -89,13 +90,13 @@ def _live_table(progress: RunAdvanced) -> Any:
 
     table = Table(title=_headline(progress), title_justify="left", box=None)
     table.add_column("operation")
-    for name in ("calls", "ok", "declined", "failed", "unknown", "retries", "p50 ms", "p95 ms", "p99 ms"):
+    for name in ("calls", "ok", "declined", "unavailable", "failed", "unknown", "retries", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(name, justify="right")
     for name, count in progress.operations.items():
         recent = progress.recent[name]
         table.add_row(
             visible(name),
-            *map(str, (count.calls, count.ok, count.declined, count.failed, count.unknown, count.retries)),
+            *map(str, (*_outcomes(count), count.retries)),
             *map(_ms, (recent.p50_ms, recent.p95_ms, recent.p99_ms)),
         )
     return table
@@ -127,17 +128,22 @@ def render_run(result: RunResult, *, next_step: str = "integrity validate") -> s
 def _operations(result: RunResult) -> str:
     engine = find_engine(result.database.partition(":")[0])
     again = "busy" if engine.has_one_writer else "retries"
-    headers = ["operation", "calls", "ok", "declined", "failed", "unknown", again, "calls/s"]
+    headers = ["operation", "calls", "ok", "declined", "unavailable", "failed", "unknown", again, "calls/s"]
     headers += ["p50 ms", "p95 ms", "p99 ms", "max ms"]
     rows = [
         [
             row.operation,
-            *map(_number, (row.calls, row.ok, row.declined, row.failed, row.unknown, row.retries, row.calls_per_s)),
+            *map(_number, (*_outcomes(row), row.retries, row.calls_per_s)),
             *map(_ms, (row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms)),
         ]
         for row in result.operations
     ]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * (len(headers) - 1)))
+
+
+def _outcomes(count: Counts) -> tuple[int, ...]:
+    """Return how many calls there were, and how they ended, in the order of the columns."""
+    return count.calls, count.ok, count.declined, count.unavailable, count.failed, count.unknown
 
 
 def _owed(result: RunResult) -> Iterator[str]:

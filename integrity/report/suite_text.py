@@ -37,7 +37,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
             step.total.calls,
             step.total.calls_per_s,
             "-" if step.total.p95_ms is None else f"{step.total.p95_ms:.1f}",
-            step.total.failed + step.total.unknown + step.total.not_sent - step.total.abandoned,
+            step.total.unavailable + step.total.failed + step.total.unknown + step.total.not_sent - step.total.abandoned,
             _thresholds(step.thresholds),
             step.audit,
         ]

@@ -52,7 +52,7 @@ def call_table(calls: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list
     """Return headers and cells of the first calls, those that took effect or may have before the others."""
     from integrity.history import Outcome
 
-    telling = (Outcome.OK, Outcome.UNKNOWN)
+    telling = (Outcome.OK, Outcome.UNAVAILABLE, Outcome.UNKNOWN)
     chosen = sorted(calls, key=lambda call: call.get("outcome") not in telling)[:CALLS_SHOWN]
     return list(CALL_COLUMNS), [[_show_of_call(column, call.get(column)) for column in CALL_COLUMNS] for call in chosen]
 

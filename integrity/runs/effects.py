@@ -12,6 +12,7 @@ class EffectPhase(Part):
     calls_per_s: float | None
     ok: int
     declined: int
+    unavailable: int = 0  # of a run before that was told apart
     failed: int
     unknown: int
     p50_ms: float | None

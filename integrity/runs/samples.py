@@ -16,6 +16,7 @@ class Counts(Part):
     calls: int
     ok: int
     declined: int
+    unavailable: int = 0  # of a run before that was told apart
     failed: int
     unknown: int
     abandoned: int

@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from integrity.database.bookkeeping import METADATA as BOOKS
 from integrity.database.bookkeeping import drop_views, notes, put_note
 from integrity.database.constraints import find_missing, plant, restore
-from integrity.database.made import FORMAT_BEFORE
+from integrity.database.made import FORMAT_BEFORE, FORMAT_OF_NAMES
 from integrity.database.namespace import (
     create_schemas,
     create_tables,
@@ -229,22 +229,22 @@ def test_a_view_that_hides_the_catalogue_hides_nothing_from_us(database: Target)
     assert inspect_database(database).foreign == ("public.customers", "view m.pg_class")
 
 
-def as_the_version_before(target: Target) -> None:
+def as_a_version_of_names(target: Target) -> None:
     """Let the notes say what that version noted: names, in the transaction that made the tables."""
     names = " ".join(table.name for table in METADATA.sorted_tables)
     books = " ".join(table.name for table in BOOKS.sorted_tables)
     with transaction(target, ("ghostpass", "integrity")) as connection:
         create_tables(connection, GHOSTPASS)
         drop_views(connection, find_own_views(connection, "ghostpass"))  # it had none
-        for key, value in (("format", FORMAT_BEFORE), ("tables:ghostpass", names), ("tables:integrity", books)):
+        for key, value in (("format", FORMAT_OF_NAMES), ("tables:ghostpass", names), ("tables:integrity", books)):
             put_note(connection, key, value)
         for key in ("made:ghostpass", "made:integrity"):
             connection.execute(delete(notes).where(notes.c.key == key))
 
 
-def test_what_the_version_before_made_is_removed_as_far_as_it_is_proven(database: Target) -> None:
+def test_what_was_noted_by_name_is_removed_as_far_as_it_is_proven(database: Target) -> None:
     execute(database, "create schema ghostpass")
-    as_the_version_before(database)
+    as_a_version_of_names(database)
     execute(database, "drop table ghostpass.audit_log", "create table ghostpass.audit_log (note text)")
     execute(database, "analyze ghostpass.wallets", "alter table ghostpass.wallets alter column code set statistics 10")
     with pytest.raises(DatabaseError, match="made by another version") as refused:
@@ -259,12 +259,30 @@ def test_what_the_version_before_made_is_removed_as_far_as_it_is_proven(database
     ]
 
 
-def test_files_that_the_version_before_made_are_named(tmp_path: Path) -> None:
+def test_files_that_were_noted_by_name_are_named(tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    as_the_version_before(target)
+    as_a_version_of_names(target)
     with pytest.raises(DatabaseError, match="made by another version") as refused:
         drop_schemas(target)
     assert f"{tmp_path}/venue*.db" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_what_the_version_before_made_is_refused_with_the_way_on_and_removed(
+    engine: str, database: Target, tmp_path: Path
+) -> None:
+    """Its books take no call that was unavailable."""
+    target = database if engine == "postgresql" else Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    create_schemas(target, [GHOSTPASS])
+    with transaction(target, ("integrity",)) as connection:
+        put_note(connection, "format", FORMAT_BEFORE)
+    with pytest.raises(DatabaseError, match="made by another version \\(format '3', expected '4'\\)") as refused:
+        guard(target, None)
+    assert "integrity rollback" in str(refused.value.hint)
+
+    drop_schemas(target)
+
+    assert inspect_database(target).is_empty
 
 
 def test_a_copy_by_a_dump_is_nobodys(database: Target) -> None:

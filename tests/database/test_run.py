@@ -612,7 +612,7 @@ def test_the_command_prints_its_result_and_says_where_it_is(venue: Target, tmp_p
     shown, said = process.communicate(timeout=60)
 
     assert process.returncode == ExitCode.OK, said
-    headers = "operation calls ok declined failed unknown retries calls/s p50 ms p95 ms p99 ms max ms"
+    headers = "operation calls ok declined unavailable failed unknown retries calls/s p50 ms p95 ms p99 ms max ms"
     assert " ".join(shown.splitlines()[0].split()) == headers
     assert "ghostpass brief, seed 4: finished; thresholds: 1 passed" in shown
     assert f"run folder: {tmp_path}/.integrity/runs/" in shown

@@ -98,6 +98,7 @@ def test_what_has_a_row_was_committed_and_what_has_none_was_not(venue: Target) -
         (3, "sell", "ok"),
         (4, "refund_sale", "unknown"),
         (5, "scan_out", "declined"),
+        (7, "sell", "unavailable"),
     ):
         add_call(venue, number, operation, outcome)
     add_call(venue, 6, "sell", "unknown", run_id="other")

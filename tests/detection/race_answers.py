@@ -17,12 +17,15 @@ from integrity.operation import (
     Declined,
     Isolation,
     Ok,
+    Request,
     Rollback,
     Rows,
     Statement,
     StatementFailed,
     Step,
     Steps,
+    Unavailable,
+    Value,
 )
 from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.anomaly import Anomaly
@@ -287,6 +290,30 @@ def _empty(keys: Keys, _operation_id: UUID) -> Steps:
     return Ok()
 
 
+# A payment that is held while the mint is asked, which says nothing: unavailable, and what was held stays held.
+
+
+def _hold(*, is_atomic: bool) -> Call:
+    def hold(keys: Keys, _operation_id: UUID) -> Steps:
+        yield Begin()
+        held: Rows = yield Statement("select paid - 10 as paid from shops where id = :shop", keys)
+        written = "paid - 10" if is_atomic else ":paid"
+        yield Statement(f"update shops set paid = {written} where id = :shop", {**keys, "paid": held[0]["paid"]})
+        yield Commit()
+        answer: Mapping[str, Value] = yield Request("mint", {})
+        return Ok() if answer["status"] == "settled" else Unavailable("mint_did_not_answer")
+
+    return hold
+
+
+def _mint_is_silent(_payload: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {"status": "timeout"}
+
+
+def _holding_twice(*, is_atomic: bool) -> Program:
+    return replace(_twice(_hold(is_atomic=is_atomic)), services={"mint": _mint_is_silent})
+
+
 IN_PROGRESS = Allowed(declines=frozenset({"in_progress"}))
 SERIALIZABLE = Isolation.SERIALIZABLE
 BOOMED = Allowed(failures=frozenset({"IndexError"}))
@@ -319,6 +346,8 @@ CASES = (
     ),
     Case("refused, told so", _program(_pay("shop", "fail"), _pay("second", "fail"), isolation=SERIALIZABLE)),
     Case("refused, repeated", _program(_pay("shop", "again"), _pay("second", "again"), isolation=SERIALIZABLE)),
+    Case("held, mint silent", _holding_twice(is_atomic=False), Oracle.SERIAL, Anomaly.LOST_UPDATE),
+    Case("held at once, mint silent", _holding_twice(is_atomic=True)),
     Case("emptied in between", _program(_check_out(is_locking=False), _empty), Oracle.FAILURE, Anomaly.FAILURE),
     Case("emptied in between, allowed", _program(_check_out(is_locking=False), _empty, allowed=BOOMED)),
     Case("emptied in between, locked", _program(_check_out(is_locking=True), _empty)),

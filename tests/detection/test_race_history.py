@@ -10,7 +10,7 @@ import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.invariants.load import load_invariants
-from integrity.operation import Begin, Commit, Declined, Ok, Push, Request, Rollback, Rows, Statement, Steps
+from integrity.operation import Begin, Commit, Declined, Ok, Push, Request, Rollback, Rows, Statement, Steps, Unavailable
 from integrity.project import Project, Settings
 from integrity.race.judge.checks import LeftOut, make_checks
 from integrity.race.judge.contest import Contest, Ground, survey
@@ -228,8 +228,9 @@ def make_check(ground: Ground, query: str) -> Check:
     return checks[0]
 
 
-def two_calls() -> Program:
-    """One that asks a service and is pushed to, one that is declined, and one whose second transaction is refused."""
+def four_calls() -> Program:
+    """One asks a service and is pushed to, one is declined, of one the second transaction is refused, and of one the
+    mint is silent."""
 
     def told(_keys: Keys, _operation_id: UUID) -> Steps:
         answer = yield Request("processor", {"funding_id": 7, "amount_minor": 500})
@@ -239,6 +240,10 @@ def two_calls() -> Program:
 
     def declined(_keys: Keys, _operation_id: UUID) -> Steps:
         return Declined("closed")
+        yield  # it is a generator
+
+    def unavailable(_keys: Keys, _operation_id: UUID) -> Steps:
+        return Unavailable("mint_did_not_answer")
         yield  # it is a generator
 
     def refused(keys: Keys, _operation_id: UUID) -> Steps:
@@ -251,6 +256,7 @@ def two_calls() -> Program:
             Actor("told", told, given=lambda keys: {"wallet_id": keys["wallets_1"]}),
             Actor("declined", declined),
             Actor("refused", refused),
+            Actor("unavailable", unavailable),
         ),
         GHOSTPASS.stage or pytest.fail("ghostpass has no stage"),
         services={"processor": lambda payload: {"funding_id": payload["funding_id"]}},
@@ -263,9 +269,9 @@ def scheduler(arena: Arena) -> Scheduler:
 
 
 def ask(scheduler: Scheduler, ground: Ground, query: str) -> list[dict[str, object]]:
-    """Return what the query finds in the history of `two_calls`, whose rows are in play."""
+    """Return what the query finds in the history of `four_calls`, whose rows are in play."""
     check = make_check(ground, query)
-    program = replace(two_calls(), checks=(check,))
+    program = replace(four_calls(), checks=(check,))
     run = scheduler.play(program)
     (answer,) = scheduler.ask([check.violations(run.keys, history_of(run, program))])
     return [dict(row) for row in answer.rows]
@@ -305,6 +311,15 @@ def test_the_calls_of_a_race_are_a_relation(scheduler: Scheduler, ground: Ground
             "error": "22012 division by zero",
             "has_wallet": False,
             "is_returned": None,
+        },
+        {
+            "operation": "unavailable",
+            "client": 4,
+            "outcome": "unavailable",
+            "reply": '{"reason": "mint_did_not_answer"}',
+            "error": "",
+            "has_wallet": False,
+            "is_returned": True,
         },
     ]
 

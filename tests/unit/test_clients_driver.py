@@ -23,6 +23,7 @@ from integrity.operation import (
     Statement,
     StatementFailed,
     Steps,
+    Unavailable,
     Value,
 )
 from integrity.systems.service import Reaction
@@ -30,6 +31,7 @@ from integrity.systems.service import Reaction
 LOST: StatementFailed = StatementFailed("server closed the connection", sqlstate=None)
 SERIALIZATION = StatementFailed("could not serialize access", sqlstate="40001")
 DEADLOCK = StatementFailed("deadlock detected", sqlstate="40P01")
+TOOK_TOO_LONG = StatementFailed("canceling statement due to statement timeout", sqlstate="57014")
 UNIQUE = StatementFailed("duplicate key", sqlstate="23505")
 
 
@@ -38,15 +40,18 @@ class Scripted:
 
     attempts_most = 3
 
-    def __init__(self, script: Mapping[int, Exception] | None = None, *, comes_back: bool = True) -> None:
+    def __init__(
+        self, script: Mapping[int, Exception] | None = None, *, comes_back: bool = True, is_full: bool = False
+    ) -> None:
         self.said: list[str] = []
         self.is_open = True
         self._script = dict(script or {})
         self._comes_back = comes_back
+        self._is_full = is_full
 
     async def open(self) -> None:
         if not self._comes_back:
-            raise Unreachable("nobody there")
+            raise Unreachable("nobody there", is_full=self._is_full)
         self.said.append("open")
         self.is_open = True
 
@@ -125,6 +130,11 @@ def asking(*, operation_id: UUID) -> Steps:
     return Ok({"answer": answer["word"]})
 
 
+def put_off(*, operation_id: UUID) -> Steps:
+    yield Statement("a")
+    return Unavailable("mint_did_not_answer")
+
+
 def broken(*, operation_id: UUID) -> Steps:
     yield Begin()
     yield Statement("a")
@@ -169,6 +179,30 @@ def test_a_call_without_answer_is_failed_only_when_nothing_can_have_been_committ
     assert returned.outcome is outcome
     assert returned.reply is None
     assert returned.error == (f"{failure.sqlstate} {failure}" if failure.sqlstate else f"connection lost: {failure}")
+
+
+def test_what_others_did_not_give_is_unavailable_for_the_operations_reason_whatever_was_written_down() -> None:
+    assert drive(put_off, Scripted()) == Returned(Outcome.UNAVAILABLE, {"reason": "mint_did_not_answer"}, "", 1)
+
+
+def test_what_the_server_has_no_time_for_is_unavailable_for_its_reason() -> None:
+    returned = drive(one_transaction, Scripted({2: TOOK_TOO_LONG}))
+
+    assert (returned.outcome, returned.reply) == (Outcome.UNAVAILABLE, {"reason": "query_canceled"})
+    assert returned.error == f"57014 {TOOK_TOO_LONG}"
+
+
+def test_what_the_server_has_no_time_for_once_something_was_committed_is_unknown() -> None:
+    assert drive(by_itself, Scripted({2: TOOK_TOO_LONG})).outcome is Outcome.UNKNOWN
+
+
+def test_a_server_that_has_no_connection_to_give_back_makes_the_call_unavailable() -> None:
+    connection = Scripted(comes_back=False, is_full=True)
+    connection.is_open = False
+
+    returned = drive(one_transaction, connection)
+
+    assert (returned.outcome, returned.reply) == (Outcome.UNAVAILABLE, {"reason": "too_many_connections"})
 
 
 @pytest.mark.parametrize("failure", [SERIALIZATION, DEADLOCK])

@@ -1,5 +1,6 @@
 """A history survives what happens to the tool that writes it, and a file that was tampered with is never half believed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from uuid import UUID
@@ -30,6 +31,12 @@ ANSWERED = Call(
 
 def test_a_call_comes_back_as_it_was_written() -> None:
     assert list(decode([encode_invoked(FIRST), encode_returned(ANSWERED)], place="h")) == [ANSWERED]
+
+
+def test_a_call_that_was_unavailable_comes_back_with_its_reason() -> None:
+    unavailable = replace(ANSWERED, outcome=Outcome.UNAVAILABLE, reply={"reason": "mint_did_not_answer"})
+
+    assert list(decode([encode_invoked(FIRST), encode_returned(unavailable)], place="h")) == [unavailable]
 
 
 def test_a_call_without_a_return_is_unknown_and_comes_last() -> None:

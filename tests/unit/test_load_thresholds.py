@@ -10,6 +10,7 @@ from integrity.measure.measures import Measures, percentiles, summarize
 
 OK = Returned(Outcome.OK, {}, "", 1)
 DECLINED = Returned(Outcome.DECLINED, {"reason": "no"}, "", 1)
+UNAVAILABLE = Returned(Outcome.UNAVAILABLE, {"reason": "mint_did_not_answer"}, "", 1)
 FAILED = Returned(Outcome.FAILED, None, "23505 duplicate key", 3)
 UNKNOWN = Returned(Outcome.UNKNOWN, None, "connection lost: gone", 1)
 DIED = Returned(Outcome.UNKNOWN, None, "abandoned: the client died before step 2, statement", 1, was_abandoned=True)
@@ -53,6 +54,23 @@ def test_declined_is_no_failure_and_failed_and_unknown_are() -> None:
     (judgement,) = judge([limit("failure_share", 0.3, None)], measured(OK, DECLINED, FAILED, UNKNOWN), None, seconds=2)
 
     assert (judgement.measured, judgement.state) == (0.5, State.FAILED)
+
+
+def test_an_outside_service_that_answers_nothing_fails_the_share_and_has_no_latency() -> None:
+    measures = measured(UNAVAILABLE, UNAVAILABLE)
+
+    (judgement,) = judge([limit("failure_share", 0.3, None)], measures, None, seconds=2)
+
+    assert (judgement.measured, judgement.state) == (1.0, State.FAILED)
+    assert state_of(limit("declined_share", 0), measures) is State.PASSED
+    assert state_of(limit("p95", 1000), measures) is State.NOT_MEASURED
+
+
+def test_why_calls_were_unavailable_is_counted_with_the_errors() -> None:
+    assert measured(UNAVAILABLE, UNAVAILABLE, FAILED).of("sell").errors == {
+        "unavailable: mint_did_not_answer": 2,
+        "23505 duplicate key": 1,
+    }
 
 
 def test_a_call_that_was_not_sent_counts_as_failed() -> None:

@@ -51,14 +51,17 @@ def test_a_call_belongs_to_the_window_when_any_part_of_it_was_in_it(tmp_path: Pa
             (0.5, 0.6, Outcome.OK),
             (0.9, 1.1, Outcome.OK),  # reaches into it
             (1.2, 1.3, Outcome.DECLINED),
+            (1.3, 1.4, Outcome.UNAVAILABLE),
             (1.9, 9.0, Outcome.FAILED),  # held up by it
             (0.8, None, Outcome.UNKNOWN),  # never returned
             (2.1, 2.2, Outcome.OK),
         ],
     )
     (effect,) = describe_effects(folder, [played(1.0, 2.0)], began_at_us=0, ended_at_us=10 * SECOND)
-    counts = {name: [phase.ok, phase.declined, phase.failed, phase.unknown] for name, phase in effect.phases}
-    assert counts == {"before": [1, 0, 0, 0], "during": [1, 1, 1, 1], "after": [1, 0, 0, 0]}
+    counts = {
+        name: [phase.ok, phase.declined, phase.unavailable, phase.failed, phase.unknown] for name, phase in effect.phases
+    }
+    assert counts == {"before": [1, 0, 0, 0, 0], "during": [1, 1, 1, 1, 1], "after": [1, 0, 0, 0, 0]}
     assert effect.phases.before.p95_ms == pytest.approx(100)
     assert effect.did == {"pieces delayed": 3}
 
@@ -79,6 +82,7 @@ def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
         (steady(2, 4, 5), 0.0),
         ([*steady(2, 2.6, 50), *steady(2.6, 4, 5)], 0.75),  # the bin from 0.5 on still has slow calls
         ([*steady(2, 2.5, 5, Outcome.FAILED), *steady(2.5, 4, 5)], 0.5),
+        ([*steady(2, 2.5, 5, Outcome.UNAVAILABLE), *steady(2.5, 4, 5)], 0.5),
         ([*steady(2, 2.25, 50), *steady(2.25, 2.5, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 1.0),  # one good bin is luck
         # Four calls in a quarter say nothing, five do.
         ([*steady(2, 2.04, 5), *steady(2.25, 2.29, 5), *steady(2.5, 3, 50), *steady(3, 4, 5)], 1.0),

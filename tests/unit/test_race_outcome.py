@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.operation import Declined, Ok
+from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.outcome import Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.program.trace import Return
 
@@ -70,7 +70,8 @@ def test_what_a_generated_key_refers_to_matters() -> None:
 def test_a_reply_of_another_kind_matters() -> None:
     ok = make_remains([], {"A": Ok()}, known={}, generated=set())
     declined = make_remains([], {"A": Declined("full")}, known={}, generated=set())
-    assert ok.outcome() != declined.outcome()
+    unavailable = make_remains([], {"A": Unavailable("full")}, known={}, generated=set())
+    assert len({ok.outcome(), declined.outcome(), unavailable.outcome()}) == 3
 
 
 def test_a_column_that_differs_by_itself_is_found_and_masked() -> None:

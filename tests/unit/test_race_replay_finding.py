@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, Table
 
 from integrity.errors import UsageError
-from integrity.operation import Isolation
-from integrity.race.finding.finding import Finding, hash_tables, read_finding, write_finding
+from integrity.operation import Isolation, Unavailable
+from integrity.race.finding.finding import Finding, hash_tables, read_finding, return_record, write_finding
 from integrity.race.finding.replay import Replay, find_differences, search_command
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.report.race_text import render_finding
 from integrity.systems.system import System
 
 READ, WRITE = "select n from boxes where id = :id", "update boxes set n = :n where id = :id"
@@ -65,6 +66,18 @@ def make_finding(**changes: Any) -> Finding:
 def test_a_finding_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_finding(make_finding(), tmp_path / "races" / "one.json")
     assert read_finding(tmp_path / "races" / "one.json") == make_finding()
+
+
+def test_a_call_that_was_unavailable_is_kept_and_shown_with_its_reason() -> None:
+    call = {
+        "operation": "take",
+        "arguments": {"box_id": "boxes_1"},
+        "returned": return_record(Unavailable("store_did_not_answer")),
+    }
+
+    assert "  A = take(box_id=boxes_1) → unavailable: store_did_not_answer" in render_finding(
+        make_finding(calls={"A": call, "B": {**call, "returned": {"declined": "empty"}}})
+    )
 
 
 def test_a_finding_names_its_file_and_the_command_that_looks_for_it() -> None:

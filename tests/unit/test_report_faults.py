@@ -10,10 +10,11 @@ from integrity.runs.effects import FaultEffect
 from integrity.runs.settlement import Settlement
 
 PHASE = {
-    "calls": 10,
+    "calls": 12,
     "calls_per_s": 5.04,
     "ok": 7,
     "declined": 1,
+    "unavailable": 2,
     "failed": 1,
     "unknown": 1,
     "p50_ms": 1.24,
@@ -41,11 +42,11 @@ def effect(**given: Any) -> FaultEffect:
 def test_a_window_says_what_it_did_and_shows_before_during_and_after() -> None:
     assert render_fault(effect()).splitlines() == [
         "fault db_latency (ms=20, direction=both), 1.0 s to 2.0 s: 12 pieces delayed; all as before 0.25 s after it",
-        "          calls    calls/s    ok    declined    failed    unknown    p50 ms    p95 ms",
-        "------  -------  ---------  ----  ----------  --------  ---------  --------  --------",
-        "before       10        5.0     7           1         1          1       1.2       120",
-        "during       10        5.0     7           1         1          1       1.2       120",
-        "after        10        5.0     7           1         1          1         -       120",
+        "          calls    calls/s    ok    declined    unavailable    failed    unknown    p50 ms    p95 ms",
+        "------  -------  ---------  ----  ----------  -------------  --------  ---------  --------  --------",
+        "before       12        5.0     7           1              2         1          1       1.2       120",
+        "during       12        5.0     7           1              2         1          1       1.2       120",
+        "after        12        5.0     7           1              2         1          1         -       120",
         "asks: Is it right?",
         "answered by: balance-*, call-at-most-once",
     ]

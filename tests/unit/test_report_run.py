@@ -28,8 +28,8 @@ def threshold(state: str, measured: float | None, reason: str = "") -> dict[str,
 def test_every_outcome_has_its_column() -> None:
     header, _, sell, total = render_run(make_result()).splitlines()[:4]
 
-    assert "calls ok declined failed unknown retries" in " ".join(header.split())
-    assert sell.split() == ["sell", "12", "5", "4", "2", "1", "3", "6", "2.0", "9.0", "150", "151"]
+    assert "calls ok declined unavailable failed unknown retries" in " ".join(header.split())
+    assert sell.split() == ["sell", "14", "5", "4", "2", "2", "1", "3", "6", "2.0", "9.0", "150", "151"]
     assert total.split()[1:] == sell.split()[1:]
 
 
@@ -112,7 +112,7 @@ def test_without_a_terminal_there_is_a_line_every_five_seconds_and_at_each_new_p
         ["running", "10/20 s"],
         ["draining", "12/20 s"],
     ]
-    assert lines[0].endswith("6 calls/s  12 calls  4 declined  2 errors  3 retries  slowest p95 9.0 ms")
+    assert lines[0].endswith("6 calls/s  14 calls  4 declined  4 errors  3 retries  slowest p95 9.0 ms")
 
 
 def test_on_a_terminal_there_is_a_live_table() -> None:

@@ -41,12 +41,14 @@ def test_what_a_run_has_nothing_to_say_to_has_no_key_and_the_format_comes_first(
 def test_documents_of_before_there_were_numbers_are_read(tmp_path: Path) -> None:
     older = {name: value for name, value in SETTINGS.items() if name not in ("process_mark", "commit")}
     put(tmp_path, SETTINGS_FILE, older)
-    put(tmp_path, RESULT_FILE, {name: value for name, value in RESULT.items() if name not in ("owed", "settled_at_us")})
+    rows = [{name: value for name, value in row.items() if name != "unavailable"} for row in RESULT["operations"]]
+    kept = {name: value for name, value in RESULT.items() if name not in ("owed", "settled_at_us")}
+    put(tmp_path, RESULT_FILE, {**kept, "operations": rows})
 
     assert RunFolder(tmp_path).settings() == make_settings()
     result = RunFolder(tmp_path).result()
     assert result is not None
-    assert (result.format, result.owed, result.total.calls) == (1, None, 12)
+    assert (result.format, result.owed, result.total.calls, result.total.unavailable) == (1, None, 14, 0)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sqlalchemy import MetaData
 import integrity
 from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
-from integrity.operation import Declined, Isolation, Ok
+from integrity.operation import Declined, Isolation, Ok, Unavailable
 from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.judge.alarm import Oracle, fingerprint_of
 from integrity.race.program.trace import Event, Failed, Return, Trace
@@ -38,7 +38,8 @@ class _Model(BaseModel):
 
 
 class CallRecord(_Model):
-    """One call: its keys by name, e.g. wallets_1; `returned` as {"ok": ...}, {"declined": ...} or {"failed": ...}.
+    """One call: its keys by name, e.g. wallets_1; `returned` as {"ok": ...}, {"declined": ...}, {"unavailable": ...} or
+    {"failed": ...}.
 
     The arguments are as values.json_of writes them: they are what a replay plays with. All else is for people.
     """
@@ -234,6 +235,8 @@ def return_record(value: Return | None) -> dict[str, Any]:
             return {"ok": plain_row(value.value)}
         case Declined():
             return {"declined": value.reason}
+        case Unavailable():
+            return {"unavailable": value.reason}
         case Failed():
             return {"failed": value.sqlstate, "reason": value.reason}
         case None:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from integrity.engines.sqlite.dialect import from_sqlite
-from integrity.operation import Declined, Ok
+from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.anomaly import Anomaly, Difference, Kind, name_anomaly
 from integrity.race.judge.oracle import Judge, SerialOrder
@@ -223,6 +223,8 @@ def _compare_returns(actor: str, value: Return, other: Return, generated: Collec
             return ""
         case Declined(), Declined():
             return "" if value.reason == other.reason else f"{actor} declined {value.reason}, not {other.reason}"
+        case Unavailable(), Unavailable():
+            return "" if value.reason == other.reason else f"{actor} was unavailable {value.reason}, not {other.reason}"
     return "" if type(value) is type(other) else f"{actor} {_kind(value)}, and would have {_kind(other)}"
 
 
@@ -261,6 +263,8 @@ def _kind(value: Return) -> str:
             return "succeeded"
         case Declined():
             return f"declined ({value.reason})"
+        case Unavailable():
+            return f"was unavailable ({value.reason})"
         case Failed():
             return f"failed ({value.sqlstate})"
 

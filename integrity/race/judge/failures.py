@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from integrity.operation import RESTARTED, Allowed, Declined, Isolation, Ok, Row
+from integrity.operation import RESTARTED, Allowed, Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.telling import filled, names_of
 from integrity.race.play.scheduler import Run
 from integrity.race.program.program import Program
-from integrity.race.program.trace import Event, Failed, Phase
+from integrity.race.program.trace import Event, Failed, Phase, Return
 
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK = "40P01"
@@ -37,11 +37,11 @@ def allowed_to(program: Program, actor: str) -> Allowed:
 
 
 def allowed_declines(run: Run, program: Program) -> str:
-    """Return the actors that declined as they may."""
+    """Return the actors that declined, or were unavailable, as they may."""
     return "".join(
         actor
         for actor, value in run.trace.returns.items()
-        if isinstance(value, Declined) and value.reason in allowed_to(program, actor).declines
+        if isinstance(value, Declined | Unavailable) and value.reason in allowed_to(program, actor).declines
     )
 
 
@@ -82,9 +82,16 @@ def swallowed_alarm(run: Run, program: Program, actor: str) -> Alarm:
         "call": actor,
         "refused": f"{event.refusal.sqlstate} {event.refusal.message}",
         "statement": filled(event, names_of(run)),
-        "answered": "ok" if isinstance(returned, Ok) else f"declined {getattr(returned, 'reason', '')}",
+        "answered": _told(returned),
     }
     return Alarm(Oracle.SWALLOWED, f"{_operation(program, actor)}: {event.refusal.sqlstate}", (row,))
+
+
+def _told(returned: Return) -> str:
+    """Return what the client was told, e.g. "declined in_progress"."""
+    if isinstance(returned, Ok):
+        return "ok"
+    return f"{'unavailable' if isinstance(returned, Unavailable) else 'declined'} {getattr(returned, 'reason', '')}"
 
 
 def _is_expected(failed: Failed, level: Isolation, dialect: str) -> bool:

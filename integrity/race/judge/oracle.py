@@ -2,9 +2,9 @@
 
 The first asks the checks of the program: invariants, narrowed to the rows in play. The second needs no invariant: replies
 and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
-they are left out of the order, and so are calls that declined as they may beside others; where a refused call had committed
-something before, the second oracle abstains. Any serial order will do, also one in which a call comes before another one
-that had returned when it was made: what is compared are values, and real time is ignored.
+they are left out of the order, and so are calls that declined or were unavailable as they may beside others; where one that
+was refused had committed something before, the second oracle abstains. Any serial order will do, also one in which a call
+comes before another one that had returned when it was made: what is compared are values, and real time is ignored.
 
 Where the rows are those of a serial order, what is wrong is told apart: a call that was asked to begin again and answered
 all the same, a call that failed as it does in no serial order, a deadlock, and, if nothing else, answers that no serial

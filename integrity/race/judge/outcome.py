@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from integrity.engines.values import text_of
-from integrity.operation import Declined, Ok, Row
+from integrity.operation import Declined, Ok, Row, Unavailable
 from integrity.race.program.trace import Failed, Return
 
 Column = tuple[str, str]
@@ -201,6 +201,8 @@ def _rows_of_returns(returns: Mapping[str, Return]) -> list[tuple[str, Row]]:
                 rows.append((f"return of {actor}", {"outcome": " ".join(("ok", *value.value)), **value.value}))
             case Declined():
                 rows.append((f"return of {actor}", {"outcome": "declined", "reason": value.reason}))
+            case Unavailable():
+                rows.append((f"return of {actor}", {"outcome": "unavailable", "reason": value.reason}))
             case Failed():
                 rows.append((f"return of {actor}", {"outcome": "failed", "error": value.error}))
     return rows

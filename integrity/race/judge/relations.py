@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from integrity.history import Call, Outcome, Received, Requested
-from integrity.operation import Declined, Ok, Statement, Value
+from integrity.operation import Declined, Ok, Statement, Unavailable, Value
 from integrity.race.play.scheduler import Run
 from integrity.race.play.session import told_of
 from integrity.race.program.program import History, Program
@@ -147,6 +147,8 @@ def _end_of(returned: Return | None, told: Mapping[str, Any]) -> tuple[Outcome, 
             return Outcome.OK, {name: value for name, value in returned.value.items() if name not in told}, ""
         case Declined():
             return Outcome.DECLINED, {"reason": returned.reason}, ""
+        case Unavailable():
+            return Outcome.UNAVAILABLE, {"reason": returned.reason}, ""
         case Failed():
             outcome = Outcome.UNKNOWN if returned.has_committed else Outcome.FAILED
             return outcome, None, " ".join(filter(None, (returned.sqlstate, returned.reason)))

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from integrity.engines.sqlite.dialect import from_sqlite
-from integrity.operation import Declined, Isolation, Ok, Row
+from integrity.operation import Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.program.wire import Refusal
 
 
@@ -76,7 +76,7 @@ class Failed:
         return self.sqlstate or self.reason.partition(":")[0]
 
 
-Return = Ok | Declined | Failed
+Return = Ok | Declined | Unavailable | Failed
 
 CUT_OFF = Declined("cut off")
 """What stands for the return of a call whose client died: nobody was told anything."""
@@ -162,7 +162,7 @@ class Names:
                 return Ok(self.rename_row(value.value))
             case Failed():
                 return replace(value, reason="")
-            case Declined():
+            case Declined() | Unavailable():
                 return value
 
 

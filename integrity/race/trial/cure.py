@@ -11,7 +11,7 @@ is then searched by itself, for a moment: it may prevent one order and let anoth
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Operation, Rollback, Statement, Step
+from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Operation, Rollback, Statement, Step, Unavailable
 from integrity.race.judge.alarm import OF_DATA
 from integrity.race.judge.contest import Contest
 from integrity.race.judge.oracle import Judge
@@ -113,6 +113,8 @@ def describe_course(run: Run) -> str:
                 parts.append(f"{prefix}{told_of_failure(returned)}")
             case Declined():
                 parts.append(f"{prefix}declined: {returned.reason}")
+            case Unavailable():
+                parts.append(f"{prefix}was unavailable: {returned.reason}")
             case Ok() if actor in waited:
                 parts.append(f"{prefix}went on")
             case Ok():
