@@ -6,7 +6,6 @@ import click
 
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.exit_codes import ExitCode
-from integrity.report.terminal import write_json, write_result
 
 
 @click.command()
@@ -24,33 +23,17 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     Example: integrity health --system ghostpass
     """
     from integrity.errors import DatabaseError
-    from integrity.health.after import check_after
-    from integrity.health.before import check_before
     from integrity.health.check import State, unreachable, worst
-    from integrity.load.profile import load_profile, profile_names
-    from integrity.registry import Registry
-    from integrity.report.health_text import health_fields, render_health
+    from integrity.jobs.health import check, choose
+    from integrity.report.health_text import write_health
 
     project = open_project(project_folder)
-    registry = Registry(project)
-    systems = [registry.find(system_name)] if system_name is not None else list(registry.values())
+    expected = choose(project, system_name)
     try:
         target = open_target(project, database)
     except DatabaseError as error:  # the embedded server does not start
         checks = [unreachable(error)]
     else:
-        if is_after:
-            checks = check_after(target, systems, project)
-        else:
-            needs = {}
-            for system in systems:
-                own = project.settings.profiles.get(system.name, {})
-                needs[system.name] = {
-                    name: load_profile(system, name, own).connection_count for name in profile_names(system, own)
-                }
-            checks = check_before(target, systems, needs, is_required=system_name is not None)
-    if is_json:
-        write_json(health_fields(checks))
-    else:
-        write_result(render_health(checks))
+        checks = check(target, project, expected, is_after=is_after)
+    write_health(checks, is_json=is_json)
     return ExitCode.UNKNOWN if worst(checks) is State.FAILED else ExitCode.OK

@@ -1,22 +1,13 @@
 """`integrity monitor`: watch a database and processes while anything at all loads them."""
 
-import signal
-import threading
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from integrity.cli.number_types import Duration, Integer
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
-from integrity.errors import UsageError
 from integrity.exit_codes import ExitCode
-from integrity.report.terminal import write_json, write_result
-
-if TYPE_CHECKING:
-    from integrity.monitor.sampler import Monitor
-    from integrity.monitor.summary import MonitorSummary
+from integrity.report.terminal import write_result
 
 EVERY_S_LEAST = 0.1
 """A sample takes some milliseconds of the server's time."""
@@ -59,62 +50,18 @@ def command(
     \b
     Example: integrity monitor --duration 30s
     """
-    from integrity.monitor.processes import parse_process
+    from integrity.events import listen
+    from integrity.exit_codes import exit_code_of
+    from integrity.jobs.monitor import choose, watch
     from integrity.monitor.questions import print_sql
-    from integrity.monitor.sampler import Monitor
-    from integrity.report.monitor_text import render_monitor, write_samples
+    from integrity.report.monitor_text import monitor_listener, write_summary
 
     if is_printed:
         write_result(print_sql())
         return ExitCode.OK
-    watched = [parse_process(text) for text in processes]
-    if output is not None and output.exists():
-        raise UsageError(f"--output {output}: there is such a file already", hint="Name a new one.")
+    asked = choose(processes, output)
     target = open_target(open_project(project_folder), database)
-    if not target.engine.has_server and not watched:
-        raise UsageError(f"{target}: {target.engine.title} has no server to watch", hint="Name processes: --process PID")
-    monitor = Monitor(
-        target,
-        processes=watched,
-        own_process=False,
-        file=output,
-        every_s=every_s,
-        pool_size=pool_size,
-        listener=_write_json if is_json else write_samples(),
-    )
-    monitor.check()
-    if is_json:
-        _write_json({"kind": "facts", **monitor.facts})
-    was_interrupted = _watch(monitor, duration_s)
-    summary = monitor.stop()
-    if is_json:
-        _write_json({"kind": "summary", **asdict(summary)})
-    else:
-        write_result(render_monitor(summary))
-    if was_interrupted and duration_s is not None:
-        return ExitCode.INTERRUPTED
-    return _exit_code(summary, has_database=target.engine.has_server)
-
-
-def _watch(monitor: "Monitor", duration_s: float | None) -> bool:
-    """Return when the time is over, or with True when Ctrl-C (or SIGTERM) ended it before."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        monitor.start()
-        threading.Event().wait(duration_s)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return False
-
-
-def _exit_code(summary: "MonitorSummary", *, has_database: bool) -> int:
-    if has_database and not summary.answered_count:
-        return ExitCode.UNKNOWN
-    is_critical = any(alert.level == "critical" for alert in summary.alerts)
-    return ExitCode.THRESHOLD if is_critical else ExitCode.OK
-
-
-def _write_json(record: dict[str, Any]) -> None:
-    write_json(record if "kind" in record else {"kind": "sample", **record}, is_line=True, default=str)
+    job = watch(target, asked, every_s=every_s, pool_size=pool_size, duration_s=duration_s)
+    watched = listen(job, monitor_listener(is_json=is_json))
+    write_summary(watched.summary, is_json=is_json)
+    return exit_code_of(watched.shortfalls)

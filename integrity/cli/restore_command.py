@@ -14,7 +14,7 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.cli.snapshot_command import is_embedded, show_size, tell_ended
+from integrity.cli.snapshot_command import is_embedded
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
 
@@ -38,6 +38,7 @@ def command(
     Example: integrity restore seeded --yes
     """
     from integrity.database.copies import find_copy, restore_copy
+    from integrity.report.copies_text import show_size, tell_ended
 
     project = open_project(project_folder)
     target = open_target(project, database)

@@ -1,8 +1,9 @@
 """`integrity snapshot`: keep the test database as it is now, under a name."""
 
 import os
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +22,6 @@ from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
 
 if TYPE_CHECKING:
-    from integrity.engines.kept import Kept
     from integrity.engines.target import Target
     from integrity.project import Project
 
@@ -51,38 +51,22 @@ def command(
     \b
     Example: integrity snapshot seeded
     """
-    from datetime import datetime
-
-    from integrity.database.copies import drop_copy, find_forgotten, list_copies, name_by_time, take_copy
-
     if sum((name is not None, is_list, dropped is not None)) > 1:
         raise UsageError("NAME, --list and --drop are three things to do", hint="Say one of them.")
     project = open_project(project_folder)
     target = open_target(project, database)
     if is_list:
-        copies = list_copies(target)
-        if is_json:
-            write_json([_fields(copy) for copy in copies])
-        else:
-            write_result(_table(target, copies))
-        for left in find_forgotten(target):
-            write_note(f"left by a command that was killed: {left}; the next snapshot, restore or race drops it")
-        return ExitCode.OK
+        return _list(target, is_json=is_json)
     if dropped is not None:
-        copy = drop_copy(target, dropped)
-        if is_json:
-            write_json({"dropped": _fields(copy)})
-        else:
-            write_result(f"Dropped snapshot {copy.name}.")
-        return ExitCode.OK
-    taken = take_copy(
-        target,
-        name if name is not None else name_by_time(datetime.now().astimezone()),
-        test_database=test_database,
-        may_end_sessions=is_embedded(project, database, target),
-    )
+        return _drop(target, dropped, is_json=is_json)
+    from integrity.database.copies import name_by_time, take_copy
+    from integrity.report.copies_text import copy_fields, show_size, tell_ended
+
+    name = name if name is not None else name_by_time(datetime.now().astimezone())
+    may_end = is_embedded(project, database, target)
+    taken = take_copy(target, name, test_database=test_database, may_end_sessions=may_end)
     if is_json:
-        write_json({**_fields(taken.copy), "ended_sessions": list(taken.ended)})
+        write_json({**copy_fields(taken.copy), "ended_sessions": list(taken.ended)})
         return ExitCode.OK
     tell_ended(taken.ended)
     write_result(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
@@ -90,37 +74,28 @@ def command(
     return ExitCode.OK
 
 
+def _list(target: "Target", *, is_json: bool) -> int:
+    from integrity.database.copies import find_forgotten, list_copies
+    from integrity.report.copies_text import write_copies
+
+    write_copies(target, list_copies(target), is_json=is_json)
+    for left in find_forgotten(target):
+        write_note(f"left by a command that was killed: {left}; the next snapshot, restore or race drops it")
+    return ExitCode.OK
+
+
+def _drop(target: "Target", name: str, *, is_json: bool) -> int:
+    from integrity.database.copies import drop_copy
+    from integrity.report.copies_text import copy_fields
+
+    copy = drop_copy(target, name)
+    if is_json:
+        write_json({"dropped": copy_fields(copy)})
+    else:
+        write_result(f"Dropped snapshot {copy.name}.")
+    return ExitCode.OK
+
+
 def is_embedded(project: "Project", database: str | None, target: "Target") -> bool:
     """Return whether the target is on the project's own server, whose sessions are ours to end."""
     return project.database_url(database, os.environ) is None or target == embedded_server(project).target
-
-
-def tell_ended(ended: tuple[str, ...]) -> None:
-    for session in ended:
-        write_note(f"ended: {session}")
-
-
-def show_size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB"
-
-
-def _fields(copy: "Kept") -> dict[str, Any]:
-    return {
-        "name": copy.name,
-        "place": copy.place,
-        "taken_at": copy.taken_at.isoformat(timespec="seconds"),
-        "size_bytes": copy.size_bytes,
-    }
-
-
-def _table(target: "Target", copies: list["Kept"]) -> str:
-    if not copies:
-        return f"{target} has no snapshots."
-    from tabulate import tabulate
-
-    rows = [
-        [copy.name, f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}", show_size(copy.size_bytes), copy.place]
-        for copy in copies
-    ]
-    headers = ["snapshot", "taken at", "size", "kept in"]
-    return tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "right", "left"))

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +23,7 @@ import orjson
 
 from integrity.engines.target import Target
 from integrity.errors import HistoryError
+from integrity.events import Event
 from integrity.monitor.database import DatabaseWatch, Sample
 from integrity.monitor.processes import Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
@@ -37,6 +38,20 @@ STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any
 Listener = Callable[[Sample], None]
 
 _NO_PLAN: Mapping[str, PlannedLimit] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorOpened(Event):
+    """The database answers; facts: what a reader of the samples has to know."""
+
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTaken(Event):
+    """One sample, as the monitor's file has it."""
+
+    sample: Sample
 
 
 class Monitor:

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from integrity.health.check import Check, State, worst
+from integrity.report.terminal import write_json, write_result
 from integrity.report.values import printable
+
+
+def write_health(checks: Sequence[Check], *, is_json: bool) -> None:
+    """Write the checks to stdout."""
+    if is_json:
+        write_json(health_fields(checks))
+    else:
+        write_result(render_health(checks))
 
 
 def render_health(checks: Sequence[Check]) -> str:

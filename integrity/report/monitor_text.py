@@ -1,14 +1,16 @@
 """What a monitor saw as text: one line a sample while it watches, alerts and tables at its end. Reads its summary."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
+from typing import Any
 
 from tabulate import tabulate
 
+from integrity.events import Event, Listener
 from integrity.monitor.findings import show
+from integrity.monitor.sampler import MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
-from integrity.report.terminal import note_writer
+from integrity.report.terminal import write_json, write_note, write_result
 from integrity.report.values import printable
 from integrity.report.values import show as show_value
 
@@ -17,17 +19,34 @@ BLOCKING_SHOWN = 12
 LINE_WIDTH = 160
 
 
-def write_samples(stream: TextIO | None = None) -> Callable[[Mapping[str, Any]], None]:
-    """Return a listener that writes a line for each sample, to stderr unless another stream is named."""
-    write_line = note_writer(stream)
+def monitor_listener(*, is_json: bool) -> Listener:
+    """Return what tells of a watch while it goes on: as lines on stderr, or each record as JSON on stdout."""
     last: Mapping[str, Any] = {}
 
-    def write(sample: Mapping[str, Any]) -> None:
+    def write(event: Event) -> None:
         nonlocal last
-        write_line(describe_sample(sample, last))
-        last = sample
+        if isinstance(event, SampleTaken):
+            if is_json:
+                _write_record({"kind": "sample", **event.sample})
+            else:
+                write_note(describe_sample(event.sample, last))
+            last = event.sample
+        elif isinstance(event, MonitorOpened) and is_json:
+            _write_record({"kind": "facts", **event.facts})
 
     return write
+
+
+def write_summary(summary: MonitorSummary, *, is_json: bool) -> None:
+    """Write what a watch ends with to stdout."""
+    if is_json:
+        _write_record({"kind": "summary", **asdict(summary)})
+    else:
+        write_result(render_monitor(summary))
+
+
+def _write_record(record: Mapping[str, Any]) -> None:
+    write_json(record, is_line=True, default=str)
 
 
 def describe_sample(sample: Mapping[str, Any], last: Mapping[str, Any]) -> str:

@@ -1,0 +1,55 @@
+"""The job of checking a target's health: before a run, or after it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrity.engines.target import Target
+from integrity.health.after import check_after
+from integrity.health.before import check_before
+from integrity.health.check import Check
+from integrity.load.profile import load_profile, profile_names
+from integrity.project import Project
+from integrity.registry import Registry
+from integrity.systems.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedSystems:
+    """The systems that are looked for.
+
+    Args:
+        is_required: the one was named; else those that are there are looked at.
+    """
+
+    systems: Sequence[System]
+    is_required: bool
+
+
+def choose(project: Project, system_name: str | None) -> ExpectedSystems:
+    """Return what is to be looked for: the system of that name, or all.
+
+    Raises:
+        UsageError: there is no such system.
+    """
+    registry = Registry(project)
+    if system_name is not None:
+        return ExpectedSystems([registry.find(system_name)], is_required=True)
+    return ExpectedSystems(list(registry.values()), is_required=False)
+
+
+def check(target: Target, project: Project, expected: ExpectedSystems, *, is_after: bool) -> list[Check]:
+    """Return the checks of a target that a run is to be made on, or was.
+
+    Raises:
+        UsageError: a profile of a system cannot be read.
+    """
+    if is_after:
+        return check_after(target, expected.systems, project)
+    needs = {system.name: _connections_of(system, project) for system in expected.systems}
+    return check_before(target, expected.systems, needs, is_required=expected.is_required)
+
+
+def _connections_of(system: System, project: Project) -> dict[str, int]:
+    """Return how many connections each profile of the system needs."""
+    own = project.settings.profiles.get(system.name, {})
+    return {name: load_profile(system, name, own).connection_count for name in profile_names(system, own)}

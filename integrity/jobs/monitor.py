@@ -1,0 +1,140 @@
+"""The job of monitoring: watch a database and processes for a while, or until stopped, and sum up what was seen."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import Job
+from integrity.exit_codes import Shortfall
+from integrity.monitor.database import Sample
+from integrity.monitor.limits import CRITICAL
+from integrity.monitor.processes import Process, parse_process
+from integrity.monitor.sampler import Monitor, MonitorOpened, SampleTaken
+from integrity.monitor.summary import MonitorSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What came out.
+
+    Args:
+        was_interrupted: before the time was over.
+        has_database: one was to be watched.
+    """
+
+    summary: MonitorSummary
+    was_interrupted: bool
+    has_database: bool
+
+    @property
+    def shortfalls(self) -> frozenset[Shortfall]:
+        """Return what fell short; a watch that was cut short says that alone."""
+        if self.was_interrupted:
+            return frozenset({Shortfall.INTERRUPTED})
+        if self.has_database and not self.summary.answered_count:
+            return frozenset({Shortfall.UNKNOWN})
+        is_critical = any(alert.level == CRITICAL for alert in self.summary.alerts)
+        return frozenset({Shortfall.MISSED}) if is_critical else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProcesses:
+    """What is watched beside a database, and the file that keeps the samples; None: none does."""
+
+    processes: Sequence[Process]
+    file: Path | None
+
+
+def choose(processes: Sequence[str], file: Path | None) -> ChosenProcesses:
+    """Return what is to be watched.
+
+    Args:
+        processes: PID or NAME=PID.
+
+    Raises:
+        UsageError: there is no such process, or there is such a file.
+    """
+    watched = [parse_process(text) for text in processes]
+    if file is not None and file.exists():
+        raise UsageError(f"--output {file}: there is such a file already", hint="Name a new one.")
+    return ChosenProcesses(watched, file)
+
+
+def watch(
+    target: Target,
+    chosen: ChosenProcesses,
+    *,
+    every_s: float,
+    pool_size: int | None = None,
+    duration_s: float | None = None,
+) -> Job[Watched]:
+    """Watch until the time is over, or Ctrl-C (or SIGTERM) ends it; without a time that is how it is to end.
+
+    Raises:
+        UsageError: there is nothing to watch.
+        DatabaseError: the database cannot be watched.
+    """
+    has_server = target.engine.has_server
+    if not has_server and not chosen.processes:
+        raise UsageError(f"{target}: {target.engine.title} has no server to watch", hint="Name processes: --process PID")
+    told: SimpleQueue[Sample | None] = SimpleQueue()
+    monitor = Monitor(
+        target,
+        processes=chosen.processes,
+        own_process=False,
+        file=chosen.file,
+        every_s=every_s,
+        pool_size=pool_size,
+        listener=told.put,
+    )
+    monitor.check()
+    yield MonitorOpened(monitor.facts)
+    was_stopped = False
+    with _stopped_by_signals(told):
+        monitor.start()
+        ends_at_s = None if duration_s is None else time.monotonic() + duration_s
+        while True:
+            left_s = None if ends_at_s is None else max(0.0, ends_at_s - time.monotonic())
+            try:
+                sample = told.get(timeout=left_s)
+            except Empty:
+                break
+            if sample is None:
+                was_stopped = True
+                break
+            yield SampleTaken(sample)
+        summary = monitor.stop()
+    while not told.empty():
+        if (sample := told.get()) is not None:
+            yield SampleTaken(sample)
+    return Watched(summary, was_stopped and duration_s is not None, has_server)
+
+
+@contextmanager
+def _stopped_by_signals(told: "SimpleQueue[Sample | None]") -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM say once that it is enough; a second Ctrl-C interrupts as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def on_signal(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, before[number])
+        told.put(None)  # a simple queue may be put to in the middle of a get
+
+    for number in numbers:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])

@@ -1,0 +1,50 @@
+"""Snapshots of databases as text and JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from integrity.engines.kept import Kept
+from integrity.engines.target import Target
+from integrity.report.terminal import write_json, write_note, write_result
+
+
+def write_copies(target: Target, copies: Sequence[Kept], *, is_json: bool) -> None:
+    """Write to stdout which snapshots of the database there are."""
+    if is_json:
+        write_json([copy_fields(copy) for copy in copies])
+    else:
+        write_result(_table(target, copies))
+
+
+def tell_ended(ended: Sequence[str]) -> None:
+    """Say which sessions were ended."""
+    for session in ended:
+        write_note(f"ended: {session}")
+
+
+def show_size(size_bytes: int) -> str:
+    """Return a size in millions of bytes."""
+    return f"{size_bytes / 1e6:,.1f} MB"
+
+
+def copy_fields(copy: Kept) -> dict[str, Any]:
+    """Return what goes into JSON."""
+    return {
+        "name": copy.name,
+        "place": copy.place,
+        "taken_at": copy.taken_at.isoformat(timespec="seconds"),
+        "size_bytes": copy.size_bytes,
+    }
+
+
+def _table(target: Target, copies: Sequence[Kept]) -> str:
+    if not copies:
+        return f"{target} has no snapshots."
+    rows = [
+        [copy.name, f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}", show_size(copy.size_bytes), copy.place]
+        for copy in copies
+    ]
+    headers = ["snapshot", "taken at", "size", "kept in"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "right", "left"))
