@@ -37,8 +37,8 @@ def command(
     \b
     Example: integrity restore seeded --yes
     """
-    from integrity.database.copies import find_copy, restore_copy
-    from integrity.report.copies_text import show_size, tell_ended
+    from integrity.database.copies import find_copy, find_lost, restore_copy
+    from integrity.report.copies_text import show_size, tell_ended, tell_lost
 
     project = open_project(project_folder)
     target = open_target(project, database)
@@ -46,6 +46,7 @@ def command(
     taken_at = f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}"
     if not is_sure:
         write_note(f"{target}: will be as at {taken_at}, {show_size(copy.size_bytes)}; what it holds now is lost.")
+        tell_lost("It got since then, and would lose", find_lost(target, copy))
         if not confirm("Restore it?", without_terminal=f"integrity restore {name} --yes"):
             write_note("Nothing was changed.")
             return ExitCode.OK
@@ -53,9 +54,10 @@ def command(
     restored = restore_copy(target, name, test_database=test_database, may_end_sessions=may_end)
     if is_json:
         fields = {"restored": name, "taken_at": copy.taken_at.isoformat(timespec="seconds")}
-        write_json({**fields, "ended_sessions": list(restored.ended)})
+        write_json({**fields, "ended_sessions": list(restored.ended), "lost": list(restored.lost)})
         return ExitCode.OK
     tell_ended(restored.ended)
+    tell_lost("It had got since then, and has lost", restored.lost)
     drop = go_on(f"integrity snapshot --drop {name}", target, database)
     write_result(f"{target} is as it was at {taken_at}; the snapshot stays until {drop}")
     return ExitCode.OK

@@ -9,10 +9,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from integrity.database.contents import Contents, inspect_database
 from integrity.database.namespace import guard
-from integrity.engines.kept import Kept
+from integrity.engines.kept import Kept, Newer
 from integrity.engines.occupancy import occupy
 from integrity.engines.postgresql import copies as postgresql_copies
+from integrity.engines.postgresql.newer import find_newer
 from integrity.engines.sqlite import copies as sqlite_copies
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError, quote
@@ -26,10 +28,12 @@ class Restored:
 
     Args:
         ended: sessions that were ended for that, in words.
+        lost: as find_lost has it.
     """
 
     copy: Kept
     ended: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def take_copy(target: Target, name: str, *, test_database: str | None, may_end_sessions: bool) -> Restored:
@@ -70,12 +74,39 @@ def restore_copy(target: Target, name: str, *, test_database: str | None, may_en
     copy = find_copy(target, name)
     if target.is_sqlite:
         with occupy(target, "restore", is_exclusive=True):
-            guard(target, test_database)
+            lost = _lost(target, copy, guard(target, test_database))
             sqlite_copies.restore(target, copy)
-        return Restored(copy)
+        return Restored(copy, lost=lost)
+    lost = ()
     if postgresql_copies.exists(target):  # one that was dropped by mistake can be brought back, too
-        guard(target, test_database)
-    return Restored(copy, postgresql_copies.restore(target, copy, may_end_sessions=may_end_sessions))
+        lost = _lost(target, copy, guard(target, test_database))
+    return Restored(copy, postgresql_copies.restore(target, copy, may_end_sessions=may_end_sessions), lost)
+
+
+def find_lost(target: Target, copy: Kept) -> tuple[str, ...]:
+    """Return what a restore would take away that the database got since, and not from us, e.g. "extension citext".
+
+    Here, other than where `seed` looks for what is somebody else's, an extension counts, and so does whatever else stands
+    in no schema, or on a table of ours.
+    """
+    if not target.is_sqlite and not postgresql_copies.exists(target):
+        return ()
+    return _lost(target, copy, inspect_database(target))
+
+
+def _lost(target: Target, copy: Kept, contents: Contents) -> tuple[str, ...]:
+    newer = sqlite_copies.find_newer(target, copy) if target.is_sqlite else find_newer(target, copy)
+    foreign = set(contents.foreign)
+    others = [each for each in newer if not _is_ours(each, contents, foreign)]
+    schemas = {each.name for each in others if each.kind == "schema"}
+    return tuple(str(each) for each in others if each.within not in schemas)
+
+
+def _is_ours(newer: Newer, contents: Contents, foreign: set[str]) -> bool:
+    if newer.kind == "schema":
+        return newer.schema in contents.ours
+    place = f"{newer.schema}.{newer.relation}"
+    return newer.kind in ("table", "view") and not {place, f"{newer.kind} {place}"} & foreign
 
 
 def list_copies(target: Target) -> list[Kept]:

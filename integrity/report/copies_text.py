@@ -9,6 +9,8 @@ from integrity.engines.kept import Kept
 from integrity.engines.target import Target
 from integrity.report.terminal import write_json, write_note, write_result
 
+LOST_SHOWN_MOST = 12
+
 
 def write_copies(target: Target, copies: Sequence[Kept], *, is_json: bool) -> None:
     """Write to stdout which snapshots of the database there are."""
@@ -22,6 +24,13 @@ def tell_ended(ended: Sequence[str]) -> None:
     """Say which sessions were ended."""
     for session in ended:
         write_note(f"ended: {session}")
+
+
+def tell_lost(words: str, lost: Sequence[str]) -> None:
+    """Write behind some words what a restore takes, or took, away; nothing where that is nothing."""
+    if lost:
+        more = f" and {len(lost) - LOST_SHOWN_MOST} more (all with --json)" if len(lost) > LOST_SHOWN_MOST else ""
+        write_note(f"{words}: {', '.join(lost[:LOST_SHOWN_MOST])}{more}")
 
 
 def show_size(size_bytes: int) -> str:

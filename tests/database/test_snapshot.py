@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integrity.database.copies import drop_copy, list_copies, restore_copy, take_copy
+from integrity.database.copies import drop_copy, find_copy, find_lost, list_copies, restore_copy, take_copy
 from integrity.database.namespace import create_schemas
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.postgresql import copies as postgresql_copies
@@ -19,6 +19,7 @@ from integrity.engines.sqlite import copies as sqlite_copies
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, SeedError, UnsafeDatabase, UsageError
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.reference.inbox.system import INBOX
 
 
 @pytest.fixture
@@ -142,6 +143,57 @@ def test_what_came_since_and_would_be_lost_is_named(venue: Target, statement: st
     execute(venue, statement)
     with pytest.raises(UnsafeDatabase, match=named):
         restore(venue)
+
+
+NEWER = {
+    "create extension btree_gist": "extension btree_gist",
+    "create function public.look() returns event_trigger language plpgsql as 'begin end'": "function public.look()",
+    "create event trigger watch on ddl_command_end execute function public.look()": "event trigger watch",
+    "create type public.mood as enum ('good', 'bad')": "type public.mood",
+    "create cast (public.mood as xml) with inout": "cast (public.mood AS pg_catalog.xml)",
+    "create operator public.=== (function = int4eq, leftarg = int, rightarg = int)": (
+        "operator public.===(integer,integer)"
+    ),
+    "create operator family public.odd using btree": "operator family public.odd USING btree",
+    "create operator class public.own for type int using btree family public.odd as operator 3 =": (
+        "operator class public.own USING btree"
+    ),
+    "create foreign data wrapper afar": "foreign-data wrapper afar",
+    "create server elsewhere foreign data wrapper afar": "server elsewhere",
+    "create user mapping for public server elsewhere": "user mapping public on server elsewhere",
+    "create publication feed": "publication feed",
+    'create collation public.plain from "C"': "collation public.plain",
+    "create text search configuration public.words (copy = simple)": "text search configuration public.words",
+    "create policy mine on ghostpass.wallets": "policy mine on ghostpass.wallets",
+    "create view public.rich as select id from ghostpass.wallets": "view public.rich",
+    'create schema "Theirs" create table gone (id serial primary key)': 'schema "Theirs"',
+    "select lo_create(4711000)": "large object 4711000",
+}
+
+
+def test_all_that_came_since_is_told_of_whatever_its_kind_and_once(venue: Target) -> None:
+    """Not the functions of an extension, not what stands in a schema that is new, and nothing that we made."""
+    execute(venue, "create extension citext")
+    take(venue)
+    for statement in NEWER:
+        execute(venue, statement)
+    create_schemas(venue, [INBOX])
+    lost = find_lost(venue, find_copy(venue, "seeded"))
+    assert sorted(set(lost) ^ set(NEWER.values())) == []
+    assert len(lost) == len(NEWER)
+    restored = restore_copy(venue, "seeded", test_database=venue.url.database, may_end_sessions=False)
+    assert restored.lost == lost
+    assert find_lost(venue, find_copy(venue, "seeded")) == (), "and what the snapshot holds is not lost"
+
+
+def test_what_a_file_got_since_is_told_of(file_venue: Target) -> None:
+    take(file_venue)
+    create_schemas(file_venue, [INBOX])
+    with closing(sqlite3.connect(file_venue.file)) as connection:
+        connection.executescript("create table own (id integer); create view odd as select id from own")
+    execute(file_venue, "create trigger ghostpass.seen after insert on wallets begin select 1; end")
+    lost = ("table main.own", "view main.odd", "trigger ghostpass.seen")
+    assert find_lost(file_venue, find_copy(file_venue, "seeded")) == lost
 
 
 def test_an_empty_database_is_not_worth_keeping(database: Target, tmp_path: Path) -> None:
@@ -382,6 +434,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     EmbeddedServer(tmp_path / ".integrity/postgres").stop()
 
 
+# A function that has to stand in a schema would be refused.
+NEWER_AND_IN_NOBODYS_WAY = {
+    "create cast (money as xml) with inout": "cast (pg_catalog.money AS pg_catalog.xml)",
+    "create extension citext": "extension citext",
+}
+
+
 def test_the_commands_on_the_embedded_server(run: Run, tmp_path: Path) -> None:
     assert run("seed", "--system", "ghostpass", "--wallets", "50").returncode == 0
     kept = run("snapshot", "seeded")
@@ -391,12 +450,20 @@ def test_the_commands_on_the_embedded_server(run: Run, tmp_path: Path) -> None:
     execute(target, "delete from ghostpass.audit_log")
     listed = json.loads(run("snapshot", "--list", "--json").stdout)
     assert [copy["name"] for copy in listed] == ["seeded"]
+    for statement in NEWER_AND_IN_NOBODYS_WAY:
+        execute(target, statement)
     assert run("restore", "seeded").returncode == 2, "nobody to ask"
-    assert run("restore", "seeded", stdin="n\n").stderr.endswith("Nothing was changed.\n")
+    declined = run("restore", "seeded", stdin="n\n")
+    lost = list(NEWER_AND_IN_NOBODYS_WAY.values())
+    assert f"It got since then, and would lose: {', '.join(lost)}\n" in declined.stderr
+    assert declined.stderr.endswith("Nothing was changed.\n")
     with closing(target.connect(application_name="psql")):
         restored = run("restore", "seeded", stdin="y\n")
     assert restored.returncode == 0, restored.stderr
     assert "ended: psql (pid " in restored.stderr
+    assert f"It had got since then, and has lost: {', '.join(lost)}\n" in restored.stderr
+    execute(target, next(iter(NEWER_AND_IN_NOBODYS_WAY)))
+    assert json.loads(run("restore", "seeded", "--yes", "--json").stdout)["lost"] == lost[:1]
     with closing(target.connect()) as server:
         assert (server.execute("select count(*) from ghostpass.audit_log").fetchone() or (0,))[0] > 0
     assert run("snapshot", "--drop", "seeded").stdout == "Dropped snapshot seeded.\n"

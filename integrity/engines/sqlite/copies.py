@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from integrity.engines.kept import Kept
+from integrity.engines.kept import Kept, Newer
 from integrity.engines.places import MAIN
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -64,6 +64,30 @@ def restore(target: Target, copy: Kept) -> None:
             shutil.rmtree(before)
             raise
         shutil.rmtree(before)
+
+
+def find_newer(target: Target, copy: Kept) -> list[Newer]:
+    """Return what the database holds and the copy does not, by name."""
+    newer = []
+    with _explained(target):
+        for schema, file in _files(target).items():
+            if not file.exists():
+                continue
+            kept = Path(copy.place) / file.name
+            before = _objects(kept) if kept.exists() else set()
+            for kind, name in sorted(_objects(file) - before):
+                newer.append(Newer(kind, f"{schema}.{name}", schema, schema, name))
+    return newer
+
+
+def _objects(file: Path) -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        return set(
+            connection.execute(
+                "select type, name from sqlite_master where type in ('table', 'view', 'trigger') "
+                "and name not like 'sqlite\\_%' escape '\\'"
+            )
+        )
 
 
 def drop(target: Target, copy: Kept) -> None:
