@@ -226,10 +226,9 @@ def _answering(query: "SqlFile", target: "Target") -> Iterator[None]:
 def _scaled(target: "Target", systems: "Sequence[System]", scale: float) -> "Iterator[Target]":
     """Yield a database of its own beside the target, filled with worlds so many times as large as the default."""
     from integrity.database.namespace import inspect_database
-    from integrity.database.scratch import scratch_database
     from integrity.seeds.load import Mode, seed_system, seeder_of
 
-    with scratch_database(target, "queries") as scratch:
+    with target.make_scratch("queries") as scratch:
         for system in systems:
             sizes = {size.name: min(size.most, max(1, round(size.default * scale))) for size in seeder_of(system).sizes}
             write_note(f"{system.name}: making {', '.join(f'{n:,} {name}' for name, n in sizes.items())}")

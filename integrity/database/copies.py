@@ -11,11 +11,7 @@ from datetime import datetime
 
 from integrity.database.contents import Contents, inspect_database
 from integrity.database.namespace import guard
-from integrity.engines.kept import Kept, Newer
-from integrity.engines.occupancy import occupy
-from integrity.engines.postgresql import copies as postgresql_copies
-from integrity.engines.postgresql.newer import find_newer
-from integrity.engines.sqlite import copies as sqlite_copies
+from integrity.engines.copies import Kept, Newer
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError, quote
 
@@ -56,10 +52,7 @@ def take_copy(target: Target, name: str, *, test_database: str | None, may_end_s
         )
     if guard(target, test_database).is_empty:
         raise SeedError(f"{target}: there is nothing to keep", hint="Make something first: integrity seed")
-    if target.is_sqlite:
-        with occupy(target, "snapshot", is_exclusive=True):
-            return Restored(sqlite_copies.take(target, name))
-    copy, ended = postgresql_copies.take(target, name, may_end_sessions=may_end_sessions)
+    copy, ended = target.engine.copies.take(target, name, may_end_sessions=may_end_sessions)
     return Restored(copy, ended)
 
 
@@ -72,15 +65,11 @@ def restore_copy(target: Target, name: str, *, test_database: str | None, may_en
         DatabaseError: somebody works in it, or the server refuses; it is as it was before.
     """
     copy = find_copy(target, name)
-    if target.is_sqlite:
-        with occupy(target, "restore", is_exclusive=True):
-            lost = _lost(target, copy, guard(target, test_database))
-            sqlite_copies.restore(target, copy)
-        return Restored(copy, lost=lost)
-    lost = ()
-    if postgresql_copies.exists(target):  # one that was dropped by mistake can be brought back, too
+    copies = target.engine.copies
+    lost: tuple[str, ...] = ()
+    if copies.exists(target):  # one that was dropped by mistake can be brought back, too
         lost = _lost(target, copy, guard(target, test_database))
-    return Restored(copy, postgresql_copies.restore(target, copy, may_end_sessions=may_end_sessions), lost)
+    return Restored(copy, copies.restore(target, copy, may_end_sessions=may_end_sessions), lost)
 
 
 def find_lost(target: Target, copy: Kept) -> tuple[str, ...]:
@@ -89,13 +78,13 @@ def find_lost(target: Target, copy: Kept) -> tuple[str, ...]:
     Here, other than where `seed` looks for what is somebody else's, an extension counts, and so does whatever else stands
     in no schema, or on a table of ours.
     """
-    if not target.is_sqlite and not postgresql_copies.exists(target):
+    if not target.engine.copies.exists(target):
         return ()
     return _lost(target, copy, inspect_database(target))
 
 
 def _lost(target: Target, copy: Kept, contents: Contents) -> tuple[str, ...]:
-    newer = sqlite_copies.find_newer(target, copy) if target.is_sqlite else find_newer(target, copy)
+    newer = target.engine.copies.find_newer(target, copy)
     foreign = set(contents.foreign)
     others = [each for each in newer if not _is_ours(each, contents, foreign)]
     schemas = {each.name for each in others if each.kind == "schema"}
@@ -111,12 +100,12 @@ def _is_ours(newer: Newer, contents: Contents, foreign: set[str]) -> bool:
 
 def list_copies(target: Target) -> list[Kept]:
     """Return the copies of this database, oldest first."""
-    return sqlite_copies.find_all(target) if target.is_sqlite else postgresql_copies.find_all(target)
+    return target.engine.copies.find_all(target)
 
 
 def find_forgotten(target: Target) -> list[str]:
     """Return what killed commands left beside the database; the next one that makes a copy or a scratch removes it."""
-    return [] if target.is_sqlite else postgresql_copies.find_forgotten(target)
+    return target.engine.copies.find_forgotten(target)
 
 
 def drop_copy(target: Target, name: str) -> Kept:
@@ -126,10 +115,7 @@ def drop_copy(target: Target, name: str) -> Kept:
         UsageError: there is none of that name.
     """
     copy = find_copy(target, name)
-    if target.is_sqlite:
-        sqlite_copies.drop(target, copy)
-    else:
-        postgresql_copies.drop(target, copy)
+    target.engine.copies.drop(target, copy)
     return copy
 
 

@@ -3,12 +3,12 @@
 Reading them takes a plain query and no model of our tables, so that whoever only looks imports none.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from integrity.engines.inventory import Identity
 from integrity.engines.places import TableName
 
 FORMAT = "4"
@@ -21,9 +21,6 @@ FORMAT_OF_NAMES = "2"
 """It noted names: what is proven to be of them can still be removed."""
 
 OURS = "integrity"
-
-Identity = int | str
-"""An oid; of SQLite a checksum."""
 
 
 KEY = "made:"
@@ -79,22 +76,3 @@ def read_made(note: str | None, name: str) -> Made:
         return Made({(schema, table): identity for schema, table, identity in tables}, dict(read["schemas"]), views)
     except (ValueError, TypeError, AttributeError, KeyError):
         return Made()
-
-
-def checksum(statement: str | None) -> str:
-    """Return what identifies a table of SQLite: a checksum of its statement, however it is spaced."""
-    return hashlib.sha256(" ".join((statement or "").split()).encode()).hexdigest()
-
-
-MADE_WITH_THEIR_NOTE = """
-    select substr(notes.key, 8), tables.relname, tables.oid::int8, namespaces.xmin = notes.xmin, namespaces.oid::int8
-    from integrity.notes
-    join pg_catalog.pg_namespace as namespaces on namespaces.nspname = substr(notes.key, 8)
-    join pg_catalog.pg_class as tables on tables.relnamespace = namespaces.oid
-    join pg_catalog.pg_attribute as columns on columns.attrelid = tables.oid and columns.attname = 'tableoid'
-    where pg_catalog.starts_with(notes.key, 'tables:')
-        and columns.xmin = notes.xmin
-        and tables.relname = any (string_to_array(notes.value, ' '))
-    order by namespaces.nspname, array_position(string_to_array(notes.value, ' '), tables.relname::text)
-"""
-"""Of a database of the format of names: what was made by the very transaction that noted it."""

@@ -6,7 +6,6 @@ beside what is not, unless its owner has declared it to be a test database, and 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 
 from sqlalchemy import Connection, MetaData, Table, func, select
 from sqlalchemy.schema import CreateSchema, CreateTable, DropSchema, DropTable
@@ -35,7 +34,7 @@ from integrity.database.ownership import (
     note_views,
 )
 from integrity.engines.occupancy import occupy
-from integrity.engines.places import DEFAULT_SCHEMA, schema_of
+from integrity.engines.places import schema_of
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UnsafeDatabase
@@ -116,7 +115,7 @@ def create_bookkeeping(connection: Connection) -> None:
 def drop_schemas(target: Target) -> Contents:
     """Drop every table that we made and every schema that we made and that is then empty; return what there was.
 
-    On SQLite the schemas' files go too, and the one that the URL names if nothing is in it.
+    Where schemas are files, these go too, and the one that the URL names if nothing is in it.
 
     Raises:
         DatabaseError: somebody works there, or something of others stands in the way; nothing was dropped.
@@ -129,8 +128,7 @@ def drop_schemas(target: Target) -> Contents:
             adopt(connection)
             for name in contents.made:
                 drop_tables(connection, name, contents)
-        if target.is_sqlite:
-            _remove_files(target, [schema for schema in contents.ours if schema not in contents.shared])
+        target.engine.clear_away(target, [schema for schema in contents.ours if schema not in contents.shared])
         return contents
 
 
@@ -195,19 +193,6 @@ def _create_tables(connection: Connection, name: str, metadata: MetaData) -> Non
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             index.create(connection)
     note_made(connection, name, [(schema_of(table), table.name) for table in metadata.sorted_tables], schemas=made)
-
-
-def _remove_files(target: Target, schemas: Sequence[str]) -> None:
-    for schema in schemas:
-        if schema == DEFAULT_SCHEMA:
-            continue
-        for ending in ("", "-wal", "-shm"):
-            file = target.file_of(schema)
-            file.with_name(file.name + ending).unlink(missing_ok=True)
-    with closing(target.connect_sqlite()) as connection:
-        is_empty = connection.execute("select 1 from sqlite_master").fetchone() is None
-    if is_empty:
-        target.file.unlink()
 
 
 def _has_copied(contents: Contents) -> bool:

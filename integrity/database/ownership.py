@@ -22,16 +22,16 @@ from integrity.database.bookkeeping import find_note, put_note, read_notes
 from integrity.database.made import (
     FORMAT_OF_NAMES,
     KEY,
-    MADE_WITH_THEIR_NOTE,
     OURS,
-    Identity,
     Made,
-    checksum,
     find_all_made,
     made_before,
     read_made,
 )
+from integrity.engines.inventory import Identity
 from integrity.engines.places import TableName, schema_in
+from integrity.engines.postgresql.inventory import MADE_WITH_THEIR_NOTE
+from integrity.engines.sqlite.inventory import checksum
 from integrity.errors import DatabaseError
 
 

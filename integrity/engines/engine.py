@@ -18,6 +18,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 
+from integrity.engines.copies import Copies
+from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
@@ -50,6 +52,16 @@ class Engine(Protocol[T_contra]):
     @property
     def has_roles(self) -> bool:
         """Whether there are roles, of which one may see less than another."""
+        ...
+
+    @property
+    def has_schemas(self) -> bool:
+        """Whether a schema is the database's own, which refuses to drop one that holds something; else it is a file."""
+        ...
+
+    @property
+    def tells_makers(self) -> bool:
+        """Whether the catalogue tells by which transaction a table was made."""
         ...
 
     @property
@@ -88,6 +100,41 @@ class Engine(Protocol[T_contra]):
         Raises:
             DatabaseError: the database refuses the question.
         """
+        ...
+
+    def make_scratch(self, target: T_contra, purpose: str) -> AbstractContextManager[Any]:
+        """See Target.make_scratch."""
+        ...
+
+    @property
+    def copies(self) -> Copies[T_contra]:
+        """How copies of a whole database are kept."""
+        ...
+
+    def take_inventory(self, target: T_contra, *, format_of_names: str) -> Inventory:
+        """Return what the database holds; it is only read.
+
+        Args:
+            format_of_names: of notes that do not identify what they name; where they are of it, who made it is asked of the
+                database, if it can tell. Empty: that is not asked.
+
+        Raises:
+            Unreachable: no connection.
+            DatabaseError: the catalogue or the notes cannot be read.
+        """
+        ...
+
+    def find_schemas(self, target: T_contra) -> frozenset[str]:
+        """Return the schemas that hold tables or views, whoever made them.
+
+        Raises:
+            Unreachable: no connection.
+            DatabaseError: the catalogue cannot be read.
+        """
+        ...
+
+    def clear_away(self, target: T_contra, schemas: Sequence[str]) -> None:
+        """Remove what is left of schemas whose tables were dropped, where that is more than their entry in a catalogue."""
         ...
 
 

@@ -285,6 +285,18 @@ class Target:
         """
         return self.engine.open_line(self, schemas, name=name, is_read_only=is_read_only, patience_s=patience_s)
 
+    def make_scratch(self, purpose: str) -> "AbstractContextManager[Target]":
+        """Make an empty database beside this one, for the block; it is gone afterwards, however that ends.
+
+        Args:
+            purpose: a word of its name, e.g. "queries".
+
+        Raises:
+            MayNotCreate: the user may not create databases.
+            DatabaseError: the server refuses it otherwise.
+        """
+        return self.engine.make_scratch(self, purpose)
+
     def sqlalchemy_engine(
         self, namespaces: Sequence[str] = (), *, settings: Mapping[str, str] = WORK
     ) -> "sqlalchemy.Engine":

@@ -5,7 +5,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from integrity.engines.kept import Kept
+from integrity.engines.copies import Kept
 from integrity.engines.target import Target
 from integrity.report.terminal import write_json, write_note, write_result
 

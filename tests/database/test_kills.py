@@ -13,7 +13,6 @@ from psycopg import sql
 from integrity.cli.main import main
 from integrity.database.copies import find_forgotten, list_copies, restore_copy, take_copy
 from integrity.database.namespace import count_rows, create_schemas, drop_schemas, inspect_database
-from integrity.database.scratch import scratch_database
 from integrity.engines.postgresql.temporary import PREFIX, drop_left_over, temporary_name
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
@@ -101,7 +100,7 @@ def test_a_restore_that_was_killed_leaves_the_old_or_the_new(
 def test_what_a_killed_race_made_is_dropped_by_the_next(venue: Target, tmp_path: Path) -> None:
     assert kill_before(venue, "CREATE SCHEMA", "race", "ghostpass", "sell", "--schedule", "AB", folder=tmp_path)
     assert len(find_forgotten(venue)) == 1
-    with scratch_database(venue, "race") as scratch:
+    with venue.make_scratch("race") as scratch:
         assert temporary(venue) == [scratch.url.database]
     assert temporary(venue) == []
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from integrity.database.scratch import scratch_database
 from integrity.engines.target import Target
 
 FORGOTTEN = "integrity-scratch-race-0123abcd"
@@ -28,7 +27,7 @@ def _leave(folder: Path, *, seconds_ago: float) -> None:
 
 
 def test_a_scratch_file_is_gone_afterwards(temporary: Path) -> None:
-    with scratch_database(VENUE, "race") as scratch:
+    with VENUE.make_scratch("race") as scratch:
         assert scratch.file_of("main").parent.parent == temporary
         assert len(list(temporary.iterdir())) == 1
     assert list(temporary.iterdir()) == []
@@ -36,7 +35,7 @@ def test_a_scratch_file_is_gone_afterwards(temporary: Path) -> None:
 
 def test_what_a_killed_command_left_is_removed_by_the_next(temporary: Path) -> None:
     _leave(temporary / FORGOTTEN, seconds_ago=120)
-    with scratch_database(VENUE, "queries"):
+    with VENUE.make_scratch("queries"):
         pass
     assert list(temporary.iterdir()) == []
 
@@ -48,15 +47,15 @@ def test_what_a_killed_command_left_is_removed_by_the_next(temporary: Path) -> N
 )
 def test_what_is_not_known_to_be_forgotten_stays(temporary: Path, name: str, seconds_ago: float) -> None:
     _leave(temporary / name, seconds_ago=seconds_ago)
-    with scratch_database(VENUE, "race"):
+    with VENUE.make_scratch("race"):
         pass
     assert [each.name for each in temporary.iterdir()] == [name]
 
 
 def test_one_in_use_stays(temporary: Path) -> None:
-    with scratch_database(VENUE, "race"):
+    with VENUE.make_scratch("race"):
         (used,) = temporary.iterdir()
         moment = used.stat().st_mtime - 120
         os.utime(used, (moment, moment))
-        with scratch_database(VENUE, "queries"):
+        with VENUE.make_scratch("queries"):
             assert used.exists()

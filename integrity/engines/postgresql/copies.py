@@ -8,7 +8,7 @@ transaction: the old one's becomes a temporary name, and it is dropped after tha
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
-from integrity.engines.kept import Kept
+from integrity.engines.copies import Kept, Newer
 from integrity.engines.occupancy import check_unoccupied
+from integrity.engines.postgresql import newer
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.postgresql.temporary import drop_left_over, find_left_over, temporary_name
 from integrity.engines.target import Target
@@ -129,6 +130,11 @@ def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str,
             if is_there:
                 _drop(server, old)
     return ended
+
+
+def find_newer(target: Target, copy: Kept) -> Sequence[Newer]:
+    """Return what the database got since the copy was made."""
+    return newer.find_newer(target, copy)
 
 
 def drop(target: Target, copy: Kept) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
+from integrity.engines.copies import Copies
+from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
@@ -17,6 +19,8 @@ class PostgresqlEngine:
     shell: Final = "psql"
     has_server: Final = True
     has_roles: Final = True
+    has_schemas: Final = True
+    tells_makers: Final = True
     has_levels: Final = True
     has_one_writer: Final = False
 
@@ -43,6 +47,30 @@ class PostgresqlEngine:
         from integrity.engines.postgresql.activity import read_server
 
         return read_server(target)
+
+    def make_scratch(self, target: Target, purpose: str) -> AbstractContextManager[Target]:
+        from integrity.engines.postgresql.scratch import make_scratch
+
+        return make_scratch(target, purpose)
+
+    @property
+    def copies(self) -> Copies[Target]:
+        from integrity.engines.postgresql import copies
+
+        return copies
+
+    def take_inventory(self, target: Target, *, format_of_names: str) -> Inventory:
+        from integrity.engines.postgresql.inventory import take_inventory
+
+        return take_inventory(target, format_of_names=format_of_names)
+
+    def find_schemas(self, target: Target) -> frozenset[str]:
+        from integrity.engines.postgresql.inventory import find_schemas
+
+        return find_schemas(target)
+
+    def clear_away(self, target: Target, schemas: Sequence[str]) -> None:
+        pass  # they were dropped with their tables
 
 
 ENGINE: Final = PostgresqlEngine()

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from integrity.engines.kept import Kept, Newer
+from integrity.engines.copies import Kept, Newer
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 

@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from integrity.engines.kept import Kept, Newer
+from integrity.engines.copies import Kept, Newer
+from integrity.engines.occupancy import occupy
 from integrity.engines.places import MAIN
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -39,20 +40,30 @@ def find_all(target: Target) -> list[Kept]:
     return sorted(found, key=lambda copy: (copy.taken_at, copy.name))
 
 
-def take(target: Target, name: str) -> Kept:
-    """Keep the database under a name; return the copy."""
+def find_forgotten(target: Target) -> list[str]:
+    """Return nothing: what a killed command left is in the copies' folder, and put right by the next restore."""
+    return []
+
+
+def exists(target: Target) -> bool:
+    """Return whether there may be something that a restore replaces: the folder is always there to be looked at."""
+    return True
+
+
+def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tuple[str, ...]]:
+    """Keep the database under a name; return the copy, and no sessions: there are none to be ended."""
     taken_at = datetime.now(UTC)
     place = _folder(target) / name
-    with _explained(target):
+    with occupy(target, "snapshot", is_exclusive=True), _explained(target):
         _keep(target, place)
         (place / TAKEN_AT).write_text(taken_at.isoformat())  # last: without it the folder is no copy
-    return next(copy for copy in find_all(target) if copy.name == name)
+    return next(copy for copy in find_all(target) if copy.name == name), ()
 
 
-def restore(target: Target, copy: Kept) -> None:
+def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str, ...]:
     """Put a copy in the database's place."""
     before = _folder(target) / BEFORE
-    with _explained(target):
+    with occupy(target, "restore", is_exclusive=True), _explained(target):
         if (before / TAKEN_AT).is_file():
             _put_back(target, before)
         _keep(target, before)
@@ -64,6 +75,7 @@ def restore(target: Target, copy: Kept) -> None:
             shutil.rmtree(before)
             raise
         shutil.rmtree(before)
+    return ()
 
 
 def find_newer(target: Target, copy: Kept) -> list[Newer]:

@@ -2,10 +2,13 @@
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import Final
 
+from integrity.engines.copies import Copies
+from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.target import Target
@@ -19,6 +22,8 @@ class SqliteEngine:
     shell: Final = "sqlite3"
     has_server: Final = False
     has_roles: Final = False
+    has_schemas: Final = False
+    tells_makers: Final = False
     has_levels: Final = False
     has_one_writer: Final = True
 
@@ -43,6 +48,39 @@ class SqliteEngine:
 
     def read_server(self, target: Target) -> ServerFacts:
         return ServerFacts(f"SQLite {sqlite3.sqlite_version}")
+
+    def make_scratch(self, target: Target, purpose: str) -> AbstractContextManager[Target]:
+        from integrity.engines.sqlite.scratch import make_scratch
+
+        return make_scratch(purpose)
+
+    @property
+    def copies(self) -> Copies[Target]:
+        from integrity.engines.sqlite import copies
+
+        return copies
+
+    def take_inventory(self, target: Target, *, format_of_names: str) -> Inventory:
+        from integrity.engines.sqlite.inventory import take_inventory
+
+        return take_inventory(target)
+
+    def find_schemas(self, target: Target) -> frozenset[str]:
+        from integrity.engines.sqlite.inventory import find_schemas
+
+        return find_schemas(target)
+
+    def clear_away(self, target: Target, schemas: Sequence[str]) -> None:
+        for schema in schemas:
+            if schema == DEFAULT_SCHEMA:
+                continue
+            for ending in ("", "-wal", "-shm"):
+                file = target.file_of(schema)
+                file.with_name(file.name + ending).unlink(missing_ok=True)
+        with closing(target.connect_sqlite()) as connection:
+            is_empty = connection.execute("select 1 from sqlite_master").fetchone() is None
+        if is_empty:
+            target.file.unlink()
 
 
 ENGINE: Final = SqliteEngine()

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 
 from integrity.database.names import located
 from integrity.database.namespace import drop_schemas, guard
-from integrity.database.scratch import scratch_database as make_empty
 from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
@@ -47,7 +46,7 @@ def scratch_database(
     left_out = tuple(dict.fromkeys((*(bug.dropped if bug else ()), *dropped)))
     with ExitStack() as stack:
         try:
-            scratch = stack.enter_context(make_empty(target, "race"))
+            scratch = stack.enter_context(target.make_scratch("race"))
         except MayNotCreate:
             stack.enter_context(_on_the_target_itself(target, system, test_database))
             scratch = target
