@@ -39,7 +39,7 @@ def choose(project: Project, file: Path) -> ChosenFinding:
         UsageError: it cannot be read, or is about a system that nobody declares.
     """
     finding = read_finding(file)
-    system = Registry(project).resolve(finding.system, "", place=str(file))
+    system = Registry(project).resolve(finding.system, finding.reference, place=str(file))
     return ChosenFinding(finding, file, Race(system, invariants_of(project, system)))
 
 

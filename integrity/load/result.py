@@ -32,11 +32,12 @@ from integrity.runs.result import (
 )
 from integrity.runs.samples import Sample
 from integrity.runs.settings import Machine, RunSettings, Versions
+from integrity.systems.system import System
 
 
 def describe_run(
     *,
-    system: str,
+    system: System,
     profile_name: str,
     profile: Profile,
     time_scale: float,
@@ -48,8 +49,8 @@ def describe_run(
     started_at_us: int,
 ) -> RunSettings:
     """Return the run as it was asked for; the database's URL without its password."""
-    return RunSettings(
-        system=system,
+    described = RunSettings(
+        system=system.name,
         profile=profile_name,
         bug=bug,
         seed=seed,
@@ -65,6 +66,7 @@ def describe_run(
         commit=_commit_of(project),
         settings=profile.model_dump(mode="json"),
     )
+    return described.model_copy(update={"reference": system.path}) if system.path else described
 
 
 def _commit_of(project: Project) -> str | None:

@@ -81,7 +81,7 @@ def _play(request: RunRequest, hold: Hold) -> Job[EndedRun]:
         request,
         name,
         describe_run(
-            system=request.system.name,
+            system=request.system,
             profile_name=request.profile_name,
             profile=request.profile,
             time_scale=request.time_scale,

@@ -142,6 +142,11 @@ class System:
         """The schemas that its tables stand in, in the order of the tables; "public" for those that name none."""
         return schemas_of(self.metadata)
 
+    @property
+    def path(self) -> str:
+        """What a file says beside its name to find it again, as "module:attribute"; empty: the name is enough."""
+        return self.reference.path if self.reference and self.reference.place else ""
+
     def found_at(self, reference: SystemReference) -> "System":
         """Return the system with where it was found."""
         return replace(self, reference=reference)

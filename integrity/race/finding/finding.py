@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 from sqlalchemy import MetaData
 
 import integrity
@@ -102,6 +109,7 @@ class CureRecord(_Model):
 class Finding(_Model):
     """A race that was found.
 
+    `reference` says where the system is found, as "module:attribute"; empty, and not written: by its name.
     `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
     table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
     `explanation` and `timeline` are lines of text.
@@ -110,6 +118,7 @@ class Finding(_Model):
     format: Literal[1] = 1
     version: str = integrity.__version__
     system: str
+    reference: str = ""
     bug: str | None
     isolation: Isolation
     dialect: str = "postgresql"
@@ -128,6 +137,13 @@ class Finding(_Model):
     explanation: tuple[str, ...]
     timeline: tuple[str, ...]
     cures: tuple[CureRecord, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if not self.reference:
+            del fields["reference"]
+        return fields
 
     @property
     def fingerprint(self) -> frozenset[tuple[str, str]]:

@@ -1,0 +1,121 @@
+"""A stranger's system: every command takes it, on both engines; its tables are in `public`, and it is nobody's but its project's.
+
+The project is that of docs/your-own-system.md: tests/own_system, as a user would have it in a folder.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+
+PROJECT = Path(__file__).parents[1] / "own_system"
+INVARIANTS = ["bank/acknowledged-call-is-stored", "bank/balance-equals-movements", "money/no-balance-below-zero"]
+BUG = ("--bug", "lost_update")
+
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def integrity(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Run a command in a copy of the project, on an empty database of each engine; gives its code and what it printed."""
+    shutil.copytree(PROJECT, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    sqlite = f"sqlite:///{tmp_path / 'bank.db'}"
+    url = request.getfixturevalue("database").text if request.param == "postgresql" else sqlite
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", url)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        captured = capsys.readouterr()
+        assert "error of integrity's own" not in captured.err
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out or captured.err
+
+    yield run
+    sys.modules.pop("bank", None)  # the next test's is another file
+
+
+def test_it_is_listed_seeded_judged_and_asked(integrity: Command) -> None:
+    _, listed = integrity("list", "--system", "bank", "--json")
+    assert [each["name"] for each in json.loads(listed)] == INVARIANTS
+    code, seeded = integrity("seed", "--size", "accounts=40", "--json")
+    assert (code, json.loads(seeded)["systems"][0]["rows"]) == (0, {"accounts": 40, "movements": 40})
+    assert integrity("health", "--system", "bank")[0] == 0
+    code, judged = integrity("validate", "--format", "json")
+    verdicts = {each["name"]: each["verdict"] for each in json.loads(judged)["invariants"]}
+    assert (code, verdicts) == (0, {**dict.fromkeys(INVARIANTS, "holds"), INVARIANTS[0]: "empty"})
+    assert integrity("validate", "--system", "bank")[0] == 0
+    assert integrity("queries", "run", "--system", "bank")[0] == 0
+
+
+def test_a_bug_shows_in_a_run_and_is_traced_back_to_a_schedule(integrity: Command) -> None:
+    integrity("seed", "--size", "accounts=4")
+    code, told = integrity("run", "hammer", "--system", "bank", *BUG, "--duration", "2s", "--seed", "1")
+    assert code == 0, told
+    (settings,) = Path(".integrity/runs").glob("*/settings.json")
+    assert json.loads(settings.read_bytes())["reference"] == "bank:BANK"
+    code, judged = integrity("validate", "--json")
+    violated = [each["name"] for each in json.loads(judged)["invariants"] if each["verdict"] == "violated"]
+    assert (code, violated) == (1, ["bank/balance-equals-movements"])
+    code, told = integrity("reproduce", "bank/balance-equals-movements")
+    assert code == 1
+    assert "replay: integrity replay .integrity/races/bank-lost_update-" in told
+    assert integrity("health", "--system", "bank", "--after")[0] == 0
+
+
+def test_a_race_is_found_replayed_and_exported_and_the_sound_one_is_silent(integrity: Command, tmp_path: Path) -> None:
+    assert integrity("race", "bank", "withdraw", "deposit")[0] == 0
+    code, raced = integrity("race", "bank", "withdraw", *BUG, "--pytest", "test_bank.py", "--output", "race.json")
+    assert code == 1
+    assert "violated  bank/balance-equals-movements" in raced
+    assert json.loads((tmp_path / "race.json").read_bytes())["reference"] == "bank:BANK"
+    assert integrity("replay", "race.json", "--times", "3")[0] == 1
+    environment = {**os.environ, "DATABASE_URL": os.environ["INTEGRITY_DATABASE_URL"]}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_bank.py"]
+    exported = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (exported.returncode, "1 failed" in exported.stdout) == (1, True), exported.stdout
+
+
+def test_what_it_is_protected_by_is_needed(integrity: Command) -> None:
+    code, told = integrity("race", "bank", "withdraw", "--mutate")
+    assert code == 0
+    assert "needed" in told
+
+
+def test_processes_that_share_a_race_find_it_by_its_reference(integrity: Command) -> None:
+    code, told = integrity("race", "bank", "--jobs", "2", *BUG, "--json")
+    assert (code, json.loads(told)["system"]) == (1, "bank")
+
+
+def test_it_is_kept_put_back_and_removed(integrity: Command) -> None:
+    integrity("seed", "--size", "accounts=3")
+    assert integrity("snapshot", "three")[0] == 0
+    integrity("seed", "--append", "--size", "accounts=2")
+    assert integrity("restore", "three", "--yes")[0] == 0
+    _, judged = integrity("queries", "ask", "bank/account-statement", "--set", "account_id=4")
+    assert "(0 rows" in judged or "no rows" in judged
+    assert integrity("rollback", "--yes")[0] == 0
+    code, told = integrity("health", "--system", "bank")
+    assert (code, "seed --system bank" in told) == (3, True)
+
+
+def test_a_suite_plays_its_shared_profiles_and_judges_after_each(integrity: Command) -> None:
+    integrity("seed", "--size", "accounts=20")
+    with Path("integrity.toml").open("a") as settings:
+        settings.write('[suites.short]\ntitle = "short"\nsteps = [{ profile = "smoke", duration_s = 1 }]\n')
+    code, told = integrity("suite", "short", "--system", "bank", "--json")
+    (step,) = json.loads(told)["steps"]
+    assert (code, step["system"], step["audit"]) == (0, "bank", "All 3 invariants hold.")

@@ -1,0 +1,76 @@
+"""Names: no code but the registry knows which reference systems there are. A sixth touches its own folder and one line."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import integrity
+from integrity.registry import SYSTEMS
+
+PACKAGE = Path(integrity.__file__).parent
+MAY_NAME = ("reference/", "registry.py", "cli/demo_command.py")
+NAMES = re.compile(rf"\b(?:{'|'.join(SYSTEMS)})\b", re.IGNORECASE)
+_WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def names_in(code: str, *, is_of_a_command: bool = False) -> list[str]:
+    """Return the lines of code that name a reference system; docstrings and, of commands, examples of them may."""
+    tree = ast.parse(code)
+    firsts = [node.body[0] for node in ast.walk(tree) if isinstance(node, _WITH_DOCSTRING) and node.body]
+    docstrings = {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
+    found = []
+    for node in ast.walk(tree):
+        for word in _words_of(node):
+            is_example = is_of_a_command and "integrity " in word
+            if NAMES.search(word) and id(node) not in docstrings and not is_example:
+                found.append(f"{getattr(node, 'lineno', 0)}: {word}")
+    return found
+
+
+def _words_of(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)) | ast.arg(arg=name):
+            yield name
+        case ast.ImportFrom(module=str(module)):
+            yield module
+        case ast.alias(name=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "DEFAULT = 'ghostpass'",
+        "from integrity.reference.safebox.system import SAFEBOX",
+        "import integrity.reference.streamvote",
+        "limits(inbox=3)",
+        "def instainstru(): ...",
+        "'''The module.'''\nx = f'{y} of ghostpass'",
+    ],
+)
+def test_a_name_in_code_is_found(code: str) -> None:
+    assert names_in(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["'''As ghostpass does.'''", "def f():\n    '''As inbox does.'''", "x = 1  # as safebox has it", "wallets = 1"]
+)
+def test_docstrings_and_comments_may_name_whom_they_like(code: str) -> None:
+    assert names_in(code) == []
+
+
+def test_no_code_but_the_registry_names_a_reference_system() -> None:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if not place.startswith(MAY_NAME):
+            names = names_in(path.read_text(encoding="utf-8"), is_of_a_command=place.startswith("cli/"))
+            found += [f"{place}:{each}" for each in names]
+    assert found == []

@@ -1,0 +1,149 @@
+"""The registry: which systems there are, each imported when it is asked for, and what can go wrong with one."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from integrity.errors import UsageError
+from integrity.project import find_project
+from integrity.registry import SYSTEMS, Registry
+from integrity.sqlfile import parse_sql_file
+
+SHOP = """
+from sqlalchemy import BigInteger, Column, MetaData, Table
+from integrity.systems.system import System
+
+METADATA = MetaData()
+Table("orders", METADATA, Column("id", BigInteger, primary_key=True))
+SHOP = System("shop", "a shop", METADATA, {})
+"""
+
+Open = Callable[..., Registry]
+
+
+@pytest.fixture
+def open_registry(tmp_path: Path) -> Iterator[Open]:
+    """Open the registry of a project with a shop; what was imported from it is forgotten afterwards."""
+    modules, path = set(sys.modules), list(sys.path)
+
+    def open_it(toml: str = '[systems]\nshop = "shop:SHOP"\n', code: str = SHOP) -> Registry:
+        (tmp_path / "integrity.toml").write_text(toml)
+        (tmp_path / "shop.py").write_text(code)
+        return Registry(find_project(tmp_path))
+
+    yield open_it
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def test_a_projects_system_is_imported_from_its_folder_when_it_is_asked_for(open_registry: Open, tmp_path: Path) -> None:
+    registry = open_registry()
+    assert list(registry) == [*SYSTEMS, "shop"]
+    assert "shop" not in sys.modules
+    shop = registry.find("shop")
+    assert shop.title == "a shop"
+    assert shop.reference is not None
+    assert (shop.reference.path, shop.reference.folder) == ("shop:SHOP", str(tmp_path))
+    assert registry.default is shop
+
+
+def test_a_file_in_the_folder_makes_no_system(open_registry: Open) -> None:
+    registry = open_registry("", "raise RuntimeError('nobody named me')")
+    assert list(registry) == list(SYSTEMS)
+
+
+def test_what_a_module_prints_is_not_taken_for_a_result(open_registry: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    open_registry(code=f"print('hello')\n{SHOP}").find("shop")
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+MISTAKES = {
+    "no module": ('shop = "nowhere:SHOP"', SHOP, "there is no module nowhere in"),
+    "no attribute": ('shop = "shop:STORE"', SHOP, "has no STORE", "Its systems are: SHOP."),
+    "no system": ('shop = "shop:METADATA"', SHOP, "shop:METADATA is no System, but of type 'MetaData'"),
+    "another name": ('store = "shop:SHOP"', SHOP, "shop:SHOP is a system of the name 'shop'"),
+    "fails": ('shop = "shop:SHOP"', "x = 1\nraise ValueError('no rates')", "shop.py:2: ValueError: no rates"),
+    "exits": ('shop = "shop:SHOP"', "raise SystemExit(0)", "shop.py:1: SystemExit: 0"),
+    "no Python": ('shop = "shop:SHOP"', "x = 1\ny = (", "shop.py:2: SyntaxError: '(' was never closed"),
+    "needs another": ('shop = "shop:SHOP"', "import nothing_of_that_name", "shop.py:1: ModuleNotFoundError"),
+}
+
+
+@pytest.mark.parametrize(("line", "code", "said"), [(m[0], m[1], m[2:]) for m in MISTAKES.values()], ids=MISTAKES)
+def test_a_system_that_cannot_be_had_is_told_with_its_place(
+    open_registry: Open, tmp_path: Path, line: str, code: str, said: tuple[str, ...]
+) -> None:
+    name = line.partition(" ")[0]
+    with pytest.raises(UsageError) as caught:
+        open_registry(f"[systems]\n{line}\n", code).find(name)
+    assert caught.value.message.startswith(f"{tmp_path / 'integrity.toml'}: systems.{name}: ")
+    assert all(each in str(caught.value) for each in said)
+    assert caught.value.hint
+
+
+def test_the_name_of_a_reference_system_is_taken(open_registry: Open) -> None:
+    with pytest.raises(UsageError, match=r"systems\.inbox: inbox is the name of a reference system"):
+        open_registry('[systems]\ninbox = "shop:SHOP"\n')
+
+
+def entry_point(folder: Path, package: str, line: str) -> None:
+    made = folder / f"{package}-1.0.dist-info"
+    made.mkdir(parents=True)
+    (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (made / "entry_points.txt").write_text(f"[integrity.systems]\n{line}\n")
+
+
+def test_an_installed_package_brings_its_system(open_registry: Open, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    entry_point(site, "shops", "store = store:SHOP")
+    (site / "store.py").write_text(SHOP.replace('"shop"', '"store"'))
+    sys.path.insert(0, str(site))
+    registry = open_registry()
+    assert list(registry) == [*SYSTEMS, "shop", "store"]
+    assert "store" not in sys.modules
+    assert registry.find("store").path == "store:SHOP"
+
+
+def test_two_of_one_name_are_told_apart_by_nobody(open_registry: Open, tmp_path: Path) -> None:
+    entry_point(tmp_path / "site", "shops", "shop = other:SHOP")
+    sys.path.insert(0, str(tmp_path / "site"))
+    registry = open_registry()
+    with pytest.raises(UsageError, match=r"second system has the name shop: other:SHOP \(shops: entry point"):
+        registry.find("shop")
+
+
+def test_a_file_is_answered_by_reference_then_by_name_and_runs_nothing_that_is_not_declared(open_registry: Open) -> None:
+    registry = open_registry()
+    assert registry.resolve("shop", "shop:SHOP", place="f.json").name == "shop"
+    assert registry.resolve("renamed", "shop:SHOP", place="f.json").name == "shop"
+    assert registry.resolve("shop", "", place="f.json").name == "shop"
+    assert registry.resolve("inbox", "", place="f.json").name == "inbox"
+    with pytest.raises(UsageError, match=r"f\.json: it is about the system 'bank', which nobody declares") as caught:
+        registry.resolve("bank", "os:system", place="f.json")
+    assert caught.value.hint == 'integrity.toml: [systems] bank = "os:system"'
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "owner"),
+    [
+        ("shop/any", "select 1 from elsewhere", "shop"),
+        ("ghostpass/mine", "select 1 from orders", "ghostpass"),
+        ("money/positive", "select 1 from elsewhere", "shop"),
+        ("mine", "select 1 from public.orders", "shop"),
+        ("mine", "select 1 from integrity.shop_calls as calls join orders on true", "shop"),
+        ("mine", "select 1 from orders join elsewhere on true", ""),
+        ("mine", "select 1 from elsewhere.orders", ""),
+        ("mine", "select 1", ""),
+    ],
+)
+def test_an_invariant_is_of_its_folders_system_or_a_named_one_or_the_one_whose_tables_it_reads(
+    open_registry: Open, name: str, query: str, owner: str
+) -> None:
+    registry = open_registry('[systems.shop]\npath = "shop:SHOP"\ninvariants = ["money/*"]\n')
+    file = parse_sql_file(f"-- title: mine\n{query}\n", path=Path(f"{name}.sql"), name=name)
+    assert registry.owner_of(replace(file, is_own=True)) == owner
