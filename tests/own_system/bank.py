@@ -91,6 +91,15 @@ def withdraw_in_two(*, operation_id: UUID, account_id: int, amount_minor: int) -
     return Ok({"balance_minor": left})
 
 
+def deposit_without_movement(*, operation_id: UUID, account_id: int, amount_minor: int) -> Steps:
+    """Add to a balance, and forget to say where it came from."""
+    yield Statement(
+        "update accounts set balance_minor = balance_minor + :amount where id = :account_id",
+        {"amount": amount_minor, "account_id": account_id},
+    )
+    return Ok()
+
+
 def _move(account_id: int, amount_minor: int, operation_id: UUID) -> Statement:
     return Statement(
         "insert into movements (account_id, amount_minor, operation_id) values (:account_id, :amount, :operation_id)",
@@ -156,7 +165,13 @@ BANK = System(
             violates=("bank/balance-equals-movements",),
             race=("withdraw", "withdraw"),
             schedule="AB",
-        )
+        ),
+        "forgotten_movement": Bug(
+            name="forgotten_movement",
+            forgotten="the movement of a deposit",
+            operations=instead(OPERATIONS, deposit_without_movement, "deposit"),
+            violates=("bank/acknowledged-call-is-stored", "bank/balance-equals-movements"),
+        ),
     },
     stage=stage,
     seeder=Seeder("bank", [Size("accounts", default=100, most=1_000_000)], {}, generate),

@@ -1,7 +1,6 @@
 -- title: an account's movements, oldest first
 -- parameter: account_id bigint
 -- sample: account_id = select id from accounts order by id limit 20
--- index: movements_account_id_idx
 select movements.id as movement_id, movements.amount_minor
 from movements
 where movements.account_id = :account_id
