@@ -75,7 +75,7 @@ def choose(
         )
     group = tuple(name for name in operations for _ in range(actors or (2 if len(operations) == 1 else 1)))
     if schedule is not None:
-        group = group or _race_of(bug)
+        group = group or _race_of(system, bug)
         parse(schedule, actor_count=len(group))
     settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
     if group:
@@ -173,11 +173,12 @@ def _read_names(registry: Registry, names: Sequence[str]) -> tuple[System, tuple
     return system, tuple(operations)
 
 
-def _race_of(bug: Bug | None) -> tuple[str, ...]:
+def _race_of(system: System, bug: Bug | None) -> tuple[str, ...]:
     """Return the operations that a bug says collide."""
     if bug is not None and bug.race:
         return bug.race
+    named = next(iter(system.operations))
     raise UsageError(
         "--schedule plays the calls of some operations, and none are named",
-        hint="For example: integrity race ghostpass sell sell --schedule ABBA",
+        hint=f"For example: integrity race {system.name} {named} {named} --schedule ABBA",
     )
