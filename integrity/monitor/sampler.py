@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from integrity.engines.target import Target
-from integrity.errors import HistoryError
+from integrity.errors import HistoryError, quote
 from integrity.events import Event
 from integrity.monitor.database import DatabaseWatch, Sample
 from integrity.monitor.processes import Process, ProcessWatch, find_server
@@ -31,6 +31,7 @@ from integrity.monitor.summary import MonitorSummary, summarize
 from integrity.project import open_for_us_only
 from integrity.systems.planned_limit import PlannedLimit
 
+FORMAT = 1  # of the file; a reader of another number must not guess
 EVERY_S = 1.0
 RARE_EVERY_S = 10.0
 STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any longer
@@ -142,7 +143,12 @@ class Monitor:
     def facts(self) -> dict[str, Any]:
         """What a reader of the samples has to know."""
         watch = self._watch
-        facts = {"every_s": self._every_s, "cores": os.cpu_count() or 1, "named_processes": self._named}
+        facts: dict[str, Any] = {
+            "format": FORMAT,
+            "every_s": self._every_s,
+            "cores": os.cpu_count() or 1,
+            "named_processes": self._named,
+        }
         if self._pool_size is not None:
             facts["pool_size"] = self._pool_size
         if self._limits:
@@ -240,6 +246,12 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Sample]]:
             raise HistoryError(f"{path}:{number}: not a line of a monitor: {line[:60]!r}") from None
         if kind == "facts":
             facts = record
+            if facts.get("format", FORMAT) != FORMAT:  # without a number: of before there were any
+                raise HistoryError(
+                    f"{path}:{number}: written by another version: it has format {quote(str(facts['format']))}, "
+                    f"and this one reads format {FORMAT}",
+                    hint="Read it with the version that wrote it, or watch again.",
+                )
         elif kind == "sample":
             samples.append(record)
     return facts, samples

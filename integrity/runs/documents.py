@@ -86,6 +86,27 @@ def read_document(folder: Path, kind: Kind[Model]) -> Model:
         raise HistoryError(f"{file}: cannot be read: {mistake}", hint=kind.hint) from None
 
 
+def read_lines(file: Path, model: type[Model]) -> list[Model]:
+    """Return the records of a log of JSON lines; a last line that was cut off is left out, no file is no record.
+
+    Raises:
+        HistoryError: it cannot be read.
+    """
+    adapter = TypeAdapter(model)
+    try:
+        *lines, _cut_off = file.read_bytes().split(b"\n") if file.exists() else [b""]
+    except OSError as error:
+        raise HistoryError(f"{file}: cannot be read: {error}", hint=RUN_AGAIN) from None
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(adapter.validate_json(line))
+        except ValidationError as error:
+            mistake = describe_mistake(error.errors(include_url=False)[0])
+            raise HistoryError(f"{file}:{number}: cannot be read: {mistake}", hint=RUN_AGAIN) from None
+    return records
+
+
 def write_document(folder: Path, file: str, document: Document) -> None:
     """Write the document into a file of the folder.
 

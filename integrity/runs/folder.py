@@ -96,6 +96,17 @@ class RunFolder:
 
         return read_document(self.path, RESULT) if (self.path / RESULT_FILE).exists() else None
 
+    def samples(self) -> "list[Sample]":
+        """Return the samples of the metrics so far, oldest first; a line that was cut off is left out.
+
+        Raises:
+            HistoryError: they cannot be read.
+        """
+        from integrity.runs.documents import read_lines
+        from integrity.runs.samples import Sample
+
+        return read_lines(self.path / METRICS_FILE, Sample)
+
     def write_result(self, result: "RunResult") -> None:
         from integrity.runs.documents import write_document
 

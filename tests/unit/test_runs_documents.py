@@ -1,14 +1,17 @@
 """A run's documents are read as they were written; one of before there were numbers, too, and one of another is named."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from integrity.errors import HistoryError
+from integrity.monitor.sampler import read_file
 from integrity.runs.documents import write_document
-from integrity.runs.files import RESULT_FILE, SETTINGS_FILE, VERDICTS_FILE
+from integrity.runs.files import METRICS_FILE, MONITOR_FILE, RESULT_FILE, SETTINGS_FILE, VERDICTS_FILE
 from integrity.runs.folder import RunFolder
+from integrity.runs.samples import Sample
 from integrity.runs.verdicts import read_verdicts
 from integrity.verdict import Verdict
 from tests.documents import RESULT, SETTINGS, make_result, make_settings, verdicts_json
@@ -88,3 +91,36 @@ def test_verdicts_without_a_number_are_to_be_made_again(tmp_path: Path) -> None:
         read_verdicts(folder)
 
     assert refused.value.hint == "Audit the run again: integrity validate"
+
+
+SAMPLE: dict[str, Any] = {
+    "at_us": 1,
+    "elapsed_s": 1.0,
+    "calls": 5,
+    "faults": 0,
+    "p95_ms": None,
+    "operations": {},
+    "rss_mb": 50.0,
+}
+
+
+def test_the_samples_of_a_run_are_read_up_to_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    whole = orjson.dumps(SAMPLE) + b"\n"
+    (tmp_path / METRICS_FILE).write_bytes(whole + whole + whole[:20])
+
+    assert RunFolder(tmp_path).samples() == [Sample.model_validate(SAMPLE)] * 2
+
+
+def test_a_line_that_is_no_sample_is_named_and_a_run_that_was_killed_at_once_has_none(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path).samples() == []
+    (tmp_path / METRICS_FILE).write_bytes(orjson.dumps(SAMPLE) + b'\n{"at_us": "soon"}\n')
+
+    with pytest.raises(HistoryError, match=f"{METRICS_FILE}:2: cannot be read: at_us: Input should be a valid integer"):
+        RunFolder(tmp_path).samples()
+
+
+def test_a_monitors_file_of_another_format_is_named(tmp_path: Path) -> None:
+    (tmp_path / MONITOR_FILE).write_bytes(b'{"kind": "facts", "format": 2}\n')
+
+    with pytest.raises(HistoryError, match="1: written by another version: it has format '2'"):
+        read_file(tmp_path / MONITOR_FILE)
