@@ -123,19 +123,13 @@ def run(
     Example: integrity queries run --system inbox --explain
     """
     from integrity.queries.examine import examine
-    from integrity.queries.load import find_query, load_queries
     from integrity.registry import Registry
     from integrity.report.queries_text import render_examinations, render_examinations_json
 
     project = open_project(project_folder)
     registry = Registry(project)
     systems = [registry.find(system_name)] if system_name else list(registry.values())
-    known = load_queries(project)
-    chosen = [find_query(known, name) for name in names] if names else list(known.values())
-    if system_name or not names:
-        chosen = [query for query in chosen if query.name.partition("/")[0] in {system.name for system in systems}]
-    if not chosen:
-        raise UsageError(f"no query of {system_name} was named", hint="`integrity queries list` shows their names.")
+    chosen = _choose(project, names, {system.name for system in systems}, system_name)
     target = open_target(project, database)
     with ExitStack() as stack:
         if scale is not None:
@@ -149,6 +143,19 @@ def run(
     else:
         write_result(render_examinations(examined, is_explained=is_explained))
     return exit_code_of({each.shortfall for each in examined if each.shortfall})
+
+
+def _choose(project: "Project", names: tuple[str, ...], systems: set[str], system_name: str | None) -> "list[SqlFile]":
+    """Return the queries of these names, or all; where a system was named, or none of them, those of the systems."""
+    from integrity.queries.load import find_query, load_queries
+
+    known = load_queries(project)
+    chosen = [find_query(known, name) for name in names] if names else list(known.values())
+    if system_name or not names:
+        chosen = [query for query in chosen if query.name.partition("/")[0] in systems]
+    if not chosen:
+        raise UsageError(f"no query of {system_name} was named", hint="`integrity queries list` shows their names.")
+    return chosen
 
 
 def _find_refused(session: "Session", queries: "Sequence[SqlFile]", project: "Project") -> "dict[str, str]":

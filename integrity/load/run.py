@@ -15,6 +15,7 @@ from integrity.engines.target import Target
 from integrity.errors import AuditError, DatabaseError
 from integrity.events import Job, Listener, listen
 from integrity.load.caller import Clock
+from integrity.load.driving import drive
 from integrity.load.faulting import Faulting
 from integrity.load.open_loop import OpenLoop
 from integrity.load.preparing import prepare, read_keys
@@ -22,7 +23,7 @@ from integrity.load.profile import OpenProfile
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import find_resources
 from integrity.load.result import describe_run, make_result
-from integrity.load.work import Work, drive
+from integrity.load.work import Work
 from integrity.measure.effects import describe_effects
 from integrity.measure.measures import percentiles
 from integrity.monitor.sampler import Monitor

@@ -1,0 +1,53 @@
+"""Driving a run's event loop from outside, event by event: while listeners are told one, the loop stands still."""
+
+import asyncio
+import gc
+from typing import Any
+
+from integrity.errors import AuditError
+from integrity.events import Event, Job
+from integrity.load.work import Work
+
+
+def drive(work: Work) -> Job[None]:
+    """Do the work to its end, on uvloop where that is present; tell how it is doing.
+
+    An error of the user's comes out bare, not in the group of its tasks.
+    """
+    # What exists by now stays: a full collection in the middle of a run would look at all of it, some 50 ms long.
+    gc.collect()
+    gc.freeze()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            task = runner.get_loop().create_task(work.run())
+            while not task.done() or not work.told.empty():
+                if (event := runner.run(_next(work, task))) is not None:
+                    yield event
+            task.result()
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, AuditError):
+            raise first from None
+        raise
+    finally:
+        gc.unfreeze()
+
+
+async def _next(work: Work, task: "asyncio.Task[None]") -> Event | None:
+    """Return what is told next; None: the work has ended first."""
+    telling = asyncio.create_task(work.told.get())
+    await asyncio.wait([telling, task], return_when=asyncio.FIRST_COMPLETED)
+    if telling.done():
+        return telling.result()
+    telling.cancel()
+    return None
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
