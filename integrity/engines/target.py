@@ -240,7 +240,10 @@ class Target:
                 connection.execute(f'attach database ? as "{namespace}"', (f"{path.absolute().as_uri()}?mode={mode}",))
         except sqlite3.Error as error:
             connection.close()
-            raise self.unreachable(error) from None
+            refused = self.unreachable(error)
+            if "too many attached" in str(error):
+                refused.hint = f"Each file {self.file_of('NAME').name} beside it is a schema: move away what is none."
+            raise refused from None
         connection.row_factory = sqlite3.Row
         connection.execute("pragma foreign_keys = on")
         return connection

@@ -80,7 +80,7 @@ def render_seeded(seeded: Sequence[Seeded]) -> str:
     parts = []
     for made in seeded:
         seconds = made.rows_s + made.indexes_s
-        rows = [[f"{made.system}.{table}", f"{count:,}"] for table, count in made.row_counts.items()]
+        rows = [[made.places[table], f"{count:,}"] for table, count in made.row_counts.items()]
         rows.append(["together", f"{made.row_count:,}"])
         parts.append(tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True))
         parts.append(

@@ -66,6 +66,7 @@ class Seeded:
     Args:
         sizes: what was asked for, e.g. {"wallets": 5000}.
         row_counts: table -> rows that were added.
+        places: table -> the table with its schema.
         rows_s, indexes_s: seconds of the phases; in all there is a little more.
     """
 
@@ -73,6 +74,7 @@ class Seeded:
     seed: int
     sizes: Mapping[str, int]
     row_counts: Mapping[str, int]
+    places: Mapping[str, str]
     rows_s: float
     indexes_s: float
 
@@ -151,7 +153,8 @@ def fill(
         if mode is not Mode.APPEND:
             complete(connection, system)
         _finish(connection, metadata)
-    return Seeded(name, seed, sizes, row_counts, loaded - started, time.perf_counter() - loaded)
+    places = {name_of(table): f"{schema_of(table)}.{table.name}" for table in metadata.sorted_tables}
+    return Seeded(name, seed, sizes, row_counts, places, loaded - started, time.perf_counter() - loaded)
 
 
 def seeder_of(system: System) -> Seeder:

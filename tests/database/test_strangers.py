@@ -120,6 +120,7 @@ def test_it_is_seeded_beside_what_others_have_and_rollback_takes_its_own_tables_
     seeded = seed(shop, bank)
 
     assert seeded.row_counts == {"accounts": 20, "entries": 20}
+    assert list(seeded.places.values()) == [f"{bank.schemas[0]}.accounts", f"{bank.schemas[-1]}.entries"]
     contents = inspect_database(shop)
     assert contents.systems == ("bank",)
     assert set(contents.ours) == {*bank.schemas, "integrity"}

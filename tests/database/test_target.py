@@ -309,6 +309,25 @@ def test_an_engine_works_on_the_same_database(database: Target) -> None:
     assert sqlalchemy.inspect(engine).get_table_names() == ["seen"]
 
 
+def test_the_files_beside_an_sqlite_database_are_its_schemas_if_they_can_be(tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    target.connect_sqlite(["ledger", "app", "public"]).close()
+    (tmp_path / "venue.notes.db").write_text("remember the milk: this is no database")
+    for name in ("venue.Old One.db", "venue.app.copy.db", "other.app.db", "venue.app.txt", "venue.temp.db"):
+        (tmp_path / name).touch()
+    assert target.find_schemas() == ("app", "ledger")
+    assert target.file_of("public") == target.file
+
+
+def test_more_files_than_sqlite_attaches_are_told_with_what_they_are(tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    for number in range(30):
+        (tmp_path / f"venue.part_{number}.db").touch()
+    with pytest.raises(Unreachable, match="too many attached") as refused:
+        target.connect_sqlite(target.find_schemas())
+    assert refused.value.hint == "Each file venue.NAME.db beside it is a schema: move away what is none."
+
+
 def test_each_namespace_is_a_file_of_its_own_in_sqlite(tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
     with target.connect_sqlite(["ghostpass", "integrity"]) as connection:

@@ -9,11 +9,21 @@ from textwrap import dedent
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Column, Integer, MetaData, Table
 
 from integrity.engines.sqlite.dialect import from_sqlite
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
-from integrity.race.export.pytest_export import Assertion, Case, SerialAssertion, check_path, literal_sql, render_test
+from integrity.race.export.pytest_export import (
+    Assertion,
+    Case,
+    SerialAssertion,
+    check_path,
+    literal_sql,
+    render_sql,
+    render_test,
+)
+from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.play.scheduler import Run
 from integrity.race.program.schedule import Choice
@@ -173,7 +183,7 @@ def test_a_call_becomes_statements_and_commits_of_sqlite3() -> None:
         PlayedStep(Rollback()),
     )
     case = replace(make_case(*steps), dialect="sqlite", journal_mode="wal")
-    text = render_test(case, sql_name="test_take.sql", test_name="test_take.py", schema="shop")
+    text = render_test(case, sql_name="test_take.sql", test_name="test_take.py", schemas=("shop",))
     compile(text, "test_take.py", "exec")
     assert body_of(text).splitlines() == [
         'connection.execute("""',
@@ -193,3 +203,43 @@ def test_a_call_becomes_statements_and_commits_of_sqlite3() -> None:
     deferred = render_test(replace(case, is_deferred=True), sql_name="", test_name="")
     assert 'connection.execute("begin")' in deferred
     assert "attach" not in deferred
+
+
+def test_a_test_makes_every_schema_that_tables_stand_in_but_the_default_one() -> None:
+    metadata = MetaData()
+    for schema in ("app", "ledger", "public", None):
+        Table(f"in_{schema}" if schema else "bare", metadata, Column("id", Integer, primary_key=True), schema=schema)
+    script = render_sql(make_case(), metadata=metadata, dropped=frozenset())
+    assert [line for line in script.splitlines() if line.startswith("create schema")] == [
+        "create schema app;",
+        "create schema ledger;",
+    ]
+    script = render_sql(replace(make_case(), dialect="sqlite"), metadata=metadata, dropped=frozenset())
+    assert [line for line in script.splitlines() if line.startswith("CREATE TABLE")] == [
+        "CREATE TABLE app.in_app (",
+        "CREATE TABLE bare (",
+        "CREATE TABLE ledger.in_ledger (",
+        "CREATE TABLE main.in_public (",
+    ]
+
+
+def test_a_test_on_sqlite_attaches_a_file_for_each_schema() -> None:
+    case = replace(make_case(), dialect="sqlite", journal_mode="wal")
+    text = render_test(case, sql_name="", test_name="", schemas=("app", "ledger"))
+    compile(text, "test_take.py", "exec")
+    for schema in ("app", "ledger"):
+        assert f'attached = str(folder / "race.{schema}.db")' in text
+        assert f'connection.execute("pragma {schema}.journal_mode = wal")' in text
+
+
+def test_a_question_on_sqlite_finds_the_default_schema_in_the_main_file() -> None:
+    question = Statement("select id from public.boxes where id = :id", {"id": 3})
+    assert literal_sql(question, "sqlite") == "SELECT id FROM main.boxes WHERE id = 3"
+    assert literal_sql(question) == "select id from public.boxes where id = 3"
+
+
+def test_tables_of_one_name_are_both_made() -> None:
+    metadata = MetaData()
+    for schema in ("app", "ledger"):
+        Table("entries", metadata, Column("id", Integer, primary_key=True), schema=schema)
+    assert list(create_statements_by_table(metadata)) == ["app.entries", "ledger.entries"]

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.values import text_of
 from integrity.errors import UsageError
 
@@ -58,6 +59,11 @@ def adapt(sql: str, dialect: str) -> str:
         bare = [column.this if isinstance(column, expressions.Ordered) else column for column in columns]
         conflict.set("conflict_keys", bare or None)
     return tree.sql(dialect=dialect, comments=False)
+
+
+def in_main_file(sql: str) -> str:
+    """Return a question of ours, which is SQLite's already but for the name of the default schema."""
+    return adapt(sql, "sqlite") if f"{DEFAULT_SCHEMA}." in sql else sql
 
 
 def to_sqlite(value: Any) -> Any:

@@ -22,7 +22,8 @@ from uuid import UUID
 
 from sqlalchemy import JSON, Column, DateTime, MetaData
 
-from integrity.database.names import full_name, quoted
+from integrity.database.names import full_name, located, quoted, schemas_of
+from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Statement, Value
@@ -134,6 +135,10 @@ class Driver(Protocol):
     makes_schemas: bool
     sets_sequences: bool
 
+    def question(self, sql: str) -> str:
+        """Return a question of ours with its tables named as the engine has them."""
+        ...
+
     def literal(self, value: Value) -> str:
         """Return the value as SQL has it."""
         ...
@@ -177,7 +182,7 @@ def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozens
     sql_path = path.with_suffix(".sql")
     script, test = _shorten_ids(
         render_sql(case, metadata=metadata, dropped=dropped),
-        render_test(case, sql_name=sql_path.name, test_name=path.name, schema=metadata.schema),
+        render_test(case, sql_name=sql_path.name, test_name=path.name, schemas=_made_schemas(metadata)),
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,7 +222,8 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
     driver = _DRIVERS[case.dialect]
-    lines += [f"create schema {quoted(metadata.schema)};", ""] if metadata.schema and driver.makes_schemas else []
+    for schema in _made_schemas(metadata) if driver.makes_schemas else ():
+        lines += [f"create schema {quoted(schema)};", ""]
     for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
         lines += [line for statement in statements for line in (f"{statement};", "")]
     times = [
@@ -235,7 +241,7 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
                 )
                 for row in rows
             ]
-            name = full_name(table)
+            name = located(table, case.dialect) if table.schema else full_name(table)
             lines += [
                 f"insert into {name} ({', '.join(quoted(column.name) for column in columns)}) values",
                 *(f"    ({value})," for value in values[:-1]),
@@ -250,11 +256,16 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     return "\n".join(lines).rstrip() + "\n"
 
 
-def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None = None) -> str:
+def _made_schemas(metadata: MetaData) -> tuple[str, ...]:
+    """Return the schemas that are made for the tables: all but the default one."""
+    return tuple(schema for schema in schemas_of(metadata) if schema != DEFAULT_SCHEMA)
+
+
+def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[str] = ()) -> str:
     """Return the test's text.
 
     Args:
-        schema: that the tables are in.
+        schemas: that tables are in, but for the default one.
     """
     names = {letter: f"{operation}_{letter.lower()}" for letter, (operation, _) in case.calls.items()}
     shown = {letter: f"{letter} = {operation}({arguments})" for letter, (operation, arguments) in case.calls.items()}
@@ -269,15 +280,18 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
     raised = _raised(case)
     constants = _constants(case.assertion, case.dialect, raised=[name for name in raised if not hasattr(builtins, name)])
     caught = [driver.error, *raised]
-    attach = (
+    attach = "".join(
         f'    attached = str(folder / "race.{schema}.db")\n'
         f'    connection.execute("attach database ? as {schema}", (attached,))\n'
+        for schema in schemas
     )
     return driver.template.format(
-        schema=schema or "main",
+        journal="".join(
+            f'        connection.execute("pragma {schema}.journal_mode = {case.journal_mode}")\n'
+            for schema in schemas or (MAIN,)
+        ),
         suppress=", suppress" if any("with suppress(" in function for function in functions) else "",
-        journal_mode=case.journal_mode,
-        attach=attach if schema else "",
+        attach=attach,
         title=case.title,
         calls="\n".join(f"    {call}" for call in shown.values()),
         replay=case.replay,
@@ -301,8 +315,8 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schema: str | None
 def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
-    literal = _DRIVERS[dialect].literal
-    filled = replace_parameters(text, lambda name: literal(statement.parameters[name]))
+    driver = _DRIVERS[dialect]
+    filled = replace_parameters(driver.question(text), lambda name: driver.literal(statement.parameters[name]))
     return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
 
 

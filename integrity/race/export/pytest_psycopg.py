@@ -19,6 +19,9 @@ class PsycopgTest:
     makes_schemas = True
     sets_sequences = True
 
+    def question(self, sql: str) -> str:
+        return sql
+
     def literal(self, value: Value) -> str:
         return sql_of(value)
 

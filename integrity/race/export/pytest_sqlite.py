@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from textwrap import indent
 
-from integrity.engines.sqlite.dialect import adapt, to_sqlite
+from integrity.engines.sqlite.dialect import adapt, in_main_file, to_sqlite
 from integrity.engines.values import sql_of
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
 from integrity.race.export.pytest_sqlite_template import TEMPLATE
@@ -19,6 +19,9 @@ class SqliteTest:
     opened = "closing(connect(tmp_path))"
     makes_schemas = False
     sets_sequences = False  # it goes on from the greatest id
+
+    def question(self, sql: str) -> str:
+        return in_main_file(sql)
 
     def literal(self, value: Value) -> str:
         stored = to_sqlite(value)

@@ -46,8 +46,7 @@ CALLS = {{
 
 def test_{name}(tmp_path):
     with closing(connect(tmp_path)) as connection:
-        connection.execute("pragma {schema}.journal_mode = {journal_mode}")
-        script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+{journal}        script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
         connection.executescript(script)
     refused = play(tmp_path, TURNS, CALLS)
 {asserts}

@@ -4,6 +4,9 @@ from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+from integrity.database.names import name_of
+from integrity.engines.places import DEFAULT_SCHEMA, schema_in
+
 # SQLAlchemy leaves these untyped.
 _DIALECTS = {"postgresql": postgresql.dialect(), "sqlite": sqlite.dialect()}  # type: ignore[no-untyped-call]
 _CONSTRAINT = "CONSTRAINT "
@@ -24,12 +27,12 @@ def create_statements_by_table(
     statements: dict[str, list[str]] = {}
     for table in copy.sorted_tables:
         for constraint in list(table.constraints):
-            if f"{table.name}.{constraint.name}" in dropped:
+            if f"{name_of(table)}.{constraint.name}" in dropped:
                 table.constraints.discard(constraint)
         # A set in SQLAlchemy: their order is that of nothing in particular.
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
-        kept = [index for index in indexes if f"{table.name}.{index.name}" not in dropped]
-        statements[table.name] = [
+        kept = [index for index in indexes if f"{name_of(table)}.{index.name}" not in dropped]
+        statements[name_of(table)] = [
             _compile(CreateTable(table), dialect),
             *(_compile(CreateIndex(index), dialect) for index in kept),
         ]
@@ -37,7 +40,9 @@ def create_statements_by_table(
 
 
 def _compile(statement: ExecutableDDLElement, dialect: str) -> str:
-    text = str(statement.compile(dialect=_DIALECTS[dialect])).strip().replace("\t", "    ")
+    places = {DEFAULT_SCHEMA: schema_in(dialect, DEFAULT_SCHEMA)}
+    compiled = statement.compile(dialect=_DIALECTS[dialect], schema_translate_map=places, render_schema_translate=True)
+    text = str(compiled).strip().replace("\t", "    ")
     return "\n".join(line.rstrip() for line in _sort_constraints(text).splitlines())
 
 

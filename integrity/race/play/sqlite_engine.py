@@ -13,8 +13,8 @@ from typing import Any
 
 from integrity.database.made import OURS
 from integrity.database.names import quoted
-from integrity.engines.places import DEFAULT_SCHEMA, schema_from
-from integrity.engines.sqlite.dialect import adapt, to_sqlite
+from integrity.engines.places import schema_from
+from integrity.engines.sqlite.dialect import in_main_file, to_sqlite
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.operation import Statement
@@ -74,7 +74,7 @@ class SqliteEngine:
         try:
             connection.execute("begin")
             for command in commands:
-                answers.append(typed(self._control.execute(_in_main_file(command.sql), command)[0]))
+                answers.append(typed(self._control.execute(in_main_file(command.sql), command)[0]))
             connection.execute("commit")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # the first error is the one to tell
@@ -168,11 +168,6 @@ class SqliteEngine:
 
     def _reader(self, connection: sqlite3.Connection) -> SqliteReader:
         return SqliteReader(connection, self._numbered, seconds_max=self._letter_seconds_max)
-
-
-def _in_main_file(sql: str) -> str:
-    """Return a question of ours, which is SQLite's already but for the name of the default schema."""
-    return adapt(sql, "sqlite") if f"{DEFAULT_SCHEMA}." in sql else sql
 
 
 def _refused(error: sqlite3.Error, sql: str) -> DatabaseError:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
-from integrity.database.names import full_name, quoted
+from integrity.database.names import full_name, name_of, quoted
 from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
@@ -213,7 +213,7 @@ def make_digests(metadata: MetaData) -> Iterator[Digest]:
     Followed are columns that an index begins with, so that a digest stays as fast as the tables grow.
     """
     for table in metadata.sorted_tables:
-        yield Digest(table.name, partial(_digest, table))
+        yield Digest(name_of(table), partial(_digest, table))
 
 
 def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statement:

@@ -7,6 +7,8 @@ from sqlalchemy import Table
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from integrity.engines.places import DEFAULT_SCHEMA, schema_of
+
 
 @lru_cache(maxsize=1024)
 def tables_of(sql: str) -> frozenset[str]:
@@ -15,7 +17,7 @@ def tables_of(sql: str) -> frozenset[str]:
         tree = sqlglot.parse_one(sql, read="postgres")
     except SqlglotError:
         return frozenset()
-    return frozenset(f"{table.db}.{table.name}".lower() for table in tree.find_all(exp.Table))
+    return frozenset(f"{table.db or DEFAULT_SCHEMA}.{table.name}".lower() for table in tree.find_all(exp.Table))
 
 
 @lru_cache(maxsize=1024)
@@ -26,7 +28,7 @@ def written_tables(sql: str) -> frozenset[str]:
     except SqlglotError:
         return frozenset()
     return frozenset(
-        f"{table.db}.{table.name}".lower()
+        f"{table.db or DEFAULT_SCHEMA}.{table.name}".lower()
         for write in tree.find_all(exp.Insert, exp.Update, exp.Delete)
         for table in [write.this.find(exp.Table)]
         if table is not None
@@ -35,4 +37,4 @@ def written_tables(sql: str) -> frozenset[str]:
 
 def name_in_text(table: Table) -> str:
     """Return a table's name as `tables_of` and `written_tables` have it."""
-    return f"{table.schema or ''}.{table.name}".lower()
+    return f"{schema_of(table)}.{table.name}".lower()
