@@ -1,0 +1,202 @@
+"""The job of asking named queries: one for its rows, or many with values of the database, against their limits.
+
+rows = listen(ask(choose_one(project, "ghostpass/wallet-statement", ("wallet_id=3",)), target, project, limit=50))
+examined = listen(examine(choose(project, system_name="inbox"), target, project))
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from integrity.database.namespace import inspect_database
+from integrity.engines.server_text import Rows
+from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.spelling import NotPortable
+from integrity.engines.target import Target
+from integrity.errors import UsageError, quote
+from integrity.events import Advanced, Job, Noted
+from integrity.parameters import read_value
+from integrity.project import Project
+from integrity.queries import examine as examining
+from integrity.queries.examine import Examination
+from integrity.queries.load import find_query, load_queries
+from integrity.queries.run import show_query
+from integrity.registry import Registry
+from integrity.seeds.load import Mode, seed_system, seeder_of
+from integrity.sqlfile import SqlFile
+from integrity.systems.system import System
+from integrity.value import Value
+
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenQuery:
+    """One query and the values that it is asked with; its other parameters have their defaults."""
+
+    query: SqlFile
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenQueries:
+    """Queries to be examined, before the database is known.
+
+    Args:
+        systems: that they are about, for a world of its own.
+        known: the names of all systems.
+        is_named: somebody named the queries, or their system: none of them is left out.
+    """
+
+    queries: Sequence[SqlFile]
+    systems: Sequence[System]
+    known: frozenset[str]
+    is_named: bool
+
+
+def choose_one(project: Project, name: str, pairs: Sequence[str] = ()) -> ChosenQuery:
+    """Return the query of that name with its values.
+
+    Args:
+        pairs: `name=value`, of parameters.
+
+    Raises:
+        UsageError: there is no such query, it cannot be used, or it has no such parameter or not that value.
+    """
+    query = find_query(load_queries(project), name)
+    if query.fault:
+        raise UsageError(query.fault)
+    values = _read_values(query, pairs)
+    query.values(values, now=datetime.now().astimezone())
+    return ChosenQuery(query, values)
+
+
+def choose(project: Project, *, names: Sequence[str] = (), system_name: str | None = None) -> ChosenQueries:
+    """Return the queries of these names or of the system; without both all of them.
+
+    Raises:
+        UsageError: there is no such query or system, or none of those named is about it.
+    """
+    registry = Registry(project)
+    systems = [registry.find(system_name)] if system_name else list(registry.values())
+    known = load_queries(project)
+    queries = [find_query(known, name) for name in names] if names else list(known.values())
+    if system_name or not names:
+        queries = [query for query in queries if _system_of(query) in {system.name for system in systems}]
+    if not queries:
+        raise UsageError(f"no query of {system_name} was named", hint="`integrity queries list` shows their names.")
+    return ChosenQueries(queries, systems, frozenset(registry), is_named=bool(names or system_name))
+
+
+def ask(chosen: ChosenQuery, target: Target, project: Project, *, limit: int) -> Rows:
+    """Return the first rows of a query.
+
+    Raises:
+        UsageError: the database refuses it, or it could do more than read.
+    """
+    query = chosen.query
+    with _open_session(target) as (session, now), _naming_refusals(query, target):
+        if refused := _find_refused(session, [query], project):
+            raise UsageError(f"{query.path}: not asked: {refused[query.name]}")
+        return show_query(session, query, chosen.values, now=now, row_limit=limit)
+
+
+def examine(
+    chosen: ChosenQueries, target: Target, project: Project, *, scale: float | None = None
+) -> Job[list[Examination]]:
+    """Ask the queries with values of the database, and hold them against their limits.
+
+    Args:
+        scale: on worlds so many times as large as the default, in a database of their own that is dropped afterwards.
+
+    Raises:
+        UsageError: the database does not hold what was named.
+        DatabaseError: the server is gone.
+    """
+    with ExitStack() as stack:
+        if scale is not None:
+            target = stack.enter_context(target.make_scratch("queries"))
+            yield from _fill(target, chosen.systems, scale)
+        queries = yield from _leave_out_missing(chosen, target)
+        session, now = stack.enter_context(_open_session(target))
+        refused = _find_refused(session, queries, project)
+        examined: list[Examination] = []
+        for examination in examining.examine(session, queries, now=now, refused=refused):
+            examined.append(examination)
+            yield Advanced("asking", examination.query.name, len(examined), len(queries))
+        return examined
+
+
+def _fill(scratch: Target, systems: Sequence[System], scale: float) -> Job[None]:
+    for system in systems:
+        sizes = {size.name: min(size.most, max(1, round(size.default * scale))) for size in seeder_of(system).sizes}
+        yield Noted(f"{system.name}: making {', '.join(f'{n:,} {name}' for name, n in sizes.items())}")
+        seed_system(scratch, inspect_database(scratch), system, sizes=sizes, seed=1, mode=Mode.NEW)
+
+
+def _leave_out_missing(chosen: ChosenQueries, target: Target) -> Job[list[SqlFile]]:
+    """Return the queries whose system is in the database."""
+    held = inspect_database(target).systems
+    missing = {_system_of(query) for query in chosen.queries} & chosen.known - set(held)
+    left = [query for query in chosen.queries if _system_of(query) not in missing]
+    if not left or (missing and chosen.is_named):
+        raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint="`integrity seed` makes it.")
+    for name in sorted(missing):
+        yield Noted(f"{name} is not in the database: its queries are left out")
+    return left
+
+
+def _system_of(query: SqlFile) -> str:
+    return query.name.partition("/")[0]
+
+
+def _find_refused(session: Session, queries: Sequence[SqlFile], project: Project) -> dict[str, str]:
+    """Return name -> why, of the queries that could do more than read, and are not asked."""
+    broken = {query.name: query.fault for query in queries if query.fault}
+    texts = {
+        query.name: ";".join([query.numbered, *(sample.query for sample in query.samples)])
+        for query in queries
+        if not query.fault
+    }
+    return session.find_refusals(texts, project.settings.audit.functions) | broken
+
+
+def _read_values(query: SqlFile, pairs: Sequence[str]) -> dict[str, Value]:
+    """Return the values of `name=value`, by the types that the query declares."""
+    types = {parameter.name: parameter.type for parameter in query.parameters}
+    values: dict[str, Value] = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator:
+            raise UsageError(
+                f"--set {quote(pair)}: not NAME=VALUE", hint=f"The parameters are: {', '.join(types) or 'none'}."
+            )
+        try:
+            values[name] = read_value(types.get(name, "text"), text)
+        except ValueError:
+            raise UsageError(
+                f"--set {name}: {quote(text)} is no {types[name]}", hint=f"{query.name} declares it with that type."
+            ) from None
+    return values
+
+
+@contextmanager
+def _open_session(target: Target) -> Iterator[tuple[Session, datetime]]:
+    """Yield a session on a snapshot of its own, and the time of the snapshot."""
+    with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
+        yield snapshot.sessions[0], snapshot.taken_at
+
+
+@contextmanager
+def _naming_refusals(query: SqlFile, target: Target) -> Iterator[None]:
+    """Turn what the database refuses into an error with its place."""
+    try:
+        yield
+    except QueryFailed as error:
+        place = query.describe_server_error(error.reason, position=error.position, hint=error.hint)
+        raise UsageError(place) from None
+    except NotPortable as error:
+        raise UsageError(
+            f"{query.path}: cannot be asked of {target.engine.title}: {error}", hint=f"Not of {target}."
+        ) from None
