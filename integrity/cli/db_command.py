@@ -183,7 +183,8 @@ def _refuse_while_in_use(server: "EmbeddedServer", project_folder: Path) -> None
     """
     from datetime import UTC, datetime
 
-    from integrity.engines.occupancy import Occupant, check_unoccupied, refuse
+    from integrity.engines.occupancy import Occupant, refuse
+    from integrity.engines.postgresql.occupancy import check_unoccupied
     from integrity.runs.stopping import find_running
 
     for folder in find_running(open_project(project_folder)):

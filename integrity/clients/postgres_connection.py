@@ -11,9 +11,10 @@ from urllib.parse import quote, urlencode
 
 import asyncpg
 
+from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, CLIENT, statements_of
 from integrity.engines.postgresql.url import options_of
-from integrity.engines.target import CONNECT_TIMEOUT_S, Target
+from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import APPLICATION_NAME
 from integrity.operation import Begin, Isolation, Rows, StatementFailed, Value

@@ -12,17 +12,23 @@ who needs a thing asks the target's engine for it; who goes another way where an
 The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from integrity.engines.copies import Copies
+from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
+from integrity.engines.url import Url
+from integrity.errors import Unreachable
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
 """How URLs begin, without a driver -> the engine's folder."""
@@ -72,6 +78,50 @@ class Engine(Protocol[T_contra]):
     @property
     def has_one_writer(self) -> bool:
         """Whether who writes locks out all others who write."""
+        ...
+
+    def read_url(self, text: str) -> Url:
+        """Return the URL, its drivername the folder's name.
+
+        Raises:
+            ValueError: it is none; only the message of an Unreadable is free of passwords.
+            UsageError: it names a database that is of no use.
+        """
+        ...
+
+    def write_url(self, url: Url, *, shows_secrets: bool) -> str:
+        """Return the URL's text, with its passwords for connecting only."""
+        ...
+
+    def unreachable(self, target: T_contra, error: Exception, reason: str) -> Unreachable:
+        """Return the error to raise when connecting failed, with the next step; the reason's passwords are masked."""
+        ...
+
+    def sqlalchemy_engine(
+        self, target: T_contra, namespaces: Sequence[str], settings: Mapping[str, str]
+    ) -> "sqlalchemy.Engine":
+        """See Target.sqlalchemy_engine."""
+        ...
+
+    @property
+    def schema_names(self) -> dict[str | None, str | None]:
+        """What our schemas' names are in it: as SQLAlchemy translates them."""
+        ...
+
+    def begin(self, *, checks_foreign_keys: bool) -> Sequence[str]:
+        """Return the statements that begin a transaction which writes.
+
+        Args:
+            checks_foreign_keys: False for rebuilding a table where that would delete what refers to it.
+        """
+        ...
+
+    def occupy(self, target: T_contra, who: str, *, is_exclusive: bool, is_kept: bool) -> AbstractContextManager[Hold]:
+        """See occupancy.occupy."""
+        ...
+
+    def database_name(self, url: Url) -> str:
+        """Return what the database is called."""
         ...
 
     def open_snapshot(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.refusals import next_step, reason_of
 from integrity.engines.target import Target, mask
@@ -19,12 +18,6 @@ from integrity.errors import DatabaseError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-_PLACES: dict[str, dict[str | None, str | None]] = {
-    # A table that names no schema would stand in the first of the search_path, which may be another.
-    "postgresql": {None: DEFAULT_SCHEMA},
-    "sqlite": {DEFAULT_SCHEMA: None},
-}
 
 
 @contextmanager
@@ -47,14 +40,10 @@ def transaction(
         # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.
         with engine.connect().execution_options(
             isolation_level="AUTOCOMMIT",
-            schema_translate_map=_PLACES[target.dialect],
+            schema_translate_map=target.engine.schema_names,
         ) as connection:
-            if target.is_sqlite:
-                if not checks_foreign_keys:
-                    connection.exec_driver_sql("pragma foreign_keys = off")
-                connection.exec_driver_sql("begin immediate")
-            else:
-                connection.exec_driver_sql("begin")
+            for statement in target.engine.begin(checks_foreign_keys=checks_foreign_keys):
+                connection.exec_driver_sql(statement)
             try:
                 yield connection
             except KeyboardInterrupt:  # perhaps in the middle of a statement, where nothing more can be sent

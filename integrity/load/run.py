@@ -10,7 +10,8 @@ in less time.
 from datetime import datetime
 
 from integrity.domain import World
-from integrity.engines.occupancy import RUN, Hold, occupy
+from integrity.engines.hold import Hold
+from integrity.engines.occupancy import RUN, occupy
 from integrity.engines.target import Target
 from integrity.errors import AuditError, DatabaseError
 from integrity.events import Job, Listener, listen

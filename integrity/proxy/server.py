@@ -14,7 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from integrity.engines.target import CONNECT_TIMEOUT_S, Target
+from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
+from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import UsageError
 from integrity.proxy.framing import CANCEL_REQUEST, Message, make_startup, read_startup

@@ -108,15 +108,15 @@ KINDS = {
 
 def _play(random: Random, engine: Engine, tally: Tally, told: Told) -> None:
     """Make a world, fill it some times, and hold the audit's findings against the plain queries' answers."""
-    world = make_world(random, is_sqlite=engine.target.is_sqlite)
+    world = make_world(random, is_sqlite=engine.target.dialect == "sqlite")
     for statement in (*engine.clear(), *world.statements):
         engine.execute(statement)
-    maker = QueryMaker(random, world, engine.target.is_sqlite, tally.shapes)
+    maker = QueryMaker(random, world, engine.target.dialect == "sqlite", tally.shapes)
     queries = {f"q{number}": maker.make() for number in range(QUERIES)}
     files = [file(query, name) for name, query in queries.items()]
     steps: dict[str, Step] = {}
     for number in range(FILLS):
-        fill = make_fill(random, world, is_sqlite=engine.target.is_sqlite)
+        fill = make_fill(random, world, is_sqlite=engine.target.dialect == "sqlite")
         for statement in (*fill.statements, *fill.mends):
             engine.execute(statement)
         told.keep(*world.statements, *fill.statements, *fill.mends, *queries.values())

@@ -53,7 +53,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def execute(target: Target, statement: str) -> None:
-    if target.is_sqlite:
+    if target.dialect == "sqlite":
         with closing(target.connect_sqlite(("integrity", "ghostpass"))) as connection:
             connection.execute(statement)
     else:
@@ -64,9 +64,9 @@ def execute(target: Target, statement: str) -> None:
 def fund(target: Target, number: int, *, after_s: int) -> None:
     """Make a funding, so many seconds after the run began, with the number as its id and its call's."""
     at = (BEGAN + timedelta(seconds=after_s)).strftime("%Y-%m-%d %H:%M:%S.%f")
-    at = at if target.is_sqlite else f"{at}+00"
+    at = at if target.dialect == "sqlite" else f"{at}+00"
     columns = "insert into ghostpass.fundings (id, wallet_id, amount_minor, status, operation_id, requested_at, settled_at)"
-    override = "" if target.is_sqlite else "overriding system value"
+    override = "" if target.dialect == "sqlite" else "overriding system value"
     execute(target, f"{columns} {override} values ({number}, 1, 500, 'failed', '{UUID(int=number)}', '{at}', '{at}')")
 
 
@@ -87,7 +87,7 @@ def begin(target: Target, project: Project, name: str = "r1", *, calls: int = 10
         fund(target, number, after_s=number)
     recorder.close()
     long_ago = BEGAN + timedelta(minutes=1)
-    text = long_ago.strftime("%Y-%m-%d %H:%M:%S.%f") + ("" if target.is_sqlite else "+00")
+    text = long_ago.strftime("%Y-%m-%d %H:%M:%S.%f") + ("" if target.dialect == "sqlite" else "+00")
     execute(target, f"update integrity.runs set alive_until = '{text}'")
     return folder
 

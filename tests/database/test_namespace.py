@@ -52,7 +52,7 @@ def execute(target: Target, *statements: str) -> list[tuple[Any, ...]]:
 
 def schema_of(target: Target) -> list[tuple[Any, ...]]:
     """Return the definition of every table, constraint and index in ghostpass, as the database tells it."""
-    if target.is_sqlite:
+    if target.dialect == "sqlite":
         found = execute(target, "select type, name, tbl_name, sql from ghostpass.sqlite_master order by type, name")
         return [(*row[:3], _parts(row[3] or "")) for row in found]
     return execute(
@@ -91,13 +91,15 @@ def test_what_was_created_is_ours_and_rollback_leaves_nothing_behind(target: Tar
     drop_schemas(target)
     assert inspect_database(target).is_empty
     assert not list(tmp_path.iterdir())
-    if not target.is_sqlite:
+    if target.dialect != "sqlite":
         assert not execute(target, "select 1 from pg_namespace where nspname in ('ghostpass', 'integrity')")
 
 
 def test_a_database_with_somebody_elses_table_is_refused_unless_it_is_named(target: Target) -> None:
     with transaction(target) as connection:
-        connection.exec_driver_sql(f"create table {'main' if target.is_sqlite else 'public'}.customers (id integer)")
+        connection.exec_driver_sql(
+            f"create table {'main' if target.dialect == 'sqlite' else 'public'}.customers (id integer)"
+        )
     name = inspect_database(target).name
 
     with pytest.raises(UnsafeDatabase, match=r"1 table that we did not make: (public|main)\.customers") as refused:
@@ -110,7 +112,7 @@ def test_a_database_with_somebody_elses_table_is_refused_unless_it_is_named(targ
 
 
 def test_a_system_of_our_name_without_our_notes_is_somebody_elses(target: Target) -> None:
-    if not target.is_sqlite:
+    if target.dialect != "sqlite":
         execute(target, "create schema ghostpass")
     execute(target, "create table ghostpass.wallets (id integer)")
 
@@ -121,7 +123,7 @@ def test_a_system_of_our_name_without_our_notes_is_somebody_elses(target: Target
 
 
 def test_notes_that_are_not_our_notes_are_somebody_elses(target: Target) -> None:
-    if not target.is_sqlite:
+    if target.dialect != "sqlite":
         execute(target, "create schema integrity")
     execute(target, "create table integrity.notes (id integer, body text)")
 

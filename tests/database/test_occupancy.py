@@ -11,7 +11,8 @@ import pytest
 
 from integrity.database.copies import restore_copy, take_copy
 from integrity.database.namespace import drop_schemas, guard, inspect_database
-from integrity.engines.occupancy import APPLICATION, find_occupants, occupy
+from integrity.engines.occupancy import occupy
+from integrity.engines.postgresql.occupancy import APPLICATION, find_occupants
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.reference.ghostpass.system import GHOSTPASS

@@ -72,7 +72,7 @@ def test_a_query_that_keeps_its_limits_passes(capsys: pytest.CaptureFixture[str]
 
 def test_an_index_that_does_not_serve_fails(capsys: pytest.CaptureFixture[str], seeded: Target, project: Path) -> None:
     write(project, "quick")
-    with closing(seeded.connect_sqlite(("ghostpass",)) if seeded.is_sqlite else seeded.connect()) as connection:
+    with closing(seeded.connect_sqlite(("ghostpass",)) if seeded.dialect == "sqlite" else seeded.connect()) as connection:
         connection.execute("drop index ghostpass.entries_wallet_id_idx")
         connection.commit()
     code, record = examined(capsys, seeded, project, "mine/quick")

@@ -83,7 +83,7 @@ def run_profile(
 
 
 def ask(target: Target, query: str) -> list[tuple[Any, ...]]:
-    if target.is_sqlite:
+    if target.dialect == "sqlite":
         with closing(target.connect_sqlite(("ghostpass", "integrity"), is_read_only=True)) as connection:
             return [tuple(row) for row in connection.execute(query)]
     with closing(target.connect()) as server:

@@ -350,7 +350,7 @@ def test_what_is_interrupted_never_happened(target: Target, mode: Mode) -> None:
 
 
 def test_rollback_after_seeding_leaves_the_database_as_it_was(target: Target) -> None:
-    schema = "main" if target.is_sqlite else "public"
+    schema = "main" if target.dialect == "sqlite" else "public"
     with transaction(target) as connection:
         connection.exec_driver_sql(f"create table {schema}.customers (id integer)")
         connection.exec_driver_sql(f"insert into {schema}.customers values (41)")

@@ -45,7 +45,9 @@ def test_a_database_is_a_test_database_when_the_settings_name_it_and_the_command
 ) -> None:
     target = Target.parse(url)
     with transaction(target) as connection:
-        connection.exec_driver_sql(f"create table {'main' if target.is_sqlite else 'public'}.customers (id integer)")
+        connection.exec_driver_sql(
+            f"create table {'main' if target.dialect == 'sqlite' else 'public'}.customers (id integer)"
+        )
     name, settings = inspect_database(target).name, tmp_path / "integrity.toml"
     command = ("seed", "--system", "ghostpass", "--wallets", "20", "--database", url, "--project", str(tmp_path))
 

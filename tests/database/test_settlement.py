@@ -24,12 +24,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def now(target: Target) -> datetime | str:
-    return f"{NOW:%Y-%m-%d %H:%M:%S}" if target.is_sqlite else NOW
+    return f"{NOW:%Y-%m-%d %H:%M:%S}" if target.dialect == "sqlite" else NOW
 
 
 def op(target: Target, number: int) -> UUID | str:
     """Return the operation_id with that number, as the engine stores it."""
-    return str(UUID(int=number)) if target.is_sqlite else UUID(int=number)
+    return str(UUID(int=number)) if target.dialect == "sqlite" else UUID(int=number)
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -58,7 +58,7 @@ def add_call(target: Target, number: int, operation: str, outcome: str, run_id: 
                 run_id=run_id,
                 operation_id=op(target, number),
                 operation=operation,
-                arguments="{}" if target.is_sqlite else {},
+                arguments="{}" if target.dialect == "sqlite" else {},
                 client=1,
                 intended_at=now(target),
                 invoked_at=now(target),

@@ -44,7 +44,7 @@ def file_venue(tmp_path: Path) -> Target:
 
 
 def execute(target: Target, statement: str) -> None:
-    if target.is_sqlite:
+    if target.dialect == "sqlite":
         with closing(target.connect_sqlite(("ghostpass",))) as connection:
             connection.execute(statement)
     else:
@@ -54,7 +54,7 @@ def execute(target: Target, statement: str) -> None:
 
 def codes(target: Target) -> list[str]:
     query = "select code from ghostpass.wallets order by code"
-    if target.is_sqlite:
+    if target.dialect == "sqlite":
         with closing(target.connect_sqlite(("ghostpass",))) as connection:
             return [row[0] for row in connection.execute(query)]
     with closing(target.connect()) as server:
@@ -118,13 +118,15 @@ def test_a_name_is_taken_once_and_must_be_fit(either: Target) -> None:
 
 def test_a_database_with_tables_of_others_is_left_alone(either: Target) -> None:
     take(either)
-    table = "create table precious (id integer)" if either.is_sqlite else "create table public.precious (id integer)"
+    table = (
+        "create table precious (id integer)" if either.dialect == "sqlite" else "create table public.precious (id integer)"
+    )
     execute(either, table)
     with pytest.raises(UnsafeDatabase, match="precious"):
         restore(either)
     with pytest.raises(UnsafeDatabase, match="precious"):
         take(either, "another")
-    named = str(either.file.name if either.is_sqlite else either.url.database)
+    named = str(either.file.name if either.dialect == "sqlite" else either.url.database)
     take_copy(either, "another", test_database=named, may_end_sessions=False)
 
 
@@ -205,7 +207,7 @@ def test_an_empty_database_is_not_worth_keeping(database: Target, tmp_path: Path
 def test_a_restore_takes_away_what_was_made_since(either: Target) -> None:
     """A schema that a later version of the tests made must not survive."""
     take(either)
-    if either.is_sqlite:
+    if either.dialect == "sqlite":
         with closing(either.connect_sqlite(("inbox",))) as connection:
             connection.execute("create table inbox.messages (id integer)")
         named = either.file.name
@@ -213,7 +215,7 @@ def test_a_restore_takes_away_what_was_made_since(either: Target) -> None:
         execute(either, "create schema inbox create table messages (id integer)")
         named = str(either.url.database)
     restore_copy(either, "seeded", test_database=named, may_end_sessions=False)
-    if either.is_sqlite:
+    if either.dialect == "sqlite":
         assert not either.file_of("inbox").exists()
     else:
         with pytest.raises(psycopg.errors.InvalidSchemaName):

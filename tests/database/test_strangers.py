@@ -58,7 +58,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def customers_in(target: Target) -> str:
-    return "main.customers" if target.is_sqlite else "public.customers"
+    return "main.customers" if target.dialect == "sqlite" else "public.customers"
 
 
 def name_of(target: Target) -> str:
@@ -73,7 +73,7 @@ def make_by_hand(target: Target, bank: System) -> None:
     """Make the bank's tables as its owner would, with an account in them, without a note of ours."""
     with transaction(target, bank.schemas) as connection:
         for schema in bank.schemas:
-            if not target.is_sqlite:
+            if target.dialect != "sqlite":
                 connection.exec_driver_sql(f"create schema if not exists {schema}")
         bank.metadata.create_all(connection)
         accounts, entries = bank.metadata.sorted_tables
@@ -81,7 +81,9 @@ def make_by_hand(target: Target, bank: System) -> None:
         operation_id = "0190b1c2-0000-7000-8000-00000000002a"
         values = {"account_id": 1, "amount_minor": 500}
         connection.execute(
-            entries.insert().values(**values, operation_id=operation_id if target.is_sqlite else UUID(operation_id))
+            entries.insert().values(
+                **values, operation_id=operation_id if target.dialect == "sqlite" else UUID(operation_id)
+            )
         )
 
 
@@ -173,7 +175,7 @@ def test_a_race_is_found_on_a_scratch_database(shop: Target, bank: System) -> No
         contest = next(ground.vary(("pay_in", "pay_out"), isolation=Isolation.READ_COMMITTED))
         found = explore(scheduler, contest.program(), budget=Budget())
     # SQLite's transactions take the write lock as they begin, so that there is none.
-    assert found.verdict is (Verdict.HOLDS if shop.is_sqlite else Verdict.VIOLATED)
+    assert found.verdict is (Verdict.HOLDS if shop.dialect == "sqlite" else Verdict.VIOLATED)
 
 
 def test_a_copy_is_put_back_with_all_schemas(shop: Target, bank: System) -> None:

@@ -18,8 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from integrity.cli.main import main
 from integrity.clients.postgres_connection import PostgresConnection
-from integrity.engines import target as target_module
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql import connecting
 from integrity.engines.postgresql.accepting import is_accepted
 from integrity.engines.postgresql.url import connection_string
 from integrity.engines.target import Target, mask
@@ -252,7 +252,7 @@ def test_a_server_whose_catalogue_is_locked_does_not_answer_and_its_address_is_n
 ) -> None:
     """A new session reads pg_class before it is let in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("integrity.engines.target.CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("integrity.engines.postgresql.connecting.CONNECT_TIMEOUT_S", 2)
     with database.connect() as connection, connection.transaction():
         connection.execute("lock table pg_catalog.pg_class in access exclusive mode")
         with pytest.raises(SystemExit) as ended:
@@ -263,7 +263,7 @@ def test_a_server_whose_catalogue_is_locked_does_not_answer_and_its_address_is_n
 
 
 def test_a_port_that_takes_a_connection_and_says_nothing_is_told_from_a_wrong_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrity.engines.target.CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("integrity.engines.postgresql.connecting.CONNECT_TIMEOUT_S", 2)
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(NoAnswer):
         Target.parse(f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d").connect()
 
@@ -288,7 +288,7 @@ def test_a_host_that_nothing_comes_back_from_takes_no_connection(monkeypatch: py
 
 
 def test_a_server_that_is_too_old_is_refused(database: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target_module, "SERVER_VERSION_LEAST", 99)
+    monkeypatch.setattr(connecting, "SERVER_VERSION_LEAST", 99)
     with pytest.raises(UnsuitableServer, match=r"is PostgreSQL \d+; PostgreSQL 99 or newer is needed"):
         database.connect()
 

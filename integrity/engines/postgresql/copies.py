@@ -17,8 +17,8 @@ import psycopg
 from psycopg import errors, sql
 
 from integrity.engines.copies import Kept, Newer
-from integrity.engines.occupancy import check_unoccupied
 from integrity.engines.postgresql import newer
+from integrity.engines.postgresql.occupancy import check_unoccupied
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.postgresql.temporary import drop_left_over, find_left_over, temporary_name
 from integrity.engines.target import Target

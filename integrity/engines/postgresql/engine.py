@@ -1,15 +1,24 @@
 """PostgreSQL as an engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from integrity.engines.copies import Copies
+from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
+from integrity.engines.places import DEFAULT_SCHEMA
+from integrity.engines.postgresql.connecting import explain
+from integrity.engines.postgresql.url import read_url, write_url
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.target import Target
+from integrity.engines.url import Url
+from integrity.errors import Unreachable
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 
 class PostgresqlEngine:
@@ -23,6 +32,41 @@ class PostgresqlEngine:
     tells_makers: Final = True
     has_levels: Final = True
     has_one_writer: Final = False
+
+    def read_url(self, text: str) -> Url:
+        return read_url(text)
+
+    def write_url(self, url: Url, *, shows_secrets: bool) -> str:
+        return write_url(url, shows_secrets=shows_secrets)
+
+    def unreachable(self, target: Target, error: Exception, reason: str) -> Unreachable:
+        return explain(target, error, reason)
+
+    def sqlalchemy_engine(
+        self, target: Target, namespaces: Sequence[str], settings: Mapping[str, str]
+    ) -> "sqlalchemy.Engine":
+        import sqlalchemy
+
+        return sqlalchemy.create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: target.connect(settings=settings),
+            poolclass=sqlalchemy.pool.NullPool,
+        )
+
+    @property
+    def schema_names(self) -> dict[str | None, str | None]:
+        return {None: DEFAULT_SCHEMA}  # one that is not named would be the first of the search_path, which may be another
+
+    def begin(self, *, checks_foreign_keys: bool) -> Sequence[str]:
+        return ("begin",)
+
+    def occupy(self, target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> AbstractContextManager[Hold]:
+        from integrity.engines.postgresql.occupancy import occupy
+
+        return occupy(target, who, is_exclusive=is_exclusive, is_kept=is_kept)
+
+    def database_name(self, url: Url) -> str:
+        return url.database or ""
 
     def open_snapshot(
         self, target: Target, *, connections: int, timeout_s: float, role: str | None

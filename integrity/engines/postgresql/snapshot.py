@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from integrity.engines.facts import Facts, TableName
+from integrity.engines.postgresql.connecting import begin_with
 from integrity.engines.postgresql.facts import read_facts
 from integrity.engines.postgresql.session_settings import audit_settings
 from integrity.engines.postgresql.spelling import SPELLING
@@ -29,7 +30,7 @@ from integrity.engines.server_text import (
     types_of,
 )
 from integrity.engines.snapshot import QueryFailed, Snapshot
-from integrity.engines.target import Target, begin_with
+from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.sqlfile import SqlFile
 

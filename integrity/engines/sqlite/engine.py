@@ -1,18 +1,24 @@
 """SQLite as an engine."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from integrity.engines.copies import Copies
+from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.target import Target
-from integrity.errors import UsageError
+from integrity.engines.url import Url
+from integrity.errors import Unreachable, UsageError
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 
 class SqliteEngine:
@@ -26,6 +32,45 @@ class SqliteEngine:
     tells_makers: Final = False
     has_levels: Final = False
     has_one_writer: Final = True
+
+    def read_url(self, text: str) -> Url:
+        url = Url.parse(text).set(drivername="sqlite")
+        if url.database in (None, "", ":memory:"):
+            raise UsageError(
+                "an SQLite database in memory is gone with each command", hint="Name a file: sqlite:///venue.db"
+            )
+        return url
+
+    def write_url(self, url: Url, *, shows_secrets: bool) -> str:
+        return str(url)
+
+    def unreachable(self, target: Target, error: Exception, reason: str) -> Unreachable:
+        hint = f"Check that the folder {target.file.absolute().parent} exists and that you may write there."
+        return Unreachable(f"cannot connect to {target}: {reason}", hint=hint)
+
+    def sqlalchemy_engine(
+        self, target: Target, namespaces: Sequence[str], settings: Mapping[str, str]
+    ) -> "sqlalchemy.Engine":
+        import sqlalchemy
+
+        return sqlalchemy.create_engine(
+            "sqlite://", creator=lambda: target.connect_sqlite(namespaces), poolclass=sqlalchemy.pool.StaticPool
+        )
+
+    @property
+    def schema_names(self) -> dict[str | None, str | None]:
+        return {DEFAULT_SCHEMA: None}
+
+    def begin(self, *, checks_foreign_keys: bool) -> Sequence[str]:
+        return ("begin immediate",) if checks_foreign_keys else ("pragma foreign_keys = off", "begin immediate")
+
+    def occupy(self, target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> AbstractContextManager[Hold]:
+        from integrity.engines.sqlite.occupancy import occupy
+
+        return occupy(target, who, is_exclusive=is_exclusive)
+
+    def database_name(self, url: Url) -> str:
+        return Path(url.database or "").name
 
     def open_snapshot(
         self, target: Target, *, connections: int, timeout_s: float, role: str | None

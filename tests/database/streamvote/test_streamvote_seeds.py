@@ -36,7 +36,7 @@ def seed(target: Target, wallets: int, streamers: int = 10, *, number: int = 7, 
 
 
 def violated(target: Target) -> set[str]:
-    if target.is_sqlite:
+    if target.dialect == "sqlite":
         with closing(target.connect_sqlite(("streamvote", "integrity"))) as connection:
             return {name for name, file in FILES.items() if SqliteEngine(connection).run(file, file.values({}, now=NOW))}
     with closing(target.connect()) as connection:

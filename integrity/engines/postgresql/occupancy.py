@@ -1,0 +1,149 @@
+"""Who works in a PostgreSQL database: an advisory lock of a session that does nothing else; its application name says who.
+
+It belongs to one database, and goes with its session, however that ends. A run takes it again when a crash or a fault has
+ended that session. Behind a pooler in transaction mode a session's lock stays with a connection of the pooler's, which
+others share: who works through one is seen for as long as the pooler keeps that connection, and what drops is best done
+past it.
+"""
+
+import os
+import select
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+
+from integrity.engines.hold import Hold
+from integrity.engines.occupancy import Occupant, refuse
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
+from integrity.errors import AuditError
+
+LOCK_CLASS = 0x1A7E6217  # of advisory locks: the databases of this program
+APPLICATION = "integrity, "
+PAUSE_S = 0.2
+
+Connection = psycopg.Connection[Any]
+
+
+@contextmanager
+def occupy(target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> Iterator[Hold]:
+    """Hold the database for the block; see occupancy.occupy."""
+    session = _Session(target, who, is_exclusive=is_exclusive)
+    session.take()
+    try:
+        if is_kept:
+            session.keep()
+        yield session
+    finally:
+        session.close()
+
+
+def check_unoccupied(target: Target, server: Connection, database: str | None = None) -> None:
+    """Refuse when somebody works in a database.
+
+    Args:
+        target: for the message.
+        server: a session in any database of the server.
+        database: None: in any of them.
+
+    Raises:
+        DatabaseError: says who.
+    """
+    if occupants := find_occupants(server, database):
+        raise refuse(target, occupants)
+
+
+def find_occupants(server: Connection, database: str | None = None) -> list[Occupant]:
+    """Return who works in a database of the server, or in any of them; who has been there longest first."""
+    rows = server.execute(
+        """
+        select sessions.application_name, sessions.backend_start, databases.datname
+        from pg_catalog.pg_locks as locks
+        join pg_catalog.pg_database as databases on databases.oid = locks.database
+        left join pg_catalog.pg_stat_activity as sessions on sessions.pid = locks.pid
+        where locks.locktype = 'advisory'
+            and locks.classid = %s::int8::oid
+            and locks.objsubid = 2
+            and locks.granted
+            and (databases.datname = %s or %s::text is null)
+        order by sessions.backend_start
+        """,
+        (LOCK_CLASS, database, database),
+    ).fetchall()
+    return [Occupant((name or "").removeprefix(APPLICATION), since, place) for name, since, place in rows]
+
+
+class _Session(Hold):
+    """The session that holds the advisory lock, and the thread that watches over it."""
+
+    def __init__(self, target: Target, who: str, *, is_exclusive: bool) -> None:
+        self._target = target
+        self._who = who
+        self._suffix = "" if is_exclusive else "_shared"
+        self._connection: Connection | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wake, self._waker = os.pipe()
+
+    def take(self) -> None:
+        connection = self._target.connect(application_name=f"{APPLICATION}{self._who}", settings=OWN)
+        try:
+            (is_taken,) = connection.execute(
+                f"select pg_catalog.pg_try_advisory_lock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
+            ).fetchall()[0]
+            occupants = [] if is_taken else find_occupants(connection, connection.info.dbname)
+        except psycopg.Error as error:
+            connection.close()
+            raise refusal(self._target, error) from None
+        if not is_taken:
+            connection.close()
+            raise refuse(self._target, occupants or [Occupant("", None, "")])
+        self._connection = connection
+
+    def rename(self, who: str) -> None:
+        self._who = who
+        if self._connection is not None:
+            with suppress(psycopg.Error):  # it is being taken again, under the new name
+                self._connection.execute(
+                    "select pg_catalog.set_config('application_name', %s, false)", (f"{APPLICATION}{who}",)
+                )
+
+    def keep(self) -> None:
+        self._thread = threading.Thread(target=self._watch, name="hold on the database", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        os.write(self._waker, b"x")
+        if self._thread is not None:
+            self._thread.join()
+        if self._connection is not None:
+            with suppress(psycopg.Error):  # a pooler's connection would keep it
+                self._connection.execute(
+                    f"select pg_catalog.pg_advisory_unlock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
+                )
+            self._connection.close()
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            if self._connection is None:
+                with suppress(AuditError):  # not there again yet
+                    self.take()
+                if self._connection is None:
+                    self._stopped.wait(PAUSE_S)
+                continue
+            # Nothing comes on this session but its end: waiting for that costs nothing.
+            select.select([self._connection.fileno(), self._wake], [], [])
+            if self._stopped.is_set():
+                return
+            try:
+                self._connection.execute("select 1")
+            except psycopg.Error:
+                self._connection.close()
+                self._connection = None
