@@ -1,5 +1,7 @@
 """What a user installs is whole: the wheel holds every file, and works in an empty virtual environment."""
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -76,6 +78,23 @@ def _assert_it_works(python: Path, folder: Path) -> None:
         assert file.relative_to(ROOT / "invariants").with_suffix("").as_posix() in listed
 
 
+def _assert_it_takes_a_system_of_the_users(python: Path, folder: Path) -> None:
+    """The package knows of the project what its integrity.toml names, and so do the processes of a race."""
+    project = folder / "project"
+    shutil.copytree(ROOT / "tests" / "own_system", project, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def code_of(*arguments: str) -> int:
+        command = [str(python.parent / "integrity"), *arguments]
+        environment = {**os.environ, "INTEGRITY_DATABASE_URL": f"sqlite:///{project / 'bank.db'}"}
+        return subprocess.run(command, check=False, capture_output=True, cwd=project, env=environment).returncode
+
+    assert code_of("seed", "--size", "accounts=4") == 0
+    assert code_of("run", "hammer", "--bug", "forgotten_movement", "--duration", "1s") == 0
+    assert code_of("validate") == 1
+    assert code_of("race", "bank", "--bug", "lost_update", "--jobs", "2", "--output", "race.json") == 1
+    assert code_of("replay", "race.json") == 1
+
+
 @pytest.mark.slow
 def test_the_wheel_works_beside_its_dependencies_alone(wheel: Path, tmp_path: Path) -> None:
     python = _make_environment(tmp_path / "venv", "--without-pip")
@@ -85,6 +104,7 @@ def test_the_wheel_works_beside_its_dependencies_alone(wheel: Path, tmp_path: Pa
     (installed / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     _install(python, wheel, "--no-deps")
     _assert_it_works(python, tmp_path)
+    _assert_it_takes_a_system_of_the_users(python, tmp_path)
 
 
 @pytest.mark.exhaustive
