@@ -123,13 +123,14 @@ def create_views(connection: Connection, system: str) -> list[str]:
     """
     # SQLite takes no other file's tables into a view, and the names of its own without their schema.
     schema = f"{OURS}." if connection.dialect.name == "postgresql" else ""
+    owner = "'{}'".format(system.replace("'", "''"))
     of_runs = ", ".join(f"runs.{column.name}" for column in runs.columns)
-    views = {"runs": f"select {of_runs} from {schema}runs as runs where runs.system = '{system}'"}
+    views = {"runs": f"select {of_runs} from {schema}runs as runs where runs.system = {owner}"}
     for table in HISTORY[1:]:
         columns = ", ".join(f"{table.name}.{column.name}" for column in table.columns)
         views[table.name] = (
             f"select {columns} from {schema}{table.name} as {table.name} "
-            f"join {schema}runs as runs on runs.run_id = {table.name}.run_id where runs.system = '{system}'"
+            f"join {schema}runs as runs on runs.run_id = {table.name}.run_id where runs.system = {owner}"
         )
     begins = ", ".join(
         f"case when runs.state in ('running', 'lost') then runs.started_at else runs.{name}_until end as {name}_from"
@@ -137,7 +138,7 @@ def create_views(connection: Connection, system: str) -> list[str]:
     )
     views["gaps"] = (
         f"select runs.run_id, runs.state, {begins}, coalesce(runs.alive_until, runs.ended_at, runs.started_at) as ended_at "
-        f"from {schema}runs as runs where runs.system = '{system}' and (runs.state in ('running', 'lost') "
+        f"from {schema}runs as runs where runs.system = {owner} and (runs.state in ('running', 'lost') "
         "or coalesce(runs.calls_until, runs.requests_until, runs.received_until) is not null)"
     )
     for name, query in views.items():

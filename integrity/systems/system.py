@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import MetaData
 
 from integrity.database.constraints import name_constraints
+from integrity.database.made import OURS
 from integrity.database.names import schemas_of
 from integrity.errors import UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
@@ -134,6 +135,10 @@ class System:
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if self.name == OURS or OURS in self.schemas:
+            raise UsageError(
+                f"system {quote(self.name)}: {OURS} is the name of our own books", hint="Give it, or its schema, another."
+            )
         # Constraints are left out, compared and told about by name.
         name_constraints(self.metadata)
 

@@ -1,5 +1,6 @@
 """What is ours in a database is known exactly: nobody else's tables are touched, and constraints come and go by name."""
 
+import json
 import re
 from contextlib import closing
 from pathlib import Path
@@ -10,8 +11,9 @@ from sqlalchemy import delete
 
 from integrity.database.bookkeeping import METADATA as BOOKS
 from integrity.database.bookkeeping import drop_views, notes, put_note
+from integrity.database.bookkeeping import read_notes as all_notes
 from integrity.database.constraints import find_missing, plant, restore
-from integrity.database.made import FORMAT_BEFORE, FORMAT_OF_NAMES
+from integrity.database.made import FORMAT_BEFORE, FORMAT_OF_NAMES, find_all_made
 from integrity.database.namespace import (
     create_schemas,
     create_tables,
@@ -273,10 +275,14 @@ def test_files_that_were_noted_by_name_are_named(tmp_path: Path) -> None:
 def test_what_the_version_before_made_is_refused_with_the_way_on_and_removed(
     engine: str, database: Target, tmp_path: Path
 ) -> None:
-    """Its books take no call that was unavailable."""
+    """Its books take no call that was unavailable, and each system had one schema, of its name."""
     target = database if engine == "postgresql" else Target.parse(f"sqlite:///{tmp_path}/venue.db")
     create_schemas(target, [GHOSTPASS])
     with transaction(target, ("integrity",)) as connection:
+        for name, made in find_all_made(all_notes(connection)).items():
+            tables = {table: identity for (_, table), identity in made.tables.items()}
+            noted = {"schema": made.schemas.get(name), "tables": tables, "views": dict(made.views)}
+            put_note(connection, f"made:{name}", json.dumps(noted))
         put_note(connection, "format", FORMAT_BEFORE)
     with pytest.raises(DatabaseError, match="made by another version \\(format '3', expected '4'\\)") as refused:
         guard(target, None)
@@ -285,6 +291,8 @@ def test_what_the_version_before_made_is_refused_with_the_way_on_and_removed(
     drop_schemas(target)
 
     assert inspect_database(target).is_empty
+    if engine == "postgresql":
+        assert not execute(target, "select 1 from pg_namespace where nspname in ('ghostpass', 'integrity')")
 
 
 def test_a_copy_by_a_dump_is_nobodys(database: Target) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 
+from integrity.errors import UsageError
 from integrity.systems.system import System
 
 
@@ -28,3 +29,11 @@ def test_the_schemas_of_a_system_are_those_of_its_tables(
     _table(metadata, schemas[1], "a_child", f"{parent.fullname}.id")
     system = System(name="mine", title="", metadata=metadata, operations={}, services={}, pools={})
     assert system.schemas == expected
+
+
+@pytest.mark.parametrize(("name", "schema"), [("integrity", "bank"), ("bank", "integrity")])
+def test_no_system_takes_the_name_of_our_own_books(name: str, schema: str) -> None:
+    metadata = MetaData()
+    _table(metadata, schema, "accounts")
+    with pytest.raises(UsageError, match="integrity is the name of our own books"):
+        System(name=name, title="", metadata=metadata, operations={}, services={}, pools={})
