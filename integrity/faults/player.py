@@ -7,12 +7,12 @@ time to heal, is as much shorter. When the run ends, whatever is still in force 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -39,6 +39,37 @@ class Played:
     to_us: int
     healed_us: int
     counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """A line of the file: a window has begun.
+
+    Args:
+        asked: as it was given.
+        number: of the window, in the order of their beginnings.
+    """
+
+    event: Literal["injected"] = "injected"
+    fault: str
+    arguments: Mapping[str, float | str]
+    asked: str
+    at_us: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healed:
+    """Another: its end was begun at at_us, and done at healed_us; counts: what it did."""
+
+    event: Literal["healed"] = "healed"
+    fault: str
+    arguments: Mapping[str, float | str]
+    asked: str
+    at_us: int
+    number: int
+    healed_us: int
+    counts: Mapping[str, int]
 
 
 class Player:
@@ -113,7 +144,13 @@ class Player:
         scene = replace(self._scene, counts=Counter(), random=Random(f"{self._seed}/faults/{number}"))
         before = self._counts()
         from_us = to_us = self._now_us()
-        self._write("injected", window, at_us=from_us, number=number)
+        said: dict[str, Any] = {
+            "fault": window.fault.name,
+            "arguments": window.given,
+            "asked": window.text,
+            "number": number,
+        }
+        self._write(Injected(**said, at_us=from_us))
         self.current.append(window.fault.name)
         try:
             async with window.fault.inject(scene, window.given):
@@ -123,7 +160,7 @@ class Player:
             self.current.remove(window.fault.name)
         healed_us = self._now_us()
         counts = dict(scene.counts + (self._counts() - before))
-        self._write("healed", window, at_us=to_us, number=number, healed_us=healed_us, counts=counts)
+        self._write(Healed(**said, at_us=to_us, healed_us=healed_us, counts=counts))
         self.played.append(Played(window, from_us, to_us, healed_us, counts))
 
     def _counts(self) -> Counter[str]:
@@ -143,10 +180,9 @@ class Player:
         if not task.cancelled() and task.exception() is not None:
             self._failed()
 
-    def _write(self, event: str, window: Window, **more: Any) -> None:
-        record = {"event": event, "fault": window.fault.name, "arguments": window.given, "asked": window.text, **more}
+    def _write(self, line: Injected | Healed) -> None:
         try:
             with open(self._file, "ab", opener=open_for_us_only) as file:
-                file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+                file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         except OSError as error:
             raise HistoryError(f"{self._file}: cannot be written: {error.strerror}") from None

@@ -86,13 +86,12 @@ def read_document(folder: Path, kind: Kind[Model]) -> Model:
         raise HistoryError(f"{file}: cannot be read: {mistake}", hint=kind.hint) from None
 
 
-def read_lines(file: Path, model: type[Model]) -> list[Model]:
+def read_lines(file: Path, adapter: TypeAdapter[Model]) -> list[Model]:
     """Return the records of a log of JSON lines; a last line that was cut off is left out, no file is no record.
 
     Raises:
         HistoryError: it cannot be read.
     """
-    adapter = TypeAdapter(model)
     try:
         *lines, _cut_off = file.read_bytes().split(b"\n") if file.exists() else [b""]
     except OSError as error:

@@ -5,6 +5,7 @@
     requests.jsonl   what calls asked of outside services, and the answers
     received.jsonl   what subscribers saw of streams
     metrics.jsonl    one sample a second
+    faults.jsonl     what went wrong on purpose, where anything did
     monitor.jsonl    another of the database and of the processes
     result.json      summary and thresholds, written at the end
 
@@ -42,6 +43,7 @@ from integrity.runs.files import (
 )
 
 if TYPE_CHECKING:  # models take a moment to build: an audit looks at folders, and reads few of them
+    from integrity.faults.player import Healed, Injected
     from integrity.runs.result import RunResult
     from integrity.runs.samples import Sample
     from integrity.runs.settings import RunSettings
@@ -102,10 +104,25 @@ class RunFolder:
         Raises:
             HistoryError: they cannot be read.
         """
+        from pydantic import TypeAdapter
+
         from integrity.runs.documents import read_lines
         from integrity.runs.samples import Sample
 
-        return read_lines(self.path / METRICS_FILE, Sample)
+        return read_lines(self.path / METRICS_FILE, TypeAdapter(Sample))
+
+    def faults(self) -> "list[Injected | Healed]":
+        """Return when each fault began and was healed, as far as the run came.
+
+        Raises:
+            HistoryError: it cannot be read.
+        """
+        from pydantic import TypeAdapter
+
+        from integrity.faults.player import FAULTS_FILE, Healed, Injected
+        from integrity.runs.documents import read_lines
+
+        return read_lines(self.path / FAULTS_FILE, TypeAdapter[Injected | Healed](Injected | Healed))
 
     def write_result(self, result: "RunResult") -> None:
         from integrity.runs.documents import write_document

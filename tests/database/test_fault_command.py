@@ -9,6 +9,7 @@ import pytest
 from integrity.cli.main import main
 from integrity.engines.target import Target
 from integrity.faults.catalogue import FAULTS
+from integrity.runs.folder import RunFolder
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -48,7 +49,7 @@ def test_a_run_shows_each_window_and_what_became_of_unknown_outcomes(integrity: 
     result = orjson.loads((folder / "result.json").read_bytes())
     assert [effect["fault"] for effect in result["faults"]] == ["lost_commit_ack", "client_crash"]
     assert result["unknown_outcomes"]["committed"] >= result["faults"][0]["did"]["commits hidden from their client"] / 2
-    events = [orjson.loads(line)["event"] for line in (folder / "faults.jsonl").read_bytes().splitlines()]
+    events = [line.event for line in RunFolder(folder).faults()]
     assert events == ["injected", "healed", "injected", "healed"]
     code, out, _ = integrity("validate")
     assert code == 0, out
