@@ -1,5 +1,6 @@
 """How a query has to be written for an engine; what is in a file is PostgreSQL's dialect."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from integrity.sqlfile import SqlFile
@@ -42,6 +43,17 @@ class Spelling(Protocol):
 
     def adapted(self, text: str) -> str:
         """Return a query as the engine reads it, its parameters still `:name`.
+
+        Raises:
+            NotPortable: it uses something that would fail there, or mean something else.
+        """
+        ...
+
+    def marked(self, query: str, types: Mapping[str, str]) -> str:
+        """Return a query with marks in place of `:name`, in the order in which the names first appear.
+
+        Args:
+            types: of the parameters, as PostgreSQL names them.
 
         Raises:
             NotPortable: it uses something that would fail there, or mean something else.

@@ -28,47 +28,48 @@ JOIN_COST = 3  # a join or a group costs about as much as three scans of its tab
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An invariant's query, ready to be sent.
+    """An invariant's query, and what it is asked with.
 
     Args:
-        text: with `$1::type` (PostgreSQL) or `?1` (SQLite) for its parameters.
-        values: of the parameters, in that order.
+        values: of the file's parameters, in the order of `parameter_names`.
     """
 
     file: SqlFile
-    text: str
     values: tuple[Value, ...]
 
 
 @dataclass(slots=True)
 class Scan:
-    """One statement that reads a table once for several invariants.
+    """One query that reads a table once for several invariants, in PostgreSQL's dialect, whoever is asked.
 
     Args:
         source: its from clause.
-        columns: aggregate expressions.
-        values: of its parameters.
+        columns: aggregate expressions, with `:name` for their parameters.
+        parameters: name -> type and value.
         invariants: the names it serves.
     """
 
     number: int
     source: str
     columns: list[str] = field(default_factory=list)
-    values: list[Value] = field(default_factory=list)
+    parameters: dict[str, tuple[str, Value]] = field(default_factory=dict)
     invariants: list[str] = field(default_factory=list)
     bytes: int = 0
 
     @property
-    def text(self) -> str:
+    def query(self) -> str:
+        """Its text, with `:name` for its parameters."""
         columns = "".join(f",\n    {column} as answer_{number}" for number, column in enumerate(self.columns))
         return f"select\n    count(*) as rows_read{columns}\nfrom {self.source}"
 
-    def add(self, column: str, values: Sequence[Value] = ()) -> int:
-        """Return the number of the column, added unless it is there."""
-        if not values and column in self.columns:
+    def add(self, column: str, parameters: Mapping[str, tuple[str, Value]]) -> int:
+        """Return the number of the column, added unless it is there; its parameters have names of their own in the scan."""
+        names = {name: f"{name}_{number}" for number, name in enumerate(parameters, start=len(self.parameters) + 1)}
+        column = replace_parameters(column, lambda name: f":{names[name]}")
+        if column in self.columns:
             return self.columns.index(column)
         self.columns.append(column)
-        self.values.extend(values)
+        self.parameters |= {names[name]: given for name, given in parameters.items()}
         return len(self.columns) - 1
 
 
@@ -182,7 +183,7 @@ def make_plan(
                 why = describe_unexpected(error)
         placed = []
         for proof in proofs:
-            place = _placer(scans, question, tables, known, spelling)
+            place = _placer(scans, question, tables, known)
             placed.append((proof, _place(proof, place, seeds)))
         estimates = [known[table].rows_estimate for table in tables if table in known]
         return Step(
@@ -222,14 +223,16 @@ def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[
 def _question(file: SqlFile, given: Mapping[str, Value], now: datetime, spelling: Spelling) -> tuple[Question, str]:
     values = file.values({name: given[name] for name in file.parameter_names if name in given}, now=now)
     ordered = tuple(values[name] for name in file.parameter_names)
+    why = ""
     try:
-        return Question(file, spelling.numbered(file), ordered), ""
+        spelling.numbered(file)
     except NotPortable as reason:
-        return Question(file, file.text, ordered), f"not for {spelling.title}: {reason}"
+        why = f"not for {spelling.title}: {reason}"
+    return Question(file, ordered), why
 
 
 def _unjudged(file: SqlFile, why: str) -> Step:
-    return Step(Question(file, "", ()), (), unjudged=why, why=why, rows_estimate=None, cost=0)
+    return Step(Question(file, ()), (), unjudged=why, why=why, rows_estimate=None, cost=0)
 
 
 def _missing(tables: Iterable[TableName], facts: Facts) -> str:
@@ -243,8 +246,7 @@ def _find_proofs(question: Question, facts: Facts, spelling: Spelling) -> tuple[
     if query is None:
         return (), "not known to the parser: asked as it stands"
     try:
-        text = spelling.adapted(question.file.text)
-        return (find_row_check(text, query, facts, spelling),), "row check of one table"
+        return (find_row_check(question.file.text, query, facts, spelling),), "row check of one table"
     except Unlike as reason:
         if not spelling.is_typed:  # nothing but a row's own columns can be told of there
             return (), str(reason)
@@ -257,7 +259,7 @@ def _find_proofs(question: Question, facts: Facts, spelling: Spelling) -> tuple[
 
 
 def _placer(
-    scans: dict[str, Scan], question: Question, tables: frozenset[TableName], facts: Facts, spelling: Spelling
+    scans: dict[str, Scan], question: Question, tables: frozenset[TableName], facts: Facts
 ) -> Callable[[str, str], Place]:
     """Return a function that gives a column a place in the scan of its source."""
     file = question.file
@@ -267,12 +269,10 @@ def _placer(
         if file.name not in scan.invariants:
             scan.invariants.append(file.name)
         scan.bytes = max(scan.bytes, *(_size(facts, table) for table in tables if str(table) in source), 0)
-        names = find_parameters(column)
         types = {parameter.name: parameter.type for parameter in file.parameters}
         values = dict(zip(file.parameter_names, question.values, strict=True))
-        numbers = {name: len(scan.values) + number for number, name in enumerate(names, start=1)}
-        text = replace_parameters(column, lambda name: spelling.mark(numbers[name], types[name]))
-        return Place(scan.number, (scan.add(text, [values[name] for name in names]),))
+        given = {name: (types[name], values[name]) for name in find_parameters(column)}
+        return Place(scan.number, (scan.add(column, given),))
 
     return place
 

@@ -23,6 +23,7 @@ from integrity.errors import describe_unexpected
 from integrity.invariants.emptiness import Emptiness
 from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved
 from integrity.invariants.proof import Balance
+from integrity.parameters import find_parameters
 from integrity.verdict import Finding, Verdict
 
 
@@ -156,7 +157,7 @@ class _Run:
         """Return the task that asks the step's query; `count` is of its rows, where a scan knows it."""
 
         def ask(session: Session, took: Callable[[], float]) -> Judged:
-            violations = session.count(step.question.text, step.question.values) if count is None else count
+            violations = session.count(_text(session, step.question), step.question.values) if count is None else count
             if not violations:
                 return self._without_violation(session, step, method, took)
             rows, companions, reason = self._evidence(session, step)
@@ -201,7 +202,7 @@ class _Run:
         companions: Rows = []
         reason = ""
         try:
-            rows = session.read_text(step.question.text, step.question.values, row_limit=self._row_limit)
+            rows = session.read_text(_text(session, step.question), step.question.values, row_limit=self._row_limit)
             with suppress(Exception):  # rows without what belongs to them are better than none
                 companions = self._companion(session, replace(step, tables=_tables_of(session, step)), rows)
         except QueryFailed as failed:
@@ -225,7 +226,9 @@ def _scan_task(scan: Scan) -> _Task:
     def task(session: Session) -> _Scanned:
         started = time.perf_counter()
         try:
-            row = session.read(scan.text, scan.values)[0]
+            types = {name: kind for name, (kind, _) in scan.parameters.items()}
+            values = [scan.parameters[name][1] for name in find_parameters(scan.query)]
+            row = session.read(session.spelling.marked(scan.query, types), values)[0]
         except QueryFailed as failed:
             return _Scanned(scan.number, seconds=time.perf_counter() - started, is_lost=failed.is_snapshot_lost)
         except Exception:  # a total that cannot be read: each invariant's own query says more
@@ -236,6 +239,10 @@ def _scan_task(scan: Scan) -> _Task:
     return task
 
 
+def _text(session: Session, question: Question) -> str:
+    return session.spelling.numbered(question.file)
+
+
 def _require_runnable(session: Session, question: Question) -> None:
     """Let the server plan the query, and not run it; a failure's position is the query's own.
 
@@ -244,7 +251,7 @@ def _require_runnable(session: Session, question: Question) -> None:
     """
     prefix = "explain "
     try:
-        session.read(f"{prefix}{question.text}", question.values)
+        session.read(f"{prefix}{_text(session, question)}", question.values)
     except QueryFailed as failed:
         if failed.position is not None:
             failed.position = max(1, failed.position - len(prefix))
@@ -260,7 +267,7 @@ def _tables_of(session: Session, step: Step) -> tuple[TableName, ...]:
     if step.question.file.tree is not None:
         return step.tables
     try:
-        return tuple(TableName(*table) for table in session.tables(step.question.text, step.question.values))
+        return tuple(TableName(*table) for table in session.tables(_text(session, step.question), step.question.values))
     except QueryFailed as failed:  # what it reads is not known, and so not that it is empty
         if failed.is_snapshot_lost:
             raise

@@ -80,7 +80,7 @@ def find_row_check(text: str, query: exp.Query, facts: Facts, spelling: Spelling
     predicate = _cut_where(text, alias, spelling)
     known = facts.get(TableName(name_of(table.args.get("db")), name_of(table.this)), Table())
     is_whole = known.is_stored and all(_is_sure(column, known, spelling) for column in query.expressions)
-    return NoRow(f"{plain_table(table).sql(dialect=spelling.dialect)} as {ROW}", predicate, is_whole=is_whole)
+    return NoRow(f"{plain_table(table).sql(dialect='postgres')} as {ROW}", predicate, is_whole=is_whole)
 
 
 def _is_sure(shown: exp.Expr, table: Table, spelling: Spelling) -> bool:
@@ -103,7 +103,7 @@ def _is_to_text(node: exp.Expr) -> bool:
 
 def _cut_where(text: str, alias: str, spelling: Spelling) -> str:
     """Return the where clause's text with `alias.` replaced: the file's own words, not the parser's."""
-    tokens = sqlglot.tokenize(text, read=spelling.dialect)
+    tokens = sqlglot.tokenize(text, read="postgres")
     start = next(number for number, token in enumerate(tokens) if token.token_type == TokenType.WHERE) + 1
     end = next((n for n, token in enumerate(tokens) if n >= start and token.token_type in _ENDS_OF_WHERE), len(tokens))
     pieces, position = [], tokens[start].start

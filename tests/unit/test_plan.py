@@ -114,11 +114,15 @@ def test_parameters_of_files_that_share_a_scan_do_not_mix() -> None:
         file("select id from bank.wallets where balance < :least", "bank/a", header.format(1)),
         file("select id from bank.wallets where balance > :least or id = :least", "bank/b", header.format(2)),
     )
-    assert made.scans[0].values == [1, 2]
-    assert made.scans[0].columns == [
-        "count(*) filter (where balance < $1::bigint\n)",
-        "count(*) filter (where balance > $2::bigint or id = $2::bigint\n)",
+    (scan,) = made.scans
+    assert scan.parameters == {"least_1": ("bigint", 1), "least_2": ("bigint", 2)}
+    assert scan.columns == [
+        "count(*) filter (where balance < :least_1\n)",
+        "count(*) filter (where balance > :least_2 or id = :least_2\n)",
     ]
+    written = POSTGRESQL.marked(scan.query, {"least_1": "bigint", "least_2": "bigint"})
+    assert "balance < $1::bigint\n" in written
+    assert "balance > $2::bigint or id = $2::bigint\n" in written
 
 
 @pytest.mark.parametrize(
@@ -400,7 +404,10 @@ def test_on_sqlite_row_checks_share_a_scan_and_the_rest_is_asked() -> None:
     made = plan(
         file("select w.id from bank.wallets as w where w.balance < :least", header=header), BALANCE, spelling=SQLITE
     )
-    assert made.scans[0].columns == ["count(*) filter (where audited.balance < ?1\n)"]
+    assert made.scans[0].columns == ["count(*) filter (where audited.balance < :least_1\n)"]
+    assert SQLITE.marked(made.scans[0].query, {"least_1": "bigint"}) == (
+        "SELECT COUNT(*) AS rows_read, COUNT(*) FILTER(WHERE audited.balance < ?1) AS answer_0 FROM bank.wallets AS audited"
+    )
     assert [step.method(made.scans) for step in made.steps] == ["scan", "query"]
 
 

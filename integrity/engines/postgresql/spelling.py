@@ -1,7 +1,9 @@
 """PostgreSQL's own way to write a query: as it stands."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from integrity.parameters import find_parameters, replace_parameters
 from integrity.sqlfile import SqlFile
 
 
@@ -18,6 +20,10 @@ class PostgresqlSpelling:
 
     def adapted(self, text: str) -> str:
         return text
+
+    def marked(self, query: str, types: Mapping[str, str]) -> str:
+        marks = {name: self.mark(number, types[name]) for number, name in enumerate(find_parameters(query), start=1)}
+        return replace_parameters(query, marks.__getitem__)
 
     def mark(self, number: int, kind: str) -> str:
         return f"${number}::{kind}"

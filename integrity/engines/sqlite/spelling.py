@@ -1,5 +1,6 @@
 """How a query is written for SQLite (portable.py), whose columns have no types and whose parameters are `?1`."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from integrity.engines.sqlite.portable import to_sqlite
@@ -19,6 +20,9 @@ class SqliteSpelling:
 
     def adapted(self, text: str) -> str:
         return to_sqlite(text, keeps_names=True)
+
+    def marked(self, query: str, types: Mapping[str, str]) -> str:
+        return to_sqlite(query)
 
     def mark(self, number: int, kind: str) -> str:
         return f"?{number}"
