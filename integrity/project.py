@@ -95,10 +95,12 @@ class Project:
     Args:
         folder: absolute.
         settings: of its integrity.toml, or the defaults.
+        systems: by name, those that a program passed as objects: a System each, a type that is not known down here.
     """
 
     folder: Path
     settings: Settings
+    systems: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def state_folder(self) -> Path:

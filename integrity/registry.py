@@ -1,10 +1,11 @@
 """Which systems there are: the only module that knows their names. Below it a System is passed, never looked up.
 
-Three kinds, told apart by who names them:
+Four kinds, told apart by who names them:
 
     the reference systems         SYSTEMS: those that ship
     a project's own               [systems] of its integrity.toml: bank = "bank:BANK"
     those of installed packages   entry points of the group integrity.systems, written in the same way
+    those of a program            passed to it as objects, in place of a declared one of that name
 
 A system is imported when it is asked for, from the project's folder too, and never because a file of it lies there: most
 commands need a name or two. Where a file or another process must name a system, it has the system's reference; a file's is
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.invariants.load import fits
-from integrity.project import SETTINGS_FILE, Project
+from integrity.project import SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Registry(Mapping[str, "System"]):
         project: None: the reference systems only.
 
     Raises:
-        UsageError: the project gives its system the name of a reference system.
+        UsageError: a system of the project's, or a program's, has the name of a reference system.
     """
 
     def __init__(self, project: Project | None = None) -> None:
@@ -67,6 +68,8 @@ class Registry(Mapping[str, "System"]):
             same = self._declared.setdefault(other.name, [])
             if all(each.path != other.path for each in same):
                 same.append(other)
+        for name, system in project.systems.items():
+            self._take(name, system)
 
     def __getitem__(self, name: str) -> "System":
         if name not in self._systems:
@@ -158,6 +161,18 @@ class Registry(Mapping[str, "System"]):
             if read and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}:
                 owners.append(name)
         return owners[0] if len(owners) == 1 else ""
+
+    def _take(self, name: str, system: "System") -> None:
+        """Take a system that a program passed."""
+        if name in _REFERENCE and system == self[name]:
+            return
+        if name in _REFERENCE:
+            raise UsageError(f"a system was passed with the name of a reference system, {name}", hint="Give it another.")
+        if not SYSTEM_NAME.fullmatch(name):
+            raise UsageError(f"a system was passed with the name {quote(name)}", hint=SYSTEM_NAME_HINT)
+        self._declared[name] = [_Declared(name, "", "", "passed by a program")]
+        self._systems[name] = system
+        self._patterns = {name: self._patterns.get(name, ()), **self._patterns}  # first: it is the default
 
     def _load(self, name: str) -> "System":
         from integrity.systems.loading import load_system

@@ -10,7 +10,7 @@ PACKAGE = Path(integrity.__file__).parent
 
 # Top to bottom. Names of one layer leave each other alone; a folder's own modules may import one another.
 LAYERS = (
-    {"cli"},
+    {"cli", "api"},
     {"jobs"},
     {"audit", "report"},
     {"registry"},
@@ -71,9 +71,14 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _edges() -> Iterator[tuple[str, str]]:
-    """Yield (module, imported module) within the package; a name imported from a module counts as that module."""
+    """Yield (module, imported module) within the package; a name imported from a module counts as that module.
+
+    The package's own door is left out: it stands above all, and imports a name when it is asked for it.
+    """
     known = {name.removesuffix(".__init__") for name, _ in _modules()}
     for name, path in _modules():
+        if name == "integrity.__init__":
+            continue
         for imported in _imports(path):
             target = imported
             while target and target not in known:
@@ -130,5 +135,7 @@ def test_package_files_that_only_mark_a_folder_hold_no_code() -> None:
     for name, path in _modules():
         if name.endswith(".__init__"):
             body = ast.parse(path.read_text(encoding="utf-8")).body
-            allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
+            allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
+            if name == "integrity.__init__":  # what a module needs to re-export lazily
+                allowed += (ast.If, ast.FunctionDef)
             assert all(isinstance(node, allowed) for node in body), f"{path} re-exports public names and does nothing else"

@@ -1,0 +1,70 @@
+"""What a program imports from integrity: few names, lazily, with types that a user's checker sees."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import integrity
+
+PACKAGE = Path(integrity.__file__).parent
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_each_public_name_is_there_says_what_it_is_and_is_no_rooms() -> None:
+    rooms = {path.stem.lower() for path in PACKAGE.iterdir()}
+    for name in integrity.__all__:
+        assert getattr(integrity, name).__doc__, name
+        assert name not in rooms
+    assert len(integrity.__all__) <= 12
+    assert set(integrity.__all__) <= set(dir(integrity))
+
+
+def test_a_type_checker_sees_the_names_from_where_they_come() -> None:
+    """The imports that only a checker reads and the table by which names are found are two lists; they say the same."""
+    tree = ast.parse(Path(integrity.__file__).read_text(encoding="utf-8"))
+    checked = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in checked.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.name: node.module for node in imports for alias in node.names}
+    found = {name: f"integrity.{home}" for name, home in integrity._HOMES.items()}
+    assert seen == found
+    assert sorted(found) == integrity.__all__
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'integrity' has no attribute 'Audits'"):
+        _ = integrity.Audits  # type: ignore[attr-defined]
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    program = "import sys, integrity; print([name for name in sys.modules if name.startswith('integrity.')])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "[]\n"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    shutil.copytree(EXAMPLES, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__", ".integrity"))
+    return tmp_path / "shop"
+
+
+def test_a_users_program_is_typed(example: Path) -> None:
+    """By the package's own types: without py.typed every import of it would be an error."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(example / ".cache"), "own_bank.py"]
+    checked = subprocess.run(command, cwd=example, capture_output=True, text=True, check=False, timeout=250)
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+
+
+def test_a_users_program_races_runs_and_audits_a_system_that_nobody_declares(example: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("INTEGRITY_")}
+    command = [sys.executable, "own_bank.py", "sqlite:///bank.db"]
+    ran = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    sound, wrong, audited = ran.stdout.splitlines()
+    assert sound == "race, sound: nothing found"
+    assert wrong.startswith("race, lost_update: A")
+    assert audited == "True: The only invariant holds."
