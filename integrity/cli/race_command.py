@@ -90,14 +90,9 @@ def command(
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import note_mutation, write_mutated, write_raced
 
+    level, seconds = Isolation(isolation), budget or math.inf
     settings = RaceSettings(
-        isolation=Isolation(isolation),
-        preemptions=preemptions,
-        schedules=schedules,
-        seconds=budget or math.inf,
-        seed=seed,
-        jobs=jobs,
-        is_strict=is_strict,
+        level, preemptions=preemptions, schedules=schedules, seconds=seconds, seed=seed, jobs=jobs, is_strict=is_strict
     )
     project = open_project(project_folder)
     chosen = choose(project, names, settings, bug_name=bug_name, actors=actors, schedule=schedule, is_mutating=is_mutating)

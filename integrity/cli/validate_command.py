@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +9,6 @@ from integrity.cli.number_types import Integer, Number
 from integrity.cli.options import database_option, open_project, open_target, project_option
 from integrity.report.audit_listener import FORMATS, publisher
 from integrity.report.terminal import write_result
-
-if TYPE_CHECKING:
-    from integrity.engines.target import Target
-    from integrity.project import Project
 
 
 @click.command(name="validate")
@@ -83,15 +78,17 @@ def command(
     from integrity.report.text import render_plan
 
     project = open_project(project_folder)
-    chosen = choose(project, patterns=patterns, pairs=pairs, system_name=system_name, run_id=run_id)
+    chosen = choose(
+        project,
+        patterns=patterns,
+        pairs=pairs,
+        system_name=system_name,
+        run_id=run_id,
+        has_database=project.database_url(database, os.environ) is not None,
+    )
     target = open_target(project, database)
     settings = AuditSettings(
-        connections=connections,
-        timeout_s=timeout_s,
-        row_limit=limit_evidence,
-        is_exact=is_exact,
-        role=role,
-        place=_describe_unnamed(project, target, database),
+        connections=connections, timeout_s=timeout_s, row_limit=limit_evidence, is_exact=is_exact, role=role
     )
     if is_plan:
         write_result(render_plan(listen(plan(target, project, chosen, settings), write_notes)))
@@ -99,12 +96,3 @@ def command(
     job = validate(target, project, chosen, settings, is_read_only=is_read_only, fails_on_empty=fails_on_empty)
     with open_bar() as bar:
         return listen(job, bar, write_notes, publisher("json" if is_json else format_name, output)).exit_code
-
-
-def _describe_unnamed(project: "Project", target: "Target", database: str | None) -> str:
-    """Return that the database is the embedded one, where nobody named one and it is empty."""
-    from integrity.database.contents import find_schemas
-
-    if project.database_url(database, os.environ) is not None or find_schemas(target):
-        return ""
-    return f"no database is named, and the embedded one of this folder ({project.state_folder}) is empty"

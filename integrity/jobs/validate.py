@@ -38,12 +38,14 @@ class Chosen:
         system: only what is about this system; empty: about those in the database, and the project's own.
         run_id: this run's calls only; None: all.
         is_named: somebody named the invariants, or the run: none of them is left out.
+        has_database: somebody named the database; else it is the project's own, and an empty one is said to be that.
     """
 
     files: Sequence[SqlFile]
     system: str = ""
     run_id: str | None = None
     is_named: bool = False
+    has_database: bool = True
 
 
 def choose(
@@ -53,12 +55,14 @@ def choose(
     pairs: Sequence[str] = (),
     system_name: str | None = None,
     run_id: str | None = None,
+    has_database: bool = True,
 ) -> Chosen:
     """Return the invariants that fit, with the values that the project and the pairs give to their parameters.
 
     Args:
         patterns: names or patterns; none: all.
         pairs: `name=value`, of parameters.
+        system_name, run_id, has_database: as Chosen has them.
 
     Raises:
         UsageError: a pattern that fits none, a system or a parameter that there is not, a value that is not of its type.
@@ -69,14 +73,14 @@ def choose(
     files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
     if system_name:
         Registry(project).check(system_name)
-    return Chosen(files, system_name or "", run_id, is_named=bool(patterns or run_id))
+    return Chosen(files, system_name or "", run_id, is_named=bool(patterns or run_id), has_database=has_database)
 
 
 def choose_of_run(project: Project, system: str) -> Chosen:
-    """Return what is to be judged after a run of the system: its invariants and all of the project's own."""
+    """Return what is to be judged after a run of the system: its invariants, and the project's own that are of no other."""
     known = set_variables(load_invariants(project).values(), project)
     systems = Registry(project)
-    return Chosen([file for file in known if file.is_own or systems.owner_of(file) == system], is_named=True)
+    return Chosen([file for file in known if systems.owner_of(file) in {"", system}], is_named=True)
 
 
 def validate(
@@ -143,17 +147,26 @@ class _Fitted:
 
 def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettings) -> Job[_Fitted]:
     systems = Registry(project)
-    files, is_told = _applicable(chosen, target, systems, settings.place), True
-    if settings.place:
-        yield Noted(f"{settings.place}: `integrity seed` fills it, --database URL names another")
+    place = "" if chosen.has_database else _describe_empty(target, project)
+    files, is_told = _applicable(chosen, target, systems, place), True
+    if place:
+        yield Noted(f"{place}: `integrity seed` fills it, --database URL names another")
     if not chosen.is_named:
         files, is_told = yield from _without_runs_that_were_not(files, target, systems)
     settings = replace(
         settings,
         trusted_functions=project.settings.audit.functions,
         given={"run_id": chosen.run_id} if chosen.run_id else {},
+        place=place,
     )
     return _Fitted(files, settings, is_told)
+
+
+def _describe_empty(target: Target, project: Project) -> str:
+    """Return that nobody named a database and the embedded one is empty, if it is."""
+    if find_schemas(target):
+        return ""
+    return f"no database is named, and the embedded one of this folder ({project.state_folder}) is empty"
 
 
 def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -> Sequence[SqlFile]:

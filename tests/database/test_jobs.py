@@ -64,6 +64,18 @@ def test_an_audit_is_reported_before_its_verdicts_are_kept(
     assert capsys.readouterr() == ("", "")
 
 
+def test_after_a_run_its_system_is_judged_and_the_projects_own_rules_and_no_other_system(project: Project) -> None:
+    for name in ("mine", "inbox/theirs", "ghostpass/ours"):
+        file = project.folder / "invariants" / f"{name}.sql"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("-- title: none\nselect id from ghostpass.wallets where id < 0\n")
+
+    chosen = {file.name for file in validate.choose_of_run(project, "ghostpass").files}
+
+    assert {"mine", "ghostpass/ours", "ghostpass/balance-not-negative"} <= chosen
+    assert [name for name in chosen if name.startswith("inbox/")] == []
+
+
 def test_a_race_is_kept_before_it_is_studied_and_told_with_what_would_prevent_it(
     project: Project, venue: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
