@@ -48,6 +48,11 @@ def code_of(sql: str) -> str:
     return _TOKENS.sub(lambda match: match[0] if match["name"] else " ", sql)
 
 
+def has_comment(sql: str) -> bool:
+    """Whether the text has a comment."""
+    return any(match[0].startswith(("--", "/*")) for match in _TOKENS.finditer(sql))
+
+
 @lru_cache(maxsize=4096)
 def find_parameters(sql: str) -> tuple[str, ...]:
     """Return the parameter names in order of first appearance, without repeats."""

@@ -38,9 +38,9 @@ from integrity.sqlheader import (
     TextFault,
     header_length,
     parse_header,
-    place_of,
     read_given,
 )
+from integrity.sqlplace import Origin, describe_place, place_of
 from integrity.value import Value
 from integrity.verdict import Severity
 
@@ -64,6 +64,7 @@ class SqlFile:
         limit_ms: how long it may take; None: nobody says.
         indexes: those that must serve it.
         samples: where values for its parameters come from.
+        origins: what of a text that was made was written in the file at `path`; None: the text is the file's own.
         fault: why the file cannot be used, with its place; empty: it can.
         is_own: a project's, not one of a reference system.
     """
@@ -80,6 +81,7 @@ class SqlFile:
     limit_ms: int | None = None
     indexes: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
+    origins: tuple[Origin, ...] | None = None
     fault: str = ""
     is_own: bool = False
 
@@ -167,12 +169,13 @@ class SqlFile:
             position: where in `numbered`, from 1; None when the server did not say.
         """
         if position is None:
-            return f"{_shown(self.path)}: {reason}" + (f"\n  hint: {hint}" if hint else "")
+            return f"{shown_path(self.path)}: {reason}" + (f"\n  hint: {hint}" if hint else "")
         before = self.numbered[: position - 1]
         names = self.parameter_names
         offset = len(_PLACEHOLDER.sub(lambda match: f":{names[int(match[1]) - 1]}", before))
         line, column = place_of(self.text, offset)
-        return _describe(self.path, self.text, line, column, reason) + (f"\n  hint: {hint}" if hint else "")
+        described = describe_place(shown_path(self.path), self.text, line, column, reason, origins=self.origins)
+        return described + (f"\n  hint: {hint}" if hint else "")
 
 
 def read_sql_file(path: Path, *, name: str) -> SqlFile:
@@ -181,14 +184,23 @@ def read_sql_file(path: Path, *, name: str) -> SqlFile:
     Raises:
         SqlFileError: it cannot be read, its header is wrong, or it is anything but one read-only select.
     """
+    return parse_sql_file(read_text(path), path=path, name=name)
+
+
+def read_text(path: Path) -> str:
+    """Return what a file of SQL says, or a file that SQL is made of.
+
+    Raises:
+        SqlFileError: it cannot be read.
+    """
     try:
         text = _read(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise SqlFileError(f"{_shown(path)}: cannot be read: {reason}") from None
+        raise SqlFileError(f"{shown_path(path)}: cannot be read: {reason}") from None
     if "\0" in text:  # where the server would take the text to end
-        raise SqlFileError(f"{_shown(path)}: cannot be read: it holds a character 0")
-    return parse_sql_file(text, path=path, name=name)
+        raise SqlFileError(f"{shown_path(path)}: cannot be read: it holds a character 0")
+    return text
 
 
 def broken_file(path: Path, *, name: str, fault: str) -> SqlFile:
@@ -197,8 +209,8 @@ def broken_file(path: Path, *, name: str, fault: str) -> SqlFile:
 
 
 @lru_cache(maxsize=4096)
-def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
-    """Return the file that the text is, checked; `path` is for errors.
+def parse_sql_file(text: str, *, path: Path, name: str, origins: tuple[Origin, ...] | None = None) -> SqlFile:
+    """Return the file that the text is, checked; `path` and `origins` are for errors.
 
     Raises:
         SqlFileError: its header is wrong, or it is anything but one read-only select.
@@ -211,7 +223,8 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
 
             check_query(text)
     except TextFault as fault:
-        raise _error(path, text, fault.line, fault.column, fault.reason, hint=fault.hint) from None
+        described = describe_place(shown_path(path), text, fault.line, fault.column, fault.reason, origins=origins)
+        raise SqlFileError(described, hint=fault.hint) from None
     _check_parameters(text, path, header.parameters)
     entries = header.entries
     return SqlFile(
@@ -227,6 +240,7 @@ def parse_sql_file(text: str, *, path: Path, name: str) -> SqlFile:
         limit_ms=int(entries["limit-ms"]) if "limit-ms" in entries else None,
         indexes=tuple(name.strip() for name in entries.get("index", "").split(",") if name.strip()),
         samples=tuple(header.samples),
+        origins=origins,
     )
 
 
@@ -296,22 +310,11 @@ def _header(text: str) -> str:
 
 
 def _error(path: Path, text: str, line: int, column: int | None, reason: str, *, hint: str | None = None) -> SqlFileError:
-    return SqlFileError(_describe(path, text, line, column, reason), hint=hint)
+    return SqlFileError(describe_place(shown_path(path), text, line, column, reason), hint=hint)
 
 
-def _describe(path: Path, text: str, line: int, column: int | None, reason: str) -> str:
-    described = f"{_shown(path)}:{line}: {reason}"
-    lines = text.splitlines()
-    if column is None or line > len(lines):
-        return described
-    margin = f"  {line} | "
-    # Tabs stay tabs before the caret, so that it stands below its word however wide the terminal shows them.
-    indent = "".join("\t" if character == "\t" else " " for character in lines[line - 1][: column - 1])
-    return f"{described}\n{margin}{lines[line - 1]}\n{' ' * len(margin)}{indent}^"
-
-
-def _shown(path: Path) -> str:
-    """The path as short as it can be: from the current folder where it is below it."""
+def shown_path(path: Path) -> str:
+    """Return the path as short as it can be: from the current folder where it is below it."""
     try:
         return printable_path(path.relative_to(Path.cwd()))
     except ValueError:

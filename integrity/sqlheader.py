@@ -115,12 +115,6 @@ class Header:
     samples: list[Sample] = field(default_factory=list)
 
 
-def place_of(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column of an offset, both from 1."""
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
 def header_length(lines: list[str]) -> int:
     """Return how many lines stand above the query: comments and blank lines."""
     is_open = False

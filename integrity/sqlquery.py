@@ -12,7 +12,8 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, TokenError
 
-from integrity.sqlheader import TextFault, place_of
+from integrity.sqlheader import TextFault
+from integrity.sqlplace import place_of
 
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
 _WRITING_WORDS = {

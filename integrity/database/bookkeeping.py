@@ -29,9 +29,9 @@ from sqlalchemy import (
 )
 
 from integrity.database.made import OURS
-from integrity.database.names import quoted
 from integrity.database.types import Json, OperationId, Timestamp
 from integrity.history import Outcome
+from integrity.sqlname import quoted
 
 METADATA = MetaData(schema=OURS)
 

@@ -30,13 +30,14 @@ from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateI
 from integrity.database.application import Application
 from integrity.database.bookkeeping import find_note, put_note
 from integrity.database.made import OURS
-from integrity.database.names import located, name_of, quoted, schemas_of
+from integrity.database.names import located, name_of, schemas_of
 from integrity.database.ownership import note_rebuilt
 from integrity.engines.places import schema_in, schema_of
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
+from integrity.sqlname import quoted
 
 Item = Constraint | Index
 

@@ -5,24 +5,13 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from sqlalchemy import MetaData, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from integrity.engines.places import schema_in, schema_of
+from integrity.sqlname import quoted
 
 Found = TypeVar("Found")
 
-# What one of the two must quote is quoted for both, as both read it then.
-_PREPARERS = tuple(dialect.dialect().identifier_preparer for dialect in (postgresql, sqlite))
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
-
-
-def quoted(name: str) -> str:
-    """Return the name of a column, table or schema as SQL has it: `userId` must be quoted, `user_id` need not."""
-    for preparer in _PREPARERS:
-        spelled: str = preparer.quote(name)
-        if spelled != name:
-            return spelled
-    return name
 
 
 def full_name(table: Table) -> str:

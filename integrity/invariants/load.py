@@ -1,4 +1,7 @@
-"""Loads invariants: the reference systems' and a project's own, and picks some by name."""
+"""Loads invariants: the reference systems' and a project's own, and picks some by name.
+
+Most are .sql files; those about the effects of calls are made of what a system says in its effects.toml.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
+from integrity.invariants.effects.making import EFFECTS_FILE, make_invariants
 from integrity.project import Project, reference_folder
 from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
@@ -54,8 +58,12 @@ def _second(path: Path, name: str, *, namesake: str, first: Path, is_own: bool) 
 
 
 def _find_files(folder: Path, *, below: str) -> list[tuple[str, Path, Callable[[], SqlFile]]]:
-    """Return the .sql files of a folder, or of one below it: their names by their path, and how to read them, in order."""
+    """Return what is in a folder, or in one below it: names, in which files, and how to read them, in order.
+
+    A .sql file has its path for its name. Where it has the name of one that an effects.toml makes, it stands in its place.
+    """
     files: list[tuple[str, Path, Callable[[], SqlFile]]] = []
+    declarations: list[Path] = []
 
     def unreadable(error: OSError) -> None:
         path = Path(error.filename)
@@ -68,18 +76,36 @@ def _find_files(folder: Path, *, below: str) -> list[tuple[str, Path, Callable[[
             if file_name.lower().endswith(SUFFIX):
                 path = Path(parent, file_name)
                 name = _name(path.with_name(file_name[: -len(SUFFIX)]), folder)
-                files.append((name, path, partial(_load, path, name)))
-    return sorted(files, key=lambda file: file[1])
+                files.append((name, path, partial(_load, path, name, partial(read_sql_file, path, name=name))))
+            elif file_name == EFFECTS_FILE:
+                declarations.append(Path(parent, file_name))
+    by_hand = {name for name, _, _ in files}
+    for path in declarations:
+        files += [(name, path, read) for name, read in _make(path, _name(path, folder)) if name not in by_hand]
+    return sorted(files, key=lambda file: file[:2][::-1])
 
 
 def _name(path: Path, folder: Path) -> str:
     return printable_path(path.relative_to(folder)).replace(os.sep, "/")
 
 
-def _load(path: Path, name: str) -> SqlFile:
+def _make(path: Path, name: str) -> list[tuple[str, Callable[[], SqlFile]]]:
+    """Return what an effects.toml makes; where it cannot be used, the one that says so."""
+    try:
+        made = make_invariants(path, folder=name.rpartition("/")[0])
+    except Exception as error:
+        return [(name, partial(_load, path, name, partial(_raise, error)))]
+    return [(made_name, partial(_load, path, made_name, read)) for made_name, read in made]
+
+
+def _raise(error: Exception) -> SqlFile:
+    raise error
+
+
+def _load(path: Path, name: str, read: Callable[[], SqlFile]) -> SqlFile:
     """Return the file; with its fault, where it cannot be used."""
     try:
-        return read_sql_file(path, name=name)
+        return read()
     except SqlFileError as error:
         return broken_file(path, name=name, fault=str(error))
     except Exception as error:  # what a file does to the parser is no reason to judge none of the others

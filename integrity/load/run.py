@@ -100,7 +100,9 @@ def _play(request: RunRequest, hold: Hold) -> Job[EndedRun]:
     with Heartbeat(request.target, folder.run_id):
         result = yield from _carry_out(request, folder, recorder, world, clock, faulting=faulting)
         loaded = load_history(request.target, folder)
-    settlement = settle(request.target, request.system, folder.run_id) if loaded.unknown_count else Settlement()
+    settlement = Settlement()
+    if loaded.unknown_count:
+        settlement = settle(request.target, request.system, folder.run_id, project=request.project)
     result = result.model_copy(update={"unknown_outcomes": settlement})
     folder.write_result(result)
     return EndedRun(folder, result, loaded)

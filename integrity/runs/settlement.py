@@ -10,20 +10,22 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
 from integrity.database.names import located
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.snapshot import QueryFailed
+from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.faults.scene import APPLICATION_NAME
 from integrity.history import Outcome
-from integrity.project import reference_folder
+from integrity.invariants.load import load_invariants
+from integrity.project import Project
 from integrity.queries.run import run_query
-from integrity.sqlfile import read_sql_file
 from integrity.systems.system import System
 
 QUIET_S_MOST = 5.0
@@ -57,8 +59,11 @@ class Settlement:
     operations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def settle(target: Target, system: System, run_id: str) -> Settlement:
+def settle(target: Target, system: System, run_id: str, *, project: Project) -> Settlement:
     """Return what became of the run's calls of unknown outcome; its history is loaded.
+
+    Args:
+        project: whose invariants are looked through for the one that finds what took effect twice.
 
     Raises:
         Unreachable: no connection.
@@ -77,23 +82,26 @@ def settle(target: Target, system: System, run_id: str) -> Settlement:
             operations = {row["operation"]: _of(row) for row in counts}
         except QueryFailed as failed:
             raise refusal(target, Exception(failed.reason)) from None
-        twice: int | None = None
-        path = reference_folder("invariants") / system.name / f"{TWICE}.sql"
-        try:
-            if path.exists():
-                rows = run_query(
-                    session,
-                    read_sql_file(path, name=f"{system.name}/{TWICE}"),
-                    {"run_id": run_id},
-                    now=snapshot.taken_at,
-                )
-                twice, reason = len({row["operation_id"] for row in rows if row["outcome"] == Outcome.UNKNOWN.value}), ""
-            else:
-                reason = f"{system.name} has no invariant {TWICE}"
-        except QueryFailed as failed:
-            reason = failed.reason
+        twice, reason = _count_twice(session, system, run_id, project, now=snapshot.taken_at)
     totals = {name: sum(each[name] for each in operations.values()) for name in _COLUMNS}
     return Settlement(**totals, twice=twice, reason=reason, open_sessions=open_sessions, operations=operations)
+
+
+def _count_twice(
+    session: Session, system: System, run_id: str, project: Project, *, now: datetime
+) -> tuple[int | None, str]:
+    """Return how many unknown calls of the run took effect more than once; None: it could not be asked, and why."""
+    name = f"{system.name}/{TWICE}"
+    file = load_invariants(project, system=system.name).get(name)
+    if file is None or file.fault:
+        return None, file.fault if file else f"{system.name} has no invariant {TWICE}"
+    try:
+        rows = run_query(session, file, {"run_id": run_id}, now=now)
+    except QueryFailed as failed:
+        return None, failed.reason
+    except NotPortable as error:
+        return None, f"it uses {error}, which cannot be said in SQLite"
+    return len({row["operation_id"] for row in rows if row["outcome"] == Outcome.UNKNOWN.value}), ""
 
 
 _COLUMNS = ("unknown", "committed", "absent", "untraceable")

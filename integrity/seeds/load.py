@@ -14,7 +14,7 @@ from integrity.database import bulk
 from integrity.database.bookkeeping import drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
 from integrity.database.made import OURS
-from integrity.database.names import located, name_of, quoted, schemas_of
+from integrity.database.names import located, name_of, schemas_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_in, schema_of
@@ -23,6 +23,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Event, Job, Listener, listen
+from integrity.sqlname import quoted
 from integrity.systems.seeder import Batch, Seeder, Start
 from integrity.systems.system import System
 

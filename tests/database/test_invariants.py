@@ -3,12 +3,14 @@
 import os
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from integrity.engines.embedded.binaries import candidate_folders
+from integrity.report.text import render_invariant
 from integrity.sqlfile import SqlFile
 from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import Engine, PostgresEngine
@@ -145,14 +147,22 @@ def test_what_a_run_makes_whose_calls_are_not_there_is_not_judged_by_the_clock(
 
 
 @each_system
-def test_every_file_runs_in_psql_as_it_stands(sound: "psycopg.Connection[Any]", system_world: SystemWorld) -> None:
+def test_every_file_runs_in_psql_as_it_stands_and_what_is_made_as_explain_shows_it(
+    sound: "psycopg.Connection[Any]", system_world: SystemWorld, tmp_path: Path
+) -> None:
     psql = next((b.folder / "psql" for b in candidate_folders(os.environ) if (b.folder / "psql").exists()), None)
     if psql is None:
         pytest.skip("no psql beside any PostgreSQL that was found")
     files = [*system_world.invariants.values(), *system_world.queries.values()]
     values = {parameter.name: PSQL_VALUES[parameter.type] for file in files for parameter in file.parameters}
     options = [option for name, value in values.items() for option in ("-v", f"{name}={value}")]
-    asked = [option for file in files for option in ("-f", str(file.path))]
+    made = [file for file in files if file.origins is not None]
+    assert len(made) == 4
+    paths = [file.path for file in files if file.origins is None]
+    for number, file in enumerate(made):
+        paths.append(tmp_path / f"{number}.sql")
+        paths[-1].write_text(render_invariant(file).partition("\n\n")[2], encoding="utf-8")
+    asked = [option for path in paths for option in ("-f", str(path))]
     info = sound.info
     target = ["-h", info.host, "-p", str(info.port), "-U", info.user, "-d", info.dbname]
     ran = subprocess.run(

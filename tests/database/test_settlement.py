@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -14,12 +15,14 @@ from integrity.database.namespace import guard
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.faults.scene import APPLICATION_NAME
+from integrity.project import Project, Settings
 from integrity.reference.ghostpass.schema import entries, sales, scans
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.settlement import settle
 from integrity.seeds.load import Mode, seed_system
 
 NAMESPACES = ("ghostpass", "integrity")
+PROJECT = Project(Path(), Settings())
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -106,7 +109,7 @@ def test_what_has_a_row_was_committed_and_what_has_none_was_not(venue: Target) -
         add_sale(venue, number)
     add_entry(venue, 4, reference=900)
 
-    settlement = settle(venue, GHOSTPASS, "run")
+    settlement = settle(venue, GHOSTPASS, "run", project=PROJECT)
 
     assert (settlement.unknown, settlement.committed, settlement.absent, settlement.untraceable) == (3, 2, 1, 0)
     assert (settlement.twice, settlement.open_sessions) == (0, 0)
@@ -120,7 +123,7 @@ def test_of_an_operation_that_leaves_no_row_when_it_is_ok_nothing_can_be_told(ve
     add_call(venue, 1, "look", "ok")
     add_call(venue, 2, "look", "unknown")
 
-    settlement = settle(venue, GHOSTPASS, "run")
+    settlement = settle(venue, GHOSTPASS, "run", project=PROJECT)
 
     assert (settlement.unknown, settlement.committed, settlement.absent, settlement.untraceable) == (1, 0, 0, 1)
 
@@ -132,14 +135,20 @@ def test_a_call_that_took_effect_twice_is_counted(venue: Target) -> None:
     for number in (1, 1, 2, 2):
         add_scan(venue, number)
 
-    settlement = settle(venue, GHOSTPASS, "run")
+    settlement = settle(venue, GHOSTPASS, "run", project=PROJECT)
 
     assert (settlement.unknown, settlement.committed, settlement.twice) == (1, 1, 1)
 
 
+def test_what_took_effect_twice_is_not_known_of_a_system_that_does_not_say_where_effects_stand(venue: Target) -> None:
+    add_call(venue, 1, "scan_out", "unknown")
+    settlement = settle(venue, replace(GHOSTPASS, name="kiosk"), "run", project=PROJECT)
+    assert (settlement.twice, settlement.reason) == (None, "there is no invariant kiosk/call-at-most-once")
+
+
 def test_without_unknown_calls_there_is_nothing_to_settle(venue: Target) -> None:
     add_call(venue, 1, "sell", "ok")
-    assert settle(venue, GHOSTPASS, "run").unknown == 0
+    assert settle(venue, GHOSTPASS, "run", project=PROJECT).unknown == 0
 
 
 def test_sessions_of_the_run_that_do_not_end_are_told(
@@ -150,4 +159,4 @@ def test_sessions_of_the_run_that_do_not_end_are_told(
     seed_system(target, guard(target, None), GHOSTPASS, sizes={"wallets": 20}, seed=1, mode=Mode.NEW)
     monkeypatch.setattr("integrity.runs.settlement.QUIET_S_MOST", 0.0)
     with closing(target.connect(application_name=APPLICATION_NAME)):
-        assert settle(target, GHOSTPASS, "run").open_sessions == 1
+        assert settle(target, GHOSTPASS, "run", project=PROJECT).open_sessions == 1

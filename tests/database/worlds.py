@@ -22,7 +22,8 @@ from integrity.database.namespace import create_schemas
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.sqlite.dialect import adapt, to_sqlite
 from integrity.engines.target import Target
-from integrity.project import reference_folder
+from integrity.invariants.load import load_invariants
+from integrity.project import Project, Settings, reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
 
 World = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -44,10 +45,8 @@ class Violation:
 
 def invariant_files(system: str) -> Mapping[str, SqlFile]:
     """Return every invariant of a system, by its file's name."""
-    return {
-        path.stem: read_sql_file(path, name=f"{system}/{path.stem}")
-        for path in sorted((reference_folder("invariants") / system).glob("*.sql"))
-    }
+    files = load_invariants(Project(reference_folder("invariants").parent, Settings()), patterns=[f"{system}/*"])
+    return {name.removeprefix(f"{system}/"): file for name, file in files.items()}
 
 
 def query_files(*topics: str) -> Mapping[str, SqlFile]:

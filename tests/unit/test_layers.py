@@ -33,6 +33,8 @@ LAYERS = (
         "chain",
         "parameters",
         "sqlheader",
+        "sqlname",
+        "sqlplace",
         "sqlquery",
         "value",
         "verdict",

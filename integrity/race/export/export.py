@@ -12,7 +12,6 @@ from textwrap import dedent
 from typing import Any
 from uuid import UUID
 
-from integrity.database.names import quoted
 from integrity.errors import UsageError
 from integrity.operation import Row, Statement
 from integrity.race.export.pytest_export import (
@@ -34,6 +33,7 @@ from integrity.race.play.scheduler import Run, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.trial.arena import Arena
 from integrity.sqlfile import SqlFile
+from integrity.sqlname import quoted
 
 _FAILURE_TITLES = {
     Oracle.FAILURE: "no call fails beside another one that does not fail alone",

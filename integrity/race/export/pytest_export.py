@@ -22,7 +22,7 @@ from uuid import UUID
 
 from sqlalchemy import JSON, Column, DateTime, MetaData
 
-from integrity.database.names import full_name, located, quoted, schemas_of
+from integrity.database.names import full_name, located, schemas_of
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
@@ -35,6 +35,7 @@ from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed
+from integrity.sqlname import quoted
 
 if TYPE_CHECKING:
     from typing import TypeGuard

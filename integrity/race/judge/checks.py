@@ -22,7 +22,7 @@ import sqlglot
 from sqlalchemy import MetaData, Table
 from sqlglot import TokenType, exp
 
-from integrity.database.names import find_named, quoted
+from integrity.database.names import find_named
 from integrity.engines.spelling import NotPortable
 from integrity.engines.sqlite.portable import to_sqlite
 from integrity.operation import Statement, Value
@@ -30,6 +30,7 @@ from integrity.race.judge.relations import SCHEMA, relation_of, with_history
 from integrity.race.program.program import Check, History, Keys
 from integrity.race.program.programs import make_world, select_own_keys
 from integrity.sqlfile import SqlFile
+from integrity.sqlname import quoted
 from integrity.sqlquery import without_semicolon
 from integrity.systems.system import System
 

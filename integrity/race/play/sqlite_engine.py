@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from integrity.database.made import OURS
-from integrity.database.names import quoted
 from integrity.engines.places import schema_from
 from integrity.engines.sqlite.dialect import in_main_file, to_sqlite
 from integrity.engines.target import Target
@@ -24,6 +23,7 @@ from integrity.race.play.sqlite_wire import NumberedColumn, SqliteReader, Sqlite
 from integrity.race.play.staging import Staged, TableFacts, check_shape, facts_of, quoted_table, resolve, shape_of, staged
 from integrity.race.program.trace import one_line
 from integrity.race.program.wire import Answer, LetterTimeout
+from integrity.sqlname import quoted
 from integrity.systems.stage import Stage
 
 _LOCK = 1  # the write lock, as a bit of a footprint

@@ -8,12 +8,12 @@ from pathlib import Path
 from sqlalchemy import MetaData
 
 from integrity.database.constraints import plant
-from integrity.database.names import quoted
 from integrity.database.namespace import create_schemas
 from integrity.engines.places import MAIN, schema_in, schema_of
 from integrity.errors import UsageError
 from integrity.operation import Statement
 from integrity.race.play.engine import Scratch
+from integrity.sqlname import quoted
 
 
 def fill(scratch: Scratch) -> None:

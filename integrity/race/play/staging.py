@@ -13,12 +13,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integrity.database.names import find_named, quoted
+from integrity.database.names import find_named
 from integrity.engines.places import schema_in
 from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program.program import Keys
+from integrity.sqlname import quoted
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 Column = tuple[str, str | None]

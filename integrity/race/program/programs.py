@@ -15,11 +15,12 @@ from uuid import UUID
 
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
-from integrity.database.names import full_name, name_of, quoted
+from integrity.database.names import full_name, name_of
 from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
+from integrity.sqlname import quoted
 from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
 from integrity.systems.stage import Stage

@@ -1,30 +1,20 @@
 -- title: a call took effect at most once, also when its answer was lost
 -- severity: error
 -- source: exactly-once effects; an unknown call happened or did not, never twice
--- why: A retry after a lost answer that happens again says everything twice.
+-- why: A retry after a lost answer that happens again does twice what was asked for once.
 -- hint: A retry without looking for the operation_id, after a connection broke or a serialization failure.
 -- parameter: run_id text = null
 select
-    min(effects.conversation_id) as conversation_id,
+    min(effects.$subject) as $subject,
     effects.effect,
     count(*) as effect_count,
     calls.run_id,
     calls.operation,
     calls.outcome,
     cast(calls.operation_id as text) as operation_id
-from integrity.instainstru_calls as calls
+from $calls as calls
 join (
-    select
-        conversations.operation_id,
-        conversations.id as conversation_id,
-        'conversation' as effect
-    from instainstru.conversations
-    union all
-    select
-        messages.operation_id,
-        messages.conversation_id,
-        'message' as effect
-    from instainstru.messages
+    $effects
 ) as effects on effects.operation_id = calls.operation_id
 where calls.run_id = coalesce(:run_id, calls.run_id)
 group by calls.operation_id, calls.run_id, calls.operation, calls.outcome, effects.effect

@@ -1,11 +1,11 @@
--- title: a declined or failed call moved no money and let nobody in
+-- title: a declined or failed call left nothing behind
 -- severity: error
 -- source: atomicity; a no is a promise too
--- why: The guest was told no and was charged all the same.
+-- why: A client was told no, and it happened all the same.
 -- hint: A transaction committed before the answer was known, or an error after the commit that was reported as a failure.
 -- parameter: run_id text = null
 select
-    effects.wallet_id,
+    effects.$subject,
     effects.effect,
     effects.effect_id,
     calls.run_id,
@@ -13,23 +13,9 @@ select
     calls.outcome,
     calls.error,
     cast(calls.operation_id as text) as operation_id
-from integrity.ghostpass_calls as calls
+from $calls as calls
 join (
-    select
-        entries.operation_id,
-        entries.wallet_id,
-        entries.kind as effect,
-        entries.id as effect_id
-    from ghostpass.entries
-    where entries.account = 'wallet'
-    union all
-    select
-        scans.operation_id,
-        scans.wallet_id,
-        'scanned_' || scans.direction as effect,
-        scans.id as effect_id
-    from ghostpass.scans
-    where scans.is_accepted
+    $effects
 ) as effects on effects.operation_id = calls.operation_id
 where calls.outcome in ('declined', 'failed') and calls.run_id = coalesce(:run_id, calls.run_id)
 order by effects.effect, effects.effect_id
