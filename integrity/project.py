@@ -186,7 +186,9 @@ def _read_settings(file: Path) -> Settings:
 
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 SYSTEM_NAME_HINT = "It begins with a lowercase letter and goes on with those, digits and _, 40 at most."
-_SYSTEM_HINT = 'A system is written as bank = "module:ATTRIBUTE", or in [systems.bank] as path = "module:ATTRIBUTE".'
+_SYSTEM_HINT = (
+    'Write bank = "module:ATTRIBUTE"; or, in [systems.bank], path = "module:ATTRIBUTE" and invariants = ["money/*"].'
+)
 
 
 def _written_out(given: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def _written_out(given: dict[str, Any]) -> dict[str, Any]:
     systems = given.get("systems")
     if not isinstance(systems, dict):
         return given
-    tables = {name: {"path": value} if isinstance(value, str) else value for name, value in systems.items()}
+    tables = {name: value if isinstance(value, dict) else {"path": value} for name, value in systems.items()}
     return {**given, "systems": tables}
 
 

@@ -134,8 +134,8 @@ class Registry(Mapping[str, "System"]):
     def owner_of(self, file: "SqlFile") -> str:
         """Return the system that an invariant is about; empty: a project's own, about none of them or about several.
 
-        Its folder says so, or [systems.<name>] invariants; of what neither names, the tables that it reads, if one of the
-        project's systems has all of them.
+        Its folder says so, or [systems.<name>] invariants; of what neither names, the tables that it reads, if a single one
+        of the systems that are not reference systems has them all.
 
         Raises:
             UsageError: a system that has to be asked for its tables cannot be imported.
@@ -146,7 +146,7 @@ class Registry(Mapping[str, "System"]):
         for name, patterns in self._patterns.items():
             if any(fits(file.name, pattern) for pattern in patterns):
                 return name
-        return self._owner_by_tables(file) if file.is_own and self._patterns else ""
+        return self._owner_by_tables(file) if file.is_own and len(self) > len(_REFERENCE) else ""
 
     def _owner_by_tables(self, file: "SqlFile") -> str:
         from integrity.database.bookkeeping import VIEWS
@@ -156,7 +156,7 @@ class Registry(Mapping[str, "System"]):
 
         read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
         owners = []
-        for name in self._patterns:
+        for name in set(self) - set(_REFERENCE):
             known = {(schema_of(table), table.name) for table in self[name].metadata.sorted_tables}
             if read and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}:
                 owners.append(name)

@@ -5,9 +5,10 @@ import traceback
 from contextlib import redirect_stdout
 from importlib import import_module
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from integrity.errors import UsageError, quote
+from integrity.errors import AuditError, UsageError, quote
 from integrity.systems.system import System, SystemReference
 
 
@@ -63,16 +64,19 @@ def _describe(error: BaseException, reference: SystemReference, module_name: str
             f"{reference.place}: {reference.path}: there is no module {missing}{where}",
             hint='It is written as "module:ATTRIBUTE"; modules are imported from the folder of integrity.toml.',
         )
-    words = " ".join(str(error).split())
+    said = f"{reference.place}: {reference.path} cannot be imported: {_place(error, reference.folder)}"
+    if isinstance(error, AuditError):  # of what the module makes
+        return UsageError(f"{said}{error.message}", hint=error.hint)
     return UsageError(
-        f"{reference.place}: {reference.path} cannot be imported: {_place(error)}{type(error).__name__}: {words}",
+        f"{said}{type(error).__name__}: {' '.join(str(error).split())}",
         hint=f"To see all of it: python -c 'import {module_name}', in the folder of integrity.toml.",
     )
 
 
-def _place(error: BaseException) -> str:
+def _place(error: BaseException, folder: str) -> str:
     """Return where in the user's code an import went wrong, as "file:line: "; nothing where it did not get there."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: "
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    return f"{frames[-1].filename}:{frames[-1].lineno}: " if len(frames) > 1 else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)[1:] if not frame.filename.startswith("<frozen")]
+    own = [frame for frame in frames if folder and Path(frame.filename).is_relative_to(folder)]
+    return next((f"{frame.filename}:{frame.lineno}: " for frame in reversed(own or frames)), "")

@@ -11,6 +11,7 @@ from integrity.database.made import OURS
 from integrity.database.names import schemas_of
 from integrity.errors import UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
+from integrity.project import SYSTEM_NAME, SYSTEM_NAME_HINT
 from integrity.suggestion import suggest
 from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.seeder import Seeder
@@ -135,6 +136,8 @@ class System:
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if not SYSTEM_NAME.fullmatch(self.name):  # it is a part of the names of views
+            raise UsageError(f"{quote(self.name)} is no name of a system", hint=SYSTEM_NAME_HINT)
         if self.name == OURS or OURS in self.schemas:
             raise UsageError(
                 f"system {quote(self.name)}: {OURS} is the name of our own books", hint="Give it, or its schema, another."

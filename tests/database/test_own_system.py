@@ -57,6 +57,7 @@ def test_it_is_listed_seeded_judged_and_asked(integrity: Command) -> None:
     assert (code, verdicts) == (0, dict.fromkeys(INVARIANTS, "holds"))
     assert integrity("validate", "--system", "bank")[0] == 0
     assert integrity("queries", "run", "--system", "bank")[0] == 0
+    assert integrity("monitor", "--duration", "1s", "--process", f"tests={os.getpid()}")[0] == 0
 
 
 def test_what_a_run_breaks_is_found_and_brought_back(integrity: Command) -> None:

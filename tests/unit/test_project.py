@@ -37,6 +37,10 @@ def test_the_option_outranks_the_environment_and_that_the_file(tmp_path: Path) -
         ("[database\n", "cannot be read"),
         ("[databse]\nurl = 'x'\n", "databse: there is no such setting"),
         ("[database]\nurl = 7\n", "database.url: Input should be a valid string"),
+        ("[systems]\nbank = 3\n", "systems.bank.path: Input should be a valid string"),
+        ("[systems]\nbank = 'bank'\n", "systems.bank: a system is written as module:attribute, not 'bank'"),
+        ("[systems]\nBank = 'bank:BANK'\n", "systems: 'Bank' is no name of a system"),
+        ("[systems.bank]\npath = 'bank:BANK'\nfile = 'bank.py'\n", "systems.bank.file: there is no such setting"),
         (
             "[audit]\nfunctions = ['valid_iban']\n",
             "audit.functions.0: a function is written as schema.name, without parentheses, not 'valid_iban'",

@@ -91,6 +91,18 @@ def test_the_name_of_a_reference_system_is_taken(open_registry: Open) -> None:
         open_registry('[systems]\ninbox = "shop:SHOP"\n')
 
 
+def test_a_broken_system_is_in_the_way_of_itself_alone(open_registry: Open) -> None:
+    registry = open_registry(code="raise ValueError")
+    file = parse_sql_file("-- title: mine\nselect 1\n", path=Path("shop/mine.sql"), name="shop/mine")
+    assert registry.owner_of(replace(file, is_own=True)) == "shop"
+    assert registry.find("inbox").name == "inbox"
+
+
+def test_a_name_that_no_view_could_have_is_refused(open_registry: Open) -> None:
+    with pytest.raises(UsageError, match=r"shop\.py:7: 'my shop' is no name of a system"):
+        open_registry(code=SHOP.replace('"shop"', '"my shop"')).find("shop")
+
+
 def entry_point(folder: Path, package: str, line: str) -> None:
     made = folder / f"{package}-1.0.dist-info"
     made.mkdir(parents=True)
