@@ -24,8 +24,9 @@ from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
+from integrity.engines.spelling import Spelling
 from integrity.engines.url import Url
-from integrity.errors import Unreachable
+from integrity.errors import Unreachable, UsageError, quote
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -43,6 +44,16 @@ class Engine(Protocol[T_contra]):
     @property
     def title(self) -> str:
         """As people write it."""
+        ...
+
+    @property
+    def example_url(self) -> str:
+        """What a URL of it looks like, in a hint."""
+        ...
+
+    @property
+    def spelling(self) -> Spelling:
+        """How a query has to be written."""
         ...
 
     @property
@@ -190,5 +201,11 @@ class Engine(Protocol[T_contra]):
 
 @lru_cache(maxsize=8)
 def find_engine(name: str) -> "Engine[Any]":
-    """Return the engine whose folder has that name."""
+    """Return the engine whose folder has that name.
+
+    Raises:
+        UsageError: there is none, e.g. where a file of another version names it.
+    """
+    if name not in SCHEMES.values():
+        raise UsageError(f"no support for databases of kind {quote(name)}")
     return cast("Engine[Any]", import_module(f"integrity.engines.{name}.engine").ENGINE)

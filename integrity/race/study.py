@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from integrity.engines.engine import find_engine
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.race.export.export import export_pytest
@@ -15,8 +16,6 @@ from integrity.race.trial.arena import Arena
 from integrity.race.trial.cure import Failing, try_cures
 from integrity.sqlfile import SqlFile
 from integrity.systems.system import System
-
-_ENGINES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,10 @@ def open_study(
     """
     bug = system.find_bug(finding.bug) if finding.bug else None
     if finding.dialect != target.dialect:
-        where = "--database sqlite:///FILE" if finding.dialect == "sqlite" else "--database postgresql://..."
+        made_on = find_engine(finding.dialect)
         raise UsageError(
-            f"the finding was made on {_ENGINES[finding.dialect]}, and {target} is another engine, with other locks",
-            hint=f"Name a database of that kind: {where}",
+            f"the finding was made on {made_on.title}, and {target} is another engine, with other locks",
+            hint=f"Name a database of that kind: --database {made_on.example_url}",
         )
     with Arena(target, system, test_database=test_database) as arena:
         ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system, files)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from integrity.engines.engine import find_engine
 from integrity.race.finding.finding import AlarmRecord, Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.judge.alarm import Oracle
@@ -90,7 +91,8 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     what = "pair" if all(len(group.names) == 2 for group in groups) else "group"
     count = counted(len(groups), what)
     covered = f"{schedules} schedules played, {spared} known from others without playing"
-    level = "on SQLite" if settings.dialect == "sqlite" else f"at {settings.isolation.value}"
+    engine = find_engine(settings.dialect)
+    level = f"at {settings.isolation.value}" if engine.has_levels else f"on {engine.title}"
     if racy:
         verdict = f"{racy} of {count} of operations can go wrong {level}"
     elif unknown:
@@ -124,7 +126,8 @@ def render_coverage(group: Group) -> str:
 
 def render_finding(finding: Finding) -> str:
     """Return a finding: what met, what was violated, the order, why no serial order gives it, what would prevent it."""
-    level = "SQLite" if finding.dialect == "sqlite" else finding.isolation.value
+    engine = find_engine(finding.dialect)
+    level = finding.isolation.value if engine.has_levels else engine.title
     lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
     for letter, call in sorted(finding.calls.items()):
         arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())

@@ -10,6 +10,7 @@ from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.postgresql.connecting import explain
+from integrity.engines.postgresql.spelling import SPELLING
 from integrity.engines.postgresql.url import read_url, write_url
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
@@ -25,6 +26,8 @@ class PostgresqlEngine:
     """See engine.Engine. What only some commands need is imported by those."""
 
     title: Final = "PostgreSQL"
+    example_url: Final = "postgresql://..."
+    spelling: Final = SPELLING
     shell: Final = "psql"
     has_server: Final = True
     has_roles: Final = True

@@ -13,6 +13,7 @@ from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
+from integrity.engines.spelling import Spelling
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import Unreachable, UsageError
@@ -25,6 +26,7 @@ class SqliteEngine:
     """See engine.Engine. What only some commands need is imported by those."""
 
     title: Final = "SQLite"
+    example_url: Final = "sqlite:///FILE"
     shell: Final = "sqlite3"
     has_server: Final = False
     has_roles: Final = False
@@ -32,6 +34,12 @@ class SqliteEngine:
     tells_makers: Final = False
     has_levels: Final = False
     has_one_writer: Final = True
+
+    @property
+    def spelling(self) -> Spelling:
+        from integrity.engines.sqlite.spelling import SPELLING  # it brings a parser along
+
+        return SPELLING
 
     def read_url(self, text: str) -> Url:
         url = Url.parse(text).set(drivername="sqlite")

@@ -15,6 +15,7 @@ from uuid import UUID
 from integrity.errors import UsageError
 from integrity.operation import Row, Statement
 from integrity.race.export.pytest_export import (
+    DRIVERS,
     Assertion,
     Case,
     FailureAssertion,
@@ -99,9 +100,7 @@ def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | Non
             )
         if alarm.oracle in (Oracle.FAILURE, Oracle.DEADLOCK):
             error = DEADLOCK if alarm.oracle is Oracle.DEADLOCK else alarm.name.rpartition(": ")[2]
-            if dialect == "sqlite" and error[:1].isdigit():
-                error = "IntegrityError" if error.startswith("23") else "OperationalError"
-            return FailureAssertion(_FAILURE_TITLES[alarm.oracle], error)
+            return FailureAssertion(_FAILURE_TITLES[alarm.oracle], DRIVERS[dialect].told(error))
     return None
 
 

@@ -140,6 +140,10 @@ class Driver(Protocol):
         """Return a question of ours with its tables named as the engine has them."""
         ...
 
+    def told(self, failure: str) -> str:
+        """Return what the library says of a failure, an SQLSTATE or the name of an exception."""
+        ...
+
     def literal(self, value: Value) -> str:
         """Return the value as SQL has it."""
         ...
@@ -166,7 +170,7 @@ class Driver(Protocol):
         ...
 
 
-_DRIVERS: Mapping[str, Driver] = {"postgresql": PsycopgTest(), "sqlite": SqliteTest()}
+DRIVERS: Mapping[str, Driver] = {"postgresql": PsycopgTest(), "sqlite": SqliteTest()}
 
 
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
@@ -222,7 +226,7 @@ def staging_queries(metadata: MetaData) -> dict[str, str]:
 def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
-    driver = _DRIVERS[case.dialect]
+    driver = DRIVERS[case.dialect]
     for schema in _made_schemas(metadata) if driver.makes_schemas else ():
         lines += [f"create schema {quoted(schema)};", ""]
     for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
@@ -277,7 +281,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[
         f"{indent(_body_of(case, letter) or 'pass', '    ')}"
         for letter, name in names.items()
     ]
-    driver = _DRIVERS[case.dialect]
+    driver = DRIVERS[case.dialect]
     raised = _raised(case)
     constants = _constants(case.assertion, case.dialect, raised=[name for name in raised if not hasattr(builtins, name)])
     caught = [driver.error, *raised]
@@ -316,7 +320,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[
 def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
-    driver = _DRIVERS[dialect]
+    driver = DRIVERS[dialect]
     filled = replace_parameters(driver.question(text), lambda name: driver.literal(statement.parameters[name]))
     return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
 
@@ -347,7 +351,7 @@ def _wrap(line: str) -> list[str]:
 def _body_of(case: Case, letter: str) -> str:
     """Return the steps of one call as the driver's user writes them, and the exception that its own code ended it with."""
     played = case.recording.played[letter]
-    body = _DRIVERS[case.dialect].body(
+    body = DRIVERS[case.dialect].body(
         played,
         lambda statement: _python_string(literal_sql(statement, case.dialect)),
         isolation=case.isolation,

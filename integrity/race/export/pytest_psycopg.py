@@ -22,6 +22,9 @@ class PsycopgTest:
     def question(self, sql: str) -> str:
         return sql
 
+    def told(self, failure: str) -> str:
+        return failure
+
     def literal(self, value: Value) -> str:
         return sql_of(value)
 

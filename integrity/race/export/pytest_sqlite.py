@@ -23,6 +23,11 @@ class SqliteTest:
     def question(self, sql: str) -> str:
         return in_main_file(sql)
 
+    def told(self, failure: str) -> str:
+        if not failure[:1].isdigit():
+            return failure
+        return "IntegrityError" if failure.startswith("23") else "OperationalError"
+
     def literal(self, value: Value) -> str:
         stored = to_sqlite(value)
         if isinstance(stored, bytes):

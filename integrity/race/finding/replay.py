@@ -8,6 +8,7 @@ when the operation it was about is another one by now.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from integrity.engines.engine import find_engine
 from integrity.errors import UsageError
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
 from integrity.race.judge.contest import Contest, Ground
@@ -88,7 +89,8 @@ def search_command(finding: Finding) -> str:
     """Return the command that looks for the race."""
     bug = f" --bug {finding.bug}" if finding.bug else ""
     level = f" --isolation '{finding.isolation.value}'" if finding.isolation.value != "read committed" else ""
-    database = " --database sqlite:///FILE" if finding.dialect == "sqlite" else ""
+    engine = find_engine(finding.dialect)
+    database = "" if engine.has_server else f" --database {engine.example_url}"
     return f"integrity race {finding.system} {' '.join(finding.operations)}{bug}{level}{database}"
 
 

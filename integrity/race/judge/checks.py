@@ -23,8 +23,8 @@ from sqlalchemy import MetaData, Table
 from sqlglot import TokenType, exp
 
 from integrity.database.names import find_named
+from integrity.engines.engine import find_engine
 from integrity.engines.spelling import NotPortable
-from integrity.engines.sqlite.portable import to_sqlite
 from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history
 from integrity.race.program.program import Check, History, Keys
@@ -86,13 +86,12 @@ def _narrow(file: SqlFile, system: System, keys: Keys, dialect: str) -> Check | 
     try:
         return _make_check(file, system.name, condition, frozenset(asked), dialect)
     except NotPortable as error:
-        return f"it uses {error}, which cannot be said in SQLite"
+        return f"it uses {error}, which cannot be said in {find_engine(dialect).title}"
 
 
 def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozenset[str], dialect: str) -> Check:
     inner = _without_schema(without_semicolon(file.query), asked) if asked else without_semicolon(file.query)
-    if dialect == "sqlite":
-        inner = to_sqlite(inner, keeps_names=True)
+    inner = find_engine(dialect).spelling.adapted(inner)
     defaults = file.values({}, now=datetime.now(UTC))
 
     @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from integrity.engines.engine import find_engine
 from integrity.history import Call, Outcome, Received, Requested
 from integrity.operation import Declined, Ok, Statement, Unavailable, Value
 from integrity.race.play.scheduler import Run
@@ -124,8 +125,8 @@ def relation_of(name: str, system: str) -> str:
 
 
 def _kind(kind: str, dialect: str) -> str:
-    """Return the type; SQLite has ids, times and documents as text, as integrity.calls has them there."""
-    return "text" if dialect == "sqlite" and kind in ("uuid", "timestamptz", "jsonb") else kind
+    """Return the type; without types of columns ids, times and documents are text, as integrity.calls has them there."""
+    return "text" if kind in ("uuid", "timestamptz", "jsonb") and not find_engine(dialect).spelling.is_typed else kind
 
 
 def _cell(name: str, column: str, source: "_Source", number: int) -> str:

@@ -52,6 +52,9 @@ class Engine(Protocol):
     wakes_at_once: bool
     """Whether those whose lock one letter frees go on at once, so that the order in which they are found is chance."""
 
+    tells_what_meets: bool
+    """Whether what of a reader's is in the way of others differs from actor to actor, and `meets` tells."""
+
     generated_columns: frozenset[tuple[int, int]]
     """(table, column number) of the columns whose values the database makes up."""
 

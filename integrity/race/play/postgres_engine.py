@@ -117,6 +117,7 @@ class PostgresEngine:
     """
 
     dialect = "postgresql"
+    tells_what_meets = True
     journal_mode = ""
     wakes_at_once = True
 

@@ -178,9 +178,10 @@ class Scheduler:
             ScheduleError: a letter's actor could not go on there. The run was ended properly.
             DatabaseError: the stage was refused, or the server is gone.
         """
-        if self.dialect == "sqlite" and program.isolation is not Isolation.READ_COMMITTED:
+        kind = self._target.engine
+        if not kind.has_levels and program.isolation is not Isolation.READ_COMMITTED:
             raise UsageError(
-                f"isolation level {program.isolation.value!r} on {self._target}: SQLite has a single level",
+                f"isolation level {program.isolation.value!r} on {self._target}: {kind.title} has a single level",
                 hint="Leave --isolation out.",
             )
         if letters or decide is not continue_with:
@@ -198,7 +199,7 @@ class Scheduler:
 
     def acquaint(self, program: Program) -> None:
         """Learn what the program's actors meet, if that is not known, by playing it in one order."""
-        if 1 < len(program.actors) > program.standing.actors and self.dialect != "sqlite":
+        if 1 < len(program.actors) > program.standing.actors and self.engine.tells_what_meets:
             self._play_once(program, "", continue_with, None, lambda: None)
 
     def _play_once(
@@ -243,7 +244,7 @@ class Scheduler:
             raise misfit
         for session in sessions:
             generated |= session.generated
-        if self.dialect == "sqlite":
+        if not self._target.engine.spelling.is_typed:
             generated |= {str(each) for each in operation_ids}  # as replies have them there
         returns = {session.letter: session.returned for session in sessions if session.returned is not None}
         trace = Trace(

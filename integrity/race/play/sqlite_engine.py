@@ -39,6 +39,7 @@ class SqliteEngine:
 
     dialect = "sqlite"
     wakes_at_once = False
+    tells_what_meets = False
 
     def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
         self._target = target

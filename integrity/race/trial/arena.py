@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from integrity.engines.engine import Engine
 from integrity.engines.target import Target
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.trial.scratch import emptying, scratch_database
@@ -36,6 +37,11 @@ class Arena:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    @property
+    def kind(self) -> "Engine[Target]":
+        """The kind of database that is raced on."""
+        return self._target.engine
 
     @property
     def dialect(self) -> str:

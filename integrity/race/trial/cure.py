@@ -81,7 +81,7 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
     played = arena.scheduler(contest.dropped).play(contest.program(), decide=following(failing.letters))
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
-    if arena.dialect == "sqlite":
+    if not arena.kind.has_levels:
         yield from _try_transactions(arena, contest, failing)
     else:
         for level in _LEVELS:
@@ -90,7 +90,7 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
     for name in sorted(contest.dropped):
         cured = replace(contest, dropped=contest.dropped - {name})
         yield _try(arena, cured, failing, "constraint", name)
-    for operation, sql, locked in _find_locks(arena, contest, failing.letters) if arena.dialect != "sqlite" else ():
+    for operation, sql, locked in _find_locks(arena, contest, failing.letters) if not arena.kind.has_one_writer else ():
         cured = contest.replacing(_changed(contest, operation, replacing(sql, locked)))
         yield _try(arena, cured, failing, "row lock", f"{operation}: {' '.join(locked.split())}")
     for operation in sorted(contest.bugged):

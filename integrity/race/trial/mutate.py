@@ -163,11 +163,12 @@ class Mutator:
         """
         statements = {name: self._observe(name) for name in names}
         constraints = list(_find_constraints(self.ground.system.metadata, statements))
+        has_row_locks = not self.arena.kind.has_one_writer
         own = [
             protection
             for name in names
             for protection in (
-                *_find_in_statements(self.ground.system, name, statements[name], self.arena.dialect),
+                *_find_in_statements(self.ground.system, name, statements[name], has_row_locks=has_row_locks),
                 *self._find_levels(name),
                 *self._find_transactions(name, statements[name]),
             )
@@ -272,9 +273,9 @@ class Mutator:
         return list(statements)
 
     def _find_transactions(self, name: str, statements: list[str]) -> Iterator[Protection]:
-        """Yield the transaction of an operation that reads before it writes: on SQLite it is a lock, and the only one."""
+        """Yield the transaction of one that reads before it writes: with one writer it is a lock, and the only one."""
         writes = [bool(written_tables(sql)) for sql in statements]
-        if self.arena.dialect == "sqlite" and True in writes and False in writes[: writes.index(True)]:
+        if self.arena.kind.has_one_writer and True in writes and False in writes[: writes.index(True)]:
             yield Protection(name, "its transaction", frozenset({name}), _split(name))
 
     def _find_levels(self, name: str) -> Iterator[Protection]:
@@ -282,7 +283,7 @@ class Mutator:
             yield Protection(name, f"isolation level {self.isolation.value}", frozenset({name}), _lower(name))
 
 
-def _find_in_statements(system: System, name: str, statements: list[str], dialect: str) -> Iterator[Protection]:
+def _find_in_statements(system: System, name: str, statements: list[str], *, has_row_locks: bool) -> Iterator[Protection]:
     """Yield what in an operation's statements keeps calls apart."""
     for sql in statements:
         keys = {
@@ -291,7 +292,7 @@ def _find_in_statements(system: System, name: str, statements: list[str], dialec
             if name_in_text(table) in written_tables(sql)
             for column in table.primary_key.columns
         }
-        locks = [find_row_lock(sql)] if dialect != "sqlite" else []  # which has none, and drops the words
+        locks = [find_row_lock(sql)] if has_row_locks else []  # else the words are dropped
         parts = [part for part in (*locks, find_on_conflict(sql)) if part]
         for part in (*parts, *find_guards(sql, keys=keys)):
             strip = _change(name, replacing(sql, part.remove()))
