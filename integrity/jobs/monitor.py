@@ -13,9 +13,9 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job
 from integrity.exit_codes import Shortfall
-from integrity.monitor.database import Sample
 from integrity.monitor.limits import CRITICAL
 from integrity.monitor.processes import Process, parse_process
+from integrity.monitor.sample import Sample
 from integrity.monitor.sampler import Monitor, MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
 

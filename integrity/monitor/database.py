@@ -8,7 +8,7 @@ again for the next one.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
@@ -17,6 +17,7 @@ from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
 from integrity.monitor.questions import FACTS, Question, choose
+from integrity.monitor.sample import DatabaseSample, Row
 
 APPLICATION_NAME = "integrity-monitor"
 STATEMENT_TIMEOUT_MS = 500
@@ -26,8 +27,6 @@ _SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
     "lock_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
 }
-
-Sample = dict[str, Any]
 
 
 class DatabaseWatch:
@@ -70,7 +69,7 @@ class DatabaseWatch:
     def is_open(self) -> bool:
         return self._connection is not None
 
-    def sample(self, *, is_full: bool) -> Sample:
+    def sample(self, *, is_full: bool) -> DatabaseSample:
         """Return what the database does now; `error` alone when it cannot be asked.
 
         Args:
@@ -92,16 +91,17 @@ class DatabaseWatch:
             self._connection.close()
             self._connection = None
 
-    def _ask_all(self, *, is_full: bool) -> Sample:
+    def _ask_all(self, *, is_full: bool) -> DatabaseSample:
         assert self._connection is not None
-        sample: Sample = {}
+        answers: dict[str, Any] = {}  # a question a key, which its type names
+        sample = cast(DatabaseSample, answers)
         for question in list(self._questions):
             if question.is_rare and not is_full:
                 continue
             if question.name == "blocking" and not sample.get("activity", {}).get("lock_waiters"):
                 continue
             try:
-                sample[question.name] = _ask(self._connection, question)
+                answers[question.name] = _ask(self._connection, question)
             except psycopg.Error as error:
                 if self._connection.broken or self._connection.closed or error.sqlstate is None:
                     raise
@@ -127,8 +127,6 @@ def _ask(connection: psycopg.Connection[Any], question: Question) -> Any:
     return rows[0] if question.is_row and rows else {} if question.is_row else rows
 
 
-def _changed(
-    rows: Sequence[dict[str, Any]], last: Mapping[str, Mapping[str, Any]], key: str
-) -> tuple[list[dict[str, Any]], dict[str, Mapping[str, Any]]]:
+def _changed(rows: Sequence[Row], last: Mapping[str, Mapping[str, Any]], key: str) -> tuple[list[Row], dict[str, Row]]:
     """Return the rows that differ from the last ones, and all of them by their key."""
     return [row for row in rows if last.get(row[key]) != row], {row[key]: row for row in rows}

@@ -10,7 +10,8 @@ from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
 from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
-from integrity.monitor.series import Peak, Sample, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
+from integrity.monitor.sample import Sample
+from integrity.monitor.series import Peak, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
 
 CPU_SAMPLES = 5
 CONTENTION_SAMPLES_LEAST = 5
@@ -278,7 +279,7 @@ def _lateness(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     yield from _of_peak(
         "answer", facts, find_peak(answered), lambda peak: f"the server took {show(peak.value, 'ms')} to answer the monitor"
     )
-    lags = [(s["elapsed_s"], s["loop_lag_ms"]) for s in samples if s.get("loop_lag_ms") is not None]
+    lags = [(s["elapsed_s"], lag_ms) for s in samples if (lag_ms := s.get("loop_lag_ms")) is not None]
     yield from _of_peak(
         "loop-lag", facts, find_peak(lags), lambda peak: f"our own event loop was late by {show(peak.value, 'ms')}"
     )

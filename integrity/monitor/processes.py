@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from integrity.errors import UsageError, quote
+from integrity.monitor.sample import ProcessSample
 from integrity.numbers import read_integer
 
 PID_MOST = 2**31 - 1
@@ -91,6 +92,11 @@ def find_server(facts: Mapping[str, Any]) -> Process | None:
     return Process("database", parent)
 
 
+class _Used(NamedTuple):
+    cpu_s: float
+    rss_bytes: int
+
+
 class ProcessWatch:
     """Takes samples of processes. Used by one thread at a time."""
 
@@ -106,16 +112,16 @@ class ProcessWatch:
         self._processes[process.name] = process, start_mark(process.pid)
         self._last.pop(process.name, None)
 
-    def sample(self, *, is_full: bool) -> list[dict[str, Any]]:
-        """Return a mapping for each process; with `is_alive` false and nothing else when it has ended.
+    def sample(self, *, is_full: bool) -> list[ProcessSample]:
+        """Return a sample of each process; with `is_alive` false and nothing else when it has ended.
 
         Args:
             is_full: with descriptors, which cost a look at each.
         """
         return [self._sample(process, mark, is_full=is_full) for process, mark in self._processes.values()]
 
-    def _sample(self, process: Process, mark: str | None, *, is_full: bool) -> dict[str, Any]:
-        found: dict[str, Any] = {"name": process.name, "pid": process.pid, "is_alive": False}
+    def _sample(self, process: Process, mark: str | None, *, is_full: bool) -> ProcessSample:
+        found: ProcessSample = {"name": process.name, "pid": process.pid, "is_alive": False}
         if mark is None or start_mark(process.pid) != mark:
             return found
         pids = [process.pid, *(_descendants(process.pid) if process.has_children else ())]
@@ -125,13 +131,21 @@ class ProcessWatch:
             return found
         now_s = time.monotonic()
         last = self._last.get(process.name)
-        self._last[process.name] = (now_s, measured["cpu_s"])
-        found |= {"is_alive": True, "processes": len(pids), **measured}
+        self._last[process.name] = (now_s, measured.cpu_s)
+        found = {
+            **found,
+            "is_alive": True,
+            "processes": len(pids),
+            "cpu_s": measured.cpu_s,
+            "rss_bytes": measured.rss_bytes,
+        }
         if last is not None and now_s > last[0]:
-            share = max(0.0, measured["cpu_s"] - last[1]) / (now_s - last[0]) / self._cores
+            share = max(0.0, measured.cpu_s - last[1]) / (now_s - last[0]) / self._cores
             found["cpu_share"] = round(share, 4)
         if is_full:
-            found |= _count_descriptors(pids)
+            count, share = _count_descriptors(pids)
+            if count:
+                found["descriptors"], found["descriptors_share"] = count, share
         return found
 
 
@@ -170,7 +184,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _measure(pids: list[int], *, has_children: bool) -> dict[str, Any]:
+def _measure(pids: list[int], *, has_children: bool) -> _Used:
     """Return CPU seconds and resident memory of processes together; the first is the ancestor of the others.
 
     A child that ended is in its parent's times from then on, so the sum never falls. Memory that several share, as a
@@ -188,11 +202,11 @@ def _measure(pids: list[int], *, has_children: bool) -> dict[str, Any]:
         ticks += sum(map(int, fields[_CPU])) + (sum(map(int, fields[_CPU_OF_ENDED_CHILDREN])) if has_children else 0)
         own_pages += resident - shared
         shared_pages = max(shared_pages, shared)
-    return {"cpu_s": round(ticks / _TICKS_PER_S, 3), "rss_bytes": (own_pages + shared_pages) * _PAGE_BYTES}
+    return _Used(round(ticks / _TICKS_PER_S, 3), (own_pages + shared_pages) * _PAGE_BYTES)
 
 
-def _count_descriptors(pids: list[int]) -> dict[str, Any]:
-    """Return descriptors in use, and of the process that is nearest to its own limit, how near; nothing if not allowed."""
+def _count_descriptors(pids: list[int]) -> tuple[int, float]:
+    """Return descriptors in use, 0 if that may not be asked; and of the process nearest to its own limit, how near."""
     count, share = 0, 0.0
     for pid in pids:
         try:
@@ -202,4 +216,4 @@ def _count_descriptors(pids: list[int]) -> dict[str, Any]:
             continue
         count += used
         share = max(share, used / most if most > 0 else 0.0)
-    return {"descriptors": count, "descriptors_share": round(share, 4)} if count else {}
+    return count, round(share, 4)

@@ -24,9 +24,10 @@ import orjson
 from integrity.engines.target import Target
 from integrity.errors import HistoryError, quote
 from integrity.events import Event
-from integrity.monitor.database import DatabaseWatch, Sample
+from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.processes import Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
+from integrity.monitor.sample import Sample
 from integrity.monitor.summary import MonitorSummary, summarize
 from integrity.project import open_for_us_only
 from integrity.systems.planned_limit import PlannedLimit

@@ -6,9 +6,9 @@ Counters start again from zero when a server comes back from a crash: what was c
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
-Sample = Mapping[str, Any]
+from integrity.monitor.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def figures(samples: Iterable[Sample], section: str, read: Callable[[Mapping[str
     """Return (at_s, value) of the samples in which the database answered the question."""
     found = []
     for sample in samples:
-        answer = (sample.get("database") or {}).get(section)
+        answer = _answers(sample).get(section)
         if answer and (value := read(answer)) is not None:
             found.append((sample["elapsed_s"], float(value)))
     return found
@@ -55,7 +55,7 @@ def rise_of_rows(samples: Sequence[Sample], section: str, key: str) -> dict[str,
     The first sample has all rows and later ones those that changed. A row that the first lacks was made since, or was
     below the others then: it counts from zero.
     """
-    answers = [sample["database"][section] for sample in samples if section in (sample.get("database") or {})]
+    answers = [_answers(sample)[section] for sample in samples if section in _answers(sample)]
     values: dict[str, dict[str, list[float]]] = {}
     for number, rows in enumerate(answers):
         for row in rows:
@@ -70,9 +70,14 @@ def last_rows(samples: Iterable[Sample], section: str, key: str) -> dict[str, Ma
     """Return each row as it was last seen."""
     found: dict[str, Mapping[str, Any]] = {}
     for sample in samples:
-        for row in (sample.get("database") or {}).get(section, ()):
+        for row in _answers(sample).get(section, ()):
             found[row[key]] = row
     return found
+
+
+def _answers(sample: Sample) -> Mapping[str, Any]:
+    """Return what the database answered, by question; nothing where none was watched."""
+    return cast(Mapping[str, Any], sample.get("database") or {})
 
 
 def moving_mean(values: Sequence[tuple[float, float]], count: int) -> list[tuple[float, float]]:

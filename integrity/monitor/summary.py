@@ -6,7 +6,8 @@ from typing import Any
 
 from integrity.monitor.blocking import draw
 from integrity.monitor.findings import Alert, Facts, find_alerts
-from integrity.monitor.series import Sample, figures, find_peak, last_rows, rise, rise_of_rows
+from integrity.monitor.sample import Sample
+from integrity.monitor.series import figures, find_peak, last_rows, rise, rise_of_rows
 
 SHOWN = 5
 

@@ -27,6 +27,7 @@ from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.findings import find_alerts
 from integrity.monitor.processes import Process, find_server, parse_process, start_mark
 from integrity.monitor.questions import QUESTIONS, choose
+from integrity.monitor.sample import DatabaseSample, Sample
 from integrity.monitor.sampler import Monitor, read_file
 from integrity.monitor.summary import MonitorSummary
 from integrity.project import Project, Settings
@@ -58,8 +59,8 @@ def watching(target: Target) -> Iterator[DatabaseWatch]:
 
 
 def sample_until(
-    watch: DatabaseWatch, is_seen: Callable[[dict[str, Any]], Any], *, is_full: bool = False
-) -> dict[str, Any]:
+    watch: DatabaseWatch, is_seen: Callable[[DatabaseSample], Any], *, is_full: bool = False
+) -> DatabaseSample:
     """Return the first sample that shows it."""
     deadline = time.monotonic() + WAIT_S_MAX
     while time.monotonic() < deadline:
@@ -69,8 +70,10 @@ def sample_until(
     raise AssertionError(f"not seen within {WAIT_S_MAX} s; last: {sample}")
 
 
-def alerts_of(watch: DatabaseWatch, *databases: dict[str, Any]) -> dict[str, Any]:
-    samples = [{"elapsed_s": float(at_s), "database": database} for at_s, database in enumerate(databases)]
+def alerts_of(watch: DatabaseWatch, *databases: DatabaseSample) -> dict[str, Any]:
+    samples: list[Sample] = [
+        {"at_us": 0, "elapsed_s": float(at_s), "database": database} for at_s, database in enumerate(databases)
+    ]
     return {alert.name: alert for alert in find_alerts(watch.facts or {}, samples)}
 
 
@@ -187,7 +190,7 @@ def test_sequential_scans_of_a_large_table_are_named_and_index_scans_are_not(sho
                 session.execute("select count(*) from orders where note = 'y'")
                 session.execute("select note from orders where id = 7")
 
-        def is_counted(sample: dict[str, Any]) -> bool:
+        def is_counted(sample: DatabaseSample) -> bool:
             # The session reports when it ends, which is a moment after it is closed.
             return any(row["table_name"] == "public.orders" and row["index_scans"] >= 12 for row in sample["tables"])
 
@@ -304,7 +307,7 @@ def test_a_monitor_writes_facts_and_samples_that_can_be_read_back(shop: Target, 
     file = tmp_path / "monitor.jsonl"
     seen = threading.Event()
 
-    def listen(sample: dict[str, Any]) -> None:
+    def listen(sample: Sample) -> None:
         if sample["elapsed_s"] > 0.2:
             seen.set()
 
@@ -349,15 +352,15 @@ def test_a_file_that_cannot_be_written_is_noted_and_the_samples_are_kept(shop: T
 def test_a_server_that_goes_away_is_noted_and_watched_again_when_it_is_back(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / "postgres", settings={"fsync": "off", "shared_buffers": "16MB"})
     target = server.start()
-    heard: list[dict[str, Any]] = []
+    heard: list[Sample] = []
     changed = threading.Condition()
 
-    def listen(sample: dict[str, Any]) -> None:
+    def listen(sample: Sample) -> None:
         with changed:
             heard.append(sample)
             changed.notify_all()
 
-    def wait_for(is_there: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    def wait_for(is_there: Callable[[Sample], Any]) -> Sample:
         with changed:
             assert changed.wait_for(lambda: any(is_there(sample) for sample in heard), WAIT_S_MAX)
             return next(sample for sample in heard if is_there(sample))

@@ -1,12 +1,13 @@
 """What a monitor says about its samples: each limit on both sides, the words and the figure."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from integrity.monitor.findings import Alert, find_alerts, show
 from integrity.monitor.limits import LIMITS, limit_of
+from integrity.monitor.sample import DatabaseSample, ProcessSample, Sample
 from integrity.monitor.sampler import Monitor, read_file
 from integrity.monitor.summary import summarize
 from integrity.reference.streamvote.system import STREAMVOTE
@@ -39,21 +40,22 @@ TABLE = dict.fromkeys(
 )  # fmt: skip
 
 
-def sample(at_s: float = 0.0, **database: Any) -> dict[str, Any]:
+def sample(at_s: float = 0.0, **database: Any) -> Sample:
     """A sample of a calm database, but for the answers that are given."""
     activity = {**CALM, **database.pop("activity", {})}
-    return {"at_us": 0, "elapsed_s": at_s, "database": {"activity": activity, "took_ms": 3.0, **database}, "processes": []}
+    answered = cast(DatabaseSample, {"activity": activity, "took_ms": 3.0, **database})
+    return {"at_us": 0, "elapsed_s": at_s, "database": answered, "processes": []}
 
 
-def counted(*values: dict[str, int]) -> list[dict[str, Any]]:
+def counted(*values: dict[str, int]) -> list[Sample]:
     return [sample(float(at_s), database={**COUNTERS, **value}) for at_s, value in enumerate(values)]
 
 
-def names(samples: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def names(samples: list[Sample]) -> list[tuple[str, str]]:
     return [(alert.level, alert.name) for alert in find_alerts(FACTS, samples)]
 
 
-def only(samples: list[dict[str, Any]]) -> Alert:
+def only(samples: list[Sample]) -> Alert:
     (alert,) = find_alerts(FACTS, samples)
     return alert
 
@@ -175,7 +177,7 @@ def test_a_low_cache_hit_share_is_critical_from_the_plans_limit_on() -> None:
     assert names(counted({}, {"blocks_hit": 790, "blocks_read": 210})) == [("critical", "cache-hit")]
 
 
-def scanned(scans: int, rows: int, **more: int) -> list[dict[str, Any]]:
+def scanned(scans: int, rows: int, **more: int) -> list[Sample]:
     first = {"table_name": "shop.orders", **TABLE, "sequential_scans": 5, "sequential_rows": 5, "rows_live": 50_000}
     last = {**first, "sequential_scans": 5 + scans, "sequential_rows": 5 + rows, **more}
     return [sample(tables=[first]), sample(1.0), sample(2.0, tables=[last])]
@@ -199,11 +201,12 @@ def test_dead_rows_are_a_finding_when_vacuum_does_not_keep_up() -> None:
     assert names(scanned(0, 0, rows_live=7_000, rows_dead=2_000)) == [], "a small table"
 
 
-def process(name: str, cpu_share: float, **more: Any) -> dict[str, Any]:
-    return {"name": name, "pid": 42, "is_alive": True, "cpu_share": cpu_share, "rss_bytes": 1_000_000, **more}
+def process(name: str, cpu_share: float, **more: Any) -> ProcessSample:
+    usual = {"name": name, "pid": 42, "is_alive": True, "cpu_share": cpu_share, "rss_bytes": 1_000_000}
+    return cast(ProcessSample, {**usual, **more})
 
 
-def measured(*processes: dict[str, Any]) -> list[dict[str, Any]]:
+def measured(*processes: ProcessSample) -> list[Sample]:
     return [{**sample(float(at_s)), "processes": [each]} for at_s, each in enumerate(processes)]
 
 
@@ -224,7 +227,7 @@ def test_limits_of_an_application_hold_for_processes_that_were_named() -> None:
 
 
 def test_a_process_that_ended_and_descriptors_that_run_out_are_named() -> None:
-    gone = {"name": "app", "pid": 42, "is_alive": False}
+    gone: ProcessSample = {"name": "app", "pid": 42, "is_alive": False}
     alert = only(measured(process("app", 0.1), gone))
     assert alert.sentence == "process app (pid 42) had ended at 1 s"
     assert names(measured(gone)) == [], "it never was there: the command line refuses that"
@@ -232,15 +235,19 @@ def test_a_process_that_ended_and_descriptors_that_run_out_are_named() -> None:
 
 
 def test_a_database_that_was_away_is_critical_and_comes_first() -> None:
-    away = {"at_us": 0, "elapsed_s": 3.0, "database": {"error": "connection refused", "took_ms": 1.0}, "processes": []}
+    away: Sample = {
+        "at_us": 0,
+        "elapsed_s": 3.0,
+        "database": {"error": "connection refused", "took_ms": 1.0},
+        "processes": [],
+    }
     found = find_alerts(FACTS, [sample(activity={"busy": 36}), away, away])
     assert [alert.name for alert in found] == ["unreachable", "pool"]
     assert found[0].sentence == "the database could not be asked in 2 of 3 samples, first at 3 s: connection refused"
 
 
 def test_slow_answers_and_a_late_event_loop_are_findings() -> None:
-    late = {**sample(), "loop_lag_ms": 150.0}
-    late["database"]["took_ms"] = 1500.0
+    late: Sample = {**sample(took_ms=1500.0), "loop_lag_ms": 150.0}
     assert names([late]) == [("warn", "answer"), ("warn", "loop-lag")]
 
 

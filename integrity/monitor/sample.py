@@ -1,0 +1,66 @@
+"""A sample of the monitor, as its file has it: a mapping, written once a second and read back as it is.
+
+What the database answers to a question stands under the question's name, in columns that the question's query names.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+Row = Mapping[str, Any]
+
+
+class DatabaseSample(TypedDict, total=False):
+    """What the database did; each question that was asked, and answered.
+
+    Args:
+        error: why it could not be asked; nothing else but took_ms is there then.
+        missed: question -> why it was not answered.
+    """
+
+    error: str
+    took_ms: float
+    missed: dict[str, str]
+    activity: Row
+    database: Row
+    size: Row
+    checkpoints: Row
+    io: Row
+    blocking: Sequence[Row]
+    tables: Sequence[Row]
+    statements: Sequence[Row]
+
+
+class ProcessSample(TypedDict):
+    """What a process used; of one that has ended nothing but that.
+
+    Args:
+        cpu_share: of all cores, since the last sample.
+        descriptors_share: of its limit; looked at now and then.
+    """
+
+    name: str
+    pid: int
+    is_alive: bool
+    processes: NotRequired[int]
+    cpu_s: NotRequired[float]
+    rss_bytes: NotRequired[int]
+    cpu_share: NotRequired[float]
+    descriptors: NotRequired[int]
+    descriptors_share: NotRequired[float]
+
+
+class Sample(TypedDict):
+    """What was seen at one moment.
+
+    Args:
+        elapsed_s: since the monitor began.
+        loop_lag_ms: the worst of the run's event loop since the last sample.
+        own_cpu_ms: what taking it cost.
+    """
+
+    at_us: int
+    elapsed_s: float
+    database: NotRequired[DatabaseSample]
+    processes: NotRequired[Sequence[ProcessSample]]
+    loop_lag_ms: NotRequired[float | None]
+    own_cpu_ms: NotRequired[float]
