@@ -97,6 +97,11 @@ class Trouble(Enum):
 Answer = Mapping[str, Value]
 
 
+def is_answered(answer: Answer) -> bool:
+    """Return whether a service did what it was asked to, or said why not: its answer came, and is no trouble of its own."""
+    return answer.get("status") not in ("timeout", "error")
+
+
 @dataclass(frozen=True, slots=True)
 class Reaction:
     """What a service does about a request.

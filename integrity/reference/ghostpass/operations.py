@@ -22,8 +22,10 @@ from integrity.operation import (
     Statement,
     Step,
     Steps,
+    Unavailable,
     Value,
 )
+from integrity.systems.service import Answer, is_answered
 
 
 def request_funding(*, operation_id: UUID, wallet_id: int, amount_minor: int) -> Steps:
@@ -41,7 +43,10 @@ def request_funding(*, operation_id: UUID, wallet_id: int, amount_minor: int) ->
     yield log("funding_requested", "funding", funding_id, operation_id)
     yield Commit()
     # After the commit: a webhook may arrive before the answer does, and must find its funding.
-    yield Request("processor", {"funding_id": funding_id, "amount_minor": amount_minor})
+    answer: Answer = yield Request("processor", {"funding_id": funding_id, "amount_minor": amount_minor})
+    if not is_answered(answer):
+        # The funding is pending: should it be paid after all, it is credited.
+        return Unavailable("processor_did_not_answer")
     return Ok({"funding_id": funding_id})
 
 

@@ -6,10 +6,11 @@ does, and A goes on with what it had read.
 
 from uuid import UUID
 
-from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, Steps
+from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, Steps, Unavailable
 from integrity.reference.inbox.operations import OPERATIONS, QUEUED_MOST
 from integrity.reference.inbox.parts import (
     SETTLED,
+    STORE_SILENT,
     Queued,
     admit,
     attach,
@@ -208,7 +209,7 @@ def upload_media_before_its_row(*, operation_id: UUID, conversation_id: int, siz
     file = make_file(conversation_id, size_bytes, operation_id)
     answer: Row = yield put(file)
     if answer["status"] != "stored":
-        return Declined("upload_failed")
+        return Unavailable(STORE_SILENT)
     yield Begin()
     media: Rows = yield attach(file, "stored", operation_id)
     if not media:

@@ -20,10 +20,24 @@ from functools import partial
 from uuid import UUID
 
 from integrity.domain import IntegerIn, KeyOf, OneOf
-from integrity.operation import Begin, Commit, Declined, Ok, Operation, Request, Rollback, Row, Rows, Statement, Steps
+from integrity.operation import (
+    Begin,
+    Commit,
+    Declined,
+    Ok,
+    Operation,
+    Request,
+    Rollback,
+    Row,
+    Rows,
+    Statement,
+    Steps,
+    Unavailable,
+)
 from integrity.reference.inbox.parts import (
     RANKS,
     SETTLED,
+    STORE_SILENT,
     Queued,
     admit,
     attach,
@@ -39,6 +53,8 @@ from integrity.reference.inbox.parts import (
     touch,
 )
 from integrity.systems.repeating import alone, keep_trying
+
+PROCESSOR_SILENT = "processor_did_not_answer"
 
 PRICE_MINOR = 4_900
 """Of a month's subscription."""
@@ -135,7 +151,8 @@ def mark_read(*, operation_id: UUID, conversation_id: int) -> Steps:
 def send_message(*, operation_id: UUID, conversation_id: int, body: str) -> Steps:
     """The member who looks after a conversation answers in it, on its channel.
 
-    Ok means that the message is stored and will be sent, not that it has been: what the provider makes of it is its status.
+    Ok means that the provider has it, or has rejected it: its status says which. If the provider does not answer, the
+    message is queued all the same, and `resend_queued` sends it.
     """
     yield Begin()
     window: Rows = yield admit(conversation_id)
@@ -147,6 +164,8 @@ def send_message(*, operation_id: UUID, conversation_id: int, body: str) -> Step
     yield Commit()
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     status = yield from hand_over(queued, key=str(operation_id))
+    if status == "queued":
+        return Unavailable("provider_did_not_answer")
     return Ok({"message_id": queued.message_id, "status": status})
 
 
@@ -229,9 +248,11 @@ def create_checkout(*, operation_id: UUID, business_id: int) -> Steps:
     )
     checkout_id = checkout[0]["id"]
     answer: Row = yield Request("processor", {"action": "create", "checkout_id": checkout_id, "amount_minor": PRICE_MINOR})
+    if answer["status"] == "expired":  # settle_checkout was faster
+        return Ok({"checkout_id": checkout_id, "session_reference": None})
     if answer["status"] != "accepted":
         # The checkout stays open: the page may be there, and settle_checkout will ask.
-        return Ok({"checkout_id": checkout_id, "session_reference": None})
+        return Unavailable(PROCESSOR_SILENT)
     session_reference = answer["session_reference"]
     put_down = Statement(
         "update inbox.checkouts set session_reference = :session_reference where id = :checkout_id",
@@ -266,7 +287,7 @@ def settle_checkout(*, operation_id: UUID, business_id: int) -> Steps:
         checkout_id = checkout[0]["id"]
         answer: Row = yield Request("processor", {"action": "settle", "checkout_id": checkout_id})
         if answer["status"] not in SETTLED:
-            return Declined("processor_did_not_say")
+            return Unavailable(PROCESSOR_SILENT)
         reply = yield from keep_trying(partial(settle, checkout_id, answer["status"], operation_id))
         if isinstance(reply, Ok):
             return reply
@@ -286,9 +307,10 @@ def upload_media(*, operation_id: UUID, conversation_id: int, size_bytes: int) -
     answer: Row = yield put(file)
     if answer["status"] == "revoked":
         return Declined("upload_took_too_long")
-    if answer["status"] == "stored":
-        yield from finish_upload(media_id, "stored")
-    return Ok({"media_id": media_id, "is_stored": answer["status"] == "stored"})
+    if answer["status"] != "stored":
+        return Unavailable(STORE_SILENT)  # it may be there: settle_uploads will ask
+    yield from finish_upload(media_id, "stored")
+    return Ok({"media_id": media_id, "is_stored": True})
 
 
 def settle_uploads(*, operation_id: UUID, business_id: int) -> Steps:

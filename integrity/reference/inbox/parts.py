@@ -268,6 +268,9 @@ def make_file(conversation_id: int, size_bytes: int, operation_id: UUID) -> File
     return File(conversation_id, f"conversations/{conversation_id}/{operation_id}", size_bytes, content_hash)
 
 
+STORE_SILENT = "store_did_not_answer"
+
+
 def put(file: File) -> Request:
     """Put a file into the store; putting it there again under the same key changes nothing."""
     payload: dict[str, Value] = {

@@ -24,6 +24,7 @@ from integrity.operation import (
     Statement,
     Step,
     Steps,
+    Unavailable,
     Value,
 )
 from integrity.reference.safebox.ledger import Side, credit, credit_and_notify, issue_proofs, lock_wallets
@@ -38,6 +39,7 @@ from integrity.reference.safebox.operations import (
     set_paid,
 )
 from integrity.reference.safebox.payments import (
+    SILENCE,
     Order,
     ask_mint,
     close_request,
@@ -52,6 +54,7 @@ from integrity.reference.safebox.payments import (
     post_hold,
     settle,
     take_proofs,
+    told,
 )
 from integrity.systems.repeating import keep_trying
 from integrity.systems.system import Bug, instead
@@ -87,7 +90,7 @@ def pay_and_forget(order: Order, operation_id: UUID, *, refusal: str | None = No
         return Declined("payment_under_way")
     is_own = str(payment["operation_id"]) == str(operation_id)
     status = (yield from finish_payment(payment)) if is_own else payment["status"]
-    return Declined("payment_failed") if status == "failed" else Ok({"payment_id": payment["id"], "status": status})
+    return told(payment, status)
 
 
 def leave_processing(payment: Row) -> Generator[Step, Any, str]:
@@ -170,7 +173,8 @@ def confirm_invoice_before_its_sale(*, operation_id: UUID, invoice_id: int) -> S
         return (yield from confirm_again(invoice_id))
     yield Commit()
     yield mark_sale_paid(invoice_id)
-    return Ok({"invoice_id": invoice_id, "status": (yield from credit_invoice(paid[0]))})
+    status = yield from credit_invoice(paid[0])
+    return Ok({"invoice_id": invoice_id, "status": status}) if status == "credited" else Unavailable(SILENCE)
 
 
 def confirm_invoice_announced(*, operation_id: UUID, invoice_id: int) -> Steps:
@@ -180,11 +184,12 @@ def confirm_invoice_announced(*, operation_id: UUID, invoice_id: int) -> Steps:
     if paid:
         yield mark_sale_paid(invoice_id)
         yield Commit()
-        return Ok({"invoice_id": invoice_id, "status": (yield from _credit_announced(paid[0]))})
+        status = yield from _credit_announced(paid[0])
+        return Ok({"invoice_id": invoice_id, "status": status}) if status == "credited" else Unavailable(SILENCE)
     yield Rollback()
     invoice: Rows = yield read_invoice(invoice_id)
-    if invoice and invoice[0]["status"] == "paid":
-        yield from _credit_announced(invoice[0])
+    if invoice and invoice[0]["status"] == "paid" and (yield from _credit_announced(invoice[0])) != "credited":
+        return Unavailable(SILENCE)
     return Declined("already_confirmed" if invoice else "unknown_invoice")
 
 

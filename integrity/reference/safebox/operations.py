@@ -19,6 +19,7 @@ from integrity.operation import (
     Declined,
     Ok,
     Operation,
+    Reply,
     Request,
     Rollback,
     Row,
@@ -26,6 +27,7 @@ from integrity.operation import (
     Statement,
     Step,
     Steps,
+    Unavailable,
     Value,
 )
 from integrity.reference.safebox.ledger import (
@@ -36,6 +38,7 @@ from integrity.reference.safebox.ledger import (
     post,
 )
 from integrity.reference.safebox.payments import (
+    SILENCE,
     Finish,
     Order,
     Pay,
@@ -67,7 +70,7 @@ def create_invoice(*, operation_id: UUID, wallet_id: int, amount_minor: int) -> 
     invoice_id = invoice[0]["id"]
     answer: Mapping[str, Value] = yield quote(invoice_id, amount_minor)
     if answer["status"] != "unpaid":
-        return Declined("mint_unavailable")  # the invoice expires; should it be paid after all, it is credited
+        return Unavailable(SILENCE)  # the invoice expires; should it be paid after all, it is credited
     return Ok({"invoice_id": invoice_id, "payment_request": answer["payment_request"]})
 
 
@@ -87,7 +90,7 @@ def create_pos_sale(*, operation_id: UUID, wallet_id: int, amount_minor: int) ->
     yield Commit()
     answer: Mapping[str, Value] = yield quote(invoice_id, amount_minor)
     if answer["status"] != "unpaid":
-        return Declined("mint_unavailable")
+        return Unavailable(SILENCE)
     return Ok({"pos_sale_id": sale[0]["id"], "invoice_id": invoice_id, "payment_request": answer["payment_request"]})
 
 
@@ -100,7 +103,9 @@ def confirm_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
     paid = yield from after_its_payer(partial(mark_paid, invoice_id, operation_id))
     if paid is None:
         return (yield from confirm_again(invoice_id))
-    return Ok({"invoice_id": invoice_id, "status": (yield from credit_invoice(paid))})
+    status = yield from credit_invoice(paid)
+    # Until it is credited the mint's word is not heard: it comes again, if nobody polls before.
+    return Ok({"invoice_id": invoice_id, "status": status}) if status == "credited" else Unavailable(SILENCE)
 
 
 def pay_invoice(*, operation_id: UUID, wallet_id: int, invoice_id: int, pay: Pay = pay_once) -> Steps:
@@ -137,8 +142,9 @@ def request_nfc_payment(*, operation_id: UUID, wallet_id: int, card_id: int, amo
     )
     request: Rows = yield from keep_trying(partial(alone, made))
     nfc_request_id = request[0]["id"]
-    # Whatever the relay answers: if it did not pass the request on, that one expires.
-    yield Request("relay", {"nfc_request_id": nfc_request_id})
+    answer: Mapping[str, Value] = yield Request("relay", {"nfc_request_id": nfc_request_id})
+    if answer["status"] != "published":
+        return Unavailable("relay_did_not_answer")  # it may have passed the request on; if not, that one expires
     return Ok({"nfc_request_id": nfc_request_id})
 
 
@@ -290,13 +296,13 @@ def read_invoice(invoice_id: int) -> Statement:
     )
 
 
-def confirm_again(invoice_id: int) -> Generator[Step, Any, Declined]:
+def confirm_again(invoice_id: int) -> Generator[Step, Any, Reply]:
     """Somebody was told before; what that one may have left undone is done now."""
     invoice: Rows = yield from keep_trying(partial(alone, read_invoice(invoice_id)))
     if not invoice:
         return Declined("unknown_invoice")
-    if invoice[0]["status"] == "paid":
-        yield from credit_invoice(invoice[0])
+    if invoice[0]["status"] == "paid" and (yield from credit_invoice(invoice[0])) != "credited":
+        return Unavailable(SILENCE)
     return Declined("already_confirmed")
 
 

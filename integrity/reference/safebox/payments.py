@@ -18,7 +18,21 @@ from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
-from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Row, Rows, Statement, Step, Value
+from integrity.operation import (
+    Begin,
+    Commit,
+    Declined,
+    Ok,
+    Reply,
+    Request,
+    Rollback,
+    Row,
+    Rows,
+    Statement,
+    Step,
+    Unavailable,
+    Value,
+)
 from integrity.reference.safebox.ledger import (
     Side,
     credit,
@@ -28,6 +42,8 @@ from integrity.reference.safebox.ledger import (
     post,
 )
 from integrity.systems.repeating import alone, keep_trying
+
+SILENCE = "mint_did_not_answer"
 
 TURNS_MOST = 10
 """So many payments of others are brought to their end before one's own is put off."""
@@ -75,7 +91,7 @@ def pay_once(
     hold: "Hold | None" = None,
     finish: "Finish | None" = None,
 ) -> Generator[Step, Any, Reply]:
-    """Pay, and return the reply; a payment that the mint has not ended yet is ok and processing.
+    """Pay, and return the reply; where the mint does not answer, it is unavailable, and the payment stays processing.
 
     Args:
         refusal: why it may not begin, if it may not; one that was begun earlier is brought to its end all the same.
@@ -91,10 +107,17 @@ def pay_once(
             return Declined("key_reused")
         status = yield from finish(payment)
         if is_own or (is_retry and status != "failed"):
-            return Declined("payment_failed") if status == "failed" else Ok({"payment_id": payment["id"], "status": status})
-        if status == "processing":
-            break
+            return told(payment, status)
+        if status == "processing":  # it stands in the way until the mint answers
+            return Unavailable(SILENCE)
     return Declined("payment_under_way")
+
+
+def told(payment: Row, status: str) -> Reply:
+    """Return what the payer is told of a payment that has come this far."""
+    if status == "processing":
+        return Unavailable(SILENCE)
+    return Declined("payment_failed") if status == "failed" else Ok({"payment_id": payment["id"], "status": status})
 
 
 def hold_payment(

@@ -22,8 +22,10 @@ from integrity.operation import (
     Statement,
     Step,
     Steps,
+    Unavailable,
 )
 from integrity.reference.streamvote.operations import (
+    NOT_QUEUED,
     OPERATIONS,
     apply_event,
     credit,
@@ -74,8 +76,9 @@ def receive_payment_webhook_queueing_early(*, operation_id: UUID, event_id: str,
     if not event:
         yield Rollback()
         return Declined("event_already_applied")
-    if kind == "paid":
-        yield from queue_credit(invoice_id)
+    if kind == "paid" and not (yield from queue_credit(invoice_id)):
+        yield Rollback()
+        return Unavailable(NOT_QUEUED)
     invoice: Rows = yield end_invoice(invoice_id, kind)
     if not invoice:
         yield Rollback()

@@ -29,10 +29,11 @@ from integrity.operation import (
     Statement,
     Step,
     Steps,
+    Unavailable,
     Value,
 )
 from integrity.reference.streamvote.voting import post, tell, vote
-from integrity.systems.service import Answer
+from integrity.systems.service import Answer, is_answered
 from integrity.systems.system import Subscription
 
 EVENT_TTL_MS = 500
@@ -41,6 +42,8 @@ EVENT_TTL_MS = 500
 LISTING_TTL_MS = 30_000
 
 UPDATES_AT_ONCE = 500
+
+SILENCE, NOT_QUEUED = "provider_did_not_answer", "queue_did_not_answer"
 
 
 def get_config(*, operation_id: UUID, wallet_id: int) -> Steps:
@@ -144,7 +147,9 @@ def create_invoice(*, operation_id: UUID, wallet_id: int, stars: int) -> Steps:
     # After the commit: a webhook may arrive before the answer does, and must find its invoice. Whatever the answer is, the
     # invoice stands: the webhook ends it, or check_invoice does when the provider never heard of it.
     invoice_id = invoice[0]["id"]
-    yield Request("provider", {"command": "create", "invoice_id": invoice_id, "stars": stars})
+    answer: Answer = yield Request("provider", {"command": "create", "invoice_id": invoice_id, "stars": stars})
+    if not is_answered(answer):
+        return Unavailable(SILENCE)
     return Ok({"invoice_id": invoice_id})
 
 
@@ -154,16 +159,17 @@ def receive_payment_webhook(*, operation_id: UUID, event_id: str, invoice_id: in
     event: Rows = yield apply_event(operation_id, event_id, invoice_id, kind)
     if not event:
         yield Rollback()
-        if kind == "paid":  # the delivery that applied it may have died before it queued the job; twice does no harm
-            yield from queue_credit(invoice_id)
+        # The delivery that applied it may have died before it queued the job; twice does no harm.
+        if kind == "paid" and not (yield from queue_credit(invoice_id)):
+            return Unavailable(NOT_QUEUED)
         return Declined("event_already_applied")
     invoice: Rows = yield end_invoice(invoice_id, kind)
     if not invoice:
         yield Rollback()
         return Declined("invoice_not_open")
     yield Commit()
-    if kind == "paid":
-        yield from queue_credit(invoice_id)
+    if kind == "paid" and not (yield from queue_credit(invoice_id)):
+        return Unavailable(NOT_QUEUED)
     return Ok({"invoice_id": invoice_id})
 
 
@@ -194,6 +200,8 @@ def check_invoice(*, operation_id: UUID, invoice_id: int) -> Steps:
     if not open_invoice:
         return Declined("invoice_not_open")
     answer: Answer = yield Request("provider", {"command": "cancel", "invoice_id": invoice_id})
+    if not is_answered(answer):
+        return Unavailable(SILENCE)
     if answer["status"] != "cancelled":
         return Declined("payment_under_way")  # its webhook comes, and comes again until it is answered
     expired: Rows = yield Statement(
@@ -332,19 +340,13 @@ def end_invoice(invoice_id: int, kind: str) -> Statement:
     )
 
 
-class NotQueued(Exception):
-    """The queue has not said that it has the job: the provider gets no answer, and so sends its event again."""
+def queue_credit(invoice_id: int) -> Generator[Step, Any, bool]:
+    """Queue the job that credits an invoice; return whether the queue has it, and so makes it at least once.
 
-
-def queue_credit(invoice_id: int) -> Generator[Step, Any, None]:
-    """Queue the job that credits an invoice; the queue makes it at least once.
-
-    Raises:
-        NotQueued: whether it will be made is not known.
+    If not, whether it will be made is not known: the provider gets no answer, and so sends its event again.
     """
     answer: Answer = yield Request("jobs", {"job": "credit_invoice", "invoice_id": invoice_id})
-    if answer["status"] != "accepted":
-        raise NotQueued(f"the queue answered {answer['status']}")
+    return bool(answer["status"] == "accepted")
 
 
 def credit(invoice_id: int, wallet_id: int, stars: int, operation_id: UUID) -> Generator[Step, Any, None]:

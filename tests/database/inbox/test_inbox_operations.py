@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from integrity.database.constraints import plant
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.operation import Commit, Declined, Ok, Request, Statement
+from integrity.operation import Commit, Declined, Ok, Request, Statement, Unavailable
 from integrity.reference.inbox.schema import METADATA
 from integrity.reference.inbox.system import INBOX
 from tests.database.inbox.calls import CALLS, DELIVERED, HELLO
@@ -73,7 +73,8 @@ def test_a_message_whose_answer_was_lost_is_sent_once_however_often_it_is_sent_a
     inbox: Target, outside: Outside
 ) -> None:
     sent = Played(inbox, outside, "send_sms", {"conversation_id": 3, "body": "Hello"}, 100, mood=DONE).finish()
-    assert sent == Ok({"message_id": 8, "status": "queued"})
+    assert sent == Unavailable("provider_did_not_answer")
+    assert _message(inbox, 8) == ("queued", None)
     for number in (101, 102):
         Played(inbox, outside, "resend_queued", {"business_id": 2}, number).finish()
     assert _message(inbox, 8) == ("sent", f"sms-{op(100)}")
@@ -148,9 +149,28 @@ def test_a_checkout_that_was_given_up_cannot_be_paid_any_more(inbox: Target, out
     assert outside.memory["processor"] == {"checkout-6": "session_expired"}
 
 
+ASKING: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "send_whatsapp": ("provider", HELLO),
+    "create_checkout": ("processor", {"business_id": 1}),
+    "settle_checkout": ("processor", {"business_id": 2}),
+    "upload_media": ("store", {"conversation_id": 1, "size_bytes": 9}),
+}
+
+
+@pytest.mark.parametrize("mood", [LOST, DONE, REFUSED], ids=["lost", "done", "refused"])
+@pytest.mark.parametrize("operation", ASKING)
+def test_what_an_outside_party_does_not_give_is_unavailable_and_what_is_left_is_right(
+    inbox: Target, outside: Outside, operation: str, mood: Any
+) -> None:
+    party, arguments = ASKING[operation]
+    asked = Played(inbox, outside, operation, arguments, 100, mood=mood).finish()
+    assert asked == Unavailable(f"{party}_did_not_answer")
+    assert find_violated(inbox) == set()
+
+
 def test_a_processor_that_does_not_answer_leaves_the_checkout_open(inbox: Target, outside: Outside) -> None:
     settled = Played(inbox, outside, "settle_checkout", {"business_id": 2}, 100, mood=LOST).finish()
-    assert settled == Declined("processor_did_not_say")
+    assert settled == Unavailable("processor_did_not_answer")
     assert _read(inbox)["checkouts"][3]["status"] == "open"
 
 

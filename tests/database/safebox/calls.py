@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from integrity.operation import Declined, Ok, Reply
+from integrity.operation import Declined, Ok, Reply, Unavailable
 from integrity.systems.service import ServiceSettings
 from tests.database.worlds import op, rows
 
@@ -90,7 +90,7 @@ PLAYED: Mapping[str, Played] = {
     "an invoice that the mint does not quote expires some day": Played(
         "create_invoice",
         {"wallet_id": 3, "amount_minor": 50},
-        Declined("mint_unavailable"),
+        Unavailable("mint_did_not_answer"),
         {"invoices": invoices((6, 3, 50, "unpaid", "this", None))},
         mint=REFUSING,
     ),
@@ -106,7 +106,7 @@ PLAYED: Mapping[str, Played] = {
     "a sale that the mint does not quote": Played(
         "create_pos_sale",
         {"wallet_id": 3, "amount_minor": 50},
-        Declined("mint_unavailable"),
+        Unavailable("mint_did_not_answer"),
         {
             "invoices": invoices((6, 3, 50, "unpaid", "this", None)),
             "pos_sales": sales((3, 3, 6, "awaiting", "this")),
@@ -132,7 +132,7 @@ PLAYED: Mapping[str, Played] = {
     "an invoice is paid, and the mint does not issue its proofs yet": Played(
         "confirm_invoice",
         {"invoice_id": 3},
-        Ok({"invoice_id": 3, "status": "paid"}),
+        Unavailable("mint_did_not_answer"),
         {
             "invoices": invoices((3, 3, 9, "paid", op(10), "this")),
             "pos_sales": sales((2, 3, 3, "paid", op(10))),
@@ -205,7 +205,7 @@ PLAYED: Mapping[str, Played] = {
     "the mint does not answer": Played(
         "pay_address",
         ADDRESS,
-        Ok({"payment_id": 5, "status": "processing"}),
+        Unavailable("mint_did_not_answer"),
         {
             "payments": payments((*ADDRESSED, None, "processing", "this")),
             "proofs": proofs((4, 2, 16, "pending", 5, op(4))),
@@ -218,7 +218,7 @@ PLAYED: Mapping[str, Played] = {
         mint=SILENT,
     ),
     "a wallet whose payment the mint does not answer cannot begin another": Played(
-        "pay_address", {**ADDRESS, "wallet_id": 1}, Declined("payment_under_way"), mint=SILENT
+        "pay_address", {**ADDRESS, "wallet_id": 1}, Unavailable("mint_did_not_answer"), mint=SILENT
     ),
     "more than the wallet has": Played("pay_address", {**ADDRESS, "amount_minor": 27}, Declined("insufficient_balance")),
     "an invoice that is being paid from the wallet is paid": Played(

@@ -16,14 +16,14 @@ from psycopg.rows import dict_row
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Statement
+from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Statement, Unavailable
 from integrity.parameters import number_parameters
 from integrity.reference.safebox.ledger import denominations
 from integrity.reference.safebox.schema import METADATA
 from integrity.reference.safebox.system import SAFEBOX
 from integrity.systems.service import Context, ServiceSettings
 from integrity.systems.system import Bug
-from tests.database.safebox.calls import ADDRESS, PLAYED, SILENT
+from tests.database.safebox.calls import ADDRESS, PLAYED, REFUSING, SILENT
 from tests.database.safebox.world import FILES, NOW, WORLD
 from tests.database.worlds import PostgresEngine, postgres_world
 
@@ -35,7 +35,7 @@ class Played:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.mint = ServiceSettings()
+        self.mint = self.relay = ServiceSettings()
         self.requests: list[Mapping[str, Any]] = []
         self._memories: dict[str, dict[str, Any]] = {name: {} for name in SAFEBOX.services}
         self._number = 100
@@ -67,7 +67,7 @@ class Played:
                 cursor.execute(text.encode(), [step.parameters[name] for name in names])
                 return cursor.fetchall() if cursor.description else []
             case Request():
-                settings = self.mint if step.service == "mint" else ServiceSettings()
+                settings = {"mint": self.mint, "relay": self.relay}[step.service]
                 context = Context(Random(0), settings, self._memories[step.service])
                 self.requests.append(step.payload)
                 return SAFEBOX.services[step.service](step.payload, context).answer
@@ -127,7 +127,31 @@ def test_an_operation_alone_makes_exactly_its_rows_and_breaks_nothing(box: Playe
 def test_every_operation_is_played_with_both_answers() -> None:
     answers = {(played.operation, type(played.reply)) for played in PLAYED.values()}
     both = {(name, kind) for name in SAFEBOX.operations for kind in (Ok, Declined)}
-    assert answers == both - {("settle_pending", Declined)}, "a sweep has nobody to say no to"
+    never = {("settle_pending", Declined), ("create_invoice", Declined), ("create_pos_sale", Declined)}
+    assert answers - {(name, Unavailable) for name in ASKING} == both - never, "these say no to nobody"
+
+
+ASKING: Mapping[str, Mapping[str, Any]] = {
+    "create_invoice": {"wallet_id": 3, "amount_minor": 50},
+    "create_pos_sale": {"wallet_id": 3, "amount_minor": 50},
+    "confirm_invoice": {"invoice_id": 3},
+    "pay_invoice": {"wallet_id": 1, "invoice_id": 4},
+    "pay_address": ADDRESS,
+    "request_nfc_payment": {"wallet_id": 1, "card_id": 1, "amount_minor": 30},
+    "answer_nfc_request": {"nfc_request_id": 3},
+    "pay_to_nfc_tag": {"wallet_id": 1, "card_id": 1, "amount_minor": 10, "key": 9},
+}
+
+
+@pytest.mark.parametrize("settings", [SILENT, REFUSING], ids=["silent", "refusing"])
+@pytest.mark.parametrize("operation", ASKING)
+def test_what_the_mint_or_the_relay_does_not_give_is_unavailable_and_what_is_left_is_right(
+    box: Played, operation: str, settings: ServiceSettings
+) -> None:
+    box.mint = box.relay = settings
+    party = "relay" if operation == "request_nfc_payment" else "mint"
+    assert box.call(operation, ASKING[operation])[0] == Unavailable(f"{party}_did_not_answer")
+    assert box.find_violated() == set()
 
 
 @pytest.mark.parametrize("amount_minor", [0, 1, 2, 3, 64, 1_000, 20_000])
@@ -153,7 +177,7 @@ def test_a_payment_that_the_mint_did_not_answer_is_ended_by_whoever_comes_across
 ) -> None:
     box.mint = SILENT
     reply, _ = box.call("pay_address", {**ADDRESS, "address": address})
-    assert reply == Ok({"payment_id": 5, "status": "processing"})
+    assert reply == Unavailable("mint_did_not_answer")
     box.mint = ServiceSettings()
     operation, arguments = LATER[later]
     box.call(operation, {**arguments, "address": address} if "address" in arguments else arguments)
@@ -190,7 +214,8 @@ def test_a_confirmation_first_ends_the_payment_that_pays_the_invoice(box: Played
 
 def test_a_confirmation_does_not_wait_for_a_payment_that_the_mint_does_not_answer(box: Played) -> None:
     box.mint = SILENT
-    assert box.call("confirm_invoice", {"invoice_id": 4})[0] == Ok({"invoice_id": 4, "status": "paid"})
+    assert box.call("confirm_invoice", {"invoice_id": 4})[0] == Unavailable("mint_did_not_answer")
+    assert box.ask("select status from safebox.invoices where id = 4") == [("paid",)]
     assert box.ask("select status from safebox.payments where id = 4") == [("processing",)]
     assert box.find_violated() == set()
 

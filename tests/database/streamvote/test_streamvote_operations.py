@@ -15,9 +15,9 @@ from psycopg.rows import dict_row
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.operation import Commit, Declined, Ok, Request, Step
+from integrity.operation import Commit, Declined, Ok, Request, Step, Unavailable
 from integrity.reference.streamvote import services
-from integrity.reference.streamvote.operations import EVENT_TTL_MS, NotQueued
+from integrity.reference.streamvote.operations import EVENT_TTL_MS
 from integrity.reference.streamvote.schema import METADATA
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.systems.service import ServiceSettings
@@ -144,7 +144,16 @@ def test_an_invoice_whose_payment_is_under_way_does_not_expire(player: Player) -
     player.memory["provider"] = {"4": "paid"}
     assert player.call("check_invoice", {"invoice_id": 4}, THIS) == Declined("payment_under_way")
     player.settings = ServiceSettings(timeout_share=1.0)
-    assert player.call("check_invoice", {"invoice_id": 4}, NEXT) == Declined("payment_under_way")
+    assert player.call("check_invoice", {"invoice_id": 4}, NEXT) == Unavailable("provider_did_not_answer")
+
+
+@pytest.mark.parametrize("settings", [ServiceSettings(timeout_share=1.0), ServiceSettings(error_share=1.0)])
+def test_an_invoice_that_the_provider_does_not_take_is_unavailable_and_stays_open(
+    player: Player, settings: ServiceSettings
+) -> None:
+    player.settings = settings
+    assert player.call("create_invoice", {"wallet_id": 1, "stars": 60}, THIS) == Unavailable("provider_did_not_answer")
+    assert _read(player.target)["invoices"][6]["status"] == "open"
 
 
 def test_an_invoice_that_was_cancelled_is_not_paid_any_more(player: Player) -> None:
@@ -239,13 +248,11 @@ def test_a_webhook_that_died_before_it_queued_its_job_is_made_good_by_the_next(p
     assert player.asked == [("jobs", {"job": "credit_invoice", "invoice_id": 4})]
 
 
-def test_a_webhook_whose_job_was_not_queued_is_not_answered_and_the_next_queues_it(player: Player) -> None:
+def test_a_webhook_whose_job_was_not_queued_is_unavailable_and_the_next_queues_it(player: Player) -> None:
     event = {"event_id": "evt-4", "invoice_id": 4, "kind": "paid"}
     player.settings = ServiceSettings(error_share=1.0)
-    with pytest.raises(NotQueued, match="error"):
-        player.call("receive_payment_webhook", event, THIS)
-    with pytest.raises(NotQueued, match="error"):
-        player.call("receive_payment_webhook", event, NEXT)
+    assert player.call("receive_payment_webhook", event, THIS) == Unavailable("queue_did_not_answer")
+    assert player.call("receive_payment_webhook", event, NEXT) == Unavailable("queue_did_not_answer")
     player.settings = ServiceSettings()
     assert player.call("receive_payment_webhook", event, NEXT) == Declined("event_already_applied")
     assert player.asked == [("jobs", {"job": "credit_invoice", "invoice_id": 4})] * 3
