@@ -80,6 +80,38 @@ def test_a_world_is_accepted_by_every_engine_and_rejected_with_the_exact_rows(
     assert ask(engine, system_world, file) == list(violation.rows)
 
 
+FAILED_CALLS = [(name, "failed-call-left-nothing") for name in SYSTEM_WORLDS]
+
+
+def leave_unavailable(engine: Engine, world: SystemWorld, name: str, *, error: str) -> None:
+    """Let what the declined and failed calls left have been left by calls that were unavailable."""
+    for statement in world.violations[name].statements:
+        engine.execute(statement)
+    engine.execute(
+        f"update integrity.calls set outcome = 'unavailable', error = '{error}' where outcome in ('declined', 'failed')"
+    )
+
+
+@each(FAILED_CALLS)
+def test_a_call_that_the_database_had_no_capacity_for_left_nothing(
+    engine: Engine, system_world: SystemWorld, name: str
+) -> None:
+    """Then the database itself has said no, and the call's error says how."""
+    leave_unavailable(engine, system_world, name, error="57014 canceling statement")
+    told = {"outcome": "unavailable", "error": "57014 canceling statement"}
+    expected = [{**row, **told} for row in system_world.violations[name].rows]
+    assert ask(engine, system_world, system_world.invariants[name]) == expected
+
+
+@each(FAILED_CALLS)
+def test_what_waits_for_an_outside_party_that_did_not_answer_accuses_nobody(
+    engine: Engine, system_world: SystemWorld, name: str
+) -> None:
+    """A payment whose mint was silent is held until it answers, a message is queued until its provider takes it."""
+    leave_unavailable(engine, system_world, name, error="")
+    assert ask(engine, system_world, system_world.invariants[name]) == []
+
+
 @each(OF_ONE_RUN)
 def test_an_invariant_over_calls_can_be_asked_of_one_run(engine: Engine, system_world: SystemWorld, name: str) -> None:
     file, violation = system_world.invariants[name], system_world.violations[name]

@@ -17,5 +17,8 @@ from $calls as calls
 join (
     $effects
 ) as effects on effects.operation_id = calls.operation_id
-where calls.outcome in ('declined', 'failed') and calls.run_id = coalesce(:run_id, calls.run_id)
+where
+    -- unavailable with an error: the database itself said no, and not an outside party that may yet answer
+    (calls.outcome in ('declined', 'failed') or calls.outcome = 'unavailable' and calls.error <> '')
+    and calls.run_id = coalesce(:run_id, calls.run_id)
 order by effects.effect, effects.effect_id
