@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.invariants.load import fits
-from integrity.project import SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
+from integrity.project import SETTINGS_FILE, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -168,8 +168,6 @@ class Registry(Mapping[str, "System"]):
             return
         if name in _REFERENCE:
             raise UsageError(f"a system was passed with the name of a reference system, {name}", hint="Give it another.")
-        if not SYSTEM_NAME.fullmatch(name):
-            raise UsageError(f"a system was passed with the name {quote(name)}", hint=SYSTEM_NAME_HINT)
         self._declared[name] = [_Declared(name, "", "", "passed by a program")]
         self._systems[name] = system
         self._patterns = {name: self._patterns.get(name, ()), **self._patterns}  # first: it is the default

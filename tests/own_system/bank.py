@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import numpy as np
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
 
+from integrity import Bug, Operation, System
 from integrity.database.bulk import bigints, uuids
 from integrity.domain import Domain, IntegerIn, KeyOf
 from integrity.operation import (
@@ -15,7 +16,6 @@ from integrity.operation import (
     Commit,
     Declined,
     Ok,
-    Operation,
     Rollback,
     Rows,
     Statement,
@@ -25,7 +25,7 @@ from integrity.operation import (
 from integrity.systems.seeder import Batch, Seeder, Size, Start
 from integrity.systems.seeder import Rows as SeededRows
 from integrity.systems.stage import Ref, Stage, StagedRow
-from integrity.systems.system import Bug, System, instead
+from integrity.systems.system import instead
 from integrity.systems.types import Key, Minor, key_column, operation_id_column
 
 METADATA = MetaData()

@@ -41,6 +41,6 @@ def test_a_reference_system_may_be_passed_and_no_other_under_its_name() -> None:
 
 
 def test_a_name_that_cannot_be_a_schemas_is_refused() -> None:
-    with pytest.raises(UsageError, match="passed with the name 'My Bank'") as refused:
+    with pytest.raises(UsageError, match="'My Bank' is no name of a system") as refused:
         registry_with(System("My Bank", "a bank", MetaData(), {}))
     assert "lowercase" in (refused.value.hint or "")
