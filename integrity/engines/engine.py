@@ -2,12 +2,14 @@
 
 What holds for one kind of database only stands in the folder of its name here, and nowhere else is there an `if` about it:
 who needs a thing asks the target's engine for it; who goes another way where an engine lacks something asks for the fact
-(`has_roles`), not for the name. To add an engine:
+(`has_levels`), not for the name. To add an engine:
 
 - a folder here whose `engine.py` holds `ENGINE`, an object with all that `Engine` lists, and the schemes of its URLs in
-  SCHEMES; its snapshot.py, facts.py, query_plan.py and spelling.py are what an audit needs;
-- for races and load, which speak words of rooms above this one, an entry in race/play/engines.py (who waits for whom) and
-  in clients/connections.py (a connection that carries out operations).
+  SCHEMES. An audit needs of it a snapshot (snapshot.Session), facts, a query plan and a spelling; seeding and runs need an
+  inventory, copies, lines, transactions and holds. What it cannot it says by a fact that is False, or by an error;
+- for races and load, which speak words of rooms above this one, an entry in race/play/engines.py (who waits for whom), in
+  clients/connections.py (a connection that carries out operations) and in race/export/pytest_export.py (the library in
+  which an exported test speaks to it).
 
 The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
 """

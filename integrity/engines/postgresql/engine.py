@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
 from integrity.engines.copies import Copies
+from integrity.engines.engine import Engine
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
@@ -120,4 +121,4 @@ class PostgresqlEngine:
         pass  # they were dropped with their tables
 
 
-ENGINE: Final = PostgresqlEngine()
+ENGINE: Final[Engine[Target]] = PostgresqlEngine()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from integrity.engines.copies import Copies
+from integrity.engines.engine import Engine
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
@@ -136,4 +137,4 @@ class SqliteEngine:
             target.file.unlink()
 
 
-ENGINE: Final = SqliteEngine()
+ENGINE: Final[Engine[Target]] = SqliteEngine()

@@ -39,6 +39,9 @@ _KINDS = {
     Oracle.REPLIES: "answers",
 }
 
+USUAL_ENGINE = "postgresql"
+"""On which a finding was made unless its file and its name say otherwise."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -121,7 +124,7 @@ class Finding(_Model):
     reference: str = ""
     bug: str | None
     isolation: Isolation
-    dialect: str = "postgresql"
+    dialect: str = USUAL_ENGINE
     seed: int
     schedule: str
     letters: str
@@ -166,7 +169,7 @@ class Finding(_Model):
         parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
         parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
-        parts += [self.dialect] if self.dialect != "postgresql" else []
+        parts += [self.dialect] if self.dialect != USUAL_ENGINE else []
         return "-".join(part.replace(" ", "_") for part in parts)
 
     def encode(self) -> bytes:
