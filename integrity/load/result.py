@@ -5,14 +5,14 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import integrity
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
-from integrity.load.shape_result import describe_shape
+from integrity.load.shape_result import ShapeFound, describe_shape
 from integrity.load.thresholds import Judgement, judge
 from integrity.measure.distribution import Distribution
 from integrity.measure.measures import Measures, OperationMeasure, percentiles, summarize
@@ -118,7 +118,7 @@ def make_result(
     if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
         # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
         judgements = list(open_loop.phases.phases[0].judgements)
-    found: dict[str, Any] = {}
+    found: ShapeFound = {}
     if open_loop and isinstance(profile, OpenProfile):
         found = describe_shape(profile, open_loop, samples)
     return RunResult(

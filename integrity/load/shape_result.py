@@ -1,7 +1,7 @@
 """What a run's shape is there to find, as records of its result.json: phases, breaks, ceilings, recovery, trends."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from integrity.load.open_loop import OpenLoop
 from integrity.load.phases import Ladder, Phase
@@ -10,16 +10,36 @@ from integrity.load.thresholds import Judgement
 from integrity.measure.measures import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
 from integrity.runs.samples import Sample
-from integrity.runs.shape import FirstBreak, FirstWarning, HardBreak, PhaseResult, PhaseThreshold, Search, Sweep, SweepLoad
+from integrity.runs.shape import (
+    FirstBreak,
+    FirstWarning,
+    HardBreak,
+    PhaseResult,
+    PhaseThreshold,
+    Search,
+    SlopeResult,
+    Sweep,
+    SweepLoad,
+)
 
 CEILING_SHARE = 0.8
 """Of the first load over a warning: what may be promised. Source: the messaging plan, "safe ceiling"."""
 
 
-def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return fields of the result: phases and slopes, search or sweep with steps, recovery_s with a spike."""
+class ShapeFound(TypedDict, total=False):
+    """Fields of a run's result: search or sweep of a profile with steps, recovery_s of one with a spike."""
+
+    phases: tuple[PhaseResult, ...]
+    slopes: tuple[SlopeResult, ...]
+    search: Search
+    sweep: Sweep
+    recovery_s: float | None
+
+
+def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Sample]) -> ShapeFound:
+    """Return what the shape of the load found."""
     phases, ladder = loop.phases.phases, loop.ladder
-    found: dict[str, Any] = {
+    found: ShapeFound = {
         "phases": tuple(map(_phase, phases)) if profile.stages or profile.steps else (),
         "slopes": tuple(find_slopes(samples)) if profile.watches_trends else (),
     }
