@@ -54,4 +54,4 @@ def _describe_origin(path: str, text: str, line: int, column: int | None, origin
     for origin in origins:
         if origin.start <= offset < max(origin.end, origin.start + 1):
             return f"{path}:{origin.line}: {origin.key}" if origin.line else f"{path}: {origin.key}"
-    return f"{path}: line {line} of the query that is made of it"
+    return f"{path}: in the query that is made of it"

@@ -95,7 +95,7 @@ def _make(path: Path, name: str) -> list[tuple[str, Callable[[], SqlFile]]]:
         made = make_invariants(path, folder=name.rpartition("/")[0])
     except Exception as error:
         return [(name, partial(_load, path, name, partial(_raise, error)))]
-    return [(made_name, partial(_load, path, made_name, read)) for made_name, read in made]
+    return [(made_name, partial(_load, path, made_name, read)) for made_name, read in made.items()]
 
 
 def _raise(error: Exception) -> SqlFile:

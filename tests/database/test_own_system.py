@@ -16,7 +16,13 @@ import pytest
 from integrity.cli.main import main
 
 PROJECT = Path(__file__).parents[1] / "own_system"
-INVARIANTS = ["bank/acknowledged-call-is-stored", "bank/balance-equals-movements", "money/no-balance-below-zero"]
+INVARIANTS = [
+    "bank/acknowledged-call-is-stored",
+    "bank/balance-equals-movements",
+    "bank/call-at-most-once",
+    "bank/failed-call-left-nothing",
+    "money/no-balance-below-zero",
+]
 BUG = ("--bug", "lost_update")
 
 Command = Callable[..., tuple[int, str]]
@@ -58,6 +64,21 @@ def test_it_is_listed_seeded_judged_and_asked(integrity: Command) -> None:
     assert integrity("validate", "--system", "bank")[0] == 0
     assert integrity("queries", "run", "--system", "bank")[0] == 0
     assert integrity("monitor", "--duration", "1s", "--process", f"tests={os.getpid()}")[0] == 0
+
+
+def test_where_effects_stand_is_said_once_and_what_is_said_wrongly_is_one_unknown(integrity: Command) -> None:
+    integrity("seed", "--size", "accounts=4")
+    declared = Path("invariants/bank/effects.toml")
+    code, shown = integrity("explain", "bank/call-at-most-once")
+    assert (code, str(declared) in shown, "    from movements\n" in shown) == (0, True, True)
+    text = declared.read_text()
+    declared.write_text(f"{text}where = \"movements.kind = 'paid'\"\n")
+    code, told = integrity("validate", "--select", "bank/call-at-most-once")
+    assert (code, f"{declared}:" in told, "movements.kind" in told) == (3, True, True)
+    declared.write_text(f"{text}where = 5\n")
+    code, told = integrity("validate")
+    assert (code, told.splitlines()[-1]) == (3, "1 of 3 invariants unknown: bank/effects.toml.")
+    assert f"{declared}:8: where of the effect in 'movements': '5' is neither a text nor a list of texts" in told
 
 
 def test_what_a_run_breaks_is_found_and_brought_back(integrity: Command) -> None:
@@ -119,4 +140,4 @@ def test_a_suite_plays_its_shared_profiles_and_judges_after_each(integrity: Comm
         settings.write('[suites.short]\ntitle = "short"\nsteps = [{ profile = "smoke", duration_s = 1 }]\n')
     code, told = integrity("suite", "short", "--system", "bank", "--json")
     (step,) = json.loads(told)["steps"]
-    assert (code, step["system"], step["audit"]) == (0, "bank", "All 3 invariants hold.")
+    assert (code, step["system"], step["audit"]) == (0, "bank", "All 5 invariants hold.")

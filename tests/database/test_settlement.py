@@ -143,7 +143,7 @@ def test_a_call_that_took_effect_twice_is_counted(venue: Target) -> None:
 def test_what_took_effect_twice_is_not_known_of_a_system_that_does_not_say_where_effects_stand(venue: Target) -> None:
     add_call(venue, 1, "scan_out", "unknown")
     settlement = settle(venue, replace(GHOSTPASS, name="kiosk"), "run", project=PROJECT)
-    assert (settlement.twice, settlement.reason) == (None, "there is no invariant kiosk/call-at-most-once")
+    assert (settlement.twice, settlement.reason) == (None, "kiosk has no invariant call-at-most-once")
 
 
 def test_without_unknown_calls_there_is_nothing_to_settle(venue: Target) -> None:

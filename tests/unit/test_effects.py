@@ -146,6 +146,24 @@ def test_what_a_call_alone_tells_is_looked_for_call_by_call(tmp_path: Path) -> N
     assert "    and entries.id is null\n" in file.text
 
 
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("entries.kind", "effects.toml:8: where of the effect in 'sales.entries': no such thing\n  query | "),
+        ("fees.operation_id", "effects.toml:11: operation_id of the effect in 'fees': no such thing\n  query | "),
+        ("min(effects", "effects.toml: in the query that is made of it: no such thing\n  query | "),
+    ],
+)
+def test_what_a_server_refuses_is_named_where_it_was_written(tmp_path: Path, word: str, place: str) -> None:
+    file = load(tmp_path, EFFECTS)["bank/call-at-most-once"]
+    position = file.numbered.index(word) + 1
+    described = file.describe_server_error("no such thing", position=position, hint="Mend it.")
+    assert place in described
+    *_, line, caret, hint = described.splitlines()
+    assert line[caret.index("^") :].startswith(word)
+    assert hint == "  hint: Mend it."
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_quoted_as_sqlalchemy_does_for_both_engines(name: str) -> None:
     spelled = [preparer.quote(name) for preparer in PREPARERS]
@@ -166,6 +184,7 @@ MISTAKES = {
     'subject = "a"\n[[effects]]\nname = "x"': ":2: table: it is missing",
     'subject = "a"\n[[effects]]\ntable = "x"': ":2: made_at of the effect in 'x': it is missing",
     'subject = "a"\n[[effects]]\ntable = "x.y.z"': ":3: table of the effect in 'x.y.z': 'x.y.z' is no name",
+    'subject = "a"\n[[effects]]\ntable = "x"\nasked = false\nonce = false\nfailed = false': ":2: effects: none of the",
     'subject = "a"\n[once]\ntitel = "x"': ":3: titel: there is no such key",
     'subject = "a"\n[once]\ntitle = "x\\ny"': ":3: title: it is of more than one line",
     'subject = "a"\n[once]\ntitle = "x\\u2028y"': ":3: title: it is of more than one line",
@@ -178,13 +197,15 @@ OF_AN_EFFECT = {
     'where = "a = 1 -- one"': ":6: where of the effect in 'x': 'a = 1 -- one': it has a comment",
     "where = \"a = 'b\"": ":6: where of the effect in 'x': \"a = 'b\": a quote is not closed",
     'where = "a = :b"': ":6: where of the effect in 'x': 'a = :b': :b is a parameter",
-    "where = 5": ":6: where of the effect in 'x': '5' is no condition",
+    "where = 5": ":6: where of the effect in 'x': '5' is neither a text nor a list",
     'id = "(a"': ":6: id of the effect in 'x': '(a': its parentheses are no pairs",
     "once = 5": ":6: once of the effect in 'x': '5' cannot be used",
     "stored = true": ":6: stored of the effect in 'x': 'True' cannot be used",
-    "stored = []": ":6: stored of the effect in 'x': '[]' names no operations",
+    "stored = []": ":6: by of the effect in 'x': it names no operation",
     'stored = { by = "sell", weher = "x" }': ":6: weher of the effect in 'x': there is no such key",
     '[effects.failed]\nweher = "x"': ":7: weher of the effect in 'x': there is no such key",
+    'join = "t on true"\nstored = ["a", "b"]': ":7: join of the effect in 'x': it cannot stand beside found_by",
+    'as = "calls"\nstored = ["a", "b"]': ":7: by of the effect in 'x': calls is the name of something else",
     'stored = { by = ["a", "b"], join = "t on true" }': ":6: join of the effect in 'x': it cannot stand beside found_by",
     'failed = { moved = "amount" }\n[[effects]]\ntable = "y"\nmade_at = "at"': ":8: failed: y says not what it moved",
 }  # fmt: skip

@@ -12,22 +12,14 @@
 An effect is one of four invariants' unless it says otherwise, by the invariant's key: `failed = false` leaves it out there,
 `failed = { where = "entries.is_final" }` says for that invariant alone what is different. `stored` is only asked about
 where it is said. A column is a name of the table's; in parentheses it is SQL: `name = "('scanned_' || scans.direction)"`.
-
-Everything is read by hand and not by pydantic, which takes longer to import than a list of invariants needs. What of it is
-SQL is checked as far as its signs tell: that it is one expression, and ends where it ends. The server judges the rest, and
-the place of its judgement is found again: each text keeps its line and its key.
 """
 
-import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any, NoReturn
+from dataclasses import dataclass
 
 from integrity.errors import quote
-from integrity.parameters import code_of, find_parameters, has_comment
-from integrity.sqlname import literal, quoted
+from integrity.invariants.effects.written import Mistake, Section, Written, parse_text
+from integrity.sqlname import quoted
 from integrity.verdict import Severity
 
 FAMILIES = {
@@ -38,44 +30,12 @@ FAMILIES = {
 }
 """The invariants' names, by their keys."""
 
-HEADER_KEYS = ("title", "severity", "source", "why", "hint")
-_COLUMN_KEYS = ("name", "id", "subject", "made_at", "operation_id")
-_USE_KEYS = (*_COLUMN_KEYS, "join", "where")
-_STORED_KEYS = (*_USE_KEYS, "by", "operation", "found_by")
-_FAILED_KEYS = (*_USE_KEYS, "moved")
+_KEYS = ("system", "schema", "subject", *FAMILIES, "effects")
+_HEADER_KEYS = ("title", "severity", "source", "why", "hint")
+_USE_KEYS = ("name", "id", "subject", "made_at", "operation_id", "join", "where")
+_MORE_KEYS = {"stored": ("by", "operation", "found_by"), "failed": ("moved",)}
 _EFFECT_KEYS = ("table", "as", *_USE_KEYS, *FAMILIES)
 _TAKEN = ("calls", "effects")  # what the relations are called that a place of `found_by` is joined to
-_NAME = re.compile(r'[^"\x00-\x1f]+|"(?:[^"\x00-\x1f]|"")+"')
-_PART = r'[^".\x00-\x1f]+|"(?:[^"\x00-\x1f]|"")+"'
-_TABLE = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART})")
-
-
-class Mistake(Exception):
-    """What is wrong with an effects.toml.
-
-    Args:
-        line: where; 0: nobody can say.
-    """
-
-    def __init__(self, reason: str, *, line: int = 0, hint: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.line = line
-        self.hint = hint
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """SQL that somebody wrote, and where.
-
-    Args:
-        column: the name, where it is no more than a column.
-    """
-
-    text: str
-    line: int
-    key: str
-    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +63,11 @@ class Use:
     found_by: tuple[Written, ...] = ()
     moved: Written | None = None
 
+    @property
+    def is_told_by_calls(self) -> bool:
+        """Whether only a call tells which row is its own, and not the row which call."""
+        return bool(self.found_by) or (len(self.by) > 1 and self.operation is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
@@ -113,14 +78,14 @@ class Declaration:
         subject: what the rows that are found call whose effect it is.
         headers: invariant's key -> header's key -> text, where it is not the usual one.
         columns: what a row of `stored` shows beside the call: name -> SQL.
-        uses: invariant's key -> effects, in the order in which they are written.
+        uses: invariant's key -> effects, in the order in which they are written; invariants without an effect left out.
     """
 
     system: str
     subject: str
     headers: Mapping[str, Mapping[str, str]]
     columns: Mapping[str, Written]
-    uses: Mapping[str, tuple[Use, ...]]
+    uses: Mapping[str, Sequence[Use]]
 
 
 def parse_declaration(text: str, *, system: str) -> Declaration:
@@ -132,296 +97,136 @@ def parse_declaration(text: str, *, system: str) -> Declaration:
     Raises:
         Mistake: it cannot be understood.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+    top = parse_text(text)
+    top.check_keys(_KEYS)
+    subject = top.name("subject", hint='Name the column that tells whose effect it is: subject = "account_id".')
+    headers = {family: _header(top.section(family), family) for family in FAMILIES if family in top.values}
+    columns = top.section("stored").section("columns") if "columns" in top.values.get("stored", ()) else None
+    return Declaration(
+        system=top.text("system", default=system or None, hint='Say whose calls are asked about: system = "bank".'),
+        subject=subject,
+        headers=headers,
+        columns={key: columns.sql(key, columns.text(key)) for key in columns.values} if columns else {},
+        uses=_uses(top, subject),
+    )
+
+
+def _header(section: Section, family: str) -> dict[str, str]:
+    section.check_keys((*_HEADER_KEYS, "columns") if family == "stored" else _HEADER_KEYS)
+    header = {key: section.text(key) for key in section.values if key in _HEADER_KEYS}
+    for key, value in header.items():
+        if len(value.splitlines()) > 1:
+            section.refuse(key, "it is of more than one line", hint="Write it in one.")
+    if header.get("severity", "error") not in tuple(Severity):
+        section.refuse("severity", f"unknown severity {quote(header['severity'])}", hint="It is error or warning.")
+    return header
+
+
+def _uses(top: Section, subject: str) -> dict[str, list[Use]]:
+    schema = top.name("schema") if "schema" in top.values else ""
+    uses: dict[str, list[Use]] = {}
+    for effect in _effects(top):
+        for family in FAMILIES:
+            use = _use(effect, family, schema=schema, subject=subject)
+            if use is not None:
+                uses.setdefault(family, []).append(use)
+    if not uses:
+        top.refuse("effects", "none of the invariants is about any of them", hint="Take a `= false` away.")
+    _check_sums(uses.get("failed", []))
+    return uses
+
+
+def _effects(top: Section) -> Iterator[Section]:
+    hint = 'Say where the effects of its operations stand: [[effects]] table = "entries", name = "entry".'
+    effects = top.values.get("effects")
+    if not isinstance(effects, list) or not effects or not all(isinstance(values, dict) for values in effects):
+        top.refuse("effects", "it is missing" if effects is None else "it is no list of tables", hint=hint)
+    for number, values in enumerate(effects):
+        shown = f" of the effect in {quote(values['table'])}" if "table" in values else ""
+        effect = Section(values, ("effects", number), top.lines, shown)
+        effect.check_keys(_EFFECT_KEYS)
+        yield effect
+
+
+def _use(effect: Section, family: str, *, schema: str, subject: str) -> Use | None:
+    """Return the effect as the invariant asks about it; None: it does not."""
+    special = _special(effect, family)
+    if special is None:
+        return None
+    table = effect.table_name("table", schema=schema)
+    alias = quoted(effect.name("as", default=table.column))
+
+    def column(key: str, default: str | None = None, hint: str = "") -> Written:
+        return _of(effect, special, key).column(key, alias, default=default, hint=hint)
+
+    columns = {"id": column("id", "id"), "operation_id": column("operation_id", "operation_id")}
+    if family != "stored":
+        columns["name"] = _of(effect, special, "name").label("name", default=table.column)
+        columns["subject"] = column("subject", subject)
+    if family == "asked":
+        hint = 'Say when such a row was made: made_at = "created_at"; or asked = false.'
+        columns["made_at"] = column("made_at", hint=hint)
+    use = Use(
+        table,
+        alias,
+        columns,
+        join=(*effect.conditions("join"), *special.conditions("join")),
+        where=(*effect.conditions("where"), *special.conditions("where")),
+        by=_operations(special) if family == "stored" else (),
+        operation=special.sql("operation", special.text("operation")) if "operation" in special.values else None,
+        found_by=special.conditions("found_by"),
+        moved=special.column("moved", alias) if "moved" in special.values else None,
+    )
+    if use.is_told_by_calls:
+        _check_told_by_calls(special, use)
+    return use
+
+
+def _special(effect: Section, family: str) -> Section | None:
+    """Return what the effect says for that invariant alone; None: the invariant does not ask about it."""
+    said = effect.values.get(family, family != "stored")
+    if said is False:
+        return None
+    if isinstance(said, dict):
+        special = Section(said, (*effect.path, family), effect.lines, effect.shown)
+        special.check_keys((*_USE_KEYS, *_MORE_KEYS.get(family, ())))
+        return special
+    if family == "stored" and isinstance(said, str | list):
+        return Section({"by": said}, (*effect.path, family), effect.lines, effect.shown)
+    if family == "stored" or said is not True:
+        forms = '["deposit"], or { by = ["deposit"] }' if family == "stored" else "true, false, or { where = ... }"
+        effect.refuse(family, f"{quote(said)} cannot be used", hint=f"Write {family} = {forms}.")
+    return Section({}, effect.path, effect.lines, effect.shown)
+
+
+def _of(effect: Section, special: Section, key: str) -> Section:
+    return special if key in special.values else effect
+
+
+def _operations(special: Section) -> tuple[str, ...]:
+    hint = 'Name the operations whose ok promises such a row: stored = ["deposit", "withdraw"].'
+    operations = special.texts("by", hint=hint)
+    if not operations:
+        special.refuse("by", "it names no operation", hint=hint)
+    return operations
+
+
+def _check_told_by_calls(special: Section, use: Use) -> None:
+    if use.alias in _TAKEN:
+        hint = f'Give it another in this query: as = "{use.alias}_found".'
+        special.refuse("by", f"{use.alias} is the name of something else in the query", hint=hint)
+    for key, given in (("join", use.join), ("operation", use.operation)):
+        if given:
+            hint = "Say it in found_by, or name one operation and leave found_by away."
+            special.refuse(key, "it cannot stand beside found_by, or with several operations", hint=hint)
+
+
+def _check_sums(uses: Sequence[Use]) -> None:
+    sums = [use for use in uses if use.moved is not None]
+    if sums and len(sums) != len(uses):
+        other = next(use for use in uses if use.moved is None)
         raise Mistake(
-            f"no TOML: {error}", line=int(found[1]) if found else 0, hint='A text stands in quotes: subject = "account_id".'
-        ) from None
-    return _Reader(document, _Lines(text)).read(system)
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of the document, and where its keys stand."""
-
-    values: Mapping[str, Any]
-    path: tuple[str | int, ...]
-    lines: "_Lines"
-    shown: str = ""
-
-    def check_keys(self, known: Sequence[str]) -> None:
-        for key in self.values:
-            if key not in known:
-                near = get_close_matches(key, known, n=1)
-                meant = f"Perhaps you meant {near[0]}. " if near else ""
-                self.refuse(key, "there is no such key", hint=f"{meant}The keys are: {', '.join(known)}.")
-
-    def text(self, key: str, *, default: str | None = None, hint: str = "") -> str:
-        value = self.values.get(key, default)
-        if value is None:
-            self.refuse(key, "it is missing", hint=hint)
-        if not isinstance(value, str):
-            self.refuse(key, f"{quote(value)} is no text", hint=hint)
-        if not value.strip() or re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value):
-            self.refuse(key, f"{quote(value)} says nothing that can be used", hint=hint)
-        return value.strip()
-
-    def written(self, text: str, key: str, *, column: str = "") -> Written:
-        return Written(text, self.line(key), f"{key}{self.shown}", column)
-
-    def line(self, key: str) -> int:
-        return self.lines.find((*self.path, key))
-
-    def refuse(self, key: str, reason: str, *, hint: str = "") -> NoReturn:
-        raise Mistake(f"{key}{self.shown}: {reason}", line=self.line(key), hint=hint)
-
-
-class _Reader:
-    """Reads a document."""
-
-    def __init__(self, document: Mapping[str, Any], lines: "_Lines") -> None:
-        self._lines = lines
-        self._top = _Table(document, (), lines)
-
-    def read(self, system: str) -> Declaration:
-        top = self._top
-        top.check_keys(("system", "schema", "subject", *FAMILIES, "effects"))
-        hint = 'Say by the name of a column whose effect it is: subject = "account_id".'
-        subject = top.text("subject", hint=hint)
-        if not _NAME.fullmatch(subject) or subject.startswith("("):
-            top.refuse("subject", f"{quote(subject)} is no name of a column", hint=hint)
-        headers = {key: self._header(key) for key in FAMILIES if key in top.values}
-        uses: dict[str, list[Use]] = {key: [] for key in FAMILIES}
-        for effect in self._effects():
-            for family in FAMILIES:
-                use = self._use(effect, family, subject)
-                if use is not None:
-                    uses[family].append(use)
-        self._check_sums(uses["failed"])
-        return Declaration(
-            system=top.text("system", default=system or None, hint='Say whose calls are asked about: system = "bank".'),
-            subject=subject,
-            headers=headers,
-            columns=self._more_columns(),
-            uses={family: tuple(found) for family, found in uses.items() if found},
+            f"failed: {other.table.column} says not what it moved, as {sums[0].table.column} does",
+            line=other.table.line,
+            hint="Sums are of amounts: say failed = false there, or what it `moved`, too.",
         )
-
-    def _header(self, family: str) -> dict[str, str]:
-        table = self._sub(self._top, family)
-        table.check_keys((*HEADER_KEYS, "columns") if family == "stored" else HEADER_KEYS)
-        header = {key: table.text(key) for key in table.values if key in HEADER_KEYS}
-        for key, value in header.items():
-            if len(value.splitlines()) > 1:
-                table.refuse(key, "it is of more than one line")
-        if header.get("severity", "error") not in tuple(Severity):
-            table.refuse("severity", f"unknown severity {quote(header['severity'])}", hint="It is error or warning.")
-        return header
-
-    def _more_columns(self) -> dict[str, Written]:
-        stored = self._top.values.get("stored", {})
-        if "columns" not in stored:
-            return {}
-        columns = self._sub(self._sub(self._top, "stored"), "columns")
-        return {key: _sql(columns, key, columns.text(key)) for key in columns.values}
-
-    def _effects(self) -> Iterator[_Table]:
-        effects = self._top.values.get("effects")
-        hint = 'Say where the effects of its operations stand: [[effects]] table = "entries", name = "entry".'
-        if not isinstance(effects, list) or not effects:
-            self._top.refuse("effects", "it is missing" if effects is None else "it is no list of tables", hint=hint)
-        for number, values in enumerate(effects):
-            if not isinstance(values, dict):
-                self._top.refuse("effects", f"{quote(values)} is no table", hint=hint)
-            shown = f" of the effect in {quote(values['table'])}" if "table" in values else ""
-            effect = _Table(values, ("effects", number), self._lines, shown)
-            effect.check_keys(_EFFECT_KEYS)
-            yield effect
-
-    def _use(self, effect: _Table, family: str, subject: str) -> Use | None:
-        """Return the effect as the invariant asks about it; None: it does not."""
-        own = effect.values.get(family, family != "stored")
-        if own is False:
-            return None
-        if family == "stored" and isinstance(own, str | list):
-            own = {"by": own}
-        if own is True and family != "stored":
-            own = {}
-        if not isinstance(own, dict):
-            forms = '["deposit"], or {by = ["deposit"]}' if family == "stored" else "true, false, or {where = ...}"
-            effect.refuse(family, f"{quote(own)} cannot be used", hint=f"Write {family} = {forms}.")
-        is_short = not isinstance(effect.values.get(family), dict)
-        special = _Table(own, effect.path if is_short else (*effect.path, family), self._lines, effect.shown)
-        special.check_keys({"stored": _STORED_KEYS, "failed": _FAILED_KEYS}.get(family, _USE_KEYS))
-        table, alias = self._place(effect)
-
-        def column(key: str, default: str | None = None) -> Written:
-            return _column(special if key in special.values else effect, key, alias, default=default)
-
-        columns = {"id": column("id", "id"), "operation_id": column("operation_id", "operation_id")}
-        if family != "stored":
-            columns |= {"name": column("name", table.column), "subject": column("subject", subject)}
-        if family == "asked":
-            columns["made_at"] = column("made_at")
-        use = Use(
-            table,
-            alias,
-            columns,
-            join=(*_conditions(effect, "join"), *_conditions(special, "join")),
-            where=(*_conditions(effect, "where"), *_conditions(special, "where")),
-            by=_operations(special, is_short=is_short) if family == "stored" else (),
-            operation=_sql(special, "operation", special.text("operation")) if "operation" in own else None,
-            found_by=_conditions(special, "found_by"),
-            moved=_column(special, "moved", alias) if "moved" in own else None,
-        )
-        if family == "stored" and is_joined(use):
-            self._check_joined(special, use)
-        return use
-
-    def _place(self, effect: _Table) -> tuple[Written, str]:
-        spelled = effect.text("table", hint='Say where it stands: table = "bank.entries".')
-        found = _TABLE.fullmatch(spelled)
-        if found is None:
-            effect.refuse("table", f"{quote(spelled)} is no name", hint='Write table = "bank.entries", or only "entries".')
-        schema, name = (_unquoted(part) for part in found.group("schema", "name"))
-        if not schema and "schema" in self._top.values:
-            schema = self._top.text("schema")
-        full = f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
-        return effect.written(full, "table", column=name), quoted(effect.text("as", default=name))
-
-    def _check_joined(self, table: _Table, use: Use) -> None:
-        if use.alias in _TAKEN:
-            hint = f'Give it another in this query: as = "{use.alias}_found".'
-            table.refuse("by", f"{use.alias} is the name of something else in the query", hint=hint)
-        for key in ("join", "operation"):
-            if key in table.values:
-                hint = "Say it in found_by, or name one operation and leave found_by away."
-                table.refuse(key, "it cannot stand beside found_by, or with several operations", hint=hint)
-
-    def _check_sums(self, uses: Sequence[Use]) -> None:
-        sums = [use for use in uses if use.moved is not None]
-        if sums and len(sums) != len(uses):
-            other = next(use for use in uses if use.moved is None)
-            raise Mistake(
-                f"failed: {other.table.column} says not what it moved, as {sums[0].table.column} does",
-                line=other.table.line,
-                hint="Sums are of amounts: say failed = false there, or what it `moved`, too.",
-            )
-
-    def _sub(self, table: _Table, key: str) -> _Table:
-        values = table.values[key]
-        if not isinstance(values, dict):
-            table.refuse(key, f"{quote(values)} is no table", hint=f"Write it as [{key}], and its keys below.")
-        return _Table(values, (*table.path, key), self._lines)
-
-
-def is_joined(use: Use) -> bool:
-    """Whether what an ok promises is looked for call by call: the rows themselves do not say whose they are."""
-    return bool(use.found_by) or (len(use.by) > 1 and use.operation is None)
-
-
-def _operations(table: _Table, *, is_short: bool) -> tuple[str, ...]:
-    key = "stored" if is_short else "by"
-    given = table.values.get("by")
-    names = [given] if isinstance(given, str) else given
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        hint = f'Name the operations whose ok promises such a row: {key} = ["deposit", "withdraw"].'
-        table.refuse(key, f"{quote(given)} names no operations", hint=hint)
-    return tuple(names)
-
-
-def _column(table: _Table, key: str, alias: str, *, default: str | None = None) -> Written:
-    hint = {"made_at": 'Say when such a row was made: made_at = "created_at"; or asked = false.'}.get(key, "")
-    value = table.text(key, default=default, hint=hint)
-    if value.startswith("("):
-        inner = value[1:-1].strip()
-        return _sql(table, key, value if not value.endswith(")") or _describe_unfit(inner) else inner)
-    if key == "name":
-        return table.written(literal(value), key)
-    if not _NAME.fullmatch(value):
-        table.refuse(key, f"{quote(value)} is no name of a column", hint="SQL stands in parentheses.")
-    name = _unquoted(value)
-    return table.written(f"{alias}.{quoted(name)}", key, column=name)
-
-
-def _conditions(table: _Table, key: str) -> tuple[Written, ...]:
-    """Return the SQL that a key has: a text, or a list of them."""
-    given = table.values.get(key, [])
-    if isinstance(given, str):
-        given = [given]
-    if not isinstance(given, list) or not all(isinstance(each, str) and each.strip() for each in given):
-        table.refuse(key, f"{quote(given)} is no condition", hint="Write a text, or a list of texts.")
-    return tuple(_sql(table, key, each.strip()) for each in given)
-
-
-def _sql(table: _Table, key: str, text: str) -> Written:
-    """Return the SQL, if it is one expression as far as its signs tell."""
-    if reason := _describe_unfit(text):
-        table.refuse(key, f"{quote(text)}: {reason}", hint="It stands within a query: write one expression.")
-    return table.written(text, key)
-
-
-def _describe_unfit(text: str) -> str:
-    code = code_of(text)
-    depth = 0
-    for sign in code:
-        depth += {"(": 1, ")": -1}.get(sign, 0)
-        if depth < 0:
-            break
-    if depth:
-        return "its parentheses are no pairs"
-    if ";" in code:
-        return "a semicolon ends the query"
-    if has_comment(text):
-        return "it has a comment of SQL's, where TOML's are"
-    if re.search(r"['\"]|/\*|\$\w*\$", code):
-        return "a quote is not closed"
-    if parameters := find_parameters(text):
-        return f":{parameters[0]} is a parameter, and these invariants have their own"
-    return ""
-
-
-def _unquoted(name: str | None) -> str:
-    if not name:
-        return ""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.strip()
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """Where the keys of a TOML text stand: tomllib does not say. 0 where they are written in another way than usual."""
-
-    text: str
-    found: dict[tuple[str | int, ...], int] = field(default_factory=dict)
-
-    def find(self, path: tuple[str | int, ...]) -> int:
-        if not self.found:
-            self.found.update(_find_lines(self.text))
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.found:
-                return self.found[path[:length]]
-        return 0
-
-
-_HEADER = re.compile(r"\s*(?P<open>\[\[?)\s*(?P<keys>[\w.\s\"'-]+?)\s*\]")
-_KEY = re.compile(r"(?:^|[{,])\s*[\"']?(?P<key>[\w-]+)[\"']?\s*=")
-
-
-def _find_lines(text: str) -> dict[tuple[str | int, ...], int]:
-    found: dict[tuple[str | int, ...], int] = {}
-    path: tuple[str | int, ...] = ()
-    count = -1
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
-        if header is not None and "=" not in line.partition("]")[0]:
-            keys = tuple(key.strip(" \t\"'") for key in header["keys"].split("."))
-            count += header["open"] == "[[" and keys == ("effects",)
-            path = ("effects", count, *keys[1:]) if keys[0] == "effects" else keys
-            found.setdefault(path, number)
-            continue
-        keys_of_line = [match["key"] for match in _KEY.finditer(line)]
-        for index, key in enumerate(keys_of_line):
-            within = (keys_of_line[0],) if index else ()
-            found.setdefault((*path, *within, key), number)
-    return found

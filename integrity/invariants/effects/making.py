@@ -5,15 +5,16 @@ from functools import partial
 from pathlib import Path
 
 from integrity.errors import SqlFileError
-from integrity.invariants.effects.declaration import Mistake, parse_declaration
-from integrity.invariants.effects.rendering import render_invariants
+from integrity.invariants.effects.declaration import FAMILIES, Declaration, parse_declaration
+from integrity.invariants.effects.rendering import render_invariant
+from integrity.invariants.effects.written import Mistake
 from integrity.sqlfile import SqlFile, parse_sql_file, read_text, shown_path
 
 EFFECTS_FILE = "effects.toml"
 
 
-def make_invariants(path: Path, *, folder: str) -> list[tuple[str, Callable[[], SqlFile]]]:
-    """Return names of the invariants that the file makes, and how to read them; those without an effect are left out.
+def make_invariants(path: Path, *, folder: str) -> dict[str, Callable[[], SqlFile]]:
+    """Return, by their names, how to make the invariants of the file; those without an effect are left out.
 
     Args:
         folder: in which they are, e.g. "ghostpass": the system's name, too, where the file names none.
@@ -23,9 +24,13 @@ def make_invariants(path: Path, *, folder: str) -> list[tuple[str, Callable[[], 
     """
     try:
         declaration = parse_declaration(read_text(path), system=folder.rpartition("/")[2])
-        rendered = render_invariants(declaration)
     except Mistake as mistake:
         line = f":{mistake.line}" if mistake.line else ""
         raise SqlFileError(f"{shown_path(path)}{line}: {mistake.reason}", hint=mistake.hint or None) from None
-    named = [(f"{folder}/{each.name}".lstrip("/"), each) for each in rendered]
-    return [(name, partial(parse_sql_file, each.text, path=path, name=name, origins=each.origins)) for name, each in named]
+    names = {family: f"{folder}/{FAMILIES[family]}".lstrip("/") for family in declaration.uses}
+    return {name: partial(_make, path, name, declaration, family) for family, name in names.items()}
+
+
+def _make(path: Path, name: str, declaration: Declaration, family: str) -> SqlFile:
+    rendered = render_invariant(declaration, family)
+    return parse_sql_file(rendered.text, path=path, name=name, origins=rendered.origins)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from integrity.invariants.effects.declaration import FAMILIES, Declaration, Use, Written, is_joined
+from integrity.invariants.effects.declaration import FAMILIES, Declaration, Use
+from integrity.invariants.effects.written import Written
 from integrity.parameters import code_of
 from integrity.sqlname import literal, quoted
 from integrity.sqlplace import Origin
@@ -44,22 +45,17 @@ class Rendered:
     """A query that was made.
 
     Args:
-        name: the invariant's, e.g. "call-at-most-once".
         text: as a .sql file would have it.
         origins: which of its characters were written in the declaration, and where.
     """
 
-    name: str
     text: str
     origins: tuple[Origin, ...]
 
 
-def render_invariants(declaration: Declaration) -> list[Rendered]:
-    """Return the invariants that the declaration makes, those without an effect left out."""
-    return [_render(declaration, family, uses) for family, uses in declaration.uses.items()]
-
-
-def _render(declaration: Declaration, family: str, uses: Sequence[Use]) -> Rendered:
+def render_invariant(declaration: Declaration, family: str) -> Rendered:
+    """Return the invariant of that key that the declaration makes."""
+    uses = declaration.uses[family]
     is_sum = any(use.moved is not None for use in uses)
     name = FAMILIES[family]
     text = _with_header(_skeleton(f"{name}-in-sum" if is_sum else name), declaration.headers.get(family, {}))
@@ -71,7 +67,7 @@ def _render(declaration: Declaration, family: str, uses: Sequence[Use]) -> Rende
         words |= _stored_words(uses, declaration.columns)
     else:
         words["effects"] = _branches(uses, _OUTPUTS["sums" if is_sum else family], declaration.subject)
-    return Rendered(name, *_fill(text, words))
+    return Rendered(*_fill(text, words))
 
 
 @lru_cache(maxsize=8)
@@ -158,7 +154,7 @@ def _stored_words(uses: Sequence[Use], columns: Mapping[str, Written]) -> dict[s
     Where a row says itself which call it is of, and which operation, all these rows are one relation. Where only the call
     tells (its arguments, its reply), each such place is joined to it by itself.
     """
-    alone, joined = [use for use in uses if not is_joined(use)], [use for use in uses if is_joined(use)]
+    alone, joined = ([use for use in uses if use.is_told_by_calls is told] for told in (False, True))
     places: list[_Line] = []
     missing: list[_Line] = []
     if alone:
