@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from integrity.database.made import OURS
 from integrity.database.types import Json, OperationId, Timestamp
+from integrity.engines.engine import find_engine
 from integrity.history import Outcome
 from integrity.sqlname import quoted
 
@@ -122,7 +123,7 @@ def create_views(connection: Connection, system: str) -> list[str]:
         Their names.
     """
     # SQLite takes no other file's tables into a view, and the names of its own without their schema.
-    schema = f"{OURS}." if connection.dialect.name == "postgresql" else ""
+    schema = f"{OURS}." if find_engine(connection.dialect.name).has_schemas else ""
     owner = "'{}'".format(system.replace("'", "''"))
     of_runs = ", ".join(f"runs.{column.name}" for column in runs.columns)
     views = {"runs": f"select {of_runs} from {schema}runs as runs where runs.system = {owner}"}

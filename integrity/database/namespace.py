@@ -33,6 +33,7 @@ from integrity.database.ownership import (
     note_made,
     note_views,
 )
+from integrity.engines.engine import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of
 from integrity.engines.target import Target
@@ -184,7 +185,7 @@ def write_note(target: Target, key: str, value: str) -> None:
 
 
 def _create_tables(connection: Connection, name: str, metadata: MetaData) -> None:
-    schemas = schemas_of(metadata) if connection.dialect.name == "postgresql" else ()
+    schemas = schemas_of(metadata) if find_engine(connection.dialect.name).has_schemas else ()
     made = [schema for schema in schemas if not has_schema(connection, schema)]
     for schema in made:
         connection.execute(CreateSchema(schema))

@@ -28,6 +28,7 @@ from integrity.database.made import (
     made_before,
     read_made,
 )
+from integrity.engines.engine import find_engine
 from integrity.engines.inventory import Identity
 from integrity.engines.places import TableName, schema_in
 from integrity.engines.postgresql.inventory import MADE_WITH_THEIR_NOTE
@@ -81,7 +82,7 @@ def hand_on(connection: Connection, schemas: Mapping[str, int], present: Mapping
 
 def adopt(connection: Connection) -> None:
     """Note by identity what an earlier version made and noted by name, as far as the server can prove it."""
-    if connection.dialect.name == "postgresql" and find_note(connection, "format") == FORMAT_OF_NAMES:
+    if find_engine(connection.dialect.name).tells_makers and find_note(connection, "format") == FORMAT_OF_NAMES:
         for schema, made in made_before(connection.exec_driver_sql(MADE_WITH_THEIR_NOTE).all()).items():
             put_note(connection, f"{KEY}{schema}", made.text)
 

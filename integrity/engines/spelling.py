@@ -49,6 +49,14 @@ class Spelling(Protocol):
         """
         ...
 
+    def statement(self, sql: str) -> str:
+        """Return one statement as the engine understands it, its parameters still `:name`.
+
+        Raises:
+            UsageError: it cannot be said there, or is more than one.
+        """
+        ...
+
     def marked(self, query: str, types: Mapping[str, str]) -> str:
         """Return a query with marks in place of `:name`, in the order in which the names first appear.
 

@@ -8,7 +8,6 @@ from integrity.database.namespace import Contents, guard, keep_books
 from integrity.domain import Key, KeyOf
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import QueryFailed
-from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import SeedError, UsageError
@@ -79,7 +78,8 @@ def read_keys(system: System, profile: Profile, target: Target) -> dict[str, lis
     Raises:
         SeedError: a pool is empty that the profile's calls draw from, or a stream stands at a door that is not there.
     """
-    questions = {pool: adapt(query, target.dialect) for pool, query in system.pools.items()}
+    spelled = target.engine.spelling.statement
+    questions = {pool: spelled(query) for pool, query in system.pools.items()}
     with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         read = snapshot.sessions[0].read
         try:

@@ -16,9 +16,9 @@ from integrity.database.constraints import complete, strip
 from integrity.database.made import OURS
 from integrity.database.names import located, name_of, schemas_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
+from integrity.engines.engine import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_in, schema_of
-from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -233,7 +233,8 @@ def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> S
     }
     if connection.dialect.name == "postgresql":  # the seeder's queries are the system's own, and may name no schema
         connection.exec_driver_sql("set local search_path to default")
-    reads = {name: text(adapt(query, connection.dialect.name)) for name, query in seeder.reads.items()}
+    spelled = find_engine(connection.dialect.name).spelling.statement
+    reads = {name: text(spelled(query)) for name, query in seeder.reads.items()}
     found = {name: [tuple(row) for row in connection.execute(query)] for name, query in reads.items()}
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("set local search_path to pg_catalog")

@@ -16,9 +16,7 @@ NAMES = frozenset(SCHEMES.values())
 
 # SQLAlchemy's connections know no target. It shrinks: what is asked there is to become a fact of the engine's.
 STILL_ASKED = {
-    "database/bookkeeping.py",
     "database/constraints.py",
-    "database/namespace.py",
     "database/ownership.py",
     "seeds/load.py",
 }

@@ -21,6 +21,9 @@ class PostgresqlSpelling:
     def adapted(self, text: str) -> str:
         return text
 
+    def statement(self, sql: str) -> str:
+        return sql
+
     def marked(self, query: str, types: Mapping[str, str]) -> str:
         marks = {name: self.mark(number, types[name]) for number, name in enumerate(find_parameters(query), start=1)}
         return replace_parameters(query, marks.__getitem__)

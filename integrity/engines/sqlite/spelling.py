@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.sqlite.portable import to_sqlite
 from integrity.sqlfile import SqlFile
 
@@ -20,6 +21,9 @@ class SqliteSpelling:
 
     def adapted(self, text: str) -> str:
         return to_sqlite(text, keeps_names=True)
+
+    def statement(self, sql: str) -> str:
+        return adapt(sql, self.dialect)
 
     def marked(self, query: str, types: Mapping[str, str]) -> str:
         return to_sqlite(query)
