@@ -58,7 +58,11 @@ def transaction(
         engine.dispose()  # closes the connection: what was not committed is rolled back
 
 
-def refusal(target: Target, error: BaseException | None) -> DatabaseError:
-    """Return the error to raise when the database refused something, with its reason and a next step."""
-    reason = mask(reason_of(error))
-    return DatabaseError(f"{target}: {reason}", hint=next_step(error) or "Nothing was changed.")
+def refusal(target: Target, error: BaseException | None, *, of: str = "") -> DatabaseError:
+    """Return the error to raise when the database refused something, with its reason and a next step.
+
+    Args:
+        of: what was asked of; the server does not say which table it is whose lock it waited for.
+    """
+    place = f"{target}: {of}" if of else str(target)
+    return DatabaseError(f"{place}: {mask(reason_of(error))}", hint=next_step(error) or "Nothing was changed.")

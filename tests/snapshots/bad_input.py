@@ -106,7 +106,7 @@ def assert_one_paragraph(ended: Ended, *, code: int, said: tuple[str, ...], valu
     assert not _OBEYED.search(err.replace("\n", " ").replace("\t", " "))
     assert len(value) < 100 or value not in err
     for each in said:
-        assert each in err
+        assert each in err, err
 
 
 def assert_refused(case: Bad, ended: Ended, before: Mapping[str, bytes], folder: Path) -> None:

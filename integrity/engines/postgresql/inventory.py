@@ -21,7 +21,7 @@ def take_inventory(target: Target, *, format_of_names: str) -> Inventory:
         try:
             (name,) = connection.execute("select pg_catalog.current_database()").fetchall()[0]
             objects = [Object(*row) for row in connection.execute(_OBJECTS).fetchall()]
-            notes = _read_notes(connection) if has_notes(objects) else {}
+            notes = _read_notes(target, connection) if has_notes(objects) else {}
             made_with_note: list[tuple[Any, ...]] | None = None
             if format_of_names and notes.get("format") == format_of_names:
                 made_with_note = connection.execute(MADE_WITH_THEIR_NOTE.encode()).fetchall()
@@ -39,11 +39,13 @@ def find_schemas(target: Target) -> frozenset[str]:
             raise refusal(target, error) from None
 
 
-def _read_notes(connection: "psycopg.Connection[Any]") -> dict[str, str]:
+def _read_notes(target: Target, connection: "psycopg.Connection[Any]") -> dict[str, str]:
     try:
         return dict(connection.execute("select key, value from integrity.notes").fetchall())
     except psycopg.errors.UndefinedColumn:  # somebody else's table of that name
         return {}
+    except psycopg.errors.LockNotAvailable as error:
+        raise refusal(target, error, of="integrity.notes") from None
 
 
 _SCHEMAS = """
