@@ -9,6 +9,7 @@ from integrity.errors import UsageError
 from integrity.load.profile import ClosedProfile, OpenProfile, load_profile, profile_names, scale
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import SYSTEMS
+from tests.snapshots.kiosk import KIOSK
 
 SHARED = ("ci-smoke", "baseline", "peak", "stress", "soak", "spike", "ramp", "throughput")
 
@@ -121,3 +122,24 @@ def test_an_unknown_profile_is_told_the_known_ones() -> None:
 def test_a_closed_loop_has_no_connections_of_its_own_number() -> None:
     with pytest.raises(UsageError, match="profile hammer of ghostpass has no connections: its model is closed"):
         load_profile(GHOSTPASS, "hammer", {}, {"connections": 5})
+
+
+def test_a_system_that_declares_no_profiles_is_loaded_by_all_of_its_operations_alike() -> None:
+    names = profile_names(KIOSK, {})
+    assert set(names) == {"smoke", "usual", "hammer", *SHARED, "burst", "capacity", "chaos"}
+    for name in names:
+        profile = load_profile(KIOSK, name, {})
+        assert sorted(profile.operations) == sorted(KIOSK.operations)
+        shares = (
+            set(profile.weights.values())
+            if isinstance(profile, ClosedProfile)
+            else {stream.per_minute for stream in profile.streams}
+        )
+        assert len(shares) == 1
+
+
+def test_a_system_without_services_is_sent_no_webhook_twice() -> None:
+    chaos = load_profile(KIOSK, "chaos", {})
+    assert isinstance(chaos, OpenProfile)
+    assert "db_latency@5%-10%" in chaos.faults
+    assert not any(fault.startswith("webhook") for fault in chaos.faults)
