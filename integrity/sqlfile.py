@@ -41,6 +41,7 @@ from integrity.sqlheader import (
     read_given,
 )
 from integrity.sqlplace import Origin, describe_place, place_of
+from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity
 
@@ -120,8 +121,9 @@ class SqlFile:
         """
         unknown = sorted(given.keys() - {parameter.name for parameter in self.parameters})
         if unknown:
-            known = ", ".join(parameter.name for parameter in self.parameters) or "none"
-            raise UsageError(f"{self.name} has no parameter {unknown[0]!r}", hint=f"Its parameters are: {known}.")
+            known = [parameter.name for parameter in self.parameters]
+            hint = suggest(unknown[0], known, always=f"Its parameters are: {', '.join(known) or 'none'}.")
+            raise UsageError(f"{self.name} has no parameter {unknown[0]!r}", hint=hint)
         values: dict[str, Value] = {}
         for parameter in self.parameters:
             default = parameter.default

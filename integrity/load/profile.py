@@ -31,6 +31,7 @@ from integrity.load.declared import declared_profiles
 from integrity.load.shape import Stage, Steps
 from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
+from integrity.suggestion import suggest
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
 
@@ -298,8 +299,9 @@ def _resolve(
     declared = declared_profiles(system).get(name, {})
     own = overrides.get(name, {})
     if not declared and not own:
-        known = ", ".join(profile_names(system, overrides)) or "none"
-        raise UsageError(f"system {system.name} has no profile {quote(name)}", hint=f"Its profiles are: {known}.")
+        known = profile_names(system, overrides)
+        hint = suggest(name, known, always=f"Its profiles are: {', '.join(known) or 'none'}.")
+        raise UsageError(f"system {system.name} has no profile {quote(name)}", hint=hint)
     if name in seen:
         raise UsageError(f"profile {name} of {system.name} extends itself: {' -> '.join((*seen, name))}")
     settings = {**declared, **own}

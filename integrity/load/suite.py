@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from integrity.errors import UsageError, describe_mistake, quote
 from integrity.load.bounds import Seconds, Strict
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
 AROUND_S = 4.0
@@ -78,7 +79,8 @@ def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     """
     known: dict[str, Any] = {**tomllib.loads(_FILE.read_text(encoding="utf-8")), **declared}
     if name not in known:
-        raise UsageError(f"no suite is called {quote(name)}", hint=f"The suites are: {', '.join(known)}.")
+        hint = suggest(name, known, always=f"The suites are: {', '.join(known)}.")
+        raise UsageError(f"no suite is called {quote(name)}", hint=hint)
     try:
         return Suite.model_validate(known[name])
     except ValidationError as error:

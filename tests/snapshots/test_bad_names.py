@@ -58,7 +58,7 @@ NAMES = [
     bad("race ghostpass sell --bug nope", "no bug 'nope'"),
     bad("race ghostpass sell sell --schedule AC", "schedule 'AC': letter 2 is 'C'", "A, B"),
     bad("race ghostpass sell --schedule A?B", "letter 2 is '?'"),
-    bad("race ghostpass --schedule AB", "none are named", "race ghostpass sell sell"),
+    bad("race ghostpass --schedule AB", "none are named", "race ghostpass request_funding request_funding --schedule ABBA"),
     bad("race ghostpass --mutate --bug lost_update", "--mutate", "Leave --bug"),
     bad("race ghostpass sell --pytest found.txt", "found.txt", "test_race.py"),
     bad("replay missing.json", "missing.json"),

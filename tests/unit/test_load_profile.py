@@ -116,7 +116,9 @@ def test_an_unknown_profile_is_told_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no profile 'pique'") as caught:
         load_profile(GHOSTPASS, "pique", {})
 
-    assert (caught.value.hint or "").startswith("Its profiles are: smoke, pilot, hammer, ci-smoke, ")
+    assert (caught.value.hint or "").startswith(
+        "Perhaps you meant spike. Its profiles are: smoke, pilot, hammer, ci-smoke, "
+    )
 
 
 def test_a_closed_loop_has_no_connections_of_its_own_number() -> None:

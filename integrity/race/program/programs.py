@@ -21,6 +21,7 @@ from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
 from integrity.sqlname import quoted
+from integrity.suggestion import suggest
 from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
 from integrity.systems.stage import Stage
@@ -91,9 +92,8 @@ def find_operation(system: System, operations: Mapping[str, Operation], name: st
         UsageError: there is none.
     """
     if name not in operations:
-        raise UsageError(
-            f"system {system.name} has no operation {name!r}", hint=f"Its operations are: {', '.join(operations)}."
-        )
+        hint = suggest(name, operations, always=f"Its operations are: {', '.join(operations)}.")
+        raise UsageError(f"system {system.name} has no operation {name!r}", hint=hint)
     return operations[name]
 
 
