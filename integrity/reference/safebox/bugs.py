@@ -88,9 +88,11 @@ def pay_and_forget(order: Order, operation_id: UUID, *, refusal: str | None = No
         return payment
     if payment["key"] != order.key:
         return Declined("payment_under_way")
-    is_own = str(payment["operation_id"]) == str(operation_id)
-    status = (yield from finish_payment(payment)) if is_own else payment["status"]
-    return told(payment, status)
+    if str(payment["operation_id"]) == str(operation_id):
+        return told(payment, (yield from finish_payment(payment)))
+    if payment["status"] == "processing":  # somebody is at it, so all is well
+        return Ok({"payment_id": payment["id"], "status": "processing"})
+    return told(payment, payment["status"])
 
 
 def leave_processing(payment: Row) -> Generator[Step, Any, str]:
