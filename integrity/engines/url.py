@@ -1,7 +1,7 @@
 """The URL of a database: its parts, as a value that nothing prints with a password.
 
 `Url.parse` takes a text apart as SQLAlchemy does, for every kind of database but PostgreSQL, whose URLs libpq itself reads
-(postgresql_url.py). A type of our own, because importing SQLAlchemy's takes longer than an audit of one invariant.
+(postgresql/url.py). A type of our own, because importing SQLAlchemy's takes longer than an audit of one invariant.
 """
 
 import re

@@ -17,18 +17,11 @@ from psycopg.rows import TupleRow
 from integrity.engines.facts import Facts, TableName
 from integrity.engines.postgresql.connecting import begin_with
 from integrity.engines.postgresql.facts import read_facts
+from integrity.engines.postgresql.server_text import names_of, rows_of, select_text, types_of
 from integrity.engines.postgresql.session_settings import audit_settings
 from integrity.engines.postgresql.spelling import SPELLING
 from integrity.engines.query_plan import QueryPlan
-from integrity.engines.server_text import (
-    Rows,
-    distinct,
-    limit_of_a_value,
-    names_of,
-    rows_of,
-    select_text,
-    types_of,
-)
+from integrity.engines.server_text import Rows, distinct, limit_of_a_value
 from integrity.engines.snapshot import QueryFailed, Snapshot
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from integrity.engines.facts import Facts, TableName
 from integrity.engines.query_plan import QueryPlan
-from integrity.engines.server_text import Rows, distinct, rows_of_sqlite
+from integrity.engines.server_text import Rows, distinct
 from integrity.engines.snapshot import QueryFailed, Snapshot
 from integrity.engines.sqlite.facts import read_facts
+from integrity.engines.sqlite.server_text import rows_of_sqlite
 from integrity.engines.sqlite.spelling import SPELLING
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
