@@ -9,7 +9,7 @@ from textwrap import dedent
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table
 
 from integrity.engines.sqlite.dialect import from_sqlite
 from integrity.errors import UsageError
@@ -243,3 +243,23 @@ def test_tables_of_one_name_are_both_made() -> None:
     for schema in ("app", "ledger"):
         Table("entries", metadata, Column("id", Integer, primary_key=True), schema=schema)
     assert list(create_statements_by_table(metadata)) == ["app.entries", "ledger.entries"]
+
+
+def test_a_constraint_of_several_lines_is_written_whole_and_in_its_place() -> None:
+    checks = [
+        CheckConstraint("case number\n            when 1 then true\n            else false end", name="a_by_case"),
+        CheckConstraint("number > 0", name="a_positive"),
+    ]
+    table = Table("a", MetaData(), Column("number", Integer), *reversed(checks))
+    (statement,) = create_statements_by_table(table.metadata)["a"]
+    assert (
+        statement
+        == dedent("""
+        CREATE TABLE a (
+            number INTEGER,
+            CONSTRAINT a_by_case CHECK (case number
+                    when 1 then true
+                    else false end),
+            CONSTRAINT a_positive CHECK (number > 0)
+        )""").strip()
+    )

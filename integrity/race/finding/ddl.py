@@ -1,5 +1,7 @@
 """Definitions: the `create` statements of a schema's tables, for a file that must stand alone and for telling changes."""
 
+import re
+
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
@@ -10,6 +12,7 @@ from integrity.engines.places import DEFAULT_SCHEMA, schema_in
 # SQLAlchemy leaves these untyped.
 _DIALECTS = {"postgresql": postgresql.dialect(), "sqlite": sqlite.dialect()}  # type: ignore[no-untyped-call]
 _CONSTRAINT = "CONSTRAINT "
+_BETWEEN = re.compile(r",\s*\n    (?=\S)")  # what goes on in a constraint of several lines is indented deeper
 
 
 def create_statements_by_table(
@@ -47,9 +50,9 @@ def _compile(statement: ExecutableDDLElement, dialect: str) -> str:
 
 
 def _sort_constraints(text: str) -> str:
-    """Return a `create table` with its constraints, one a line, in the order of their names: copying shuffles them."""
+    """Return a `create table` with its constraints, of one line or more, by their names: copying shuffles them."""
     before, separator, after = text.partition(f"\n    {_CONSTRAINT}")
     if not separator:
         return text
-    constraints = f"{_CONSTRAINT}{after}".removesuffix("\n)").rstrip().splitlines()
-    return f"{before}\n    " + ",\n    ".join(sorted(line.strip().rstrip(", ") for line in constraints)) + "\n)"
+    constraints = _BETWEEN.split(f"{_CONSTRAINT}{after}".removesuffix("\n)").rstrip())
+    return f"{before}\n    " + ",\n    ".join(sorted(constraints)) + "\n)"
