@@ -25,7 +25,7 @@ import psycopg
 
 from integrity.audit import AuditSettings, audit
 from integrity.database.namespace import inspect_database
-from integrity.engines.snapshot import Session
+from integrity.engines.snapshot import Reader
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.load import load_invariants
@@ -310,7 +310,7 @@ def fused(target: Target) -> int:
     waiting = list(FUSED.values())
     with target.open_snapshot(connections=2, timeout_s=3600) as snapshot, ThreadPoolExecutor(2) as pool:
 
-        def work(session: Session) -> int:
+        def work(session: Reader) -> int:
             found = 0
             while waiting:
                 row = session.read(waiting.pop(0))[0]

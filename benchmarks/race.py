@@ -44,7 +44,7 @@ from integrity.race.play.postgres_engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Inserter, staged
-from integrity.race.program.program import Actor, History, Keys, Program
+from integrity.race.program.program import Actor, Keys, Program, RaceHistory
 from integrity.race.search.explore import Budget, explore
 from integrity.systems.stage import Stage
 from tests.detection.race_bench import CASES, Case, create_tables
@@ -213,7 +213,7 @@ async def stress_on(
             for actor, connection in zip(program.actors, workers, strict=True)
         ]
         await asyncio.gather(*calls, return_exceptions=True)
-        check = program.checks[0].violations(keys, History())
+        check = program.checks[0].violations(keys, RaceHistory())
         sql, names = number_parameters(check.sql)
         wrong += bool(await control.fetch(sql, *(keys[name] for name in names)))
         tried += 1

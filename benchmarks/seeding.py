@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from integrity.database import bulk
-from integrity.database.bulk import Column
+from integrity.database.bulk import ColumnValues
 from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
@@ -104,14 +104,14 @@ def seed_whole(target: Target, wallet_count: int) -> None:
     )
 
 
-def generate(wallet_count: int) -> Iterable[Sequence[Column]]:
+def generate(wallet_count: int) -> Iterable[Sequence[ColumnValues]]:
     """Yield the entries of a past day, batch by batch."""
     next_ids = {table.name: 1 for table in METADATA.sorted_tables if "id" in table.columns}
     for batch in ahead(seeder_of(GHOSTPASS).generate({"wallets": wallet_count}, 1, Start(next_ids, {}))):
         yield from (rows.columns for rows in batch.tables if rows.table == "entries")
 
 
-def send(connection: Connection, batches: Iterable[Sequence[Column]]) -> None:
+def send(connection: Connection, batches: Iterable[Sequence[ColumnValues]]) -> None:
     """Encode and load batches of entries."""
     is_new = connection.info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
     for columns in batches:

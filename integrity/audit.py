@@ -16,20 +16,20 @@ from dataclasses import dataclass, field, replace
 
 from integrity.engines.facts import Facts, TableName
 from integrity.engines.server_text import Rows
-from integrity.engines.snapshot import QueryFailed, Session, Snapshot
+from integrity.engines.snapshot import QueryFailed, Reader, Snapshot
 from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.invariants.evidence import HISTORY, operation_ids_of, systems_of
-from integrity.invariants.plan import Plan, Step, make_plan
+from integrity.invariants.plan import Plan, PlannedJudging, make_plan
 from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
 from integrity.queries.run import load_query, show_query
 from integrity.runs.coverage import Known, find_doubts
 from integrity.sqlfile import SqlFile, printable_path
 from integrity.value import Value
-from integrity.verdict import Finding, Verdict
+from integrity.verdict import InvariantVerdict, Verdict
 
 OPERATIONS_MAX = 50  # operations of one violation that are looked up in the history; an evidence row may name thousands
 CALLS_MAX = 1_000
@@ -116,7 +116,7 @@ def _judge_again(target: Target, open_files: dict[str, SqlFile], settings: Audit
     except DatabaseError as error:
         reason = f"the snapshot was lost, and there was no second one: {error.message}"
     for file in open_files.values():
-        yield _event(file, Finding(file.name, Verdict.UNKNOWN, 0, [], 0.0, "none", reason))
+        yield _event(file, InvariantVerdict(file.name, Verdict.UNKNOWN, 0, [], 0.0, "none", reason))
 
 
 def _judge(invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSettings) -> Iterator[Judged]:
@@ -134,7 +134,7 @@ def _judge(invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSet
         return
     history = load_query("history/calls-of-operations")
 
-    def find_calls(session: Session, step: Step, rows: Rows) -> Rows:
+    def find_calls(session: Reader, step: PlannedJudging, rows: Rows) -> Rows:
         ids = " ".join(str(operation_id) for operation_id in operation_ids_of(rows)[:OPERATIONS_MAX])
         if not ids:
             return []
@@ -155,7 +155,7 @@ def _judge(invariants: Sequence[SqlFile], snapshot: Snapshot, settings: AuditSet
         yield _doubted(judged, doubts.get(judged.step.name))
 
 
-def _name_systems(session: Session, step: Step) -> str:
+def _name_systems(session: Reader, step: PlannedJudging) -> str:
     """Return the systems whose calls can have made what the invariant judges, with blanks between; empty: any of them.
 
     Raises:
@@ -225,7 +225,7 @@ def _describe_valueless(file: SqlFile, given: Mapping[str, Value]) -> str:
     )
 
 
-def _event(file: SqlFile, finding: Finding, judged: Judged | None = None) -> InvariantJudged:
+def _event(file: SqlFile, finding: InvariantVerdict, judged: Judged | None = None) -> InvariantJudged:
     """Return the event of a finding; with what else is known where the database was asked."""
     return InvariantJudged(
         finding=finding,

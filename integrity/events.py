@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from integrity.verdict import Finding, Severity
+from integrity.verdict import InvariantVerdict, Severity
 
-Outcome = TypeVar("Outcome")
+ReturnedValue = TypeVar("ReturnedValue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Event:
     """The family."""
 
 
-Job: TypeAlias = Generator[Event, None, Outcome]
+Job: TypeAlias = Generator[Event, None, ReturnedValue]
 Listener: TypeAlias = Callable[[Event], None]
 
 
-def listen(job: Job[Outcome], *listeners: Listener) -> Outcome:
+def listen(job: Job[ReturnedValue], *listeners: Listener) -> ReturnedValue:
     """Return what comes out of the job; each listener is told each event, in their order.
 
     A job whose listener fails is closed: it ends its queries and drops its scratch databases.
@@ -39,7 +39,7 @@ def listen(job: Job[Outcome], *listeners: Listener) -> Outcome:
             try:
                 event = next(job)
             except StopIteration as end:
-                outcome: Outcome = end.value
+                outcome: ReturnedValue = end.value
                 return outcome
             for listener in listeners:
                 listener(event)
@@ -111,7 +111,7 @@ class InvariantJudged(Event):
         calls: the first of those operations' calls in the history, column -> value.
     """
 
-    finding: Finding
+    finding: InvariantVerdict
     title: str
     severity: Severity
     source: str

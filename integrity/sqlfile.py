@@ -34,8 +34,8 @@ from integrity.sqlheader import (
     PARAMETER_TYPES,
     Moment,
     Parameter,
-    Sample,
     TextFault,
+    ValueSource,
     header_length,
     parse_header,
     read_given,
@@ -81,7 +81,7 @@ class SqlFile:
     text: str
     limit_ms: int | None = None
     indexes: tuple[str, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[ValueSource, ...] = ()
     origins: tuple[Origin, ...] | None = None
     fault: str = ""
     is_own: bool = False

@@ -89,7 +89,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ValueSource:
     """Where values to try a query with come from.
 
     Args:
@@ -112,7 +112,7 @@ class Header:
 
     entries: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[ValueSource] = field(default_factory=list)
 
 
 def header_length(lines: list[str]) -> int:
@@ -202,12 +202,12 @@ def _known(match: re.Match[str], line: int) -> str:
     return key
 
 
-def _parse_sample(value: str, line: int) -> Sample:
+def _parse_sample(value: str, line: int) -> ValueSource:
     match = _SAMPLE.match(value.removeprefix(":"))
     if match is None:
         form = "Write `-- sample: wallet_id = select id from ... limit 20`; several names, as many columns."
         raise TextFault(f"not a sample: {value!r}", line, hint=form)
-    return Sample(tuple(name.strip() for name in match["names"].split(",")), match["query"])
+    return ValueSource(tuple(name.strip() for name in match["names"].split(",")), match["query"])
 
 
 def _parse_parameter(value: str, line: int) -> Parameter:

@@ -31,7 +31,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class InvariantVerdict:
     """The verdict on one invariant with its evidence.
 
     Args:

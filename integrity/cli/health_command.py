@@ -23,7 +23,7 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     Example: integrity health --system ghostpass
     """
     from integrity.errors import DatabaseError
-    from integrity.health.check import State, unreachable, worst
+    from integrity.health.check import Health, unreachable, worst
     from integrity.jobs.health import check, choose
     from integrity.report.health_text import write_health
 
@@ -36,4 +36,4 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     else:
         checks = check(target, project, expected, is_after=is_after)
     write_health(checks, is_json=is_json)
-    return ExitCode.UNKNOWN if worst(checks) is State.FAILED else ExitCode.OK
+    return ExitCode.UNKNOWN if worst(checks) is Health.FAILED else ExitCode.OK

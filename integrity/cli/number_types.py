@@ -9,7 +9,7 @@ from integrity.numbers import DURATION_S_MOST, SEED_MOST, read_duration, read_in
 
 
 @dataclass(frozen=True)
-class Number(click.ParamType[float]):
+class NumberType(click.ParamType[float]):
     """A number from least to most, both included."""
 
     least: float

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.number_types import Integer, Number
+from integrity.cli.number_types import Integer, NumberType
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.exit_codes import ExitCode, exit_code_of
 from integrity.report.terminal import write_json_text, write_result
@@ -76,7 +76,7 @@ def ask_one(
 @click.option("--explain", "is_explained", is_flag=True, help="Show the whole shape of each plan.")
 @click.option(
     "--scale",
-    type=Number(0.0001, 1000),
+    type=NumberType(0.0001, 1000),
     help="On a world of its own, F times as large as the default, that is dropped afterwards.",
 )
 @database_option

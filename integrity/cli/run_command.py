@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.number_types import SEED, Duration, Integer, Number
+from integrity.cli.number_types import SEED, Duration, Integer, NumberType
 from integrity.cli.options import (
     database_option,
     go_on,
@@ -28,11 +28,11 @@ from integrity.registry import DEFAULT_SYSTEM
 @click.option(
     "--connections", type=Integer(1, CONNECTIONS_MOST), help="Connections that the clients of an open loop share."
 )
-@click.option("--rate", type=Number(RATE_LEAST, RATE_MOST), help="Arrivals per second in all, of an open loop.")
+@click.option("--rate", type=NumberType(RATE_LEAST, RATE_MOST), help="Arrivals per second in all, of an open loop.")
 @click.option("--seed", type=SEED, help="Of every random choice; default: a new one.")
 @click.option(
     "--time-scale",
-    type=Number(FACTOR_LEAST, FACTOR_MOST),
+    type=NumberType(FACTOR_LEAST, FACTOR_MOST),
     default=1.0,
     show_default=True,
     help="Compress an open loop: the same arrivals in duration/F.",

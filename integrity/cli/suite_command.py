@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.number_types import SEED, Number
+from integrity.cli.number_types import SEED, NumberType
 from integrity.cli.options import (
     database_option,
     json_option,
@@ -23,7 +23,7 @@ from integrity.report.terminal import write_note, write_result
 @click.option("--system", "system_names", metavar="NAME", multiple=True, help="These systems; else all in the database.")
 @click.option(
     "--shorten",
-    type=Number(FACTOR_LEAST, FACTOR_MOST),
+    type=NumberType(FACTOR_LEAST, FACTOR_MOST),
     default=1.0,
     show_default=True,
     help="Divide every length by F, at the same rates.",

@@ -19,7 +19,7 @@ RETRY_S_MOST = 10.0
 
 
 @dataclass(slots=True)
-class Origin:
+class CausingCall:
     """The call whose request caused a delivery; it is settled when the first of its deliveries was acknowledged."""
 
     operation: str
@@ -57,7 +57,7 @@ class Due:
     at_us: int
     operation: str
     arguments: Mapping[str, Value]
-    origin: Origin
+    origin: CausingCall
     retry_s: float
     attempt: int = 1
     meeting: Meeting | None = None
@@ -81,7 +81,7 @@ class Deliveries:
     def next_at_us(self) -> int | None:
         return self._heap[0][0] if self._heap else None
 
-    def add(self, deliveries: Sequence[Delivery], *, now_us: int, origin: Origin, retry_s: float) -> None:
+    def add(self, deliveries: Sequence[Delivery], *, now_us: int, origin: CausingCall, retry_s: float) -> None:
         for _, group in groupby(sorted(deliveries, key=_delay), key=_delay):
             together = list(group)
             meeting = Meeting(len(together)) if len(together) > 1 else None

@@ -31,7 +31,7 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 
 
-class Kind(Enum):
+class CopyKind(Enum):
     """Types of columns, by their names in PostgreSQL."""
 
     BIGINT = "bigint"
@@ -43,11 +43,17 @@ class Kind(Enum):
     JSONB = "jsonb"
 
 
-_FIXED = {Kind.BIGINT: ">i8", Kind.INTEGER: ">i4", Kind.BOOLEAN: "u1", Kind.UUID: "V16", Kind.TIMESTAMPTZ: ">i8"}
+_FIXED = {
+    CopyKind.BIGINT: ">i8",
+    CopyKind.INTEGER: ">i4",
+    CopyKind.BOOLEAN: "u1",
+    CopyKind.UUID: "V16",
+    CopyKind.TIMESTAMPTZ: ">i8",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column:
+class ColumnValues:
     """A column's values. Made by the functions below, which say what the arrays hold.
 
     Args:
@@ -57,7 +63,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: CopyKind
     values: Array
     nulls: Array | None = None
     labels: Array | None = None
@@ -65,18 +71,18 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
-    def rows(self, where: slice | Array) -> "Column":
+    def rows(self, where: slice | Array) -> "ColumnValues":
         """Return the column of these rows."""
         nulls = None if self.nulls is None else self.nulls[where]
-        return Column(self.name, self.kind, self.values[where], nulls, self.labels)
+        return ColumnValues(self.name, self.kind, self.values[where], nulls, self.labels)
 
 
-def bigints(name: str, values: Array, nulls: Array | None = None) -> Column:
+def bigints(name: str, values: Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of 64-bit integers."""
-    return Column(name, Kind.BIGINT, values, nulls)
+    return ColumnValues(name, CopyKind.BIGINT, values, nulls)
 
 
-def integers(name: str, values: Array, nulls: Array | None = None) -> Column:
+def integers(name: str, values: Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of 32-bit integers.
 
     Raises:
@@ -84,44 +90,44 @@ def integers(name: str, values: Array, nulls: Array | None = None) -> Column:
     """
     if len(values) and (values.min() < -(2**31) or values.max() >= 2**31):
         raise OverflowError(f"column {name}: a value does not fit an integer of 32 bits")
-    return Column(name, Kind.INTEGER, values, nulls)
+    return ColumnValues(name, CopyKind.INTEGER, values, nulls)
 
 
-def booleans(name: str, values: Array, nulls: Array | None = None) -> Column:
+def booleans(name: str, values: Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of booleans."""
-    return Column(name, Kind.BOOLEAN, values, nulls)
+    return ColumnValues(name, CopyKind.BOOLEAN, values, nulls)
 
 
-def uuids(name: str, values: Array, nulls: Array | None = None) -> Column:
+def uuids(name: str, values: Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of UUIDs, given as 16 bytes each (dtype V16)."""
-    return Column(name, Kind.UUID, values, nulls)
+    return ColumnValues(name, CopyKind.UUID, values, nulls)
 
 
-def timestamps(name: str, values: Array, nulls: Array | None = None) -> Column:
+def timestamps(name: str, values: Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of instants, given as microseconds since 1970 (int64)."""
-    return Column(name, Kind.TIMESTAMPTZ, values, nulls)
+    return ColumnValues(name, CopyKind.TIMESTAMPTZ, values, nulls)
 
 
-def texts(name: str, values: Sequence[str] | Array, nulls: Array | None = None) -> Column:
+def texts(name: str, values: Sequence[str] | Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of texts, given as str or as UTF-8 (dtype S)."""
-    return Column(name, Kind.TEXT, _utf8(values), nulls)
+    return ColumnValues(name, CopyKind.TEXT, _utf8(values), nulls)
 
 
-def labels(name: str, texts_: Sequence[str], values: Array, nulls: Array | None = None) -> Column:
+def labels(name: str, texts_: Sequence[str], values: Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of texts of which there are few: each value is the place of its text in `texts_`."""
-    return Column(name, Kind.TEXT, values, nulls, _utf8(texts_))
+    return ColumnValues(name, CopyKind.TEXT, values, nulls, _utf8(texts_))
 
 
-def documents(name: str, values: Sequence[str] | Array, nulls: Array | None = None) -> Column:
+def documents(name: str, values: Sequence[str] | Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of JSON documents, given as text."""
-    return Column(name, Kind.JSONB, _utf8(values), nulls)
+    return ColumnValues(name, CopyKind.JSONB, _utf8(values), nulls)
 
 
 def load(
     connection: "psycopg.Connection[Any] | sqlite3.Connection",
     schema: str,
     table: str,
-    columns: Sequence[Column],
+    columns: Sequence[ColumnValues],
     *,
     is_new: bool = False,
 ) -> int:
@@ -156,13 +162,13 @@ def load(
     return len(columns[0])
 
 
-def chunks(columns: Sequence[Column]) -> Iterator[list[Column]]:
+def chunks(columns: Sequence[ColumnValues]) -> Iterator[list[ColumnValues]]:
     """Yield the columns cut into chunks of rows."""
     for start in range(0, len(columns[0]), CHUNK_ROWS):
         yield [column.rows(slice(start, start + CHUNK_ROWS)) for column in columns]
 
 
-def encode(columns: Sequence[Column]) -> Iterator[bytes]:
+def encode(columns: Sequence[ColumnValues]) -> Iterator[bytes]:
     """Yield the rows in the binary COPY format, those of one layout together, without header and trailer."""
     sizes = [_sizes(column) for column in columns]
     layouts, layout_count = np.zeros(len(columns[0]), np.int64), 1
@@ -185,16 +191,16 @@ def encode(columns: Sequence[Column]) -> Iterator[bytes]:
         )
 
 
-def _encode_group(columns: Sequence[Column], sizes: Sequence[int]) -> bytes:
+def _encode_group(columns: Sequence[ColumnValues], sizes: Sequence[int]) -> bytes:
     """Return the rows, all of one layout: each value's length in bytes, -1 for null, and the value."""
     fields = [("count", ">i2")]
     constants = {"count": len(columns)}
-    values: dict[str, Column] = {}
+    values: dict[str, ColumnValues] = {}
     for number, (column, size) in enumerate(zip(columns, sizes, strict=True)):
         fields.append((f"size{number}", ">i4"))
         constants[f"size{number}"] = size
         length = size
-        if column.kind is Kind.JSONB and size > 0:
+        if column.kind is CopyKind.JSONB and size > 0:
             fields.append((f"version{number}", "u1"))
             constants[f"version{number}"] = 1  # of jsonb's binary form
             length = size - 1
@@ -210,7 +216,7 @@ def _encode_group(columns: Sequence[Column], sizes: Sequence[int]) -> bytes:
     return group.tobytes()
 
 
-def _sizes(column: Column) -> Array | int:
+def _sizes(column: ColumnValues) -> Array | int:
     """Return the length of each value in bytes, -1 for null; one number when it is the same for all."""
     sizes: Array | int
     if column.kind in _FIXED:
@@ -218,30 +224,30 @@ def _sizes(column: Column) -> Array | int:
     else:
         lengths = np.char.str_len(column.values if column.labels is None else column.labels)
         sizes = lengths if column.labels is None else lengths[column.values]
-        if column.kind is Kind.JSONB:
+        if column.kind is CopyKind.JSONB:
             sizes = sizes + 1
     return sizes if column.nulls is None else np.where(column.nulls, -1, sizes)
 
 
-def _binary_values(column: Column) -> Array:
-    if column.kind is Kind.TIMESTAMPTZ:
+def _binary_values(column: ColumnValues) -> Array:
+    if column.kind is CopyKind.TIMESTAMPTZ:
         return column.values - POSTGRESQL_EPOCH_US
     return column.values if column.labels is None else column.labels[column.values]
 
 
-def _python_values(column: Column) -> list[Any]:
+def _python_values(column: ColumnValues) -> list[Any]:
     """Return the values as SQLite stores them: uuid, jsonb and timestamptz as text."""
     values: list[Any]
     match column.kind:
-        case Kind.UUID:
+        case CopyKind.UUID:
             data = column.values.tobytes()
             values = [str(UUID(bytes=data[start : start + 16])) for start in range(0, len(data), 16)]
-        case Kind.TIMESTAMPTZ:
+        case CopyKind.TIMESTAMPTZ:
             instants = np.datetime_as_string(column.values.astype("datetime64[us]"))
             values = [instant.replace("T", " ") for instant in instants.tolist()]
-        case Kind.TEXT | Kind.JSONB:
+        case CopyKind.TEXT | CopyKind.JSONB:
             values = [value.decode() for value in _binary_values(column).tolist()]
-        case Kind.BOOLEAN:
+        case CopyKind.BOOLEAN:
             values = column.values.astype(np.int64).tolist()
         case _:
             values = column.values.tolist()

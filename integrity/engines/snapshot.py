@@ -49,7 +49,7 @@ class QueryFailed(Exception):
         self.is_snapshot_lost = is_snapshot_lost
 
 
-class Session(Protocol):
+class Reader(Protocol):
     """One connection that looks at the snapshot. Used by one thread at a time, except for cancel."""
 
     @property
@@ -141,7 +141,7 @@ class Snapshot:
             query means is only known to the server.
     """
 
-    sessions: tuple[Session, ...]
+    sessions: tuple[Reader, ...]
     taken_at: datetime
     consistency: str
     caution: str = ""

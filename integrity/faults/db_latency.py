@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from integrity.faults.fault import KEPT, MONEY, Choice, Fault, Given, Need, Number, number, word
+from integrity.faults.fault import KEPT, MONEY, ChoiceArgument, Fault, Given, Need, Number, number, word
 from integrity.faults.scene import Scene
 from integrity.proxy.gates import Delay
 
@@ -35,6 +35,6 @@ FAULT = Fault(
     arguments={
         "ms": Number("later, at least, in each direction", 20.0, 0.0, 60_000.0),
         "jitter_ms": Number("and up to so much more, drawn for each piece", 0.0, 0.0, 60_000.0),
-        "direction": Choice("which way", ("both", "to_server", "to_client")),
+        "direction": ChoiceArgument("which way", ("both", "to_server", "to_client")),
     },
 )

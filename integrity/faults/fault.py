@@ -48,7 +48,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoiceArgument:
     """An argument that is one of several words."""
 
     text: str
@@ -81,7 +81,7 @@ class Name:
         return word
 
 
-Argument = Number | Choice | Name
+Argument = Number | ChoiceArgument | Name
 
 
 def _nothing(scene: Scene, given: Given) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from integrity.faults.fault import KEPT, MONEY, Choice, Fault, Given, Need, Number, number, word
+from integrity.faults.fault import KEPT, MONEY, ChoiceArgument, Fault, Given, Need, Number, number, word
 from integrity.faults.scene import Scene
 
 
@@ -33,6 +33,6 @@ FAULT = Fault(
     arguments={
         "share": Number("of the connections that are open", 0.5, 0.0, 1.0),
         "patience_s": Number("seconds after which a client gives up and hangs up; 0: it waits", 0.0, 0.0, 3600.0),
-        "then": Choice("what becomes of them at the end", ("reset", "resume")),
+        "then": ChoiceArgument("what becomes of them at the end", ("reset", "resume")),
     },
 )

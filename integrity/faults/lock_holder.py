@@ -13,7 +13,7 @@ from integrity.database.names import name_of
 from integrity.engines.places import schema_of
 from integrity.engines.transaction import refusal
 from integrity.errors import UsageError
-from integrity.faults.fault import KEPT, MONEY, Choice, Fault, Given, Name, Need, Number, number, word
+from integrity.faults.fault import KEPT, MONEY, ChoiceArgument, Fault, Given, Name, Need, Number, number, word
 from integrity.faults.scene import Scene
 
 LOCK_TIMEOUT_S = 5
@@ -85,7 +85,7 @@ FAULT = Fault(
     inject=inject,
     needs=frozenset({Need.POSTGRESQL}),
     arguments={
-        "of": Choice("what is locked", ("rows", "table")),
+        "of": ChoiceArgument("what is locked", ("rows", "table")),
         "table": Name("which table; none: the one that most others refer to", ""),
         "rows": Number("how many, the newest", 100.0, 1.0, 1_000_000.0),
         "patience_s": Number("seconds after which a client gives up and hangs up; 0: it waits", 0.0, 0.0, 3600.0),

@@ -25,7 +25,7 @@ FAULTS_FILE = "faults.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedFault:
     """What became of a window.
 
     Args:
@@ -94,7 +94,7 @@ class Player:
         may_overlap: bool,
         failed: Callable[[], None],
     ) -> None:
-        self.played: list[Played] = []
+        self.played: list[PlayedFault] = []
         self.began_us = 0
         """From when the windows count."""
         self.current: list[str] = []
@@ -161,7 +161,7 @@ class Player:
         healed_us = self._now_us()
         counts = dict(scene.counts + (self._counts() - before))
         self._write(Healed(**said, at_us=to_us, healed_us=healed_us, counts=counts))
-        self.played.append(Played(window, from_us, to_us, healed_us, counts))
+        self.played.append(PlayedFault(window, from_us, to_us, healed_us, counts))
 
     def _counts(self) -> Counter[str]:
         """Return what the gates and the changed conduct have done so far."""

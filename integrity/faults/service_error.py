@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from integrity.faults.fault import KEPT, MONEY, Choice, Fault, Given, Need, Number, number, word
+from integrity.faults.fault import KEPT, MONEY, ChoiceArgument, Fault, Given, Need, Number, number, word
 from integrity.faults.scene import Scene
 from integrity.faults.services import SERVICE, check_service
 
@@ -27,7 +27,7 @@ FAULT = Fault(
     arguments={
         "service": SERVICE,
         "share": Number("of the requests", 0.5, 0.0, 1.0),
-        "code": Choice("the status", ("500", "429", "404")),
+        "code": ChoiceArgument("the status", ("500", "429", "404")),
     },
     check=check_service,
 )

@@ -13,7 +13,7 @@ from integrity.engines.postgresql.temporary import find_left_over
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable
-from integrity.health.check import Check, ok, some, unreachable, warning
+from integrity.health.check import HealthCheck, ok, some, unreachable, warning
 from integrity.health.server import Row, Server, open_server
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
@@ -28,7 +28,7 @@ _RUNNING = "select run_id from integrity.runs where state = 'running' order by r
 _BEATING = "select run_id from integrity.runs where state = 'running' and alive_until > {now} order by run_id"
 
 
-def check_after(target: Target, systems: Sequence[System], project: Project) -> list[Check]:
+def check_after(target: Target, systems: Sequence[System], project: Project) -> list[HealthCheck]:
     """Return what is left open on the target.
 
     Args:
@@ -36,7 +36,7 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         project: whose run folders say which runs still live.
     """
     try:
-        unread: list[Check] = []
+        unread: list[HealthCheck] = []
         try:
             contents = inspect_database(target)
         except DatabaseError as error:
@@ -67,7 +67,7 @@ def check_after(target: Target, systems: Sequence[System], project: Project) -> 
         return [unreachable(error)]
 
 
-def _check_sessions(sessions: Sequence[Row], hidden: int) -> Iterator[Check]:
+def _check_sessions(sessions: Sequence[Row], hidden: int) -> Iterator[HealthCheck]:
     """Check what this role sees; what others' sessions do is told to nobody who may not know it."""
     idle = [row for row in sessions if row["state"].startswith("idle in transaction") and row["state_s"] > IDLE_S_MOST]
     blocked = [row for row in sessions if row["is_blocked"]]
@@ -98,14 +98,14 @@ def _describe(row: Row) -> str:
     )
 
 
-def _check_prepared(prepared: Sequence[Row]) -> Check:
+def _check_prepared(prepared: Sequence[Row]) -> HealthCheck:
     if not prepared:
         return ok("prepared transactions", "none")
     names = some([f"{row['name']!r} of {row['owner']}, {row['age_s']:.0f} s old" for row in prepared])
     return warning("prepared transactions", names, f"To end one: rollback prepared '{prepared[0]['name']}'")
 
 
-def _check_runs(noted: Sequence[str], beating: Sequence[str], project: Project) -> Check:
+def _check_runs(noted: Sequence[str], beating: Sequence[str], project: Project) -> HealthCheck:
     """A run that is noted as running was killed when nobody holds its folder, and it gave no sign of life for a while."""
     folders = {run_id: RunFolder(project.runs_folder / run_id) for run_id in noted}
     # Where its folder is, its lock tells at once; the sign of life is for runs of other folders and machines.
@@ -122,7 +122,7 @@ def _check_runs(noted: Sequence[str], beating: Sequence[str], project: Project) 
     return ok("runs", f"{len(alive)} running: {some(alive)}" if alive else "none is running, none was killed")
 
 
-def _check_forgotten(left: Sequence[str]) -> Check:
+def _check_forgotten(left: Sequence[str]) -> HealthCheck:
     if left:
         said = f"{len(left)} that a killed command made: {some(left)}"
         return warning("temporary databases", said, "The next snapshot, restore or race drops them.")
@@ -136,7 +136,7 @@ def _running_in_file(target: Target) -> tuple[list[str], list[str]]:
         return [row[0] for row in noted], [row[0] for row in beating]
 
 
-def _check_recent(server: Server, system: System, contents: Contents) -> Check:
+def _check_recent(server: Server, system: System, contents: Contents) -> HealthCheck:
     """How much was written last, by table; for people, there is nothing wrong with either."""
     counts, unknown = [], []
     for table in system.metadata.sorted_tables:

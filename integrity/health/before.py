@@ -17,7 +17,7 @@ from integrity.engines.refusals import LOCKED
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
-from integrity.health.check import Check, failed, ok, some, unreachable, warning
+from integrity.health.check import HealthCheck, failed, ok, some, unreachable, warning
 from integrity.health.server import Server, open_server
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.limits import SPARE_CONNECTIONS
@@ -33,7 +33,7 @@ ROWS_WORTH_AN_INDEX = 10_000
 Needs = Mapping[str, Mapping[str, int]]
 
 
-def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_required: bool) -> list[Check]:
+def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_required: bool) -> list[HealthCheck]:
     """Return what a run would want to know of the target.
 
     Args:
@@ -61,7 +61,7 @@ def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_
         return [unreachable(error)]
 
 
-def _check_server(facts: Mapping[str, Any]) -> Iterator[Check]:
+def _check_server(facts: Mapping[str, Any]) -> Iterator[HealthCheck]:
     version = facts["version"].split()[0]
     if facts["version_major"] > VERSION_TESTED:
         yield warning("version", f"PostgreSQL {version}, newer than what was tested", f"Tested up to {VERSION_TESTED}.")
@@ -89,7 +89,7 @@ def _check_server(facts: Mapping[str, Any]) -> Iterator[Check]:
         yield ok("durability", f"synchronous_commit is {facts['synchronous_commit']}, fsync is on")
 
 
-def _check_clock(server: Server) -> Iterator[Check]:
+def _check_clock(server: Server) -> Iterator[HealthCheck]:
     ahead_s, exact_s = server.measure_clock()
     side = "ahead of" if ahead_s > 0 else "behind"
     said = f"the server's is {abs(ahead_s) * 1000:.1f} ms {side} ours, ± {exact_s * 1000:.1f} ms"
@@ -102,7 +102,7 @@ def _check_clock(server: Server) -> Iterator[Check]:
         yield ok("clock", said)
 
 
-def _check_disk(facts: Mapping[str, Any]) -> Iterator[Check]:
+def _check_disk(facts: Mapping[str, Any]) -> Iterator[HealthCheck]:
     address, folder = facts["address"], facts["data_folder"]
     is_local = address is None or ip_address(address).is_loopback
     # A server in a container may be reached by loopback, too: its folder is not one of ours then.
@@ -110,7 +110,7 @@ def _check_disk(facts: Mapping[str, Any]) -> Iterator[Check]:
         yield from _free_disk(Path(folder), facts["size_bytes"])
 
 
-def _free_disk(folder: Path, size_bytes: int) -> Iterator[Check]:
+def _free_disk(folder: Path, size_bytes: int) -> Iterator[HealthCheck]:
     free_bytes = shutil.disk_usage(folder).free
     said = f"{free_bytes / 1e9:.1f} GB free, the database has {size_bytes / 1e9:.2f} GB"
     if free_bytes < FREE_BYTES_LEAST:
@@ -121,7 +121,7 @@ def _free_disk(folder: Path, size_bytes: int) -> Iterator[Check]:
         yield ok("free disk", said)
 
 
-def _check_indexes(server: Server) -> Iterator[Check]:
+def _check_indexes(server: Server) -> Iterator[HealthCheck]:
     broken = [row["index_name"] for row in server.ask("invalid-indexes")]
     if broken:
         yield failed(
@@ -141,7 +141,7 @@ def _check_indexes(server: Server) -> Iterator[Check]:
         yield ok("foreign keys", f"each on a large table has its index{few}")
 
 
-def _check_monitoring(target: Target) -> Check:
+def _check_monitoring(target: Target) -> HealthCheck:
     watch = DatabaseWatch(target)
     watch.sample(is_full=True)  # the first reads the queries' files, too
     sample = watch.sample(is_full=True)
@@ -152,7 +152,7 @@ def _check_monitoring(target: Target) -> Check:
     return ok("monitoring", f"a full sample takes {sample['took_ms']:.0f} ms{unseen}")
 
 
-def _check_file(target: Target) -> Iterator[Check]:
+def _check_file(target: Target) -> Iterator[HealthCheck]:
     began = time.perf_counter()
     if not target.file.exists():
         raise DatabaseError(f"{target}: there is no such file", hint="Make it: integrity seed")
@@ -162,7 +162,7 @@ def _check_file(target: Target) -> Iterator[Check]:
     yield from _free_disk(target.file.absolute().parent, target.file.stat().st_size)
 
 
-def _as_far_as_it_may(checks: Iterator[Check]) -> Iterator[Check]:
+def _as_far_as_it_may(checks: Iterator[HealthCheck]) -> Iterator[HealthCheck]:
     """Yield the checks up to what the role may not read, and what that is."""
     try:
         yield from checks
@@ -175,7 +175,7 @@ def _as_far_as_it_may(checks: Iterator[Check]) -> Iterator[Check]:
 
 def _check_contents(
     target: Target, systems: Sequence[System], needs: Needs, facts: Mapping[str, Any] | None, *, is_required: bool
-) -> Iterator[Check]:
+) -> Iterator[HealthCheck]:
     contents = inspect_database(target)
     here = [system for system in systems if f"seed:{system.name}" in contents.notes or contents.of_others(system)]
     for system in systems:
@@ -197,7 +197,7 @@ def _check_contents(
             yield _check_connections(system, needs.get(system.name, {}), facts)
 
 
-def _check_schema(target: Target, system: System, contents: Contents) -> Iterator[Check]:
+def _check_schema(target: Target, system: System, contents: Contents) -> Iterator[HealthCheck]:
     expected = system.metadata.sorted_tables
     gone = [name_of(table) for table in expected if not contents.has(table)]
     is_ours = f"seed:{system.name}" in contents.notes
@@ -224,7 +224,7 @@ def _check_schema(target: Target, system: System, contents: Contents) -> Iterato
         yield ok(f"{system.name}: indexes", "every constraint and index of the schema")
 
 
-def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[Check]:
+def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[HealthCheck]:
     """Runs add rows and take none away: fewer than were seeded are too few."""
     tables = {table.name: table for table in system.metadata.sorted_tables if contents.has(table)}
     noted = {
@@ -241,7 +241,7 @@ def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[
         yield ok(f"{system.name}: rows", ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
-def _check_connections(system: System, needs: Mapping[str, int], facts: Mapping[str, Any]) -> Check:
+def _check_connections(system: System, needs: Mapping[str, int], facts: Mapping[str, Any]) -> HealthCheck:
     free = facts["slots"] - facts["slots_used"] - SPARE_CONNECTIONS
     name = f"{system.name}: connections"
     said = f"{free} to give ({facts['slots']} in all, {facts['slots_used']} in use, {SPARE_CONNECTIONS} kept free)"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from integrity.errors import DatabaseError
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """Failed: a run would not work, or its verdict be worth nothing. Warning: it would, and somebody should know."""
 
     OK = "ok"
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class HealthCheck:
     """One thing that was looked at.
 
     Args:
@@ -26,31 +26,31 @@ class Check:
     """
 
     name: str
-    state: State
+    state: Health
     found: str
     hint: str = ""
 
 
-def ok(name: str, found: str) -> Check:
-    return Check(name, State.OK, found)
+def ok(name: str, found: str) -> HealthCheck:
+    return HealthCheck(name, Health.OK, found)
 
 
-def warning(name: str, found: str, hint: str) -> Check:
-    return Check(name, State.WARNING, found, hint)
+def warning(name: str, found: str, hint: str) -> HealthCheck:
+    return HealthCheck(name, Health.WARNING, found, hint)
 
 
-def failed(name: str, found: str, hint: str) -> Check:
-    return Check(name, State.FAILED, found, hint)
+def failed(name: str, found: str, hint: str) -> HealthCheck:
+    return HealthCheck(name, Health.FAILED, found, hint)
 
 
-def unreachable(error: DatabaseError) -> Check:
+def unreachable(error: DatabaseError) -> HealthCheck:
     return failed("reachable", error.message, error.hint or "Check that the server runs, and the URL.")
 
 
-def worst(checks: Sequence[Check]) -> State:
+def worst(checks: Sequence[HealthCheck]) -> Health:
     """Return the worst state; nothing that was looked at is failed, too."""
     states = {check.state for check in checks}
-    return next((state for state in (State.FAILED, State.WARNING, State.OK) if state in states), State.FAILED)
+    return next((state for state in (Health.FAILED, Health.WARNING, Health.OK) if state in states), Health.FAILED)
 
 
 def some(names: Sequence[str], *, most: int = 5) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from integrity.engines.facts import TableName
 from integrity.engines.places import schema_in
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Reader
 
 
 class Emptiness:
@@ -13,7 +13,7 @@ class Emptiness:
     def __init__(self) -> None:
         self._known: dict[TableName, bool] = {}
 
-    def are_all_empty(self, session: Session, tables: Sequence[TableName]) -> bool:
+    def are_all_empty(self, session: Reader, tables: Sequence[TableName]) -> bool:
         """Whether there are tables, and none of them has a row.
 
         Raises:
@@ -21,7 +21,7 @@ class Emptiness:
         """
         return bool(tables) and all(self._is_empty(session, table) for table in tables)
 
-    def _is_empty(self, session: Session, table: TableName) -> bool:
+    def _is_empty(self, session: Reader, table: TableName) -> bool:
         """Whether the table has no row; one that cannot be read is not known to be empty."""
         if table not in self._known:
             parts = (schema_in(session.spelling.dialect, table.schema), table.name)

@@ -82,7 +82,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlannedJudging:
     """How one invariant is judged.
 
     Args:
@@ -136,7 +136,7 @@ class Plan:
     """Scans and steps. The seeds of the fingerprints are drawn anew for each audit, so that no data can fit them."""
 
     scans: tuple[Scan, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedJudging, ...]
 
 
 def make_plan(
@@ -163,7 +163,7 @@ def make_plan(
     seeds = [random_source.getrandbits(62) for _ in range(SEEDS)]
     scans: dict[str, Scan] = {}
 
-    def make_step(file: SqlFile) -> Step:
+    def make_step(file: SqlFile) -> PlannedJudging:
         if refused.get(file.name):
             return _unjudged(file, refused[file.name])
         question, unjudged = _question(file, given, now, spelling)
@@ -186,7 +186,7 @@ def make_plan(
             place = _placer(scans, question, tables, known)
             placed.append((proof, _place(proof, place, seeds)))
         estimates = [known[table].rows_estimate for table in tables if table in known]
-        return Step(
+        return PlannedJudging(
             question=question,
             proofs=tuple(placed),
             unjudged="",
@@ -231,8 +231,8 @@ def _question(file: SqlFile, given: Mapping[str, Value], now: datetime, spelling
     return Question(file, ordered), why
 
 
-def _unjudged(file: SqlFile, why: str) -> Step:
-    return Step(Question(file, ()), (), unjudged=why, why=why, rows_estimate=None, cost=0)
+def _unjudged(file: SqlFile, why: str) -> PlannedJudging:
+    return PlannedJudging(Question(file, ()), (), unjudged=why, why=why, rows_estimate=None, cost=0)
 
 
 def _missing(tables: Iterable[TableName], facts: Facts) -> str:

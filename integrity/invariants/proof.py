@@ -50,7 +50,7 @@ class NoRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class BalanceKey:
     """One column of a key, as a side of a balance spells it, its type and its collation."""
 
     column: str
@@ -59,7 +59,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class BalanceSide:
     """One side of a balance: a value and a key a row.
 
     Args:
@@ -72,7 +72,7 @@ class Side:
 
     source: str
     value: str
-    keys: tuple[Key, ...]
+    keys: tuple[BalanceKey, ...]
     condition: str
     nothing_null: tuple[str, ...]
 
@@ -81,8 +81,8 @@ class Side:
 class Balance:
     """The left side's sums equal the right side's, for every key; without a right side, all are zero."""
 
-    left: Side
-    right: Side | None
+    left: BalanceSide
+    right: BalanceSide | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Unique:
 Proof = NoRow | Balance | Unique
 
 
-def has_same_equality(left: Column | Key, right: Column | Key) -> bool:
+def has_same_equality(left: Column | BalanceKey, right: Column | BalanceKey) -> bool:
     """Whether `left = right` is what each side's own index and hash call equal.
 
     As double precision two bigints are one, and to another's collation two texts: a key that is unique is so no more.
@@ -104,7 +104,7 @@ def has_same_equality(left: Column | Key, right: Column | Key) -> bool:
     return kinds.get(left.type, left.type) == kinds.get(right.type, right.type) and left.collation == right.collation
 
 
-def fingerprint_columns(side: Side, seeds: Sequence[int]) -> list[str]:
+def fingerprint_columns(side: BalanceSide, seeds: Sequence[int]) -> list[str]:
     """Return aggregate expressions: one sum a seed, and last the count of rows that hold a null they must not."""
     condition = f" filter (where {side.condition})" if side.condition else ""
     columns = []

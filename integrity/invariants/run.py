@@ -18,13 +18,13 @@ from typing import Any, Self
 
 from integrity.engines.facts import TableName
 from integrity.engines.server_text import Rows
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.errors import describe_unexpected
 from integrity.invariants.emptiness import Emptiness
-from integrity.invariants.plan import Plan, Question, Scan, Step, is_proved
+from integrity.invariants.plan import Plan, PlannedJudging, Question, Scan, is_proved
 from integrity.invariants.proof import Balance
 from integrity.parameters import find_parameters
-from integrity.verdict import Finding, Verdict
+from integrity.verdict import InvariantVerdict, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class Judged:
         is_lost: the snapshot was lost before the answer; a new one may do better.
     """
 
-    step: Step
-    finding: Finding
+    step: PlannedJudging
+    finding: InvariantVerdict
     companions: Rows = field(default_factory=list)
     is_lost: bool = False
 
 
-Companion = Callable[[Session, Step, Rows], Rows]
+Companion = Callable[[Reader, PlannedJudging, Rows], Rows]
 """Asked on the session that found violating rows for what belongs to them, within the same snapshot."""
 
 
 def judge(
-    plan: Plan, sessions: Sequence[Session], *, row_limit: int, companion: Companion, timeout_s: float
+    plan: Plan, sessions: Sequence[Reader], *, row_limit: int, companion: Companion, timeout_s: float
 ) -> Iterator[Judged]:
     """Yield a finding for every step of the plan, as each is found out.
 
@@ -103,20 +103,20 @@ class _Run:
         self._emptiness = Emptiness()
         self._scanned: dict[int, _Scanned] = {}
 
-    def take(self, scanned: _Scanned) -> list[Step]:
+    def take(self, scanned: _Scanned) -> list[PlannedJudging]:
         """Return the steps whose scans are all in with this one."""
         self._scanned[scanned.scan] = scanned
         known = self._scanned.keys()
         return [step for step in self._plan.steps if scanned.scan in step.scans and step.scans <= known]
 
-    def decide(self, step: Step) -> "Judged | _Task":
+    def decide(self, step: PlannedJudging) -> "Judged | _Task":
         """Return the step's finding, or its query where the scans do not decide."""
         try:
             return self._decide(step)
         except Exception as error:  # an answer that the proof cannot take
             return self.query_task(step, f"query, after {describe_unexpected(error)}")
 
-    def _decide(self, step: Step) -> "Judged | _Task":
+    def _decide(self, step: PlannedJudging) -> "Judged | _Task":
         scanned = [self._scanned[number] for number in sorted(step.scans)]
         seconds = sum(scan.seconds for scan in scanned)
         method = step.method(self._plan.scans)
@@ -135,7 +135,7 @@ class _Run:
         failed = any(isinstance(p, Balance) and not is_proved(p, places, answers) for p, places in step.proofs)
         return self.query_task(step, "query, as fingerprints differ" if failed else "query", seconds=seconds)
 
-    def proved_task(self, step: Step, *, seconds: float = 0.0, has_rows: bool = False) -> "_Task":
+    def proved_task(self, step: PlannedJudging, *, seconds: float = 0.0, has_rows: bool = False) -> "_Task":
         """Return the task that judges a step whose proofs hold.
 
         The server plans the query and does not run it: a proof knows nothing of what the query selects and who may read it.
@@ -145,7 +145,7 @@ class _Run:
         """
         method = step.method(self._plan.scans)
 
-        def ask(session: Session, took: Callable[[], float]) -> Judged:
+        def ask(session: Reader, took: Callable[[], float]) -> Judged:
             _require_runnable(session, step.question)
             if has_rows:
                 return Judged(step, _holds(step, method, took()))
@@ -153,24 +153,26 @@ class _Run:
 
         return self._task(step, method, seconds, ask)
 
-    def query_task(self, step: Step, method: str, *, count: int | None = None, seconds: float = 0.0) -> "_Task":
+    def query_task(self, step: PlannedJudging, method: str, *, count: int | None = None, seconds: float = 0.0) -> "_Task":
         """Return the task that asks the step's query; `count` is of its rows, where a scan knows it."""
 
-        def ask(session: Session, took: Callable[[], float]) -> Judged:
+        def ask(session: Reader, took: Callable[[], float]) -> Judged:
             violations = session.count(_text(session, step.question), step.question.values) if count is None else count
             if not violations:
                 return self._without_violation(session, step, method, took)
             rows, companions, reason = self._evidence(session, step)
-            return Judged(step, Finding(step.name, Verdict.VIOLATED, violations, rows, took(), method, reason), companions)
+            return Judged(
+                step, InvariantVerdict(step.name, Verdict.VIOLATED, violations, rows, took(), method, reason), companions
+            )
 
         return self._task(step, method, seconds, ask)
 
     def _task(
-        self, step: Step, method: str, seconds: float, ask: Callable[[Session, Callable[[], float]], Judged]
+        self, step: PlannedJudging, method: str, seconds: float, ask: Callable[[Reader, Callable[[], float]], Judged]
     ) -> "_Task":
         """Return the task, with every failure turned into a verdict of its own step."""
 
-        def task(session: Session) -> Judged:
+        def task(session: Reader) -> Judged:
             started = time.perf_counter()
 
             def took() -> float:
@@ -186,15 +188,15 @@ class _Run:
 
         return task
 
-    def _without_violation(self, session: Session, step: Step, method: str, took: Callable[[], float]) -> Judged:
+    def _without_violation(self, session: Reader, step: PlannedJudging, method: str, took: Callable[[], float]) -> Judged:
         tables = _tables_of(session, step)
         if not self._emptiness.are_all_empty(session, tables):
             return Judged(step, _holds(step, method, took()))
         names = ", ".join(sorted(map(str, tables)))
         reason = f"{names} {'is' if len(tables) == 1 else 'are all'} empty"
-        return Judged(step, Finding(step.name, Verdict.EMPTY, 0, [], took(), method, reason))
+        return Judged(step, InvariantVerdict(step.name, Verdict.EMPTY, 0, [], took(), method, reason))
 
-    def _evidence(self, session: Session, step: Step) -> tuple[Rows, Rows, str]:
+    def _evidence(self, session: Reader, step: PlannedJudging) -> tuple[Rows, Rows, str]:
         """Return the first rows, what belongs to them, and why there are none where they cannot be had."""
         if not self._row_limit:
             return [], [], ""
@@ -211,7 +213,7 @@ class _Run:
             reason = describe_unexpected(error)
         return rows, companions, reason and f"its rows cannot be shown: {reason}"
 
-    def _explain(self, step: Step, failed: QueryFailed) -> str:
+    def _explain(self, step: PlannedJudging, failed: QueryFailed) -> str:
         if failed.is_timeout:
             return f"no answer within {self._timeout_s:g} s; a longer --timeout may help"
         if failed.is_missing and step.missing:
@@ -219,11 +221,11 @@ class _Run:
         return step.question.file.describe_server_error(failed.reason, position=failed.position, hint=failed.hint)
 
 
-_Task = Callable[[Session], "Judged | _Scanned"]
+_Task = Callable[[Reader], "Judged | _Scanned"]
 
 
 def _scan_task(scan: Scan) -> _Task:
-    def task(session: Session) -> _Scanned:
+    def task(session: Reader) -> _Scanned:
         started = time.perf_counter()
         try:
             types = {name: kind for name, (kind, _) in scan.parameters.items()}
@@ -239,11 +241,11 @@ def _scan_task(scan: Scan) -> _Task:
     return task
 
 
-def _text(session: Session, question: Question) -> str:
+def _text(session: Reader, question: Question) -> str:
     return session.spelling.numbered(question.file)
 
 
-def _require_runnable(session: Session, question: Question) -> None:
+def _require_runnable(session: Reader, question: Question) -> None:
     """Let the server plan the query, and not run it; a failure's position is the query's own.
 
     Raises:
@@ -258,7 +260,7 @@ def _require_runnable(session: Session, question: Question) -> None:
         raise
 
 
-def _tables_of(session: Session, step: Step) -> tuple[TableName, ...]:
+def _tables_of(session: Reader, step: PlannedJudging) -> tuple[TableName, ...]:
     """Return the tables that a step reads; the server is asked where the parser does not know the query.
 
     Raises:
@@ -274,18 +276,18 @@ def _tables_of(session: Session, step: Step) -> tuple[TableName, ...]:
         return ()
 
 
-def _holds(step: Step, method: str, seconds: float) -> Finding:
-    return Finding(step.name, Verdict.HOLDS, 0, [], seconds, method)
+def _holds(step: PlannedJudging, method: str, seconds: float) -> InvariantVerdict:
+    return InvariantVerdict(step.name, Verdict.HOLDS, 0, [], seconds, method)
 
 
-def _unknown(step: Step, reason: str, *, method: str, seconds: float = 0.0) -> Finding:
-    return Finding(step.name, Verdict.UNKNOWN, 0, [], seconds, method, reason)
+def _unknown(step: PlannedJudging, reason: str, *, method: str, seconds: float = 0.0) -> InvariantVerdict:
+    return InvariantVerdict(step.name, Verdict.UNKNOWN, 0, [], seconds, method, reason)
 
 
 class _Workers:
     """One thread a session; each takes the longest task that waits."""
 
-    def __init__(self, sessions: Sequence[Session]) -> None:
+    def __init__(self, sessions: Sequence[Reader]) -> None:
         self._sessions = sessions
         self._waiting: queue.PriorityQueue[tuple[int, int, _Task | None]] = queue.PriorityQueue()
         self._done: queue.SimpleQueue[Judged | _Scanned | BaseException] = queue.SimpleQueue()
@@ -323,7 +325,7 @@ class _Workers:
             raise done
         return done
 
-    def _work(self, session: Session) -> None:
+    def _work(self, session: Reader) -> None:
         while True:
             _, _, task = self._waiting.get()
             if task is None or self._stopping.is_set():

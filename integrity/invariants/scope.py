@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from integrity.engines.facts import Column, Facts, Table, TableName, UniqueIndex
-from integrity.invariants.proof import HASHED_TYPES, Key, has_same_equality
+from integrity.invariants.proof import HASHED_TYPES, BalanceKey, has_same_equality
 from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, quote, split, table_of
 from integrity.invariants.uniqueness import proving_index
 
@@ -197,7 +197,7 @@ class Scope:
 
         return node.copy().transform(rename).sql(dialect="postgres")
 
-    def key(self, column: exp.Column, text: str) -> Key:
+    def key(self, column: exp.Column, text: str) -> BalanceKey:
         """Return the column as a key of a balance.
 
         Raises:
@@ -206,7 +206,7 @@ class Scope:
         known = self.column(column)
         if known.type not in HASHED_TYPES:
             raise Unlike(f"a key of type {known.type}")
-        return Key(text, known.type, known.collation)
+        return BalanceKey(text, known.type, known.collation)
 
     def _summed(self, query: exp.Select) -> set[str]:
         """Return the tables whose rows the having clause sums up or counts."""

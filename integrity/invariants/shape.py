@@ -25,7 +25,7 @@ from sqlglot import Token, TokenType, exp
 
 from integrity.engines.facts import Facts, Table, TableName, is_own
 from integrity.engines.spelling import Spelling
-from integrity.invariants.proof import Balance, NoRow, Proof, Side, Unique, has_same_equality
+from integrity.invariants.proof import Balance, BalanceSide, NoRow, Proof, Unique, has_same_equality
 from integrity.invariants.scope import ROW, Scope
 from integrity.invariants.syntax import (
     Unlike,
@@ -248,7 +248,7 @@ def _prove_groups_of_one_table(part: exp.Expr, groups: list[exp.Column], conditi
     if term.conditions or scope.owners(looked_at) != {scope.parent}:
         raise Unlike("sums over more than the first table")
     maybe_null = [node for node in (*groups, term.value) if not scope.is_never_null(node)]  # null is a group, too
-    side = Side(
+    side = BalanceSide(
         scope.source(set()),
         scope.sql(term.value, set()),
         tuple(scope.key(group, scope.sql(group, set())) for group in groups),
@@ -286,14 +286,14 @@ def _balance(part: exp.Expr, of_parent: list[exp.Expr], of_parts: list[exp.Expr]
         raise Unlike("parts that belong to more than one row")
     used = scope.owners(all_of([stored, *of_parent, *(other for other, _ in keys)]))
     maybe_null = [node for node in (stored, *(other for other, _ in keys)) if not scope.is_never_null(node)]
-    parent = Side(
+    parent = BalanceSide(
         scope.source(used),
         scope.sql(stored, used),
         tuple(scope.key(other, scope.sql(other, used)) for other, _ in keys),
         scope.sql(all_of(of_parent), used) if of_parent else "",
         tuple(scope.sql(node, used) for node in maybe_null),
     )
-    parts = Side(
+    parts = BalanceSide(
         scope.parts_source(),
         scope.parts_sql(term.value),
         tuple(scope.key(mine, scope.parts_sql(mine)) for _, mine in keys),

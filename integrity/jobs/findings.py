@@ -10,8 +10,8 @@ from integrity.invariants.load import load_invariants
 from integrity.project import Project, make_state_folder
 from integrity.race.export.pytest_export import check_path
 from integrity.race.finding.finding import Finding, write_finding
-from integrity.race.raced import Found
-from integrity.race.search.settings import Race
+from integrity.race.raced import FindingKept
+from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
 from integrity.registry import Registry
 from integrity.sqlfile import SqlFile
@@ -51,8 +51,14 @@ def races_folder(project: Project) -> Path:
 
 
 def keep(
-    findings: Sequence[Finding], race: Race, target: Target, project: Project, wanted: Wanted, *, test_database: str | None
-) -> Job[list[Found]]:
+    findings: Sequence[Finding],
+    race: RaceSubject,
+    target: Target,
+    project: Project,
+    wanted: Wanted,
+    *,
+    test_database: str | None,
+) -> Job[list[FindingKept]]:
     """Write each finding to its file; study the first one, and write it again with what would prevent it.
 
     Raises:
@@ -65,7 +71,7 @@ def keep(
     yield from map(_written, found)  # before the study: whatever happens there, the finding is kept
     file = found[0].file
     with open_study(target, race.system, found[0].finding, race.files, test_database=test_database) as study:
-        found[0] = Found(study.with_cures(), file, found[0].replay)
+        found[0] = FindingKept(study.with_cures(), file, found[0].replay)
         write_finding(found[0].finding, file)
         if wanted.pytest_file is not None:
             yield export(study, wanted.pytest_file, replay_command=replay_command(target, Path(file.name)))
@@ -73,7 +79,9 @@ def keep(
     return found
 
 
-def keep_all(findings: Sequence[Finding], target: Target, project: Project, *, first: Path | None = None) -> list[Found]:
+def keep_all(
+    findings: Sequence[Finding], target: Target, project: Project, *, first: Path | None = None
+) -> list[FindingKept]:
     """Write each finding to its file, as it is.
 
     Args:
@@ -86,7 +94,7 @@ def keep_all(findings: Sequence[Finding], target: Target, project: Project, *, f
     files[0] = first or files[0]
     for finding, file in zip(findings, files, strict=True):
         write_finding(finding, file)
-    return [Found(finding, file, replay_command(target, file)) for finding, file in zip(findings, files, strict=True)]
+    return [FindingKept(finding, file, replay_command(target, file)) for finding, file in zip(findings, files, strict=True)]
 
 
 def export(study: Study, pytest_file: Path, *, replay_command: str) -> FileWritten:
@@ -99,7 +107,7 @@ def replay_command(target: Target, file: Path) -> str:
     return f"integrity replay {_typed(file)}{'' if target.engine.has_server else f' --database {target}'}"
 
 
-def _written(found: Found) -> FileWritten:
+def _written(found: FindingKept) -> FileWritten:
     return FileWritten((found.file,), is_told=False)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from integrity.engines.target import Target
 from integrity.health.after import check_after
 from integrity.health.before import check_before
-from integrity.health.check import Check
+from integrity.health.check import HealthCheck
 from integrity.load.profile import load_profile, profile_names
 from integrity.project import Project
 from integrity.registry import Registry
@@ -37,7 +37,7 @@ def choose(project: Project, system_name: str | None) -> ExpectedSystems:
     return ExpectedSystems(list(registry.values()), is_required=False)
 
 
-def check(target: Target, project: Project, expected: ExpectedSystems, *, is_after: bool) -> list[Check]:
+def check(target: Target, project: Project, expected: ExpectedSystems, *, is_after: bool) -> list[HealthCheck]:
     """Return the checks of a target that a run is to be made on, or was.
 
     Raises:

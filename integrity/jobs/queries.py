@@ -11,7 +11,7 @@ from datetime import datetime
 
 from integrity.database.namespace import inspect_database
 from integrity.engines.server_text import Rows
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
@@ -151,7 +151,7 @@ def _system_of(query: SqlFile) -> str:
     return query.name.partition("/")[0]
 
 
-def _find_refused(session: Session, queries: Sequence[SqlFile], project: Project) -> dict[str, str]:
+def _find_refused(session: Reader, queries: Sequence[SqlFile], project: Project) -> dict[str, str]:
     """Return name -> why, of the queries that could do more than read, and are not asked."""
     broken = {query.name: query.fault for query in queries if query.fault}
     texts = {
@@ -182,7 +182,7 @@ def _read_values(query: SqlFile, pairs: Sequence[str]) -> dict[str, Value]:
 
 
 @contextmanager
-def _open_session(target: Target) -> Iterator[tuple[Session, datetime]]:
+def _open_session(target: Target) -> Iterator[tuple[Reader, datetime]]:
     """Yield a session on a snapshot of its own, and the time of the snapshot."""
     with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         yield snapshot.sessions[0], snapshot.taken_at

@@ -19,7 +19,7 @@ from integrity.race.finding.finding import Finding, kept_schedules
 from integrity.race.matrix import Group, pairs_of, play_schedule, race_groups
 from integrity.race.program.schedule import parse
 from integrity.race.raced import Mutated, Raced
-from integrity.race.search.settings import Race, RaceSettings
+from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.mutate import Mutation, mutate_system
 from integrity.registry import Registry
 from integrity.suggestion import suggest
@@ -38,7 +38,7 @@ class ChosenRace:
         schedule: the one to play; None: they are searched.
     """
 
-    race: Race
+    race: RaceSubject
     operations: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     schedule: str | None = None
@@ -80,7 +80,7 @@ def choose(
     settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
     if group:
         settings = replace(settings, choices_max=CHOICES_OF_NAMED)
-    return ChosenRace(Race(system, invariants_of(project, system), settings, bug), operations, group, schedule)
+    return ChosenRace(RaceSubject(system, invariants_of(project, system), settings, bug), operations, group, schedule)
 
 
 def race(
@@ -132,7 +132,7 @@ def mutate(chosen: ChosenRace, target: Target, *, test_database: str | None = No
     return Mutated(mutations)
 
 
-def _on(target: Target, race: Race) -> Race:
+def _on(target: Target, race: RaceSubject) -> RaceSubject:
     """Return the race for this target.
 
     Raises:

@@ -13,7 +13,7 @@ from integrity.jobs.findings import Wanted, export, invariants_of
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, read_finding
 from integrity.race.raced import Replayed
-from integrity.race.search.settings import Race
+from integrity.race.search.settings import RaceSubject
 from integrity.race.study import open_study
 from integrity.registry import Registry
 
@@ -29,7 +29,7 @@ class ChosenFinding:
 
     finding: Finding
     file: Path
-    race: Race
+    race: RaceSubject
 
 
 def choose(project: Project, file: Path) -> ChosenFinding:
@@ -40,7 +40,7 @@ def choose(project: Project, file: Path) -> ChosenFinding:
     """
     finding = read_finding(file)
     system = Registry(project).resolve(finding.system, finding.reference, place=str(file))
-    return ChosenFinding(finding, file, Race(system, invariants_of(project, system)))
+    return ChosenFinding(finding, file, RaceSubject(system, invariants_of(project, system)))
 
 
 def replay(

@@ -19,7 +19,7 @@ from integrity.race import reproduce as search
 from integrity.race.raced import Reproduced
 from integrity.race.reproduce import Violation
 from integrity.race.search.explore import Budget
-from integrity.race.search.settings import Race
+from integrity.race.search.settings import RaceSubject
 from integrity.registry import Registry
 from integrity.runs.files import VERDICTS_FILE
 from integrity.runs.folder import RunFolder
@@ -37,7 +37,7 @@ class ChosenViolation:
     """
 
     violation: Violation
-    race: Race
+    race: RaceSubject
 
 
 def choose(project: Project, violation: str, *, run_id: str | None = None) -> ChosenViolation:
@@ -58,7 +58,7 @@ def choose(project: Project, violation: str, *, run_id: str | None = None) -> Ch
     bug = system.find_bug(settings.bug) if settings.bug else None
     with folder.history.open("rb") as lines:
         calls = list(decode(lines, place=str(folder.history)))
-    return ChosenViolation(Violation(name, row, calls), Race(system, invariants_of(project, system), bug=bug))
+    return ChosenViolation(Violation(name, row, calls), RaceSubject(system, invariants_of(project, system), bug=bug))
 
 
 def reproduce(

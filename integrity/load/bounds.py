@@ -23,7 +23,7 @@ ClientCount = Annotated[int, Field(ge=1, le=CLIENTS_MOST)]
 ConnectionCount = Annotated[int, Field(ge=1, le=CONNECTIONS_MOST)]
 
 
-class Strict(BaseModel):
+class BoundedSettings(BaseModel):
     """Settings in which a misspelt key is an error, and infinity and NaN are no numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

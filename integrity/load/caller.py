@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Protocol
 from uuid import UUID
 
-from integrity.clients.deliveries import Deliveries, Due, Origin
+from integrity.clients.deliveries import CausingCall, Deliveries, Due
 from integrity.clients.driver import Abandon, Driver, Returned
 from integrity.domain import World
 from integrity.faults.conduct import Conduct
@@ -36,7 +36,7 @@ STATEMENT_ENDED = "57014"
 """SQLSTATE of a statement that was cancelled, e.g. because it took too long."""
 
 
-class History(Protocol):
+class CallLog(Protocol):
     """Where calls are written down."""
 
     def append(self, line: bytes) -> None: ...
@@ -111,7 +111,7 @@ class Caller:
         profile: Profile,
         world: World,
         clock: Clock,
-        history: History,
+        history: CallLog,
         first_free_number: int,
         conduct: Conduct | None = None,
     ) -> None:
@@ -174,7 +174,7 @@ class Caller:
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
         self._in_flight[driver] = (invoked_at_us, arguments)
         abandon = self._draw_abandon(operation, client.sources.draws)
-        origin = Origin(operation, intended_at_us)
+        origin = CausingCall(operation, intended_at_us)
 
         def request(step: Request) -> Reaction:
             reaction = self._request(step, operation_id, client.sources.services, origin)
@@ -294,7 +294,7 @@ class Caller:
         # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
         return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
 
-    def _request(self, step: Request, operation_id: UUID, random: Random, origin: Origin) -> Reaction:
+    def _request(self, step: Request, operation_id: UUID, random: Random, origin: CausingCall) -> Reaction:
         """Let a service react to a request; write both down before the operation learns of it."""
         settings = self.conduct.services[step.service]
         context = Context(random, settings, self._memories[step.service])

@@ -9,7 +9,7 @@ from integrity.domain import Key
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
-from integrity.faults.player import FAULTS_FILE, Played, Player
+from integrity.faults.player import FAULTS_FILE, PlayedFault, Player
 from integrity.faults.scene import Scene
 from integrity.faults.schedule import Window, check_schedule, needs_proxy
 from integrity.load.profile import Profile
@@ -62,7 +62,7 @@ class Faulting:
         check_schedule(windows, self._scene)
 
     @property
-    def played(self) -> Sequence[Played]:
+    def played(self) -> Sequence[PlayedFault]:
         """What became of the windows that have been healed."""
         return self._player.played if self._player is not None else ()
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integrity.load.profile import OpenProfile
-from integrity.load.shape import Steps
-from integrity.load.thresholds import Judgement, State, Threshold, judge
+from integrity.load.shape import LoadSteps
+from integrity.load.thresholds import Grade, Threshold, ThresholdJudgement, judge
 from integrity.measure.distribution import Distribution, Held
 from integrity.measure.measures import Measures, OperationMeasure, percentiles
 
@@ -57,7 +57,7 @@ class Phase:
     offered: int = 0
     lag_p99_ms: float | None = None
     measures: Measures = field(default_factory=Measures)
-    judgements: Sequence[Judgement] = ()
+    judgements: Sequence[ThresholdJudgement] = ()
 
     @property
     def seconds(self) -> float:
@@ -82,13 +82,13 @@ class Phase:
         latencies = [measure.latencies_ms for measure in self.measures.operations.values()]
         return percentiles(Distribution.of(latencies))["p95_ms"]
 
-    def failed(self) -> list[Judgement]:
+    def failed(self) -> list[ThresholdJudgement]:
         """Return the thresholds that failed here."""
-        return [judgement for judgement in self.judgements if judgement.state is State.FAILED]
+        return [judgement for judgement in self.judgements if judgement.state is Grade.FAILED]
 
-    def warned(self) -> list[Judgement]:
+    def warned(self) -> list[ThresholdJudgement]:
         """Return the thresholds that are over their warning or failed here."""
-        return [each for each in self.judgements if each.state in (State.WARNING, State.FAILED)]
+        return [each for each in self.judgements if each.state in (Grade.WARNING, Grade.FAILED)]
 
     def gave_way(self) -> str:
         """Return how the system gave way in this phase; empty: it did not."""
@@ -192,7 +192,7 @@ class Ladder:
     In a search, the step that first fails a threshold is the first break; the search goes on until the system gives way.
     """
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: LoadSteps) -> None:
         self.steps = steps
         self.first_break: Phase | None = None
         self.hard_break: Phase | None = None
@@ -217,7 +217,7 @@ class Ladder:
             self.hard_break = phase
             self.ended_because = phase.gave_way()
             return None
-        if any(judgement.state is State.UNKNOWN for judgement in phase.judgements):
+        if any(judgement.state is Grade.UNKNOWN for judgement in phase.judgements):
             self.ended_because = "the load generator itself was late, so nothing more can be said of the system"
             return None
         if phase.failed() and self.first_break is None:

@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from integrity.errors import UsageError, describe_mistake, quote
 from integrity.load.bounds import (
     Amount,
+    BoundedSettings,
     ClientCount,
     ConnectionCount,
     Count,
@@ -25,10 +26,9 @@ from integrity.load.bounds import (
     Rate,
     Seconds,
     Share,
-    Strict,
 )
 from integrity.load.declared import declared_profiles
-from integrity.load.shape import Stage, Steps
+from integrity.load.shape import LoadStage, LoadSteps
 from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
 from integrity.suggestion import suggest
@@ -36,7 +36,7 @@ from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
 
 
-class Stream(Strict):
+class Stream(BoundedSettings):
     """Arrivals of one kind at a steady rate.
 
     Args:
@@ -51,7 +51,7 @@ class Stream(Strict):
     pin: Mapping[str, Count] = {}
 
 
-class Burst(Strict):
+class Burst(BoundedSettings):
     """So many arrivals at the same instant, again and again, the first after half a period."""
 
     name: str
@@ -60,7 +60,7 @@ class Burst(Strict):
     every_s: Seconds
 
 
-class Subscribers(Strict):
+class Subscribers(BoundedSettings):
     """Clients that each keep one stream open as long as the run lasts.
 
     Args:
@@ -79,7 +79,7 @@ class Subscribers(Strict):
     connections: ConnectionCount = 2
 
 
-class Common(Strict):
+class Common(BoundedSettings):
     """What both models have.
 
     Args:
@@ -158,8 +158,8 @@ class OpenProfile(Common):
     rate_factor: Factor = 1.0
     watches_trends: bool = False
     faults: tuple[str, ...] = ()
-    stages: tuple[Stage, ...] = ()
-    steps: Steps | None = None
+    stages: tuple[LoadStage, ...] = ()
+    steps: LoadSteps | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -169,12 +169,12 @@ class OpenProfile(Common):
             return settings
         given = settings.get("duration_s")
         if settings.get("stages"):
-            stages = [Stage.model_validate(stage) for stage in settings["stages"]]
+            stages = [LoadStage.model_validate(stage) for stage in settings["stages"]]
             length_s = sum(stage.duration_s for stage in stages)
             factor = given / length_s if given and length_s else 1.0
             stages = [stage.model_copy(update={"duration_s": stage.duration_s * factor}) for stage in stages]
             return {**settings, "stages": tuple(stages), "duration_s": length_s * factor}
-        steps = Steps.model_validate(settings["steps"])
+        steps = LoadSteps.model_validate(settings["steps"])
         step_s = given / steps.count_most if given else steps.step_s
         return {
             **settings,

@@ -9,7 +9,7 @@ from integrity.events import Event
 from integrity.exit_codes import Shortfall, exit_code_of
 from integrity.faults.schedule import Window
 from integrity.load.profile import Profile
-from integrity.load.thresholds import State, shortfalls_of
+from integrity.load.thresholds import Grade, shortfalls_of
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
@@ -92,7 +92,7 @@ class EndedRun:
         if self.result.state == "interrupted":
             return frozenset({Shortfall.INTERRUPTED})
         unmeasured = frozenset() if self.loaded.call_count else frozenset({Shortfall.UNKNOWN})
-        return unmeasured | shortfalls_of(State(threshold.state) for threshold in self.result.thresholds)
+        return unmeasured | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
 
     @property
     def exit_code(self) -> int:

@@ -13,7 +13,7 @@ from integrity.engines.target import Target
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
-from integrity.load.thresholds import Judgement, judge
+from integrity.load.thresholds import ThresholdJudgement, judge
 from integrity.measure.distribution import Distribution
 from integrity.measure.measures import Measures, OperationMeasure, percentiles, summarize
 from integrity.monitor.processes import start_mark
@@ -30,7 +30,7 @@ from integrity.runs.result import (
     StreamResult,
     ThresholdResult,
 )
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 from integrity.runs.settings import Machine, RunSettings, Versions
 from integrity.systems.system import System
 
@@ -96,7 +96,7 @@ def make_result(
     reconnects: int,
     loop_lag_p99_ms: float | None,
     open_loop: OpenLoop | None,
-    samples: Sequence[Sample],
+    samples: Sequence[RunSample],
     generator: GeneratorUse,
     resources: Mapping[str, float],
 ) -> RunResult:
@@ -195,7 +195,7 @@ def _arrivals(profile: Profile, loop: OpenLoop, total: OperationResult, elapsed_
     )
 
 
-def _threshold(judgement: Judgement) -> ThresholdResult:
+def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:
     threshold = judgement.threshold
     return ThresholdResult(
         operation=threshold.operation,

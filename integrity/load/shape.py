@@ -12,14 +12,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from integrity.load.bounds import Seconds, Strict
+from integrity.load.bounds import BoundedSettings, Seconds
 from integrity.numbers import DURATION_S_MOST
 
 Level = Annotated[float, Field(ge=0, le=10_000)]
 """How many times the arrivals, or the subscribers, that the profile declares."""
 
 
-class Stage(Strict):
+class LoadStage(BoundedSettings):
     """A piece of the run.
 
     Args:
@@ -35,7 +35,7 @@ class Stage(Strict):
     part: Literal["", "before", "spike", "after"] = ""
 
 
-class Steps(Strict):
+class LoadSteps(BoundedSettings):
     """Levels of load, each held and judged by itself.
 
     Args:

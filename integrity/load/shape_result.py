@@ -6,19 +6,19 @@ from typing import TypedDict
 from integrity.load.open_loop import OpenLoop
 from integrity.load.phases import Ladder, Phase
 from integrity.load.profile import OpenProfile
-from integrity.load.thresholds import Judgement
+from integrity.load.thresholds import ThresholdJudgement
 from integrity.measure.measures import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 from integrity.runs.shape import (
     FirstBreak,
     FirstWarning,
     HardBreak,
+    LoadSweep,
     PhaseResult,
     PhaseThreshold,
     Search,
     SlopeResult,
-    Sweep,
     SweepLoad,
 )
 
@@ -32,11 +32,11 @@ class ShapeFound(TypedDict, total=False):
     phases: tuple[PhaseResult, ...]
     slopes: tuple[SlopeResult, ...]
     search: Search
-    sweep: Sweep
+    sweep: LoadSweep
     recovery_s: float | None
 
 
-def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[Sample]) -> ShapeFound:
+def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSample]) -> ShapeFound:
     """Return what the shape of the load found."""
     phases, ladder = loop.phases.phases, loop.ladder
     found: ShapeFound = {
@@ -76,7 +76,7 @@ def _phase(phase: Phase) -> PhaseResult:
     )
 
 
-def _said(judgement: Judgement) -> PhaseThreshold:
+def _said(judgement: ThresholdJudgement) -> PhaseThreshold:
     threshold = judgement.threshold
     return PhaseThreshold(
         operation=threshold.operation,
@@ -109,7 +109,7 @@ def _broke(phase: Phase) -> FirstBreak:
     )
 
 
-def _excess(judgement: Judgement) -> float:
+def _excess(judgement: ThresholdJudgement) -> float:
     measured, threshold = judgement.measured or 0.0, judgement.threshold
     if threshold.least is not None:
         return threshold.least / measured if measured else float("inf")
@@ -117,7 +117,7 @@ def _excess(judgement: Judgement) -> float:
     return measured / limit if limit else float("inf")
 
 
-def _slowest(phase: Phase, judgement: Judgement) -> str | None:
+def _slowest(phase: Phase, judgement: ThresholdJudgement) -> str | None:
     """Return the operation that a threshold of all operations failed by: most failures, or the highest p95."""
     rows = summarize(phase.measures, phase.seconds)[:-1]
     if judgement.threshold.statistic.endswith("_share"):
@@ -127,7 +127,7 @@ def _slowest(phase: Phase, judgement: Judgement) -> str | None:
     return rows[0].operation if rows else None
 
 
-def describe_failure(judgement: Judgement) -> str:
+def describe_failure(judgement: ThresholdJudgement) -> str:
     """Return in words what was over its limit."""
     threshold, measured = judgement.threshold, judgement.measured or 0.0
     name = threshold.statistic.replace("_", " ")
@@ -141,13 +141,13 @@ def describe_failure(judgement: Judgement) -> str:
     )
 
 
-def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> Sweep:
+def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
     assert profile.steps is not None
     counts = {phase.name: _load(profile, phase) for phase in phases}
     warned = next((phase for phase in phases if phase.warned()), None)
     points = [(counts[phase.name], phase.p95_ms) for phase in phases if phase.p95_ms is not None]
     knee = find_knee(points)
-    return Sweep(
+    return LoadSweep(
         of="subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
         loads=tuple(SweepLoad(name=name, load=round(load, 2)) for name, load in counts.items()),
         knee=round(points[knee][0], 2) if knee is not None else None,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from integrity.errors import UsageError, describe_mistake, quote
-from integrity.load.bounds import Seconds, Strict
+from integrity.load.bounds import BoundedSettings, Seconds
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
@@ -20,7 +20,7 @@ AROUND_S = 4.0
 _FILE = Path(__file__).parent / "suites.toml"
 
 
-class Step(Strict):
+class SuiteRun(BoundedSettings):
     """One profile of a suite.
 
     Args:
@@ -31,11 +31,11 @@ class Step(Strict):
     duration_s: Seconds | None = None
 
 
-class Suite(Strict):
+class Suite(BoundedSettings):
     """A suite as declared."""
 
     title: str
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[SuiteRun, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ PAUSE_S = 0.05  # between rounds that changed nothing
 COUNT = "open_count"
 """The column of a sweep's query that says how many rows a call is about; the others are its arguments."""
 
-Found = list[tuple[str, Mapping[str, Any]]]
+OpenCalls = list[tuple[str, Mapping[str, Any]]]
 """The calls to make: operations and the rows that they are about."""
 
 
@@ -58,7 +58,7 @@ class Sweeping:
         Args:
             deliver: makes the deliveries that the calls cause.
         """
-        before: Found = []
+        before: OpenCalls = []
         try:
             while not self.is_settled:
                 found = await self._find_open()
@@ -76,19 +76,19 @@ class Sweeping:
             for _, driver in self._workers:
                 driver.connection.abort()
 
-    async def _find_open(self) -> Found:
+    async def _find_open(self) -> OpenCalls:
         """Return the calls to make, with how many rows each is about; count the rows."""
         _, driver = self._workers[0]
         if not driver.connection.is_open:
             await driver.connection.open()
-        found: Found = []
+        found: OpenCalls = []
         for sweep in self._sweeps:
             rows = await driver.connection.execute(sweep.open, {"began_at": self._began_at})
             self.still_open[sweep.operation] = sum(int(row[COUNT]) for row in rows)
             found += [(sweep.operation, dict(row)) for row in rows]
         return found
 
-    async def _take_up(self, found: Found) -> None:
+    async def _take_up(self, found: OpenCalls) -> None:
         calls = iter(found)
 
         async def work(client: Client, driver: Driver) -> None:

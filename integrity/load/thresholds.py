@@ -13,7 +13,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from integrity.exit_codes import Shortfall
-from integrity.load.bounds import Amount, Strict
+from integrity.load.bounds import Amount, BoundedSettings
 from integrity.measure.distribution import Distribution
 from integrity.measure.measures import Measures, OperationMeasure
 
@@ -21,7 +21,7 @@ LAG_SHARE_MOST = 0.1
 """Of the tightest latency limit: a generator that was later than this measures itself."""
 
 
-class State(StrEnum):
+class Grade(StrEnum):
     """Of a threshold: warning is between its warning and its critical limit."""
 
     PASSED = "passed"
@@ -32,13 +32,13 @@ class State(StrEnum):
 
 
 _SHORTFALLS = {
-    State.FAILED: Shortfall.MISSED,
-    State.NOT_MEASURED: Shortfall.NOT_MEASURED,
-    State.UNKNOWN: Shortfall.NOT_MEASURED,
+    Grade.FAILED: Shortfall.MISSED,
+    Grade.NOT_MEASURED: Shortfall.NOT_MEASURED,
+    Grade.UNKNOWN: Shortfall.NOT_MEASURED,
 }
 
 
-def shortfalls_of(states: Iterable[State]) -> frozenset[Shortfall]:
+def shortfalls_of(states: Iterable[Grade]) -> frozenset[Shortfall]:
     """Return what fell short of thresholds in these states; a warning does not."""
     return frozenset(_SHORTFALLS[state] for state in states if state in _SHORTFALLS)
 
@@ -46,7 +46,7 @@ def shortfalls_of(states: Iterable[State]) -> frozenset[Shortfall]:
 RESOURCES = ("connections_share", "pool_share", "database_cpu_share", "generator_cpu_share", "rss_mb")
 
 
-class Threshold(Strict):
+class Threshold(BoundedSettings):
     """A limit that a run must keep.
 
     One limit, or three levels: at `most` all is well, above `warning` somebody should look, above `critical` it failed.
@@ -126,7 +126,7 @@ class Threshold(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ThresholdJudgement:
     """One threshold judged.
 
     Args:
@@ -136,7 +136,7 @@ class Judgement:
     """
 
     threshold: Threshold
-    state: State
+    state: Grade
     measured: float | None
     sample_count: int
     reason: str = ""
@@ -149,7 +149,7 @@ def judge(
     *,
     seconds: float,
     resources: Mapping[str, float] = MappingProxyType({}),
-) -> list[Judgement]:
+) -> list[ThresholdJudgement]:
     """Return the thresholds judged, in their order.
 
     Args:
@@ -165,7 +165,7 @@ def judge(
 
 def _judge(
     threshold: Threshold, measures: Measures, late_ms: float | None, seconds: float, resources: Mapping[str, float]
-) -> Judgement:
+) -> ThresholdJudgement:
     if threshold.is_resource:
         measured, sample_count = resources.get(threshold.statistic), 1
     else:
@@ -173,19 +173,19 @@ def _judge(
         measured, sample_count = _measure(threshold, chosen, seconds)
     if measured is None:
         reason = "nobody watched it" if threshold.is_resource else "no call that could be measured"
-        return Judgement(threshold, State.NOT_MEASURED, None, 0, reason)
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, reason)
     if threshold.is_latency and late_ms is not None:
         reason = f"the load generator itself was late (p99 {late_ms:.0f} ms), so this measures the generator"
-        return Judgement(threshold, State.UNKNOWN, measured, sample_count, reason)
-    return Judgement(threshold, _state(threshold, measured), measured, sample_count)
+        return ThresholdJudgement(threshold, Grade.UNKNOWN, measured, sample_count, reason)
+    return ThresholdJudgement(threshold, _state(threshold, measured), measured, sample_count)
 
 
-def _state(threshold: Threshold, measured: float) -> State:
+def _state(threshold: Threshold, measured: float) -> Grade:
     if threshold.least is not None:
-        return State.PASSED if measured >= threshold.least else State.FAILED
+        return Grade.PASSED if measured >= threshold.least else Grade.FAILED
     if measured <= threshold.limit:
-        return State.PASSED
-    return State.WARNING if threshold.critical is not None and measured <= threshold.critical else State.FAILED
+        return Grade.PASSED
+    return Grade.WARNING if threshold.critical is not None and measured <= threshold.critical else Grade.FAILED
 
 
 def _samples(measure: OperationMeasure, kind: str) -> Distribution:

@@ -25,7 +25,7 @@ from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
 from integrity.runs.folder import Recorder
 from integrity.runs.result import Owed
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 
 SAMPLE_S = 1.0
 LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
@@ -53,7 +53,7 @@ class Work:
         self.was_stopped = False
         self.elapsed_s = 0.0
         self.loop_lags_ms = array("d")
-        self.samples: list[Sample] = []
+        self.samples: list[RunSample] = []
         self.generator = Generator()
         self.sweeping: Sweeping | None = None
         self.settled_at_us: int | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from integrity.faults.player import Played
+from integrity.faults.player import PlayedFault
 from integrity.history import Outcome, decode
 from integrity.runs.effects import EffectPhase, EffectPhases, FaultEffect
 from integrity.runs.folder import RunFolder
@@ -46,7 +46,7 @@ class _Calls:
 
 
 def describe_effects(
-    folder: RunFolder, played: Sequence[Played], *, began_at_us: int, ended_at_us: int
+    folder: RunFolder, played: Sequence[PlayedFault], *, began_at_us: int, ended_at_us: int
 ) -> tuple[FaultEffect, ...]:
     """Return one record a window, in their order; none for a run without faults.
 
@@ -87,7 +87,7 @@ def _read(folder: RunFolder) -> _Calls:
     )
 
 
-def _describe(calls: _Calls, played: Played, *, since_us: int, until_us: int, zero_us: int) -> FaultEffect:
+def _describe(calls: _Calls, played: PlayedFault, *, since_us: int, until_us: int, zero_us: int) -> FaultEffect:
     from_us, to_us = played.from_us, played.to_us
     before = calls.where((calls.invoked_us >= since_us) & (calls.returned_us < from_us))
     during = calls.where((calls.invoked_us < to_us) & (calls.returned_us >= from_us))

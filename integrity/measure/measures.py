@@ -17,7 +17,7 @@ from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.measure.distribution import Distribution
 from integrity.runs.result import OperationResult
-from integrity.runs.samples import Counts, OperationSample, Percentiles, Sample
+from integrity.runs.samples import Counts, OperationSample, Percentiles, RunSample
 
 PERCENTILES = (50, 95, 99)
 ERRORS_MOST = 10  # kinds of error that are listed
@@ -110,7 +110,7 @@ class Measures:
             measure = self.operations[operation] = OperationMeasure()
         return measure
 
-    def sample(self, elapsed_s: float, *, at_us: int, rss_mb: float) -> Sample:
+    def sample(self, elapsed_s: float, *, at_us: int, rss_mb: float) -> RunSample:
         """Return the state at this moment.
 
         Of each operation the counts so far, and percentiles of what returned since the last sample; of all together the
@@ -124,7 +124,7 @@ class Measures:
         new = [measure.unsampled_ms for measure in self.operations.values()]
         faults = sum(measure.faults for measure in self.operations.values())
         faults_new, self._faults_sampled = faults - self._faults_sampled, faults
-        return Sample(
+        return RunSample(
             at_us=at_us,
             elapsed_s=round(elapsed_s, 3),
             calls=self.calls_in_last_sample,

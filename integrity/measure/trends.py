@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 from integrity.runs.shape import SlopeName, SlopeResult, SlopeVerdict
 
 BLOCKS = 24
@@ -32,7 +32,7 @@ _T95 = {
 SLOPE_NAMES: tuple[SlopeName, ...] = ("p95_ms", "failure_share", "rss_mb")
 
 
-def find_slopes(samples: Sequence[Sample]) -> list[SlopeResult]:
+def find_slopes(samples: Sequence[RunSample]) -> list[SlopeResult]:
     """Return the slopes of latency, failures and our own memory; none from a run too short to have blocks."""
     kept = list(samples)[int(len(samples) * SETTLE_SHARE) :]
     slopes = []
@@ -43,7 +43,7 @@ def find_slopes(samples: Sequence[Sample]) -> list[SlopeResult]:
     return slopes
 
 
-def _value(sample: Sample, name: SlopeName) -> float | None:
+def _value(sample: RunSample, name: SlopeName) -> float | None:
     if name == "failure_share":
         return sample.faults / sample.calls if sample.calls else None
     return sample.p95_ms if name == "p95_ms" else sample.rss_mb
@@ -91,7 +91,7 @@ NOTABLE = 0.05
 _FLOORS: dict[SlopeName, float] = {"p95_ms": 1.0, "failure_share": 0.001, "rss_mb": 10.0}
 
 
-def find_recovery(samples: Sequence[Sample], *, before_from_s: float, before_to_s: float, from_s: float) -> float | None:
+def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_to_s: float, from_s: float) -> float | None:
     """Return how many seconds after `from_s` latency and failures were back where they had been; None: not in this run.
 
     Args:

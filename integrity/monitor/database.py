@@ -16,7 +16,7 @@ from psycopg import sql
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
-from integrity.monitor.questions import FACTS, Question, choose
+from integrity.monitor.questions import FACTS, MonitorQuestion, choose
 from integrity.monitor.sample import DatabaseSample, Row
 
 APPLICATION_NAME = "integrity-monitor"
@@ -39,7 +39,7 @@ class DatabaseWatch:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._connection: psycopg.Connection[Any] | None = None
-        self._questions: list[Question] = []
+        self._questions: list[MonitorQuestion] = []
         self._last_tables: Mapping[str, Mapping[str, Any]] = {}
         self._last_statements: Mapping[str, Mapping[str, Any]] = {}
         self.facts: dict[str, Any] | None = None
@@ -119,7 +119,7 @@ class DatabaseWatch:
         return sample
 
 
-def _ask(connection: psycopg.Connection[Any], question: Question) -> Any:
+def _ask(connection: psycopg.Connection[Any], question: MonitorQuestion) -> Any:
     cursor = psycopg.RawCursor(connection)
     cursor.execute(question.text)
     names = [column.name for column in cursor.description or ()]

@@ -20,7 +20,7 @@ BLOCKS_LEAST = 1_000
 ROWS_LEAST = 10_000
 TRANSACTIONS_LEAST = 100
 
-Facts = Mapping[str, Any]
+MonitorFacts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Alert:
     source: str
 
 
-def find_alerts(facts: Facts, samples: Sequence[Sample]) -> list[Alert]:
+def find_alerts(facts: MonitorFacts, samples: Sequence[Sample]) -> list[Alert]:
     """Return what the samples show, critical first.
 
     Args:
@@ -60,7 +60,7 @@ def find_alerts(facts: Facts, samples: Sequence[Sample]) -> list[Alert]:
 
 
 def _of_peak(
-    name: str, facts: Facts, peak: Peak | None, words: Callable[[Peak], str], subject: str = ""
+    name: str, facts: MonitorFacts, peak: Peak | None, words: Callable[[Peak], str], subject: str = ""
 ) -> Iterator[Alert]:
     """Yield an alert when the peak is over the limit of that name."""
     limit = limit_of(name, facts)
@@ -69,7 +69,7 @@ def _of_peak(
         yield Alert(level, name, subject, sentence, round(peak.value, 4), limit.at(level), peak.at_s, limit.source)
 
 
-def _of_whole(name: str, facts: Facts, value: float, words: str, subject: str = "") -> Iterator[Alert]:
+def _of_whole(name: str, facts: MonitorFacts, value: float, words: str, subject: str = "") -> Iterator[Alert]:
     """Yield an alert when a figure over all samples is over the limit of that name."""
     limit = limit_of(name, facts)
     if (level := limit.level(value)) is not None:
@@ -94,7 +94,7 @@ def show(value: float, unit: str) -> str:
     return f"{value:,.0f}" if unit == "count" else f"{value:,.0f} {unit}" if value >= 100 else f"{value:,.1f} {unit}"
 
 
-def _unreachable(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _unreachable(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     failed = [sample for sample in samples if "error" in (sample.get("database") or {})]
     if failed:
         first, count = failed[0], len(failed)
@@ -105,7 +105,7 @@ def _unreachable(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         yield Alert(CRITICAL, "unreachable", "", sentence, count, 0, first["elapsed_s"], "our own: it is to be there")
 
 
-def _connections(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _connections(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     slots = facts["max_connections"] - facts["reserved_connections"] if "max_connections" in facts else 0
     if slots > 0:
         peak = find_peak(figures(samples, "activity", lambda activity: (activity["connections"] + 1) / slots))
@@ -117,7 +117,7 @@ def _connections(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         )
 
 
-def _pool(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _pool(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     size = facts.get("pool_size")
     if size:
         peak = find_peak(figures(samples, "activity", lambda activity: activity["busy"] / size))
@@ -129,7 +129,7 @@ def _pool(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
         )
 
 
-def _lock_waits(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _lock_waits(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     """Lock contention on X by Y: one alert for each thing that is waited for."""
     worst: dict[str, tuple[float, float, Mapping[str, Any], int]] = {}
     for sample in samples:
@@ -158,7 +158,7 @@ def _lock_waits(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
             yield Alert(level, "lock-wait", subject, sentence, round(waited_s, 3), most, at_s, limit.source)
 
 
-def _lock_contention(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _lock_contention(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     """Many short waits: none of them is long, and yet more sessions wait than work."""
     busy = figures(samples, "activity", lambda activity: activity["busy"] or None)
     if len(busy) < CONTENTION_SAMPLES_LEAST:
@@ -175,7 +175,7 @@ def _lock_contention(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]
     yield from _of_whole("lock-contention", facts, share, words, most)
 
 
-def _transactions(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _transactions(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     yield from _of_peak(
         "idle-in-transaction",
         facts,
@@ -196,7 +196,7 @@ def _transactions(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     )
 
 
-def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _counters(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     commits, rollbacks = (rise(samples, "database", name) for name in ("commits", "rollbacks"))
     if commits + rollbacks >= TRANSACTIONS_LEAST:
         share = rollbacks / (commits + rollbacks)
@@ -216,7 +216,7 @@ def _counters(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     )
 
 
-def _tables(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _tables(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     risen = rise_of_rows(samples, "tables", "table_name")
     last = last_rows(samples, "tables", "table_name")
     for table, counters in sorted(risen.items(), key=lambda item: -item[1]["sequential_rows"]):
@@ -232,13 +232,13 @@ def _tables(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
             yield from _of_whole("dead-rows", facts, share, words, table)
 
 
-def _processes(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _processes(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     for name in dict.fromkeys(process["name"] for sample in samples for process in sample.get("processes", ())):
         series = [(s["elapsed_s"], p) for s in samples for p in s.get("processes", ()) if p["name"] == name]
         yield from _process(name, series, facts)
 
 
-def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts: Facts) -> Iterator[Alert]:
+def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts: MonitorFacts) -> Iterator[Alert]:
     is_named = name in facts.get("named_processes", ())
     cores = facts.get("cores", 1)
 
@@ -274,7 +274,7 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
         yield Alert(CRITICAL, "process-ended", name, sentence, 1, 0, ended[0], "our own: it is to be there")
 
 
-def _lateness(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
+def _lateness(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     answered = [(s["elapsed_s"], s["database"]["took_ms"]) for s in samples if "took_ms" in (s.get("database") or {})]
     yield from _of_peak(
         "answer", facts, find_peak(answered), lambda peak: f"the server took {show(peak.value, 'ms')} to answer the monitor"
@@ -285,7 +285,7 @@ def _lateness(facts: Facts, samples: Sequence[Sample]) -> Iterator[Alert]:
     )
 
 
-_RULES: Sequence[Callable[[Facts, Sequence[Sample]], Iterator[Alert]]] = (
+_RULES: Sequence[Callable[[MonitorFacts, Sequence[Sample]], Iterator[Alert]]] = (
     _unreachable,
     _connections,
     _pool,

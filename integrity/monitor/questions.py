@@ -16,7 +16,7 @@ VERSION_MOST = 999
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MonitorQuestion:
     """A query of the monitor.
 
     Args:
@@ -44,21 +44,21 @@ class Question:
         return _text_of(self.file)
 
 
-FACTS = Question("facts", "facts", is_row=True)
-STATEMENTS = Question("statements", "statements", is_rare=True)
-BLOCKING = (Question("blocking", "blocking", least=14), Question("blocking", "blocking-before-14", most=13))
+FACTS = MonitorQuestion("facts", "facts", is_row=True)
+STATEMENTS = MonitorQuestion("statements", "statements", is_rare=True)
+BLOCKING = (MonitorQuestion("blocking", "blocking", least=14), MonitorQuestion("blocking", "blocking-before-14", most=13))
 """Asked only while somebody waits for a lock: answering stops the server's lock manager for a moment."""
 
 QUESTIONS = (
-    Question("activity", "activity", is_row=True),
-    Question("database", "database", is_row=True),
+    MonitorQuestion("activity", "activity", is_row=True),
+    MonitorQuestion("database", "database", is_row=True),
     *BLOCKING,
-    Question("tables", "tables", is_rare=True),
+    MonitorQuestion("tables", "tables", is_rare=True),
     STATEMENTS,
-    Question("io", "io", least=16, is_rare=True),
-    Question("checkpoints", "checkpoints", least=17, is_row=True, is_rare=True),
-    Question("checkpoints", "checkpoints-before-17", most=16, is_row=True, is_rare=True),
-    Question("size", "size", is_row=True, is_rare=True),
+    MonitorQuestion("io", "io", least=16, is_rare=True),
+    MonitorQuestion("checkpoints", "checkpoints", least=17, is_row=True, is_rare=True),
+    MonitorQuestion("checkpoints", "checkpoints-before-17", most=16, is_row=True, is_rare=True),
+    MonitorQuestion("size", "size", is_row=True, is_rare=True),
 )
 
 
@@ -74,7 +74,7 @@ def prepare() -> None:
         _text_of(question.file)
 
 
-def choose(facts: Mapping[str, Any]) -> tuple[list[Question], list[str]]:
+def choose(facts: Mapping[str, Any]) -> tuple[list[MonitorQuestion], list[str]]:
     """Return what a server of these facts can be asked, and a note for each thing that it cannot be."""
     version = facts["version_major"]
     chosen = [question for question in QUESTIONS if question.least <= version <= question.most]
@@ -95,7 +95,7 @@ def print_sql() -> str:
     return "\n".join(f"{_versions(question)}{question.sql.text.rstrip()}\n;\n" for question in questions)
 
 
-def _versions(question: Question) -> str:
+def _versions(question: MonitorQuestion) -> str:
     if question.most < VERSION_MOST:
         return f"-- PostgreSQL {question.most} and older\n"
     return f"-- PostgreSQL {question.least} and newer\n" if question.least else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrity.monitor.blocking import draw
-from integrity.monitor.findings import Alert, Facts, find_alerts
+from integrity.monitor.findings import Alert, MonitorFacts, find_alerts
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import figures, find_peak, last_rows, rise, rise_of_rows
 
@@ -93,7 +93,7 @@ class MonitorSummary:
     alerts: tuple[Alert, ...] = ()
 
 
-def summarize(facts: Facts, samples: Sequence[Sample]) -> MonitorSummary:
+def summarize(facts: MonitorFacts, samples: Sequence[Sample]) -> MonitorSummary:
     """Return what the samples come to."""
     answered = [sample for sample in samples if "activity" in (sample.get("database") or {})]
     elapsed_s = samples[-1]["elapsed_s"] - samples[0]["elapsed_s"] if samples else 0.0

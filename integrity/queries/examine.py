@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from integrity.engines.query_plan import QueryPlan
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.exit_codes import Shortfall
@@ -27,7 +27,7 @@ SMALL_ROWS = 1_000
 """Below so many rows a sequential scan is as good as any index, and a planner is right to take it."""
 
 
-class State(StrEnum):
+class ExaminedState(StrEnum):
     """Passed and failed are of a query with limits; one without has none of them to keep."""
 
     PASSED = "passed"
@@ -49,7 +49,7 @@ class Examination:
     """
 
     query: SqlFile
-    state: State
+    state: ExaminedState
     asked: int = 0
     rows: int = 0
     median_ms: float | None = None
@@ -60,11 +60,11 @@ class Examination:
     @property
     def shortfall(self) -> Shortfall | None:
         """What fell short: its limits are thresholds."""
-        return {State.FAILED: Shortfall.MISSED, State.UNKNOWN: Shortfall.NOT_MEASURED}.get(self.state)
+        return {ExaminedState.FAILED: Shortfall.MISSED, ExaminedState.UNKNOWN: Shortfall.NOT_MEASURED}.get(self.state)
 
 
 def examine(
-    session: Session, queries: Iterable[SqlFile], *, now: datetime, refused: Mapping[str, str] = {}
+    session: Reader, queries: Iterable[SqlFile], *, now: datetime, refused: Mapping[str, str] = {}
 ) -> Iterator[Examination]:
     """Yield the examination of each query, in their order.
 
@@ -73,24 +73,24 @@ def examine(
     """
     for query in queries:
         if query.name in refused:
-            yield Examination(query, State.UNKNOWN, reasons=(f"not asked: {refused[query.name]}",))
+            yield Examination(query, ExaminedState.UNKNOWN, reasons=(f"not asked: {refused[query.name]}",))
             continue
         try:
             yield _examine(session, query, now)
         except QueryFailed as error:
-            yield Examination(query, State.UNKNOWN, reasons=(f"the database did not answer: {error.reason}",))
+            yield Examination(query, ExaminedState.UNKNOWN, reasons=(f"the database did not answer: {error.reason}",))
         except NotPortable as error:
-            yield Examination(query, State.UNKNOWN, reasons=(str(error),))
+            yield Examination(query, ExaminedState.UNKNOWN, reasons=(str(error),))
         except Exception as error:  # whatever goes wrong with one, the others are asked
-            yield Examination(query, State.UNKNOWN, reasons=(describe_unexpected(error),))
+            yield Examination(query, ExaminedState.UNKNOWN, reasons=(describe_unexpected(error),))
 
 
-def _examine(session: Session, query: SqlFile, now: datetime) -> Examination:
+def _examine(session: Reader, query: SqlFile, now: datetime) -> Examination:
     given = draw_samples(session, query)
     missing = [p.name for p in query.parameters if p.is_required and not all(p.name in values for values in given)]
     if missing or not given:
         what = f"no value for parameter {missing[0]}" if missing else "its samples found no row"
-        return Examination(query, State.UNKNOWN, reasons=(f"not asked: {what}",))
+        return Examination(query, ExaminedState.UNKNOWN, reasons=(f"not asked: {what}",))
     plans = [_plan(session, query, values, now) for values in given]
     times_ms, rows = [], 0
     for number in range(max(ASKED_LEAST, len(given))):
@@ -105,7 +105,7 @@ def _examine(session: Session, query: SqlFile, now: datetime) -> Examination:
     return Examination(query, state, len(times_ms), rows, median_ms, p95_ms, plans[0], reasons)
 
 
-def draw_samples(session: Session, query: SqlFile) -> list[dict[str, Value]]:
+def draw_samples(session: Reader, query: SqlFile) -> list[dict[str, Value]]:
     """Return values for the query's parameters, at most ASKED_MOST sets; one empty set for a query without samples."""
     sets: list[dict[str, Value]] = [{}]
     for sample in query.samples:
@@ -118,14 +118,14 @@ def draw_samples(session: Session, query: SqlFile) -> list[dict[str, Value]]:
     return sets[:ASKED_MOST]
 
 
-def _plan(session: Session, query: SqlFile, given: Mapping[str, Value], now: datetime) -> QueryPlan:
+def _plan(session: Reader, query: SqlFile, given: Mapping[str, Value], now: datetime) -> QueryPlan:
     values = query.values(given, now=now)
     return session.explain(query, [values[name] for name in query.parameter_names])
 
 
-def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[State, tuple[str, ...]]:
+def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[ExaminedState, tuple[str, ...]]:
     if query.limit_ms is None and not query.indexes:
-        return State.NO_LIMIT, ()
+        return ExaminedState.NO_LIMIT, ()
     failed, unknown = [], []
     if query.limit_ms is not None and p95_ms > query.limit_ms:
         failed.append(f"took {p95_ms:.0f} ms at p95, over its limit of {query.limit_ms} ms")
@@ -141,5 +141,5 @@ def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[S
             instead = f": reads {read} from end to end" if read else f": {without[0].shape}"
             failed.append(f"index {name} is not used by {len(without)} of {len(plans)} plans{instead}")
     if failed:
-        return State.FAILED, tuple(failed)
-    return (State.UNKNOWN, tuple(unknown)) if unknown else (State.PASSED, ())
+        return ExaminedState.FAILED, tuple(failed)
+    return (ExaminedState.UNKNOWN, tuple(unknown)) if unknown else (ExaminedState.PASSED, ())

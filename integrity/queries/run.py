@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from integrity.engines.server_text import Rows
-from integrity.engines.snapshot import Session
+from integrity.engines.snapshot import Reader
 from integrity.project import reference_folder
 from integrity.sqlfile import SqlFile, read_sql_file
 from integrity.value import Value
@@ -20,7 +20,7 @@ def load_query(name: str) -> SqlFile:
 
 
 def run_query(
-    session: Session,
+    session: Reader,
     query: SqlFile,
     given: Mapping[str, Value],
     *,
@@ -43,7 +43,7 @@ def run_query(
     )
 
 
-def show_query(session: Session, query: SqlFile, given: Mapping[str, Value], *, now: datetime, row_limit: int) -> Rows:
+def show_query(session: Reader, query: SqlFile, given: Mapping[str, Value], *, now: datetime, row_limit: int) -> Rows:
     """Return the query's first rows as the database spells them: to be shown, whatever they hold.
 
     Raises:

@@ -31,7 +31,7 @@ from integrity.race.judge.oracle import Judge
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.schedule import parse
 from integrity.race.search.explore import Budget, Coverage, explore
-from integrity.race.search.settings import Race, RaceSettings
+from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.cure import describe_course
 from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.sqlfile import SqlFile
@@ -115,7 +115,7 @@ def pairs_of(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 def race_groups(
     target: Target,
-    race: Race,
+    race: RaceSubject,
     groups: Sequence[tuple[str, ...]],
     *,
     test_database: str | None = None,
@@ -171,7 +171,7 @@ class Played:
 
 def play_schedule(
     target: Target,
-    race: Race,
+    race: RaceSubject,
     names: tuple[str, ...],
     schedule: str,
     *,
@@ -216,7 +216,7 @@ _Search = Callable[[Sequence[_Task], float], Iterator[tuple[_Task, Searched | No
 class _Searcher:
     """Searches groups on one scratch database."""
 
-    def __init__(self, scheduler: Scheduler, race: Race) -> None:
+    def __init__(self, scheduler: Scheduler, race: RaceSubject) -> None:
         self._scheduler = scheduler
         self._settings = race.settings
         self._bug = race.bug
@@ -259,7 +259,7 @@ def search_contest(
 
 
 @contextmanager
-def _searchers(target: Target, race: Race, test_database: str | None) -> Iterator[_Search]:
+def _searchers(target: Target, race: RaceSubject, test_database: str | None) -> Iterator[_Search]:
     """Yield what searches tasks, in this process or in several."""
     system, jobs = race.system, race.settings.jobs
     if jobs > 1 and system.reference is None:
@@ -290,7 +290,7 @@ def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -
 
 
 @contextmanager
-def _processes(databases: list[Target], race: Race) -> Iterator[_Search]:
+def _processes(databases: list[Target], race: RaceSubject) -> Iterator[_Search]:
     context = multiprocessing.get_context("spawn")  # a forked process would end the connections of this one
     urls: Queue[str] = context.Queue()
     for database in databases:
@@ -337,7 +337,7 @@ def _start_process(
     def make_searcher() -> _Searcher:
         system = load_system(reference)
         bug = system.find_bug(bug_name) if bug_name else None
-        return _Searcher(_scheduler(Target.parse(urls.get()), system), Race(system, files, settings, bug))
+        return _Searcher(_scheduler(Target.parse(urls.get()), system), RaceSubject(system, files, settings, bug))
 
     _make_searcher = make_searcher
 

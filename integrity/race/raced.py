@@ -11,12 +11,12 @@ from integrity.race.finding.finding import Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.matrix import Group, Played
 from integrity.race.reproduce import Reproduction
-from integrity.race.search.settings import Race
+from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.mutate import Mutation
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Event):
+class FindingKept(Event):
     """A finding is kept.
 
     Args:
@@ -41,10 +41,10 @@ class Raced:
         is_matrix: the groups are each pair of the system's operations.
     """
 
-    race: Race
+    race: RaceSubject
     groups: Sequence[Group]
-    found: Sequence[Found]
-    apart: Sequence[Found] = ()
+    found: Sequence[FindingKept]
+    apart: Sequence[FindingKept] = ()
     played: Played | None = None
     is_matrix: bool = False
 
@@ -85,7 +85,7 @@ class Reproduced:
     reproduction: Reproduction
     invariant: str
     row: Mapping[str, Any]
-    found: Sequence[Found]
+    found: Sequence[FindingKept]
 
     @property
     def exit_code(self) -> int:

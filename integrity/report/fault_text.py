@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from integrity.faults.fault import Argument, Choice, Fault, Number
+from integrity.faults.fault import Argument, ChoiceArgument, Fault, Number
 
 if TYPE_CHECKING:  # `integrity faults` has no run to read
     from integrity.runs.effects import EffectPhase, FaultEffect
@@ -117,4 +117,4 @@ def _show_default(argument: Argument) -> str:
 def _bounds(argument: Argument) -> str:
     if isinstance(argument, Number):
         return f"{argument.least:g} to {argument.most:g}"
-    return ", ".join(argument.words) if isinstance(argument, Choice) else "a name"
+    return ", ".join(argument.words) if isinstance(argument, ChoiceArgument) else "a name"

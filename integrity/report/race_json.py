@@ -6,7 +6,7 @@ from typing import Any
 from integrity.race.finding.finding import Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.matrix import Group, Played
-from integrity.race.raced import Found, Raced
+from integrity.race.raced import FindingKept, Raced
 from integrity.race.reproduce import Reproduction
 from integrity.race.trial.mutate import Mutation
 from integrity.report.race_text import describe_played, left_out_of
@@ -114,5 +114,5 @@ def mutation_json(mutation: Mutation) -> dict[str, Any]:
     }
 
 
-def _found_json(found: Found) -> dict[str, Any]:
+def _found_json(found: FindingKept) -> dict[str, Any]:
     return {"file": str(found.file), **found.finding.model_dump(mode="json")}

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from integrity.engines.target import Target
 from integrity.events import Event, Listener
 from integrity.report.terminal import open_console, write_json, write_note, write_result
-from integrity.seeds.load import Mode, Phase, SeedAdvanced, Seeded
+from integrity.seeds.load import Mode, SeedAdvanced, Seeded, SeedingPhase
 
 LINE_EVERY_S = 5.0
 
@@ -40,7 +40,7 @@ def show_seeding() -> Iterator[Listener]:
             if event.system != system:
                 system = event.system
                 bar.reset(task)
-            what = event.unit if event.phase is Phase.ROWS else "constraints, indexes"
+            what = event.unit if event.phase is SeedingPhase.ROWS else "constraints, indexes"
             bar.update(task, description=f"{system}: {what}", completed=event.done, total=event.count)
             bar.start()
 
@@ -55,7 +55,7 @@ def _line_writer() -> Listener:
         if not isinstance(event, SeedAdvanced):
             return
         now = time.monotonic()
-        if event.phase is Phase.INDEXES:
+        if event.phase is SeedingPhase.INDEXES:
             write_note(f"{event.system}: making constraints and indexes")
         elif event.done == 0:
             write_note(f"{event.system}: making {event.count:,} {event.unit}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from integrity.runs.result import RunResult
-from integrity.runs.shape import PhaseResult, PhaseThreshold, Search, SlopeResult, Sweep
+from integrity.runs.shape import LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
 
 _NAMES = {"p95_ms": ("p95", "ms"), "failure_share": ("failures", "%"), "rss_mb": ("memory of the generator", "MB")}
 
@@ -68,7 +68,7 @@ def _search(search: Search) -> list[str]:
     return lines
 
 
-def _sweep(sweep: Sweep) -> list[str]:
+def _sweep(sweep: LoadSweep) -> list[str]:
     what = sweep.of
     knee = f"{sweep.knee:g} {what}" if sweep.knee is not None else "none: latency rises in a straight line, or not at all"
     lines = [f"knee: {knee}."]

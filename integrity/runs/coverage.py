@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
@@ -50,7 +50,7 @@ class Known:
 
 
 def find_doubts(
-    session: Session,
+    session: Reader,
     files: Iterable[SqlFile],
     known: Known,
     given: Mapping[str, Value],
@@ -77,7 +77,7 @@ def find_doubts(
 
 
 def _find_doubts(
-    session: Session,
+    session: Reader,
     over_calls: Mapping[str, tuple[SqlFile, set[str]]],
     known: Known,
     given: Mapping[str, Value],
@@ -123,7 +123,7 @@ def _systems_of(file: SqlFile) -> set[str]:
     return {name.rpartition("_")[0] for name in names}
 
 
-def _ask_in_gaps(session: Session, file: SqlFile, given: Mapping[str, Value], *, now: datetime) -> list[Any]:
+def _ask_in_gaps(session: Reader, file: SqlFile, given: Mapping[str, Value], *, now: datetime) -> list[Any]:
     own = {parameter.name for parameter in file.parameters}
     values = {name: value for name, value in given.items() if name in own}
     try:

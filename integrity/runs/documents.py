@@ -21,13 +21,13 @@ from integrity.runs.files import write_whole
 RUN_AGAIN = "Run the workload again."
 
 
-class Part(BaseModel):
+class DocumentPart(BaseModel):
     """A part of a document. What a later version adds to it is left out when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Document(Part):
+class Document(DocumentPart):
     """A document; its kind has the number that it is read and written with."""
 
     format: int
@@ -41,7 +41,7 @@ Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[Model]):
+class DocumentKind(Generic[Model]):
     """A kind of document.
 
     Args:
@@ -59,7 +59,7 @@ class Kind(Generic[Model]):
     from_unnumbered: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
-def read_document(folder: Path, kind: Kind[Model]) -> Model:
+def read_document(folder: Path, kind: DocumentKind[Model]) -> Model:
     """Return the folder's document of that kind.
 
     Raises:

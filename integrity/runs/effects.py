@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from integrity.runs.documents import Part
+from integrity.runs.documents import DocumentPart
 
 
-class EffectPhase(Part):
+class EffectPhase(DocumentPart):
     """The calls before, during or after a window."""
 
     calls: int
@@ -19,7 +19,7 @@ class EffectPhase(Part):
     p95_ms: float | None
 
 
-class EffectPhases(Part):
+class EffectPhases(DocumentPart):
     """Around a window."""
 
     before: EffectPhase
@@ -27,7 +27,7 @@ class EffectPhases(Part):
     after: EffectPhase
 
 
-class FaultEffect(Part):
+class FaultEffect(DocumentPart):
     """One window.
 
     Args:

@@ -45,7 +45,7 @@ from integrity.runs.files import (
 if TYPE_CHECKING:  # models take a moment to build: an audit looks at folders, and reads few of them
     from integrity.faults.player import Healed, Injected
     from integrity.runs.result import RunResult
-    from integrity.runs.samples import Sample
+    from integrity.runs.samples import RunSample
     from integrity.runs.settings import RunSettings
 
 
@@ -98,7 +98,7 @@ class RunFolder:
 
         return read_document(self.path, RESULT) if (self.path / RESULT_FILE).exists() else None
 
-    def samples(self) -> "list[Sample]":
+    def samples(self) -> "list[RunSample]":
         """Return the samples of the metrics so far, oldest first; a line that was cut off is left out.
 
         Raises:
@@ -107,9 +107,9 @@ class RunFolder:
         from pydantic import TypeAdapter
 
         from integrity.runs.documents import read_lines
-        from integrity.runs.samples import Sample
+        from integrity.runs.samples import RunSample
 
-        return read_lines(self.path / METRICS_FILE, TypeAdapter(Sample))
+        return read_lines(self.path / METRICS_FILE, TypeAdapter(RunSample))
 
     def faults(self) -> "list[Injected | Healed]":
         """Return when each fault began and was healed, as far as the run came.
@@ -234,7 +234,7 @@ class Recorder:
         """
         self._received.append(*lines)
 
-    def append_sample(self, sample: "Sample") -> None:
+    def append_sample(self, sample: "RunSample") -> None:
         """Write a sample of the metrics."""
         _append(self._metrics, orjson.dumps(sample.model_dump()) + b"\n", self.folder.path / METRICS_FILE)
 

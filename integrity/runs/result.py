@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from integrity.monitor.summary import MonitorSummary
-from integrity.runs.documents import RUN_AGAIN, Document, Kind, Part
+from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.effects import FaultEffect
 from integrity.runs.files import RESULT_FILE
 from integrity.runs.samples import Counts
 from integrity.runs.settlement import Settlement
-from integrity.runs.shape import PhaseResult, Search, SlopeResult, Sweep
+from integrity.runs.shape import LoadSweep, PhaseResult, Search, SlopeResult
 
 
-class OfOperation(Part):
+class OfOperation(DocumentPart):
     """A record about one operation."""
 
     operation: str
 
 
-class Latencies(Part):
+class Latencies(DocumentPart):
     """Of calls that were answered, and how many were made a second."""
 
     calls_per_s: float | None
@@ -67,14 +67,14 @@ class ErrorCount(OfOperation):
     count: int
 
 
-class Owed(Part):
+class Owed(DocumentPart):
     """What was neither delivered nor taken up: open rows by the operation that would have ended them."""
 
     webhooks: int
     open: Mapping[str, int]
 
 
-class Arrivals(Part):
+class Arrivals(DocumentPart):
     """How an open loop kept its schedule. Think time is by Little's law: clients = rate x (latency + think time)."""
 
     offered: int
@@ -90,7 +90,7 @@ class Arrivals(Part):
 ThresholdState = Literal["passed", "warning", "failed", "not measured", "unknown"]
 
 
-class ThresholdResult(Part):
+class ThresholdResult(DocumentPart):
     """A threshold, judged; reason: why it is not measured or unknown, else empty."""
 
     operation: str | None
@@ -106,7 +106,7 @@ class ThresholdResult(Part):
     source: str
 
 
-class GeneratorUse(Part):
+class GeneratorUse(DocumentPart):
     """What the load generator itself used, of all cores and at its peak."""
 
     cpu_share: float
@@ -158,7 +158,7 @@ class RunResult(Document):
     phases: tuple[PhaseResult, ...] = ()
     slopes: tuple[SlopeResult, ...] = ()
     search: Search | None = None
-    sweep: Sweep | None = None
+    sweep: LoadSweep | None = None
     recovery_s: float | None = None
     monitor: MonitorSummary | None = None
     faults: tuple[FaultEffect, ...] = ()
@@ -179,4 +179,4 @@ def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return value  # nothing but the number has come since
 
 
-RESULT = Kind(RESULT_FILE, RunResult, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)
+RESULT = DocumentKind(RESULT_FILE, RunResult, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)

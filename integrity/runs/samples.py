@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from integrity.runs.documents import Part
+from integrity.runs.documents import DocumentPart
 
 
-class Counts(Part):
+class Counts(DocumentPart):
     """How many calls there were, and how they ended.
 
     Args:
@@ -24,7 +24,7 @@ class Counts(Part):
     retries: int
 
 
-class Percentiles(Part):
+class Percentiles(DocumentPart):
     """Each the latency of a call that happened; None without calls."""
 
     p50_ms: float | None
@@ -36,7 +36,7 @@ class OperationSample(Percentiles, Counts):
     """One operation's counts so far, and percentiles of what returned since the last sample."""
 
 
-class Sample(Part):
+class RunSample(DocumentPart):
     """A run at one moment.
 
     Args:

@@ -5,18 +5,18 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from integrity.runs.documents import RUN_AGAIN, Document, Kind, Part
+from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.files import SETTINGS_FILE
 
 
-class Versions(Part):
+class Versions(DocumentPart):
     """Of what ran it."""
 
     integrity: str
     python: str
 
 
-class Machine(Part):
+class Machine(DocumentPart):
     """Where it ran; cores: None where the system does not say."""
 
     platform: str
@@ -59,4 +59,4 @@ def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"process_mark": None, "commit": None, **value}
 
 
-SETTINGS = Kind(SETTINGS_FILE, RunSettings, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)
+SETTINGS = DocumentKind(SETTINGS_FILE, RunSettings, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)

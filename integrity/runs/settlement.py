@@ -17,7 +17,7 @@ import psycopg
 
 from integrity.database.names import located
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -88,7 +88,7 @@ def settle(target: Target, system: System, run_id: str, *, project: Project) -> 
 
 
 def _count_twice(
-    session: Session, system: System, run_id: str, project: Project, *, now: datetime
+    session: Reader, system: System, run_id: str, project: Project, *, now: datetime
 ) -> tuple[int | None, str]:
     """Return how many unknown calls of the run took effect more than once; None: it could not be asked, and why."""
     name = f"{system.name}/{TWICE}"

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from integrity.runs.documents import Part
+from integrity.runs.documents import DocumentPart
 
 
-class PhaseThreshold(Part):
+class PhaseThreshold(DocumentPart):
     """A threshold judged over one phase."""
 
     operation: str | None
@@ -14,7 +14,7 @@ class PhaseThreshold(Part):
     state: Literal["passed", "warning", "failed", "not measured", "unknown"]
 
 
-class PhaseResult(Part):
+class PhaseResult(DocumentPart):
     """A stretch of the run at one load.
 
     Args:
@@ -37,7 +37,7 @@ class PhaseResult(Part):
     thresholds: tuple[PhaseThreshold, ...]
 
 
-class FirstBreak(Part):
+class FirstBreak(DocumentPart):
     """The first load over a threshold; operation: the one that is furthest over it, None: none by itself."""
 
     name: str
@@ -46,14 +46,14 @@ class FirstBreak(Part):
     how: str
 
 
-class HardBreak(Part):
+class HardBreak(DocumentPart):
     """The load at which it gave way."""
 
     offered_per_s: float
     how: str
 
 
-class Search(Part):
+class Search(DocumentPart):
     """How far the load could rise; None: it did not come to that."""
 
     held_per_s: float | None
@@ -62,21 +62,21 @@ class Search(Part):
     ended_because: str
 
 
-class SweepLoad(Part):
+class SweepLoad(DocumentPart):
     """One load of a sweep."""
 
     name: str
     load: float
 
 
-class FirstWarning(Part):
+class FirstWarning(DocumentPart):
     """The first load over a warning."""
 
     load: float
     how: str
 
 
-class Sweep(Part):
+class LoadSweep(DocumentPart):
     """Where latency bends, and what may be promised; `of` is the unit of every load."""
 
     of: str
@@ -90,7 +90,7 @@ SlopeName = Literal["p95_ms", "failure_share", "rss_mb"]
 SlopeVerdict = Literal["rising", "falling", "unclear", "flat"]
 
 
-class SlopeResult(Part):
+class SlopeResult(DocumentPart):
     """How something changed over a run.
 
     Args:

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from integrity.runs.documents import Document, Part, write_document
+from integrity.runs.documents import Document, DocumentPart, write_document
 from integrity.runs.result import Arrivals, OperationResult, RunResult, ThresholdResult
-from integrity.runs.shape import Search, SlopeResult, Sweep
+from integrity.runs.shape import LoadSweep, Search, SlopeResult
 
 
-class SuiteStep(Part):
+class SuiteStep(DocumentPart):
     """One run and the audit after it; its fields are those of the run's result.
 
     Args:
@@ -28,7 +28,7 @@ class SuiteStep(Part):
     total: OperationResult
     arrivals: Arrivals | None
     search: Search | None = None
-    sweep: Sweep | None = None
+    sweep: LoadSweep | None = None
     recovery_s: float | None = None
     slopes: tuple[SlopeResult, ...] = ()
     audit: str

@@ -71,7 +71,7 @@ def read_verdicts(folder: "RunFolder") -> Verdicts:
     Raises:
         HistoryError: there are none, they cannot be read, or are of another format.
     """
-    from integrity.runs.documents import Kind, read_document
+    from integrity.runs.documents import DocumentKind, read_document
 
-    kind = Kind(VERDICTS_FILE, Verdicts, format=1, hint="Audit the run again: integrity validate")
+    kind = DocumentKind(VERDICTS_FILE, Verdicts, format=1, hint="Audit the run again: integrity validate")
     return read_document(folder.path, kind)

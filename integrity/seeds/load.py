@@ -38,7 +38,7 @@ class Mode(Enum):
     APPEND = "append"
 
 
-class Phase(Enum):
+class SeedingPhase(Enum):
     """What seeding is busy with."""
 
     ROWS = "rows"
@@ -54,7 +54,7 @@ class SeedAdvanced(Event):
     """
 
     system: str
-    phase: Phase
+    phase: SeedingPhase
     unit: str
     done: int
     count: int
@@ -150,7 +150,7 @@ def fill(
             put_note(connection, f"{size}:{name}", str(noted[size] + count))
         row_counts = yield from _load(connection, system, start, sizes, seed, is_new=mode is not Mode.APPEND)
         loaded = time.perf_counter()
-        yield SeedAdvanced(name, Phase.INDEXES, unit, sizes[unit], sizes[unit])
+        yield SeedAdvanced(name, SeedingPhase.INDEXES, unit, sizes[unit], sizes[unit])
         if mode is not Mode.APPEND:
             complete(connection, system)
         _finish(connection, metadata)
@@ -260,7 +260,7 @@ def _load(
     seeder, tables = seeder_of(system), {name_of(table): table for table in system.metadata.sorted_tables}
     row_counts: Counter[str] = Counter()
     done, unit = 0, seeder.sizes[0].name
-    yield SeedAdvanced(system.name, Phase.ROWS, unit, 0, sizes[unit])
+    yield SeedAdvanced(system.name, SeedingPhase.ROWS, unit, 0, sizes[unit])
     for batch in ahead(seeder.generate(sizes, seed, start)):
         for rows in batch.tables:
             table = tables[rows.table]
@@ -268,7 +268,7 @@ def _load(
             row_counts[rows.table] += bulk.load(driver_connection, schema, table.name, rows.columns, is_new=is_new)
         if batch.done:
             done += batch.done
-            yield SeedAdvanced(system.name, Phase.ROWS, unit, done, sizes[unit])
+            yield SeedAdvanced(system.name, SeedingPhase.ROWS, unit, done, sizes[unit])
     return dict(row_counts)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from integrity.database.bulk import Column
+from integrity.database.bulk import ColumnValues
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SeededRows:
     """Rows of one table, as columns.
 
     Args:
@@ -15,7 +15,7 @@ class Rows:
     """
 
     table: str
-    columns: Sequence[Column]
+    columns: Sequence[ColumnValues]
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -31,7 +31,7 @@ class Batch:
     """
 
     done: int
-    tables: Sequence[Rows]
+    tables: Sequence[SeededRows]
 
 
 @dataclass(frozen=True, slots=True)

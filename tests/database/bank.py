@@ -7,7 +7,7 @@ from integrity.audit import AuditSettings, audit
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.sqlfile import SqlFile, parse_sql_file
-from integrity.verdict import Finding
+from integrity.verdict import InvariantVerdict
 
 BANK = """
 create schema bank;
@@ -50,11 +50,11 @@ def files(**queries: str) -> list[SqlFile]:
     return [file(query, f"bank/{name}") for name, query in queries.items()]
 
 
-def findings(target: Target, invariants: Sequence[SqlFile], **options: object) -> dict[str, Finding]:
+def findings(target: Target, invariants: Sequence[SqlFile], **options: object) -> dict[str, InvariantVerdict]:
     """Return the findings by the last part of their names."""
     events = audit(target, invariants, AuditSettings(**options))  # type: ignore[arg-type]  # each test's own options
     return {event.finding.name.rpartition("/")[2]: event.finding for event in events if isinstance(event, InvariantJudged)}
 
 
-def only(target: Target, query: str, **options: object) -> Finding:
+def only(target: Target, query: str, **options: object) -> InvariantVerdict:
     return findings(target, files(x=query), **options)["x"]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Isolation, Ok, Statement, Steps
-from integrity.race.play.scheduler import Run
+from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Actor, Keys, Program
-from integrity.race.program.trace import Phase
+from integrity.race.program.trace import StepPhase
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = "create table boxes (id bigint generated always as identity (start with 1000001) primary key, n bigint not null)"
@@ -55,12 +55,12 @@ def outside_transactions(*statements: Callable[[Keys], Statement]) -> Callable[[
     return call
 
 
-def story(run: Run) -> list[str]:
+def story(run: PlayedSchedule) -> list[str]:
     """Return a run in one line an event, e.g. "B waits for A"."""
     lines = []
     for event in run.trace.events:
         verb = event.sql.split(maxsplit=1)[0]
-        waits = f" for {event.waits_for}" if event.phase is Phase.WAITS else ""
+        waits = f" for {event.waits_for}" if event.phase is StepPhase.WAITS else ""
         refused = f" {event.refusal.sqlstate}" if event.refusal else ""
         lines.append(f"{event.actor} {verb} {event.phase}{waits}{refused}")
     return lines

@@ -11,7 +11,7 @@ from integrity.database.bulk import bigints, uuids
 from integrity.domain import Domain, IntegerIn, KeyOf
 from integrity.operation import Begin, Commit, Declined, Ok, Operation, Rollback, Statement, Steps, Value
 from integrity.sqlfile import SqlFile, parse_sql_file
-from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.systems.system import System
 from integrity.systems.types import Key, Minor, key_column, operation_id_column
@@ -110,8 +110,8 @@ def _generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Bat
     yield Batch(
         count,
         [
-            Rows("accounts", [bigints("id", ids), bigints("balance_minor", balances)]),
-            Rows(
+            SeededRows("accounts", [bigints("id", ids), bigints("balance_minor", balances)]),
+            SeededRows(
                 "entries",
                 [
                     bigints("id", entry_ids),

@@ -18,10 +18,10 @@ import pytest
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
-from integrity.invariants.plan import Step
+from integrity.invariants.plan import PlannedJudging
 from integrity.invariants.proof import Balance, NoRow, Unique
 from integrity.sqlfile import SqlFile
-from integrity.verdict import Finding, Verdict
+from integrity.verdict import InvariantVerdict, Verdict
 from tests.database.bank import file
 from tests.database.random_queries import QueryMaker
 from tests.database.random_worlds import make_fill, make_world
@@ -114,7 +114,7 @@ def _play(random: Random, engine: Engine, tally: Tally, told: Told) -> None:
     maker = QueryMaker(random, world, engine.target.dialect == "sqlite", tally.shapes)
     queries = {f"q{number}": maker.make() for number in range(QUERIES)}
     files = [file(query, name) for name, query in queries.items()]
-    steps: dict[str, Step] = {}
+    steps: dict[str, PlannedJudging] = {}
     for number in range(FILLS):
         fill = make_fill(random, world, is_sqlite=engine.target.dialect == "sqlite")
         for statement in (*fill.statements, *fill.mends):
@@ -134,12 +134,12 @@ def _play(random: Random, engine: Engine, tally: Tally, told: Told) -> None:
             tally.decided[_decider(steps[name], finding)] += 1
 
 
-def _findings(target: Target, files: list[SqlFile], settings: AuditSettings) -> list[tuple[str, Finding]]:
+def _findings(target: Target, files: list[SqlFile], settings: AuditSettings) -> list[tuple[str, InvariantVerdict]]:
     events = audit(target, files, settings)
     return [(event.finding.name, event.finding) for event in events if isinstance(event, InvariantJudged)]
 
 
-def _says(finding: Finding) -> Answer:
+def _says(finding: InvariantVerdict) -> Answer:
     """Return the finding as an answer of the plain query."""
     if finding.verdict is Verdict.UNKNOWN:
         return None
@@ -151,7 +151,7 @@ def _certain(answer: Answer, query: str) -> Answer:
     return (answer[0], []) if answer is not None and " limit " in query else answer
 
 
-def _decider(step: Step, finding: Finding) -> str:
+def _decider(step: PlannedJudging, finding: InvariantVerdict) -> str:
     if finding.method == "query, as fingerprints differ":
         return "fingerprints that differ"
     if finding.method == "query" or finding.verdict is Verdict.UNKNOWN:

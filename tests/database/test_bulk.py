@@ -50,7 +50,7 @@ def connection(server: EmbeddedServer) -> "Iterator[psycopg.Connection[Any]]":
         connection.execute("drop schema loaded cascade")
 
 
-def _columns(values: list[tuple[Any, ...]]) -> list[bulk.Column]:
+def _columns(values: list[tuple[Any, ...]]) -> list[bulk.ColumnValues]:
     """Return the rows as columns; under a null stands some value or other."""
 
     def column(number: int, instead: object) -> tuple[list[Any], Any]:

@@ -27,7 +27,7 @@ from integrity.runs.coverage import Known, find_doubts
 from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.heartbeat import Heartbeat
 from integrity.runs.unfinished import find_beating, forget_run, load_unfinished, note_running
-from integrity.verdict import Finding, Verdict
+from integrity.verdict import InvariantVerdict, Verdict
 from tests.documents import make_settings
 
 ASKED, STORED, BALANCE = (
@@ -92,7 +92,7 @@ def begin(target: Target, project: Project, name: str = "r1", *, calls: int = 10
     return folder
 
 
-def judge(target: Target, project: Project, *, is_read_only: bool = False) -> dict[str, Finding]:
+def judge(target: Target, project: Project, *, is_read_only: bool = False) -> dict[str, InvariantVerdict]:
     """Load what can be loaded, and return what an audit finds."""
     files = load_invariants(project)
     unfinished = load_unfinished(target, project, is_read_only=is_read_only)
@@ -101,7 +101,7 @@ def judge(target: Target, project: Project, *, is_read_only: bool = False) -> di
     return {event.finding.name: event.finding for event in events if isinstance(event, InvariantJudged)}
 
 
-def verdicts(findings: dict[str, Finding]) -> list[Verdict]:
+def verdicts(findings: dict[str, InvariantVerdict]) -> list[Verdict]:
     return [findings[name].verdict for name in (ASKED, STORED)]
 
 

@@ -18,7 +18,7 @@ from integrity.engines.target import Target
 from integrity.health import before
 from integrity.health.after import check_after
 from integrity.health.before import check_before
-from integrity.health.check import Check, State, worst
+from integrity.health.check import Health, HealthCheck, worst
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
@@ -55,25 +55,25 @@ def execute(target: Target, *statements: str) -> None:
             session.execute(statement.encode())
 
 
-def look(target: Target, *, is_required: bool = True) -> dict[str, Check]:
+def look(target: Target, *, is_required: bool = True) -> dict[str, HealthCheck]:
     return by_name(check_before(target, [GHOSTPASS], NEEDS, is_required=is_required))
 
 
-def look_after(target: Target, folder: Path) -> dict[str, Check]:
+def look_after(target: Target, folder: Path) -> dict[str, HealthCheck]:
     return by_name(check_after(target, [GHOSTPASS], Project(folder, Settings())))
 
 
-def by_name(checks: Sequence[Check]) -> dict[str, Check]:
+def by_name(checks: Sequence[HealthCheck]) -> dict[str, HealthCheck]:
     return {check.name: check for check in checks}
 
 
-def unhealthy(checks: dict[str, Check]) -> dict[str, State]:
-    return {name: check.state for name, check in checks.items() if check.state is not State.OK}
+def unhealthy(checks: dict[str, HealthCheck]) -> dict[str, Health]:
+    return {name: check.state for name, check in checks.items() if check.state is not Health.OK}
 
 
 def test_a_seeded_venue_is_healthy_but_for_the_settings_of_a_throwaway_server(venue: Target) -> None:
     checks = look(venue)
-    assert unhealthy(checks) == {"durability": State.WARNING}
+    assert unhealthy(checks) == {"durability": Health.WARNING}
     assert checks["durability"].found.startswith("fsync is off, full_page_writes is off: what was acknowledged can be lost")
     assert checks["reachable"].found.startswith(f"{venue} answered in ")
     assert checks["version"].found.startswith("PostgreSQL 18")
@@ -85,15 +85,15 @@ def test_a_seeded_venue_is_healthy_but_for_the_settings_of_a_throwaway_server(ve
 
 def test_the_clock_of_the_same_machine_is_right(venue: Target) -> None:
     found = look(venue)["clock"]
-    assert found.state is State.OK
+    assert found.state is Health.OK
     assert found.found.startswith("the server's is 0.") or found.found.startswith("the server's is 1."), "milliseconds"
 
 
 @pytest.mark.parametrize(
-    ("offset_s", "state"), [(0.0, State.OK), (-2.0, State.WARNING), (2.0, State.WARNING), (100.0, State.FAILED)]
+    ("offset_s", "state"), [(0.0, Health.OK), (-2.0, Health.WARNING), (2.0, Health.WARNING), (100.0, Health.FAILED)]
 )
 def test_a_clock_that_goes_wrong_is_measured(
-    venue: Target, monkeypatch: pytest.MonkeyPatch, offset_s: float, state: State
+    venue: Target, monkeypatch: pytest.MonkeyPatch, offset_s: float, state: Health
 ) -> None:
     """Ours is set wrong, which is the same to look at as the server's."""
     real = time.time
@@ -108,30 +108,35 @@ def test_a_clock_that_goes_wrong_is_measured(
 @pytest.mark.parametrize(
     ("statement", "name", "state", "words"),
     [
-        ("drop table ghostpass.splits", "ghostpass: tables", State.FAILED, "1 of 11 are missing: splits"),
-        ("drop index ghostpass.entries_wallet_id_idx", "ghostpass: indexes", State.FAILED, "entries.entries_wallet_id_idx"),
+        ("drop table ghostpass.splits", "ghostpass: tables", Health.FAILED, "1 of 11 are missing: splits"),
+        (
+            "drop index ghostpass.entries_wallet_id_idx",
+            "ghostpass: indexes",
+            Health.FAILED,
+            "entries.entries_wallet_id_idx",
+        ),
         (
             "alter table ghostpass.wallets drop constraint wallets_balance_not_negative",
             "ghostpass: indexes",
-            State.FAILED,
+            Health.FAILED,
             "wallets.wallets_balance_not_negative",
         ),
         (
             "update pg_index set indisvalid = false where indexrelid = 'ghostpass.entries_wallet_id_idx'::regclass",
             "valid indexes",
-            State.FAILED,
+            Health.FAILED,
             "1 not valid: ghostpass.entries_wallet_id_idx",
         ),
-        ("create table public.precious ()", "other tables", State.WARNING, "public.precious"),
+        ("create table public.precious ()", "other tables", Health.WARNING, "public.precious"),
         (
             "update integrity.notes set value = '201' where key = 'wallets:ghostpass'",
             "ghostpass: rows",
-            State.FAILED,
+            Health.FAILED,
             "200 wallets of 201",
         ),
     ],
 )  # fmt: skip
-def test_what_is_missing_or_broken_is_named(venue: Target, statement: str, name: str, state: State, words: str) -> None:
+def test_what_is_missing_or_broken_is_named(venue: Target, statement: str, name: str, state: Health, words: str) -> None:
     execute(venue, statement)
     found = look(venue)[name]
     assert (found.state, words in found.found) == (state, True), found
@@ -145,7 +150,7 @@ def test_what_a_planted_bug_leaves_out_is_a_warning_that_names_it(venue: Target)
         "insert into integrity.notes values ('bug:ghostpass', 'double_credit')",
     )
     found = look(venue)["ghostpass: indexes"]
-    assert found.state is State.WARNING
+    assert found.state is Health.WARNING
     assert "as bug double_credit leaves them out: webhook_events.webhook_events_event_id_key" in found.found
 
 
@@ -160,7 +165,7 @@ def test_a_foreign_key_of_a_large_table_wants_an_index_in_whatever_order_its_col
         "analyze",
     )
     found = look(database, is_required=False)["foreign keys"]
-    assert found.state is State.WARNING
+    assert found.state is Health.WARNING
     assert "public.children (family)" in found.found
     for useless in (
         "create index on children (b)",
@@ -168,30 +173,30 @@ def test_a_foreign_key_of_a_large_table_wants_an_index_in_whatever_order_its_col
         "create index on children (a, b) where id = 1",
     ):
         execute(database, useless)
-        assert look(database, is_required=False)["foreign keys"].state is State.WARNING, useless
+        assert look(database, is_required=False)["foreign keys"].state is Health.WARNING, useless
     execute(database, "create index on children (b, a, id)")
-    assert look(database, is_required=False)["foreign keys"].state is State.OK
+    assert look(database, is_required=False)["foreign keys"].state is Health.OK
 
 
 def test_a_database_without_a_system_of_ours_is_a_warning_unless_it_was_asked_for(database: Target) -> None:
-    assert look(database, is_required=False)["seeded"].state is State.WARNING
+    assert look(database, is_required=False)["seeded"].state is Health.WARNING
     found = look(database)["ghostpass"]
-    assert (found.state, found.hint) == (State.FAILED, "integrity seed --system ghostpass")
+    assert (found.state, found.hint) == (Health.FAILED, "integrity seed --system ghostpass")
 
 
 def test_too_few_connections_name_the_profiles_that_will_not_fit(venue: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     few = check_before(venue, [GHOSTPASS], {"ghostpass": {"smoke": 8, "pilot": 500}}, is_required=True)
-    assert by_name(few)["ghostpass: connections"].state is State.WARNING
+    assert by_name(few)["ghostpass: connections"].state is Health.WARNING
     assert "pilot asks for 500" in by_name(few)["ghostpass: connections"].found
     none = check_before(venue, [GHOSTPASS], {"ghostpass": {"pilot": 500}}, is_required=True)
-    assert by_name(none)["ghostpass: connections"].state is State.FAILED
+    assert by_name(none)["ghostpass: connections"].state is Health.FAILED
 
 
 def test_a_disk_that_fills_up_is_told_before_it_is_full(venue: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(before, "FREE_BYTES_WARN", 10**18)
-    assert look(venue)["free disk"].state is State.WARNING
+    assert look(venue)["free disk"].state is Health.WARNING
     monkeypatch.setattr(before, "FREE_BYTES_LEAST", 10**18)
-    assert look(venue)["free disk"].state is State.FAILED
+    assert look(venue)["free disk"].state is Health.FAILED
 
 
 def test_a_role_that_may_only_read_is_fit_to_audit(venue: Target) -> None:
@@ -200,12 +205,12 @@ def test_a_role_that_may_only_read_is_fit_to_audit(venue: Target) -> None:
     execute(venue, "grant usage on schema ghostpass to reader", "grant select on all tables in schema ghostpass to reader")
     try:
         checks = look(Target(venue.url.set(username="reader")))
-        assert worst(list(checks.values())) is not State.FAILED
-        assert checks["rights"].state is State.OK
+        assert worst(list(checks.values())) is not Health.FAILED
+        assert checks["rights"].state is Health.OK
         assert "may not create schemas here: it can audit; seeding needs" in checks["rights"].found
         assert "free disk" not in checks, "it may not know where the server's files are"
         execute(venue, f"grant create on database {venue.url.database} to reader")
-        assert look(Target(venue.url.set(username="reader")))["rights"].state is State.WARNING
+        assert look(Target(venue.url.set(username="reader")))["rights"].state is Health.WARNING
     finally:
         execute(venue, "drop owned by reader", "drop role reader")
 
@@ -219,7 +224,7 @@ def test_a_role_that_may_not_read_our_books_is_told_what_was_not_looked_at(venue
         outsider = Target(venue.url.set(username="outsider"))
         before, after = look(outsider), look_after(outsider, tmp_path)
         for checks in (before, after):
-            assert checks["contents"].state is State.WARNING
+            assert checks["contents"].state is Health.WARNING
             assert checks["contents"].found.endswith("permission denied for schema integrity")
         assert {"reachable", "clock", "valid indexes"} <= before.keys()
         assert "blocked" in after
@@ -230,22 +235,22 @@ def test_a_role_that_may_not_read_our_books_is_told_what_was_not_looked_at(venue
 def test_a_server_that_writes_nothing_can_be_audited(venue: Target) -> None:
     execute(venue, f"alter database {venue.url.database} set default_transaction_read_only = on")
     found = look(venue)["rights"]
-    assert found.state is State.OK
+    assert found.state is Health.OK
     assert "transactions are read only: it can audit" in found.found
 
 
 def test_nobody_there_is_one_failed_check_without_the_password() -> None:
     checks = check_before(Target.parse("postgresql://x:hunter2@127.0.0.1:1/y"), [], {}, is_required=False)
-    assert [(check.name, check.state) for check in checks] == [("reachable", State.FAILED)]
+    assert [(check.name, check.state) for check in checks] == [("reachable", Health.FAILED)]
     assert "127.0.0.1" in checks[0].found
     assert "hunter2" not in checks[0].found + checks[0].hint
-    assert worst(checks) is State.FAILED
-    assert worst([]) is State.FAILED, "nothing was looked at"
+    assert worst(checks) is Health.FAILED
+    assert worst([]) is Health.FAILED, "nothing was looked at"
 
 
 def test_sqlite_is_checked_for_what_it_has(tmp_path: Path) -> None:
     target = Target.parse(f"sqlite:///{tmp_path}/venue.db")
-    assert unhealthy(look(target)) == {"reachable": State.FAILED}
+    assert unhealthy(look(target)) == {"reachable": Health.FAILED}
     seed(target)
     checks = look(target)
     assert unhealthy(checks) == {}
@@ -259,7 +264,7 @@ def test_sqlite_is_checked_for_what_it_has(tmp_path: Path) -> None:
     }
     with closing(target.connect_sqlite(("ghostpass",))) as connection:
         connection.execute("drop index ghostpass.entries_wallet_id_idx")
-    assert unhealthy(look(target)) == {"ghostpass: indexes": State.FAILED}
+    assert unhealthy(look(target)) == {"ghostpass: indexes": Health.FAILED}
     assert unhealthy(look_after(target, tmp_path)) == {}
 
 
@@ -291,7 +296,7 @@ def test_afterwards_an_idle_transaction_and_who_waits_for_it_are_named(
         checks = look_after(venue, tmp_path)
         holder.execute("rollback")
         thread.join()
-    assert unhealthy(checks) == {"idle in transaction": State.WARNING, "blocked": State.WARNING}
+    assert unhealthy(checks) == {"idle in transaction": Health.WARNING, "blocked": Health.WARNING}
     assert checks["idle in transaction"].found.startswith("holder (pid ")
     assert "pg_terminate_backend(" in checks["idle in transaction"].hint
     assert checks["blocked"].found.startswith("waiter (pid ")
@@ -303,7 +308,7 @@ def test_afterwards_what_a_role_may_not_see_is_not_called_right(venue: Target, t
     with closing(venue.connect()) as holder:
         holder.execute("begin; update ghostpass.wallets set balance_minor = 1 where id = 1")
         checks = look_after(blind, tmp_path)
-    assert unhealthy(checks) == {"sessions": State.WARNING}
+    assert unhealthy(checks) == {"sessions": Health.WARNING}
     assert re.match(r"\d+ of other roles hide what they do", checks["sessions"].found)
     assert checks["blocked"].found == "nobody of those that this role sees waits for a lock"
 
@@ -313,7 +318,7 @@ def test_afterwards_a_long_transaction_is_named(venue: Target, tmp_path: Path, m
     with closing(venue.connect(application_name="reporter")) as reporter:
         reporter.execute("begin")
         reporter.execute("select 1")
-        assert unhealthy(look_after(venue, tmp_path)) == {"long transactions": State.WARNING}
+        assert unhealthy(look_after(venue, tmp_path)) == {"long transactions": Health.WARNING}
 
 
 def test_afterwards_a_prepared_transaction_is_named(tmp_path: Path) -> None:
@@ -328,7 +333,7 @@ def test_afterwards_a_prepared_transaction_is_named(tmp_path: Path) -> None:
         found = look_after(target, tmp_path)["prepared transactions"]
     finally:
         own.reset()
-    assert found.state is State.WARNING
+    assert found.state is Health.WARNING
     assert "'forgotten' of integrity" in found.found
     assert found.hint == "To end one: rollback prepared 'forgotten'"
 
@@ -340,7 +345,7 @@ def test_afterwards_a_run_that_was_killed_is_named(venue: Target, tmp_path: Path
         "values ('20260101-000000-x', 'ghostpass', 'smoke', 1, now(), 'running')",
     )
     found = look_after(venue, tmp_path)["runs"]
-    assert found.state is State.WARNING
+    assert found.state is Health.WARNING
     assert found.found.startswith("1 noted as running, and not alive in ")
 
 
@@ -376,4 +381,4 @@ def test_bad_input_is_told(tmp_path: Path) -> None:
 
 def test_schemas_without_seed_are_not_taken_for_a_seeded_system(database: Target) -> None:
     create_schemas(database, [GHOSTPASS])
-    assert look(database)["ghostpass"].state is State.FAILED
+    assert look(database)["ghostpass"].state is Health.FAILED

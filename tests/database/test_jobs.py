@@ -14,14 +14,14 @@ from integrity.events import (
     FileWritten,
     InvariantJudged,
     Job,
-    Outcome,
+    ReturnedValue,
     listen,
 )
 from integrity.jobs import race, replay, validate
 from integrity.jobs.findings import Wanted
 from integrity.project import Project, Settings
 from integrity.race.finding.finding import read_finding
-from integrity.race.raced import Found
+from integrity.race.raced import FindingKept
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.report.audit_report import Reported
 from integrity.runs.files import VERDICTS_FILE
@@ -40,7 +40,7 @@ def venue(tmp_path: Path) -> Target:
     return target
 
 
-def hear(job: Job[Outcome]) -> tuple[list[Event], Outcome]:
+def hear(job: Job[ReturnedValue]) -> tuple[list[Event], ReturnedValue]:
     """Return the events of a job, and what came out of it."""
     events: list[Event] = []
     outcome = listen(job, events.append)
@@ -92,7 +92,7 @@ def test_a_race_is_kept_before_it_is_studied_and_told_with_what_would_prevent_it
         *raced.found,
     ]
     (found,) = raced.found
-    assert isinstance(found, Found)
+    assert isinstance(found, FindingKept)
     assert found.finding.cures
     assert read_finding(found.file) == found.finding
     assert (raced.exit_code, capsys.readouterr()) == (1, ("", ""))

@@ -18,7 +18,7 @@ from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
 from integrity.report.audit_report import collect
 from integrity.report.json import render_json
-from integrity.verdict import Finding, Verdict
+from integrity.verdict import InvariantVerdict, Verdict
 from tests.database.bank import BANK, HAS_WALLET, NOT_NEGATIVE, execute, file, files, findings, only
 
 
@@ -339,7 +339,7 @@ def own(folder: Path) -> Project:
     return Project(folder, Settings())
 
 
-def judged(target: Target, project: Project) -> dict[str, Finding]:
+def judged(target: Target, project: Project) -> dict[str, InvariantVerdict]:
     files = [file for file in load_invariants(project).values() if file.is_own]
     return {e.finding.name: e.finding for e in audit(target, files, AuditSettings()) if isinstance(e, InvariantJudged)}
 

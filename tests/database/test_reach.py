@@ -11,7 +11,7 @@ from integrity.audit import AuditSettings, audit
 from integrity.cli.main import main
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.postgresql.reach import find_refusals
-from integrity.engines.postgresql.tokens import Mention, Use, mentions_in
+from integrity.engines.postgresql.tokens import Mention, TokenUse, mentions_in
 from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged
@@ -405,15 +405,15 @@ def test_sqlite_reads_tables_and_nothing_else(tmp_path: Path, call: str) -> None
 @pytest.mark.parametrize(
     ("text", "mention"),
     [
-        ("select a=-1", Mention(Use.OPERATOR, "", "=")),
-        ("select a != 1", Mention(Use.OPERATOR, "", "<>")),
-        ("select 1from f(2)", Mention(Use.CALL, "", "f")),
-        ("select /* /* */ g( */ h(1)", Mention(Use.CALL, "", "h")),
-        ("select 'it''s' || f(1)", Mention(Use.CALL, "", "f")),
-        ("select $a$ $$ $a$ || f(1)", Mention(Use.CALL, "", "f")),
-        ('select "a""b".F(1)', Mention(Use.CALL, 'a"b', "f")),
-        ("select x::a.b", Mention(Use.TYPE, "a", "b")),
-        (f"select {'n' * 70}(1)", Mention(Use.CALL, "", "n" * 63)),
+        ("select a=-1", Mention(TokenUse.OPERATOR, "", "=")),
+        ("select a != 1", Mention(TokenUse.OPERATOR, "", "<>")),
+        ("select 1from f(2)", Mention(TokenUse.CALL, "", "f")),
+        ("select /* /* */ g( */ h(1)", Mention(TokenUse.CALL, "", "h")),
+        ("select 'it''s' || f(1)", Mention(TokenUse.CALL, "", "f")),
+        ("select $a$ $$ $a$ || f(1)", Mention(TokenUse.CALL, "", "f")),
+        ('select "a""b".F(1)', Mention(TokenUse.CALL, 'a"b', "f")),
+        ("select x::a.b", Mention(TokenUse.TYPE, "a", "b")),
+        (f"select {'n' * 70}(1)", Mention(TokenUse.CALL, "", "n" * 63)),
     ],
 )
 def test_names_are_read_as_the_server_reads_them(text: str, mention: Mention) -> None:

@@ -16,10 +16,10 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Step, Steps
 from integrity.race.play.footprint import Footprint, is_dependent
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.program.schedule import ScheduleError
-from integrity.race.program.trace import Failed, Phase
+from integrity.race.program.trace import Failed, StepPhase
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 SCHEMA = """
@@ -90,11 +90,11 @@ def program(*actors: Actor, is_deferred: bool = False) -> Program:
     return Program(actors, stage, is_deferred=is_deferred)
 
 
-def happened(run: Run) -> list[str]:
+def happened(run: PlayedSchedule) -> list[str]:
     """Return what each actor did, e.g. "B waits for A", "A update", "B 40001"."""
     lines = []
     for event in run.trace.events:
-        what = f"waits for {event.waits_for}" if event.phase is Phase.WAITS else event.sql.split()[0]
+        what = f"waits for {event.waits_for}" if event.phase is StepPhase.WAITS else event.sql.split()[0]
         lines.append(f"{event.actor} {event.refusal.message if event.refusal else what}")
     return lines
 
@@ -244,10 +244,10 @@ class Looking:
     def __init__(self) -> None:
         self.footprints: dict[tuple[str, int], Footprint] = {}
 
-    def known(self, actor: str, number: int, phase: Phase) -> Footprint | None:
+    def known(self, actor: str, number: int, phase: StepPhase) -> Footprint | None:
         return None
 
-    def add(self, actor: str, number: int, phase: Phase, footprint: Footprint) -> None:
+    def add(self, actor: str, number: int, phase: StepPhase, footprint: Footprint) -> None:
         self.footprints[actor, number] = footprint
 
     def end_letter(self, *, done: str) -> None: ...

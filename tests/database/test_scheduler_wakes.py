@@ -10,7 +10,7 @@ from integrity.operation import Isolation
 from integrity.race.play import postgres_engine
 from integrity.race.play.postgres_engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
-from integrity.race.play.session import Session, State
+from integrity.race.play.session import ActorState, Session
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed
 from tests.database.boxes import QUEUE, QUEUE_SCHEMA, RING, SCHEMA, TRANSFER, add, in_one_transaction, program, read, story
@@ -27,7 +27,7 @@ def find_another(engine: PostgresEngine, waiting: Sequence[Session], sessions: S
 
 def find_late(engine: PostgresEngine, waiting: Sequence[Session], sessions: Sequence[Session]) -> Session | None:
     """As on a busy machine: before we look, the server has let all go on that it is going to."""
-    is_end = any(session.state is State.DONE for session in sessions)
+    is_end = any(session.state is ActorState.DONE for session in sessions)
     if is_end or len(waiting) == len(sessions):  # else they wait for one who ends its transaction by a later letter
         deadline = time.monotonic() + SECONDS_MAX
         while any(engine._ask_blockers(waiting).values()):

@@ -15,7 +15,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UnsafeDatabase, UsageError
 from integrity.health.before import check_before
-from integrity.health.check import State
+from integrity.health.check import Health
 from integrity.load.profile import load_profile
 from integrity.load.request import RunRequest
 from integrity.load.run import run
@@ -194,7 +194,7 @@ def test_health_looks_at_its_tables_wherever_they_stand(shop: Target, bank: Syst
     seed(shop, bank)
     checks = {check.name: check for check in check_before(shop, [bank], {}, is_required=True)}
     assert checks["bank: tables"].found == "all 2"
-    assert checks["bank: indexes"].state is State.OK, checks["bank: indexes"]
+    assert checks["bank: indexes"].state is Health.OK, checks["bank: indexes"]
     assert checks["bank: rows"].found == "20 accounts"
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Step, Steps
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program, Standing
 from integrity.race.program.spec import Permutation, Spec
-from integrity.race.program.trace import Phase
+from integrity.race.program.trace import StepPhase
 from integrity.systems.stage import Stage
 from tests.detection.spec_plain import Infeasible, Result
 
@@ -118,8 +118,8 @@ class RacedPermutation:
         at = self._at[letter]
         return not at or own.index(at) > own.index(name)
 
-    def _waited(self, run: Run) -> set[str]:
-        return {self._given[event.actor][event.number] for event in run.trace.events if event.phase is Phase.WAITS}
+    def _waited(self, run: PlayedSchedule) -> set[str]:
+        return {self._given[event.actor][event.number] for event in run.trace.events if event.phase is StepPhase.WAITS}
 
 
 def _text(value: object) -> str | None:

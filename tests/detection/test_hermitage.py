@@ -17,7 +17,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, Steps
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.oracle import Judgement
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.search.explore import Budget, explore
 from integrity.systems.stage import Ref, Stage, StagedRow
@@ -170,7 +170,7 @@ class Watcher:
     scheduler: Scheduler
     anomaly: Anomaly
 
-    def judge(self, run: Run) -> Judgement:
+    def judge(self, run: PlayedSchedule) -> Judgement:
         (answer,) = self.scheduler.ask([Statement("select value from rows where world = :world order by id", run.keys)])
         final = [row["value"] for row in answer.rows]
         returns = run.trace.returns.items()

@@ -21,7 +21,7 @@ from integrity.race.judge.explain import explain, timeline
 from integrity.race.judge.oracle import Judge, Judgement
 from integrity.race.judge.telling import names_of
 from integrity.race.play.again import order_of, play_again
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program, on_keys
 from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.race.search.shrink import shrink
@@ -214,11 +214,11 @@ class Witness:
         self._judge = Judge(scheduler, program, is_serial_judged=False)
         self.seen: set[tuple[str, ...]] = set()
 
-    def judge(self, run: Run) -> Judgement:
+    def judge(self, run: PlayedSchedule) -> Judgement:
         self.seen.add(tuple(self._what_it_saw(run, actor) for actor in sorted(run.trace.returns)))
         return self._judge.judge(run)
 
-    def _what_it_saw(self, run: Run, actor: str) -> str:
+    def _what_it_saw(self, run: PlayedSchedule, actor: str) -> str:
         generated = run.trace.generated | set(run.operation_ids)
         return "; ".join(
             f"{event.number} {event.phase} {event.tag} {event.refusal and event.refusal.sqlstate} "
@@ -375,7 +375,7 @@ def test_two_that_one_rollback_wakes_go_on_in_the_same_order_when_played_again(s
     """Both wait for a unique key; the server wakes them at once, and either may be the first to insert."""
     insert = find("insert, on conflict").program.actors[0]
     program = Program((Actor("first", insert_or_back_out), insert, insert), stage, digests=DIGESTS)
-    found: dict[str, Run] = {}
+    found: dict[str, PlayedSchedule] = {}
     for _ in range(100):
         run = scheduler.play(program, "ABC")
         found.setdefault(order_of(run.trace.events), run)
@@ -391,7 +391,7 @@ def test_a_sound_search_plays_no_serial_order_but_its_own(scheduler: Scheduler, 
     played = 0
     play = scheduler.play
 
-    def counted_play(*given: Any, **options: Any) -> Run:
+    def counted_play(*given: Any, **options: Any) -> PlayedSchedule:
         nonlocal played
         played += 1
         return play(*given, **options)

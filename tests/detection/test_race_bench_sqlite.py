@@ -8,8 +8,8 @@ import pytest
 from integrity.race.judge.anomaly import Anomaly
 from integrity.race.judge.explain import explain
 from integrity.race.judge.oracle import Judge
-from integrity.race.play.scheduler import Run, Scheduler
-from integrity.race.program.trace import Failed, Phase
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.race.search.shrink import shrink
 from integrity.verdict import Verdict
@@ -22,12 +22,12 @@ class Watching:
     """A scheduler that remembers what it played."""
 
     def __init__(self, scheduler: Scheduler) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[PlayedSchedule] = []
         self._play = scheduler.play
         scheduler.play = self.play  # type: ignore[method-assign]
         self._scheduler = scheduler
 
-    def play(self, *given: object, **options: object) -> Run:
+    def play(self, *given: object, **options: object) -> PlayedSchedule:
         run = self._play(*given, **options)  # type: ignore[arg-type]
         self.runs.append(run)
         return run
@@ -43,7 +43,7 @@ class Watching:
 
     @property
     def has_waited(self) -> bool:
-        return any(event.phase is Phase.WAITS for run in self.runs for event in run.trace.events)
+        return any(event.phase is StepPhase.WAITS for run in self.runs for event in run.trace.events)
 
 
 @pytest.fixture(scope="module", params=["wal", "delete"])

@@ -8,9 +8,9 @@ import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Steps
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
-from integrity.race.program.trace import Failed, Phase
+from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.verdict import Verdict
 from tests.detection.race_bench import DIGESTS, create_tables, new_database, stage
@@ -51,7 +51,7 @@ def search(scheduler: Scheduler, raced: Program, *, preemptions: int = 9) -> tup
     returns: set[tuple[object, ...]] = set()
     play = scheduler.play
 
-    def listening(*given: object, **options: object) -> Run:
+    def listening(*given: object, **options: object) -> PlayedSchedule:
         run = play(*given, **options)  # type: ignore[arg-type]
         if len(run.trace.returns) == len(raced.actors):  # not of a serial order of fewer
             returns.add(tuple(told(run, actor) for actor in sorted(run.trace.returns)))
@@ -62,7 +62,7 @@ def search(scheduler: Scheduler, raced: Program, *, preemptions: int = 9) -> tup
         return explore(scheduler, raced, budget=Budget(preemptions=preemptions), stops_at_first=False), returns
 
 
-def told(run: Run, actor: str) -> object:
+def told(run: PlayedSchedule, actor: str) -> object:
     returned = run.trace.returns[actor]
     return returned.sqlstate if isinstance(returned, Failed) else getattr(returned, "value", {}).get("r0", "ok")
 
@@ -103,7 +103,7 @@ def test_what_was_locked_before_a_savepoint_is_held_behind_an_error_until_the_en
 
     run = scheduler.play(program(dies_holding, transaction(ADD)), "AAAB")
     first = next(event for event in run.trace.events if event.actor == "B")
-    assert (first.phase, first.waits_for) == (Phase.WAITS, "A")
+    assert (first.phase, first.waits_for) == (StepPhase.WAITS, "A")
     assert run.letters == "AAABAB", "the rollback is a letter: it lets B go on"
 
 
@@ -234,7 +234,7 @@ def test_a_snapshot_is_waited_for_where_an_index_is_made_beside_it(scheduler: Sc
     assert exploration.coverage.is_exhaustive
     assert exploration.coverage.waits
     run = scheduler.play(raced, "AB")
-    assert [(event.actor, event.waits_for) for event in run.trace.events if event.phase is Phase.WAITS] == [("B", "A")]
+    assert [(event.actor, event.waits_for) for event in run.trace.events if event.phase is StepPhase.WAITS] == [("B", "A")]
 
 
 def test_a_deferrable_transaction_waits_for_those_that_could_make_its_snapshot_unsafe(scheduler: Scheduler) -> None:
@@ -242,8 +242,8 @@ def test_a_deferrable_transaction_waits_for_those_that_could_make_its_snapshot_u
     deferrable = transaction(read, begin=Begin(Isolation.SERIALIZABLE, is_read_only=True, is_deferrable=True))
     run = scheduler.play(program(transaction(ADD, begin=Begin(Isolation.SERIALIZABLE)), deferrable), "AB")
     waits, *rest = [event for event in run.trace.events if event.actor == "B"]
-    assert (waits.phase, waits.waits_for) == (Phase.WAITS, "A")
-    assert rest[0].phase is Phase.RESUMED
+    assert (waits.phase, waits.waits_for) == (StepPhase.WAITS, "A")
+    assert rest[0].phase is StepPhase.RESUMED
 
 
 def test_a_read_only_transaction_refuses_to_write(scheduler: Scheduler) -> None:
@@ -276,7 +276,7 @@ def test_a_circle_in_a_queue_is_the_servers_to_reorder(scheduler: Scheduler) -> 
     for _ in range(10):
         run = scheduler.play(raced, "ABBCA")
         assert {type(returned) for returned in run.trace.returns.values()} == {Ok}
-        waits = [(event.actor, event.waits_for) for event in run.trace.events if event.phase is Phase.WAITS]
+        waits = [(event.actor, event.waits_for) for event in run.trace.events if event.phase is StepPhase.WAITS]
         assert waits == [("B", "A"), ("C", "B"), ("A", "BC")]
 
 

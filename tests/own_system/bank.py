@@ -22,8 +22,7 @@ from integrity.operation import (
     Steps,
     Value,
 )
-from integrity.systems.seeder import Batch, Seeder, Size, Start
-from integrity.systems.seeder import Rows as SeededRows
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.systems.system import instead
 from integrity.systems.types import Key, Minor, key_column, operation_id_column

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from integrity.cli.main import COMMANDS, group
-from integrity.cli.number_types import Duration, Integer, Number
+from integrity.cli.number_types import Duration, Integer, NumberType
 from tests.snapshots.bad_input import Bad, Ended, assert_one_paragraph, bad
 
 NO_NUMBERS = ["inf", "-inf", "nan", "1e300", "1e999", "-1", "", "ten", "9" * 5000, "0x10", "1,5", "\u202e1"]
@@ -25,7 +25,7 @@ def _options(command: click.Command, path: str) -> Iterator[tuple[str, str, clic
         for name, inner in command.commands.items():
             yield from _options(inner, f"{path} {name}")
     for option in command.params:
-        if isinstance(option, click.Option) and isinstance(option.type, Number | Integer | Duration):
+        if isinstance(option, click.Option) and isinstance(option.type, NumberType | Integer | Duration):
             yield path, option.opts[0], option
 
 

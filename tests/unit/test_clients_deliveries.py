@@ -2,11 +2,11 @@
 
 import asyncio
 
-from integrity.clients.deliveries import Deliveries, Due, Origin
+from integrity.clients.deliveries import CausingCall, Deliveries, Due
 from integrity.systems.service import Delivery
 
 SECOND_US = 1_000_000
-ORIGIN = Origin("request_funding", 0)
+ORIGIN = CausingCall("request_funding", 0)
 
 
 def webhook(delay_s: float, name: str = "e1") -> Delivery:

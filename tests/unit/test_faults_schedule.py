@@ -4,7 +4,7 @@ import pytest
 
 from integrity.errors import UsageError
 from integrity.faults.catalogue import FAULTS, find_fault
-from integrity.faults.fault import Choice, Number
+from integrity.faults.fault import ChoiceArgument, Number
 from integrity.faults.schedule import read_schedule, read_window
 
 
@@ -93,5 +93,5 @@ def test_every_fault_says_what_it_asks_and_what_answers_it(fault: object) -> Non
         assert argument.text, name
         if isinstance(argument, Number):
             assert argument.least <= argument.default <= argument.most
-        if isinstance(argument, Choice):
+        if isinstance(argument, ChoiceArgument):
             assert argument.default in argument.words

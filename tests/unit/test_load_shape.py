@@ -10,7 +10,7 @@ from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
-from integrity.load.shape import Pace, Steps
+from integrity.load.shape import LoadSteps, Pace
 from integrity.load.thresholds import Threshold
 from integrity.measure.distribution import Distribution
 from integrity.measure.measures import Measures
@@ -136,7 +136,7 @@ def test_a_phase_counts_what_returned_in_it_alone() -> None:
 
 
 def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_way() -> None:
-    ladder = Ladder(Steps(goal="break", step_s=1, growth=2.0, growth_after=1.5))
+    ladder = Ladder(LoadSteps(goal="break", step_s=1, growth=2.0, growth_after=1.5))
     assert ladder.first() == 1.0
     assert ladder.next(phase(OK, factor=1.0)) == 2.0
     slow = phase(OK, latency_ms=150, factor=2.0)
@@ -155,7 +155,7 @@ def test_a_system_that_answers_too_few_of_the_calls_offered_gave_way() -> None:
 
 
 def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
-    ladder = Ladder(Steps(goal="break", step_s=1, factor_most=2.0))
+    ladder = Ladder(LoadSteps(goal="break", step_s=1, factor_most=2.0))
     assert ladder.next(phase(OK, factor=1.5)) is None
     assert "bound" in ladder.ended_because
     measures = Measures()
@@ -166,11 +166,11 @@ def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
     for _ in range(10):
         lags_ms.append(50.0)
     measures.of("sell").add(OK, 10.0)
-    ladder = Ladder(Steps(goal="break", step_s=1))
+    ladder = Ladder(LoadSteps(goal="break", step_s=1))
     assert ladder.next(late.end(1.0, 1)) is None
     assert "generator" in ladder.ended_because
 
 
 def test_a_sweep_goes_through_its_factors_whatever_happens() -> None:
-    ladder = Ladder(Steps(goal="sweep", step_s=1, factors=(1, 2, 4)))
+    ladder = Ladder(LoadSteps(goal="sweep", step_s=1, factors=(1, 2, 4)))
     assert [ladder.first(), ladder.next(phase(FAILED)), ladder.next(None), ladder.next(None)] == [1, 2, 4, None]

@@ -5,7 +5,7 @@ import pytest
 from integrity.clients.driver import Returned
 from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome
-from integrity.load.thresholds import State, Threshold, judge, shortfalls_of
+from integrity.load.thresholds import Grade, Threshold, judge, shortfalls_of
 from integrity.measure.measures import Measures, percentiles, summarize
 
 OK = Returned(Outcome.OK, {}, "", 1)
@@ -27,7 +27,7 @@ def limit(statistic: str, most: float, operation: str | None = "sell") -> Thresh
     return Threshold.model_validate({"operation": operation, "statistic": statistic, "most": most, "source": "a plan"})
 
 
-def state_of(threshold: Threshold, measures: Measures, lag_p99_ms: float | None = None) -> State:
+def state_of(threshold: Threshold, measures: Measures, lag_p99_ms: float | None = None) -> Grade:
     (judgement,) = judge([threshold], measures, lag_p99_ms, seconds=2)
     return judgement.state
 
@@ -36,24 +36,24 @@ def state_of(threshold: Threshold, measures: Measures, lag_p99_ms: float | None 
 def test_a_latency_passes_up_to_its_limit_and_not_beyond(statistic: str) -> None:
     measures = measured(OK, OK, DECLINED)
 
-    assert state_of(limit(statistic, 10), measures) is State.PASSED
-    assert state_of(limit(statistic, 9.99), measures) is State.FAILED
+    assert state_of(limit(statistic, 10), measures) is Grade.PASSED
+    assert state_of(limit(statistic, 9.99), measures) is Grade.FAILED
 
 
 @pytest.mark.parametrize("statistic", ["p95", "settled_mean", "failure_share"])
 def test_what_has_no_samples_is_not_measured(statistic: str) -> None:
-    assert state_of(limit(statistic, 1000), Measures()) is State.NOT_MEASURED
-    assert state_of(limit(statistic, 1000, operation="refund_sale"), measured(OK)) is State.NOT_MEASURED
+    assert state_of(limit(statistic, 1000), Measures()) is Grade.NOT_MEASURED
+    assert state_of(limit(statistic, 1000, operation="refund_sale"), measured(OK)) is Grade.NOT_MEASURED
 
 
 def test_calls_that_only_failed_have_no_latency() -> None:
-    assert state_of(limit("p95", 1000), measured(FAILED, UNKNOWN)) is State.NOT_MEASURED
+    assert state_of(limit("p95", 1000), measured(FAILED, UNKNOWN)) is Grade.NOT_MEASURED
 
 
 def test_declined_is_no_failure_and_failed_and_unknown_are() -> None:
     (judgement,) = judge([limit("failure_share", 0.3, None)], measured(OK, DECLINED, FAILED, UNKNOWN), None, seconds=2)
 
-    assert (judgement.measured, judgement.state) == (0.5, State.FAILED)
+    assert (judgement.measured, judgement.state) == (0.5, Grade.FAILED)
 
 
 def test_an_outside_service_that_answers_nothing_fails_the_share_and_has_no_latency() -> None:
@@ -61,9 +61,9 @@ def test_an_outside_service_that_answers_nothing_fails_the_share_and_has_no_late
 
     (judgement,) = judge([limit("failure_share", 0.3, None)], measures, None, seconds=2)
 
-    assert (judgement.measured, judgement.state) == (1.0, State.FAILED)
-    assert state_of(limit("declined_share", 0), measures) is State.PASSED
-    assert state_of(limit("p95", 1000), measures) is State.NOT_MEASURED
+    assert (judgement.measured, judgement.state) == (1.0, Grade.FAILED)
+    assert state_of(limit("declined_share", 0), measures) is Grade.PASSED
+    assert state_of(limit("p95", 1000), measures) is Grade.NOT_MEASURED
 
 
 def test_why_calls_were_unavailable_is_counted_with_the_errors() -> None:
@@ -83,25 +83,25 @@ def test_a_call_that_was_not_sent_counts_as_failed() -> None:
 
 
 def test_a_client_that_was_made_to_die_is_no_failure_of_the_systems() -> None:
-    assert state_of(limit("failure_share", 0), measured(OK, DIED)) is State.PASSED
+    assert state_of(limit("failure_share", 0), measured(OK, DIED)) is Grade.PASSED
 
 
 def test_a_late_generator_makes_a_latency_unknown_and_leaves_the_failures_alone() -> None:
     measures = measured(OK)
 
-    assert state_of(limit("p95", 500), measures, lag_p99_ms=50) is State.PASSED
-    assert state_of(limit("p95", 500), measures, lag_p99_ms=50.1) is State.UNKNOWN
-    assert state_of(limit("p95", 5), measures, lag_p99_ms=50.1) is State.UNKNOWN
-    assert state_of(limit("failure_share", 0.1), measures, lag_p99_ms=1000) is State.PASSED
+    assert state_of(limit("p95", 500), measures, lag_p99_ms=50) is Grade.PASSED
+    assert state_of(limit("p95", 500), measures, lag_p99_ms=50.1) is Grade.UNKNOWN
+    assert state_of(limit("p95", 5), measures, lag_p99_ms=50.1) is Grade.UNKNOWN
+    assert state_of(limit("failure_share", 0.1), measures, lag_p99_ms=1000) is Grade.PASSED
 
 
 def test_the_tightest_limit_says_how_late_the_generator_may_be() -> None:
     thresholds = [limit("p95", 5000), limit("p50", 500)]
 
-    assert [j.state for j in judge(thresholds, measured(OK), 60, seconds=2)] == [State.UNKNOWN, State.UNKNOWN]
+    assert [j.state for j in judge(thresholds, measured(OK), 60, seconds=2)] == [Grade.UNKNOWN, Grade.UNKNOWN]
 
 
-def levels(measured_at: float) -> State:
+def levels(measured_at: float) -> Grade:
     threshold = Threshold.model_validate(
         {"statistic": "p95", "most": 300, "warning": 500, "critical": 1000, "source": "the messaging plan"}
     )
@@ -110,20 +110,20 @@ def levels(measured_at: float) -> State:
 
 def test_between_its_levels_a_threshold_warns_and_above_the_last_it_fails() -> None:
     assert [levels(ms) for ms in (300, 500, 501, 1000, 1001)] == [
-        State.PASSED,
-        State.PASSED,
-        State.WARNING,
-        State.WARNING,
-        State.FAILED,
+        Grade.PASSED,
+        Grade.PASSED,
+        Grade.WARNING,
+        Grade.WARNING,
+        Grade.FAILED,
     ]
 
 
 def test_a_rate_has_a_least_value() -> None:
     threshold = Threshold.model_validate({"statistic": "answered_per_s", "least": 1.5, "source": "a plan"})
 
-    assert state_of(threshold, measured(OK, DECLINED, OK)) is State.PASSED  # 3 in 2 s
-    assert state_of(threshold, measured(OK, DECLINED, FAILED)) is State.FAILED
-    assert state_of(threshold, measured(FAILED)) is State.NOT_MEASURED
+    assert state_of(threshold, measured(OK, DECLINED, OK)) is Grade.PASSED  # 3 in 2 s
+    assert state_of(threshold, measured(OK, DECLINED, FAILED)) is Grade.FAILED
+    assert state_of(threshold, measured(FAILED)) is Grade.NOT_MEASURED
 
 
 def test_calls_declined_for_one_reason_are_counted_apart() -> None:
@@ -131,8 +131,8 @@ def test_calls_declined_for_one_reason_are_counted_apart() -> None:
     threshold = {"statistic": "declined_share", "most": 0.25, "source": "a plan"}
     measures = measured(OK, DECLINED, DECLINED, limited)
 
-    assert state_of(Threshold.model_validate(threshold), measures) is State.FAILED
-    assert state_of(Threshold.model_validate({**threshold, "reason": "rate_limited"}), measures) is State.PASSED
+    assert state_of(Threshold.model_validate(threshold), measures) is Grade.FAILED
+    assert state_of(Threshold.model_validate({**threshold, "reason": "rate_limited"}), measures) is Grade.PASSED
 
 
 def test_a_resource_that_nobody_watched_is_not_measured() -> None:
@@ -141,7 +141,7 @@ def test_a_resource_that_nobody_watched_is_not_measured() -> None:
         judge([threshold], measured(OK), None, seconds=2, resources=resources)[0].state
         for resources in ({}, {"connections_share": 0.7}, {"connections_share": 0.71})
     ]
-    assert states == [State.NOT_MEASURED, State.PASSED, State.FAILED]
+    assert states == [Grade.NOT_MEASURED, Grade.PASSED, Grade.FAILED]
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_a_limit_that_says_nothing_clear_is_refused(settings: dict[str, object],
 @pytest.mark.parametrize(
     ("states", "code"),
     [
-        ([State.PASSED, State.WARNING], 0),
-        ([State.NOT_MEASURED, State.FAILED, State.PASSED], 4),
-        ([State.UNKNOWN, State.FAILED], 4),
-        ([State.PASSED, State.UNKNOWN], 3),
-        ([State.NOT_MEASURED], 3),
+        ([Grade.PASSED, Grade.WARNING], 0),
+        ([Grade.NOT_MEASURED, Grade.FAILED, Grade.PASSED], 4),
+        ([Grade.UNKNOWN, Grade.FAILED], 4),
+        ([Grade.PASSED, Grade.UNKNOWN], 3),
+        ([Grade.NOT_MEASURED], 3),
     ],
 )
-def test_a_threshold_that_was_missed_outranks_one_that_was_not_measured(states: list[State], code: int) -> None:
+def test_a_threshold_that_was_missed_outranks_one_that_was_not_measured(states: list[Grade], code: int) -> None:
     assert exit_code_of(shortfalls_of(states)) == code
 
 

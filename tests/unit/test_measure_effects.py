@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from integrity.faults.catalogue import FAULTS
-from integrity.faults.player import Played
+from integrity.faults.player import PlayedFault
 from integrity.faults.schedule import Window
 from integrity.history import Call, Outcome, encode_invoked, encode_returned
 from integrity.measure.effects import describe_effects
@@ -16,10 +16,10 @@ from integrity.runs.folder import RunFolder
 SECOND = 1_000_000
 
 
-def played(from_s: float, to_s: float, healed_s: float | None = None) -> Played:
+def played(from_s: float, to_s: float, healed_s: float | None = None) -> PlayedFault:
     window = Window("db_latency", FAULTS["db_latency"], {}, from_s, to_s)
     healed_us = round((healed_s if healed_s is not None else to_s) * SECOND)
-    return Played(window, round(from_s * SECOND), round(to_s * SECOND), healed_us, {"pieces delayed": 3})
+    return PlayedFault(window, round(from_s * SECOND), round(to_s * SECOND), healed_us, {"pieces delayed": 3})
 
 
 def write(folder: Path, calls: Sequence[tuple[float, float | None, Outcome]]) -> RunFolder:

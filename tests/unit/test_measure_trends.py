@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from integrity.measure.trends import find_knee, find_recovery, find_slopes, fit
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 
 RANDOM = 20
 
@@ -45,9 +45,9 @@ def test_too_few_samples_have_no_slope() -> None:
     assert fit("p95_ms", series(11, 20.0, 0.0, 1.0)) is None
 
 
-def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> list[Sample]:
+def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> list[RunSample]:
     return [
-        Sample(
+        RunSample(
             at_us=second * 1_000_000,
             elapsed_s=float(second),
             p95_ms=p95_ms,

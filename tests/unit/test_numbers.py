@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from integrity.cli.main import COMMANDS, group
-from integrity.load.bounds import Strict
+from integrity.load.bounds import BoundedSettings
 from integrity.load.profile import Burst, ClosedProfile, OpenProfile, Stream, Subscribers
-from integrity.load.shape import Stage, Steps
-from integrity.load.suite import Step, Suite
+from integrity.load.shape import LoadStage, LoadSteps
+from integrity.load.suite import Suite, SuiteRun
 from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_MOST, read_duration, read_integer, read_number
 from integrity.systems.service import ServiceSettings
@@ -80,9 +80,9 @@ def _numbers(model: type[BaseModel]) -> dict[str, Any]:
     return {name: field for name, field in fields if field.annotation in (int, float, int | None, float | None)}
 
 
-@pytest.mark.parametrize("model", [OpenProfile, ClosedProfile, Step, Suite])
+@pytest.mark.parametrize("model", [OpenProfile, ClosedProfile, SuiteRun, Suite])
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e300])
-def test_a_setting_that_is_a_number_is_finite_and_bounded(model: type[Strict], value: float) -> None:
+def test_a_setting_that_is_a_number_is_finite_and_bounded(model: type[BoundedSettings], value: float) -> None:
     for name in _numbers(model):
         with pytest.raises(ValidationError) as refused:
             model.model_validate({name: value})
@@ -98,7 +98,7 @@ def test_a_limit_is_finite_and_bounded(value: float) -> None:
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), -0.1, 1e300])
 @pytest.mark.parametrize("name", ["latency_most_s", "timeout_share", "retry_s", "drop_share"])
 def test_a_service_keeps_to_its_bounds(name: str, value: float) -> None:
-    class Holder(Strict):
+    class Holder(BoundedSettings):
         service: ServiceSettings
 
     with pytest.raises(ValidationError, match=name):
@@ -112,7 +112,7 @@ def test_a_share_above_one_is_no_share() -> None:
 
 def test_every_duration_of_settings_is_bounded() -> None:
     loose = []
-    for model in (OpenProfile, ClosedProfile, Stream, Burst, Subscribers, Stage, Steps, Step):
+    for model in (OpenProfile, ClosedProfile, Stream, Burst, Subscribers, LoadStage, LoadSteps, SuiteRun):
         for name, field in model.model_fields.items():
             if name.endswith("_s") and not any(
                 getattr(each, "le", None) == DURATION_S_MOST for each in _constraints(field)

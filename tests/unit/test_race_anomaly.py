@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from integrity.race.judge.anomaly import Anomaly, Difference, Kind, name_anomaly
+from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
 
-FEWER, MORE = Kind.FEWER, Kind.MORE
+FEWER, MORE = AnomalyKind.FEWER, AnomalyKind.MORE
 ROW, OTHER = frozenset({"row"}), frozenset({"other"})
 NONE: frozenset[str] = frozenset()
 
 
-def read(actor: str, kind: Kind, *, is_insert: bool = False, is_write: bool = False) -> list[Difference]:
+def read(actor: str, kind: AnomalyKind, *, is_insert: bool = False, is_write: bool = False) -> list[Difference]:
     """What one serial order shows: this call, first, in this way."""
     return [Difference(actor, 0, "", kind, is_insert, is_write)]
 
@@ -19,12 +19,12 @@ def read(actor: str, kind: Kind, *, is_insert: bool = False, is_write: bool = Fa
 @pytest.mark.parametrize(
     ("orders", "changed", "name"),
     [
-        ([read("B", Kind.VALUE), read("A", Kind.VALUE)], (ROW, ROW), Anomaly.LOST_UPDATE),
-        ([read("B", Kind.VALUE), read("A", Kind.VALUE)], (ROW, OTHER), Anomaly.WRITE_SKEW),
-        ([read("B", Kind.VALUE), read("B", Kind.VALUE)], (ROW, OTHER), Anomaly.READ_SKEW),
-        ([read("B", Kind.VALUE), read("A", Kind.VALUE)], (NONE, NONE), Anomaly.PHANTOM),
+        ([read("B", AnomalyKind.VALUE), read("A", AnomalyKind.VALUE)], (ROW, ROW), Anomaly.LOST_UPDATE),
+        ([read("B", AnomalyKind.VALUE), read("A", AnomalyKind.VALUE)], (ROW, OTHER), Anomaly.WRITE_SKEW),
+        ([read("B", AnomalyKind.VALUE), read("B", AnomalyKind.VALUE)], (ROW, OTHER), Anomaly.READ_SKEW),
+        ([read("B", AnomalyKind.VALUE), read("A", AnomalyKind.VALUE)], (NONE, NONE), Anomaly.PHANTOM),
         ([read("B", FEWER), read("A", FEWER)], (NONE, NONE), Anomaly.PHANTOM),
-        ([read("B", Kind.OTHERWISE, is_insert=True), read("A", Kind.OTHERWISE)], (ROW, ROW), Anomaly.PHANTOM),
+        ([read("B", AnomalyKind.OTHERWISE, is_insert=True), read("A", AnomalyKind.OTHERWISE)], (ROW, ROW), Anomaly.PHANTOM),
         ([read("B", MORE), read("A", MORE)], (ROW, ROW), Anomaly.LOST_PRECONDITION),
         ([read("B", FEWER, is_write=True), read("A", FEWER, is_write=True)], (ROW, ROW), Anomaly.LOST_PRECONDITION),
         ([read("B", FEWER, is_write=True), read("A", FEWER)], (ROW, OTHER), Anomaly.PHANTOM),

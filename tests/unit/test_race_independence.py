@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.program.schedule import Choice, continue_with, letters_of
-from integrity.race.program.trace import Phase
+from integrity.race.program.trace import StepPhase
 from integrity.race.search.independence import Independence
 
 
@@ -26,7 +26,7 @@ class Calls:
         while ready := "".join(actor for actor in numbers if numbers[actor] < len(self.footprints[actor])):
             chosen = letters[len(choices)] if len(choices) < len(letters) else continue_with(ready, previous)
             choices.append(Choice(ready, previous, chosen))
-            recorder.add(chosen, numbers[chosen], Phase.DONE, self.footprints[chosen][numbers[chosen]])
+            recorder.add(chosen, numbers[chosen], StepPhase.DONE, self.footprints[chosen][numbers[chosen]])
             numbers[chosen] += 1
             previous = chosen
             recorder.end_letter(done="".join(a for a in numbers if numbers[a] == len(self.footprints[a])))

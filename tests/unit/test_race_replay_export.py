@@ -25,7 +25,7 @@ from integrity.race.export.pytest_export import (
 )
 from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
-from integrity.race.play.scheduler import Run
+from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import Choice
 from integrity.race.program.trace import Trace
 
@@ -60,7 +60,7 @@ def test_long_lines_are_broken_between_rows_and_words_and_never_within_a_string(
 
 def make_case(*played: PlayedStep, isolation: Isolation = Isolation.READ_COMMITTED) -> Case:
     choices = (Choice("A", "", "A"), Choice("A", "A", "A"))
-    run = Run(Trace("AA", (), {}), choices, {}, ())
+    run = PlayedSchedule(Trace("AA", (), {}), choices, {}, ())
     return Case(
         title="take: a race",
         name="take",

@@ -15,7 +15,7 @@ from integrity.report.json import render_json
 from integrity.report.junit import render_junit
 from integrity.report.markdown import render_markdown
 from integrity.report.text import render_text
-from integrity.verdict import Finding, Severity, Verdict
+from integrity.verdict import InvariantVerdict, Severity, Verdict
 
 TAKEN_AT = datetime(2026, 1, 17, 18, 30, tzinfo=UTC)
 HOSTILE = "a\x1b[31m|`<b>&\x00\n]]>"
@@ -31,7 +31,7 @@ def judged(
     reason: str = "",
     calls: Sequence[Mapping[str, Any]] = (),
 ) -> InvariantJudged:
-    finding = Finding(name, verdict, len(rows) if count is None else count, rows, 0.25, "query", reason)
+    finding = InvariantVerdict(name, verdict, len(rows) if count is None else count, rows, 0.25, "query", reason)
     return InvariantJudged(
         finding=finding,
         title=f"title of {name}",

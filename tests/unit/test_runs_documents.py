@@ -11,7 +11,7 @@ from integrity.monitor.sampler import read_file
 from integrity.runs.documents import write_document
 from integrity.runs.files import METRICS_FILE, MONITOR_FILE, RESULT_FILE, SETTINGS_FILE, VERDICTS_FILE
 from integrity.runs.folder import RunFolder
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 from integrity.runs.verdicts import read_verdicts
 from integrity.verdict import Verdict
 from tests.documents import RESULT, SETTINGS, make_result, make_settings, verdicts_json
@@ -108,7 +108,7 @@ def test_the_samples_of_a_run_are_read_up_to_a_line_that_was_cut_off(tmp_path: P
     whole = orjson.dumps(SAMPLE) + b"\n"
     (tmp_path / METRICS_FILE).write_bytes(whole + whole + whole[:20])
 
-    assert RunFolder(tmp_path).samples() == [Sample.model_validate(SAMPLE)] * 2
+    assert RunFolder(tmp_path).samples() == [RunSample.model_validate(SAMPLE)] * 2
 
 
 def test_a_line_that_is_no_sample_is_named_and_a_run_that_was_killed_at_once_has_none(tmp_path: Path) -> None:

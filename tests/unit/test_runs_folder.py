@@ -5,7 +5,7 @@ from pathlib import Path
 
 from integrity.project import Project, Settings, make_state_folder
 from integrity.runs.folder import Recorder, make_run_folder
-from integrity.runs.samples import Sample
+from integrity.runs.samples import RunSample
 from tests.documents import make_result, make_settings
 
 
@@ -17,7 +17,7 @@ def test_a_run_folder_and_all_that_is_in_it_is_nobody_elses_to_read(tmp_path: Pa
         folder = make_run_folder(project.runs_folder, "one")
         recorder = Recorder(folder, make_settings())
         recorder.append(b"{}\n")
-        recorder.append_sample(Sample(at_us=1, elapsed_s=0.0, calls=0, faults=0, p95_ms=None, operations={}, rss_mb=0.0))
+        recorder.append_sample(RunSample(at_us=1, elapsed_s=0.0, calls=0, faults=0, p95_ms=None, operations={}, rss_mb=0.0))
         recorder.close()
         folder.write_result(make_result())
     finally:

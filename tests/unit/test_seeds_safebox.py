@@ -19,7 +19,7 @@ from integrity.reference.safebox.seeds.tables import ADDRESSES, SEEDER
 from integrity.reference.safebox.seeds.week import End, Kind, Week, play_week
 from integrity.reference.safebox.services import UNREACHABLE, mint
 from integrity.seeds.source import Source
-from integrity.systems.seeder import Rows, Start
+from integrity.systems.seeder import SeededRows, Start
 from integrity.systems.service import Context
 
 FILE = reference_folder("seeds") / "safebox.toml"
@@ -37,7 +37,7 @@ def generate(count: int, start: Start = EMPTY) -> dict[str, dict[str, list[Any]]
     return {rows.table: _plain(rows) for rows in batch.tables}
 
 
-def _plain(rows: Rows) -> dict[str, list[Any]]:
+def _plain(rows: SeededRows) -> dict[str, list[Any]]:
     found = {}
     for column in rows.columns:
         values = column.values if column.labels is None else column.labels[column.values]

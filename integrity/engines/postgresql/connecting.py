@@ -17,7 +17,7 @@ SERVER_VERSION_LEAST = 13
 CONNECT_TIMEOUT_S = 10
 
 
-class Place(Protocol):
+class ServerPlace(Protocol):
     """The database: what Target is, whose way to connect this is. Its text is for people."""
 
     @property
@@ -26,7 +26,7 @@ class Place(Protocol):
     def unreachable(self, error: Exception) -> Unreachable: ...
 
 
-def connect(place: Place, *, application_name: str, settings: Mapping[str, str]) -> "psycopg.Connection[Any]":
+def connect(place: ServerPlace, *, application_name: str, settings: Mapping[str, str]) -> "psycopg.Connection[Any]":
     """Return a new connection; see Target.connect."""
     try:
         connection = psycopg.connect(
@@ -53,7 +53,7 @@ def connect(place: Place, *, application_name: str, settings: Mapping[str, str])
 
 
 @contextmanager
-def asking(place: Place, *, application_name: str) -> "Iterator[psycopg.Connection[Any]]":
+def asking(place: ServerPlace, *, application_name: str) -> "Iterator[psycopg.Connection[Any]]":
     """Give a connection in a read-only transaction; see Target.asking."""
     connection = connect(place, application_name=application_name, settings={})
     try:
@@ -66,7 +66,7 @@ def asking(place: Place, *, application_name: str) -> "Iterator[psycopg.Connecti
         connection.close()
 
 
-def explain(place: Place, error: Exception, reason: str) -> Unreachable:
+def explain(place: ServerPlace, error: Exception, reason: str) -> Unreachable:
     """Return the error to raise when connecting failed, with the next step."""
     if isinstance(error, psycopg.errors.ConnectionTimeout) and is_accepted(connection_string(place.url)):
         return NoAnswer(

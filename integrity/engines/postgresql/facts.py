@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from integrity.engines.facts import Column, Facts, Table, TableName, UniqueIndex
-from integrity.engines.snapshot import Session
+from integrity.engines.snapshot import Reader
 
 _CATALOGUE = """
 select
@@ -71,7 +71,7 @@ join pg_namespace as namespace
 """
 
 
-def read_facts(session: Session, names: Iterable[TableName]) -> Facts:
+def read_facts(session: Reader, names: Iterable[TableName]) -> Facts:
     asked = [{"schema": name.schema, "name": name.name} for name in sorted(set(names))]
     facts = {}
     for row in session.read(_CATALOGUE, [json.dumps(asked)], is_own=True):

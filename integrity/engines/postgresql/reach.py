@@ -33,8 +33,8 @@ from integrity.engines.postgresql.harmless_functions import (
     VOLATILE_AND_HARMLESS,
 )
 from integrity.engines.postgresql.reach_questions import BODIES, MEANT
-from integrity.engines.postgresql.tokens import Kind, Mention, Use, mentions_in, tokenize
-from integrity.engines.snapshot import QueryFailed, Session
+from integrity.engines.postgresql.tokens import Mention, TokenKind, TokenUse, mentions_in, tokenize
+from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.errors import describe_unexpected
 
 DEPTH_MOST = 50
@@ -43,7 +43,8 @@ _READS = ("select", "with", "values", "table", "create", "end")
 
 # What a query can call without naming it: in, between, like, similar to, nullif, case, distinct, order by, using.
 _IMPLICIT = frozenset(
-    Mention(Use.OPERATOR, "", name) for name in ("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~")
+    Mention(TokenUse.OPERATOR, "", name)
+    for name in ("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~")
 )
 
 # What neither casts a value to another type nor calls what could, and stands before a parenthesis as often as all else.
@@ -72,7 +73,7 @@ class _Known:
     refused: dict[Node, str] = field(default_factory=dict)
 
 
-def find_refusals(session: Session, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
+def find_refusals(session: Reader, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
     """Return name -> why, of the texts that could do more than read.
 
     A text that cannot be looked into is among them, and takes none of the others with it.
@@ -99,7 +100,7 @@ def find_refusals(session: Session, texts: Mapping[str, str], trusted: Collectio
     return dict.fromkeys(texts, f"not asked, as what it calls cannot be looked up: {reason}")
 
 
-def _find_refusals(session: Session, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
+def _find_refusals(session: Reader, texts: Mapping[str, str], trusted: Collection[str]) -> dict[str, str]:
     known = _Known()
     mentioned = {name: mentions_in(text) | _IMPLICIT for name, text in texts.items()}
     fresh = _resolve(session, known, frozenset().union(*mentioned.values()) if mentioned else frozenset())
@@ -130,9 +131,11 @@ def _can_cast(text: str) -> bool:
     `'a' || mood`, to_json(mood) and quote_literal(mood) do.
     """
     return any(
-        (one.kind is Kind.OTHER and one.text == ":" == other.text)
-        or (one.kind is Kind.OPERATOR and one.text not in _PLAIN_OPERATORS)
-        or (one.kind is Kind.NAME and other.kind is Kind.OTHER and other.text == "(" and one.text not in _CASTLESS)
+        (one.kind is TokenKind.OTHER and one.text == ":" == other.text)
+        or (one.kind is TokenKind.OPERATOR and one.text not in _PLAIN_OPERATORS)
+        or (
+            one.kind is TokenKind.NAME and other.kind is TokenKind.OTHER and other.text == "(" and one.text not in _CASTLESS
+        )
         for one, other in pairwise(tokenize(text))
     )
 
@@ -152,7 +155,7 @@ def _find_refused(known: _Known, nodes: set[Node]) -> str:
     return ""
 
 
-def _resolve(session: Session, known: _Known, mentions: frozenset[Mention], schemas: Collection[str] = ()) -> set[Node]:
+def _resolve(session: Reader, known: _Known, mentions: frozenset[Mention], schemas: Collection[str] = ()) -> set[Node]:
     """Ask what the mentions mean; return what was not known before and has to be looked into."""
     ordered = sorted(mentions, key=lambda mention: (mention.use.value, mention.schema, mention.name))
     asked = [
@@ -169,7 +172,7 @@ def _resolve(session: Session, known: _Known, mentions: frozenset[Mention], sche
     return fresh - known.callees.keys()
 
 
-def _read(session: Session, known: _Known, nodes: set[Node], trusted: Collection[str]) -> set[Node]:
+def _read(session: Reader, known: _Known, nodes: set[Node], trusted: Collection[str]) -> set[Node]:
     """Look into functions, views and domains; return what they call that has to be looked into next."""
     fresh: set[Node] = set()
     asked = [{"kind": kind, "oid": str(oid)} for kind, oid in sorted(nodes)]
@@ -219,10 +222,10 @@ def _mentions_of(row: Mapping[str, Any], body: str | None) -> frozenset[Mention]
     if row["kind"] == "function" and body is None:
         return defaults
     written = mentions_in(body or "") | defaults
-    named = {Mention(Use.NAME, of, each) for of, each, _ in row["named"] or () if row["can_cast"]}
-    named |= {Mention(Use.TYPE, of, each) for of, each, is_type in row["named"] or () if is_type}
-    own = Mention(Use.CALL if row["kind"] == "function" else Use.NAME, schema, name)
-    fields = {Mention(Use.FIELD, "", mention.name) for mention in written if mention.use is Use.ATTRIBUTE}
+    named = {Mention(TokenUse.NAME, of, each) for of, each, _ in row["named"] or () if row["can_cast"]}
+    named |= {Mention(TokenUse.TYPE, of, each) for of, each, is_type in row["named"] or () if is_type}
+    own = Mention(TokenUse.CALL if row["kind"] == "function" else TokenUse.NAME, schema, name)
+    fields = {Mention(TokenUse.FIELD, "", mention.name) for mention in written if mention.use is TokenUse.ATTRIBUTE}
     return frozenset(written | named | fields | {own})
 
 
@@ -237,11 +240,11 @@ def _body_to_follow(row: Mapping[str, Any]) -> str | None:
     body = str(row["body"] or "")
     is_first = True
     for token in tokenize(body):
-        if is_first and not (token.kind is Kind.OTHER and token.text == "("):
-            if token.kind is not Kind.NAME or token.text not in _READS:
+        if is_first and not (token.kind is TokenKind.OTHER and token.text == "("):
+            if token.kind is not TokenKind.NAME or token.text not in _READS:
                 return None  # notify, lock, do, ...
             is_first = False
-        if token.kind is Kind.OTHER and token.text == ";":
+        if token.kind is TokenKind.OTHER and token.text == ";":
             is_first = True
     return body
 

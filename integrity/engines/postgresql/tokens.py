@@ -42,7 +42,7 @@ _VALUES = frozenset(
 """Functions that are called without a parenthesis."""
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     NAME = "name"
     OPERATOR = "operator"
     OTHER = "other"
@@ -56,12 +56,12 @@ class Token:
         start: where it begins in the text, from 0.
     """
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
 
 
-class Use(Enum):
+class TokenUse(Enum):
     """How a name stands in the text.
 
     CALL: before a parenthesis. ATTRIBUTE: behind a dot, where PostgreSQL takes a function of one row for a column, too.
@@ -85,7 +85,7 @@ class Mention:
         schema: empty: the search path says.
     """
 
-    use: Use
+    use: TokenUse
     schema: str
     name: str
 
@@ -96,25 +96,25 @@ def mentions_in(text: str) -> frozenset[Mention]:
     tokens = list(tokenize(text))
     closing = _closing(tokens)
     of_values = _names_of_values(tokens, closing)
-    has_treat = any(token.kind is Kind.NAME and token.text == "treat" for token in tokens)
+    has_treat = any(token.kind is TokenKind.NAME and token.text == "treat" for token in tokens)
     found = set()
     for number, token in enumerate(tokens):
         before = tokens[max(0, number - 2) : number]
         is_behind_dot = bool(before) and _is(before[-1], ".")
-        schema = before[0].text if is_behind_dot and len(before) == 2 and before[0].kind is Kind.NAME else ""
+        schema = before[0].text if is_behind_dot and len(before) == 2 and before[0].kind is TokenKind.NAME else ""
         is_called = number + 1 in closing and not _names_columns(text, tokens, number, closing)
-        if token.kind is Kind.OPERATOR:
-            found.add(Mention(Use.OPERATOR, schema, "<>" if token.text == "!=" else token.text))
-        elif token.kind is Kind.NAME:
-            found.add(Mention(Use.CALL if is_called else Use.NAME, schema, token.text))
+        if token.kind is TokenKind.OPERATOR:
+            found.add(Mention(TokenUse.OPERATOR, schema, "<>" if token.text == "!=" else token.text))
+        elif token.kind is TokenKind.NAME:
+            found.add(Mention(TokenUse.CALL if is_called else TokenUse.NAME, schema, token.text))
             if is_behind_dot and not is_called:
                 is_of_table = bool(schema) and schema not in of_values and not (number > 2 and _is(tokens[number - 3], "."))
-                found.add(Mention(Use.ATTRIBUTE if is_of_table else Use.FIELD, "", token.text))
+                found.add(Mention(TokenUse.ATTRIBUTE if is_of_table else TokenUse.FIELD, "", token.text))
             first = number - 2 if schema else number
             if first and tokens[first - 1].text in (":", "as"):
-                found.add(Mention(Use.TYPE, schema, token.text))
+                found.add(Mention(TokenUse.TYPE, schema, token.text))
                 if has_treat:  # treat (x as f) is f(x)
-                    found.add(Mention(Use.CALL, "pg_catalog", token.text))
+                    found.add(Mention(TokenUse.CALL, "pg_catalog", token.text))
     return frozenset(found)
 
 
@@ -139,7 +139,7 @@ def _names_of_values(tokens: list[Token], closing: dict[int, int]) -> frozenset[
     found = set()
     for opening, end in closing.items():
         is_query = opening + 1 < len(tokens) and tokens[opening + 1].text in ("select", "with", "values", "table")
-        if opening and tokens[opening - 1].kind is Kind.NAME and not is_query:
+        if opening and tokens[opening - 1].kind is TokenKind.NAME and not is_query:
             found.add(tokens[opening - 1].text)
             behind = [token.text for token in tokens[end + 1 : end + 5]]
             found |= set([word for word in behind if word not in ("with", "ordinality", "as")][:1])
@@ -176,7 +176,7 @@ def _names_columns(text: str, tokens: list[Token], number: int, closing: dict[in
 
 
 def _is(token: Token, character: str) -> bool:
-    return token.kind is Kind.OTHER and token.text == character
+    return token.kind is TokenKind.OTHER and token.text == character
 
 
 def tokenize(text: str) -> Iterator[Token]:
@@ -196,21 +196,21 @@ def tokenize(text: str) -> Iterator[Token]:
             if match[1]:
                 escape, place = _escape_character(text, place)
                 name = _decode(name, escape)
-            yield Token(Kind.NAME, _cut(name), match.start())
+            yield Token(TokenKind.NAME, _cut(name), match.start())
         elif match := _DOLLAR_QUOTE.match(text, place):
             end = text.find(match[0], match.end())
             place = end + len(match[0]) if end >= 0 else len(text)
         elif match := _NAME.match(text, place):
-            yield Token(Kind.NAME, _cut(match[0].translate(_ASCII_LOWER)), place)
+            yield Token(TokenKind.NAME, _cut(match[0].translate(_ASCII_LOWER)), place)
             place = match.end()
         elif match := _NUMBER.match(text, place):
             place = match.end()
         elif match := _OPERATOR.match(text, place):
             operator = _operator(match[0])
-            yield Token(Kind.OPERATOR, operator, place)
+            yield Token(TokenKind.OPERATOR, operator, place)
             place += len(operator)
         else:
-            yield Token(Kind.OTHER, text[place], place)
+            yield Token(TokenKind.OTHER, text[place], place)
             place += 1
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from integrity.engines.facts import Facts, Table, TableName
 from integrity.engines.places import schema_from
-from integrity.engines.snapshot import Session
+from integrity.engines.snapshot import Reader
 
 # A view has no page of its own, nor has a virtual table; a generated column is hidden as 2 or 3.
 _CATALOGUE = """
@@ -18,7 +18,7 @@ where type in ('table', 'view')
 """
 
 
-def read_facts(session: Session, names: Iterable[TableName]) -> Facts:
+def read_facts(session: Reader, names: Iterable[TableName]) -> Facts:
     found: dict[tuple[str, str], bool] = {}
     for row in session.read("select name as schema from pragma_database_list"):
         quoted = row["schema"].replace('"', '""')

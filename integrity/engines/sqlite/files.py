@@ -14,7 +14,7 @@ from integrity.errors import Unreachable, UnsuitableServer
 SQLITE_VERSION_LEAST = (3, 35, 0)  # RETURNING
 
 
-class Place(Protocol):
+class SqlitePlace(Protocol):
     """The database: what Target is, whose way to connect this is."""
 
     @property
@@ -25,7 +25,7 @@ class Place(Protocol):
     def unreachable(self, error: Exception) -> Unreachable: ...
 
 
-def connect_files(place: Place, namespaces: Sequence[str], *, is_read_only: bool) -> sqlite3.Connection:
+def connect_files(place: SqlitePlace, namespaces: Sequence[str], *, is_read_only: bool) -> sqlite3.Connection:
     """Return a new connection; see Target.connect_sqlite."""
     if sqlite3.sqlite_version_info < SQLITE_VERSION_LEAST:
         raise UnsuitableServer(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from integrity.engines.query_plan import QueryPlan
-from integrity.engines.snapshot import Session
+from integrity.engines.snapshot import Reader
 from integrity.sqlfile import SqlFile
 
 
@@ -25,7 +25,7 @@ def read_plan(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> Q
     return QueryPlan(" > ".join(details), frozenset(indexes), scanned)
 
 
-def count_tables(session: Session, query: SqlFile) -> dict[str, int]:
+def count_tables(session: Reader, query: SqlFile) -> dict[str, int]:
     """Return how many rows each table of the query has, by the names that a plan may call it."""
     from sqlglot import exp
 

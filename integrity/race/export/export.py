@@ -30,7 +30,7 @@ from integrity.race.judge.contest import Contest
 from integrity.race.judge.failures import DEADLOCK
 from integrity.race.judge.relations import history_of
 from integrity.race.play.recording import Recording, record
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.trial.arena import Arena
 from integrity.sqlfile import SqlFile
@@ -153,7 +153,7 @@ def _assert_serial(scheduler: Scheduler, program: Program, recording: Recording)
     return SerialAssertion(_SERIAL_TITLE, queries, tables[1:])
 
 
-def _read_rows(scheduler: Scheduler, program: Program, run: Run) -> dict[str, Sequence[Row]]:
+def _read_rows(scheduler: Scheduler, program: Program, run: PlayedSchedule) -> dict[str, Sequence[Row]]:
     statements = [digest.rows(run.keys, run.operation_ids) for digest in program.digests]
     answers = scheduler.ask(statements)
     return {digest.table: answer.rows for digest, answer in zip(program.digests, answers, strict=True)}

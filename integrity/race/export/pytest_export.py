@@ -119,7 +119,7 @@ class Case:
     standing: frozenset[str] = frozenset()
 
 
-class Driver(Protocol):
+class ExportedDriver(Protocol):
     """How a test speaks to an engine's database: the library that the test's reader would use.
 
     Args:
@@ -170,7 +170,7 @@ class Driver(Protocol):
         ...
 
 
-DRIVERS: Mapping[str, Driver] = {"postgresql": PsycopgTest(), "sqlite": SqliteTest()}
+DRIVERS: Mapping[str, ExportedDriver] = {"postgresql": PsycopgTest(), "sqlite": SqliteTest()}
 
 
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
@@ -379,7 +379,7 @@ def _raised(case: Case) -> list[str]:
     return sorted({each.error for each in failed})
 
 
-def _asserts(assertion: Assertion | SerialAssertion | FailureAssertion, driver: "Driver") -> str:
+def _asserts(assertion: Assertion | SerialAssertion | FailureAssertion, driver: "ExportedDriver") -> str:
     if isinstance(assertion, FailureAssertion):
         return FAILURE_ASSERTS
     return SHOWN.format(opened=driver.opened) + (

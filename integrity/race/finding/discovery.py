@@ -16,7 +16,7 @@ from integrity.race.finding.finding import (
 from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.explain import explain, timeline_of
 from integrity.race.judge.oracle import Judge, Judgement
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall, make_world
 from integrity.race.program.schedule import count_preemptions, shorten
@@ -76,7 +76,7 @@ def _find_one_preemption(scheduler: Scheduler, contest: Contest, hit: Hit) -> Sh
 def finding_of_run(
     scheduler: Scheduler,
     contest: Contest,
-    run: Run,
+    run: PlayedSchedule,
     judgement: Judgement,
     *,
     seed: int,

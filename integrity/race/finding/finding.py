@@ -26,7 +26,7 @@ from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
 from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.judge.alarm import Oracle, fingerprint_of
-from integrity.race.program.trace import Event, Failed, Return, Trace
+from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
 FORMAT = 1
 
@@ -276,7 +276,7 @@ def statements_of(events: Sequence[EventRecord]) -> dict[str, list[str]]:
     return statements
 
 
-def _event_record(event: Event) -> EventRecord:
+def _event_record(event: TraceEvent) -> EventRecord:
     return EventRecord(
         actor=event.actor,
         phase=event.phase.value,

@@ -37,7 +37,7 @@ class Anomaly(Enum):
         return self.value[1]
 
 
-class Kind(Enum):
+class AnomalyKind(Enum):
     """In what the same letter of a call differs between two runs: what it read, or how many rows it found or changed.
 
     FEWER and MORE: rows than in the serial order, by a statement that looks for rows. OTHERWISE: another statement, an
@@ -66,7 +66,7 @@ class Difference:
     actor: str
     number: int
     text: str
-    kind: Kind = Kind.OTHERWISE
+    kind: AnomalyKind = AnomalyKind.OTHERWISE
     is_insert: bool = False
     is_write: bool = False
 
@@ -84,8 +84,10 @@ def name_anomaly(differences: Sequence[Sequence[Difference]], *, count: int, cha
         return Anomaly.CYCLE
     one, other = changed
     first = [order[0] for order in differences if order]
-    fewer = [each for each in first if each.kind is Kind.FEWER]
-    if any(each.kind is Kind.MORE for each in first) or (fewer and one & other and all(each.is_write for each in fewer)):
+    fewer = [each for each in first if each.kind is AnomalyKind.FEWER]
+    if any(each.kind is AnomalyKind.MORE for each in first) or (
+        fewer and one & other and all(each.is_write for each in fewer)
+    ):
         return Anomaly.LOST_PRECONDITION  # it found what the other took away: a row, which it read as such
     if fewer or any(each.is_insert for each in first):
         return Anomaly.PHANTOM

@@ -27,7 +27,7 @@ from integrity.engines.engine import find_engine
 from integrity.engines.spelling import NotPortable
 from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history
-from integrity.race.program.program import Check, History, Keys
+from integrity.race.program.program import Check, Keys, RaceHistory
 from integrity.race.program.programs import make_world, select_own_keys
 from integrity.sqlfile import SqlFile
 from integrity.sqlname import quoted
@@ -99,7 +99,7 @@ def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozen
         kept = condition(calls)
         return f"select * from (\n{inner}\n) as narrowed" + (f" where {kept}" if kept else "")
 
-    def violations(keys: Keys, history: History) -> Statement:
+    def violations(keys: Keys, history: RaceHistory) -> Statement:
         calls: dict[str, Value] = {f"operation_{n}": call.operation_id for n, call in enumerate(history.calls)}
         values: Mapping[str, Value] = {**defaults, **keys, **calls}
         if not asked:

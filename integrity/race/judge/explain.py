@@ -18,12 +18,12 @@ from uuid import UUID
 from integrity.engines.sqlite.dialect import from_sqlite
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
-from integrity.race.judge.anomaly import Anomaly, Difference, Kind, name_anomaly
+from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
 from integrity.race.judge.oracle import Judge, SerialOrder
 from integrity.race.judge.outcome import Remains, is_moment
 from integrity.race.judge.telling import filled, named, names_of
-from integrity.race.play.scheduler import Run
-from integrity.race.program.trace import Event, Failed, Phase, Return
+from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
 
 _LINES_MAX = 4  # of a statement in a timeline
 
@@ -65,7 +65,7 @@ class Explanation:
         return lines
 
 
-def explain(judge: Judge, run: Run, *, alarms: Sequence[Alarm] | None = None) -> Explanation:
+def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None = None) -> Explanation:
     """Return why a schedule is wrong.
 
     Args:
@@ -143,7 +143,7 @@ def _changed(before: Remains, after: Remains) -> Counter[Any]:
     return Counter(before.named()) - Counter(after.named())
 
 
-def _differences(run: Run, order: SerialOrder) -> list[Difference]:
+def _differences(run: PlayedSchedule, order: SerialOrder) -> list[Difference]:
     """Return what differs between a schedule and a serial order, of each call the first, in the schedule's order."""
     generated = run.trace.generated | order.run.trace.generated
     expected = {
@@ -165,14 +165,14 @@ def _differences(run: Run, order: SerialOrder) -> list[Difference]:
     return list(found.values())
 
 
-def _done(events: Sequence[Event]) -> list[Event]:
-    return [event for event in events if event.phase is not Phase.WAITS]
+def _done(events: Sequence[TraceEvent]) -> list[TraceEvent]:
+    return [event for event in events if event.phase is not StepPhase.WAITS]
 
 
-def _compare(event: Event, other: Event, generated: Collection[Any]) -> Difference | None:
+def _compare(event: TraceEvent, other: TraceEvent, generated: Collection[Any]) -> Difference | None:
     """Return what differs between the answers to the same letter of a call in two runs."""
 
-    def differs(text: str, kind: Kind = Kind.OTHERWISE) -> Difference:
+    def differs(text: str, kind: AnomalyKind = AnomalyKind.OTHERWISE) -> Difference:
         is_insert, is_write = _verb(event) == "INSERT", _verb(event) in ("UPDATE", "DELETE")
         return Difference(event.actor, event.number, f"{event.actor} {text}", kind, is_insert, is_write)
 
@@ -186,20 +186,20 @@ def _compare(event: Event, other: Event, generated: Collection[Any]) -> Differen
     for row, other_row in zip(event.rows, other.rows, strict=True):
         for column, value in row.items():
             if not _alike(value, other_row[column], generated):
-                return differs(f"read {column} {value}, not {other_row[column]}", Kind.VALUE)
+                return differs(f"read {column} {value}, not {other_row[column]}", AnomalyKind.VALUE)
     if event.tag != other.tag:
         text = f"got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
         return differs(text, _kind_of_count(event, _count_in(event.tag), _count_in(other.tag)))
     return None
 
 
-def _kind_of_count(event: Event, count: int, other: int) -> Kind:
+def _kind_of_count(event: TraceEvent, count: int, other: int) -> AnomalyKind:
     if count == other or _verb(event) == "INSERT":
-        return Kind.OTHERWISE
-    return Kind.MORE if count > other else Kind.FEWER
+        return AnomalyKind.OTHERWISE
+    return AnomalyKind.MORE if count > other else AnomalyKind.FEWER
 
 
-def _verb(event: Event) -> str:
+def _verb(event: TraceEvent) -> str:
     """Return what the statement did, by its command tag."""
     return event.tag.partition(" ")[0]
 
@@ -210,7 +210,7 @@ def _count_in(tag: str) -> int:
     return int(count) if count.isdecimal() else 0
 
 
-def _ended(event: Event) -> str:
+def _ended(event: TraceEvent) -> str:
     return f"been refused ({event.refusal.sqlstate})" if event.refusal else "gone through"
 
 
@@ -278,7 +278,7 @@ def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
     return all(isinstance(each, Hashable) and each in generated for each in (value, other))
 
 
-def _is_in_parts(events: Sequence[Event], difference: Difference) -> bool:
+def _is_in_parts(events: Sequence[TraceEvent], difference: Difference) -> bool:
     """Return whether the call wrote only in a later transaction than the one in which it read what was old."""
     later = [event for event in _done(events) if event.actor == difference.actor and event.number > difference.number >= 0]
     for event in later:
@@ -293,17 +293,17 @@ def _rows(count: int) -> str:
     return {0: "no row", 1: "1 row"}.get(count, f"{count} rows")
 
 
-def _short(event: Event, width: int = 60) -> str:
+def _short(event: TraceEvent, width: int = 60) -> str:
     text = " ".join(event.sql.split())
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def timeline_of(run: Run) -> list[str]:
+def timeline_of(run: PlayedSchedule) -> list[str]:
     """Return what happened in a run as lines of text, keys by their names."""
     return timeline(run.trace.events, names_of(run))
 
 
-def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 120) -> list[str]:
+def timeline(events: Sequence[TraceEvent], names: Mapping[Any, str], *, width: int = 120) -> list[str]:
     """Return a schedule as lines of text, a column an actor.
 
     Args:
@@ -324,11 +324,11 @@ def timeline(events: Sequence[Event], names: Mapping[Any, str], *, width: int = 
     return lines
 
 
-def _describe(event: Event, names: Mapping[Any, str]) -> list[str]:
+def _describe(event: TraceEvent, names: Mapping[Any, str]) -> list[str]:
     """Return what an event did, what came back, and whom it waited for."""
-    if event.phase is Phase.WAITS:
+    if event.phase is StepPhase.WAITS:
         return [f"{_told(event, names)}", f"… waits for {', '.join(event.waits_for) or 'a lock'}"]
-    first = "… goes on" if event.phase is Phase.RESUMED else _told(event, names)
+    first = "… goes on" if event.phase is StepPhase.RESUMED else _told(event, names)
     if event.refusal:
         return [first, f"✗ {event.refusal.message} ({event.refusal.sqlstate})"]
     rows = [", ".join(f"{name} {named(value, names)}" for name, value in row.items()) for row in event.rows[:3]]
@@ -339,5 +339,5 @@ def _describe(event: Event, names: Mapping[Any, str]) -> list[str]:
     return [first, *(f"→ {row}" for row in rows)]
 
 
-def _told(event: Event, names: Mapping[Any, str]) -> str:
+def _told(event: TraceEvent, names: Mapping[Any, str]) -> str:
     return f"{'begin; ' if event.opens else ''}{filled(event, names)}{'; end' if event.closes else ''}"

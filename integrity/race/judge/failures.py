@@ -13,15 +13,15 @@ from integrity.engines.engine import find_engine
 from integrity.operation import RESTARTED, Allowed, Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.telling import filled, names_of
-from integrity.race.play.scheduler import Run
+from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Program
-from integrity.race.program.trace import Event, Failed, Phase, Return
+from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
 
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK = "40P01"
 
 
-def unexpected_failures(run: Run, program: Program, *, dialect: str) -> dict[str, Failed]:
+def unexpected_failures(run: PlayedSchedule, program: Program, *, dialect: str) -> dict[str, Failed]:
     """Return the calls that failed, by letter, without those that were expected to or may."""
     return {
         actor: value
@@ -37,7 +37,7 @@ def allowed_to(program: Program, actor: str) -> Allowed:
     return program.allowed | program.actors[ascii_uppercase.index(actor)].allowed
 
 
-def allowed_declines(run: Run, program: Program) -> str:
+def allowed_declines(run: PlayedSchedule, program: Program) -> str:
     """Return the actors that declined, or were unavailable, as they may."""
     return "".join(
         actor
@@ -46,7 +46,7 @@ def allowed_declines(run: Run, program: Program) -> str:
     )
 
 
-def failure_alarm(run: Run, program: Program, actor: str, failed: Failed) -> Alarm:
+def failure_alarm(run: PlayedSchedule, program: Program, actor: str, failed: Failed) -> Alarm:
     """Return the alarm of a call that failed as it never does alone."""
     last = _refused(run, actor) if failed.sqlstate else None
     done = last or next((event for event in reversed(run.trace.events) if event.actor == actor), None)
@@ -58,13 +58,13 @@ def failure_alarm(run: Run, program: Program, actor: str, failed: Failed) -> Ala
     return Alarm(Oracle.FAILURE, f"{_operation(program, actor)}: {failed.error}", (row,))
 
 
-def deadlock_alarm(run: Run, actor: str) -> Alarm:
+def deadlock_alarm(run: PlayedSchedule, actor: str) -> Alarm:
     """Return the alarm of a deadlock that ended a call."""
     rows = tuple(_circle(run, actor))
     return Alarm(Oracle.DEADLOCK, ", ".join(sorted({row["call"] for row in rows})), rows)
 
 
-def swallowers(run: Run) -> str:
+def swallowers(run: PlayedSchedule) -> str:
     """Return the actors that were asked to begin again, and that returned an answer."""
     return "".join(
         actor
@@ -73,7 +73,7 @@ def swallowers(run: Run) -> str:
     )
 
 
-def swallowed_alarm(run: Run, program: Program, actor: str) -> Alarm:
+def swallowed_alarm(run: PlayedSchedule, program: Program, actor: str) -> Alarm:
     """Return the alarm of a call that told its client an answer in place of a refusal."""
     event = _restart_of(run, actor)
     assert event is not None
@@ -108,29 +108,29 @@ def _operation(program: Program, actor: str) -> str:
     return program.actors[ascii_uppercase.index(actor)].operation
 
 
-def _refused(run: Run, actor: str) -> Event | None:
+def _refused(run: PlayedSchedule, actor: str) -> TraceEvent | None:
     """Return the last of its statements that was refused."""
     return next((event for event in reversed(run.trace.events) if event.actor == actor and event.refusal), None)
 
 
-def _refused_level(run: Run, actor: str) -> Isolation:
+def _refused_level(run: PlayedSchedule, actor: str) -> Isolation:
     event = _refused(run, actor)
     return event.level if event else Isolation.READ_COMMITTED
 
 
-def _restart_of(run: Run, actor: str) -> Event | None:
+def _restart_of(run: PlayedSchedule, actor: str) -> TraceEvent | None:
     """Return the last refusal that asks for a call to be begun again."""
     refused = (each for each in reversed(run.trace.events) if each.actor == actor and each.refusal)
     return next((each for each in refused if each.refusal and each.refusal.sqlstate in RESTARTED), None)
 
 
-def _circle(run: Run, victim: str) -> Iterator[Row]:
+def _circle(run: PlayedSchedule, victim: str) -> Iterator[Row]:
     """Yield each call that waited when one was refused: its statement, for whom, and what it did before."""
     events = run.trace.events
     end = max(place for place, each in enumerate(events) if each.actor == victim and each.refusal)
-    waiting: dict[str, tuple[int, Event]] = {}
+    waiting: dict[str, tuple[int, TraceEvent]] = {}
     for place, event in enumerate(events[:end]):
-        if event.phase is Phase.WAITS:
+        if event.phase is StepPhase.WAITS:
             waiting[event.actor] = place, event
         else:
             waiting.pop(event.actor, None)
@@ -157,11 +157,11 @@ def _reached(start: str, waits_for: Mapping[str, str]) -> set[str]:
     return reached
 
 
-def _done_before(events: Sequence[Event], actor: str, names: Mapping[Any, str]) -> list[str]:
+def _done_before(events: Sequence[TraceEvent], actor: str, names: Mapping[Any, str]) -> list[str]:
     """Return the statements of its open transaction."""
     done: list[str] = []
     for event in events:
-        if event.actor == actor and event.phase is not Phase.WAITS:
+        if event.actor == actor and event.phase is not StepPhase.WAITS:
             if event.opens or event.sql in ("commit", "rollback"):
                 done.clear()
             if event.sql not in ("commit", "rollback"):

@@ -31,9 +31,9 @@ from integrity.race.judge.failures import (
     swallowers,
     unexpected_failures,
 )
-from integrity.race.judge.outcome import Column, Outcome, Remains, differing_columns, make_remains, rows_unlike
+from integrity.race.judge.outcome import ComparedColumn, EndState, Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.judge.relations import history_of
-from integrity.race.play.scheduler import Run, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Check, Program
 from integrity.race.program.trace import Failed
 from integrity.race.program.wire import Answer, generated_values
@@ -52,7 +52,7 @@ class SerialOrder:
 
     actors: str
     names: str
-    run: Run
+    run: PlayedSchedule
     remains: Remains
     is_wrong: bool = False
 
@@ -69,7 +69,7 @@ class Judgement:
     """
 
     alarms: tuple[Alarm, ...]
-    outcome: Outcome
+    outcome: EndState
     has_abstained: bool = False
     apart: tuple[Alarm, ...] = ()
 
@@ -80,7 +80,7 @@ _SEEN = "those seen"
 class Judging(Protocol):
     """Says what is wrong with a run that was just played."""
 
-    def judge(self, run: Run) -> Judgement: ...
+    def judge(self, run: PlayedSchedule) -> Judgement: ...
 
 
 class Judge:
@@ -109,12 +109,12 @@ class Judge:
         self._is_strict = program.is_strict if is_strict is None else is_strict
         self._seen: dict[str, SerialOrder] = {}  # of all actors, played once, by the search
         self._orders: dict[str, list[SerialOrder]] = {}
-        self._outcomes: dict[str, frozenset[Outcome]] = {}
-        self._masked: frozenset[Column] = frozenset()
-        self._outcome_by_looks: dict[Outcome, Outcome] = {}
-        self._passed: set[Outcome] = set()
+        self._outcomes: dict[str, frozenset[EndState]] = {}
+        self._masked: frozenset[ComparedColumn] = frozenset()
+        self._outcome_by_looks: dict[EndState, EndState] = {}
+        self._passed: set[EndState] = set()
 
-    def judge(self, run: Run) -> Judgement:
+    def judge(self, run: PlayedSchedule) -> Judgement:
         """Return what the oracles say of a run that was just played, while its rows are as it left them."""
         remains = self._read(run, self._letters)
         masked, looks = self._masked, remains.looks(self._masked)
@@ -151,14 +151,14 @@ class Judge:
             self._seen[order.actors] = order
             self._outcomes.pop(_SEEN, None)
 
-    def _seen_outcomes(self) -> frozenset[Outcome]:
+    def _seen_outcomes(self) -> frozenset[EndState]:
         """Return how the serial orders come out that the search has played; the mask may be too small for some yet."""
         if _SEEN not in self._outcomes:
             outcomes = (order.remains.outcome(self._masked) for order in self._seen.values())
             self._outcomes[_SEEN] = frozenset(outcomes)
         return self._outcomes[_SEEN]
 
-    def read(self, run: Run) -> Remains:
+    def read(self, run: PlayedSchedule) -> Remains:
         """Return what a run left behind; its rows must be as it left them."""
         return self._read(run, self._letters)
 
@@ -174,14 +174,14 @@ class Judge:
         """Return the rows of a stage on which no call was made."""
         return self._read(self._scheduler.play(replace(self._program, actors=())), "")
 
-    def _serial_outcomes(self, actors: str) -> frozenset[Outcome]:
+    def _serial_outcomes(self, actors: str) -> frozenset[EndState]:
         """Return how the serial orders of some of the actors come out."""
         orders = self.serial_orders(actors)
         if actors not in self._outcomes:
             self._outcomes[actors] = frozenset(order.remains.outcome(self._masked) for order in orders)
         return self._outcomes[actors]
 
-    def _compare(self, run: Run, remains: Remains, survivors: str) -> Iterator[Alarm]:
+    def _compare(self, run: PlayedSchedule, remains: Remains, survivors: str) -> Iterator[Alarm]:
         """Yield what is wrong with a run that comes out as no serial order of all its calls."""
         declined = allowed_declines(run, self._program)
         serious = "".join(actor for actor in survivors if actor not in declined)
@@ -218,7 +218,7 @@ class Judge:
         serial = (order.remains for actors in dict.fromkeys(orders) for order in self.serial_orders(actors))
         return any(each.without(returns).outcome(self._masked) == rows for each in serial)
 
-    def _failures(self, run: Run) -> Iterator[Alarm]:
+    def _failures(self, run: PlayedSchedule) -> Iterator[Alarm]:
         """Yield the deadlocks, and the calls that failed as they do in no serial order."""
         if not self._are_failures_judged:
             return
@@ -252,13 +252,13 @@ class Judge:
         self._outcome_by_looks.clear()
         return order
 
-    def _outcome_of(self, remains: Remains, looks: Outcome) -> Outcome:
+    def _outcome_of(self, remains: Remains, looks: EndState) -> EndState:
         """Return the outcome; runs that look alike have the same, and looking is cheaper."""
         if looks not in self._outcome_by_looks:
             self._outcome_by_looks[looks] = remains.outcome(self._masked)
         return self._outcome_by_looks[looks]
 
-    def _ask_checks(self, run: Run, looks: Outcome) -> tuple[Alarm, ...]:
+    def _ask_checks(self, run: PlayedSchedule, looks: EndState) -> tuple[Alarm, ...]:
         """Ask the checks, unless rows that looked the same passed them: most schedules come to a few outcomes.
 
         Without digests there is nothing to look at; and what was asked of services does not show in rows and replies.
@@ -275,13 +275,13 @@ class Judge:
         found = zip(checks, answers, strict=True)
         return tuple(Alarm(Oracle.INVARIANT, check.name, answer.rows) for check, answer in found if answer.rows)
 
-    def _ask(self, program: Program, run: Run, checks: Sequence[Check]) -> list[Answer]:
+    def _ask(self, program: Program, run: PlayedSchedule, checks: Sequence[Check]) -> list[Answer]:
         if not checks:
             return []
         history = history_of(run, program)
         return self._scheduler.ask([check.violations(run.keys, history) for check in checks])
 
-    def _read(self, run: Run, actors: str) -> Remains:
+    def _read(self, run: PlayedSchedule, actors: str) -> Remains:
         """Return what a run left behind.
 
         Args:
@@ -301,7 +301,7 @@ class Judge:
         return make_remains(rows, returns, known=known, generated=generated)
 
 
-def _serial_order(run: Run, letters: str) -> str:
+def _serial_order(run: PlayedSchedule, letters: str) -> str:
     """Return the actors in the order in which they went, one after the other; nothing if they did not.
 
     A request before an actor's first letter is made as the schedule begins, before the letters of all others; then the
@@ -314,7 +314,7 @@ def _serial_order(run: Run, letters: str) -> str:
     return order
 
 
-def _survivors(run: Run, letters: str) -> str | None:
+def _survivors(run: PlayedSchedule, letters: str) -> str | None:
     """Return the actors whose calls had an effect; None when a refused one had committed something before."""
     failed = {actor: value for actor, value in run.trace.returns.items() if isinstance(value, Failed)}
     if any(value.has_committed for value in failed.values()):

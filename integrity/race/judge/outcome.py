@@ -19,10 +19,10 @@ from integrity.engines.values import text_of
 from integrity.operation import Declined, Ok, Row, Unavailable
 from integrity.race.program.trace import Failed, Return
 
-Column = tuple[str, str]
+ComparedColumn = tuple[str, str]
 """A table and one of its columns."""
 
-Outcome = tuple[Any, ...]
+EndState = tuple[Any, ...]
 """A canonical form; only for comparison within one process, as it holds hashes."""
 
 _ROUNDS = 3  # how far a generated value is told from another by its surroundings: its row, rows that share a key, theirs
@@ -46,7 +46,7 @@ class Remains:
     keys: tuple[tuple[Any, str], ...]
     moments: tuple[datetime, ...]
 
-    def masking(self, masked: Set[Column]) -> "Remains":
+    def masking(self, masked: Set[ComparedColumn]) -> "Remains":
         """Return the same with what the masked columns hold made alike."""
         return replace(self, rows=tuple(self._unmasked(masked)))
 
@@ -69,16 +69,16 @@ class Remains:
             for table, cells in self.rows
         ]
 
-    def values(self) -> dict[Column, Counter[Any]]:
+    def values(self) -> dict[ComparedColumn, Counter[Any]]:
         """Return for each column the plain values in it, with how often: what agrees between equal runs."""
-        values: dict[Column, Counter[Any]] = {}
+        values: dict[ComparedColumn, Counter[Any]] = {}
         for table, cells in self.rows:
             for column, cell in zip(self.columns[table], cells, strict=True):
                 value = len(cell) if type(cell) is tuple else cell
                 values.setdefault((table, column), Counter())[value] += 1
         return values
 
-    def outcome(self, masked: Set[Column] = frozenset()) -> Outcome:
+    def outcome(self, masked: Set[ComparedColumn] = frozenset()) -> EndState:
         """Return the canonical form, without what the masked columns hold."""
         rows = self._unmasked(masked)
         colours = [hash(name) for _, name in self.keys]
@@ -95,7 +95,7 @@ class Remains:
         ]
         return tuple(sorted(canonical, key=repr))
 
-    def looks(self, masked: Set[Column] = frozenset()) -> Outcome:
+    def looks(self, masked: Set[ComparedColumn] = frozenset()) -> EndState:
         """Return the rows with generated numbers and times by their rank, other keys by first appearance.
 
         Runs that look alike have the same outcome, and invariants see no difference between them: these compare keys and
@@ -128,7 +128,7 @@ class Remains:
             for table, cells in sorted(rows, key=lambda row: row[0])
         )
 
-    def _unmasked(self, masked: Set[Column]) -> list[tuple[str, tuple[Any, ...]]]:
+    def _unmasked(self, masked: Set[ComparedColumn]) -> list[tuple[str, tuple[Any, ...]]]:
         places: dict[str, set[int]] = {}
         for table, column in masked:
             if table in self.columns and column in self.columns[table]:
@@ -179,7 +179,7 @@ def make_remains(
     return Remains(columns, tuple(prepared), tuple((key, known.get(key, "")) for key in keys), tuple(moments))
 
 
-def differing_columns(one: Remains, other: Remains) -> frozenset[Column]:
+def differing_columns(one: Remains, other: Remains) -> frozenset[ComparedColumn]:
     """Return the columns that differ between two runs of one serial order: they differ by themselves."""
     values, others = one.values(), other.values()
     return frozenset(column for column in values.keys() | others.keys() if values.get(column) != others.get(column))

@@ -19,15 +19,15 @@ import orjson
 from integrity.engines.engine import find_engine
 from integrity.history import Call, Outcome, Received, Requested
 from integrity.operation import Declined, Ok, Statement, Unavailable, Value
-from integrity.race.play.scheduler import Run
+from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.play.session import told_of
-from integrity.race.program.program import History, Program
+from integrity.race.program.program import Program, RaceHistory
 from integrity.race.program.trace import CUT_OFF, Failed, Return
 
 SCHEMA = "integrity"
 
 
-def history_of(run: Run, program: Program) -> History:
+def history_of(run: PlayedSchedule, program: Program) -> RaceHistory:
     """Return the history of a run that was played to its end."""
     trace = run.trace
     began_us = _microseconds(run.began_at) if run.began_at else 0
@@ -64,13 +64,13 @@ def history_of(run: Run, program: Program) -> History:
         for letter, events in trace.pushed.items()
         for event in events
     ]
-    return History(tuple(calls), tuple(requests), tuple(received), run.began_at)
+    return RaceHistory(tuple(calls), tuple(requests), tuple(received), run.began_at)
 
 
 def with_history(
     sql: str,
     values: Mapping[str, Value],
-    history: History,
+    history: RaceHistory,
     *,
     reads: frozenset[str],
     system: str,

@@ -6,18 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from integrity.parameters import replace_parameters
-from integrity.race.play.scheduler import Run
-from integrity.race.program.trace import Event
+from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.trace import TraceEvent
 
 
-def names_of(run: Run) -> dict[Any, str]:
+def names_of(run: PlayedSchedule) -> dict[Any, str]:
     """Return the names of a run's keys and operation_ids: what people call them."""
     names = {value: name for name, value in run.keys.items() if value is not None and isinstance(value, Hashable)}
     ids = {each: f"id of {letter}" for each, letter in zip(run.operation_ids, ascii_uppercase, strict=False)}
     return names | ids | {str(each): name for each, name in ids.items()}  # SQLite has them as text
 
 
-def filled(event: Event, names: Mapping[Any, str]) -> str:
+def filled(event: TraceEvent, names: Mapping[Any, str]) -> str:
     """Return an event's statement in one line, with its values in it."""
     text = " ".join(event.sql.split())
     return replace_parameters(text, lambda name: str(named(event.parameters[name], names)))

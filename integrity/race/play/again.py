@@ -16,9 +16,9 @@ that is another schedule, which may not be met again in time; then what it showe
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from integrity.race.play.scheduler import Run
+from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import ScheduleError
-from integrity.race.program.trace import Phase
+from integrity.race.program.trace import StepPhase
 
 TRIES_MAX = 64
 
@@ -39,7 +39,7 @@ def order_of(events: Iterable[Happened]) -> str:
     done = ""
     has_rivals = False
     for event in events:
-        if event.phase == Phase.WAITS:
+        if event.phase == StepPhase.WAITS:
             waiting.add(event.actor)
             has_rivals |= len(waiting) > 1
         else:
@@ -48,7 +48,7 @@ def order_of(events: Iterable[Happened]) -> str:
     return done if has_rivals else ""
 
 
-def play_again(play: Callable[[], Run], order: str) -> Run:
+def play_again(play: Callable[[], PlayedSchedule], order: str) -> PlayedSchedule:
     """Return a run in which the letters were done in an order that `order_of` gave; the last one tried, if none was.
 
     Args:

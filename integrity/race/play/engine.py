@@ -40,7 +40,7 @@ class Scratch:
     is_spread: bool
 
 
-class Engine(Protocol):
+class RaceEngine(Protocol):
     """A database under races."""
 
     dialect: str

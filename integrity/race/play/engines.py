@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from integrity.engines.target import Target
 from integrity.operation import Statement
-from integrity.race.play.engine import Engine, Scratch
+from integrity.race.play.engine import RaceEngine, Scratch
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """What there is for one engine."""
 
-    open: Callable[[Target, float], Engine]
+    open: Callable[[Target, float], RaceEngine]
     fill: Callable[[Scratch], None]
     empty: Callable[[Sequence[str]], list[Statement]]
 
 
-def open_engine(target: Target, *, letter_seconds_max: float) -> Engine:
+def open_engine(target: Target, *, letter_seconds_max: float) -> RaceEngine:
     """Return the database under races.
 
     Args:
@@ -56,10 +56,12 @@ def _postgresql() -> _Kind:
 
 def _sqlite() -> _Kind:
     from integrity.race.play import sqlite_scratch
-    from integrity.race.play.sqlite_engine import SqliteEngine
+    from integrity.race.play.sqlite_engine import SqliteRaceEngine
 
     return _Kind(
-        lambda target, seconds: SqliteEngine(target, letter_seconds_max=seconds), sqlite_scratch.fill, sqlite_scratch.empty
+        lambda target, seconds: SqliteRaceEngine(target, letter_seconds_max=seconds),
+        sqlite_scratch.fill,
+        sqlite_scratch.empty,
     )
 
 

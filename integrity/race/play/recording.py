@@ -6,7 +6,7 @@ from string import ascii_uppercase
 from uuid import UUID
 
 from integrity.operation import Commit, Rollback, Row, Statement, StatementFailed, Step, Steps
-from integrity.race.play.scheduler import Decide, Run, Scheduler
+from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.program.schedule import continue_with
 
@@ -29,7 +29,7 @@ class Recording:
         played: letter -> the steps of the call.
     """
 
-    run: Run
+    run: PlayedSchedule
     staged: Mapping[str, Sequence[Row]]
     played: Mapping[str, Sequence[PlayedStep]]
 

@@ -22,14 +22,14 @@ from integrity.engines.target import Target
 from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
 from integrity.operation import Isolation, Statement
-from integrity.race.play.engine import Engine
+from integrity.race.play.engine import RaceEngine
 from integrity.race.play.engines import open_engine
 from integrity.race.play.footprint import UNKNOWN, Footprint
-from integrity.race.play.session import DEADLOCK, Session, State
+from integrity.race.play.session import DEADLOCK, ActorState, Session
 from integrity.race.play.wakes import Wake, in_order_of_cause
 from integrity.race.program.program import Keys, Program
 from integrity.race.program.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
-from integrity.race.program.trace import Event, Phase, Trace, one_line
+from integrity.race.program.trace import StepPhase, Trace, TraceEvent, one_line
 from integrity.race.program.wire import Answer, LetterTimeout
 
 Decide = Callable[[str, str], str]
@@ -46,12 +46,12 @@ _QUIET = frozenset(
 )
 
 
-class Recorder(Protocol):
+class TraceRecorder(Protocol):
     """Listens to one run and may know footprints beforehand, which spares asking for them."""
 
-    def known(self, actor: str, number: int, phase: Phase) -> Footprint | None: ...
+    def known(self, actor: str, number: int, phase: StepPhase) -> Footprint | None: ...
 
-    def add(self, actor: str, number: int, phase: Phase, footprint: Footprint) -> None: ...
+    def add(self, actor: str, number: int, phase: StepPhase, footprint: Footprint) -> None: ...
 
     def end_letter(self, *, done: str) -> None:
         """A letter and what it woke are over; `done` are the actors at their end."""
@@ -59,7 +59,7 @@ class Recorder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PlayedSchedule:
     """One schedule, played.
 
     Args:
@@ -107,10 +107,10 @@ class Scheduler:
         self._letters_max = letters_max
         self._random = Random(os.urandom(16))  # operation_ids must be new in every run on the same database
         self._sessions: list[Session] = []
-        self._recorder: Recorder | None = None
+        self._recorder: TraceRecorder | None = None
         self._looked: dict[str, Footprint] = {}
         self._is_first = False  # run of its program, in which the engine is asked behind every statement what that meets
-        self.engine: Engine = open_engine(target, letter_seconds_max=letter_seconds_max)
+        self.engine: RaceEngine = open_engine(target, letter_seconds_max=letter_seconds_max)
 
     def __enter__(self) -> Self:
         return self
@@ -159,9 +159,9 @@ class Scheduler:
         letters: str = "",
         *,
         decide: Decide = continue_with,
-        recorder: Recorder | None = None,
+        recorder: TraceRecorder | None = None,
         on_staged: Callable[[], None] = lambda: None,
-    ) -> Run:
+    ) -> PlayedSchedule:
         """Play one schedule on fresh rows to its end and return what happened.
 
         What its letters are depends on what the program's actors were seen to meet (program.Standing). So a program of
@@ -207,9 +207,9 @@ class Scheduler:
         program: Program,
         letters: str,
         decide: Decide,
-        recorder: Recorder | None,
+        recorder: TraceRecorder | None,
         on_staged: Callable[[], None],
-    ) -> Run:
+    ) -> PlayedSchedule:
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
         made = self.engine.insert(program.stage())
@@ -223,7 +223,7 @@ class Scheduler:
         standing = program.standing
         self._is_first = standing.actors < len(program.actors)
         choices: list[Choice] = []
-        events: list[Event] = []
+        events: list[TraceEvent] = []
         with self._forget_sessions_on_error():
             for session, actor, operation_id in zip(sessions, program.actors, operation_ids, strict=True):
                 session.start(
@@ -255,18 +255,18 @@ class Scheduler:
             requests=tuple(asked for session in sessions for asked in session.requests),
             pushed={session.letter: session.pushed for session in sessions if session.pushed},
         )
-        return Run(trace, tuple(choices), keys, operation_ids, cut, began_at)
+        return PlayedSchedule(trace, tuple(choices), keys, operation_ids, cut, began_at)
 
     def _play(
-        self, sessions: list[Session], letters: str, decide: Decide, choices: list[Choice], events: list[Event]
+        self, sessions: list[Session], letters: str, decide: Decide, choices: list[Choice], events: list[TraceEvent]
     ) -> tuple[ScheduleError | None, str]:
         misfit: ScheduleError | None = None
         previous = ""
         by_letter = {session.letter: session for session in sessions}
         while True:
-            ready = "".join(session.letter for session in sessions if session.state is State.READY)
+            ready = "".join(session.letter for session in sessions if session.state is ActorState.READY)
             if not ready:
-                stuck = [session for session in sessions if session.state is State.WAITING]
+                stuck = [session for session in sessions if session.state is ActorState.WAITING]
                 if stuck:
                     self._close_sessions()
                     return misfit, " and ".join(_stuck(session) for session in stuck)
@@ -296,20 +296,20 @@ class Scheduler:
             )
         return misfit, ""
 
-    def _play_letter(self, session: Session, sessions: list[Session], events: list[Event]) -> None:
+    def _play_letter(self, session: Session, sessions: list[Session], events: list[TraceEvent]) -> None:
         """Release one actor, and let those that it wakes go on."""
         # See postgres_wire.py: of two, the second to wait looks for a deadlock; of more, all do, and each before the next.
-        is_impatient = len(sessions) > 2 or any(other.state is State.WAITING for other in sessions)
+        is_impatient = len(sessions) > 2 or any(other.state is ActorState.WAITING for other in sessions)
         session.release(is_impatient=is_impatient)
         self._settle(session, sessions, events)
-        waited_for = {other.letter: other.waits_for for other in sessions if other.state is State.WAITING}
+        waited_for = {other.letter: other.waits_for for other in sessions if other.state is ActorState.WAITING}
         gone_on: list[Session] = []
         try:
-            while waiting := [other for other in sessions if other.state is State.WAITING]:
+            while waiting := [other for other in sessions if other.state is ActorState.WAITING]:
                 woken = self.engine.find_woken(waiting, sessions)
                 if woken is None:
                     break
-                woken.state = State.RUNNING
+                woken.state = ActorState.RUNNING
                 if self._goes_on(woken, sessions):
                     gone_on.append(woken)
         finally:
@@ -317,9 +317,9 @@ class Scheduler:
                 assert each.event is not None
                 self._add(each, each.event, events)
         if self._recorder:
-            self._recorder.end_letter(done="".join(other.letter for other in sessions if other.state is State.DONE))
+            self._recorder.end_letter(done="".join(other.letter for other in sessions if other.state is ActorState.DONE))
 
-    def _settle(self, session: Session, sessions: list[Session], events: list[Event]) -> None:
+    def _settle(self, session: Session, sessions: list[Session], events: list[TraceEvent]) -> None:
         """Wait until the session's letter is done, or waits for a lock."""
         blockers = self.engine.run(session, sessions)
         assert session.event is not None
@@ -328,11 +328,11 @@ class Scheduler:
             self._add(session, session.wait_for(blockers, since=len(events)), events)
             return
         is_deadlock = event.refusal is not None and event.refusal.sqlstate == DEADLOCK
-        if event.phase is Phase.DONE and (is_deadlock or session.has_looked):
+        if event.phase is StepPhase.DONE and (is_deadlock or session.has_looked):
             # It closed a circle, and was refused or let in front of the others: whether we saw it wait before is chance.
-            others = "".join(other.letter for other in sessions if other.state is State.WAITING)
-            self._add(session, replace(event, phase=Phase.WAITS, refusal=None, closes=False, waits_for=others), events)
-            event = replace(event, phase=Phase.RESUMED)
+            others = "".join(other.letter for other in sessions if other.state is ActorState.WAITING)
+            self._add(session, replace(event, phase=StepPhase.WAITS, refusal=None, closes=False, waits_for=others), events)
+            event = replace(event, phase=StepPhase.RESUMED)
         self._add(session, event, events)
 
     def _goes_on(self, session: Session, sessions: list[Session]) -> bool:
@@ -352,7 +352,7 @@ class Scheduler:
         by_letter = {session.letter: session for session in gone_on}
         return [by_letter[actor] for actor in in_order_of_cause(map(_wake, gone_on), waited_for)]
 
-    def _add(self, session: Session, event: Event, events: list[Event]) -> None:
+    def _add(self, session: Session, event: TraceEvent, events: list[TraceEvent]) -> None:
         events.append(event)
         if self._recorder:
             self._recorder.add(session.letter, session.number, event.phase, self._footprint(session, event))
@@ -377,15 +377,15 @@ class Scheduler:
             return footprint
         return footprint.with_held(before, is_same_transaction=not session.opens_transaction)
 
-    def _locks_of(self, session: Session, phase: Phase) -> Footprint:
+    def _locks_of(self, session: Session, phase: StepPhase) -> Footprint:
         assert self._recorder is not None
         known = self._recorder.known(session.letter, session.number, phase)
         return known or self._held_before(session, self.engine.look(session))
 
-    def _footprint(self, session: Session, event: Event) -> Footprint:
-        if event.phase is Phase.WAITS:
-            is_seen = session.state is State.WAITING and session.in_transaction
-            return self._locks_of(session, Phase.WAITS) if is_seen else UNKNOWN
+    def _footprint(self, session: Session, event: TraceEvent) -> Footprint:
+        if event.phase is StepPhase.WAITS:
+            is_seen = session.state is ActorState.WAITING and session.in_transaction
+            return self._locks_of(session, StepPhase.WAITS) if is_seen else UNKNOWN
         if event.refusal:
             return UNKNOWN
         held = self._looked.get(session.letter)
@@ -450,7 +450,7 @@ def _stuck(session: Session) -> str:
 
 
 def _misfit(letters: str, position: int, session: Session) -> ScheduleError:
-    if session.state is State.WAITING:
+    if session.state is ActorState.WAITING:
         reason = f"{session.letter} waits for a lock of {', '.join(session.waits_for) or 'another'} there"
     else:
         reason = f"{session.letter} is at its end there, after {session.number + 1} letters"

@@ -31,7 +31,7 @@ from integrity.operation import (
     Value,
 )
 from integrity.race.program.program import Service
-from integrity.race.program.trace import Asked, Event, Failed, Phase, Return
+from integrity.race.program.trace import Asked, Failed, Return, StepPhase, TraceEvent
 from integrity.race.program.wire import Answer, Refusal, Wire, generated_values
 
 _COMMIT = Statement("commit")
@@ -43,7 +43,7 @@ _NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it mu
 _Drive = Generator[Sequence[Statement] | None, list[Answer], None]
 
 
-class State(Enum):
+class ActorState(Enum):
     """Ready for a letter, running, waiting for a lock, or at its end."""
 
     READY = "ready"
@@ -72,7 +72,7 @@ class Session:
         self.wire = wire
         self._observe = observe
         self._is_held = is_held
-        self.state = State.DONE
+        self.state = ActorState.DONE
 
     def start(
         self,
@@ -103,7 +103,7 @@ class Session:
         self.pushed: list[Row] = []
         self.requests: list[Asked] = []
         self.returned: Return | None = None
-        self.event: Event | None = None
+        self.event: TraceEvent | None = None
         self.number = -1
         self.waits_for = ""
         self.waiting_since = 0
@@ -119,7 +119,7 @@ class Session:
         self.ends_written = False  # the last end was of a transaction that had written
         self.is_deadlock_victim = False
         self._wants_impatience = False
-        self.state = State.RUNNING
+        self.state = ActorState.RUNNING
         self._driver = self._drive()
         self._resume_driver(None)
 
@@ -129,13 +129,13 @@ class Session:
         Args:
             is_impatient: another actor waits for a lock, so this one may close a circle.
         """
-        assert self.state is State.READY
+        assert self.state is ActorState.READY
         self.number += 1
         self.waits_for = ""
         self._looks = self.wire.looks
         self.opens_transaction = False
         self._wants_impatience = is_impatient
-        self.state = State.RUNNING
+        self.state = ActorState.RUNNING
         self._resume_driver(None)
 
     @property
@@ -145,22 +145,22 @@ class Session:
 
     def progress(self) -> bool:
         """Take in what has arrived; return whether the letter is done."""
-        while self.state in (State.RUNNING, State.WAITING):
+        while self.state in (ActorState.RUNNING, ActorState.WAITING):
             answers = self.wire.receive()
             if answers is None:
                 return False
-            self.state = State.RUNNING
+            self.state = ActorState.RUNNING
             self._resume_driver(answers)
         return True
 
-    def wait_for(self, letters: str, *, since: int) -> Event:
+    def wait_for(self, letters: str, *, since: int) -> TraceEvent:
         """Note that this waits for a lock that those actors hold; return the event."""
-        self.state = State.WAITING
+        self.state = ActorState.WAITING
         self.waiting_since = since
         self.waits_for = letters
         assert self.event is not None
-        waiting = replace(self.event, phase=Phase.WAITS, waits_for=letters)
-        self.event = replace(self.event, phase=Phase.RESUMED)
+        waiting = replace(self.event, phase=StepPhase.WAITS, waits_for=letters)
+        self.event = replace(self.event, phase=StepPhase.RESUMED)
         return waiting
 
     def cancel_as_deadlock_victim(self) -> None:
@@ -173,10 +173,10 @@ class Session:
             # A generator takes None to start, and where it yielded None.
             flight = self._driver.send(answers)  # type: ignore[arg-type]
         except StopIteration:
-            self.state = State.DONE
+            self.state = ActorState.DONE
             return
         if flight is None:
-            self.state = State.READY
+            self.state = ActorState.READY
         else:
             self.wire.send(flight)
 
@@ -321,7 +321,7 @@ class Session:
         return commands
 
     def _note(self, sql: str, parameters: Mapping[str, Any], *, opens: bool = False) -> None:
-        self.event = Event(self.letter, self.number, Phase.DONE, sql, parameters, self.level, opens=opens)
+        self.event = TraceEvent(self.letter, self.number, StepPhase.DONE, sql, parameters, self.level, opens=opens)
 
     def _note_answer(self, answer: Answer) -> None:
         assert self.event is not None
@@ -330,7 +330,7 @@ class Session:
             refusal = Refusal(DEADLOCK, "deadlock detected")
         self.is_deadlock_victim = False
         event = self.event
-        self.event = Event(  # as `replace` would, in a tenth of its time
+        self.event = TraceEvent(  # as `replace` would, in a tenth of its time
             event.actor,
             event.number,
             event.phase,

@@ -29,7 +29,7 @@ from integrity.systems.stage import Stage
 _LOCK = 1  # the write lock, as a bit of a footprint
 
 
-class SqliteEngine:
+class SqliteRaceEngine:
     """See engine.Engine for what its methods promise.
 
     Args:

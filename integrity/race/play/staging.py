@@ -22,10 +22,10 @@ from integrity.race.program.program import Keys
 from integrity.sqlname import quoted
 from integrity.systems.stage import Ref, Stage, StagedRow
 
-Column = tuple[str, str | None]
+StagedColumn = tuple[str, str | None]
 """A column, and the row that it refers to, if it does."""
 
-Shape = tuple[tuple[str, str, tuple[Column, ...]], ...]
+Shape = tuple[tuple[str, str, tuple[StagedColumn, ...]], ...]
 """Name, table and columns of each row."""
 
 _JSON = ("json", "jsonb")
@@ -187,7 +187,7 @@ def quoted_table(tables: Mapping[str, TableFacts], spelled: str, dialect: str = 
     return f"{quoted(schema_in(dialect, schema))}.{quoted(name)}" if dot else quoted(name)
 
 
-def _gives_id(facts: TableFacts, columns: tuple[Column, ...]) -> bool:
+def _gives_id(facts: TableFacts, columns: tuple[StagedColumn, ...]) -> bool:
     return bool(facts.id_column) and facts.id_column in {facts.plain(column) for column, _ in columns}
 
 

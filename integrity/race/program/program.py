@@ -36,7 +36,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RaceHistory:
     """The history of one schedule, as a client would have written it.
 
     Args:
@@ -63,7 +63,7 @@ class Check:
     """
 
     name: str
-    violations: Callable[[Keys, History], Statement]
+    violations: Callable[[Keys, RaceHistory], Statement]
     reads: frozenset[str] = frozenset()
 
 

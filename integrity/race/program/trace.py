@@ -16,7 +16,7 @@ from integrity.operation import Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.program.wire import Refusal
 
 
-class Phase(StrEnum):
+class StepPhase(StrEnum):
     """Done at once, waits for a lock now, or resumed and done after having waited."""
 
     DONE = "done"
@@ -25,7 +25,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TraceEvent:
     """One thing an actor did.
 
     Args:
@@ -44,7 +44,7 @@ class Event:
 
     actor: str
     number: int
-    phase: Phase
+    phase: StepPhase
     sql: str
     parameters: Mapping[str, Any]
     level: Isolation = Isolation.READ_COMMITTED
@@ -111,7 +111,7 @@ class Trace:
     """
 
     letters: str
-    events: tuple[Event, ...]
+    events: tuple[TraceEvent, ...]
     returns: Mapping[str, Return]
     generated: frozenset[Any] = frozenset()
     requests: tuple[Asked, ...] = ()
@@ -171,11 +171,11 @@ def told_of_failure(failed: Failed) -> str:
     return f"was refused with {failed.sqlstate}: {failed.reason}" if failed.sqlstate else f"failed: {failed.reason}"
 
 
-def one_line(event: Event | None) -> str:
+def one_line(event: TraceEvent | None) -> str:
     """Return the statement without line breaks."""
     return " ".join(event.sql.split()) if event else ""
 
 
-def waits_of(events: Iterable[Event]) -> Iterator[Event]:
+def waits_of(events: Iterable[TraceEvent]) -> Iterator[TraceEvent]:
     """Yield the events in which an actor began to wait for a lock."""
-    return (event for event in events if event.phase is Phase.WAITS)
+    return (event for event in events if event.phase is StepPhase.WAITS)

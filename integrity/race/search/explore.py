@@ -22,13 +22,13 @@ from random import Random
 from integrity.race.judge.alarm import OF_DATA, Alarm
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE
 from integrity.race.judge.oracle import Judge, Judgement, Judging
-from integrity.race.judge.outcome import Outcome
+from integrity.race.judge.outcome import EndState
 from integrity.race.play.again import TRIES_MAX, order_of, play_again
 from integrity.race.play.footprint import Footprint, is_dependent
-from integrity.race.play.scheduler import Decide, Run, Scheduler
+from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.schedule import Choice, ScheduleError, continue_with, count_preemptions, letters_of, shorten
-from integrity.race.program.trace import Failed, Phase
+from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.independence import Independence, Occurrence
 from integrity.verdict import Verdict
 
@@ -74,7 +74,7 @@ class Hit:
         is_repeatable: played again it went wrong in the same way.
     """
 
-    run: Run
+    run: PlayedSchedule
     judgement: Judgement
     schedules: int
     seconds: float
@@ -153,7 +153,7 @@ class Exploration:
     verdict: Verdict
     hits: tuple[Hit, ...]
     coverage: Coverage
-    outcomes: frozenset[Outcome]
+    outcomes: frozenset[EndState]
     seconds: float
     apart: tuple[Hit, ...] = ()
 
@@ -230,7 +230,7 @@ class _Search:
         self._coverage = Coverage()
         self._hits: dict[frozenset[tuple[str, str]], Hit] = {}
         self._apart: dict[frozenset[tuple[str, str]], Hit] = {}
-        self._outcomes: set[Outcome] = set()
+        self._outcomes: set[EndState] = set()
         self._longest = 1
         self._cuts = 0
         self._added = 0
@@ -360,7 +360,7 @@ class _Search:
             self._on_run(coverage)
         return run.choices
 
-    def _keep(self, run: Run, judgement: Judgement) -> None:
+    def _keep(self, run: PlayedSchedule, judgement: Judgement) -> None:
         fingerprint = frozenset(alarm.fingerprint for alarm in judgement.alarms)
         if fingerprint in self._hits:
             return
@@ -370,15 +370,15 @@ class _Search:
         is_repeatable = frozenset(alarm.fingerprint for alarm in again.alarms) == fingerprint
         self._hits[fingerprint] = Hit(run, judgement, self._coverage.played, seconds, is_repeatable)
 
-    def _count(self, run: Run) -> None:
+    def _count(self, run: PlayedSchedule) -> None:
         coverage = self._coverage
-        coverage.waits += sum(event.phase is Phase.WAITS for event in run.trace.events)
+        coverage.waits += sum(event.phase is StepPhase.WAITS for event in run.trace.events)
         refused = Counter(event.refusal.sqlstate for event in run.trace.events if event.refusal)
         coverage.deadlocks += refused[DEADLOCK]
         coverage.serialization_failures += refused[SERIALIZATION_FAILURE]
         failed = (value.sqlstate for value in run.trace.returns.values() if isinstance(value, Failed))
         coverage.refusals += sum(each not in (DEADLOCK, SERIALIZATION_FAILURE) for each in failed)
-        done = [(event.actor, event.number) for event in run.trace.events if event.phase is not Phase.WAITS]
+        done = [(event.actor, event.number) for event in run.trace.events if event.phase is not StepPhase.WAITS]
         for place, later in enumerate(done):
             for earlier in done[:place]:
                 if earlier[0] != later[0] and self._touch(earlier, later):

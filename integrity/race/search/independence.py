@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.program.schedule import Choice, continue_with
-from integrity.race.program.trace import Phase
+from integrity.race.program.trace import StepPhase
 
-Past = frozenset[int]
+PastLetters = frozenset[int]
 Signature = frozenset[int]
 
 
@@ -29,9 +29,9 @@ class Occurrence:
 
     actor: str
     number: int
-    phase: Phase
+    phase: StepPhase
     footprint: Footprint
-    past: Past
+    past: PastLetters
     identity: int
 
 
@@ -46,7 +46,7 @@ class _Memory:
 
     occurrence: Occurrence
     is_end: bool
-    woke: tuple[tuple[str, Phase], ...] = ()
+    woke: tuple[tuple[str, StepPhase], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Independence:
     played: set[Signature] = field(default_factory=set)
     _ready: str = ""
     _letters: dict[tuple[str, int], list[_Memory]] = field(default_factory=lambda: defaultdict(list))
-    _woken: dict[tuple[str, int, Phase], list[_Memory]] = field(default_factory=lambda: defaultdict(list))
+    _woken: dict[tuple[str, int, StepPhase], list[_Memory]] = field(default_factory=lambda: defaultdict(list))
 
     def record(self) -> "RunRecorder":
         """Return what listens to a run."""
@@ -104,7 +104,7 @@ class Independence:
                 occurrences.append(woken.occurrence)
             for each in happened:
                 actor = each.occurrence.actor
-                if each.occurrence.phase is Phase.WAITS:
+                if each.occurrence.phase is StepPhase.WAITS:
                     waiting.add(actor)
                     continue
                 waiting.discard(actor)
@@ -115,7 +115,7 @@ class Independence:
             ready = "".join(actor for actor in numbers if actor not in waiting)
         return Foreseen(tuple(choices), signature_of(occurrences))
 
-    def known(self, actor: str, number: int, phase: Phase, occurrences: list[Occurrence]) -> Footprint | None:
+    def known(self, actor: str, number: int, phase: StepPhase, occurrences: list[Occurrence]) -> Footprint | None:
         """Return the footprint of what comes next in a run, if it was seen with this past."""
         candidates = self._letters[actor, number] + self._woken[actor, number, phase]
         memory = _find([each for each in candidates if each.occurrence.phase is phase], occurrences)
@@ -137,10 +137,10 @@ class RunRecorder:
         self._independence = independence
         self._letter_start = 0
 
-    def known(self, actor: str, number: int, phase: Phase) -> Footprint | None:
+    def known(self, actor: str, number: int, phase: StepPhase) -> Footprint | None:
         return self._independence.known(actor, number, phase, self.occurrences)
 
-    def add(self, actor: str, number: int, phase: Phase, footprint: Footprint) -> None:
+    def add(self, actor: str, number: int, phase: StepPhase, footprint: Footprint) -> None:
         past = _past(actor, footprint, self.occurrences)
         identity = hash((actor, number, phase, past))
         self.occurrences.append(Occurrence(actor, number, phase, footprint, past, identity))
@@ -167,7 +167,7 @@ def _find(memories: list[_Memory], occurrences: list[Occurrence]) -> _Memory | N
     return None
 
 
-def _past(actor: str, footprint: Footprint, occurrences: list[Occurrence]) -> Past:
+def _past(actor: str, footprint: Footprint, occurrences: list[Occurrence]) -> PastLetters:
     return frozenset(
         each.identity for each in occurrences if each.actor == actor or is_dependent(each.footprint, footprint)
     )

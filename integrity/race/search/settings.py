@@ -39,7 +39,7 @@ class RaceSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
+class RaceSubject:
     """What is raced: the calls of a system, sound or with a bug, judged by invariants.
 
     Args:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from integrity.domain import Key, World
 from integrity.operation import Operation
 from integrity.race.judge.oracle import Judge, Judgement
-from integrity.race.play.scheduler import Decide, Run, Scheduler
+from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall
 from integrity.race.program.schedule import Choice, continue_with, count_preemptions, shorten
@@ -46,7 +46,7 @@ class Shrunk:
     program: Program
     kept: tuple[int, ...]
     calls: tuple[PlannedCall, ...]
-    run: Run
+    run: PlayedSchedule
     judgement: Judgement
     tries: int
 
@@ -195,7 +195,7 @@ class _Shrinker:
             arguments[name] = value if is_old else new
         return replace(call, arguments=arguments)
 
-    def _play(self, example: _Example) -> tuple[Run, Judgement]:
+    def _play(self, example: _Example) -> tuple[PlayedSchedule, Judgement]:
         program, judge = self._judge_of(example)
         run = self._scheduler.play(program, decide=at_points(example.points))
         return run, judge.judge(run)

@@ -16,7 +16,7 @@ from integrity.race.judge.alarm import OF_DATA
 from integrity.race.judge.contest import Contest
 from integrity.race.judge.oracle import Judge
 from integrity.race.play.recording import Following, following, record
-from integrity.race.play.scheduler import Run
+from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
@@ -102,7 +102,7 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
         yield cure
 
 
-def describe_course(run: Run) -> str:
+def describe_course(run: PlayedSchedule) -> str:
     """Return how the calls fared: who waited for whom and what they returned, without those that were simply ok."""
     parts = []
     waited = {event.actor: event.waits_for for event in waits_of(run.trace.events)}

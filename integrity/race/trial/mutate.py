@@ -19,7 +19,7 @@ from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.oracle import Judge
 from integrity.race.play.recording import record
 from integrity.race.search.explore import Budget, Hit, explore
-from integrity.race.search.settings import Race
+from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.rewrite import (
     find_guards,
@@ -110,7 +110,7 @@ class Mutation(Event):
 
 def mutate_system(
     target: Target,
-    race: Race,
+    race: RaceSubject,
     names: Sequence[str],
     *,
     test_database: str | None = None,

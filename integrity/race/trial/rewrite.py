@@ -31,7 +31,7 @@ _JOINING = {TokenType.OR, TokenType.CASE, TokenType.BETWEEN}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StatementPart:
     """A part of a statement's text, from `start` up to and without `end`."""
 
     sql: str
@@ -151,7 +151,7 @@ def replacing(sql: str, replacement: str) -> ChangeStep:
     return change
 
 
-def find_row_lock(sql: str) -> Part | None:
+def find_row_lock(sql: str) -> StatementPart | None:
     """Return the clause `for update`, `for no key update`, `for share` or `for key share` with all that follows it."""
     tokens = _tokens(sql)
     for number, token in enumerate(tokens):
@@ -162,7 +162,7 @@ def find_row_lock(sql: str) -> Part | None:
     return None
 
 
-def find_on_conflict(sql: str) -> Part | None:
+def find_on_conflict(sql: str) -> StatementPart | None:
     """Return the clause `on conflict ...`, up to `returning`."""
     tokens = _tokens(sql)
     for number, token in enumerate(tokens[:-1]):
@@ -171,7 +171,7 @@ def find_on_conflict(sql: str) -> Part | None:
     return None
 
 
-def find_guards(sql: str, *, keys: AbstractSet[str]) -> list[Part]:
+def find_guards(sql: str, *, keys: AbstractSet[str]) -> list[StatementPart]:
     """Return the conditions of an update or delete that decide whether it acts, each with its `and`.
 
     Only where that is plain to see: the where clause is conditions joined by `and`, and at least one of them names the row
@@ -254,5 +254,5 @@ def _names_key(condition: list[Token], keys: AbstractSet[str]) -> bool:
     return len(texts) >= 4 and texts[-4] in keys and texts[-3:-1] == ["=", ":"] and "(" not in texts
 
 
-def _part(sql: str, tokens: list[Token]) -> Part:
-    return Part(sql, tokens[0].start, tokens[-1].end + 1)
+def _part(sql: str, tokens: list[Token]) -> StatementPart:
+    return StatementPart(sql, tokens[0].start, tokens[-1].end + 1)

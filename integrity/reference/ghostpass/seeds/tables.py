@@ -14,7 +14,7 @@ from integrity.project import reference_folder
 from integrity.reference.ghostpass.seeds.day import Calls, Day, Kind, play_day
 from integrity.reference.ghostpass.seeds.settings import DaySettings, read_settings
 from integrity.seeds.source import Array, Source, make_operation_ids
-from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 
 WALLETS_A_BATCH = 25_000
 """A part of what the seed means: other batches, other rows. About 250,000 entries and 200 MB while they are made."""
@@ -84,9 +84,9 @@ def _found_venue(start: Start) -> Venue:
     return Venue(gateways[0], gateways[1], *terminals)
 
 
-def _venue_rows(settings: DaySettings, venue: Venue) -> list[Rows]:
+def _venue_rows(settings: DaySettings, venue: Venue) -> list[SeededRows]:
     return [
-        Rows(
+        SeededRows(
             "gateways",
             [
                 bigints("id", venue.gateway_ids),
@@ -94,7 +94,7 @@ def _venue_rows(settings: DaySettings, venue: Venue) -> list[Rows]:
                 bigints("reentry_fee_minor", venue.reentry_fees_minor),
             ],
         ),
-        Rows(
+        SeededRows(
             "terminals",
             [
                 bigints("id", venue.terminal_ids),
@@ -134,7 +134,7 @@ class _Made:
         )
 
 
-def _day_rows(day: Day, venue: Venue, next_ids: dict[str, int], source: Source) -> list[Rows]:
+def _day_rows(day: Day, venue: Venue, next_ids: dict[str, int], source: Source) -> list[SeededRows]:
     calls = day.calls
     wallet_ids = next_ids["wallets"] + np.arange(len(day.balance_minor))
     subject_id = np.empty(len(calls.kind), np.int64)
@@ -149,7 +149,7 @@ def _day_rows(day: Day, venue: Venue, next_ids: dict[str, int], source: Source) 
     sales = made.where(Kind.SELL)
     return [
         _wallet_rows(day, wallet_ids),
-        Rows(
+        SeededRows(
             "presences",
             [
                 bigints("wallet_id", wallet_ids),
@@ -167,9 +167,9 @@ def _day_rows(day: Day, venue: Venue, next_ids: dict[str, int], source: Source) 
     ]
 
 
-def _wallet_rows(day: Day, wallet_ids: Array) -> Rows:
+def _wallet_rows(day: Day, wallet_ids: Array) -> SeededRows:
     codes = np.char.add(b"GP-", np.char.zfill(wallet_ids.astype("S"), 8))
-    return Rows(
+    return SeededRows(
         "wallets",
         [
             bigints("id", wallet_ids),
@@ -180,10 +180,10 @@ def _wallet_rows(day: Day, wallet_ids: Array) -> Rows:
     )
 
 
-def _funding_rows(requested: _Made, settled: _Made) -> Rows:
+def _funding_rows(requested: _Made, settled: _Made) -> SeededRows:
     settled_us = np.empty(len(requested.subject_id), np.int64)
     settled_us[settled.subject_id - requested.subject_id[0]] = settled.calls.time_us
-    return Rows(
+    return SeededRows(
         "fundings",
         [
             bigints("id", requested.subject_id),
@@ -197,8 +197,8 @@ def _funding_rows(requested: _Made, settled: _Made) -> Rows:
     )
 
 
-def _webhook_event_rows(settled: _Made, next_ids: dict[str, int]) -> Rows:
-    return Rows(
+def _webhook_event_rows(settled: _Made, next_ids: dict[str, int]) -> SeededRows:
+    return SeededRows(
         "webhook_events",
         [
             bigints("id", next_ids["webhook_events"] + np.arange(len(settled.subject_id))),
@@ -211,9 +211,9 @@ def _webhook_event_rows(settled: _Made, next_ids: dict[str, int]) -> Rows:
     )
 
 
-def _scan_rows(scans: _Made, venue: Venue) -> Rows:
+def _scan_rows(scans: _Made, venue: Venue) -> SeededRows:
     calls = scans.calls
-    return Rows(
+    return SeededRows(
         "scans",
         [
             bigints("id", scans.subject_id),
@@ -229,10 +229,10 @@ def _scan_rows(scans: _Made, venue: Venue) -> Rows:
     )
 
 
-def _sale_rows(sales: _Made, refunds: _Made, venue: Venue) -> Rows:
+def _sale_rows(sales: _Made, refunds: _Made, venue: Venue) -> SeededRows:
     amounts = sales.calls.amount_minor
     refunded = np.where(np.isin(sales.subject_id, refunds.subject_id), amounts, 0)
-    return Rows(
+    return SeededRows(
         "sales",
         [
             bigints("id", sales.subject_id),
@@ -247,9 +247,9 @@ def _sale_rows(sales: _Made, refunds: _Made, venue: Venue) -> Rows:
     )
 
 
-def _split_rows(sales: _Made, venue: Venue, next_ids: dict[str, int]) -> Rows:
+def _split_rows(sales: _Made, venue: Venue, next_ids: dict[str, int]) -> SeededRows:
     shares = _shares(sales.calls, venue)
-    return Rows(
+    return SeededRows(
         "splits",
         [
             bigints("id", next_ids["splits"] + np.arange(shares.size)),
@@ -260,7 +260,7 @@ def _split_rows(sales: _Made, venue: Venue, next_ids: dict[str, int]) -> Rows:
     )
 
 
-def _entry_rows(made: _Made, venue: Venue, next_ids: dict[str, int]) -> Rows:
+def _entry_rows(made: _Made, venue: Venue, next_ids: dict[str, int]) -> SeededRows:
     """Return each transfer's entries: the wallet's leg, then those of the house accounts that are not zero."""
     calls = made.calls
     is_funding = (calls.kind == Kind.SETTLE_FUNDING) & calls.is_accepted
@@ -280,7 +280,7 @@ def _entry_rows(made: _Made, venue: Venue, next_ids: dict[str, int]) -> Rows:
 
     transfer, leg = np.nonzero(legs)
     call = places[transfer]
-    return Rows(
+    return SeededRows(
         "entries",
         [
             bigints("id", next_ids["entries"] + np.arange(len(call))),
@@ -305,10 +305,10 @@ _FIRST_ACTION = np.array(
 _SUBJECT = np.array([0, 0, 1, 1, 2, 2])  # of each kind of call
 
 
-def _audit_rows(made: _Made, next_ids: dict[str, int]) -> Rows:
+def _audit_rows(made: _Made, next_ids: dict[str, int]) -> SeededRows:
     kind = made.calls.kind
     is_verdict = np.isin(kind, [Kind.SETTLE_FUNDING, Kind.SCAN_IN, Kind.SCAN_OUT])
-    return Rows(
+    return SeededRows(
         "audit_log",
         [
             bigints("id", next_ids["audit_log"] + np.arange(len(kind))),

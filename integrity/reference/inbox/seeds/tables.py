@@ -17,7 +17,7 @@ from integrity.project import reference_folder
 from integrity.reference.inbox.seeds.past import CHANNELS, EMAIL, HOUR_US, Fate, Past, draw_past, share_out
 from integrity.reference.inbox.seeds.settings import DAY_S, PastSettings, read_settings
 from integrity.seeds.source import Array, Source, make_operation_ids
-from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 
 LOAD_A_BATCH = 200_000
 """Messages and conversations of a batch; more only where one member has more. About 250 MB while they are made."""
@@ -77,7 +77,7 @@ SEEDER = Seeder(
 )
 
 
-def _numbered(tables: list[Rows], next_ids: dict[str, int]) -> list[Rows]:
+def _numbered(tables: list[SeededRows], next_ids: dict[str, int]) -> list[SeededRows]:
     """Return the tables that have rows, with the next ids counted on."""
     tables = [rows for rows in tables if len(rows)]
     for rows in tables:
@@ -87,7 +87,7 @@ def _numbered(tables: list[Rows], next_ids: dict[str, int]) -> list[Rows]:
 
 def _people(
     settings: PastSettings, sizes: Mapping[str, int], next_ids: Mapping[str, int], source: Source
-) -> tuple[Members, list[Rows]]:
+) -> tuple[Members, list[SeededRows]]:
     """Return the members, and the rows of businesses, members and what the businesses paid."""
     business_count, user_count = sizes["businesses"], sizes["users"]
     business_ids = next_ids["businesses"] + np.arange(business_count)
@@ -111,7 +111,7 @@ def _people(
     paid_counts, payments = _payments(settings, business_ids, next_ids, source)
     founded_us = settings.begins_us - 1_000_000 * source.integers(business_count, 1, 30 * DAY_S)
     tables = [
-        Rows(
+        SeededRows(
             "businesses",
             [
                 bigints("id", business_ids),
@@ -121,7 +121,7 @@ def _people(
                 timestamps("created_at", founded_us),
             ],
         ),
-        Rows(
+        SeededRows(
             "members",
             [
                 bigints("id", member_ids),
@@ -138,7 +138,7 @@ def _people(
 
 def _payments(
     settings: PastSettings, business_ids: Array, next_ids: Mapping[str, int], source: Source
-) -> tuple[Array, list[Rows]]:
+) -> tuple[Array, list[SeededRows]]:
     """Return how often each business paid, and the rows of checkouts and subscriptions. The last paid one is active."""
     checkouts = settings.checkouts
     counts = source.integers(len(business_ids), *checkouts.of_a_business)
@@ -164,7 +164,7 @@ def _payments(
     ended_us[by_payer[followed]] = began_us[by_payer[followed + 1]]
     has_ended[by_payer[followed]] = True
     return np.bincount(payer, minlength=len(business_ids)), [
-        Rows(
+        SeededRows(
             "checkouts",
             [
                 bigints("id", checkout_ids),
@@ -177,7 +177,7 @@ def _payments(
                 timestamps("settled_at", settled_us),
             ],
         ),
-        Rows(
+        SeededRows(
             "subscriptions",
             [
                 bigints("id", next_ids["subscriptions"] + np.arange(len(paid))),
@@ -212,7 +212,7 @@ class _Ids:
 
 def _conversations(
     settings: PastSettings, members: Members, past: Past, next_ids: Mapping[str, int], source: Source
-) -> list[Rows]:
+) -> list[SeededRows]:
     ids = _Ids(
         business=members.business_id[past.member],
         conversation=next_ids["conversations"] + np.arange(len(past.member)),
@@ -231,9 +231,9 @@ def _conversations(
     ]
 
 
-def _customer_rows(past: Past, ids: _Ids) -> Rows:
+def _customer_rows(past: Past, ids: _Ids) -> SeededRows:
     firsts = np.flatnonzero(np.diff(past.customer, prepend=-1))
-    return Rows(
+    return SeededRows(
         "customers",
         [
             bigints("id", ids.customer[firsts]),
@@ -244,11 +244,11 @@ def _customer_rows(past: Past, ids: _Ids) -> Rows:
     )
 
 
-def _conversation_rows(members: Members, past: Past, ids: _Ids) -> Rows:
+def _conversation_rows(members: Members, past: Past, ids: _Ids) -> SeededRows:
     last_read = np.zeros(len(past.member), np.int64)
     has_read = past.last_read >= 0
     last_read[has_read] = ids.message[past.last_read[has_read]]
-    return Rows(
+    return SeededRows(
         "conversations",
         [
             bigints("id", ids.conversation),
@@ -264,10 +264,10 @@ def _conversation_rows(members: Members, past: Past, ids: _Ids) -> Rows:
     )
 
 
-def _window_rows(settings: PastSettings, members: Members, past: Past, ids: _Ids) -> Rows:
+def _window_rows(settings: PastSettings, members: Members, past: Past, ids: _Ids) -> SeededRows:
     first = settings.begins_us // HOUR_US
     hours = np.datetime_as_string((first + np.arange(settings.days * 24)).astype("datetime64[h]"))
-    return Rows(
+    return SeededRows(
         "rate_windows",
         [
             bigints("id", ids.window),
@@ -289,10 +289,10 @@ def _provider_message_ids(past: Past, ids: _Ids) -> Array:
     return names
 
 
-def _message_rows(settings: PastSettings, past: Past, ids: _Ids, names: Array, source: Source) -> Rows:
+def _message_rows(settings: PastSettings, past: Past, ids: _Ids, names: Array, source: Source) -> SeededRows:
     is_inbound = past.fate == Fate.RECEIVED
     windows = ids.window[past.window] if len(ids.window) else past.window
-    return Rows(
+    return SeededRows(
         "messages",
         [
             bigints("id", ids.message),
@@ -309,7 +309,9 @@ def _message_rows(settings: PastSettings, past: Past, ids: _Ids, names: Array, s
     )
 
 
-def _event_rows(past: Past, ids: _Ids, names: Array, *, settings: PastSettings, first_id: int, source: Source) -> Rows:
+def _event_rows(
+    past: Past, ids: _Ids, names: Array, *, settings: PastSettings, first_id: int, source: Source
+) -> SeededRows:
     """Return what the providers told: that a message was sent, but for e-mail, and then how it ended."""
     reported_ms = source.integers(len(past.fate), *settings.messages.reported_after_ms)
     ended_ms = reported_ms + source.integers(len(past.fate), *settings.messages.ended_after_ms)
@@ -323,7 +325,7 @@ def _event_rows(past: Past, ids: _Ids, names: Array, *, settings: PastSettings, 
     message, kind, time_us = message[order], kind[order], time_us[order]
     kinds = ("sent", "delivered", "failed")
     suffixes = np.char.encode(np.array([f"-{name}" for name in kinds]), "ascii")
-    return Rows(
+    return SeededRows(
         "provider_events",
         [
             bigints("id", first_id + np.arange(len(message))),
@@ -337,7 +339,7 @@ def _event_rows(past: Past, ids: _Ids, names: Array, *, settings: PastSettings, 
     )
 
 
-def _media_rows(settings: PastSettings, past: Past, ids: _Ids, next_ids: Mapping[str, int], source: Source) -> Rows:
+def _media_rows(settings: PastSettings, past: Past, ids: _Ids, next_ids: Mapping[str, int], source: Source) -> SeededRows:
     message = np.flatnonzero(source.chances(len(past.fate), settings.media.share))
     count = len(message)
     conversation_ids = ids.conversation[past.conversation[message]]
@@ -345,7 +347,7 @@ def _media_rows(settings: PastSettings, past: Past, ids: _Ids, next_ids: Mapping
     time_us = past.time_us[message] + 1_000 * source.integers(count, 500, 30_000)
     folders = np.char.add(np.char.add(b"conversations/", conversation_ids.astype("S")), b"/")
     hashes = np.frombuffer(binascii.hexlify(source.words(4 * count).astype(">u8").tobytes()), "S64")
-    return Rows(
+    return SeededRows(
         "media",
         [
             bigints("id", media_ids),

@@ -15,7 +15,7 @@ from integrity.reference.instainstru.seeds.past import Part, count_instructors, 
 from integrity.reference.instainstru.seeds.settings import PastSettings, read_settings
 from integrity.seeds.settings import DAY_MS
 from integrity.seeds.source import Array, Source, make_operation_ids
-from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 
 CONVERSATIONS_A_BATCH = 25_000
 MESSAGES_A_BATCH = 200_000
@@ -84,13 +84,13 @@ def _up_to(settings: PastSettings, conversation_count: int) -> int:
     return round(settings.bookings.unopened_share * 1_000_000) * conversation_count // 1_000_000
 
 
-def _user_rows(settings: PastSettings, source: Source, first_id: int, numbers: Array, user_count: int) -> Rows:
+def _user_rows(settings: PastSettings, source: Source, first_id: int, numbers: Array, user_count: int) -> SeededRows:
     ids = first_id + numbers
     kinds = np.where(numbers < count_instructors(settings, user_count), b"Instructor ", b"Student ")
     before_s = settings.users.registered_before_days * DAY_MS // 1_000
     slot_s = max(1, before_s // user_count)  # so that ids are in order of registration, whatever the batches
     registered_s = settings.start_ms // 1_000 - before_s + slot_s * numbers + source.integers(len(ids), 0, slot_s - 1)
-    return Rows(
+    return SeededRows(
         "users",
         [
             bigints("id", ids),
@@ -103,7 +103,7 @@ def _user_rows(settings: PastSettings, source: Source, first_id: int, numbers: A
 
 def _part_rows(
     part: Part, settings: PastSettings, first_user_id: int, next_ids: Mapping[str, int], source: Source
-) -> list[Rows]:
+) -> list[SeededRows]:
     booking_ids = next_ids["bookings"] + np.arange(len(part.booked_ms))
     participant_ids = next_ids["participants"] + np.arange(len(part.participant_booking))
     conversation_ids = np.empty(len(part.opened_ms), np.int64)
@@ -114,7 +114,7 @@ def _part_rows(
     sending_ids = make_operation_ids(part.sent_ms * 1_000, source)
     has_messages = part.message_count > 0
     return [
-        Rows(
+        SeededRows(
             "bookings",
             [
                 bigints("id", booking_ids),
@@ -123,7 +123,7 @@ def _part_rows(
                 timestamps("starts_at", part.starts_ms * 1_000),
             ],
         ),
-        Rows(
+        SeededRows(
             "participants",
             [
                 bigints("id", participant_ids),
@@ -132,7 +132,7 @@ def _part_rows(
                 labels("role", ("student", "instructor"), part.is_instructor.astype(np.int64)),
             ],
         ),
-        Rows(
+        SeededRows(
             "conversations",
             [
                 bigints("id", conversation_ids[in_order]),
@@ -143,7 +143,7 @@ def _part_rows(
                 timestamps("opened_at", part.opened_ms[in_order] * 1_000),
             ],
         ),
-        Rows(
+        SeededRows(
             "messages",
             [
                 bigints("id", message_ids),
@@ -165,9 +165,9 @@ def _part_rows(
 
 def _delivery_rows(
     part: Part, participant_ids: Array, message_ids: Array, sending_ids: Array, next_ids: Mapping[str, int]
-) -> Rows:
+) -> SeededRows:
     message = part.delivery_message
-    return Rows(
+    return SeededRows(
         "deliveries",
         [
             bigints("id", next_ids["deliveries"] + np.arange(len(message))),
@@ -187,7 +187,7 @@ def _read_marker_rows(
     *,
     first_id: int,
     source: Source,
-) -> Rows:
+) -> SeededRows:
     """Return the markers in the order in which their conversations were opened, as the operations make them."""
     count = len(part.last_read_sequence)
     conversation = part.participant_booking[:count]
@@ -195,7 +195,7 @@ def _read_marker_rows(
     conversation, last_read = conversation[order], part.last_read_sequence[order]
     has_read = last_read > 0
     reading_ids = make_operation_ids(part.read_ms[order] * 1_000, source)
-    return Rows(
+    return SeededRows(
         "read_markers",
         [
             bigints("id", first_id + np.arange(count)),

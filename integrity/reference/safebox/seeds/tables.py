@@ -18,7 +18,7 @@ from integrity.project import reference_folder
 from integrity.reference.safebox.seeds.settings import WeekSettings, read_settings
 from integrity.reference.safebox.seeds.week import Calls, End, Kind, Week, fee_minor, fee_reserve_minor, play_week
 from integrity.seeds.source import Array, Source, make_operation_ids
-from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 
 WALLETS_A_BATCH = 10_000
 """A part of what the seed means: other batches, other rows. About 600,000 rows and 250 MB while they are made."""
@@ -51,7 +51,7 @@ SEEDER = Seeder(
 )
 
 
-def make_tables(settings: WeekSettings, count: int, next_ids: Mapping[str, int], source: Source) -> list[Rows]:
+def make_tables(settings: WeekSettings, count: int, next_ids: Mapping[str, int], source: Source) -> list[SeededRows]:
     """Return the rows of the week of that many wallets."""
     week = play_week(settings, count, source)
     invoices = _make_invoices(week.calls, next_ids["invoices"], source)
@@ -61,7 +61,7 @@ def make_tables(settings: WeekSettings, count: int, next_ids: Mapping[str, int],
     wallet_ids = next_ids["wallets"] + np.arange(count)
     notifications, notification_count = _notification_rows(books, wallet_ids, next_ids["notifications"])
     tables = [
-        Rows(
+        SeededRows(
             "wallets",
             [
                 bigints("id", wallet_ids),
@@ -227,7 +227,7 @@ class _Books:
         self.change_minor = held_minor - payments.cost_minor
 
 
-def _proof_rows(books: _Books, wallet_ids: Array, next_id: int) -> Rows:
+def _proof_rows(books: _Books, wallet_ids: Array, next_id: int) -> SeededRows:
     invoices, payments = books.invoices, books.payments
     paid, settled, received = books.paid, books.settled, books.received
     wallet = np.concatenate([invoices.wallet[paid], payments.wallet[settled], payments.payee[received]])
@@ -244,7 +244,7 @@ def _proof_rows(books: _Books, wallet_ids: Array, next_id: int) -> Rows:
     group, bit = np.nonzero(amount_minor[order][:, None] >> bits & 1)
     group = order[group]
     ids = next_id + np.arange(len(group))
-    return Rows(
+    return SeededRows(
         "proofs",
         [
             bigints("id", ids),
@@ -278,7 +278,7 @@ _KINDS = ("receipt", "hold", "settlement", "return")
 _RECEIPT, _HOLD, _SETTLEMENT, _RETURN = range(len(_KINDS))
 
 
-def _entry_rows(books: _Books, wallet_ids: Array, next_id: int) -> Rows:
+def _entry_rows(books: _Books, wallet_ids: Array, next_id: int) -> SeededRows:
     """Return the entries: of each transfer those legs that are not zero."""
     invoices, payments, held = books.invoices, books.payments, books.held_minor
     paid, settled, received = books.paid, books.settled, books.received
@@ -314,7 +314,7 @@ def _entry_rows(books: _Books, wallet_ids: Array, next_id: int) -> Rows:
     time_us, reference = np.concatenate(times), np.concatenate(references)
     kept = np.flatnonzero(amount_minor)
     order = kept[np.lexsort((reference[kept], np.concatenate(is_receipt)[kept], time_us[kept]))]
-    return Rows(
+    return SeededRows(
         "entries",
         [
             bigints("id", next_id + np.arange(len(order))),
@@ -333,7 +333,7 @@ def _nobody(places: Array) -> Array:
     return np.full(len(places), -1)
 
 
-def _notification_rows(books: _Books, wallet_ids: Array, next_id: int) -> tuple[Rows, Array]:
+def _notification_rows(books: _Books, wallet_ids: Array, next_id: int) -> tuple[SeededRows, Array]:
     """Return the notifications, and how many each wallet has."""
     invoices, payments = books.invoices, books.payments
     paid, settled, received = books.paid, books.settled, books.received
@@ -354,7 +354,7 @@ def _notification_rows(books: _Books, wallet_ids: Array, next_id: int) -> tuple[
     # In order of time, and at one instant in order of the wallet's numbers.
     order = np.lexsort((sequence, time_us))
     sides = sides[order]
-    rows = Rows(
+    rows = SeededRows(
         "notifications",
         [
             bigints("id", next_id + np.arange(len(order))),
@@ -371,10 +371,10 @@ def _notification_rows(books: _Books, wallet_ids: Array, next_id: int) -> tuple[
     return rows, counts
 
 
-def _card_rows(week: Week, wallet_ids: Array, next_id: int) -> Rows:
+def _card_rows(week: Week, wallet_ids: Array, next_id: int) -> SeededRows:
     owners = np.flatnonzero(week.has_card)
     ids = next_id + np.arange(len(owners))
-    return Rows(
+    return SeededRows(
         "cards",
         [
             bigints("id", ids),
@@ -386,9 +386,9 @@ def _card_rows(week: Week, wallet_ids: Array, next_id: int) -> Rows:
     )
 
 
-def _invoice_rows(invoices: _Invoices, wallet_ids: Array) -> Rows:
+def _invoice_rows(invoices: _Invoices, wallet_ids: Array) -> SeededRows:
     status = np.select([invoices.is_paid, invoices.is_standing], [1, 2], 0)
-    return Rows(
+    return SeededRows(
         "invoices",
         [
             bigints("id", invoices.id),
@@ -404,11 +404,13 @@ def _invoice_rows(invoices: _Invoices, wallet_ids: Array) -> Rows:
     )
 
 
-def _request_rows(week: Week, payments: _Payments, wallet_ids: Array, next_ids: Mapping[str, int], source: Source) -> Rows:
+def _request_rows(
+    week: Week, payments: _Payments, wallet_ids: Array, next_ids: Mapping[str, int], source: Source
+) -> SeededRows:
     """Return the requests: of the wallet that was paid, to the card of the wallet that paid."""
     calls = week.calls.where(week.calls.kind == Kind.REQUEST_NFC_PAYMENT)
     card_number = np.cumsum(week.has_card) - 1
-    return Rows(
+    return SeededRows(
         "nfc_requests",
         [
             bigints("id", next_ids["nfc_requests"] + np.arange(len(calls))),
@@ -424,7 +426,7 @@ def _request_rows(week: Week, payments: _Payments, wallet_ids: Array, next_ids: 
     )
 
 
-def _payment_rows(payments: _Payments, held_minor: Array, wallet_ids: Array, source: Source) -> Rows:
+def _payment_rows(payments: _Payments, held_minor: Array, wallet_ids: Array, source: Source) -> SeededRows:
     is_invoice, is_address = payments.kind == Kind.PAY_INVOICE, payments.kind == Kind.PAY_ADDRESS
     is_request = payments.request_id > 0
     # Keys of seeded payments can be no client's: they have a letter in them.
@@ -440,7 +442,7 @@ def _payment_rows(payments: _Payments, held_minor: Array, wallet_ids: Array, sou
     # Nobody is reached under the first.
     address = np.where(payments.is_settled, source.integers(len(payments.id), 1, len(ADDRESSES) - 1), 0)
     kind = np.select([is_invoice, is_address], [0, 1], 2)
-    return Rows(
+    return SeededRows(
         "payments",
         [
             bigints("id", payments.id),
@@ -463,9 +465,9 @@ def _payment_rows(payments: _Payments, held_minor: Array, wallet_ids: Array, sou
     )
 
 
-def _sale_rows(invoices: _Invoices, wallet_ids: Array, next_id: int) -> Rows:
+def _sale_rows(invoices: _Invoices, wallet_ids: Array, next_id: int) -> SeededRows:
     sales = np.flatnonzero(invoices.is_sale)
-    return Rows(
+    return SeededRows(
         "pos_sales",
         [
             bigints("id", next_id + np.arange(len(sales))),

@@ -14,7 +14,7 @@ from integrity.project import reference_folder
 from integrity.reference.streamvote.seeds.settings import WINDOW_S, WeekSettings, read_settings
 from integrity.reference.streamvote.seeds.week import CHOICES, DAY_US, Week, play_week
 from integrity.seeds.source import Array, Source, make_operation_ids
-from integrity.systems.seeder import Batch, Rows, Seeder, Size, Start
+from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 
 WALLETS_A_BATCH = 25_000
 """A part of what the seed means: other batches, other rows. About 170,000 votes while they are made."""
@@ -91,8 +91,8 @@ SEEDER = Seeder(
 )
 
 
-def _rule_rows(settings: WeekSettings) -> Rows:
-    return Rows(
+def _rule_rows(settings: WeekSettings) -> SeededRows:
+    return SeededRows(
         "rules",
         [
             bigints("id", np.array([1])),
@@ -102,12 +102,12 @@ def _rule_rows(settings: WeekSettings) -> Rows:
     )
 
 
-def _streamer_rows(settings: WeekSettings, streamer_ids: Array) -> Rows:
+def _streamer_rows(settings: WeekSettings, streamer_ids: Array) -> SeededRows:
     firsts, lasts = np.array(FIRST_NAMES, "S"), np.array(LAST_NAMES, "S")
     first = firsts[streamer_ids % len(firsts)]
     last = lasts[streamer_ids // len(firsts) % len(lasts)]  # the next one when all first names have been used
     names = np.char.add(np.char.add(first, last), streamer_ids.astype("S"))
-    return Rows(
+    return SeededRows(
         "streamers",
         [
             bigints("id", streamer_ids),
@@ -150,7 +150,7 @@ def _number(week: Week, streamer_ids: Array, next_ids: Mapping[str, int], source
     )
 
 
-def _week_rows(made: _Made, next_ids: Mapping[str, int], votes_per_window: int) -> list[Rows]:
+def _week_rows(made: _Made, next_ids: Mapping[str, int], votes_per_window: int) -> list[SeededRows]:
     spent, bought = _spent(made), _bought(made)
     return [
         _budget_rows(made, spent),
@@ -190,13 +190,13 @@ def _last_vote_us(made: _Made) -> Array:
     return last_us
 
 
-def _budget_rows(made: _Made, spent: Array) -> Rows:
+def _budget_rows(made: _Made, spent: Array) -> SeededRows:
     members = np.flatnonzero(made.week.budget >= 0)
     budget = made.week.budget[members]
     together, last_us = np.zeros(len(made.budget_ids), np.int64), np.zeros(len(made.budget_ids), np.int64)
     np.add.at(together, budget, spent[members])
     np.maximum.at(last_us, budget, _last_vote_us(made)[members])
-    return Rows(
+    return SeededRows(
         "budgets",
         [
             bigints("id", made.budget_ids),
@@ -206,11 +206,11 @@ def _budget_rows(made: _Made, spent: Array) -> Rows:
     )
 
 
-def _wallet_rows(made: _Made, spent: Array, bought: Array) -> Rows:
+def _wallet_rows(made: _Made, spent: Array, bought: Array) -> SeededRows:
     budget, last_us = made.week.budget, _last_vote_us(made)
     has_none = budget < 0
     budget_ids = np.where(has_none, 0, budget) + (made.budget_ids[0] if len(made.budget_ids) else 0)
-    return Rows(
+    return SeededRows(
         "wallets",
         [
             bigints("id", made.wallet_ids),
@@ -224,9 +224,9 @@ def _wallet_rows(made: _Made, spent: Array, bought: Array) -> Rows:
     )
 
 
-def _invoice_rows(made: _Made) -> Rows:
+def _invoice_rows(made: _Made) -> SeededRows:
     invoices = made.week.invoices
-    return Rows(
+    return SeededRows(
         "invoices",
         [
             bigints("id", made.invoice_ids),
@@ -242,11 +242,11 @@ def _invoice_rows(made: _Made) -> Rows:
     )
 
 
-def _webhook_event_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
+def _webhook_event_rows(made: _Made, next_ids: Mapping[str, int]) -> SeededRows:
     invoices = made.week.invoices
     told = np.flatnonzero(invoices.has_event)
     told = told[np.argsort(invoices.paid_us[told], kind="stable")]
-    return Rows(
+    return SeededRows(
         "webhook_events",
         [
             bigints("id", next_ids["webhook_events"] + np.arange(len(told))),
@@ -259,10 +259,10 @@ def _webhook_event_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
     )
 
 
-def _live_event_rows(made: _Made) -> Rows:
+def _live_event_rows(made: _Made) -> SeededRows:
     events = made.week.events
     votes = np.bincount(made.week.votes.event[made.accepted], minlength=len(made.event_ids))
-    return Rows(
+    return SeededRows(
         "live_events",
         [
             bigints("id", made.event_ids),
@@ -277,8 +277,8 @@ def _live_event_rows(made: _Made) -> Rows:
     )
 
 
-def _option_rows(made: _Made) -> Rows:
-    return Rows(
+def _option_rows(made: _Made) -> SeededRows:
+    return SeededRows(
         "options",
         [
             bigints("id", made.option_ids.ravel()),
@@ -288,11 +288,11 @@ def _option_rows(made: _Made) -> Rows:
     )
 
 
-def _tally_rows(made: _Made) -> Rows:
+def _tally_rows(made: _Made) -> SeededRows:
     votes, accepted = made.week.votes, made.accepted
     option = votes.event[accepted] * CHOICES + votes.choice[accepted]
     counts = np.bincount(option, minlength=made.option_ids.size)
-    return Rows(
+    return SeededRows(
         "tallies",
         [
             bigints("option_id", made.option_ids.ravel()),
@@ -302,13 +302,13 @@ def _tally_rows(made: _Made) -> Rows:
     )
 
 
-def _rate_window_rows(made: _Made, votes_per_window: int) -> Rows:
+def _rate_window_rows(made: _Made, votes_per_window: int) -> SeededRows:
     count, week = len(made.window_ids), made.week
     admitted = np.bincount(week.votes.window, minlength=count)
     # Votes are in order of time, so of those of a window the first place is the vote that began it.
     first = np.full(count, len(made.vote_ids))
     np.minimum.at(first, week.votes.window, np.arange(len(made.vote_ids)))
-    return Rows(
+    return SeededRows(
         "rate_windows",
         [
             bigints("id", made.window_ids),
@@ -322,9 +322,9 @@ def _rate_window_rows(made: _Made, votes_per_window: int) -> Rows:
     )
 
 
-def _vote_rows(made: _Made) -> Rows:
+def _vote_rows(made: _Made) -> SeededRows:
     votes = made.week.votes
-    return Rows(
+    return SeededRows(
         "votes",
         [
             bigints("id", made.vote_ids),
@@ -342,7 +342,7 @@ def _vote_rows(made: _Made) -> Rows:
     )
 
 
-def _event_update_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
+def _event_update_rows(made: _Made, next_ids: Mapping[str, int]) -> SeededRows:
     """Return the updates of openings, votes and closings, in order of time."""
     events, votes, accepted = made.week.events, made.week.votes, made.accepted
     closed = np.flatnonzero(events.is_closed)
@@ -352,7 +352,7 @@ def _event_update_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
     order = np.argsort(time_us, kind="stable")
     kind = np.repeat([0, 1, 2], [len(opened), len(accepted), len(closed)])[order]
     no_vote = np.zeros(len(opened), np.int64)
-    return Rows(
+    return SeededRows(
         "event_updates",
         [
             bigints("id", next_ids["event_updates"] + np.arange(len(order))),
@@ -369,7 +369,7 @@ def _event_update_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
     )
 
 
-def _entry_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
+def _entry_rows(made: _Made, next_ids: Mapping[str, int]) -> SeededRows:
     """Return both legs of each purchase and each vote, in order of time."""
     invoices, votes, accepted = made.week.invoices, made.week.votes, made.accepted
     credited = np.flatnonzero(invoices.is_credited)
@@ -382,7 +382,7 @@ def _entry_rows(made: _Made, next_ids: Mapping[str, int]) -> Rows:
     calls = np.concatenate([made.credit_calls[credited], made.vote_calls[accepted]])[order]
     transfer = np.repeat(np.arange(len(order)), 2)
     is_other = np.tile([False, True], len(order))
-    return Rows(
+    return SeededRows(
         "entries",
         [
             bigints("id", next_ids["entries"] + np.arange(len(transfer))),
