@@ -75,7 +75,9 @@ def settle(target: Target, system: System, run_id: str, *, project: Project) -> 
         mark = session.spelling.mark(1, "text")
         try:
             counts = session.read(
-                _COUNTS.format(traces=_traces(system, target.dialect), mark=mark, ok_calls_most=OK_CALLS_MOST), [run_id]
+                _COUNTS.format(traces=_traces(system, target.dialect), mark=mark, ok_calls_most=OK_CALLS_MOST),
+                [run_id],
+                is_own=True,
             )
             if not counts:
                 return Settlement(open_sessions=open_sessions)

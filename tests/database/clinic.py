@@ -136,7 +136,7 @@ SOUND = Operation("raise_rate", _raise_rate(" for update"), ARGUMENTS)
 
 def make_system(operation: Operation) -> System:
     """Return the clinic with this operation."""
-    return System("Clinic", "a clinic", METADATA, {operation.name: operation}, {}, {}, stage=stage)
+    return System("clinic", "a clinic", METADATA, {operation.name: operation}, {}, {}, stage=stage)
 
 
 INVARIANT = """-- title: a rate has risen by half for each line

@@ -28,7 +28,7 @@ from integrity.sqlfile import parse_sql_file
 from integrity.verdict import Verdict
 from tests.database.clinic import INVARIANT, RACY, SOUND, VALUES, make_system
 
-FILE = parse_sql_file(INVARIANT, path=Path("rate.sql"), name="Clinic/rate-counts")
+FILE = parse_sql_file(INVARIANT, path=Path("rate.sql"), name="clinic/rate-counts")
 BUDGET = Budget(preemptions=2, schedules=200)
 
 
@@ -80,7 +80,7 @@ def test_a_literal_and_a_parameter_are_the_same_value_to_the_server(
 
 def test_the_race_is_found_by_the_invariant_and_without_it(racy: tuple[Arena, Ground], finding: Finding) -> None:
     arena, ground = racy
-    assert [alarm.name for alarm in finding.alarms] == ["Clinic/rate-counts"]
+    assert [alarm.name for alarm in finding.alarms] == ["clinic/rate-counts"]
     assert finding.alarms[0].rows[0]["hourlyRate"] == "100.00"
     contest = replace(next(ground.vary(["raise_rate", "raise_rate"])), checks=())
     assert explore(arena.scheduler(), contest.program(), budget=BUDGET).verdict is Verdict.VIOLATED
@@ -165,7 +165,7 @@ def test_a_call_that_fails_only_beside_another_is_exported_with_what_it_raised(t
         found = explore(arena.scheduler(), contest.program(), budget=BUDGET, stops_at_first=False)
         hit = next(hit for hit in found.hits if not hit.is_of_data)
         made = make_finding(arena.scheduler(), ground, contest, hit, seed=0)
-        assert made.name == "Clinic-raise_rate-raise_rate-failure-LookupError"
+        assert made.name == "clinic-raise_rate-raise_rate-failure-LookupError"
         file = tmp_path / "test_rate.py"
         export_pytest(arena, contest, made, file, files=[FILE], replay_command="")
     assert run_exported(file, target) == (1, "assert FAILS_WITH not in errors")
@@ -189,7 +189,7 @@ def test_a_deadlock_is_exported_as_an_error_that_no_call_may_end_with(target: Ta
         contest = next(ground.vary(["raise_rate", "lines"]))
         hit = explore(arena.scheduler(), contest.program(), budget=BUDGET).hits[0]
         made = make_finding(arena.scheduler(), ground, contest, hit, seed=0)
-        assert made.name == "Clinic-raise_rate-lines-deadlock"
+        assert made.name == "clinic-raise_rate-lines-deadlock"
         file = tmp_path / "test_rate.py"
         export_pytest(arena, contest, made, file, files=[FILE], replay_command="")
     assert run_exported(file, target) == (1, "assert FAILS_WITH not in errors")
