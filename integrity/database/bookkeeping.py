@@ -10,7 +10,8 @@ beside them, `ghostpass_runs`, `ghostpass_calls` and so on, which show what is i
 history is not there: a run whose calls are not loaded, or whose files end before the run did.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects import postgresql
 
 from integrity.database.made import OURS
 from integrity.database.types import Json, OperationId, Timestamp
@@ -114,6 +116,27 @@ received = Table(
 HISTORY = (runs, calls, requests, received)
 VIEWS = (*(table.name for table in HISTORY), "gaps")
 """What a system has of the histories: each is called by its name and this."""
+
+
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def type_of(column: Column[Any]) -> str:
+    """Return a column's type as PostgreSQL names it, e.g. "uuid" or "timestamptz"."""
+    spelled = column.type.compile(dialect=_POSTGRESQL).lower()
+    return "timestamptz" if spelled == "timestamp with time zone" else spelled
+
+
+COLUMNS: Mapping[str, Sequence[tuple[str, str]]] = {
+    **{table.name: tuple((column.name, type_of(column)) for column in table.columns) for table in HISTORY},
+    "gaps": (
+        ("run_id", "text"),
+        ("state", "text"),
+        *((f"{name}_from", "timestamptz") for name in ("calls", "requests", "received")),
+        ("ended_at", "timestamptz"),
+    ),
+}
+"""The columns of each of VIEWS with their types."""
 
 
 def create_views(connection: Connection, system: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from integrity.database.bookkeeping import COLUMNS
 from integrity.engines.engine import find_engine
 from integrity.history import Call, Outcome, Received, Requested
 from integrity.operation import Declined, Ok, Statement, Unavailable, Value
@@ -175,71 +176,72 @@ def _moment(us: int) -> datetime:
 
 
 _Source = str | Callable[[Any], Value]
-_RUN_ID = ("run_id", "text", "'race'")
+_RUN_ID = "'race'"
 _BEGAN = ":history_began_at"
 _NOW = "current_timestamp"  # of the transaction that asks, when the schedule is over
 
-RELATIONS: Mapping[str, Sequence[tuple[str, str, _Source]]] = {
-    "calls": (
-        _RUN_ID,
-        ("operation_id", "uuid", lambda call: call.operation_id),
-        ("operation", "text", lambda call: call.operation),
-        ("arguments", "jsonb", lambda call: _json(call.arguments)),
-        ("client", "integer", lambda call: call.client),
-        ("intended_at", "timestamptz", _BEGAN),
-        ("invoked_at", "timestamptz", _BEGAN),
-        (
-            "returned_at",
-            "timestamptz",
-            f"case cast(:history_calls_{{number}}_outcome as text) when 'unknown' then null else {_NOW} end",
-        ),
-        ("outcome", "text", lambda call: call.outcome.value),
-        ("reply", "jsonb", lambda call: _json(call.reply)),
-        ("error", "text", lambda call: call.error),
-        ("attempts", "integer", "1"),
-    ),
-    "requests": (
-        _RUN_ID,
-        ("number", "bigint", "{place}"),
-        ("operation_id", "uuid", lambda request: request.operation_id),
-        ("service", "text", lambda request: request.service),
-        ("payload", "jsonb", lambda request: _json(request.payload)),
-        ("answer", "jsonb", lambda request: _json(request.answer)),
-        ("requested_at", "timestamptz", _BEGAN),
-    ),
-    "received": (
-        _RUN_ID,
-        ("number", "bigint", "{place}"),
-        ("operation_id", "uuid", lambda event: event.operation_id),
-        ("client", "integer", lambda event: event.client),
-        ("stream", "bigint", lambda event: event.stream),
-        ("sequence", "bigint", lambda event: event.sequence),
-        ("event_id", "bigint", lambda event: event.event_id),
-        ("sent_at", "timestamptz", lambda event: _moment(event.sent_at_us)),
-        ("received_at", "timestamptz", lambda event: _moment(event.received_at_us)),
-    ),
-    "runs": (
-        _RUN_ID,
-        ("system", "text", lambda system: system),
-        ("profile", "text", "'race'"),
-        ("bug", "text", "null"),
-        ("seed", "bigint", "0"),
-        ("started_at", "timestamptz", _BEGAN),
-        ("ended_at", "timestamptz", _NOW),
-        ("state", "text", "'finished'"),
-        ("alive_until", "timestamptz", "null"),
-        ("settled_at", "timestamptz", "null"),  # nobody delivers anything after a schedule
-        ("calls_until", "timestamptz", "null"),
-        ("requests_until", "timestamptz", "null"),
-        ("received_until", "timestamptz", "null"),
-    ),
-    "gaps": (
-        _RUN_ID,
-        ("state", "text", "null"),
-        ("calls_from", "timestamptz", "null"),
-        ("requests_from", "timestamptz", "null"),
-        ("received_from", "timestamptz", "null"),
-        ("ended_at", "timestamptz", "null"),
-    ),
+_SOURCES: Mapping[str, Mapping[str, _Source]] = {
+    "calls": {
+        "run_id": _RUN_ID,
+        "operation_id": lambda call: call.operation_id,
+        "operation": lambda call: call.operation,
+        "arguments": lambda call: _json(call.arguments),
+        "client": lambda call: call.client,
+        "intended_at": _BEGAN,
+        "invoked_at": _BEGAN,
+        "returned_at": f"case cast(:history_calls_{{number}}_outcome as text) when 'unknown' then null else {_NOW} end",
+        "outcome": lambda call: call.outcome.value,
+        "reply": lambda call: _json(call.reply),
+        "error": lambda call: call.error,
+        "attempts": "1",
+    },
+    "requests": {
+        "run_id": _RUN_ID,
+        "number": "{place}",
+        "operation_id": lambda request: request.operation_id,
+        "service": lambda request: request.service,
+        "payload": lambda request: _json(request.payload),
+        "answer": lambda request: _json(request.answer),
+        "requested_at": _BEGAN,
+    },
+    "received": {
+        "run_id": _RUN_ID,
+        "number": "{place}",
+        "operation_id": lambda event: event.operation_id,
+        "client": lambda event: event.client,
+        "stream": lambda event: event.stream,
+        "sequence": lambda event: event.sequence,
+        "event_id": lambda event: event.event_id,
+        "sent_at": lambda event: _moment(event.sent_at_us),
+        "received_at": lambda event: _moment(event.received_at_us),
+    },
+    "runs": {
+        "run_id": _RUN_ID,
+        "system": lambda system: system,
+        "profile": "'race'",
+        "bug": "null",
+        "seed": "0",
+        "started_at": _BEGAN,
+        "ended_at": _NOW,
+        "state": "'finished'",
+        "alive_until": "null",
+        "settled_at": "null",  # nobody delivers anything after a schedule
+        "calls_until": "null",
+        "requests_until": "null",
+        "received_until": "null",
+    },
+    "gaps": {
+        "run_id": _RUN_ID,
+        "state": "null",
+        "calls_from": "null",
+        "requests_from": "null",
+        "received_from": "null",
+        "ended_at": "null",
+    },
 }
-"""Columns, types and what stands in them: SQL, or what is taken from a record. As in integrity/database/bookkeeping.py."""
+"""What stands in each column: SQL, or what is taken from a record."""
+
+RELATIONS: Mapping[str, Sequence[tuple[str, str, _Source]]] = {
+    name: tuple((column, kind, _SOURCES[name][column]) for column, kind in columns) for name, columns in COLUMNS.items()
+}
+"""Columns, types and what stands in them."""
