@@ -293,6 +293,20 @@ def test_calls_on_different_tables_are_played_once_however_they_are_ordered(sche
     assert exploration.coverage.spared > exploration.coverage.played
 
 
+def fails_always(_keys: Keys, _operation_id: UUID) -> Steps:
+    yield Begin()
+    raise LookupError("no such account")
+
+
+def test_calls_that_fail_in_every_schedule_are_unknown_and_not_sound(scheduler: Scheduler) -> None:
+    """What they do was never raced: that is no proof of anything."""
+    other = find("lost update, for update").program.actors[0]
+    program = Program((Actor("transfer", fails_always), other), stage, digests=DIGESTS)
+    exploration = explore(scheduler, program, budget=Budget())
+    assert exploration.verdict is Verdict.UNKNOWN
+    assert exploration.coverage.cut == ["transfer fails however it is called: LookupError: no such account"]
+
+
 def test_a_search_that_meets_its_budget_first_is_unknown_and_says_why(scheduler: Scheduler) -> None:
     program = find("report, serializable").program
     exploration = explore(scheduler, program, budget=Budget(schedules=10))

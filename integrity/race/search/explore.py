@@ -18,9 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
+from string import ascii_uppercase
 
 from integrity.race.judge.alarm import OF_DATA, Alarm
-from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE
+from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.oracle import Judge, Judgement, Judging
 from integrity.race.judge.outcome import EndState
 from integrity.race.play.again import TRIES_MAX, order_of, play_again
@@ -236,9 +237,12 @@ class _Search:
         self._added = 0
         self._footprints: dict[tuple[str, int], Footprint] = {}
         self._interest: dict[tuple[str, int], int] = {}
+        self._failed: dict[str, str] = {}
+        self._returned: set[str] = set()
 
     def result(self) -> Exploration:
         coverage = self._coverage
+        coverage.cut += [] if self._hits else self._never_carried_out()
         if self._hits:
             verdict = Verdict.VIOLATED
         elif coverage.abstentions and not self._program.checks:
@@ -252,6 +256,14 @@ class _Search:
         hits = tuple(sorted(self._hits.values(), key=lambda hit: not hit.is_of_data))
         apart = tuple(self._apart.values())
         return Exploration(verdict, hits, coverage, frozenset(self._outcomes), seconds, apart)
+
+    def _never_carried_out(self) -> list[str]:
+        """Return the calls that failed in every schedule, also alone: what they do was raced by nobody."""
+        never = {actor: error for actor, error in self._failed.items() if actor not in self._returned}
+        return [
+            f"{self._program.actors[ascii_uppercase.index(actor)].operation} fails however it is called: {error}"
+            for actor, error in sorted(never.items())
+        ]
 
     def run(self, seed: int, kept: Sequence[str]) -> None:
         while True:
@@ -376,6 +388,9 @@ class _Search:
         refused = Counter(event.refusal.sqlstate for event in run.trace.events if event.refusal)
         coverage.deadlocks += refused[DEADLOCK]
         coverage.serialization_failures += refused[SERIALIZATION_FAILURE]
+        unexpected = unexpected_failures(run, self._program, dialect=self._scheduler.dialect)
+        self._failed |= {actor: f"{value.sqlstate or ''} {value.reason}".strip() for actor, value in unexpected.items()}
+        self._returned |= run.trace.returns.keys() - unexpected.keys()
         failed = (value.sqlstate for value in run.trace.returns.values() if isinstance(value, Failed))
         coverage.refusals += sum(each not in (DEADLOCK, SERIALIZATION_FAILURE) for each in failed)
         done = [(event.actor, event.number) for event in run.trace.events if event.phase is not StepPhase.WAITS]
