@@ -133,6 +133,20 @@ class Unavailable:
 
 
 Reply = Ok | Declined | Unavailable
+
+
+def check_step(step: object) -> None:
+    """Raise TypeError for what an operation yielded and no driver carries out."""
+    if not isinstance(step, Step):
+        raise TypeError(f"it yielded {step!r}, which is no step")
+
+
+def check_reply(reply: object) -> None:
+    """Raise TypeError for what an operation returned and no client can be told."""
+    if not isinstance(reply, Reply):
+        raise TypeError(f"it returned {reply!r}, which is none of Ok, Declined and Unavailable")
+
+
 Steps = Generator[Step, Any, Reply]
 
 
@@ -190,3 +204,15 @@ class Operation:
     steps: Callable[..., Steps]
     arguments: Mapping[str, Domain]
     allowed: Allowed = NOTHING
+
+    def start(self, **arguments: Any) -> Steps:
+        """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's mistake."""
+        try:
+            return self.steps(**arguments)
+        except Exception as error:
+            return _raising(error)
+
+
+def _raising(error: Exception) -> Steps:
+    raise error
+    yield  # it is a generator

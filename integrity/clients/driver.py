@@ -36,6 +36,8 @@ from integrity.operation import (
     Steps,
     Unavailable,
     Value,
+    check_reply,
+    check_step,
 )
 from integrity.systems.service import Reaction
 
@@ -156,7 +158,7 @@ class Driver:
         while True:
             attempts += 1
             self._is_in_transaction = False
-            steps = operation.steps(**arguments)
+            steps = operation.start(**arguments)
             try:
                 reply = await self._attempt(steps)
             except _Restart as restart:
@@ -208,6 +210,7 @@ class Driver:
                 step = steps.send(answer) if failure is None else steps.throw(failure)
             except StopIteration as stop:
                 reply: Reply = stop.value
+                check_reply(reply)
                 return reply
             answer = failure = None
             abandon = self._abandon
@@ -260,6 +263,8 @@ class Driver:
                 await self._committing(self.connection.commit())
             finally:
                 self._is_in_transaction = False
+        else:
+            check_step(step)
         return None
 
     async def _committing(self, sent: Coroutine[Any, Any, Answer]) -> Answer:

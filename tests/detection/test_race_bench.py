@@ -307,6 +307,30 @@ def test_calls_that_fail_in_every_schedule_are_unknown_and_not_sound(scheduler: 
     assert exploration.coverage.cut == ["transfer fails however it is called: LookupError: no such account"]
 
 
+def returns_nothing(_keys: Keys, _operation_id: UUID) -> Any:
+    yield Statement("select 1")
+
+
+def yields_what_is_no_step(_keys: Keys, _operation_id: UUID) -> Any:
+    yield "begin"
+    return Ok()
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (returns_nothing, "it returned None, which is none of Ok, Declined and Unavailable"),
+        (yields_what_is_no_step, "it yielded 'begin', which is no step"),
+    ],
+    ids=["no reply", "no step"],
+)
+def test_an_operation_that_is_none_is_told_and_not_played(scheduler: Scheduler, steps: Any, told: str) -> None:
+    program = Program((Actor("transfer", steps), Actor("transfer", steps)), stage, digests=DIGESTS)
+    exploration = explore(scheduler, program, budget=Budget())
+    assert exploration.verdict is Verdict.UNKNOWN
+    assert exploration.coverage.cut == [f"transfer fails however it is called: TypeError: {told}"] * 2
+
+
 def test_a_search_that_meets_its_budget_first_is_unknown_and_says_why(scheduler: Scheduler) -> None:
     program = find("report, serializable").program
     exploration = explore(scheduler, program, budget=Budget(schedules=10))

@@ -251,6 +251,38 @@ def test_an_operation_that_breaks_has_failed_and_is_rolled_back() -> None:
     assert connection.said[-1] == "rollback"
 
 
+def without_reply(*, operation_id: UUID) -> Any:
+    yield Begin()
+    yield Statement("a")
+    yield Commit()
+
+
+def with_what_is_no_step(*, operation_id: UUID) -> Any:
+    yield "begin"
+    return Ok()
+
+
+def test_an_operation_that_returns_no_reply_is_told_and_what_it_committed_is_unknown() -> None:
+    returned = drive(without_reply, Scripted())
+
+    assert returned.outcome is Outcome.UNKNOWN
+    assert "it returned None, which is none of Ok, Declined and Unavailable" in returned.error
+
+
+def test_an_operation_that_yields_no_step_has_failed() -> None:
+    returned = drive(with_what_is_no_step, Scripted())
+
+    assert (returned.outcome, returned.reply) == (Outcome.FAILED, None)
+    assert "it yielded 'begin', which is no step" in returned.error
+
+
+def test_an_operation_that_does_not_take_its_arguments_has_failed() -> None:
+    returned = drive(lambda: iter(()), Scripted())  # type: ignore[arg-type, return-value]  # a user's mistake
+
+    assert returned.outcome is Outcome.FAILED
+    assert "unexpected keyword argument 'operation_id'" in returned.error
+
+
 def test_a_request_is_answered_by_the_service() -> None:
     assert drive(asking, Scripted()).reply == {"answer": "yes"}
 

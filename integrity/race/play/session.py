@@ -29,6 +29,8 @@ from integrity.operation import (
     StatementFailed,
     Steps,
     Value,
+    check_reply,
+    check_step,
 )
 from integrity.race.program.program import Service
 from integrity.race.program.trace import Asked, Failed, Return, StepPhase, TraceEvent
@@ -186,10 +188,13 @@ class Session:
         go_on: Callable[[], Any] = lambda: next(self._steps)  # noqa: E731  (it changes with every step)
         while True:
             try:
-                step = go_on()
-            except StopIteration as end:
-                self.returned = with_pushed(end.value, self.pushed)
-                break
+                try:
+                    step = go_on()
+                except StopIteration as end:
+                    check_reply(end.value)
+                    self.returned = with_pushed(end.value, self.pushed)
+                    break
+                check_step(step)
             except StatementFailed as error:
                 self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed)
                 break

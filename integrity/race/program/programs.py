@@ -297,7 +297,7 @@ def _actor(operation: Operation, call: PlannedCall) -> Actor:
         return {name: keys[str(value)] if name in by_key else value for name, value in call.arguments.items()}
 
     def steps(keys: Keys, operation_id: UUID) -> Steps:
-        return operation.steps(operation_id=operation_id, **given(keys))
+        return operation.start(operation_id=operation_id, **given(keys))
 
     return Actor(operation.name, steps, str(call), given, operation.allowed)
 
