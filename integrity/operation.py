@@ -206,7 +206,7 @@ class Operation:
     allowed: Allowed = NOTHING
 
     def start(self, **arguments: Any) -> Steps:
-        """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's mistake."""
+        """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's."""
         try:
             return self.steps(**arguments)
         except Exception as error:

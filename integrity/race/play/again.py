@@ -20,7 +20,8 @@ from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import ScheduleError
 from integrity.race.program.trace import StepPhase
 
-TRIES_MAX = 64
+TRIES_MAX = 400
+"""On a busy machine one of two orders may come about once in twenty times; a play takes a millisecond or two."""
 
 
 class Happened(Protocol):

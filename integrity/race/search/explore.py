@@ -24,7 +24,7 @@ from integrity.race.judge.alarm import OF_DATA, Alarm
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.oracle import Judge, Judgement, Judging
 from integrity.race.judge.outcome import EndState
-from integrity.race.play.again import TRIES_MAX, order_of, play_again
+from integrity.race.play.again import order_of, play_again
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
@@ -33,6 +33,7 @@ from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.independence import Independence, Occurrence
 from integrity.verdict import Verdict
 
+_VISITS_MAX = 64  # of one schedule, until its calls go on in the order that it takes for granted
 SCHEDULES_MAX = 10_000
 """Of one search. Tens to a hundred are all that two sound calls have at two preemptions, three of them a thousand or so."""
 
@@ -308,7 +309,7 @@ class _Search:
             if foreseen and foreseen.signature in self._independence.played:
                 self._coverage.spared += 1
                 return foreseen.choices
-        for _ in range(TRIES_MAX):
+        for _ in range(_VISITS_MAX):
             with suppress(ScheduleError):  # two that one commit woke went on in another order than in the run it is from
                 return self._play(prefix)
         cut = "a schedule did not come about again: its calls do not always go on in the same order"
