@@ -32,7 +32,7 @@ from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 # Each statement counts violations of several invariants; the pairs are balanced over two connections, longest first.
 FUSED = {

@@ -38,7 +38,6 @@ from tabulate import tabulate
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Isolation, Reply, Statement, Steps
-from integrity.parameters import number_parameters
 from integrity.race.judge.oracle import Judge
 from integrity.race.play.postgres_engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
@@ -46,6 +45,7 @@ from integrity.race.play.session import Session
 from integrity.race.play.staging import Inserter, staged
 from integrity.race.program.program import Actor, Keys, Program, RaceHistory
 from integrity.race.search.explore import Budget, explore
+from integrity.sql.parameters import number_parameters
 from integrity.systems.stage import Stage
 from tests.detection.race_bench import CASES, Case, create_tables
 

@@ -27,7 +27,7 @@ from integrity.invariants.run import Judged, judge
 from integrity.invariants.syntax import tables_of
 from integrity.queries.run import load_query, show_query
 from integrity.runs.coverage import Known, find_doubts
-from integrity.sqlfile import SqlFile, printable_path
+from integrity.sql.file import SqlFile, printable_path
 from integrity.value import Value
 from integrity.verdict import InvariantVerdict, Verdict
 

@@ -23,7 +23,7 @@ from integrity.project import SETTINGS_FILE, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
-    from integrity.sqlfile import SqlFile
+    from integrity.sql.file import SqlFile
     from integrity.systems.system import System
 
 GROUP = "integrity.systems"

@@ -18,7 +18,7 @@ from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import APPLICATION_NAME
 from integrity.operation import Begin, Isolation, Rows, StatementFailed, Value
-from integrity.parameters import number_parameters
+from integrity.sql.parameters import number_parameters
 
 # What libpq reads from a URL and asyncpg would send to the server as a setting.
 _LIBPQ_ONLY = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "gssencmode",

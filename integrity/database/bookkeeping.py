@@ -34,7 +34,7 @@ from integrity.database.made import OURS
 from integrity.database.types import Json, OperationId, Timestamp
 from integrity.engines.engine import find_engine
 from integrity.history import Outcome
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 
 METADATA = MetaData(schema=OURS)
 

@@ -37,7 +37,7 @@ from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 
 Item = Constraint | Index
 

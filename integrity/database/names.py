@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy import MetaData, Table
 
 from integrity.engines.places import schema_in, schema_of
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 
 Found = TypeVar("Found")
 

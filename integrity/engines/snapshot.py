@@ -12,7 +12,7 @@ from integrity.engines.facts import Facts, TableName
 from integrity.engines.query_plan import QueryPlan
 from integrity.engines.server_text import Rows
 from integrity.engines.spelling import Spelling
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 
 class QueryFailed(Exception):

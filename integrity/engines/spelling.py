@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 
 class NotPortable(Exception):

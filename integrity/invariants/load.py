@@ -13,7 +13,7 @@ from pathlib import Path
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.invariants.effects.making import EFFECTS_FILE, make_invariants
 from integrity.project import Project, reference_folder
-from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
+from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
 
 SUFFIX = ".sql"

@@ -18,8 +18,8 @@ from integrity.errors import describe_unexpected
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
 from integrity.invariants.shape import find_proofs, find_row_check
 from integrity.invariants.syntax import Unlike, tables_of
-from integrity.parameters import find_parameters, replace_parameters
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
+from integrity.sql.parameters import find_parameters, replace_parameters
 from integrity.value import Value
 
 SEEDS = 2

@@ -23,7 +23,7 @@ from integrity.errors import describe_unexpected
 from integrity.invariants.emptiness import Emptiness
 from integrity.invariants.plan import Plan, PlannedJudging, Question, Scan, is_proved
 from integrity.invariants.proof import Balance
-from integrity.parameters import find_parameters
+from integrity.sql.parameters import find_parameters
 from integrity.verdict import InvariantVerdict, Verdict
 
 

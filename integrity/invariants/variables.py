@@ -10,7 +10,7 @@ from typing import Any
 
 from integrity.errors import UsageError, quote
 from integrity.project import SETTINGS_FILE, Project
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.suggestion import suggest
 
 

@@ -14,7 +14,7 @@ from integrity.race.raced import FindingKept
 from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
 from integrity.registry import Registry
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import System
 
 

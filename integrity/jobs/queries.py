@@ -16,7 +16,6 @@ from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Advanced, Job, Noted
-from integrity.parameters import read_value
 from integrity.project import Project
 from integrity.queries import examine as examining
 from integrity.queries.examine import Examination
@@ -24,7 +23,8 @@ from integrity.queries.load import find_query, load_queries
 from integrity.queries.run import show_query
 from integrity.registry import Registry
 from integrity.seeds.load import Mode, seed_system, seeder_of
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
+from integrity.sql.parameters import read_value
 from integrity.systems.system import System
 from integrity.value import Value
 

@@ -27,7 +27,7 @@ from integrity.report.run_verdicts import find_run, write_verdicts
 from integrity.runs.coverage import Known
 from integrity.runs.folder import RunFolder
 from integrity.runs.unfinished import find_systems_that_ran, load_unfinished
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 
 @dataclass(frozen=True, slots=True)

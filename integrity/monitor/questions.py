@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from integrity.queries.run import load_query
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 VERSION_MOST = 999
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.project import Project, reference_folder
-from integrity.sqlfile import SqlFile, broken_file, printable_path, read_sql_file
+from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from integrity.engines.server_text import Rows
 from integrity.engines.snapshot import Reader
 from integrity.project import reference_folder
-from integrity.sqlfile import SqlFile, read_sql_file
+from integrity.sql.file import SqlFile, read_sql_file
 from integrity.value import Value
 
 

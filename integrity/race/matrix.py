@@ -34,7 +34,7 @@ from integrity.race.search.explore import Budget, Coverage, explore
 from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.cure import describe_course
 from integrity.race.trial.scratch import emptying, scratch_database
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.loading import load_system
 from integrity.systems.system import System, SystemReference
 from integrity.verdict import Verdict

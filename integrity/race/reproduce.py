@@ -31,7 +31,7 @@ from integrity.race.program.programs import PlannedCall, make_world
 from integrity.race.program.trace import CUT_OFF
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import Bug, System
 
 KINDS_MAX = 12

@@ -14,7 +14,7 @@ from integrity.race.finding.replay import Replay, contest_of, find_differences, 
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.cure import Failing, try_cures
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import System
 
 

@@ -8,8 +8,8 @@ import orjson
 from integrity.events import InvariantJudged
 from integrity.report.audit_report import AuditReport
 from integrity.runs.verdicts import JudgedInvariant, Verdicts
-from integrity.sqlfile import SqlFile, printable_path
-from integrity.sqlheader import Moment
+from integrity.sql.file import SqlFile, printable_path
+from integrity.sql.header import Moment
 from integrity.value import Value
 from integrity.verdict import Verdict
 

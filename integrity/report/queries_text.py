@@ -8,7 +8,7 @@ import orjson
 from tabulate import tabulate
 
 from integrity.report.values import row_table, show
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 if TYPE_CHECKING:
     from integrity.queries.examine import Examination

@@ -8,8 +8,8 @@ from tabulate import tabulate
 from integrity.events import InvariantJudged
 from integrity.report.audit_report import AuditReport
 from integrity.report.values import CALLS_SHOWN, call_table, counted, printable, row_table, show
-from integrity.sqlfile import SqlFile, printable_path
-from integrity.sqlheader import Parameter
+from integrity.sql.file import SqlFile, printable_path
+from integrity.sql.header import Parameter
 from integrity.verdict import Severity, Verdict
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
 from integrity.queries.run import run_query
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.value import Value
 
 OURS = "integrity"

@@ -23,7 +23,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Event, Job, Listener, listen
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 from integrity.systems.seeder import Batch, Seeder, Start
 from integrity.systems.system import System
 

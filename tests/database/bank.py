@@ -6,7 +6,7 @@ from pathlib import Path
 from integrity.audit import AuditSettings, audit
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
-from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.sql.file import SqlFile, parse_sql_file
 from integrity.verdict import InvariantVerdict
 
 BANK = """

@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, MetaData, Table
 from integrity.database.bulk import bigints, uuids
 from integrity.domain import Domain, IntegerIn, KeyOf
 from integrity.operation import Begin, Commit, Declined, Ok, Operation, Rollback, Statement, Steps, Value
-from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.sql.file import SqlFile, parse_sql_file
 from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.systems.system import System

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from integrity.registry import SYSTEMS
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import System
 from tests.database.ghostpass import violations as ghostpass_violations
 from tests.database.ghostpass import world as ghostpass_world

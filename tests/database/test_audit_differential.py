@@ -20,7 +20,7 @@ from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.plan import PlannedJudging
 from integrity.invariants.proof import Balance, NoRow, Unique
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.verdict import InvariantVerdict, Verdict
 from tests.database.bank import file
 from tests.database.random_queries import QueryMaker

@@ -23,7 +23,7 @@ from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.unfinished import note_running
-from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.sql.file import SqlFile, parse_sql_file
 from integrity.verdict import Verdict
 from tests.database.servers import catch_up
 from tests.database.servers import primary_and_standby as standing_by

@@ -11,7 +11,7 @@ import pytest
 
 from integrity.engines.embedded.binaries import candidate_folders
 from integrity.report.text import render_invariant
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import Engine, PostgresEngine
 

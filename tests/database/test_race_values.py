@@ -24,7 +24,7 @@ from integrity.race.judge.oracle import Judge
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.mutate import Mutator
-from integrity.sqlfile import parse_sql_file
+from integrity.sql.file import parse_sql_file
 from integrity.verdict import Verdict
 from tests.database.clinic import INVARIANT, RACY, SOUND, VALUES, make_system
 

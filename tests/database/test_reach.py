@@ -18,7 +18,7 @@ from integrity.events import AuditFinished, AuditStarted, InvariantJudged
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
 from integrity.queries.load import load_queries
-from integrity.sqlfile import parse_sql_file
+from integrity.sql.file import parse_sql_file
 from integrity.verdict import Verdict
 
 OBJECTS = """

@@ -11,13 +11,13 @@ from psycopg.rows import dict_row
 from integrity.database.namespace import create_schemas, guard
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Ok, Request, Rollback, Statement, Steps
-from integrity.parameters import number_parameters
 from integrity.reference.ghostpass.operations import OPERATIONS
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.seeds import tables
 from integrity.reference.ghostpass.seeds.day import Calls, Day, Kind, play_day
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
+from integrity.sql.parameters import number_parameters
 
 TIMES = {"created_at", "requested_at", "settled_at", "applied_at", "scanned_at", "sold_at", "logged_at"}
 NAMES = {Kind.SETTLE_FUNDING: "receive_funding_webhook"}

@@ -24,7 +24,7 @@ from integrity.engines.sqlite.dialect import adapt, to_sqlite
 from integrity.engines.target import Target
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, reference_folder
-from integrity.sqlfile import SqlFile, read_sql_file
+from integrity.sql.file import SqlFile, read_sql_file
 
 World = Mapping[str, Sequence[Mapping[str, Any]]]
 """Table -> its rows, parents first."""

@@ -13,8 +13,8 @@ from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, find_project
 from integrity.registry import SYSTEMS
 from integrity.seeds.load import Mode, seed_system
-from integrity.sqlfile import SqlFile
-from integrity.sqlquery import parse_query
+from integrity.sql.file import SqlFile
+from integrity.sql.query import parse_query
 from tests.detection.worlds import SIZES, hammer, judge, make_seeded, stuck, violated
 
 CALLS = 500

@@ -22,7 +22,7 @@ from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.race.trial.arena import Arena
 from integrity.reference.ghostpass.operations import OPERATIONS, debit, log, record_sale, record_scan, share
 from integrity.reference.ghostpass.system import GHOSTPASS
-from integrity.sqlfile import SqlFile, parse_sql_file
+from integrity.sql.file import SqlFile, parse_sql_file
 
 FILES = [
     file

@@ -16,7 +16,7 @@ from integrity.project import Project, Settings
 from integrity.queries.run import run_query
 from integrity.runs.result import RunResult
 from integrity.seeds.load import Mode, seed_system
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import Bug, System
 from integrity.verdict import Verdict
 

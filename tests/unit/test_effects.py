@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
-from integrity.sqlfile import SqlFile
-from integrity.sqlname import literal, quoted
+from integrity.sql.file import SqlFile
+from integrity.sql.name import literal, quoted
 
 EFFECTS = """
     subject = "account_id"

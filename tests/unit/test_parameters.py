@@ -2,7 +2,7 @@
 
 import pytest
 
-from integrity.parameters import find_parameters, number_parameters, plain_comments, replace_parameters
+from integrity.sql.parameters import find_parameters, number_parameters, plain_comments, replace_parameters
 
 
 def test_names_come_in_order_of_first_appearance_without_repeats() -> None:

@@ -14,8 +14,8 @@ from integrity.engines.sqlite.portable import to_sqlite
 from integrity.engines.sqlite.spelling import SPELLING as SQLITE
 from integrity.invariants.plan import Plan, make_plan
 from integrity.invariants.syntax import tables_of
-from integrity.sqlfile import SqlFile, parse_sql_file
-from integrity.sqlquery import parse_query
+from integrity.sql.file import SqlFile, parse_sql_file
+from integrity.sql.query import parse_query
 
 NOW = datetime(2026, 1, 17, tzinfo=UTC)
 WALLETS = TableName("bank", "wallets")

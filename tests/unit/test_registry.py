@@ -10,7 +10,7 @@ import pytest
 from integrity.errors import UsageError
 from integrity.project import find_project
 from integrity.registry import SYSTEMS, Registry
-from integrity.sqlfile import parse_sql_file
+from integrity.sql.file import parse_sql_file
 
 SHOP = """
 from sqlalchemy import BigInteger, Column, MetaData, Table

@@ -25,7 +25,7 @@ from integrity.engines.server_text import Rows, distinct, limit_of_a_value
 from integrity.engines.snapshot import QueryFailed, Snapshot
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 APPLICATION_NAME = "integrity-validate"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from integrity.parameters import find_parameters, replace_parameters
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
+from integrity.sql.parameters import find_parameters, replace_parameters
 
 
 class PostgresqlSpelling:

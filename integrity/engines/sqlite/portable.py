@@ -12,7 +12,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.spelling import NotPortable
-from integrity.parameters import find_parameters, replace_parameters
+from integrity.sql.parameters import find_parameters, replace_parameters
 
 _REFUSED: dict[type[exp.Expr], str] = {
     exp.Interval: "interval arithmetic (pass the bound as a parameter)",

@@ -5,7 +5,7 @@ from typing import Any
 
 from integrity.engines.query_plan import QueryPlan
 from integrity.engines.snapshot import Reader
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 
 def read_plan(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> QueryPlan:

@@ -17,7 +17,7 @@ from integrity.engines.sqlite.server_text import rows_of_sqlite
 from integrity.engines.sqlite.spelling import SPELLING
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 
 @contextmanager

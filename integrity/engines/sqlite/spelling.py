@@ -5,7 +5,7 @@ from typing import Final
 
 from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.sqlite.portable import to_sqlite
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 
 
 class SqliteSpelling:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from integrity.errors import quote
 from integrity.invariants.effects.written import Mistake, Section, Written, parse_text
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 from integrity.verdict import Severity
 
 FAMILIES = {

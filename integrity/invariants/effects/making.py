@@ -8,7 +8,7 @@ from integrity.errors import SqlFileError
 from integrity.invariants.effects.declaration import FAMILIES, Declaration, parse_declaration
 from integrity.invariants.effects.rendering import render_invariant
 from integrity.invariants.effects.written import Mistake
-from integrity.sqlfile import SqlFile, parse_sql_file, read_text, shown_path
+from integrity.sql.file import SqlFile, parse_sql_file, read_text, shown_path
 
 EFFECTS_FILE = "effects.toml"
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from integrity.invariants.effects.declaration import FAMILIES, Declaration, Use
 from integrity.invariants.effects.written import Written
-from integrity.parameters import code_of
-from integrity.sqlname import literal, quoted
-from integrity.sqlplace import Origin
+from integrity.sql.name import literal, quoted
+from integrity.sql.parameters import code_of
+from integrity.sql.place import Origin
 
 _OUTPUTS = {
     "asked": ("subject", "effect", "effect_id", "made_at", "operation_id"),

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from integrity.errors import quote
-from integrity.parameters import code_of, find_parameters, has_comment
-from integrity.sqlname import literal, quoted
+from integrity.sql.name import literal, quoted
+from integrity.sql.parameters import code_of, find_parameters, has_comment
 from integrity.suggestion import suggest
 
 _NAME = re.compile(r'[^"(\x00-\x1f][^"\x00-\x1f]*|"(?:[^"\x00-\x1f]|"")+"')

@@ -33,8 +33,8 @@ from integrity.race.play.recording import Recording, record
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.trial.arena import Arena
-from integrity.sqlfile import SqlFile
-from integrity.sqlname import quoted
+from integrity.sql.file import SqlFile
+from integrity.sql.name import quoted
 
 _FAILURE_TITLES = {
     Oracle.FAILURE: "no call fails beside another one that does not fail alone",

@@ -27,7 +27,6 @@ from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Statement, Value
-from integrity.parameters import replace_parameters
 from integrity.race.export.pytest_psycopg import PsycopgTest
 from integrity.race.export.pytest_sqlite import SqliteTest
 from integrity.race.export.pytest_template import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
@@ -35,7 +34,8 @@ from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
+from integrity.sql.parameters import replace_parameters
 
 if TYPE_CHECKING:
     from typing import TypeGuard

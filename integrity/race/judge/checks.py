@@ -29,9 +29,9 @@ from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history
 from integrity.race.program.program import Check, Keys, RaceHistory
 from integrity.race.program.programs import make_world, select_own_keys
-from integrity.sqlfile import SqlFile
-from integrity.sqlname import quoted
-from integrity.sqlquery import without_semicolon
+from integrity.sql.file import SqlFile
+from integrity.sql.name import quoted
+from integrity.sql.query import without_semicolon
 from integrity.systems.system import System
 
 _Condition = Callable[[Sequence[str]], str]

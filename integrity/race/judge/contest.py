@@ -16,7 +16,7 @@ from integrity.race.program.programs import (
     stage_of,
     vary_calls,
 )
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import Bug, System
 
 

@@ -5,9 +5,9 @@ from string import ascii_uppercase
 from typing import Any
 from uuid import UUID
 
-from integrity.parameters import replace_parameters
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.trace import TraceEvent
+from integrity.sql.parameters import replace_parameters
 
 
 def names_of(run: PlayedSchedule) -> dict[Any, str]:

@@ -23,10 +23,10 @@ from integrity.engines.target import Target, mask
 from integrity.engines.values import text_of
 from integrity.errors import DatabaseError
 from integrity.operation import Begin, Isolation, Statement, Value
-from integrity.parameters import number_parameters
 from integrity.race.play.postgres_state import OWN_PREFIX, SessionState
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.wire import Answer, Refusal, WireTimeout, distinct_names
+from integrity.sql.parameters import number_parameters
 
 # A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
 # closes the circle is always the one refused: with the same patience for all, the victim flips (7 of 60 at 10 ms).

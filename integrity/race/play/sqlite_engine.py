@@ -23,7 +23,7 @@ from integrity.race.play.sqlite_wire import NumberedColumn, SqliteReader, Sqlite
 from integrity.race.play.staging import Staged, TableFacts, check_shape, facts_of, quoted_table, resolve, shape_of, staged
 from integrity.race.program.trace import one_line
 from integrity.race.program.wire import Answer, LetterTimeout
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 from integrity.systems.stage import Stage
 
 _LOCK = 1  # the write lock, as a bit of a footprint

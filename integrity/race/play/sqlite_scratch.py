@@ -13,7 +13,7 @@ from integrity.engines.places import MAIN, schema_in, schema_of
 from integrity.errors import UsageError
 from integrity.operation import Statement
 from integrity.race.play.engine import Scratch
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 
 
 def fill(scratch: Scratch) -> None:

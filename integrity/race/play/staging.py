@@ -19,7 +19,7 @@ from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program.program import Keys
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 StagedColumn = tuple[str, str | None]

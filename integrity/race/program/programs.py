@@ -20,7 +20,7 @@ from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
-from integrity.sqlname import quoted
+from integrity.sql.name import quoted
 from integrity.suggestion import suggest
 from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from integrity.operation import Isolation
 from integrity.race.search.explore import SCHEDULES_MAX
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from integrity.systems.system import Bug, System
 
 CHOICES_MAX = 3  # of arguments, of each group of a matrix

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Operation, Reply, Request, Rollback, Statement, Step, Steps
-from integrity.parameters import number_parameters
+from integrity.sql.parameters import number_parameters
 from tests.database.ghostpass.world import FILES, NOW
 from tests.database.worlds import PostgresEngine
 

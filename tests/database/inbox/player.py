@@ -15,8 +15,8 @@ from psycopg.rows import dict_row
 
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Reply, Request, Rollback, Statement, Step, Value
-from integrity.parameters import number_parameters
 from integrity.reference.inbox.system import INBOX
+from integrity.sql.parameters import number_parameters
 from integrity.systems.service import Answer, Context, ServiceSettings
 from integrity.systems.system import Bug
 from tests.database.inbox.world import FILES, NOW

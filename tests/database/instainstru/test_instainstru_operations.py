@@ -23,11 +23,11 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.sqlite.dialect import adapt, to_sqlite
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Declined, Ok, Push, Reply, Rollback, Statement, Steps
-from integrity.parameters import number_parameters
 from integrity.reference.instainstru import operations
 from integrity.reference.instainstru.operations import SUBSCRIPTIONS
 from integrity.reference.instainstru.schema import METADATA
 from integrity.reference.instainstru.system import INSTAINSTRU
+from integrity.sql.parameters import number_parameters
 from integrity.systems.system import Bug
 from tests.database.ghostpass.player import STEPS_MAX, call, operation_ids, play
 from tests.database.instainstru.calls import PLAYED

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from integrity.sqlfile import SqlFile
+from integrity.sql.file import SqlFile
 from tests.database.safebox.world import FILES, NOW, QUERIES, at
 from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import (

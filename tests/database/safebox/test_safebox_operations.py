@@ -17,10 +17,10 @@ from psycopg.rows import dict_row
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Declined, Ok, Reply, Request, Rollback, Statement, Unavailable
-from integrity.parameters import number_parameters
 from integrity.reference.safebox.ledger import denominations
 from integrity.reference.safebox.schema import METADATA
 from integrity.reference.safebox.system import SAFEBOX
+from integrity.sql.parameters import number_parameters
 from integrity.systems.service import Context, ServiceSettings
 from integrity.systems.system import Bug
 from tests.database.safebox.calls import ADDRESS, PLAYED, REFUSING, SILENT

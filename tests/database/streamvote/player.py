@@ -15,8 +15,8 @@ from psycopg.rows import dict_row
 
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Push, Reply, Request, Rollback, Row, Statement, Step
-from integrity.parameters import number_parameters
 from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.sql.parameters import number_parameters
 from integrity.systems.service import Answer, Context, ServiceSettings
 from integrity.systems.system import Bug
 from tests.database.streamvote.world import FILES, NOW

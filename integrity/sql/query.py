@@ -1,7 +1,7 @@
 """The query of a SQL file, as the parser sees it: one read-only select, and its syntax tree.
 
 A query that the parser does not know is no fault of the file: it has no tree, and the server is the judge of its own SQL.
-This is all that imports the parser for a file; sqlfile.py comes here when it has to.
+This is all that imports the parser for a file; file.py comes here when it has to.
 """
 
 import logging
@@ -12,8 +12,8 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, TokenError
 
-from integrity.sqlheader import TextFault
-from integrity.sqlplace import place_of
+from integrity.sql.header import TextFault
+from integrity.sql.place import place_of
 
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
 _WRITING_WORDS = {

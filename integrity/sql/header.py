@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from integrity.parameters import read_value
+from integrity.sql.parameters import read_value
 from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity

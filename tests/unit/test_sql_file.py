@@ -8,8 +8,8 @@ import pytest
 from integrity.errors import SqlFileError, UsageError
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings, reference_folder
-from integrity.sqlfile import SqlFile, _is_plainly_one_select, parse_sql_file, read_sql_file
-from integrity.sqlquery import check_query
+from integrity.sql.file import SqlFile, _is_plainly_one_select, parse_sql_file, read_sql_file
+from integrity.sql.query import check_query
 from integrity.verdict import Severity
 
 NOW = datetime(2026, 1, 17, 18, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@
 A query with a limit also says how fast it must be (`-- limit-ms: 50`), which indexes must serve it (`-- index: name, name`)
 and where values for its parameters come from (`-- sample: wallet_id = select id from ... limit 20`).
 
-The header is the comment lines at the top (sqlheader.py has the details). The query
+The header is the comment lines at the top (header.py has the details). The query
 is one read-only select in PostgreSQL's dialect. Everything that can be said about a file without a database is said here,
 with its place; the file then goes to the server whole, header included, so that the position in a server's error is the
 file's own line. A query that the parser does not know is no fault of the file: it has no tree, and the server is the judge
@@ -28,8 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrity.errors import SqlFileError, UsageError, quote
-from integrity.parameters import code_of, find_parameters, plain_comments, replace_parameters, unquote_parameters
-from integrity.sqlheader import (
+from integrity.sql.header import (
     PARAMETER_FORMS,
     PARAMETER_TYPES,
     Moment,
@@ -40,7 +39,8 @@ from integrity.sqlheader import (
     parse_header,
     read_given,
 )
-from integrity.sqlplace import Origin, describe_place, place_of
+from integrity.sql.parameters import code_of, find_parameters, plain_comments, replace_parameters, unquote_parameters
+from integrity.sql.place import Origin, describe_place, place_of
 from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity
@@ -89,7 +89,7 @@ class SqlFile:
     @property
     def tree(self) -> "exp.Query | None":
         """The query's syntax tree, shared, so never to be changed; None: the parser does not know it."""
-        from integrity.sqlquery import find_query
+        from integrity.sql.query import find_query
 
         return find_query(self.text)
 
@@ -221,7 +221,7 @@ def parse_sql_file(text: str, *, path: Path, name: str, origins: tuple[Origin, .
     try:
         header = parse_header(text)
         if not _is_plainly_one_select(text):
-            from integrity.sqlquery import check_query
+            from integrity.sql.query import check_query
 
             check_query(text)
     except TextFault as fault:
@@ -267,7 +267,7 @@ _NOT_PLAIN = re.compile(
 def _without_semicolon(text: str) -> str:
     if ";" not in text:
         return text
-    from integrity.sqlquery import without_semicolon
+    from integrity.sql.query import without_semicolon
 
     return without_semicolon(text)
 
