@@ -5,6 +5,9 @@ import click
 from integrity.errors import quote
 from integrity.suggestion import suggest
 
+DESTRUCTIVE = frozenset({"restore", "rollback", "forget", "stop", "reset"})
+"""Commands, of any group, that take away or end what is there: they are never suggested, but must be spelt out."""
+
 
 class UnknownCommand(click.UsageError):
     """There is no such command."""
@@ -30,5 +33,5 @@ def _suggest(error: click.ClickException, context: click.Context) -> str:
         return suggest(error.option_name, options)
     name: str | None = getattr(error, "command_name", None)  # of click's own exception, too, from 8.4 on
     if name is not None and isinstance(context.command, click.Group):
-        return suggest(name, context.command.list_commands(context))
+        return suggest(name, set(context.command.list_commands(context)) - DESTRUCTIVE)
     return ""
