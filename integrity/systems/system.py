@@ -1,6 +1,6 @@
 """What a system is: a schema, operations, the outside services it talks to, and the bugs that can be planted in it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
+from integrity.systems.wanted_row import WantedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class System:
         sweeps: take up what clients and services have left open.
         stage: makes a small world of rows for one race, in which every invariant holds, and returns its keys, named by pool
             and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
+        rows: what a race is to be played on where there is no stage: those that matter, the rest is made of the tables. A
+            pool that is named as a table, and no query of `pools`, is of the keys of such rows.
         seeder: makes its worlds; None: they are made elsewhere.
         profiles: a file of its load profiles.
         allowed: what calls of every operation may come to beside others.
@@ -129,6 +132,7 @@ class System:
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
     sweeps: tuple[Sweep, ...] = ()
     stage: Callable[[], Stage] | None = None
+    rows: Sequence[WantedRow] = ()
     seeder: Seeder | None = None
     profiles: Path | None = None
     allowed: Allowed = NOTHING
