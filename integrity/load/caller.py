@@ -24,7 +24,7 @@ from integrity.history import (
     make_operation_id,
 )
 from integrity.load.profile import Profile
-from integrity.measure.measures import Measures
+from integrity.measure.calls import Measures
 from integrity.operation import Operation, Request, Rows
 from integrity.systems.service import Context, Delivery, Reaction
 from integrity.systems.system import System

@@ -19,7 +19,7 @@ from integrity.load.caller import Caller, Client, Sources
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import Pace
-from integrity.measure.distribution import Distribution
+from integrity.measure.percentiles import Distribution
 
 
 class OpenLoop:

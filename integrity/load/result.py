@@ -14,8 +14,8 @@ from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
 from integrity.load.thresholds import ThresholdJudgement, judge
-from integrity.measure.distribution import Distribution
-from integrity.measure.measures import Measures, OperationMeasure, percentiles, summarize
+from integrity.measure.calls import Measures, OperationMeasure, summarize
+from integrity.measure.percentiles import Distribution, percentiles
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
 from integrity.runs.folder import RunFolder

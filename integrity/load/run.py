@@ -26,7 +26,7 @@ from integrity.load.resources import find_resources
 from integrity.load.result import describe_run, make_result
 from integrity.load.work import Work
 from integrity.measure.effects import describe_effects
-from integrity.measure.measures import percentiles
+from integrity.measure.percentiles import percentiles
 from integrity.monitor.sampler import Monitor
 from integrity.runs.files import MONITOR_FILE
 from integrity.runs.folder import Recorder, RunFolder, make_run_folder

@@ -7,9 +7,9 @@ from integrity.load.open_loop import OpenLoop
 from integrity.load.phases import Ladder, Phase
 from integrity.load.profile import OpenProfile
 from integrity.load.thresholds import ThresholdJudgement
-from integrity.measure.measures import summarize
+from integrity.measure.calls import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
-from integrity.runs.samples import RunSample
+from integrity.runs.samples import Percentiles, RunSample
 from integrity.runs.shape import (
     FirstBreak,
     FirstWarning,
@@ -68,9 +68,7 @@ def _phase(phase: Phase) -> PhaseResult:
         offered_per_s=round(phase.offered_per_s, 2),
         answered_per_s=round(phase.answered / phase.seconds, 2) if phase.seconds > 0 else None,
         failure_share=round(phase.failure_share, 6),
-        p50_ms=total.p50_ms,
-        p95_ms=total.p95_ms,
-        p99_ms=total.p99_ms,
+        **{name: getattr(total, name) for name in Percentiles.model_fields},
         lag_p99_ms=phase.lag_p99_ms,
         thresholds=tuple(map(_said, phase.judgements)),
     )

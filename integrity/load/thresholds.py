@@ -14,8 +14,8 @@ from pydantic import model_validator
 
 from integrity.exit_codes import Shortfall
 from integrity.load.bounds import Amount, BoundedSettings
-from integrity.measure.distribution import Distribution
-from integrity.measure.measures import Measures, OperationMeasure
+from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.percentiles import Distribution
 
 LAG_SHARE_MOST = 0.1
 """Of the tightest latency limit: a generator that was later than this measures itself."""

@@ -11,7 +11,7 @@ from integrity.monitor.summary import MonitorSummary
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.effects import FaultEffect
 from integrity.runs.files import RESULT_FILE
-from integrity.runs.samples import Counts
+from integrity.runs.samples import Counts, Percentiles
 from integrity.runs.settlement import Settlement
 from integrity.runs.shape import LoadSweep, PhaseResult, Search, SlopeResult
 
@@ -22,41 +22,28 @@ class OfOperation(DocumentPart):
     operation: str
 
 
-class Latencies(DocumentPart):
-    """Of calls that were answered, and how many were made a second."""
+class OperationResult(Percentiles, Counts, OfOperation):
+    """One operation's calls; "total" is all of them. Latencies are of those that were answered."""
 
     calls_per_s: float | None
     mean_ms: float | None
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
     max_ms: float | None
 
 
-class OperationResult(Latencies, Counts, OfOperation):
-    """One operation's calls; "total" is all of them."""
-
-
-class SettledResult(OfOperation):
+class SettledResult(Percentiles, OfOperation):
     """From the intended start until the first webhook that followed was acknowledged."""
 
     count: int
     mean_ms: float
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
 
 
-class StreamResult(OfOperation):
+class StreamResult(Percentiles, OfOperation):
     """What subscribers received, and how long after the system says it was sent."""
 
     opened: int
     received: int
     missed: int
     broken: int
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
     max_ms: float | None
 
 

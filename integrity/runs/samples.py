@@ -25,7 +25,7 @@ class Counts(DocumentPart):
 
 
 class Percentiles(DocumentPart):
-    """Each the latency of a call that happened; None without calls."""
+    """Each the latency of a call that happened; None without calls. What has no field here is worked out nowhere."""
 
     p50_ms: float | None
     p95_ms: float | None

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from integrity.runs.documents import DocumentPart
+from integrity.runs.samples import Percentiles
 
 
 class PhaseThreshold(DocumentPart):
@@ -14,7 +15,7 @@ class PhaseThreshold(DocumentPart):
     state: Literal["passed", "warning", "failed", "not measured", "unknown"]
 
 
-class PhaseResult(DocumentPart):
+class PhaseResult(Percentiles):
     """A stretch of the run at one load.
 
     Args:
@@ -30,9 +31,6 @@ class PhaseResult(DocumentPart):
     offered_per_s: float
     answered_per_s: float | None
     failure_share: float
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
     lag_p99_ms: float | None
     thresholds: tuple[PhaseThreshold, ...]
 

@@ -12,8 +12,8 @@ from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import LoadSteps, Pace
 from integrity.load.thresholds import Threshold
-from integrity.measure.distribution import Distribution
-from integrity.measure.measures import Measures
+from integrity.measure.calls import Measures
+from integrity.measure.percentiles import Distribution
 
 OK = Returned(Outcome.OK, {}, "", 1)
 FAILED = Returned(Outcome.FAILED, None, "53300 too many clients", 1)

@@ -6,7 +6,8 @@ from integrity.clients.driver import Returned
 from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome
 from integrity.load.thresholds import Grade, Threshold, judge, shortfalls_of
-from integrity.measure.measures import Measures, percentiles, summarize
+from integrity.measure.calls import Measures, summarize
+from integrity.measure.percentiles import percentiles
 
 OK = Returned(Outcome.OK, {}, "", 1)
 DECLINED = Returned(Outcome.DECLINED, {"reason": "no"}, "", 1)

@@ -1,4 +1,4 @@
-"""Measures of a run: every call counted, with percentiles that are at most 0.2% above the exact ones.
+"""The calls of a run, measured: every one counted by how it ended, its latency kept for percentiles.
 
 What they need does not grow with the run. A latency is that of a call that was answered (ok or declined), in ms from the
 intended start; one that was unavailable, failed or is unknown counts as such and has none, or a fast refusal would make the
@@ -7,19 +7,16 @@ system look quick.
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
-from integrity.measure.distribution import Distribution
+from integrity.measure.percentiles import Distribution, percentiles
 from integrity.runs.result import OperationResult
 from integrity.runs.samples import Counts, OperationSample, Percentiles, RunSample
 
-PERCENTILES = (50, 95, 99)
 ERRORS_MOST = 10  # kinds of error that are listed
 RECENT_SAMPLES = 10
 
@@ -164,16 +161,6 @@ def _counts(measure: OperationMeasure) -> dict[str, int]:
         "not_sent": measure.not_sent,
         "retries": measure.retries,
     }
-
-
-def percentiles(latencies_ms: "Distribution | Sequence[float] | np.ndarray[Any, Any]") -> dict[str, float | None]:
-    """Return p50_ms, p95_ms and p99_ms, each the latency of a call that happened; None without calls."""
-    if isinstance(latencies_ms, Distribution):
-        return {f"p{p}_ms": _rounded(latencies_ms.percentile(p)) for p in PERCENTILES}
-    if not len(latencies_ms):
-        return {f"p{p}_ms": None for p in PERCENTILES}
-    values = np.percentile(np.array(latencies_ms), PERCENTILES, method="inverted_cdf")
-    return {f"p{p}_ms": round(float(value), 3) for p, value in zip(PERCENTILES, values, strict=True)}
 
 
 def summarize(measures: Measures, elapsed_s: float) -> list[OperationResult]:

@@ -1,4 +1,4 @@
-"""A distribution: values by size, in memory that does not grow with their number.
+"""Percentiles of any number of values: a distribution keeps them by size, in memory that does not grow with their number.
 
 Values are counted in buckets, each 0.2% wider than the one before, as HdrHistogram does (Gil Tene). Of each bucket the
 largest value is kept, so that a percentile is a value that occurred, and at most 0.2% above the exact one.
@@ -6,11 +6,16 @@ largest value is kept, so that a percentile is a value that occurred, and at mos
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+
+from integrity.runs.samples import Percentiles
+
+_PERCENTS = {field: int(field.removeprefix("p").removesuffix("_ms")) for field in Percentiles.model_fields}
+"""Which there are: those that samples and results have a field for."""
 
 _LEAST = 0.001
 _RATIO = 1.002
@@ -90,3 +95,14 @@ class Distribution:
             later._number -= int(held.counts.sum())
             later._total -= held.total
         return later
+
+
+def percentiles(latencies_ms: "Distribution | Sequence[float] | np.ndarray[Any, Any]") -> dict[str, float | None]:
+    """Return the fields of Percentiles, each the latency of a call that happened; None without calls."""
+    if isinstance(latencies_ms, Distribution):
+        found = [latencies_ms.percentile(percent) for percent in _PERCENTS.values()]
+    elif not len(latencies_ms):
+        found = [None] * len(_PERCENTS)
+    else:
+        found = list(np.percentile(np.array(latencies_ms), list(_PERCENTS.values()), method="inverted_cdf"))
+    return {field: None if value is None else round(float(value), 3) for field, value in zip(_PERCENTS, found, strict=True)}
