@@ -1,8 +1,12 @@
 """Exit codes, and which of them a command ends with: decided here alone, from what fell short.
 
-Mistakes of usage end a command before anything can fall short. Of what does, the weightiest decides: a violation outranks
-what is unknown, and that a threshold, since nobody knows what would have been found; a threshold that was missed outranks
-one that was not measured, which can be no worse than missed.
+Mistakes of usage end a command before anything can fall short. Of what does, the weightiest decides:
+
+- a violation: whatever else happened, that was found;
+- an interruption: who pressed Ctrl-C, or the script that did, knows why the rest was not found out, and a shell's loop ends
+  by this code. That a threshold was missed before is in the report, and of a whole run only;
+- what is unknown, and that before a threshold, since nobody knows what would have been found;
+- a threshold that was missed, before one that was not measured, which can be no worse than missed.
 """
 
 from collections.abc import Collection, Sequence
@@ -29,18 +33,18 @@ class Shortfall(Enum):
     """
 
     VIOLATED = auto()
+    INTERRUPTED = auto()
     UNKNOWN = auto()
     MISSED = auto()
     NOT_MEASURED = auto()
-    INTERRUPTED = auto()
 
 
 _CODES = {
     Shortfall.VIOLATED: ExitCode.VIOLATED,
+    Shortfall.INTERRUPTED: ExitCode.INTERRUPTED,
     Shortfall.UNKNOWN: ExitCode.UNKNOWN,
     Shortfall.MISSED: ExitCode.THRESHOLD,
     Shortfall.NOT_MEASURED: ExitCode.UNKNOWN,
-    Shortfall.INTERRUPTED: ExitCode.INTERRUPTED,
 }
 
 

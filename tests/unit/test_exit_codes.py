@@ -26,13 +26,13 @@ def test_the_worst_verdict_decides(verdicts: list[Verdict], code: int) -> None:
 def test_the_weightiest_shortfall_decides_whatever_else_there_is() -> None:
     codes = {
         Shortfall.VIOLATED: 1,
+        Shortfall.INTERRUPTED: 130,
         Shortfall.UNKNOWN: 3,
         Shortfall.MISSED: 4,
         Shortfall.NOT_MEASURED: 3,
-        Shortfall.INTERRUPTED: 130,
     }
     assert {each: exit_code_of({each}) for each in Shortfall} == codes
-    assert [exit_code_of({lighter, weightier}) for weightier, lighter in pairwise(codes)] == [1, 3, 4, 3]
+    assert [exit_code_of({lighter, weightier}) for weightier, lighter in pairwise(codes)] == [1, 130, 3, 4]
     assert exit_code_of(set()) == 0
 
 
