@@ -98,3 +98,12 @@ def show_duration(seconds: float) -> str:
 
 def _show(number: float) -> str:
     return f"{int(number):,}" if number == int(number) else f"{number:g}"
+
+
+def counted(count: float, noun: str, nouns: str = "") -> str:
+    """Return e.g. "1 row", "12,000 rows".
+
+    Args:
+        nouns: of several, where that is more than an s: counted(1, "session is", "sessions are").
+    """
+    return f"{count:,.0f} {noun if count == 1 else nouns or f'{noun}s'}"

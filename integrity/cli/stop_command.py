@@ -10,6 +10,7 @@ from integrity.cli.number_types import Duration
 from integrity.cli.options import json_option, open_project, project_option
 from integrity.errors import UsageError
 from integrity.exit_codes import ExitCode
+from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_note, write_result
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def command(*, run: str | None, is_all: bool, grace_s: float, project_folder: Pa
             write_result(f"{folder.run_id} is not running.")
     elif len(running) > 1 and not is_all:
         names = ", ".join(folder.run_id for folder in running)
-        raise UsageError(f"{len(running)} runs are running: {names}", hint="Name one, or stop them all with --all.")
+        raise UsageError(
+            f"{counted(len(running), 'run')} are running: {names}", hint="Name one, or stop them all with --all."
+        )
     elif not running and not is_json:
         write_result("No run is running here.")
     stopped = []
@@ -64,5 +67,5 @@ def _describe(stopped: "Stopped") -> str:
         return f"{stopped.run_id}: still running {took}; as a last resort: kill -9 {stopped.pid}"
     if stopped.ending is Ending.TERMINATED:
         return f"{stopped.run_id}: did not end by itself and was ended {took}; integrity validate loads its history."
-    calls = "before it came to a result" if stopped.call_count is None else f"with {stopped.call_count} calls"
+    calls = "before it came to a result" if stopped.call_count is None else f"with {counted(stopped.call_count, 'call')}"
     return f"{stopped.run_id}: stopped {took}, {calls}."

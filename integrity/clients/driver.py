@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from integrity.errors import Unreachable
 from integrity.history import Outcome
+from integrity.numbers import counted
 from integrity.operation import (
     RESTARTED,
     Begin,
@@ -164,7 +165,7 @@ class Driver:
             except _Restart as restart:
                 await self._leave(steps)
                 if attempts >= self.connection.attempts_most:
-                    return Returned(Outcome.FAILED, None, f"{restart} (after {attempts} attempts)", attempts)
+                    return Returned(Outcome.FAILED, None, f"{restart} (after {counted(attempts, 'attempt')})", attempts)
                 await self._pause(attempts)
             except _Abandoned as death:
                 steps.close()

@@ -39,6 +39,7 @@ from integrity.engines.places import schema_of
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UnsafeDatabase
+from integrity.numbers import counted
 
 __all__ = [
     "Contents",
@@ -203,7 +204,7 @@ def _has_copied(contents: Contents) -> bool:
 def _count(things: Sequence[str]) -> str:
     """Return how many; tables are named without their kind."""
     kind = "table" if not any(" " in each.partition(".")[0] for each in things) else "object"
-    return f"1 {kind}" if len(things) == 1 else f"{len(things)} {kind}s"
+    return counted(len(things), kind)
 
 
 def _some(tables: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from integrity.health.check import HealthCheck, failed, ok, some, unreachable, w
 from integrity.health.server import Server, open_server
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.limits import SPARE_CONNECTIONS
+from integrity.numbers import counted
 from integrity.systems.system import System
 
 FREE_BYTES_WARN = 2_000_000_000
@@ -217,8 +218,11 @@ def _check_schema(target: Target, system: System, contents: Contents) -> Iterato
             else "The system declares them; races have them, and what is said of races holds with them only."
         )
         state = warning if bug or not is_ours else failed
+        many = counted(len(missing), "constraint or index is", "constraints or indexes are")
         yield state(
-            f"{system.name}: indexes", f"{len(missing)} constraints or indexes are missing{why}: {some(missing)}", hint
+            f"{system.name}: indexes",
+            f"{many} missing{why}: {some(missing)}",
+            hint,
         )
     else:
         yield ok(f"{system.name}: indexes", "every constraint and index of the schema")

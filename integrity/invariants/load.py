@@ -12,6 +12,7 @@ from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.invariants.effects.making import EFFECTS_FILE, make_invariants
+from integrity.numbers import counted
 from integrity.project import Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
@@ -144,7 +145,9 @@ def find_invariant(invariants: Iterable[SqlFile], name: str) -> SqlFile:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{name!r} names {len(found)} invariants", hint=f"Say which: {', '.join(f.name for f in found)}.")
+        raise UsageError(
+            f"{name!r} names {counted(len(found), 'invariant')}", hint=f"Say which: {', '.join(f.name for f in found)}."
+        )
     raise UsageError(f"no invariant is called {name!r}", hint=_suggest(name, [file.name for file in files]))
 
 

@@ -13,7 +13,7 @@ from integrity.errors import UsageError, quote
 from integrity.events import Job
 from integrity.history import decode
 from integrity.jobs.findings import Wanted, invariants_of, keep
-from integrity.numbers import read_integer
+from integrity.numbers import counted, read_integer
 from integrity.project import Project
 from integrity.race import reproduce as search
 from integrity.race.raced import Reproduced
@@ -142,7 +142,7 @@ def _find_row(folder: RunFolder, violation: str) -> tuple[str, Mapping[str, Any]
     rows = violated[found[0]].rows
     if not 1 <= number <= len(rows):
         raise UsageError(
-            f"{quote(violation)}: the audit kept {len(rows)} rows of {found[0]}",
+            f"{quote(violation)}: the audit kept {counted(len(rows), 'row')} of {found[0]}",
             hint=f"Name one of #1 to #{len(rows)}, or keep more: integrity validate --limit-evidence 100",
         )
     return found[0], rows[number - 1]

@@ -20,6 +20,7 @@ from integrity.invariants.load import load_invariants, select_invariants
 from integrity.invariants.plan import Plan
 from integrity.invariants.syntax import tables_of
 from integrity.invariants.variables import apply_variables, read_pairs, set_variables
+from integrity.numbers import counted
 from integrity.project import Project
 from integrity.registry import Registry
 from integrity.report.audit_report import AuditReport, Reported, collect
@@ -209,7 +210,8 @@ def _without_runs_that_were_not(
     left_out = [name for name, system in about_runs.items() if system not in ran]
     if left_out:
         named = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
-        yield Noted(f"no run of {named} is recorded: {len(left_out)} invariants about runs alone are left out")
+        many = counted(len(left_out), "invariant about runs alone is", "invariants about runs alone are")
+        yield Noted(f"no run of {named} is recorded: {many} left out")
     return [file for file in files if file.name not in left_out], True
 
 
@@ -224,5 +226,6 @@ def _load_unfinished(target: Target, project: Project, *, is_read_only: bool, is
         yield Noted(f"which runs were killed cannot be found out: {error.message}")
         return Known(folder=folder)
     for run in unfinished.loaded:
-        yield Noted(f"run {run.run_id} was killed: its {run.call_count} calls are loaded and judged too")
+        calls = counted(run.call_count, "call is", "calls are")
+        yield Noted(f"run {run.run_id} was killed: its {calls} loaded and judged too")
     return Known(unfinished.alive, unfinished.reasons, folder)

@@ -13,6 +13,7 @@ from integrity.engines.transaction import refusal
 from integrity.errors import SeedError, UsageError
 from integrity.load.profile import OpenProfile, Profile
 from integrity.monitor.limits import SPARE_CONNECTIONS
+from integrity.numbers import counted
 from integrity.systems.system import Bug, System
 
 TIMEOUT_S = 300
@@ -65,8 +66,9 @@ def _check_room(target: Target, profile: Profile, facts: ServerFacts) -> None:
     free = facts.slots - facts.used - SPARE_CONNECTIONS
     if profile.connection_count > free:
         option = "--connections" if isinstance(profile, OpenProfile) else "--clients"
+        asked = counted(profile.connection_count, "connection is", "connections are")
         raise UsageError(
-            f"{profile.connection_count} connections are asked for, and {target} has {max(free, 0)} to give "
+            f"{asked} asked for, and {target} has {max(free, 0)} to give "
             f"({facts.slots} in all, {facts.used} in use, {SPARE_CONNECTIONS} kept free)",
             hint=f"Ask for fewer with {option}, or raise the server's max_connections.",
         )

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from integrity.load.bounds import BoundedSettings, Seconds
-from integrity.numbers import DURATION_S_MOST
+from integrity.numbers import DURATION_S_MOST, counted
 
 Level = Annotated[float, Field(ge=0, le=10_000)]
 """How many times the arrivals, or the subscribers, that the profile declares."""
@@ -63,7 +63,7 @@ class LoadSteps(BoundedSettings):
         if not self.factors:
             raise ValueError("factors: there is none")
         if self.headings and len(self.headings) != len(self.factors):
-            raise ValueError(f"headings: {len(self.headings)} for {len(self.factors)} factors")
+            raise ValueError(f"headings: {len(self.headings)} for {counted(len(self.factors), 'factor')}")
         return self
 
     @property

@@ -12,6 +12,7 @@ from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, w
 from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import Peak, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
+from integrity.numbers import counted
 
 CPU_SAMPLES = 5
 CONTENTION_SAMPLES_LEAST = 5
@@ -81,10 +82,6 @@ def _beyond(limit: Limit, level: str) -> str:
     return f"{side} {show(limit.at(level), limit.unit)}"
 
 
-def _many(count: float, word: str) -> str:
-    return f"{count:,.0f} {word}{'' if count == 1 else 's'}"
-
-
 def show(value: float, unit: str) -> str:
     """Return the value in its unit."""
     if unit == "share":
@@ -99,8 +96,8 @@ def _unreachable(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Ale
     if failed:
         first, count = failed[0], len(failed)
         sentence = (
-            f"the database could not be asked in {count} of {len(samples)} samples, first at {first['elapsed_s']:.0f} s: "
-            f"{first['database']['error']}"
+            f"the database could not be asked in {count} of {counted(len(samples), 'sample')}, "
+            f"first at {first['elapsed_s']:.0f} s: {first['database']['error']}"
         )
         yield Alert(CRITICAL, "unreachable", "", sentence, count, 0, first["elapsed_s"], "our own: it is to be there")
 
@@ -149,10 +146,9 @@ def _lock_waits(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Aler
         if waited_s > limit.warn:
             level = CRITICAL if waited_s > critical_s else WARN
             most = critical_s if level == CRITICAL else limit.warn
-            sessions = "1 session" if count == 1 else f"{count} sessions"
-            verb = "waits" if count == 1 else "wait"
+            waiting = counted(count, "session waits", "sessions wait")
             sentence = (
-                f"lock contention on {subject}: {sessions} {verb}, the longest {waited_s:.1f} s at {at_s:.0f} s, "
+                f"lock contention on {subject}: {waiting}, the longest {waited_s:.1f} s at {at_s:.0f} s, "
                 f"behind {describe_blocker(by)}"
             )
             yield Alert(level, "lock-wait", subject, sentence, round(waited_s, 3), most, at_s, limit.source)
@@ -192,7 +188,7 @@ def _transactions(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Al
     blocks = any(pair["blocker"] == PREPARED for s in samples for pair in (s.get("database") or {}).get("blocking") or ())
     held = ", and sessions wait for its locks" if blocks else ""
     yield from _of_peak(
-        "prepared-transaction", facts, peak, lambda peak: f"{_many(peak.value, 'prepared transaction')}{held}"
+        "prepared-transaction", facts, peak, lambda peak: f"{counted(peak.value, 'prepared transaction')}{held}"
     )
 
 
@@ -203,7 +199,7 @@ def _counters(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]
         words = f"rollbacks: {rollbacks:,.0f} of {commits + rollbacks:,.0f} transactions ({show(share, 'share')})"
         yield from _of_whole("rollbacks", facts, share, words)
     deadlocks = rise(samples, "database", "deadlocks")
-    many = _many(deadlocks, "deadlock")
+    many = counted(deadlocks, "deadlock")
     yield from _of_whole("deadlocks", facts, deadlocks, f"{many}; the server ended one transaction in each")
     hit, read = (rise(samples, "database", name) for name in ("blocks_hit", "blocks_read"))
     if hit + read >= BLOCKS_LEAST:
@@ -222,7 +218,8 @@ def _tables(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     for table, counters in sorted(risen.items(), key=lambda item: -item[1]["sequential_rows"]):
         scans, rows = counters["sequential_scans"], counters["sequential_rows"]
         if scans >= SCANS_LEAST:
-            words = f"sequential scans on {table}: {scans:,.0f} scans read {rows:,.0f} rows, {rows / scans:,.0f} each"
+            many = f"{counted(scans, 'scan')} read {counted(rows, 'row')}"
+            words = f"sequential scans on {table}: {many}, {rows / scans:,.0f} each"
             yield from _of_whole("sequential-scans", facts, rows / scans, words, table)
     for table, row in sorted(last.items()):
         count = row["rows_live"] + row["rows_dead"]
@@ -250,7 +247,7 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
             "process-cpu" if is_named else "database-cpu",
             facts,
             find_peak(moving_mean(read("cpu_share"), CPU_SAMPLES)),
-            lambda peak: f"CPU of {name}: {show(peak.value, 'share')} of {cores} cores",
+            lambda peak: f"CPU of {name}: {show(peak.value, 'share')} of {counted(cores, 'core')}",
             name,
         )
     if is_named:

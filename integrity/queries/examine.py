@@ -17,6 +17,7 @@ from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.exit_codes import Shortfall
+from integrity.numbers import counted
 from integrity.queries.run import run_query
 from integrity.sql.file import SqlFile
 from integrity.value import Value
@@ -137,9 +138,9 @@ def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[E
         if scanned and max(scanned.values()) < SMALL_ROWS:
             unknown.append(f"index {name} is not used, but the table is too small to say (seed more, or --scale)")
         else:
-            read = ", ".join(f"{table} ({count:,} rows)" for table, count in scanned.items())
+            read = ", ".join(f"{table} ({counted(count, 'row')})" for table, count in scanned.items())
             instead = f": reads {read} from end to end" if read else f": {without[0].shape}"
-            failed.append(f"index {name} is not used by {len(without)} of {len(plans)} plans{instead}")
+            failed.append(f"index {name} is not used by {len(without)} of {counted(len(plans), 'plan')}{instead}")
     if failed:
         return ExaminedState.FAILED, tuple(failed)
     return (ExaminedState.UNKNOWN, tuple(unknown)) if unknown else (ExaminedState.PASSED, ())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
+from integrity.numbers import counted
 from integrity.project import Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
@@ -45,6 +46,9 @@ def find_query(queries: dict[str, SqlFile], name: str) -> SqlFile:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{name!r} names {len(found)} queries", hint=f"Say which: {', '.join(q.name for q in found)}.")
+        raise UsageError(
+            f"{name!r} names {counted(len(found), 'query', 'queries')}",
+            hint=f"Say which: {', '.join(q.name for q in found)}.",
+        )
     hint = suggest(name, queries, otherwise="`integrity queries list` shows their names.")
     raise UsageError(f"no query is called {name!r}", hint=hint)

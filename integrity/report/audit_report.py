@@ -6,6 +6,7 @@ from datetime import datetime
 
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
+from integrity.numbers import counted
 from integrity.verdict import Severity, Verdict
 
 NAMES_SHOWN = 3
@@ -56,17 +57,17 @@ class AuditReport:
         if not total:
             return "No invariant was judged."
         if empty == total:
-            who = "The only invariant had nothing" if total == 1 else f"None of {total} invariants had anything"
+            who = "The only invariant had nothing" if total == 1 else f"None of {counted(total, 'invariant')} had anything"
             return f"{who} to judge: the tables are empty."
         if held == total:
-            return "The only invariant holds." if total == 1 else f"All {total} invariants hold."
+            return "The only invariant holds." if total == 1 else f"All {counted(total, 'invariant')} hold."
         parts = []
         if violated:
             warnings = sum(judged.severity is Severity.WARNING for judged in violated)
             only = " (warnings only)" if warnings == len(violated) else ""
-            parts.append(f"{len(violated)} of {total} invariants violated{only}: {_names(violated)}")
+            parts.append(f"{len(violated)} of {counted(total, 'invariant')} violated{only}: {_names(violated)}")
         if unknown:
-            of_total = "" if violated else f" of {total} invariants"
+            of_total = "" if violated else f" of {counted(total, 'invariant')}"
             parts.append(f"{len(unknown)}{of_total} unknown: {_names(unknown)}")
         if not parts:
             return f"{held} {'holds' if held == 1 else 'hold'}, {empty} had nothing to judge."

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from integrity.database.namespace import Contents, count_rows
 from integrity.engines.target import Target
+from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_result
-from integrity.report.values import counted
 
 
 def write_removed(target: Target, contents: Contents, runs_folder: Path, *, is_json: bool) -> None:
@@ -51,5 +51,6 @@ def list_ours(contents: Contents) -> str:
     lines = []
     for schema, tables in contents.ours.items():
         wallets = contents.notes.get(f"wallets:{schema}")
-        lines.append(f"  {schema}{f' ({wallets} wallets)' if wallets else ''}: {', '.join(tables)}")
+        size = f" ({counted(int(wallets), 'wallet')})" if wallets else ""
+        lines.append(f"  {schema}{size}: {', '.join(tables)}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from integrity.faults.fault import Argument, ChoiceArgument, Fault, Number
+from integrity.numbers import counted
 
 if TYPE_CHECKING:  # `integrity faults` has no run to read
     from integrity.runs.effects import EffectPhase, FaultEffect
@@ -59,9 +60,10 @@ def render_unknown_outcomes(settlement: "Settlement") -> str:
         twice = f"whether any took effect twice is not known ({settlement.reason})"
     else:
         twice = f"{settlement.twice} took effect TWICE" if settlement.twice else "none twice"
-    said = f"{settlement.unknown} calls of unknown outcome: {', '.join(parts)}; {twice}."
+    said = f"{counted(settlement.unknown, 'call')} of unknown outcome: {', '.join(parts)}; {twice}."
     if settlement.open_sessions:
-        said += f" {settlement.open_sessions} sessions of the run were still open then, and could yet commit."
+        sessions = counted(settlement.open_sessions, "session of the run was", "sessions of the run were")
+        said += f" {sessions} still open then, and could yet commit."
     return said
 
 

@@ -8,8 +8,9 @@ import re
 from xml.etree import ElementTree
 
 from integrity.events import InvariantJudged
+from integrity.numbers import counted
 from integrity.report.audit_report import AuditReport
-from integrity.report.values import counted, row_table
+from integrity.report.values import row_table
 from integrity.verdict import Severity, Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 
 from integrity.events import InvariantJudged
+from integrity.numbers import counted
 from integrity.report.audit_report import AuditReport
 from integrity.report.terminal import visible
-from integrity.report.values import call_table, counted, row_table
+from integrity.report.values import call_table, row_table
 from integrity.verdict import Severity, Verdict
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>&@:$=])")

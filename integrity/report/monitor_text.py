@@ -10,6 +10,7 @@ from integrity.events import Event, Listener
 from integrity.monitor.findings import show
 from integrity.monitor.sampler import MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
+from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_note, write_result
 from integrity.report.values import printable
 from integrity.report.values import show as show_value
@@ -59,7 +60,8 @@ def describe_sample(sample: Mapping[str, Any], last: Mapping[str, Any]) -> str:
         activity = database.get("activity")
         if activity:
             words.append(
-                f"{activity['connections']} connections, {activity['busy']} busy, {activity['lock_waiters']} wait for locks"
+                f"{counted(activity['connections'], 'connection')}, {activity['busy']} busy, "
+                f"{activity['lock_waiters']} wait for locks"
             )
         before = (last.get("database") or {}).get("database")
         span_s = sample["elapsed_s"] - last["elapsed_s"] if last else 0
@@ -94,13 +96,13 @@ def render_monitor(summary: MonitorSummary) -> str:
 def render_alerts(summary: MonitorSummary) -> str:
     """Return the alerts, one a line with its source, and what was looked at."""
     count = summary.sample_count
-    looked = f"{count} samples in {summary.elapsed_s:.0f} s"
+    looked = f"{counted(count, 'sample')} in {summary.elapsed_s:.0f} s"
     if summary.database is None:
         looked += ", none of a database"
     elif summary.answered_count < count:
         looked += f", the database answered in {summary.answered_count}"
     lines = [f"{alert.level:8}  {printable(alert.sentence)}  ({alert.source})" for alert in summary.alerts]
-    said = "nothing to report" if not lines else "1 finding" if len(lines) == 1 else f"{len(lines)} findings"
+    said = counted(len(lines), "finding") if lines else "nothing to report"
     return "\n".join([*lines, f"monitor: {said}; {looked}"])
 
 
@@ -109,7 +111,7 @@ def _figures(summary: MonitorSummary) -> str:
     database = summary.database
     if database is not None:
         lines.append(
-            f"at most {database.connections_most or 0:.0f} connections, {database.busy_most or 0:.0f} busy, "
+            f"at most {counted(database.connections_most or 0, 'connection')}, {database.busy_most or 0:.0f} busy, "
             f"{database.lock_waiters_most or 0:.0f} waiting for locks; "
             f"oldest transaction {database.oldest_transaction_s or 0:.1f} s"
         )
@@ -129,7 +131,7 @@ def _figures(summary: MonitorSummary) -> str:
         if process.cpu_share_most is None or process.cpu_share_mean is None:
             continue
         descriptors = process.descriptors_most
-        held = "" if descriptors is None else f", {descriptors} descriptors"
+        held = "" if descriptors is None else f", {counted(descriptors, 'descriptor')}"
         lines.append(
             f"{process.name} (pid {process.pid}): CPU {show(process.cpu_share_mean, 'share')} on average, "
             f"{show(process.cpu_share_most, 'share')} at most, of all cores; {_bytes(process.rss_bytes_most)}{held}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from tabulate import tabulate
 
+from integrity.numbers import counted
 from integrity.report.values import row_table, show
 from integrity.sql.file import SqlFile
 
@@ -36,7 +37,7 @@ def render_rows(rows: Sequence[dict[str, Any]], limit: int) -> str:
         return "no rows"
     headers, cells = row_table(rows)
     text = tabulate(cells, headers, disable_numparse=True)
-    return f"{text}\nthe first {limit} rows; --limit N shows more" if len(rows) == limit else text
+    return f"{text}\nthe first {counted(limit, 'row')}; --limit N shows more" if len(rows) == limit else text
 
 
 def render_rows_json(rows: Sequence[dict[str, Any]]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from tabulate import tabulate
 
 from integrity.engines.engine import find_engine
+from integrity.numbers import counted
 from integrity.race.finding.finding import AlarmRecord, Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.judge.alarm import Oracle
@@ -14,7 +15,7 @@ from integrity.race.matrix import Group, Played
 from integrity.race.reproduce import Reproduction
 from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Mutation
-from integrity.report.values import counted, row_table, show
+from integrity.report.values import row_table, show
 from integrity.verdict import Verdict
 
 _TOLD = {
@@ -90,7 +91,7 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     unknown = sum(group.verdict is Verdict.UNKNOWN for group in groups)
     what = "pair" if all(len(group.names) == 2 for group in groups) else "group"
     count = counted(len(groups), what)
-    covered = f"{schedules} schedules played, {spared} known from others without playing"
+    covered = f"{counted(schedules, 'schedule')} played, {spared:,} known from others without playing"
     engine = find_engine(settings.dialect)
     level = f"at {settings.isolation.value}" if engine.has_levels else f"on {engine.title}"
     if racy:
@@ -98,7 +99,9 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     elif unknown:
         verdict = f"inconclusive {level}: {unknown} of {count} not searched to the bound"
     else:
-        verdict = f"sound {level}: no schedule of {count} with at most {settings.preemptions} preemptions goes wrong"
+        verdict = (
+            f"sound {level}: no schedule of {count} with at most {counted(settings.preemptions, 'preemption')} goes wrong"
+        )
     return f"{verdict}; {covered}."
 
 
@@ -108,16 +111,20 @@ def render_coverage(group: Group) -> str:
     for each in group.searched:
         coverage = each.coverage
         bound = "every schedule there is" if coverage.is_exhaustive else counted(coverage.bound_completed, "preemption")
+        pairs = counted(len(coverage.pairs), "pair")
         parts = [
-            f"{coverage.played} schedules ({coverage.spared} more known without playing)",
+            f"{counted(coverage.played, 'schedule')} ({coverage.spared:,} more known without playing)",
             f"complete to {bound}" if coverage.bound_completed >= 0 else "not even the serial orders were completed",
-            f"{coverage.pairs_in_both_orders} of {len(coverage.pairs)} pairs of conflicting steps in both orders",
-            f"{coverage.waits} lock waits",
+            f"{coverage.pairs_in_both_orders} of {pairs} of conflicting steps in both orders",
+            counted(coverage.waits, "lock wait"),
         ]
-        parts += [f"{coverage.random} random schedules"] if coverage.random else []
-        parts += [f"{coverage.deadlocks} deadlocks"] if coverage.deadlocks else []
-        parts += [f"{coverage.serialization_failures} serialization failures"] if coverage.serialization_failures else []
-        parts += [f"{coverage.refusals} failed calls"] if coverage.refusals else []
+        met = {
+            "random schedule": coverage.random,
+            "deadlock": coverage.deadlocks,
+            "serialization failure": coverage.serialization_failures,
+            "failed call": coverage.refusals,
+        }
+        parts += [counted(number, what) for what, number in met.items() if number]
         parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
         parts += coverage.cut
         lines.append(f"{_WORDS[each.verdict]:<8} {'; '.join(each.calls)}\n         {', '.join(parts)}")
@@ -165,7 +172,7 @@ def render_apart(finding: Finding, replay: str) -> str:
 def render_replays(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> str:
     """Return how often a finding came back, and what is different from when it was made."""
     back = sum(each.is_back for each in replays)
-    lines = [f"{finding.name}: the failure came back {back} of {len(replays)} times: {_names(finding)}"]
+    lines = [f"{finding.name}: the failure came back {back} of {counted(len(replays), 'time')}: {_names(finding)}"]
     for letters, course in dict.fromkeys((each.letters, each.course) for each in replays):
         lines.append(f"  {letters}: {course}")
     others = sorted({name for each in replays for name in each.others})
@@ -193,13 +200,16 @@ def render_mutations(mutations: Sequence[Mutation]) -> str:
             case "untried":
                 pass
             case "vacuous":
-                lines.append(f"  {schedules} schedules of {each.attempts[-1].pairs} pairs were searched")
+                pairs = counted(each.attempts[-1].pairs, "pair was", "pairs were")
+                lines.append(f"  {counted(schedules, 'schedule')} of {pairs} searched")
             case _:
                 last = each.attempts[-1]
                 assert last.hit is not None
                 names = ", ".join(sorted({alarm.name or alarm.oracle.value for alarm in last.hit.alarms}))
                 without = "without it" if each.word == "needed" else "without all of them"
-                lines.append(f"  {without} {' + '.join(last.operations)} goes wrong ({names}); {schedules} schedules")
+                lines.append(
+                    f"  {without} {' + '.join(last.operations)} goes wrong ({names}); {counted(schedules, 'schedule')}"
+                )
     if idle:
         names = ", ".join(each.protection.replace(": ", ".") for each in idle)
         lines += ["", f"No race here needs these constraints, which were taken away together: {names}"]
@@ -212,18 +222,20 @@ def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, A
     lines = [f"violated  {invariant}", f"  {shown}"]
     raced = counted(len(found.pairs), "kind")
     lines.append(f"  {counted(found.touched, 'call')} of the run touched it; {raced} of pairs of them raced")
+    after = f"Back after {counted(found.schedules, 'schedule')}"
     match found.kind:
         case "race":
-            lines.append(f"Back after {found.schedules} schedules: a race.")
+            lines.append(f"{after}: a race.")
         case "alone":
-            lines.append(f"Back after {found.schedules} schedules, without any race: one call by itself breaks it.")
+            lines.append(f"{after}, without any race: one call by itself breaks it.")
         case "crash":
-            lines.append(f"Back after {found.schedules} schedules: a client that dies in the middle leaves this.")
+            lines.append(f"{after}: a client that dies in the middle leaves this.")
             lines += [f"  {found.call}, cut off after", *(f"    {step}" for step in found.steps)]
             lines += [f"  leaves {'  '.join(f'{k}={show(v, width=40)}' for k, v in each.items())}" for each in found.rows]
         case _:
             lines.append(
-                f"Nothing brought it back: {found.schedules} schedules, each call alone and cut off after each step."
+                f"Nothing brought it back: {counted(found.schedules, 'schedule')}, "
+                "each call alone and cut off after each step."
             )
             lines += [f"  raced: {pair}" for pair in found.pairs]
             lines.append("  hint: the row may be older than this run; --run names another one.")

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from integrity.engines.engine import find_engine
 from integrity.events import Event, Listener
 from integrity.load.request import RunAdvanced, RunPrepared
+from integrity.numbers import counted
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
@@ -26,8 +27,8 @@ def write_headline(event: Event) -> None:
     if isinstance(event, RunPrepared):
         asked, profile = event.request, event.request.profile
         write_note(
-            f"{asked.system.name} {asked.profile_name}: {profile.title}; {profile.clients} clients on "
-            f"{profile.connection_count} connections, {profile.duration_s:g} s, seed {asked.seed}, "
+            f"{asked.system.name} {asked.profile_name}: {profile.title}; {counted(profile.clients, 'client')} on "
+            f"{counted(profile.connection_count, 'connection')}, {profile.duration_s:g} s, seed {asked.seed}, "
             f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {asked.target}"
         )
 
@@ -80,8 +81,8 @@ def _headline(progress: RunAdvanced) -> str:
     slowest = max((each.p95_ms for each in progress.recent.values() if each.p95_ms is not None), default=None)
     return (
         f"{progress.phase}  {progress.elapsed_s:.0f}/{progress.duration_s:.0f} s  {progress.calls_per_s:.0f} calls/s  "
-        f"{calls} calls  {declined} declined  {wrong} errors  {retries} retries  "
-        f"slowest p95 {_ms(slowest)} ms"
+        f"{counted(calls, 'call')}  {declined} declined  {counted(wrong, 'error')}  "
+        f"{counted(retries, 'retry', 'retries')}  slowest p95 {_ms(slowest)} ms"
     )
 
 
@@ -164,22 +165,22 @@ def _notes(result: RunResult) -> list[str]:
     if total.abandoned:
         lines.append(f"{total.abandoned} of the failed and unknown calls are clients that were made to die half way.")
     lines += [
-        f"{row.operation} settled by webhook: {row.count} times, mean {_ms(row.mean_ms)} ms, "
+        f"{row.operation} settled by webhook: {counted(row.count, 'time')}, mean {_ms(row.mean_ms)} ms, "
         f"p95 {_ms(row.p95_ms)} ms, from the intended start."
         for row in result.settled
     ]
     lines += [
-        f"{row.operation}: {row.received} events received, {row.missed} missed, lag p50 {_ms(row.p50_ms)} ms, "
+        f"{row.operation}: {counted(row.received, 'event')} received, {row.missed} missed, lag p50 {_ms(row.p50_ms)} ms, "
         f"p95 {_ms(row.p95_ms)} ms, p99 {_ms(row.p99_ms)} ms; "
-        f"opened {row.opened} times, {row.broken} broken off."
+        f"opened {counted(row.opened, 'time')}, {row.broken} broken off."
         for row in result.streams
     ]
     arrivals = result.arrivals
     if arrivals:
         lines.append(
-            f"open loop: {arrivals.offered} calls offered, {arrivals.sent} sent, {arrivals.not_sent} not sent; "
+            f"open loop: {counted(arrivals.offered, 'call')} offered, {arrivals.sent} sent, {arrivals.not_sent} not sent; "
             f"{_number(arrivals.offered_per_s)}/s of {_number(arrivals.planned_per_s)}/s planned. "
-            f"{result.clients} clients, so {_think(arrivals.think_time_s)}."
+            f"{counted(result.clients, 'client')}, so {_think(arrivals.think_time_s)}."
         )
         late_ms, share = _ms(arrivals.dispatch_lag_p99_ms), result.generator.cpu_share
         lines.append(
@@ -191,12 +192,15 @@ def _notes(result: RunResult) -> list[str]:
     else:
         lines.append("closed loop: a stalled system is asked less, so these latencies hide stalls.")
     if result.reconnects:
-        lines.append(f"{result.reconnects} connections were made again (lost, or of clients that died).")
+        connections = counted(result.reconnects, "connection was", "connections were")
+        lines.append(f"{connections} made again (lost, or of clients that died).")
     settled = render_unknown_outcomes(result.unknown_outcomes) if result.unknown_outcomes else ""
     if settled:
         lines.append(settled)
     if result.undelivered:
-        lines.append(f"{result.undelivered} webhooks were still owed when the run gave up on them.")
+        lines.append(
+            f"{counted(result.undelivered, 'webhook was', 'webhooks were')} still owed when the run gave up on them."
+        )
     lines += _owed(result)
     blocks = ["\n".join(lines)]
     if result.errors:

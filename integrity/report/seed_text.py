@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from integrity.engines.target import Target
 from integrity.events import Event, Listener
+from integrity.numbers import counted
 from integrity.report.terminal import open_console, write_json, write_note, write_result
 from integrity.seeds.load import Mode, SeedAdvanced, Seeded, SeedingPhase
 
@@ -90,7 +91,8 @@ def render_seeded(seeded: Sequence[Seeded]) -> str:
         )
     if len(seeded) > 1:
         seconds = sum(made.rows_s + made.indexes_s for made in seeded)
-        parts.append(f"\n{len(seeded)} systems: {sum(made.row_count for made in seeded):,} rows in {seconds:.1f} s")
+        many = counted(sum(made.row_count for made in seeded), "row")
+        parts.append(f"\n{counted(len(seeded), 'system')}: {many} in {seconds:.1f} s")
     return "\n".join(parts)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_result
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def render_plan(planned: "PlannedSuite") -> str:
     together = _length(sum(each.length_s for each in planned.runs))
     short = f", shortened {planned.shorten:g} times" if planned.shorten != 1 else ""
     table = tabulate(rows, ["", "system", "profile", "what it is", "at most"], disable_numparse=True)
-    return f"suite {planned.name}: {planned.title}{short}; {len(planned.runs)} runs, at most {together}\n\n{table}"
+    return (
+        f"suite {planned.name}: {planned.title}{short}; {counted(len(planned.runs), 'run')}, at most {together}\n\n{table}"
+    )
 
 
 def render_suite(record: "SuiteRecord", file: Path) -> str:
@@ -48,7 +51,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
     blocks += [f"{step.system} {step.profile}: {said}" for step in steps for said in _said(step)]
     missing = record.planned - len(steps)
     if missing:
-        blocks.append(f"interrupted: {missing} of {record.planned} runs were not made.")
+        blocks.append(f"interrupted: {missing} of {counted(record.planned, 'run was', 'runs were')} not made.")
     blocks += [f"next: integrity reproduce {step.violated[0]} --run {step.run_id}" for step in steps[-1:] if step.violated]
     blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))

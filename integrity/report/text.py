@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from integrity.events import InvariantJudged
+from integrity.numbers import counted
 from integrity.report.audit_report import AuditReport
-from integrity.report.values import CALLS_SHOWN, call_table, counted, printable, row_table, show
+from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
 from integrity.sql.file import SqlFile, printable_path
 from integrity.sql.header import Parameter
 from integrity.verdict import Severity, Verdict

@@ -37,11 +37,6 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else spell(character) for character in text)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return e.g. "1 row", "12,000 rows"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def row_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Return headers and cells of evidence rows."""
     headers = list(rows[0]) if rows else []

@@ -17,6 +17,7 @@ from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
 from integrity.errors import describe_unexpected
 from integrity.invariants.syntax import tables_of
+from integrity.numbers import counted
 from integrity.queries.run import run_query
 from integrity.sql.file import SqlFile
 from integrity.value import Value
@@ -155,7 +156,7 @@ def _describe_missing(row: Mapping[str, Any], known: Known) -> str:
 def _describe_rows(rows: list[Any], noted: list[Any]) -> str:
     runs = sorted({str(row["run_id"]) for row in rows if row.get("run_id")})
     names = ", ".join(runs or [row["run_id"] for row in noted if row["state"] != "running"])
-    count = "1 row is" if len(rows) == 1 else f"{len(rows)} rows are"
+    count = counted(len(rows), "row is", "rows are")
     return (
         f"{count} of a time that the history of run {names} does not cover: it breaks off, and what it lacks says nothing. "
         f"Bring the whole folder back and validate again, or give that time up: integrity forget {names.split(', ')[0]}"

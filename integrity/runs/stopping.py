@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from integrity.errors import HistoryError, UsageError, quote
 from integrity.monitor.processes import start_mark
+from integrity.numbers import counted
 from integrity.project import Project
 from integrity.runs.files import SETTINGS_FILE
 from integrity.runs.folder import RunFolder
@@ -67,7 +68,7 @@ def find_run(project: Project, name: str) -> RunFolder:
         return names[matching[0]]
     if matching:
         some = ", ".join(matching[:3])
-        raise UsageError(f"{len(matching)} runs begin with {quote(name)}: {some}", hint="Give more of the name.")
+        raise UsageError(f"{counted(len(matching), 'run')} begin with {quote(name)}: {some}", hint="Give more of the name.")
     hint = suggest(name, names, always=f"Runs are the folders in {project.runs_folder}.")
     raise UsageError(f"there is no run {quote(name)}", hint=hint)
 

@@ -157,7 +157,7 @@ def test_a_race_is_found_and_played_again_and_a_sound_pair_has_none(venue: Place
         found = run(venue, *RACE, "--bug", "lost_update")
         assert (found.code, "lost update" in found.out) == (1, True), found
         again = run(venue, "replay", ".integrity/races/ghostpass-lost_update-sell-sell.json")
-        assert (again.code, "the failure came back 1 of 1 times" in again.out) == (1, True), again
+        assert (again.code, "the failure came back 1 of 1 time" in again.out) == (1, True), again
         sound = run(venue, *RACE)
         assert (sound.code, "with at most 1 preemptions goes wrong" in sound.out) == (0, True), sound
 

@@ -109,7 +109,7 @@ def test_junit_and_markdown_can_be_read_by_others(run: Run, venue: Target, tmp_p
     ran = run("validate", "--database", venue.text, "--format", "junit", "--output", "report.xml", "--select", BALANCE)
     suites = ElementTree.fromstring((tmp_path / "report.xml").read_text())  # noqa: S314  # our own output
     assert [case.get("name") for case in suites.iter("testcase")] == ["balance-equals-entries"]
-    assert (ran.code, ran.out) == (1, f"1 of 1 invariants violated: {BALANCE}.\n")
+    assert (ran.code, ran.out) == (1, f"1 of 1 invariant violated: {BALANCE}.\n")
     markdown = run("validate", "--database", venue.text, "--format", "markdown", "--select", BALANCE)
     assert "| violated | ghostpass/balance\\-equals\\-entries | 1 | query, as fingerprints differ |" in markdown.out
 
@@ -138,7 +138,7 @@ def test_a_projects_own_invariants_are_judged_on_any_database(run: Run, database
     write(tmp_path, "accounts/positive", "-- title: t\n-- severity: warning\nselect id from accounts where balance < 0\n")
     warned = run("validate", "--database", database.text)
     assert (warned.code, warned.out.splitlines()[-1]) == (
-        0, "1 of 1 invariants violated (warnings only): accounts/positive.",
+        0, "1 of 1 invariant violated (warnings only): accounts/positive.",
     )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_what_could_not_be_judged_exits_with_3(run: Run, database: Target, tmp_p
     ran = run("validate", "--database", database.text)
     assert ran.code == 3
     assert "unknown  gone\n  there is no table acounts\n" in ran.out
-    assert ran.out.splitlines()[-1] == "1 of 1 invariants unknown: gone."
+    assert ran.out.splitlines()[-1] == "1 of 1 invariant unknown: gone."
 
 
 def test_a_database_of_nobody_we_know_is_an_error(run: Run, database: Target) -> None:

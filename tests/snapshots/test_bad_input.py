@@ -66,7 +66,7 @@ def test_a_broken_invariant_is_unknown_for_a_reason_at_its_place(
     Path("invariants/mine.sql").write_text(text)
     code, out, err = integrity("validate")
     assert (code, err) == (3, "")
-    assert out.splitlines()[-1] == "1 of 1 invariants unknown: mine."
+    assert out.splitlines()[-1] == "1 of 1 invariant unknown: mine."
     assert f"invariants/mine.sql{place}" in out
     assert said in out
 

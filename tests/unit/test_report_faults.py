@@ -82,7 +82,7 @@ SETTLED = Settlement(unknown=7, committed=4, absent=3)
         (
             {"open_sessions": 1},
             "7 calls of unknown outcome: 4 turned out committed, 3 not; none twice. "
-            "1 sessions of the run were still open then, and could yet commit.",
+            "1 session of the run was still open then, and could yet commit.",
         ),
     ],
 )

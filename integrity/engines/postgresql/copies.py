@@ -24,6 +24,7 @@ from integrity.engines.postgresql.temporary import drop_left_over, find_left_ove
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable, UsageError
+from integrity.numbers import counted
 
 RUN_APPLICATION = "integrity-run"
 MAINTENANCE_DATABASES = ("postgres", "template1")  # one cannot copy or rename the database that one is connected to
@@ -222,7 +223,7 @@ def _clear(server: Connection, target: Target, *, may_end_sessions: bool) -> tup
     named = tuple(f"{application or 'a session'} (pid {pid}, {state})" for pid, application, state in sessions)
     if not sessions:
         return ()
-    many = "1 session is" if len(sessions) == 1 else f"{len(sessions)} sessions are"
+    many = counted(len(sessions), "session is", "sessions are")
     refused = f"{target}: {many} connected: {', '.join(named[:5])}{', ...' if len(named) > 5 else ''}"
     if any(application == RUN_APPLICATION for _, application, _ in sessions):
         raise DatabaseError(refused, hint="A run works there: integrity stop")

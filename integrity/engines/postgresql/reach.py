@@ -109,7 +109,7 @@ def _find_refusals(session: Reader, texts: Mapping[str, str], trusted: Collectio
             break
         fresh = _read(session, known, fresh, trusted)
     for node in fresh:  # deeper than anybody builds
-        known.refused[node] = f"{known.names.get(node, node[0])} calls others more than {DEPTH_MOST} deep"
+        known.refused[node] = f"the calls of {known.names.get(node, node[0])} go more than {DEPTH_MOST} deep"
     return {
         name: reason
         for name, mentions in mentioned.items()

@@ -25,6 +25,7 @@ from integrity.engines.server_text import Rows, distinct, limit_of_a_value
 from integrity.engines.snapshot import QueryFailed, Snapshot
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.sql.file import SqlFile
 
 APPLICATION_NAME = "integrity-validate"
@@ -58,7 +59,7 @@ def open_snapshot(target: Target, count: int, timeout_s: float, role: str | None
             other.execute(sql.SQL("set transaction snapshot {name}").format(name=sql.Literal(name)))
             _take_on(other, role)
         where = f"PostgreSQL {version.split()[0]}{' (standby)' if is_standby else ''}"
-        many = "1 connection" if count == 1 else f"{count} connections"
+        many = counted(count, "connection")
         sessions = tuple(PostgresqlSession(connection, path) for connection in connections)
         yield Snapshot(
             sessions=sessions,

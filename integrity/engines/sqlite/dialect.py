@@ -13,6 +13,7 @@ from uuid import UUID
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.values import text_of
 from integrity.errors import UsageError
+from integrity.numbers import counted
 
 # The same in every engine, and nothing that sqlglot knows: it takes `savepoint s` for a column with an alias.
 _SAVEPOINT = re.compile(r"\s*(savepoint|release|rollback\s+to)\b", re.IGNORECASE)
@@ -48,7 +49,7 @@ def adapt(sql: str, dialect: str) -> str:
             f"a statement cannot be said in {dialect}: {first}", hint="Write it in the portable core."
         ) from None
     if len(trees) != 1 or trees[0] is None:
-        raise UsageError(f"{len(trees)} statements where one is expected", hint="Send each by itself.")
+        raise UsageError(f"{counted(len(trees), 'statement')} where one is expected", hint="Send each by itself.")
     tree = trees[0]
     name_main_file(tree)
     for query in tree.find_all(expressions.Select):

@@ -17,6 +17,7 @@ from integrity.engines.sqlite.server_text import rows_of_sqlite
 from integrity.engines.sqlite.spelling import SPELLING
 from integrity.engines.target import Target
 from integrity.errors import Unreachable
+from integrity.numbers import counted
 from integrity.sql.file import SqlFile
 
 
@@ -38,7 +39,7 @@ def open_snapshot(target: Target, timeout_s: float) -> Iterator[Snapshot]:
         yield Snapshot(
             sessions=(SqliteSession(connection, timeout_s),),
             taken_at=datetime.now(UTC),
-            consistency=f"one read transaction of SQLite {sqlite3.sqlite_version} over {len(files)} files",
+            consistency=f"one read transaction of SQLite {sqlite3.sqlite_version} over {counted(len(files), 'file')}",
         )
     except sqlite3.Error as error:
         raise target.unreachable(error) from None

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from integrity.engines.sqlite.dialect import from_sqlite
+from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
@@ -290,7 +291,7 @@ def _is_in_parts(events: Sequence[TraceEvent], difference: Difference) -> bool:
 
 
 def _rows(count: int) -> str:
-    return {0: "no row", 1: "1 row"}.get(count, f"{count} rows")
+    return counted(count, "row") if count else "no row"
 
 
 def _short(event: TraceEvent, width: int = 60) -> str:

@@ -21,6 +21,7 @@ from uuid import UUID
 from integrity.engines.target import Target
 from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
+from integrity.numbers import counted
 from integrity.operation import Isolation, Statement
 from integrity.race.play.engine import RaceEngine
 from integrity.race.play.engines import open_engine
@@ -291,7 +292,8 @@ class Scheduler:
                 return misfit, str(error)
         if len(letters) > len(choices) and misfit is None:
             misfit = ScheduleError(
-                f"schedule {letters!r} has {len(letters)} letters, and the calls were at their end after {len(choices)}",
+                f"schedule {letters!r} has {counted(len(letters), 'letter')}, "
+                f"and the calls were at their end after {len(choices)}",
                 hint=f"Played to its end it is {letters_of(choices)!r}.",
             )
         return misfit, ""
@@ -408,7 +410,7 @@ class Scheduler:
 
     def _take_sessions(self, count: int) -> list[Session]:
         if count > ACTORS_MAX:
-            raise UsageError(f"{count} actors", hint=f"A race has at most {ACTORS_MAX} actors.")
+            raise UsageError(counted(count, "actor"), hint=f"A race has at most {ACTORS_MAX} actors.")
         while len(self._sessions) < count:
             try:
                 wire = self.engine.open(ascii_uppercase[len(self._sessions)])
@@ -416,8 +418,8 @@ class Scheduler:
                 if not error.is_full:
                     raise
                 raise Unreachable(
-                    f"{count} actors need {count + 1} connections and the server gave {len(self._sessions) + 1}: "
-                    f"{error.message}",
+                    f"{counted(count, 'actor needs', 'actors need')} {counted(count + 1, 'connection')} "
+                    f"and the server gave {len(self._sessions) + 1}: {error.message}",
                     hint="Race fewer actors, or raise max_connections.",
                 ) from None
             letter = ascii_uppercase[len(self._sessions)]
@@ -453,7 +455,7 @@ def _misfit(letters: str, position: int, session: Session) -> ScheduleError:
     if session.state is ActorState.WAITING:
         reason = f"{session.letter} waits for a lock of {', '.join(session.waits_for) or 'another'} there"
     else:
-        reason = f"{session.letter} is at its end there, after {session.number + 1} letters"
+        reason = f"{session.letter} is at its end there, after {counted(session.number + 1, 'letter')}"
     return ScheduleError(
         f"schedule {letters!r}: letter {position + 1} is {session.letter!r}, and {reason}",
         hint="An actor that waits goes on by itself; leave its letter out, or end the schedule earlier.",

@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from random import Random
 from string import ascii_uppercase
 
+from integrity.numbers import counted
 from integrity.race.judge.alarm import OF_DATA, Alarm
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.oracle import Judge, Judgement, Judging
@@ -247,7 +248,7 @@ class _Search:
         if self._hits:
             verdict = Verdict.VIOLATED
         elif coverage.abstentions and not self._program.checks:
-            coverage.cut.append(f"{coverage.abstentions} schedules could not be judged: a call failed half done")
+            coverage.cut.append(f"{counted(coverage.abstentions, 'schedule')} could not be judged: a call failed half done")
             verdict = Verdict.UNKNOWN
         elif coverage.cut or coverage.bound_completed < self._budget.preemptions:
             verdict = Verdict.UNKNOWN
@@ -445,11 +446,11 @@ class _Search:
 
     def _why_over(self) -> str:
         if self._coverage.played >= self._budget.schedules:
-            return f"the budget of {self._budget.schedules} schedules was spent"
+            return f"the budget of {counted(self._budget.schedules, 'schedule')} was spent"
         if time.monotonic() - self._started >= self._budget.seconds:
             return f"the budget of {self._budget.seconds:g} s was spent"
         if self._cuts >= _CUTS_MAX:
-            return f"{self._cuts} schedules were not played to their end"
+            return f"{counted(self._cuts, 'schedule was', 'schedules were')} not played to their end"
         return ""
 
 
