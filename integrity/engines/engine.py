@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from integrity.engines.copies import Copies
+from integrity.engines.definitions import Definition
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
@@ -189,6 +190,16 @@ class Engine(Protocol[T_contra]):
 
     def find_schemas(self, target: T_contra) -> frozenset[str]:
         """Return the schemas that hold tables or views, whoever made them.
+
+        Raises:
+            Unreachable: no connection.
+            DatabaseError: the catalogue cannot be read.
+        """
+        ...
+
+    def read_definitions(self, target: T_contra) -> Sequence[Definition]:
+        """Return what makes everything anew that the database holds and that is not ours, in about an order in which it can
+        be made; what there is no statement for, too.
 
         Raises:
             Unreachable: no connection.

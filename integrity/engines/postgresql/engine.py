@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
 from integrity.engines.copies import Copies
+from integrity.engines.definitions import Definition
 from integrity.engines.engine import Engine
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
@@ -116,6 +117,11 @@ class PostgresqlEngine:
         from integrity.engines.postgresql.inventory import find_schemas
 
         return find_schemas(target)
+
+    def read_definitions(self, target: Target) -> Sequence[Definition]:
+        from integrity.engines.postgresql.definitions import read_definitions
+
+        return read_definitions(target)
 
     def clear_away(self, target: Target, schemas: Sequence[str]) -> None:
         pass  # they were dropped with their tables

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from integrity.engines.copies import Copies
+from integrity.engines.definitions import Definition
 from integrity.engines.engine import Engine
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
@@ -123,6 +124,11 @@ class SqliteEngine:
         from integrity.engines.sqlite.inventory import find_schemas
 
         return find_schemas(target)
+
+    def read_definitions(self, target: Target) -> Sequence[Definition]:
+        from integrity.engines.sqlite.definitions import read_definitions
+
+        return read_definitions(target)
 
     def clear_away(self, target: Target, schemas: Sequence[str]) -> None:
         for schema in schemas:
