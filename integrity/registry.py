@@ -94,6 +94,14 @@ class Registry(Mapping[str, "System"]):
         self.check(name)
         return self[name]
 
+    def operations_of(self, name: str) -> Sequence[str]:
+        """Return the names of a system's operations.
+
+        Raises:
+            UsageError: there is no such system, or it cannot be imported.
+        """
+        return list(self.find(name).operations)
+
     @property
     def own(self) -> Sequence[str]:
         """The names of the project's own."""
@@ -135,10 +143,7 @@ class Registry(Mapping[str, "System"]):
         """Return the system that an invariant is about; empty: a project's own, about none of them or about several.
 
         Its folder says so, or [systems.<name>] invariants; of what neither names, the tables that it reads, if a single one
-        of the systems that are not reference systems has them all.
-
-        Raises:
-            UsageError: a system that has to be asked for its tables cannot be imported.
+        of the systems that are not reference systems has them all; one that cannot be imported has none that we know.
         """
         first = file.name.partition("/")[0]
         if "/" in file.name and first in self:
@@ -157,7 +162,11 @@ class Registry(Mapping[str, "System"]):
         read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
         owners = []
         for name in set(self) - set(_REFERENCE):
-            known = {(schema_of(table), table.name) for table in self[name].metadata.sorted_tables}
+            try:
+                system = self[name]
+            except UsageError:  # it is told where the system itself is needed
+                continue
+            known = {(schema_of(table), table.name) for table in system.metadata.sorted_tables}
             if read and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}:
                 owners.append(name)
         return owners[0] if len(owners) == 1 else ""

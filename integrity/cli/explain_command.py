@@ -20,11 +20,13 @@ def command(*, name: str, is_json: bool, project_folder: Path) -> int:
     """
     from integrity.invariants.load import find_invariant, load_invariants
     from integrity.invariants.variables import set_variables
+    from integrity.registry import Registry
     from integrity.report.json import render_invariant_json
     from integrity.report.text import render_invariant
 
     project = open_project(project_folder)
-    file = find_invariant(set_variables(load_invariants(project).values(), project), name)
+    files = load_invariants(project, find_operations=Registry(project).operations_of).values()
+    file = find_invariant(set_variables(files, project), name)
     if is_json:
         write_json_text(render_invariant_json(file))
     else:

@@ -11,16 +11,22 @@ from functools import partial
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
-from integrity.invariants.effects.making import EFFECTS_FILE, make_invariants
+from integrity.invariants.effects.making import EFFECTS_FILE, FindOperations, make_invariants
 from integrity.numbers import counted
-from integrity.project import Project, reference_folder
+from integrity.project import SETTINGS_FILE, Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
 
 SUFFIX = ".sql"
 
 
-def load_invariants(project: Project, *, system: str = "", patterns: Sequence[str] = ()) -> dict[str, SqlFile]:
+def load_invariants(
+    project: Project,
+    *,
+    system: str = "",
+    patterns: Sequence[str] = (),
+    find_operations: FindOperations | None = None,
+) -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
 
     A file that cannot be used is among them, with its fault; so is one whose name another has, under its path.
@@ -28,22 +34,36 @@ def load_invariants(project: Project, *, system: str = "", patterns: Sequence[st
     Args:
         system: of the reference systems, only this one's.
         patterns: as select_invariants takes them; files that none of them is about are not read.
+        find_operations: what the names in an effects.toml of the project's own are held against.
 
     Raises:
-        UsageError: a pattern that fits none.
+        UsageError: a pattern that fits none, of these or of [systems] in the project's settings.
     """
     reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
     found: dict[str, Callable[[], SqlFile]] = {}
     paths: dict[str, Path] = {}
     for folder in dict.fromkeys((reference, own)):
-        for name, path, read in _find_files(folder, below="" if folder == own else system):
+        names_known = None if folder == reference else find_operations
+        for name, path, read in _find_files(folder, below="" if folder == own else system, find_operations=names_known):
             if name in paths:
                 second = printable_path(path.relative_to(folder.parent))
                 found[second] = partial(_second, path, second, namesake=name, first=paths[name], is_own=folder != reference)
             else:
                 paths[name] = path
                 found[name] = partial(_marked, read, is_own=folder != reference)
+    if any(section.invariants for section in project.settings.systems.values()):
+        beside = _find_files(reference, below="") if system and reference != own else ()
+        _check_settings(project, [*found, *(name for name, _, _ in beside)])
     return {name: found[name]() for name in _select(sorted(found), patterns)}
+
+
+def _check_settings(project: Project, names: Sequence[str]) -> None:
+    """Raise for a pattern of [systems] that fits no invariant: what it was meant for would be nobody's."""
+    for system, section in project.settings.systems.items():
+        for pattern in section.invariants:
+            if not any(fits(name, pattern) for name in names):
+                place = f"{project.folder / SETTINGS_FILE}: systems.{system}.invariants"
+                raise UsageError(f"{place}: no invariant fits {pattern!r}", hint=_suggest(pattern, names))
 
 
 def _marked(read: Callable[[], SqlFile], *, is_own: bool) -> SqlFile:
@@ -58,7 +78,9 @@ def _second(path: Path, name: str, *, namesake: str, first: Path, is_own: bool) 
     return replace(broken_file(path, name=name, fault=fault), is_own=is_own)
 
 
-def _find_files(folder: Path, *, below: str) -> list[tuple[str, Path, Callable[[], SqlFile]]]:
+def _find_files(
+    folder: Path, *, below: str, find_operations: FindOperations | None = None
+) -> list[tuple[str, Path, Callable[[], SqlFile]]]:
     """Return what is in a folder, or in one below it: names, in which files, and how to read them, in order.
 
     A .sql file has its path for its name. Where it has the name of one that an effects.toml makes, it stands in its place.
@@ -72,8 +94,8 @@ def _find_files(folder: Path, *, below: str) -> list[tuple[str, Path, Callable[[
             name, fault = _name(path, folder), f"{printable_path(path)}: cannot be read: {error.strerror}"
             files.append((name, path, partial(broken_file, path, name=name, fault=fault)))
 
-    for parent, _, names in os.walk(folder / below, onerror=unreadable):
-        for file_name in names:
+    for parent, folders, names in os.walk(folder / below, onerror=unreadable):
+        for file_name in (*names, *folders):  # a folder that is called as a file is none that can be read, and is told so
             if file_name.lower().endswith(SUFFIX):
                 path = Path(parent, file_name)
                 name = _name(path.with_name(file_name[: -len(SUFFIX)]), folder)
@@ -82,7 +104,8 @@ def _find_files(folder: Path, *, below: str) -> list[tuple[str, Path, Callable[[
                 declarations.append(Path(parent, file_name))
     by_hand = {name for name, _, _ in files}
     for path in declarations:
-        files += [(name, path, read) for name, read in _make(path, _name(path, folder)) if name not in by_hand]
+        made = _make(path, _name(path, folder), find_operations)
+        files += [(name, path, read) for name, read in made if name not in by_hand]
     return sorted(files, key=lambda file: file[:2][::-1])
 
 
@@ -90,10 +113,10 @@ def _name(path: Path, folder: Path) -> str:
     return printable_path(path.relative_to(folder)).replace(os.sep, "/")
 
 
-def _make(path: Path, name: str) -> list[tuple[str, Callable[[], SqlFile]]]:
+def _make(path: Path, name: str, find_operations: FindOperations | None) -> list[tuple[str, Callable[[], SqlFile]]]:
     """Return what an effects.toml makes; where it cannot be used, the one that says so."""
     try:
-        made = make_invariants(path, folder=name.rpartition("/")[0])
+        made = make_invariants(path, folder=name.rpartition("/")[0], find_operations=find_operations)
     except Exception as error:
         return [(name, partial(_load, path, name, partial(_raise, error)))]
     return [(made_name, partial(_load, path, made_name, read)) for made_name, read in made.items()]

@@ -41,7 +41,7 @@ class Wanted:
 def invariants_of(project: Project, system: System) -> list[SqlFile]:
     """Return the system's invariants, and those of the project that are about it."""
     registry = Registry(project)
-    files = load_invariants(project, system=system.name).values()
+    files = load_invariants(project, system=system.name, find_operations=registry.operations_of).values()
     return [file for file in files if registry.owner_of(file) == system.name]
 
 

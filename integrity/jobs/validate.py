@@ -28,7 +28,7 @@ from integrity.report.run_verdicts import find_run, write_verdicts
 from integrity.runs.coverage import Known
 from integrity.runs.folder import RunFolder
 from integrity.runs.unfinished import find_systems_that_ran, load_unfinished
-from integrity.sql.file import SqlFile
+from integrity.sql.file import SqlFile, broken_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +68,21 @@ def choose(
     Raises:
         UsageError: a pattern that fits none, a system or a parameter that there is not, a value that is not of its type.
     """
+    systems = Registry(project)
     # What [variables] names may be a parameter of any of them.
-    loaded = load_invariants(project, patterns=() if project.settings.variables else patterns)
+    patterns_loaded = () if project.settings.variables else patterns
+    loaded = load_invariants(project, patterns=patterns_loaded, find_operations=systems.operations_of)
     known = set_variables(loaded.values(), project)
     files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
     if system_name:
-        Registry(project).check(system_name)
+        systems.check(system_name)
     return Chosen(files, system_name or "", run_id, is_named=bool(patterns or run_id), has_database=has_database)
 
 
 def choose_of_run(project: Project, system: str) -> Chosen:
     """Return what is to be judged after a run of the system: its invariants, and the project's own that are of no other."""
-    known = set_variables(load_invariants(project).values(), project)
     systems = Registry(project)
+    known = set_variables(load_invariants(project, find_operations=systems.operations_of).values(), project)
     return Chosen([file for file in known if systems.owner_of(file) in {"", system}], is_named=True)
 
 
@@ -152,6 +154,7 @@ def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettin
     files, is_told = _applicable(chosen, target, systems, place), True
     if place:
         yield Noted(f"{place}: `integrity seed` fills it, --database URL names another")
+    files = yield from _without_systems_that_do_not_come(files, chosen, systems)
     if not chosen.is_named:
         files, is_told = yield from _without_runs_that_were_not(files, target, systems)
     settings = replace(
@@ -187,6 +190,24 @@ def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -
             else f"{target} holds none of the systems ({', '.join(systems)}) that the invariants are about",
             hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
         )
+    return files
+
+
+def _without_systems_that_do_not_come(
+    files: Sequence[SqlFile], chosen: Chosen, systems: Registry
+) -> Job[Sequence[SqlFile]]:
+    """Say which of the project's own systems cannot be imported; return its invariants as unknown where it was asked for.
+
+    Else they are judged all the same: what they ask is SQL, and the system is not in it.
+    """
+    owners = {systems.owner_of(file) for file in files} if chosen.is_named else set(systems.own)
+    for name in sorted(owners & set(systems.own)):
+        try:
+            systems.find(name)
+        except UsageError as error:
+            if name == chosen.system:
+                return [file if file.fault else broken_file(file.path, name=file.name, fault=str(error)) for file in files]
+            yield Noted(f"{error.message}; its invariants are judged without it\n  hint: {error.hint}")
     return files
 
 

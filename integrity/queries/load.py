@@ -8,6 +8,8 @@ from integrity.project import Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
 
+SUFFIX = ".sql"
+
 
 def load_queries(project: Project) -> dict[str, SqlFile]:
     """Return every query by name, sorted: those of the reference systems and those of the project's `queries/`.
@@ -16,7 +18,7 @@ def load_queries(project: Project) -> dict[str, SqlFile]:
     """
     queries: dict[str, SqlFile] = {}
     for folder in dict.fromkeys(folder.resolve() for folder in (reference_folder("queries"), project.folder / "queries")):
-        for path in sorted(folder.rglob("*.sql")):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() == SUFFIX):
             file = _read(path, folder)
             if namesake := queries.get(file.name):
                 shown, taken = printable_path(path), printable_path(namesake.path)

@@ -278,8 +278,9 @@ def _read(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "not a regular file")
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(0, "it is a folder" if stat.S_ISDIR(mode) else "not a regular file")
     with path.open("rb") as opened:
         content = opened.read(BYTES_MAX + 1)
     if len(content) > BYTES_MAX:

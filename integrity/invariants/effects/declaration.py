@@ -47,7 +47,7 @@ class Use:
         alias: what the table is called in the query, as SQL has it.
         columns: name, id, subject, made_at, operation_id -> SQL; those that are needed.
         join, where: conditions are joined by `and`.
-        by: the operations whose ok promises such a row.
+        by: the operations whose ok promises such a row, and in which line they are named.
         operation: which of them a row is of.
         found_by: what ties a call to its row, where that is not the operation_id.
         moved: what is summed up; None: that such a row is there is asked.
@@ -59,6 +59,7 @@ class Use:
     join: tuple[Written, ...]
     where: tuple[Written, ...]
     by: tuple[str, ...] = ()
+    by_line: int = 0
     operation: Written | None = None
     found_by: tuple[Written, ...] = ()
     moved: Written | None = None
@@ -74,7 +75,7 @@ class Declaration:
     """All that an effects.toml says.
 
     Args:
-        system: whose history is asked.
+        system: whose history is asked, and in which line it is named; 0: in none, it is the folder's.
         subject: what the rows that are found call whose effect it is.
         headers: invariant's key -> header's key -> text, where it is not the usual one.
         columns: what a row of `stored` shows beside the call: name -> SQL.
@@ -82,6 +83,7 @@ class Declaration:
     """
 
     system: str
+    system_line: int
     subject: str
     headers: Mapping[str, Mapping[str, str]]
     columns: Mapping[str, Written]
@@ -104,6 +106,7 @@ def parse_declaration(text: str, *, system: str) -> Declaration:
     columns = top.section("stored").section("columns") if "columns" in top.values.get("stored", ()) else None
     return Declaration(
         system=top.text("system", default=system or None, hint='Say whose calls are asked about: system = "bank".'),
+        system_line=top.line("system") if "system" in top.values else 0,
         subject=subject,
         headers=headers,
         columns={key: columns.sql(key, columns.text(key)) for key in columns.values} if columns else {},
@@ -173,6 +176,7 @@ def _use(effect: Section, family: str, *, schema: str, subject: str) -> Use | No
         join=(*effect.conditions("join"), *special.conditions("join")),
         where=(*effect.conditions("where"), *special.conditions("where")),
         by=_operations(special) if family == "stored" else (),
+        by_line=special.line("by") if family == "stored" else 0,
         operation=special.sql("operation", special.text("operation")) if "operation" in special.values else None,
         found_by=special.conditions("found_by"),
         moved=special.column("moved", alias) if "moved" in special.values else None,

@@ -142,11 +142,15 @@ class Section:
 
     def written(self, text: str, key: str, *, column: str = "") -> Written:
         """Return the text with its place."""
-        return Written(text, self.lines.find((*self.path, key)), f"{key}{self.shown}", column)
+        return Written(text, self.line(key), f"{key}{self.shown}", column)
+
+    def line(self, key: str) -> int:
+        """Return the line in which the key stands, or the table that it is in; 0: nobody can say."""
+        return self.lines.find((*self.path, key))
 
     def refuse(self, key: str, reason: str, *, hint: str) -> NoReturn:
         """Raise what is wrong with the key's value."""
-        raise Mistake(f"{key}{self.shown}: {reason}", line=self.lines.find((*self.path, key)), hint=hint)
+        raise Mistake(f"{key}{self.shown}: {reason}", line=self.line(key), hint=hint)
 
     def _in_parentheses(self, key: str, value: str) -> Written:
         inner = value[1:-1].strip()
