@@ -18,6 +18,8 @@ COMPLETION_VARIABLE = "_INTEGRITY_COMPLETE"
 
 COMMANDS = {
     "demo": "See it all in about a minute.",
+    "init": "Write a project that fits your database.",
+    "new": "Write an invariant, an operation or a query to go on with.",
     "seed": "Fill the database with a consistent world.",
     "snapshot": "Keep the test database as it is now, under a name.",
     "restore": "Put the test database back as a snapshot has it.",

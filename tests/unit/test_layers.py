@@ -21,7 +21,7 @@ LAYERS = (
     {"monitor"},
     {"faults"},
     {"reference", "invariants", "queries"},
-    {"seeds", "proxy"},
+    {"seeds", "proxy", "drafts"},
     {"systems"},
     {"database"},
     {"engines"},

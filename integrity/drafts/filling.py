@@ -1,0 +1,289 @@
+"""Finds what a template's words stand for in a database: by kinds of columns, foreign keys and, among those, names.
+
+Every way to fill the words is weighed; the best is taken if it is alone, else asked for. What is given is not weighed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from integrity.drafts.found import FoundTable, Holds, Reference, named_table
+from integrity.drafts.template import ColumnWord, ReferenceWord, TableWord, Template, ValuesWord, Word
+from integrity.errors import UsageError, quote
+from integrity.suggestion import suggest
+
+GUESSED = 0.5
+"""The weight of a reference that no foreign key declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What words stand for.
+
+    Args:
+        tables: word -> table.
+        columns: word -> columns; of an optional word that nothing fits none.
+        joins: the word of a reference -> it.
+        values: word -> texts.
+        used: tables' places and the columns that words stand for.
+        weight: how well it fits.
+        is_sure: whatever was not given has a name that fits.
+    """
+
+    tables: Mapping[str, FoundTable] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    joins: Mapping[str, Reference] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    used: frozenset[tuple[tuple[str, str], str]] = frozenset()
+    weight: float = 0
+    is_sure: bool = True
+
+    def told(self, word: Word) -> str:
+        """Return what a word stands for, as an option gives it."""
+        match word:
+            case TableWord():
+                return self.tables[word.name].words
+            case ReferenceWord():
+                return ",".join(self.joins[word.name].columns)
+            case ColumnWord():
+                return ",".join(self.columns[word.name])
+            case ValuesWord():
+                return ",".join(self.values[word.name])
+
+
+def find_likely(template: Template, tables: Sequence[FoundTable]) -> list[Filling]:
+    """Return the ways to fill a template of which every part has a name that fits, the best first."""
+    return sorted(_likely(template, tables, {}), key=lambda filling: -filling.weight)
+
+
+def fill(template: Template, tables: Sequence[FoundTable], given: Mapping[str, str]) -> Filling:
+    """Return what a template's words stand for.
+
+    Args:
+        given: word -> what somebody says that it stands for, several columns or values with commas between.
+
+    Raises:
+        UsageError: a word is none of the template's, what is given is not there, nothing fits, or more than one thing does.
+    """
+    words = template.all_words
+    for name in given:
+        if name not in (word.name for word in words):
+            listed = f"The words of {template.name} are: {', '.join(word.name for word in words)}."
+            raise UsageError(f"--set {name}: no word of {template.name}", hint=suggest(name, (), always=listed))
+    if "table" not in given and len(tables) > 1:
+        return _only(template, words, _likely(template, tables, given), tables)
+    return _only(template, words, list(_fill(words, tables, given, Filling())), tables, given)
+
+
+def _likely(template: Template, tables: Sequence[FoundTable], given: Mapping[str, str]) -> list[Filling]:
+    return [filling for filling in _fill(template.all_words, tables, given, Filling()) if filling.is_sure]
+
+
+def _only(
+    template: Template,
+    words: Sequence[Word],
+    found: Sequence[Filling],
+    tables: Sequence[FoundTable],
+    given: Mapping[str, str] | None = None,
+) -> Filling:
+    """Return the best one, if there is one and it is alone."""
+    if not found:
+        raise _nothing_fits(template, words, tables, given or {})
+    most = max(filling.weight for filling in found)
+    best = [filling for filling in found if filling.weight == most]
+    if len(best) == 1:
+        return best[0]
+    word = next(word for word in words if len({filling.told(word) for filling in best}) > 1)
+    options = list(dict.fromkeys(filling.told(word) for filling in best))
+    where = f" in {best[0].tables['table'].words}" if word.name != "table" else ""
+    raise UsageError(
+        f"{template.name}: {len(options)} fit the word {word.name}{where} ({word.says}): {', '.join(options[:8])}",
+        hint=f"Say which: {_option(word)}{options[0]}",
+    )
+
+
+def _nothing_fits(
+    template: Template, words: Sequence[Word], tables: Sequence[FoundTable], given: Mapping[str, str]
+) -> UsageError:
+    """Return the error for the first word that stops every way to fill them."""
+    if "table" not in given and len(tables) != 1:
+        listed = ", ".join(table.words for table in tables[:8])
+        return UsageError(
+            f"{template.name}: of the {len(tables)} tables none has names that fit",
+            hint=f"Say which it is about: --table NAME. There are: {listed}." if tables else "The database holds no table.",
+        )
+    count = 1
+    while count < len(words) and any(True for _ in _fill(words[:count], tables, given, Filling())):
+        count += 1
+    word = words[count - 1]
+    before = next(_fill(words[: count - 1], tables, given, Filling()))
+    if isinstance(word, ColumnWord) and word.of in before.tables:
+        table = before.tables[word.of]
+        where, listed = table.words, f"Its columns are: {', '.join(table.columns)}."
+    else:
+        table = before.tables["table"]
+        where = f"what refers to {table.words}" if isinstance(word, TableWord) and word.refers_to else "the database"
+        listed = f"There are: {', '.join(each.words for each in tables[:8])}."
+    return UsageError(
+        f"{template.name}: nothing in {where} fits the word {word.name}: {word.says}",
+        hint=f"Say what it is: {_option(word)}NAME. {listed}",
+    )
+
+
+def _option(word: Word) -> str:
+    return "--table " if word.name == "table" else f"--set {word.name}="
+
+
+def _fill(
+    words: Sequence[Word], tables: Sequence[FoundTable], given: Mapping[str, str], filling: Filling
+) -> Iterator[Filling]:
+    if not words:
+        yield filling
+        return
+    for filled in _candidates(words[0], tables, given.get(words[0].name), filling):
+        yield from _fill(words[1:], tables, given, filled)
+
+
+def _candidates(word: Word, tables: Sequence[FoundTable], given: str | None, filling: Filling) -> Iterator[Filling]:
+    match word:
+        case TableWord():
+            yield from _tables(word, tables, given, filling)
+        case ColumnWord():
+            yield from _columns(word, given, filling)
+        case ReferenceWord():
+            yield from _references(word, given, filling)
+        case ValuesWord():
+            text = given or _told_by(filling.columns[word.made_from]) if word.made_from else given or word.default
+            values = tuple(part.strip() for part in text.split(",") if part.strip())
+            if values:
+                yield replace(filling, values={**filling.values, word.name: values})
+
+
+def _tables(word: TableWord, tables: Sequence[FoundTable], given: str | None, filling: Filling) -> Iterator[Filling]:
+    if given is not None:
+        table = named_table(tables, given, place="--table" if word.name == "table" else f"--set {word.name}")
+        yield replace(filling, tables={**filling.tables, word.name: table})
+        return
+    for table in tables:
+        weight = _weight(table.name, word.names)
+        if word.refers_to:
+            parent = filling.tables[word.refers_to]
+            if table.place == parent.place or not _references_to(table, parent):
+                continue
+        elif word.named_by:
+            if not any(_names(column, table.name) for column in filling.columns[word.named_by]):
+                continue
+            weight = 1
+        elif not word.names:
+            weight = GUESSED
+        yield _weighed(replace(filling, tables={**filling.tables, word.name: table}), weight)
+
+
+def _columns(word: ColumnWord, given: str | None, filling: Filling) -> Iterator[Filling]:
+    table = filling.tables[word.of]
+    if given is not None:
+        named = tuple(part.strip() for part in given.split(","))
+        for name in named:
+            if name not in table.columns:
+                hint = suggest(name, table.columns, always=f"Its columns are: {', '.join(table.columns)}.")
+                raise UsageError(f"--set {word.name}: {table.words} has no column {quote(name)}", hint=hint)
+        if not word.least and len(named) > 1:
+            raise UsageError(f"--set {word.name}: it is one column, not {len(named)}", hint=f"It is {word.says}.")
+        yield _with_columns(filling, word.name, table, named)
+        return
+    free = [
+        name
+        for name, holds in table.columns.items()
+        if word.holds in (None, holds)
+        and (table.place, name) not in filling.used
+        and not (word.holds is Holds.NUMBERS and (name in table.key or name in table.referring or _is_reference(name)))
+    ]
+    weights = {name: _weight(name, word.names) for name in free}
+    if word.least:
+        named = tuple(name for name in free if weights[name])
+        if len(named) >= word.least:
+            yield _weighed(_with_columns(filling, word.name, table, named), 1)
+        return
+    most = max(weights.values(), default=0)
+    if not most and word.is_optional:
+        yield _with_columns(filling, word.name, table, ())
+        return
+    for name in free:
+        if weights[name] == most:
+            yield _weighed(_with_columns(filling, word.name, table, (name,)), most)
+
+
+def _references(word: ReferenceWord, given: str | None, filling: Filling) -> Iterator[Filling]:
+    child, parent = filling.tables[word.of], filling.tables[word.to]
+    if given is not None:
+        columns = tuple(part.strip() for part in given.split(","))
+        for name in columns:
+            if name not in child.columns:
+                hint = suggest(name, child.columns, always=f"Its columns are: {', '.join(child.columns)}.")
+                raise UsageError(f"--set {word.name}: {child.words} has no column {quote(name)}", hint=hint)
+        if len(columns) != len(parent.key):
+            raise UsageError(
+                f"--set {word.name}: the key of {parent.words} has {len(parent.key)} columns, not {len(columns)}",
+                hint=f"They are: {', '.join(parent.key) or 'none'}.",
+            )
+        named = Reference(columns, parent.place, parent.key)
+        yield replace(_with_columns(filling, word.name, child, columns), joins={**filling.joins, word.name: named})
+        return
+    for reference, weight in _references_to(child, parent):
+        filled = _with_columns(filling, word.name, child, reference.columns)
+        yield _weighed(replace(filled, joins={**filling.joins, word.name: reference}), weight)
+
+
+def _with_columns(filling: Filling, word: str, table: FoundTable, columns: tuple[str, ...]) -> Filling:
+    used = filling.used | {(table.place, column) for column in columns}
+    return replace(filling, columns={**filling.columns, word: columns}, used=used)
+
+
+def _weighed(filling: Filling, weight: float) -> Filling:
+    return replace(filling, weight=filling.weight + weight, is_sure=filling.is_sure and weight > 0)
+
+
+def _references_to(child: FoundTable, parent: FoundTable) -> list[tuple[Reference, float]]:
+    """Return how a table refers to another: by foreign keys; without one, by columns of the right names."""
+    declared = [(reference, 1.0) for reference in child.references if reference.table == parent.place]
+    if declared or len(parent.key) != 1:
+        return declared
+    return [
+        (Reference((column,), parent.place, parent.key), GUESSED)
+        for column in child.columns
+        if column not in child.key and column not in child.referring and _names(column, parent.name)
+    ]
+
+
+def _weight(name: str, patterns: Sequence[str]) -> float:
+    """Return how well a name fits: more than 1 for the first pattern, less for the later ones, 0 for none."""
+    spelled = _snake(name)
+    for number, pattern in enumerate(patterns):
+        if fnmatchcase(spelled, pattern):
+            return 1 + (len(patterns) - number) / len(patterns)
+    return 0
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+_ID = re.compile(r"_(?:id|uuid|no|key|ref)$")
+
+
+def _is_reference(name: str) -> bool:
+    return bool(_ID.search(_snake(name)))
+
+
+def _names(column: str, table: str) -> bool:
+    """Whether a column's name tells a table: wallet_id, walletId of wallets; entry_id of journal_entries."""
+    stem, named = _ID.sub("", _snake(column)), _snake(table)
+    if stem == _snake(column):
+        return False
+    forms = {stem, f"{stem}s", f"{stem}es", re.sub("y$", "ies", stem)}
+    return named in forms or any(named.endswith(f"_{form}") for form in forms)
+
+
+def _told_by(columns: Sequence[str]) -> str:
+    return re.sub(r"_(?:at|on|date|time)$", "", _snake(columns[0])) if columns else ""

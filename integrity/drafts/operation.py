@@ -1,0 +1,126 @@
+"""An operation to go on with: a read, a decision and a write, as they are written everywhere, and raceable at once.
+
+What it does is right alone and wrong beside itself: both calls read the same value, and the second writes over the first.
+The cure stands below it, so that a race can be seen found and then gone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrity.drafts.filling import find_likely
+from integrity.drafts.found import FoundTable, Holds
+from integrity.drafts.query import parameter_name
+from integrity.drafts.template import ColumnWord, Template
+from integrity.drafts.templates.sums import BALANCE_NAMES
+from integrity.errors import UsageError, quote
+from integrity.sql.name import quoted
+
+_ACCOUNT = Template(
+    "operation",
+    "",
+    (
+        ColumnWord(
+            "balance",
+            "what a call takes from",
+            Holds.NUMBERS,
+            (*BALANCE_NAMES, "stock", "stock_*", "*remaining*", "*left", "credits", "points", "quantity"),
+        ),
+    ),
+    "",
+    "",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A table with something in it that can be taken: a balance, a stock, places.
+
+    Args:
+        balance: the column.
+    """
+
+    table: FoundTable
+    balance: str
+
+
+def find_account(tables: Sequence[FoundTable]) -> Account | None:
+    """Return what looks most like a table of accounts; None: nothing does."""
+    for filling in find_likely(_ACCOUNT, [table for table in tables if len(table.key) == 1]):
+        return Account(filling.tables["table"], filling.columns["balance"][0])
+    return None
+
+
+def account_in(table: FoundTable, column: str | None = None) -> Account:
+    """Return a table as one of accounts.
+
+    Args:
+        column: its balance; None: a column of numbers with such a name, else the only one.
+
+    Raises:
+        UsageError: it has no key of one column, or no such column.
+    """
+    if len(table.key) != 1:
+        has = "a key of several columns" if table.key else "no primary key"
+        raise UsageError(
+            f"{table.words} has {has}, and a call names one row by one value",
+            hint="Name a table with a key of one column: --table NAME.",
+        )
+    numbers = [
+        name
+        for name, holds in table.columns.items()
+        if holds is Holds.NUMBERS and name not in table.key and name not in table.referring
+    ]
+    found = find_account([table]) if column is None else None
+    if found is None and column is None and len(numbers) == 1:
+        column = numbers[0]
+    if found is not None:
+        return found
+    if column not in numbers:
+        said = "no column looks like a balance" if column is None else f"{quote(column)} is no column of numbers"
+        listed = f"Its columns of numbers: {', '.join(numbers)}." if numbers else "It has none; --table NAME names another."
+        raise UsageError(f"{table.words}: {said}", hint=f"--column NAME. {listed}")
+    return Account(table, column)
+
+
+def draft_operation(account: Account, *, has_one_writer: bool) -> str:
+    """Return an operation that takes something from an account, if there is enough.
+
+    Args:
+        has_one_writer: of the engine: who begins a transaction waits for the writer before him, so that a read is only old
+            where it was made before.
+    """
+    table, balance = account.table, quoted(account.balance)
+    row = _singular(table.name)
+    key, kept = f"{row}_{parameter_name(table.key[0])}", parameter_name(account.balance)
+    value = f"{balance} as {kept}" if kept != account.balance else balance
+    where = f"{quoted(table.key[0])} = :{key}"
+    read = [f"select {value} from {table.sql} where {where} \\gset", f"-- decline not_enough unless {kept} >= :amount"]
+    write = f"update {table.sql} set {balance} = :{kept} - :amount where {where};"
+    steps = [*read, "begin;", write] if has_one_writer else ["begin;", *read, write]
+    return "\n".join(
+        [
+            f"-- title: take an amount from a row of {' '.join(table.words.split())}, if there is as much",
+            f"-- parameter {key}: key of {table.sql}",
+            "-- parameter amount: integer 1..100",
+            f"-- row {row}: {table.sql}({balance} = 100)",
+            "",
+            *steps,
+            "commit;",
+            "",
+            f"-- Two calls at once can both read the same {kept}, and the second writes over what the first wrote.",
+            "-- The cure is to look and write in one statement, in the place of all of the above:",
+            f"--   update {table.sql} set {balance} = {balance} - :amount where {where} and {balance} >= :amount",
+            "--     returning 1 as taken \\gset",
+            "--   -- decline not_enough unless row",
+            "",
+        ]
+    )
+
+
+def _singular(name: str) -> str:
+    """Return what one row is called: wallet of wallets, entry of entries."""
+    word = parameter_name(name)
+    for ending, single in (("ies", "y"), ("sses", "ss"), ("ss", "ss"), ("s", "")):
+        if word.endswith(ending) and len(word) > len(ending) + 1:
+            return word.removesuffix(ending) + single
+    return word

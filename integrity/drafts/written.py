@@ -1,0 +1,46 @@
+"""What was written: files to go on with, and a project of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from integrity.verdict import InvariantVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file of a project.
+
+    Args:
+        name: its path in the project.
+        says: what it is for.
+        is_new: False: it was there, and is as it was.
+        verdict: of an invariant: what the database says to it; None: it was not asked.
+    """
+
+    name: str
+    says: str
+    is_new: bool = True
+    verdict: InvariantVerdict | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name by which commands know it: its path below its folder, without .sql."""
+        return self.name.partition("/")[2].removesuffix(".sql")
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """A project.
+
+    Args:
+        table_count: tables of its database; None: there is no database yet.
+        variable: of the environment, in which the password must stand; empty: none.
+        operation: that can be raced; empty: none was written.
+    """
+
+    folder: Path
+    files: Sequence[WrittenFile]
+    table_count: int | None = None
+    variable: str = ""
+    operation: str = ""

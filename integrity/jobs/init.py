@@ -1,0 +1,70 @@
+"""The job of making a project: files that fit a database, the first invariant among them asked at once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from integrity.drafts.files import write_new
+from integrity.drafts.found import FoundTable, find_tables
+from integrity.drafts.invariant import Draft, draft_bare, draft_likely, folder_of
+from integrity.drafts.operation import draft_operation, find_account
+from integrity.drafts.project import (
+    IGNORED,
+    PASSWORD_VARIABLE,
+    WORKFLOW,
+    WORKFLOW_FILE,
+    draft_settings,
+    without_password,
+)
+from integrity.drafts.written import NewProject, WrittenFile
+from integrity.engines.target import Target
+from integrity.jobs.new import judge
+from integrity.project import SETTINGS_FILE
+
+OPERATION = "withdraw"
+
+
+def make_project(folder: Path, target: Target | None, *, place: str, is_named: bool) -> NewProject:
+    """Write the files of a project that are not there.
+
+    Args:
+        target: its database; None: there is none yet, as the embedded one was never started.
+        place: what people call the database.
+        is_named: the settings are to name it.
+
+    Raises:
+        UsageError: the folder cannot be written.
+        DatabaseError: no connection; nothing was written then.
+    """
+    tables = [] if target is None else find_tables(target)
+    address, variable = None, ""
+    if target is not None and is_named:
+        address, password = target.without_secrets() if target.engine.has_server else (str(target), "")
+        if password:
+            address, variable = without_password(address), PASSWORD_VARIABLE
+    files = [_write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")]
+    operation = ""
+    if target is not None and tables:
+        files.append(_write_invariant(folder, target, tables))
+        account = find_account(tables)
+        if account is not None:
+            text = draft_operation(account, has_one_writer=target.engine.has_one_writer)
+            said = f"an operation: takes from {account.table.words}.{account.balance}"
+            files.append(_write(folder, f"operations/{OPERATION}.sql", text, said))
+            operation = OPERATION
+    files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
+    files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
+    return NewProject(folder, files, None if target is None else len(tables), variable, operation)
+
+
+def _write_invariant(folder: Path, target: Target, tables: Sequence[FoundTable]) -> WrittenFile:
+    draft = draft_likely(tables)
+    says = "an invariant"
+    if draft is None:
+        draft, says = Draft(f"{folder_of(tables[0])}/new", draft_bare(tables[0])), "an invariant, to be written"
+    written = _write(folder, f"invariants/{draft.name}.sql", draft.text, says)
+    return replace(written, verdict=judge(target, folder / written.name))
+
+
+def _write(folder: Path, name: str, text: str, says: str) -> WrittenFile:
+    return WrittenFile(name, says, is_new=write_new(folder / name, text))

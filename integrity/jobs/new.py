@@ -1,0 +1,133 @@
+"""The job of writing one file to go on with, fitted to the database; an invariant of a template is asked at once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from integrity.audit import AuditSettings, audit
+from integrity.drafts.files import draft_path, write_draft
+from integrity.drafts.filling import fill
+from integrity.drafts.found import FoundTable, find_tables, named_table
+from integrity.drafts.invariant import draft_bare, folder_of
+from integrity.drafts.operation import Account, account_in, draft_operation, find_account
+from integrity.drafts.query import draft_query
+from integrity.drafts.rendering import render
+from integrity.drafts.template import Template
+from integrity.drafts.written import WrittenFile
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import InvariantJudged
+from integrity.project import Project
+from integrity.sql.file import read_sql_file
+from integrity.verdict import InvariantVerdict
+
+ASKED_S_MOST = 20.0
+"""A first look at a large table is no reason to wait for long."""
+
+
+def write_invariant(
+    project: Project,
+    target: Target,
+    *,
+    name: str | None,
+    template: Template | None,
+    table_name: str | None,
+    given: Mapping[str, str],
+) -> WrittenFile:
+    """Write an invariant.
+
+    Args:
+        name: None: its template's, in the folder of its table.
+        template: None: the bare form.
+        given: word of the template -> what it stands for.
+
+    Raises:
+        UsageError: there is another file of that name, or the table, or what a word stands for, cannot be told.
+    """
+    if name is not None:
+        draft_path(project.folder, "invariants", name)  # before a database is asked
+    tables = find_tables(target)
+    if template is None:
+        table = _choose_table(tables, table_name)
+        path = draft_path(project.folder, "invariants", name or f"{folder_of(table)}/new")
+        is_new = write_draft(path, draft_bare(table))
+        return _written(project, path, f"about {table.words}: say in it what must not be", is_new=is_new)
+    filling = fill(template, tables, {**given, **({"table": table_name} if table_name else {})})
+    text = render(template, filling)
+    path = draft_path(project.folder, "invariants", name or f"{folder_of(filling.tables['table'])}/{template.name}")
+    is_new = write_draft(path, text)
+    return _written(project, path, f"about {filling.tables['table'].words}", judge(target, path), is_new=is_new)
+
+
+def write_query(project: Project, target: Target, *, name: str, table_name: str | None) -> WrittenFile:
+    """Write a named query.
+
+    Raises:
+        UsageError: there is another file of that name, or the table cannot be told.
+    """
+    path = draft_path(project.folder, "queries", name)
+    table = _choose_table(find_tables(target), table_name)
+    is_new = write_draft(path, draft_query(table))
+    return _written(project, path, f"a row of {table.words} by its key", is_new=is_new)
+
+
+def write_operation(
+    project: Project, target: Target, *, name: str, table_name: str | None, column: str | None
+) -> WrittenFile:
+    """Write an operation that takes something from a row.
+
+    Args:
+        column: what it takes from; None: what looks like a balance.
+
+    Raises:
+        UsageError: there is another file of that name, or the table or the column cannot be told.
+    """
+    path = draft_path(project.folder, "operations", name)
+    account = _choose_account(find_tables(target), table_name, column)
+    is_new = write_draft(path, draft_operation(account, has_one_writer=target.engine.has_one_writer))
+    return _written(project, path, f"takes from {account.table.words}.{account.balance}", is_new=is_new)
+
+
+def judge(target: Target, path: Path) -> InvariantVerdict:
+    """Return what the database says to an invariant.
+
+    Raises:
+        DatabaseError: no connection.
+    """
+    settings = AuditSettings(connections=1, timeout_s=ASKED_S_MOST, row_limit=1)
+    events = audit(target, [read_sql_file(path, name=path.stem)], settings)
+    return next(event.finding for event in events if isinstance(event, InvariantJudged))
+
+
+def _choose_table(tables: Sequence[FoundTable], name: str | None) -> FoundTable:
+    """Return the table that is named, or the only one there is."""
+    if name is not None:
+        return named_table(tables, name, place="--table")
+    if len(tables) == 1:
+        return tables[0]
+    raise _which(tables, "it is about")
+
+
+def _choose_account(tables: Sequence[FoundTable], name: str | None, column: str | None) -> Account:
+    """Return the table that is named, or what looks most like one of accounts."""
+    if name is None and column is None:
+        account = find_account(tables)
+        if account is not None:
+            return account
+        raise _which(tables, "it takes from")
+    table = _choose_table(tables, name)
+    return account_in(table, column)
+
+
+def _which(tables: Sequence[FoundTable], what: str) -> UsageError:
+    if not tables:
+        return UsageError(
+            "the database holds no table", hint="--database URL names another; `integrity seed` fills this one."
+        )
+    listed = ", ".join(table.words for table in tables[:20]) + (" ..." if len(tables) > 20 else "")
+    return UsageError(f"which table {what} is not said", hint=f"--table NAME. There are: {listed}.")
+
+
+def _written(
+    project: Project, path: Path, says: str, verdict: InvariantVerdict | None = None, *, is_new: bool
+) -> WrittenFile:
+    return WrittenFile(path.relative_to(project.folder).as_posix(), says, is_new=is_new, verdict=verdict)

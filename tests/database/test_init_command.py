@@ -1,0 +1,178 @@
+"""A project of one's own: `init` and `new` write files that fit the database and overwrite nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.engines.target import Target
+from tests.database.test_templates import carry_out
+
+ACCOUNTS = (
+    "create table accounts (id integer primary key, balance integer not null check (balance >= 0))",
+    "insert into accounts values (1, 100), (2, 50)",
+)
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in an empty folder; gives its code and what it printed, on stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def bank(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """A database with a table of accounts, whose project is the current folder."""
+    target: Target = (
+        request.getfixturevalue("database")
+        if request.param == "postgresql"
+        else Target.parse(f"sqlite:///{tmp_path / 'bank.db'}")
+    )
+    carry_out(target, list(ACCOUNTS))
+    return target
+
+
+def test_a_new_project_holds_what_fits_the_database_and_says_what_to_type_next(
+    bank: Target, command: Command, tmp_path: Path
+) -> None:
+    code, out, _ = command("init", "--database", bank.text)
+    assert code == 0
+    assert "invariants/accounts/no-negative-balance.sql  an invariant: it holds" in out
+    assert out.endswith("Type next:\n  integrity validate\n  integrity race withdraw withdraw\n")
+    assert len(out.splitlines()) <= 10
+    assert command("validate")[0] == 0
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert made - {"bank.db"} >= {
+        "integrity.toml",
+        ".gitignore",
+        ".github/workflows/integrity.yml",
+        "invariants/accounts/no-negative-balance.sql",
+        "operations/withdraw.sql",
+    }
+
+
+def test_a_first_invariant_that_does_not_hold_is_said_to_be_violated(bank: Target, command: Command) -> None:
+    carry_out(
+        bank,
+        [
+            "create table account_entries (id integer primary key, account_id integer references accounts (id),"
+            " amount integer)"
+        ],
+    )
+    code, out, _ = command("init", "--database", bank.text)
+    assert (code, "balance-equals-entries.sql  an invariant: it is violated by 2 rows" in out) == (0, True)
+    assert command("validate", "--select", "accounts/balance-equals-entries")[0] == 1
+
+
+def test_nothing_that_is_there_is_overwritten(bank: Target, command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    (tmp_path / "operations").mkdir()
+    (tmp_path / "operations" / "withdraw.sql").write_text("-- mine\n")
+    _, out, _ = command("init", "--database", bank.text)
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+    assert (tmp_path / "operations" / "withdraw.sql").read_text() == "-- mine\n"
+    assert out.count("(was there, and is as it was)") == 2
+    code, _, said = command("new", "operation", "withdraw")
+    assert (code, "operations/withdraw.sql is there already: nothing was written" in said) == (2, True)
+
+
+def test_a_password_goes_into_no_file(database: Target, command: Command, tmp_path: Path) -> None:
+    from sqlalchemy import make_url
+
+    carry_out(database, list(ACCOUNTS))
+    url = make_url(database.text).set(password="s3cret-of-mine").render_as_string(hide_password=False)
+    code, out, _ = command("init", "--database", url)
+    assert code == 0
+    assert "s3cret-of-mine" not in out
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret-of-mine" in path.read_bytes()]
+    assert "${DATABASE_PASSWORD}" in (tmp_path / "integrity.toml").read_text()
+    assert "export DATABASE_PASSWORD=" in out
+
+
+def test_a_folder_without_a_database_becomes_a_project_and_no_server_is_started(command: Command, tmp_path: Path) -> None:
+    code, out, _ = command("init", "shop")
+    assert code == 0
+    assert (tmp_path / "shop" / "integrity.toml").is_file()
+    assert not (tmp_path / "shop" / ".integrity").exists()
+    assert "There is no database yet" in out
+
+
+def test_the_same_draft_twice_is_one(bank: Target, command: Command) -> None:
+    command("init", "--database", bank.text)
+    assert command("new", "operation", "withdraw")[0] == 0
+
+
+def test_new_files_of_a_table_with_names_in_capitals_and_a_schema_are_right(database: Target, command: Command) -> None:
+    carry_out(
+        database,
+        [
+            'create schema "Shop"',
+            'create table "Shop"."Wallet" ("walletId" uuid primary key, "Balance" numeric not null, "order" text)',
+            """insert into "Shop"."Wallet" values (gen_random_uuid(), -1, 'x')""",
+        ],
+    )
+    database_words = ("--database", database.text)
+    code, out, _ = command("new", "invariant", "--from", "no-negative-balance", "--table", "Shop.Wallet", *database_words)
+    assert (code, "violated by 1 row" in out) == (0, True)
+    assert command("new", "invariant", "bare", "--table", "Wallet", *database_words)[0] == 0
+    assert command("new", "query", "one", "--table", "Wallet", *database_words)[0] == 0
+    assert command("queries", "run", "one", *database_words)[0] == 0
+    code, out, _ = command("validate", *database_words, "--json")
+    verdicts = {each["name"]: each["verdict"] for each in json.loads(out)["invariants"]}
+    assert verdicts == {"Shop-Wallet/no-negative-balance": "violated", "bare": "holds"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("invariant", "../x", "--table", "accounts"), "'../x' is no name of a file in invariants/"),
+        (("invariant", "x", "--table", "acounts"), "Perhaps you meant accounts"),
+        (("invariant", "x"), "--table NAME. There are: accounts, cards."),
+        (("invariant",), "it has no name"),
+        (("invariant", "--from", "no-negativ"), "Perhaps you meant no-negative-balance"),
+        (("invariant", "--from", "no-negative-balance", "--set", "balanse=x"), "The words of no-negative-balance are:"),
+        (("invariant", "--from", "no-negative-balance", "--set", "balance"), "not WORD=NAME"),
+        (("invariant", "--from", "no-negative-balance", "--table", "accounts", "--set", "balance=x"), "id, balance"),
+        (("invariant", "--from", "balance-equals-entries", "--table", "accounts"), "--set entries=NAME"),
+        (("operation", "pay", "--table", "accounts", "--column", "id"), "'id' is no column of numbers"),
+        (("query", "q", "--table", "nothing"), "there is no table 'nothing'"),
+    ],
+)
+def test_what_cannot_be_told_is_asked_for(words: tuple[str, ...], said: str, command: Command, tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'bank.db'}")
+    carry_out(target, [*ACCOUNTS, "create table cards (id integer primary key)"])
+    code, out, err = command("new", *words, "--database", target.text)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not (tmp_path / "invariants").exists()
+
+
+def test_two_columns_that_fit_as_well_are_both_named(command: Command, tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'bank.db'}")
+    carry_out(target, ["create table purses (id integer primary key, balance_a integer, balance_b integer)"])
+    code, _, err = command(
+        "new", "invariant", "--from", "no-negative-balance", "--table", "purses", "--database", target.text
+    )
+    assert code == 2
+    assert "2 fit the word balance in purses (what must not be below zero): balance_a, balance_b" in err
+    assert "--set balance=balance_a" in err
+
+
+def test_templates_are_listed_with_their_words(command: Command) -> None:
+    code, out, _ = command("new", "invariant", "--from")
+    assert code == 0
+    assert "balance-equals-entries\n" in out
+    assert "  words: balance, entries, account, amount\n" in out
