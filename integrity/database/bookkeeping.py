@@ -34,7 +34,7 @@ from integrity.database.made import OURS
 from integrity.database.types import Json, OperationId, Timestamp
 from integrity.engines.engine import find_engine
 from integrity.history import Outcome
-from integrity.sql.name import quoted
+from integrity.sql.name import literal, quoted
 
 METADATA = MetaData(schema=OURS)
 
@@ -147,7 +147,7 @@ def create_views(connection: Connection, system: str) -> list[str]:
     """
     # SQLite takes no other file's tables into a view, and the names of its own without their schema.
     schema = f"{OURS}." if find_engine(connection.dialect.name).has_schemas else ""
-    owner = "'{}'".format(system.replace("'", "''"))
+    owner = literal(system)
     of_runs = ", ".join(f"runs.{column.name}" for column in runs.columns)
     views = {"runs": f"select {of_runs} from {schema}runs as runs where runs.system = {owner}"}
     for table in HISTORY[1:]:

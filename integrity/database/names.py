@@ -1,17 +1,14 @@
 """Names in SQL: quoted where they must be, and found again however they are spelled."""
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
 from sqlalchemy import MetaData, Table
 
 from integrity.engines.places import schema_in, schema_of
-from integrity.sql.name import quoted
+from integrity.sql.name import parts_of, quoted
 
 Found = TypeVar("Found")
-
-_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 
 
 def full_name(table: Table) -> str:
@@ -42,9 +39,9 @@ def find_named(known: Mapping[str, Found], spelled: str) -> tuple[str, Found] | 
         known: by plain names, "Vet" or "public.Vet".
         spelled: as somebody wrote it: `Vet`, `"Vet"`, `public."Vet"` or, of a table vet, `VET`.
     """
-    parts = [(quotes.replace('""', '"'), bare) for quotes, bare in _PART.findall(spelled)]
-    exact = ".".join(quotes or bare for quotes, bare in parts)
-    for name in (spelled, exact, ".".join(quotes or bare.lower() for quotes, bare in parts)):
+    parts = parts_of(spelled)
+    exact = ".".join(name for name, _ in parts)
+    for name in (spelled, exact, ".".join(name if is_quoted else name.lower() for name, is_quoted in parts)):
         if name in known:
             return name, known[name]
     return None

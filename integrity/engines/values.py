@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from integrity.sql.name import literal
+
 PYTHON_MODULES = ("datetime", "decimal", "uuid")
 """What expressions of `python_of` may name."""
 
@@ -53,7 +55,7 @@ def sql_of(value: Any, *, is_json: bool = False) -> str:
         return "null"
     if not is_json and (isinstance(value, bool | int) or (isinstance(value, Decimal | float) and math.isfinite(value))):
         return f"({text})" if text.startswith("-") else text  # `x -:y` would else begin a comment
-    quoted = "'" + text.replace("'", "''") + "'"
+    quoted = literal(text)
     if "\n" in quoted or "\\" in quoted:
         return "e" + quoted.replace("\\", "\\\\").replace("\n", "\\n")
     return quoted

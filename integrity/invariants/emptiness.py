@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from integrity.engines.facts import TableName
 from integrity.engines.places import schema_in
 from integrity.engines.snapshot import QueryFailed, Reader
+from integrity.sql.name import in_quotes
 
 
 class Emptiness:
@@ -25,7 +26,7 @@ class Emptiness:
         """Whether the table has no row; one that cannot be read is not known to be empty."""
         if table not in self._known:
             parts = (schema_in(session.spelling.dialect, table.schema), table.name)
-            quoted = ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+            quoted = ".".join(in_quotes(part) for part in parts if part)
             try:
                 self._known[table] = not session.read(f"select 1 as one from {quoted} limit 1")
             except QueryFailed as failed:

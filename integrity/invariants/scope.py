@@ -12,8 +12,9 @@ from sqlglot import exp
 
 from integrity.engines.facts import Column, Facts, Table, TableName, UniqueIndex
 from integrity.invariants.proof import HASHED_TYPES, BalanceKey, has_same_equality
-from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, quote, split, table_of
+from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, split, table_of
 from integrity.invariants.uniqueness import proving_index
+from integrity.sql.name import in_quotes
 
 ROW = "audited"
 """What a scan calls its table's row, so that the checks of files with different aliases fit into one statement."""
@@ -161,7 +162,7 @@ class Scope:
         """Return a from clause of the parent and those lookups that are used."""
         needed = self._needed(used)
         joins = [
-            f" left join {plain_table(self.tables[alias][0]).sql(dialect='postgres')} as {quote(alias)}"
+            f" left join {plain_table(self.tables[alias][0]).sql(dialect='postgres')} as {in_quotes(alias)}"
             f" on {self.sql(join.on, needed)}"
             for alias, join in self.lookups.items()
             if alias in needed

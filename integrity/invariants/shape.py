@@ -17,11 +17,10 @@ Anything that is not clearly one of these is left to the query. References ("no 
 over keys cannot see rows that cancel out on a key that does not exist.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import sqlglot
-from sqlglot import Token, TokenType, exp
+from sqlglot import exp
 
 from integrity.engines.facts import Facts, Table, TableName, is_own
 from integrity.engines.spelling import Spelling
@@ -42,6 +41,7 @@ from integrity.invariants.syntax import (
     split,
     table_of,
 )
+from integrity.sql.tokens import Token, code_tokens, cut_name, spliced
 
 # What cannot fail, however wrong the rows are, and is one value a row.
 _SURE = (exp.Column, exp.Identifier, exp.Star, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Alias)
@@ -51,7 +51,6 @@ _SURE_IN_AGGREGATES = (
 )  # fmt: skip
 _SURE_AGGREGATES = (exp.Count, exp.Min, exp.Max, exp.GroupConcat, exp.ArrayAgg, exp.LogicalAnd, exp.LogicalOr)
 _NUMBER_TYPES = frozenset({"int2", "int4", "int8", "numeric"})
-_ENDS_OF_WHERE = frozenset({TokenType.ORDER_BY, TokenType.SEMICOLON})
 
 
 def find_row_check(text: str, query: exp.Query, facts: Facts, spelling: Spelling) -> NoRow:
@@ -103,26 +102,30 @@ def _is_to_text(node: exp.Expr) -> bool:
 
 def _cut_where(text: str, alias: str, spelling: Spelling) -> str:
     """Return the where clause's text with `alias.` replaced: the file's own words, not the parser's."""
-    tokens = sqlglot.tokenize(text, read="postgres")
-    start = next(number for number, token in enumerate(tokens) if token.token_type == TokenType.WHERE) + 1
-    end = next((n for n, token in enumerate(tokens) if n >= start and token.token_type in _ENDS_OF_WHERE), len(tokens))
-    pieces, position = [], tokens[start].start
-    for number in range(start, end):
-        token = tokens[number]
-        if _is_qualifier(tokens, number, alias, ignores_case=spelling.folds_quoted_names):
-            pieces += [text[position : token.start], ROW]
-            position = token.end + 1
-    pieces.append(text[position : tokens[end - 1].end + 1])
-    return "".join(pieces)
+    tokens = code_tokens(text)
+    start = next(number for number, token in enumerate(tokens) if token.is_word("where")) + 1
+    behind = range(start, len(tokens))
+    end = next((number for number in behind if tokens[number].is_sign(";") or _is_order_by(tokens, number)), len(tokens))
+    last = tokens[end - 1]
+    qualifiers = [
+        (tokens[number], ROW)
+        for number in range(start, end)
+        if _is_qualifier(tokens, number, alias, ignores_case=spelling.folds_quoted_names)
+    ]
+    return spliced(text[: last.end], qualifiers)[tokens[start].start :]
 
 
-def _is_qualifier(tokens: list[Token], number: int, alias: str, *, ignores_case: bool) -> bool:
-    token = tokens[number]
-    dotted = number + 1 < len(tokens) and tokens[number + 1].token_type == TokenType.DOT
-    inner = tokens[number - 1].token_type == TokenType.DOT
-    name = token.text if token.token_type == TokenType.IDENTIFIER else fold(token.text)
-    is_alias = fold(name) == fold(alias) if ignores_case else name == alias
-    return dotted and not inner and token.token_type != TokenType.STRING and is_alias
+def _is_order_by(tokens: Sequence[Token], number: int) -> bool:
+    return tokens[number].is_word("order") and any(token.is_word("by") for token in tokens[number + 1 : number + 2])
+
+
+def _is_qualifier(tokens: Sequence[Token], number: int, alias: str, *, ignores_case: bool) -> bool:
+    name = tokens[number]
+    is_dotted = number + 1 < len(tokens) and tokens[number + 1].is_sign(".")
+    is_inner = tokens[number - 1].is_sign(".")
+    alias = cut_name(alias)
+    is_alias = fold(name.text) == fold(alias) if ignores_case else name.text == alias
+    return name.is_name and is_dotted and not is_inner and is_alias
 
 
 def find_proofs(query: exp.Query, facts: Facts) -> tuple[Proof, ...]:

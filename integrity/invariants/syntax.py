@@ -148,8 +148,3 @@ def name_of(identifier: exp.Expr | None) -> str:
 def fold(name: str) -> str:
     """Return what a name without quotes stands for: PostgreSQL and SQLite make A to Z small, and leave É alone."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
-
-
-def quote(name: str) -> str:
-    """Return the name as a quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'

@@ -5,12 +5,11 @@ All columns and conditions that are passed here are of the one table: whose they
 
 from collections.abc import Iterable
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from integrity.engines.facts import Table, UniqueIndex
 from integrity.invariants.syntax import column_said_not_null, fixed_columns, name_of, split
+from integrity.sql.query import find_tree
 
 
 def proving_index(
@@ -40,11 +39,8 @@ def _needs(index: UniqueIndex, table: Table) -> set[str | None]:
     """Return what a row must meet to be in a partial index; None among it: something that is never asked."""
     if not index.predicate:
         return set()
-    try:
-        predicate = sqlglot.parse_one(index.predicate, read="postgres")
-    except SqlglotError:
-        return {None}
-    return {_normal(part, table) for part in split(predicate, exp.And)}
+    predicate = find_tree(index.predicate)
+    return {_normal(part, table) for part in split(predicate, exp.And)} if predicate is not None else {None}
 
 
 def _normal(condition: exp.Expr, table: Table) -> str:

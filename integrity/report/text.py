@@ -11,6 +11,7 @@ from integrity.report.audit_report import AuditReport
 from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
 from integrity.sql.file import SqlFile, printable_path
 from integrity.sql.header import Parameter
+from integrity.sql.name import literal
 from integrity.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _default(parameter: Parameter) -> str:
     """Return its default as a header says it."""
     value = parameter.default
     if isinstance(value, str):
-        return " = '" + value.replace("'", "''") + "'"
+        return f" = {literal(value)}"
     return f" = {'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
 
 

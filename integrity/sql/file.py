@@ -39,8 +39,9 @@ from integrity.sql.header import (
     parse_header,
     read_given,
 )
-from integrity.sql.parameters import code_of, find_parameters, plain_comments, replace_parameters, unquote_parameters
+from integrity.sql.parameters import find_parameters, plain_comments, replace_parameters, unquote_parameters
 from integrity.sql.place import Origin, describe_place, place_of
+from integrity.sql.tokens import code_tokens, without_semicolon
 from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity
@@ -106,7 +107,7 @@ class SqlFile:
         """
         types = {parameter.name: parameter.type for parameter in self.parameters}
         numbers = {name: f"${number}::{types[name]}" for number, name in enumerate(self.parameter_names, start=1)}
-        return replace_parameters(plain_comments(_without_semicolon(self.text)), numbers.__getitem__)
+        return replace_parameters(plain_comments(without_semicolon(self.text)), numbers.__getitem__)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -252,24 +253,23 @@ def _is_plainly_one_select(text: str) -> bool:
     The parser would say so, too, or not know the query: it takes longer to import than all else that a list of files needs,
     and some milliseconds a file. What has any of these words in it, where they may well be harmless, is left to it.
     """
-    query = _query_of(text)
-    return _ONE_SELECT.match(query) is not None and _NOT_PLAIN.search(code_of(query.removesuffix(";"))) is None
+    tokens = code_tokens(text)
+    if tokens and tokens[-1].is_sign(";"):
+        tokens = tokens[:-1]
+    if not tokens or not tokens[0].is_word("select", "with"):
+        return False
+    is_behind_for = False
+    for token in tokens:
+        if token.is_sign(";") or token.is_word(*_ACTING) or (is_behind_for and token.is_word("share", "key", "no")):
+            return False
+        is_behind_for = token.is_word("for")
+    return True
 
 
-_ONE_SELECT = re.compile(r"(?:select|with)\b", re.IGNORECASE)
-_NOT_PLAIN = re.compile(
-    r";|\b(?:insert|update|delete|merge|copy|into|lock|for\s+(?:share|key|no)"
-    r"|create|alter|drop|truncate|comment|grant|revoke|call|execute|analyze|vacuum|set)\b",
-    re.IGNORECASE,
-)
-
-
-def _without_semicolon(text: str) -> str:
-    if ";" not in text:
-        return text
-    from integrity.sql.query import without_semicolon
-
-    return without_semicolon(text)
+_ACTING = (
+    "insert", "update", "delete", "merge", "copy", "into", "lock", "create", "alter", "drop", "truncate", "comment",
+    "grant", "revoke", "call", "execute", "analyze", "vacuum", "set",
+)  # fmt: skip
 
 
 def _read(path: Path) -> bytes:

@@ -17,6 +17,7 @@ then to trailing transaction trigger true union unique update user using vacuum 
 when where window with
 """
 _RESERVED = frozenset(_WORDS.split())
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
@@ -24,7 +25,22 @@ def quoted(name: str) -> str:
     """Return the name of a column, table or schema as SQL has it: `userId` must be quoted, `user_id` need not."""
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
+    return in_quotes(name)
+
+
+def in_quotes(name: str) -> str:
+    """Return the name between quotes, whatever it is."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def unquoted(name: str) -> str:
+    """Return a name as the catalogue has it: without its quotes, if it has any."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.strip()
+
+
+def parts_of(spelled: str) -> list[tuple[str, bool]]:
+    """Return the names that dots join, and of each whether it stands in quotes; these are left out."""
+    return [(quotes.replace('""', '"') or bare, bool(quotes)) for quotes, bare in _PART.findall(spelled)]
 
 
 def literal(text: str) -> str:

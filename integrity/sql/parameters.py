@@ -1,6 +1,6 @@
 """Parameters: `:name` placeholders in SQL text.
 
-Found outside strings, quoted names, dollar quotes and comments; `::type` is a cast and `a[1:2]` a slice, neither is one.
+`::type` is a cast and `a[1:2]` a slice, neither is one; nor is what stands in a string, a quoted name or a comment.
 `:'name'` is psql's way to write one whose value is quoted; here values never stand in the text, and both are the same.
 """
 
@@ -9,59 +9,62 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-_COMMENT = r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*+\*/"
-for _ in range(3):  # comments hold others
-    _COMMENT = rf"/\*(?:[^*/]|\*(?!/)|/(?!\*)|{_COMMENT})*+\*/"
+from integrity.sql.tokens import Token, TokenKind, spliced, tokenize
 
-_TOKENS = re.compile(
-    rf"""
-      (?P<skip>
-          \bE'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$
-        | --[^\n\r]* | {_COMMENT} | ::
-      )
-    | (?<![\w:\]]):(?: (?P<name>[a-z_][a-z0-9_]*) | '(?P<quoted>[a-z_][a-z0-9_]*)' )
-    """,
-    re.VERBOSE | re.DOTALL | re.IGNORECASE,
-)
+_PARAMETER_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _parameters_in(sql: str) -> tuple[Token, ...]:
+    """Return the parameters as tokens of their own: their text is the name."""
+    found = []
+    if ":" in sql:
+        for colon, token in pairwise(tokenize(sql)):
+            is_joined = colon.is_sign(":") and colon.end == token.start and not _ends_value(sql[: colon.start][-1:])
+            if is_joined and token.kind is TokenKind.WORD and (name := _PARAMETER_NAME.match(sql, token.start)):
+                found.append(Token(TokenKind.WORD, name[0], colon.start, name.end()))
+    return tuple(found)
+
+
+def _ends_value(character: str) -> bool:
+    """Whether a colon behind the character is a part of a slice, or of a cast."""
+    return character.isalnum() or character in ("_", ":", "]") if character else False
 
 
 def unquote_parameters(sql: str) -> str:
     """Return the text with `:'name'` as ` :name `, every character behind it where it was."""
-    return _TOKENS.sub(lambda match: f" :{match['quoted']} " if match["quoted"] else match[0], sql)
+    if ":'" not in sql:
+        return sql
+    return spliced(
+        sql,
+        [
+            (Token(TokenKind.STRING, "", colon.start, token.end), f" :{token.text[1:-1]} ")
+            for colon, token in pairwise(tokenize(sql))
+            if colon.is_sign(":") and colon.end == token.start and token.kind is TokenKind.STRING
+            if _PARAMETER_NAME.fullmatch(token.text[1:-1]) and not _ends_value(sql[: colon.start][-1:])
+        ],
+    )
 
 
 def plain_comments(sql: str) -> str:
     """Return the text with `?` for what is not ASCII in its comments, every character behind it where it was."""
-
-    def plain(match: re.Match[str]) -> str:
-        is_comment = match[0].startswith(("--", "/*"))
-        return match[0].encode("ascii", "replace").decode() if is_comment else match[0]
-
-    return _TOKENS.sub(plain, sql)
-
-
-def code_of(sql: str) -> str:
-    """Return the text with a blank for each comment, string and quoted name: what is left are words and signs."""
-    return _TOKENS.sub(lambda match: match[0] if match["name"] else " ", sql)
-
-
-def has_comment(sql: str) -> bool:
-    """Whether the text has a comment."""
-    return any(match[0].startswith(("--", "/*")) for match in _TOKENS.finditer(sql))
+    comments = [token for token in tokenize(sql) if token.kind is TokenKind.COMMENT]
+    return spliced(sql, [(token, token.text.encode("ascii", "replace").decode()) for token in comments])
 
 
 @lru_cache(maxsize=4096)
 def find_parameters(sql: str) -> tuple[str, ...]:
     """Return the parameter names in order of first appearance, without repeats."""
-    return tuple(dict.fromkeys(match["name"] for match in _TOKENS.finditer(sql) if match["name"]))
+    return tuple(dict.fromkeys(token.text for token in _parameters_in(sql)))
 
 
 def replace_parameters(sql: str, placeholder: Callable[[str], str]) -> str:
     """Return the text with every `:name` replaced by placeholder(name)."""
-    return _TOKENS.sub(lambda match: placeholder(match["name"]) if match["name"] else match[0], sql)
+    return spliced(sql, [(token, placeholder(token.text)) for token in _parameters_in(sql)])
 
 
 @lru_cache(maxsize=4096)

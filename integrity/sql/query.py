@@ -9,11 +9,12 @@ import re
 from functools import lru_cache
 
 import sqlglot
-from sqlglot import TokenType, exp
+from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from integrity.sql.header import TextFault
 from integrity.sql.place import place_of
+from integrity.sql.tokens import code_tokens
 
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Command, exp.Copy, exp.Into, exp.Lock)
 _WRITING_WORDS = {
@@ -49,11 +50,10 @@ def check_query(text: str) -> None:
 
 def _check_unknown(text: str, error: Exception) -> None:
     """Check what can be told without a tree; the server's read-only transaction takes one select and no other statement."""
-    try:
-        tokens = sqlglot.tokenize(text, read="postgres")
-    except TokenError:
+    if isinstance(error, TokenError):
         return
-    if tokens and tokens[0].text.lower() not in _FIRST_WORDS and isinstance(error, ParseError):
+    tokens = code_tokens(text)
+    if tokens and tokens[0].text not in _FIRST_WORDS and isinstance(error, ParseError):
         first = error.errors[0]
         line, column = int(first["line"]), int(first["col"]) - len(first["highlight"]) + 1  # sqlglot counts to its end
         reason = f"syntax error at or near {first['highlight']!r}"
@@ -65,10 +65,10 @@ _FIRST_WORDS = ("select", "with", "(", "table", "values")
 
 
 def _check_single(text: str) -> None:
-    tokens = sqlglot.tokenize(text, read="postgres")
-    first = next((number for number, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
-    if first is not None and any(token.token_type != TokenType.SEMICOLON for token in tokens[first + 1 :]):
-        line, column = place_of(text, tokens[first].end)
+    tokens = code_tokens(text)
+    first = next((number for number, token in enumerate(tokens) if token.is_sign(";")), None)
+    if first is not None and not all(token.is_sign(";") for token in tokens[first:]):
+        line, column = place_of(text, tokens[first].start)
         raise TextFault("more than one statement", line, column=column, hint="One question a file: split it in two.")
 
 
@@ -91,15 +91,28 @@ def find_query(text: str) -> exp.Query | None:
         return None
 
 
-@lru_cache(maxsize=4096)
-def without_semicolon(text: str) -> str:
-    """Return the text up to the semicolon that ends it, so that it can stand inside another statement."""
+class Unparsed(Exception):
+    """The parser does not know the text; the message says where it stumbled."""
+
+
+def parse_statements(text: str) -> list[exp.Expr | None]:
+    """Return the syntax trees of a text's statements, None for one of comments only.
+
+    Raises:
+        Unparsed: the parser does not know one of them.
+    """
     try:
-        tokens = sqlglot.tokenize(text, read="postgres")
-    except TokenError:
-        return text.rstrip().removesuffix(";")
-    ends = [token.start for token in tokens if token.token_type == TokenType.SEMICOLON]
-    return text[: ends[0]] if ends else text
+        return list(sqlglot.parse(text, read="postgres"))
+    except _UNKNOWN_TO_THE_PARSER as error:
+        raise Unparsed(str(error).partition("\n")[0]) from None
+
+
+def find_tree(text: str) -> exp.Expr | None:
+    """Return the syntax tree of one statement or expression; None where the parser does not know it."""
+    try:
+        return next(iter(parse_statements(text)), None)
+    except Unparsed:
+        return None
 
 
 _UNKNOWN_TO_THE_PARSER = (ParseError, TokenError, RecursionError)
@@ -107,10 +120,10 @@ _UNKNOWN_TO_THE_PARSER = (ParseError, TokenError, RecursionError)
 
 def _find_word(text: str, word: str) -> tuple[int, int, str]:
     """Return line, column and text of the word's first token, or of the query's first one."""
-    tokens = sqlglot.tokenize(text, read="postgres")
-    token = next((token for token in tokens if word and token.text.lower().split(" ")[0] == word), tokens[0])
+    tokens = code_tokens(text)
+    token = next((token for token in tokens if word and token.is_word(word)), tokens[0])
     line, column = place_of(text, token.start)
-    return line, column, token.text.lower()
+    return line, column, token.text
 
 
 def _explain(description: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 from integrity.audit import AuditSettings, audit
 from integrity.cli.main import main
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.mentions import Mention, TokenUse, mentions_in
 from integrity.engines.postgresql.reach import find_refusals
-from integrity.engines.postgresql.tokens import Mention, TokenUse, mentions_in
 from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.events import AuditFinished, AuditStarted, InvariantJudged

@@ -32,10 +32,11 @@ from integrity.engines.postgresql.harmless_functions import (
     STABLE_AND_NOT_HARMLESS,
     VOLATILE_AND_HARMLESS,
 )
+from integrity.engines.postgresql.mentions import Mention, TokenUse, mentions_in, naming_tokens
 from integrity.engines.postgresql.reach_questions import BODIES, MEANT
-from integrity.engines.postgresql.tokens import Mention, TokenKind, TokenUse, mentions_in, tokenize
 from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.errors import describe_unexpected
+from integrity.sql.tokens import TokenKind
 
 DEPTH_MOST = 50
 _READS = ("select", "with", "values", "table", "create", "end")
@@ -131,12 +132,10 @@ def _can_cast(text: str) -> bool:
     `'a' || mood`, to_json(mood) and quote_literal(mood) do.
     """
     return any(
-        (one.kind is TokenKind.OTHER and one.text == ":" == other.text)
+        (one.is_sign(":") and other.is_sign(":"))
         or (one.kind is TokenKind.OPERATOR and one.text not in _PLAIN_OPERATORS)
-        or (
-            one.kind is TokenKind.NAME and other.kind is TokenKind.OTHER and other.text == "(" and one.text not in _CASTLESS
-        )
-        for one, other in pairwise(tokenize(text))
+        or (one.is_name and other.is_sign("(") and one.text not in _CASTLESS)
+        for one, other in pairwise(naming_tokens(text))
     )
 
 
@@ -239,12 +238,12 @@ def _body_to_follow(row: Mapping[str, Any]) -> str | None:
         return None
     body = str(row["body"] or "")
     is_first = True
-    for token in tokenize(body):
-        if is_first and not (token.kind is TokenKind.OTHER and token.text == "("):
-            if token.kind is not TokenKind.NAME or token.text not in _READS:
+    for token in naming_tokens(body):
+        if is_first and not token.is_sign("("):
+            if not token.is_name or token.text not in _READS:
                 return None  # notify, lock, do, ...
             is_first = False
-        if token.kind is TokenKind.OTHER and token.text == ";":
+        if token.is_sign(";"):
             is_first = True
     return body
 

@@ -10,6 +10,8 @@ A role's statement_timeout of a millisecond can end even the text that lifts it,
 
 from collections.abc import Mapping
 
+from integrity.sql.name import literal
+
 LOCK_TIMEOUT_S = 10
 """A table that is being altered is not worth blocking us, and what queues behind us, for longer."""
 QUESTION_TIMEOUT_S = 60
@@ -89,8 +91,4 @@ def statements_of(settings: Mapping[str, str], *, server_version: int, is_local:
     # The statement that runs while the role's own limit still holds is the first, and the shortest.
     lifted = [f"{word} statement_timeout = 0"] if "statement_timeout" in known else []
     ordered = sorted(known.items(), key=lambda setting: setting[0] == "statement_timeout")
-    return "; ".join([*lifted, *(f"{word} {name} = {_quote(value)}" for name, value in ordered)])
-
-
-def _quote(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    return "; ".join([*lifted, *(f"{word} {name} = {literal(value)}" for name, value in ordered)])

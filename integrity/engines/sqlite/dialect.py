@@ -14,9 +14,7 @@ from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.numbers import counted
-
-# The same in every engine, and nothing that sqlglot knows: it takes `savepoint s` for a column with an alias.
-_SAVEPOINT = re.compile(r"\s*(savepoint|release|rollback\s+to)\b", re.IGNORECASE)
+from integrity.sql.tokens import code_tokens
 
 
 @lru_cache(maxsize=4096)
@@ -33,20 +31,18 @@ def adapt(sql: str, dialect: str) -> str:
     Raises:
         UsageError: the text cannot be parsed, or holds more than one statement.
     """
-    if dialect == "postgresql" or _SAVEPOINT.match(sql):
+    if dialect == "postgresql" or _is_of_savepoints(sql):
         return sql
-    import sqlglot
     from sqlglot import expressions
-    from sqlglot.errors import ParseError
 
     from integrity.engines.sqlite.portable import name_main_file
+    from integrity.sql.query import Unparsed, parse_statements
 
     try:
-        trees = sqlglot.parse(sql, read="postgres")
-    except ParseError as error:
-        first = str(error).splitlines()[0]
+        trees = parse_statements(sql)
+    except Unparsed as error:
         raise UsageError(
-            f"a statement cannot be said in {dialect}: {first}", hint="Write it in the portable core."
+            f"a statement cannot be said in {dialect}: {error}", hint="Write it in the portable core."
         ) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{counted(len(trees), 'statement')} where one is expected", hint="Send each by itself.")
@@ -60,6 +56,13 @@ def adapt(sql: str, dialect: str) -> str:
         bare = [column.this if isinstance(column, expressions.Ordered) else column for column in columns]
         conflict.set("conflict_keys", bare or None)
     return tree.sql(dialect=dialect, comments=False)
+
+
+def _is_of_savepoints(sql: str) -> bool:
+    """Whether every engine has it so; sqlglot does not know it, to which `savepoint s` is a column with an alias."""
+    tokens = code_tokens(sql)
+    is_to = [token.is_word(word) for token, word in zip(tokens, ("rollback", "to"), strict=False)] == [True, True]
+    return is_to or (bool(tokens) and tokens[0].is_word("savepoint", "release"))
 
 
 def in_main_file(sql: str) -> str:

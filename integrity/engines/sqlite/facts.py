@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from integrity.engines.facts import Facts, Table, TableName
 from integrity.engines.places import schema_from
 from integrity.engines.snapshot import Reader
+from integrity.sql.name import in_quotes
 
 # A view has no page of its own, nor has a virtual table; a generated column is hidden as 2 or 3.
 _CATALOGUE = """
@@ -21,8 +22,7 @@ where type in ('table', 'view')
 def read_facts(session: Reader, names: Iterable[TableName]) -> Facts:
     found: dict[tuple[str, str], bool] = {}
     for row in session.read("select name as schema from pragma_database_list"):
-        quoted = row["schema"].replace('"', '""')
-        tables = session.read(_CATALOGUE.format(schema=f'"{quoted}"'), [row["schema"]])
+        tables = session.read(_CATALOGUE.format(schema=in_quotes(row["schema"])), [row["schema"]])
         for table in tables:
             key = table["name"].lower()
             for schema in {row["schema"], schema_from("sqlite", row["schema"])}:

@@ -6,13 +6,12 @@ mean something else, both without a word; those are refused here by name. Each w
 
 from functools import lru_cache
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, TokenError
 
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.spelling import NotPortable
 from integrity.sql.parameters import find_parameters, replace_parameters
+from integrity.sql.query import find_query
 
 _REFUSED: dict[type[exp.Expr], str] = {
     exp.Interval: "interval arithmetic (pass the bound as a parameter)",
@@ -54,10 +53,10 @@ def to_sqlite(text: str, *, keeps_names: bool = False) -> str:
     Raises:
         NotPortable: it uses something that would fail there, or mean something else.
     """
-    try:
-        tree = next(tree for tree in sqlglot.parse(text, read="postgres") if isinstance(tree, exp.Query))
-    except (ParseError, TokenError, RecursionError):
-        raise NotPortable("a construct that the parser does not know") from None
+    shared = find_query(text)
+    if shared is None:
+        raise NotPortable("a construct that the parser does not know")
+    tree = shared.copy()
     for node in tree.walk():
         _refuse(node)
     name_main_file(tree)

@@ -19,6 +19,7 @@ from integrity.engines.target import Target
 from integrity.errors import Unreachable
 from integrity.numbers import counted
 from integrity.sql.file import SqlFile
+from integrity.sql.name import in_quotes
 
 
 @contextmanager
@@ -32,8 +33,7 @@ def open_snapshot(target: Target, timeout_s: float) -> Iterator[Snapshot]:
         connection.execute("begin")
         files = [row["name"] for row in connection.execute("pragma database_list")]
         for name in files:  # a read of each file is what opens the transaction on it
-            quoted = name.replace('"', '""')
-            connection.execute(f'select count(*) from "{quoted}".sqlite_master').fetchone()
+            connection.execute(f"select count(*) from {in_quotes(name)}.sqlite_master").fetchone()
         connection.execute("pragma query_only = on")
         connection.set_authorizer(_allow_reading)
         yield Snapshot(

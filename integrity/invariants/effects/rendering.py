@@ -20,8 +20,8 @@ from pathlib import Path
 from integrity.invariants.effects.declaration import FAMILIES, Declaration, Use
 from integrity.invariants.effects.written import Written
 from integrity.sql.name import literal, quoted
-from integrity.sql.parameters import code_of
 from integrity.sql.place import Origin
+from integrity.sql.tokens import tokenize
 
 _OUTPUTS = {
     "asked": ("subject", "effect", "effect_id", "made_at", "operation_id"),
@@ -204,7 +204,9 @@ def _joined_by_and(conditions: Sequence[Written]) -> _Line:
 
 def _grouped(condition: Written) -> _Line:
     """Return a condition that others stand beside: in parentheses where an `or` of its own would take them in."""
-    outside = code_of(condition.text)
-    while (inner := re.sub(r"\([^()]*\)", " ", outside)) != outside:
-        outside = inner
-    return ("(", condition, ")") if re.search(r"\bor\b", outside, re.IGNORECASE) else (condition,)
+    depth = 0
+    for token in tokenize(condition.text):
+        depth += token.is_sign("(") - token.is_sign(")")
+        if token.is_word("or") and not depth:
+            return ("(", condition, ")")
+    return (condition,)

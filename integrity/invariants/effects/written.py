@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from integrity.errors import quote
-from integrity.sql.name import literal, quoted
-from integrity.sql.parameters import code_of, find_parameters, has_comment
+from integrity.sql.name import literal, quoted, unquoted
+from integrity.sql.parameters import find_parameters
+from integrity.sql.tokens import Token, TokenKind, tokenize
 from integrity.suggestion import suggest
 
 _NAME = re.compile(r'[^"(\x00-\x1f][^"\x00-\x1f]*|"(?:[^"\x00-\x1f]|"")+"')
@@ -122,7 +123,7 @@ class Section:
         value = self.text(key, default=default, hint=hint)
         if not _NAME.fullmatch(value):
             self.refuse(key, f"{quote(value)} is no name of a column", hint=hint)
-        return _unquoted(value)
+        return unquoted(value)
 
     def table_name(self, key: str, *, schema: str) -> Written:
         """Return the table that the key names, with its schema; a table that names none is in this one."""
@@ -131,7 +132,7 @@ class Section:
         found = _TABLE.fullmatch(spelled)
         if found is None:
             self.refuse(key, f"{quote(spelled)} is no name of a table", hint=hint)
-        schema, name = _unquoted(found["schema"] or "") or schema, _unquoted(found["name"])
+        schema, name = unquoted(found["schema"] or "") or schema, unquoted(found["name"])
         return self.written(f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name), key, column=name)
 
     def sql(self, key: str, text: str) -> Written:
@@ -173,27 +174,29 @@ def parse_text(text: str) -> Section:
 
 
 def _describe_unfit(text: str) -> str:
-    code = code_of(text)
+    tokens = tokenize(text)
     depth = 0
-    for sign in re.findall(r"[()]", code):
-        depth += 1 if sign == "(" else -1
+    for token in tokens:
+        depth += token.is_sign("(") - token.is_sign(")")
         if depth < 0:
             break
     if depth:
         return "its parentheses are no pairs"
-    if ";" in code:
+    if any(token.is_sign(";") for token in tokens):
         return "a semicolon ends the query"
-    if has_comment(text):
+    if any(token.kind is TokenKind.COMMENT for token in tokens):
         return "it has a comment of SQL's, where TOML's are"
-    if re.search(r"['\"]|/\*|\$\w*\$", code):
+    if any(token.is_sign("'", '"') or _is_open(token) for token in tokens):
         return "a quote is not closed"
     if parameters := find_parameters(text):
         return f":{parameters[0]} is a parameter, and these invariants have their own"
     return ""
 
 
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.strip()
+def _is_open(token: Token) -> bool:
+    """Whether it is a string between dollars that nothing closes."""
+    tag = token.text[: token.text.find("$", 1) + 1]
+    return token.text.startswith("$") and not token.text.removeprefix(tag).endswith(tag)
 
 
 _HEADER = re.compile(r"\s*(?P<open>\[\[?)\s*(?P<keys>[\w.\s\"'-]+?)\s*\]")

@@ -36,6 +36,7 @@ from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed
 from integrity.sql.name import quoted
 from integrity.sql.parameters import replace_parameters
+from integrity.sql.tokens import tokenize
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 SQL_WIDTH = 84
 _OF_READERS = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "SIReadLock")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_WORD = re.compile(r"(?:'(?:[^']|'')*'|[^\s'])+")
-_BETWEEN_ROWS = re.compile(r"'(?:[^']|'')*'|\), \(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,17 +334,39 @@ def _wrap(line: str) -> list[str]:
     if len(line) <= SQL_WIDTH or line.lstrip().startswith("--"):
         return [line]
     margin = " " * (len(line) - len(line.lstrip()))
-    rows = _BETWEEN_ROWS.sub(lambda match: f"),\n{margin}    (" if match[0] == "), (" else match[0], line).splitlines()
+    rows = _rows_of(line)
     if len(rows) > 1:
-        return [part for row in rows for part in _wrap(row)]
+        return [part for row in (rows[0], *(f"{margin}    {row}" for row in rows[1:])) for part in _wrap(row)]
     lines, current = [], margin
-    for match in _WORD.finditer(line):
-        word = match[0]
+    for word in _words_of(line):
         if current.strip() and len(current) + 1 + len(word) > SQL_WIDTH:
             lines.append(current)
             current = f"{margin}    "
         current += word if not current.strip() else f" {word}"
     return [*lines, current]
+
+
+def _rows_of(line: str) -> list[str]:
+    """Return the line in parts, each but the last up to the comma between two rows of values."""
+    tokens, rows, start = tokenize(line), [], 0
+    for before, comma, behind in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if before.is_sign(")") and comma.is_sign(",") and behind.is_sign("("):
+            rows.append(line[start : comma.end])
+            start = behind.start
+    return [*rows, line[start:]]
+
+
+def _words_of(line: str) -> list[str]:
+    """Return what blanks part, but for those in strings."""
+    words: list[str] = []
+    end = 0
+    for token in tokenize(line):
+        if words and token.start == end:
+            words[-1] += line[token.start : token.end]
+        else:
+            words.append(line[token.start : token.end])
+        end = token.end
+    return words
 
 
 def _body_of(case: Case, letter: str) -> str:

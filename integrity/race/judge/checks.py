@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-import sqlglot
 from sqlalchemy import MetaData, Table
-from sqlglot import TokenType, exp
+from sqlglot import exp
 
 from integrity.database.names import find_named
 from integrity.engines.engine import find_engine
@@ -31,7 +30,7 @@ from integrity.race.program.program import Check, Keys, RaceHistory
 from integrity.race.program.programs import make_world, select_own_keys
 from integrity.sql.file import SqlFile
 from integrity.sql.name import quoted
-from integrity.sql.query import without_semicolon
+from integrity.sql.tokens import Token, code_tokens, spliced, without_semicolon
 from integrity.systems.system import System
 
 _Condition = Callable[[Sequence[str]], str]
@@ -157,11 +156,12 @@ def _output_name(each: exp.Expr) -> str:
 
 def _without_schema(text: str, asked: frozenset[str]) -> str:
     """Return the query with the history's relations as they are called in the `with` in front of it."""
-    tokens = list(sqlglot.tokenize(text, read="postgres"))
-    for token, dot, name in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
-        if token.text.lower() == SCHEMA and dot.token_type == TokenType.DOT and name.text.lower() in asked:
-            text = text[: token.start] + text[name.start :]
-    return text
+    tokens = code_tokens(text)
+    qualifiers: list[tuple[Token, str]] = []
+    for schema, dot, name in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if schema.is_name and schema.text.lower() == SCHEMA and dot.is_sign(".") and name.text.lower() in asked:
+            qualifiers += [(schema, ""), (dot, "")]
+    return spliced(text, qualifiers)
 
 
 def key_columns(metadata: MetaData) -> dict[str, str]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import psycopg
 
 from integrity.operation import Statement
+from integrity.sql.name import literal
 
 OWN_PREFIX = "integrity_race_"
 """What the names of our prepared statements begin with."""
@@ -69,7 +70,7 @@ class SessionState:
         self._has_functions = has_functions
         settings = connection.execute(_SETTINGS).fetchall()
         restored = ", ".join(
-            f"pg_catalog.set_config({_quote(str(name))}, {_quote(str(value))}, false)" for name, value in settings
+            f"pg_catalog.set_config({literal(str(name))}, {literal(str(value))}, false)" for name, value in settings
         )
         self.reset: Sequence[Statement] = tuple(
             Statement(text)
@@ -101,7 +102,3 @@ class SessionState:
 @lru_cache(maxsize=4096)
 def _may_change(sql: str, verb: str) -> bool:
     return verb not in _HARMLESS or (_STATEFUL.search(sql) is not None and _OURS.search(sql) is None)
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -19,7 +19,7 @@ from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program.program import Keys
-from integrity.sql.name import quoted
+from integrity.sql.name import literal, quoted
 from integrity.systems.stage import Ref, Stage, StagedRow
 
 StagedColumn = tuple[str, str | None]
@@ -233,5 +233,4 @@ def _insert_sql(shape: Shape, tables: Mapping[str, TableFacts]) -> str:
 def _id_maker(facts: TableFacts) -> str:
     if not facts.sequence:
         return facts.default
-    name = facts.sequence.replace("'", "''")
-    return f"nextval('{name}')"
+    return f"nextval({literal(facts.sequence)})"

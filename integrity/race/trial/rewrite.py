@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-import sqlglot
-from sqlglot import Token, TokenType, exp
-from sqlglot.errors import SqlglotError
+from sqlglot import exp
 
 from integrity.operation import (
     Begin,
@@ -24,10 +22,12 @@ from integrity.operation import (
     Step,
     Steps,
 )
+from integrity.sql.query import find_tree
+from integrity.sql.tokens import Token, code_tokens
 
 ChangeStep = Callable[[Step], Step]
 
-_JOINING = {TokenType.OR, TokenType.CASE, TokenType.BETWEEN}
+_JOINING = ("or", "case", "between")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +153,19 @@ def replacing(sql: str, replacement: str) -> ChangeStep:
 
 def find_row_lock(sql: str) -> StatementPart | None:
     """Return the clause `for update`, `for no key update`, `for share` or `for key share` with all that follows it."""
-    tokens = _tokens(sql)
+    tokens = code_tokens(sql)
     for number, token in enumerate(tokens):
-        if token.token_type is TokenType.FOR and _depth(tokens[:number]) == 0:
-            following = {later.text.lower() for later in tokens[number + 1 : number + 4]}
-            if following & {"update", "share"}:
-                return _part(sql, tokens[number:])
+        locks = any(later.is_word("update", "share") for later in tokens[number + 1 : number + 4])
+        if token.is_word("for") and locks and _depth(tokens[:number]) == 0:
+            return _part(sql, tokens[number:])
     return None
 
 
 def find_on_conflict(sql: str) -> StatementPart | None:
     """Return the clause `on conflict ...`, up to `returning`."""
-    tokens = _tokens(sql)
+    tokens = code_tokens(sql)
     for number, token in enumerate(tokens[:-1]):
-        if token.text.lower() == "on" and tokens[number + 1].text.lower() == "conflict":
+        if token.is_word("on") and tokens[number + 1].is_word("conflict"):
             return _part(sql, _up_to_returning(tokens[number:]))
     return None
 
@@ -180,16 +179,14 @@ def find_guards(sql: str, *, keys: AbstractSet[str]) -> list[StatementPart]:
     Args:
         keys: columns that are keys.
     """
-    tokens = _tokens(sql)
-    if not tokens or tokens[0].token_type not in (TokenType.UPDATE, TokenType.DELETE):
+    tokens = code_tokens(sql)
+    if not tokens or not tokens[0].is_word("update", "delete"):
         return []
-    start = next(
-        (n for n, token in enumerate(tokens) if token.token_type is TokenType.WHERE and _depth(tokens[:n]) == 0), None
-    )
+    start = next((n for n, token in enumerate(tokens) if token.is_word("where") and _depth(tokens[:n]) == 0), None)
     if start is None:
         return []
     clause = _up_to_returning(tokens[start + 1 :])
-    if any(token.token_type in _JOINING for token in clause):
+    if any(token.is_word(*_JOINING) for token in clause):
         return []
     conditions = list(_split_at_and(clause))
     is_key = [_names_key(condition, keys) for condition in conditions]
@@ -206,10 +203,7 @@ def find_guards(sql: str, *, keys: AbstractSet[str]) -> list[StatementPart]:
 
 def lock_rows(sql: str) -> str | None:
     """Return a plain select of one table with `for update`; None for any other statement."""
-    try:
-        tree = sqlglot.parse_one(sql, read="postgres")
-    except SqlglotError:
-        return None
+    tree = find_tree(sql)
     if not isinstance(tree, exp.Select) or len(list(tree.find_all(exp.Table))) != 1:
         return None
     if any(tree.args.get(name) for name in ("group", "having", "distinct", "locks", "with", "with_", "windows")):
@@ -219,28 +213,21 @@ def lock_rows(sql: str) -> str | None:
     return f"{sql.strip().rstrip(';')} for update"
 
 
-def _tokens(sql: str) -> list[Token]:
-    try:
-        return sqlglot.tokenize(sql, read="postgres")
-    except SqlglotError:
-        return []
-
-
 def _depth(tokens: Sequence[Token]) -> int:
-    return sum((token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN) for token in tokens)
+    return sum(token.is_sign("(") - token.is_sign(")") for token in tokens)
 
 
-def _up_to_returning(tokens: list[Token]) -> list[Token]:
+def _up_to_returning(tokens: Sequence[Token]) -> Sequence[Token]:
     for number, token in enumerate(tokens):
-        if token.text.lower() == "returning" and _depth(tokens[:number]) == 0:
+        if token.is_word("returning") and _depth(tokens[:number]) == 0:
             return tokens[:number]
     return tokens
 
 
-def _split_at_and(tokens: list[Token]) -> Iterator[list[Token]]:
+def _split_at_and(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     condition: list[Token] = []
     for token in tokens:
-        if token.token_type is TokenType.AND and _depth(condition) == 0:
+        if token.is_word("and") and _depth(condition) == 0:
             yield condition
             condition = []
         else:
@@ -250,9 +237,9 @@ def _split_at_and(tokens: list[Token]) -> Iterator[list[Token]]:
 
 def _names_key(condition: list[Token], keys: AbstractSet[str]) -> bool:
     """Return whether it is `column = :parameter`, the column a key."""
-    texts = [token.text.lower() for token in condition]
-    return len(texts) >= 4 and texts[-4] in keys and texts[-3:-1] == ["=", ":"] and "(" not in texts
+    texts = [token.text for token in condition]
+    return len(texts) >= 4 and texts[-4].lower() in keys and texts[-3:-1] == ["=", ":"] and "(" not in texts
 
 
-def _part(sql: str, tokens: list[Token]) -> StatementPart:
-    return StatementPart(sql, tokens[0].start, tokens[-1].end + 1)
+def _part(sql: str, tokens: Sequence[Token]) -> StatementPart:
+    return StatementPart(sql, tokens[0].start, tokens[-1].end)

@@ -1,38 +1,32 @@
 """What a statement's text says about tables: for choosing what to try, never for what a search may skip."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
-import sqlglot
 from sqlalchemy import Table
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from integrity.engines.places import DEFAULT_SCHEMA, schema_of
+from integrity.sql.query import find_tree
 
 
 @lru_cache(maxsize=1024)
 def tables_of(sql: str) -> frozenset[str]:
     """Return the tables that it names, as "schema.table"; none if it cannot be read."""
-    try:
-        tree = sqlglot.parse_one(sql, read="postgres")
-    except SqlglotError:
-        return frozenset()
-    return frozenset(f"{table.db or DEFAULT_SCHEMA}.{table.name}".lower() for table in tree.find_all(exp.Table))
+    tree = find_tree(sql)
+    return _names(tree.find_all(exp.Table)) if tree is not None else frozenset()
 
 
 @lru_cache(maxsize=1024)
 def written_tables(sql: str) -> frozenset[str]:
     """Return the tables that it inserts into, updates or deletes from."""
-    try:
-        tree = sqlglot.parse_one(sql, read="postgres")
-    except SqlglotError:
-        return frozenset()
-    return frozenset(
-        f"{table.db or DEFAULT_SCHEMA}.{table.name}".lower()
-        for write in tree.find_all(exp.Insert, exp.Update, exp.Delete)
-        for table in [write.this.find(exp.Table)]
-        if table is not None
-    )
+    tree = find_tree(sql)
+    writes = tree.find_all(exp.Insert, exp.Update, exp.Delete) if tree is not None else ()
+    return _names(table for write in writes if (table := write.this.find(exp.Table)) is not None)
+
+
+def _names(tables: Iterable[exp.Table]) -> frozenset[str]:
+    return frozenset(f"{table.db or DEFAULT_SCHEMA}.{table.name}".lower() for table in tables)
 
 
 def name_in_text(table: Table) -> str:
