@@ -1,6 +1,7 @@
 """The faults of a run: the scene they act on, the proxy where one is needed, and how connections are made meanwhile."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from integrity.clients.connections import make_connection
@@ -12,42 +13,47 @@ from integrity.faults.conduct import Conduct
 from integrity.faults.player import FAULTS_FILE, PlayedFault, Player
 from integrity.faults.scene import Scene
 from integrity.faults.schedule import Window, check_schedule, needs_proxy
-from integrity.load.profile import Profile
+from integrity.load.workload import Workload
 from integrity.proxy.server import Proxy, address_of
 from integrity.runs.folder import RunFolder
-from integrity.systems.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFaults:
+    """What goes wrong on purpose in a run.
+
+    Args:
+        windows: none: nothing does, and connections go straight to the database.
+        may_overlap: as read_schedule takes it.
+        server: where it is ours.
+        revive: brings the server back when it is gone, if it is ours to bring back.
+    """
+
+    windows: Sequence[Window] = ()
+    may_overlap: bool = False
+    server: EmbeddedServer | None = None
+    revive: Callable[[], object] | None = None
 
 
 class Faulting:
     """The faults of a run. Made before the run begins, so that what cannot be done is said before anything is.
 
     Args:
-        windows: none: nothing goes wrong on purpose, and connections go straight to the database.
+        target: the database itself.
         keys: the run's own, which it goes on changing: a fault takes a hot one when it is injected.
-        server: where it is ours.
-        revive: brings the server back when it is gone.
 
     Raises:
         UsageError: a fault cannot be done to this run.
     """
 
     def __init__(
-        self,
-        windows: Sequence[Window],
-        *,
-        may_overlap: bool,
-        target: Target,
-        system: System,
-        profile: Profile,
-        keys: Mapping[str, Sequence[Key]],
-        server: EmbeddedServer | None,
-        revive: Callable[[], object] | None,
+        self, planned: PlannedFaults, workload: Workload, target: Target, keys: Mapping[str, Sequence[Key]]
     ) -> None:
+        system, profile = workload.system, workload.profile
         self.conduct = Conduct(profile.services, system.services)
-        self.revive = self._revive if revive is not None else None
-        self._revive_server = revive
-        self._windows, self._may_overlap = windows, may_overlap
-        self._target, self._system = target, system
+        self.revive = self._revive if planned.revive is not None else None
+        self._planned, self._target, self._schemas = planned, target, system.schemas
+        self._seed = workload.seed
         self._player: Player | None = None
         self._scene = Scene(
             target=target,
@@ -57,9 +63,9 @@ class Faulting:
             keys=keys,
             operations=profile.operations,
             has_subscribers=bool(profile.subscribers),
-            server=server,
+            server=planned.server,
         )
-        check_schedule(windows, self._scene)
+        check_schedule(planned.windows, self._scene)
 
     @property
     def played(self) -> Sequence[PlayedFault]:
@@ -80,24 +86,23 @@ class Faulting:
         """The faults in force, by name."""
         return tuple(self._player.current) if self._player is not None else ()
 
-    async def open(self, *, seed: int) -> None:
+    async def open(self) -> None:
         """Start the proxy, if a fault needs it."""
-        if needs_proxy(self._windows):
-            self._scene.proxy = Proxy(address_of(self._target), seed=seed)
+        if needs_proxy(self._planned.windows):
+            self._scene.proxy = Proxy(address_of(self._target), seed=self._seed)
             await self._scene.proxy.start()
 
     def connect(self) -> Connection:
         """Return a connection of the run's, not yet open."""
         proxy = self._scene.proxy
         if proxy is None:
-            return make_connection(self._target, self._system.schemas, conduct=self.conduct)
+            return make_connection(self._target, self._schemas, conduct=self.conduct)
         target = proxy.target(self._target)
-        return make_connection(target, self._system.schemas, conduct=self.conduct, startup=proxy.settings)
+        return make_connection(target, self._schemas, conduct=self.conduct, startup=proxy.settings)
 
     def start(
         self,
         *,
-        seed: int,
         folder: RunFolder,
         now_us: Callable[[], int],
         hang_up: Callable[[], int],
@@ -111,12 +116,12 @@ class Faulting:
         """
         self._scene.hang_up = hang_up
         self._player = Player(
-            self._windows,
+            self._planned.windows,
             self._scene,
-            seed=seed,
+            seed=self._seed,
             file=folder.path / FAULTS_FILE,
             now_us=now_us,
-            may_overlap=self._may_overlap,
+            may_overlap=self._planned.may_overlap,
             failed=failed,
         )
         self._player.start()
@@ -136,5 +141,5 @@ class Faulting:
             await self._scene.proxy.close()
 
     def _revive(self) -> None:
-        if self._revive_server is not None and not self.conduct.is_down:
-            self._revive_server()
+        if self._planned.revive is not None and not self.conduct.is_down:
+            self._planned.revive()

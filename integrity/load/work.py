@@ -7,24 +7,28 @@ import asyncio
 import signal
 import threading
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import World
 from integrity.events import Event
+from integrity.faults.player import PlayedFault
 from integrity.load.caller import Caller, Clock
 from integrity.load.closed_loop import ClosedLoop
 from integrity.load.faulting import Faulting
 from integrity.load.generator import Generator
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile
-from integrity.load.request import RunAdvanced, RunRequest
+from integrity.load.request import RunAdvanced
 from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
+from integrity.load.workload import Workload
+from integrity.measure.calls import Measures
 from integrity.runs.folder import Recorder
-from integrity.runs.result import Owed
+from integrity.runs.result import GeneratorUse, Owed
 from integrity.runs.samples import RunSample
 
 SAMPLE_S = 1.0
@@ -32,19 +36,41 @@ LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
 STOPPED_DRAIN_S = 2.0  # of a run that was stopped early
 
 
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """What the work came to.
+
+    Args:
+        elapsed_s: while calls were drawn, without the time for delivering what was owed then.
+        ended_at_us: when nothing more was done, on the clock of calls.
+        owed: what nobody will deliver or take up any more.
+        settled_at_us: when all was; what is open still was asked about in vain. None: time or the database cut it off.
+        loop_lags_ms: how late the event loop was, every now and then.
+        open_loop: None for a closed profile.
+        samples: one a second.
+        faults: what became of those that were planned; they count from faults_began_us on.
+    """
+
+    was_stopped: bool
+    elapsed_s: float
+    ended_at_us: int
+    owed: Owed
+    settled_at_us: int | None
+    measures: Measures
+    reconnects: int
+    loop_lags_ms: Sequence[float]
+    open_loop: OpenLoop | None
+    samples: Sequence[RunSample]
+    generator: GeneratorUse
+    faults: Sequence[PlayedFault]
+    faults_began_us: int
+
+
 class Work:
     """The part of a run that happens in the event loop."""
 
-    def __init__(
-        self,
-        request: RunRequest,
-        recorder: Recorder,
-        world: World,
-        clock: Clock,
-        *,
-        faulting: Faulting,
-    ) -> None:
-        self._request = request
+    def __init__(self, workload: Workload, recorder: Recorder, world: World, clock: Clock, *, faulting: Faulting) -> None:
+        self.workload = workload
         self._faulting = faulting
         self._recorder = recorder
         self.told: asyncio.Queue[Event] = asyncio.Queue()
@@ -60,20 +86,20 @@ class Work:
         self._began_us = clock.now_us()
         self._lags_taken = 0
         self.caller = Caller(
-            system=request.system,
-            operations=request.system.operations_with(request.bug),
-            profile=request.profile,
+            system=workload.system,
+            operations=workload.operations,
+            profile=workload.profile,
             world=world,
             clock=clock,
             history=recorder,
-            first_free_number=request.profile.clients,
+            first_free_number=workload.profile.clients,
             conduct=faulting.conduct,
         )
 
     async def run(self) -> None:
         self._stopping = asyncio.Event()
         self.reconnector = Reconnector(revive=self._faulting.revive, is_expected=self._faulting.is_active)
-        await self._faulting.open(seed=self._request.seed)
+        await self._faulting.open()
         try:
             await self._work()
         finally:
@@ -82,10 +108,10 @@ class Work:
     async def _work(self) -> None:
         self.model = self._make_model()
         self.subscribers = Subscribers(
-            self._request.profile,
+            self.workload.profile,
             self.caller,
-            subscriptions=self._request.system.subscriptions,
-            seed=self._request.seed,
+            subscriptions=self.workload.system.subscriptions,
+            seed=self.workload.seed,
             connect=self._faulting.connect,
             reconnector=self.reconnector,
         )
@@ -109,13 +135,12 @@ class Work:
                 raise error
 
     async def _run_phases(self) -> None:
-        profile = self._request.profile
+        profile = self.workload.profile
         loop = asyncio.get_running_loop()
         self.subscribers.start()
         work = asyncio.create_task(self.model.run())
         stopping = asyncio.create_task(self._stopping.wait())
         self._faulting.start(
-            seed=self._request.seed,
             folder=self._recorder.folder,
             now_us=self._clock.now_us,
             hang_up=self.caller.hang_up,
@@ -142,9 +167,9 @@ class Work:
     async def _sweep(self) -> None:
         """Take up what was left open, and deliver what that causes."""
         self.sweeping = Sweeping(
-            self._request.system,
+            self.workload.system,
             self.caller,
-            seed=self._request.seed,
+            seed=self.workload.seed,
             began_at=datetime.fromtimestamp(self._began_us / 1_000_000, UTC),
             connect=self._faulting.connect,
         )
@@ -152,8 +177,25 @@ class Work:
         if self.sweeping.is_settled and not self.caller.deliveries.outstanding:
             self.settled_at_us = self._clock.now_us()
 
-    def owed(self) -> Owed:
-        """Return what nobody will deliver or take up any more."""
+    def done(self) -> WorkDone:
+        """Return what it came to, when it has ended."""
+        return WorkDone(
+            was_stopped=self.was_stopped,
+            elapsed_s=self.elapsed_s,
+            ended_at_us=self._clock.now_us(),
+            owed=self._owed(),
+            settled_at_us=self.settled_at_us,
+            measures=self.caller.measures,
+            reconnects=self.reconnector.count,
+            loop_lags_ms=self.loop_lags_ms,
+            open_loop=self.model if isinstance(self.model, OpenLoop) else None,
+            samples=self.samples,
+            generator=self.generator.used(self.elapsed_s),
+            faults=self._faulting.played,
+            faults_began_us=self._faulting.began_us,
+        )
+
+    def _owed(self) -> Owed:
         still_open = self.sweeping.still_open if self.sweeping is not None else {}
         left = {operation: count for operation, count in still_open.items() if count}
         return Owed(webhooks=self.caller.deliveries.outstanding, open=left)
@@ -170,12 +212,12 @@ class Work:
         return False
 
     def _make_model(self) -> ClosedLoop | OpenLoop:
-        request, profile = self._request, self._request.profile
+        seed, profile = self.workload.seed, self.workload.profile
         if isinstance(profile, OpenProfile):
             return OpenLoop(
                 profile,
                 self.caller,
-                seed=request.seed,
+                seed=seed,
                 connect=self._faulting.connect,
                 reconnector=self.reconnector,
                 stopping=self._stopping,
@@ -183,7 +225,7 @@ class Work:
         return ClosedLoop(
             profile,
             self.caller,
-            seed=request.seed,
+            seed=seed,
             connect=self._faulting.connect,
             reconnector=self.reconnector,
             stopping=self._stopping,
@@ -251,7 +293,7 @@ class Work:
         return RunAdvanced(
             phase=phase,
             elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
-            duration_s=self._request.profile.duration_s,
+            duration_s=self.workload.profile.duration_s,
             calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
             operations=measures.counts(),
             recent=measures.recent(),

@@ -1,0 +1,128 @@
+"""The database under a run: whether it is fit to be hammered, and which keys the calls of a workload may name there.
+
+Is it ours, seeded and large enough? Then what a bug leaves out is dropped, or made again, and the keys are read.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from integrity.database.constraints import plant, restore
+from integrity.database.names import located
+from integrity.database.namespace import Contents, guard, keep_books
+from integrity.domain import Key, World
+from integrity.engines.hold import Hold
+from integrity.engines.occupancy import RUN, occupy
+from integrity.engines.server_facts import ServerFacts
+from integrity.engines.snapshot import QueryFailed
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
+from integrity.errors import SeedError, UsageError
+from integrity.load.workload import Workload
+from integrity.monitor.limits import SPARE_CONNECTIONS
+from integrity.numbers import counted
+
+TIMEOUT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class RunDatabase:
+    """A database that a workload is let loose on.
+
+    Args:
+        test_database: as guard takes it.
+    """
+
+    target: Target
+    workload: Workload
+    test_database: str | None = None
+
+    def occupy(self, profile_name: str) -> AbstractContextManager[Hold]:
+        """Hold it for the block, together with other runs: as long as we work there, nobody drops it under us.
+
+        Taken again when a crash or a fault ends its session.
+        """
+        who = f"{RUN}{self.workload.system.name} {profile_name}"
+        return occupy(self.target, who, is_exclusive=False, is_kept=True)
+
+    def prepare(self) -> ServerFacts:
+        """Return the server's facts when the run may begin; the bug is planted then, or the sound schema whole again.
+
+        Raises:
+            UnsafeDatabase: it holds tables that we did not make.
+            SeedError: the system is not there, or a bug has broken its data.
+            UsageError: more connections than the server takes, or a bug that would alter tables that we did not make.
+        """
+        target, system, bug = self.target, self.workload.system, self.workload.bug
+        contents = guard(target, self.test_database)
+        is_seeded = f"seed:{system.name}" in contents.notes
+        if not is_seeded:
+            self._check_tables(contents)
+        if bug is not None and bug.dropped and not is_seeded:
+            raise UsageError(
+                f"{target}: bug {bug.name} leaves out {', '.join(bug.dropped)}, and the tables of {system.name} are "
+                "not ours",
+                hint="Nothing that somebody made is altered: run it where integrity seed has made them.",
+            )
+        facts = target.engine.read_server(target)
+        self._check_room(facts)
+        if not is_seeded:
+            keep_books(target, system)
+        elif bug is not None:
+            plant(target, system, bug.dropped, bug=bug.name)
+        else:
+            restore(target, system)
+        return facts
+
+    def read_world(self) -> World:
+        """Return the keys that calls may name, as the database holds them now.
+
+        Raises:
+            SeedError: a pool is empty that calls draw from, or a stream stands at a door that is not there.
+        """
+        profile, system = self.workload.profile, self.workload.system.name
+        keys = self._read_keys()
+        for pool, count in self.workload.needed_keys.items():
+            found = len(keys.get(pool, ()))
+            if found < count:
+                raise SeedError(
+                    f"{self.target}: the profile needs {count} of {system}'s {pool}, and there are {found}",
+                    hint=f"Seed a whole world: integrity seed --system {system} --replace",
+                )
+        return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count)
+
+    def _check_tables(self, contents: Contents) -> None:
+        """Refuse a system that was not seeded, unless somebody else made all its tables."""
+        target, system = self.target, self.workload.system
+        missing = [located(table, "") for table in system.metadata.sorted_tables if not contents.has(table)]
+        if contents.of_others(system) and missing:
+            raise SeedError(
+                f"{target}: tables of {system.name} are missing: {', '.join(missing)}",
+                hint="Make them as you made the others; the system's metadata says which it has.",
+            )
+        if not contents.of_others(system):
+            made = f"integrity seed --system {system.name}" if system.seeder else "it has no seeder, so by its own means"
+            raise SeedError(f"{target}: there is no data of {system.name} to run on", hint=f"Make it first: {made}")
+
+    def _check_room(self, facts: ServerFacts) -> None:
+        if facts.slots is None:
+            return
+        free = facts.slots - facts.used - SPARE_CONNECTIONS
+        count = self.workload.profile.connection_count
+        if count > free:
+            option = "--clients" if self.workload.pool_size is None else "--connections"
+            raise UsageError(
+                f"{counted(count, 'connection is', 'connections are')} asked for, and {self.target} has "
+                f"{max(free, 0)} to give ({facts.slots} in all, {facts.used} in use, {SPARE_CONNECTIONS} kept free)",
+                hint=f"Ask for fewer with {option}, or raise the server's max_connections.",
+            )
+
+    def _read_keys(self) -> dict[str, list[Key]]:
+        """Return the system's pools of keys."""
+        spelled = self.target.engine.spelling.statement
+        questions = {pool: spelled(query) for pool, query in self.workload.system.pools.items()}
+        with self.target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
+            read = snapshot.sessions[0].read
+            try:
+                return {pool: [next(iter(row.values())) for row in read(query)] for pool, query in questions.items()}
+            except QueryFailed as failed:
+                raise refusal(self.target, Exception(failed.reason)) from None

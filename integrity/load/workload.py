@@ -1,0 +1,49 @@
+"""A workload: what the clients of a run do, whatever database they do it to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from integrity.domain import KeyOf
+from integrity.load.profile import OpenProfile, Profile
+from integrity.operation import Operation
+from integrity.systems.system import Bug, System
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A system's operations, how often and how they are called, and what is drawn.
+
+    Args:
+        bug: planted; None: the sound system.
+        seed: of every random choice.
+    """
+
+    system: System
+    profile: Profile
+    bug: Bug | None
+    seed: int
+
+    @cached_property
+    def operations(self) -> Mapping[str, Operation]:
+        """The system's, with the bug's in place of the sound ones."""
+        return self.system.operations_with(self.bug)
+
+    @property
+    def pool_size(self) -> int | None:
+        """The connections that clients share; None: each has its own, so that all are busy says nothing."""
+        return self.profile.connection_count if isinstance(self.profile, OpenProfile) else None
+
+    @property
+    def needed_keys(self) -> dict[str, int]:
+        """How many keys of each pool there must be: one to draw, and each that a stream is pinned to."""
+        needed: dict[str, int] = {}
+        pins: list[tuple[str, Mapping[str, int]]] = [(operation, {}) for operation in self.profile.operations]
+        if isinstance(self.profile, OpenProfile):
+            needed = dict.fromkeys(self.profile.own, 1)
+            pins += [(operation, stream.pin) for stream in self.profile.streams for operation in stream.operations]
+        for operation, pin in pins:
+            for argument, domain in self.system.operations[operation].arguments.items():
+                if isinstance(domain, KeyOf):
+                    needed[domain.pool] = max(needed.get(domain.pool, 1), pin.get(argument, 1))
+        return needed
