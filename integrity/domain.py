@@ -7,13 +7,17 @@ database held when the run began, and those that the run has made since.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-Key = int | str
+Key = int | str | UUID | Decimal | datetime
+"""A value of an argument."""
 
 MADE_MOST = 20_000
 """So many keys that a run has made stay drawable in a pool, or it would grow as long as the run goes on."""
@@ -103,3 +107,86 @@ class OneOf:
         from hypothesis import strategies
 
         return strategies.sampled_from(list(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey(KeyOf):
+    """Values that no row has yet: in a run a new one each time, in a race those that its stage has in the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewUuid(NewKey):
+    """Ids."""
+
+    def draw(self, random: Random, world: World) -> Key:
+        return UUID(int=random.getrandbits(128), version=4)
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.sampled_from(world.keys[self.pool]) if self.pool in world.keys else strategies.uuids(version=4)
+
+
+@dataclass(frozen=True, slots=True)
+class NewText(NewKey):
+    """Texts of twelve letters."""
+
+    def draw(self, random: Random, world: World) -> Key:
+        return f"{random.getrandbits(48):012x}"
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        made = strategies.from_regex(r"[0-9a-f]{12}", fullmatch=True)
+        return strategies.sampled_from(world.keys[self.pool]) if self.pool in world.keys else made
+
+
+@dataclass(frozen=True, slots=True)
+class NumericIn:
+    """Decimal numbers from least to most, both included, with as many digits behind the point as either has."""
+
+    least: Decimal
+    most: Decimal
+
+    def draw(self, random: Random, world: World) -> Key:
+        return self._number(int(random.random() * (self._count + 1)))
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.integers(0, self._count).map(self._number)
+
+    @property
+    def _step(self) -> Decimal:
+        exponents = (each.as_tuple().exponent for each in (self.least, self.most))
+        return Decimal(1).scaleb(min(0, *(each for each in exponents if isinstance(each, int))))
+
+    @property
+    def _count(self) -> int:
+        return int((self.most - self.least) / self._step)
+
+    def _number(self, number: int) -> Decimal:
+        return self.least + self._step * number
+
+
+@dataclass(frozen=True, slots=True)
+class MomentIn:
+    """Times of whole minutes, so long before or after now."""
+
+    least: timedelta
+    most: timedelta
+
+    def draw(self, random: Random, world: World) -> Key:
+        return self._moment(int(random.random() * (self._minutes + 1)))
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.integers(0, self._minutes).map(self._moment)
+
+    @property
+    def _minutes(self) -> int:
+        return (self.most - self.least) // timedelta(minutes=1)
+
+    def _moment(self, minutes: int) -> datetime:
+        return datetime.now(UTC).replace(second=0, microsecond=0) + self.least + timedelta(minutes=minutes)

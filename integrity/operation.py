@@ -198,12 +198,14 @@ class Operation:
         steps: called with operation_id and one keyword argument a domain; returns the generator.
         arguments: argument name -> the domain it is drawn from. Empty for an operation that only services start.
         allowed: beside what the system allows all of its operations.
+        tables: that its statements name, as SQL does: "shop.wallets"; None: nobody knows.
     """
 
     name: str
     steps: Callable[..., Steps]
     arguments: Mapping[str, Domain]
     allowed: Allowed = NOTHING
+    tables: frozenset[str] | None = None
 
     def start(self, **arguments: Any) -> Steps:
         """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's."""

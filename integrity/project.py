@@ -18,12 +18,26 @@ from integrity.errors import UsageError, describe_mistake, quote
 
 SETTINGS_FILE = "integrity.toml"
 STATE_FOLDER = ".integrity"
+OPERATIONS_FOLDER = "operations"
 DATABASE_VARIABLE = "INTEGRITY_DATABASE_URL"
 
 
 # Settings are read by pydantic where there is a file of them, and are plain where there is none: it takes longer to import
 # than the rest of a short command.
 _NOTHING_ELSE = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSection:
+    """[project] of integrity.toml.
+
+    Args:
+        name: of the system that the files of `operations/` are; None: made of the folder's.
+    """
+
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
+
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ class Settings:
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
+    project: ProjectSection = ProjectSection()
     database: DatabaseSettings = DatabaseSettings()
     audit: AuditSection = AuditSection()
     systems: Mapping[str, SystemSection] = field(default_factory=dict)
@@ -110,6 +125,12 @@ class Project:
     @property
     def runs_folder(self) -> Path:
         return self.state_folder / "runs"
+
+    @property
+    def name(self) -> str:
+        """The name of the project's own system: as its settings say, else made of the folder's."""
+        made = re.sub(r"[^a-z0-9_]+", "_", self.folder.name.lower()).strip("_")[:40]
+        return self.settings.project.name or (made if SYSTEM_NAME.fullmatch(made) else "project")
 
     def database_url(self, given: str | None, environment: Mapping[str, str]) -> str | None:
         """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded.
@@ -175,6 +196,9 @@ def _read_settings(file: Path) -> Settings:
         if not re.fullmatch(r"[^.()]+\.[^.()]+", function):
             place, said = f"{file}: audit.functions.{number}", "a function is written as schema.name, without parentheses"
             raise UsageError(f"{place}: {said}, not {quote(function)}", hint=_describe_known(("audit", "functions")))
+    if settings.project.name is not None and not SYSTEM_NAME.fullmatch(settings.project.name):
+        named = quote(settings.project.name)
+        raise UsageError(f"{file}: project.name: {named} is no name of a system", hint=SYSTEM_NAME_HINT)
     for name, section in settings.systems.items():
         if not SYSTEM_NAME.fullmatch(name):
             raise UsageError(f"{file}: systems: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)

@@ -3,7 +3,8 @@
 Four kinds, told apart by who names them:
 
     the reference systems         SYSTEMS: those that ship
-    a project's own               [systems] of its integrity.toml: bank = "bank:BANK"
+    a project's own               [systems] of its integrity.toml: bank = "bank:BANK"; operations/*.sql, which run no code:
+                                  that they lie there is enough
     those of installed packages   entry points of the group integrity.systems, written in the same way
     those of a program            passed to it as objects, in place of a declared one of that name
 
@@ -13,16 +14,17 @@ answered with what the project or a package declares, so that no file makes code
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.invariants.load import fits
-from integrity.project import SETTINGS_FILE, Project
+from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
+    from integrity.operation import Operation
     from integrity.sql.file import SqlFile
     from integrity.systems.system import System
 
@@ -64,6 +66,12 @@ class Registry(Mapping[str, "System"]):
             if own.name in _REFERENCE:
                 raise UsageError(f"{own.place}: {own.name} is the name of a reference system", hint="Give it another.")
             self._declared[own.name] = [own]
+        for written in _of_files(project):
+            if written.name in _REFERENCE:
+                hint = f'Give it another: {SETTINGS_FILE}: [project] name = "..."; or name the folder otherwise.'
+                raise UsageError(f"{written.place}: {written.name} is the name of a reference system", hint=hint)
+            self._declared.setdefault(written.name, []).append(written)
+            self._patterns = {**self._patterns, written.name: self._patterns.get(written.name, ())}
         for other in _of_packages():
             same = self._declared.setdefault(other.name, [])
             if all(each.path != other.path for each in same):
@@ -116,6 +124,23 @@ class Registry(Mapping[str, "System"]):
         """Return what is seeded where none is named: the project's own that have a seeder; where it has none, ours."""
         return [self[name] for name in self.own if self[name].seeder] or [self[name] for name in _REFERENCE]
 
+    def owners_of_operation(self, name: str) -> list[str]:
+        """Return which of the project's own have an operation of that name.
+
+        Raises:
+            UsageError: one of them cannot be loaded, and the name is no system's.
+        """
+        owners = []
+        for own in self.own:
+            try:
+                system = self[own]
+            except UsageError:
+                if name in self:
+                    continue
+                raise
+            owners += [own] if name in system.operations or name in system.unusable else []
+        return owners
+
     def check(self, name: str) -> None:
         """Raise a UsageError where there is no system of that name; nothing is imported."""
         if name not in self:
@@ -136,7 +161,7 @@ class Registry(Mapping[str, "System"]):
                 return self[known]
         if name in self:
             return self[name]
-        hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if path else self._suggest(name)
+        hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if ":" in path else self._suggest(name)
         raise UsageError(f"{place}: it is about the system {quote(name)}, which nobody declares here", hint=hint)
 
     def owner_of(self, file: "SqlFile") -> str:
@@ -166,9 +191,12 @@ class Registry(Mapping[str, "System"]):
                 system = self[name]
             except UsageError:  # it is told where the system itself is needed
                 continue
-            known = {(schema_of(table), table.name) for table in system.metadata.sorted_tables}
-            if read and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}:
-                owners.append(name)
+            if (named := tables_named(system.operations.values())) is not None:
+                is_owner = not read.isdisjoint(named)
+            else:
+                known = {(schema_of(table), table.name) for table in system.metadata.sorted_tables}
+                is_owner = bool(read) and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}
+            owners += [name] if is_owner else []
         return owners[0] if len(owners) == 1 else ""
 
     def _take(self, name: str, system: "System") -> None:
@@ -198,6 +226,20 @@ class Registry(Mapping[str, "System"]):
         return suggest(name, self, always=f"The systems are: {', '.join(self)}.")
 
 
+def tables_named(operations: "Iterable[Operation]") -> set[tuple[str, str]] | None:
+    """Return the tables that operations' statements name, with their schemas; None: nobody knows those of all."""
+    from integrity.engines.places import DEFAULT_SCHEMA
+
+    named: set[tuple[str, str]] = set()
+    for operation in operations:
+        if operation.tables is None:
+            return None
+        for table in operation.tables:
+            schema, _, name = table.rpartition(".")
+            named.add((schema or DEFAULT_SCHEMA, name))
+    return named or None
+
+
 def _of_reference(name: str) -> _Declared:
     return _Declared(name, f"integrity.reference.{name}.system:{name.upper()}", "", "")
 
@@ -206,6 +248,26 @@ def _of_project(project: Project) -> Iterator[_Declared]:
     file = project.folder / SETTINGS_FILE
     for name, section in project.settings.systems.items():
         yield _Declared(name, section.path, str(project.folder), f"{file}: systems.{name}")
+
+
+def _of_files(project: Project) -> Iterator[_Declared]:
+    folder = project.folder / OPERATIONS_FOLDER
+    own = project.name
+    if project.settings.project.name is None and own in (*_REFERENCE, "integrity"):  # a folder may well be called so
+        own = f"{own}_project"
+    names = {"": own, **{below.name: below.name for below in sorted(folder.glob("*")) if below.is_dir()}}
+    for below, name in names.items():
+        path = f"{OPERATIONS_FOLDER}/{below}".rstrip("/")
+        place = project.folder / path
+        if not any(_is_of_operation(file) for file in place.glob("*")):
+            continue
+        if not SYSTEM_NAME.fullmatch(name):
+            raise UsageError(f"{place}: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)
+        yield _Declared(name, path, str(project.folder), str(place))
+
+
+def _is_of_operation(file: Path) -> bool:
+    return file.suffix == ".sql" and not file.name.startswith(".")
 
 
 def _of_packages() -> Iterator[_Declared]:

@@ -21,6 +21,7 @@ ACTORS_MAX = 8
 
 @click.command(name="race")
 @click.argument("names", metavar="[SYSTEM] [OPERATION]...", nargs=-1)
+@click.option("--system", "system_name", metavar="NAME", help="All words are operations of this system.")
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound operations race.")
 @click.option("--isolation", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Of transactions.")
 @click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
@@ -52,6 +53,7 @@ ACTORS_MAX = 8
 def command(
     *,
     names: tuple[str, ...],
+    system_name: str | None,
     bug_name: str | None,
     isolation: str,
     preemptions: int,
@@ -71,6 +73,8 @@ def command(
     is_json: bool,
 ) -> int:
     """Search the orders of concurrent calls for one that breaks an invariant, or that no serial order explains.
+
+    The first word is a system; else an operation of the project's own, as operations/withdraw.sql is.
 
     Found, too, are calls that fail and alone never do, and deadlocks that nobody retries. Any serial order will do: values
     are compared, and which call was made first in real time is not. Without operations each pair of the system's is
@@ -95,7 +99,8 @@ def command(
         level, preemptions=preemptions, schedules=schedules, seconds=seconds, seed=seed, jobs=jobs, is_strict=is_strict
     )
     project = open_project(project_folder)
-    chosen = choose(project, names, settings, bug_name=bug_name, actors=actors, schedule=schedule, is_mutating=is_mutating)
+    chosen = choose(project, names, settings, system_name=system_name, bug_name=bug_name, actors=actors, schedule=schedule,
+                    is_mutating=is_mutating)  # fmt: skip
     wanted = Wanted(output, pytest_file)
     target = open_target(project, database)
     if is_mutating:

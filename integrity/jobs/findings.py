@@ -1,19 +1,21 @@
 """Findings of races are kept: each in its own file; the first one is studied and, where asked for, written as a test."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.target import Target
 from integrity.events import FileWritten, Job
 from integrity.invariants.load import load_invariants
+from integrity.invariants.syntax import tables_of
 from integrity.project import Project, make_state_folder
 from integrity.race.export.pytest_export import check_path
 from integrity.race.finding.finding import Finding, write_finding
 from integrity.race.raced import FindingKept
 from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
-from integrity.registry import Registry
+from integrity.registry import Registry, tables_named
 from integrity.sql.file import SqlFile
 from integrity.systems.system import System
 
@@ -38,11 +40,28 @@ class Wanted:
             check_path(self.pytest_file)
 
 
-def invariants_of(project: Project, system: System) -> list[SqlFile]:
-    """Return the system's invariants, and those of the project that are about it."""
+def invariants_of(project: Project, system: System, operations: Sequence[str] = ()) -> list[SqlFile]:
+    """Return the system's invariants, and those of the project that are about it.
+
+    Args:
+        operations: that are raced; none: all of the system's. Where the tables are known that their statements name, a file
+            of the project's own that reads one of them is about them, too, and one of theirs that reads none is not.
+    """
     registry = Registry(project)
     files = load_invariants(project, system=system.name, find_operations=registry.operations_of).values()
-    return [file for file in files if registry.owner_of(file) == system.name]
+    raced = [system.operations[name] for name in operations or system.operations if name in system.operations]
+    named = tables_named(raced)
+    if named is None:
+        return [file for file in files if registry.owner_of(file) == system.name]
+    return [file for file in files if registry.owner_of(file) in ("", system.name) and file.is_own and _reads(file, named)]
+
+
+def _reads(file: SqlFile, tables: Collection[tuple[str, str]]) -> bool:
+    """Whether a file reads one of these tables, or the history; of one that the parser does not know, nobody knows."""
+    if file.tree is None:
+        return True
+    read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
+    return not read.isdisjoint(tables)
 
 
 def races_folder(project: Project) -> Path:

@@ -49,6 +49,7 @@ def choose(
     names: Sequence[str],
     settings: RaceSettings | None = None,
     *,
+    system_name: str | None = None,
     bug_name: str | None = None,
     actors: int | None = None,
     schedule: str | None = None,
@@ -58,6 +59,7 @@ def choose(
 
     Args:
         names: of a system and of operations of it; none: those of the system that commands work on.
+        system_name: all names are of its operations; None: the first may be a system's.
         settings: what was found before, and how many choices there are, is put in here.
         actors: calls of each operation; None: one, or two of one alone.
         schedule: to be played instead of a search, e.g. "ABBA".
@@ -67,7 +69,11 @@ def choose(
         UsageError: there is no such system, operation or bug, or they do not go together.
         ScheduleError: the schedule cannot be read.
     """
-    system, operations = _read_names(Registry(project), names)
+    registry = Registry(project)
+    if system_name is not None:
+        system, operations = _find_operations(registry.find(system_name), names)
+    else:
+        system, operations = _read_names(registry, names)
     bug = system.find_bug(bug_name) if bug_name is not None else None
     if is_mutating and (bug is not None or schedule is not None):
         raise UsageError(
@@ -80,7 +86,9 @@ def choose(
     settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
     if group:
         settings = replace(settings, choices_max=CHOICES_OF_NAMED)
-    return ChosenRace(RaceSubject(system, invariants_of(project, system), settings, bug), operations, group, schedule)
+    return ChosenRace(
+        RaceSubject(system, invariants_of(project, system, group), settings, bug), operations, group, schedule
+    )
 
 
 def race(
@@ -155,18 +163,39 @@ def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:
 
 
 def _read_names(registry: Registry, names: Sequence[str]) -> tuple[System, tuple[str, ...]]:
-    """Return the system and its operations that are named; the default system when none is."""
+    """Return the system and its operations that are named; the default system when none is.
+
+    The first name is a system's, or an operation's of one that the project has as files.
+    """
     if not names:
         return registry.default, ()
     first, *operations = names
+    owners = registry.owners_of_operation(first)
+    spelled = [f"integrity race --system {owner} {' '.join(names)}" for owner in owners]
+    if first in registry and owners:
+        spelled.append(f"integrity race --system {' '.join(names)}")
+        raise UsageError(
+            f"{quote(first)} is a system, and an operation of {' and of '.join(owners)}",
+            hint=f"Say which is meant: {' or '.join(spelled)}",
+        )
+    if len(owners) > 1:
+        said = f"{quote(first)} is an operation of {' and of '.join(owners)}"
+        raise UsageError(said, hint=f"Say of which: {' or '.join(spelled)}")
+    if first not in registry and owners:
+        return _find_operations(registry[owners[0]], names)
     if first not in registry:
-        owners = [system.name for system in registry.values() if first in system.operations]
-        if owners:
+        others = [system.name for system in registry.values() if first in system.operations]
+        if others:
             raise UsageError(
-                f"{quote(first)} is no system", hint=f"Name it first: integrity race {owners[0]} {' '.join(names)}"
+                f"{quote(first)} is no system", hint=f"Name it first: integrity race {others[0]} {' '.join(names)}"
             )
-    system = registry.find(first)
+    return _find_operations(registry.find(first), operations)
+
+
+def _find_operations(system: System, operations: Sequence[str]) -> tuple[System, tuple[str, ...]]:
     for operation in operations:
+        if operation in system.unusable:
+            raise UsageError(system.unusable[operation])
         if operation not in system.operations:
             hint = suggest(operation, system.operations, otherwise=f"The operations are: {', '.join(system.operations)}.")
             raise UsageError(f"system {system.name} has no operation {quote(operation)}", hint=hint)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from integrity.domain import KeyOf
+from integrity.domain import KeyOf, NewKey
 from integrity.load.profile import OpenProfile, Profile
 from integrity.operation import Operation
 from integrity.systems.system import Bug, System
@@ -44,6 +44,6 @@ class Workload:
             pins += [(operation, stream.pin) for stream in self.profile.streams for operation in stream.operations]
         for operation, pin in pins:
             for argument, domain in self.system.operations[operation].arguments.items():
-                if isinstance(domain, KeyOf):
+                if isinstance(domain, KeyOf) and not isinstance(domain, NewKey):
                     needed[domain.pool] = max(needed.get(domain.pool, 1), pin.get(argument, 1))
         return needed

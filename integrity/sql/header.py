@@ -10,8 +10,8 @@ was to say would be lost.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from integrity.sql.parameters import read_value
@@ -22,7 +22,7 @@ from integrity.verdict import Severity
 HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter", "limit-ms", "index", "sample")
 PARAMETER_TYPES = ("bigint", "integer", "numeric", "text", "boolean", "uuid", "date", "timestamptz", "jsonb")
 
-_ENTRY = re.compile(r"--\s?(?P<key>[A-Za-z-]+)\s*:(?!//|:)\s*(?P<value>.*?)\s*$")
+_ENTRY = re.compile(r"--\s?(?P<key>[A-Za-z-]+)(?:\s+(?P<name>\w+))?\s*:(?!//|:)\s*(?P<value>.*?)\s*$")
 _CONTINUATION = re.compile(r"--(\s{2,}(?P<value>.*?))?\s*$")
 _MISPLACED = re.compile(r"--\s?(?P<key>title|severity)\s*:")
 _PARAMETER = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)\s+(?P<type>[a-z]+)(?:\s*=\s*(?P<default>.+))?$")
@@ -115,6 +115,23 @@ class Header:
     samples: list[ValueSource] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderEntry:
+    """One entry, what continues it joined to it.
+
+    Args:
+        name: between the key and the colon, where such a key has one: `-- parameter wallet_id: key of wallets`.
+        line: of the text.
+        column: of the value, from 1.
+    """
+
+    key: str
+    name: str
+    value: str
+    line: int
+    column: int
+
+
 def header_length(lines: list[str]) -> int:
     """Return how many lines stand above the query: comments and blank lines."""
     is_open = False
@@ -136,7 +153,8 @@ def parse_header(text: str) -> Header:
         TextFault: it says something that cannot be understood, or says it twice.
     """
     header = Header()
-    for line, key, value in _entries(text):
+    for entry in read_entries(text, HEADER_KEYS):
+        line, key, value = entry.line, entry.key, entry.value
         if key == "parameter":
             parameter = _parse_parameter(value, line)
             if parameter.name in header.parameters:
@@ -160,9 +178,17 @@ def parse_header(text: str) -> Header:
     return header
 
 
-def _entries(text: str) -> list[tuple[int, str, str]]:
-    """Return line, key and value of each entry, what continues it joined to it."""
-    entries: list[tuple[int, str, str]] = []
+def read_entries(text: str, keys: Sequence[str], *, named: Collection[str] = ()) -> list[HeaderEntry]:
+    """Return the entries of a text's header.
+
+    Args:
+        keys: that are known.
+        named: those of them behind which a name may stand.
+
+    Raises:
+        TextFault: a key that nobody knows, or a title or severity below the header.
+    """
+    entries: list[HeaderEntry] = []
     lines = text.splitlines()
     length = header_length(lines)
     is_open = False
@@ -170,10 +196,12 @@ def _entries(text: str) -> list[tuple[int, str, str]]:
         match = _ENTRY.match(line)
         more = _CONTINUATION.match(line)
         if more and is_open:
-            entries[-1] = (*entries[-1][:2], f"{entries[-1][2]} {more['value'] or ''}".strip())
-        elif match is not None and not more:
-            entries.append((number, _known(match, number), match["value"]))
-            is_open = match["key"] != "parameter"
+            entries[-1] = replace(entries[-1], value=f"{entries[-1].value} {more['value'] or ''}".strip())
+        elif match is not None and not more and (match["name"] is None or match["key"] in named):
+            key = _known(match, number, keys)
+            column = match.start("value") + 1 + len(lines[number - 1]) - len(lines[number - 1].lstrip())
+            entries.append(HeaderEntry(key, match["name"] or "", match["value"], number, column))
+            is_open = key != "parameter"
         else:
             is_open = False
     for number, line in enumerate(lines[length:], start=length + 1):
@@ -193,11 +221,11 @@ def _comments(lines: list[str]) -> Iterator[tuple[int, str]]:
             yield number, line.strip() or "-- "
 
 
-def _known(match: re.Match[str], line: int) -> str:
+def _known(match: re.Match[str], line: int, keys: Sequence[str]) -> str:
     key = match["key"]
-    if key not in HEADER_KEYS:
-        keys = f"The header's keys are: {', '.join(HEADER_KEYS)}. A plain comment has no colon behind its first word."
-        hint = suggest(key.lower(), HEADER_KEYS, always=keys)
+    if key not in keys:
+        known = f"The header's keys are: {', '.join(keys)}. A plain comment has no colon behind its first word."
+        hint = suggest(key.lower(), keys, always=known)
         raise TextFault(f"unknown header key {key!r}", line, column=match.start("key") + 1, hint=hint)
     return key
 
@@ -232,7 +260,7 @@ def _parse_default(text: str, kind: str) -> Value | Moment:
     Raises:
         ValueError: it is none.
     """
-    if moment := _read_moment(text):
+    if moment := read_moment(text):
         return moment
     if text in ("null", "true", "false"):
         return {"null": None, "true": True, "false": False}[text]
@@ -251,13 +279,14 @@ def read_given(kind: str, text: str) -> Value | Moment:
     Raises:
         ValueError: it is no such value.
     """
-    moment = _read_moment(text) if kind in ("timestamptz", "date") else None
+    moment = read_moment(text) if kind in ("timestamptz", "date") else None
     if moment is not None:
         return moment
     return None if text == "null" else read_value(kind, text)
 
 
-def _read_moment(text: str) -> Moment | None:
+def read_moment(text: str) -> Moment | None:
+    """Return the moment that the text is, e.g. now - 15 minutes; None: it is none."""
     match = _MOMENT.match(text)
     if match is None:
         return None

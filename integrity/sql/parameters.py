@@ -6,11 +6,11 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from integrity.sql.tokens import Token, TokenKind, spliced, tokenize
@@ -18,16 +18,36 @@ from integrity.sql.tokens import Token, TokenKind, spliced, tokenize
 _PARAMETER_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 
 
+class Mark(NamedTuple):
+    """A parameter as it stands in a text.
+
+    Args:
+        is_quoted: as `:'name'`.
+    """
+
+    name: str
+    start: int
+    end: int
+    is_quoted: bool = False
+
+
 @lru_cache(maxsize=256)
-def _parameters_in(sql: str) -> tuple[Token, ...]:
-    """Return the parameters as tokens of their own: their text is the name."""
+def marks_in(sql: str) -> tuple[Mark, ...]:
+    """Return the parameters of a text in its order, `:'name'` included."""
     found = []
-    if ":" in sql:
-        for colon, token in pairwise(tokenize(sql)):
-            is_joined = colon.is_sign(":") and colon.end == token.start and not _ends_value(sql[: colon.start][-1:])
-            if is_joined and token.kind is TokenKind.WORD and (name := _PARAMETER_NAME.match(sql, token.start)):
-                found.append(Token(TokenKind.WORD, name[0], colon.start, name.end()))
+    for colon, token in pairwise(tokenize(sql)) if ":" in sql else ():
+        if not colon.is_sign(":") or colon.end != token.start or _ends_value(sql[: colon.start][-1:]):
+            continue
+        if token.kind is TokenKind.WORD and (name := _PARAMETER_NAME.match(sql, token.start)):
+            found.append(Mark(name[0], colon.start, name.end()))
+        elif token.kind is TokenKind.STRING and _PARAMETER_NAME.fullmatch(token.text[1:-1]):
+            found.append(Mark(token.text[1:-1], colon.start, token.end, is_quoted=True))
     return tuple(found)
+
+
+def _parameters_in(sql: str) -> Iterator[Token]:
+    """Yield the parameters as tokens of their own: their text is the name."""
+    return (Token(TokenKind.WORD, each.name, each.start, each.end) for each in marks_in(sql) if not each.is_quoted)
 
 
 def _ends_value(character: str) -> bool:
@@ -37,17 +57,8 @@ def _ends_value(character: str) -> bool:
 
 def unquote_parameters(sql: str) -> str:
     """Return the text with `:'name'` as ` :name `, every character behind it where it was."""
-    if ":'" not in sql:
-        return sql
-    return spliced(
-        sql,
-        [
-            (Token(TokenKind.STRING, "", colon.start, token.end), f" :{token.text[1:-1]} ")
-            for colon, token in pairwise(tokenize(sql))
-            if colon.is_sign(":") and colon.end == token.start and token.kind is TokenKind.STRING
-            if _PARAMETER_NAME.fullmatch(token.text[1:-1]) and not _ends_value(sql[: colon.start][-1:])
-        ],
-    )
+    quoted = (each for each in marks_in(sql) if each.is_quoted)
+    return spliced(sql, [(Token(TokenKind.STRING, "", each.start, each.end), f" :{each.name} ") for each in quoted])
 
 
 def plain_comments(sql: str) -> str:

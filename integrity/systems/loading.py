@@ -1,4 +1,4 @@
-"""From a reference to its system: a module is imported, and what can go wrong with one is said."""
+"""From a reference to its system: a module is imported, or a folder of SQL read, and what can go wrong with one is said."""
 
 import sys
 import traceback
@@ -16,8 +16,12 @@ def load_system(reference: SystemReference) -> System:
     """Return the system that a reference names, which it carries from here on.
 
     Raises:
-        UsageError: it cannot be imported, is no System, or has another name than it is declared under.
+        UsageError: it cannot be imported or read, is no System, or has another name than it is declared under.
     """
+    if ":" not in reference.path:
+        from integrity.systems.script.folder import load_folder
+
+        return load_folder(reference)
     found = _find(reference)
     if not isinstance(found, System):
         raise UsageError(

@@ -14,6 +14,7 @@ from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.project import SYSTEM_NAME, SYSTEM_NAME_HINT
 from integrity.suggestion import suggest
 from integrity.systems.planned_limit import PlannedLimit
+from integrity.systems.reflect import Reflected
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
@@ -26,8 +27,8 @@ class SystemReference:
 
     Args:
         name: the system's.
-        path: as "module:attribute".
-        folder: to import from beside what is installed; empty: none.
+        path: as "module:attribute"; without a colon: a folder of operations' files.
+        folder: to import from beside what is installed, and that the path is below; empty: none.
         place: where it is declared, for messages: "integrity.toml: systems.bank"; empty: by us.
     """
 
@@ -118,6 +119,7 @@ class System:
         profiles: a file of its load profiles.
         allowed: what calls of every operation may come to beside others.
         limits: what its plan asks of the database and the processes that serve it, by the names of the monitor's alerts.
+        unusable: why operations that it is said to have cannot be called, by their names.
         reference: where it was found; None: it was passed as an object.
     """
 
@@ -137,6 +139,7 @@ class System:
     profiles: Path | None = None
     allowed: Allowed = NOTHING
     limits: Mapping[str, PlannedLimit] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,12 +149,20 @@ class System:
             raise UsageError(
                 f"system {quote(self.name)}: {OURS} is the name of our own books", hint="Give it, or its schema, another."
             )
-        # Constraints are left out, compared and told about by name.
-        name_constraints(self.metadata)
+        if self.is_known:
+            # Constraints are left out, compared and told about by name.
+            name_constraints(self.metadata)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its tables are: those of a system without a model are when a database was asked."""
+        return not isinstance(self.metadata, Reflected) or self.metadata.catalogue is not None
 
     @property
     def schemas(self) -> tuple[str, ...]:
         """The schemas that its tables stand in, in the order of the tables; "public" for those that name none."""
+        if isinstance(self.metadata, Reflected) and self.metadata.catalogue is None:
+            return self.metadata.places
         return schemas_of(self.metadata)
 
     @property

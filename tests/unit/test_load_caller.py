@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from integrity.clients.driver import Driver, Returned
-from integrity.domain import World
+from integrity.domain import Key, World
 from integrity.load.caller import Caller, Client, Clock, Sources
 from integrity.load.profile import load_profile
 from integrity.operation import Begin, Rows, StatementFailed, Value
@@ -85,7 +85,7 @@ class Watching:
 
 def make_caller(pages: Pages, **settings: Any) -> Caller:
     profile = load_profile(GHOSTPASS, "test", {"test": {"extends": "hammer", "abandon": {}, **settings}})
-    keys: dict[str, list[int | str]] = {"wallets": list(range(100)), "terminals": [1, 2], "sales": [1, 2, 3]}
+    keys: dict[str, list[Key]] = {"wallets": list(range(100)), "terminals": [1, 2], "sales": [1, 2, 3]}
     return Caller(
         system=GHOSTPASS,
         operations=GHOSTPASS.operations,

@@ -59,7 +59,10 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("[databse]\nurl = 'x'\n", "Known sections: [audit], [database], [profiles], [suites], [systems], [variables]."),
+        (
+            "[databse]\nurl = 'x'\n",
+            "Known sections: [audit], [database], [profiles], [project], [suites], [systems], [variables].",
+        ),
         ("[database]\nulr = 'x'\n", "Known in [database]: url, test."),
         ("[audit]\nempty = 'fine'\n", "Known in [audit]: empty, functions."),
     ],

@@ -57,6 +57,37 @@ def test_a_file_in_the_folder_makes_no_system(open_registry: Open) -> None:
     assert list(registry) == list(SYSTEMS)
 
 
+def test_files_of_operations_are_a_system_of_the_projects_name_and_each_folder_of_them_another(
+    open_registry: Open, tmp_path: Path
+) -> None:
+    for name in ("operations/pay.sql", "operations/store/buy.sql"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("select 1 from orders;\n")
+    (tmp_path / "operations/store/notes.txt").write_text("no operation")
+    registry = open_registry('[project]\nname = "till"\n')
+    assert list(registry.own) == ["till", "store"]
+    assert list(registry["till"].operations) == ["pay"]
+    assert registry.resolve("other", "operations/store", place="run").name == "store"
+    assert registry.owners_of_operation("buy") == ["store"]
+
+
+def test_a_file_with_a_mistake_is_in_the_way_of_itself_alone(open_registry: Open, tmp_path: Path) -> None:
+    (tmp_path / "operations").mkdir()
+    (tmp_path / "operations/pay.sql").write_text("select 1 from orders;\n")
+    (tmp_path / "operations/refund.sql").write_text("begin;\nselect 1;\n")
+    registry = open_registry('[project]\nname = "till"\n')
+    assert list(registry["till"].operations) == ["pay"]
+    assert "refund.sql:1: the transaction is never ended" in registry["till"].unusable["refund"]
+    assert registry.owners_of_operation("refund") == ["till"]
+
+
+def test_two_systems_of_one_name_are_told_with_both_places(open_registry: Open, tmp_path: Path) -> None:
+    (tmp_path / "operations/shop").mkdir(parents=True)
+    (tmp_path / "operations/shop/buy.sql").write_text("select 1 from orders;\n")
+    with pytest.raises(UsageError, match=r"systems\.shop: shop:SHOP: a second system has the name shop: operations/shop"):
+        open_registry().find("shop")
+
+
 def test_what_a_module_prints_is_not_taken_for_a_result(open_registry: Open, capsys: pytest.CaptureFixture[str]) -> None:
     open_registry(code=f"print('hello')\n{SHOP}").find("shop")
     assert capsys.readouterr() == ("", "hello\n")

@@ -9,22 +9,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, islice, product
-from random import Random
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from integrity.database.names import full_name, name_of
-from integrity.domain import IntegerIn, Key, KeyOf, OneOf, World
+from integrity.domain import IntegerIn, Key, KeyOf, NewKey, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
 from integrity.sql.name import quoted
 from integrity.suggestion import suggest
+from integrity.systems.script.domains import tables_in
 from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
-from integrity.systems.stage import Stage
+from integrity.systems.stage import Ref, Stage
 from integrity.systems.system import Bug, System
 
 if TYPE_CHECKING:
@@ -80,9 +81,40 @@ def stage_of(system: System) -> Callable[[], Stage]:
     Raises:
         UsageError: it has none.
     """
-    if system.stage is None:
+    made = system.stage
+    if made is None:
         raise UsageError(f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`.")
-    return system.stage
+    domains = [domain for operation in system.operations.values() for domain in operation.arguments.values()]
+    new = {domain.pool: domain for domain in domains if isinstance(domain, NewKey)}
+    drawn = {domain.pool for domain in domains if isinstance(domain, KeyOf)} & system.pools.keys()
+    if not new and not drawn:
+        return made
+
+    def stage() -> Stage:
+        staged = made()
+        keys = dict(staged.keys)
+        pools = {name.rpartition("_")[0] for name in keys}
+        for pool in drawn - pools:
+            keys |= dict(_keys_of_query(pool, system.pools[pool], staged.keys))
+        for pool, domain in new.items():
+            if pool not in pools:
+                keys |= {f"{pool}_{number}": domain.draw(SystemRandom(), World()) for number in range(1, NEW_KEYS + 1)}
+        return Stage(staged.rows, keys)
+
+    return stage
+
+
+NEW_KEYS = 2
+"""So many values that no row has yet are on a stage: for calls to share, and for each call its own."""
+
+
+def _keys_of_query(pool: str, query: str, keys: Mapping[str, "Ref | Value"]) -> Iterator[tuple[str, "Ref | Value"]]:
+    """Yield the keys of the table that a query goes through as those of its pool; whether it finds them is not asked."""
+    for table in tables_in(query):
+        found = [value for name, value in keys.items() if name.rpartition("_")[0] == table]
+        if found:
+            yield from ((f"{pool}_{number}", value) for number, value in enumerate(found, start=1))
+            return
 
 
 def find_operation(system: System, operations: Mapping[str, Operation], name: str) -> Operation:

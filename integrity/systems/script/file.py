@@ -1,0 +1,114 @@
+"""An operation's file, read: plain SQL as one types it in psql, and what it becomes."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from integrity.domain import KeyOf
+from integrity.errors import SqlFileError
+from integrity.operation import Operation, Steps
+from integrity.sql.file import read_text, shown_path
+from integrity.sql.header import TextFault
+from integrity.sql.parameters import marks_in
+from integrity.sql.place import describe_place
+from integrity.sql.tokens import TokenKind, tokenize
+from integrity.systems.script.body import Node, read_body, sent_by
+from integrity.systems.script.header import OperationHeader, read_operation_header
+from integrity.systems.script.playing import OPERATION_ID, Play
+from integrity.systems.script.rows import Wants
+
+_NAME = re.compile(r"[A-Za-z]\w*")
+_NAME_HINT = "It begins with a letter and goes on with letters, digits and _: withdraw.sql."
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFile:
+    """One file.
+
+    Args:
+        name: the operation's.
+        path: where it is.
+        header: what it declares.
+        nodes: what it does.
+    """
+
+    name: str
+    path: Path
+    header: OperationHeader
+    nodes: tuple[Node, ...]
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that it is."""
+        domains = {name: declared.domain for name, declared in self.header.parameters.items()}
+        return Operation(self.name, self._steps, domains, self.header.allowed, self.tables)
+
+    @property
+    def wants(self) -> Wants:
+        """The rows that a race of it is to be played on."""
+        tables = [table for declared in self.header.parameters.values() for table in declared.tables]
+        return Wants(self.header.rows, tables)
+
+    @property
+    def pools(self) -> dict[str, str]:
+        """Queries of the keys that it draws, where they are not all keys of a table, by pool."""
+        declared = self.header.parameters.values()
+        return {each.domain.pool: each.query for each in declared if each.query and isinstance(each.domain, KeyOf)}
+
+    @property
+    def tables(self) -> frozenset[str] | None:
+        """The tables that its statements name; None: one of them does not tell."""
+        found = [node.command.tables for node in sent_by(self.nodes)]
+        known = [each for each in found if each is not None]
+        return frozenset[str]().union(*known) if len(known) == len(found) else None
+
+    def _steps(self, *, operation_id: UUID, **arguments: Any) -> Steps:
+        header = self.header
+        play = Play(self.nodes, told=header.told, reactions=header.reactions, place=shown_path(self.path))
+        return play.steps(arguments, operation_id)
+
+
+def read_operation_file(path: Path) -> OperationFile:
+    """Return what a file says; the operation has its name, without .sql.
+
+    Raises:
+        SqlFileError: it cannot be read, or not be understood.
+    """
+    return parse_operation_file(read_text(path), path=path)
+
+
+@lru_cache(maxsize=1024)
+def parse_operation_file(text: str, *, path: Path) -> OperationFile:
+    """Return what a text says; `path` names the operation.
+
+    Raises:
+        SqlFileError: it cannot be understood.
+    """
+    place = shown_path(path)
+    if not _NAME.fullmatch(path.stem):
+        raise SqlFileError(f"{place}: {path.stem!r} is no name of an operation", hint=_NAME_HINT)
+    try:
+        header = read_operation_header(text, operation=path.stem, place=place)
+        nodes = read_body(text, given=[*header.parameters, OPERATION_ID])
+        _check_used(text, header)
+    except TextFault as fault:
+        described = describe_place(place, text, fault.line, fault.column, fault.reason)
+        raise SqlFileError(described, hint=fault.hint) from None
+    return OperationFile(path.stem, path, header, nodes)
+
+
+def _check_used(text: str, header: OperationHeader) -> None:
+    used = {mark.name for mark in marks_in(text)} | set(header.told.names if header.told else ())
+    used |= {store.argument for store in header.stores}
+    for name, line in header.lines.items():
+        if name not in used and f":{{?{name}}}" not in text and not _is_in_note(text, name):
+            raise TextFault(f"parameter {name!r} is not used", line, hint=f"Write it as :{name}, a text as :'{name}'.")
+
+
+def _is_in_note(text: str, name: str) -> bool:
+    """Whether a comment names it, as a condition does."""
+    comments = (token.text for token in tokenize(text) if token.kind is TokenKind.COMMENT)
+    return any(f":{name}" in comment for comment in comments)

@@ -1,0 +1,181 @@
+"""The header of an operation's file: what it is, what a call is given, what a race is played on, what a call promises.
+
+    -- title: a guest takes money out of a wallet
+    -- parameter wallet_id: key of wallets
+    -- parameter amount_minor: integer 1..500
+    -- row wallet: wallets(balance_minor = 100)
+    -- stores: entries.operation_id = :operation_id
+    -- on 40001: retry
+    -- may: decline in_progress
+    -- reply: balance_minor
+
+Read as the headers of invariants are; but for the title every entry may be left out, and it, too.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from integrity.errors import quote
+from integrity.operation import RESTARTED, Allowed
+from integrity.sql.header import HeaderEntry, TextFault, header_length, read_entries
+from integrity.systems.script.domains import NAME, TABLE, DeclaredDomain, NoDomain, read_domain
+from integrity.systems.script.notes import NoNote, Reaction, Tell, read_on, read_reply
+from integrity.systems.script.playing import OPERATION_ID
+from integrity.systems.script.rows import ROW_FORM, NoRowWanted, read_row
+from integrity.systems.wanted_row import WantedRow
+
+OPERATION_KEYS = ("title", "source", "why", "hint", "parameter", "row", "stores", "on", "may", "reply")
+_NAMED = ("parameter", "row", "on")
+_PARAMETER = re.compile(r"[a-z_][a-z0-9_]*")
+_STORES = re.compile(
+    rf"(?P<table>{TABLE})\s*\.\s*(?P<column>{NAME})\s*=\s*(?::(?P<argument>[a-z_]\w*)|reply\s*\.\s*(?P<reply>[A-Za-z_]\w*))"
+)
+_MAY = re.compile(r"decline\s+(?P<reason>[A-Za-z_]\w*)|fail\s+(?P<state>[0-9A-Z]{5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the row stands that an ok of the operation promises.
+
+    Args:
+        table: as SQL names it.
+        column: of it, as SQL names it.
+        argument: that it is equal to; empty: `reply` says to what of the reply.
+        line: where it was written.
+    """
+
+    table: str
+    column: str
+    argument: str
+    reply: str
+    line: int
+
+
+@dataclass(slots=True)
+class OperationHeader:
+    """What a header says.
+
+    Args:
+        parameters: what each is drawn from.
+        lines: where each is declared.
+        reactions: to what any statement is refused with, by SQLSTATE.
+        told: what the client is told.
+    """
+
+    operation: str
+    title: str = ""
+    parameters: dict[str, DeclaredDomain] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    rows: list[WantedRow] = field(default_factory=list)
+    stores: list[Stores] = field(default_factory=list)
+    reactions: dict[str, Reaction] = field(default_factory=dict)
+    allowed: Allowed = field(default_factory=Allowed)
+    told: Tell | None = None
+
+
+def read_operation_header(text: str, *, operation: str, place: str) -> OperationHeader:
+    """Return what the header of a file says.
+
+    Args:
+        operation: its name.
+        place: of the file.
+
+    Raises:
+        TextFault: it says something that cannot be understood, or says it twice.
+    """
+    header = OperationHeader(operation)
+    for entry in read_entries(text, OPERATION_KEYS, named=_NAMED):
+        if entry.key in _NAMED and not entry.name:
+            hint = f"Write `-- {entry.key} {'23505' if entry.key == 'on' else 'wallet_id'}: ...`."
+            raise TextFault(f"a name is missing between {entry.key} and the colon", entry.line, hint=hint)
+        _TAKERS.get(entry.key, _take_nothing)(header, entry, place)
+    lines = text.splitlines()
+    for number, line in enumerate(lines[: header_length(lines)], start=1):
+        if re.match(r"--\s*decline\b", line):
+            reason = "a decline stands behind the statement whose row it asks"
+            raise TextFault(reason, number, column=1, hint="Above it there is none: move it down.")
+    return header
+
+
+def _take_parameter(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+    if not _PARAMETER.fullmatch(entry.name) or entry.name == OPERATION_ID:
+        hint = f"A name has small letters, digits and _; :{OPERATION_ID} is there by itself."
+        raise _fault(entry, f"{entry.name} cannot be a parameter", hint)
+    if entry.name in header.parameters:
+        raise _fault(entry, f"parameter {entry.name!r} is declared twice")
+    try:
+        header.parameters[entry.name] = read_domain(entry.value, operation=header.operation, parameter=entry.name)
+    except NoDomain as fault:
+        raise _fault(entry, f"not a domain: {quote(entry.value)}", str(fault)) from None
+    header.lines[entry.name] = entry.line
+
+
+def _take_row(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
+    known = [row.key for row in header.rows]
+    if entry.name in known:
+        raise _fault(entry, f"a second row with the key {entry.name!r}")
+    try:
+        header.rows.append(read_row(entry.name, entry.value, known=known, place=f"{place}:{entry.line}"))
+    except NoRowWanted as fault:
+        raise _fault(entry, str(fault), ROW_FORM) from None
+
+
+def _take_stores(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+    match = _STORES.fullmatch(entry.value)
+    if match is None:
+        hint = "Write `-- stores: payments.idempotency_key = :key`, or `... = reply.payment_id`."
+        raise _fault(entry, f"not where a row is stored: {quote(entry.value)}", hint)
+    header.stores.append(Stores(match["table"], match["column"], match["argument"] or "", match["reply"] or "", entry.line))
+
+
+def _take_on(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+    try:
+        on = read_on(entry.name, entry.value)
+    except NoNote as fault:
+        raise _fault(entry, str(fault), fault.hint) from None
+    header.reactions[on.state] = on.reaction
+    if on.reaction.is_retry and on.state in RESTARTED:  # whoever calls begins it again, as the driver does
+        header.allowed |= Allowed(retries=frozenset({on.state}))
+
+
+def _take_may(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+    for said in entry.value.split(","):
+        match = _MAY.fullmatch(said.strip())
+        if match is None:
+            hint = "Write `-- may: decline in_progress` or `-- may: fail 23505`; several with commas."
+            raise _fault(entry, f"not what a call may come to: {quote(said.strip())}", hint)
+        declines = frozenset({match["reason"]} if match["reason"] else ())
+        header.allowed |= Allowed(frozenset({match["state"]} if match["state"] else ()), declines)
+
+
+def _take_reply(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+    try:
+        header.told = read_reply(entry.value)
+    except NoNote as fault:
+        raise _fault(entry, str(fault), fault.hint) from None
+
+
+def _take_title(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+    if header.title:
+        raise _fault(entry, "a second title in the header")
+    header.title = entry.value
+
+
+def _take_nothing(_header: OperationHeader, _entry: HeaderEntry, _place: str) -> None:
+    """Do nothing: it is for people."""
+
+
+_TAKERS: Mapping[str, Callable[[OperationHeader, HeaderEntry, str], None]] = {
+    "title": _take_title,
+    "parameter": _take_parameter,
+    "row": _take_row,
+    "stores": _take_stores,
+    "on": _take_on,
+    "may": _take_may,
+    "reply": _take_reply,
+}
+
+
+def _fault(entry: HeaderEntry, reason: str, hint: str | None = None) -> TextFault:
+    return TextFault(reason, entry.line, column=entry.column, hint=hint)

@@ -1,0 +1,209 @@
+"""One statement of an operation's file: what it is sent as, which values it uses, and which columns it returns.
+
+psql writes a value into the text, where 100 is an integer and '100' has the type that its place asks for. Here a value is a
+parameter and has no type but that of its place; where the place asks for none, `:left - :right`, it is cast to what it
+would be as a literal. A value beside a column, `id = :wallet_id`, stays as it was written, and so does a quoted one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from integrity.operation import Statement
+from integrity.sql.parameters import Mark, marks_in, unquote_parameters
+from integrity.sql.tokens import Token, TokenKind, code_tokens, spliced, tokenize
+
+_COMPARED = frozenset({"=", "<", ">", "<=", ">=", "<>", "!="})
+_BEFORE_COUNT = frozenset({"limit", "offset", "between"})
+_QUERIES = frozenset({"select", "values", "table", "show", "explain", "fetch", "execute", "call"})
+_INTEGER_MOST = 2**31
+_BIGINT_MOST = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """A place of a value.
+
+    Args:
+        is_typed: its place says of which type it is.
+    """
+
+    name: str
+    start: int
+    end: int
+    is_typed: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """A statement.
+
+    Args:
+        text: as it was written.
+        sql: without its comments.
+        used: the names of the values that it uses, with where they stand in `text`.
+    """
+
+    text: str
+    sql: str
+    used: tuple[tuple[str, int], ...]
+
+    def statement(self, values: Mapping[str, Any]) -> Statement:
+        """Return what is sent.
+
+        Args:
+            values: of all that it uses, by name.
+        """
+        parts, at = [], 0
+        for used in self._places:
+            cast = None if used.is_typed else _literal_type(values[used.name])
+            parts += [self.sql[at : used.start], f"cast(:{used.name} as {cast})" if cast else f":{used.name}"]
+            at = used.end
+        parts.append(self.sql[at:])
+        return Statement("".join(parts), {used.name: values[used.name] for used in self._places})
+
+    @cached_property
+    def has_rows(self) -> bool:
+        """Whether it returns rows at all, as far as its text tells."""
+        words = [token.text for token in code_tokens(self.sql) if token.kind is TokenKind.WORD]
+        if "returning" in words or (words and words[0] in _QUERIES):
+            return True
+        from sqlglot import exp
+
+        tree = self._tree if words[:1] == ["with"] else None
+        return words[:1] == ["with"] and (tree is None or isinstance(tree, exp.Query))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of its columns; None: only the server knows."""
+        from sqlglot import exp
+
+        tree = self._tree
+        if tree is None:
+            return None
+        returning = tree.args.get("returning")
+        selects = returning.expressions if returning else tree.selects if isinstance(tree, exp.Query) else []
+        names = []
+        for each in selects:
+            inner = each.unalias()
+            if not each.alias and not (isinstance(inner, exp.Column) and not isinstance(inner.this, exp.Star)):
+                return None
+            identifier = each.args.get("alias") or inner.this
+            is_quoted = isinstance(identifier, exp.Identifier) and identifier.args.get("quoted")
+            names.append(each.alias_or_name if is_quoted else each.alias_or_name.lower())
+        return tuple(names) or None
+
+    @cached_property
+    def tables(self) -> frozenset[str] | None:
+        """The tables that it names, as "schema.table" or "table"; None: its text does not tell."""
+        from sqlglot import exp
+
+        if self._tree is None:
+            return None
+        ctes = {each.alias for each in self._tree.find_all(exp.CTE)}
+        found = (table for table in self._tree.find_all(exp.Table) if table.db or table.name not in ctes)
+        return frozenset(f"{table.db}.{table.name}" if table.db else table.name for table in found)
+
+    @cached_property
+    def _tree(self) -> Any:
+        import sqlglot
+        from sqlglot import exp
+        from sqlglot.errors import SqlglotError
+
+        try:
+            tree = sqlglot.parse_one(unquote_parameters(self.sql), read="postgres")
+        except SqlglotError:
+            return None
+        return None if isinstance(tree, exp.Command) else tree
+
+    @cached_property
+    def _places(self) -> tuple[_Used, ...]:
+        return tuple(_places_in(self.sql))
+
+
+def read_command(text: str) -> Command:
+    """Return the statement that the text is."""
+    return Command(text, _without_comments(text), tuple((mark.name, mark.start) for mark in marks_in(text)))
+
+
+def _without_comments(text: str) -> str:
+    bare = spliced(text, [(token, " ") for token in tokenize(text) if token.kind is TokenKind.COMMENT])
+    return "\n".join(line.rstrip() for line in bare.splitlines() if line.strip()).strip()
+
+
+def _places_in(sql: str) -> list[_Used]:
+    marks = {mark.start: mark for mark in marks_in(sql)}
+    places: list[_Used] = []
+    lexemes: list[Token | Mark] = []
+    for token in code_tokens(sql):
+        if token.start in marks:
+            lexemes.append(marks[token.start])
+        elif not isinstance(lexemes[-1] if lexemes else None, Mark) or token.start >= lexemes[-1].end:
+            lexemes.append(token)
+    texts = [each.text if isinstance(each, Token) else "" for each in lexemes]
+    groups: list[str] = []  # what each open bracket stands behind
+    closed = ""
+    for number, each in enumerate(lexemes):
+        before, behind = texts[number - 1] if number else "", texts[number + 1] if number + 1 < len(texts) else ""
+        if isinstance(each, Token):
+            if each.is_sign("("):
+                groups.append("values" if before == "values" or (before == "," and closed == "values") else before)
+            elif each.is_sign(")"):
+                closed = groups.pop() if groups else ""
+            continue
+        group = groups[-1] if groups else ""
+        in_list = (group == "in" or (group == "values" and "insert" in texts)) and before in ("(", ",")
+        is_cast = behind == ":" and sql[each.end :].lstrip().startswith("::")
+        is_typed = each.is_quoted or is_cast or _stands_by_column(lexemes, number)
+        is_typed = is_typed or (not _is_operator(lexemes, number + 1) and (in_list or before in _BEFORE_COUNT))
+        places.append(_Used(each.name, each.start, each.end, is_typed))
+    return places
+
+
+def _stands_by_column(lexemes: Sequence[Token | Mark], number: int) -> bool:
+    """Whether the value is all of one side of a comparison, or of what is set, and a column the other."""
+    behind_column = _is_compared(lexemes, number - 1) and _is_column(lexemes, number - 2)
+    if behind_column:
+        return not _is_operator(lexemes, number + 1)
+    before_column = _is_compared(lexemes, number + 1) and _is_column(lexemes, number + 2)
+    if before_column and not _is_operator(lexemes, number - 1):
+        return not (_is_operator(lexemes, number + 3) or _is_sign(lexemes, number + 3, "("))
+    return False
+
+
+def _is_column(lexemes: Sequence[Token | Mark], place: int) -> bool:
+    each = lexemes[place] if 0 <= place < len(lexemes) else None
+    return isinstance(each, Token) and each.is_name
+
+
+def _is_compared(lexemes: Sequence[Token | Mark], place: int) -> bool:
+    each = lexemes[place] if 0 <= place < len(lexemes) else None
+    return isinstance(each, Token) and each.kind is TokenKind.OPERATOR and each.text in _COMPARED
+
+
+def _is_operator(lexemes: Sequence[Token | Mark], place: int) -> bool:
+    each = lexemes[place] if 0 <= place < len(lexemes) else None
+    return isinstance(each, Token) and (each.kind is TokenKind.OPERATOR or each.is_sign("["))
+
+
+def _is_sign(lexemes: Sequence[Token | Mark], place: int, sign: str) -> bool:
+    each = lexemes[place] if 0 <= place < len(lexemes) else None
+    return isinstance(each, Token) and each.is_sign(sign)
+
+
+def _literal_type(value: Any) -> str | None:
+    """Return the type that the value has as a literal of SQL; None: that of its place."""
+    match value:
+        case bool():
+            return "boolean"
+        case int() if -_INTEGER_MOST <= value < _INTEGER_MOST:
+            return "integer"
+        case int() if -_BIGINT_MOST <= value < _BIGINT_MOST:
+            return "bigint"
+        case int() | Decimal():
+            return "numeric"
+        case float():
+            return "double precision"
+    return None
