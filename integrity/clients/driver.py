@@ -8,7 +8,8 @@ a client may conclude is decided here, and only from what it can know:
 - cut off after COMMIT was sent, in a statement that is its own transaction, or after an earlier commit of the same call:
   unknown, it may have had one;
 - a serialization failure or deadlock: started again from the first step, with a growing random pause; unless the call has
-  already committed something, which starting again would do twice.
+  already committed something, which starting again would do twice. Then only a begin that was refused so is tried again by
+  itself (SQLite refuses one while another writes): it did nothing, and no step after it has been said.
 """
 
 import asyncio
@@ -134,6 +135,7 @@ class Driver:
         self._may_have_effect = False
         self._abandon: Abandon | None = None
         self._step_count = 0
+        self._attempts = 0
         self._request: Callable[[Request], Reaction]
         self._push: Callable[[Rows], None] | None = None
 
@@ -155,24 +157,25 @@ class Driver:
         """
         self._abandon, self._step_count, self._may_have_effect = abandon, 0, False
         self._request, self._push = request, push
-        attempts = 0
+        self._attempts = 0
         while True:
-            attempts += 1
+            self._attempts += 1
             self._is_in_transaction = False
             steps = operation.start(**arguments)
             try:
                 reply = await self._attempt(steps)
             except _Restart as restart:
                 await self._leave(steps)
-                if attempts >= self.connection.attempts_most:
-                    return Returned(Outcome.FAILED, None, f"{restart} (after {counted(attempts, 'attempt')})", attempts)
-                await self._pause(attempts)
+                if self._attempts >= self.connection.attempts_most:
+                    tried = counted(self._attempts, "attempt")
+                    return self._returned(Outcome.FAILED, None, f"{restart} (after {tried})")
+                await self._pause(self._attempts)
             except _Abandoned as death:
                 steps.close()
-                return Returned(self._without_answer(), None, str(death), attempts, was_abandoned=True)
+                return self._returned(self._without_answer(), None, str(death), was_abandoned=True)
             except StatementFailed as failure:
                 await self._leave(steps)
-                return self._refused(failure, attempts)
+                return self._refused(failure)
             except asyncio.CancelledError:
                 steps.close()
                 self.connection.abort()
@@ -180,23 +183,28 @@ class Driver:
             except Exception as error:
                 await self._leave(steps)
                 message = f"the operation raised {type(error).__name__}: {error}"
-                return Returned(self._without_answer(), None, message, attempts)
+                return self._returned(self._without_answer(), None, message)
             else:
                 await self._leave(steps)
                 if type(reply) is Ok:
-                    return Returned(Outcome.OK, reply.value, "", attempts)
+                    return self._returned(Outcome.OK, reply.value)
                 outcome = Outcome.UNAVAILABLE if type(reply) is Unavailable else Outcome.DECLINED
-                return Returned(outcome, {"reason": getattr(reply, "reason", None)}, "", attempts)
+                return self._returned(outcome, {"reason": getattr(reply, "reason", None)})
 
     async def _pause(self, count: int) -> None:
         """Wait before something that collided is tried again, the longer the more often it has."""
         await asyncio.sleep(self._random.uniform(0.1, 1.0) * min(PAUSE_S_MOST, PAUSE_S * 2.0 ** min(count, 10)))
 
-    def _refused(self, failure: StatementFailed, attempts: int) -> Returned:
+    def _returned(
+        self, outcome: Outcome, reply: Mapping[str, Value] | None, error: str = "", *, was_abandoned: bool = False
+    ) -> Returned:
+        return Returned(outcome, reply, error, self._attempts, was_abandoned)
+
+    def _refused(self, failure: StatementFailed) -> Returned:
         reason = OUT_OF_CAPACITY.get(failure.sqlstate or "")
         if reason is not None and not self._may_have_effect:
-            return Returned(Outcome.UNAVAILABLE, {"reason": reason}, describe(failure), attempts)
-        return Returned(self._without_answer(), None, describe(failure), attempts)
+            return self._returned(Outcome.UNAVAILABLE, {"reason": reason}, describe(failure))
+        return self._returned(self._without_answer(), None, describe(failure))
 
     def _without_answer(self) -> Outcome:
         return Outcome.UNKNOWN if self._may_have_effect else Outcome.FAILED
@@ -257,8 +265,7 @@ class Driver:
             # Alone, even a select may have written, by a function it calls.
             return await (statement if self._is_in_transaction else self._committing(statement))
         if type(step) is Begin:
-            await self.connection.begin(step)
-            self._is_in_transaction = True
+            await self._begin(step)
         elif type(step) is Commit:
             try:
                 await self._committing(self.connection.commit())
@@ -267,6 +274,21 @@ class Driver:
         else:
             check_step(step)
         return None
+
+    async def _begin(self, step: Begin) -> None:
+        """Begin; a collision there is tried again where the whole operation can no longer be."""
+        while True:
+            try:
+                await self.connection.begin(step)
+            except StatementFailed as refused:
+                is_last = self._attempts >= self.connection.attempts_most
+                if not self._may_have_effect or refused.sqlstate not in RESTARTED or is_last:
+                    raise
+                await self._pause(self._attempts)
+                self._attempts += 1
+            else:
+                self._is_in_transaction = True
+                return
 
     async def _committing(self, sent: Coroutine[Any, Any, Answer]) -> Answer:
         """Return the answer to what commits; only when the server itself refused it can nothing have been committed."""

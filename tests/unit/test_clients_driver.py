@@ -214,6 +214,21 @@ def test_serialization_failures_and_deadlocks_start_again_and_are_counted(failur
     assert connection.said[at:] == [*(["rollback"] if at == 2 else []), "begin", "a", "b", "commit"]
 
 
+def test_a_begin_that_collides_once_something_was_committed_is_tried_again_by_itself_and_counted() -> None:
+    connection = Scripted({4: SERIALIZATION, 5: SERIALIZATION})
+
+    assert drive(two_transactions, connection) == Returned(Outcome.OK, {}, "", 3)
+    assert connection.said == ["begin", "a", "commit", "begin", "begin", "begin", "b", "commit"]
+
+
+def test_a_begin_is_not_tried_for_ever_nor_on_a_connection_that_was_lost() -> None:
+    collided = drive(two_transactions, Scripted(dict.fromkeys(range(4, 20), SERIALIZATION)))
+    lost = drive(two_transactions, Scripted({4: LOST}))
+
+    assert (collided.outcome, collided.attempts, collided.error) == (Outcome.UNKNOWN, 3, f"40001 {SERIALIZATION}")
+    assert (lost.outcome, lost.attempts) == (Outcome.UNKNOWN, 1)
+
+
 def test_an_accident_of_the_driver_at_commit_is_unknown_and_before_it_failed() -> None:
     accident = RuntimeError("cannot switch to state 15")
 
