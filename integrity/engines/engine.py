@@ -70,6 +70,11 @@ class Engine(Protocol[T_contra]):
         ...
 
     @property
+    def speaks_postgresql(self) -> bool:
+        """Whether it has PostgreSQL's protocol, catalogs and functions: what a proxy of ours reads, and faults speak."""
+        ...
+
+    @property
     def has_roles(self) -> bool:
         """Whether there are roles, of which one may see less than another."""
         ...

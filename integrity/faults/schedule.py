@@ -132,32 +132,37 @@ def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
         for need in sorted(window.fault.needs, key=lambda need: need.value):
             if not _has(scene, need):
                 raise UsageError(
-                    f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}",
-                    hint=_INSTEAD.get(need, "Leave it out."),
+                    f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}", hint=_instead(scene, need)
                 )
         window.fault.check(scene, window.given)
 
 
-_INSTEAD = {
-    Need.POSTGRESQL: "SQLite is a file in this process: use client_crash, or run on PostgreSQL.",
-    Need.PROXY: "SQLite is a file in this process, with nothing on the wire: use client_crash, or run on PostgreSQL.",
-    Need.EMBEDDED: "Leave --database out, or use backend_terminated or connection_reset, which any server bears.",
-    Need.STREAMS: "Use a profile whose clients keep streams open.",
-}
-
-
 def _has(scene: Scene, need: Need) -> bool:
-    if need is Need.PROXY and scene.target.engine.has_server:
+    engine = scene.target.engine
+    if need is Need.PROXY and engine.speaks_postgresql:
         address_of(scene.target)  # raises with the reason
     has = {
-        Need.POSTGRESQL: scene.target.engine.has_server,
-        Need.PROXY: scene.target.engine.has_server,
+        Need.POSTGRESQL: engine.speaks_postgresql,
+        Need.PROXY: engine.speaks_postgresql,
         Need.EMBEDDED: scene.server is not None,
         Need.SERVICES: bool(scene.system.services),
         Need.WEBHOOKS: bool(scene.system.services),
         Need.STREAMS: scene.has_subscribers,
     }
     return has[need]
+
+
+def _instead(scene: Scene, need: Need) -> str:
+    """Return what to do where the need is not met."""
+    engine = scene.target.engine
+    why = "" if engine.has_server else f"{engine.title} is a file in this process, with nothing on the wire: "
+    instead = f"{why}use client_crash, or run on PostgreSQL."
+    return {
+        Need.POSTGRESQL: instead,
+        Need.PROXY: instead,
+        Need.EMBEDDED: "Leave --database out, or use backend_terminated or connection_reset, which any server bears.",
+        Need.STREAMS: "Use a profile whose clients keep streams open.",
+    }.get(need, "Leave it out.")
 
 
 def needs_proxy(windows: Sequence[Window]) -> bool:

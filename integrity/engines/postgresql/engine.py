@@ -32,6 +32,7 @@ class PostgresqlEngine:
     spelling: Final = SPELLING
     shell: Final = "psql"
     has_server: Final = True
+    speaks_postgresql: Final = True
     has_roles: Final = True
     has_schemas: Final = True
     tells_makers: Final = True

@@ -31,6 +31,7 @@ class SqliteEngine:
     example_url: Final = "sqlite:///FILE"
     shell: Final = "sqlite3"
     has_server: Final = False
+    speaks_postgresql: Final = False
     has_roles: Final = False
     has_schemas: Final = False
     tells_makers: Final = False
