@@ -6,7 +6,7 @@ one fault never do.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NoReturn
@@ -128,13 +128,24 @@ def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
     Raises:
         UsageError: with the fault, and what it lacks.
     """
+    for window, need in find_unmet(windows, scene):
+        raise UsageError(
+            f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}", hint=_instead(scene, need)
+        )
+    for window in windows:
+        window.fault.check(scene, window.given)
+
+
+def find_unmet(windows: Sequence[Window], scene: Scene) -> Iterator[tuple[Window, Need]]:
+    """Yield what faults cannot do without and this run lacks.
+
+    Raises:
+        UsageError: a server that no proxy can stand before.
+    """
     for window in windows:
         for need in sorted(window.fault.needs, key=lambda need: need.value):
             if not _has(scene, need):
-                raise UsageError(
-                    f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}", hint=_instead(scene, need)
-                )
-        window.fault.check(scene, window.given)
+                yield window, need
 
 
 def _has(scene: Scene, need: Need) -> bool:

@@ -10,14 +10,18 @@ from datetime import datetime
 from pathlib import Path
 
 from integrity.database.namespace import inspect_database
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import FileWritten, Job, Noted
 from integrity.exit_codes import Shortfall, exit_code_of
-from integrity.jobs.run import ChosenRun, make_seed, run, windows_of
+from integrity.jobs.run import ChosenRun, make_seed, own_server, run, windows_of
 from integrity.jobs.validate import choose_of_run, validate
+from integrity.load.faulting import PlannedFaults, find_unmet_need
 from integrity.load.request import EndedRun
 from integrity.load.suite import PlannedSuite, Suite, load_suite, plan_suite
+from integrity.load.workload import Workload
+from integrity.numbers import counted
 from integrity.project import Project
 from integrity.registry import Registry
 from integrity.runs.files import unwritable
@@ -119,9 +123,11 @@ def play(
         test_database: as guard takes it.
 
     Raises:
+        UsageError: what a run is to break is not to be had here; none is begun then.
         AuditError: a run or an audit cannot begin, or cannot go on; nothing is recorded of the suite then.
     """
     seed = make_seed() if seed is None else seed
+    _check_faults(planned, target, own_server(project, target), seed)
     steps: list[SuiteStep] = []
     shortfalls: set[Shortfall] = set()
     for number, each in enumerate(planned.runs):
@@ -145,6 +151,23 @@ def play(
     file = _write(project, record)
     yield FileWritten((file,), is_told=False)
     return EndedSuite(record, file, frozenset(shortfalls))
+
+
+def _check_faults(planned: PlannedSuite, target: Target, server: EmbeddedServer | None, seed: int) -> None:
+    """Refuse a suite before its first run, where a fault of a later one cannot be done to this database."""
+    lacks = {}
+    for each in planned.runs:
+        faults = PlannedFaults(windows_of(each.profile), server=server)
+        workload = Workload(each.system, each.profile, planned.bug, seed)
+        if unmet := find_unmet_need(faults, workload, target):
+            lacks[f"{each.system.name} {each.profile_name}"] = unmet
+    if lacks:
+        named = "; ".join(f"{name}, where {unmet}" for name, unmet in lacks.items())
+        raise UsageError(
+            f"suite {planned.name}: {len(lacks)} of {counted(len(planned.runs), 'run')} cannot be made on {target}: "
+            f"{named}",
+            hint="Declare a suite without them in integrity.toml, [suites.<name>], or run this one on PostgreSQL.",
+        )
 
 
 def _judge(

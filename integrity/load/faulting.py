@@ -12,7 +12,7 @@ from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
 from integrity.faults.player import FAULTS_FILE, PlayedFault, Player
 from integrity.faults.scene import Scene
-from integrity.faults.schedule import Window, check_schedule, needs_proxy
+from integrity.faults.schedule import Window, check_schedule, find_unmet, needs_proxy
 from integrity.load.workload import Workload
 from integrity.proxy.server import Proxy, address_of
 from integrity.runs.folder import RunFolder
@@ -49,22 +49,12 @@ class Faulting:
     def __init__(
         self, planned: PlannedFaults, workload: Workload, target: Target, keys: Mapping[str, Sequence[Key]]
     ) -> None:
-        system, profile = workload.system, workload.profile
-        self.conduct = Conduct(profile.services, system.services)
+        self.conduct = Conduct(workload.profile.services, workload.system.services)
         self.revive = self._revive if planned.revive is not None else None
-        self._planned, self._target, self._schemas = planned, target, system.schemas
+        self._planned, self._target, self._schemas = planned, target, workload.system.schemas
         self._seed = workload.seed
         self._player: Player | None = None
-        self._scene = Scene(
-            target=target,
-            system=system,
-            conduct=self.conduct,
-            random=Random(),
-            keys=keys,
-            operations=profile.operations,
-            has_subscribers=bool(profile.subscribers),
-            server=planned.server,
-        )
+        self._scene = _set_scene(planned, workload, target, self.conduct, keys)
         check_schedule(planned.windows, self._scene)
 
     @property
@@ -143,3 +133,29 @@ class Faulting:
     def _revive(self) -> None:
         if self._planned.revive is not None and not self.conduct.is_down:
             self._planned.revive()
+
+
+def find_unmet_need(planned: PlannedFaults, workload: Workload, target: Target) -> str:
+    """Return what one of the faults cannot do without and a run would lack, e.g. "db_latency needs ..."; empty: nothing.
+
+    Raises:
+        UsageError: a server that no proxy can stand before.
+    """
+    conduct = Conduct(workload.profile.services, workload.system.services)
+    unmet = find_unmet(planned.windows, _set_scene(planned, workload, target, conduct, {}))
+    return next((f"{window.fault.name} needs {need.value}" for window, need in unmet), "")
+
+
+def _set_scene(
+    planned: PlannedFaults, workload: Workload, target: Target, conduct: Conduct, keys: Mapping[str, Sequence[Key]]
+) -> Scene:
+    return Scene(
+        target=target,
+        system=workload.system,
+        conduct=conduct,
+        random=Random(),
+        keys=keys,
+        operations=workload.profile.operations,
+        has_subscribers=bool(workload.profile.subscribers),
+        server=planned.server,
+    )

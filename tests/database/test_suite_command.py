@@ -142,3 +142,17 @@ def test_bad_input_is_told_with_its_reason(
     code, out, err = run(capsys, *arguments, "--database", database.text, "--project", str(project))
     assert (code, out) == (2, "")
     assert complaint in err
+
+
+def test_a_suite_with_a_fault_that_cannot_be_here_is_refused_before_its_first_run(
+    capsys: pytest.CaptureFixture[str], project: Path, tmp_path: Path
+) -> None:
+    venue = Target.parse(f"sqlite:///{tmp_path}/venue.db")
+    seed_system(venue, guard(venue, None), GHOSTPASS, sizes={"wallets": 50}, seed=1, mode=Mode.NEW)
+
+    code, out, err = run(capsys, "quick", "--database", venue.text, "--project", str(project))
+
+    assert (code, out) == (2, "")
+    assert "suite quick: 1 of 7 runs cannot be made on" in err
+    assert "ghostpass chaos, where db_latency needs the run's connections to go through the proxy" in err
+    assert not (project / ".integrity" / "runs").exists()
