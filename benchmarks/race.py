@@ -38,8 +38,8 @@ from tabulate import tabulate
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Isolation, Reply, Statement, Steps
-from integrity.race.judge.oracle import Judge
-from integrity.race.play.postgres_engine import PostgresEngine
+from integrity.race.judge.judge import Judge
+from integrity.race.play.postgresql.engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Inserter, staged

@@ -1,6 +1,6 @@
 """The driver: carries out an operation's steps on one connection and says how the call ended.
 
-The loop is written once; what differs between engines is a Connection (postgres_connection.py, sqlite_connection.py). What
+The loop is written once; what differs between engines is a Connection (postgresql.py, sqlite.py). What
 a client may conclude is decided here, and only from what it can know:
 
 - refused, or cut off, before anything could have been committed: failed, it had no effect; unavailable, if the server

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from integrity.engines.engine import find_engine
 from integrity.engines.inventory import BOOKS
 from integrity.engines.places import DEFAULT_SCHEMA, schema_from, schema_of
 from integrity.engines.target import Target
@@ -144,8 +145,8 @@ def _holds(kind: Any, name: str, dialect: str) -> Holds:
 
     while isinstance(kind, DOMAIN):
         kind = kind.data_type
-    # SQLite has no type of times: its name alone tells one.
-    if dialect == "sqlite" and name.lower().endswith(_TIMES) and not isinstance(kind, types.Integer):
+    # Where types bind nothing there is none of times either: the column's name alone tells one.
+    if not find_engine(dialect).spelling.is_typed and name.lower().endswith(_TIMES) and not isinstance(kind, types.Integer):
         return Holds.TIMES
     kinds: tuple[tuple[Any, Holds], ...] = (
         (types.Boolean, Holds.OTHER),

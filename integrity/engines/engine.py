@@ -5,11 +5,12 @@ who needs a thing asks the target's engine for it; who goes another way where an
 (`has_levels`), not for the name. To add an engine:
 
 - a folder here whose `engine.py` holds `ENGINE`, an object with all that `Engine` lists, and the schemes of its URLs in
-  SCHEMES. An audit needs of it a snapshot (snapshot.Session), facts, a query plan and a spelling; seeding and runs need an
-  inventory, copies, lines, transactions and holds. What it cannot it says by a fact that is False, or by an error;
-- for races and load, which speak words of rooms above this one, an entry in race/play/engines.py (who waits for whom), in
-  clients/connections.py (a connection that carries out operations) and in race/export/pytest_export.py (the library in
-  which an exported test speaks to it).
+  SCHEMES, the one table of engines. An audit needs of it a snapshot (snapshot.Session), facts, a query plan and a spelling;
+  seeding and runs need an inventory, a catalogue, copies, lines, transactions and holds. What it cannot it says by a fact
+  that is False, or by an error;
+- for load and races, which speak words of rooms above this one, a part of its name in those rooms, found by that name
+  (`find_part`): clients/NAME.py (a connection that carries out operations), race/play/NAME/ (who waits for whom) and
+  race/export/NAME/ (the library in which an exported test speaks to it).
 
 The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
 """
@@ -227,3 +228,23 @@ def find_engine(name: str) -> "Engine[Any]":
     if name not in SCHEMES.values():
         raise UsageError(f"no support for databases of kind {quote(name)}")
     return cast("Engine[Any]", import_module(f"integrity.engines.{name}.engine").ENGINE)
+
+
+def find_part(room: str, engine: str, module: str = "", *, serves: str) -> Any:
+    """Return what a room has for one engine only: the module of the engine's name in it, or one in the folder of that name.
+
+    Args:
+        room: its package.
+        serves: what cannot be done without.
+
+    Raises:
+        UsageError: there is none.
+    """
+    title = find_engine(engine).title
+    name = f"{room}.{engine}" + (f".{module}" if module else "")
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        raise UsageError(f"no support for {serves} on {title}") from None

@@ -27,7 +27,7 @@ from integrity.race.finding.finding import Finding
 from integrity.race.judge.checks import LeftOut
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.explain import timeline_of
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.schedule import parse
 from integrity.race.search.explore import Budget, Coverage, explore

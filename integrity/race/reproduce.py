@@ -24,7 +24,7 @@ from integrity.operation import StatementFailed, Steps
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding, plain_row
 from integrity.race.judge.contest import Ground, survey
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Keys
 from integrity.race.program.programs import PlannedCall, make_world

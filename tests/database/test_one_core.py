@@ -11,7 +11,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.play.one_core import OneCore
-from integrity.race.play.postgres_engine import PostgresEngine
+from integrity.race.play.postgresql.engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Program
 from integrity.systems.stage import Ref, Stage, StagedRow

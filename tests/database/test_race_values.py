@@ -20,7 +20,7 @@ from integrity.race.finding.discovery import make_finding
 from integrity.race.finding.finding import Finding, read_finding, write_finding
 from integrity.race.finding.replay import contest_of, replay
 from integrity.race.judge.contest import Ground, survey
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.mutate import Mutator

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from integrity.clients.driver import Driver, Returned
-from integrity.clients.postgres_connection import PostgresConnection
+from integrity.clients.postgresql import PostgresConnection
 from integrity.database.namespace import guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target

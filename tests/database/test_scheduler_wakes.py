@@ -7,8 +7,8 @@ import pytest
 
 from integrity.engines.target import Target
 from integrity.operation import Isolation
-from integrity.race.play import postgres_engine
-from integrity.race.play.postgres_engine import PostgresEngine
+from integrity.race.play.postgresql import engine as postgres_engine
+from integrity.race.play.postgresql.engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.play.session import ActorState, Session
 from integrity.race.program.program import Program

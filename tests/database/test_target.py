@@ -17,7 +17,7 @@ from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from integrity.cli.main import main
-from integrity.clients.postgres_connection import PostgresConnection
+from integrity.clients.postgresql import PostgresConnection
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.postgresql import connecting
 from integrity.engines.postgresql.accepting import is_accepted

@@ -18,7 +18,7 @@ from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Request,
 from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.anomaly import Anomaly
 from integrity.race.judge.explain import explain, timeline
-from integrity.race.judge.oracle import Judge, Judgement
+from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.judge.telling import names_of
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler

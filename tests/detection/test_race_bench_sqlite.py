@@ -7,7 +7,7 @@ import pytest
 
 from integrity.race.judge.anomaly import Anomaly
 from integrity.race.judge.explain import explain
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.explore import Budget, Exploration, explore

@@ -14,7 +14,7 @@ from integrity.operation import Begin, Commit, Declined, Ok, Push, Request, Roll
 from integrity.project import Project, Settings
 from integrity.race.judge.checks import LeftOut, make_checks
 from integrity.race.judge.contest import Contest, Ground, survey
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.judge.relations import history_of
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Check, Keys, Program

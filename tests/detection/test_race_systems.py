@@ -14,7 +14,7 @@ from integrity.project import Project, Settings
 from integrity.race.finding.discovery import make_finding
 from integrity.race.judge.anomaly import Anomaly
 from integrity.race.judge.contest import Ground, survey
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.play.recording import following
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena

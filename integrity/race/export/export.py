@@ -15,12 +15,12 @@ from uuid import UUID
 from integrity.errors import UsageError
 from integrity.operation import Row, Statement
 from integrity.race.export.pytest_export import (
-    DRIVERS,
     Assertion,
     Case,
     FailureAssertion,
     SerialAssertion,
     check_path,
+    driver_of,
     staging_queries,
     write_pytest,
 )
@@ -100,7 +100,7 @@ def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | Non
             )
         if alarm.oracle in (Oracle.FAILURE, Oracle.DEADLOCK):
             error = DEADLOCK if alarm.oracle is Oracle.DEADLOCK else alarm.name.rpartition(": ")[2]
-            return FailureAssertion(_FAILURE_TITLES[alarm.oracle], DRIVERS[dialect].told(error))
+            return FailureAssertion(_FAILURE_TITLES[alarm.oracle], driver_of(dialect).told(error))
     return None
 
 

@@ -23,13 +23,12 @@ from uuid import UUID
 from sqlalchemy import JSON, Column, DateTime, MetaData
 
 from integrity.database.names import full_name, located, schemas_of
+from integrity.engines.engine import find_part
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Statement, Value
-from integrity.race.export.pytest_psycopg import PsycopgTest
-from integrity.race.export.pytest_sqlite import SqliteTest
-from integrity.race.export.pytest_template import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
+from integrity.race.export.pytest_assertions import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
 from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.program.program import SNAPSHOT
@@ -169,7 +168,10 @@ class ExportedDriver(Protocol):
         ...
 
 
-DRIVERS: Mapping[str, ExportedDriver] = {"postgresql": PsycopgTest(), "sqlite": SqliteTest()}
+def driver_of(dialect: str) -> ExportedDriver:
+    """Return how a test speaks to databases of that engine: `DRIVER` of `driver.py`, in the folder of its name here."""
+    driver: ExportedDriver = find_part("integrity.race.export", dialect, "driver", serves="exported tests").DRIVER
+    return driver
 
 
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
@@ -225,7 +227,7 @@ def staging_queries(metadata: MetaData) -> dict[str, str]:
 def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
-    driver = DRIVERS[case.dialect]
+    driver = driver_of(case.dialect)
     for schema in _made_schemas(metadata) if driver.makes_schemas else ():
         lines += [f"create schema {quoted(schema)};", ""]
     for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
@@ -280,7 +282,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[
         f"{indent(_body_of(case, letter) or 'pass', '    ')}"
         for letter, name in names.items()
     ]
-    driver = DRIVERS[case.dialect]
+    driver = driver_of(case.dialect)
     raised = _raised(case)
     constants = _constants(case.assertion, case.dialect, raised=[name for name in raised if not hasattr(builtins, name)])
     caught = [driver.error, *raised]
@@ -319,7 +321,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[
 def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
-    driver = DRIVERS[dialect]
+    driver = driver_of(dialect)
     filled = replace_parameters(driver.question(text), lambda name: driver.literal(statement.parameters[name]))
     return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
 
@@ -372,7 +374,7 @@ def _words_of(line: str) -> list[str]:
 def _body_of(case: Case, letter: str) -> str:
     """Return the steps of one call as the driver's user writes them, and the exception that its own code ended it with."""
     played = case.recording.played[letter]
-    body = DRIVERS[case.dialect].body(
+    body = driver_of(case.dialect).body(
         played,
         lambda statement: _python_string(literal_sql(statement, case.dialect)),
         isolation=case.isolation,

@@ -15,7 +15,7 @@ from integrity.race.finding.finding import (
 )
 from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.explain import explain, timeline_of
-from integrity.race.judge.oracle import Judge, Judgement
+from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall, make_world

@@ -12,7 +12,7 @@ from integrity.engines.engine import find_engine
 from integrity.errors import UsageError
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
 from integrity.race.judge.contest import Contest, Ground
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.recording import following
 from integrity.race.play.scheduler import Scheduler

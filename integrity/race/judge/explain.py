@@ -20,7 +20,7 @@ from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
-from integrity.race.judge.oracle import Judge, SerialOrder
+from integrity.race.judge.judge import Judge, SerialOrder
 from integrity.race.judge.outcome import Remains, is_moment
 from integrity.race.judge.telling import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule

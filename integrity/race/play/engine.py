@@ -1,7 +1,7 @@
 """An engine: a database that schedules are played on, and what can be asked of it beside its actors.
 
-Who waits for whom, and what a letter touched, each engine tells in its own way: postgres_engine.py asks the server on a
-connection of its own, sqlite_engine.py knows from the answers of its wires.
+Who waits for whom, and what a letter touched, each engine tells in its own way: postgresql/engine.py asks the server on
+a connection of its own, sqlite/engine.py knows from the answers of its wires.
 """
 
 from collections.abc import Sequence

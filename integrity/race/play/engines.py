@@ -1,23 +1,16 @@
-"""What races need of an engine, by its name: the only place in these rooms that knows them.
+"""What races need of an engine: the folder of its name in this room. An engine that is to be raced on has there
 
-An engine that is to be raced on has a module for its `Engine` and its wires, and one that makes a scratch database ready.
+- `engine.py`, whose `open_engine` gives the database under races (engine.RaceEngine) and its wires,
+- `scratch.py`, which makes a scratch database ready (`fill`), and says what empties its tables (`empty`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
+from integrity.engines.engine import find_part
 from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.play.engine import RaceEngine, Scratch
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What there is for one engine."""
-
-    open: Callable[[Target, float], RaceEngine]
-    fill: Callable[[Scratch], None]
-    empty: Callable[[Sequence[str]], list[Statement]]
 
 
 def open_engine(target: Target, *, letter_seconds_max: float) -> RaceEngine:
@@ -26,12 +19,13 @@ def open_engine(target: Target, *, letter_seconds_max: float) -> RaceEngine:
     Args:
         letter_seconds_max: a statement that takes longer is an error.
     """
-    return _KINDS[target.dialect]().open(target, letter_seconds_max)
+    opened: RaceEngine = _part(target, "engine").open_engine(target, letter_seconds_max=letter_seconds_max)
+    return opened
 
 
 def fill_scratch(scratch: Scratch) -> None:
     """Make the tables."""
-    _KINDS[scratch.target.dialect]().fill(scratch)
+    _part(scratch.target, "scratch").fill(scratch)
 
 
 def emptying_statements(target: Target, names: Sequence[str]) -> list[Statement]:
@@ -40,29 +34,9 @@ def emptying_statements(target: Target, names: Sequence[str]) -> list[Statement]
     Args:
         names: of the tables, each before those that it refers to.
     """
-    return _KINDS[target.dialect]().empty(names)
+    statements: list[Statement] = _part(target, "scratch").empty(names)
+    return statements
 
 
-def _postgresql() -> _Kind:
-    from integrity.race.play import postgres_scratch
-    from integrity.race.play.postgres_engine import PostgresEngine
-
-    return _Kind(
-        lambda target, seconds: PostgresEngine(target, letter_seconds_max=seconds),
-        postgres_scratch.fill,
-        postgres_scratch.empty,
-    )
-
-
-def _sqlite() -> _Kind:
-    from integrity.race.play import sqlite_scratch
-    from integrity.race.play.sqlite_engine import SqliteRaceEngine
-
-    return _Kind(
-        lambda target, seconds: SqliteRaceEngine(target, letter_seconds_max=seconds),
-        sqlite_scratch.fill,
-        sqlite_scratch.empty,
-    )
-
-
-_KINDS: Mapping[str, Callable[[], _Kind]] = {"postgresql": _postgresql, "sqlite": _sqlite}
+def _part(target: Target, module: str) -> Any:
+    return find_part("integrity.race.play", target.dialect, module, serves="races")

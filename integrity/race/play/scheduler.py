@@ -300,7 +300,7 @@ class Scheduler:
 
     def _play_letter(self, session: Session, sessions: list[Session], events: list[TraceEvent]) -> None:
         """Release one actor, and let those that it wakes go on."""
-        # See postgres_wire.py: of two, the second to wait looks for a deadlock; of more, all do, and each before the next.
+        # See postgresql/wire.py: of two, the second to wait looks for a deadlock; of more, all do, each before the next.
         is_impatient = len(sessions) > 2 or any(other.state is ActorState.WAITING for other in sessions)
         session.release(is_impatient=is_impatient)
         self._settle(session, sessions, events)

@@ -1,8 +1,8 @@
 """A wire: one connection of an actor, that sends several statements at once and never waits unless told to.
 
 The scheduler needs what ordinary drivers hide: to send a statement, go on without its answer, and learn at once whether it
-waits for a lock. How that is done differs from engine to engine: postgres_wire.py, sqlite_wire.py. What they have in common
-is here; who holds the lock is a question for the engine as a whole (engine.py).
+waits for a lock. How that is done differs from engine to engine: `wire.py` in the folder of its name in play/. What they
+have in common is here; who holds the lock is a question for the engine as a whole (engine.py).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

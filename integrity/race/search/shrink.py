@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from integrity.domain import Key, World
 from integrity.operation import Operation
-from integrity.race.judge.oracle import Judge, Judgement
+from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall

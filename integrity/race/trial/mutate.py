@@ -16,7 +16,7 @@ from integrity.engines.target import Target
 from integrity.events import Event
 from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.judge.contest import Contest, Ground, survey
-from integrity.race.judge.oracle import Judge
+from integrity.race.judge.judge import Judge
 from integrity.race.play.recording import record
 from integrity.race.search.explore import Budget, Hit, explore
 from integrity.race.search.settings import RaceSubject

@@ -19,7 +19,7 @@ from integrity.errors import DatabaseError
 from integrity.operation import Statement
 from integrity.race.play.footprint import Footprint
 from integrity.race.play.session import Session
-from integrity.race.play.sqlite_wire import NumberedColumn, SqliteReader, SqliteWire, TableName, typed
+from integrity.race.play.sqlite.wire import NumberedColumn, SqliteReader, SqliteWire, TableName, typed
 from integrity.race.play.staging import Staged, TableFacts, check_shape, facts_of, quoted_table, resolve, shape_of, staged
 from integrity.race.program.trace import one_line
 from integrity.race.program.wire import Answer, LetterTimeout
@@ -27,6 +27,11 @@ from integrity.sql.name import quoted
 from integrity.systems.stage import Stage
 
 _LOCK = 1  # the write lock, as a bit of a footprint
+
+
+def open_engine(target: Target, *, letter_seconds_max: float) -> "SqliteRaceEngine":
+    """See engines.open_engine."""
+    return SqliteRaceEngine(target, letter_seconds_max=letter_seconds_max)
 
 
 class SqliteRaceEngine:

@@ -6,12 +6,12 @@ from textwrap import indent
 
 from integrity.engines.values import sql_of
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
-from integrity.race.export.pytest_template import TEMPLATE
+from integrity.race.export.postgresql.template import TEMPLATE
 from integrity.race.play.recording import PlayedStep
 
 
 class PsycopgTest:
-    """See pytest_export.Driver."""
+    """See pytest_export.ExportedDriver."""
 
     template = TEMPLATE
     error = "psycopg.Error"
@@ -75,3 +75,6 @@ class PsycopgTest:
         if is_open and not (played and played[-1].sqlstate):
             lines.append("connection.rollback()")
         return "\n".join(lines)
+
+
+DRIVER = PsycopgTest()

@@ -16,8 +16,8 @@ from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.play.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.play.one_core import OneCore
-from integrity.race.play.postgres_state import FUNCTIONS
-from integrity.race.play.postgres_wire import LOOKING, MET, MET_BARE, PostgresWire, held
+from integrity.race.play.postgresql.state import FUNCTIONS
+from integrity.race.play.postgresql.wire import LOOKING, MET, MET_BARE, PostgresWire, held
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Inserter, Staged, TableFacts, staged
 from integrity.race.program.trace import one_line
@@ -107,6 +107,11 @@ def _arrives_within(wire: PostgresWire, seconds: float) -> bool:
     """Return whether something has arrived by then; `select`, as epoll's shortest time is a millisecond."""
     descriptor = wire.fileno()
     return descriptor < _FD_SETSIZE and bool(select([descriptor], [], [], seconds)[0])
+
+
+def open_engine(target: Target, *, letter_seconds_max: float) -> "PostgresEngine":
+    """See engines.open_engine."""
+    return PostgresEngine(target, letter_seconds_max=letter_seconds_max)
 
 
 class PostgresEngine:

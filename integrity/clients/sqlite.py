@@ -12,9 +12,17 @@ from typing import Any, TypeVar
 
 from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
 from integrity.engines.target import Target
+from integrity.faults.conduct import Conduct
 from integrity.operation import Begin, Rows, StatementFailed, Value
 
 Answer = TypeVar("Answer")
+
+
+def make_connection(
+    target: Target, namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str]
+) -> "SqliteConnection":
+    """See connections.make_connection; a file has no session that settings could be of."""
+    return SqliteConnection(target, namespaces)
 
 
 class SqliteConnection:

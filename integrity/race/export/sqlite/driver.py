@@ -7,12 +7,12 @@ from textwrap import indent
 from integrity.engines.sqlite.dialect import adapt, in_main_file, to_sqlite
 from integrity.engines.values import sql_of
 from integrity.operation import Begin, Commit, Isolation, Request, Rollback, Statement, Value
-from integrity.race.export.pytest_sqlite_template import TEMPLATE
+from integrity.race.export.sqlite.template import TEMPLATE
 from integrity.race.play.recording import PlayedStep
 
 
 class SqliteTest:
-    """See pytest_export.Driver."""
+    """See pytest_export.ExportedDriver."""
 
     template = TEMPLATE
     error = "sqlite3.Error"
@@ -84,3 +84,6 @@ def adapted(step: Statement) -> Statement:
 def _letters(sql: str) -> str:
     """Return what is left of a statement when its layout is taken away."""
     return "".join(sql.lower().split()).rstrip(";")
+
+
+DRIVER = SqliteTest()

@@ -4,7 +4,7 @@ Every statement is prepared once a connection and kept by its text. Measured bes
 statements at 8 connections: benchmarks/workload.py.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -27,6 +27,13 @@ _PLAIN = Begin()
 _ENDING = ("FATAL", "PANIC")  # the server closes the connection after saying why
 # The last one: asyncpg met the server's farewell in a state where it did not expect it.
 _REFUSED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+def make_connection(
+    target: Target, _namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str]
+) -> "PostgresConnection":
+    """See connections.make_connection."""
+    return PostgresConnection(target, conduct=conduct, startup=startup)
 
 
 class PostgresConnection:

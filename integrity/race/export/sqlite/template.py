@@ -1,4 +1,4 @@
-"""The text of a test that is exported for SQLite; braces are doubled where they stay. See pytest_template.py."""
+"""The text of a test that is exported for SQLite; braces are doubled where they stay. See ../postgresql/template.py."""
 
 TEMPLATE = '''"""{title}
 

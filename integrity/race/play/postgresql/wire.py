@@ -23,7 +23,7 @@ from integrity.engines.target import Target, mask
 from integrity.engines.values import text_of
 from integrity.errors import DatabaseError
 from integrity.operation import Begin, Isolation, Statement, Value
-from integrity.race.play.postgres_state import OWN_PREFIX, SessionState
+from integrity.race.play.postgresql.state import OWN_PREFIX, SessionState
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.wire import Answer, Refusal, WireTimeout, distinct_names
 from integrity.sql.parameters import number_parameters
