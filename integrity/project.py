@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import integrity
+from integrity.environment import fill_in, filled, has_variables
 from integrity.errors import UsageError, describe_mistake, quote
 
 SETTINGS_FILE = "integrity.toml"
@@ -45,6 +46,7 @@ class DatabaseSettings:
     """[database] of integrity.toml.
 
     Args:
+        url: which one commands work on; variables in it are filled in when it is used.
         test: the name of a database that is a test database, whatever it holds: it may be seeded and hammered.
     """
 
@@ -136,18 +138,18 @@ class Project:
         """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded.
 
         Raises:
-            UsageError: the first of these that is there is empty.
+            UsageError: the first of these that is there is empty, or names a variable that there is not.
         """
-        for place, text in (
-            ("--database", given),
-            (DATABASE_VARIABLE, environment.get(DATABASE_VARIABLE)),
-            (f"{self.folder / SETTINGS_FILE}: database.url", self.settings.database.url),
-        ):
-            if text is not None:
-                if not text.strip():  # a variable of a script that was never set: another database is not what was meant
-                    raise UsageError(f"{place} is empty", hint="Give a URL, or leave it out to use the embedded server.")
-                return text
-        return None
+        places = (("--database", given), (DATABASE_VARIABLE, environment.get(DATABASE_VARIABLE)))
+        place, text = next(
+            ((place, text) for place, text in places if text is not None),
+            (f"{self.folder / SETTINGS_FILE}: database.url", None),
+        )
+        if text is None and self.settings.database.url is not None:
+            text = fill_in(self.settings.database.url, environment, place=place)
+        if text is not None and not text.strip():  # a variable of a script that was never set: no other one is meant
+            raise UsageError(f"{place} is empty", hint="Give a URL, or leave it out to use the embedded server.")
+        return text
 
 
 def find_project(start: Path) -> Project:
@@ -181,10 +183,13 @@ def _read_settings(file: Path) -> Settings:
 
     from pydantic import TypeAdapter, ValidationError
 
+    given: dict[str, Any] = {}
     try:
-        settings = TypeAdapter(Settings).validate_python(_written_out(tomllib.loads(file.read_text(encoding="utf-8"))))
+        given = _written_out(tomllib.loads(file.read_text(encoding="utf-8")))
+        settings = TypeAdapter(Settings).validate_python(_filled(given, file))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        first["input"] = _as_written(given, first["loc"], first["input"])
         raise UsageError(f"{file}: {describe_mistake(first)}", hint=_describe_known(first["loc"])) from None
     except RecursionError:
         raise UsageError(
@@ -195,16 +200,18 @@ def _read_settings(file: Path) -> Settings:
     for number, function in enumerate(settings.audit.functions):
         if not re.fullmatch(r"[^.()]+\.[^.()]+", function):
             place, said = f"{file}: audit.functions.{number}", "a function is written as schema.name, without parentheses"
-            raise UsageError(f"{place}: {said}, not {quote(function)}", hint=_describe_known(("audit", "functions")))
+            shown = _as_written(given, ("audit", "functions", number), function)
+            raise UsageError(f"{place}: {said}, not {quote(shown)}", hint=_describe_known(("audit", "functions")))
     if settings.project.name is not None and not SYSTEM_NAME.fullmatch(settings.project.name):
-        named = quote(settings.project.name)
-        raise UsageError(f"{file}: project.name: {named} is no name of a system", hint=SYSTEM_NAME_HINT)
+        shown = _as_written(given, ("project", "name"), settings.project.name)
+        raise UsageError(f"{file}: project.name: {quote(shown)} is no name of a system", hint=SYSTEM_NAME_HINT)
     for name, section in settings.systems.items():
         if not SYSTEM_NAME.fullmatch(name):
             raise UsageError(f"{file}: systems: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)
         if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", section.path):
             said = "a system is written as module:attribute"
-            raise UsageError(f"{file}: systems.{name}: {said}, not {quote(section.path)}", hint=_SYSTEM_HINT)
+            shown = _as_written(given, ("systems", name, "path"), section.path)
+            raise UsageError(f"{file}: systems.{name}: {said}, not {quote(shown)}", hint=_SYSTEM_HINT)
     return settings
 
 
@@ -222,6 +229,27 @@ def _written_out(given: dict[str, Any]) -> dict[str, Any]:
         return given
     tables = {name: value if isinstance(value, dict) else {"path": value} for name, value in systems.items()}
     return {**given, "systems": tables}
+
+
+def _filled(given: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return settings with the variables in them filled in, but for the database's URL: often nobody asks for it."""
+    database = given.get("database")
+    url = database.get("url") if isinstance(database, dict) else None
+    if not isinstance(database, dict) or url is None:
+        return dict(filled(given, os.environ, place=f"{file}: "))
+    others = {**given, "database": {name: value for name, value in database.items() if name != "url"}}
+    known: dict[str, Any] = filled(others, os.environ, place=f"{file}: ")
+    return {**known, "database": {**known["database"], "url": url}}
+
+
+def _as_written(given: Any, place: Sequence[int | str], value: object) -> object:
+    """Return what a message shows of a value: where a variable stands in it, the text that names the variable."""
+    for part in place:
+        try:
+            given = given[part]
+        except (KeyError, IndexError, TypeError):
+            return value
+    return given if has_variables(given) else value
 
 
 def _describe_known(place: Sequence[int | str]) -> str:

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.options import json_option, open_project, project_option
-from integrity.report.terminal import write_json_text, write_result
+from integrity.cli.options import all_option, json_option, open_project, project_option
+from integrity.report.terminal import write_json_text, write_note, write_result
 
 
 @click.command(name="list")
 @click.option("--system", "system_name", metavar="NAME", help="Those of this system only.")
 @click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. '*/sale-*'.")
+@all_option
 @json_option
 @project_option
-def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool, project_folder: Path) -> int:
-    """List the invariants: the reference systems' and the project's own.
+def command(
+    *, system_name: str | None, patterns: tuple[str, ...], is_all: bool, is_json: bool, project_folder: Path
+) -> int:
+    """List the invariants: the project's own; where it has none, those of the systems that ship.
 
     \b
     Example: integrity list --system ghostpass
@@ -25,7 +28,8 @@ def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool
     from integrity.report.text import render_catalogue
 
     project = open_project(project_folder)
-    files = list(load_invariants(project, patterns=patterns).values())
+    is_own_enough = not (system_name or patterns or is_all)
+    files = list(load_invariants(project, patterns=patterns, is_own_enough=is_own_enough).values())
     if system_name is not None:
         registry = Registry(project)
         registry.check(system_name)
@@ -34,4 +38,6 @@ def command(*, system_name: str | None, patterns: tuple[str, ...], is_json: bool
         write_json_text(render_catalogue_json(files))
     else:
         write_result(render_catalogue(files))
+        if is_own_enough and any(file.is_own for file in files):
+            write_note("Those that ship are left out: --all lists them, too, --system NAME those of one system.")
     return 0

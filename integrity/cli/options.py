@@ -79,6 +79,13 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "is_json", is_flag=True, help="Print machine-readable output on stdout.")(command)
 
 
+def all_option(command: Command) -> Command:
+    """--all."""
+    return click.option("--all", "is_all", is_flag=True, help="Those that ship, too, where the project has its own.")(
+        command
+    )
+
+
 def open_project(folder: Path) -> "Project":
     """Return the project that the folder is in.
 

@@ -6,13 +6,19 @@ from pathlib import Path
 import click
 
 from integrity.cli.number_types import Integer, NumberType
-from integrity.cli.options import database_option, open_project, open_target, project_option
+from integrity.cli.options import all_option, database_option, open_project, open_target, project_option
 from integrity.report.publisher import FORMATS, publisher
 from integrity.report.terminal import write_result
 
 
 @click.command(name="validate")
-@click.option("--system", "system_name", metavar="NAME", help="Judge this system; default: those in the database.")
+@click.option(
+    "--system",
+    "system_name",
+    metavar="NAME",
+    help="Judge this system; default: the project's own invariants, else the systems in the database.",
+)
+@all_option
 @click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. '*/sale-*'.")
 @click.option("--run", "run_id", metavar="ID", help="Judge this run's calls only, and keep the verdicts in its folder.")
 @click.option(
@@ -43,6 +49,7 @@ from integrity.report.terminal import write_result
 def command(
     *,
     system_name: str | None,
+    is_all: bool,
     patterns: tuple[str, ...],
     run_id: str | None,
     format_name: str,
@@ -85,6 +92,7 @@ def command(
         system_name=system_name,
         run_id=run_id,
         has_database=project.database_url(database, os.environ) is not None,
+        is_all=is_all,
     )
     target = open_target(project, database)
     settings = AuditSettings(

@@ -26,6 +26,7 @@ def load_invariants(
     system: str = "",
     patterns: Sequence[str] = (),
     find_operations: FindOperations | None = None,
+    is_own_enough: bool = False,
 ) -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
 
@@ -35,6 +36,7 @@ def load_invariants(
         system: of the reference systems, only this one's.
         patterns: as select_invariants takes them; files that none of them is about are not read.
         find_operations: what the names in an effects.toml of the project's own are held against.
+        is_own_enough: where the project has some of its own, those are all, and the others are not read.
 
     Raises:
         UsageError: a pattern that fits none, of these or of [systems] in the project's settings.
@@ -42,7 +44,8 @@ def load_invariants(
     reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
     found: dict[str, Callable[[], SqlFile]] = {}
     paths: dict[str, Path] = {}
-    for folder in dict.fromkeys((reference, own)):
+    is_alone = is_own_enough and own != reference and any(_find_files(own, below=""))
+    for folder in [own] if is_alone else dict.fromkeys((reference, own)):
         names_known = None if folder == reference else find_operations
         for name, path, read in _find_files(folder, below="" if folder == own else system, find_operations=names_known):
             if name in paths:
@@ -52,7 +55,7 @@ def load_invariants(
                 paths[name] = path
                 found[name] = partial(_marked, read, is_own=folder != reference)
     if any(section.invariants for section in project.settings.systems.values()):
-        beside = _find_files(reference, below="") if system and reference != own else ()
+        beside = _find_files(reference, below="") if (system or is_alone) and reference != own else ()
         _check_settings(project, [*found, *(name for name, _, _ in beside)])
     return {name: found[name]() for name in _select(sorted(found), patterns)}
 

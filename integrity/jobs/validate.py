@@ -22,7 +22,7 @@ from integrity.invariants.syntax import tables_of
 from integrity.invariants.variables import apply_variables, read_pairs, set_variables
 from integrity.numbers import counted
 from integrity.project import Project
-from integrity.registry import Registry
+from integrity.registry import SYSTEMS, Registry
 from integrity.report.audit_report import AuditReport, Reported, collect
 from integrity.report.run_verdicts import find_run, write_verdicts
 from integrity.runs.coverage import Known
@@ -39,6 +39,7 @@ class Chosen:
         system: only what is about this system; empty: about those in the database, and the project's own.
         run_id: this run's calls only; None: all.
         is_named: somebody named the invariants, or the run: none of them is left out.
+        is_own: the project has invariants of its own, and these are chosen: those that ship are left out.
         has_database: somebody named the database; else it is the project's own, and an empty one is said to be that.
     """
 
@@ -47,6 +48,7 @@ class Chosen:
     run_id: str | None = None
     is_named: bool = False
     has_database: bool = True
+    is_own: bool = False
 
 
 def choose(
@@ -57,6 +59,7 @@ def choose(
     system_name: str | None = None,
     run_id: str | None = None,
     has_database: bool = True,
+    is_all: bool = False,
 ) -> Chosen:
     """Return the invariants that fit, with the values that the project and the pairs give to their parameters.
 
@@ -64,19 +67,28 @@ def choose(
         patterns: names or patterns; none: all.
         pairs: `name=value`, of parameters.
         system_name, run_id, has_database: as Chosen has them.
+        is_all: what ships is judged, too, where the project has invariants of its own and nobody says which.
 
     Raises:
         UsageError: a pattern that fits none, a system or a parameter that there is not, a value that is not of its type.
     """
     systems = Registry(project)
+    is_own_enough = not (patterns or system_name or run_id or is_all)
     # What [variables] names may be a parameter of any of them.
-    patterns_loaded = () if project.settings.variables else patterns
-    loaded = load_invariants(project, patterns=patterns_loaded, find_operations=systems.operations_of)
+    has_variables = bool(project.settings.variables)
+    loaded = load_invariants(
+        project,
+        patterns=() if has_variables else patterns,
+        find_operations=systems.operations_of,
+        is_own_enough=is_own_enough and not has_variables,
+    )
     known = set_variables(loaded.values(), project)
-    files = apply_variables(select_invariants(known, patterns), read_pairs(pairs), place="--set")
+    own = [file for file in known if file.is_own] if is_own_enough else []
+    files = apply_variables(own or select_invariants(known, patterns), read_pairs(pairs), place="--set")
     if system_name:
         systems.check(system_name)
-    return Chosen(files, system_name or "", run_id, is_named=bool(patterns or run_id), has_database=has_database)
+    is_named = bool(patterns or run_id)
+    return Chosen(files, system_name or "", run_id, is_named=is_named, has_database=has_database, is_own=bool(own))
 
 
 def choose_of_run(project: Project, system: str) -> Chosen:
@@ -152,6 +164,9 @@ def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettin
     systems = Registry(project)
     place = "" if chosen.has_database else _describe_empty(target, project)
     files, is_told = _applicable(chosen, target, systems, place), True
+    shipped = [name for name in find_schemas(target) if name in SYSTEMS] if chosen.is_own else []
+    if shipped:
+        yield Noted(f"the project's own invariants are judged; --all judges those of {', '.join(sorted(shipped))}, too")
     if place:
         yield Noted(f"{place}: `integrity seed` fills it, --database URL names another")
     files = yield from _without_systems_that_do_not_come(files, chosen, systems)

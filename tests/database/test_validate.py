@@ -349,7 +349,7 @@ def test_an_interrupted_audit_ends_its_queries_and_says_so(venue: Target, tmp_pa
     """Ctrl-C while a query runs: exit code 130, no traceback, and nothing left running on the server."""
     write(tmp_path, "slow", "-- title: t\nselect id from ghostpass.wallets where pg_sleep(600) is null limit 1\n")
     (tmp_path / "integrity.toml").write_text('[audit]\nfunctions = ["pg_catalog.pg_sleep"]\n')
-    command = [sys.executable, "-m", "integrity", "validate", "--database", venue.text]
+    command = [sys.executable, "-m", "integrity", "validate", "--all", "--database", venue.text]
     running = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
     with (
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
@@ -367,7 +367,7 @@ def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Pa
     write(
         tmp_path, "mine/x", "-- title: mine\n-- parameter: at timestamptz = now - 15 minutes\nselect 1 where :at is null\n"
     )
-    table = run("list")
+    table = run("list", "--all")
     assert table.code == 0
     assert "ghostpass/balance-equals-entries" in table.out
     only = json.loads(run("list", "--select", "mine/*", "--json").out)
@@ -376,6 +376,19 @@ def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Pa
     ]
     assert "mine/x" not in run("list", "--system", "ghostpass").out
     assert run("list", "--system", "gostpass").code == 2
+
+
+def test_a_project_with_invariants_of_its_own_lists_and_judges_those(run: Run, venue: Target, tmp_path: Path) -> None:
+    write(tmp_path, "mine/x", "-- title: mine\nselect id from ghostpass.wallets where id is null\n")
+    listed = run("list")
+    assert ("mine/x" in listed.out, "ghostpass/" in listed.out) == (True, False)
+    assert "--all lists them" in listed.err
+    judged = run("validate", "--database", venue.text)
+    assert judged.out.endswith("The only invariant holds.\n")
+    assert judged.err == "the project's own invariants are judged; --all judges those of ghostpass, too\n"
+    for words in (("--all",), ("--system", "ghostpass")):
+        assert BALANCE in run("list", *words).out
+        assert BALANCE in run("validate", "--database", venue.text, *words).out
 
 
 def test_explain_shows_one_invariant_with_its_query(run: Run) -> None:

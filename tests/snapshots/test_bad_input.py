@@ -74,7 +74,7 @@ def test_a_broken_invariant_is_unknown_for_a_reason_at_its_place(
 def test_a_name_that_ships_cannot_be_used_again(integrity: Command) -> None:
     Path("invariants/ghostpass").mkdir(parents=True)
     Path("invariants/ghostpass/balance-not-negative.sql").write_text("-- title: mine\nselect 1 as x")
-    code, out, _ = integrity("list")
+    code, out, _ = integrity("list", "--all")
     assert code == 0
     assert "invariants/ghostpass/balance-not-negative.sql" in out
     assert "a second invariant of the name 'ghostpass/balance-not-negative'" in out

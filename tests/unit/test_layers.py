@@ -38,6 +38,7 @@ LAYERS = (
         "events",
         "numbers",
         "suggestion",
+        "environment",
         "errors",
     },
 )

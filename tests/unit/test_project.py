@@ -88,3 +88,51 @@ def test_a_state_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", ["invariants", "seeds", "queries"])
 def test_the_reference_folders_are_found(kind: str) -> None:
     assert reference_folder(kind).is_dir()
+
+
+def test_a_variable_of_the_environment_stands_for_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "integrity.toml").write_text('[variables]\nmost = "${MOST}"\nraw = "$${MOST}"\n')
+    monkeypatch.setenv("MOST", "1000")
+    assert find_project(tmp_path).settings.variables == {"most": "1000", "raw": "${MOST}"}
+
+
+def test_a_password_from_the_environment_may_hold_what_a_url_could_not(tmp_path: Path) -> None:
+    (tmp_path / "integrity.toml").write_text('[database]\nurl = "postgresql://app:${PASSWORD}@${PLACE}/shop"\n')
+    url = find_project(tmp_path).database_url(None, {"PASSWORD": "p@ss/w:rd", "PLACE": "db.example:5432"})
+    assert url == "postgresql://app:p%40ss%2Fw%3Ard@db.example:5432/shop"
+
+
+def test_a_variable_that_is_missing_is_named_with_file_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "integrity.toml"
+    file.write_text('[audit]\nfunctions = ["public.a", "${NO_SUCH_VARIABLE}"]\n')
+    with pytest.raises(UsageError) as caught:
+        find_project(tmp_path)
+    assert caught.value.message == f"{file}: audit.functions.1: the environment has no variable NO_SUCH_VARIABLE"
+    assert caught.value.hint == "export NO_SUCH_VARIABLE=..., or write its value there."
+
+
+def test_a_variable_of_the_url_is_missed_only_where_the_url_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "integrity.toml"
+    file.write_text('[database]\nurl = "postgresql://app:${NO_SUCH_VARIABLE}@localhost/shop"\n')
+    project = find_project(tmp_path)
+    assert project.database_url(None, {"INTEGRITY_DATABASE_URL": "sqlite:///a.db"}) == "sqlite:///a.db"
+    with pytest.raises(UsageError) as caught:
+        project.database_url(None, {})
+    assert caught.value.message == f"{file}: database.url: the environment has no variable NO_SUCH_VARIABLE"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[audit]\nempty = '${SECRET_OF_MINE}'\n",
+        "[audit]\nfunctions = ['${SECRET_OF_MINE}']\n",
+        "[systems]\nbank = '${SECRET_OF_MINE}'\n",
+    ],
+)
+def test_the_value_of_a_variable_is_shown_in_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (tmp_path / "integrity.toml").write_text(text)
+    monkeypatch.setenv("SECRET_OF_MINE", "hunter2-hunter2")
+    with pytest.raises(UsageError) as caught:
+        find_project(tmp_path)
+    assert "hunter2" not in str(caught.value)
+    assert "${SECRET_OF_MINE}" in caught.value.message
