@@ -5,6 +5,7 @@ A violated invariant is a result, not an error. The tree:
     AuditError
     ├── UsageError            an argument, a name or a setting that cannot be used
     ├── SqlFileError          a .sql file that cannot be used, with its place
+    ├── UserCodeError         a stage, seeder or service of the user's raised an exception
     ├── DatabaseError         the database did not answer as it must
     │   ├── Unreachable       no connection: address, password, database, rights
     │   │   └── NoAnswer      the server takes connections, and does not answer
@@ -50,6 +51,10 @@ class UsageError(AuditError):
 
 class SqlFileError(AuditError):
     """A .sql file that cannot be used; the message starts with path:line."""
+
+
+class UserCodeError(AuditError):
+    """Code of the user's that we called raised an exception; the message starts with path:line."""
 
 
 class DatabaseError(AuditError):

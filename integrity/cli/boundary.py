@@ -1,9 +1,9 @@
 """The boundary: how a command that failed ends, whatever the error, with one paragraph on stderr and its exit code.
 
-What a user can mend is an AuditError or one of click's, and says so itself. Everything else is an error of ours, or of the
-machine: its paragraph says what happened in words, and its traceback goes to a file of the project's,
-`.integrity/errors/<time>-<command>.txt`, never to the terminal. It ends with exit code 3, the answer could not be found:
-never with 1, which says that the data is wrong.
+What a user can mend is an AuditError or one of click's, and says so itself. Everything else is an exception in code of the
+user's that we called, or an error of ours, or of the machine: its paragraph says what happened in words, and its traceback
+goes to a file of the project's, `.integrity/errors/<time>-<command>.txt`, never to the terminal. The user's ends with exit
+code 2, as what can be mended; the others with 3, the answer could not be found: never with 1, the data is wrong.
 
 Errors that no call returns (in a thread, in a task that nobody awaits) are told the same way, when they happen.
 """
@@ -27,9 +27,10 @@ import click
 
 import integrity
 from integrity.cli.usage import describe_usage
-from integrity.errors import AuditError, DatabaseError
+from integrity.errors import AuditError, DatabaseError, UserCodeError
 from integrity.exit_codes import ExitCode, exit_code_after_failure
 from integrity.report.terminal import ClosedOutput, broken, write_note
+from integrity.user_code import as_user_error
 
 CLOSED_PIPE = 141
 """What a shell says of a program that wrote to a closed pipe: 128 and the number of SIGPIPE."""
@@ -70,16 +71,16 @@ class Boundary:
                 return ExitCode.USAGE
             case click.ClickException():
                 message, code = describe_usage(error, self.command), ExitCode.USAGE
-            case AuditError():
+            case AuditError() if not isinstance(error, UserCodeError):
                 message, code = str(error), error.exit_code
             case _:
                 self.tell(error, whole=whole)
-                return ExitCode.UNKNOWN
+                return ExitCode.UNKNOWN if as_user_error(error) is None else ExitCode.USAGE
         write_note(f"integrity: {shorten(message)}")
         return code
 
     def tell(self, error: BaseException, *, where: str = "", whole: BaseException | None = None) -> None:
-        """Say what happened in an error of ours, and keep its traceback.
+        """Say what happened in an error of ours, or of the user's code, and keep its traceback.
 
         Args:
             whole: the group of tasks that the error came in; its traceback says more.
@@ -187,6 +188,8 @@ class _Handler(logging.Handler):
 
 def describe(error: BaseException) -> tuple[str, str]:
     """Return what happened, in words, and the next step."""
+    if user_error := as_user_error(error):
+        return f"an exception in {user_error.message}", user_error.hint or ""
     said = " ".join(str(error).split())
     again = "Give the command again; if it comes back, report it with that file."
     if isinstance(error, RecursionError):

@@ -37,6 +37,7 @@ from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.sql.file import SqlFile
 from integrity.systems.loading import load_system
 from integrity.systems.system import System, SystemReference
+from integrity.user_code import as_user_error
 from integrity.verdict import Verdict
 
 FINDINGS_MAX = 4  # of one search: of each kind of failure the first
@@ -351,7 +352,12 @@ def _end_with_parent() -> None:
 
 
 def _search_in_process(task: _Task, seconds: float) -> Searched | None:
-    if not _searcher:  # not when the process starts: an error there would be a broken pool, and not be told
-        assert _make_searcher is not None
-        _searcher.append(_make_searcher())
-    return _searcher[0].search(task, seconds)
+    try:
+        if not _searcher:  # not when the process starts: an error there would be a broken pool, and not be told
+            assert _make_searcher is not None
+            _searcher.append(_make_searcher())
+        return _searcher[0].search(task, seconds)
+    except Exception as error:
+        if user_error := as_user_error(error):  # told here: the places that it came through do not cross to the parent
+            raise user_error from error
+        raise

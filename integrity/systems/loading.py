@@ -10,6 +10,7 @@ from typing import Any
 
 from integrity.errors import AuditError, UsageError, quote
 from integrity.systems.system import System, SystemReference
+from integrity.user_code import claim
 
 
 def load_system(reference: SystemReference) -> System:
@@ -40,6 +41,8 @@ def _find(reference: SystemReference) -> Any:
     module_name, _, attribute = reference.path.partition(":")
     if reference.folder and reference.folder not in sys.path:
         sys.path.insert(0, reference.folder)  # it stays: modules import others as they are used
+    if reference.place:
+        claim(module_name, reference.folder)
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no result of ours
             module = import_module(module_name)

@@ -120,3 +120,30 @@ def test_a_folder_that_is_called_as_a_file_is_told_as_one_that_cannot_be_read(in
         r"unknown  money/y\n  invariants/money/y.sql: cannot be read: it is a folder", integrity("validate")[1]
     )
     assert "broken: queries/bank/z.SQL: cannot be read: it is a folder" in integrity("queries", "list")[1]
+
+
+STAGE = ("    rows: list[StagedRow] = []", '    {}["x"]', "118, in stage: KeyError: 'x'")
+SEEDER = ("    opened = [", "    1 / 0", "132, in generate: ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (STAGE, ("race", "bank", "deposit")),
+        pytest.param(STAGE, ("race", "bank", "deposit", "--jobs", "2"), marks=pytest.mark.exhaustive),
+        (SEEDER, ("seed", "--size", "accounts=2")),
+    ],
+    ids=["stage", "stage in another process", "seeder"],
+)
+def test_an_exception_in_the_code_of_a_system_is_told_by_its_place_there(
+    integrity: Command, mistake: tuple[str, str, str], words: tuple[str, ...]
+) -> None:
+    old, new, place = mistake
+    change(Path("bank.py"), old, f"{new}\n{old}")
+    code, told = integrity(*words)
+    assert code == 2
+    paragraph = told.splitlines()[-3:]
+    assert paragraph[0] == f"integrity: {words[0]} could not go on: an exception in bank.py:{place}"
+    kept = Path(paragraph[1].removeprefix("  the traceback is in ")).read_text()
+    assert (new.strip() in kept, place.partition(": ")[2] in kept.splitlines()) == (True, True)
+    assert paragraph[2] == "  hint: It is code of yours that integrity called: mend it there, then give the command again."

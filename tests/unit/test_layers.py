@@ -40,6 +40,7 @@ LAYERS = (
         "suggestion",
         "environment",
         "errors",
+        "user_code",
     },
 )
 # The rooms of race/, top to bottom; what stands at its door (matrix, reproduce, study) may know them all.

@@ -1,0 +1,71 @@
+"""Whose code raised an exception: ours, or the user's, whose stages, seeders, services and operations we call.
+
+Whoever imports a module of the user's claims it, with what lies beside it. An exception that came through such a file is
+the user's, whatever was called from there.
+"""
+
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+from traceback import walk_tb
+
+import integrity
+from integrity.errors import UserCodeError
+
+_folders: set[str] = set()
+_packages: set[str] = set()
+
+
+def claim(module_name: str, folder: str) -> None:
+    """Note that a module is the user's, and so is its package.
+
+    Args:
+        folder: all below it is the user's too, but for what is installed there; empty: none.
+    """
+    _packages.add(module_name.partition(".")[0])
+    if folder:
+        _folders.add(folder)
+
+
+def as_user_error(error: BaseException) -> UserCodeError | None:
+    """Return the exception as one of the user's code, with the innermost place there; None: it is another's."""
+    if isinstance(error, UserCodeError):
+        return error
+    frames = [
+        (frame.f_code, line)
+        for frame, line in walk_tb(error.__traceback__)
+        if _is_of_user(frame.f_code.co_filename, frame.f_globals.get("__name__", ""))
+    ]
+    if not frames or isinstance(error, MemoryError):
+        return None
+    code, line = frames[-1]
+    said = " ".join(str(error).split())
+    return UserCodeError(
+        f"{_shown(code.co_filename)}:{line}, in {code.co_name}: {type(error).__name__}{': ' if said else ''}{said}",
+        hint="It is code of yours that integrity called: mend it there, then give the command again.",
+    )
+
+
+def _is_of_user(file: str, module_name: str) -> bool:
+    if module_name.partition(".")[0] in _packages:
+        return True
+    return any(_is_below(file, folder) for folder in _folders) and not any(_is_below(file, at) for at in _installed())
+
+
+def _is_below(file: str, folder: str) -> bool:
+    return Path(file).is_relative_to(folder)
+
+
+@lru_cache
+def _installed() -> tuple[str, ...]:
+    """Return where we are, and Python with its packages, which may all be below a project: its `.venv`."""
+    own = str(Path(integrity.__file__).parent)
+    return own, *{sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+
+
+def _shown(file: str) -> str:
+    """Return the file's path as short as it can be: from the current folder where it is below it."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
