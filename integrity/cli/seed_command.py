@@ -1,6 +1,6 @@
 """`integrity seed`: fill the database with a consistent world."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from integrity.registry import SYSTEMS
 from integrity.report.terminal import write_note
 
 if TYPE_CHECKING:
+    from integrity.engines.target import Target
     from integrity.systems.seeder import Size
 
 
@@ -48,6 +49,9 @@ def _size_options(command: Command) -> Command:
 @click.option("--system", "system_names", metavar="NAME", multiple=True, help="Seed this system (repeatable); else all.")
 @_size_options
 @click.option("--size", "pairs", metavar="NAME=N", multiple=True, help="So many of what another system's seeder counts.")
+@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@click.option("--schema", "schemas", metavar="NAME", multiple=True, help="Fill the tables that stand in this schema.")
+@click.option("--rows", "rows", metavar="TABLE=N", multiple=True, help="So many rows of a table; others follow from it.")
 @click.option("--seed", type=Integer(), default=1, show_default=True, help="The same seed makes the same rows everywhere.")
 @click.option("--replace", is_flag=True, help="Make it anew, and forget the runs that were made on it.")
 @click.option("--append", is_flag=True, help="Add as many to what is there.")
@@ -59,6 +63,9 @@ def command(
     *,
     system_names: tuple[str, ...],
     pairs: tuple[str, ...],
+    file: Path | None,
+    schemas: tuple[str, ...],
+    rows: tuple[str, ...],
     seed: int,
     replace: bool,
     append: bool,
@@ -70,10 +77,12 @@ def command(
 ) -> int:
     """Fill the database with a consistent world, in which every invariant holds.
 
-    Interrupted between two systems, the same command goes on with those that are missing.
+    Interrupted between two systems, the same command goes on with those that are missing. With --schema, --rows or a FILE
+    (seeds/shop.toml) it fills tables of your own instead, so that all their constraints hold, in a declared test database.
 
     \b
     Example: integrity seed --wallets 5000
+             integrity seed --schema public --rows orders=50000
     """
     from integrity.events import listen
     from integrity.jobs.seed import choose, mode_of
@@ -82,7 +91,23 @@ def command(
 
     mode = mode_of(replaces=replace, appends=append)
     project = open_project(project_folder)
-    sizes = {name: count for name, count in given.items() if count is not None} | _read_sizes(pairs)
+    if file is not None or schemas or rows:
+        if system_names or pairs or append or any(count is not None for count in given.values()):
+            raise UsageError(
+                "--schema, --rows and a file fill tables of your own, and go with --seed and --replace only",
+                hint="Seed a system by another command.",
+            )
+        return _fill(
+            open_target(project, database),
+            schemas=schemas,
+            file=file,
+            rows=_read_sizes(rows, "rows", "orders"),
+            seed=seed,
+            test_database=test_database,
+            replaces=replace,
+            is_json=is_json,
+        )
+    sizes = {name: count for name, count in given.items() if count is not None} | _read_sizes(pairs, "size", "accounts")
     seeding = choose(project, system_names=system_names, sizes=sizes, seed=seed, mode=mode)
     try:
         target = open_target(project, database)
@@ -97,13 +122,43 @@ def command(
     return ExitCode.OK
 
 
-def _read_sizes(pairs: Sequence[str]) -> dict[str, int]:
+def _fill(
+    target: "Target",
+    *,
+    schemas: Sequence[str],
+    file: Path | None,
+    rows: Mapping[str, int],
+    seed: int,
+    test_database: str | None,
+    replaces: bool,
+    is_json: bool,
+) -> int:
+    """Fill tables that others made."""
+    from integrity.events import listen
+    from integrity.jobs.seed_schema import seed_schema
+    from integrity.report.progress import write_notes
+    from integrity.report.seed_text import show_seeding, write_schema_seeded
+
+    job = seed_schema(
+        target, schemas=schemas, file=file, rows=rows, seed=seed, test_database=test_database, replaces=replaces
+    )
+    try:
+        with show_seeding() as show:
+            seeded = listen(job, show, write_notes)
+    except KeyboardInterrupt:
+        write_note("integrity: interrupted; the tables are as they were before.")
+        return ExitCode.INTERRUPTED
+    write_schema_seeded(target, seeded, is_json=is_json)
+    return ExitCode.OK
+
+
+def _read_sizes(pairs: Sequence[str], option: str, example: str) -> dict[str, int]:
     """Return the sizes that were given as NAME=N."""
     sizes = {}
     for pair in pairs:
-        name, _, number = pair.partition("=")
+        name, _, number = pair.rpartition("=")
         try:
             sizes[name] = read_integer(number, least=None, most=None)
         except ValueError as error:
-            raise UsageError(f"--size {quote(pair)}: {error}", hint="Write it as --size accounts=500.") from None
+            raise UsageError(f"--{option} {quote(pair)}: {error}", hint=f"Write it as --{option} {example}=500.") from None
     return sizes

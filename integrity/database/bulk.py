@@ -2,8 +2,9 @@
 
 PostgreSQL is sent binary COPY. Its rows are as long as their values, but rows with the same nulls and the same lengths of
 text have the same layout, so the rows of a chunk are grouped by layout and each group is encoded as one array with a
-big-endian structured type. Within a chunk rows are therefore written group by group; chunks keep their order. SQLite is
-sent executemany.
+big-endian structured type. Within a chunk rows are therefore written group by group; chunks keep their order. Where there
+are many layouts the chunk is one such array, and what its shorter values leave unused is cut out. SQLite is sent
+executemany.
 
 Columns, chunks and encoding know nothing of a connection; `load` does.
 """
@@ -26,7 +27,9 @@ Array = np.ndarray[Any, Any]
 
 CHUNK_ROWS = 65_536  # measured: 16k to 128k are alike, a million is a third slower
 LAYOUTS_MOST = 65_536  # numpy sorts 16-bit numbers by radix, ten times faster than wider ones
+LAYOUTS_AT_ONCE = 64  # of more, a chunk is encoded as rows of one width whose unused bytes are then cut out
 POSTGRESQL_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
+POSTGRESQL_EPOCH_DAYS = 10_957
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 
@@ -41,14 +44,23 @@ class CopyKind(Enum):
     TEXT = "text"
     TIMESTAMPTZ = "timestamptz"
     JSONB = "jsonb"
+    SMALLINT = "smallint"
+    REAL = "real"
+    DOUBLE = "double precision"
+    DATE = "date"
+    BYTES = "any"  # of any type, each value as the server itself would send it
 
 
 _FIXED = {
     CopyKind.BIGINT: ">i8",
     CopyKind.INTEGER: ">i4",
+    CopyKind.SMALLINT: ">i2",
     CopyKind.BOOLEAN: "u1",
     CopyKind.UUID: "V16",
     CopyKind.TIMESTAMPTZ: ">i8",
+    CopyKind.REAL: ">f4",
+    CopyKind.DOUBLE: ">f8",
+    CopyKind.DATE: ">i4",
 }
 
 
@@ -60,6 +72,7 @@ class ColumnValues:
         values: one a row; where the row is null, anything.
         nulls: True where the row is null; None: nowhere.
         labels: if given, values are numbers into it: a text column with few different texts.
+        sizes: of BYTES, which may end in zero bytes: the length of each label, or value where there are no labels.
     """
 
     name: str
@@ -67,6 +80,7 @@ class ColumnValues:
     values: Array
     nulls: Array | None = None
     labels: Array | None = None
+    sizes: Array | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -74,7 +88,8 @@ class ColumnValues:
     def rows(self, where: slice | Array) -> "ColumnValues":
         """Return the column of these rows."""
         nulls = None if self.nulls is None else self.nulls[where]
-        return ColumnValues(self.name, self.kind, self.values[where], nulls, self.labels)
+        sizes = self.sizes if self.sizes is None or self.labels is not None else self.sizes[where]
+        return ColumnValues(self.name, self.kind, self.values[where], nulls, self.labels, sizes)
 
 
 def bigints(name: str, values: Array, nulls: Array | None = None) -> ColumnValues:
@@ -121,6 +136,12 @@ def labels(name: str, texts_: Sequence[str], values: Array, nulls: Array | None 
 def documents(name: str, values: Sequence[str] | Array, nulls: Array | None = None) -> ColumnValues:
     """Return a column of JSON documents, given as text."""
     return ColumnValues(name, CopyKind.JSONB, _utf8(values), nulls)
+
+
+def sent(name: str, forms: Sequence[bytes], values: Array, nulls: Array | None = None) -> ColumnValues:
+    """Return a column of any type: each value is the place of its form in `forms`, which are as the server sends them."""
+    sizes = np.array([len(form) for form in forms], np.int64)
+    return ColumnValues(name, CopyKind.BYTES, values, nulls, np.array(forms, f"S{max(1, *sizes, 1)}"), sizes)
 
 
 def load(
@@ -182,6 +203,9 @@ def encode(columns: Sequence[ColumnValues]) -> Iterator[bytes]:
     order = np.argsort(layouts.astype(np.uint16) if layout_count <= LAYOUTS_MOST else layouts, kind="stable")
     counts = np.bincount(layouts)
     ends = np.cumsum(counts[counts > 0])
+    if len(ends) > LAYOUTS_AT_ONCE:
+        yield _encode_cut(columns, sizes)
+        return
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         rows = order[start:end] if len(ends) > 1 else slice(None)
         first = order[start]
@@ -216,11 +240,41 @@ def _encode_group(columns: Sequence[ColumnValues], sizes: Sequence[int]) -> byte
     return group.tobytes()
 
 
+def _encode_cut(columns: Sequence[ColumnValues], sizes: Sequence[Array | int]) -> bytes:
+    """Return the rows in their order: encoded with room for the longest value of each column, what is unused cut out."""
+    fields, longest = [("count", ">i2")], {}
+    for number, (column, size) in enumerate(zip(columns, sizes, strict=True)):
+        fields.append((f"size{number}", ">i4"))
+        longest[number] = max(0, int(np.max(size)))
+        length = longest[number]
+        if column.kind is CopyKind.JSONB and length > 0:
+            fields.append((f"version{number}", "u1"))
+            length -= 1
+        if length > 0:
+            fields.append((f"value{number}", _FIXED.get(column.kind, f"S{length}")))
+    rows = np.zeros(len(columns[0]), fields)
+    kept = np.ones((len(rows), rows.dtype.itemsize), np.bool_)
+    offsets = {name: int(place[1]) for name, place in (rows.dtype.fields or {}).items()}
+    rows["count"] = len(columns)
+    for number, (column, size) in enumerate(zip(columns, sizes, strict=True)):
+        rows[f"size{number}"] = size
+        if f"value{number}" in offsets:
+            rows[f"value{number}"] = _binary_values(column)
+        if f"version{number}" in offsets:
+            rows[f"version{number}"] = 1
+        if isinstance(size, np.ndarray):
+            start = offsets[f"size{number}"] + 4
+            kept[:, start : start + longest[number]] = np.arange(longest[number]) < size[:, np.newaxis]
+    return rows.view(np.uint8).reshape(kept.shape)[kept].tobytes()
+
+
 def _sizes(column: ColumnValues) -> Array | int:
     """Return the length of each value in bytes, -1 for null; one number when it is the same for all."""
     sizes: Array | int
     if column.kind in _FIXED:
         sizes = np.dtype(_FIXED[column.kind]).itemsize
+    elif column.sizes is not None:
+        sizes = column.sizes if column.labels is None else column.sizes[column.values]
     else:
         lengths = np.char.str_len(column.values if column.labels is None else column.labels)
         sizes = lengths if column.labels is None else lengths[column.values]
@@ -232,6 +286,8 @@ def _sizes(column: ColumnValues) -> Array | int:
 def _binary_values(column: ColumnValues) -> Array:
     if column.kind is CopyKind.TIMESTAMPTZ:
         return column.values - POSTGRESQL_EPOCH_US
+    if column.kind is CopyKind.DATE:
+        return column.values - POSTGRESQL_EPOCH_DAYS
     return column.values if column.labels is None else column.labels[column.values]
 
 

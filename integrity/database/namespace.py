@@ -21,6 +21,7 @@ from integrity.database.bookkeeping import (
     put_note,
 )
 from integrity.database.contents import Contents, inspect_database
+from integrity.database.filled import find_filled, remove_filled
 from integrity.database.made import FORMAT, OURS
 from integrity.database.names import schemas_of
 from integrity.database.ownership import (
@@ -127,6 +128,8 @@ def drop_schemas(target: Target) -> Contents:
         if not contents.is_ours:
             return contents
         with transaction(target, tuple(contents.ours), checks_foreign_keys=False) as connection:
+            for filled in find_filled(contents.notes):
+                remove_filled(connection, filled)
             adopt(connection)
             for name in contents.made:
                 drop_tables(connection, name, contents)

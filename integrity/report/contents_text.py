@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from integrity.database.filled import find_filled
 from integrity.database.namespace import Contents, count_rows
 from integrity.engines.target import Target
 from integrity.numbers import counted
@@ -17,11 +18,14 @@ def write_removed(target: Target, contents: Contents, runs_folder: Path, *, is_j
     """
     if is_json:
         dropped = {schema: list(tables) for schema, tables in contents.ours.items()}
-        write_json({"database": str(target), "dropped": dropped, "kept": list(contents.foreign)})
+        done = {"database": str(target), "dropped": dropped, "emptied": _filled_tables(contents)}
+        write_json({**done, "kept": list(contents.foreign)})
         return
     if not contents.is_ours:
         write_result(f"{target}: nothing here was made by seed or run; nothing was removed.")
         return
+    for filled in find_filled(contents.notes):
+        write_result(f"Removed {counted(filled.row_count, 'row')} of {counted(len(filled.tables), 'table')} in {filled.name}.")
     count = sum(map(len, contents.ours.values()))
     write_result(f"Removed {counted(count, 'table')} in {' and '.join(contents.ours)}.")
     if contents.foreign:
@@ -34,13 +38,17 @@ def describe_removal(target: Target, contents: Contents, *, is_json: bool) -> st
     """Return what would be removed: each table with its rows."""
     rows = {schema: count_rows(target, schema, tables) for schema, tables in contents.ours.items()}
     if is_json:
-        return json.dumps({"database": str(target), "would_drop": rows, "kept": list(contents.foreign)}, indent=2)
+        would = {"database": str(target), "would_drop": rows, "would_empty": _filled_tables(contents)}
+        return json.dumps({**would, "kept": list(contents.foreign)}, indent=2)
     if not rows:
         return f"{target}: nothing here was made by seed or run; nothing would be removed."
     lines = [f"{target}: would be removed:"]
     for schema, counts in rows.items():
         lines.append(f"  {schema}: {counted(len(counts), 'table')}, {counted(sum(counts.values()), 'row')}")
         lines += [f"    {table}: {counted(count, 'row')}" for table, count in counts.items()]
+    lines += [
+        f"  the rows that seed added to {name}: {counted(count, 'row')}" for name, count in _filled_tables(contents).items()
+    ]
     if contents.foreign:
         lines.append(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
     return "\n".join([*lines, "Nothing was removed: this was a dry run."])
@@ -53,4 +61,14 @@ def list_ours(contents: Contents) -> str:
         wallets = contents.notes.get(f"wallets:{schema}")
         size = f" ({counted(int(wallets), 'wallet')})" if wallets else ""
         lines.append(f"  {schema}{size}: {', '.join(tables)}")
+    lines += [
+        f"  {counted(filled.row_count, 'row')} of {counted(len(filled.tables), 'table')} in {filled.name}, which stay"
+        for filled in find_filled(contents.notes)
+    ]
     return "\n".join(lines)
+
+
+def _filled_tables(contents: Contents) -> dict[str, int]:
+    """Return table of others -> the rows that seed added to it."""
+    filled = find_filled(contents.notes)
+    return {f"{table.schema}.{table.name}": table.count for each in filled for table in each.tables}

@@ -12,6 +12,7 @@ from integrity.events import Event, Listener
 from integrity.numbers import counted
 from integrity.report.terminal import open_console, write_json, write_note, write_result
 from integrity.seeds.load import Mode, SeedAdvanced, Seeded, SeedingPhase
+from integrity.seeds.schema.fill import SchemaSeeded
 
 LINE_EVERY_S = 5.0
 
@@ -111,3 +112,26 @@ def seeded_fields(target: Target, mode: Mode, seeded: Sequence[Seeded]) -> dict[
         for made in seeded
     ]
     return {"database": str(target), "mode": mode.value, "systems": systems}
+
+
+def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) -> None:
+    """Write to stdout what tables of others were filled with."""
+    if is_json:
+        fields = {
+            "database": str(target),
+            "schemas": seeded.name.split(","),
+            "seed": seeded.seed,
+            "rows": dict(seeded.row_counts),
+            "rows_s": round(seeded.rows_s, 3),
+            "indexes_s": round(seeded.indexes_s, 3),
+        }
+        write_json(fields)
+        return
+    rows = [[table, f"{count:,}"] for table, count in seeded.row_counts.items()]
+    rows.append(["together", f"{seeded.row_count:,}"])
+    table = tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True)
+    seconds = seeded.rows_s + seeded.indexes_s
+    write_result(
+        f"{table}\n\n{seeded.name}: {len(seeded.row_counts)} tables, seed {seeded.seed}: {seconds:.1f} s (rows "
+        f"{seeded.rows_s:.1f}, constraints and indexes {seeded.indexes_s:.1f}), {seeded.row_count / seconds:,.0f} rows/s"
+    )

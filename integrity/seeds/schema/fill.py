@@ -1,0 +1,225 @@
+"""Filling tables that are there: all of them in one transaction, or none.
+
+    listen(fill(target, ["public"], wishes, seed=1))
+
+The catalogue is read, sizes follow from what is wished, each table is planned and what cannot be is named; then rows are
+made table by table, parents first, and sent by binary COPY. Foreign keys and plain indexes are put back at the end, when
+the server checks every row.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from integrity.database import bulk
+from integrity.database.bookkeeping import has_bookkeeping
+from integrity.database.bulk import ColumnValues
+from integrity.database.filled import Filled, FilledTable, current_transaction, note_filled, remove_filled
+from integrity.database.made import OURS
+from integrity.database.namespace import create_bookkeeping
+from integrity.engines.occupancy import occupy
+from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
+from integrity.errors import SeedError, UsageError
+from integrity.events import Job, Noted
+from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase
+from integrity.seeds.schema.catalogue import read_tables
+from integrity.seeds.schema.keys import read_held, referred
+from integrity.seeds.schema.loosen import loosen, put_back
+from integrity.seeds.schema.order import order_plans
+from integrity.seeds.schema.plan import Ground, Plan, Planner
+from integrity.seeds.schema.rows import RowMaker
+from integrity.seeds.schema.sizes import derive_sizes
+from integrity.seeds.schema.tables import SchemaTable
+from integrity.seeds.schema.wishes import Wishes, check_names
+from integrity.sql.name import literal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+UNIT = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaSeeded:
+    """What was filled.
+
+    Args:
+        name: the schemas.
+        row_counts: full name of a table -> rows that were added; parents first.
+        rows_s, indexes_s: seconds of the phases.
+    """
+
+    name: str
+    seed: int
+    row_counts: Mapping[str, int]
+    rows_s: float
+    indexes_s: float
+
+    @property
+    def row_count(self) -> int:
+        return sum(self.row_counts.values())
+
+
+def fill(
+    target: Target,
+    wishes: Wishes,
+    *,
+    schemas: Sequence[str],
+    seed: int,
+    place: str = "--rows",
+    earlier: Sequence[Filled] = (),
+) -> Job[SchemaSeeded]:
+    """Fill the tables of some schemas; the same seed, wishes and tables make the same rows.
+
+    Args:
+        place: where the wishes were made, for messages.
+        earlier: what was filled before, and is taken out first.
+
+    Yields:
+        SeedAdvanced as it goes, Noted of what people should know.
+
+    Raises:
+        UsageError: what is wished cannot be: says what, and what to write instead. Nothing was changed.
+        SeedError: a table that is to be filled holds rows.
+        DatabaseError: the server refused something; nothing was changed.
+    """
+    if target.dialect != "postgresql":
+        raise UsageError(
+            f"{target}: tables are filled on PostgreSQL only", hint="The reference systems are seeded on SQLite, too."
+        )
+    if not 0 <= seed <= SEED_MOST:
+        raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
+    name = ",".join(schemas)
+    with (
+        occupy(target, f"seed --schema {name}", is_exclusive=bool(earlier)),
+        transaction(target, (OURS,)) as connection,
+    ):
+        for each in earlier:
+            remove_filled(connection, each)
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        started = time.perf_counter()
+        driver.execute("set local search_path to pg_catalog")
+        tables = read_tables(driver, schemas)
+        check_names(wishes, tables, place=place)
+        sizes = derive_sizes(tables, wishes)
+        _check_tables(tables, sizes)
+        # Functions in checks and defaults are the application's, and may look for others where it does.
+        driver.execute("set local search_path to default")
+        ground = Ground(driver, tables, sizes, wishes, seed)
+        plans = {table: Planner(ground, tables[table]).plan() for table in sizes if sizes[table]}
+        ordered = order_plans(plans)
+        driver.execute("set local search_path to pg_catalog")
+        loosened = loosen(driver, [plan.table for plan in ordered], [plan.count for plan in ordered])
+        driver.execute("set local search_path to default")
+        if loosened.triggers:
+            yield Noted(f"{loosened.triggers} triggers do not fire while the tables are filled.")
+        total = sum(plan.count for plan in ordered)
+        yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, 0, total)
+        writer = _Writer(ground, plans)
+        counts: dict[str, int] = {}
+        for plan in ordered:
+            counts[plan.table.full_name] = writer.write(plan)
+            yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, min(total, sum(counts.values())), total)
+        loaded = time.perf_counter()
+        yield SeedAdvanced(name, SeedingPhase.INDEXES, UNIT, total, total)
+        put_back(driver, loosened)
+        _go_on_after(driver, ordered)
+        _note(connection, name, seed, ordered, counts)
+    return SchemaSeeded(name, seed, counts, loaded - started, time.perf_counter() - loaded)
+
+
+def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        table = tables[name]
+        if size and table.is_filled:
+            raise SeedError(
+                f"{name} holds rows already",
+                hint="Rows that seed made go with `integrity rollback`. A table that is not named is left as it is, and "
+                "its rows are referred to.",
+            )
+        if size and not table.is_owned:
+            raise UsageError(
+                f"{name} belongs to another role, and its foreign keys cannot be taken off while it is filled",
+                hint=f"Connect as its owner, or leave it empty: --rows {table.name}=0",
+            )
+
+
+class _Writer:
+    """Makes and sends the rows of one table after another, keeping of each what others refer to."""
+
+    def __init__(self, ground: Ground, plans: Mapping[str, Plan]) -> None:
+        self._connection, self._tables, self._plans = ground.connection, ground.tables, plans
+        self._wishes, self._seed = ground.wishes, ground.seed
+        self._referred = referred(ground.tables)
+        self._keys: dict[str, Mapping[str, ColumnValues]] = {}
+        self._foretold: dict[str, int] = {}
+
+    def write(self, plan: Plan) -> int:
+        """Write a table's rows; return how many."""
+        import numpy as np
+
+        name = plan.table.full_name
+        for reference in plan.taken:
+            parent = reference.parent
+            if parent in self._keys or parent == name:
+                continue
+            if parent in self._plans:  # its rows come later; their keys are numbered
+                numbered, count = self._plans[parent].numbered, self._plans[parent].count
+                self._foretold[parent] = count
+                self._keys[parent] = {
+                    each: numbered[each].make(each, np.arange(count)) for each in self._referred[parent] if each in numbered
+                }
+            else:
+                self._keys[parent] = read_held(self._connection, self._tables[parent], self._referred[parent])
+        columns = RowMaker(plan, self._keys, self._wishes, self._seed).make()
+        count = len(columns[0]) if columns else plan.count
+        if name in self._foretold and count < self._foretold[name]:
+            raise UsageError(
+                f"{name}: only {count:,} of {plan.count:,} rows can be made, and others refer to all of them in a circle",
+                hint=f"Ask for fewer: --rows {plan.table.name}={count}",
+            )
+        self._keys[name] = {column.name: column for column in columns if column.name in self._referred[name]}
+        if columns:
+            bulk.load(self._connection, plan.table.schema, plan.table.name, columns)
+        else:
+            self._connection.execute(
+                f"insert into {plan.table.located} select from generate_series(1, {plan.count})".encode()
+            )
+        return count
+
+
+def _go_on_after(connection: "psycopg.Connection[Any]", plans: Sequence[Plan]) -> None:
+    """Let sequences go on after the numbers that were given, and let the planner know the tables."""
+    for plan in plans:
+        for name, numbering in plan.numbered.items():
+            column = plan.table.columns[name]
+            if column.sequence:
+                following = int(numbering.tell(plan.count))
+                connection.execute(f"select pg_catalog.setval({literal(column.sequence)}, {following}, false)".encode())
+        connection.execute(f"analyze {plan.table.located}".encode())
+
+
+def _note(connection: "Connection", name: str, seed: int, plans: Sequence[Plan], counts: Mapping[str, int]) -> None:
+    if not has_bookkeeping(connection):
+        create_bookkeeping(connection)
+    tables = [
+        FilledTable(plan.table.schema, plan.table.name, plan.table.oid, counts[plan.table.full_name], _key_of(plan, counts))
+        for plan in plans
+    ]
+    note_filled(connection, Filled(name, seed, current_transaction(connection), tables))
+
+
+def _key_of(plan: Plan, counts: Mapping[str, int]) -> tuple[str, int, int] | None:
+    """Return the whole number that a table's rows are known by, with the first and the last."""
+    for unique in plan.table.uniques:
+        if unique.is_primary and len(unique.columns) == 1 and unique.columns[0] in plan.numbered:
+            numbering = plan.numbered[unique.columns[0]]
+            if numbering.is_ordered and plan.table.columns[unique.columns[0]].type.base in ("int2", "int4", "int8"):
+                count = counts[plan.table.full_name]
+                return unique.columns[0], int(numbering.tell(0)), int(numbering.tell(max(0, count - 1)))
+    return None
