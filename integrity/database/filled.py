@@ -15,6 +15,7 @@ from sqlalchemy import text
 from integrity.database.bookkeeping import find_note, put_note
 from integrity.engines.places import TableName
 from integrity.errors import DatabaseError
+from integrity.numbers import counted
 from integrity.sql.name import quoted
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _remove_rows(connection: "Connection", filled: Filled, tables: Sequence[Fill
         for name, count in _count_others(connection, filled, tables).items():
             if count != others[name]:
                 raise DatabaseError(
-                    f"{name}: {others[name] - count} rows that others added refer to rows that seed made, and would go too",
+                    f"{name}: {counted(others[name] - count, 'row')} that others added would go with those that seed made",
                     hint="Nothing was removed. Delete those rows first.",
                 )
     for _, on in triggers:

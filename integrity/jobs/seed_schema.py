@@ -8,6 +8,7 @@ from integrity.database.namespace import guard
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError, quote
 from integrity.events import Job
+from integrity.numbers import counted
 from integrity.seeds.schema.fill import SchemaSeeded, fill
 from integrity.seeds.schema.wishes import Wishes, read_wishes, with_rows
 
@@ -43,8 +44,8 @@ def seed_schema(
     earlier = [each for each in find_filled(contents.notes) if set(each.name.split(",")) & set(chosen)]
     if earlier and not replaces:
         raise SeedError(
-            f"database {contents.name!r}: {quote(earlier[0].name)} is filled already ({earlier[0].row_count:,} rows, seed "
-            f"{earlier[0].seed})",
+            f"database {contents.name!r}: {quote(earlier[0].name)} is filled already ({counted(earlier[0].row_count, 'row')}, "
+            f"seed {earlier[0].seed})",
             hint="--replace takes those rows out and fills it anew; integrity rollback only takes them out.",
         )
     place = "--rows" if file is None else str(file)

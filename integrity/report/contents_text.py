@@ -25,7 +25,9 @@ def write_removed(target: Target, contents: Contents, runs_folder: Path, *, is_j
         write_result(f"{target}: nothing here was made by seed or run; nothing was removed.")
         return
     for filled in find_filled(contents.notes):
-        write_result(f"Removed {counted(filled.row_count, 'row')} of {counted(len(filled.tables), 'table')} in {filled.name}.")
+        write_result(
+            f"Removed {counted(filled.row_count, 'row')} of {counted(len(filled.tables), 'table')} in {filled.name}."
+        )
     count = sum(map(len, contents.ours.values()))
     write_result(f"Removed {counted(count, 'table')} in {' and '.join(contents.ours)}.")
     if contents.foreign:

@@ -132,6 +132,6 @@ def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) 
     table = tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True)
     seconds = seeded.rows_s + seeded.indexes_s
     write_result(
-        f"{table}\n\n{seeded.name}: {len(seeded.row_counts)} tables, seed {seeded.seed}: {seconds:.1f} s (rows "
+        f"{table}\n\n{seeded.name}: {counted(len(seeded.row_counts), 'table')}, seed {seeded.seed}: {seconds:.1f} s (rows "
         f"{seeded.rows_s:.1f}, constraints and indexes {seeded.indexes_s:.1f}), {seeded.row_count / seconds:,.0f} rows/s"
     )

@@ -25,6 +25,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Job, Noted
+from integrity.numbers import counted
 from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase
 from integrity.seeds.schema.catalogue import read_tables
 from integrity.seeds.schema.keys import read_held, referred
@@ -117,7 +118,9 @@ def fill(
         loosened = loosen(driver, [plan.table for plan in ordered], [plan.count for plan in ordered])
         driver.execute("set local search_path to default")
         if loosened.triggers:
-            yield Noted(f"{loosened.triggers} triggers do not fire while the tables are filled.")
+            yield Noted(
+                f"{counted(loosened.triggers, 'trigger does', 'triggers do')} not fire while the tables are filled."
+            )
         total = sum(plan.count for plan in ordered)
         yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, 0, total)
         writer = _Writer(ground, plans)
@@ -180,7 +183,7 @@ class _Writer:
         count = len(columns[0]) if columns else plan.count
         if name in self._foretold and count < self._foretold[name]:
             raise UsageError(
-                f"{name}: only {count:,} of {plan.count:,} rows can be made, and others refer to all of them in a circle",
+                f"{name}: only {count:,} of {counted(plan.count, 'row')} can be made, and others refer to all of them in a circle",
                 hint=f"Ask for fewer: --rows {plan.table.name}={count}",
             )
         self._keys[name] = {column.name: column for column in columns if column.name in self._referred[name]}

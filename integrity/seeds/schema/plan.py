@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.seeds.schema.dice import Dice
 from integrity.seeds.schema.guide import Row, read_check
 from integrity.seeds.schema.judge import judge
@@ -257,7 +258,7 @@ class Planner:
         if numbering.capacity < plan.count:
             if plan.is_named:
                 raise UsageError(
-                    f"{table.full_name}.{column.name}: {plan.count:,} rows cannot all differ, as {quote(unique.name)} "
+                    f"{table.full_name}.{column.name}: {counted(plan.count, 'row')} cannot all differ, as {quote(unique.name)} "
                     f"wants: {numbering.capacity:,} values are found",
                     hint=f"Ask for fewer rows, or write more: [tables.{table.name}.columns.{column.name}] values = [...]",
                 )

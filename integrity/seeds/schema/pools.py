@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.seeds.schema.dice import Dice
 from integrity.seeds.schema.guide import Guide, Row, read_check
 from integrity.seeds.schema.judge import Judged, judge
@@ -235,7 +236,7 @@ def _none_passes(
         said = f"the server says of every value that was tried: {judged.error}"
     elif refused is not None:
         name = refused.columns[0] if refused.columns else name
-        said = f"none of {asked:,} rows that were tried passes check {quote(refused.name)}: {refused.text}"
+        said = f"none of {counted(asked, 'row')} that were tried passes check {quote(refused.name)}: {refused.text}"
     else:
         said = "no value that was tried is one"
     return UsageError(

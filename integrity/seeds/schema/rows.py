@@ -9,6 +9,7 @@ import numpy as np
 
 from integrity.database.bulk import POSTGRESQL_EPOCH_DAYS, POSTGRESQL_EPOCH_US, Array, ColumnValues, CopyKind
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.seeds.schema.conditions import holds
 from integrity.seeds.schema.keys import codes_of, fold, taken
 from integrity.seeds.schema.numbering import seed_of
@@ -75,7 +76,7 @@ class RowMaker:
         worst = max(self._refused, key=lambda name: self._refused[name], default="")
         if plan.is_named or held == 0:
             raise UsageError(
-                f"{table.full_name}: only {held:,} of {plan.count:,} rows can be made: {worst} refuses the others",
+                f"{table.full_name}: only {held:,} of {counted(plan.count, 'row')} can be made: {worst} refuses the others",
                 hint=f"Ask for fewer (--rows {table.name}={held}), or for more rows of the tables that it refers to.",
             )
 
