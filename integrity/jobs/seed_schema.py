@@ -44,7 +44,7 @@ def seed_schema(
     earlier = [each for each in find_filled(contents.notes) if set(each.name.split(",")) & set(chosen)]
     if earlier and not replaces:
         raise SeedError(
-            f"database {contents.name!r}: {quote(earlier[0].name)} is filled already ({counted(earlier[0].row_count, 'row')}, "
+            f"database {contents.name!r}: {quote(earlier[0].name)} is filled ({counted(earlier[0].row_count, 'row')}, "
             f"seed {earlier[0].seed})",
             hint="--replace takes those rows out and fills it anew; integrity rollback only takes them out.",
         )

@@ -183,7 +183,7 @@ class _Writer:
         count = len(columns[0]) if columns else plan.count
         if name in self._foretold and count < self._foretold[name]:
             raise UsageError(
-                f"{name}: only {count:,} of {counted(plan.count, 'row')} can be made, and others refer to all of them in a circle",
+                f"{name}: only {count:,} of {counted(plan.count, 'row')} can be made, and others in a circle refer to all",
                 hint=f"Ask for fewer: --rows {plan.table.name}={count}",
             )
         self._keys[name] = {column.name: column for column in columns if column.name in self._referred[name]}

@@ -258,8 +258,8 @@ class Planner:
         if numbering.capacity < plan.count:
             if plan.is_named:
                 raise UsageError(
-                    f"{table.full_name}.{column.name}: {counted(plan.count, 'row')} cannot all differ, as {quote(unique.name)} "
-                    f"wants: {numbering.capacity:,} values are found",
+                    f"{table.full_name}.{column.name}: {counted(plan.count, 'row')} cannot all differ, as "
+                    f"{quote(unique.name)} wants: {numbering.capacity:,} values are found",
                     hint=f"Ask for fewer rows, or write more: [tables.{table.name}.columns.{column.name}] values = [...]",
                 )
             plan.count = numbering.capacity
