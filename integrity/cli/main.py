@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -67,13 +68,24 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(integrity.__version__, prog_name="integrity")
-def group() -> None:
+@click.pass_context
+def group(context: click.Context) -> int:
     """Find what must never be in a database: duplicates, negative balances, lost or doubled money.
+
+    Without a command: what this folder is, and what to type next.
 
     Example: integrity demo
     """
+    if context.invoked_subcommand is None:
+        from integrity.cli.options import open_project
+        from integrity.jobs.about import look_at
+        from integrity.report.about_text import render_about
+        from integrity.report.terminal import write_result
+
+        write_result(render_about(look_at(open_project(Path()))))
+    return ExitCode.OK
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,119 @@
+"""What a folder is: its project, its database, what was done there last. Nothing is started and no database asked."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.errors import AuditError
+from integrity.invariants.load import load_invariants
+from integrity.project import DATABASE_VARIABLE, OPERATIONS_FOLDER, SETTINGS_FILE, Project, reference_folder
+from integrity.report.about_text import About
+from integrity.runs.files import RESULT_FILE, VERDICTS_FILE
+from integrity.runs.folder import RunFolder
+from integrity.systems.script.folder import files_in
+
+if TYPE_CHECKING:
+    from integrity.engines.embedded.server import ServerStatus
+
+
+def look_at(project: Project) -> About:
+    """Return what the project's folder is.
+
+    Raises:
+        UsageError: the URL of its database is none.
+    """
+    url = project.database_url(None, os.environ)
+    status = EmbeddedServer(project.state_folder / "postgres").status() if url is None else None
+    own = [file for file in load_invariants(project, is_own_enough=True).values() if file.is_own]
+    operations = [path.stem for path in files_in(project.folder / OPERATIONS_FOLDER)]
+    runs = sorted((path for path in _in(project.runs_folder) if path.is_dir()), key=lambda path: path.name)
+    database = _describe_server(status) if status else _describe_named(project, url or "")
+    has_data = status is None or status.version is not None
+    return About(
+        folder=project.folder,
+        has_settings=(project.folder / SETTINGS_FILE).is_file(),
+        database=database,
+        invariant_count=len(own),
+        query_count=_count_queries(project),
+        operations=operations,
+        systems=list(project.settings.systems),
+        last_run=_describe_run(RunFolder(runs[-1])) if runs else "",
+        last_audit=_last_audit(runs),
+        last_race=_last_race(project),
+        next=_next(project, has_data=has_data, is_checked=bool(own), operations=operations),
+    )
+
+
+def _next(project: Project, *, has_data: bool, is_checked: bool, operations: list[str]) -> list[str]:
+    help_ = "integrity --help               all commands"
+    if not has_data and not is_checked:
+        return [
+            "integrity demo                 see it all in about a minute",
+            "integrity init --database URL  a project that fits a database of yours",
+            help_,
+        ]
+    first = [] if (project.folder / SETTINGS_FILE).is_file() else ["integrity init"]
+    race = [f"integrity race {operations[0]} {operations[0]}"] if operations else []
+    return [*first, "integrity validate", *race, help_]
+
+
+def _describe_named(project: Project, url: str) -> str:
+    named = DATABASE_VARIABLE if os.environ.get(DATABASE_VARIABLE) is not None else SETTINGS_FILE
+    return f"{Target.parse(url)} ({named})"
+
+
+def _describe_server(status: "ServerStatus") -> str:
+    if status.is_running:
+        return f"the embedded PostgreSQL {status.version}, running, pid {status.pid}"
+    if status.version is None:
+        return "an embedded PostgreSQL, made when a command needs it"
+    return f"the embedded PostgreSQL {status.version}, stopped; a command that needs it starts it"
+
+
+def _count_queries(project: Project) -> int:
+    folder = project.folder / "queries"
+    return 0 if folder.resolve() == reference_folder("queries").resolve() else len(list(folder.rglob("*.sql")))
+
+
+def _describe_run(folder: RunFolder) -> str:
+    try:
+        settings = folder.settings()
+    except AuditError:
+        return f"{folder.run_id}, whose settings cannot be read"
+    bug = f" with the bug {settings.bug}" if settings.bug else ""
+    is_whole, is_alive = (folder.path / RESULT_FILE).exists(), folder.is_alive()
+    ended = "ended" if is_whole else "running" if is_alive else "was ended without a result"
+    return f"{_when(settings.started_at_us / 1e6)}  {settings.profile} of {settings.system}{bug}, {ended}"
+
+
+def _last_audit(runs: list[Path]) -> str:
+    from integrity.runs.verdicts import read_verdicts
+
+    kept = [path / VERDICTS_FILE for path in runs if (path / VERDICTS_FILE).exists()]
+    if not kept:
+        return ""
+    newest = max(kept, key=lambda path: path.stat().st_mtime)
+    try:
+        verdicts = read_verdicts(RunFolder(newest.parent))
+    except AuditError:
+        return f"{newest}, which cannot be read"
+    return f"{_when(newest.stat().st_mtime)}  {verdicts.sentence}"
+
+
+def _last_race(project: Project) -> str:
+    found = [path for path in _in(project.state_folder / "races") if path.suffix == ".json"]
+    if not found:
+        return ""
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return f"{_when(newest.stat().st_mtime)}  integrity replay {newest.relative_to(project.folder)}"
+
+
+def _in(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
