@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-Key = int | str | UUID | Decimal | datetime
-"""A value of an argument."""
+Key = int | str | UUID | Decimal | datetime | tuple[Any, ...]
+"""A value of an argument: of a key of several columns a tuple."""
 
 MADE_MOST = 20_000
 """So many keys that a run has made stay drawable in a pool, or it would grow as long as the run goes on."""

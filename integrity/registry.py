@@ -183,6 +183,7 @@ class Registry(Mapping[str, "System"]):
         from integrity.database.made import OURS
         from integrity.engines.places import DEFAULT_SCHEMA, schema_of
         from integrity.invariants.syntax import tables_of
+        from integrity.systems.reflect import Reflected
 
         read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
         owners = []
@@ -193,6 +194,12 @@ class Registry(Mapping[str, "System"]):
                 continue
             if (named := tables_named(system.operations.values())) is not None:
                 is_owner = not read.isdisjoint(named)
+            elif (
+                isinstance(tables := system.metadata, Reflected) and not tables.is_read
+            ):  # all that stands there is its own
+                views = {f"{name}_{view}" for view in VIEWS}
+                is_its = [place in tables.places or (place == OURS and table in views) for place, table in read]
+                is_owner = bool(read) and all(is_its)
             else:
                 known = {(schema_of(table), table.name) for table in system.metadata.sorted_tables}
                 is_owner = bool(read) and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}

@@ -8,8 +8,8 @@ from typing import Any, SupportsBytes
 from uuid import UUID
 
 Scalar = str | int | bool | float | Decimal | UUID | datetime | date | time_of_day | timedelta | SupportsBytes
-Value = Scalar | list[Any] | Mapping[str, Any] | None
-"""A list is an array, a mapping a JSON object, bytes are a bytea.
+Value = Scalar | list[Any] | tuple[Any, ...] | Mapping[str, Any] | None
+"""A list is an array, a tuple a key of several columns, a mapping a JSON object, bytes are a bytea.
 
 The systems that ship use no floats and no decimals: their money is an integer of minor units.
 """

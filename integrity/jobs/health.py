@@ -1,9 +1,12 @@
 """The job of checking a target's health: before a run, or after it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import MetaData
 
 from integrity.engines.target import Target
+from integrity.errors import Unreachable, UsageError
 from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import HealthCheck
@@ -43,10 +46,23 @@ def check(target: Target, project: Project, expected: ExpectedSystems, *, is_aft
     Raises:
         UsageError: a profile of a system cannot be read.
     """
+    systems = list(_on(target, expected))
     if is_after:
-        return check_after(target, expected.systems, project)
-    needs = {system.name: _connections_of(system, project) for system in expected.systems}
-    return check_before(target, expected.systems, needs, is_required=expected.is_required)
+        return check_after(target, systems, project)
+    needs = {system.name: _connections_of(system, project) for system in systems}
+    return check_before(target, systems, needs, is_required=expected.is_required)
+
+
+def _on(target: Target, expected: ExpectedSystems) -> Iterator[System]:
+    """Yield the systems with their tables; of those that nobody named, one that has none there is left out."""
+    for system in expected.systems:
+        try:
+            yield system.on(target)
+        except Unreachable:  # which is what is told first, and all that is
+            yield replace(system, metadata=MetaData())
+        except UsageError:
+            if expected.is_required:
+                raise
 
 
 def _connections_of(system: System, project: Project) -> dict[str, int]:

@@ -152,7 +152,7 @@ def _on(target: Target, race: RaceSubject) -> RaceSubject:
             f"--isolation '{isolation.value}' on {target}: {target.engine.title} has a single level",
             hint="Leave --isolation out.",
         )
-    return replace(race, settings=replace(race.settings, dialect=target.dialect))
+    return replace(race, system=race.system.on(target), settings=replace(race.settings, dialect=target.dialect))
 
 
 def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:

@@ -62,7 +62,7 @@ def replay(
         DatabaseError: the server is gone.
     """
     race = chosen.race
-    with open_study(target, race.system, chosen.finding, race.files, test_database=test_database) as study:
+    with open_study(target, race.system.on(target), chosen.finding, race.files, test_database=test_database) as study:
         replays = study.replay(times)
         differences = study.find_differences(replays[-1])
         if wanted is not None and wanted.pytest_file is not None:

@@ -5,7 +5,7 @@ reproduced = listen(reproduce(chosen, target, project))
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrity.engines.target import Target
@@ -83,7 +83,8 @@ def reproduce(
             written.
         DatabaseError: the server is gone.
     """
-    race, violation = chosen.race, chosen.violation
+    race = replace(chosen.race, system=chosen.race.system.on(target))
+    violation = chosen.violation
     reproduction = yield from search.reproduce(
         target,
         race.system,

@@ -102,7 +102,7 @@ def run(
     """
     server = own_server(project, target)
     request = RunRequest(
-        system=chosen.system,
+        system=chosen.system.on(target),
         profile_name=chosen.profile_name,
         profile=chosen.profile,
         time_scale=chosen.time_scale,

@@ -20,6 +20,10 @@ from integrity.errors import SeedError, UsageError
 from integrity.load.workload import Workload
 from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.numbers import counted
+from integrity.operation import Row
+from integrity.systems.made_rows import find_table
+from integrity.systems.reflect import Reflected
+from integrity.systems.system import System
 
 TIMEOUT_S = 300
 
@@ -123,6 +127,18 @@ class RunDatabase:
         with self.target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
             read = snapshot.sessions[0].read
             try:
-                return {pool: [next(iter(row.values())) for row in read(query)] for pool, query in questions.items()}
+                return {
+                    pool: [_key(row, self.workload.system, pool) for row in read(query)]
+                    for pool, query in questions.items()
+                }
             except QueryFailed as failed:
                 raise refusal(self.target, Exception(failed.reason)) from None
+
+
+def _key(row: Row, system: System, pool: str) -> Key:
+    """Return the key that a row of a pool is: of the primary key of a table that was reflected all columns."""
+    values = tuple(row.values())
+    table = find_table(system.metadata, pool) if isinstance(system.metadata, Reflected) else None
+    is_whole = table is not None and len(table.primary_key.columns) == len(values) > 1
+    key: Key = values if is_whole else values[0]
+    return key

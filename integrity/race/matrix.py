@@ -29,13 +29,16 @@ from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.explain import timeline_of
 from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.programs import stage_of
 from integrity.race.program.schedule import parse
 from integrity.race.search.explore import Budget, Coverage, explore
 from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.cure import describe_course
 from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.sql.file import SqlFile
-from integrity.systems.loading import load_system
+from integrity.systems.loading import load_system, with_place
+from integrity.systems.reflect import Reflected
+from integrity.systems.stage import Stage
 from integrity.systems.system import System, SystemReference
 from integrity.user_code import as_user_error
 from integrity.verdict import Verdict
@@ -264,6 +267,9 @@ def _searchers(target: Target, race: RaceSubject, test_database: str | None) -> 
     """Yield what searches tasks, in this process or in several."""
     system, jobs = race.system, race.settings.jobs
     if jobs > 1 and system.reference is None:
+        system = with_place(system)
+        race = replace(race, system=system)
+    if jobs > 1 and system.reference is None:
         raise UsageError(
             f"system {system.name} was passed as an object, and other processes cannot be told where to find it",
             hint='Search in one job, or name it in integrity.toml: [systems] name = "module:ATTRIBUTE"',
@@ -298,7 +304,8 @@ def _processes(databases: list[Target], race: RaceSubject) -> Iterator[_Search]:
         urls.put(database.text)
     assert race.system.reference is not None
     # A system is functions: a reference to it crosses, and the name of a bug.
-    given = (urls, race.system.reference, race.bug.name if race.bug else None, race.settings, race.files)
+    reflected = (race.system.metadata, stage_of(race.system)()) if isinstance(race.system.metadata, Reflected) else None
+    given = (urls, _Sent(race.system.reference, reflected), race.bug.name if race.bug else None, race.settings, race.files)
     pool = ProcessPoolExecutor(len(databases), mp_context=context, initializer=_start_process, initargs=given)
 
     def search(tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
@@ -319,6 +326,14 @@ def _processes(databases: list[Target], race: RaceSubject) -> Iterator[_Search]:
             process.kill()
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What of a system crosses to another process: where it is found, and what was read of a database for it."""
+
+    reference: SystemReference
+    reflected: tuple[Reflected, Stage] | None
+
+
 # What a pool's process keeps from task to task: it has no other place.
 _make_searcher: Callable[[], _Searcher] | None = None
 _searcher: list[_Searcher] = []
@@ -326,7 +341,7 @@ _searcher: list[_Searcher] = []
 
 def _start_process(
     urls: "Queue[str]",
-    reference: SystemReference,
+    sent: _Sent,
     bug_name: str | None,
     settings: RaceSettings,
     files: Sequence[SqlFile],
@@ -336,7 +351,10 @@ def _start_process(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process is interrupted, too, and ends this one
 
     def make_searcher() -> _Searcher:
-        system = load_system(reference)
+        system = load_system(sent.reference)
+        if sent.reflected is not None:  # a scratch database lacks what a bug leaves out, and would read as another one
+            metadata, stage = sent.reflected
+            system = replace(system, metadata=metadata, stage=lambda: stage)
         bug = system.find_bug(bug_name) if bug_name else None
         return _Searcher(_scheduler(Target.parse(urls.get()), system), RaceSubject(system, files, settings, bug))
 

@@ -37,6 +37,15 @@ def load_system(reference: SystemReference) -> System:
     return found.found_at(reference)
 
 
+def with_place(system: System) -> System:
+    """Return a system that was passed as an object with where other processes find it, if it is a module's."""
+    for module in [module for name, module in sys.modules.items() if name != "__main__" and module is not None]:
+        for attribute, value in list(vars(module).items()):
+            if isinstance(value, System) and value.name == system.name and value.operations is system.operations:
+                return system.found_at(SystemReference(system.name, f"{module.__name__}:{attribute}", "", ""))
+    return system
+
+
 def _find(reference: SystemReference) -> Any:
     module_name, _, attribute = reference.path.partition(":")
     if reference.folder and reference.folder not in sys.path:

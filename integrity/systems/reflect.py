@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import SAWarning
+from sqlalchemy.schema import sort_tables_and_constraints
 
 from integrity.engines.definitions import Definition
 from integrity.engines.places import DEFAULT_SCHEMA, TableName, schema_in, schema_of
@@ -84,21 +85,38 @@ class Reflected(MetaData):
         super().__init__()
         self.places = schemas or (DEFAULT_SCHEMA,)
         self.catalogue = catalogue
+        self.missing: tuple[str, ...] = ()
+        """What a scratch database that was made of it lacks, each with the reason."""
+        self.made: tuple[Definition, ...] = ()
+        """What one was made of, in the order in which that went."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a database was asked."""
+        return self.catalogue is not None
+
+    @property
+    def raced_tables(self) -> list[Table]:
+        """The tables that races have to themselves: they are emptied, and compared."""
+        return self.sorted_tables
 
     @property
     def sorted_tables(self) -> list[Table]:
+        """The tables, each behind those that it refers to as far as they refer to none another in a circle."""
         if self.catalogue is None:
             raise UsageError(
                 "a system without `metadata` has the tables of a database, and none was named",
                 hint="Give its System the MetaData of its tables.",
             )
-        return super().sorted_tables
+        in_order = sorted(self.tables.values(), key=lambda table: table.key)
+        ordered: Any = sort_tables_and_constraints(in_order)  # type: ignore[no-untyped-call]  # SQLAlchemy says nothing
+        return [table for table, _ in ordered if table is not None]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "own": (self.places, self.catalogue)}
+        return {**super().__getstate__(), "own": (self.places, self.catalogue, self.missing, self.made)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.places, self.catalogue = state["own"]
+        self.places, self.catalogue, self.missing, self.made = state["own"]
         super().__setstate__(state)
 
 

@@ -25,9 +25,18 @@ class Ref:
 
     Args:
         row: the name of that row, which stands before whatever refers to it.
+        column: what is meant of it; empty: its id, of a key of several columns all of them.
     """
 
     row: str
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """What the database is to make of an SQL expression, e.g. "now() - interval '1 day'"."""
+
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class StagedRow:
 
     name: str
     table: str
-    values: Mapping[str, Value | Ref] = field(default_factory=dict)
+    values: Mapping[str, Value | Ref | Expression] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,11 @@ class Stage:
         rows: in an order in which they can be inserted.
         keys: by pool and number, {"wallets_1": Ref("guest")}; a key that no row has yet (of an event, an idempotency key)
             is a value. Every pool that an operation's arguments are drawn from needs at least one.
+        is_alone: the tables are emptied before the rows are made, one after the other: all that is there is of this stage.
+        queries: of one that is alone: pool -> a query that is asked when the rows are there, whose rows are its keys.
     """
 
     rows: Sequence[StagedRow]
     keys: Mapping[str, Ref | Value]
+    is_alone: bool = False
+    queries: Mapping[str, str] = field(default_factory=dict)

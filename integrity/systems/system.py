@@ -9,12 +9,14 @@ from sqlalchemy import MetaData
 from integrity.database.constraints import name_constraints
 from integrity.database.made import OURS
 from integrity.database.names import schemas_of
+from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.project import SYSTEM_NAME, SYSTEM_NAME_HINT
 from integrity.suggestion import suggest
+from integrity.systems.made_stage import MadeStage, key_queries, pools_of
 from integrity.systems.planned_limit import PlannedLimit
-from integrity.systems.reflect import Reflected
+from integrity.systems.reflect import Reflected, reflect
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
@@ -103,7 +105,7 @@ class System:
     Args:
         name: also the name of its folders of invariants and queries.
         title: one line that says what it is.
-        metadata: its tables, in one schema or in several.
+        metadata: its tables, in one schema or in several; left out: those that a database has in `public`, see reflect.py.
         operations: the sound ones, by name.
         services: the outside services, by the name that Request steps use.
         pools: pools of keys that arguments are drawn from: pool name -> a query whose first column lists them in order.
@@ -125,8 +127,8 @@ class System:
 
     name: str
     title: str
-    metadata: MetaData
-    operations: Mapping[str, Operation]
+    metadata: MetaData = field(default_factory=Reflected)
+    operations: Mapping[str, Operation] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -161,9 +163,31 @@ class System:
     @property
     def schemas(self) -> tuple[str, ...]:
         """The schemas that its tables stand in, in the order of the tables; "public" for those that name none."""
-        if isinstance(self.metadata, Reflected) and self.metadata.catalogue is None:
-            return self.metadata.places
+        if isinstance(self.metadata, Reflected):
+            read = schemas_of(self.metadata) if self.is_known else ()
+            return tuple(dict.fromkeys((*self.metadata.places, *read)))
         return schemas_of(self.metadata)
+
+    def on(self, target: Target) -> "System":
+        """Return the system with the tables that a database has, where it has no model of its own; else itself.
+
+        It has a stage of its rows then, and each pool that is named as a table has that table's keys.
+
+        Raises:
+            UsageError: there are no tables in its schemas.
+            DatabaseError: the catalogue cannot be read.
+        """
+        if not isinstance(self.metadata, Reflected) or self.metadata.is_read:
+            return self
+        tables = reflect(target, self.metadata.places)
+        drawn = pools_of(each.arguments.values() for each in self.operations.values())
+        stage = MadeStage(target, tables, self.stage, self.rows, drawn, self.pools)
+        return replace(
+            self,
+            metadata=tables,
+            stage=stage if self.stage is not None or self.rows else None,
+            pools={**key_queries(tables, drawn), **self.pools},
+        )
 
     @property
     def path(self) -> str:

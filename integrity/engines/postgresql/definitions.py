@@ -8,7 +8,7 @@ statement, so that it is named.
 The catalogue is asked with an empty search path, so every name stands with its schema.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -38,8 +38,7 @@ def read_definitions(target: Target) -> list[Definition]:
 def _read(connection: "psycopg.Connection[Any]") -> Iterator[Definition]:
     for query in _QUERIES:
         for kind, schema, name, table, rests_on, statements in connection.execute(query.encode(), {"books": BOOKS}):
-            written: Sequence[str] = [each for each in statements or () if each]
-            yield Definition(kind, schema, name, written, table, rests_on)
+            yield Definition(kind, schema, name, tuple(filter(None, statements or ())), table, rests_on)
 
 
 # Of everybody, not of the server, an extension or us. An object that an extension made depends on it by 'e'.

@@ -29,6 +29,7 @@ def read_definitions(target: Target) -> list[Definition]:
             )
             place = schema_from("sqlite", schema)
             found += [
-                Definition(kind, place, name, [sql], table if kind != "view" else "") for kind, name, table, sql in rows
+                Definition(kind, place, name, (sql,), table if kind != "view" else "", is_whole=kind == "table")
+                for kind, name, table, sql in rows
             ]
     return sorted(found, key=lambda each: _KINDS.index(each.kind))

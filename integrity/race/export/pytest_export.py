@@ -29,13 +29,14 @@ from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Statement, Value
 from integrity.race.export.pytest_assertions import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
-from integrity.race.finding.ddl import create_statements_by_table
+from integrity.race.finding.ddl import create_statements
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed
 from integrity.sql.name import quoted
 from integrity.sql.parameters import replace_parameters
 from integrity.sql.tokens import tokenize
+from integrity.systems.reflect import Reflected
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -216,11 +217,11 @@ def staging_queries(metadata: MetaData) -> dict[str, str]:
     """
     return {
         table.fullname: "select {} from {} order by {}".format(
-            ", ".join(quoted(column.name) for column in table.columns if not _is_set_by_clock(column)),
+            ", ".join(quoted(column.name) for column in table.columns if not _is_made(column)),
             full_name(table),
             ", ".join(quoted(column.name) for column in table.primary_key.columns) or "1",
         )
-        for table in metadata.sorted_tables
+        for table in (metadata.raced_tables if isinstance(metadata, Reflected) else metadata.sorted_tables)
     }
 
 
@@ -228,10 +229,13 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
     """Return the statements that make the tables and the rows."""
     lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
     driver = driver_of(case.dialect)
-    for schema in _made_schemas(metadata) if driver.makes_schemas else ():
+    before, behind = create_statements(metadata, dropped=dropped, dialect=case.dialect)
+    is_reflected = isinstance(metadata, Reflected)
+    if is_reflected and driver.makes_schemas:
+        lines += ["set check_function_bodies = off;", ""]  # what they name may be made behind them
+    for schema in _made_schemas(metadata) if driver.makes_schemas and not is_reflected else ():
         lines += [f"create schema {quoted(schema)};", ""]
-    for statements in create_statements_by_table(metadata, dropped=dropped, dialect=case.dialect).values():
-        lines += [line for statement in statements for line in (f"{statement};", "")]
+    lines += [line for statement in before for line in (f"{statement};", "")]
     times = [
         value for rows in case.recording.staged.values() for row in rows for value in row.values() if _is_instant(value)
     ]
@@ -248,17 +252,19 @@ def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> st
                 for row in rows
             ]
             name = located(table, case.dialect) if table.schema else full_name(table)
+            overriding = " overriding system value" if any(_is_given_always(column) for column in columns) else ""
             lines += [
-                f"insert into {name} ({', '.join(quoted(column.name) for column in columns)}) values",
+                f"insert into {name} ({', '.join(quoted(column.name) for column in columns)}){overriding} values",
                 *(f"    ({value})," for value in values[:-1]),
                 f"    ({values[-1]});",
             ]
             lines += [
                 f"select setval(pg_get_serial_sequence({sql_of(name)}, {sql_of(column.name)}), {rows[-1][column.name]});"
                 for column in table.columns
-                if column.identity and driver.sets_sequences
+                if _is_numbered(column) and driver.sets_sequences
             ]
             lines += [""]
+    lines += [line for statement in behind for line in (f"{statement};", "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -439,8 +445,18 @@ def _constants(assertion: Assertion | SerialAssertion | FailureAssertion, dialec
     return "\n".join([*lines, "]"])
 
 
-def _is_set_by_clock(column: "Column[object]") -> bool:
-    return isinstance(column.type, DateTime) and column.server_default is not None
+def _is_made(column: "Column[object]") -> bool:
+    """Whether the database makes the value, by its clock or of the row's other columns."""
+    return column.computed is not None or (isinstance(column.type, DateTime) and column.server_default is not None)
+
+
+def _is_given_always(column: "Column[object]") -> bool:
+    return column.identity is not None and column.identity.always is True
+
+
+def _is_numbered(column: "Column[object]") -> bool:
+    default = getattr(column.server_default, "arg", "")
+    return column.identity is not None or str(default).startswith("nextval(")
 
 
 def _shorten_ids(*texts: str) -> list[str]:

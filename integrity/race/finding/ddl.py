@@ -1,13 +1,17 @@
 """Definitions: the `create` statements of a schema's tables, for a file that must stand alone and for telling changes."""
 
 import re
+from collections.abc import Iterator
 
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from integrity.database.names import name_of
-from integrity.engines.places import DEFAULT_SCHEMA, schema_in
+from integrity.engines.definitions import Definition
+from integrity.engines.places import DEFAULT_SCHEMA, schema_in, schema_of
+from integrity.race.play.definitions import kept_definitions, whole_statement
+from integrity.systems.reflect import Reflected
 
 # SQLAlchemy leaves these untyped.
 _DIALECTS = {"postgresql": postgresql.dialect(), "sqlite": sqlite.dialect()}  # type: ignore[no-untyped-call]
@@ -24,6 +28,8 @@ def create_statements_by_table(
         dropped: constraints and indexes to leave out, as "table.name".
         dialect: as Target.dialect names it.
     """
+    if isinstance(metadata, Reflected):
+        return _of_definitions(metadata, dropped)
     copy = MetaData(schema=metadata.schema)
     for table in metadata.sorted_tables:
         table.to_metadata(copy)
@@ -40,6 +46,52 @@ def create_statements_by_table(
             *(_compile(CreateIndex(index), dialect) for index in kept),
         ]
     return statements
+
+
+def create_statements(
+    metadata: MetaData, *, dropped: frozenset[str] = frozenset(), dialect: str = "postgresql"
+) -> tuple[list[str], list[str]]:
+    """Return what makes the tables, in an order in which it can be carried out; and what is made when their rows are there.
+
+    Args:
+        dropped, dialect: as above.
+    """
+    if not isinstance(metadata, Reflected):
+        by_table = create_statements_by_table(metadata, dropped=dropped, dialect=dialect)
+        return [each for statements in by_table.values() for each in statements], []
+    before: list[str] = []
+    behind: list[str] = []
+    for each, statements in _definitions(metadata, dropped):
+        (behind if each.kind in _OF_ROWS else before).extend(statements)
+    return before, behind
+
+
+_OF_TABLES = ("table", "constraint", "index", "trigger", "rule", "policy", "owner")
+_OF_ROWS = ("trigger", "rule")
+"""What would do its work again with rows that it has seen."""
+
+
+def _of_definitions(tables: Reflected, dropped: frozenset[str]) -> dict[str, list[str]]:
+    """Return what the database has of each table, and of what belongs to none."""
+    called = {(schema_of(table), table.name): name_of(table) for table in tables.tables.values()}
+    statements: dict[str, list[str]] = {}
+    for each, own in _definitions(tables, dropped):
+        name = called.get((each.schema, each.table)) if each.kind in _OF_TABLES else None
+        statements.setdefault(name or str(each), []).extend(own)
+    return statements
+
+
+def _definitions(tables: Reflected, dropped: frozenset[str]) -> Iterator[tuple[Definition, list[str]]]:
+    """Yield the definitions in the order in which a scratch database was made of them, with their statements."""
+    known = {(schema_of(table), table.name): table for table in tables.tables.values()}
+    kept = [each for each in kept_definitions(tables, dropped) if each.kind != "setting" and each.statements]
+    order = {each: place for place, each in enumerate(tables.made)}
+    for each in sorted(kept, key=lambda each: order.get(each, len(order))):
+        table = known.get((each.schema, each.name)) if each.kind == "table" else None
+        statements = each.statements
+        if each.is_whole and table is not None:
+            statements = (whole_statement(each, table, dropped),)
+        yield each, ["\n".join(line.rstrip() for line in text.strip().rstrip(";").splitlines()) for text in statements]
 
 
 def _compile(statement: ExecutableDDLElement, dialect: str) -> str:

@@ -96,12 +96,13 @@ def search_command(finding: Finding) -> str:
 
 def _compare_tables(finding: Finding, now: dict[str, str]) -> Iterator[str]:
     for table in sorted(finding.tables.keys() | now.keys()):
+        named = table if " " in table else f"table {table}"  # other things of a schema have their kind
         if table not in now:
-            yield f"table {table} is gone"
+            yield f"{named} is gone"
         elif table not in finding.tables:
-            yield f"table {table} is new"
+            yield f"{named} is new"
         elif finding.tables[table] != now[table]:
-            yield f"table {table} is defined otherwise"
+            yield f"{named} is defined otherwise"
 
 
 def _compare_statements(finding: Finding, replayed: Replay) -> Iterator[str]:

@@ -9,6 +9,8 @@ others, so it must be told whose rows it is about. There are three ways, tried i
 - One of its columns is the primary key of the table that it goes through, e.g. audit_log.id; which of that table's rows
   belong to a race is known from its columns, as for digests. So the subject of a row may be of any kind.
 
+In tables that were reflected nothing is narrowed: they are emptied before each race, and all rows are its own.
+
 The text of an invariant stays as it is but for the schema in front of the history's relations, which are values here: see
 history.py. An invariant that can be narrowed in none of these ways is left out, by name and with the reason.
 """
@@ -31,6 +33,7 @@ from integrity.race.program.programs import make_world, select_own_keys
 from integrity.sql.file import SqlFile
 from integrity.sql.name import quoted
 from integrity.sql.tokens import Token, code_tokens, spliced, without_semicolon
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
 _Condition = Callable[[Sequence[str]], str]
@@ -92,6 +95,7 @@ def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozen
     inner = _without_schema(without_semicolon(file.query), asked) if asked else without_semicolon(file.query)
     inner = find_engine(dialect).spelling.adapted(inner)
     defaults = file.values({}, now=datetime.now(UTC))
+    is_alone = not condition(())
 
     @lru_cache(maxsize=16)
     def text(calls: tuple[str, ...]) -> str:
@@ -100,7 +104,7 @@ def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozen
 
     def violations(keys: Keys, history: RaceHistory) -> Statement:
         calls: dict[str, Value] = {f"operation_{n}": call.operation_id for n, call in enumerate(history.calls)}
-        values: Mapping[str, Value] = {**defaults, **keys, **calls}
+        values: Mapping[str, Value] = {**defaults, **({} if is_alone else keys), **calls}
         if not asked:
             return Statement(text(tuple(calls)), values)
         return with_history(text(tuple(calls)), values, history, reads=asked, system=system, dialect=dialect)
@@ -109,6 +113,8 @@ def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozen
 
 
 def _condition(query: exp.Query, system: System, keys: Keys) -> _Condition | None:
+    if isinstance(system.metadata, Reflected):
+        return lambda _calls: ""
     source = query.args.get("from_")
     driving = source.this if source else None
     if isinstance(driving, exp.Table) and driving.db == SCHEMA and relation_of(driving.name, system.name) != "runs":

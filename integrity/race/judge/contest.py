@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from integrity.errors import UsageError
+from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Isolation, Ok, Operation, Steps
 from integrity.race.judge.checks import LeftOut, make_checks
-from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.program import Actor, Check, Keys, Program, Standing
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.program import Actor, Check, Keys, Program, RaceHistory, Standing
 from integrity.race.program.programs import (
     PlannedCall,
     make_program,
@@ -17,6 +17,7 @@ from integrity.race.program.programs import (
     vary_calls,
 )
 from integrity.sql.file import SqlFile
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
 
 
@@ -122,11 +123,28 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
         UsageError: the system has no stage.
         DatabaseError: the database refuses the stage.
     """
-    keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
+    run = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system)))
+    keys = run.keys
     checks, left_out = make_checks(files, system, keys, dialect=scheduler.dialect)
+    if isinstance(system.metadata, Reflected):
+        # Somebody's own, of which one may ask what the tables of a race do not have; and what they lack is told beside it.
+        refused = dict(_refused(scheduler, checks, run))
+        checks = [check for check in checks if check.name not in refused]
+        left_out += [LeftOut(name, reason) for name, reason in refused.items()]
+        left_out += [LeftOut(*each.split(": ", 1)) for each in system.metadata.missing]
+        return Ground(system, keys, tuple(checks), tuple(left_out))
     if not checks:
         raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
     return Ground(system, keys, tuple(checks), tuple(left_out))
+
+
+def _refused(scheduler: Scheduler, checks: Sequence[Check], run: PlayedSchedule) -> Iterator[tuple[str, str]]:
+    """Yield the checks that the database refuses, with its reason."""
+    for check in checks:
+        try:
+            scheduler.ask([check.violations(run.keys, RaceHistory())])
+        except DatabaseError as error:
+            yield check.name, error.message
 
 
 def _do_nothing(_keys: Keys, _operation_id: UUID) -> Steps:

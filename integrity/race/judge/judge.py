@@ -279,7 +279,7 @@ class Judge:
         if not checks:
             return []
         history = history_of(run, program)
-        return self._scheduler.ask([check.violations(run.keys, history) for check in checks])
+        return self._scheduler.ask_of(run, [check.violations(run.keys, history) for check in checks])
 
     def _read(self, run: PlayedSchedule, actors: str) -> Remains:
         """Return what a run left behind.
@@ -288,7 +288,7 @@ class Judge:
             actors: the letters that its actors have in the program.
         """
         digests = self._program.digests
-        answers = self._scheduler.ask([digest.rows(run.keys, run.operation_ids) for digest in digests])
+        answers = self._scheduler.ask_of(run, [digest.rows(run.keys, run.operation_ids) for digest in digests])
         generated = set(run.trace.generated)
         rows = []
         for digest, answer in zip(digests, answers, strict=True):

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from string import ascii_uppercase
@@ -70,6 +70,7 @@ class PlayedSchedule:
         operation_ids: of the calls, in the order of the actors.
         cut: why it was not played to its end, or empty.
         began_at: by the server's clock, behind the stage; None if the program is not timed.
+        answers: to what was asked of its rows, by the question's text: they may be gone when that is asked again.
     """
 
     trace: Trace
@@ -78,6 +79,7 @@ class PlayedSchedule:
     operation_ids: tuple[UUID, ...]
     cut: str = ""
     began_at: datetime | None = None
+    answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def letters(self) -> str:
@@ -143,6 +145,20 @@ class Scheduler:
             DatabaseError: one of them was refused.
         """
         return self.engine.ask(commands)
+
+    def ask_of(self, run: PlayedSchedule, commands: Sequence[Statement]) -> list[Answer]:
+        """Return the answers of questions about the rows of a run, each asked once.
+
+        Args:
+            commands: whose parameters are the run's own; the rows must be as it left them for one that is new.
+
+        Raises:
+            DatabaseError: one of them was refused.
+        """
+        new = list({command.sql: command for command in commands if command.sql not in run.answers}.values())
+        if new:
+            run.answers.update(zip((command.sql for command in new), self.engine.ask(new), strict=True))
+        return [run.answers[command.sql] for command in commands]
 
     def sweep(self) -> None:
         """Empty the tables, if many runs have left rows there. What a run left can then no longer be read.
@@ -213,7 +229,10 @@ class Scheduler:
     ) -> PlayedSchedule:
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
-        made = self.engine.insert(program.stage())
+        stage = program.stage()
+        if stage.is_alone:
+            self.engine.ask(self._emptying)
+        made = self.engine.insert(stage)
         keys, generated = made.keys, made.generated
         on_staged()
         began_at = self.engine.read_clock() if program.is_timed else None

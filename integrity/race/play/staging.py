@@ -6,7 +6,8 @@ keys are checked at the statement's end, so the order of the inserts does not ma
 alone, and is prepared once. Measured for the 44 rows of ghostpass: 1.0 ms, and 1.4 ms with the ids in one flight and the
 inserts, pipelined, in the next.
 
-On SQLite each row is an insert of its own, all in one transaction.
+On SQLite each row is an insert of its own, all in one transaction. What is made of somebody's own schema, with values that
+the database makes and keys of several columns, is inserted row by row on both (row_by_row.py).
 """
 
 from collections.abc import Hashable, Mapping
@@ -20,7 +21,7 @@ from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program.program import Keys
 from integrity.sql.name import literal, quoted
-from integrity.systems.stage import Ref, Stage, StagedRow
+from integrity.systems.stage import Expression, Ref, Stage, StagedRow
 
 StagedColumn = tuple[str, str | None]
 """A column, and the row that it refers to, if it does."""
@@ -52,6 +53,7 @@ class TableFacts:
         types: of its columns, by their plain names.
         numbered: the column that a sequence numbers, and that sequence; empty if none does.
         key: the column that is its primary key, empty where that is several or none.
+        keys: the columns of its primary key, in its order.
         default: what makes the key, where no sequence does, e.g. "gen_random_uuid()".
     """
 
@@ -60,6 +62,7 @@ class TableFacts:
     sequence: str = ""
     key: str = ""
     default: str = ""
+    keys: tuple[str, ...] = ()
 
     @property
     def id_column(self) -> str:
@@ -76,6 +79,11 @@ class TableFacts:
         found = find_named(self.types, column)
         return found[0] if found else column
 
+    def as_read(self, column: str, value: Value) -> Value:
+        """Return the value of a parameter; a list of a JSON column is no array, and a text there is JSON already."""
+        is_json = not isinstance(value, str) and self.types.get(self.plain(column)) in _JSON
+        return text_of(value, is_json=True) if is_json else value
+
 
 class Inserter:
     """Makes the statements that insert stages on one PostgreSQL database.
@@ -85,7 +93,7 @@ class Inserter:
     """
 
     def __init__(self, tables: Mapping[str, TableFacts]) -> None:
-        self._tables = tables
+        self.tables = tables
         self._texts: dict[Shape, str] = {}
 
     def statement(self, stage: Stage) -> Statement:
@@ -96,14 +104,14 @@ class Inserter:
         """
         shape = shape_of(stage)
         if shape not in self._texts:
-            check_shape(shape, self._tables)
-            self._texts[shape] = _insert_sql(shape, self._tables)
+            check_shape(shape, self.tables)
+            self._texts[shape] = _insert_sql(shape, self.tables)
         values = (
-            _as_its_column_reads(facts, column, value)
+            facts.as_read(column, value)
             for row in stage.rows
-            for facts in [facts_of(self._tables, row.table)]
+            for facts in [facts_of(self.tables, row.table)]
             for column, value in row.values.items()
-            if not isinstance(value, Ref)
+            if not isinstance(value, Ref | Expression)
         )
         return Statement(self._texts[shape], {f"v{number}": value for number, value in enumerate(values)})
 
@@ -111,7 +119,7 @@ class Inserter:
         """Return the ids of the rows by their names, made or given, from what the statement returned."""
         ids: dict[str, Any] = {}
         for number, each in enumerate(stage.rows):
-            facts = facts_of(self._tables, each.table)
+            facts = facts_of(self.tables, each.table)
             if f"i{number}" in row:
                 ids[each.name] = row[f"i{number}"]
             elif facts.id_column:
@@ -128,7 +136,11 @@ def facts_of(tables: Mapping[str, TableFacts], spelled: str) -> TableFacts:
 
 def resolve(row: StagedRow, ids: Mapping[str, Any]) -> dict[str, Value]:
     """Return the values of a row, with ids for what it refers to."""
-    return {column: ids[value.row] if isinstance(value, Ref) else value for column, value in row.values.items()}
+    return {
+        column: ids[value.row] if isinstance(value, Ref) else value
+        for column, value in row.values.items()
+        if not isinstance(value, Expression)
+    }
 
 
 def staged(stage: Stage, ids: Mapping[str, Any]) -> Staged:
@@ -140,9 +152,15 @@ def staged(stage: Stage, ids: Mapping[str, Any]) -> Staged:
     for name, key in stage.keys.items():
         if isinstance(key, Ref) and key.row not in ids:
             raise UsageError(f"the stage's key {name} refers to row {key.row!r}, and no row of that name has an id")
-    keys = {name: ids[key.row] if isinstance(key, Ref) else key for name, key in stage.keys.items()}
-    generated = {value for value in keys.values() if isinstance(value, Hashable) and not isinstance(value, bool | None)}
-    return Staged(keys, generated | set(ids.values()))
+    return named({name: ids[key.row] if isinstance(key, Ref) else key for name, key in stage.keys.items()}, ids)
+
+
+def named(keys: Keys, ids: Mapping[str, Any]) -> Staged:
+    """Return what came of a stage, given its keys and the ids of its rows, of which some may be of several columns."""
+    values = [
+        each for value in (*keys.values(), *ids.values()) for each in (value if isinstance(value, tuple) else (value,))
+    ]
+    return Staged(keys, {value for value in values if isinstance(value, Hashable) and not isinstance(value, bool | None)})
 
 
 def shape_of(stage: Stage) -> Shape:
@@ -189,12 +207,6 @@ def quoted_table(tables: Mapping[str, TableFacts], spelled: str, dialect: str = 
 
 def _gives_id(facts: TableFacts, columns: tuple[StagedColumn, ...]) -> bool:
     return bool(facts.id_column) and facts.id_column in {facts.plain(column) for column, _ in columns}
-
-
-def _as_its_column_reads(facts: TableFacts, column: str, value: Value) -> Value:
-    """Return the value of a parameter; a list of a JSON column is no array, and a text there is JSON already."""
-    is_json = not isinstance(value, str) and facts.types.get(facts.plain(column)) in _JSON
-    return text_of(value, is_json=True) if is_json else value
 
 
 def _insert_sql(shape: Shape, tables: Mapping[str, TableFacts]) -> str:

@@ -6,7 +6,7 @@ as in the workload.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, islice, product
 from random import Random, SystemRandom
@@ -22,6 +22,7 @@ from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
 from integrity.sql.name import quoted
 from integrity.suggestion import suggest
+from integrity.systems.reflect import Reflected
 from integrity.systems.script.domains import tables_in
 from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
@@ -94,12 +95,12 @@ def stage_of(system: System) -> Callable[[], Stage]:
         staged = made()
         keys = dict(staged.keys)
         pools = {name.rpartition("_")[0] for name in keys}
-        for pool in drawn - pools:
+        for pool in drawn - pools - staged.queries.keys():
             keys |= dict(_keys_of_query(pool, system.pools[pool], staged.keys))
         for pool, domain in new.items():
             if pool not in pools:
                 keys |= {f"{pool}_{number}": domain.draw(SystemRandom(), World()) for number in range(1, NEW_KEYS + 1)}
-        return Stage(staged.rows, keys)
+        return replace(staged, keys=keys)
 
     return stage
 
@@ -243,10 +244,20 @@ def _arguments(
 def make_digests(metadata: MetaData) -> Iterator[Digest]:
     """Yield for each table the rows that belong to a race: staged, made by its calls, or referring to such a row.
 
-    Followed are columns that an index begins with, so that a digest stays as fast as the tables grow.
+    Followed are columns that an index begins with, so that a digest stays as fast as the tables grow. In tables that were
+    reflected a race is alone: all rows are its own.
     """
+    if isinstance(metadata, Reflected):
+        for table in metadata.raced_tables:
+            yield Digest(name_of(table), _whole(table))
+        return
     for table in metadata.sorted_tables:
         yield Digest(name_of(table), partial(_digest, table))
+
+
+def _whole(table: Table) -> Callable[[Keys, Sequence[UUID]], Statement]:
+    statement = Statement(f"select * from {full_name(table)}")
+    return lambda _keys, _operation_ids: statement
 
 
 def _digest(table: Table, keys: Keys, operation_ids: Sequence[UUID]) -> Statement:

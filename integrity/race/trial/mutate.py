@@ -12,6 +12,8 @@ from itertools import islice
 
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
+from integrity.database.names import name_of
+from integrity.engines.places import schema_of
 from integrity.engines.target import Target
 from integrity.events import Event
 from integrity.operation import Begin, Isolation, Statement, Step
@@ -30,6 +32,7 @@ from integrity.race.trial.rewrite import (
     with_steps_changed,
 )
 from integrity.race.trial.statements import name_in_text, written_tables
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
 SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
@@ -300,13 +303,13 @@ def _find_in_statements(system: System, name: str, statements: list[str], *, has
 
 
 def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:
-    """Yield the unique and check constraints and unique indexes of the tables that the operations write."""
+    """Yield the unique, check and exclusion constraints and unique indexes of the tables that the operations write."""
     for table in metadata.sorted_tables:
         writers = frozenset(
             name for name, texts in statements.items() if any(name_in_text(table) in written_tables(sql) for sql in texts)
         )
         for constraint in _constraints_of(table) if writers else ():
-            qualified = f"{table.name}.{constraint}"
+            qualified = f"{name_of(table)}.{constraint}"
             yield Protection(table.name, constraint, writers, _drop(qualified), qualified)
 
 
@@ -316,6 +319,8 @@ def _constraints_of(table: Table) -> list[str]:
         for constraint in table.constraints
         if isinstance(constraint, UniqueConstraint | CheckConstraint)
     ]
+    if isinstance(table.metadata, Reflected) and table.metadata.catalogue is not None:
+        names += [each.name for each in table.metadata.catalogue.exclusions.get((schema_of(table), table.name), ())]
     return sorted([*names, *(str(index.name) for index in table.indexes if index.unique)])
 
 

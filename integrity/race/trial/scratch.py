@@ -13,8 +13,10 @@ from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
 from integrity.operation import Statement
+from integrity.race.play.definitions import emptying_of_rows
 from integrity.race.play.engine import Scratch
 from integrity.race.play.engines import emptying_statements, fill_scratch
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
 
 
@@ -47,7 +49,13 @@ def scratch_database(
     with ExitStack() as stack:
         try:
             scratch = stack.enter_context(target.make_scratch("race"))
-        except MayNotCreate:
+        except MayNotCreate as error:
+            if isinstance(system.metadata, Reflected):
+                raise UsageError(
+                    f"{error.message}: a race is played on a database beside this one, made of its schema",
+                    hint="Let the user make one: alter role ... createdb; or race on a server of your own that has the"
+                    " schema. Without it validate, run, monitor and health work.",
+                ) from None
             stack.enter_context(_on_the_target_itself(target, system, test_database))
             scratch = target
         name = bug.name if bug else ""
@@ -57,6 +65,8 @@ def scratch_database(
 
 def emptying(target: Target, system: System) -> list[Statement]:
     """Return the statements that empty the system's tables."""
+    if isinstance(system.metadata, Reflected):
+        return list(emptying_of_rows(system.metadata, target.dialect))
     names = [located(table, target.dialect) for table in reversed(system.metadata.sorted_tables)]
     return emptying_statements(target, names)
 

@@ -18,6 +18,7 @@ from integrity.race.play.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.play.one_core import OneCore
 from integrity.race.play.postgresql.state import FUNCTIONS
 from integrity.race.play.postgresql.wire import LOOKING, MET, MET_BARE, PostgresWire, held
+from integrity.race.play.row_by_row import insert_row_by_row
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Inserter, Staged, TableFacts, staged
 from integrity.race.program.trace import one_line
@@ -94,6 +95,11 @@ select
         select from pg_catalog.pg_index as i
         where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
     ) as is_key,
+    (
+        select array_position(i.indkey::int2[], a.attnum)
+        from pg_catalog.pg_index as i
+        where i.indrelid = c.oid and i.indisprimary
+    ) as key_place,
     coalesce(pg_get_expr(d.adbin, d.adrelid), '') as made_by
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -188,6 +194,8 @@ class PostgresEngine:
 
     def insert(self, stage: Stage) -> Staged:
         self._core.keep()
+        if stage.is_alone:
+            return insert_row_by_row(stage, self.ask, self.inserter.tables, dialect=self.dialect)
         (answer,) = self.ask([self.inserter.statement(stage)])
         return staged(stage, self.inserter.read_ids(stage, answer.rows[0]))
 
@@ -355,6 +363,9 @@ def _facts(columns: Answer) -> dict[str, TableFacts]:
             next((row["sequence"] for row in rows if row["sequence"]), ""),
             next((row["name"] for row in rows if row["is_key"]), ""),
             next((row["made_by"] for row in rows if row["is_key"]), ""),
+            tuple(
+                row["name"] for row in sorted(rows, key=lambda row: row["key_place"] or 0) if row["key_place"] is not None
+            ),
         )
         for name, rows in tables.items()
     }

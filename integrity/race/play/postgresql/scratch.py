@@ -13,10 +13,15 @@ from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas
 from integrity.operation import Statement
 from integrity.race.play.engine import Scratch
+from integrity.race.play.postgresql.definitions import fill_by_definitions
+from integrity.systems.reflect import Reflected
 
 
 def fill(scratch: Scratch) -> None:
     """Make the tables of a scratch database."""
+    if isinstance(scratch.system.metadata, Reflected):
+        fill_by_definitions(scratch, scratch.system.metadata)
+        return
     metadata = MetaData()
     number = 0
     for table in scratch.system.metadata.sorted_tables:

@@ -18,6 +18,7 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.operation import Statement
 from integrity.race.play.footprint import Footprint
+from integrity.race.play.row_by_row import insert_row_by_row
 from integrity.race.play.session import Session
 from integrity.race.play.sqlite.wire import NumberedColumn, SqliteReader, SqliteWire, TableName, typed
 from integrity.race.play.staging import Staged, TableFacts, check_shape, facts_of, quoted_table, resolve, shape_of, staged
@@ -89,6 +90,8 @@ class SqliteRaceEngine:
         return answers
 
     def insert(self, stage: Stage) -> Staged:
+        if stage.is_alone:
+            return insert_row_by_row(stage, self.ask, self._tables, dialect=self.dialect)
         check_shape(shape_of(stage), self._tables)
         connection = self._control.connection
         ids: dict[str, Any] = {}
@@ -210,11 +213,13 @@ def _find_facts(
         tables = connection.execute(f"select name from {quoted(schema)}.sqlite_master where type = 'table'").fetchall()
         for (table,) in tables:
             columns = connection.execute(f"pragma {quoted(schema)}.table_info({quoted(table)})").fetchall()
-            keys = [column["name"] for column in columns if column["pk"]]
+            keys = [column["name"] for column in sorted(columns, key=lambda column: int(column["pk"])) if column["pk"]]
             number = numbered.get((schema, table))
             types = {column["name"]: column["type"].lower() for column in columns}
             sequence = "rowid" if number else ""
-            facts = TableFacts(types, number.name if number else "", sequence, keys[0] if len(keys) == 1 else "")
+            facts = TableFacts(
+                types, number.name if number else "", sequence, keys[0] if len(keys) == 1 else "", "", tuple(keys)
+            )
             yield f"{schema}.{table}", facts
             if schema == "main":
                 yield table, facts

@@ -1,5 +1,6 @@
 """Scratch files of SQLite, in the journal mode of the database that they stand for: it decides who waits for whom."""
 
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -13,12 +14,20 @@ from integrity.engines.places import MAIN, schema_in, schema_of
 from integrity.errors import UsageError
 from integrity.operation import Statement
 from integrity.race.play.engine import Scratch
+from integrity.race.play.sqlite.definitions import fill_by_definitions
 from integrity.sql.name import quoted
+from integrity.systems.reflect import Reflected
 
 
 def fill(scratch: Scratch) -> None:
     """Make the tables of a scratch file, with the journal mode of the database that it stands for."""
-    metadata, schemas = MetaData(), scratch.system.schemas
+    schemas = scratch.system.schemas
+    if isinstance(scratch.system.metadata, Reflected):
+        fill_by_definitions(scratch, scratch.system.metadata)
+        with closing(scratch.target.connect_sqlite(schemas)) as connection:
+            _set_journal(connection, scratch)
+        return
+    metadata = MetaData()
     for table in scratch.system.metadata.sorted_tables:
         # What SQLite numbers by itself it numbers from the greatest id on; this is how it can be told where to begin.
         table.to_metadata(metadata).dialect_options["sqlite"]["autoincrement"] = scratch.is_spread
@@ -26,15 +35,20 @@ def fill(scratch: Scratch) -> None:
     create_schemas(scratch.target, [spread])
     if scratch.dropped:
         plant(scratch.target, spread, scratch.dropped, bug=scratch.bug)
-    mode = "wal" if _is_logged_ahead(scratch.like.file_of(schemas[0])) else "delete"
     with closing(scratch.target.connect_sqlite(schemas)) as connection:
-        for schema in dict.fromkeys((MAIN, *(schema_in("sqlite", schema) for schema in schemas))):
-            connection.execute(f"pragma {quoted(schema)}.journal_mode = {mode}")
+        _set_journal(connection, scratch)
         numbered = [table for table in metadata.sorted_tables if table.autoincrement_column is not None]
         for number, table in enumerate(numbered if scratch.is_spread else (), start=1):
             place = quoted(schema_in("sqlite", schema_of(table)))
             connection.execute(f"delete from {place}.sqlite_sequence where name = ?", (table.name,))
             connection.execute(f"insert into {place}.sqlite_sequence values (?, ?)", (table.name, number * 1_000_000))
+
+
+def _set_journal(connection: sqlite3.Connection, scratch: Scratch) -> None:
+    schemas = scratch.system.schemas
+    mode = "wal" if _is_logged_ahead(scratch.like.file_of(schemas[0])) else "delete"
+    for schema in dict.fromkeys((MAIN, *(schema_in("sqlite", schema) for schema in schemas))):
+        connection.execute(f"pragma {quoted(schema)}.journal_mode = {mode}")
 
 
 def empty(names: Sequence[str]) -> list[Statement]:

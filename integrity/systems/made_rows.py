@@ -1,0 +1,434 @@
+"""Rows that nobody described: what wanted rows need, so that a database takes them.
+
+A foreign key needs a row to refer to: one that is there by then, else a new one, which may need others. A column that must
+have a value, and has no default, gets one that its checks take and that no other row of the table has. What cannot be made
+is an error that names the table and the column, before any schedule is played.
+
+The rows of a stage are alone in their tables, so the values are the same each time.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
+
+from integrity.database.names import find_named, full_name, name_of
+from integrity.engines.places import schema_of
+from integrity.engines.values import sql_of
+from integrity.errors import UsageError, quote
+from integrity.operation import Value
+from integrity.sql.name import quoted
+from integrity.suggestion import suggest
+from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
+from integrity.systems.reflect import Catalogue, DomainType, Reflected
+from integrity.systems.stage import Expression, Ref, StagedRow
+from integrity.systems.wanted_row import WantedRow
+
+Cell = Ref | Expression
+
+_REFERENCE = re.compile(r':(?P<row>\w+)(?:\.(?P<column>\w+|"(?:[^"]|"")+"))?')
+_CHECK = re.compile(r"\bCHECK (\(.*\))(?: NO INHERIT| NOT VALID| NOT ENFORCED)*$", re.DOTALL)
+SPREAD = 1_000_000
+"""Where SQLite numbers the rows of a table by its greatest key, each table gets keys of a million of its own."""
+
+
+@dataclass(slots=True)
+class _Row:
+    name: str
+    table: Table
+    cells: dict[str, Cell]
+    place: str = ""
+    is_made: bool = False
+    is_in_the_making: bool = False
+
+
+@dataclass(slots=True)
+class RowMaker:
+    """Makes the rows of one stage.
+
+    Args:
+        tables: of the database.
+        ask: the database, about values.
+        dialect: as Target.dialect names it.
+    """
+
+    tables: Reflected
+    ask: AskDatabase
+    dialect: str
+    _wanted: list[_Row] = field(default_factory=list)
+    _made: list[_Row] = field(default_factory=list)
+    _same: dict[str, str] = field(default_factory=dict)
+
+    def make(self, wanted: Sequence[WantedRow | StagedRow]) -> list[StagedRow]:
+        """Return rows in an order in which they can be inserted, those that were wanted with their keys as names.
+
+        Two wanted rows that would be one by a unique key are one.
+
+        Raises:
+            UsageError: a row names no table or column, refers to none before it, or needs what cannot be made.
+        """
+        for row in wanted:
+            self._wanted.append(self._read(row))
+        for each in self._wanted:
+            self._complete(each, [])
+        return [StagedRow(row.name, full_name(row.table), self._cells_of(row)) for row in self._made]
+
+    def _cells_of(self, row: _Row) -> dict[str, Value | Cell]:
+        return {
+            name: Ref(self.name_of_row(cell.row), cell.column) if isinstance(cell, Ref) else cell
+            for name, cell in row.cells.items()
+        }
+
+    def name_of_row(self, key: str) -> str:
+        """Return the name of the row that a wanted row has become."""
+        return self._same.get(key, key)
+
+    @property
+    def rows_by_table(self) -> dict[Table, list[str]]:
+        """The names of the rows of each table: those that were wanted first."""
+        rows: dict[Table, list[str]] = {}
+        wanted = [row for row in self._made if row in self._wanted]
+        for row in [*wanted, *(row for row in self._made if row not in self._wanted)]:
+            rows.setdefault(row.table, []).append(row.name)
+        return rows
+
+    def _read(self, row: WantedRow | StagedRow) -> _Row:
+        name = row.key if isinstance(row, WantedRow) else row.name
+        place = row.place if isinstance(row, WantedRow) else ""
+        at = f"{place}: row {name}" if place else f"row {name}"
+        table = find_table(self.tables, row.table)
+        if table is None:
+            known = sorted(name_of(each) for each in self.tables.sorted_tables)
+            raise UsageError(
+                f"{at}: the database has no table {row.table}",
+                hint=suggest(row.table, known, otherwise=f"It has {len(known)} tables: {', '.join(known[:8])}."),
+            )
+        cells: dict[str, Cell] = {}
+        for spelled, value in row.values.items():
+            found = find_named(dict(table.columns.items()), spelled)
+            if found is None:
+                hint = suggest(spelled, table.columns.keys(), otherwise=f"It has: {', '.join(table.columns.keys())}.")
+                raise UsageError(f"{at}: table {row.table} has no column {spelled}", hint=hint)
+            cell = _cell_of(value, found[1], is_text=isinstance(row, WantedRow))
+            cells[found[0]] = self._resolved(cell, found[1], at) if isinstance(cell, Ref) else cell
+        return _Row(name, table, cells, place)
+
+    def _resolved(self, ref: Ref, column: "Column[Any]", at: str) -> Ref:
+        """Return a reference with the column that it means."""
+        other = next((each for each in self._wanted if each.name == ref.row), None)
+        if other is None:
+            raise UsageError(f"{at}: {column.name} refers to row {ref.row}, and no row before it has that name")
+        if ref.column:
+            found = find_named(dict(other.table.columns.items()), ref.column)
+            if found is None:
+                hint = suggest(ref.column, other.table.columns.keys())
+                raise UsageError(f"{at}: row {other.name} has no column {ref.column}", hint=hint)
+            return Ref(other.name, found[0])
+        referred = [
+            element.column.name
+            for key in column.table.foreign_key_constraints
+            if key.referred_table is other.table
+            for element in key.elements
+            if element.parent is column
+        ]
+        primary = [each.name for each in other.table.primary_key.columns]
+        if not referred and len(primary) != 1:
+            raise UsageError(
+                f"{at}: {column.name} refers to row {other.name}, whose key is of {len(primary)} columns",
+                hint=f"Name the one that is meant: :{other.name}.{(primary or ['column'])[0]}",
+            )
+        return Ref(other.name, (referred or primary)[0])
+
+    def _complete(self, row: _Row, stack: list[_Row]) -> None:
+        if row.is_made:
+            return
+        row.is_in_the_making = True
+        self._give_key(row)
+        for key in _foreign_keys(row.table):
+            self._refer(row, key, [*stack, row])
+        self._fill(row)
+        row.is_made = True
+        if same := self._twin_of(row):
+            if row in self._wanted:
+                self._same[row.name] = same.name
+                return
+            raise UsageError(f"{_of(row)}: every row would have the same {_unique_in(row.table)}", hint=_GIVE)
+        self._made.append(row)
+
+    def _give_key(self, row: _Row) -> None:
+        """Number a row of SQLite, which would begin at 1 in every table."""
+        primary = list(row.table.primary_key.columns)
+        is_numbered = self.dialect == "sqlite" and len(primary) == 1 and isinstance(primary[0].type, Integer)
+        if is_numbered and primary[0].name not in row.cells and not primary[0].foreign_keys:
+            number = (sorted(self.tables.tables).index(row.table.key) + 1) * SPREAD + self._number(row)
+            row.cells[primary[0].name] = Expression(str(number))
+
+    def _refer(self, row: _Row, key: ForeignKeyConstraint, stack: list[_Row]) -> None:
+        """Give the columns of a foreign key the values of a row that there is, or is made."""
+        pairs = [(element.parent, element.column) for element in key.elements]
+        given = {there.name: row.cells[here.name] for here, there in pairs if here.name in row.cells}
+        left = [(here, there) for here, there in pairs if here.name not in row.cells]
+        if any(isinstance(cell, Expression) and cell.sql.strip().lower() == "null" for cell in given.values()):
+            return
+        if not any(_must_have(here) or (here.server_default is not None and not here.nullable) for here, _ in left) and (
+            left or all(isinstance(cell, Ref) for cell in given.values())
+        ):
+            return
+        parent = self._named_parent(key, given)
+        if parent is None and key.referred_table is row.table:
+            self._refer_to_itself(row, pairs)
+            return
+        parent = parent or self._find_parent(row, key, given, stack)
+        row.cells |= {here.name: Ref(parent.name, there.name) for here, there in left}
+
+    def _named_parent(self, key: ForeignKeyConstraint, given: Mapping[str, Cell]) -> _Row | None:
+        """Return the row that some of the columns refer to by its name already."""
+        for name, cell in given.items():
+            if isinstance(cell, Ref) and cell.column == name:
+                found = next((each for each in (*self._made, *self._wanted) if each.name == cell.row), None)
+                if found is not None and found.table is key.referred_table:
+                    return found
+        return None
+
+    def _refer_to_itself(self, row: _Row, pairs: Sequence[tuple["Column[Any]", "Column[Any]"]]) -> None:
+        for here, there in pairs:
+            if there.name not in row.cells:
+                number = self._number(row)
+                found = self._candidates(there, number, row.table)
+                if not found:
+                    raise UsageError(f"{_of(row)}: {here.name} refers to a row of the same table", hint=_GIVE)
+                row.cells[there.name] = Expression(found[0])
+            row.cells.setdefault(here.name, row.cells[there.name])
+
+    def _find_parent(self, row: _Row, key: ForeignKeyConstraint, given: Mapping[str, Cell], stack: list[_Row]) -> _Row:
+        """Return a row that no other foreign key of the row means, and that a unique key allows; else a new one."""
+        table = key.referred_table
+        used = {cell.row for cell in row.cells.values() if isinstance(cell, Ref)}
+        is_own = _is_unique(row.table, [element.parent.name for element in key.elements])
+        if is_own:
+            used |= {
+                cell.row
+                for other in (*self._made, *self._wanted)
+                if other.table is row.table and other is not row
+                for element in key.elements
+                if isinstance(cell := other.cells.get(element.parent.name), Ref)
+            }
+        for other in (*self._made, *self._wanted):
+            if other.table is not table or other.name in used or (other.is_in_the_making and not other.is_made):
+                continue
+            if all(_agrees(other, column, cell) for column, cell in given.items()):
+                self._complete(other, stack)
+                return other
+        if any(each.table is table for each in stack):
+            circle = " -> ".join([name_of(each.table) for each in stack] + [name_of(table)])
+            raise UsageError(
+                f"{_of(row)}: {', '.join(element.parent.name for element in key.elements)} needs a row of {name_of(table)},"
+                f" which needs one of {name_of(row.table)}: {circle}",
+                hint="Rows that refer to one another in a circle are made by a stage of the system's own.",
+            )
+        made = _Row(self._free_name(table), table, dict(given), row.place)
+        self._complete(made, stack)
+        return made
+
+    def _free_name(self, table: Table) -> str:
+        taken = {each.name for each in (*self._made, *self._wanted)}
+        return next(name for n in range(1, len(taken) + 2) if (name := f"{table.name} {n}") not in taken)
+
+    def _fill(self, row: _Row) -> None:
+        """Give values to the columns that must have one."""
+        sought = [column for column in row.table.columns if column.name not in row.cells and _must_have(column)]
+        checks = [(name, check) for name, check in self._checks(row.table)]
+        found = self._search(row, sought, checks)
+        if found is None:  # others may be what a check wants
+            named = {column for _, check in checks for column in _columns_in(check, row.table)}
+            more = [
+                column
+                for column in row.table.columns
+                if column.name in named and column.name not in row.cells and column not in sought and _may_have(column)
+            ]
+            found = self._search(row, [*sought, *more], checks) if more else None
+        if found is None:
+            columns = ", ".join(f"{name_of(row.table)}.{column.name}" for column in sought) or name_of(row.table)
+            said = "; ".join(f"{name} {check}" for name, check in checks)
+            raise UsageError(f"{_of(row)}: no value was found for {columns} that its checks take: {said}", hint=_GIVE)
+        row.cells |= {name: Expression(value) for name, value in found.items()}
+
+    def _search(
+        self, row: _Row, sought: Sequence["Column[Any]"], checks: Sequence[tuple[str, str]]
+    ) -> dict[str, str] | None:
+        number = self._number(row)
+        taken = self._taken(row)
+        tried: dict[str, list[str]] = {}
+        for column in sought:
+            known = self._candidates(column, number, row.table)
+            if not known:
+                raise UsageError(
+                    f"{_of(row)}: {name_of(row.table)}.{column.name} must have a value, and none is known of its type"
+                    f" ({_type_of(column)})",
+                    hint=_GIVE,
+                )
+            tried[column.name] = [each for each in known if each not in taken.get(column.name, ())] or known
+        own = [check for _, check in checks]
+        named = {column.name for check in own for column in _columns_in(check, row.table)}
+        free = {name: values[0] for name, values in tried.items() if name not in named}
+        bound = {name: values for name, values in tried.items() if name in named}
+        if not own or (not bound and not named & row.cells.keys()):
+            return {**free, **{name: values[0] for name, values in bound.items()}}
+        cells = {name: cell.sql for name, cell in row.cells.items() if isinstance(cell, Expression)}
+        defaults = {
+            column.name: str(getattr(column.server_default, "arg", "null"))
+            for column in row.table.columns
+            if column.name in named and column.name not in row.cells and column.name not in bound
+        }
+        referring = {name for name, cell in row.cells.items() if isinstance(cell, Ref)}
+        unknown = {name: "null" for name in named if name in referring or name not in {**cells, **defaults, **bound}}
+        place = full_name(row.table) if row.table.schema else f"public.{full_name(row.table)}"
+        found = combinations_taken(
+            place if self.dialect == "postgresql" else "", {**unknown, **defaults, **cells}, bound, own, self.ask
+        )
+        return {**free, **found[0]} if found else None
+
+    def _candidates(self, column: "Column[Any]", number: int, table: Table) -> list[str]:
+        domain = self._domain(column)
+        checks = [check for _, check in self._checks(table) if column in _columns_in(check, table)]
+        found = candidates(Sought(column, number, checks, domain))
+        return within_domain(domain, found, self.ask) if domain else found
+
+    def _domain(self, column: "Column[Any]") -> DomainType | None:
+        kind: Any = column.type
+        if self.dialect != "postgresql" or not hasattr(kind, "data_type"):
+            return None
+        return self._catalogue.domains.get((kind.schema or "public", kind.name))
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        assert self.tables.catalogue is not None
+        return self.tables.catalogue
+
+    def _checks(self, table: Table) -> Iterator[tuple[str, str]]:
+        """Yield the checks of a table by their names, in words that need no search path."""
+        if self.dialect != "postgresql":
+            for each in table.constraints:
+                if isinstance(each, CheckConstraint):
+                    yield str(each.name), f"({each.sqltext})"
+            return
+        for definition in self._catalogue.definitions:
+            if (definition.kind, definition.schema, definition.table) == ("constraint", schema_of(table), table.name) and (
+                match := _CHECK.search(definition.statements[0])
+            ):
+                yield definition.name, match[1]
+
+    def _number(self, row: _Row) -> int:
+        return 1 + sum(each.table is row.table for each in self._made)
+
+    def _taken(self, row: _Row) -> dict[str, set[str]]:
+        """Return for each column of a unique key the values that other rows have."""
+        unique = {name for key in _unique_keys(row.table) for name in key}
+        unique |= {
+            name
+            for each in self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
+            for name, _ in each.elements
+        }
+        taken: dict[str, set[str]] = {}
+        for other in (*self._made, *self._wanted):
+            if other.table is row.table and other is not row:
+                for name, cell in other.cells.items():
+                    if name in unique and isinstance(cell, Expression):
+                        taken.setdefault(name, set()).add(cell.sql)
+        return taken
+
+    def _twin_of(self, row: _Row) -> _Row | None:
+        """Return a row that has the same unique key."""
+        for other in self._made:
+            if other.table is row.table:
+                for key in _unique_keys(row.table):
+                    cells = [row.cells.get(name) for name in key]
+                    if None not in cells and cells == [other.cells.get(name) for name in key]:
+                        return other
+        return None
+
+
+def find_table(tables: Reflected, spelled: str) -> Table | None:
+    """Return the table of that name, with its schema or without where no other table has it."""
+    known = {name: table for table in tables.sorted_tables for name in (name_of(table), f"{schema_of(table)}.{table.name}")}
+    found = find_named(known, spelled)
+    return found[1] if found else None
+
+
+_GIVE = "Give it one: -- row name: table(column = value); or, in Python, a `stage` of the system's own."
+
+
+def _cell_of(value: "Value | Cell", column: "Column[Any]", *, is_text: bool) -> Cell:
+    """Return what stands for a value; a wanted row's is text: an expression, or a reference."""
+    if isinstance(value, Ref | Expression):
+        return value
+    if is_text and isinstance(value, str):
+        match = _REFERENCE.fullmatch(value.strip())
+        return Ref(match["row"], match["column"] or "") if match else Expression(value)
+    return Expression(sql_of(value, is_json=isinstance(column.type, JSON)))
+
+
+def _of(row: _Row) -> str:
+    what = f"a row of {name_of(row.table)}" if row.name.startswith(f"{row.table.name} ") else f"row {quote(row.name)}"
+    return f"{row.place}: {what}" if row.place else what
+
+
+def _type_of(column: "Column[Any]") -> str:
+    return str(getattr(column.type, "name", None) or type(column.type).__name__.lower())
+
+
+def _must_have(column: "Column[Any]") -> bool:
+    """Whether a row cannot be without a value that somebody gives it."""
+    domain: Any = column.type
+    needs = not column.nullable or getattr(domain, "not_null", False)
+    return bool(needs) and _may_have(column) and column.server_default is None
+
+
+def _may_have(column: "Column[Any]") -> bool:
+    return column.computed is None and column.identity is None
+
+
+def _foreign_keys(table: Table) -> list[ForeignKeyConstraint]:
+    """Return the foreign keys in the order of their columns: a set in SQLAlchemy."""
+    order = list(table.columns.keys())
+    return sorted(table.foreign_key_constraints, key=lambda each: [order.index(key) for key in each.column_keys])
+
+
+def _unique_keys(table: Table) -> list[list[str]]:
+    keys = [each for each in table.constraints if isinstance(each, UniqueConstraint | PrimaryKeyConstraint)]
+    indexes = [index for index in table.indexes if index.unique and not index.dialect_options["postgresql"].get("where")]
+    found = [[column.name for column in each.columns] for each in (*keys, *indexes)]
+    return [key for key in found if key]
+
+
+def _unique_in(table: Table) -> str:
+    return " or ".join(", ".join(key) for key in _unique_keys(table))
+
+
+def _is_unique(table: Table, columns: Sequence[str]) -> bool:
+    return any(set(key) <= set(columns) for key in _unique_keys(table))
+
+
+def _agrees(row: _Row, column: str, cell: Cell) -> bool:
+    return row.cells.get(column) == cell or cell == Ref(row.name, column)
+
+
+def _columns_in(check: str, table: Table) -> list["Column[Any]"]:
+    return [
+        column
+        for column in table.columns
+        if re.search(rf'(?<![\w"]){re.escape(column.name)}(?![\w"])', check)
+        or quoted(column.name) in check.split()
+        or f'"{column.name}"' in check
+    ]

@@ -1,0 +1,108 @@
+"""The stage of a system whose tables were reflected: the rows that it wants, with all that these need.
+
+It is made once, when a race first asks for it, and is the same each time: its rows are alone in their tables.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table
+
+from integrity.database.names import full_name
+from integrity.domain import Domain, KeyOf
+from integrity.engines.target import Target
+from integrity.errors import DatabaseError, UsageError, quote
+from integrity.operation import Value
+from integrity.sql.name import quoted
+from integrity.systems.made_rows import RowMaker, find_table
+from integrity.systems.reflect import Reflected
+from integrity.systems.stage import Ref, Stage, StagedRow
+from integrity.systems.wanted_row import WantedRow
+
+
+@dataclass(slots=True)
+class MadeStage:
+    """Makes the stage, when it is called.
+
+    Args:
+        target: asked which values the checks of its tables take.
+        tables: of it.
+        given: the system's own stage; None: it has none.
+        wanted: rows beside those.
+        drawn: the pools of keys that operations draw from.
+        queries: pool -> a query, of those that are no table's.
+    """
+
+    target: Target
+    tables: Reflected
+    given: Callable[[], Stage] | None
+    wanted: Sequence[WantedRow]
+    drawn: Sequence[str]
+    queries: Mapping[str, str]
+    _made: list[Stage] = field(default_factory=list)
+
+    def __call__(self) -> Stage:
+        if not self._made:
+            self._made.append(self._make())
+        return self._made[0]
+
+    def _make(self) -> Stage:
+        given = self.given() if self.given else Stage((), {})
+        maker = RowMaker(self.tables, self._ask, self.target.dialect)
+        rows = maker.make([*given.rows, *self.wanted])
+        keys: dict[str, Ref | Value] = {
+            name: Ref(maker.name_of_row(key.row), key.column) if isinstance(key, Ref) else key
+            for name, key in given.keys.items()
+        }
+        known = {name.rpartition("_")[0] for name in keys}
+        left = [pool for pool in self.drawn if pool not in known]
+        for pool in left:
+            if pool not in self.queries:
+                keys |= {f"{pool}_{n}": Ref(row) for n, row in enumerate(self._rows_of(pool, maker, rows), start=1)}
+        queries = {pool: self.queries[pool] for pool in left if pool in self.queries}
+        return Stage(rows, keys, is_alone=True, queries=queries)
+
+    def _rows_of(self, pool: str, maker: RowMaker, rows: Sequence[StagedRow]) -> list[str]:
+        """Return the rows whose keys a pool has: those of the table of its name, or the one row of its name.
+
+        Raises:
+            UsageError: there is no such row.
+        """
+        table = find_table(self.tables, pool)
+        if table is not None and table in maker.rows_by_table:
+            return maker.rows_by_table[table]
+        name = maker.name_of_row(pool)
+        if any(row.name == name for row in rows):
+            return [name]
+        what = f"no row of table {pool}" if table is not None else f"no table, row or pool {quote(pool)}"
+        raise UsageError(
+            f"a call's argument is a key of {pool}, and there is {what} to race on",
+            hint=f"Give it one: -- row name: {pool}(); or, in Python, WantedRow('name', '{pool}') in the system's rows.",
+        )
+
+    def _ask(self, question: str) -> Sequence[Sequence[Any]]:
+        try:
+            with self.target.open_line(self.tables.places, is_read_only=True) as line:
+                return line.ask(question)
+        except DatabaseError as error:
+            raise UsageError(
+                f"which values the checks of a table take could not be found out: {error.message}",
+                hint="Give the row its values: -- row name: table(column = value).",
+            ) from None
+
+
+def pools_of(arguments: Iterable[Iterable[Domain]]) -> list[str]:
+    """Return the pools of the keys of rows that arguments are drawn from."""
+    return list(dict.fromkeys(each.pool for domains in arguments for each in domains if type(each) is KeyOf))
+
+
+def key_queries(tables: Reflected, pools: Iterable[str]) -> dict[str, str]:
+    """Return pool -> the query of the primary keys of the table of its name, for those that are a table's."""
+    found = {pool: table for pool in pools if (table := find_table(tables, pool)) is not None}
+    return {pool: _key_query(table) for pool, table in found.items() if table.primary_key.columns}
+
+
+def _key_query(table: Table) -> str:
+    names = ", ".join(quoted(column.name) for column in table.primary_key.columns)
+    return f"select {names} from {full_name(table)} order by {names}"
