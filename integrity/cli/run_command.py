@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from integrity.cli.known_names import PROFILE
 from integrity.cli.number_types import SEED, Duration, Integer, NumberType
 from integrity.cli.options import (
     database_option,
@@ -19,7 +20,7 @@ from integrity.registry import DEFAULT_SYSTEM
 
 
 @click.command(name="run")
-@click.argument("profile")
+@click.argument("profile", type=PROFILE)
 @click.option("--system", "system_name", metavar="NAME", show_default=f"the project's own, else {DEFAULT_SYSTEM}",
               help="The system to load.")  # fmt: skip
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from integrity.cli.known_names import SUITE
 from integrity.cli.number_types import SEED, NumberType
 from integrity.cli.options import (
     database_option,
@@ -19,7 +20,7 @@ from integrity.report.terminal import write_note, write_result
 
 
 @click.command(name="suite")
-@click.argument("name")
+@click.argument("name", type=SUITE)
 @click.option("--system", "system_names", metavar="NAME", multiple=True, help="These systems; else all in the database.")
 @click.option(
     "--shorten",

@@ -2,6 +2,7 @@
 
 import click
 
+from integrity.cli.known_names import KnownName
 from integrity.errors import quote
 from integrity.suggestion import suggest
 
@@ -22,12 +23,14 @@ def describe_usage(error: click.ClickException, command: str) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None  # of an option without its value there is none
     path = context.command_path if context else "integrity" if command == "integrity" else f"integrity {command}"
     meant = _suggest(error, context) if context is not None else ""
-    message = (error.message if meant else error.format_message()).rstrip(".")
+    message = (error.format_message() if not meant or not error.message else error.message).rstrip(".")
     return f"{message[:1].lower()}{message[1:]}\n  hint: {f'{meant} ' if meant else ''}See `{path} --help`."
 
 
 def _suggest(error: click.ClickException, context: click.Context) -> str:
-    """Return which command or option could have been meant, in our words and not in click's; empty: none is near."""
+    """Return which command, option or name could have been meant, in our words and not in click's; empty: none is near."""
+    if isinstance(error, click.MissingParameter) and error.param is not None and isinstance(error.param.type, KnownName):
+        return error.param.type.list_known(context)
     if isinstance(error, click.NoSuchOption):
         options = [option for parameter in context.command.get_params(context) for option in parameter.opts]
         return suggest(error.option_name, options)

@@ -13,7 +13,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job
 from integrity.faults.schedule import Window, read_schedule
-from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import EndedRun, RunRequest
 from integrity.load.run import play
 from integrity.project import Project
@@ -34,6 +34,20 @@ class ChosenRun:
     bug: Bug | None = None
     time_scale: float = 1.0
     faults_may_overlap: bool = False
+
+
+def find_profiles(project: Project, system_name: str | None = None) -> tuple[System, list[str]]:
+    """Return a system and the names of its profiles.
+
+    Args:
+        system_name: None: the one that commands work on where none is named.
+
+    Raises:
+        UsageError: there is no such system.
+    """
+    registry = Registry(project)
+    system = registry.find(system_name) if system_name else registry.default
+    return system, profile_names(system, project.settings.profiles.get(system.name, {}))
 
 
 def choose(

@@ -68,6 +68,11 @@ class PlannedSuite:
     bug: Bug | None = None
 
 
+def suite_names(declared: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names of all suites, the project's own last."""
+    return list(_known(declared))
+
+
 def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     """Return the suite of that name.
 
@@ -77,7 +82,7 @@ def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     Raises:
         UsageError: there is none, or it cannot be read.
     """
-    known: dict[str, Any] = {**tomllib.loads(_FILE.read_text(encoding="utf-8")), **declared}
+    known = _known(declared)
     if name not in known:
         hint = suggest(name, known, always=f"The suites are: {', '.join(known)}.")
         raise UsageError(f"no suite is called {quote(name)}", hint=hint)
@@ -86,6 +91,10 @@ def load_suite(name: str, declared: Mapping[str, Mapping[str, Any]]) -> Suite:
     except ValidationError as error:
         mistake = describe_mistake(error.errors(include_url=False)[0])
         raise UsageError(f"suite {name}: {mistake}", hint="Suites are in integrity.toml, [suites.<name>].") from None
+
+
+def _known(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**tomllib.loads(_FILE.read_text(encoding="utf-8")), **declared}
 
 
 def plan_suite(
