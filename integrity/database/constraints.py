@@ -6,17 +6,14 @@ under another name, filled, and put in the old one's place (sqlite.org/lang_alte
 Schema Changes").
 """
 
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import (
     CheckConstraint,
     Connection,
-    Constraint,
     ForeignKeyConstraint,
     Index,
     MetaData,
-    PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
     insert,
@@ -29,6 +26,7 @@ from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateI
 
 from integrity.database.application import Application
 from integrity.database.bookkeeping import find_note, put_note
+from integrity.database.declared import Item, columns_of, declared_items, item_name, own_name
 from integrity.database.made import OURS
 from integrity.database.names import located, name_of, schemas_of
 from integrity.database.ownership import note_rebuilt
@@ -39,17 +37,15 @@ from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.sql.name import quoted
 
-Item = Constraint | Index
-
 
 def name_constraints(metadata: MetaData) -> None:
     """Give the constraints that have no name the one that PostgreSQL would give them."""
     for table in metadata.sorted_tables:
         taken = {str(item.name) for item in table.constraints if item.name}
-        for item in sorted(table.constraints, key=lambda item: (type(item).__name__, list(_columns_of(item)))):
+        for item in sorted(table.constraints, key=lambda item: (type(item).__name__, list(columns_of(item)))):
             kind = _KINDS.get(type(item))
             if item.name is None and kind:
-                columns = list(_columns_of(item)) if len(list(_columns_of(item))) == 1 or kind != "check" else []
+                columns = list(columns_of(item)) if len(list(columns_of(item))) == 1 or kind != "check" else []
                 name = "_".join((table.name, *columns, kind))
                 item.name = next(each for each in (name, *(f"{name}{n}" for n in range(1, 1000))) if each not in taken)
                 taken.add(str(item.name))
@@ -65,7 +61,7 @@ def plant(target: Target, system: Application, dropped: tuple[str, ...], *, bug:
         UsageError: the metadata declares none of that name.
         SeedError: data that an earlier bug broke does not allow what that one had left out.
     """
-    unknown = sorted(set(dropped) - {_name_in(table, item) for table, item in _declared(system.metadata)})
+    unknown = sorted(set(dropped) - {item_name(table, item) for table, item in declared_items(system.metadata)})
     if unknown:
         raise UsageError(f"system {system.name} has no constraint or index {', '.join(unknown)}")
     resting = _resting_on(system.metadata, frozenset(dropped))
@@ -92,7 +88,7 @@ def find_missing(target: Target, metadata: MetaData) -> list[str]:
             present = _present(connection, metadata)
     finally:
         engine.dispose()
-    return sorted({_name_in(table, item) for table, item in _declared(metadata, target.dialect)} - present)
+    return sorted({item_name(table, item) for table, item in declared_items(metadata, target.dialect)} - present)
 
 
 def strip(connection: Connection, metadata: MetaData) -> None:
@@ -101,7 +97,7 @@ def strip(connection: Connection, metadata: MetaData) -> None:
     Measured on PostgreSQL 18: loading a million rows and indexing them afterwards takes half the time.
     """
     is_postgresql = connection.dialect.name == "postgresql"
-    for table, item in reversed(_declared(metadata)):
+    for table, item in reversed(declared_items(metadata)):
         if isinstance(item, Index) or (is_postgresql and not isinstance(item, CheckConstraint)):
             _drop(connection, table, item)
 
@@ -131,22 +127,22 @@ def _match(connection: Connection, system: Application, *, without: AbstractSet[
 
 def _match_postgresql(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> None:
     present = _present(connection, metadata)
-    for table, item in reversed(_declared(metadata)):
-        if _name_in(table, item) in present & without:
+    for table, item in reversed(declared_items(metadata)):
+        if item_name(table, item) in present & without:
             _drop(connection, table, item)
-    for table, item in _declared(_copy(metadata)):
-        if _name_in(table, item) not in present | without:
+    for table, item in declared_items(_copy(metadata)):
+        if item_name(table, item) not in present | without:
             connection.execute(CreateIndex(item) if isinstance(item, Index) else AddConstraint(item))
 
 
 def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> set[Table]:
     """Return the tables that were made anew for it."""
-    present, declared = _present(connection, metadata), _declared(metadata, "sqlite")
-    wanted = {_name_in(table, item) for table, item in declared} - without
+    present, declared = _present(connection, metadata), declared_items(metadata, "sqlite")
+    wanted = {item_name(table, item) for table, item in declared} - without
     rebuilt = {
         table
         for table, item in declared
-        if not isinstance(item, Index) and (_name_in(table, item) in present) != (_name_in(table, item) in wanted)
+        if not isinstance(item, Index) and (item_name(table, item) in present) != (item_name(table, item) in wanted)
     }
     for table in rebuilt:
         _rebuild(connection, table, without)
@@ -154,7 +150,7 @@ def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractS
         _check_references(connection, table)
     for table, item in declared:
         if isinstance(item, Index):
-            name, is_present = _name_in(table, item), _name_in(table, item) in present and table not in rebuilt
+            name, is_present = item_name(table, item), item_name(table, item) in present and table not in rebuilt
             if name in wanted and not is_present:
                 connection.execute(CreateIndex(item))
             elif is_present and name not in wanted:
@@ -188,48 +184,23 @@ def _drop(connection: Connection, table: Table, item: Item) -> None:
         connection.execute(DropIndex(item))
     else:  # not DropConstraint: it would take the constraint out of the metadata for good
         place = located(table, connection.dialect.name)
-        connection.exec_driver_sql(f"alter table {place} drop constraint {quoted(_own_name(table, item))}")
+        connection.exec_driver_sql(f"alter table {place} drop constraint {quoted(own_name(table, item))}")
 
 
 def _resting_on(metadata: MetaData, names: AbstractSet[str]) -> frozenset[str]:
     """Return the foreign keys that refer to what one of these makes unique, and could not be without it."""
-    declared = _declared(metadata)
+    declared = declared_items(metadata)
     keys = {
         (table, frozenset(item.columns))
         for table, item in declared
-        if isinstance(item, ColumnCollectionConstraint | Index) and _name_in(table, item) in names
+        if isinstance(item, ColumnCollectionConstraint | Index) and item_name(table, item) in names
     }
     return frozenset(
-        _name_in(table, item)
+        item_name(table, item)
         for table, item in declared
         if isinstance(item, ForeignKeyConstraint)
         and (item.referred_table, frozenset(element.column for element in item.elements)) in keys
     )
-
-
-def _declared(metadata: MetaData, dialect: str = "") -> list[tuple[Table, Item]]:
-    """Return the metadata's constraints and indexes in an order in which they can be made: foreign keys last.
-
-    Args:
-        dialect: those that the engine can have; empty: all. SQLite refers to no other file.
-    """
-    kinds: dict[type, int] = {
-        PrimaryKeyConstraint: 0,
-        UniqueConstraint: 1,
-        CheckConstraint: 2,
-        Index: 3,
-        ForeignKeyConstraint: 4,
-    }
-    items: list[tuple[Table, Item]] = []
-    for table in metadata.sorted_tables:
-        # A table without a primary key has one of no columns in SQLAlchemy.
-        items += [
-            (table, item)
-            for item in table.constraints
-            if not _is_empty_key(item) and not (dialect == "sqlite" and _leaves_its_schema(table, item))
-        ]
-        items += [(table, index) for index in table.indexes]
-    return sorted(items, key=lambda pair: (kinds[type(pair[1])], _name_in(*pair)))
 
 
 def _present(connection: Connection, metadata: MetaData) -> set[str]:
@@ -266,31 +237,6 @@ _NAMES = text(
 
 
 _KINDS: dict[type, str] = {UniqueConstraint: "key", CheckConstraint: "check", ForeignKeyConstraint: "fkey"}
-
-
-def _columns_of(item: Constraint) -> Iterator[str]:
-    """Yield the names of the columns that a constraint is about."""
-    yield from (column.name for column in getattr(item, "columns", ()))
-
-
-def _is_empty_key(item: Constraint) -> bool:
-    return isinstance(item, PrimaryKeyConstraint) and not list(item.columns)
-
-
-def _leaves_its_schema(table: Table, item: Constraint) -> bool:
-    return isinstance(item, ForeignKeyConstraint) and item.referred_table.schema != table.schema
-
-
-def _name_in(table: Table, item: Item) -> str:
-    """Return "table.name", the table with its schema where another has its name."""
-    return f"{name_of(table)}.{_own_name(table, item)}"
-
-
-def _own_name(table: Table, item: Item) -> str:
-    """Return a constraint's own name. A primary key has none here, and on PostgreSQL the one it gives by itself."""
-    name = f"{table.name}_pkey" if isinstance(item, PrimaryKeyConstraint) else item.name
-    assert name is not None, f"a constraint of {table.name} without a name"
-    return str(name)
 
 
 def _copy(metadata: MetaData) -> MetaData:
