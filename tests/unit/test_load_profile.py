@@ -140,6 +140,22 @@ def test_a_system_that_declares_no_profiles_is_loaded_by_all_of_its_operations_a
         assert len(shares) == 1
 
 
+def test_a_system_that_declares_no_limits_is_held_to_one_on_calls_that_fail_which_says_whose_it_is() -> None:
+    for name in profile_names(KIOSK, {}):
+        (limit,) = load_profile(KIOSK, name, {}).thresholds
+        assert (limit.operation, limit.statistic, limit.most) == (None, "failure_share", 0.01)
+        assert limit.source.startswith("a default of ours")
+
+
+def test_a_project_may_hold_its_system_to_no_limit_or_to_its_own() -> None:
+    own = {"statistic": "p95", "most": 200, "source": "our promise"}
+
+    assert load_profile(KIOSK, "usual", {"usual": {"thresholds": []}}).thresholds == ()
+    assert [limit.statistic for limit in load_profile(KIOSK, "usual", {"usual": {"thresholds": [own]}}).thresholds] == [
+        "p95"
+    ]
+
+
 def test_a_system_without_services_is_sent_no_webhook_twice() -> None:
     chaos = load_profile(KIOSK, "chaos", {})
     assert isinstance(chaos, OpenProfile)
