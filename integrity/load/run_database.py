@@ -9,23 +9,16 @@ from dataclasses import dataclass
 from integrity.database.constraints import plant, restore
 from integrity.database.names import located
 from integrity.database.namespace import Contents, guard, keep_books
-from integrity.domain import Key, World
+from integrity.domain import World
 from integrity.engines.hold import Hold
 from integrity.engines.occupancy import RUN, occupy
 from integrity.engines.server_facts import ServerFacts
-from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
-from integrity.engines.transaction import refusal
 from integrity.errors import SeedError, UsageError
 from integrity.load.workload import Workload
 from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.numbers import counted
-from integrity.operation import Row
-from integrity.systems.made_rows import find_table
-from integrity.systems.reflect import Reflected
-from integrity.systems.system import System
-
-TIMEOUT_S = 300
+from integrity.systems.keys import read_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,7 @@ class RunDatabase:
             SeedError: a pool is empty that calls draw from, or a stream stands at a door that is not there.
         """
         profile, system = self.workload.profile, self.workload.system.name
-        keys = self._read_keys()
+        keys = read_keys(self.target, self.workload.system)
         for pool, count in self.workload.needed_keys.items():
             found = len(keys.get(pool, ()))
             if found < count:
@@ -119,26 +112,3 @@ class RunDatabase:
                 f"{max(free, 0)} to give ({facts.slots} in all, {facts.used} in use, {SPARE_CONNECTIONS} kept free)",
                 hint=f"Ask for fewer with {option}, or raise the server's max_connections.",
             )
-
-    def _read_keys(self) -> dict[str, list[Key]]:
-        """Return the system's pools of keys."""
-        spelled = self.target.engine.spelling.statement
-        questions = {pool: spelled(query) for pool, query in self.workload.system.pools.items()}
-        with self.target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
-            read = snapshot.sessions[0].read
-            try:
-                return {
-                    pool: [_key(row, self.workload.system, pool) for row in read(query)]
-                    for pool, query in questions.items()
-                }
-            except QueryFailed as failed:
-                raise refusal(self.target, Exception(failed.reason)) from None
-
-
-def _key(row: Row, system: System, pool: str) -> Key:
-    """Return the key that a row of a pool is: of the primary key of a table that was reflected all columns."""
-    values = tuple(row.values())
-    table = find_table(system.metadata, pool) if isinstance(system.metadata, Reflected) else None
-    is_whole = table is not None and len(table.primary_key.columns) == len(values) > 1
-    key: Key = values if is_whole else values[0]
-    return key
