@@ -9,19 +9,15 @@ from typing import Any
 
 import psycopg
 
-from integrity.database.constraints import find_missing
-from integrity.database.names import name_of
-from integrity.database.namespace import Contents, count_rows, inspect_database
-from integrity.engines.places import schema_of
+from integrity.database.namespace import inspect_database
 from integrity.engines.refusals import LOCKED
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
 from integrity.health.check import HealthCheck, failed, ok, some, unreachable, warning
 from integrity.health.server import Server, open_server
+from integrity.health.systems import SystemNeeds, check_system
 from integrity.monitor.database import DatabaseWatch
-from integrity.monitor.limits import SPARE_CONNECTIONS
-from integrity.numbers import counted
 from integrity.systems.system import System
 
 FREE_BYTES_WARN = 2_000_000_000
@@ -31,7 +27,8 @@ CLOCK_S_MOST = 60.0
 VERSION_TESTED = 18
 ROWS_WORTH_AN_INDEX = 10_000
 
-Needs = Mapping[str, Mapping[str, int]]
+Needs = Mapping[str, SystemNeeds]
+"""By system."""
 
 
 def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_required: bool) -> list[HealthCheck]:
@@ -175,7 +172,12 @@ def _as_far_as_it_may(checks: Iterator[HealthCheck]) -> Iterator[HealthCheck]:
 
 
 def _check_contents(
-    target: Target, systems: Sequence[System], needs: Needs, facts: Mapping[str, Any] | None, *, is_required: bool
+    target: Target,
+    systems: Sequence[System],
+    needs: Needs,
+    facts: Mapping[str, Any] | None,
+    *,
+    is_required: bool,
 ) -> Iterator[HealthCheck]:
     contents = inspect_database(target)
     here = [system for system in systems if f"seed:{system.name}" in contents.notes or contents.of_others(system)]
@@ -192,67 +194,4 @@ def _check_contents(
             "Nothing is seeded or run beside them, unless [database] test or --yes-this-is-a-test-database names it.",
         )
     for system in here:
-        yield from _check_schema(target, system, contents)
-        yield from _check_rows(target, system, contents)
-        if facts is not None:
-            yield _check_connections(system, needs.get(system.name, {}), facts)
-
-
-def _check_schema(target: Target, system: System, contents: Contents) -> Iterator[HealthCheck]:
-    expected = system.metadata.sorted_tables
-    gone = [name_of(table) for table in expected if not contents.has(table)]
-    is_ours = f"seed:{system.name}" in contents.notes
-    name = f"{system.name}: tables"
-    if gone:
-        hint = f"Make them anew: integrity seed --system {system.name} --replace" if is_ours else "Make them, too."
-        yield failed(name, f"{len(gone)} of {len(expected)} are missing: {some(gone)}", hint)
-        return
-    yield ok(name, f"all {len(expected)}")
-    missing = find_missing(target, system.metadata)
-    if missing:
-        bug = contents.notes.get(f"bug:{system.name}")
-        why = f", as bug {bug} leaves them out" if bug else ""
-        hint = (
-            f"integrity run --system {system.name} without --bug makes them again."
-            if is_ours
-            else "The system declares them; races have them, and what is said of races holds with them only."
-        )
-        state = warning if bug or not is_ours else failed
-        many = counted(len(missing), "constraint or index is", "constraints or indexes are")
-        yield state(
-            f"{system.name}: indexes",
-            f"{many} missing{why}: {some(missing)}",
-            hint,
-        )
-    else:
-        yield ok(f"{system.name}: indexes", "every constraint and index of the schema")
-
-
-def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[HealthCheck]:
-    """Runs add rows and take none away: fewer than were seeded are too few."""
-    tables = {table.name: table for table in system.metadata.sorted_tables if contents.has(table)}
-    noted = {
-        tables[size.name]: int(contents.notes[f"{size.name}:{system.name}"])
-        for size in (system.seeder.sizes if system.seeder else ())
-        if size.name in tables and f"{size.name}:{system.name}" in contents.notes
-    }
-    counts = {table.name: count_rows(target, schema_of(table), [table.name])[table.name] for table in noted}
-    few = [f"{counts[table.name]:,} {table.name} of {most:,}" for table, most in noted.items() if counts[table.name] < most]
-    if few:
-        hint = f"Make them anew: integrity seed --system {system.name} --replace"
-        yield failed(f"{system.name}: rows", f"fewer than were seeded: {some(few)}", hint)
-    elif counts:
-        yield ok(f"{system.name}: rows", ", ".join(f"{count:,} {name}" for name, count in counts.items()))
-
-
-def _check_connections(system: System, needs: Mapping[str, int], facts: Mapping[str, Any]) -> HealthCheck:
-    free = facts["slots"] - facts["slots_used"] - SPARE_CONNECTIONS
-    name = f"{system.name}: connections"
-    said = f"{free} to give ({facts['slots']} in all, {facts['slots_used']} in use, {SPARE_CONNECTIONS} kept free)"
-    short = {profile: count for profile, count in sorted(needs.items()) if count > free}
-    if needs and len(short) == len(needs):
-        return failed(name, f"{said}, too few for any profile", "Raise the server's max_connections.")
-    if short:
-        asked = some([f"{profile} asks for {count}" for profile, count in short.items()])
-        return warning(name, f"{said}; {asked}", "Raise max_connections, or ask for fewer with --connections or --clients.")
-    return ok(name, f"{said}; no profile asks for more than {max(needs.values(), default=0)}")
+        yield from check_system(target, system, contents, needs.get(system.name, {}), facts)
