@@ -10,7 +10,9 @@ from integrity.errors import Unreachable, UsageError
 from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import HealthCheck
+from integrity.health.systems import ProfileNeeds, SystemNeeds
 from integrity.load.profile import load_profile, profile_names
+from integrity.load.workload import Workload
 from integrity.project import Project
 from integrity.registry import Registry
 from integrity.systems.system import System
@@ -49,7 +51,7 @@ def check(target: Target, project: Project, expected: ExpectedSystems, *, is_aft
     systems = list(_on(target, expected))
     if is_after:
         return check_after(target, systems, project)
-    needs = {system.name: _connections_of(system, project) for system in systems}
+    needs = {system.name: _needs_of(system, project) for system in systems}
     return check_before(target, systems, needs, is_required=expected.is_required)
 
 
@@ -65,7 +67,11 @@ def _on(target: Target, expected: ExpectedSystems) -> Iterator[System]:
                 raise
 
 
-def _connections_of(system: System, project: Project) -> dict[str, int]:
-    """Return how many connections each profile of the system needs."""
+def _needs_of(system: System, project: Project) -> SystemNeeds:
+    """Return what each profile of the system needs."""
     own = project.settings.profiles.get(system.name, {})
-    return {name: load_profile(system, name, own).connection_count for name in profile_names(system, own)}
+    profiles = {name: load_profile(system, name, own) for name in profile_names(system, own)}
+    return {
+        name: ProfileNeeds(profile.connection_count, Workload(system, profile, None, seed=0).needed_keys)
+        for name, profile in profiles.items()
+    }

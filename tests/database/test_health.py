@@ -12,18 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from integrity.database.constraints import plant, restore
 from integrity.database.namespace import create_schemas, guard
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.errors import SeedError
 from integrity.health import before
 from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import Health, HealthCheck, worst
+from integrity.health.systems import ProfileNeeds
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 
-NEEDS = {"ghostpass": {"smoke": 8, "pilot": 50}}
+NEEDS = {"ghostpass": {"smoke": ProfileNeeds(8), "pilot": ProfileNeeds(50, {"gateways": 2})}}
 MakeDatabase = Callable[[str | None], Target]
 
 
@@ -154,6 +157,33 @@ def test_what_a_planted_bug_leaves_out_is_a_warning_that_names_it(venue: Target)
     assert "as bug double_credit leaves them out: webhook_events.webhook_events_event_id_key" in found.found
 
 
+def test_what_a_bug_let_in_that_no_sound_run_could_begin_on_is_a_failure_as_it_is_for_a_run(venue: Target) -> None:
+    plant(venue, GHOSTPASS, ("wallets.wallets_balance_not_negative",), bug="overdraw")
+    made_again = look(venue)["ghostpass: indexes"]
+    execute(venue, "update ghostpass.wallets set balance_minor = -1 where id = 3")
+    broken = look(venue)["ghostpass: indexes"]
+
+    assert made_again.state is Health.WARNING
+    assert made_again.hint == "integrity run smoke --system ghostpass, without --bug, makes them again."
+    assert broken.state is Health.FAILED
+    assert "rows that came in meanwhile do not allow wallets.wallets_balance_not_negative any more" in broken.found
+    assert broken.hint == "Make the data anew: integrity seed --system ghostpass --replace"
+    with pytest.raises(SeedError, match="bug 'overdraw' has broken the data of ghostpass"):
+        restore(venue, GHOSTPASS)
+
+
+def test_keys_that_a_profile_draws_from_and_that_are_not_there_are_named(venue: Target) -> None:
+    enough = look(venue)["ghostpass: keys"]
+    needs = {"ghostpass": {"smoke": ProfileNeeds(8), "pilot": ProfileNeeds(50, {"gateways": 3})}}
+    few = by_name(check_before(venue, [GHOSTPASS], needs, is_required=True))["ghostpass: keys"]
+    for_none = {"ghostpass": {"pilot": needs["ghostpass"]["pilot"]}}
+    none = by_name(check_before(venue, [GHOSTPASS], for_none, is_required=True))["ghostpass: keys"]
+
+    assert (enough.state, "2 gateways" in enough.found) == (Health.OK, True)
+    assert (few.state, few.found) == (Health.WARNING, "2 gateways, too few for pilot")
+    assert none.state is Health.FAILED
+
+
 def test_a_foreign_key_of_a_large_table_wants_an_index_in_whatever_order_its_columns_are(database: Target) -> None:
     execute(
         database,
@@ -185,10 +215,12 @@ def test_a_database_without_a_system_of_ours_is_a_warning_unless_it_was_asked_fo
 
 
 def test_too_few_connections_name_the_profiles_that_will_not_fit(venue: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = check_before(venue, [GHOSTPASS], {"ghostpass": {"smoke": 8, "pilot": 500}}, is_required=True)
+    few = check_before(
+        venue, [GHOSTPASS], {"ghostpass": {"smoke": ProfileNeeds(8), "pilot": ProfileNeeds(500)}}, is_required=True
+    )
     assert by_name(few)["ghostpass: connections"].state is Health.WARNING
     assert "pilot asks for 500" in by_name(few)["ghostpass: connections"].found
-    none = check_before(venue, [GHOSTPASS], {"ghostpass": {"pilot": 500}}, is_required=True)
+    none = check_before(venue, [GHOSTPASS], {"ghostpass": {"pilot": ProfileNeeds(500)}}, is_required=True)
     assert by_name(none)["ghostpass: connections"].state is Health.FAILED
 
 
