@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import json_option, open_project, project_option
-from integrity.report.terminal import write_json_text, write_result
+from integrity.report.terminal import write_json, write_result
 
 
 @click.command(name="explain")
@@ -21,14 +21,14 @@ def command(*, name: str, is_json: bool, project_folder: Path) -> int:
     from integrity.invariants.load import find_invariant, load_invariants
     from integrity.invariants.variables import set_variables
     from integrity.registry import Registry
-    from integrity.report.json import render_invariant_json
+    from integrity.report.json import invariant_fields
     from integrity.report.text import render_invariant
 
     project = open_project(project_folder)
     files = load_invariants(project, find_operations=Registry(project).operations_of).values()
     file = find_invariant(set_variables(files, project), name)
     if is_json:
-        write_json_text(render_invariant_json(file))
+        write_json(invariant_fields(file), default=str)
     else:
         write_result(render_invariant(file))
     return 0

@@ -21,7 +21,7 @@ def command(*, name: str | None, is_json: bool) -> int:
     chosen = [find_fault(name)] if name is not None else list(FAULTS.values())
     if is_json:
         records = [describe_fault(fault) for fault in chosen]
-        write_json(records[0] if name is not None else records)
+        write_json({"faults": records})
     else:
         write_result(render_one_fault(chosen[0]) if name is not None else render_fault_list(chosen))
     return 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import all_option, json_option, open_project, project_option
-from integrity.report.terminal import write_json_text, write_note, write_result
+from integrity.report.terminal import write_json, write_note, write_result
 
 
 @click.command(name="list")
@@ -24,7 +24,7 @@ def command(
     """
     from integrity.invariants.load import load_invariants
     from integrity.registry import Registry
-    from integrity.report.json import render_catalogue_json
+    from integrity.report.json import catalogue_fields
     from integrity.report.text import render_catalogue
 
     project = open_project(project_folder)
@@ -35,7 +35,7 @@ def command(
         registry.check(system_name)
         files = [file for file in files if registry.owner_of(file) == system_name]
     if is_json:
-        write_json_text(render_catalogue_json(files))
+        write_json(catalogue_fields(files), default=str)
     else:
         write_result(render_catalogue(files))
         if is_own_enough and any(file.is_own for file in files):

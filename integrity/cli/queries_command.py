@@ -7,7 +7,7 @@ import click
 from integrity.cli.number_types import Integer, NumberType
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.exit_codes import ExitCode, exit_code_of
-from integrity.report.terminal import write_json_text, write_result
+from integrity.report.terminal import write_json, write_result
 
 ROWS_SHOWN = 50
 
@@ -58,13 +58,13 @@ def ask_one(
     Example: integrity queries ask ghostpass/wallet-statement --set wallet_id=3
     """
     from integrity.jobs.queries import ask, choose_one
-    from integrity.report.queries_text import render_rows, render_rows_json
+    from integrity.report.queries_text import encode_value, render_rows
 
     project = open_project(project_folder)
     chosen = choose_one(project, name, given)
     rows = ask(chosen, open_target(project, database), project, limit=limit)
     if is_json:
-        write_json_text(render_rows_json(rows))
+        write_json({"rows": rows}, default=encode_value)
     else:
         write_result(render_rows(rows, limit))
     return ExitCode.OK
@@ -102,14 +102,14 @@ def run(
     from integrity.events import listen
     from integrity.jobs.queries import choose, examine
     from integrity.report.progress import write_notes
-    from integrity.report.queries_text import render_examinations, render_examinations_json
+    from integrity.report.queries_text import examination_fields, render_examinations
 
     project = open_project(project_folder)
     chosen = choose(project, names=names, system_name=system_name)
     target = open_target(project, database)
     examined = listen(examine(chosen, target, project, scale=scale), write_notes)
     if is_json:
-        write_json_text(render_examinations_json(examined))
+        write_json(examination_fields(examined))
     else:
         write_result(render_examinations(examined, is_explained=is_explained))
     return exit_code_of({each.shortfall for each in examined if each.shortfall})

@@ -7,7 +7,7 @@ import click
 from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.exit_codes import ExitCode
-from integrity.report.terminal import write_note, write_result
+from integrity.report.terminal import write_note
 
 
 @click.command()
@@ -23,13 +23,13 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
     Example: integrity rollback --yes
     """
     from integrity.database.namespace import drop_schemas, inspect_database
-    from integrity.report.contents_text import describe_removal, list_ours, write_removed
+    from integrity.report.contents_text import list_ours, write_removal, write_removed
 
     project = open_project(project_folder)
     target = open_target(project, database)
     contents = inspect_database(target, is_removal=True)
     if is_dry:
-        write_result(describe_removal(target, contents, is_json=is_json))
+        write_removal(target, contents, is_json=is_json)
         return ExitCode.OK
     if contents.is_ours:
         write_note(f"{target}: will be dropped:\n{list_ours(contents)}")

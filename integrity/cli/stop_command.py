@@ -55,7 +55,7 @@ def command(*, run: str | None, is_all: bool, grace_s: float, project_folder: Pa
         if not is_json:
             write_result(_describe(stopped[-1]))
     if is_json:
-        write_json([asdict(each) for each in stopped])
+        write_json({"runs": [asdict(each) for each in stopped]})
     return ExitCode.UNKNOWN if any(each.ending is Ending.STILL_RUNNING for each in stopped) else ExitCode.OK
 
 

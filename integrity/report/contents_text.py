@@ -1,6 +1,6 @@
 """What of a database is ours, as text: what would be removed, will be, and was."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from integrity.database.filled import find_filled
@@ -36,12 +36,17 @@ def write_removed(target: Target, contents: Contents, runs_folder: Path, *, is_j
         write_result(f"The folders of runs stay, since reports are made from them: {runs_folder}")
 
 
-def describe_removal(target: Target, contents: Contents, *, is_json: bool) -> str:
-    """Return what would be removed: each table with its rows."""
+def write_removal(target: Target, contents: Contents, *, is_json: bool) -> None:
+    """Write to stdout what would be removed: each table with its rows."""
     rows = {schema: count_rows(target, schema, tables) for schema, tables in contents.ours.items()}
     if is_json:
         would = {"database": str(target), "would_drop": rows, "would_empty": _filled_tables(contents)}
-        return json.dumps({**would, "kept": list(contents.foreign)}, indent=2)
+        write_json({**would, "kept": list(contents.foreign)})
+    else:
+        write_result(_render_removal(target, contents, rows))
+
+
+def _render_removal(target: Target, contents: Contents, rows: Mapping[str, Mapping[str, int]]) -> str:
     if not rows:
         return f"{target}: nothing here was made by seed or run; nothing would be removed."
     lines = [f"{target}: would be removed:"]

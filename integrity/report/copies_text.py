@@ -15,7 +15,7 @@ LOST_SHOWN_MOST = 12
 def write_copies(target: Target, copies: Sequence[Kept], *, is_json: bool) -> None:
     """Write to stdout which snapshots of the database there are."""
     if is_json:
-        write_json([copy_fields(copy) for copy in copies])
+        write_json({"snapshots": [copy_fields(copy) for copy in copies]})
     else:
         write_result(_table(target, copies))
 

@@ -31,14 +31,14 @@ def render_json(report: AuditReport) -> str:
     )
 
 
-def render_catalogue_json(files: list[SqlFile]) -> str:
-    """Return invariants with their headers as JSON."""
-    return _dump([_file(file) for file in files])
+def catalogue_fields(files: list[SqlFile]) -> dict[str, Any]:
+    """Return invariants with their headers, for programs."""
+    return {"invariants": [_file(file) for file in files]}
 
 
-def render_invariant_json(file: SqlFile) -> str:
-    """Return one invariant with its query as JSON."""
-    return _dump({**_file(file), "query": file.query})
+def invariant_fields(file: SqlFile) -> dict[str, Any]:
+    """Return one invariant with its query, for programs."""
+    return {**_file(file), "query": file.query}
 
 
 def _invariant(judged: InvariantJudged) -> JudgedInvariant:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from tabulate import tabulate
 
 from integrity.numbers import counted
@@ -40,13 +39,9 @@ def render_rows(rows: Sequence[dict[str, Any]], limit: int) -> str:
     return f"{text}\nthe first {counted(limit, 'row')}; --limit N shows more" if len(rows) == limit else text
 
 
-def render_rows_json(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows of an answer as JSON; sums are whole numbers, whatever the server calls them."""
-
-    def encode(value: Any) -> int | str:
-        return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
-
-    return orjson.dumps(rows, option=orjson.OPT_INDENT_2, default=encode).decode()
+def encode_value(value: Any) -> int | str:
+    """Return a value of an answer as JSON has it: sums are whole numbers, whatever the server calls them."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
 
 
 def render_examinations(examinations: "Sequence[Examination]", *, is_explained: bool) -> str:
@@ -77,7 +72,8 @@ def render_examinations(examinations: "Sequence[Examination]", *, is_explained: 
     return "\n\n".join(blocks)
 
 
-def render_examinations_json(examinations: "Sequence[Examination]") -> str:
+def examination_fields(examinations: "Sequence[Examination]") -> dict[str, Any]:
+    """Return what an examination found, for programs."""
     records = [
         {
             "query": each.query.name,
@@ -95,7 +91,7 @@ def render_examinations_json(examinations: "Sequence[Examination]") -> str:
         }
         for each in examinations
     ]
-    return orjson.dumps({"queries": records}, option=orjson.OPT_INDENT_2).decode()
+    return {"queries": records}
 
 
 def _served(each: "Examination") -> str:

@@ -40,7 +40,7 @@ def write_raced(raced: Raced, *, is_json: bool) -> None:
 def write_mutated(mutated: Mutated, *, is_json: bool) -> None:
     """Print what protections are good for."""
     if is_json:
-        write_json([mutation_json(each) for each in mutated.mutations])
+        write_json({"mutations": [mutation_json(each) for each in mutated.mutations]})
     else:
         write_result(render_mutations(mutated.mutations))
 

@@ -11,7 +11,7 @@ because the window is gone that showed its progress.
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -55,8 +55,14 @@ def write_result(text: str = "", *, bold: bool = False, dim: bool = False) -> No
     _write(stream, shown)
 
 
-def write_json(document: Any, *, is_line: bool = False, default: Callable[[Any], Any] | None = None) -> None:
+JSON_FORMAT = 1
+"""Of every result that is JSON: it goes up when a key is renamed, removed or given another meaning; docs/json.md."""
+
+
+def write_json(document: Mapping[str, Any], *, is_line: bool = False, default: Callable[[Any], Any] | None = None) -> None:
     """Write a result as JSON to stdout, indented or, of a stream of them, on one line; every string stays the same value.
+
+    Its first key is `format`: the document's own, or that of all results.
 
     Raises:
         OutputError, ClosedOutput: as write_result says.
@@ -64,7 +70,7 @@ def write_json(document: Any, *, is_line: bool = False, default: Callable[[Any],
     import orjson
 
     option = orjson.OPT_NON_STR_KEYS | (0 if is_line else orjson.OPT_INDENT_2)
-    write_json_text(orjson.dumps(document, default=default, option=option).decode())
+    write_json_text(orjson.dumps({"format": JSON_FORMAT, **document}, default=default, option=option).decode())
 
 
 def write_json_text(text: str) -> None:

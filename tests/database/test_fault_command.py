@@ -101,5 +101,5 @@ def test_faults_are_listed_and_explained(integrity: Command) -> None:
         assert code == 0
         assert f"asks: {fault.question}" in out
         assert all(argument in out for argument in fault.arguments)
-    assert [each["name"] for each in orjson.loads(integrity("faults", "--json")[1])] == list(FAULTS)
+    assert [each["name"] for each in orjson.loads(integrity("faults", "--json")[1])["faults"]] == list(FAULTS)
     assert integrity("faults", "nothing")[0] == 2

@@ -54,7 +54,7 @@ def integrity(
 
 def test_it_is_listed_seeded_judged_and_asked(integrity: Command) -> None:
     _, listed = integrity("list", "--system", "bank", "--json")
-    assert [each["name"] for each in json.loads(listed)] == INVARIANTS
+    assert [each["name"] for each in json.loads(listed)["invariants"]] == INVARIANTS
     code, seeded = integrity("seed", "--size", "accounts=40", "--json")
     assert (code, json.loads(seeded)["systems"][0]["rows"]) == (0, {"accounts": 40, "movements": 40})
     assert integrity("health", "--system", "bank")[0] == 0

@@ -114,7 +114,7 @@ def test_what_has_no_sample_or_finds_none_is_not_measured(
 def test_a_query_answers_with_its_rows(capsys: pytest.CaptureFixture[str], seeded: Target) -> None:
     url = ("--database", seeded.text)
     code, out, _ = run(capsys, "ask", "ghostpass/wallet-statement", "--set", "wallet_id=1", "--limit", "1", *url, "--json")
-    (row,) = json.loads(out)
+    (row,) = json.loads(out)["rows"]
     assert (code, row["kind"], str(row["balance_minor"]) == str(row["amount_minor"])) == (0, "funding", True)
     code, out, _ = run(capsys, "ask", "ghostpass/wallet-statement", "--set", "wallet_id=0", *url)
     assert (code, out) == (0, "no rows\n")

@@ -334,7 +334,7 @@ def test_the_matrix_names_the_racy_pairs_and_several_processes_share_it(integrit
 @pytest.mark.slow
 def test_a_protection_that_is_taken_away_turns_the_search_red(integrity: Command) -> None:
     code, out, _ = integrity("race", "ghostpass", "scan_in", "--mutate", "--json")
-    found = {mutation["protection"]: mutation for mutation in json.loads(out)}
+    found = {mutation["protection"]: mutation for mutation in json.loads(out)["mutations"]}
     lock = found["scan_in: for update"]
     assert lock["verdict"] == "redundant", "the unique index of scans is a second guard"
     assert lock["redundant_with"] == ["scans: scans_one_per_entry_number"]

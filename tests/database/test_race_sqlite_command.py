@@ -161,7 +161,7 @@ def test_a_search_shared_by_processes_comes_to_the_same(integrity: Command) -> N
 
 def test_taking_a_transaction_apart_turns_the_search_red(integrity: Command) -> None:
     code, out, _ = integrity("race", "ghostpass", "scan_in", "--mutate", "--database", URL, "--json", "--budget", "60s")
-    words = {each["protection"]: each["verdict"] for each in json.loads(out)}
+    words = {each["protection"]: each["verdict"] for each in json.loads(out)["mutations"]}
     assert words["scan_in: its transaction"] == "needed"
     assert code == 3, "another protection is vacuous where scan_in only meets itself"
     assert not any("for update" in protection for protection in words), "SQLite has none"

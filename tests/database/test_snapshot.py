@@ -450,7 +450,7 @@ def test_the_commands_on_the_embedded_server(run: Run, tmp_path: Path) -> None:
     assert "To put it back: integrity restore seeded" in kept.stdout
     target = EmbeddedServer(tmp_path / ".integrity/postgres").target
     execute(target, "delete from ghostpass.audit_log")
-    listed = json.loads(run("snapshot", "--list", "--json").stdout)
+    listed = json.loads(run("snapshot", "--list", "--json").stdout)["snapshots"]
     assert [copy["name"] for copy in listed] == ["seeded"]
     for statement in NEWER_AND_IN_NOBODYS_WAY:
         execute(target, statement)

@@ -102,7 +102,7 @@ def test_of_two_runs_one_has_to_be_named_or_all(begin: Callable[[], "subprocess.
     assert refused.returncode == 2
     assert "2 runs are running: " in refused.stderr
     assert (first.poll(), second.poll()) == (None, None)
-    said = json.loads(stop("--all", "--json", folder=tmp_path).stdout)
+    said = json.loads(stop("--all", "--json", folder=tmp_path).stdout)["runs"]
     assert {each["pid"] for each in said} == {first.pid, second.pid}
     assert {each["ending"] for each in said} == {"ended"}
 

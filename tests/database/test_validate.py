@@ -370,7 +370,7 @@ def test_list_shows_the_catalogue_for_people_and_programs(run: Run, tmp_path: Pa
     table = run("list", "--all")
     assert table.code == 0
     assert "ghostpass/balance-equals-entries" in table.out
-    only = json.loads(run("list", "--select", "mine/*", "--json").out)
+    only = json.loads(run("list", "--select", "mine/*", "--json").out)["invariants"]
     assert [(entry["name"], entry["title"], entry["parameters"][0]["default"]) for entry in only] == [
         ("mine/x", "mine", "now - 15 minutes")
     ]

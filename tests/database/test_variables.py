@@ -111,6 +111,6 @@ def test_a_parameter_without_a_default_has_the_value_that_is_given(run: Run, tmp
 def test_a_default_of_any_size_is_listed(run: Run, tmp_path: Path, default: str) -> None:
     (tmp_path / "invariants" / "high.sql").write_text(HIGH.replace("bigint = 10", f"numeric = {default}"))
     code, out, _ = run("list", "--select", "high", "--json")
-    (listed,) = json.loads(out)
+    (listed,) = json.loads(out)["invariants"]
     assert code == 0
     assert str(listed["parameters"][0]["default"] or "null") == default
