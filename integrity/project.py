@@ -132,7 +132,16 @@ class Project:
     def name(self) -> str:
         """The name of the project's own system: as its settings say, else made of the folder's."""
         made = re.sub(r"[^a-z0-9_]+", "_", self.folder.name.lower()).strip("_")[:40]
-        return self.settings.project.name or (made if SYSTEM_NAME.fullmatch(made) else "project")
+        is_usable = SYSTEM_NAME.fullmatch(made) and made != "integrity"  # that is the name of our own books
+        return self.settings.project.name or (made if is_usable else "project")
+
+    @property
+    def operation_folders(self) -> list[tuple[str, str]]:
+        """Folders that operations' files lie in: which system they are, and the path below the project's folder."""
+        top = self.folder / OPERATIONS_FOLDER
+        named = [(self.name, OPERATIONS_FOLDER)]
+        named += [(each.name, f"{OPERATIONS_FOLDER}/{each.name}") for each in sorted(top.glob("*")) if each.is_dir()]
+        return [(name, path) for name, path in named if any(map(is_of_operation, (self.folder / path).glob("*")))]
 
     def database_url(self, given: str | None, environment: Mapping[str, str]) -> str | None:
         """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded.
@@ -150,6 +159,11 @@ class Project:
         if text is not None and not text.strip():  # a variable of a script that was never set: no other one is meant
             raise UsageError(f"{place} is empty", hint="Give a URL, or leave it out to use the embedded server.")
         return text
+
+
+def is_of_operation(path: Path) -> bool:
+    """Return whether a file is an operation's, by its name."""
+    return path.suffix == ".sql" and not path.name.startswith(".") and path.is_file()
 
 
 def find_project(start: Path) -> Project:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.invariants.load import fits
-from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
+from integrity.project import SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -258,23 +258,11 @@ def _of_project(project: Project) -> Iterator[_Declared]:
 
 
 def _of_files(project: Project) -> Iterator[_Declared]:
-    folder = project.folder / OPERATIONS_FOLDER
-    own = project.name
-    if project.settings.project.name is None and own in (*_REFERENCE, "integrity"):  # a folder may well be called so
-        own = f"{own}_project"
-    names = {"": own, **{below.name: below.name for below in sorted(folder.glob("*")) if below.is_dir()}}
-    for below, name in names.items():
-        path = f"{OPERATIONS_FOLDER}/{below}".rstrip("/")
+    for name, path in project.operation_folders:
         place = project.folder / path
-        if not any(_is_of_operation(file) for file in place.glob("*")):
-            continue
         if not SYSTEM_NAME.fullmatch(name):
             raise UsageError(f"{place}: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)
         yield _Declared(name, path, str(project.folder), str(place))
-
-
-def _is_of_operation(file: Path) -> bool:
-    return file.suffix == ".sql" and not file.name.startswith(".")
 
 
 def _of_packages() -> Iterator[_Declared]:

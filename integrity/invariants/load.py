@@ -1,6 +1,7 @@
 """Loads invariants: the reference systems' and a project's own, and picks some by name.
 
-Most are .sql files; those about the effects of calls are made of what a system says in its effects.toml.
+Most are .sql files; those about the effects of calls are made of what a system says in its effects.toml, or of what the
+files of its operations say that they store.
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.invariants.effects.making import EFFECTS_FILE, FindOperations, make_invariants
+from integrity.invariants.effects.stored import make_stored
 from integrity.numbers import counted
 from integrity.project import SETTINGS_FILE, Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
@@ -54,6 +56,13 @@ def load_invariants(
             else:
                 paths[name] = path
                 found[name] = partial(_marked, read, is_own=folder != reference)
+    for owner, below in project.operation_folders:
+        place = project.folder / below
+        found |= {
+            name: partial(_marked, partial(_load, place, name, read), is_own=True)
+            for name, read in make_stored(owner, place).items()
+            if name not in found
+        }
     if any(section.invariants for section in project.settings.systems.values()):
         beside = _find_files(reference, below="") if (system or is_alone) and reference != own else ()
         _check_settings(project, [*found, *(name for name, _, _ in beside)])

@@ -10,12 +10,15 @@ The verdicts are kept where `reproduce` looks for them, whoever asked for the au
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.database.contents import find_schemas
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.events import Event, FileWritten, Job, Noted
+from integrity.invariants.effects.making import EFFECTS_FILE
+from integrity.invariants.effects.stored import find_silent
 from integrity.invariants.load import load_invariants, select_invariants
 from integrity.invariants.plan import Plan
 from integrity.invariants.syntax import tables_of
@@ -170,6 +173,7 @@ def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettin
     if place:
         yield Noted(f"{place}: `integrity seed` fills it, --database URL names another")
     files = yield from _without_systems_that_do_not_come(files, chosen, systems)
+    yield from _operations_without_checks(project, chosen)
     if not chosen.is_named:
         files, is_told = yield from _without_runs_that_were_not(files, target, systems)
     settings = replace(
@@ -226,6 +230,16 @@ def _without_systems_that_do_not_come(
     return files
 
 
+def _operations_without_checks(project: Project, chosen: Chosen) -> Job[None]:
+    """Say which operations' files do not say what they store, so that nothing can be asked about their calls."""
+    for system, path in project.operation_folders:
+        is_asked = not chosen.is_named and chosen.system in ("", system)
+        if is_asked and not Path(project.folder, "invariants", system, EFFECTS_FILE).is_file():
+            silent = find_silent(Path(project.folder, path))
+            if silent:
+                yield Noted(f"call-level checks: none declared for {', '.join(silent)}")
+
+
 def _without_runs_that_were_not(
     files: Sequence[SqlFile], target: Target, systems: Registry
 ) -> Job[tuple[Sequence[SqlFile], bool]]:
@@ -233,7 +247,7 @@ def _without_runs_that_were_not(
     about_runs = {
         file.name: systems.owner_of(file)
         for file in files
-        if {table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own
+        if file.is_of_calls or ({table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own)
     }
     about_runs = {name: system for name, system in about_runs.items() if system}
     if not about_runs:

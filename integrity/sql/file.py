@@ -69,6 +69,7 @@ class SqlFile:
         origins: what of a text that was made was written in the file at `path`; None: the text is the file's own.
         fault: why the file cannot be used, with its place; empty: it can.
         is_own: a project's, not one of a reference system.
+        is_of_calls: made of what an operation's file says that it stores: there is nothing to ask before the first run.
     """
 
     name: str
@@ -86,6 +87,7 @@ class SqlFile:
     origins: tuple[Origin, ...] | None = None
     fault: str = ""
     is_own: bool = False
+    is_of_calls: bool = False
 
     @property
     def tree(self) -> "exp.Query | None":

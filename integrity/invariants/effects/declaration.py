@@ -51,6 +51,7 @@ class Use:
         operation: which of them a row is of.
         found_by: what ties a call to its row, where that is not the operation_id.
         moved: what is summed up; None: that such a row is there is asked.
+        is_left: rows to which nothing is joined stay.
     """
 
     table: Written
@@ -60,6 +61,7 @@ class Use:
     where: tuple[Written, ...]
     by: tuple[str, ...] = ()
     by_line: int = 0
+    is_left: bool = False
     operation: Written | None = None
     found_by: tuple[Written, ...] = ()
     moved: Written | None = None

@@ -128,7 +128,7 @@ def _branches(uses: Iterable[Use], outputs: Sequence[str], subject: str) -> list
         lines += [("    ", *column, ",") for column in columns[:-1]]
         lines.append(("    ", *columns[-1]))
         lines.append(("from ", *_table(use)))
-        lines += [("join ", join) for join in use.join]
+        lines += [("left join " if use.is_left else "join ", join) for join in use.join]
         lines += [("where ", *_joined_by_and(use.where))] if use.where else []
     return lines
 

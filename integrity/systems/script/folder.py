@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError
+from integrity.project import is_of_operation
 from integrity.sql.file import shown_path
 from integrity.systems.reflect import Reflected
 from integrity.systems.script.file import OperationFile, read_operation_file
 from integrity.systems.script.rows import unite
 from integrity.systems.system import System, SystemReference
-
-SUFFIX = ".sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def read_folder(folder: Path) -> OperationFolder:
 
 def files_in(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder, by name."""
-    return (path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.is_file())
+    return (path for path in sorted(folder.glob("*")) if is_of_operation(path))
 
 
 def load_folder(reference: SystemReference) -> System:

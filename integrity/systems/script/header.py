@@ -30,6 +30,7 @@ _NAMED = ("parameter", "row", "on")
 _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*")
 _STORES = re.compile(
     rf"(?P<table>{TABLE})\s*\.\s*(?P<column>{NAME})\s*=\s*(?::(?P<argument>[a-z_]\w*)|reply\s*\.\s*(?P<reply>[A-Za-z_]\w*))"
+    rf"(?:\s+at\s+(?P<at>{NAME}))?"
 )
 _MAY = re.compile(r"decline\s+(?P<reason>[A-Za-z_]\w*)|fail\s+(?P<state>[0-9A-Z]{5})")
 
@@ -42,6 +43,7 @@ class Stores:
         table: as SQL names it.
         column: of it, as SQL names it.
         argument: that it is equal to; empty: `reply` says to what of the reply.
+        made_at: the column that says when the row was made, as SQL names it; empty: none is said to.
         line: where it was written.
     """
 
@@ -49,6 +51,7 @@ class Stores:
     column: str
     argument: str
     reply: str
+    made_at: str
     line: int
 
 
@@ -124,9 +127,10 @@ def _take_row(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
 def _take_stores(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
     match = _STORES.fullmatch(entry.value)
     if match is None:
-        hint = "Write `-- stores: payments.idempotency_key = :key`, or `... = reply.payment_id`."
+        hint = "Write `-- stores: payments.idempotency_key = :key`, or `... = reply.payment_id`; and `at created_at`."
         raise _fault(entry, f"not where a row is stored: {quote(entry.value)}", hint)
-    header.stores.append(Stores(match["table"], match["column"], match["argument"] or "", match["reply"] or "", entry.line))
+    table, column, argument, reply, made_at = (match[each] or "" for each in ("table", "column", "argument", "reply", "at"))
+    header.stores.append(Stores(table, column, argument, reply, made_at, entry.line))
 
 
 def _take_on(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:

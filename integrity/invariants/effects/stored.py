@@ -1,0 +1,185 @@
+"""The invariants about calls, made of the one line in which an operation's file says where its row is stored.
+
+    -- stores: payments.idempotency_key = :key at created_at
+
+Which rows are a call's is told by the call alone: its argument, its operation_id, or what its reply said. A value that rows
+may have had before, such as a key of a table, tells only that the row is there; one that is new with the call tells, too,
+that there is one of it, and that none is left of a call that failed. When a row was made is what `at` says: without it
+nobody can tell whether a run made it, and whether somebody asked for it is not asked; nor is it where another operation
+makes rows of that table, and does not say which.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from integrity.domain import NewKey
+from integrity.errors import SqlFileError
+from integrity.invariants.effects.declaration import FAMILIES, Declaration, Use
+from integrity.invariants.effects.rendering import render_invariant
+from integrity.invariants.effects.written import Written
+from integrity.project import is_of_operation
+from integrity.sql.file import SqlFile, parse_sql_file, read_text
+from integrity.sql.header import TextFault
+from integrity.sql.name import literal, quoted
+from integrity.systems.script.domains import TABLE, plain_name
+from integrity.systems.script.header import OperationHeader, Stores, read_operation_header
+from integrity.systems.script.playing import OPERATION_ID
+
+SUBJECT = "stored_value"
+_INSERT = re.compile(rf"\b(?:insert|merge)\s+into\s+({TABLE})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What one operation stores.
+
+    Args:
+        is_new: no row had the value before the call.
+    """
+
+    operation: str
+    stores: Stores
+    is_new: bool
+
+    @property
+    def key(self) -> str:
+        return f"stores in line {self.stores.line} of {self.operation}.sql"
+
+    @property
+    def column(self) -> str:
+        """The column that tells, as text."""
+        return f"cast({quoted(plain_name(self.stores.table))}.{self.stores.column} as text)"
+
+    def value(self, calls: str) -> str:
+        """Return what it is equal to, of a call."""
+        if self.stores.reply:
+            return f"{calls}.reply ->> {literal(self.stores.reply)}"
+        if self.stores.argument == OPERATION_ID:
+            return f"cast({calls}.{OPERATION_ID} as text)"
+        return f"{calls}.arguments ->> {literal(self.stores.argument)}"
+
+    def written(self, text: str) -> Written:
+        return Written(text, 0, self.key)
+
+
+@dataclass(slots=True)
+class _Declared:
+    """What a system's operations store, and how to make an invariant of it.
+
+    Args:
+        writers: the operations that insert into a table, by its plain name, as far as their texts tell.
+    """
+
+    system: str
+    stored: list[_Stored] = field(default_factory=list)
+    writers: dict[str, set[str]] = field(default_factory=dict)
+
+    def families(self) -> dict[str, Sequence[Use]]:
+        by_new = [each for each in self.stored if each.is_new]
+        uses = {
+            "stored": [self._place(each) for each in self.stored],
+            "once": list(self._effects(by_new)),
+            "failed": list(self._effects([each for each in by_new if not each.stores.reply], is_of_failed=True)),
+            "asked": list(self._made([each for each in by_new if each.stores.made_at])),
+        }
+        return {family: found for family, found in uses.items() if found}
+
+    def _place(self, each: _Stored) -> Use:
+        """Return where a call's row is looked for."""
+        table = plain_name(each.stores.table)
+        alias = f"{table}_of_{each.operation}"
+        column = f"cast({quoted(alias)}.{each.stores.column} as text)"
+        return Use(
+            each.written(each.stores.table),
+            quoted(alias),
+            {"id": each.written(f"{quoted(alias)}.{each.stores.column}")},
+            join=(),
+            where=(),
+            by=(each.operation,),
+            found_by=(each.written(f"{column} = {each.value('calls')}"),),
+        )
+
+    def _effects(self, stored: Iterable[_Stored], *, is_of_failed: bool = False) -> Iterator[Use]:
+        """Yield rows with the calls whose they are."""
+        for each in stored:
+            calls = self._calls(each, "calls", f"calls.operation_id, {each.value('calls')} as stored_value")
+            if is_of_failed:  # and no other call with that value may have left it
+                others = self._calls(each, "others", each.value("others"))
+                others += f" and others.outcome not in ('declined', 'failed') and {each.value('others')} is not null"
+                calls += f" and {each.value('calls')} not in ({others})"
+            yield self._use(each, join=f"({calls}) as asked on asked.stored_value = {each.column}")
+
+    def _made(self, stored: Sequence[_Stored]) -> Iterator[Use]:
+        """Yield the rows of each table with the call that asked for them, if one did.
+
+        Left out is a table that an operation writes which does not say so: its rows are asked for, too.
+        """
+        for (table, column), each in {(one.stores.table, one.stores.column): one for one in stored}.items():
+            same = [one for one in self.stored if (one.stores.table, one.stores.column) == (table, column)]
+            if self.writers.get(plain_name(table), set()) - {one.operation for one in same}:
+                continue
+            values = " union ".join(
+                self._calls(one, "calls", f"calls.operation_id, {one.value('calls')} as stored_value") for one in same
+            )
+            joined = f"({values}) as asked on asked.stored_value = {each.column}"
+            yield self._use(each, join=joined, is_left=True, made_at=each.stores.made_at)
+
+    def _use(self, each: _Stored, *, join: str, is_left: bool = False, made_at: str = "") -> Use:
+        alias = quoted(plain_name(each.stores.table))
+        columns = {
+            "name": each.written(literal(plain_name(each.stores.table))),
+            "id": each.written(each.column),
+            "subject": each.written(each.column),
+            "operation_id": each.written("asked.operation_id"),
+        }
+        columns |= {"made_at": each.written(f"{alias}.{made_at}")} if made_at else {}
+        table = each.written(each.stores.table)
+        return Use(table, alias, columns, join=(each.written(join),), where=(), is_left=is_left)
+
+    def _calls(self, each: _Stored, alias: str, selected: str) -> str:
+        relation = f"integrity.{quoted(f'{self.system}_calls')}"
+        return f"select {selected} from {relation} as {alias} where {alias}.operation = {literal(each.operation)}"
+
+
+def make_stored(system: str, folder: Path) -> Mapping[str, Callable[[], SqlFile]]:
+    """Return, by their names, how to make the invariants about a system's calls; none where no file says what it stores.
+
+    Args:
+        folder: of its operations' files; one that cannot be understood stores nothing, and whoever calls it is told why.
+    """
+    declared = _Declared(system)
+    paths = []
+    for path, header in _headers(folder):
+        for table in _INSERT.findall(read_text(path)):
+            declared.writers.setdefault(plain_name(table), set()).add(path.stem)
+        declared.stored += [_Stored(path.stem, each, _is_new(header, each)) for each in header.stores]
+        paths += [path] if header.stores else []
+    uses = declared.families() if paths else {}
+    declaration = Declaration(system, 0, SUBJECT, headers={}, columns={}, uses=uses)
+    names = {family: f"{system}/{FAMILIES[family]}" for family in uses}
+    return {name: partial(_make, paths[0], name, declaration, family) for family, name in names.items()}
+
+
+def find_silent(folder: Path) -> list[str]:
+    """Return the operations of a folder whose files do not say what they store."""
+    return [path.stem for path, header in _headers(folder) if not header.stores]
+
+
+def _headers(folder: Path) -> Iterator[tuple[Path, OperationHeader]]:
+    for path in filter(is_of_operation, sorted(folder.glob("*"))):
+        with suppress(SqlFileError, TextFault):
+            yield path, read_operation_header(read_text(path), operation=path.stem, place=str(path))
+
+
+def _is_new(header: OperationHeader, stores: Stores) -> bool:
+    declared = header.parameters.get(stores.argument)
+    return not stores.argument or stores.argument == OPERATION_ID or isinstance(declared and declared.domain, NewKey)
+
+
+def _make(path: Path, name: str, declaration: Declaration, family: str) -> SqlFile:
+    rendered = render_invariant(declaration, family)
+    return replace(parse_sql_file(rendered.text, path=path, name=name, origins=rendered.origins), is_of_calls=True)
