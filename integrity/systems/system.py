@@ -185,7 +185,7 @@ class System:
         return replace(
             self,
             metadata=tables,
-            stage=stage if self.stage is not None or self.rows else None,
+            stage=stage if self.stage is not None or self.rows or not drawn else None,
             pools={**key_queries(tables, drawn), **self.pools},
         )
 

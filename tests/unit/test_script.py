@@ -179,6 +179,7 @@ def test_a_transaction_begins_as_its_words_say() -> None:
         ("where id = :n", "where id = :n"),
         ("where :n = t.id and x", "where :n = t.id and x"),
         ("where id = :n + 1", "where id = cast(:n as integer) + 1"),
+        ("where concat(:n, 'x') = format(:'n')", "where concat(cast(:n as integer), 'x') = format(cast(:n as integer))"),
         ("where f(:n)", "where f(cast(:n as integer))"),
         ("where id in (:n, 2) limit :n", "where id in (:n, 2) limit :n"),
         ("where id = :n::numeric", "where id = :n::numeric"),

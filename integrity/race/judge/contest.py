@@ -139,12 +139,16 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
 
 
 def _refused(scheduler: Scheduler, checks: Sequence[Check], run: PlayedSchedule) -> Iterator[tuple[str, str]]:
-    """Yield the checks that the database refuses, with its reason."""
+    """Yield the checks that the database refuses, with its reason, and those that the rows violate as they were made."""
     for check in checks:
         try:
-            scheduler.ask([check.violations(run.keys, RaceHistory())])
+            (answer,) = scheduler.ask([check.violations(run.keys, RaceHistory())])
         except DatabaseError as error:
             yield check.name, error.message
+        else:
+            if answer.rows:
+                first = ", ".join(f"{name}={value}" for name, value in answer.rows[0].items())
+                yield check.name, f"the rows of the race violate it before any call is made: {first}"
 
 
 def _do_nothing(_keys: Keys, _operation_id: UUID) -> Steps:

@@ -43,9 +43,12 @@ def insert_row_by_row(stage: Stage, ask: Ask, tables: Mapping[str, TableFacts], 
         made[row.name] = answer.rows[0]
     ids = {row.name: key for row in stage.rows for key in [_key_of(row, made, tables)] if key is not None}
     keys = {name: _resolve(key, made, ids) if isinstance(key, Ref) else key for name, key in stage.keys.items()}
+    places = {str(key): place for place, key in enumerate(ids.values())}
     for pool, query in stage.queries.items():
         (answer,) = ask([Statement(adapt(query, dialect))])
-        keys |= {f"{pool}_{number}": next(iter(row.values())) for number, row in enumerate(answer.rows, start=1)}
+        # A query without an order has its rows in any, and a schedule is about the same rows each time it is played.
+        found = sorted((next(iter(row.values())) for row in answer.rows), key=lambda key: places.get(str(key), len(places)))
+        keys |= {f"{pool}_{number}": key for number, key in enumerate(found, start=1)}
     return named(keys, ids)
 
 

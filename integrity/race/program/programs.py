@@ -5,6 +5,7 @@ and looked up among the keys of the stage when the call starts. Drawing itself g
 as in the workload.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -16,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from integrity.database.names import full_name, name_of
-from integrity.domain import IntegerIn, Key, KeyOf, NewKey, OneOf, World
+from integrity.domain import IntegerIn, Key, KeyOf, MomentIn, NewKey, NumericIn, OneOf, World
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
@@ -210,7 +211,8 @@ def _likely_calls(
     found = [find_operation(system, known, operation) for operation in operations]
     pools = dict.fromkeys(domain.pool for each in found for domain in each.arguments.values() if isinstance(domain, KeyOf))
     sizes = {pool: len(world.keys[pool]) for pool in pools}
-    sets = max((len(d.values) for each in found for d in each.arguments.values() if isinstance(d, OneOf)), default=1)
+    domains = [domain for each in found for domain in each.arguments.values()]
+    sets = max((len(d.values) if isinstance(d, OneOf) else 2 if isinstance(d, MomentIn) else 1 for d in domains), default=1)
     shifts = [dict.fromkeys(pools, 0)]
     shifts += [{**shifts[0], pool: shift} for pool in pools for shift in range(1, sizes[pool])]
     many = [pool for pool in pools if sizes[pool] > 1]
@@ -227,15 +229,22 @@ def _arguments(
     operation: Operation, world: World, shift: Mapping[str, int], place: int, *, value: int, apart: Collection[str]
 ) -> dict[str, Key]:
     arguments: dict[str, Key] = {}
+    drawn: Counter[str] = Counter()  # a call that names two keys of a pool names different ones
     for name, domain in operation.arguments.items():
         match domain:
             case KeyOf():
                 keys = world.keys[domain.pool]
-                arguments[name] = keys[(shift[domain.pool] + (place if domain.pool in apart else 0)) % len(keys)]
+                shifted = shift[domain.pool] + (place if domain.pool in apart else 0) + drawn[domain.pool]
+                arguments[name] = keys[shifted % len(keys)]
+                drawn[domain.pool] += 1
             case OneOf():
                 arguments[name] = domain.values[(value * place) % len(domain.values)]
             case IntegerIn():
                 arguments[name] = domain.most - (domain.most - domain.least) % domain.step
+            case NumericIn():
+                arguments[name] = domain.most
+            case MomentIn():
+                arguments[name] = domain.draw(Random(value * place), world)
             case _:
                 arguments[name] = domain.draw(Random(place), world)
     return arguments

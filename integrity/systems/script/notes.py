@@ -18,12 +18,12 @@ _DECLINE = re.compile(rf"(?P<reason>{_WORD})\s+(?P<word>unless|if)\s+(?P<conditi
 _ON = re.compile(r"on\s+(?P<state>[^\s:]+)\s*:\s*(?P<reaction>.*)")
 _STATE = re.compile(r"[0-9A-Z]{5}")
 _REACTION = re.compile(
-    rf"(?P<retry>retry)|decline\s+(?P<reason>{_WORD})|rollback\s+to\s+(?:savepoint\s+)?(?P<savepoint>{_WORD})"
+    rf"retry|(?P<continue>continue)|decline\s+(?P<reason>{_WORD})|rollback\s+to\s+(?:savepoint\s+)?(?P<savepoint>{_WORD})"
 )
 _REPLY = re.compile(r"reply\s*:\s*(?P<names>.*)")
 
 DECLINE_FORM = "Write `-- decline insufficient_balance unless balance_minor >= :amount_minor`, or `... unless row`."
-ON_FORM = "Write `-- on 23505: retry`, `-- on 23505: decline duplicate` or `-- on 23505: rollback to s`."
+ON_FORM = "Write `-- on 23505: retry`, or `decline duplicate`, `rollback to s`, `continue` behind the colon."
 REPLY_FORM = "Write `-- reply: id, balance_minor`: parameters, kept columns, and columns of the row above."
 
 
@@ -42,15 +42,18 @@ class Reaction:
 
     Args:
         reason: the operation declines for it; empty: it does not.
-        savepoint: that is rolled back to, to go on behind the statement; empty: the operation begins anew.
+        savepoint: that is rolled back to, to go on behind the statement.
+        goes_on: behind the statement, as if it had changed nothing.
     """
 
     reason: str = ""
     savepoint: str = ""
+    goes_on: bool = False
 
     @property
     def is_retry(self) -> bool:
-        return not self.reason and not self.savepoint
+        """The operation begins anew."""
+        return not self.reason and not self.savepoint and not self.goes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def read_on(state: str, said: str) -> On:
     match = _REACTION.fullmatch(said.strip())
     if match is None:
         raise NoNote(f"what is to be done on {state} is not known: {said.strip() or 'nothing is said'}", hint=ON_FORM)
-    return On(state, Reaction(match["reason"] or "", match["savepoint"] or ""))
+    return On(state, Reaction(match["reason"] or "", match["savepoint"] or "", goes_on=bool(match["continue"])))
 
 
 def read_reply(said: str) -> Tell:

@@ -153,6 +153,8 @@ class Play:
             raise failure
         if reaction.savepoint and self._is_open:
             yield Statement(f"rollback to savepoint {reaction.savepoint}")
+        elif reaction.goes_on:
+            pass
         elif reaction.reason:
             yield from self._decline(reaction.reason)
         elif reaction.is_retry:

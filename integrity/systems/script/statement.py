@@ -7,9 +7,11 @@ would be as a literal. A value beside a column, `id = :wallet_id`, stays as it w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from integrity.operation import Statement
 from integrity.sql.parameters import Mark, marks_in, unquote_parameters
@@ -17,6 +19,10 @@ from integrity.sql.tokens import Token, TokenKind, code_tokens, spliced, tokeniz
 
 _COMPARED = frozenset({"=", "<", ">", "<=", ">=", "<>", "!="})
 _BEFORE_COUNT = frozenset({"limit", "offset", "between"})
+_OF_ANY = frozenset(
+    {"concat", "concat_ws", "format", "json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object"}
+)
+"""Functions to which a parameter without a type cannot be given, though a quoted literal can."""
 _QUERIES = frozenset({"select", "values", "table", "show", "explain", "fetch", "execute", "call"})
 _INTEGER_MOST = 2**31
 _BIGINT_MOST = 2**63
@@ -28,12 +34,14 @@ class _Used:
 
     Args:
         is_typed: its place says of which type it is.
+        is_any: its place takes values of every type, and so says of none.
     """
 
     name: str
     start: int
     end: int
     is_typed: bool
+    is_any: bool
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,8 @@ class Command:
         """
         parts, at = [], 0
         for used in self._places:
-            cast = None if used.is_typed else _literal_type(values[used.name])
+            value = values[used.name]
+            cast = _any_type(value) if used.is_any else None if used.is_typed else _literal_type(value)
             parts += [self.sql[at : used.start], f"cast(:{used.name} as {cast})" if cast else f":{used.name}"]
             at = used.end
         parts.append(self.sql[at:])
@@ -158,7 +167,7 @@ def _places_in(sql: str) -> list[_Used]:
         is_cast = behind == ":" and sql[each.end :].lstrip().startswith("::")
         is_typed = each.is_quoted or is_cast or _stands_by_column(lexemes, number)
         is_typed = is_typed or (not _is_operator(lexemes, number + 1) and (in_list or before in _BEFORE_COUNT))
-        places.append(_Used(each.name, each.start, each.end, is_typed))
+        places.append(_Used(each.name, each.start, each.end, is_typed, is_any=group in _OF_ANY and before in ("(", ",")))
     return places
 
 
@@ -207,3 +216,17 @@ def _literal_type(value: Any) -> str | None:
         case float():
             return "double precision"
     return None
+
+
+def _any_type(value: Any) -> str | None:
+    """Return the type that the value has where any will do; None: null."""
+    match value:
+        case str():
+            return "text"
+        case UUID():
+            return "uuid"
+        case datetime():
+            return "timestamptz"
+        case date():
+            return "date"
+    return _literal_type(value)

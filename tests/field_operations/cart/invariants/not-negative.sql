@@ -1,0 +1,2 @@
+-- title: no cart below zero
+select id, n from cart where n < 0 order by id
