@@ -8,7 +8,7 @@ The rows of a stage are alone in their tables, so the values are the same each t
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -248,30 +248,28 @@ class RowMaker:
     def _fill(self, row: _Row) -> None:
         """Give values to the columns that must have one."""
         sought = [column for column in row.table.columns if column.name not in row.cells and _must_have(column)]
-        checks = [(name, check) for name, check in self._checks(row.table)]
-        found = self._search(row, sought, checks)
-        if found is None:  # others may be what a check wants
-            named = {column for _, check in checks for column in _columns_in(check, row.table)}
-            more = [
-                column
-                for column in row.table.columns
-                if column.name in named and column.name not in row.cells and column not in sought and _may_have(column)
-            ]
-            found = self._search(row, [*sought, *more], checks) if more else None
-        if found is None:
-            columns = ", ".join(f"{name_of(row.table)}.{column.name}" for column in sought) or name_of(row.table)
-            said = "; ".join(f"{name} {check}" for name, check in checks)
-            raise UsageError(f"{_of(row)}: no value was found for {columns} that its checks take: {said}", hint=_GIVE)
-        row.cells |= {name: Expression(value) for name, value in found.items()}
+        for columns, checks in _groups(sought, self._checks(row.table), row):
+            found = self._search(row, columns, checks)
+            if found is None:  # others may be what a check wants
+                more = [
+                    column
+                    for check in checks.values()
+                    for column in _columns_in(check, row.table)
+                    if column.name not in row.cells and column not in columns and _may_have(column)
+                ]
+                found = self._search(row, list(dict.fromkeys((*columns, *more))), checks) if more else None
+            if found is None:
+                named = ", ".join(f"{name_of(row.table)}.{column.name}" for column in columns) or name_of(row.table)
+                said = "; ".join(f"{name} {check}" for name, check in checks.items())
+                raise UsageError(f"{_of(row)}: no value was found for {named} that its checks take: {said}", hint=_GIVE)
+            row.cells |= {name: Expression(value) for name, value in found.items()}
 
-    def _search(
-        self, row: _Row, sought: Sequence["Column[Any]"], checks: Sequence[tuple[str, str]]
-    ) -> dict[str, str] | None:
-        number = self._number(row)
+    def _search(self, row: _Row, sought: Sequence["Column[Any]"], checks: Mapping[str, str]) -> dict[str, str] | None:
+        """Return values of columns that some checks speak of; None: none was found that they take."""
         taken = self._taken(row)
         tried: dict[str, list[str]] = {}
         for column in sought:
-            known = self._candidates(column, number, row.table)
+            known = self._candidates(column, self._number(row), row.table)
             if not known:
                 raise UsageError(
                     f"{_of(row)}: {name_of(row.table)}.{column.name} must have a value, and none is known of its type"
@@ -279,25 +277,18 @@ class RowMaker:
                     hint=_GIVE,
                 )
             tried[column.name] = [each for each in known if each not in taken.get(column.name, ())] or known
-        own = [check for _, check in checks]
-        named = {column.name for check in own for column in _columns_in(check, row.table)}
-        free = {name: values[0] for name, values in tried.items() if name not in named}
-        bound = {name: values for name, values in tried.items() if name in named}
-        if not own or (not bound and not named & row.cells.keys()):
-            return {**free, **{name: values[0] for name, values in bound.items()}}
-        cells = {name: cell.sql for name, cell in row.cells.items() if isinstance(cell, Expression)}
-        defaults = {
-            column.name: str(getattr(column.server_default, "arg", "null"))
-            for column in row.table.columns
-            if column.name in named and column.name not in row.cells and column.name not in bound
-        }
-        referring = {name for name, cell in row.cells.items() if isinstance(cell, Ref)}
-        unknown = {name: "null" for name in named if name in referring or name not in {**cells, **defaults, **bound}}
+        if not checks:
+            return {name: values[0] for name, values in tried.items()}
+        cells: dict[str, str] = {}
+        for column in dict.fromkeys(each for check in checks.values() for each in _columns_in(check, row.table)):
+            cell = row.cells.get(column.name)
+            default = "null" if column.name in row.cells else str(getattr(column.server_default, "arg", "null"))
+            cells[column.name] = cell.sql if isinstance(cell, Expression) else default
         place = full_name(row.table) if row.table.schema else f"public.{full_name(row.table)}"
         found = combinations_taken(
-            place if self.dialect == "postgresql" else "", {**unknown, **defaults, **cells}, bound, own, self.ask
+            place if self.dialect == "postgresql" else "", cells, tried, list(checks.values()), self.ask
         )
-        return {**free, **found[0]} if found else None
+        return found[0] if found else None
 
     def _candidates(self, column: "Column[Any]", number: int, table: Table) -> list[str]:
         domain = self._domain(column)
@@ -397,6 +388,24 @@ def _must_have(column: "Column[Any]") -> bool:
 
 def _may_have(column: "Column[Any]") -> bool:
     return column.computed is None and column.identity is None
+
+
+def _groups(
+    sought: Sequence["Column[Any]"], checks: Iterable[tuple[str, str]], row: _Row
+) -> list[tuple[list["Column[Any]"], dict[str, str]]]:
+    """Return the columns in groups that no check joins, each with the checks that speak of it; those of no column last."""
+    groups: list[tuple[list[Column[Any]], dict[str, str]]] = [([column], {}) for column in sought]
+    for name, check in checks:
+        named = _columns_in(check, row.table)
+        met = [group for group in groups if any(column in named for column in group[0])]
+        if not met and not any(column.name in row.cells for column in named):
+            continue  # all of its columns are as the database makes them
+        joined: tuple[list[Column[Any]], dict[str, str]] = ([each for group in met for each in group[0]], {})
+        for group in met:
+            joined[1].update(group[1])
+        joined[1][name] = check
+        groups = [group for group in groups if group not in met] + [joined]
+    return groups
 
 
 def _foreign_keys(table: Table) -> list[ForeignKeyConstraint]:

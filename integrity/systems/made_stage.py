@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from integrity.database.names import full_name
 from integrity.domain import Domain, KeyOf
 from integrity.engines.target import Target
-from integrity.errors import DatabaseError, UsageError, quote
+from integrity.errors import UsageError, quote
 from integrity.operation import Value
 from integrity.sql.name import quoted
 from integrity.systems.made_rows import RowMaker, find_table
@@ -82,14 +82,8 @@ class MadeStage:
         )
 
     def _ask(self, question: str) -> Sequence[Sequence[Any]]:
-        try:
-            with self.target.open_line(self.tables.places, is_read_only=True) as line:
-                return line.ask(question)
-        except DatabaseError as error:
-            raise UsageError(
-                f"which values the checks of a table take could not be found out: {error.message}",
-                hint="Give the row its values: -- row name: table(column = value).",
-            ) from None
+        with self.target.open_line(self.tables.places, is_read_only=True) as line:
+            return line.ask(question)
 
 
 def pools_of(arguments: Iterable[Iterable[Domain]]) -> list[str]:

@@ -28,11 +28,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
+from integrity.errors import DatabaseError
 from integrity.sql.name import literal, quoted
 from integrity.systems.reflect import DomainType
 
 COMBINATIONS_MAX = 500
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TEXT = re.compile(r"'((?:[^']|'')*)'")
 
 AskDatabase = Callable[[str], Sequence[Sequence[Any]]]
@@ -88,12 +90,16 @@ def _of_type(  # noqa: PLR0912  (one a kind)
         case Uuid():
             yield literal(f"00000000-0000-4000-8000-{number:012d}")
         case DateTime():
-            yield from (f"{literal(f'2030-01-{1 + number % 28:02d} 12:00:00')}", literal("2000-01-01 00:00:00"))
-            yield from map(literal, said)
+            yield from (literal(f"2030-01-{1 + number % 28:02d} 12:00:00"), literal("2000-01-01 00:00:00"))
+            yield from map(literal, filter(_DAY.match, said))
         case Date():
-            yield from (literal(f"2030-01-{1 + number % 28:02d}"), literal("2000-01-01"), *map(literal, said))
+            yield from (
+                literal(f"2030-01-{1 + number % 28:02d}"),
+                literal("2000-01-01"),
+                *map(literal, filter(_DAY.match, said)),
+            )
         case Time():
-            yield from (literal(f"{number % 24:02d}:00:00"), *map(literal, said))
+            yield literal(f"{number % 24:02d}:00:00")
         case LargeBinary():
             yield from (f"'\\x{number:02x}'", "'\\x'")
         case ARRAY():
@@ -173,12 +179,15 @@ _SPECIAL: Mapping[str, Callable[[int], Sequence[str]]] = {
 
 def within_domain(domain: DomainType, values: Sequence[str], ask: AskDatabase) -> list[str]:
     """Return the values that a domain takes."""
-    if not domain.checks or not values:
+    if not domain.checks:
         return list(values)
-    tried = " union all ".join(f"select {n}, cast({value} as {domain.base})" for n, value in enumerate(values))
     taken = " and ".join(f"({_VALUE.sub('tried.value', check)}) is not false" for check in domain.checks)
-    found = {row[0] for row in ask(f"select tried.number from ({tried}) as tried (number, value) where {taken}")}
-    return [value for number, value in enumerate(values) if number in found]
+
+    def question(numbers: Sequence[int]) -> str:
+        rows = " union all ".join(f"select {number}, cast({values[number]} as {domain.base})" for number in numbers)
+        return f"select tried.number from ({rows}) as tried (number, value) where {taken}"
+
+    return [values[number] for number in _taken(question, range(len(values)), ask)]
 
 
 _VALUE = re.compile(r"\bVALUE\b")
@@ -195,25 +204,36 @@ def combinations_taken(
         tried: column -> its candidates.
     """
     combinations = [dict(zip(tried, values, strict=True)) for values in islice(product(*tried.values()), COMBINATIONS_MAX)]
-    if not checks or not combinations:
-        return combinations
     taken = " and ".join(f"({check}) is not false" for check in checks)
-    found = {
-        row[0] for row in ask(f"select tried_number from ({_tried(place, cells, combinations)}) as tried where {taken}")
-    }
-    return [each for number, each in enumerate(combinations) if number in found]
+
+    def question(numbers: Sequence[int]) -> str:
+        rows = _tried(place, {number: {**cells, **combinations[number]} for number in numbers})
+        return f"select tried_number from ({rows}) as tried where {taken}"
+
+    return [combinations[number] for number in _taken(question, range(len(combinations)), ask)]
 
 
-def _tried(place: str, cells: Mapping[str, str], combinations: Sequence[Mapping[str, str]]) -> str:
-    rows = [{**cells, **each} for each in combinations]
+def _taken(question: Callable[[Sequence[int]], str], numbers: Sequence[int], ask: AskDatabase) -> list[int]:
+    """Return the numbers that a question returns; of some that the database cannot be asked about, those of each half."""
+    if not numbers:
+        return []
+    try:
+        return sorted(row[0] for row in ask(question(numbers)))
+    except DatabaseError:  # a value that is none of its type, or too great for what a check does with it
+        half = len(numbers) // 2
+        return [*_taken(question, numbers[:half], ask), *_taken(question, numbers[half:], ask)] if half else []
+
+
+def _tried(place: str, rows: Mapping[int, Mapping[str, str]]) -> str:
+    """Return a query of rows of a table with their numbers."""
     if not place:
         return " union all ".join(
             f"select {number} as tried_number, " + ", ".join(f"{value} as {quoted(name)}" for name, value in row.items())
-            for number, row in enumerate(rows)
+            for number, row in rows.items()
         )
     documents = ", ".join(
         f"({number}, jsonb_build_object({', '.join(f'{literal(name)}, {value}' for name, value in row.items())}))"
-        for number, row in enumerate(rows)
+        for number, row in rows.items()
     )
     return (
         f"select tried_number, typed.* from (values {documents}) as tried (tried_number, document),"
