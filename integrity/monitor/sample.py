@@ -1,10 +1,16 @@
-"""A sample of the monitor, as its file has it: a mapping, written once a second and read back as it is.
+"""A sample of the monitor, as its file has it: a mapping, written once a second and held against this when it is read back.
 
 What the database answers to a question stands under the question's name, in columns that the question's query names.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
+
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:  # of the one before, pydantic cannot tell which keys may be left out
+    from typing_extensions import TypedDict
 
 Row = Mapping[str, Any]
 
@@ -24,7 +30,7 @@ class DatabaseSample(TypedDict, total=False):
     database: Row
     size: Row
     checkpoints: Row
-    io: Row
+    io: Sequence[Row]
     blocking: Sequence[Row]
     tables: Sequence[Row]
     statements: Sequence[Row]

@@ -5,7 +5,7 @@
     monitor.summary
 
 It never stops what it watches: a database that is away, a disk that is full or an answer that never comes is noted, and the
-next sample is tried. Its file is JSON lines: the facts first, then the samples; `read_file` gives both back.
+next sample is tried. Its file is JSON lines, which sample_file.py reads back.
 
 What it costs is measured by benchmarks/monitor.py.
 """
@@ -22,17 +22,16 @@ from typing import Any
 import orjson
 
 from integrity.engines.target import Target
-from integrity.errors import HistoryError, quote
 from integrity.events import Event
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.processes import Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
 from integrity.monitor.sample import Sample
+from integrity.monitor.sample_file import FORMAT, read_file
 from integrity.monitor.summary import MonitorSummary, summarize
 from integrity.project import open_for_us_only
 from integrity.systems.planned_limit import PlannedLimit
 
-FORMAT = 1  # of the file; a reader of another number must not guess
 EVERY_S = 1.0
 RARE_EVERY_S = 10.0
 STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any longer
@@ -228,31 +227,3 @@ class Monitor:
             self._is_file_lost = True
             self._kept.append(kept)
             self.notes.append(f"samples from {sample['elapsed_s']:.0f} s on are not in {self._file.name}: {error.strerror}")
-
-
-def read_file(path: Path) -> tuple[dict[str, Any], list[Sample]]:
-    """Return the facts, as they were last known, and the samples of a monitor's file; a line that was cut off is left out.
-
-    Raises:
-        HistoryError: it is not such a file.
-    """
-    facts: dict[str, Any] = {}
-    samples: list[Sample] = []
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            record = orjson.loads(line)
-            kind = record.pop("kind")
-        except (orjson.JSONDecodeError, KeyError, AttributeError):
-            raise HistoryError(f"{path}:{number}: not a line of a monitor: {line[:60]!r}") from None
-        if kind == "facts":
-            facts = record
-            if facts.get("format", FORMAT) != FORMAT:  # without a number: of before there were any
-                raise HistoryError(
-                    f"{path}:{number}: written by another version: it has format {quote(str(facts['format']))}, "
-                    f"and this one reads format {FORMAT}",
-                    hint="Read it with the version that wrote it, or watch again.",
-                )
-        elif kind == "sample":
-            samples.append(record)
-    return facts, samples

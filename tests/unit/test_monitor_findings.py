@@ -8,7 +8,8 @@ import pytest
 from integrity.monitor.findings import Alert, find_alerts, show
 from integrity.monitor.limits import LIMITS, limit_of
 from integrity.monitor.sample import DatabaseSample, ProcessSample, Sample
-from integrity.monitor.sampler import Monitor, read_file
+from integrity.monitor.sample_file import read_file
+from integrity.monitor.sampler import Monitor
 from integrity.monitor.summary import summarize
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.registry import SYSTEMS

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from integrity.errors import HistoryError
-from integrity.monitor.sampler import read_file
+from integrity.monitor.sample_file import read_file
 from integrity.runs.documents import write_document
 from integrity.runs.files import METRICS_FILE, MONITOR_FILE, RESULT_FILE, SETTINGS_FILE, VERDICTS_FILE
 from integrity.runs.folder import RunFolder
@@ -123,4 +123,45 @@ def test_a_monitors_file_of_another_format_is_named(tmp_path: Path) -> None:
     (tmp_path / MONITOR_FILE).write_bytes(b'{"kind": "facts", "format": 2}\n')
 
     with pytest.raises(HistoryError, match="1: written by another version: it has format '2'"):
+        read_file(tmp_path / MONITOR_FILE)
+
+
+WATCHED: dict[str, Any] = {
+    "kind": "sample",
+    "at_us": 1,
+    "elapsed_s": 0.0,
+    "processes": [{"name": "integrity", "pid": 7, "is_alive": True, "cpu_s": 0.5}],
+    "database": {"took_ms": 2.5, "activity": {"connections": 4}, "io": [{"backend_type": "startup", "reads": 1}]},
+}
+
+
+def test_the_samples_of_a_monitor_are_read_as_they_were_written(tmp_path: Path) -> None:
+    (tmp_path / MONITOR_FILE).write_bytes(orjson.dumps(WATCHED) + b"\n")
+
+    _, (sample,) = read_file(tmp_path / MONITOR_FILE)
+
+    assert {"kind": "sample", **sample} == WATCHED
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"elapsed_s": "soon"}, "elapsed_s: Input should be a valid number"),
+        ({"processes": [{"name": "integrity", "is_alive": True}]}, "processes.0.pid: Field required"),
+        ({"database": {"activity": []}}, "database.activity: Input should be"),
+        ({"database": "postgresql"}, "database: Input should be a valid dictionary"),
+    ],
+)
+def test_a_sample_of_a_monitor_that_is_none_is_named_by_its_line(tmp_path: Path, broken: dict[str, Any], said: str) -> None:
+    (tmp_path / MONITOR_FILE).write_bytes(orjson.dumps(WATCHED) + b"\n" + orjson.dumps({**WATCHED, **broken}) + b"\n")
+
+    with pytest.raises(HistoryError, match=f"{MONITOR_FILE}:2: cannot be read: {said}"):
+        read_file(tmp_path / MONITOR_FILE)
+
+
+def test_a_sample_of_a_monitor_before_it_had_a_time_is_named(tmp_path: Path) -> None:
+    old = {key: value for key, value in WATCHED.items() if key != "at_us"}
+    (tmp_path / MONITOR_FILE).write_bytes(orjson.dumps(old) + b"\n")
+
+    with pytest.raises(HistoryError, match=f"{MONITOR_FILE}:1: cannot be read: at_us: Field required"):
         read_file(tmp_path / MONITOR_FILE)
