@@ -20,7 +20,7 @@ where
     and (
         -- its run has delivered what was owed and taken up what was left: nobody else will
         -- a client that died before it asked the processor charged nobody, and no webhook will come
-        (runs.settled_at is not null and calls.run_id = coalesce(:run_id, calls.run_id) and calls.outcome = 'ok')
+        (runs.settled_at is not null and (:run_id is null or calls.run_id = :run_id) and calls.outcome = 'ok')
         -- nobody's run made it: the clock decides; what a run of which no calls are there made is that run's matter
         or (
             calls.run_id is null

@@ -17,5 +17,5 @@ where
     requests.service in ('whatsapp', 'email', 'sms')
     and requests.answer ->> 'status' = 'accepted'
     and messages.id is null
-    and requests.run_id = coalesce(:run_id, requests.run_id)
+    and (:run_id is null or requests.run_id = :run_id)
 order by requests.requested_at, requests.number

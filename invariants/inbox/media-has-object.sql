@@ -30,5 +30,5 @@ where
         from integrity.inbox_gaps as gaps
         where gaps.run_id = calls.run_id and gaps.requests_from is not null
     ) = :in_gaps
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
 order by media.id

@@ -21,5 +21,5 @@ group by requests.payload ->> 'object_key', media.id, media.status
 -- the store of a later run begins empty: where it says that there is nothing, there is nothing
 having
     count(*) filter (where requests.answer ->> 'status' = 'revoked') = 0
-    and min(requests.run_id) = coalesce(:run_id, min(requests.run_id))
+    and (:run_id is null or min(requests.run_id) = :run_id)
 order by min(requests.requested_at), requests.payload ->> 'object_key'

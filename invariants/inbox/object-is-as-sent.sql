@@ -22,5 +22,5 @@ where
         cast(requests.payload ->> 'size_bytes' as bigint) <> media.size_bytes
         or requests.payload ->> 'content_hash' <> media.content_hash
     )
-    and requests.run_id = coalesce(:run_id, requests.run_id)
+    and (:run_id is null or requests.run_id = :run_id)
 order by media.id, requests.number

@@ -17,5 +17,5 @@ where
     and requests.answer ->> 'status' = 'accepted'
     -- null in the row where the client died before it wrote the answer down
     and (checkouts.id is null or checkouts.session_reference <> requests.answer ->> 'session_reference')
-    and requests.run_id = coalesce(:run_id, requests.run_id)
+    and (:run_id is null or requests.run_id = :run_id)
 order by requests.requested_at, requests.number

@@ -27,7 +27,7 @@ from (
             partition by received.run_id, received.client, received.stream order by received.number
         ) as previous_sequence
     from integrity.instainstru_received as received
-    where received.run_id = coalesce(:run_id, received.run_id)
+    where (:run_id is null or received.run_id = :run_id)
 ) as shown
 where shown.sequence < shown.previous_sequence
 order by shown.run_id, shown.number

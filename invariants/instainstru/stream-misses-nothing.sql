@@ -31,7 +31,7 @@ from (
     where
         calls.operation = 'open_stream'
         and calls.outcome = 'ok'
-        and calls.run_id = coalesce(:run_id, calls.run_id)
+        and (:run_id is null or calls.run_id = :run_id)
     group by calls.run_id, calls.client, cast(calls.arguments ->> 'participant_id' as bigint)
 ) as streams
 join (

@@ -13,7 +13,7 @@ select
     count(*) as shown_count,
     string_agg(cast(received.operation_id as text), ' ') as operation_ids
 from integrity.instainstru_received as received
-where received.run_id = coalesce(:run_id, received.run_id)
+where (:run_id is null or received.run_id = :run_id)
 group by received.run_id, received.client, received.stream, received.event_id
 having count(*) > 1
 order by received.run_id, received.client, received.stream, received.event_id

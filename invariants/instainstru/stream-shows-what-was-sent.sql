@@ -21,7 +21,7 @@ left join instainstru.participants on participants.id = cast(calls.arguments ->>
 left join instainstru.messages on messages.id = received.event_id
 left join instainstru.conversations on conversations.id = messages.conversation_id
 where
-    received.run_id = coalesce(:run_id, received.run_id)
+    (:run_id is null or received.run_id = :run_id)
     and (
         messages.id is null
         or messages.conversation_id <> received.stream

@@ -21,7 +21,7 @@ where
     nfc_requests.status = 'open'
     and (
         -- its run has delivered what was owed and taken up what was left: nobody else will
-        (runs.settled_at is not null and calls.run_id = coalesce(:run_id, calls.run_id) and nfc_requests.expires_at <= runs.settled_at)
+        (runs.settled_at is not null and (:run_id is null or calls.run_id = :run_id) and nfc_requests.expires_at <= runs.settled_at)
         -- nobody's run made it: the clock decides; what a run of which no calls are there made is that run's matter
         or (
             calls.run_id is null

@@ -21,7 +21,7 @@ left join integrity.safebox_requests as requests
     on requests.service = 'mint' and cast(requests.payload ->> 'payment_id' as bigint) = payments.id
 where
     payments.status <> 'processing'
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
     -- where the requests of a run are not there, nobody can say what the mint answered
     and exists (
         select gaps.run_id

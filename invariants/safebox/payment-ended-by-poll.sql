@@ -33,7 +33,7 @@ left join integrity.safebox_requests as unanswered
 where
     polls.operation = 'poll_status'
     and polls.outcome = 'ok'
-    and polls.run_id = coalesce(:run_id, polls.run_id)
+    and (:run_id is null or polls.run_id = :run_id)
     and payments.status = 'processing'
     and unanswered.operation_id is null
     -- where the requests of a run are not there, nobody can say whether the mint answered

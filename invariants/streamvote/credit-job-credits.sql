@@ -23,7 +23,7 @@ from (
     where
         calls.operation = 'credit_invoice'
         and calls.outcome in ('ok', 'declined')
-        and calls.run_id = coalesce(:run_id, calls.run_id)
+        and (:run_id is null or calls.run_id = :run_id)
     group by calls.run_id, cast(calls.arguments ->> 'invoice_id' as bigint)
 ) as answered
 join streamvote.invoices on invoices.id = answered.invoice_id

@@ -24,7 +24,7 @@ from (
         calls.operation = 'vote'
         and calls.outcome = 'declined'
         and calls.reply ->> 'reason' = 'rate_limited'
-        and calls.run_id = coalesce(:run_id, calls.run_id)
+        and (:run_id is null or calls.run_id = :run_id)
 ) as limited
 left join streamvote.rate_windows
     on

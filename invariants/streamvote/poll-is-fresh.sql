@@ -18,5 +18,5 @@ where
     and requests.service = 'cache'
     and requests.answer ->> 'status' = 'hit'
     and cast(requests.answer ->> 'age_ms' as bigint) > 1000
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
 order by calls.returned_at, calls.operation_id

@@ -20,7 +20,7 @@ with acknowledged as (
     where
         calls.outcome = 'ok'
         and calls.operation in ('vote', 'close_event')
-        and calls.run_id = coalesce(:run_id, calls.run_id)
+        and (:run_id is null or calls.run_id = :run_id)
 ),
 
 polls as (
@@ -36,7 +36,7 @@ polls as (
         calls.operation = 'poll_event'
         and calls.outcome = 'ok'
         and requests.answer ->> 'status' = 'miss'
-        and calls.run_id = coalesce(:run_id, calls.run_id)
+        and (:run_id is null or calls.run_id = :run_id)
 )
 
 select

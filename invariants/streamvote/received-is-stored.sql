@@ -16,7 +16,7 @@ select
 from integrity.streamvote_received as received
 left join streamvote.event_updates on event_updates.id = received.event_id
 where
-    received.run_id = coalesce(:run_id, received.run_id)
+    (:run_id is null or received.run_id = :run_id)
     and (
         event_updates.live_event_id is distinct from received.stream
         or event_updates.sequence is distinct from received.sequence

@@ -23,7 +23,7 @@ from (
     where
         calls.operation = 'vote'
         and calls.outcome in ('ok', 'declined')
-        and calls.run_id = coalesce(:run_id, calls.run_id)
+        and (:run_id is null or calls.run_id = :run_id)
 ) as answered
 -- a no because of the rate limit is about the wallet's pace: the vote itself was not looked at
 where answered.answer <> 'rate_limited'

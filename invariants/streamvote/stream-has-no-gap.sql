@@ -22,7 +22,7 @@ from (
         received.received_at,
         cast(received.operation_id as text) as operation_id
     from integrity.streamvote_received as received
-    where received.run_id = coalesce(:run_id, received.run_id)
+    where (:run_id is null or received.run_id = :run_id)
     window receipts_in_order as (partition by received.run_id, received.client, received.stream order by received.number)
 ) as ordered
 where ordered.sequence <> ordered.previous_sequence + 1

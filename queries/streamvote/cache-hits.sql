@@ -12,6 +12,6 @@ where
     requests.service = 'cache'
     and requests.payload ->> 'command' = 'get'
     and calls.operation in ('poll_event', 'list_streamers')
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
 group by calls.run_id, calls.operation
 order by calls.run_id, calls.operation

@@ -14,10 +14,9 @@ select
     $columns
     cast(calls.operation_id as text) as operation_id
 from $calls as calls
-$places
 where
     calls.outcome = 'ok'
     $promised
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
     $missing
 order by calls.returned_at, calls.operation_id

@@ -16,7 +16,7 @@ from $calls as calls
 join (
     $effects
 ) as effects on effects.operation_id = calls.operation_id
-where calls.run_id = coalesce(:run_id, calls.run_id)
+where (:run_id is null or calls.run_id = :run_id)
 group by calls.operation_id, calls.run_id, calls.operation, calls.outcome, effects.effect
 having count(*) > 1
 order by calls.operation_id, effects.effect

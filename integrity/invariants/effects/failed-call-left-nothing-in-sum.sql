@@ -20,7 +20,7 @@ join (
 where
     -- unavailable with an error: the database itself said no, and not an outside party that may yet answer
     (calls.outcome in ('declined', 'failed') or calls.outcome = 'unavailable' and calls.error <> '')
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
 group by effects.$subject, calls.run_id, calls.operation, calls.outcome, calls.error, calls.operation_id
 -- what failed on the way was taken and returned
 having sum(effects.moved_minor) <> 0

@@ -20,5 +20,5 @@ join (
 where
     -- unavailable with an error: the database itself said no, and not an outside party that may yet answer
     (calls.outcome in ('declined', 'failed') or calls.outcome = 'unavailable' and calls.error <> '')
-    and calls.run_id = coalesce(:run_id, calls.run_id)
+    and (:run_id is null or calls.run_id = :run_id)
 order by effects.effect, effects.effect_id

@@ -5,7 +5,7 @@ A skeleton is a .sql file with its usual header and with words for what is a sys
     $calls, $runs, $gaps       the relations of its history, e.g. integrity.bank_calls
     $subject                   the column that tells whose effect it is
     $effects                   one select for each effect, `union all` between them
-    $places, $missing          where an acknowledged call is looked for, and that it is in none of these places
+    $missing                   that an acknowledged call is in none of the places where its effect may stand
     $promised, $columns        which operations promise something, and what is shown beside the call
 
 A word that is alone in its line stands for as many lines as it needs, none included.
@@ -26,7 +26,6 @@ from integrity.sql.tokens import tokenize
 _OUTPUTS = {
     "asked": ("subject", "effect", "effect_id", "made_at", "operation_id"),
     "once": ("operation_id", "subject", "effect"),
-    "stored": ("operation_id", "operation"),
     "failed": ("operation_id", "subject", "effect", "effect_id"),
     "sums": ("operation_id", "subject", "moved_minor"),
 }
@@ -135,8 +134,6 @@ def _branches(uses: Iterable[Use], outputs: Sequence[str], subject: str) -> list
 
 def _column(use: Use, output: str, subject: str) -> _Line:
     """Return a column of a select, under the name that the skeleton has for it."""
-    if output == "operation":
-        return ((use.operation or literal(use.by[0])), " as operation")
     key = {"effect": "name", "effect_id": "id", "moved_minor": "moved"}.get(output, output)
     written = use.moved if key == "moved" else use.columns[key]
     assert written is not None
@@ -151,28 +148,37 @@ def _table(use: Use) -> _Line:
 def _stored_words(uses: Sequence[Use], columns: Mapping[str, Written]) -> dict[str, list[_Line]]:
     """Return what the invariant about acknowledged calls has of its own.
 
-    Where a row says itself which call it is of, and which operation, all these rows are one relation. Where only the call
-    tells (its arguments, its reply), each such place is joined to it by itself.
+    Each place is asked for by itself, so that the server is free to join each in the way that is best there: over one
+    relation of them all it has asked the whole of it for every call.
     """
-    alone, joined = ([use for use in uses if use.is_told_by_calls is told] for told in (False, True))
-    places: list[_Line] = []
     missing: list[_Line] = []
-    if alone:
-        same = "effects.operation_id = calls.operation_id and effects.operation = calls.operation"
-        places += [("left join (",), *_indented(_branches(alone, _OUTPUTS["stored"], "")), (f") as effects on {same}",)]
-        missing.append(("and effects.operation_id is null",))
-    for use in joined:
-        found_by = use.found_by or (_equals(use.columns["operation_id"]),)
-        places += [("left join ", *_table(use)), ("    on",), *_indented(_indented(_among(use.by)))]
-        places += [("        and ", *_grouped(each)) for each in (*found_by, *use.where)]
-        missing.append(("and ", use.columns["id"], " is null"))
+    for use in uses:
+        missing += [("and not exists (",), *_indented(_place(use)), (")",)]
     first, *others = _among(tuple(dict.fromkeys(operation for use in uses for operation in use.by)))
     return {
-        "places": places,
         "missing": missing,
         "promised": [("and ", *first), *others],
         "columns": [(written, f" as {quoted(name)},") for name, written in columns.items()],
     }
+
+
+def _place(use: Use) -> list[_Line]:
+    """Return a select of the rows that are a call's effect."""
+    same = _equals(use.columns["operation_id"])
+    if use.is_told_by_calls:
+        first, *others = _among(use.by)
+        conditions = [*(use.found_by or (same,)), *use.where]
+    else:
+        first, *others = [("calls.operation = ", use.operation or literal(use.by[0]))]
+        conditions = [same, *use.where]
+    return [
+        ("select 1",),
+        ("from ", *_table(use)),
+        *(("join ", join) for join in use.join),
+        ("where",),
+        *_indented([first, *others]),
+        *(("    and ", *_grouped(each)) for each in conditions),
+    ]
 
 
 def _equals(column: Written) -> Written:

@@ -37,7 +37,7 @@ join $runs as runs
         and unasked.made_at < case when :in_gaps then runs.alive_until else runs.ended_at end
 where
     runs.state in ('finished', 'interrupted')
-    and runs.run_id = coalesce(:run_id, runs.run_id)
+    and (:run_id is null or runs.run_id = :run_id)
     -- where the calls of a run are not there, nobody can say who asked: what stands there is a question of its own
     and exists (
         select gaps.run_id
