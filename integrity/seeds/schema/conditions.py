@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from integrity.database.bulk import Array, ColumnValues, CopyKind
 from integrity.seeds.schema.guide import bare, literal_of, read_check
+from integrity.seeds.schema.keys import codes_together
 
 _INTEGERS = (CopyKind.BIGINT, CopyKind.INTEGER, CopyKind.SMALLINT, CopyKind.BOOLEAN)
 _TIMES = (CopyKind.TIMESTAMPTZ, CopyKind.DATE)
@@ -124,6 +125,10 @@ class _Reader:
                 if isinstance(one, exp.Column) and text is not None:
                     is_true, is_null = self._equals(self._columns[one.name], text)
                     return (is_true if isinstance(tree, exp.EQ) else ~is_true), is_null
+            if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+                first, second = self._columns[left.name], self._columns[right.name]
+                is_alike = np.equal(*codes_together(first, second))
+                return (is_alike if isinstance(tree, exp.EQ) else ~is_alike), self._nulls(first) | self._nulls(second)
             if _is_truth(left) and _is_truth(right):
                 (one_true, one_null), (other_true, other_null) = self.judge(left), self.judge(right)
                 is_alike = one_true == other_true

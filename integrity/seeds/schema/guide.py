@@ -112,7 +112,8 @@ class Guide:
 
     def _move(self, kind: type[exp.Expr], name: str, bound: exp.Expr, row: Row) -> None:
         """Set a column so that it compares with the bound as wanted."""
-        base = self._columns[name].type.base
+        column = self._columns[name]
+        base = column.type.base
         value = literal_of(bound) if not isinstance(bound, exp.Column) else row.get(bound.name)
         if isinstance(bound, exp.Column) and value is None:
             return
@@ -126,7 +127,7 @@ class Guide:
             if kind is exp.EQ:
                 row[name] = str(number)
             elif held is None or not _holds(kind, held, number):
-                row[name] = str(number + _SIGN[kind] * self._dice.between(kind in _STRICT, 100))
+                row[name] = self._spell(number + _SIGN[kind] * self._step(kind, number, column), column)
         elif base in TIMES and value is not None:
             bound_at, held_at = _as_time(value), _as_time(row[name])
             if bound_at is not None and (held_at is None or not _holds(kind, held_at, bound_at)):
@@ -135,6 +136,17 @@ class Guide:
                 row[name] = write_time(bound_at + _SIGN[kind] * by, base)
         elif kind is exp.NEQ and value == row[name]:
             row[name] = self._fresh(name)
+
+    def _step(self, kind: type[exp.Expr], bound: Decimal, column: Column) -> Decimal:
+        """Return how far from a bound a number is put: below one, anywhere between it and zero."""
+        far = abs(bound) if kind in (exp.LT, exp.LTE) and bound > 0 else max(Decimal(100), abs(bound))
+        if _places(column) == 0:
+            return Decimal(self._dice.between(kind in _STRICT, max(1, int(far))))
+        unit = Decimal(1).scaleb(-_places(column))
+        return max(unit, (far * self._dice.below(1000) / 1000).quantize(unit))
+
+    def _spell(self, number: Decimal, column: Column) -> str:
+        return str(number if _places(column) else int(number))
 
     def _stretch(self, kind: type[exp.Expr], column: exp.Expr, bound: exp.Expr, row: Row) -> None:
         """Set a text so that its length compares with the bound as wanted."""
@@ -223,6 +235,13 @@ def _as_time(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _places(column: Column) -> int:
+    """Return how many digits stand behind the point."""
+    if column.type.base == "numeric":
+        return max(0, column.type.precision[1])
+    return 3 if column.type.base in ("float4", "float8") else 0
 
 
 def _holds(kind: type[exp.Expr], left: Any, right: Any) -> bool:

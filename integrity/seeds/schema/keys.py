@@ -75,6 +75,22 @@ def codes_of(column: ColumnValues) -> Array:
     return codes if column.nulls is None else np.where(column.nulls, -1, codes)
 
 
+def codes_together(one: ColumnValues, other: ColumnValues) -> tuple[Array, Array]:
+    """Return numbers for the values of two columns, alike for values that are."""
+    values = [_plain(one), _plain(other)]
+    if values[0].dtype.kind == "S" or values[1].dtype.kind == "S":
+        width = max(each.dtype.itemsize for each in values)
+        values = [each.astype(f"S{width}") for each in values]
+    _, codes = np.unique(np.concatenate(values), return_inverse=True)
+    split = codes[: len(one)], codes[len(one) :]
+    return split[0] if one.nulls is None else np.where(one.nulls, -1, split[0]), split[1]
+
+
+def _plain(column: ColumnValues) -> Array:
+    values = column.values if column.labels is None else column.labels[column.values]
+    return values.view(f"S{values.dtype.itemsize}") if values.dtype.kind == "V" else values
+
+
 def fold(codes: Sequence[Array]) -> Array:
     """Return a number for each row, alike for rows that have the same codes; -1 codes are like any other."""
     folded = codes[0]

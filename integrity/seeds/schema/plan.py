@@ -221,7 +221,11 @@ class Planner:
         if len(unique.columns) == 1 and own and not unique.predicate:
             self._number(unique, own[0])
             return
-        if len(unique.columns) > len(own) or len(own) > 1:
+        for column in free:
+            if column.sequence and (numbering := self._find_numbering(column)) is not None:
+                plan.numbered[column.name] = numbering
+                return
+        if len(unique.columns) > 1:
             for column in free:
                 if column.type.base in RANKABLE and not unique.has_expressions and self._rank(unique, column):
                     return

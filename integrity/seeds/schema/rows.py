@@ -11,7 +11,7 @@ from integrity.database.bulk import POSTGRESQL_EPOCH_DAYS, POSTGRESQL_EPOCH_US, 
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
 from integrity.seeds.schema.conditions import holds
-from integrity.seeds.schema.keys import codes_of, fold, taken
+from integrity.seeds.schema.keys import codes_of, codes_together, fold, taken
 from integrity.seeds.schema.numbering import seed_of
 from integrity.seeds.schema.numbers import chosen, kind_of, numerics, random_uuids, spans
 from integrity.seeds.schema.plan import Plan, Spans
@@ -278,13 +278,18 @@ class RowMaker:
             made[column.name] = self._drawn(column, count)
         for apart in plan.spaced:
             self._space_out(apart, made, count)
+        self._rank(made, count, only_known=True)  # a row's number within its group may be what others of its table refer to
         for reference in self._own:
             self._refer_to_own(reference, made, draws, count)
-        for name, (others, numbering) in plan.ranked.items():
-            known = [codes_of(made[other]) for other in others if other in made]
-            ranks = rank_within(fold(known)) if known else numbers
-            made[name] = numbering.make(name, ranks)
+        self._rank(made, count, only_known=False)
         return [made[column.name] for column in table.written if column.name in made]
+
+    def _rank(self, made: dict[str, ColumnValues], count: int, *, only_known: bool) -> None:
+        """Count rows within those that are alike in other columns."""
+        for name, (others, numbering) in self._plan.ranked.items():
+            if name not in made and (not only_known or all(other in made for other in others)):
+                known = [codes_of(made[other]) for other in others if other in made]
+                made[name] = numbering.make(name, rank_within(fold(known)) if known else np.arange(count))
 
     def _space_out(self, apart: Spans, made: dict[str, ColumnValues], count: int) -> None:
         known = [codes_of(made[name]) for name in apart.alike if name in made]
@@ -388,22 +393,6 @@ def rank_within(group: Array) -> Array:
     ranks = np.empty(len(group), np.int64)
     ranks[order] = np.arange(len(group)) - np.repeat(starts, lengths)
     return ranks
-
-
-def codes_together(one: ColumnValues, other: ColumnValues) -> tuple[Array, Array]:
-    """Return numbers for the values of two columns, alike for values that are."""
-    values = [_plain(one), _plain(other)]
-    if values[0].dtype.kind == "S" or values[1].dtype.kind == "S":
-        width = max(each.dtype.itemsize for each in values)
-        values = [each.astype(f"S{width}") for each in values]
-    _, codes = np.unique(np.concatenate(values), return_inverse=True)
-    split = codes[: len(one)], codes[len(one) :]
-    return split[0] if one.nulls is None else np.where(one.nulls, -1, split[0]), split[1]
-
-
-def _plain(column: ColumnValues) -> Array:
-    values = column.values if column.labels is None else column.labels[column.values]
-    return values.view(f"S{values.dtype.itemsize}") if values.dtype.kind == "V" else values
 
 
 def _native(column: ColumnValues, kind: CopyKind) -> ColumnValues:
