@@ -181,3 +181,130 @@ def test_a_database_that_nobody_declared_is_left_alone(database: Target, capsys:
     assert ended.value.code == 2
     assert "that we did not make" in capsys.readouterr().err
     assert ask(database, "select count(*) from orders") == [(0,)]
+
+
+def test_every_kind_of_constraint_is_met_at_any_size(fill: Fill, database: Target) -> None:
+    """The server itself is the judge: it checked every row when the tables were filled and their foreign keys put back."""
+    tables = (Path(__file__).parent / "schemas" / "every_kind.sql").read_text(encoding="utf-8")
+    _, seeded = fill(tables, users=1)
+    few = seeded.row_count
+
+    job = seed_schema(database, rows={"users": 2000}, seed=2, test_database=database.url.database, replaces=True)
+    seeded = listen(job)
+
+    assert few >= len(seeded.row_counts) == 20
+    assert seeded.row_counts["public.users"] == 2000
+    assert min(seeded.row_counts.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("ddl", "rows", "refusal"),
+    [
+        (
+            "create table sides (side boolean primary key)",
+            {"sides": 3},
+            (
+                "public.sides.side: 3 rows cannot all differ, as 'sides_pkey' wants: 2 values are found",
+                "[tables.sides.columns.side]",
+            ),
+        ),
+        (
+            "create table users (id int primary key);create table pairs (a int not null references "
+            "users, b int not null references users, primary key (a, b))",
+            {"users": 3, "pairs": 10},
+            (
+                "public.pairs: only 9 of 10 rows can be made: unique constraint 'pairs_pkey' refuses the others",
+                "--rows pairs=9",
+            ),
+        ),
+        (
+            "create table a (id int primary key); create table b (id int primary key references "
+            "a);alter table a add constraint back foreign key (id) references b",
+            {"a": 3},
+            (
+                "tables refer to each other in a circle, and none can be first: public.a, public.b; e.g. "
+                "public.a, foreign key 'back' (id)",
+                "--rows a=0",
+            ),
+        ),
+        (
+            "create table spots (at point not null, exclude using gist (at with ~=))",
+            {"spots": 3},
+            (
+                "public.spots: exclusion constraint 'spots_at_excl' (at with ~=) is of a kind that is not known here",
+                "--rows spots=0",
+            ),
+        ),
+        (
+            "create type pair as (a int, b int); create table pairs (pair pair not null)",
+            {"pairs": 3},
+            (
+                "public.pairs.pair: no values are known of the type public.pair",
+                "[tables.pairs.columns.pair] values = [...]",
+            ),
+        ),
+        (
+            "create table parts (id int) partition by range (id)",
+            {"parts": 3},
+            ("public.parts has no partition that takes rows", "Make one first"),
+        ),
+        (
+            "create table users (id int primary key); create table notes (user_id int not null references users)",
+            {"notes": 3, "users": 0},
+            (
+                "public.notes: foreign key 'notes_user_id_fkey' needs rows of public.users, which is to get none",
+                "--rows users=N",
+            ),
+        ),
+        (
+            "create table notes (id int); insert into notes values (1)",
+            {"notes": 3},
+            ("public.notes holds rows already", "rollback"),
+        ),
+    ],
+)
+def test_what_cannot_be_satisfied_is_named_and_nothing_is_written(
+    fill: Fill, database: Target, ddl: str, rows: dict[str, int], refusal: tuple[str, str]
+) -> None:
+    with pytest.raises(AuditError) as refused:
+        fill(ddl, **rows)
+
+    assert (refused.value.message, refusal[1] in str(refused.value.hint)) == (refusal[0], True)
+    assert ask(database, "select count(*) from pg_namespace where nspname = 'integrity'") == [(0,)]
+
+
+def test_rows_that_are_there_already_are_left_and_referred_to(fill: Fill) -> None:
+    target, seeded = fill(
+        "create table countries (code char(2) primary key); insert into countries values ('DE'), ('FR');"
+        "create table towns (id bigserial primary key, country char(2) not null references countries)",
+        towns=50,
+    )
+
+    assert dict(seeded.row_counts) == {"public.towns": 50}
+    assert ask(target, "select count(distinct country) from towns") == [(2,)]
+
+
+def test_a_table_of_another_role_is_named(fill: Fill, database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute(b"create role clerk login" if not ask(database, _HAS_CLERK) else b"select")
+        connection.execute("create table ledgers (id int primary key)")
+    clerk = Target(database.url.set(username="clerk"))
+
+    with pytest.raises(UsageError, match=r"public\.ledgers belongs to another role"):
+        listen(seed_schema(clerk, rows={"ledgers": 5}, seed=1, test_database=database.url.database))
+
+
+_HAS_CLERK = "select 1 from pg_roles where rolname = 'clerk'"
+
+
+@pytest.mark.exhaustive
+def test_a_thousand_tables_are_filled(fill: Fill) -> None:
+    ddl = ";".join(
+        f"create table t{number} (id bigserial primary key, up bigint references t{max(0, number - 1)}, "
+        "name text check (name <> ''))"
+        for number in range(1000)
+    )
+
+    _, seeded = fill(ddl, t0=10)
+
+    assert len(seeded.row_counts) == 1000

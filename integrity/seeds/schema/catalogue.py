@@ -60,7 +60,9 @@ def read_tables(connection: "psycopg.Connection[Any]", schemas: Sequence[str]) -
     outside: dict[int, list[Reference]] = defaultdict(list)
     for oid, name, numbers, text in connection.execute(_CHECKS, asked):
         checks[oid].append(Check(name, text, tuple(columns[oid][number].name for number in numbers or () if number > 0)))
+    open_oids = {oid for oid, *_, is_partitioned, _, _ in rows if not is_partitioned}
     for oid, leaf_text in connection.execute(_LEAVES, asked):
+        open_oids.add(oid)
         named = tuple(column.name for column in columns[oid].values() if _mentions(leaf_text, column.name))
         checks[oid].append(Check(PARTITIONS, leaf_text, named))
     for oid, name, numbers, others, parent, parent_name, text, match in connection.execute(_REFERENCES, asked):
@@ -97,7 +99,7 @@ def read_tables(connection: "psycopg.Connection[Any]", schemas: Sequence[str]) -
             exclusions[oid],
             is_owned,
             _is_filled(connection, schema, name) if may_read else False,
-            is_partitioned,
+            oid not in open_oids,
             outside[oid],
         )
         for oid, schema, name, is_partitioned, is_owned, may_read in rows

@@ -117,6 +117,9 @@ def fill(
         driver.execute("set local search_path to pg_catalog")
         loosened = loosen(driver, [plan.table for plan in ordered], [plan.count for plan in ordered])
         driver.execute("set local search_path to default")
+        for table in tables.values():
+            if table.is_closed:
+                yield Noted(f"{table.full_name} has no partition, and stays empty.")
         if loosened.triggers:
             yield Noted(
                 f"{counted(loosened.triggers, 'trigger does', 'triggers do')} not fire while the tables are filled."
@@ -145,6 +148,8 @@ def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -
                 hint="Rows that seed made go with `integrity rollback`. A table that is not named is left as it is, and "
                 "its rows are referred to.",
             )
+        if size and table.is_closed:
+            raise UsageError(f"{name} has no partition that takes rows", hint="Make one first, or leave it empty.")
         if size and not table.is_owned:
             raise UsageError(
                 f"{name} belongs to another role, and its foreign keys cannot be taken off while it is filled",

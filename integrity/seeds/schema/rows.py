@@ -74,6 +74,8 @@ class RowMaker:
     def _fall_short(self, held: int) -> None:
         plan, table = self._plan, self._table
         worst = max(self._refused, key=lambda name: self._refused[name], default="")
+        if self._deal is not None and self._deal.is_over:  # it deals nothing out that would be refused
+            worst = f"unique constraint {quote(self._deal.name)}"
         if plan.is_named or held == 0:
             raise UsageError(
                 f"{table.full_name}: only {held:,} of {counted(plan.count, 'row')} can be made: {worst} refuses the others",
@@ -228,7 +230,7 @@ class RowMaker:
             for size in sizes.values():
                 product *= size
             if product <= min(DEALT_MOST, max(DENSE * self._plan.count, 1)):
-                return _Deal(sizes, product, self._source)
+                return _Deal(unique.name, sizes, product, self._source)
         return None
 
     def _drawers_of(self, unique: Unique) -> dict[str, int] | None:
@@ -360,11 +362,13 @@ class _Deal:
     """Deals out the combinations of some choices, each once, in a random order.
 
     Args:
+        name: the unique constraint's.
         sizes: what is drawn -> how many choices it has.
         product: how many combinations there are.
     """
 
-    def __init__(self, sizes: Mapping[str, int], product: int, source: Source) -> None:
+    def __init__(self, name: str, sizes: Mapping[str, int], product: int, source: Source) -> None:
+        self.name = name
         self._sizes = dict(sizes)
         self._order = np.argsort(source.words(product), kind="stable")
         self._at = 0

@@ -30,7 +30,11 @@ def derive_sizes(tables: Mapping[str, SchemaTable], wishes: Wishes) -> dict[str,
                 children[reference.parent].append(name)
     most = 2 * max([*sizes.values(), wishes.rows])
     waiting = deque(sizes)
-    free = [name for name in tables if name not in sizes and name not in per and not tables[name].is_filled]
+    free = [
+        name
+        for name in tables
+        if name not in sizes and name not in per and not (tables[name].is_filled or tables[name].is_closed)
+    ]
     while True:
         while waiting:
             name = waiting.popleft()

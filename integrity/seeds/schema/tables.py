@@ -143,6 +143,7 @@ class SchemaTable:
         oid: its identity.
         is_owned: the role may alter it.
         is_filled: it holds rows already.
+        is_closed: it is made of partitions and has none, so that it takes no row.
         outside: its foreign keys to tables of other schemas than were asked for.
     """
 
@@ -156,7 +157,7 @@ class SchemaTable:
     exclusions: Sequence[Exclusion] = ()
     is_owned: bool = True
     is_filled: bool = False
-    is_partitioned: bool = False
+    is_closed: bool = False
     outside: Sequence[Reference] = ()
 
     @property
