@@ -1,14 +1,15 @@
 """integrity: a data-integrity verifier and ledger auditor.
 
 The names here are what a program needs: `System`, `Operation` and `Bug` to write a system, `Seed`, `Run`, `Audit` and
-`Race` to put it to the test on a `Target`, `Verdict` and `AuditError` to read what comes out. An operation's steps are
-imported from integrity.operation. Each name is imported when it is first asked for, so that no command pays for another's.
+`Race` to put it to the test on a `Target`, `machine` to let Hypothesis do so, `Verdict` and `AuditError` to read what comes
+out. An operation's steps are imported from integrity.operation. Each name is imported when it is first asked for, so that
+no command pays for another's.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from integrity.api import Audit, Race, Run, Seed
+    from integrity.api import Audit, Race, Run, Seed, machine
     from integrity.engines.target import Target
     from integrity.errors import AuditError
     from integrity.operation import Operation
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Audit", "AuditError", "Bug", "Operation", "Race", "Run", "Seed", "System", "Target", "Verdict"]
+__all__ = ["Audit", "AuditError", "Bug", "Operation", "Race", "Run", "Seed", "System", "Target", "Verdict", "machine"]
 
 _HOMES = {
     "Audit": "api",
@@ -30,6 +31,7 @@ _HOMES = {
     "System": "systems.system",
     "Target": "engines.target",
     "Verdict": "verdict",
+    "machine": "api",
 }
 
 

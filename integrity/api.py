@@ -9,25 +9,35 @@ passed as an object, and need not be declared in integrity.toml. Whoever wants t
 is told every event (events.py). What cannot be done is an AuditError; a violation is none, but in what is returned.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from integrity.audit import AuditSettings
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.events import Listener, listen
+from integrity.invariants.load import select_invariants
+from integrity.invariants.variables import set_variables
 from integrity.jobs import race as racing
 from integrity.jobs import run as running
 from integrity.jobs import seed as seeding
 from integrity.jobs import validate as validating
-from integrity.jobs.findings import Wanted
+from integrity.jobs.findings import Wanted, invariants_of
 from integrity.load.request import EndedRun
-from integrity.project import Project, find_project
+from integrity.project import Project, find_project, make_state_folder
+from integrity.race.program.programs import find_operation, make_world
 from integrity.race.raced import Raced
 from integrity.race.search.settings import RaceSettings
 from integrity.report.audit_report import AuditReport
 from integrity.seeds.load import Mode, Seeded
+from integrity.systems.stage import Stage
 from integrity.systems.system import System
+
+if TYPE_CHECKING:
+    from integrity.sequences.machine import SequenceMachine
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,60 @@ class Race:
         wanted = Wanted(pytest_file=self.pytest_file)
         test_database = _test_database(project, self.test_database)
         return listen(racing.race(chosen, self.target, project, wanted, test_database=test_database), *listeners)
+
+
+def machine(
+    system: System,
+    target: Target | str | None = None,
+    *,
+    bug: str | None = None,
+    operations: Sequence[str] = (),
+    select: Sequence[str] = (),
+    stage: Callable[[], Stage] | None = None,
+    folder: Path = Path(),
+    test_database: str | None = None,
+) -> "type[SequenceMachine]":
+    """Return the system as a RuleBasedStateMachine of Hypothesis, for a test: TestBank = integrity.machine(BANK).TestCase
+
+    Its rules are the operations, its bundles the pools of keys, its invariants those of the system. It is played on a
+    scratch database of the target's server, or a scratch file, made with the first example and dropped as the process ends,
+    or by the class's `close`.
+
+    Args:
+        target: None: the project's database, else the embedded server, started if need be.
+        bug: the name of the one that is planted; None: the sound system.
+        operations: that become rules; none: all.
+        select: names or patterns of invariants; none: all that are about the system.
+        stage: the rows that an example begins with; None: those of the system's stage.
+        folder: of the project, whose invariants are asked.
+        test_database: the name of a database that may hold other tables; None: as the project declares it.
+
+    Raises:
+        UsageError: there is no such operation, bug or invariant, or no operation can be called.
+    """
+    from integrity.sequences.machine import make_machine
+    from integrity.sequences.playground import Playground
+
+    project = _project(folder, system)
+    planted = system.find_bug(bug) if bug is not None else None
+    known = system.operations_with(planted)
+    stage = stage or system.stage
+    files = select_invariants(set_variables(invariants_of(project, system), project), select)
+
+    def make_playground() -> Playground:
+        named = project.database_url(target if isinstance(target, str) else None, os.environ)
+        if isinstance(target, Target):
+            there = target
+        elif named is not None:
+            there = Target.parse(named)
+        else:
+            there = EmbeddedServer(make_state_folder(project) / "postgres").start()
+        permitted = _test_database(project, test_database)
+        return Playground(there, system, files, bug=planted, stage=stage, test_database=permitted)
+
+    chosen = {name: find_operation(system, known, name) for name in operations or known}
+    pools = make_world(dict.fromkeys(stage().keys)).keys if stage is not None else {}
+    return make_machine(system, chosen, list(pools), make_playground)
 
 
 def _project(folder: Path, system: System | None) -> Project:

@@ -17,6 +17,10 @@ from tests.sampling import SEED_VARIABLE, draw_seed, mark_exhaustive, seed
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+collect_ignore = ["examples"]
+"""A user's own files; tests/docs runs them as a user would."""
+
+
 def pytest_configure() -> None:
     draw_seed()
 

@@ -34,6 +34,7 @@ def seed() -> int:
 
 
 EVERY: dict[str, int] = {
+    "test_a_wrong_sequence_is_found_and_is_the_shortest": 3,
     "test_the_plan_says_what_the_plain_query_says": 50,
     "test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm": 17,
     "test_votes_that_meet_are_exhausted_at_two_preemptions_without_alarm": 7,

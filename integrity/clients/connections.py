@@ -9,7 +9,12 @@ from integrity.faults.conduct import Conduct
 
 
 def make_connection(
-    target: Target, namespaces: Sequence[str], *, conduct: Conduct | None = None, startup: Mapping[str, str] = {}
+    target: Target,
+    namespaces: Sequence[str],
+    *,
+    conduct: Conduct | None = None,
+    startup: Mapping[str, str] = {},
+    has_fine_clock: bool = False,
 ) -> Connection:
     """Return a connection that carries out operations, not yet open.
 
@@ -17,7 +22,10 @@ def make_connection(
         namespaces: the schemas of the system that is driven.
         conduct: whose session settings hold from the next transaction on; None: the server's own hold.
         startup: what the server is asked to set as the session begins.
+        has_fine_clock: times are told to the microsecond also where the database's own clock is coarser.
     """
     part = find_part("integrity.clients", target.dialect, serves="load")
-    made: Connection = part.make_connection(target, namespaces, conduct=conduct, startup=startup)
+    made: Connection = part.make_connection(
+        target, namespaces, conduct=conduct, startup=startup, has_fine_clock=has_fine_clock
+    )
     return made

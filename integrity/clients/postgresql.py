@@ -30,7 +30,7 @@ _REFUSED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
 
 
 def make_connection(
-    target: Target, _namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str]
+    target: Target, _namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str], has_fine_clock: bool
 ) -> "PostgresConnection":
     """See connections.make_connection."""
     return PostgresConnection(target, conduct=conduct, startup=startup)

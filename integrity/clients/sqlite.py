@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
@@ -19,10 +20,10 @@ Answer = TypeVar("Answer")
 
 
 def make_connection(
-    target: Target, namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str]
+    target: Target, namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str], has_fine_clock: bool
 ) -> "SqliteConnection":
     """See connections.make_connection; a file has no session that settings could be of."""
-    return SqliteConnection(target, namespaces)
+    return SqliteConnection(target, namespaces, has_fine_clock=has_fine_clock)
 
 
 class SqliteConnection:
@@ -31,13 +32,17 @@ class SqliteConnection:
     Args:
         target: the database.
         schemas: those of the system that is driven.
+        has_fine_clock: its clock tells microseconds; SQLite's own is in whole seconds, too coarse to tell the rows of one
+            call from those of the next.
     """
 
     # Waiting for one writer is the normal case here, not an accident: about 20 s at the longest pause.
     attempts_most = 400
 
-    def __init__(self, target: Target, schemas: Sequence[str]) -> None:
+    def __init__(self, target: Target, schemas: Sequence[str], *, has_fine_clock: bool = False) -> None:
         self._target = target
+        self._has_fine_clock = has_fine_clock
+        self._now = ""
         self._schemas = schemas
         self._connection: sqlite3.Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -53,6 +58,8 @@ class SqliteConnection:
     def _connect(self) -> sqlite3.Connection:
         connection = self._target.connect_sqlite(self._schemas)
         connection.execute("pragma busy_timeout = 0")  # a conflict is to be seen, not waited out
+        if self._has_fine_clock:
+            connection.create_function("current_timestamp", 0, lambda: self._now)
         return connection
 
     async def begin(self, begin: Begin) -> None:
@@ -61,6 +68,7 @@ class SqliteConnection:
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         text = adapt(sql, "sqlite")
         values = {name: to_sqlite(value) for name, value in parameters.items()}
+        self._now = to_sqlite(datetime.now(UTC))
         rows: Rows = await self._send(lambda connection: connection.execute(text, values).fetchall())
         return rows
 

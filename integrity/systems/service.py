@@ -13,6 +13,7 @@ How well it behaves is a matter of settings, never of its code, so that a fault 
 Everything random comes from the context's source: the same state of it gives the same reaction.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -139,6 +140,10 @@ class Context:
         if drawn < self.settings.timeout_share:
             return Trouble.DONE if drawn < self.settings.timeout_share / 2 else Trouble.LOST
         return Trouble.REFUSED if drawn < self.settings.timeout_share + self.settings.error_share else None
+
+    def now_ms(self) -> int:
+        """Return the time by which a service ages what it holds, from some moment on: real time."""
+        return time.monotonic_ns() // 1_000_000
 
     def is_failure(self) -> bool:
         """Draw whether this request ends in a business failure."""

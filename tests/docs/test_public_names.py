@@ -54,7 +54,7 @@ def example(tmp_path: Path) -> Path:
 
 def test_a_users_program_is_typed(example: Path) -> None:
     """By the package's own types: without py.typed every import of it would be an error."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(example / ".cache"), "own_bank.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(example / ".cache"), "."]
     checked = subprocess.run(command, cwd=example, capture_output=True, text=True, check=False, timeout=250)
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
 
@@ -68,3 +68,28 @@ def test_a_users_program_races_runs_and_audits_a_system_that_nobody_declares(exa
     assert sound == "race, sound: nothing found"
     assert wrong.startswith("race, lost_update: A")
     assert audited == "True: The only invariant holds."
+
+
+def run_pytest(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own_bank.py", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
+
+
+def test_a_users_test_lets_hypothesis_call_his_operations_and_tells_the_shortest_wrong_sequence(example: Path) -> None:
+    sound = run_pytest(example, "--hypothesis-show-statistics")
+    assert sound.returncode == 0, sound.stdout
+    assert "50 passing" in sound.stdout
+    test = example / "test_own_bank.py"
+    test.write_text(test.read_text().replace('bank.db")', 'bank.db", bug="uncounted")'))
+    wrong = run_pytest(example, "--hypothesis-seed=1")
+    assert wrong.returncode == 1
+    told = [line.removeprefix("E").strip() for line in wrong.stdout.splitlines()]
+    begins = next(number for number, line in enumerate(told) if "bank/money-is-kept  error  1 row" in line)
+    assert told[begins + 1 : begins + 5] == [
+        "what an account has and what was taken from it are what it began with",
+        "account_id=1000001  balance_minor=900  withdrawn_minor=0",
+        "after",
+        "1  withdraw(account_id=1000001, amount_minor=100)  ok",
+    ]
+    assert "state.withdraw(account_id=accounts_0, amount_minor=100)" in told
+    assert not (example / "bank.db").exists()

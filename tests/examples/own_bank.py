@@ -51,6 +51,16 @@ def withdraw_unlocked(*, operation_id: UUID, account_id: int, amount_minor: int)
     return Ok()
 
 
+def withdraw_uncounted(*, operation_id: UUID, account_id: int, amount_minor: int) -> Steps:
+    """The same with the sum forgotten: nobody else is needed to see it."""
+    rows = yield Statement(
+        "update accounts set balance_minor = balance_minor - :amount where id = :account_id and balance_minor >= :amount "
+        "returning balance_minor",
+        {"amount": amount_minor, "account_id": account_id},
+    )
+    return Ok() if rows else Declined("insufficient_balance")
+
+
 def _take(account_id: int, left_minor: int, amount_minor: int) -> Statement:
     return Statement(
         "update accounts set balance_minor = :left, withdrawn_minor = withdrawn_minor + :amount where id = :account_id",
@@ -78,7 +88,13 @@ BANK = System(
             operations={"withdraw": Operation("withdraw", withdraw_unlocked, ARGUMENTS)},
             violates=("bank/money-is-kept",),
             race=("withdraw", "withdraw"),
-        )
+        ),
+        "uncounted": Bug(
+            name="uncounted",
+            forgotten="what is withdrawn is not counted",
+            operations={"withdraw": Operation("withdraw", withdraw_uncounted, ARGUMENTS)},
+            violates=("bank/money-is-kept",),
+        ),
     },
     stage=stage,
 )

@@ -14,7 +14,7 @@ LAYERS = (
     {"jobs"},
     {"audit", "report"},
     {"registry"},
-    {"health"},
+    {"health", "sequences"},
     {"load", "race"},
     {"measure"},
     {"runs", "clients"},

@@ -4,7 +4,7 @@ Who waits for whom, and what a letter touched, each engine tells in its own way:
 a connection of its own, sqlite/engine.py knows from the answers of its wires.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +17,9 @@ from integrity.race.play.staging import Staged
 from integrity.race.program.wire import Answer, Wire
 from integrity.systems.stage import Stage
 from integrity.systems.system import System
+
+Ask = Callable[[Sequence[Statement]], list[Answer]]
+"""See RaceEngine.ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What races need of an engine: the folder of its name in this room. An engine that is to be raced on has there
 
 - `engine.py`, whose `open_engine` gives the database under races (engine.RaceEngine) and its wires,
-- `scratch.py`, which makes a scratch database ready (`fill`), and says what empties its tables (`empty`).
+- `scratch.py`, which makes a scratch database ready (`fill`), says what empties its tables (`empty`, and `begin_anew`, behind
+  which rows are numbered as before), and what other connections to it are told (`relax`).
 """
 
 from collections.abc import Sequence
@@ -10,16 +11,18 @@ from typing import Any
 from integrity.engines.engine import find_part
 from integrity.engines.target import Target
 from integrity.operation import Statement
-from integrity.race.play.engine import RaceEngine, Scratch
+from integrity.race.play.engine import Ask, RaceEngine, Scratch
 
 
-def open_engine(target: Target, *, letter_seconds_max: float) -> RaceEngine:
+def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool = False) -> RaceEngine:
     """Return the database under races.
 
     Args:
         letter_seconds_max: a statement that takes longer is an error.
+        has_books: our own books are written and asked as well.
     """
-    opened: RaceEngine = _part(target, "engine").open_engine(target, letter_seconds_max=letter_seconds_max)
+    part = _part(target, "engine")
+    opened: RaceEngine = part.open_engine(target, letter_seconds_max=letter_seconds_max, has_books=has_books)
     return opened
 
 
@@ -35,6 +38,22 @@ def emptying_statements(target: Target, names: Sequence[str]) -> list[Statement]
         names: of the tables, each before those that it refers to.
     """
     statements: list[Statement] = _part(target, "scratch").empty(names)
+    return statements
+
+
+def beginning_anew(target: Target, ask: Ask, names: Sequence[str]) -> list[Statement]:
+    """Return the statements after which the tables of a scratch database hold nothing, and number their rows as now.
+
+    Args:
+        names: of the tables, each before those that it refers to.
+    """
+    statements: list[Statement] = _part(target, "scratch").begin_anew(ask, names)
+    return statements
+
+
+def relaxing(target: Target, ask: Ask) -> list[Statement]:
+    """Return what other connections to a scratch database are told, as it has nothing to lose."""
+    statements: list[Statement] = _part(target, "scratch").relax(ask)
     return statements
 
 

@@ -1,6 +1,5 @@
 """The outside services of streamvote: the payment provider, the job queue, the cache, and the viewers' app."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,8 +54,7 @@ def cache(payload: Mapping[str, Value], context: Context) -> Reaction:
     trouble = context.trouble()
     if trouble is not None:
         return context.react({}, trouble=trouble)
-    # Real time, as what it is compared with, a viewer's patience, is real.
-    now_ms = time.monotonic_ns() // 1_000_000
+    now_ms = context.now_ms()
     key = str(payload["key"])
     held: _Held | None = context.memory.get(key)
     if payload["command"] == "get":

@@ -115,9 +115,9 @@ def _arrives_within(wire: PostgresWire, seconds: float) -> bool:
     return descriptor < _FD_SETSIZE and bool(select([descriptor], [], [], seconds)[0])
 
 
-def open_engine(target: Target, *, letter_seconds_max: float) -> "PostgresEngine":
+def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool) -> "PostgresEngine":
     """See engines.open_engine."""
-    return PostgresEngine(target, letter_seconds_max=letter_seconds_max)
+    return PostgresEngine(target, letter_seconds_max=letter_seconds_max, has_books=has_books)
 
 
 class PostgresEngine:
@@ -125,6 +125,7 @@ class PostgresEngine:
 
     Args:
         letter_seconds_max: a letter that neither ends nor waits for an actor's lock is cancelled after so long.
+        has_books: our own books are written there as well, which, unlike what is raced, are logged.
     """
 
     dialect = "postgresql"
@@ -132,8 +133,9 @@ class PostgresEngine:
     journal_mode = ""
     wakes_at_once = True
 
-    def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
+    def __init__(self, target: Target, *, letter_seconds_max: float, has_books: bool = False) -> None:
         self._target = target
+        self._settings = {**_SETTINGS, "synchronous_commit": "off"} if has_books else _SETTINGS
         self._letter_seconds_max = letter_seconds_max
         self._relations = Relations()
         self._wires: dict[str, PostgresWire] = {}
@@ -161,7 +163,7 @@ class PostgresEngine:
         return wire
 
     def _connect(self, wishes: Mapping[str, str]) -> PostgresWire:
-        wire = PostgresWire(self._target, settings=_SETTINGS, wishes=wishes, has_functions=self._has_functions)
+        wire = PostgresWire(self._target, settings=self._settings, wishes=wishes, has_functions=self._has_functions)
         self._core.add(wire.pid, wire.fileno())
         return wire
 

@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas
 from integrity.operation import Statement
-from integrity.race.play.engine import Scratch
+from integrity.race.play.engine import Ask, Scratch
 from integrity.race.play.postgresql.definitions import fill_by_definitions
 from integrity.systems.reflect import Reflected
 
@@ -41,6 +41,31 @@ def empty(names: Sequence[str]) -> list[Statement]:
     return [Statement(f"truncate {', '.join(names)}")]
 
 
+def begin_anew(ask: Ask, names: Sequence[str]) -> list[Statement]:
+    """Return the statements after which the tables hold nothing and what numbers their rows begins as it does now.
+
+    All are emptied by one statement, at whose end foreign keys are checked, so that their order does not matter: for the 17
+    tables of ghostpass 0.7 ms, where `truncate` takes 25 and has every plan made anew. It is taken where a trigger of the
+    system's own would be told of each row.
+    """
+    triggers, sequences = ask([_TRIGGERS, _SEQUENCES])
+    deletes = ", ".join(f"emptied_{number} as (delete from {name})" for number, name in enumerate(names))
+    emptied = empty(names)[0] if triggers.rows else Statement(f"with {deletes} select")
+    restarts = ", ".join(row["restart"] for row in sequences.rows)
+    return [emptied, *([Statement(f"select {restarts}")] if restarts else [])]
+
+
+def relax(_ask: Ask) -> list[Statement]:
+    """Return what a connection is told that has nothing to lose: its commits need not be on disk."""
+    return [Statement("set synchronous_commit = off")]
+
+
+_TRIGGERS = Statement("select tgname from pg_catalog.pg_trigger where not tgisinternal")
+_SEQUENCES = Statement("""
+select format('pg_catalog.setval(%L, %s, false)', format('%I.%I', schemaname, sequencename), start_value) as restart
+from pg_catalog.pg_sequences
+order by schemaname, sequencename
+""")
 _UNLOGGED = "unlogged"
 
 

@@ -30,9 +30,9 @@ from integrity.systems.stage import Stage
 _LOCK = 1  # the write lock, as a bit of a footprint
 
 
-def open_engine(target: Target, *, letter_seconds_max: float) -> "SqliteRaceEngine":
+def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool) -> "SqliteRaceEngine":
     """See engines.open_engine."""
-    return SqliteRaceEngine(target, letter_seconds_max=letter_seconds_max)
+    return SqliteRaceEngine(target, letter_seconds_max=letter_seconds_max, has_books=has_books)
 
 
 class SqliteRaceEngine:
@@ -41,16 +41,17 @@ class SqliteRaceEngine:
     Args:
         target: a scratch file, with those of the system's schemas beside it.
         letter_seconds_max: a statement that takes longer is interrupted.
+        has_books: our own books are written and asked as well.
     """
 
     dialect = "sqlite"
     wakes_at_once = False
     tells_what_meets = False
 
-    def __init__(self, target: Target, *, letter_seconds_max: float) -> None:
+    def __init__(self, target: Target, *, letter_seconds_max: float, has_books: bool = False) -> None:
         self._target = target
         self._letter_seconds_max = letter_seconds_max
-        self._namespaces = tuple(name for name in target.find_schemas() if name != OURS)
+        self._namespaces = tuple(name for name in target.find_schemas() if has_books or name != OURS)
         self._wires: dict[str, SqliteWire] = {}
         self._bits: dict[TableName, int] = {}
         connection = self._connect()

@@ -13,7 +13,7 @@ from integrity.database.namespace import create_schemas
 from integrity.engines.places import MAIN, schema_in, schema_of
 from integrity.errors import UsageError
 from integrity.operation import Statement
-from integrity.race.play.engine import Scratch
+from integrity.race.play.engine import Ask, Scratch
 from integrity.race.play.sqlite.definitions import fill_by_definitions
 from integrity.sql.name import quoted
 from integrity.systems.reflect import Reflected
@@ -54,6 +54,30 @@ def _set_journal(connection: sqlite3.Connection, scratch: Scratch) -> None:
 def empty(names: Sequence[str]) -> list[Statement]:
     """Return the statements that empty the tables."""
     return [Statement(f"delete from {name}") for name in names]
+
+
+def begin_anew(ask: Ask, names: Sequence[str]) -> list[Statement]:
+    """Return the statements after which the tables hold nothing and what numbers their rows begins as it does now."""
+    (files,) = ask([Statement("select name from pragma_database_list")])
+    statements = empty(names)
+    for schema in [quoted(row["name"]) for row in files.rows]:
+        (kept,) = ask([Statement(f"select name from {schema}.sqlite_master where name = 'sqlite_sequence'")])
+        numbered = ask([Statement(f"select name, seq from {schema}.sqlite_sequence")])[0].rows if kept.rows else ()
+        restart = f"update {schema}.sqlite_sequence set seq = :seq where name = :name"
+        statements += [Statement(restart, {"name": row["name"], "seq": row["seq"]}) for row in numbered]
+    return statements
+
+
+def relax(ask: Ask) -> list[Statement]:
+    """Return what a connection is told that has nothing to lose: nothing is synced, and no journal written."""
+    (files,) = ask([Statement("select name from pragma_database_list")])
+    statements = []
+    for schema in [quoted(row["name"]) for row in files.rows]:
+        (mode,) = ask([Statement(f"pragma {schema}.journal_mode")])
+        statements.append(Statement(f"pragma {schema}.synchronous = off"))
+        if mode.rows[0]["journal_mode"] != "wal":
+            statements.append(Statement(f"pragma {schema}.journal_mode = memory"))
+    return statements
 
 
 def _is_logged_ahead(file: Path) -> bool:
