@@ -9,26 +9,21 @@ passed as an object, and need not be declared in integrity.toml. Whoever wants t
 is told every event (events.py). What cannot be done is an AuditError; a violation is none, but in what is returned.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrity.audit import AuditSettings
-from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.events import Listener, listen
-from integrity.invariants.load import select_invariants
-from integrity.invariants.variables import set_variables
 from integrity.jobs import race as racing
 from integrity.jobs import run as running
 from integrity.jobs import seed as seeding
 from integrity.jobs import validate as validating
-from integrity.jobs.findings import Wanted, invariants_of
+from integrity.jobs.findings import Wanted
 from integrity.load.request import EndedRun
-from integrity.project import Project, find_project, make_state_folder
-from integrity.race.program.programs import find_operation, make_world
+from integrity.project import Project, find_project
 from integrity.race.raced import Raced
 from integrity.race.search.settings import RaceSettings
 from integrity.report.audit_report import AuditReport
@@ -241,29 +236,11 @@ def machine(
     Raises:
         UsageError: there is no such operation, bug or invariant, or no operation can be called.
     """
-    from integrity.sequences.machine import make_machine
-    from integrity.sequences.playground import Playground
+    from integrity.jobs import sequences
 
     project = _project(folder, system)
-    planted = system.find_bug(bug) if bug is not None else None
-    known = system.operations_with(planted)
-    stage = stage or system.stage
-    files = select_invariants(set_variables(invariants_of(project, system), project), select)
-
-    def make_playground() -> Playground:
-        named = project.database_url(target if isinstance(target, str) else None, os.environ)
-        if isinstance(target, Target):
-            there = target
-        elif named is not None:
-            there = Target.parse(named)
-        else:
-            there = EmbeddedServer(make_state_folder(project) / "postgres").start()
-        permitted = _test_database(project, test_database)
-        return Playground(there, system, files, bug=planted, stage=stage, test_database=permitted)
-
-    chosen = {name: find_operation(system, known, name) for name in operations or known}
-    pools = make_world(dict.fromkeys(stage().keys)).keys if stage is not None else {}
-    return make_machine(system, chosen, list(pools), make_playground)
+    chosen = sequences.choose(project, system, bug_name=bug, operations=operations, patterns=select, stage=stage)
+    return chosen.machine(target, test_database=_test_database(project, test_database))
 
 
 def _project(folder: Path, system: System | None) -> Project:

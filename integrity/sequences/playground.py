@@ -23,6 +23,7 @@ from integrity.clients.connections import make_connection
 from integrity.clients.driver import Driver, Returned
 from integrity.database.made import OURS
 from integrity.database.names import located
+from integrity.database.namespace import keep_books
 from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -35,7 +36,7 @@ from integrity.sequences.books import TABLES, Books, MadeCall
 from integrity.sequences.outside import Outside, Webhook
 from integrity.sql.file import SqlFile
 from integrity.sql.header import Moment
-from integrity.sql.query import without_semicolon
+from integrity.sql.tokens import without_semicolon
 from integrity.systems.service import Reaction
 from integrity.systems.stage import Stage
 from integrity.systems.system import Bug, System
@@ -99,7 +100,7 @@ class Playground:
         target: the server to make it on.
         files: the invariants.
         bug: planted.
-        stage: the rows that a sequence begins with; None: no rows.
+        stage: the rows that a sequence begins with; None: those of the system's stage, if it has one.
         test_database: the name of a database that its owner says is a test database.
     """
 
@@ -129,19 +130,22 @@ class Playground:
             UsageError: an invariant cannot be read, or said on this engine.
             DatabaseError: the server is gone.
         """
+        self._system = system = self._system.on(self._target)
+        self._stage = self._stage or system.stage
         with ExitStack() as stack:
             database = stack.enter_context(
-                scratch_database(self._target, self._system, bug=self._bug, test_database=self._test_database)
+                scratch_database(self._target, system, bug=self._bug, test_database=self._test_database)
             )
+            keep_books(database, system)
             self._questions = [_Question(file, database) for file in self._files]
             self._engine: RaceEngine = open_engine(database, letter_seconds_max=STATEMENT_SECONDS_MAX, has_books=True)
             stack.callback(self._engine.close)
-            names = [located(table, database.dialect) for table in reversed(self._system.metadata.sorted_tables)]
+            names = [located(table, database.dialect) for table in reversed(system.metadata.sorted_tables)]
             self._begin_anew = beginning_anew(database, self._engine.ask, [*names, *(f"{OURS}.{name}" for name in TABLES)])
             self._relaxing = relaxing(database, self._engine.ask)
             self._loop = asyncio.new_event_loop()
             stack.callback(self._loop.close)
-            connection = make_connection(database, (*self._system.schemas, OURS), has_fine_clock=True)
+            connection = make_connection(database, (*system.schemas, OURS), has_fine_clock=True)
             self._driver = Driver(connection, Random(0))
             stack.callback(lambda: self._loop.run_until_complete(connection.close()))
             self._stack = stack.pop_all()

@@ -1,8 +1,8 @@
 """What races need of an engine: the folder of its name in this room. An engine that is to be raced on has there
 
 - `engine.py`, whose `open_engine` gives the database under races (engine.RaceEngine) and its wires,
-- `scratch.py`, which makes a scratch database ready (`fill`), says what empties its tables (`empty`, and `begin_anew`, behind
-  which rows are numbered as before), and what other connections to it are told (`relax`).
+- `scratch.py`, which makes a scratch database ready (`fill`), says what empties its tables (`empty`; `begin_anew`: and lets
+  them number their rows as before), and what other connections to it are told (`relax`).
 """
 
 from collections.abc import Sequence
