@@ -5,8 +5,11 @@ Each folder of tests/field_operations is a project: its tables, the operations a
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,48 +49,74 @@ SOUND = [
     ("cart", "empty"),
 ]
 
-Race = Callable[[str, str], tuple[int, dict[str, object]]]
+Found = dict[str, Any]
+Race = Callable[[str, str, str], tuple[int, Found]]
+
+
+def alarms_of(found: Found) -> list[tuple[str, str]]:
+    return [(each["oracle"], each["name"]) for finding in found["findings"] for each in finding["alarms"]]
 
 
 @pytest.fixture
-def race(database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Race:
-    """Race operations of a project in a copy of it, its tables in an empty database; gives the code and the JSON."""
+def race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Race:
+    """Race operations of a project in a copy of it, on a database with its tables; gives the code and the JSON."""
 
-    def run(project: str, words: str) -> tuple[int, dict[str, object]]:
+    def run(project: str, words: str, database: str) -> tuple[int, Found]:
         shutil.copytree(FOLDER / project, tmp_path, dirs_exist_ok=True)
-        with database.connect() as connection:
-            connection.execute((tmp_path / "schema.sql").read_text(encoding="utf-8"))
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
         with pytest.raises(SystemExit) as ended:
-            main(["race", *words.split(), "--json"])
+            main(["race", *words.split(), "--json", "--database", database])
         printed = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         assert printed.out, printed.err
-        found: dict[str, object] = json.loads(printed.out)
+        found: Found = json.loads(printed.out)
         return ended.value.code, found
 
     return run
 
 
+@pytest.fixture
+def database_of(database: Target) -> Callable[[str], str]:
+    """Make the tables of a project; gives the URL of their database."""
+
+    def make(project: str) -> str:
+        with database.connect() as connection:
+            connection.execute((FOLDER / project / "schema.sql").read_text(encoding="utf-8"))
+        return database.text
+
+    return make
+
+
 @pytest.mark.parametrize(("project", "words", "alarm"), RACES, ids=[words.split()[0] for _, words, _ in RACES])
 def test_what_people_reported_is_found_in_their_operations(
-    race: Race, project: str, words: str, alarm: tuple[str, str]
+    race: Race, database_of: Callable[[str], str], project: str, words: str, alarm: tuple[str, str]
 ) -> None:
-    code, found = race(project, words)
-    alarms = [(each["oracle"], each["name"]) for finding in found["findings"] for each in finding["alarms"]]  # type: ignore[attr-defined]
+    code, found = race(project, words, database_of(project))
     assert code == 1
-    assert alarm in alarms
+    assert alarm in alarms_of(found)
 
 
 @pytest.mark.parametrize(("project", "words"), SOUND, ids=[words.split()[0] for _, words in SOUND])
-def test_what_they_mended_is_silent_in_every_order(race: Race, project: str, words: str) -> None:
-    code, found = race(project, words)
-    assert code == 0, found
-    assert found["findings"] == []
+def test_what_they_mended_is_silent_in_every_order(
+    race: Race, database_of: Callable[[str], str], project: str, words: str
+) -> None:
+    code, found = race(project, words, database_of(project))
+    assert (code, alarms_of(found)) == (0, []), found
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_files_of_operations_are_raced_on_sqlite_too(race: Race, tmp_path: Path, journal: str) -> None:
+    path = tmp_path / "wallet.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"pragma journal_mode = {journal}")
+        connection.executescript((FOLDER / "wallet/schema.sql").read_text(encoding="utf-8"))
+    code, found = race("wallet", "withdraw", f"sqlite:///{path}")
+    assert (code, (Oracle.INVARIANT, "balance-equals-entries") in alarms_of(found)) == (1, True)
+    code, found = race("wallet", "withdraw_whole", f"sqlite:///{path}")
+    assert (code, alarms_of(found)) == (0, []), found
 
 
 def test_an_operation_takes_few_lines() -> None:
     files = [*FOLDER.glob("*/operations/*.sql")]
-    assert len(files) == 24
+    assert len(files) == 26
     assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= LINES_MOST

@@ -1,0 +1,131 @@
+"""The bank of examples/bank, used as whoever copies its folder would: SQL alone, no Python, no model of the tables."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.engines.target import Target
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bank"
+CALL = {"account_id": "1", "payer_id": "1", "payee_id": "2", "amount_minor": "30", "operation_id": "7" * 32}
+
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def integrity(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Run a command in a copy of the folder, its tables made by its own files; gives its code and what it printed."""
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+    psql(database, "-f", "schema.sql", "-f", "data.sql")
+
+    def run(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        captured = capsys.readouterr()
+        assert "error of integrity's own" not in captured.err
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, f"{captured.err}{captured.out}"
+
+    return run
+
+
+def psql(database: Target, *words: str) -> str:
+    """Return what psql says, which stops at the first error."""
+    command = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", *words, database.text]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_bug_is_raced_replayed_and_exported_and_the_sound_twin_is_silent_in_every_order(
+    integrity: Command, tmp_path: Path
+) -> None:
+    code, raced = integrity("race", "withdraw", "withdraw", "--pytest", "test_withdraw.py")
+    assert code == 1
+    assert "violated  balance-equals-movements" in raced
+    assert "row lock withdraw: select balance_minor from accounts where id = :account_id for update: prevented" in raced
+    code, replayed = integrity("replay", ".integrity/races/bank-withdraw-withdraw.json", "--times", "2")
+    assert (code, "came back 2 of 2 times" in replayed) == (1, True)
+    environment = {**os.environ, "DATABASE_URL": os.environ["INTEGRITY_DATABASE_URL"]}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_withdraw.py"]
+    exported = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (exported.returncode, "1 failed" in exported.stdout) == (1, True), exported.stdout
+    code, sound = integrity("race", "withdraw_locked", "withdraw_locked", "--json")
+    (group,) = json.loads(sound[sound.index("{") :])["groups"]
+    assert (code, group["verdict"], group["choices"][0]["is_exhaustive"]) == (0, "holds", True)
+
+
+def test_its_protection_is_needed(integrity: Command) -> None:
+    code, told = integrity("race", "withdraw_locked", "--mutate")
+    assert (code, "withdraw_locked: for update\n  needed" in told) == (0, True)
+
+
+def test_what_a_run_breaks_is_found_and_brought_back_and_its_calls_are_judged(integrity: Command, database: Target) -> None:
+    code, told = integrity("validate")
+    assert (code, "The only invariant holds." in told) == (0, True)
+    assert "call-level checks: none declared for transfer" in told
+    assert "no run of bank is recorded: 3 invariants about runs alone are left out" in told
+    name = database.url.database or ""
+    assert integrity("run", "hammer", "--duration", "1s", "--yes-this-is-a-test-database", name)[0] == 0
+    code, told = integrity("validate", "--json")
+    verdicts = {each["name"]: each["verdict"] for each in json.loads(told[told.index("{") :])["invariants"]}
+    assert code == 1
+    assert verdicts == {
+        "balance-equals-movements": "violated",
+        "bank/acknowledged-call-is-stored": "holds",
+        "bank/call-at-most-once": "holds",
+        "bank/failed-call-left-nothing": "holds",
+    }
+    code, told = integrity("reproduce", "balance-equals-movements")
+    assert (code, "replay: integrity replay .integrity/races/bank-" in told) == (1, True)
+
+
+BREAKS = {
+    "acknowledged-call-is-stored": "delete from movements where operation_id in (select operation_id from a_call)",
+    "call-at-most-once": """insert into movements (account_id, amount_minor, operation_id)
+        select 41 - account_id, amount_minor, operation_id from movements
+        where operation_id in (select operation_id from a_call)""",
+    "failed-call-left-nothing": "update integrity.calls set outcome = 'declined' where operation_id in (table a_call)",
+    "row-was-asked-for": """insert into movements (account_id, amount_minor, operation_id, made_at)
+        select 1, 1, gen_random_uuid(), ended_at - interval '1 ms' from integrity.bank_runs""",
+}
+
+
+def test_each_invariant_about_calls_finds_what_it_is_there_for(integrity: Command, database: Target) -> None:
+    """They are made of the lines `-- stores:`; what a transfer moves nobody could tell, so it is left out here."""
+    Path("operations/transfer.sql").unlink()
+    name = database.url.database or ""
+    integrity("run", "smoke", "--duration", "1s", "--yes-this-is-a-test-database", name)
+    call = "select operation_id from integrity.bank_calls where operation = 'deposit' and outcome = 'ok' limit 1"
+    for invariant, broken in BREAKS.items():
+        found = f"bank/{invariant}"
+        assert integrity("validate", "--select", found)[0] == 0
+        psql(database, "-c", f"create table kept as select * from movements; create temp view a_call as {call}; {broken}")
+        code, told = integrity("validate", "--select", found)
+        assert (code, f"violated  {found}" in told) == (1, True), told
+        mended = "truncate movements; insert into movements overriding system value select * from kept; drop table kept;"
+        psql(database, "-c", f"{mended} update integrity.calls set outcome = 'ok' where outcome = 'declined'")
+
+
+@pytest.mark.parametrize("name", ["deposit", "withdraw", "withdraw_locked", "transfer"])
+def test_psql_runs_each_file_as_it_stands(integrity: Command, database: Target, name: str) -> None:
+    values = [word for key, value in CALL.items() for word in ("-v", f"{key}={value}")]
+    psql(database, *values, "-f", f"operations/{name}.sql")
+    moved = psql(
+        database, "-c", f"select sum(abs(amount_minor)) from movements where operation_id = '{CALL['operation_id']}'"
+    )
+    assert moved == ("60\n" if name == "transfer" else "30\n")
+    assert integrity("validate", "--select", "balance-equals-movements")[0] == 0
