@@ -5,9 +5,12 @@ the user's, whatever was called from there.
 """
 
 import sysconfig
+from collections.abc import Callable
 from functools import lru_cache
+from inspect import unwrap
 from pathlib import Path
 from traceback import walk_tb
+from typing import Any
 
 import integrity
 from integrity.errors import UserCodeError
@@ -46,10 +49,22 @@ def as_user_error(error: BaseException) -> UserCodeError | None:
     )
 
 
+def place_of(function: Callable[..., Any]) -> str:
+    """Return where a function is written, as "bank.py:117"; empty: by us, or nobody can say."""
+    code = getattr(unwrap(function), "__code__", None)
+    if code is None or _is_installed(code.co_filename):
+        return ""
+    return f"{_shown(code.co_filename)}:{code.co_firstlineno}"
+
+
 def _is_of_user(file: str, module_name: str) -> bool:
     if module_name.partition(".")[0] in _packages:
         return True
-    return any(_is_below(file, folder) for folder in _folders) and not any(_is_below(file, at) for at in _installed())
+    return any(_is_below(file, folder) for folder in _folders) and not _is_installed(file)
+
+
+def _is_installed(file: str) -> bool:
+    return any(_is_below(file, folder) for folder in _installed())
 
 
 def _is_below(file: str, folder: str) -> bool:

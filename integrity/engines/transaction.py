@@ -58,11 +58,14 @@ def transaction(
         engine.dispose()  # closes the connection: what was not committed is rolled back
 
 
-def refusal(target: Target, error: BaseException | None, *, of: str = "") -> DatabaseError:
+def refusal(
+    target: Target, error: BaseException | None, *, of: str = "", hint: str = "Nothing was changed."
+) -> DatabaseError:
     """Return the error to raise when the database refused something, with its reason and a next step.
 
     Args:
         of: what was asked of; the server does not say which table it is whose lock it waited for.
+        hint: the next step, where the reason does not say one.
     """
     place = f"{target}: {of}" if of else str(target)
-    return DatabaseError(f"{place}: {mask(reason_of(error))}", hint=next_step(error) or "Nothing was changed.")
+    return DatabaseError(f"{place}: {mask(reason_of(error))}", hint=next_step(error) or hint)

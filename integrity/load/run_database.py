@@ -74,9 +74,12 @@ class RunDatabase:
         """Return the keys that calls may name, as the database holds them now.
 
         Raises:
-            SeedError: a pool is empty that calls draw from, or a stream stands at a door that is not there.
+            UsageError: a pool that calls draw from is not the system's.
+            SeedError: it is empty, or a stream stands at a door that is not there.
+            DatabaseError: the database refuses the query of a pool.
         """
         profile, system = self.workload.profile, self.workload.system.name
+        self.workload.check_pools()
         keys = read_keys(self.target, self.workload.system)
         for pool, count in self.workload.needed_keys.items():
             found = len(keys.get(pool, ()))

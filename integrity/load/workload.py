@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from integrity.domain import KeyOf, NewKey
+from integrity.errors import UsageError, quote
 from integrity.load.profile import OpenProfile, Profile
 from integrity.operation import Operation
+from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
 
@@ -33,6 +35,24 @@ class Workload:
     def pool_size(self) -> int | None:
         """The connections that clients share; None: each has its own, so that all are busy says nothing."""
         return self.profile.connection_count if isinstance(self.profile, OpenProfile) else None
+
+    def check_pools(self) -> None:
+        """Make sure that arguments are drawn from pools that the system has.
+
+        Raises:
+            UsageError: one is not.
+        """
+        pools = self.system.pools
+        for name in self.profile.operations:
+            for argument, domain in self.system.operations[name].arguments.items():
+                if isinstance(domain, KeyOf) and not isinstance(domain, NewKey) and domain.pool not in pools:
+                    known = f"Its pools are: {', '.join(pools) or 'none'}."
+                    declare = f'Declare it: System(pools={{"{domain.pool}": "select ..."}}).'
+                    raise UsageError(
+                        f"operation {name} draws {argument} from the pool {quote(domain.pool)}, which system "
+                        f"{self.system.name} does not declare",
+                        hint=suggest(domain.pool, pools, always=f"{known} {declare}"),
+                    )
 
     @property
     def needed_keys(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ from integrity.domain import Key
 from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
+from integrity.errors import quote
 from integrity.operation import Row
 from integrity.systems.made_rows import find_table
 from integrity.systems.reflect import Reflected
@@ -23,10 +24,14 @@ def read_keys(target: Target, system: System) -> dict[str, list[Key]]:
     questions = {pool: spelled(query) for pool, query in system.pools.items()}
     with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         read = snapshot.sessions[0].read
-        try:
-            return {pool: [_key(row, system, pool) for row in read(query)] for pool, query in questions.items()}
-        except QueryFailed as failed:
-            raise refusal(target, Exception(failed.reason)) from None
+        keys: dict[str, list[Key]] = {}
+        for pool, query in questions.items():
+            try:
+                keys[pool] = [_key(row, system, pool) for row in read(query)]
+            except QueryFailed as failed:
+                of, asked = f"pool {quote(pool)} of system {system.name}", " ".join(system.pools[pool].split())
+                raise refusal(target, Exception(failed.reason), of=of, hint=f"It asks: {asked}") from None
+        return keys
 
 
 def _key(row: Row, system: System, pool: str) -> Key:

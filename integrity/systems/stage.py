@@ -64,9 +64,11 @@ class Stage:
             is a value. Every pool that an operation's arguments are drawn from needs at least one.
         is_alone: the tables are emptied before the rows are made, one after the other: all that is there is of this stage.
         queries: of one that is alone: pool -> a query that is asked when the rows are there, whose rows are its keys.
+        place: where it is written, for messages; put in by whoever calls for it.
     """
 
     rows: Sequence[StagedRow]
     keys: Mapping[str, Ref | Value]
     is_alone: bool = False
     queries: Mapping[str, str] = field(default_factory=dict)
+    place: str = field(default="", compare=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
+from integrity.engines.target import Target
 from integrity.invariants.effects.making import make_invariants
 from integrity.project import reference_folder
 from integrity.registry import SYSTEMS
@@ -21,11 +22,25 @@ Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def integrity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Run a command in a copy of the project, on SQLite; gives its code and all that it printed."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of SQLite where a test does not ask for PostgreSQL."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        target: Target = request.getfixturevalue("database")
+        return target.text
+    return f"sqlite:///{tmp_path / 'bank.db'}"
+
+
+on_both = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def integrity(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Run a command in a copy of the project; gives its code and all that it printed."""
     shutil.copytree(PROJECT, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INTEGRITY_DATABASE_URL", f"sqlite:///{tmp_path / 'bank.db'}")
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", url)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(
         sys, "dont_write_bytecode", True
@@ -147,3 +162,89 @@ def test_an_exception_in_the_code_of_a_system_is_told_by_its_place_there(
     kept = Path(paragraph[1].removeprefix("  the traceback is in ")).read_text()
     assert (new.strip() in kept, place.partition(": ")[2] in kept.splitlines()) == (True, True)
     assert paragraph[2] == "  hint: It is code of yours that integrity called: mend it there, then give the command again."
+
+
+ROW = 'StagedRow(name, "accounts", {"balance_minor": 1000}'
+BREAKS = "violates bank/balance-equals-movements before any call is made: account_id="
+
+
+@on_both
+@pytest.mark.parametrize(
+    ("old", "new", "told", "hint"),
+    [
+        (
+            ROW,
+            ROW.replace('"accounts"', '"acounts"'),
+            "row 'first opening': account_id refers to row 'first', and",
+            "accounts",
+        ),
+        (
+            ROW,
+            ROW.replace("_minor", "_minr"),
+            "row 'first' of accounts was refused: ",
+            "Its rows are: 'first' of ",
+        ),
+        (ROW, ROW.replace("1000", "-1"), " refused: ", "Its rows are: 'first' of "),
+        (ROW, ROW.replace("1000", "999"), BREAKS, "Let every invariant hold of its rows"),
+        (
+            "    return Stage(rows",
+            "    return []\n    return Stage(rows",
+            "returned '[]', which is no Stage",
+            "End it with: return Stage(",
+        ),
+    ],
+    ids=["table", "column", "constraint", "invariant", "no stage"],
+)
+def test_what_is_wrong_with_a_stage_is_told_of_it_and_of_no_operation(
+    integrity: Command, old: str, new: str, told: str, hint: str
+) -> None:
+    change(Path("bank.py"), old, new)
+    code, said = integrity("race", "bank", "deposit")
+    paragraph, _, step = said.partition("\n  hint: ")
+    assert (code, paragraph.startswith("integrity: bank.py:116: the stage"), told in paragraph) == (2, True, True), said
+    assert hint in step
+    assert "insert into" not in said
+
+
+@on_both
+def test_a_pool_whose_query_is_refused_is_named_with_what_it_asks(integrity: Command) -> None:
+    integrity("seed", "--size", "accounts=2")
+    change(Path("bank.py"), "select id from accounts order by id", "select id from acounts order by id")
+    code, said = integrity("run", "smoke", "--system", "bank", "--duration", "1s")
+    assert (code, ": pool 'accounts' of system bank: " in said) == (2, True)
+    assert said.endswith("  hint: It asks: select id from acounts order by id\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", "smoke", "--system", "bank"), "which system bank does not declare\n  hint: Perhaps you meant accounts."),
+        (("race", "bank", "deposit"), "and the stage has no key of it\n  hint: Perhaps you meant accounts."),
+    ],
+    ids=["run", "race"],
+)
+def test_a_pool_that_nobody_declares_is_named_with_who_draws_from_it(
+    integrity: Command, words: tuple[str, ...], told: str
+) -> None:
+    """It is no matter of too few rows: seeding again would not help."""
+    integrity("seed", "--size", "accounts=2")
+    change(Path("bank.py"), 'KeyOf("accounts")', 'KeyOf("acounts")')
+    code, said = integrity(*words)
+    assert (code, "draws account_id from the pool 'acounts', " in said, told in said) == (2, True, True), said
+    assert "--replace" not in said
+
+
+@on_both
+def test_an_operation_whose_sql_is_refused_is_named_with_its_place(integrity: Command) -> None:
+    change(Path("bank.py"), "update accounts set balance_minor = :balance", "update acounts set balance_minor = :balance")
+    code, said = integrity("race", "bank", "withdraw", "--preemptions", "0")
+    assert code == 3
+    assert re.search(r"withdraw \(bank.py:64\) fails however it is called: \w{5} [^,]*acounts", said)
+
+
+@on_both
+def test_an_invariant_that_the_database_refuses_is_left_out_of_a_race_by_name(integrity: Command) -> None:
+    file = Path("invariants/money/no-balance-below-zero.sql")
+    change(file, "accounts.balance_minor < 0", "no_such_function(accounts.id)")
+    code, said = integrity("race", "bank", "deposit", "--preemptions", "0")
+    assert (code, "not asked: money/no-balance-below-zero: the database refuses it: " in said) == (0, True), said

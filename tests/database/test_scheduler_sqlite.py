@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from integrity.engines.target import Target
-from integrity.errors import DatabaseError, UsageError
+from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, StatementFailed, Step, Steps
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
@@ -345,13 +345,14 @@ def test_another_isolation_level_is_refused(scheduler: Scheduler) -> None:
         scheduler.play(Program((steps(READ),), stage, Isolation.SERIALIZABLE))
 
 
-def test_a_stage_with_a_row_that_is_refused_says_which_statement(scheduler: Scheduler) -> None:
+def test_a_stage_with_a_row_that_is_refused_says_which_row(scheduler: Scheduler) -> None:
     def broken() -> Stage:
         return Stage([StagedRow("one", "boxes", {"n": None})], {})
 
-    with pytest.raises(DatabaseError, match=r"NOT NULL constraint failed: boxes\.n") as caught:
+    reason = r"^the stage's row 'one' of boxes was refused: NOT NULL constraint failed: boxes\.n"
+    with pytest.raises(UsageError, match=reason) as caught:
         scheduler.play(Program((steps(READ),), broken))
-    assert caught.value.hint == "insert into boxes (n) values (?)"
+    assert caught.value.hint == "Its rows are: 'one' of boxes."
     assert scheduler.play(program(steps(ADD))).letters == "AA", "and leaves no transaction open"
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from integrity.errors import DatabaseError, UsageError
+from integrity.errors import UsageError
 from integrity.operation import Isolation, Ok, Operation, Steps
 from integrity.race.judge.checks import LeftOut, make_checks
-from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Check, Keys, Program, RaceHistory, Standing
 from integrity.race.program.programs import (
     PlannedCall,
@@ -16,9 +16,11 @@ from integrity.race.program.programs import (
     stage_of,
     vary_calls,
 )
+from integrity.race.program.wire import StatementRefused
 from integrity.sql.file import SqlFile
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
+from integrity.user_code import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,32 +125,51 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
         UsageError: the system has no stage.
         DatabaseError: the database refuses the stage.
     """
-    run = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system)))
-    keys = run.keys
+    keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
     checks, left_out = make_checks(files, system, keys, dialect=scheduler.dialect)
-    if isinstance(system.metadata, Reflected):
-        # Somebody's own, of which one may ask what the tables of a race do not have; and what they lack is told beside it.
-        refused = dict(_refused(scheduler, checks, run))
-        checks = [check for check in checks if check.name not in refused]
-        left_out += [LeftOut(name, reason) for name, reason in refused.items()]
-        left_out += [LeftOut(*each.split(": ", 1)) for each in system.metadata.missing]
-        return Ground(system, keys, tuple(checks), tuple(left_out))
-    if not checks:
+    is_made = isinstance(system.metadata, Reflected)
+    if not checks and not is_made:
         raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
-    return Ground(system, keys, tuple(checks), tuple(left_out))
+    unfit = dict(_ask_untouched(scheduler, checks, keys, "" if is_made else _describe_stage(system)))
+    left_out += [LeftOut(name, reason) for name, reason in unfit.items()]
+    if isinstance(system.metadata, Reflected):
+        left_out += [LeftOut(*each.split(": ", 1)) for each in system.metadata.missing]
+    return Ground(system, keys, tuple(check for check in checks if check.name not in unfit), tuple(left_out))
 
 
-def _refused(scheduler: Scheduler, checks: Sequence[Check], run: PlayedSchedule) -> Iterator[tuple[str, str]]:
-    """Yield the checks that the database refuses, with its reason, and those that the rows violate as they were made."""
+def _ask_untouched(scheduler: Scheduler, checks: Sequence[Check], keys: Keys, stage: str) -> Iterator[tuple[str, str]]:
+    """Yield the checks that the database refuses, and those that the rows violate before any call is made: with the reason.
+
+    Somebody's own may ask what the tables of a race do not have, and rows that are made for it may be no rows of theirs.
+
+    Args:
+        stage: whose rows they are; empty: they were made. Those of a stage are to violate none: each call would be blamed.
+
+    Raises:
+        UsageError: the rows of a stage violate one.
+    """
+    untouched = RaceHistory(began_at=scheduler.read_clock())
     for check in checks:
         try:
-            (answer,) = scheduler.ask([check.violations(run.keys, RaceHistory())])
-        except DatabaseError as error:
-            yield check.name, error.message
-        else:
-            if answer.rows:
-                first = ", ".join(f"{name}={value}" for name, value in answer.rows[0].items())
-                yield check.name, f"the rows of the race violate it before any call is made: {first}"
+            (answer,) = scheduler.ask([check.violations(keys, untouched)])
+        except StatementRefused as refused:
+            yield check.name, f"the database refuses it: {refused.reason}"
+            continue
+        if not answer.rows:
+            continue
+        first = ", ".join(f"{name}={value}" for name, value in answer.rows[0].items())
+        if stage:
+            raise UsageError(
+                f"{stage} violates {check.name} before any call is made: {first}",
+                hint="Let every invariant hold of its rows: what a race finds is then what the calls did.",
+            )
+        yield check.name, f"the rows of the race violate it before any call is made: {first}"
+
+
+def _describe_stage(system: System) -> str:
+    assert system.stage is not None
+    place = place_of(system.stage)
+    return f"{place}: the stage of {system.name}" if place else f"the stage of {system.name}"
 
 
 def _do_nothing(_keys: Keys, _operation_id: UUID) -> Steps:

@@ -81,7 +81,8 @@ class RaceEngine(Protocol):
         """Return the answers of statements in the engine's own dialect, sent as one transaction beside the actors.
 
         Raises:
-            DatabaseError: one of them was refused.
+            StatementRefused: one of them was.
+            DatabaseError: the server is gone.
         """
         ...
 
@@ -89,8 +90,8 @@ class RaceEngine(Protocol):
         """Insert the rows of a stage; return their keys and ids.
 
         Raises:
-            UsageError: a reference in it leads nowhere.
-            DatabaseError: the database refuses a row.
+            UsageError: a reference in it leads nowhere, or the database refuses a row.
+            DatabaseError: the server is gone.
         """
         ...
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from integrity.engines.sqlite.dialect import adapt
-from integrity.errors import DatabaseError, UsageError, quote
+from integrity.errors import UsageError, quote
 from integrity.operation import Row, Statement, Value
 from integrity.race.play.staging import Staged, TableFacts, facts_of, named, quoted_table
-from integrity.race.program.wire import Answer
+from integrity.race.program.wire import Answer, StatementRefused
 from integrity.sql.name import quoted
 from integrity.systems.stage import Expression, Ref, Stage, StagedRow
 
@@ -23,18 +23,17 @@ def insert_row_by_row(stage: Stage, ask: Ask, tables: Mapping[str, TableFacts], 
     """Insert the rows of a stage; return its keys: of a table whose key has several columns all of them, as a tuple.
 
     Raises:
-        UsageError: a row refers to one, or to a column, that is not there, has no key, or was not kept.
-        DatabaseError: the database refuses a row, or a query of a pool.
+        UsageError: a row refers to one, or to a column, that is not there, has no key, or was not kept; or the query of a
+            pool is refused.
+        StatementRefused: the database refuses a row.
     """
     made: dict[str, Row] = {}
     for row in stage.rows:
         statement = _insert(row, made, tables, dialect)
         try:
             (answer,) = ask([statement])
-        except DatabaseError as error:
-            raise DatabaseError(
-                f"the stage's row {quote(row.name)} of {row.table} was refused: {error.message}", hint=error.hint
-            ) from None
+        except StatementRefused as refused:
+            raise StatementRefused(refused.reason, sql=statement.sql, row=row.name) from None
         if not answer.rows:
             raise UsageError(
                 f"the stage's row {quote(row.name)} was inserted into {row.table}, which kept none",
@@ -45,7 +44,10 @@ def insert_row_by_row(stage: Stage, ask: Ask, tables: Mapping[str, TableFacts], 
     keys = {name: _resolve(key, made, ids) if isinstance(key, Ref) else key for name, key in stage.keys.items()}
     places = {str(key): place for place, key in enumerate(ids.values())}
     for pool, query in stage.queries.items():
-        (answer,) = ask([Statement(adapt(query, dialect))])
+        try:
+            (answer,) = ask([Statement(adapt(query, dialect))])
+        except StatementRefused as refused:
+            raise UsageError(f"pool {quote(pool)}: {refused.reason}", hint=f"It asks: {query}") from None
         # A query without an order has its rows in any, and a schedule is about the same rows each time it is played.
         found = sorted((next(iter(row.values())) for row in answer.rows), key=lambda key: places.get(str(key), len(places)))
         keys |= {f"{pool}_{number}": key for number, key in enumerate(found, start=1)}

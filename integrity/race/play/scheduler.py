@@ -160,6 +160,10 @@ class Scheduler:
             run.answers.update(zip((command.sql for command in new), self.engine.ask(new), strict=True))
         return [run.answers[command.sql] for command in commands]
 
+    def read_clock(self) -> datetime:
+        """Return the time, by the database's clock."""
+        return self.engine.read_clock()
+
     def sweep(self) -> None:
         """Empty the tables, if many runs have left rows there. What a run left can then no longer be read.
 

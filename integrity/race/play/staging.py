@@ -10,7 +10,8 @@ On SQLite each row is an insert of its own, all in one transaction. What is made
 the database makes and keys of several columns, is inserted row by row on both (row_by_row.py).
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,9 @@ from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
 from integrity.race.program.program import Keys
+from integrity.race.program.wire import StatementRefused
 from integrity.sql.name import literal, quoted
+from integrity.suggestion import suggest
 from integrity.systems.stage import Expression, Ref, Stage, StagedRow
 
 StagedColumn = tuple[str, str | None]
@@ -175,6 +178,32 @@ def shape_of(stage: Stage) -> Shape:
     )
 
 
+@contextmanager
+def telling_refusal(stage: Stage, tables: Mapping[str, TableFacts]) -> Iterator[None]:
+    """Turn what is wrong with a stage's rows, or is refused about them, into an error with the place of the stage.
+
+    Raises:
+        UsageError: for the block.
+    """
+    place = f"{stage.place}: " if stage.place else ""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{place}{error.message}", hint=error.hint) from None
+    except StatementRefused as refused:
+        rows = {row.name: f"{row.name!r} of {row.table}" for row in stage.rows}
+        name = refused.row or next((row.name for row in stage.rows if _is_strange(row, tables)), "")
+        which = f"row {rows[name]} was" if name else "rows were"
+        hint = f"Its rows are: {', '.join(rows.values())}."
+        raise UsageError(f"{place}the stage's {which} refused: {refused.reason}", hint=hint) from None
+
+
+def _is_strange(row: StagedRow, tables: Mapping[str, TableFacts]) -> bool:
+    """Return whether the row names a table or a column that there is not."""
+    facts = facts_of(tables, row.table)
+    return not facts.types or any(facts.plain(column) not in facts.types for column in row.values)
+
+
 def check_shape(shape: Shape, tables: Mapping[str, TableFacts]) -> None:
     """Make sure that every reference is to a row before it that has an id, given or made.
 
@@ -186,14 +215,27 @@ def check_shape(shape: Shape, tables: Mapping[str, TableFacts]) -> None:
         facts = facts_of(tables, table)
         for column, row in columns:
             if row is not None and not known.get(row, ("", False))[1]:
-                reason = f"{known[row][0]} makes no ids" if row in known else "no row before it has that name"
-                hint = "Give the row its primary key." if row in known else None
-                raise UsageError(f"the stage's row {name!r}: {column} refers to row {row!r}, and {reason}", hint=hint)
+                reason, hint = (
+                    _describe_idless(known[row][0], tables) if row in known else ("no row before it has that name", "")
+                )
+                raise UsageError(
+                    f"the stage's row {name!r}: {column} refers to row {row!r}, and {reason}", hint=hint or None
+                )
         if not columns and not facts.makes_ids:
             raise UsageError(f"the stage's row {name!r} in {table} has no values")
         if name in known:
             raise UsageError(f"the stage has two rows named {name!r}", hint="Name each row by itself.")
         known[name] = table, facts.makes_ids or _gives_id(facts, columns)
+
+
+_NO_ROW = "no row before it has that name"
+
+
+def _describe_idless(table: str, tables: Mapping[str, TableFacts]) -> tuple[str, str]:
+    """Return why a row of the table has no id, and what to do about it."""
+    if not facts_of(tables, table).types:
+        return f"there is no table {table}", suggest(table, tables)
+    return f"{table} makes no ids", "Give the row its primary key."
 
 
 def quoted_table(tables: Mapping[str, TableFacts], spelled: str, dialect: str = "postgresql") -> str:

@@ -26,6 +26,7 @@ class Actor:
         arguments: as shown to people, e.g. "wallet_id=wallet, amount_minor=500".
         given: the same as the call's history has them, given the keys of the stage.
         allowed: what it may come to beside others.
+        place: where its operation is written, e.g. "bank.py:41"; empty: nobody knows.
     """
 
     operation: str
@@ -33,6 +34,7 @@ class Actor:
     arguments: str = ""
     given: Callable[[Keys], Mapping[str, Value]] = lambda _keys: {}
     allowed: Allowed = NOTHING
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

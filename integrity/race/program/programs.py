@@ -18,7 +18,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstra
 
 from integrity.database.names import full_name, name_of
 from integrity.domain import IntegerIn, Key, KeyOf, MomentIn, NewKey, NumericIn, OneOf, World
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
 from integrity.sql.name import quoted
@@ -29,6 +29,7 @@ from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
 from integrity.systems.stage import Ref, Stage
 from integrity.systems.system import Bug, System
+from integrity.user_code import place_of
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -83,9 +84,9 @@ def stage_of(system: System) -> Callable[[], Stage]:
     Raises:
         UsageError: it has none.
     """
-    made = system.stage
-    if made is None:
+    if system.stage is None:
         raise UsageError(f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`.")
+    made = partial(_call_stage, system.name, system.stage, place_of(system.stage))
     domains = [domain for operation in system.operations.values() for domain in operation.arguments.values()]
     new = {domain.pool: domain for domain in domains if isinstance(domain, NewKey)}
     drawn = {domain.pool for domain in domains if isinstance(domain, KeyOf)} & system.pools.keys()
@@ -104,6 +105,15 @@ def stage_of(system: System) -> Callable[[], Stage]:
         return replace(staged, keys=keys)
 
     return stage
+
+
+def _call_stage(system: str, made: Callable[[], object], place: str) -> Stage:
+    """Return what a stage returns, with its place; something else is a mistake of whoever wrote it."""
+    staged = made()
+    if not isinstance(staged, Stage):
+        said = f"the stage of {system} returned {quote(staged)}, which is no Stage"
+        raise UsageError(f"{place}: {said}" if place else said, hint="End it with: return Stage(rows=[...], keys={...})")
+    return replace(staged, place=place)
 
 
 NEW_KEYS = 2
@@ -164,6 +174,8 @@ def vary_calls(
 ) -> Iterator[tuple[PlannedCall, ...]]:
     """Yield calls of these operations, without repeats: LIKELY_MAX that are likely to meet, then DRAWN_MAX that Hypothesis
     draws, the same ones each time; fewer where there are no more."""
+    for name in operations:
+        _check_pools(find_operation(system, system.operations_with(bug), name), world)
     seen: set[str] = set()
     for calls in chain(
         islice(_likely_calls(system, world, operations, bug=bug), LIKELY_MAX),
@@ -173,6 +185,19 @@ def vary_calls(
         if text not in seen:
             seen.add(text)
             yield calls
+
+
+def _check_pools(operation: Operation, world: World) -> None:
+    """Raise for an argument that is drawn from a pool of which the stage has no key."""
+    for argument, domain in operation.arguments.items():
+        if isinstance(domain, KeyOf) and not world.keys.get(domain.pool):
+            pools = f"Its keys are of the pools: {', '.join(world.keys) or 'none'}."
+            key = f'One of this pool is called "{domain.pool}_1".'
+            raise UsageError(
+                f"operation {operation.name} draws {argument} from the pool {quote(domain.pool)}, "
+                "and the stage has no key of it",
+                hint=suggest(domain.pool, world.keys, always=f"{pools} {key}"),
+            )
 
 
 def _drawn_calls(
@@ -351,7 +376,7 @@ def _actor(operation: Operation, call: PlannedCall) -> Actor:
     def steps(keys: Keys, operation_id: UUID) -> Steps:
         return operation.start(operation_id=operation_id, **given(keys))
 
-    return Actor(operation.name, steps, str(call), given, operation.allowed)
+    return Actor(operation.name, steps, str(call), given, operation.allowed, place_of(operation.steps))
 
 
 def _answer_of(service: SystemService) -> Service:

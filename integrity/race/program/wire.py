@@ -38,6 +38,20 @@ class Answer:
     refusal: Refusal | None = None
 
 
+class StatementRefused(DatabaseError):
+    """The database refused a statement that is none of an actor's.
+
+    Args:
+        reason: in its words.
+        row: of a stage, that the statement was to insert: its name; empty: of none, or of several.
+    """
+
+    def __init__(self, reason: str, *, sql: str, row: str = "") -> None:
+        super().__init__(f"the database refused a statement: {reason}", hint=" ".join(sql.split()))
+        self.reason = reason
+        self.row = row
+
+
 class WireTimeout(DatabaseError):
     """The server did not answer in time."""
 

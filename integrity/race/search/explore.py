@@ -262,10 +262,12 @@ class _Search:
     def _never_carried_out(self) -> list[str]:
         """Return the calls that failed in every schedule, also alone: what they do was raced by nobody."""
         never = {actor: error for actor, error in self._failed.items() if actor not in self._returned}
-        return [
-            f"{self._program.actors[ascii_uppercase.index(actor)].operation} fails however it is called: {error}"
-            for actor, error in sorted(never.items())
-        ]
+        told: dict[str, None] = {}
+        for letter, error in sorted(never.items()):
+            actor = self._program.actors[ascii_uppercase.index(letter)]
+            place = f" ({actor.place})" if actor.place else ""
+            told[f"{actor.operation}{place} fails however it is called: {error}"] = None
+        return list(told)
 
     def run(self, seed: int, kept: Sequence[str]) -> None:
         while True:

@@ -12,7 +12,6 @@ from select import select
 from selectors import EVENT_READ, DefaultSelector
 
 from integrity.engines.target import Target
-from integrity.errors import DatabaseError
 from integrity.operation import Isolation, Row, Statement
 from integrity.race.play.footprint import LOCKS_SQL, Footprint, Relations
 from integrity.race.play.one_core import OneCore
@@ -20,9 +19,9 @@ from integrity.race.play.postgresql.state import FUNCTIONS
 from integrity.race.play.postgresql.wire import LOOKING, MET, MET_BARE, PostgresWire, held
 from integrity.race.play.row_by_row import insert_row_by_row
 from integrity.race.play.session import Session
-from integrity.race.play.staging import Inserter, Staged, TableFacts, staged
+from integrity.race.play.staging import Inserter, Staged, TableFacts, staged, telling_refusal
 from integrity.race.program.trace import one_line
-from integrity.race.program.wire import Answer, LetterTimeout, Wire, WireTimeout
+from integrity.race.program.wire import Answer, LetterTimeout, StatementRefused, Wire, WireTimeout
 from integrity.systems.stage import Stage
 
 # What has never waited is given so long to end before the server is asked whether it waits: reads, commits. It mostly
@@ -188,18 +187,17 @@ class PostgresEngine:
             raise
         for command, answer in zip(commands, answers, strict=True):
             if answer.refusal:
-                raise DatabaseError(
-                    f"the database refused a statement: {answer.refusal.message} ({answer.refusal.sqlstate})",
-                    hint=" ".join(command.sql.split()),
-                )
+                reason = f"{answer.refusal.message} ({answer.refusal.sqlstate})"
+                raise StatementRefused(reason, sql=command.sql)
         return answers
 
     def insert(self, stage: Stage) -> Staged:
         self._core.keep()
-        if stage.is_alone:
-            return insert_row_by_row(stage, self.ask, self.inserter.tables, dialect=self.dialect)
-        (answer,) = self.ask([self.inserter.statement(stage)])
-        return staged(stage, self.inserter.read_ids(stage, answer.rows[0]))
+        with telling_refusal(stage, self.inserter.tables):
+            if stage.is_alone:
+                return insert_row_by_row(stage, self.ask, self.inserter.tables, dialect=self.dialect)
+            (answer,) = self.ask([self.inserter.statement(stage)])
+            return staged(stage, self.inserter.read_ids(stage, answer.rows[0]))
 
     def read_clock(self) -> datetime:
         (answer,) = self.ask([_CLOCK])

@@ -15,15 +15,24 @@ from integrity.database.made import OURS
 from integrity.engines.places import schema_from
 from integrity.engines.sqlite.dialect import in_main_file, to_sqlite
 from integrity.engines.target import Target
-from integrity.errors import DatabaseError
 from integrity.operation import Statement
 from integrity.race.play.footprint import Footprint
 from integrity.race.play.row_by_row import insert_row_by_row
 from integrity.race.play.session import Session
 from integrity.race.play.sqlite.wire import NumberedColumn, SqliteReader, SqliteWire, TableName, typed
-from integrity.race.play.staging import Staged, TableFacts, check_shape, facts_of, quoted_table, resolve, shape_of, staged
+from integrity.race.play.staging import (
+    Staged,
+    TableFacts,
+    check_shape,
+    facts_of,
+    quoted_table,
+    resolve,
+    shape_of,
+    staged,
+    telling_refusal,
+)
 from integrity.race.program.trace import one_line
-from integrity.race.program.wire import Answer, LetterTimeout
+from integrity.race.program.wire import Answer, LetterTimeout, StatementRefused
 from integrity.sql.name import quoted
 from integrity.systems.stage import Stage
 
@@ -87,20 +96,26 @@ class SqliteRaceEngine:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # the first error is the one to tell
                 connection.execute("rollback")
-            raise _refused(error, command.sql) from None
+            raise StatementRefused(str(error), sql=command.sql) from None
         return answers
 
     def insert(self, stage: Stage) -> Staged:
-        if stage.is_alone:
-            return insert_row_by_row(stage, self.ask, self._tables, dialect=self.dialect)
-        check_shape(shape_of(stage), self._tables)
+        with telling_refusal(stage, self._tables):
+            if stage.is_alone:
+                return insert_row_by_row(stage, self.ask, self._tables, dialect=self.dialect)
+            check_shape(shape_of(stage), self._tables)
+            return staged(stage, self._insert(stage))
+
+    def _insert(self, stage: Stage) -> dict[str, Any]:
+        """Insert the rows; return their ids."""
         connection = self._control.connection
         ids: dict[str, Any] = {}
-        sql = "begin immediate"
+        sql, name = "begin immediate", ""
         self._control.read_clock()
         try:
             connection.execute(sql)
             for row in stage.rows:
+                name = row.name
                 facts = facts_of(self._tables, row.table)
                 values = {facts.plain(column): to_sqlite(value) for column, value in resolve(row, ids).items()}
                 marks = ", ".join("?" * len(values))
@@ -113,8 +128,8 @@ class SqliteRaceEngine:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 connection.execute("rollback")
-            raise _refused(error, sql) from None
-        return staged(stage, ids)
+            raise StatementRefused(str(error), sql=sql, row=name) from None
+        return ids
 
     def read_clock(self) -> datetime:
         return self._control.read_clock()
@@ -178,10 +193,6 @@ class SqliteRaceEngine:
 
     def _reader(self, connection: sqlite3.Connection) -> SqliteReader:
         return SqliteReader(connection, self._numbered, seconds_max=self._letter_seconds_max)
-
-
-def _refused(error: sqlite3.Error, sql: str) -> DatabaseError:
-    return DatabaseError(f"the database refused a statement: {error}", hint=" ".join(sql.split()))
 
 
 def _journal_mode(connection: sqlite3.Connection, schema: str) -> str:
