@@ -164,13 +164,12 @@ def _stored_words(uses: Sequence[Use], columns: Mapping[str, Written]) -> dict[s
 
 def _place(use: Use) -> list[_Line]:
     """Return a select of the rows that are a call's effect."""
-    same = _equals(use.columns["operation_id"])
+    found_by = use.found_by or (_equals(use.columns["operation_id"]),)
     if use.is_told_by_calls:
         first, *others = _among(use.by)
-        conditions = [*(use.found_by or (same,)), *use.where]
     else:
         first, *others = [("calls.operation = ", use.operation or literal(use.by[0]))]
-        conditions = [same, *use.where]
+    conditions = [*found_by, *use.where]
     return [
         ("select 1",),
         ("from ", *_table(use)),

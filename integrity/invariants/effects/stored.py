@@ -62,6 +62,10 @@ class _Stored:
             return f"cast({calls}.{OPERATION_ID} as text)"
         return f"{calls}.arguments ->> {literal(self.stores.argument)}"
 
+    @property
+    def table(self) -> Written:
+        return Written(self.stores.table, 0, self.key, plain_name(self.stores.table))
+
     def written(self, text: str) -> Written:
         return Written(text, 0, self.key)
 
@@ -90,18 +94,9 @@ class _Declared:
 
     def _place(self, each: _Stored) -> Use:
         """Return where a call's row is looked for."""
-        table = plain_name(each.stores.table)
-        alias = f"{table}_of_{each.operation}"
-        column = f"cast({quoted(alias)}.{each.stores.column} as text)"
-        return Use(
-            each.written(each.stores.table),
-            quoted(alias),
-            {"id": each.written(f"{quoted(alias)}.{each.stores.column}")},
-            join=(),
-            where=(),
-            by=(each.operation,),
-            found_by=(each.written(f"{column} = {each.value('calls')}"),),
-        )
+        found_by = each.written(f"{each.column} = {each.value('calls')}")
+        alias = quoted(each.table.column)
+        return Use(each.table, alias, {}, join=(), where=(), by=(each.operation,), found_by=(found_by,))
 
     def _effects(self, stored: Iterable[_Stored], *, is_of_failed: bool = False) -> Iterator[Use]:
         """Yield rows with the calls whose they are."""
@@ -137,8 +132,7 @@ class _Declared:
             "operation_id": each.written("asked.operation_id"),
         }
         columns |= {"made_at": each.written(f"{alias}.{made_at}")} if made_at else {}
-        table = each.written(each.stores.table)
-        return Use(table, alias, columns, join=(each.written(join),), where=(), is_left=is_left)
+        return Use(each.table, alias, columns, join=(each.written(join),), where=(), is_left=is_left)
 
     def _calls(self, each: _Stored, alias: str, selected: str) -> str:
         relation = f"integrity.{quoted(f'{self.system}_calls')}"
