@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Integer, MetaData, Select, Table, false, func, select, text
 
@@ -24,10 +24,12 @@ from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Event, Job, Listener, listen
 from integrity.sql.name import quoted
-from integrity.systems.seeder import Batch, Seeder, Start
+from integrity.systems.seeder import Seeder, Start
 from integrity.systems.system import System
 
 SEED_MOST = 2**63 - 1
+
+Made = TypeVar("Made")
 
 
 class Mode(Enum):
@@ -272,7 +274,7 @@ def _load(
     return dict(row_counts)
 
 
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def ahead(batches: Iterator[Made]) -> Iterator[Made]:
     """Yield the batches, each next one made in a thread while the last one is loaded: the server has its own processor."""
     with ThreadPoolExecutor(max_workers=1) as maker:
         making = maker.submit(next, batches, None)

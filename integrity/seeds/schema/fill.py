@@ -26,13 +26,12 @@ from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Job, Noted
 from integrity.numbers import counted
-from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase
+from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase, ahead
 from integrity.seeds.schema.catalogue import read_tables
-from integrity.seeds.schema.keys import read_held, referred
 from integrity.seeds.schema.loosen import loosen, put_back
+from integrity.seeds.schema.making import make_all, read_all_held
 from integrity.seeds.schema.order import order_plans
 from integrity.seeds.schema.plan import Ground, Plan, Planner
-from integrity.seeds.schema.rows import RowMaker
 from integrity.seeds.schema.sizes import derive_sizes
 from integrity.seeds.schema.tables import SchemaTable
 from integrity.seeds.schema.wishes import Wishes, check_names
@@ -126,10 +125,10 @@ def fill(
             )
         total = sum(plan.count for plan in ordered)
         yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, 0, total)
-        writer = _Writer(ground, plans)
+        held = read_all_held(ground, ordered)
         counts: dict[str, int] = {}
-        for plan in ordered:
-            counts[plan.table.full_name] = writer.write(plan)
+        for plan, columns in ahead(make_all(ground, ordered, held)):
+            counts[plan.table.full_name] = _send(driver, plan, columns)
             yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, min(total, sum(counts.values())), total)
         loaded = time.perf_counter()
         yield SeedAdvanced(name, SeedingPhase.INDEXES, UNIT, total, total)
@@ -157,48 +156,13 @@ def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -
             )
 
 
-class _Writer:
-    """Makes and sends the rows of one table after another, keeping of each what others refer to."""
-
-    def __init__(self, ground: Ground, plans: Mapping[str, Plan]) -> None:
-        self._connection, self._tables, self._plans = ground.connection, ground.tables, plans
-        self._wishes, self._seed = ground.wishes, ground.seed
-        self._referred = referred(ground.tables)
-        self._keys: dict[str, Mapping[str, ColumnValues]] = {}
-        self._foretold: dict[str, int] = {}
-
-    def write(self, plan: Plan) -> int:
-        """Write a table's rows; return how many."""
-        import numpy as np
-
-        name = plan.table.full_name
-        for reference in plan.taken:
-            parent = reference.parent
-            if parent in self._keys or parent == name:
-                continue
-            if parent in self._plans:  # its rows come later; their keys are numbered
-                numbered, count = self._plans[parent].numbered, self._plans[parent].count
-                self._foretold[parent] = count
-                self._keys[parent] = {
-                    each: numbered[each].make(each, np.arange(count)) for each in self._referred[parent] if each in numbered
-                }
-            else:
-                self._keys[parent] = read_held(self._connection, self._tables[parent], self._referred[parent])
-        columns = RowMaker(plan, self._keys, self._wishes, self._seed).make()
-        count = len(columns[0]) if columns else plan.count
-        if name in self._foretold and count < self._foretold[name]:
-            raise UsageError(
-                f"{name}: only {count:,} of {counted(plan.count, 'row')} can be made, and others in a circle refer to all",
-                hint=f"Ask for fewer: --rows {plan.table.name}={count}",
-            )
-        self._keys[name] = {column.name: column for column in columns if column.name in self._referred[name]}
-        if columns:
-            bulk.load(self._connection, plan.table.schema, plan.table.name, columns)
-        else:
-            self._connection.execute(
-                f"insert into {plan.table.located} select from generate_series(1, {plan.count})".encode()
-            )
-        return count
+def _send(connection: "psycopg.Connection[Any]", plan: Plan, columns: Sequence[ColumnValues]) -> int:
+    """Send the rows of a table; return how many."""
+    if columns:
+        return bulk.load(connection, plan.table.schema, plan.table.name, columns)
+    # Rows of a table that gives none of its columns a value have no form in COPY.
+    connection.execute(f"insert into {plan.table.located} select from generate_series(1, {plan.count})".encode())
+    return plan.count
 
 
 def _go_on_after(connection: "psycopg.Connection[Any]", plans: Sequence[Plan]) -> None:
