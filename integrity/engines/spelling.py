@@ -41,8 +41,12 @@ class Spelling(Protocol):
         """
         ...
 
-    def adapted(self, text: str) -> str:
+    def adapted(self, text: str, types: Mapping[str, str] = {}) -> str:
         """Return a query as the engine reads it, its parameters still `:name`.
+
+        Args:
+            types: of parameters, as PostgreSQL names them, where whoever sends it says none: of `:name is null` the server
+                could not tell.
 
         Raises:
             NotPortable: it uses something that would fail there, or mean something else.

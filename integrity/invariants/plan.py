@@ -269,7 +269,7 @@ def _placer(
         if file.name not in scan.invariants:
             scan.invariants.append(file.name)
         scan.bytes = max(scan.bytes, *(_size(facts, table) for table in tables if str(table) in source), 0)
-        types = {parameter.name: parameter.type for parameter in file.parameters}
+        types = file.types
         values = dict(zip(file.parameter_names, question.values, strict=True))
         given = {name: (types[name], values[name]) for name in find_parameters(column)}
         return Place(scan.number, (scan.add(column, given),))

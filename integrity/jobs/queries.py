@@ -164,7 +164,7 @@ def _find_refused(session: Reader, queries: Sequence[SqlFile], project: Project)
 
 def _read_values(query: SqlFile, pairs: Sequence[str]) -> dict[str, Value]:
     """Return the values of `name=value`, by the types that the query declares."""
-    types = {parameter.name: parameter.type for parameter in query.parameters}
+    types = query.types
     values: dict[str, Value] = {}
     for pair in pairs:
         name, separator, text = pair.partition("=")

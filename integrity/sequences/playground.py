@@ -345,7 +345,7 @@ class _Question:
             raise UsageError(file.fault)
         self.file = file
         try:
-            self._sql = target.engine.spelling.adapted(without_semicolon(file.query))
+            self._sql = target.engine.spelling.adapted(without_semicolon(file.query), file.types)
         except NotPortable as error:
             raise UsageError(
                 f"{file.name} uses {error}, which cannot be said in {target.engine.title}",

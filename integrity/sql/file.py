@@ -107,9 +107,14 @@ class SqlFile:
 
         Its comments in ASCII: a title may have characters that the database has not.
         """
-        types = {parameter.name: parameter.type for parameter in self.parameters}
+        types = self.types
         numbers = {name: f"${number}::{types[name]}" for number, name in enumerate(self.parameter_names, start=1)}
         return replace_parameters(plain_comments(without_semicolon(self.text)), numbers.__getitem__)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The types of its parameters, by their names."""
+        return {parameter.name: parameter.type for parameter in self.parameters}
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

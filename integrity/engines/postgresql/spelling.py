@@ -18,8 +18,8 @@ class PostgresqlSpelling:
     def numbered(self, file: SqlFile) -> str:
         return file.numbered
 
-    def adapted(self, text: str) -> str:
-        return text
+    def adapted(self, text: str, types: Mapping[str, str] = {}) -> str:
+        return replace_parameters(text, lambda name: f"cast(:{name} as {types[name]})" if name in types else f":{name}")
 
     def statement(self, sql: str) -> str:
         return sql

@@ -19,7 +19,7 @@ class SqliteSpelling:
     def numbered(self, file: SqlFile) -> str:
         return to_sqlite(file.text)
 
-    def adapted(self, text: str) -> str:
+    def adapted(self, text: str, types: Mapping[str, str] = {}) -> str:
         return to_sqlite(text, keeps_names=True)
 
     def statement(self, sql: str) -> str:

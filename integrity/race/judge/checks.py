@@ -32,7 +32,6 @@ from integrity.race.program.program import Check, Keys, RaceHistory
 from integrity.race.program.programs import make_world, select_own_keys
 from integrity.sql.file import SqlFile
 from integrity.sql.name import quoted
-from integrity.sql.parameters import replace_parameters
 from integrity.sql.tokens import Token, code_tokens, spliced, without_semicolon
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
@@ -94,11 +93,7 @@ def _narrow(file: SqlFile, system: System, keys: Keys, dialect: str) -> Check | 
 
 def _make_check(file: SqlFile, system: str, condition: _Condition, asked: frozenset[str], dialect: str) -> Check:
     inner = _without_schema(without_semicolon(file.query), asked) if asked else without_semicolon(file.query)
-    spelling = find_engine(dialect).spelling
-    inner = spelling.adapted(inner)
-    if spelling.is_typed:  # as in an audit: `:run_id is null` says of no type by itself
-        types = {parameter.name: parameter.type for parameter in file.parameters}
-        inner = replace_parameters(inner, lambda name: f"cast(:{name} as {types[name]})")
+    inner = find_engine(dialect).spelling.adapted(inner, file.types)
     defaults = file.values({}, now=datetime.now(UTC))
     is_alone = not condition(())
 
