@@ -55,13 +55,13 @@ class RunRecord:
         recorder = None
         try:
             recorder = Recorder(folder, settings)
-            note_running(self.target, folder)
+            note_running(self.target, folder.run_id, settings)
         except BaseException:
             if recorder is not None:
                 recorder.close()
             folder.discard()
             raise
-        return BegunRun(self, recorder)
+        return BegunRun(self, settings, recorder)
 
     def _describe(self, server: ServerFacts, started_at_us: int) -> RunSettings:
         """Return the run as it was asked for, enough to repeat it; the database's URL without its password."""
@@ -91,6 +91,7 @@ class BegunRun:
     """A run that is noted; what it does goes to the recorder."""
 
     record: RunRecord
+    settings: RunSettings
     recorder: Recorder
 
     @property

@@ -19,15 +19,18 @@ from integrity.runs.result import (
     StreamResult,
     ThresholdResult,
 )
+from integrity.runs.settings import RunSettings
 
 
-def make_result(profile: Profile, folder: RunFolder, done: WorkDone, resources: Mapping[str, float]) -> RunResult:
+def make_result(
+    folder: RunFolder, settings: RunSettings, profile: Profile, done: WorkDone, resources: Mapping[str, float]
+) -> RunResult:
     """Return the result, as far as it is known before the history is loaded.
 
     Args:
         resources: what the monitor saw at its peak.
     """
-    settings, measures, open_loop = folder.settings(), done.measures, done.open_loop
+    measures, open_loop = done.measures, done.open_loop
     elapsed_s, generator = done.elapsed_s, done.generator
     operations = summarize(measures, elapsed_s)
     loop_lag_p99_ms = percentiles(done.loop_lags_ms)["p99_ms"]

@@ -81,7 +81,8 @@ def _carry_out(work: Work, begun: BegunRun, target: Target) -> Job[RunResult]:
         with monitor:
             yield from drive(work)
         done = work.done()
-        result = make_result(workload.profile, folder, done, find_resources(monitor.summary, monitor.facts))
+        resources = find_resources(monitor.summary, monitor.facts)
+        result = make_result(folder, begun.settings, workload.profile, done, resources)
         begun.recorder.flush()
         effects = describe_effects(folder, done.faults, began_at_us=done.faults_began_us, ended_at_us=done.ended_at_us)
         result = result.model_copy(update={"monitor": monitor.summary, "faults": effects})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from sqlalchemy import Table
 
@@ -20,6 +20,9 @@ from integrity.errors import HistoryError
 from integrity.history import Outcome, decode_calls, decode_received, decode_requested
 from integrity.runs.folder import RunFolder
 from integrity.runs.times import moment
+
+if TYPE_CHECKING:
+    from integrity.runs.result import RunResult
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ def load_history(target: Target, folder: RunFolder) -> LoadedRun:
                 columns = [column.name for column in relation.table.columns]
                 rows = relation.rows(folder, heard[relation.name])
                 line.copy(relation.name, columns, [type_of(column) for column in relation.table.columns], rows)
-            times = [None if at_us is None else moment(at_us) for at_us in _times(folder, heard)]
+            times = [None if at_us is None else moment(at_us) for at_us in _times(folder, result, heard)]
             line.write(_END, (state, *times, folder.run_id))
             # Without statistics the audit that follows joins the new calls row by row: 16 s were seen where 0.02 s are due.
             line.analyze(("integrity.runs", *(relation.name for relation in _RELATIONS)))
@@ -203,12 +206,11 @@ _RELATIONS = (
 )
 
 
-def _times(folder: RunFolder, heard: Mapping[str, _Heard]) -> list[int | None]:
+def _times(folder: RunFolder, result: "RunResult | None", heard: Mapping[str, _Heard]) -> list[int | None]:
     """Return when the run ended and when it had settled what it owed, and up to when each file tells that is not whole.
 
     A killed run ended when it was last heard of.
     """
-    result = folder.result()
     began_us = folder.settings().started_at_us
     ended_us = result.ended_at_us if result else heard["integrity.calls"].at_us or began_us
     settled_us = result.settled_at_us if result else None

@@ -21,6 +21,7 @@ from integrity.runs.times import moment
 
 if TYPE_CHECKING:
     from integrity.runs.loading import LoadedRun
+    from integrity.runs.settings import RunSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,13 @@ class Unfinished:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def note_running(target: Target, folder: RunFolder) -> None:
+def note_running(target: Target, run_id: str, settings: "RunSettings") -> None:
     """Note in the database that this run has begun.
 
     Raises:
         DatabaseError: it cannot be noted.
     """
-    settings = folder.settings()
-    row = (folder.run_id, settings.system, settings.profile, settings.bug, settings.seed)
+    row = (run_id, settings.system, settings.profile, settings.bug, settings.seed)
     with target.open_line(("integrity",)) as line:
         expression, alive_until = line.after(timedelta(seconds=ALIVE_S))
         line.write(_NOTE.format(expression), (*row, moment(settings.started_at_us), alive_until))

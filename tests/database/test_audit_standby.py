@@ -107,7 +107,7 @@ def killed(primary_and_standby: tuple[Target, Target], tmp_path: Path) -> Iterat
         began_us = time.time_ns() // 1000
         settings = make_settings(started_at_us=began_us)
         recorder = Recorder(folder, settings)
-        note_running(there, folder)
+        note_running(there, folder.run_id, settings)
         times, reply = (began_us, began_us, began_us + 1000), {"funding_id": 1}
         call = Call(UUID(int=1), "request_funding", {"wallet_id": 1, "amount_minor": 500}, 1, *times, Outcome.OK, reply)
         recorder.append(encode_invoked(call))

@@ -76,7 +76,7 @@ def begin(target: Target, project: Project, name: str = "r1", *, calls: int = 10
     began_us = round(BEGAN.timestamp() * 1_000_000)
     settings = make_settings(started_at_us=began_us)
     recorder = Recorder(folder, settings)
-    note_running(target, folder)
+    note_running(target, folder.run_id, settings)
     for number in range(1, calls + 1):
         at_us = began_us + number * 1_000_000
         arguments = {"wallet_id": 1, "amount_minor": 500}

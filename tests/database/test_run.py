@@ -557,7 +557,7 @@ def test_a_strangers_tables_are_not_hammered(venue: Target, tmp_path: Path) -> N
 
 
 def test_more_connections_than_the_server_has_are_refused_before_the_run(venue: Target, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="5000 connections are asked for") as caught:
+    with pytest.raises(UsageError, match="5,000 connections are asked for") as caught:
         run_profile(venue, tmp_path, {**CALM, "clients": 5000})
 
     assert caught.value.hint is not None
