@@ -176,3 +176,19 @@ def test_templates_are_listed_with_their_words(command: Command) -> None:
     assert code == 0
     assert "balance-equals-entries\n" in out
     assert "  words: balance, entries, account, amount\n" in out
+
+
+def test_the_operation_of_a_new_project_overwrites_beside_itself_and_with_its_cure_does_not(
+    bank: Target, command: Command, tmp_path: Path
+) -> None:
+    command("init", "--database", bank.text)
+    race = ("race", "withdraw", "withdraw", "--preemptions", "1", "--schedules", "20")
+    code, out, _ = command(*race)
+    assert (code, "No order gives this: " in out) == (1, True)
+    file = tmp_path / "operations" / "withdraw.sql"
+    header, _, below = file.read_text().partition("\n\n")
+    cure = [line.removeprefix("--   ") for line in below.splitlines() if line.startswith("--   ")]
+    assert [line.split()[0] for line in cure] == ["update", "returning", "--"]
+    file.write_text("\n".join([header, "", *cure, ""]))
+    code, out, _ = command(*race)
+    assert (code, "no schedule of 1 pair" in out) == (0, True)
