@@ -1,14 +1,18 @@
 """`integrity demo`: the main job, shown by the commands themselves, in a project and on a server of its own."""
 
+import os
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from integrity.cli.options import embedded_server, open_project, project_option
+from integrity.drafts.files import write_new
 from integrity.exit_codes import ExitCode
-from integrity.project import STATE_FOLDER, make_state_folder
+from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, STATE_FOLDER, make_state_folder
 from integrity.report.terminal import write_note, write_result
 
 
@@ -47,15 +51,15 @@ ACTS = (
 )
 
 NEXT = """\
-Try next, in this folder:
-  integrity explain ghostpass/funding-credited-once     what that invariant asks, and why
+Try next, where the demo's data is:
+{way}  integrity explain ghostpass/funding-credited-once     what that invariant asks, and why
   integrity seed --wallets 5000                         all five systems: two wallets, votes, lessons, an inbox
   integrity run hammer --bug lost_update                plant another bug, then: integrity validate
   integrity race ghostpass sell sell --bug overdraw     search the orders of two calls, without a run before
   integrity run pilot --time-scale 20                   the venue's 20 minutes in one
   integrity suite quick --system inbox --shorten 4      every shape of load, an audit after each
   integrity run hammer --fault lost_commit_ack@30%-60%  the server commits, and nobody is told
-  integrity validate --database URL                     your own database, read only, with .sql files in invariants/
+  integrity init DIR --database URL                     a project of your own, that fits your database
   integrity db stop                                     the embedded PostgreSQL ends only when you say so
 """
 
@@ -73,6 +77,8 @@ def command(*, project_folder: Path) -> int:
     make_state_folder(open_project(project_folder))
     folder = project_folder / STATE_FOLDER / "demo"
     folder.mkdir(exist_ok=True)
+    write_new(folder / SETTINGS_FILE, "# The demo is a project of its own, in whatever project it lies.\n")
+    is_named = os.environ.pop(DATABASE_VARIABLE, None) is not None  # nobody's database is for showing things on
     project = open_project(folder)
     try:
         for act in ACTS:
@@ -82,8 +88,18 @@ def command(*, project_folder: Path) -> int:
                 return code or ExitCode.UNKNOWN
     finally:
         embedded_server(project).stop()
-    write_result(f"\n{NEXT}")
+    way = [f"cd {shlex.quote(str(folder))}", *([f"unset {DATABASE_VARIABLE}"] if is_named else []), *path_to_command()]
+    lines = "".join(f"  {step}\n" for step in way)
+    write_result("\n" + NEXT.format(way=lines))
     return ExitCode.OK
+
+
+def path_to_command() -> list[str]:
+    """Return what is to be typed before a shell knows the command `integrity` that this is; nothing where it does."""
+    command = Path(sys.executable).parent / "integrity"
+    known = shutil.which("integrity")
+    is_known = known is not None and command.exists() and Path(known).samefile(command)
+    return [] if is_known or not command.exists() else [f'export PATH={shlex.quote(str(command.parent))}:"$PATH"']
 
 
 def _play(act: Act, folder: Path) -> int:
