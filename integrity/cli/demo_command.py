@@ -53,12 +53,12 @@ ACTS = (
 NEXT = """\
 Try next, where the demo's data is:
 {way}  integrity explain ghostpass/funding-credited-once     what that invariant asks, and why
-  integrity seed --wallets 5000                         all five systems: two wallets, votes, lessons, an inbox
-  integrity run hammer --bug lost_update                plant another bug, then: integrity validate
   integrity race ghostpass sell sell --bug overdraw     search the orders of two calls, without a run before
+  integrity seed --wallets 5000 --replace               all five systems, sound again: wallets, votes, lessons, an inbox
   integrity run pilot --time-scale 20                   the venue's 20 minutes in one
-  integrity suite quick --system inbox --shorten 4      every shape of load, an audit after each
   integrity run hammer --fault lost_commit_ack@30%-60%  the server commits, and nobody is told
+  integrity suite quick --system inbox --shorten 4      every shape of load, an audit after each
+  integrity run hammer --bug lost_update                plant another bug, then: integrity validate
   integrity init DIR --database URL                     a project of your own, that fits your database
   integrity db stop                                     the embedded PostgreSQL ends only when you say so
 """

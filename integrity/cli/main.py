@@ -39,6 +39,8 @@ COMMANDS = {
     "stop": "End a running run in good order.",
     "forget": "Give up a run whose history is lost.",
     "monitor": "Watch a database and processes while anything loads them.",
+    "skill": "Print how an agent goes from a suspicion to a proving test.",
+    "mcp": "Serve the project to an agent, read only unless told otherwise.",
     "db": "Start, stop and enter the embedded PostgreSQL.",
 }
 
@@ -70,8 +72,9 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(integrity.__version__, prog_name="integrity")
+@click.option("--json", "is_json", is_flag=True, help="Without a command: what this folder is, as machine-readable output.")
 @click.pass_context
-def group(context: click.Context) -> int:
+def group(context: click.Context, *, is_json: bool) -> int:
     """Find what must never be in a database: duplicates, negative balances, lost or doubled money.
 
     Without a command: what this folder is, and what to type next.
@@ -81,10 +84,11 @@ def group(context: click.Context) -> int:
     if context.invoked_subcommand is None:
         from integrity.cli.options import open_project
         from integrity.jobs.about import look_at
-        from integrity.report.about_text import render_about
-        from integrity.report.terminal import write_result
+        from integrity.report.about_text import write_about
 
-        write_result(render_about(look_at(open_project(Path()))))
+        write_about(look_at(open_project(Path())), is_json=is_json)
+    elif is_json:
+        raise click.UsageError(f"--json stands behind the command: integrity {context.invoked_subcommand} --json")
     return ExitCode.OK
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from integrity.numbers import counted
+from integrity.report.terminal import write_json, write_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,15 @@ class About:
     next: Sequence[str]
 
 
-def render_about(about: About) -> str:
-    """Return it as text."""
+def write_about(about: About, *, is_json: bool) -> None:
+    """Write to stdout what a folder is."""
+    if is_json:
+        write_json(_fields(about))
+    else:
+        write_result(_render(about))
+
+
+def _render(about: About) -> str:
     settings = "" if about.has_settings else " (there is no integrity.toml: the current folder is the project)"
     lines = [
         ("project", f"{about.folder}{settings}"),
@@ -49,8 +57,7 @@ def render_about(about: About) -> str:
     return "\n".join([*text, "Type next:", *(f"  {command}" for command in about.next)])
 
 
-def about_fields(about: About) -> dict[str, Any]:
-    """Return it as it is in JSON."""
+def _fields(about: About) -> dict[str, Any]:
     return {
         "folder": str(about.folder),
         "has_settings": about.has_settings,
