@@ -27,10 +27,10 @@ from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from integrity.database import bulk
-from integrity.database.bulk import ColumnValues
 from integrity.database.namespace import guard
+from integrity.engines.columns import ColumnValues
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.bulk import load
 from integrity.engines.target import Target
 from integrity.reference.ghostpass.schema import METADATA, entries
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -115,7 +115,7 @@ def send(connection: Connection, batches: Iterable[Sequence[ColumnValues]]) -> N
     """Encode and load batches of entries."""
     is_new = connection.info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
     for columns in batches:
-        bulk.load(connection, "bench", "entries", columns, is_new=is_new)
+        load(connection, "bench", "entries", columns, is_new=is_new)
 
 
 def new_table(connection: Connection) -> None:

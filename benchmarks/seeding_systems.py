@@ -23,10 +23,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from integrity.database import bulk
 from integrity.database.constraints import strip
 from integrity.database.namespace import create_tables, drop_schemas, guard
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.bulk import load
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.registry import SYSTEMS
@@ -103,7 +103,7 @@ def send(connection: Connection, system: System, sizes: Mapping[str, int]) -> in
     row_count = 0
     for batch in ahead(seeder_of(system).generate(sizes, 1, Start(next_ids, {}))):
         for rows in batch.tables:
-            row_count += bulk.load(connection, system.name, rows.table, rows.columns, is_new=True)
+            row_count += load(connection, system.name, rows.table, rows.columns, is_new=True)
     return row_count
 
 

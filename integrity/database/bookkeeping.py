@@ -28,11 +28,10 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql
 
 from integrity.database.made import OURS
 from integrity.database.types import Json, OperationId, Timestamp
-from integrity.engines.engine import find_engine
+from integrity.engines.engine import USUAL, find_engine
 from integrity.history import Outcome
 from integrity.sql.name import literal, quoted
 
@@ -118,12 +117,12 @@ VIEWS = (*(table.name for table in HISTORY), "gaps")
 """What a system has of the histories: each is called by its name and this."""
 
 
-_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+_USUAL = find_engine(USUAL).sqlalchemy_dialect
 
 
 def type_of(column: Column[Any]) -> str:
     """Return a column's type as PostgreSQL names it, e.g. "uuid" or "timestamptz"."""
-    spelled = column.type.compile(dialect=_POSTGRESQL).lower()
+    spelled = column.type.compile(dialect=_USUAL).lower()
     return "timestamptz" if spelled == "timestamp with time zone" else spelled
 
 

@@ -17,9 +17,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     insert,
-    inspect,
     select,
-    text,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex, CreateTable, DropIndex, DropTable
@@ -30,8 +28,9 @@ from integrity.database.declared import Item, columns_of, declared_items, item_n
 from integrity.database.made import OURS
 from integrity.database.names import located, name_of, schemas_of
 from integrity.database.ownership import note_rebuilt
-from integrity.engines.places import schema_in, schema_of
-from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.engine import find_engine
+from integrity.engines.places import schema_of
+from integrity.engines.purpose import Purpose
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -82,7 +81,7 @@ def restore(target: Target, system: Application) -> None:
 
 def find_missing(target: Target, metadata: MetaData) -> list[str]:
     """Return the constraints and indexes that the metadata declares and the database lacks, as "table.name"; only reads."""
-    engine = target.sqlalchemy_engine(schemas_of(metadata), settings=OWN)
+    engine = target.sqlalchemy_engine(schemas_of(metadata), purpose=Purpose.OWN)
     try:
         with engine.connect() as connection:
             present = _present(connection, metadata)
@@ -96,9 +95,9 @@ def strip(connection: Connection, metadata: MetaData) -> None:
 
     Measured on PostgreSQL 18: loading a million rows and indexing them afterwards takes half the time.
     """
-    is_postgresql = connection.dialect.name == "postgresql"
+    alters_constraints = find_engine(connection.dialect.name).alters_constraints
     for table, item in reversed(declared_items(metadata)):
-        if isinstance(item, Index) or (is_postgresql and not isinstance(item, CheckConstraint)):
+        if isinstance(item, Index) or (alters_constraints and not isinstance(item, CheckConstraint)):
             _drop(connection, table, item)
 
 
@@ -111,10 +110,10 @@ def _match(connection: Connection, system: Application, *, without: AbstractSet[
     """Give every table exactly what the system declares, without some."""
     bug = find_note(connection, f"bug:{system.name}")  # before a failure, after which PostgreSQL answers nothing
     try:
-        if connection.dialect.name == "postgresql":
-            _match_postgresql(connection, system.metadata, without)
+        if find_engine(connection.dialect.name).alters_constraints:
+            _match_by_altering(connection, system.metadata, without)
         else:
-            rebuilt = _match_sqlite(connection, system.metadata, without)
+            rebuilt = _match_by_rebuilding(connection, system.metadata, without)
             note_rebuilt(connection, system.name, [(schema_of(table), table.name) for table in rebuilt])
     except IntegrityError as error:
         reason = " ".join(str(error.orig).split())
@@ -125,7 +124,7 @@ def _match(connection: Connection, system: Application, *, without: AbstractSet[
         ) from None
 
 
-def _match_postgresql(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> None:
+def _match_by_altering(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> None:
     present = _present(connection, metadata)
     for table, item in reversed(declared_items(metadata)):
         if item_name(table, item) in present & without:
@@ -135,9 +134,9 @@ def _match_postgresql(connection: Connection, metadata: MetaData, without: Abstr
             connection.execute(CreateIndex(item) if isinstance(item, Index) else AddConstraint(item))
 
 
-def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> set[Table]:
+def _match_by_rebuilding(connection: Connection, metadata: MetaData, without: AbstractSet[str]) -> set[Table]:
     """Return the tables that were made anew for it."""
-    present, declared = _present(connection, metadata), declared_items(metadata, "sqlite")
+    present, declared = _present(connection, metadata), declared_items(metadata, connection.dialect.name)
     wanted = {item_name(table, item) for table, item in declared} - without
     rebuilt = {
         table
@@ -159,7 +158,7 @@ def _match_sqlite(connection: Connection, metadata: MetaData, without: AbstractS
 
 
 def _rebuild(connection: Connection, table: Table, without: AbstractSet[str]) -> None:
-    """Make an SQLite table anew, without some of its constraints, and without indexes."""
+    """Make a table anew, without some of its constraints, and without indexes."""
     scratch = _copy(table.metadata)
     new = table.to_metadata(scratch, name=f"rebuilt_{table.name}")
     for item in list(new.constraints):
@@ -169,14 +168,12 @@ def _rebuild(connection: Connection, table: Table, without: AbstractSet[str]) ->
     names = [column.name for column in table.columns]
     connection.execute(insert(new).from_select(names, select(table)))
     connection.execute(DropTable(table))
-    connection.exec_driver_sql(f"alter table {located(new, 'sqlite')} rename to {quoted(table.name)}")
+    connection.exec_driver_sql(f"alter table {located(new, connection.dialect.name)} rename to {quoted(table.name)}")
 
 
 def _check_references(connection: Connection, table: Table) -> None:
-    schema = quoted(schema_in("sqlite", schema_of(table)))
-    orphans = connection.exec_driver_sql(f"pragma {schema}.foreign_key_check({quoted(table.name)})")
-    if orphan := orphans.first():
-        raise IntegrityError(None, None, ValueError(f"row {orphan[1]} of {table.name} refers to no row of {orphan[2]}"))
+    if orphan := find_engine(connection.dialect.name).catalogue.find_orphan(connection, table):
+        raise IntegrityError(None, None, ValueError(f"row {orphan[0]} of {table.name} refers to no row of {orphan[1]}"))
 
 
 def _drop(connection: Connection, table: Table, item: Item) -> None:
@@ -205,35 +202,10 @@ def _resting_on(metadata: MetaData, names: AbstractSet[str]) -> frozenset[str]:
 
 def _present(connection: Connection, metadata: MetaData) -> set[str]:
     """Return the names of the constraints and indexes that the database has, of the metadata's tables."""
-    if connection.dialect.name == "postgresql":
-        called = {(schema_of(table), table.name): name_of(table) for table in metadata.sorted_tables}
-        rows = connection.execute(_NAMES, {"schemas": list(schemas_of(metadata))})
-        return {f"{called[schema, table]}.{name}" for schema, table, name in rows if (schema, table) in called}
-    inspector = inspect(connection)
-    present: set[str] = set()
-    for table in metadata.sorted_tables:
-        place = table.name, schema_in("sqlite", schema_of(table))
-        names = [item["name"] for item in inspector.get_unique_constraints(*place)]
-        names += [item["name"] for item in inspector.get_check_constraints(*place)]
-        names += [item["name"] for item in inspector.get_foreign_keys(*place)]
-        names += [item["name"] for item in inspector.get_indexes(*place)]
-        present.update(f"{name_of(table)}.{name}" for name in (*names, f"{table.name}_pkey"))
-    return present
-
-
-_NAMES = text(
-    """
-    select namespaces.nspname, tables.relname, pg_constraint.conname
-    from pg_constraint
-    join pg_class as tables on tables.oid = pg_constraint.conrelid
-    join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
-    where namespaces.nspname = any (:schemas)
-    union
-    select schemaname, tablename, indexname
-    from pg_indexes
-    where schemaname = any (:schemas)
-    """
-)
+    tables = metadata.sorted_tables
+    called = {(schema_of(table), table.name): name_of(table) for table in tables}
+    found = find_engine(connection.dialect.name).catalogue.find_constraints(connection, tables)
+    return {f"{called[table]}.{name}" for table, name in found if table in called}
 
 
 _KINDS: dict[type, str] = {UniqueConstraint: "key", CheckConstraint: "check", ForeignKeyConstraint: "fkey"}

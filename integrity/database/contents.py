@@ -20,7 +20,8 @@ from integrity.database.made import (
     read_made,
 )
 from integrity.engines.inventory import TABLE, Inventory, Object
-from integrity.engines.places import TableName, schema_from, schema_of
+from integrity.engines.places import TableName, schema_of
+from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from integrity.database.names import name_of
+from integrity.engines.engine import find_engine
 
 Item = Constraint | Index
 
@@ -22,7 +23,7 @@ def declared_items(metadata: MetaData, dialect: str = "") -> list[tuple[Table, I
     """Return the metadata's constraints and indexes in an order in which they can be made: foreign keys last.
 
     Args:
-        dialect: those that the engine can have; empty: all. SQLite refers to no other file.
+        dialect: those that the engine can have; empty: all. Where a schema is a file, nothing refers to another.
     """
     kinds: dict[type, int] = {
         PrimaryKeyConstraint: 0,
@@ -31,13 +32,14 @@ def declared_items(metadata: MetaData, dialect: str = "") -> list[tuple[Table, I
         Index: 3,
         ForeignKeyConstraint: 4,
     }
+    is_of_files = bool(dialect) and not find_engine(dialect).has_schemas
     items: list[tuple[Table, Item]] = []
     for table in metadata.sorted_tables:
         # A table without a primary key has one of no columns in SQLAlchemy.
         items += [
             (table, item)
             for item in table.constraints
-            if not _is_empty_key(item) and not (dialect == "sqlite" and _leaves_its_schema(table, item))
+            if not _is_empty_key(item) and not (is_of_files and _leaves_its_schema(table, item))
         ]
         items += [(table, index) for index in table.indexes]
     return sorted(items, key=lambda pair: (kinds[type(pair[1])], item_name(*pair)))

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from sqlalchemy import MetaData, Table
 
-from integrity.engines.places import schema_in, schema_of
+from integrity.engines.places import schema_of
+from integrity.engines.schemas import schema_in
 from integrity.sql.name import parts_of, quoted
 
 Found = TypeVar("Found")

@@ -14,9 +14,8 @@ column `tableoid` is written once, by the transaction that created the table, an
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from integrity.database.bookkeeping import find_note, put_note, read_notes
 from integrity.database.made import (
@@ -28,18 +27,17 @@ from integrity.database.made import (
     made_before,
     read_made,
 )
+from integrity.engines.catalogue import Catalogue
 from integrity.engines.engine import find_engine
 from integrity.engines.inventory import Identity
-from integrity.engines.places import TableName, schema_in
-from integrity.engines.postgresql.inventory import MADE_WITH_THEIR_NOTE
-from integrity.engines.sqlite.inventory import checksum
+from integrity.engines.places import TableName
 from integrity.errors import DatabaseError
 
 
 def note_made(connection: Connection, name: str, tables: Sequence[TableName], *, schemas: Iterable[str]) -> None:
     """Note that we have just made these tables for a system, and these schemas."""
     found = _find_all(connection, tables)
-    oids = {schema: _schema_oid(connection, schema) for schema in schemas}
+    oids = {schema: _catalogue(connection).find_schema(connection, schema) for schema in schemas}
     made = Made({place: found[place] for place in tables}, {schema: oid for schema, oid in oids.items() if oid is not None})
     put_note(connection, f"{KEY}{name}", made.text)
 
@@ -83,20 +81,17 @@ def hand_on(connection: Connection, schemas: Mapping[str, int], present: Mapping
 def adopt(connection: Connection) -> None:
     """Note by identity what an earlier version made and noted by name, as far as the server can prove it."""
     if find_engine(connection.dialect.name).tells_makers and find_note(connection, "format") == FORMAT_OF_NAMES:
-        for schema, made in made_before(connection.exec_driver_sql(MADE_WITH_THEIR_NOTE).all()).items():
+        for schema, made in made_before(_catalogue(connection).find_made_with_their_note(connection)).items():
             put_note(connection, f"{KEY}{schema}", made.text)
 
 
 def check_unchanged(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
-    """Raise when a table is no longer the one that we made; on PostgreSQL they are locked from here on.
+    """Raise when a table is no longer the one that we made; they are locked from here on.
 
     Raises:
         DatabaseError: says which.
     """
-    if connection.dialect.name == "postgresql" and tables:
-        quote = connection.dialect.identifier_preparer.quote
-        names = ", ".join(f"{quote(schema)}.{quote(table)}" for schema, table in tables)
-        connection.exec_driver_sql(f"lock table {names} in access exclusive mode")
+    _catalogue(connection).lock(connection, tables, shuts_out_readers=True)
     found, made = _find_all(connection, tables), _read(connection, name)
     for place in tables:
         if found.get(place) != made.tables.get(place):
@@ -107,9 +102,9 @@ def check_unchanged(connection: Connection, name: str, tables: Sequence[TableNam
 
 
 def find_own_schemas(connection: Connection, name: str) -> dict[str, int]:
-    """Return the schemas that we made for a system and that are still those, with their oids; none on SQLite."""
-    made = _read(connection, name)
-    return {schema: oid for schema, oid in made.schemas.items() if oid == _schema_oid(connection, schema)}
+    """Return the schemas that we made for a system and that are still those, with their oids; none that is a file."""
+    made, catalogue = _read(connection, name), _catalogue(connection)
+    return {schema: oid for schema, oid in made.schemas.items() if oid == catalogue.find_schema(connection, schema)}
 
 
 def find_own_views(connection: Connection, name: str) -> list[str]:
@@ -129,36 +124,17 @@ def _find_all(connection: Connection, tables: Iterable[TableName]) -> dict[Table
 
 def find_identities(connection: Connection, schema: str, *, is_of_views: bool = False) -> dict[str, Identity]:
     """Return table -> its identity now, of all tables in a schema; or of all views."""
-    if connection.dialect.name == "postgresql":
-        kinds = ["v"] if is_of_views else ["r", "p"]
-        return {str(name): int(oid) for name, oid in connection.execute(_OIDS, {"schema": schema, "kinds": kinds})}
-    quoted = connection.dialect.identifier_preparer.quote(schema_in("sqlite", schema))
-    kind = "view" if is_of_views else "table"
-    rows = connection.exec_driver_sql(f"select name, sql from {quoted}.sqlite_master where type = ?", (kind,))
-    return {str(name): checksum(statement) for name, statement in rows}
+    return _catalogue(connection).find_identities(connection, schema, is_of_views=is_of_views)
 
 
 def has_schema(connection: Connection, schema: str) -> bool:
-    """Return whether the schema is there, on PostgreSQL."""
-    return _schema_oid(connection, schema) is not None
+    """Return whether the schema is there, where a schema is the database's own."""
+    return _catalogue(connection).find_schema(connection, schema) is not None
 
 
-def _schema_oid(connection: Connection, schema: str) -> int | None:
-    oid: Any = connection.execute(_SCHEMA_OID, {"schema": schema}).scalar_one_or_none()
-    return oid if oid is None else int(oid)
+def _catalogue(connection: Connection) -> Catalogue:
+    return find_engine(connection.dialect.name).catalogue
 
 
 def _read(connection: Connection, name: str) -> Made:
     return read_made(find_note(connection, f"{KEY}{name}"), name)
-
-
-_SCHEMA_OID = text("select oid::int8 from pg_catalog.pg_namespace where nspname = :schema")
-
-_OIDS = text(
-    """
-    select tables.relname, tables.oid::int8
-    from pg_catalog.pg_class as tables
-    join pg_catalog.pg_namespace as namespaces on namespaces.oid = tables.relnamespace
-    where namespaces.nspname = :schema and tables.relkind = any (:kinds)
-    """
-)

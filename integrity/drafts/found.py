@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from integrity.engines.engine import find_engine
 from integrity.engines.inventory import BOOKS
-from integrity.engines.places import DEFAULT_SCHEMA, schema_from, schema_of
+from integrity.engines.places import DEFAULT_SCHEMA, schema_of
+from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.sql.name import quoted

@@ -21,11 +21,13 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from integrity.engines.catalogue import Catalogue
 from integrity.engines.copies import Copies
 from integrity.engines.definitions import Definition
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
+from integrity.engines.purpose import Purpose
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.spelling import Spelling
@@ -35,8 +37,16 @@ from integrity.errors import Unreachable, UsageError, quote
 if TYPE_CHECKING:
     import sqlalchemy
 
+    from integrity.engines.columns import ColumnValues
+
 SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
 """How URLs begin, without a driver -> the engine's folder."""
+
+ENGINES = tuple(dict.fromkeys(SCHEMES.values()))
+"""The engines' names."""
+
+USUAL = ENGINES[0]
+"""The engine in whose words SQL is written here, and the one that is meant where none is named."""
 
 T_contra = TypeVar("T_contra", contravariant=True)
 """The target: a type that has an engine, and so is not known here."""
@@ -96,6 +106,16 @@ class Engine(Protocol[T_contra]):
         ...
 
     @property
+    def alters_constraints(self) -> bool:
+        """Whether a constraint is made and dropped by itself; else the table is made anew."""
+        ...
+
+    @property
+    def default_schema(self) -> str:
+        """What it calls the schema of a table that names none."""
+        ...
+
+    @property
     def has_one_writer(self) -> bool:
         """Whether who writes locks out all others who write."""
         ...
@@ -117,10 +137,23 @@ class Engine(Protocol[T_contra]):
         """Return the error to raise when connecting failed, with the next step; the reason's passwords are masked."""
         ...
 
-    def sqlalchemy_engine(
-        self, target: T_contra, namespaces: Sequence[str], settings: Mapping[str, str]
-    ) -> "sqlalchemy.Engine":
+    def sqlalchemy_engine(self, target: T_contra, namespaces: Sequence[str], purpose: Purpose) -> "sqlalchemy.Engine":
         """See Target.sqlalchemy_engine."""
+        ...
+
+    @property
+    def sqlalchemy_dialect(self) -> "sqlalchemy.Dialect":
+        """In which SQLAlchemy writes statements for it."""
+        ...
+
+    @property
+    def column_types(self) -> "Mapping[str, type[sqlalchemy.types.TypeEngine[Any]]]":
+        """What it has instead of types that it lacks: of a "key" that it counts up itself, an "id", a "time", "json"."""
+        ...
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """What its driver raises when the database refuses something."""
         ...
 
     @property
@@ -177,6 +210,22 @@ class Engine(Protocol[T_contra]):
         ...
 
     @property
+    def catalogue(self) -> Catalogue:
+        """What a transaction of ours asks of tables, and does to them."""
+        ...
+
+    def load(self, connection: Any, schema: str, table: str, columns: "Sequence[ColumnValues]", *, is_new: bool) -> int:
+        """Append rows to a table; return how many.
+
+        Args:
+            connection: the driver's.
+            schema: as the engine calls it.
+            columns: of equal lengths.
+            is_new: the table was made in the open transaction.
+        """
+        ...
+
+    @property
     def copies(self) -> Copies[T_contra]:
         """How copies of a whole database are kept."""
         ...
@@ -225,7 +274,7 @@ def find_engine(name: str) -> "Engine[Any]":
     Raises:
         UsageError: there is none, e.g. where a file of another version names it.
     """
-    if name not in SCHEMES.values():
+    if name not in ENGINES:
         raise UsageError(f"no support for databases of kind {quote(name)}")
     return cast("Engine[Any]", import_module(f"integrity.engines.{name}.engine").ENGINE)
 

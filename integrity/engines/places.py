@@ -1,7 +1,8 @@
 """Where a table stands: the schema's name, as both engines have it.
 
 A table that names no schema stands in `public`: PostgreSQL's default, and by that name everywhere above this folder. SQLite
-has no schemas; there the default one is the main file, and each other is a file that is attached (target.py).
+has no schemas; there the default one is the main file, and each other is a file that is attached (target.py). What an
+engine calls a schema is in schemas.py.
 """
 
 from typing import TYPE_CHECKING
@@ -19,17 +20,3 @@ TableName = tuple[str, str]
 def schema_of(table: "Table") -> str:
     """Return the schema that a table stands in."""
     return str(table.schema or DEFAULT_SCHEMA)
-
-
-def schema_in(dialect: str, schema: str) -> str:
-    """Return what the engine calls a schema.
-
-    Args:
-        dialect: as Target.dialect names it.
-    """
-    return MAIN if dialect == "sqlite" and schema == DEFAULT_SCHEMA else schema
-
-
-def schema_from(dialect: str, schema: str) -> str:
-    """Return the schema that the engine calls so."""
-    return DEFAULT_SCHEMA if dialect == "sqlite" and schema == MAIN else schema

@@ -24,6 +24,11 @@ class Spelling(Protocol):
         ...
 
     @property
+    def default_schema(self) -> str:
+        """See Engine.default_schema."""
+        ...
+
+    @property
     def is_typed(self) -> bool:
         """Whether a column's declared type holds for every value in it; and there may be types and casts of one's own."""
         ...

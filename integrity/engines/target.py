@@ -11,7 +11,6 @@ knows which schemas it works in attaches those; who looks at the whole database,
 """
 
 import re
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,24 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import psycopg
-
 from integrity.engines.engine import SCHEMES, Engine, find_engine
 from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA
-from integrity.engines.postgresql.connecting import asking, connect
-from integrity.engines.postgresql.session_settings import WORK
-from integrity.engines.postgresql.url import (
-    Unreadable,
-    write_url,
-)
+from integrity.engines.purpose import Purpose
 from integrity.engines.refusals import reason_of
 from integrity.engines.snapshot import Snapshot
-from integrity.engines.sqlite.files import connect_files, find_schemas
-from integrity.engines.url import Secret, Url, is_secret
+from integrity.engines.url import Secret, Unreadable, Url, is_secret
 from integrity.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
+    import sqlite3
+
+    import psycopg
     import sqlalchemy
 
 
@@ -103,7 +97,7 @@ class Target:
             database=self.url.database,
             query=query,
         )
-        return write_url(bare), revealed
+        return self.engine.write_url(bare, shows_secrets=True), revealed
 
     def __str__(self) -> str:
         """The URL without its passwords: for people."""
@@ -126,21 +120,27 @@ class Target:
 
     def find_schemas(self) -> tuple[str, ...]:
         """Return the schemas of an SQLite database that have a file of their own, by name."""
+        from integrity.engines.sqlite.files import find_schemas
+
         return find_schemas(self.file)
 
     def connect(
-        self, *, application_name: str = "integrity", settings: Mapping[str, str] = WORK
+        self, *, application_name: str = "integrity", settings: Mapping[str, str] | None = None
     ) -> "psycopg.Connection[Any]":
         """Return a new psycopg connection in autocommit mode, its rows as tuples.
 
         Args:
-            settings: of the session; see session_settings.
+            settings: of the session, see session_settings; None: those for work.
 
         Raises:
             Unreachable: no connection, with the reason the server gave.
             UnsuitableServer: PostgreSQL older than 13.
         """
-        return connect(self, application_name=application_name, settings=settings)
+        from integrity.engines.postgresql.connecting import connect
+        from integrity.engines.postgresql.session_settings import WORK
+
+        chosen = WORK if settings is None else settings
+        return connect(self, application_name=application_name, settings=chosen)
 
     def asking(self, *, application_name: str = "integrity") -> "AbstractContextManager[psycopg.Connection[Any]]":
         """Give a connection in a read-only transaction, for questions of ours.
@@ -151,9 +151,11 @@ class Target:
             Unreachable: no connection.
             UnsuitableServer: too old.
         """
+        from integrity.engines.postgresql.connecting import asking
+
         return asking(self, application_name=application_name)
 
-    def connect_sqlite(self, namespaces: Sequence[str] = (), *, is_read_only: bool = False) -> sqlite3.Connection:
+    def connect_sqlite(self, namespaces: Sequence[str] = (), *, is_read_only: bool = False) -> "sqlite3.Connection":
         """Return a new sqlite3 connection in autocommit mode with the namespaces attached; rows are sqlite3.Row.
 
         Args:
@@ -163,6 +165,8 @@ class Target:
             Unreachable: the file cannot be opened.
             UnsuitableServer: SQLite older than 3.35.
         """
+        from integrity.engines.sqlite.files import connect_files
+
         return connect_files(self, namespaces, is_read_only=is_read_only)
 
     def open_snapshot(
@@ -217,11 +221,9 @@ class Target:
         """
         return self.engine.make_scratch(self, purpose)
 
-    def sqlalchemy_engine(
-        self, namespaces: Sequence[str] = (), *, settings: Mapping[str, str] = WORK
-    ) -> "sqlalchemy.Engine":
+    def sqlalchemy_engine(self, namespaces: Sequence[str] = (), *, purpose: Purpose = Purpose.WORK) -> "sqlalchemy.Engine":
         """Return an SQLAlchemy engine, for making and reflecting schemas; not for load."""
-        return self.engine.sqlalchemy_engine(self, namespaces, settings)
+        return self.engine.sqlalchemy_engine(self, namespaces, purpose)
 
     def unreachable(self, error: Exception) -> Unreachable:
         """Return the error to raise when connecting failed, its password masked."""

@@ -1,17 +1,14 @@
-"""Transactions that change a database: all of it happens or nothing does, on PostgreSQL and SQLite alike.
+"""Transactions that change a database: all of it happens or nothing does, on every engine.
 
-Both change schemas within a transaction. So whatever stops the work (Ctrl-C, kill -9, a full disk, the server's end) leaves
+All change schemas within a transaction. So whatever stops the work (Ctrl-C, kill -9, a full disk, the server's end) leaves
 the database as it was before.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.purpose import Purpose
 from integrity.engines.refusals import next_step, reason_of
 from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
@@ -27,15 +24,15 @@ def transaction(
     """Yield a connection within a transaction, committed at the end and rolled back by any exception.
 
     Args:
-        namespaces: the schemas to work in; on SQLite their files are made, the default one's is the main one.
-        checks_foreign_keys: False for rebuilding a table on SQLite, which would otherwise delete what refers to it.
+        namespaces: the schemas to work in; where a schema is a file, it is made.
+        checks_foreign_keys: False for rebuilding a table, which would else delete what refers to it.
 
     Raises:
         DatabaseError: the database refused a statement or the commit.
     """
     from sqlalchemy.exc import DBAPIError
 
-    engine = target.sqlalchemy_engine(namespaces, settings=OWN)
+    engine = target.sqlalchemy_engine(namespaces, purpose=Purpose.OWN)
     try:
         # Ours are driver connections in autocommit mode: SQLAlchemy is told so, and begin and commit are statements.
         with engine.connect().execution_options(
@@ -52,7 +49,7 @@ def transaction(
             connection.exec_driver_sql("commit")
     except DBAPIError as error:
         raise refusal(target, error.orig) from None
-    except (psycopg.Error, sqlite3.Error) as error:
+    except target.engine.driver_error as error:
         raise refusal(target, error) from None
     finally:
         engine.dispose()  # closes the connection: what was not committed is rolled back

@@ -23,6 +23,10 @@ _FORM = re.compile(
 )
 
 
+class Unreadable(ValueError):
+    """The text is no URL of its engine; the message says why, without a password."""
+
+
 class Secret(str):
     """A password that whoever prints it, encodes it or puts it into a URL finds to be three asterisks."""
 

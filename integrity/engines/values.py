@@ -8,8 +8,9 @@ A list is an array and a mapping is a JSON object; a JSON list has to be asked f
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -162,3 +163,20 @@ def _text_of_float(value: float) -> str:
     if math.isfinite(value):
         return repr(value)
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+_STORED_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STORED_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
+
+
+def from_text(value: Any) -> Any:
+    """Return a text in the form of a UUID or of a time as such, as an engine has it that lacks the type; else the value.
+
+    For comparing rows: a text that happens to look like either is taken for it.
+    """
+    if isinstance(value, str):
+        if _STORED_UUID.fullmatch(value):
+            return UUID(value)
+        if _STORED_TIME.fullmatch(value):
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value

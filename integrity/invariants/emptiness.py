@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from integrity.engines.facts import TableName
-from integrity.engines.places import schema_in
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.sql.name import in_quotes
 
@@ -25,7 +25,8 @@ class Emptiness:
     def _is_empty(self, session: Reader, table: TableName) -> bool:
         """Whether the table has no row; one that cannot be read is not known to be empty."""
         if table not in self._known:
-            parts = (schema_in(session.spelling.dialect, table.schema), table.name)
+            is_default = table.schema == DEFAULT_SCHEMA
+            parts = (session.spelling.default_schema if is_default else table.schema, table.name)
             quoted = ".".join(in_quotes(part) for part in parts if part)
             try:
                 self._known[table] = not session.read(f"select 1 as one from {quoted} limit 1")

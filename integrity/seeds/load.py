@@ -6,24 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Integer, MetaData, Select, Table, false, func, select, text
+from sqlalchemy import Connection, Integer, MetaData, Table, func, select, text
 
-from integrity.database import bulk
 from integrity.database.bookkeeping import drop_runs_of, find_note, put_note
 from integrity.database.constraints import complete, strip
 from integrity.database.made import OURS
-from integrity.database.names import located, name_of, schemas_of
+from integrity.database.names import name_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
 from integrity.engines.engine import find_engine
 from integrity.engines.occupancy import occupy
-from integrity.engines.places import schema_in, schema_of
+from integrity.engines.places import schema_of
+from integrity.engines.schemas import schema_in
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Event, Job, Listener, listen
-from integrity.sql.name import quoted
 from integrity.systems.seeder import Seeder, Start
 from integrity.systems.system import System
 
@@ -226,20 +225,16 @@ def check_state(contents: Contents, system: System, mode: Mode) -> None:
 
 def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> Start:
     """Return where to go on, with the tables locked: what is running there would take the same ids."""
-    if connection.dialect.name == "postgresql":
-        tables = ", ".join(located(table, "postgresql") for table in metadata.sorted_tables)
-        connection.exec_driver_sql(f"lock table {tables} in share row exclusive mode")
+    engine = find_engine(connection.dialect.name)
+    tables = [(schema_of(table), table.name) for table in metadata.sorted_tables]
+    engine.catalogue.lock(connection, tables, shuts_out_readers=False)
     next_ids = {
         name_of(table): connection.execute(select(func.coalesce(func.max(table.c.id), 0) + 1)).scalar_one()
         for table in _numbered(metadata)
     }
-    if connection.dialect.name == "postgresql":  # the seeder's queries are the system's own, and may name no schema
-        connection.exec_driver_sql("set local search_path to default")
-    spelled = find_engine(connection.dialect.name).spelling.statement
-    reads = {name: text(spelled(query)) for name, query in seeder.reads.items()}
-    found = {name: [tuple(row) for row in connection.execute(query)] for name, query in reads.items()}
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("set local search_path to pg_catalog")
+    reads = {name: text(engine.spelling.statement(query)) for name, query in seeder.reads.items()}
+    with engine.catalogue.names_of_its_own(connection):  # the seeder's queries are the system's, and may name no schema
+        found = {name: [tuple(row) for row in connection.execute(query)] for name, query in reads.items()}
     return Start(next_ids, found)
 
 
@@ -260,6 +255,7 @@ def _load(
     driver_connection = connection.connection.driver_connection
     assert driver_connection is not None
     seeder, tables = seeder_of(system), {name_of(table): table for table in system.metadata.sorted_tables}
+    engine = find_engine(connection.dialect.name)
     row_counts: Counter[str] = Counter()
     done, unit = 0, seeder.sizes[0].name
     yield SeedAdvanced(system.name, SeedingPhase.ROWS, unit, 0, sizes[unit])
@@ -267,7 +263,7 @@ def _load(
         for rows in batch.tables:
             table = tables[rows.table]
             schema = schema_in(connection.dialect.name, schema_of(table))
-            row_counts[rows.table] += bulk.load(driver_connection, schema, table.name, rows.columns, is_new=is_new)
+            row_counts[rows.table] += engine.load(driver_connection, schema, table.name, rows.columns, is_new=is_new)
         if batch.done:
             done += batch.done
             yield SeedAdvanced(system.name, SeedingPhase.ROWS, unit, done, sizes[unit])
@@ -285,16 +281,5 @@ def ahead(batches: Iterator[Made]) -> Iterator[Made]:
 
 def _finish(connection: Connection, metadata: MetaData) -> None:
     """Let generated ids go on after those that were loaded, and let the planner know the tables."""
-    if connection.dialect.name != "postgresql":
-        for schema in schemas_of(metadata):
-            connection.exec_driver_sql(f"analyze {quoted(schema_in('sqlite', schema))}")
-        return
-    for table in _numbered(metadata):
-        connection.execute(_set_sequence(table, located(table, "postgresql")))
-    for table in metadata.sorted_tables:
-        connection.exec_driver_sql(f"analyze {located(table, 'postgresql')}")
-
-
-def _set_sequence(table: Table, name: str) -> Select[Any]:
-    next_id = select(func.coalesce(func.max(table.c.id), 0) + 1).scalar_subquery()
-    return select(func.setval(func.pg_get_serial_sequence(name, "id"), next_id, false()))
+    catalogue = find_engine(connection.dialect.name).catalogue
+    catalogue.finish_load(connection, metadata.sorted_tables, numbered=_numbered(metadata))

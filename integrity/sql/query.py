@@ -92,7 +92,17 @@ def find_query(text: str) -> exp.Query | None:
 
 
 class Unparsed(Exception):
-    """The parser does not know the text; the message says where it stumbled."""
+    """The parser does not know the text; the message says where it stumbled.
+
+    Args:
+        reason: why, without the place.
+        column: where, in its line, from 1.
+    """
+
+    def __init__(self, message: str, reason: str, column: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.column = column
 
 
 def parse_statements(text: str) -> list[exp.Expr | None]:
@@ -104,7 +114,9 @@ def parse_statements(text: str) -> list[exp.Expr | None]:
     try:
         return list(sqlglot.parse(text, read="postgres"))
     except _UNKNOWN_TO_THE_PARSER as error:
-        raise Unparsed(str(error).partition("\n")[0]) from None
+        message = str(error).partition("\n")[0]
+        place = next(iter(error.errors), {}) if isinstance(error, ParseError) else {}
+        raise Unparsed(message, str(place.get("description", message)).rstrip("."), int(place.get("col") or 1)) from None
 
 
 def find_tree(text: str) -> exp.Expr | None:

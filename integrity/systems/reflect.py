@@ -18,8 +18,9 @@ from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import sort_tables_and_constraints
 
 from integrity.engines.definitions import Definition
-from integrity.engines.places import DEFAULT_SCHEMA, TableName, schema_in, schema_of
-from integrity.engines.postgresql.session_settings import QUESTIONS
+from integrity.engines.places import DEFAULT_SCHEMA, TableName, schema_of
+from integrity.engines.purpose import Purpose
+from integrity.engines.schemas import schema_in
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import UsageError
@@ -130,29 +131,27 @@ def reflect(target: Target, schemas: Sequence[str] = (DEFAULT_SCHEMA,)) -> Refle
         UsageError: the database has no such schema, or no table there.
         DatabaseError: the catalogue cannot be read.
     """
-    import sqlite3
     import warnings
 
-    import psycopg
     from sqlalchemy.exc import DBAPIError
 
-    is_postgresql = target.engine.has_schemas
+    has_schemas = target.engine.has_schemas
     definitions = target.engine.read_definitions(target)
-    engine = target.sqlalchemy_engine(schemas, settings={**QUESTIONS, "search_path": DEFAULT_SCHEMA})
+    engine = target.sqlalchemy_engine(schemas, purpose=Purpose.REFLECTING)
     try:
         with engine.connect() as connection, warnings.catch_warnings():
             # Types of extensions, expressions of indexes: what it does not know it leaves out; the definitions have it.
             warnings.simplefilter("ignore", SAWarning)
-            catalogue = _read_catalogue(connection, definitions) if is_postgresql else Catalogue(definitions)
+            catalogue = _read_catalogue(connection, definitions) if has_schemas else Catalogue(definitions)
             metadata = Reflected(*schemas, catalogue=catalogue)
             for schema in schemas:
                 _reflect_schema(connection, metadata, schema)
-            if is_postgresql:
+            if has_schemas:
                 _take_out_partitions(metadata, {(schema, name) for schema, name in connection.execute(_PARTITIONS)})
                 _take_out_exclusions(metadata)
     except DBAPIError as error:
         raise refusal(target, error.orig) from None
-    except (psycopg.Error, sqlite3.Error) as error:
+    except target.engine.driver_error as error:
         raise refusal(target, error) from None
     finally:
         engine.dispose()

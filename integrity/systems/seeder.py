@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from integrity.database.bulk import ColumnValues
+from integrity.engines.columns import ColumnValues
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Identity, Index, func, text
+from sqlalchemy import Column, Identity, func
 
-from integrity.database.types import Key, Minor, OperationId, Timestamp
+from integrity.database.types import Key, Minor, OperationId, Timestamp, index_where
 
 __all__ = ["Key", "Minor", "OperationId", "Timestamp", "index_where", "key_column", "operation_id_column", "time_column"]
 
@@ -22,8 +22,3 @@ def operation_id_column() -> Column[Any]:
 def time_column(name: str) -> Column[Any]:
     """Return a timestamp that the database sets to the start of the transaction."""
     return Column(name, Timestamp, nullable=False, server_default=func.now())
-
-
-def index_where(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """Return a partial index, the same on PostgreSQL and SQLite."""
-    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import numpy as np
 from sqlalchemy import CheckConstraint, Column, ForeignKey, MetaData, Table
 
-from integrity.database.bulk import bigints, uuids
 from integrity.domain import Domain, IntegerIn, KeyOf
+from integrity.engines.columns import bigints, uuids
 from integrity.operation import Begin, Commit, Declined, Ok, Operation, Rollback, Statement, Steps, Value
 from integrity.sql.file import SqlFile, parse_sql_file
 from integrity.systems.seeder import Batch, SeededRows, Seeder, Size, Start

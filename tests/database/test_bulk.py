@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrity.database import bulk
+from integrity.engines import columns
+from integrity.engines.columns import ColumnValues
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.engine import find_engine
 from integrity.engines.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +52,7 @@ def connection(server: EmbeddedServer) -> "Iterator[psycopg.Connection[Any]]":
         connection.execute("drop schema loaded cascade")
 
 
-def _columns(values: list[tuple[Any, ...]]) -> list[bulk.ColumnValues]:
+def _columns(values: list[tuple[Any, ...]]) -> list[ColumnValues]:
     """Return the rows as columns; under a null stands some value or other."""
 
     def column(number: int, instead: object) -> tuple[list[Any], Any]:
@@ -64,15 +66,15 @@ def _columns(values: list[tuple[Any, ...]]) -> list[bulk.ColumnValues]:
     known = sorted(set(label[0])) or [""]
     at_us = [(value.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) for value in at[0]]
     return [
-        bulk.integers("place", np.arange(len(values))),
-        bulk.bigints("big", np.array(big[0], np.int64), big[1]),
-        bulk.integers("small", np.array(small[0], np.int64), small[1]),
-        bulk.booleans("flag", np.array(flag[0], np.bool_), flag[1]),
-        bulk.uuids("code", np.frombuffer(b"".join(value.bytes for value in code[0]), "V16"), code[1]),
-        bulk.labels("label", known, np.array([known.index(value) for value in label[0]], np.int64), label[1]),
-        bulk.texts("note", note[0], note[1]),
-        bulk.timestamps("at", np.array(at_us, np.int64), at[1]),
-        bulk.documents("document", document[0], document[1]),
+        columns.integers("place", np.arange(len(values))),
+        columns.bigints("big", np.array(big[0], np.int64), big[1]),
+        columns.integers("small", np.array(small[0], np.int64), small[1]),
+        columns.booleans("flag", np.array(flag[0], np.bool_), flag[1]),
+        columns.uuids("code", np.frombuffer(b"".join(value.bytes for value in code[0]), "V16"), code[1]),
+        columns.labels("label", known, np.array([known.index(value) for value in label[0]], np.int64), label[1]),
+        columns.texts("note", note[0], note[1]),
+        columns.timestamps("at", np.array(at_us, np.int64), at[1]),
+        columns.documents("document", document[0], document[1]),
     ]
 
 
@@ -84,7 +86,8 @@ def test_postgresql_gives_back_what_was_loaded(
     connection.execute("drop table if exists loaded.everything")
     connection.execute(TABLE)
 
-    assert bulk.load(connection, "loaded", "everything", _columns(values)) == len(values)
+    count = find_engine("postgresql").load(connection, "loaded", "everything", _columns(values), is_new=False)
+    assert count == len(values)
 
     # The document as the server writes it, so that a wrong byte inside it shows.
     found = connection.execute(
@@ -104,7 +107,7 @@ def test_sqlite_gives_back_what_was_loaded_in_its_own_spelling(tmp_path: Path) -
     ]
     with closing(target.connect_sqlite(("loaded",))) as connection:
         connection.execute(TABLE)
-        bulk.load(connection, "loaded", "everything", _columns(values))
+        target.engine.load(connection, "loaded", "everything", _columns(values), is_new=False)
         found = [tuple(row)[1:] for row in connection.execute("select * from loaded.everything order by place")]
     assert found == [
         (-(2**63), -(2**31), 1, str(code), "größer", "", "2026-01-17 18:30:00.005000", '{"a": 1}'),
@@ -117,7 +120,7 @@ def test_more_rows_than_a_chunk_and_more_layouts_than_fit_sixteen_bits_arrive_wh
     connection: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten columns of texts of any length up to 8 are 9**10 layouts; chunks of 100 rows cut between them."""
-    monkeypatch.setattr(bulk, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(columns, "CHUNK_ROWS", 100)
     source = np.random.default_rng(5)
     names = [f"text_{number}" for number in range(10)]
     lengths = source.integers(0, 9, (10, 1050))
@@ -125,11 +128,15 @@ def test_more_rows_than_a_chunk_and_more_layouts_than_fit_sixteen_bits_arrive_wh
     connection.execute("drop table if exists loaded.wide")
     connection.execute(f"create table loaded.wide (place integer, {', '.join(f'{name} text' for name in names)})")
 
-    bulk.load(
+    find_engine("postgresql").load(
         connection,
         "loaded",
         "wide",
-        [bulk.integers("place", np.arange(1050)), *(bulk.texts(name, row) for name, row in zip(names, sent, strict=True))],
+        [
+            columns.integers("place", np.arange(1050)),
+            *(columns.texts(name, row) for name, row in zip(names, sent, strict=True)),
+        ],
+        is_new=False,
     )
 
     found = connection.execute(f"select {', '.join(names)} from loaded.wide order by place").fetchall()
@@ -138,4 +145,4 @@ def test_more_rows_than_a_chunk_and_more_layouts_than_fit_sixteen_bits_arrive_wh
 
 def test_an_integer_that_does_not_fit_is_refused_not_cut() -> None:
     with pytest.raises(OverflowError, match="column number"):
-        bulk.integers("number", np.array([2**31]))
+        columns.integers("number", np.array([2**31]))

@@ -7,8 +7,8 @@ import numpy as np
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
 
 from integrity import Bug, Operation, System
-from integrity.database.bulk import bigints, uuids
 from integrity.domain import Domain, IntegerIn, KeyOf
+from integrity.engines.columns import bigints, uuids
 from integrity.operation import (
     RESTARTED,
     Allowed,

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from integrity.engines.sqlite.dialect import adapt, from_sqlite, sqlstate_of, to_sqlite
+from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
+from integrity.engines.values import from_text
 from integrity.errors import UsageError
 
 
@@ -100,4 +101,4 @@ def test_a_busy_database_is_a_reason_to_start_again(tmp_path: Path) -> None:
     ],
 )
 def test_what_was_stored_is_known_again(value: object) -> None:
-    assert from_sqlite(to_sqlite(value)) == value
+    assert from_text(to_sqlite(value)) == value

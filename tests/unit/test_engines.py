@@ -1,28 +1,42 @@
 """Engines: each is a folder that has all that one may be asked for, and nothing else asks which one it is."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import integrity
-from integrity.engines.engine import SCHEMES, Engine, find_engine
+from integrity.engines.engine import ENGINES, SCHEMES, Engine, find_engine, find_part
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 
 PACKAGE = Path(integrity.__file__).parent
-NAMES = frozenset(SCHEMES.values())
 
-# SQLAlchemy's connections know no target. It shrinks: what is asked there is to become a fact of the engine's.
-STILL_ASKED = {
-    "database/constraints.py",
-    "database/ownership.py",
-    "seeds/load.py",
+DRIVERS = ("psycopg", "asyncpg", "sqlite3")
+
+# What only a server has that shows its sessions: its health, its sessions watched, faults of its own, psql. Who has no such
+# server is not asked (`has_server`); another engine with one would have its part in these rooms. The list only shrinks.
+OF_SERVERS = {
+    *(f"seeds/schema/{name}.py" for name in ("catalogue", "fill", "judge", "keys", "loosen", "plan", "pools")),
+    "cli/db_command.py",
+    "faults/lock_holder.py",
+    "faults/pool_exhaustion.py",
+    "faults/scene.py",
+    "health/after.py",
+    "health/before.py",
+    "health/server.py",
+    "monitor/database.py",
+    "proxy/server.py",
+    "runs/settlement.py",
 }
 
+# What is asked there is to become a fact of the engine's: a list that only shrinks.
+STILL_NAMED = {"race/play/definitions.py", "seeds/schema/fill.py", "systems/made_rows.py"}
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+
+@pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_has_all_that_one_may_be_asked_for(name: str) -> None:
     asked_for = {member for member in vars(Engine) if not member.startswith("_")}
     engine = find_engine(name)
@@ -40,18 +54,77 @@ def test_a_target_of_each_scheme_knows_its_engine() -> None:
     assert {scheme: Target.parse(urls[scheme]).dialect for scheme in SCHEMES} == SCHEMES
 
 
-def test_nobody_but_an_engine_compares_an_engine_with_a_name() -> None:
-    compared = {
-        path.relative_to(PACKAGE).as_posix()
-        for path in PACKAGE.rglob("*.py")
-        if not path.is_relative_to(PACKAGE / "engines") and any(_comparisons(path))
+def test_what_a_room_lacks_for_an_engine_is_refused_in_words() -> None:
+    with pytest.raises(UsageError, match="no support for duels on SQLite"):
+        find_part("integrity.race", "sqlite", "duel", serves="duels")
+
+
+def test_an_error_within_an_engines_part_is_no_lack_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "duels").mkdir()
+    (tmp_path / "duels" / "sqlite.py").write_text("import nothing_of_that_name")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
+        find_part("duels", "sqlite", serves="duels")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_has_its_part_in_every_room_that_needs_one(name: str) -> None:
+    parts = (("clients", ""), ("race.play", "engine"), ("race.play", "scratch"), ("race.export", "driver"))
+    for room, module in parts:
+        find_part(f"integrity.{room}", name, module, serves=room)
+
+
+def test_nobody_but_an_engine_names_one() -> None:
+    """Neither compared with, nor as a default, nor as a key: who needs a fact asks the engine for it."""
+    named = {
+        f"{_place(path)}: {node.value!r}"
+        for path in _others()
+        if not _place(path).startswith("reference/")
+        and _place(path) not in STILL_NAMED  # a model of tables may say what an engine calls something
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in ENGINES
     }
-    assert compared - STILL_ASKED == set()
+    assert named == set()
 
 
-def _comparisons(path: Path) -> Iterator[ast.Compare]:
+def test_nobody_but_an_engine_asks_which_one_it_is_or_knows_its_driver() -> None:
+    known = {
+        f"{_place(path)}: {name}"
+        for path in _others()
+        if _place(path) not in OF_SERVERS
+        for name in _imports(path)
+        if _is_of_an_engine(name)
+    }
+    asked = {_place(path) for path in _others() if re.search(r"\bis_(sqlite|postgres)", path.read_text(encoding="utf-8"))}
+    assert (known, asked) == (set(), set())
+
+
+def test_what_is_of_servers_still_is() -> None:
+    """An entry that is no longer needed goes."""
+    assert {place for place in OF_SERVERS if not any(_is_of_an_engine(name) for name in _imports(PACKAGE / place))} == set()
+
+
+def _others() -> Iterator[Path]:
+    """Yield all files but those of an engine: in engines/, or in the part of its name in another room."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] != "engines" and not set(parts[1:]) & set(ENGINES):
+            yield path
+
+
+def _place(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def _is_of_an_engine(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in DRIVERS or any(
+        name.startswith(f"integrity.engines.{engine}") for engine in ENGINES
+    )
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Compare) and any(
-            isinstance(side, ast.Constant) and side.value in NAMES for side in (node.left, *node.comparators)
-        ):
-            yield node
+        if isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)

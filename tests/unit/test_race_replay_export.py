@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table
 
-from integrity.engines.sqlite.dialect import from_sqlite
+from integrity.engines.values import from_text
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
 from integrity.race.export.pytest_export import (
@@ -168,7 +168,7 @@ def test_a_value_becomes_a_literal_of_sqlite(value: Value, literal: str) -> None
     assert text == f"select {literal}"
     with closing(sqlite3.connect(":memory:")) as connection:
         (stored,) = connection.execute(text).fetchone()
-    assert from_sqlite(stored) == (value if not isinstance(value, bool) else 1)
+    assert from_text(stored) == (value if not isinstance(value, bool) else 1)
 
 
 def test_a_call_becomes_statements_and_commits_of_sqlite3() -> None:

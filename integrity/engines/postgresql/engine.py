@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
+
+from integrity.engines.catalogue import Catalogue
 from integrity.engines.copies import Copies
 from integrity.engines.definitions import Definition
 from integrity.engines.engine import Engine
@@ -12,8 +15,10 @@ from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.postgresql.connecting import explain
+from integrity.engines.postgresql.session_settings import OWN, QUESTIONS, WORK
 from integrity.engines.postgresql.spelling import SPELLING
 from integrity.engines.postgresql.url import read_url, write_url
+from integrity.engines.purpose import Purpose
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.target import Target
@@ -22,6 +27,15 @@ from integrity.errors import Unreachable
 
 if TYPE_CHECKING:
     import sqlalchemy
+
+    from integrity.engines.columns import ColumnValues
+
+
+_SETTINGS = {
+    Purpose.WORK: WORK,
+    Purpose.OWN: OWN,
+    Purpose.REFLECTING: {**QUESTIONS, "search_path": DEFAULT_SCHEMA},
+}
 
 
 class PostgresqlEngine:
@@ -38,6 +52,8 @@ class PostgresqlEngine:
     tells_makers: Final = True
     has_levels: Final = True
     has_one_writer: Final = False
+    alters_constraints: Final = True
+    default_schema: Final = DEFAULT_SCHEMA
 
     def read_url(self, text: str) -> Url:
         return read_url(text)
@@ -48,16 +64,30 @@ class PostgresqlEngine:
     def unreachable(self, target: Target, error: Exception, reason: str) -> Unreachable:
         return explain(target, error, reason)
 
-    def sqlalchemy_engine(
-        self, target: Target, namespaces: Sequence[str], settings: Mapping[str, str]
-    ) -> "sqlalchemy.Engine":
+    def sqlalchemy_engine(self, target: Target, namespaces: Sequence[str], purpose: Purpose) -> "sqlalchemy.Engine":
         import sqlalchemy
+
+        settings = _SETTINGS[purpose]
 
         return sqlalchemy.create_engine(
             "postgresql+psycopg://",
             creator=lambda: target.connect(settings=settings),
             poolclass=sqlalchemy.pool.NullPool,
         )
+
+    @property
+    def sqlalchemy_dialect(self) -> "sqlalchemy.Dialect":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy says nothing
+
+    @property
+    def column_types(self) -> "Mapping[str, type[sqlalchemy.types.TypeEngine[Any]]]":
+        return {}
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        return psycopg.Error
 
     @property
     def schema_names(self) -> dict[str | None, str | None]:
@@ -102,6 +132,17 @@ class PostgresqlEngine:
         from integrity.engines.postgresql.scratch import make_scratch
 
         return make_scratch(target, purpose)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        from integrity.engines.postgresql import catalogue
+
+        return catalogue
+
+    def load(self, connection: Any, schema: str, table: str, columns: "Sequence[ColumnValues]", *, is_new: bool) -> int:
+        from integrity.engines.postgresql.bulk import load
+
+        return load(connection, schema, table, columns, is_new=is_new)
 
     @property
     def copies(self) -> Copies[Target]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.sql.file import SqlFile
 from integrity.sql.parameters import find_parameters, replace_parameters
 
@@ -12,6 +13,7 @@ class PostgresqlSpelling:
 
     title: Final = "PostgreSQL"
     dialect: Final = "postgres"
+    default_schema: Final = DEFAULT_SCHEMA
     is_typed: Final = True
     folds_quoted_names: Final = False
 

@@ -14,13 +14,9 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from integrity.engines.url import Secret, Url
+from integrity.engines.url import Secret, Unreadable, Url
 
 SCHEME = re.compile(r"postgres(?:ql)?(?:\+\w+)?://")
-
-
-class Unreadable(ValueError):
-    """The text is no URL that libpq takes; the message says why, without a password."""
 
 
 def read_url(text: str) -> Url:

@@ -4,7 +4,8 @@ from contextlib import closing
 
 from integrity.engines.definitions import Definition
 from integrity.engines.inventory import BOOKS
-from integrity.engines.places import MAIN, schema_from
+from integrity.engines.places import MAIN
+from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target
 from integrity.sql.name import quoted
 

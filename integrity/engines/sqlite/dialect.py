@@ -3,7 +3,6 @@
 Once a statement and engine; the answer is cached by the text. Parameters stay `:name`, which SQLite understands itself.
 """
 
-import re
 import sqlite3
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -80,23 +79,6 @@ def to_sqlite(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bytes):
         return value
     return text_of(value, is_json=isinstance(value, list | tuple))  # there are no arrays
-
-
-_STORED_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_STORED_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
-
-
-def from_sqlite(value: Any) -> Any:
-    """Return what `to_sqlite` stored: text in the form of a UUID or of a time as such; any other value as it is.
-
-    For comparing rows: a text that happens to look like either is taken for it.
-    """
-    if isinstance(value, str):
-        if _STORED_UUID.fullmatch(value):
-            return UUID(value)
-        if _STORED_TIME.fullmatch(value):
-            return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    return value
 
 
 # SQLite's extended result codes, as the SQLSTATE that PostgreSQL gives for the same thing.

@@ -4,15 +4,17 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from integrity.engines.catalogue import Catalogue
 from integrity.engines.copies import Copies
 from integrity.engines.definitions import Definition
 from integrity.engines.engine import Engine
 from integrity.engines.hold import Hold
 from integrity.engines.inventory import Inventory
 from integrity.engines.line import Line
-from integrity.engines.places import DEFAULT_SCHEMA
+from integrity.engines.places import DEFAULT_SCHEMA, MAIN
+from integrity.engines.purpose import Purpose
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.spelling import Spelling
@@ -22,6 +24,8 @@ from integrity.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
     import sqlalchemy
+
+    from integrity.engines.columns import ColumnValues
 
 
 class SqliteEngine:
@@ -37,6 +41,8 @@ class SqliteEngine:
     tells_makers: Final = False
     has_levels: Final = False
     has_one_writer: Final = True
+    alters_constraints: Final = False
+    default_schema: Final = MAIN
 
     @property
     def spelling(self) -> Spelling:
@@ -59,14 +65,29 @@ class SqliteEngine:
         hint = f"Check that the folder {target.file.absolute().parent} exists and that you may write there."
         return Unreachable(f"cannot connect to {target}: {reason}", hint=hint)
 
-    def sqlalchemy_engine(
-        self, target: Target, namespaces: Sequence[str], settings: Mapping[str, str]
-    ) -> "sqlalchemy.Engine":
+    def sqlalchemy_engine(self, target: Target, namespaces: Sequence[str], purpose: Purpose) -> "sqlalchemy.Engine":
         import sqlalchemy
 
         return sqlalchemy.create_engine(
             "sqlite://", creator=lambda: target.connect_sqlite(namespaces), poolclass=sqlalchemy.pool.StaticPool
         )
+
+    @property
+    def sqlalchemy_dialect(self) -> "sqlalchemy.Dialect":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.dialect()
+
+    @property
+    def column_types(self) -> "Mapping[str, type[sqlalchemy.types.TypeEngine[Any]]]":
+        from sqlalchemy import Integer, Text
+
+        # Rows are numbered by themselves only in a column of type INTEGER.
+        return {"key": Integer, "id": Text, "time": Text, "json": Text}
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        return sqlite3.Error
 
     @property
     def schema_names(self) -> dict[str | None, str | None]:
@@ -109,6 +130,17 @@ class SqliteEngine:
         from integrity.engines.sqlite.scratch import make_scratch
 
         return make_scratch(purpose)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        from integrity.engines.sqlite import catalogue
+
+        return catalogue
+
+    def load(self, connection: Any, schema: str, table: str, columns: "Sequence[ColumnValues]", *, is_new: bool) -> int:
+        from integrity.engines.sqlite.bulk import load
+
+        return load(connection, schema, table, columns)
 
     @property
     def copies(self) -> Copies[Target]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from integrity.engines.facts import Facts, Table, TableName
-from integrity.engines.places import schema_from
+from integrity.engines.schemas import schema_from
 from integrity.engines.snapshot import Reader
 from integrity.sql.name import in_quotes
 

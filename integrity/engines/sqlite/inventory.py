@@ -5,7 +5,8 @@ import sqlite3
 from contextlib import closing
 
 from integrity.engines.inventory import Inventory, Object, has_notes
-from integrity.engines.places import MAIN, schema_from
+from integrity.engines.places import MAIN
+from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 

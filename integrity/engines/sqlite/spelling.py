@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from integrity.engines.places import MAIN
 from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.sqlite.portable import to_sqlite
 from integrity.sql.file import SqlFile
@@ -13,6 +14,7 @@ class SqliteSpelling:
 
     title: Final = "SQLite"
     dialect: Final = "sqlite"
+    default_schema: Final = MAIN
     is_typed: Final = False
     folds_quoted_names: Final = True
 

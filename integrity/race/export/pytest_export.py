@@ -23,7 +23,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Column, DateTime, MetaData
 
 from integrity.database.names import full_name, located, schemas_of
-from integrity.engines.engine import find_part
+from integrity.engines.engine import USUAL, find_part
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
@@ -112,7 +112,7 @@ class Case:
     recording: Recording
     assertion: Assertion | SerialAssertion | FailureAssertion
     replay: str
-    dialect: str = "postgresql"
+    dialect: str = USUAL
     journal_mode: str = ""
     is_deferred: bool = False
     standing: frozenset[str] = frozenset()
@@ -324,7 +324,7 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[
     )
 
 
-def literal_sql(statement: Statement, dialect: str = "postgresql") -> str:
+def literal_sql(statement: Statement, dialect: str = USUAL) -> str:
     """Return the statement with its values in it, its lines of one width, without indentation."""
     text = dedent(statement.sql.strip("\n")).strip()
     driver = driver_of(dialect)

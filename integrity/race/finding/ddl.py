@@ -4,23 +4,22 @@ import re
 from collections.abc import Iterator
 
 from sqlalchemy import MetaData
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from integrity.database.names import name_of
 from integrity.engines.definitions import Definition
-from integrity.engines.places import DEFAULT_SCHEMA, schema_in, schema_of
+from integrity.engines.engine import USUAL, find_engine
+from integrity.engines.places import DEFAULT_SCHEMA, schema_of
+from integrity.engines.schemas import schema_in
 from integrity.race.play.definitions import kept_definitions, whole_statement
 from integrity.systems.reflect import Reflected
 
-# SQLAlchemy leaves these untyped.
-_DIALECTS = {"postgresql": postgresql.dialect(), "sqlite": sqlite.dialect()}  # type: ignore[no-untyped-call]
 _CONSTRAINT = "CONSTRAINT "
 _BETWEEN = re.compile(r",\s*\n    (?=\S)")  # what goes on in a constraint of several lines is indented deeper
 
 
 def create_statements_by_table(
-    metadata: MetaData, *, dropped: frozenset[str] = frozenset(), dialect: str = "postgresql"
+    metadata: MetaData, *, dropped: frozenset[str] = frozenset(), dialect: str = USUAL
 ) -> dict[str, list[str]]:
     """Return for each table what creates it and its indexes; the tables in an order in which they can be created.
 
@@ -49,7 +48,7 @@ def create_statements_by_table(
 
 
 def create_statements(
-    metadata: MetaData, *, dropped: frozenset[str] = frozenset(), dialect: str = "postgresql"
+    metadata: MetaData, *, dropped: frozenset[str] = frozenset(), dialect: str = USUAL
 ) -> tuple[list[str], list[str]]:
     """Return what makes the tables, in an order in which it can be carried out; and what is made when their rows are there.
 
@@ -96,7 +95,8 @@ def _definitions(tables: Reflected, dropped: frozenset[str]) -> Iterator[tuple[D
 
 def _compile(statement: ExecutableDDLElement, dialect: str) -> str:
     places = {DEFAULT_SCHEMA: schema_in(dialect, DEFAULT_SCHEMA)}
-    compiled = statement.compile(dialect=_DIALECTS[dialect], schema_translate_map=places, render_schema_translate=True)
+    spelled = find_engine(dialect).sqlalchemy_dialect
+    compiled = statement.compile(dialect=spelled, schema_translate_map=places, render_schema_translate=True)
     text = str(compiled).strip().replace("\t", "    ")
     return "\n".join(line.rstrip() for line in _sort_constraints(text).splitlines())
 

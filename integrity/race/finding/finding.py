@@ -21,6 +21,7 @@ from pydantic import (
 from sqlalchemy import MetaData
 
 import integrity
+from integrity.engines.engine import USUAL
 from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
@@ -39,7 +40,6 @@ _KINDS = {
     Oracle.REPLIES: "answers",
 }
 
-USUAL_ENGINE = "postgresql"
 """On which a finding was made unless its file and its name say otherwise."""
 
 
@@ -124,7 +124,7 @@ class Finding(_Model):
     reference: str = ""
     bug: str | None
     isolation: Isolation
-    dialect: str = USUAL_ENGINE
+    dialect: str = USUAL
     seed: int
     schedule: str
     letters: str
@@ -169,7 +169,7 @@ class Finding(_Model):
         parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
         parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
-        parts += [self.dialect] if self.dialect != USUAL_ENGINE else []
+        parts += [self.dialect] if self.dialect != USUAL else []
         return "-".join(part.replace(" ", "_") for part in parts)
 
     def encode(self) -> bytes:

@@ -24,7 +24,7 @@ from sqlalchemy import MetaData, Table
 from sqlglot import exp
 
 from integrity.database.names import find_named
-from integrity.engines.engine import find_engine
+from integrity.engines.engine import USUAL, find_engine
 from integrity.engines.spelling import NotPortable
 from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history
@@ -54,7 +54,7 @@ class LeftOut:
 
 
 def make_checks(
-    files: Iterable[SqlFile], system: System, keys: Keys, *, dialect: str = "postgresql"
+    files: Iterable[SqlFile], system: System, keys: Keys, *, dialect: str = USUAL
 ) -> tuple[list[Check], list[LeftOut]]:
     """Return the invariants as checks, narrowed to the rows of a stage with such keys, and those that cannot be.
 

@@ -15,7 +15,7 @@ from textwrap import wrap
 from typing import Any
 from uuid import UUID
 
-from integrity.engines.sqlite.dialect import from_sqlite
+from integrity.engines.values import from_text
 from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.alarm import Alarm, Oracle
@@ -273,7 +273,7 @@ def _kind(value: Return) -> str:
 def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
     if value == other:
         return True
-    value, other = from_sqlite(value), from_sqlite(other)
+    value, other = from_text(value), from_text(other)
     if isinstance(value, datetime | UUID):
         return type(value) is type(other)
     return all(isinstance(each, Hashable) and each in generated for each in (value, other))

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from integrity.database.bookkeeping import COLUMNS
-from integrity.engines.engine import find_engine
+from integrity.engines.engine import USUAL, find_engine
 from integrity.history import Call, Outcome, Received, Requested
 from integrity.operation import Declined, Ok, Statement, Unavailable, Value
 from integrity.race.play.scheduler import PlayedSchedule
@@ -75,7 +75,7 @@ def with_history(
     *,
     reads: frozenset[str],
     system: str,
-    dialect: str = "postgresql",
+    dialect: str = USUAL,
 ) -> Statement:
     """Return the statement with some relations of the history in front of it.
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrity.database.names import find_named
-from integrity.engines.places import schema_in
+from integrity.engines.engine import USUAL
+from integrity.engines.schemas import schema_in
 from integrity.engines.values import text_of
 from integrity.errors import UsageError
 from integrity.operation import Statement, Value
@@ -238,7 +239,7 @@ def _describe_idless(table: str, tables: Mapping[str, TableFacts]) -> tuple[str,
     return f"{table} makes no ids", "Give the row its primary key."
 
 
-def quoted_table(tables: Mapping[str, TableFacts], spelled: str, dialect: str = "postgresql") -> str:
+def quoted_table(tables: Mapping[str, TableFacts], spelled: str, dialect: str = USUAL) -> str:
     """Return a table's name as the engine's SQL has it; an unknown one as it is spelled, for the server to refuse."""
     found = find_named(tables, spelled)
     if found is None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from integrity.engines.sqlite.dialect import from_sqlite
+from integrity.engines.values import from_text
 from integrity.operation import Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.program.wire import Refusal
 
@@ -142,7 +142,7 @@ class Names:
 
     def rename(self, value: Any) -> Any:
         """Return the name of a generated key, an id or a time; any other value as it is."""
-        match from_sqlite(value):  # a text is what SQLite has for an id or a time
+        match from_text(value):  # a text is what some engines have for an id or a time
             case datetime():
                 return self._names.setdefault(value, f"time {sum(n.startswith('time') for n in self._names.values()) + 1}")
             case UUID():

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from integrity.engines.engine import USUAL
 from integrity.operation import Isolation
 from integrity.race.search.explore import SCHEDULES_MAX
 from integrity.sql.file import SqlFile
@@ -27,7 +28,7 @@ class RaceSettings:
     """
 
     isolation: Isolation = Isolation.READ_COMMITTED
-    dialect: str = "postgresql"
+    dialect: str = USUAL
     preemptions: int = 2
     schedules: int = SCHEDULES_MAX
     seconds: float = math.inf

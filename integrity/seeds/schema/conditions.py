@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from sqlglot import exp
 
-from integrity.database.bulk import Array, ColumnValues, CopyKind
+from integrity.engines.columns import Array, ColumnValues, CopyKind
 from integrity.seeds.schema.guide import bare, literal_of, read_check
 from integrity.seeds.schema.keys import codes_together
 

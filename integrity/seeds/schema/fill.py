@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from integrity.database import bulk
 from integrity.database.bookkeeping import has_bookkeeping
-from integrity.database.bulk import ColumnValues
 from integrity.database.filled import Filled, FilledTable, current_transaction, note_filled, remove_filled
 from integrity.database.made import OURS
 from integrity.database.namespace import create_bookkeeping
+from integrity.engines.columns import ColumnValues
 from integrity.engines.occupancy import occupy
+from integrity.engines.postgresql.bulk import load
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
@@ -159,7 +159,7 @@ def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -
 def _send(connection: "psycopg.Connection[Any]", plan: Plan, columns: Sequence[ColumnValues]) -> int:
     """Send the rows of a table; return how many."""
     if columns:
-        return bulk.load(connection, plan.table.schema, plan.table.name, columns)
+        return load(connection, plan.table.schema, plan.table.name, columns, is_new=False)
     # Rows of a table that gives none of its columns a value have no form in COPY.
     connection.execute(f"insert into {plan.table.located} select from generate_series(1, {plan.count})".encode())
     return plan.count

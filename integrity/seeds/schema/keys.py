@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psycopg import sql
 
-from integrity.database.bulk import Array, ColumnValues, CopyKind
+from integrity.engines.columns import Array, ColumnValues, CopyKind
 from integrity.seeds.schema.numbers import chosen, kind_of
 from integrity.seeds.schema.tables import Column, SchemaTable
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from integrity.database.bulk import Array, ColumnValues, CopyKind
+from integrity.engines.columns import Array, ColumnValues, CopyKind
 from integrity.seeds.schema.numbers import INTEGERS, chosen, digits, framed, kind_of, numerics
 from integrity.seeds.schema.tables import Column
 from integrity.seeds.source import Source

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from integrity.database.bulk import Array, ColumnValues, CopyKind, sent
+from integrity.engines.columns import Array, ColumnValues, CopyKind, sent
 from integrity.seeds.schema.tables import Type
 from integrity.seeds.source import Source
 

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from integrity.database.bulk import POSTGRESQL_EPOCH_DAYS, POSTGRESQL_EPOCH_US, Array, ColumnValues, CopyKind
+from integrity.engines.columns import POSTGRESQL_EPOCH_DAYS, POSTGRESQL_EPOCH_US, Array, ColumnValues, CopyKind
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
 from integrity.seeds.schema.conditions import holds

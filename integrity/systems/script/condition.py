@@ -67,18 +67,16 @@ def read_condition(text: str) -> Condition:
     Raises:
         NoCondition: it cannot be read, or has something that is not worked out here.
     """
-    import sqlglot
     from sqlglot import exp
-    from sqlglot.errors import ParseError, SqlglotError
+
+    from integrity.sql.query import Unparsed, parse_statements
 
     try:
-        tree = sqlglot.parse_one(text, read="postgres")
-    except ParseError as error:
-        place = error.errors[0] if error.errors else {}
-        reason = str(place.get("description", error)).rstrip(".")
-        raise NoCondition(reason, at=max(0, int(place.get("col") or 1) - 1)) from None
-    except SqlglotError as error:
-        raise NoCondition(str(error).splitlines()[0]) from None
+        tree = next(iter(parse_statements(text)), None)
+    except Unparsed as error:
+        raise NoCondition(error.reason, at=error.column - 1) from None
+    if tree is None:
+        raise NoCondition("it says nothing")
     for node in tree.walk():
         if not isinstance(node, tuple(_known())):
             word = node.sql(dialect="postgres")

@@ -117,14 +117,11 @@ class Command:
 
     @cached_property
     def _tree(self) -> Any:
-        import sqlglot
         from sqlglot import exp
-        from sqlglot.errors import SqlglotError
 
-        try:
-            tree = sqlglot.parse_one(unquote_parameters(self.sql), read="postgres")
-        except SqlglotError:
-            return None
+        from integrity.sql.query import find_tree
+
+        tree = find_tree(unquote_parameters(self.sql))
         return None if isinstance(tree, exp.Command) else tree
 
     @cached_property

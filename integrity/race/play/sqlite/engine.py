@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from integrity.database.made import OURS
-from integrity.engines.places import schema_from
+from integrity.engines.schemas import schema_from
 from integrity.engines.sqlite.dialect import in_main_file, to_sqlite
 from integrity.engines.target import Target
 from integrity.operation import Statement

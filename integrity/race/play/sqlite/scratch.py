@@ -10,7 +10,8 @@ from sqlalchemy import MetaData
 
 from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas
-from integrity.engines.places import MAIN, schema_in, schema_of
+from integrity.engines.places import MAIN, schema_of
+from integrity.engines.schemas import schema_in
 from integrity.errors import UsageError
 from integrity.operation import Statement
 from integrity.race.play.engine import Ask, Scratch

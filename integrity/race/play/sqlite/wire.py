@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from integrity.engines.sqlite.dialect import adapt, from_sqlite, sqlstate_of, to_sqlite
+from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
+from integrity.engines.values import from_text
 from integrity.operation import Begin, Row, Statement
 from integrity.race.program.wire import Answer, Refusal, distinct_names
 
@@ -268,7 +269,7 @@ def typed(answer: Answer) -> Answer:
 
 
 def _typed_row(row: Row) -> Row:
-    return {name: from_sqlite(value) for name, value in row.items()}
+    return {name: from_text(value) for name, value in row.items()}
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from integrity.database.bulk import bigints, booleans, integers, labels, texts, timestamps, uuids
+from integrity.engines.columns import bigints, booleans, integers, labels, texts, timestamps, uuids
 from integrity.project import reference_folder
 from integrity.reference.ghostpass.seeds.day import Calls, Day, Kind, play_day
 from integrity.reference.ghostpass.seeds.settings import DaySettings, read_settings

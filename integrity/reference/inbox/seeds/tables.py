@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from integrity.database.bulk import bigints, integers, labels, texts, timestamps, uuids
+from integrity.engines.columns import bigints, integers, labels, texts, timestamps, uuids
 from integrity.project import reference_folder
 from integrity.reference.inbox.seeds.past import CHANNELS, EMAIL, HOUR_US, Fate, Past, draw_past, share_out
 from integrity.reference.inbox.seeds.settings import DAY_S, PastSettings, read_settings

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from integrity.database.bulk import bigints, integers, labels, texts, timestamps, uuids
+from integrity.engines.columns import bigints, integers, labels, texts, timestamps, uuids
 from integrity.errors import UsageError
 from integrity.project import reference_folder
 from integrity.reference.instainstru.seeds.past import Part, count_instructors, live_through

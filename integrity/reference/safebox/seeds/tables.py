@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from integrity.database.bulk import bigints, labels, texts, timestamps, uuids
+from integrity.engines.columns import bigints, labels, texts, timestamps, uuids
 from integrity.project import reference_folder
 from integrity.reference.safebox.seeds.settings import WeekSettings, read_settings
 from integrity.reference.safebox.seeds.week import Calls, End, Kind, Week, fee_minor, fee_reserve_minor, play_week

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from integrity.database.bulk import bigints, booleans, integers, labels, texts, timestamps, uuids
+from integrity.engines.columns import bigints, booleans, integers, labels, texts, timestamps, uuids
 from integrity.project import reference_folder
 from integrity.reference.streamvote.seeds.settings import WINDOW_S, WeekSettings, read_settings
 from integrity.reference.streamvote.seeds.week import CHOICES, DAY_US, Week, play_week
