@@ -28,7 +28,7 @@ from sqlalchemy.sql.elements import Grouping
 
 from integrity.database.declared import Item, declared_items, item_name
 from integrity.database.names import schemas_of
-from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.purpose import Purpose
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 
@@ -44,7 +44,7 @@ def find_misfits(target: Target, metadata: MetaData, missing: Collection[str]) -
         for table, item in declared_items(metadata, target.dialect)
         if item_name(table, item) in missing and (question := _question(table, item, target.dialect)) is not None
     }
-    engine = target.sqlalchemy_engine(schemas_of(metadata), settings=OWN)
+    engine = target.sqlalchemy_engine(schemas_of(metadata), purpose=Purpose.OWN)
     try:
         with engine.connect().execution_options(schema_translate_map=target.engine.schema_names) as connection:
             return sorted(name for name, question in asked.items() if connection.execute(question).first() is not None)

@@ -29,6 +29,11 @@ class Spelling(Protocol):
         ...
 
     @property
+    def overriding(self) -> str:
+        """What stands before `values` so that a number is taken which the database makes up itself; empty: it is taken."""
+        ...
+
+    @property
     def is_typed(self) -> bool:
         """Whether a column's declared type holds for every value in it; and there may be types and casts of one's own."""
         ...

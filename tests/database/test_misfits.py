@@ -41,7 +41,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def execute(target: Target, *statements: str) -> None:
-    with target.sqlalchemy_engine(("public",), settings={}).begin() as connection:
+    with target.sqlalchemy_engine(("public",)).begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 

@@ -14,6 +14,7 @@ class PostgresqlSpelling:
     title: Final = "PostgreSQL"
     dialect: Final = "postgres"
     default_schema: Final = DEFAULT_SCHEMA
+    overriding: Final = "overriding system value"
     is_typed: Final = True
     folds_quoted_names: Final = False
 

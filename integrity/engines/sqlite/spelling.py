@@ -15,6 +15,7 @@ class SqliteSpelling:
     title: Final = "SQLite"
     dialect: Final = "sqlite"
     default_schema: Final = MAIN
+    overriding: Final = ""
     is_typed: Final = False
     folds_quoted_names: Final = True
 

@@ -7,7 +7,8 @@ columns, be made by a default, a trigger or an expression, and a row may refer t
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from integrity.engines.sqlite.dialect import adapt
+from integrity.engines.engine import find_engine
+from integrity.engines.spelling import Spelling
 from integrity.errors import UsageError, quote
 from integrity.operation import Row, Statement, Value
 from integrity.race.play.staging import Staged, TableFacts, facts_of, named, quoted_table
@@ -45,7 +46,7 @@ def insert_row_by_row(stage: Stage, ask: Ask, tables: Mapping[str, TableFacts], 
     places = {str(key): place for place, key in enumerate(ids.values())}
     for pool, query in stage.queries.items():
         try:
-            (answer,) = ask([Statement(adapt(query, dialect))])
+            (answer,) = ask([Statement(find_engine(dialect).spelling.statement(query))])
         except StatementRefused as refused:
             raise UsageError(f"pool {quote(pool)}: {refused.reason}", hint=f"It asks: {query}") from None
         # A query without an order has its rows in any, and a schedule is about the same rows each time it is played.
@@ -55,21 +56,21 @@ def insert_row_by_row(stage: Stage, ask: Ask, tables: Mapping[str, TableFacts], 
 
 
 def _insert(row: StagedRow, made: Mapping[str, Row], tables: Mapping[str, TableFacts], dialect: str) -> Statement:
-    facts = facts_of(tables, row.table)
+    facts, spelling = facts_of(tables, row.table), find_engine(dialect).spelling
     names, cells = [], []
     parameters: dict[str, Value] = {}
     for column, value in row.values.items():
         name = facts.plain(column)
         names.append(quoted(name))
         if isinstance(value, Expression):
-            cells.append(_spelled(value.sql, dialect))
+            cells.append(_spelled(value.sql, spelling))
             continue
         parameter = f"v{len(parameters)}"
         parameters[parameter] = _resolve(value, made, {}) if isinstance(value, Ref) else facts.as_read(column, value)
-        is_cast = dialect == "postgresql" and name in facts.types
+        is_cast = spelling.is_typed and name in facts.types
         cells.append(f"cast(:{parameter} as {facts.types[name]})" if is_cast else f":{parameter}")
     place = quoted_table(tables, row.table, dialect)
-    overriding = "overriding system value " if dialect == "postgresql" else ""
+    overriding = f"{spelling.overriding} " if spelling.overriding else ""
     given = f"({', '.join(names)}) {overriding}values ({', '.join(cells)})" if names else "default values"
     return Statement(f"insert into {place} {given} returning *", parameters)
 
@@ -93,5 +94,5 @@ def _key_of(row: StagedRow, made: Mapping[str, Row], tables: Mapping[str, TableF
     return None if not values else values[0] if len(values) == 1 else values
 
 
-def _spelled(expression: str, dialect: str) -> str:
-    return adapt(f"select {expression}", dialect).partition(" ")[2]
+def _spelled(expression: str, spelling: Spelling) -> str:
+    return spelling.statement(f"select {expression}").partition(" ")[2]

@@ -10,8 +10,9 @@ import numpy as np
 from sqlglot import exp
 
 from integrity.engines.columns import Array, ColumnValues, CopyKind
-from integrity.seeds.schema.guide import bare, literal_of, read_check
+from integrity.seeds.schema.guide import bare, literal_of
 from integrity.seeds.schema.keys import codes_together
+from integrity.sql.query import find_tree
 
 _INTEGERS = (CopyKind.BIGINT, CopyKind.INTEGER, CopyKind.SMALLINT, CopyKind.BOOLEAN)
 _TIMES = (CopyKind.TIMESTAMPTZ, CopyKind.DATE)
@@ -28,7 +29,7 @@ def holds(text: str, columns: Mapping[str, ColumnValues], count: int, *, nulls_p
         columns: those that it names, of `count` rows.
         nulls_pass: True for a check, which null passes; False for a predicate.
     """
-    tree = read_check(text)
+    tree = find_tree(text)
     if tree is None:
         return None
     try:

@@ -9,9 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from integrity.seeds.schema.dice import Dice
 from integrity.seeds.schema.patterns import match_expression, match_like
@@ -19,14 +17,6 @@ from integrity.seeds.schema.tables import Column
 from integrity.seeds.schema.texts import NUMBERS, TIMES, write_time
 
 Row = dict[str, str | None]
-
-
-def read_check(text: str) -> exp.Expr | None:
-    """Return a check's tree; None: our parser does not know all of it."""
-    try:
-        return sqlglot.parse_one(text, dialect="postgres")
-    except (SqlglotError, RecursionError):
-        return None
 
 
 class Guide:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
 from integrity.seeds.schema.dice import Dice
-from integrity.seeds.schema.guide import Row, read_check
+from integrity.seeds.schema.guide import Row
 from integrity.seeds.schema.judge import judge
 from integrity.seeds.schema.keys import suits
 from integrity.seeds.schema.numbering import Numbering, of_forms, seed_of, ways
@@ -24,6 +24,7 @@ from integrity.seeds.schema.pools import Candidates, Pool, fill_pool, tie
 from integrity.seeds.schema.tables import Check, Column, Exclusion, Reference, SchemaTable, Unique
 from integrity.seeds.schema.texts import TEXTS, TIMES, make_text
 from integrity.seeds.schema.wishes import Wishes
+from integrity.sql.query import find_tree
 
 if TYPE_CHECKING:
     import psycopg
@@ -384,7 +385,7 @@ def _whole_literals(check: Check) -> list[int]:
     """Return the whole numbers that stand in a check, and those after them."""
     from sqlglot import exp
 
-    tree = read_check(check.text)
+    tree = find_tree(check.text)
     found: list[int] = []
     for literal in tree.find_all(exp.Literal) if tree is not None else ():
         try:

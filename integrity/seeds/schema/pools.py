@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
 from integrity.seeds.schema.dice import Dice
-from integrity.seeds.schema.guide import Guide, Row, read_check
+from integrity.seeds.schema.guide import Guide, Row
 from integrity.seeds.schema.judge import Judged, judge
 from integrity.seeds.schema.tables import Check, Column, SchemaTable
 from integrity.seeds.schema.texts import NUMBERS, TIMES, make_text, write_time
 from integrity.seeds.schema.wishes import ColumnWishes, Wishes
+from integrity.sql.query import find_tree
 
 if TYPE_CHECKING:
     import psycopg
@@ -91,7 +92,7 @@ class Candidates:
     ) -> None:
         self._table, self._columns, self._wishes, self._dice = table, columns, wishes, dice
         self._stand_ins = stand_ins
-        self._trees = [tree for check in checks if (tree := read_check(check.text)) is not None]
+        self._trees = [tree for check in checks if (tree := find_tree(check.text)) is not None]
         self._guide = Guide({column.name: column for column in columns}, self._fresh_named, dice)
         self._by_name = {column.name: column for column in columns}
         self.unknown = [column for column in columns if column.name not in stand_ins and self._fresh(column) is None]
