@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from integrity.database.bulk import ColumnValues
+from integrity.engines.columns import ColumnValues
 from integrity.errors import UsageError
 from integrity.numbers import counted
 from integrity.seeds.schema.keys import read_held, referred
