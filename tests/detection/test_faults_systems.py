@@ -83,7 +83,7 @@ def make_world(own_server: EmbeddedServer, template: Callable[[System], str]) ->
 
 _numbers = count(1)
 
-RUNS_LEAST = 6
+RUNS_LEAST = 20
 CALLS_ENOUGH = 10_000
 """Until a bug must have shown: whether a fault's instants fall between two statements of a call is chance, and on a busy
 machine few calls meet one."""

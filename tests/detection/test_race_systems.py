@@ -89,6 +89,6 @@ def test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm(
     arena, ground = find_ground(system)
     program = replace(next(ground.vary(pair, isolation=level)), is_strict=True).program()
     exploration = explore(arena.scheduler(), program, budget=Budget(preemptions=2))
-    assert exploration.verdict is Verdict.HOLDS
+    assert exploration.verdict is Verdict.HOLDS, exploration.coverage.cut
     assert exploration.coverage.bound_completed == 2
     assert exploration.coverage.played >= 2

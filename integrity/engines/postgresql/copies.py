@@ -20,7 +20,7 @@ from integrity.engines.copies import Kept, Newer
 from integrity.engines.postgresql import newer
 from integrity.engines.postgresql.occupancy import check_unoccupied
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.postgresql.temporary import drop_left_over, find_left_over, temporary_name
+from integrity.engines.postgresql.temporary import drop_database, drop_left_over, find_left_over, temporary_name
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable, UsageError
@@ -129,7 +129,7 @@ def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str,
                 _drop_if_there(server, new)
                 raise
             if is_there:
-                _drop(server, old)
+                drop_database(server, old)
     return ended
 
 
@@ -141,7 +141,7 @@ def find_newer(target: Target, copy: Kept) -> Sequence[Newer]:
 def drop(target: Target, copy: Kept) -> None:
     """Drop a copy."""
     with _server(target) as server:
-        _drop(server, copy.place)
+        drop_database(server, copy.place)
 
 
 @contextmanager
@@ -292,14 +292,10 @@ def _rename(server: Connection, database: str, name: str) -> None:
     server.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(database), sql.Identifier(name)))
 
 
-def _drop(server: Connection, database: str) -> None:
-    server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
-
-
 def _drop_if_there(server: Connection, database: str) -> None:
     """Drop what a command that failed has made; what it cannot drop now, the next one does."""
     with suppress(psycopg.Error):
-        server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
+        drop_database(server, database)
 
 
 def _label(server: Connection, database: str, label: dict[str, str]) -> None:

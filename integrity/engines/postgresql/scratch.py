@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.postgresql.temporary import drop_left_over, temporary_name
+from integrity.engines.postgresql.temporary import drop_database, drop_left_over, temporary_name
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import MayNotCreate
@@ -37,4 +37,4 @@ def make_scratch(target: Target, purpose: str) -> Iterator[Target]:
             finally:
                 # A server that is gone has been told of already; the next scratch database takes this one along.
                 with suppress(psycopg.OperationalError):
-                    admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+                    drop_database(admin, name)

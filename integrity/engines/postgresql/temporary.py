@@ -69,6 +69,31 @@ def find_left_over(server: Connection) -> list[str]:
     return [name for (name,) in found if (random := _random_of(name)) and _lock_number(random) % 2**32 not in in_use]
 
 
+def drop_database(server: Connection, name: str) -> None:
+    """Drop a database, if it is there, whoever is connected to it.
+
+    `with (force)` ends sessions of the user's own and, for a superuser, all others. It gives up where another user's is
+    there, and also where a worker of autovacuum is, a superuser's as it has the right to be: then what is left to end are
+    our own, and the server ends the workers itself.
+
+    Raises:
+        psycopg.Error: it could not be dropped.
+    """
+    database = sql.Identifier(name)
+    try:
+        server.execute(sql.SQL("drop database if exists {} with (force)").format(database))
+    except errors.InsufficientPrivilege:
+        server.execute(
+            """
+            select pg_catalog.pg_terminate_backend(pid)
+            from pg_catalog.pg_stat_activity
+            where datname = %s and pid <> pg_catalog.pg_backend_pid() and pg_catalog.pg_has_role(usesysid, 'usage')
+            """,
+            (name,),
+        )
+        server.execute(sql.SQL("drop database if exists {}").format(database))
+
+
 def drop_left_over(server: Connection) -> list[str]:
     """Drop what is left over from processes that were killed; return what it was."""
     dropped = []

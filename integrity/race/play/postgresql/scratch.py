@@ -1,6 +1,7 @@
 """Scratch databases of PostgreSQL: their tables are not logged, and each numbers its rows from a million of its own on."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from integrity.database.constraints import plant
 from integrity.database.namespace import create_schemas
+from integrity.engines.postgresql.session_settings import OWN
 from integrity.operation import Statement
 from integrity.race.play.engine import Ask, Scratch
 from integrity.race.play.postgresql.definitions import fill_by_definitions
@@ -21,7 +23,37 @@ def fill(scratch: Scratch) -> None:
     """Make the tables of a scratch database."""
     if isinstance(scratch.system.metadata, Reflected):
         fill_by_definitions(scratch, scratch.system.metadata)
-        return
+    else:
+        _fill_as_described(scratch)
+    with closing(scratch.target.connect(settings=OWN)) as connection:
+        connection.execute(_WITHOUT_AUTOVACUUM)
+
+
+_WITHOUT_AUTOVACUUM = """
+    do $$
+    declare
+        made regclass;
+    begin
+        for made in
+            select c.oid
+            from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+                and pg_catalog.pg_has_role(c.relowner, 'usage')
+        loop
+            execute pg_catalog.format(
+                'alter table %s set (autovacuum_enabled = false, toast.autovacuum_enabled = false)', made
+            );
+        end loop;
+    end
+    $$
+"""
+"""What a search comes to hangs on its schedules. A worker that analyzed the tables in its midst, which hangs on the clock,
+gave their statements other plans: these read and lock other rows, and schedules of serializable calls did not come about
+again."""
+
+
+def _fill_as_described(scratch: Scratch) -> None:
     metadata = MetaData()
     number = 0
     for table in scratch.system.metadata.sorted_tables:
