@@ -79,7 +79,7 @@ def test_a_snapshot_that_was_killed_is_found_and_does_not_block_its_name(venue: 
 
 @pytest.mark.parametrize(
     ("statement", "expected"),
-    [("alter database", ["W1", "W2"]), ('drop database "integrity_tmp_replaced', ["W1"])],
+    [("alter database", ["W1", "W2"]), ('drop database if exists "integrity_tmp_replaced', ["W1"])],
     ids=["before the names are swapped", "before the old one is dropped"],
 )
 def test_a_restore_that_was_killed_leaves_the_old_or_the_new(

@@ -557,7 +557,7 @@ def test_what_nothing_brings_back_is_said_to_be_inconclusive(integrity: Command,
 @pytest.mark.parametrize(
     ("violation", "place", "next_step"),
     [
-        ("balance-equals-entries#9", "the audit kept 1 rows", "--limit-evidence"),
+        ("balance-equals-entries#9", "the audit kept 1 row of", "--limit-evidence"),
         ("balance-not-negative", "'balance-not-negative' was not violated", "ghostpass/balance-equals-entries"),
         ("balance-equals-entries#1", "no call in the run's history touched this row", "#2"),
     ],
