@@ -1,4 +1,4 @@
-"""Autovacuum works when it likes: it does not keep a scratch database from being dropped, and does not change what is raced."""
+"""Autovacuum works when it likes: a scratch database is dropped in its midst, and a race does not change with it."""
 
 import time
 from collections.abc import Iterator
