@@ -104,7 +104,7 @@ def command(
     wanted = Wanted(output, pytest_file)
     target = open_target(project, database)
     if is_mutating:
-        mutated = listen(mutate(chosen, target, test_database=test_database), note_mutation)
+        mutated = listen(mutate(chosen, target, project, test_database=test_database), note_mutation, write_notes)
         write_mutated(mutated, is_json=is_json)
         return mutated.exit_code
     with open_bar() as bar:

@@ -1,12 +1,13 @@
 """Findings of races are kept: each in its own file; the first one is studied and, where asked for, written as a test."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.target import Target
-from integrity.events import FileWritten, Job
+from integrity.events import FileWritten, Job, Noted
 from integrity.invariants.load import load_invariants
 from integrity.invariants.syntax import tables_of
 from integrity.project import Project, make_state_folder
@@ -17,6 +18,7 @@ from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
 from integrity.registry import Registry, tables_named
 from integrity.sql.file import SqlFile
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
 
@@ -62,6 +64,25 @@ def _reads(file: SqlFile, tables: Collection[tuple[str, str]]) -> bool:
         return True
     read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
     return not read.isdisjoint(tables)
+
+
+def system_on(target: Target, system: System, files: Sequence[SqlFile]) -> System:
+    """Return the system with the tables that a race of it on the target needs, those among them that invariants read."""
+    read = [f"{table.schema or DEFAULT_SCHEMA}.{table.name}" for file in files for table in tables_of(file.tree)]
+    return system.on(target, raced_with=read)
+
+
+def notes_of_scratch(target: Target, project: Project) -> Iterator[Noted]:
+    """Yield that databases are about to be made on a server, where it is somebody's."""
+    own = EmbeddedServer(project.state_folder / "postgres")
+    if target.engine.has_server and own.target.text != target.text:
+        yield Noted("databases of races (integrity_tmp_race_...) are made beside this one, and dropped at the end")
+
+
+def notes_of_missing(system: System) -> Iterator[Noted]:
+    """Yield what the scratch databases of a race lacked that the database has."""
+    if isinstance(system.metadata, Reflected) and system.metadata.missing:
+        yield Noted(f"not in the databases of races, though it is in this one: {'; '.join(system.metadata.missing)}")
 
 
 def races_folder(project: Project) -> Path:

@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Job
-from integrity.jobs.findings import Wanted, invariants_of, keep, keep_all, races_folder
+from integrity.jobs.findings import (
+    Wanted,
+    invariants_of,
+    keep,
+    keep_all,
+    notes_of_missing,
+    notes_of_scratch,
+    races_folder,
+    system_on,
+)
 from integrity.operation import Isolation
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, kept_schedules
@@ -109,6 +118,7 @@ def race(
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race)
+    yield from notes_of_scratch(target, project)
     groups: list[Group] = []
     played = None
     if chosen.schedule is not None:
@@ -118,13 +128,14 @@ def race(
         wanted_groups = [chosen.group] if chosen.group else pairs_of(list(race.system.operations))
         groups = yield from race_groups(target, race, wanted_groups, test_database=test_database)
         findings = _order(groups, race.bug)
+    yield from notes_of_missing(race.system)
     found = yield from keep(findings, race, target, project, wanted or Wanted(), test_database=test_database)
     apart = keep_all([group.apart for group in groups if group.apart], target, project)
     yield from apart
     return Raced(race, groups, found, apart, played, is_matrix=not chosen.group)
 
 
-def mutate(chosen: ChosenRace, target: Target, *, test_database: str | None = None) -> Job[Mutated]:
+def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_database: str | None = None) -> Job[Mutated]:
     """Take the protections of the operations away, one at a time, and tell of each whether it was missed.
 
     Raises:
@@ -132,11 +143,13 @@ def mutate(chosen: ChosenRace, target: Target, *, test_database: str | None = No
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race)
+    yield from notes_of_scratch(target, project)
     names = list(dict.fromkeys(chosen.operations or race.system.operations))
     mutations: list[Mutation] = []
     for mutation in mutate_system(target, race, names, test_database=test_database):
         mutations.append(mutation)
         yield mutation
+    yield from notes_of_missing(race.system)
     return Mutated(mutations)
 
 
@@ -152,7 +165,9 @@ def _on(target: Target, race: RaceSubject) -> RaceSubject:
             f"--isolation '{isolation.value}' on {target}: {target.engine.title} has a single level",
             hint="Leave --isolation out.",
         )
-    return replace(race, system=race.system.on(target), settings=replace(race.settings, dialect=target.dialect))
+    return replace(
+        race, system=system_on(target, race.system, race.files), settings=replace(race.settings, dialect=target.dialect)
+    )
 
 
 def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:

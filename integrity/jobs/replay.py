@@ -9,7 +9,7 @@ from pathlib import Path
 
 from integrity.engines.target import Target
 from integrity.events import Job
-from integrity.jobs.findings import Wanted, export, invariants_of
+from integrity.jobs.findings import Wanted, export, invariants_of, system_on
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, read_finding
 from integrity.race.raced import Replayed
@@ -62,7 +62,9 @@ def replay(
         DatabaseError: the server is gone.
     """
     race = chosen.race
-    with open_study(target, race.system.on(target), chosen.finding, race.files, test_database=test_database) as study:
+    with open_study(
+        target, system_on(target, race.system, race.files), chosen.finding, race.files, test_database=test_database
+    ) as study:
         replays = study.replay(times)
         differences = study.find_differences(replays[-1])
         if wanted is not None and wanted.pytest_file is not None:

@@ -12,7 +12,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Job
 from integrity.history import decode
-from integrity.jobs.findings import Wanted, invariants_of, keep
+from integrity.jobs.findings import Wanted, invariants_of, keep, system_on
 from integrity.numbers import counted, read_integer
 from integrity.project import Project
 from integrity.race import reproduce as search
@@ -83,7 +83,7 @@ def reproduce(
             written.
         DatabaseError: the server is gone.
     """
-    race = replace(chosen.race, system=chosen.race.system.on(target))
+    race = replace(chosen.race, system=system_on(target, chosen.race.system, chosen.race.files))
     violation = chosen.violation
     reproduction = yield from search.reproduce(
         target,

@@ -1,6 +1,6 @@
 """What a system is: a schema, operations, the outside services it talks to, and the bugs that can be planted in it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.project import SYSTEM_NAME, SYSTEM_NAME_HINT
 from integrity.suggestion import suggest
 from integrity.systems.made_stage import MadeStage, key_queries, pools_of
+from integrity.systems.narrowing import narrowed
 from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.reflect import Reflected, reflect
 from integrity.systems.seeder import Seeder
@@ -168,10 +169,14 @@ class System:
             return tuple(dict.fromkeys((*self.metadata.places, *read)))
         return schemas_of(self.metadata)
 
-    def on(self, target: Target) -> "System":
+    def on(self, target: Target, *, raced_with: Iterable[str] | None = None) -> "System":
         """Return the system with the tables that a database has, where it has no model of its own; else itself.
 
         It has a stage of its rows then, and each pool that is named as a table has that table's keys.
+
+        Args:
+            raced_with: it is for a race, in which these tables are read, too, as "table" or "schema.table": of very many
+                tables those are enough that the race can touch, where its operations name theirs.
 
         Raises:
             UsageError: there are no tables in its schemas.
@@ -181,6 +186,10 @@ class System:
             return self
         tables = reflect(target, self.metadata.places)
         drawn = pools_of(each.arguments.values() for each in self.operations.values())
+        operations = [*self.operations.values(), *(each for bug in self.bugs.values() for each in bug.operations.values())]
+        if raced_with is not None and self.rows and all(each.tables is not None for each in operations):
+            named = [name for each in operations for name in each.tables or ()]
+            tables = narrowed(tables, [*named, *(row.table for row in self.rows), *drawn, *raced_with])
         stage = MadeStage(target, tables, self.stage, self.rows, drawn, self.pools)
         return replace(
             self,

@@ -10,7 +10,11 @@ from sqlalchemy import Enum, ForeignKeyConstraint
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.operation import Ok, Operation, Steps
+from integrity.systems.narrowing import TABLES_FEW
 from integrity.systems.reflect import Reflected, reflect
+from integrity.systems.system import System
+from integrity.systems.wanted_row import WantedRow
 
 SHOP = """
     create extension btree_gist;
@@ -163,3 +167,34 @@ def is_made(connection: "psycopg.Connection[object]", sql: str) -> bool:
     except psycopg.Error:
         return False
     return True
+
+
+def look() -> Steps:
+    return Ok()
+    yield
+
+
+def test_of_very_many_tables_a_race_has_those_that_it_can_touch(database: Target) -> None:
+    known = [(f"t{number}", f"t{max(1, number // 2)}") for number in range(1, TABLES_FEW + 9)]
+    many = "".join(f"create table {name} (id int primary key, of_it int references {other});" for name, other in known)
+    more = """
+        create table parts (id int) partition by range (id);
+        create table part partition of parts default;
+        create view of_seven as select * from t7;
+        create view of_ninety as select * from t90;
+        create function looks() returns bigint language sql as 'select count(*) from t6';
+    """
+    operation = Operation("look", look, {}, tables=frozenset({"t11"}))
+    system = System("many", "", Reflected(), {"look": operation}, rows=[WantedRow("row", "t9")])
+    make(database, many + more)
+
+    narrow = system.on(database, raced_with=["public.t7"])
+    whole = system.on(database)
+
+    assert sorted(narrow.metadata.tables) == ["t1", "t11", "t2", "t3", "t4", "t5", "t6", "t7", "t9"]
+    assert len(whole.metadata.tables) == TABLES_FEW + 9
+    assert isinstance(narrow.metadata, Reflected)
+    assert narrow.metadata.catalogue is not None
+    kinds = {str(each) for each in narrow.metadata.catalogue.definitions if each.kind in ("view", "function", "table")}
+    assert {"view public.of_seven", "function public.looks()"} <= kinds
+    assert not {"view public.of_ninety", "table public.part", "table public.parts", "table public.t90"} & kinds

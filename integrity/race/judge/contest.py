@@ -132,8 +132,6 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
         raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
     unfit = dict(_ask_untouched(scheduler, checks, keys, "" if is_made else _describe_stage(system)))
     left_out += [LeftOut(name, reason) for name, reason in unfit.items()]
-    if isinstance(system.metadata, Reflected):
-        left_out += [LeftOut(*each.split(": ", 1)) for each in system.metadata.missing]
     return Ground(system, keys, tuple(check for check in checks if check.name not in unfit), tuple(left_out))
 
 
