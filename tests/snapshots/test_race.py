@@ -40,7 +40,8 @@ def race(database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         with pytest.raises(SystemExit) as ended:
             main(["race", "kiosk", *operations])
         captured = capsys.readouterr()
-        assert captured.err == ""
+        assert captured.err.startswith("databases of races (integrity_tmp_race_...) are made beside this one")
+        assert captured.err.count("\n") == 1
         assert isinstance(ended.value.code, int)
         return ended.value.code, captured.out
 
