@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from integrity.clients import driver
 from integrity.clients.driver import Driver, Returned
 from integrity.clients.postgresql import PostgresConnection
 from integrity.database.namespace import guard
@@ -269,7 +270,10 @@ def test_a_serialization_failure_starts_again_and_is_counted(two_rows: Target) -
     assert ask(two_rows, "select n from t where id = 1") == [(2,)]
 
 
-def test_a_deadlock_starts_again_and_is_counted(two_rows: Target) -> None:
+def test_a_deadlock_starts_again_and_is_counted(two_rows: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pause in ("PAUSE_S", "PAUSE_S_MOST"):  # long enough for the other to end, or they may meet again
+        monkeypatch.setattr(driver, pause, 1.0)
+
     def crossing(first: int, second: int) -> Callable[..., Steps]:
         def steps(*, operation_id: UUID) -> Steps:
             yield Begin()
