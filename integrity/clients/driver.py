@@ -1,7 +1,7 @@
 """The driver: carries out an operation's steps on one connection and says how the call ended.
 
-The loop is written once; what differs between engines is a Connection (postgresql.py, sqlite.py). What
-a client may conclude is decided here, and only from what it can know:
+The loop is written once; what differs between engines is a Connection (connection.py). What a client may conclude is
+decided here, and only from what it can know:
 
 - refused, or cut off, before anything could have been committed: failed, it had no effect; unavailable, if the server
   says that it had no room or no time for it;
@@ -16,8 +16,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from integrity.clients.connection import Connection
 from integrity.errors import Unreachable
 from integrity.history import Outcome
 from integrity.numbers import counted
@@ -61,31 +62,6 @@ time, 55P03 a lock's."""
 
 PAUSE_S = 0.002
 PAUSE_S_MOST = 0.1
-
-
-class Connection(Protocol):
-    """A connection as the driver needs it. Whatever is refused is a StatementFailed; its sqlstate None: cut off."""
-
-    attempts_most: int
-
-    @property
-    def is_open(self) -> bool: ...
-
-    async def open(self) -> None:
-        """Connect; raise Unreachable when that is not possible."""
-
-    async def begin(self, begin: Begin) -> None: ...
-
-    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows: ...
-
-    async def commit(self) -> None: ...
-
-    async def rollback(self) -> None: ...
-
-    def abort(self) -> None:
-        """Close abruptly, as when the client's process dies: nothing more is sent, what is under way is not awaited."""
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

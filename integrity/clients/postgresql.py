@@ -37,7 +37,7 @@ def make_connection(
 
 
 class PostgresConnection:
-    """One connection; see driver.Connection for what its methods promise.
+    """One connection; see connection.Connection for what its methods promise.
 
     Args:
         target: the database.

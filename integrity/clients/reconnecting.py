@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from integrity.clients.driver import Connection
+from integrity.clients.connection import Connection
 from integrity.errors import Unreachable
 
 PAUSE_S_MOST = 1.0

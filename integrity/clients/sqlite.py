@@ -27,7 +27,7 @@ def make_connection(
 
 
 class SqliteConnection:
-    """One connection; see driver.Connection for what its methods promise.
+    """One connection; see connection.Connection for what its methods promise.
 
     Args:
         target: the database.

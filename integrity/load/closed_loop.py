@@ -5,7 +5,8 @@ from bisect import bisect
 from collections.abc import Callable, Coroutine, Iterable
 from itertools import accumulate
 
-from integrity.clients.driver import Connection, Driver
+from integrity.clients.connection import Connection
+from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
 from integrity.load.caller import Caller, Client, Sources
 from integrity.load.profile import ClosedProfile

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from integrity.clients.connections import make_connection
-from integrity.clients.driver import Connection
+from integrity.clients.connection import Connection, make_connection
 from integrity.domain import Key
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target

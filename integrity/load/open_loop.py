@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
+from integrity.clients.connection import Connection
 from integrity.clients.deliveries import Due
-from integrity.clients.driver import Connection, Driver
+from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import KeyOf
 from integrity.load.arrivals import Arrival, schedule

@@ -14,7 +14,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from integrity.clients.driver import Connection, Driver
+from integrity.clients.connection import Connection
+from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
 from integrity.history import Outcome, Received
 from integrity.load.caller import Caller, Client, Sources

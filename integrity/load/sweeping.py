@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from integrity.clients.driver import Connection, Driver
+from integrity.clients.connection import Connection
+from integrity.clients.driver import Driver
 from integrity.errors import Unreachable
 from integrity.load.caller import Caller, Client, Sources
 from integrity.operation import StatementFailed

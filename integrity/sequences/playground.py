@@ -19,7 +19,7 @@ from random import Random
 from typing import Any, Self
 from uuid import UUID
 
-from integrity.clients.connections import make_connection
+from integrity.clients.connection import make_connection
 from integrity.clients.driver import Driver, Returned
 from integrity.database.made import OURS
 from integrity.database.names import located

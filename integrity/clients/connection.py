@@ -1,11 +1,37 @@
-"""The connection of load that a target needs: the module of its engine's name in this room makes it."""
+"""A connection, as carrying out operations needs one; the module of its engine's name in this room makes it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from integrity.clients.driver import Connection
 from integrity.engines.engine import find_part
 from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
+from integrity.operation import Begin, Rows, Value
+
+
+class Connection(Protocol):
+    """A connection as the driver needs it. Whatever is refused is a StatementFailed; its sqlstate None: cut off."""
+
+    attempts_most: int
+
+    @property
+    def is_open(self) -> bool: ...
+
+    async def open(self) -> None:
+        """Connect; raise Unreachable when that is not possible."""
+
+    async def begin(self, begin: Begin) -> None: ...
+
+    async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows: ...
+
+    async def commit(self) -> None: ...
+
+    async def rollback(self) -> None: ...
+
+    def abort(self) -> None:
+        """Close abruptly, as when the client's process dies: nothing more is sent, what is under way is not awaited."""
+
+    async def close(self) -> None: ...
 
 
 def make_connection(
