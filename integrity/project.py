@@ -147,7 +147,16 @@ class Project:
         """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded.
 
         Raises:
-            UsageError: the first of these that is there is empty, or names a variable that there is not.
+            UsageError: as find_database says.
+        """
+        found = self.find_database(given, environment)
+        return found and found[1]
+
+    def find_database(self, given: str | None, environment: Mapping[str, str]) -> tuple[str, str] | None:
+        """Return the URL that is to be used, behind the place that names it; None: nothing does, the embedded one is meant.
+
+        Raises:
+            UsageError: the first place that names one is empty, or names a variable that there is not.
         """
         places = (("--database", given), (DATABASE_VARIABLE, environment.get(DATABASE_VARIABLE)))
         place, text = next(
@@ -158,7 +167,7 @@ class Project:
             text = fill_in(self.settings.database.url, environment, place=place)
         if text is not None and not text.strip():  # a variable of a script that was never set: no other one is meant
             raise UsageError(f"{place} is empty", hint="Give a URL, or leave it out to use the embedded server.")
-        return text
+        return None if text is None else (place, text)
 
 
 def is_of_operation(path: Path) -> bool:

@@ -160,11 +160,8 @@ def _require_embedded(act: str, project_folder: Path, database: str | None) -> "
     """
     project = open_project(project_folder)
     server = embedded_server(project)
-    text = project.database_url(database, os.environ)
-    if text is None:
-        return server
-    target = Target.parse(text)
-    if target == server.target:
+    target = Target.find(project, database, os.environ)
+    if target is None or target == server.target:
         return server
     if database:
         where, hint = "--database", "Leave --database out."

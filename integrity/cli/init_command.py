@@ -29,10 +29,10 @@ def command(*, folder: Path, database: str | None, is_json: bool) -> int:
 
     is_project = (folder / SETTINGS_FILE).is_file()
     project = find_project(folder) if is_project else Project(folder.absolute(), Settings())
-    url = project.database_url(database, os.environ)
+    named = Target.find(project, database, os.environ)
     server = embedded_server(project)
-    target = Target.parse(url) if url is not None else server.start() if server.status().version else None
-    place = str(target) if url is not None else "the embedded PostgreSQL of this folder"
+    target = named or (server.start() if server.status().version else None)
+    place = str(target) if named else "the embedded PostgreSQL of this folder"
     made = make_project(folder, target, place=place, is_named=database is not None)
     if is_json:
         write_json({"folder": str(folder.absolute()), "table_count": made.table_count, "files": written_fields(made.files)})

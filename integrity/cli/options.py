@@ -113,9 +113,9 @@ def open_target(project: "Project", database: str | None) -> "Target":
     from integrity.engines.target import Target
     from integrity.project import make_state_folder
 
-    url = project.database_url(database, os.environ)
-    if url is not None:
-        return Target.parse(url)
+    target = Target.find(project, database, os.environ)
+    if target is not None:
+        return target
     make_state_folder(project)
     return embedded_server(project).start()
 

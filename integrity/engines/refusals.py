@@ -3,6 +3,8 @@
 A server that cannot be reached has no SQLSTATE to tell: libpq passes its words on.
 """
 
+from collections.abc import Iterable
+
 _RIGHTS = "Use a user and a server that may create schemas and write there."
 _MAKING = "Let the user make databases (alter role ... createdb), or connect as one who may."
 LOCKED = "Another session is working on these tables: wait until it has ended, or end it."
@@ -39,10 +41,17 @@ def reason_of(error: BaseException | None) -> str:
     """Return what went wrong in one line, without the statement of ours that the server quotes under its message."""
     said = getattr(error, "diag", None)  # what a driver tells apart, as psycopg does
     if said is None or said.message_primary is None:
-        return " ".join(str(error).split())
-    detail = f" DETAIL: {said.message_detail}" if said.message_detail else ""
-    hint = f" HINT: {said.message_hint}" if said.message_hint else ""
-    return " ".join(f"{said.message_primary}{detail}{hint}".split())
+        return _in_sentences(str(error).splitlines())
+    detail = f"DETAIL: {said.message_detail}" if said.message_detail else ""
+    hint = f"HINT: {said.message_hint}" if said.message_hint else ""
+    return _in_sentences([said.message_primary, detail, hint])
+
+
+def _in_sentences(lines: Iterable[str]) -> str:
+    """Return the lines as one, each that has no end of its own ended: libpq's begin without one."""
+    said = [" ".join(line.split()) for line in lines if line.strip()]
+    ended = [line if line[-1] in ".?!:;," else f"{line}." for line in said[:-1]]
+    return " ".join([*ended, *said[-1:]])
 
 
 def is_full(error: BaseException) -> bool:

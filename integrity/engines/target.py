@@ -26,6 +26,7 @@ from integrity.engines.refusals import reason_of
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.url import Secret, Unreadable, Url, is_secret
 from integrity.errors import Unreachable, UsageError
+from integrity.project import Project
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,6 +64,24 @@ class Target:
             why = f": {' '.join(str(error).split())}" if isinstance(error, Unreadable) else ""
             raise UsageError(f"not a database URL: {mask(shown)!r}{why}", hint=expected) from None
         raise UsageError(f"no support for databases of kind {named!r}", hint=expected)
+
+    @classmethod
+    def find(cls, project: Project, given: str | None, environment: Mapping[str, str]) -> "Target | None":
+        """Return the target that a command line, the environment or the project's settings name; None: nothing does.
+
+        Raises:
+            UsageError: it is no URL of a database; the place that names it is said.
+        """
+        found = project.find_database(given, environment)
+        if found is None:
+            return None
+        place, text = found
+        try:
+            return cls.parse(text)
+        except UsageError as error:
+            if text == given:  # it is in front of everybody
+                raise
+            raise UsageError(f"{place}: {error.message}", hint=error.hint) from None
 
     @property
     def dialect(self) -> str:

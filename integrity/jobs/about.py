@@ -25,12 +25,12 @@ def look_at(project: Project) -> About:
     Raises:
         UsageError: the URL of its database is none.
     """
-    url = project.database_url(None, os.environ)
-    status = EmbeddedServer(project.state_folder / "postgres").status() if url is None else None
+    target = Target.find(project, None, os.environ)
+    status = EmbeddedServer(project.state_folder / "postgres").status() if target is None else None
     own = [file for file in load_invariants(project, is_own_enough=True).values() if file.is_own]
     operations = [path.stem for path in files_in(project.folder / OPERATIONS_FOLDER)]
     runs = sorted((path for path in _in(project.runs_folder) if path.is_dir()), key=lambda path: path.name)
-    database = _describe_server(status) if status else _describe_named(project, url or "")
+    database = _describe_server(status) if status else _describe_named(target)
     has_data = status is None or status.version is not None
     return About(
         folder=project.folder,
@@ -60,9 +60,9 @@ def _next(project: Project, *, has_data: bool, is_checked: bool, operations: lis
     return [*first, "integrity validate", *race, help_]
 
 
-def _describe_named(project: Project, url: str) -> str:
+def _describe_named(target: Target | None) -> str:
     named = DATABASE_VARIABLE if os.environ.get(DATABASE_VARIABLE) is not None else SETTINGS_FILE
-    return f"{Target.parse(url)} ({named})"
+    return f"{target} ({named})"
 
 
 def _describe_server(status: "ServerStatus") -> str:

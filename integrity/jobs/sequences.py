@@ -58,9 +58,9 @@ class ChosenSequences:
         return Playground(found, self.system, self.files, bug=self.bug, stage=self.stage, test_database=test_database)
 
     def _find_target(self, url: str | None) -> Target:
-        named = self.project.database_url(url, os.environ)
+        named = Target.find(self.project, url, os.environ)
         if named is not None:
-            return Target.parse(named)
+            return named
         return EmbeddedServer(make_state_folder(self.project) / "postgres").start()
 
     def _pools(self) -> Sequence[str]:

@@ -31,6 +31,7 @@ from integrity.load.declared import declared_profiles
 from integrity.load.shape import LoadStage, LoadSteps
 from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
+from integrity.project import SETTINGS_FILE
 from integrity.suggestion import suggest
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
@@ -306,7 +307,12 @@ def _resolve(
         raise UsageError(f"profile {name} of {system.name} extends itself: {' -> '.join((*seen, name))}")
     settings = {**declared, **own}
     if "extends" in settings:
-        inherited = _resolve(system, str(settings["extends"]), overrides, (*seen, name))
+        parent, known = str(settings["extends"]), profile_names(system, overrides)
+        if parent not in known:
+            file = f"{SETTINGS_FILE}: profiles.{system.name}.{name}" if "extends" in own else f"{system.profiles}: {name}"
+            hint = suggest(parent, known, always=f"Its profiles are: {', '.join(known)}.")
+            raise UsageError(f"{file}.extends: system {system.name} has no profile {quote(parent)}", hint=hint)
+        inherited = _resolve(system, parent, overrides, (*seen, name))
         if settings.get("stages") or settings.get("steps"):
             for key in ("duration_s", "stages", "steps"):  # a shape has its own length, and replaces another shape
                 inherited.pop(key, None)

@@ -62,7 +62,12 @@ class SqliteEngine:
         return str(url)
 
     def unreachable(self, target: Target, error: Exception, reason: str) -> Unreachable:
-        hint = f"Check that the folder {target.file.absolute().parent} exists and that you may write there."
+        folder = target.file.absolute().parent
+        hint = f"Check that the folder {folder} exists and that you may write there."
+        if target.file.is_dir():
+            hint = f"It is a folder. Name a file: sqlite:///{target.file / 'venue.db'}"
+        elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            hint = "It is a file of another kind. Name a database of SQLite, or a file that is not there yet."
         return Unreachable(f"cannot connect to {target}: {reason}", hint=hint)
 
     def sqlalchemy_engine(self, target: Target, namespaces: Sequence[str], purpose: Purpose) -> "sqlalchemy.Engine":
