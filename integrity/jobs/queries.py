@@ -44,14 +44,14 @@ class ChosenQueries:
     """Queries to be examined, before the database is known.
 
     Args:
-        systems: that they are about, for a world of its own.
-        known: the names of all systems.
+        systems: those of them that are about one are about these.
+        known: all systems.
         is_named: somebody named the queries, or their system: none of them is left out.
     """
 
     queries: Sequence[SqlFile]
-    systems: Sequence[System]
-    known: frozenset[str]
+    systems: Sequence[str]
+    known: Registry
     is_named: bool
 
 
@@ -73,20 +73,25 @@ def choose_one(project: Project, name: str, pairs: Sequence[str] = ()) -> Chosen
 
 
 def choose(project: Project, *, names: Sequence[str] = (), system_name: str | None = None) -> ChosenQueries:
-    """Return the queries of these names or of the system; without both all of them.
+    """Return the queries of these names or of the system; without both the project's own, and those of the systems.
 
     Raises:
         UsageError: there is no such query or system, or none of those named is about it.
     """
     registry = Registry(project)
-    systems = [registry.find(system_name)] if system_name else list(registry.values())
+    if system_name:
+        registry.check(system_name)
     known = load_queries(project)
     queries = [find_query(known, name) for name in names] if names else list(known.values())
-    if system_name or not names:
-        queries = [query for query in queries if _system_of(query) in {system.name for system in systems}]
+    if system_name:
+        queries = [query for query in queries if _system_of(query) == system_name]
+    elif not names:
+        queries = [query for query in queries if query.is_own or _system_of(query) in registry]
     if not queries:
-        raise UsageError(f"no query of {system_name} was named", hint="`integrity queries list` shows their names.")
-    return ChosenQueries(queries, systems, frozenset(registry), is_named=bool(names or system_name))
+        said = f"no query of {system_name} was named" if names else f"there is no query of {system_name}"
+        raise UsageError(said, hint="`integrity queries list` shows their names.")
+    about = dict.fromkeys(name for query in queries if (name := _system_of(query)) in registry)
+    return ChosenQueries(queries, tuple(about), registry, is_named=bool(names or system_name))
 
 
 def ask(chosen: ChosenQuery, target: Target, project: Project, *, limit: int) -> Rows:
@@ -117,7 +122,7 @@ def examine(
     with ExitStack() as stack:
         if scale is not None:
             target = stack.enter_context(target.make_scratch("queries"))
-            yield from _fill(target, chosen.systems, scale)
+            yield from _fill(target, [chosen.known.find(name) for name in chosen.systems], scale)
         queries = yield from _leave_out_missing(chosen, target)
         session, now = stack.enter_context(_open_session(target))
         refused = _find_refused(session, queries, project)
@@ -138,11 +143,18 @@ def _fill(scratch: Target, systems: Sequence[System], scale: float) -> Job[None]
 def _leave_out_missing(chosen: ChosenQueries, target: Target) -> Job[list[SqlFile]]:
     """Return the queries whose system is in the database."""
     held = inspect_database(target).systems
-    missing = {_system_of(query) for query in chosen.queries} & chosen.known - set(held)
+    missing = set(chosen.systems) - set(held)
     left = [query for query in chosen.queries if _system_of(query) not in missing]
+    if not left and not chosen.is_named:
+        raise UsageError(
+            f"nothing to ask: the project has no queries of its own, and {target} holds none of the systems that ours are "
+            "about",
+            hint="Put a .sql file into queries/, or make a system of ours: integrity seed",
+        )
     if not left or (missing and chosen.is_named):
         raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint="`integrity seed` makes it.")
-    for name in sorted(missing):
+    own = {_system_of(query) for query in chosen.queries if query.is_own}
+    for name in sorted(missing & own if own else missing):  # of ours nothing is said where there are the project's own
         yield Noted(f"{name} is not in the database: its queries are left out")
     return left
 

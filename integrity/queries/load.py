@@ -1,5 +1,6 @@
 """Loads named queries: the reference systems' and a project's own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
@@ -17,14 +18,15 @@ def load_queries(project: Project) -> dict[str, SqlFile]:
     A file that cannot be used is among them, with its fault; so is one whose name another has, under its path.
     """
     queries: dict[str, SqlFile] = {}
-    for folder in dict.fromkeys(folder.resolve() for folder in (reference_folder("queries"), project.folder / "queries")):
+    reference, own = reference_folder("queries").resolve(), (project.folder / "queries").resolve()
+    for folder in dict.fromkeys((reference, own)):
         for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() == SUFFIX):
             file = _read(path, folder)
             if namesake := queries.get(file.name):
                 shown, taken = printable_path(path), printable_path(namesake.path)
                 fault = f"{shown}:1: a second query of the name {file.name!r}\n  hint: Rename it: {taken} has that name."
                 file = broken_file(path, name=printable_path(path.relative_to(folder.parent)), fault=fault)
-            queries[file.name] = file
+            queries[file.name] = replace(file, is_own=folder != reference)
     return dict(sorted(queries.items()))
 
 

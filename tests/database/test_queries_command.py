@@ -184,3 +184,26 @@ def test_a_sample_of_another_shape_costs_its_query_alone(
     url = ("--database", seeded.text, "--project", str(project), "--json")
     code, out, _ = run(capsys, "run", "mine/other", "mine/quick", *url)
     assert (code, [record["state"] for record in json.loads(out)["queries"]]) == (3, ["unknown", "passed"])
+
+
+def test_a_project_without_queries_is_told_so_and_not_of_systems_that_it_never_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(capsys, "run", "--database", f"sqlite:///{tmp_path}/shop.db", "--project", str(tmp_path)) == (
+        2,
+        "",
+        f"integrity: nothing to ask: the project has no queries of its own, and sqlite:///{tmp_path}/shop.db holds none of "
+        "the systems that ours are about\n"
+        "  hint: Put a .sql file into queries/, or make a system of ours: integrity seed\n",
+    )
+
+
+def test_a_query_of_the_project_about_no_system_is_asked_without_being_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "queries" / "one.sql").write_text("-- title: one\nselect 1 as one\n")
+    (tmp_path / "shop.db").touch()
+    url = f"sqlite:///{tmp_path}/shop.db"
+    code, out, err = run(capsys, "run", "--database", url, "--project", str(tmp_path), "--json")
+    assert (code, [each["query"] for each in json.loads(out)["queries"]], err) == (0, ["one"], "")
