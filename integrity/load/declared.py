@@ -15,9 +15,13 @@ _ANY_SYSTEM = Path(__file__).parent / "any_system.toml"
 
 
 def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
-    """Return what is declared for the system: its own profiles, and those that every system has over its main one."""
-    own = _read(system.profiles) if system.profiles else _of_any(system)
+    """Return what is declared for the system: its own profiles, those of any system that it has none of the name of, and
+    those that every system has over its main one."""
+    of_any = _of_any(system)
+    own = _read(system.profiles) if system.profiles else of_any
     main = own.pop(MAIN, None)
+    usual = of_any.pop(MAIN, None)
+    own |= {name: profile for name, profile in of_any.items() if name not in own and name != usual}
     if main is None:
         return own
     shared = {name: {**settings, "extends": main} for name, settings in _read(_SHARED).items() if name != main}

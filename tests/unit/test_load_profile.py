@@ -1,6 +1,8 @@
 """Profiles are data that is checked: what is mistyped is named, never ignored."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,16 @@ def test_every_profile_that_is_declared_can_be_loaded() -> None:
         models = {name: load_profile(system, name, {}).model for name in profile_names(system, {})}
         assert set(models) >= {"smoke", "hammer", *SHARED}
         assert [name for name, model in models.items() if model == "closed"] == ["hammer"]
+
+
+def test_a_system_with_profiles_of_its_own_can_be_smoked_and_hammered_too(tmp_path: Path) -> None:
+    """`seed` leads there, and so do the suites that come with integrity."""
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text('main = "rush"\n[rush]\nmodel = "closed"\nclients = 2\nduration_s = 1\nweights = { sell = 1 }\n')
+    own = replace(GHOSTPASS, profiles=profiles)
+    assert profile_names(own, {})[:3] == ["rush", "smoke", "hammer"]
+    assert "usual" not in profile_names(own, {})
+    assert load_profile(own, "hammer", {}).title == "as fast as it goes, on hot rows"
 
 
 def test_a_shape_takes_the_main_profile_and_its_own_length() -> None:
