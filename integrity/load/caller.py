@@ -1,9 +1,7 @@
 """The caller: draws calls, makes them, and writes down and measures each. What both models, closed and open, share."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 from uuid import UUID
@@ -23,6 +21,7 @@ from integrity.history import (
     encode_returned,
     make_operation_id,
 )
+from integrity.load.client import Client, Clock
 from integrity.load.profile import Profile
 from integrity.measure.calls import Measures
 from integrity.operation import Operation, Request, Rows
@@ -48,49 +47,6 @@ class CallLog(Protocol):
     def append_request(self, line: bytes) -> None: ...
 
     def append_received(self, lines: Iterable[bytes]) -> None: ...
-
-
-class Clock:
-    """Microseconds since the epoch that never go back: the wall clock's reading at the start, and monotonic from there."""
-
-    def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.perf_counter_ns()
-
-    def now_us(self) -> int:
-        return (time.perf_counter_ns() + self._offset_ns) // 1000
-
-
-class Sources:
-    """A client's random sources, each for one purpose: what is drawn then does not depend on how the calls went.
-
-    Args:
-        seed: of the run.
-        name: of the client.
-    """
-
-    def __init__(self, seed: int, name: str) -> None:
-        self.draws = Random(f"{seed}/{name}/draws")
-        self.ids = Random(f"{seed}/{name}/ids")
-        self.services = Random(f"{seed}/{name}/services")
-        self.pauses = Random(f"{seed}/{name}/pauses")
-
-
-@dataclass(slots=True)
-class Client:
-    """Who makes a call.
-
-    Args:
-        number: in the history. A client whose call has no known end goes on under a new number, as nobody could say when
-            its last call took effect.
-        operation_id: of its last call.
-        troubled: requests of its calls to services that gave no answer, or refused.
-    """
-
-    number: int
-    sources: Sources
-    own: Mapping[str, Any] = field(default_factory=dict)
-    operation_id: UUID | None = None
-    troubled: int = 0
 
 
 class Caller:

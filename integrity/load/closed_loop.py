@@ -8,7 +8,8 @@ from itertools import accumulate
 from integrity.clients.connection import Connection
 from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
-from integrity.load.caller import Caller, Client, Sources
+from integrity.load.caller import Caller
+from integrity.load.client import Client, Sources
 from integrity.load.profile import ClosedProfile
 
 IDLE_S = 0.005

@@ -16,7 +16,8 @@ from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import KeyOf
 from integrity.load.arrivals import Arrival, schedule
-from integrity.load.caller import Caller, Client, Sources
+from integrity.load.caller import Caller
+from integrity.load.client import Client, Sources
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import Pace

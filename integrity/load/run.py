@@ -15,7 +15,7 @@ from integrity.engines.occupancy import RUN
 from integrity.engines.target import Target
 from integrity.errors import AuditError
 from integrity.events import Job, Listener, listen
-from integrity.load.caller import Clock
+from integrity.load.client import Clock
 from integrity.load.driving import drive
 from integrity.load.faulting import Faulting, PlannedFaults
 from integrity.load.record import BegunRun, RunRecord

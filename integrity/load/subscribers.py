@@ -18,7 +18,8 @@ from integrity.clients.connection import Connection
 from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
 from integrity.history import Outcome, Received
-from integrity.load.caller import Caller, Client, Sources
+from integrity.load.caller import Caller
+from integrity.load.client import Client, Sources
 from integrity.load.profile import Profile
 from integrity.load.profile import Subscribers as Settings
 from integrity.operation import Request, Rows

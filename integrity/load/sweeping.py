@@ -15,7 +15,8 @@ from typing import Any
 from integrity.clients.connection import Connection
 from integrity.clients.driver import Driver
 from integrity.errors import Unreachable
-from integrity.load.caller import Caller, Client, Sources
+from integrity.load.caller import Caller
+from integrity.load.client import Client, Sources
 from integrity.operation import StatementFailed
 from integrity.systems.system import System
 

@@ -4,11 +4,8 @@ What is to be told meanwhile stands in a queue, which driving.py empties.
 """
 
 import asyncio
-import signal
-import threading
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,10 +13,12 @@ from integrity.clients.reconnecting import Reconnector
 from integrity.domain import World
 from integrity.events import Event
 from integrity.faults.player import PlayedFault
-from integrity.load.caller import Caller, Clock
+from integrity.load.caller import Caller
+from integrity.load.client import Clock
 from integrity.load.closed_loop import ClosedLoop
 from integrity.load.faulting import Faulting
 from integrity.load.generator import Generator
+from integrity.load.interruption import first_signal
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile
 from integrity.load.request import RunAdvanced
@@ -122,7 +121,7 @@ class Work:
         self._started_at = asyncio.get_running_loop().time()
         watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
         try:
-            with self._stop_on_signal():
+            with first_signal(self.stop):
                 await self._run_phases()
         finally:
             for task in watching:
@@ -236,28 +235,6 @@ class Work:
         self.was_stopped = True
         self._stopping.set()
 
-    @contextmanager
-    def _stop_on_signal(self) -> Iterator[None]:
-        """The first Ctrl-C (or SIGTERM) stops the run, a second one interrupts it as usual.
-
-        Not by the loop's own handlers: it stands still while listeners are told, and what comes then must not be lost.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-
-        def on_signal(_number: int, _frame: object) -> None:
-            _let_signals_end_it()
-            loop.call_soon_threadsafe(self.stop)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, on_signal)
-        try:
-            yield
-        finally:
-            _let_signals_end_it()
-
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(SAMPLE_S)
@@ -298,8 +275,3 @@ class Work:
             operations=measures.counts(),
             recent=measures.recent(),
         )
-
-
-def _let_signals_end_it() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

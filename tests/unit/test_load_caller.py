@@ -10,7 +10,8 @@ import pytest
 
 from integrity.clients.driver import Driver, Returned
 from integrity.domain import Key, World
-from integrity.load.caller import Caller, Client, Clock, Sources
+from integrity.load.caller import Caller
+from integrity.load.client import Client, Clock, Sources
 from integrity.load.profile import load_profile
 from integrity.operation import Begin, Rows, StatementFailed, Value
 from integrity.reference.ghostpass.system import GHOSTPASS

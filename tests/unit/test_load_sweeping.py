@@ -9,7 +9,8 @@ import pytest
 
 from integrity.domain import World
 from integrity.load import sweeping
-from integrity.load.caller import Caller, Clock
+from integrity.load.caller import Caller
+from integrity.load.client import Clock
 from integrity.load.profile import load_profile
 from integrity.load.sweeping import IN_VAIN_MOST, Sweeping
 from integrity.operation import Begin, Ok, Operation, Request, Rows, Statement, Steps, Value

@@ -1,0 +1,35 @@
+"""Interrupting a run: the first Ctrl-C (or SIGTERM) stops it in good order, a second one interrupts it as usual."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def first_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """For the block, let the first signal call `stop` in the loop that runs; on another thread nothing is listened to.
+
+    Not by the loop's own handlers: it stands still while listeners are told, and what comes then must not be lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def on_signal(_number: int, _frame: object) -> None:
+        _let_signals_end_it()
+        loop.call_soon_threadsafe(stop)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        _let_signals_end_it()
+
+
+def _let_signals_end_it() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
