@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
-from integrity.events import Job
+from integrity.events import Job, Noted
 from integrity.jobs.findings import (
     Wanted,
     invariants_of,
@@ -125,6 +125,8 @@ def race(
         played = play_schedule(target, race, chosen.group, chosen.schedule, test_database=test_database)
         findings = [played.finding] if played.finding else []
     else:
+        if not chosen.group:
+            yield from map(Noted, race.system.describe_unusable())
         wanted_groups = [chosen.group] if chosen.group else pairs_of(list(race.system.operations))
         groups = yield from race_groups(target, race, wanted_groups, test_database=test_database)
         findings = _order(groups, race.bug)

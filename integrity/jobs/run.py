@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import Job
+from integrity.events import Job, Noted
 from integrity.faults.schedule import Window, read_schedule
 from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import EndedRun, RunRequest
@@ -114,6 +114,7 @@ def run(
         seed: of every random choice; None: a new one.
         test_database: as guard takes it.
     """
+    yield from map(Noted, chosen.system.describe_unusable())
     server = own_server(project, target)
     request = RunRequest(
         system=chosen.system.on(target),

@@ -1,6 +1,6 @@
 """What a system is: a schema, operations, the outside services it talks to, and the bugs that can be planted in it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -218,6 +218,10 @@ class System:
             hint = suggest(name, self.bugs, always=f"Its bugs are: {known}.")
             raise UsageError(f"system {self.name} has no bug {quote(name)}", hint=hint)
         return self.bugs[name]
+
+    def describe_unusable(self) -> Iterator[str]:
+        """Yield of each operation that cannot be called that it is left out, and why."""
+        return (f"{name} is left out: {fault}" for name, fault in self.unusable.items())
 
     def operations_with(self, bug: Bug | None) -> dict[str, Operation]:
         """Return the operations by name, those that the bug replaces replaced."""

@@ -75,7 +75,16 @@ def read_domain(text: str, *, operation: str, parameter: str) -> DeclaredDomain:
 
 def plain_name(table: str) -> str:
     """Return a table's own name, without its schema and its quotes; one that is not quoted in lower case."""
-    name: str = re.findall(NAME, table)[-1]
+    return _plain(re.findall(NAME, table)[-1])
+
+
+def schema_name(table: str) -> str:
+    """Return the name of the schema that a table's has in front of it, in the same way; empty if it has none."""
+    first, *others = re.findall(NAME, table)
+    return _plain(first) if others else ""
+
+
+def _plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 

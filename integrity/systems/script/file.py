@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from integrity.domain import KeyOf
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.errors import SqlFileError
 from integrity.operation import Operation, Steps
 from integrity.sql.file import read_text, shown_path
@@ -16,10 +17,12 @@ from integrity.sql.parameters import marks_in
 from integrity.sql.place import describe_place
 from integrity.sql.tokens import TokenKind, tokenize
 from integrity.systems.script.body import Node, read_body, sent_by
+from integrity.systems.script.domains import schema_name
 from integrity.systems.script.header import OperationHeader, read_operation_header
 from integrity.systems.script.playing import OPERATION_ID, Play
 from integrity.systems.script.rows import Wants
 
+_OF_THE_SERVER = frozenset({"pg_catalog", "information_schema"})
 _NAME = re.compile(r"[A-Za-z]\w*")
 _NAME_HINT = "It begins with a letter and goes on with letters, digits and _: withdraw.sql."
 
@@ -64,6 +67,15 @@ class OperationFile:
         found = [node.command.tables for node in sent_by(self.nodes)]
         known = [each for each in found if each is not None]
         return frozenset[str]().union(*known) if len(known) == len(found) else None
+
+    @property
+    def schemas(self) -> set[str]:
+        """The schemas that its tables are in, as far as its text tells; "public" of those that name none."""
+        spelled = [*self.wants.tables, *(row.table for row in self.header.rows)]
+        found = {schema_name(table) or DEFAULT_SCHEMA for table in spelled}
+        for node in sent_by(self.nodes):
+            found |= {table.rpartition(".")[0] or DEFAULT_SCHEMA for table in node.command.tables or ()}
+        return found - _OF_THE_SERVER
 
     def _steps(self, *, operation_id: UUID, **arguments: Any) -> Steps:
         header = self.header

@@ -63,7 +63,7 @@ def load_folder(reference: SystemReference) -> System:
     return System(
         name=reference.name,
         title=f"the operations of {shown_path(folder)}",
-        metadata=Reflected(),
+        metadata=Reflected(*sorted({schema for file in found.files for schema in file.schemas})),
         operations={file.name: file.operation for file in found.files},
         pools={pool: query for file in found.files for pool, query in file.pools.items()},
         rows=unite(file.wants for file in found.files),
