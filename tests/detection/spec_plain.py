@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from integrity.engines.target import Target
-from integrity.race.program.spec import Permutation, Spec
+from integrity.systems.script.spec import Permutation, Spec
 
 SECONDS_MAX = 30.0
 SETTINGS = """

@@ -7,8 +7,8 @@ from uuid import UUID
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Step, Steps
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program, Standing
-from integrity.race.program.spec import Permutation, Spec
 from integrity.race.program.trace import StepPhase
+from integrity.systems.script.spec import Permutation, Spec
 from integrity.systems.stage import Stage
 from tests.detection.spec_plain import Infeasible, Result
 

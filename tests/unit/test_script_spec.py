@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from integrity.race.program.spec import SpecError, Turn, load_spec, parse_spec
+from integrity.systems.script.spec import SpecError, Turn, load_spec, parse_spec
 
 TEXT = """
 # two of them
