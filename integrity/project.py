@@ -20,6 +20,8 @@ from integrity.errors import UsageError, describe_mistake, quote
 SETTINGS_FILE = "integrity.toml"
 STATE_FOLDER = ".integrity"
 OPERATIONS_FOLDER = "operations"
+SPEC_SUFFIX = ".spec"
+"""Of isolationtester's files."""
 DATABASE_VARIABLE = "INTEGRITY_DATABASE_URL"
 
 
@@ -142,6 +144,12 @@ class Project:
         named = [(self.name, OPERATIONS_FOLDER)]
         named += [(each.name, f"{OPERATIONS_FOLDER}/{each.name}") for each in sorted(top.glob("*")) if each.is_dir()]
         return [(name, path) for name, path in named if any(map(is_of_operation, (self.folder / path).glob("*")))]
+
+    @property
+    def spec_files(self) -> list[tuple[str, str]]:
+        """Files of isolationtester's that lie there: which system each is, and its path below the project's folder."""
+        found = sorted((self.folder / OPERATIONS_FOLDER).rglob(f"*{SPEC_SUFFIX}"))
+        return [(path.stem, str(path.relative_to(self.folder))) for path in found if path.is_file()]
 
     def database_url(self, given: str | None, environment: Mapping[str, str]) -> str | None:
         """Return the URL that is to be used: as given, else of the environment, else of the settings; None: embedded.

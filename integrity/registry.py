@@ -258,11 +258,15 @@ def _of_project(project: Project) -> Iterator[_Declared]:
 
 
 def _of_files(project: Project) -> Iterator[_Declared]:
-    for name, path in project.operation_folders:
+    for name, path in (*project.operation_folders, *((_legal(stem), path) for stem, path in project.spec_files)):
         place = project.folder / path
         if not SYSTEM_NAME.fullmatch(name):
             raise UsageError(f"{place}: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)
         yield _Declared(name, path, str(project.folder), str(place))
+
+
+def _legal(stem: str) -> str:
+    return stem.lower().replace("-", "_")  # as most of them are called: read-write-unique.spec
 
 
 def _of_packages() -> Iterator[_Declared]:

@@ -79,6 +79,7 @@ class RunDatabase:
             DatabaseError: the database refuses the query of a pool.
         """
         profile, system = self.workload.profile, self.workload.system.name
+        seeded = f"Seed a whole world: integrity seed --system {system} --replace"
         self.workload.check_pools()
         keys = read_keys(self.target, self.workload.system)
         for pool, count in self.workload.needed_keys.items():
@@ -86,7 +87,9 @@ class RunDatabase:
             if found < count:
                 raise SeedError(
                     f"{self.target}: the profile needs {count} of {system}'s {pool}, and there are {found}",
-                    hint=f"Seed a whole world: integrity seed --system {system} --replace",
+                    hint=seeded
+                    if self.workload.system.seeder
+                    else f"Fill it: integrity seed --schema NAME --rows {pool}=50",
                 )
         return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from integrity.errors import AuditError, UsageError, quote
+from integrity.project import SPEC_SUFFIX
 from integrity.systems.system import System, SystemReference
 from integrity.user_code import claim
 
@@ -19,6 +20,10 @@ def load_system(reference: SystemReference) -> System:
     Raises:
         UsageError: it cannot be imported or read, is no System, or has another name than it is declared under.
     """
+    if reference.path.endswith(SPEC_SUFFIX):
+        from integrity.systems.script.spec_system import load_spec_system
+
+        return load_spec_system(reference)
     if ":" not in reference.path:
         from integrity.systems.script.folder import load_folder
 

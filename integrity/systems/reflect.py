@@ -9,7 +9,7 @@ checks of a domain, exclusion constraints, and what makes everything anew (engin
 of its own here: its rows are those of its parent.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from integrity.engines.schemas import schema_in
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import UsageError
+from integrity.systems.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,17 @@ class Reflected(MetaData):
         """What a scratch database that was made of it lacks, each with the reason."""
         self.made: tuple[Definition, ...] = ()
         """What one was made of, in the order in which that went."""
+        self.stage: Callable[[], Stage] | None = None
+        """The rows that were in them, where those are what races are played on."""
+
+    def read(self, target: Target) -> "Reflected":
+        """Return the tables of a database.
+
+        Raises:
+            UsageError: there are none.
+            DatabaseError: the catalogue cannot be read.
+        """
+        return reflect(target, self.places)
 
     @property
     def is_read(self) -> bool:

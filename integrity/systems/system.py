@@ -17,7 +17,7 @@ from integrity.suggestion import suggest
 from integrity.systems.made_stage import MadeStage, key_queries, pools_of
 from integrity.systems.narrowing import narrowed
 from integrity.systems.planned_limit import PlannedLimit
-from integrity.systems.reflect import Reflected, reflect
+from integrity.systems.reflect import Reflected
 from integrity.systems.seeder import Seeder
 from integrity.systems.service import Service
 from integrity.systems.stage import Stage
@@ -184,17 +184,18 @@ class System:
         """
         if not isinstance(self.metadata, Reflected) or self.metadata.is_read:
             return self
-        tables = reflect(target, self.metadata.places)
+        tables = self.metadata.read(target)
+        given = self.stage or tables.stage
         drawn = pools_of(each.arguments.values() for each in self.operations.values())
         operations = [*self.operations.values(), *(each for bug in self.bugs.values() for each in bug.operations.values())]
         if raced_with is not None and self.rows and all(each.tables is not None for each in operations):
             named = [name for each in operations for name in each.tables or ()]
             tables = narrowed(tables, [*named, *(row.table for row in self.rows), *drawn, *raced_with])
-        stage = MadeStage(target, tables, self.stage, self.rows, drawn, self.pools)
+        stage = MadeStage(target, tables, given, self.rows, drawn, self.pools)
         return replace(
             self,
             metadata=tables,
-            stage=stage if self.stage is not None or self.rows or not drawn else None,
+            stage=stage if given is not None or self.rows or not drawn else None,
             pools={**key_queries(tables, drawn), **self.pools},
         )
 

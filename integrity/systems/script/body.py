@@ -105,16 +105,18 @@ class Branches:
 Node = Sends | Opens | Ends | Sets | Tell | Branches
 
 
-def read_body(text: str, *, given: Sequence[str]) -> tuple[Node, ...]:
+def read_body(text: str, *, given: Sequence[str], is_lenient: bool = False) -> tuple[Node, ...]:
     """Return what the file does.
 
     Args:
         given: the parameters that a call has.
+        is_lenient: as a server is: a begin within a transaction and an end outside one do nothing, and what is
+            open at the end is rolled back.
 
     Raises:
         TextFault: it cannot be understood, or cannot be done.
     """
-    return _Parser(text, given).parse()
+    return _Parser(text, given, is_lenient=is_lenient).parse()
 
 
 def sent_by(nodes: Sequence[Node]) -> Iterator[Sends]:
@@ -128,8 +130,9 @@ def sent_by(nodes: Sequence[Node]) -> Iterator[Sends]:
 
 
 class _Parser:
-    def __init__(self, text: str, given: Sequence[str]) -> None:
+    def __init__(self, text: str, given: Sequence[str], *, is_lenient: bool) -> None:
         self._text = text
+        self._is_lenient = is_lenient
         self._pieces = list(read_pieces(text))
         self._at = 0
         self._open: Piece | None = None  # what began the transaction
@@ -140,6 +143,8 @@ class _Parser:
         nodes = self._block()
         if self._at < len(self._pieces):
             raise self._fault(self._pieces[self._at], "there is no \\if that it belongs to")
+        if self._open is not None and self._is_lenient:
+            return (*nodes, Ends(is_commit=False, line=self._line(self._open)))
         if self._open is not None:
             hint = "Write commit; or rollback; where it ends."
             raise self._fault(self._open, "the transaction is never ended", hint=hint)
@@ -174,6 +179,8 @@ class _Parser:
             self._open = piece
             return Opens(self._modes(piece, begin["modes"].strip()))
         if end := _END.fullmatch(words):
+            if self._open is None and self._is_lenient:
+                return Branches(())
             if self._open is None:
                 raise self._fault(piece, "no transaction is open here", hint="Write begin; where it begins.")
             self._open = None
