@@ -1,4 +1,4 @@
-"""The job of seeding: systems filled one after the other, each whole or not at all.
+"""The job of seeding: systems filled side by side, each whole or not at all.
 
     seeding = choose(project, system_names=("ghostpass",), sizes={"wallets": 5000}, seed=1, mode=Mode.NEW)
     listen(seeding.play(target))
@@ -6,17 +6,23 @@
 Interrupted between two systems it knows what it has made by then, and the same call goes on with those that are missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from integrity.database.namespace import guard
+from integrity.database.made import OURS
+from integrity.database.namespace import create_bookkeeping, guard
 from integrity.engines.target import Target
+from integrity.engines.transaction import transaction
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
+from integrity.jobs.together import Reins, play_together
 from integrity.project import Project
 from integrity.registry import SYSTEMS, Registry
 from integrity.seeds.load import Mode, Seeded, check_numbers, check_state, fill, is_made, seeder_of
 from integrity.systems.system import System
+
+SIDE_BY_SIDE = 2
+"""Systems at a time: each keeps a process of the server and, while it makes rows, one of ours busy."""
 
 
 @dataclass(slots=True)
@@ -55,17 +61,42 @@ class Seeding:
                     yield Noted(f"{system.name}: is there already, as asked for")
         for system in self.left:
             check_state(contents, system, self.mode)
+        if self.mode is Mode.NEW and len(self.left) > 1 and target.dialect == "postgresql":
+            yield from self._play_together(target, test_database)
         while self.left:
             contents = guard(target, test_database)
             made = yield from fill(target, contents, self.left[0], sizes=self.sizes, seed=self.seed, mode=self.mode)
             self.seeded.append(made)
             del self.left[0]
 
+    def _play_together(self, target: Target, test_database: str | None) -> Job[None]:
+        """Make systems side by side: while the server builds indexes of one, it takes rows of another."""
+        contents = guard(target, test_database)
+        if not contents.is_ours:  # made by one of them, the others could not see our books
+            with transaction(target, (OURS,)) as connection:
+                create_bookkeeping(connection)
+        waiting = list(self.left)
+
+        def start(system: System) -> Callable[[Reins[Seeded]], Job[Seeded]]:
+            return lambda reins: fill(
+                target, contents, system, sizes=self.sizes, seed=self.seed, mode=self.mode, hold=reins.hold
+            )
+
+        def take(place: int, made: Seeded) -> None:
+            self.seeded.append(made)
+            self.left.remove(waiting[place])
+
+        yield from play_together([start(system) for system in waiting], most=SIDE_BY_SIDE, done=take)
+        order = [system.name for system in self.systems]
+        self.seeded.sort(key=lambda made: order.index(made.system))
+
     def describe_interruption(self) -> str:
         """Return what an interruption has left, and how to go on: only what was added to must not be added to again."""
         if not self.left:
             return "interrupted; all is made."
-        return f"interrupted; {self.left[0].name} is as it was before. {self._describe_rest()}"
+        *others, last = [system.name for system in self.left]
+        left = f"{', '.join(others)} and {last} are as they were" if others else f"{last} is as it was"
+        return f"interrupted; {left} before. {self._describe_rest()}"
 
     def _describe_rest(self) -> str:
         if not self.seeded:

@@ -19,31 +19,28 @@ LINE_EVERY_S = 5.0
 
 @contextmanager
 def show_seeding() -> Iterator[Listener]:
-    """Yield a listener that shows how far seeding is: a bar on a terminal, else a line every few seconds.
+    """Yield a listener that shows how far seeding is: a bar a system on a terminal, else a line every few seconds.
 
     It is to be told before those that write something: the bar makes room for them.
     """
     if not sys.stderr.isatty():
         yield _line_writer()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=open_console(), transient=True) as bar:
-        task = bar.add_task("", total=None)
         bar.stop()
-        system = ""
+        tasks: dict[str, TaskID] = {}
 
         def draw(event: Event) -> None:
-            nonlocal system
             if not isinstance(event, SeedAdvanced):
                 bar.stop()
                 return
-            if event.system != system:
-                system = event.system
-                bar.reset(task)
+            if event.system not in tasks:
+                tasks[event.system] = bar.add_task("", total=None)
             what = event.unit if event.phase is SeedingPhase.ROWS else "constraints, indexes"
-            bar.update(task, description=f"{system}: {what}", completed=event.done, total=event.count)
+            bar.update(tasks[event.system], description=f"{event.system}: {what}", completed=event.done, total=event.count)
             bar.start()
 
         yield draw
