@@ -45,6 +45,10 @@ class Catalogue(Protocol):
         """Return rows of what was made by the very transaction that noted it; for engines that tell makers."""
         ...
 
+    def prepare_load(self, connection: "Connection") -> None:
+        """Let this transaction take what it needs to build the indexes of much data."""
+        ...
+
     def finish_load(self, connection: "Connection", tables: Sequence["Table"], *, numbered: Sequence["Table"]) -> None:
         """Let the database know tables that were filled.
 

@@ -61,7 +61,7 @@ class Seeding:
                     yield Noted(f"{system.name}: is there already, as asked for")
         for system in self.left:
             check_state(contents, system, self.mode)
-        if self.mode is Mode.NEW and len(self.left) > 1 and target.dialect == "postgresql":
+        if self.mode is Mode.NEW and len(self.left) > 1 and not target.engine.has_one_writer:
             yield from self._play_together(target, test_database)
         while self.left:
             contents = guard(target, test_database)

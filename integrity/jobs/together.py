@@ -5,14 +5,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from integrity.events import Event, Job
 
-if TYPE_CHECKING:
-    import psycopg
-
 ReturnedValue = TypeVar("ReturnedValue")
+
+
+class Connection(Protocol):
+    """A connection, as it needs to be known here."""
+
+    def cancel(self) -> None:
+        """End the statement under way, from another thread."""
+        ...
 
 
 class Reins(Generic[ReturnedValue]):
@@ -23,10 +28,10 @@ class Reins(Generic[ReturnedValue]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._connections: list[psycopg.Connection[Any]] = []
+        self._connections: list[Connection] = []
         self.is_stopped = False
 
-    def hold(self, connection: "psycopg.Connection[Any]") -> None:
+    def hold(self, connection: Connection) -> None:
         """Take note of a job's connection."""
         with self._lock:
             self._connections.append(connection)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Integer, MetaData, Table, func, select, text
 
@@ -141,7 +141,7 @@ def fill(
         started = time.perf_counter()
         if hold is not None:
             hold(connection.connection.driver_connection)
-        _give_room(connection)
+        find_engine(connection.dialect.name).catalogue.prepare_load(connection)
         if mode is Mode.APPEND:
             start = _find_start(connection, metadata, seeder)
             noted = {size: int(find_note(connection, f"{size}:{name}") or 0) for size in sizes}
@@ -168,19 +168,6 @@ def fill(
         _finish(connection, metadata)
     places = {name_of(table): f"{schema_of(table)}.{table.name}" for table in metadata.sorted_tables}
     return Seeded(name, seed, sizes, row_counts, places, loaded - started, time.perf_counter() - loaded)
-
-
-INDEX_MEMORY_MB = 256
-
-
-def _give_room(connection: Connection) -> None:
-    """Let this transaction sort the keys of an index in memory, with the server's own helpers, where it would take less."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(
-            "select set_config(name, greatest(setting::int8, case unit when 'kB' then %s else 2 end)::text, true)"
-            " from pg_settings where name in ('maintenance_work_mem', 'max_parallel_maintenance_workers')",
-            (INDEX_MEMORY_MB * 1024,),
-        )
 
 
 def seeder_of(system: System) -> Seeder:

@@ -32,7 +32,7 @@ def refused() -> Job[int]:
 
 
 def stuck(reins: Reins[int], line: Line) -> Job[int]:
-    reins.hold(line)  # type: ignore[arg-type]  # of a connection only this is needed
+    reins.hold(line)
     yield Noted("stuck")
     line.ended.wait()
     yield Noted("never told")

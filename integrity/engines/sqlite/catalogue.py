@@ -57,6 +57,10 @@ def find_made_with_their_note(_connection: Connection) -> Sequence[Sequence[Any]
     return ()
 
 
+def prepare_load(_connection: Connection) -> None:
+    """Its pages are cached as they are."""
+
+
 def finish_load(connection: Connection, tables: Sequence[Table], *, numbered: Sequence[Table]) -> None:
     for schema in dict.fromkeys(schema_of(table) for table in tables):
         connection.exec_driver_sql(f"analyze {quoted(_file(schema))}")

@@ -87,7 +87,7 @@ def fill(
         SeedError: a table that is to be filled holds rows.
         DatabaseError: the server refused something; nothing was changed.
     """
-    if target.dialect != "postgresql":
+    if not target.engine.speaks_postgresql:
         raise UsageError(
             f"{target}: tables are filled on PostgreSQL only", hint="The reference systems are seeded on SQLite, too."
         )
