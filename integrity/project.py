@@ -35,7 +35,7 @@ class ProjectSection:
     """[project] of integrity.toml.
 
     Args:
-        name: of the system that the files of `operations/` are; None: made of the folder's.
+        name: of the system that the files of `operations/` are; else made of the folder's.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
@@ -92,8 +92,14 @@ class SystemSection:
 class Settings:
     """integrity.toml.
 
-    `systems` are the project's own, by name; `profiles` overrides workload profiles: [profiles.<system>.<profile>];
-    `suites` are lists of them; `variables` are values for parameters of invariants, by name.
+    Args:
+        project: what it is called.
+        database: which one it is about.
+        audit: how invariants are judged.
+        systems: the project's own, by name.
+        profiles: system -> profile -> what is other than in the profile of that name, or what it `extends`.
+        suites: lists of profiles, by name.
+        variables: values for parameters of invariants, by name.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE

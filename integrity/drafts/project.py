@@ -17,8 +17,10 @@ IGNORED = """\
 """
 
 WORKFLOW = """\
-# Every invariant of this folder, asked of a database. Set the secret INTEGRITY_DATABASE_URL to one that a role reads which
-# can do no more than that: create role auditor login; grant pg_read_all_data to auditor.
+# Every invariant of this folder, asked of a database. To be set in the repository:
+# - the variable INTEGRITY: what pip is to install, such as git+https://HOST/integrity (not that of PyPI);
+# - the secret INTEGRITY_DATABASE_URL, of a role that can only read:
+#   create role auditor login; grant pg_read_all_data to auditor.
 name: integrity
 on:
   pull_request:
@@ -29,7 +31,7 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
-      - run: pipx install integrity
+      - run: pipx install "${{ vars.INTEGRITY }}"
       - run: integrity validate --read-only --format junit --output integrity.xml
         env:
           INTEGRITY_DATABASE_URL: ${{ secrets.INTEGRITY_DATABASE_URL }}

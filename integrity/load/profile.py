@@ -41,7 +41,10 @@ class Stream(BoundedSettings):
     """Arrivals of one kind at a steady rate.
 
     Args:
+        name: as results call it.
         operations: one operation, or several that a session does in turn, e.g. scan_in, scan_out, scan_in, ...
+        per_minute: how many, of all of them together.
+        spacing: at equal distances, or at random ones.
         pin: argument -> the how-manieth key of its pool, from 1: this stream is that door, that terminal.
     """
 
@@ -53,7 +56,14 @@ class Stream(BoundedSettings):
 
 
 class Burst(BoundedSettings):
-    """So many arrivals at the same instant, again and again, the first after half a period."""
+    """So many arrivals at the same instant, again and again, the first after half a period.
+
+    Args:
+        name: as results call it.
+        operation: what all of them are.
+        count: how many.
+        every_s: the period.
+    """
 
     name: str
     operation: str
@@ -65,6 +75,7 @@ class Subscribers(BoundedSettings):
     """Clients that each keep one stream open as long as the run lasts.
 
     Args:
+        name: as results call it.
         operation: what opens it: one of the system's subscriptions.
         count: how many clients.
         poll_s: how often an open stream is looked at for what has come.
@@ -84,12 +95,16 @@ class Common(BoundedSettings):
     """What both models have.
 
     Args:
+        title: in a few words.
+        duration_s: how long calls are drawn.
+        clients: how many.
         hot_share, hot_count: the share of draws that meet on each pool's hot keys, and how many those are.
         hot_turn_calls: after so many calls, others become the hot keys; 0: never. What was broken is then left as it is,
             where the next calls would have covered it up.
         abandon: operation -> the share of its calls in which the client dies half way; "default": of the others.
         services: how the outside services behave.
         subscribers: who keeps streams open.
+        thresholds: what a run must keep.
         drain_s: how long, at the end, what is outstanding may take.
     """
 
@@ -113,6 +128,7 @@ class ClosedProfile(Common):
     """As fast as it goes: each client has a connection of its own.
 
     Args:
+        model: "closed".
         weights: operation -> how often it is called, relative to the others.
         calls_most: with so many calls, deliveries among them, it is over, if its time is not; 0: time alone ends it. So
             what it shows does not depend on how fast the machine is.
@@ -141,9 +157,12 @@ class OpenProfile(Common):
     """Arrivals at their intended times. Clients are sessions, that is people: each does one thing at a time.
 
     Args:
+        model: "open".
         connections: a session borrows one of these for a call.
         own: pools of which each session draws one key when the run begins, and keeps it.
         in_flight_most: arrivals beyond this are not sent, and counted as failed.
+        streams: arrivals at a steady rate.
+        bursts: arrivals at the same instant.
         rate_factor: multiplies all arrivals.
         watches_trends: a soak: say whether latency, failures or memory rise.
         faults: what goes wrong on purpose and when, as `--fault` takes it.

@@ -41,6 +41,8 @@ class LoadSteps(BoundedSettings):
     Args:
         goal: "sweep": all of `factors`. "break": from the first factor on, each times `growth` until a threshold fails;
             from there times `growth_after` until calls are no longer answered.
+        factors: of a sweep all of them; of a break the first.
+        growth, growth_after: of a break, from step to step: until a threshold fails, and from there on.
         scales: what a factor multiplies: the arrivals, or the subscribers.
         step_s: how long a step is held.
         settle_share: of a step, at its beginning, that is not judged: queues fill and caches warm.

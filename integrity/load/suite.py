@@ -24,6 +24,7 @@ class SuiteRun(BoundedSettings):
     """One profile of a suite.
 
     Args:
+        profile: its name.
         duration_s: shortens or lengthens it at the same rates; None: the profile's own.
     """
 
@@ -32,7 +33,12 @@ class SuiteRun(BoundedSettings):
 
 
 class Suite(BoundedSettings):
-    """A suite as declared."""
+    """A suite as declared.
+
+    Args:
+        title: in a few words.
+        steps: its profiles, in their order.
+    """
 
     title: str
     steps: tuple[SuiteRun, ...] = Field(min_length=1)

@@ -63,6 +63,7 @@ class Threshold(BoundedSettings):
             generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
         reason: of declined_share: those declined for this reason only.
         most, least: the largest or the smallest value that passes, in ms or as a share; one of them.
+        warning, critical: above which somebody should look, and above which it failed.
         source: who asks for it.
     """
 

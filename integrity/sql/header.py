@@ -19,7 +19,18 @@ from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity
 
-HEADER_KEYS = ("title", "severity", "source", "why", "hint", "parameter", "limit-ms", "index", "sample")
+HEADER_KEYS = {
+    "title": "what must hold, or what is asked, in one sentence; needed",
+    "severity": "`error` (the default) or `warning`, which leaves the exit code alone",
+    "source": "where the rule comes from",
+    "why": "why it matters",
+    "hint": "what to look for where it is violated",
+    "parameter": "`name type = default`, as often as needed; `:name` and psql's `:'name'` stand for its value",
+    "limit-ms": "of a named query: how long it may take",
+    "index": "of a named query: the indexes that must serve it, with commas between",
+    "sample": "of a named query: `name = select ...`, where values to try it with come from",
+}
+"""The keys -> what each says, for docs/writing-invariants.md."""
 PARAMETER_TYPES = ("bigint", "integer", "numeric", "text", "boolean", "uuid", "date", "timestamptz", "jsonb")
 
 _ENTRY = re.compile(r"--\s?(?P<key>[A-Za-z-]+)(?:\s+(?P<name>\w+))?\s*:(?!//|:)\s*(?P<value>.*?)\s*$")
@@ -153,7 +164,7 @@ def parse_header(text: str) -> Header:
         TextFault: it says something that cannot be understood, or says it twice.
     """
     header = Header()
-    for entry in read_entries(text, HEADER_KEYS):
+    for entry in read_entries(text, tuple(HEADER_KEYS)):
         line, key, value = entry.line, entry.key, entry.value
         if key == "parameter":
             parameter = _parse_parameter(value, line)
