@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from integrity.engines.scan import Answer
 from integrity.sql.file import SqlFile
 
 
@@ -79,6 +80,19 @@ class Spelling(Protocol):
 
         Raises:
             NotPortable: it uses something that would fail there, or mean something else.
+        """
+        ...
+
+    @property
+    def hashed_types(self) -> frozenset[str]:
+        """The types, as the catalogue names them, of keys that a weighted sum can be of; empty: there is none."""
+        ...
+
+    def answer(self, answer: Answer) -> str:
+        """Return a column of a scan, its parameters still `:name`; `marked` makes of the scan what is sent.
+
+        Raises:
+            NotPortable: there is no such thing.
         """
         ...
 

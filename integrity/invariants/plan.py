@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from integrity.engines.facts import Facts, Table, TableName
+from integrity.engines.scan import Answer, RowCount, Source, Words, scan_of
 from integrity.engines.spelling import NotPortable, Spelling
 from integrity.errors import describe_unexpected
-from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_columns, fingerprints_agree
+from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_of, fingerprints_agree
 from integrity.invariants.shape import find_proofs, find_row_check
-from integrity.invariants.syntax import Unlike, tables_of
+from integrity.invariants.syntax import Unlike, table_name, tables_of
 from integrity.sql.file import SqlFile
 from integrity.sql.parameters import find_parameters, replace_parameters
 from integrity.value import Value
@@ -40,45 +41,44 @@ class Question:
 
 @dataclass(slots=True)
 class Scan:
-    """One query that reads a table once for several invariants, in PostgreSQL's dialect, whoever is asked.
+    """One query that reads a table once for several invariants.
 
     Args:
-        source: its from clause.
-        columns: aggregate expressions, with `:name` for their parameters.
-        parameters: name -> type and value.
+        source: what it reads.
+        answers: what it is asked.
+        parameters: of the answers; name -> type and value.
         invariants: the names it serves.
     """
 
     number: int
-    source: str
-    columns: list[str] = field(default_factory=list)
+    source: Source
+    answers: list[Answer] = field(default_factory=list)
     parameters: dict[str, tuple[str, Value]] = field(default_factory=dict)
     invariants: list[str] = field(default_factory=list)
     bytes: int = 0
 
-    @property
-    def query(self) -> str:
-        """Its text, with `:name` for its parameters."""
-        columns = "".join(f",\n    {column} as answer_{number}" for number, column in enumerate(self.columns))
-        return f"select\n    count(*) as rows_read{columns}\nfrom {self.source}"
+    def query(self, spelling: Spelling) -> str:
+        """Return its text, with `:name` for its parameters."""
+        return scan_of(self.source, [spelling.answer(answer) for answer in self.answers])
 
-    def add(self, column: str, parameters: Mapping[str, tuple[str, Value]]) -> int:
-        """Return the number of the column, added unless it is there; its parameters have names of their own in the scan."""
+    def add(self, answer: Answer, parameters: Mapping[str, tuple[str, Value]]) -> int:
+        """Return the number of the answer, added unless it is there; its parameters have names of their own in the scan."""
         names = {name: f"{name}_{number}" for number, name in enumerate(parameters, start=len(self.parameters) + 1)}
-        column = replace_parameters(column, lambda name: f":{names[name]}")
-        if column in self.columns:
-            return self.columns.index(column)
-        self.columns.append(column)
+        if isinstance(answer, RowCount) and isinstance(answer.condition, Words) and names:
+            answer = RowCount(Words(replace_parameters(answer.condition.text, lambda name: f":{names[name]}")))
+        if answer in self.answers:
+            return self.answers.index(answer)
+        self.answers.append(answer)
         self.parameters |= {names[name]: given for name, given in parameters.items()}
-        return len(self.columns) - 1
+        return len(self.answers) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the answers to a proof are: the scan's number and the columns' numbers."""
+    """Where the answers to a proof are: the scan's number and theirs."""
 
     scan: int
-    columns: tuple[int, ...]
+    answers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def make_plan(
         given: values of parameters, for the files that have them.
     """
     seeds = [random_source.getrandbits(62) for _ in range(SEEDS)]
-    scans: dict[str, Scan] = {}
+    scans: dict[Source, Scan] = {}
 
     def make_step(file: SqlFile) -> PlannedJudging:
         if refused.get(file.name):
@@ -210,13 +210,13 @@ def is_proved(proof: Proof, places: Sequence[Place], answers: Sequence[Sequence[
     """Whether the scans' answers show what the proof is to show.
 
     Args:
-        answers: by the scan's number, the columns' values.
+        answers: by the scan's number, their values.
     """
-    columns = [[answers[place.scan][number] for number in place.columns] for place in places]  # type: ignore[index]  # judged after its scans
+    values = [[answers[place.scan][number] for number in place.answers] for place in places]  # type: ignore[index]  # judged after its scans
     if isinstance(proof, NoRow):
-        return not columns[0][0]
+        return not values[0][0]
     if isinstance(proof, Balance):
-        return fingerprints_agree(columns[0], columns[1] if proof.right else None, SEEDS)
+        return fingerprints_agree(values[0], values[1] if proof.right else None, SEEDS)
     return True
 
 
@@ -251,7 +251,7 @@ def _find_proofs(question: Question, facts: Facts, spelling: Spelling) -> tuple[
         if not spelling.is_typed:  # nothing but a row's own columns can be told of there
             return (), str(reason)
     try:
-        proofs = find_proofs(query, facts)
+        proofs = find_proofs(query, facts, spelling)
     except Unlike as reason:
         return (), str(reason)
     kinds = {NoRow: "row check", Balance: "sums by key", Unique: "no duplicates"}
@@ -259,34 +259,36 @@ def _find_proofs(question: Question, facts: Facts, spelling: Spelling) -> tuple[
 
 
 def _placer(
-    scans: dict[str, Scan], question: Question, tables: frozenset[TableName], facts: Facts
-) -> Callable[[str, str], Place]:
-    """Return a function that gives a column a place in the scan of its source."""
+    scans: dict[Source, Scan], question: Question, tables: frozenset[TableName], facts: Facts
+) -> Callable[[Source, Answer], Place]:
+    """Return a function that gives an answer a place in the scan of its source."""
     file = question.file
 
-    def place(source: str, column: str) -> Place:
+    def place(source: Source, answer: Answer) -> Place:
         scan = scans.setdefault(source, Scan(len(scans), source))
+        read = {table_name(source.table), *(table_name(lookup.table) for lookup in source.lookups)}
         if file.name not in scan.invariants:
             scan.invariants.append(file.name)
-        scan.bytes = max(scan.bytes, *(_size(facts, table) for table in tables if str(table) in source), 0)
+        scan.bytes = max(scan.bytes, *(_size(facts, table) for table in tables if table in read), 0)
         types = file.types
         values = dict(zip(file.parameter_names, question.values, strict=True))
-        given = {name: (types[name], values[name]) for name in find_parameters(column)}
-        return Place(scan.number, (scan.add(column, given),))
+        words = answer.condition.text if isinstance(answer.condition, Words) else ""
+        given = {name: (types[name], values[name]) for name in find_parameters(words)}
+        return Place(scan.number, (scan.add(answer, given),))
 
     return place
 
 
-def _place(proof: Proof, place: Callable[[str, str], Place], seeds: Sequence[int]) -> tuple[Place, ...]:
+def _place(proof: Proof, place: Callable[[Source, Answer], Place], seeds: Sequence[int]) -> tuple[Place, ...]:
     if isinstance(proof, NoRow):
-        return (place(proof.source, f"count(*) filter (where {proof.predicate}\n)"),)
+        return (place(proof.source, RowCount(proof.predicate)),)
     if isinstance(proof, Unique):
         return ()
     placed = []
     for side in (proof.left, proof.right):
         if side is not None:
-            parts = [place(side.source, column) for column in fingerprint_columns(side, seeds)]
-            placed.append(Place(parts[0].scan, tuple(part.columns[0] for part in parts)))
+            parts = [place(side.source, answer) for answer in fingerprint_of(side, seeds)]
+            placed.append(Place(parts[0].scan, tuple(part.answers[0] for part in parts)))
     return tuple(placed)
 
 

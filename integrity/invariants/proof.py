@@ -14,24 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from sqlglot import exp
+
 from integrity.engines.facts import Column
-
-WEIGHT_BITS = 31  # a value of up to 2^32 times a weight fits a bigint; more overflows, loudly, and the query decides
-
-# hashint8extended folds a bigint's halves onto each other: 1 and 2^32 have one hash whatever the seed. With the upper half
-# in the seed they have two.
-# What a role's search_path finds is not asked: every name is PostgreSQL's own, types by keyword or by their schema.
-_INTEGER = (
-    "pg_catalog.hashint8extended(cast({key} as bigint), "
-    "(cast({key} as bigint) operator(pg_catalog.>>) 32) operator(pg_catalog.#) {seed})"
-)
-_TEXT = "pg_catalog.hashtextextended(cast({key} as pg_catalog.text), {seed})"
-_HASHES = {
-    **dict.fromkeys(("int2", "int4", "int8"), _INTEGER),
-    "uuid": "pg_catalog.uuid_hash_extended({key}, {seed})",
-    **dict.fromkeys(("text", "varchar"), _TEXT),
-}
-HASHED_TYPES = frozenset(_HASHES)
+from integrity.engines.scan import Answer, HashKey, NullCount, Source, WeightedSum, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +25,12 @@ class NoRow:
     """No row of the source makes the predicate true.
 
     Args:
-        source: a from clause.
-        predicate: over the source, with the file's `:name` parameters.
+        predicate: over the source.
         is_whole: the predicate is the whole invariant: the rows that make it true are the violations, one each.
     """
 
-    source: str
-    predicate: str
+    source: Source
+    predicate: Words | exp.Expr
     is_whole: bool
 
 
@@ -53,7 +38,7 @@ class NoRow:
 class BalanceKey:
     """One column of a key, as a side of a balance spells it, its type and its collation."""
 
-    column: str
+    column: exp.Expr
     type: str
     collation: int = 0
 
@@ -63,18 +48,17 @@ class BalanceSide:
     """One side of a balance: a value and a key a row.
 
     Args:
-        source: a from clause.
         value: an integer or numeric expression.
         keys: the columns of the key; a row with a null in one has no key and counts for nothing.
-        condition: which rows count; empty: all.
+        condition: which rows count; None: all.
         nothing_null: expressions that must not be null in any row that counts: a null would hide what the query shows.
     """
 
-    source: str
-    value: str
+    source: Source
+    value: exp.Expr
     keys: tuple[BalanceKey, ...]
-    condition: str
-    nothing_null: tuple[str, ...]
+    condition: exp.Expr | None
+    nothing_null: tuple[exp.Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +88,15 @@ def has_same_equality(left: Column | BalanceKey, right: Column | BalanceKey) -> 
     return kinds.get(left.type, left.type) == kinds.get(right.type, right.type) and left.collation == right.collation
 
 
-def fingerprint_columns(side: BalanceSide, seeds: Sequence[int]) -> list[str]:
-    """Return aggregate expressions: one sum a seed, and last the count of rows that hold a null they must not."""
-    condition = f" filter (where {side.condition})" if side.condition else ""
-    columns = []
-    for seed in seeds:
-        weight = str(seed)
-        for key in side.keys:  # the hash of one column seeds that of the next
-            weight = _HASHES[key.type].format(key=key.column, seed=weight)
-        weight = f"({weight} operator(pg_catalog.&) {2**WEIGHT_BITS - 1})"
-        columns.append(f"pg_catalog.sum(({side.value}) operator(pg_catalog.*) {weight}){condition}")
-    if side.nothing_null:
-        is_null = " or ".join(f"({expression}) is null" for expression in side.nothing_null)
-        counted = f"({side.condition}) and ({is_null})" if side.condition else is_null
-        columns.append(f"pg_catalog.count(*) filter (where {counted})")
-    return columns
+def fingerprint_of(side: BalanceSide, seeds: Sequence[int]) -> list[Answer]:
+    """Return what a scan is asked: one sum a seed, and last the count of rows that hold a null they must not."""
+    keys = tuple(HashKey(key.column, key.type) for key in side.keys)
+    answers: list[Answer] = [WeightedSum(side.value, keys, side.condition, seed) for seed in seeds]
+    return [*answers, NullCount(side.nothing_null, side.condition)] if side.nothing_null else answers
 
 
 def fingerprints_agree(left: Sequence[Any], right: Sequence[Any] | None, seed_count: int) -> bool:
-    """Whether the totals of the two sides' columns, as `fingerprint_columns` asked for them, show that they balance."""
+    """Whether the totals of the two sides' columns, as `fingerprint_of` asked for them, show that they balance."""
     if any(left[seed_count:]) or any((right or ())[seed_count:]):
         return False
     totals = [Decimal(total or 0) for total in left[:seed_count]]

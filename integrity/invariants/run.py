@@ -131,7 +131,7 @@ class _Run:
             place = step.proofs[0][1][0]
             counted = answers[place.scan]
             assert counted is not None
-            return self.query_task(step, method, count=counted[place.columns[0]], seconds=seconds)
+            return self.query_task(step, method, count=counted[place.answers[0]], seconds=seconds)
         failed = any(isinstance(p, Balance) and not is_proved(p, places, answers) for p, places in step.proofs)
         return self.query_task(step, "query, as fingerprints differ" if failed else "query", seconds=seconds)
 
@@ -229,13 +229,14 @@ def _scan_task(scan: Scan) -> _Task:
         started = time.perf_counter()
         try:
             types = {name: kind for name, (kind, _) in scan.parameters.items()}
-            values = [scan.parameters[name][1] for name in find_parameters(scan.query)]
-            row = session.read(session.spelling.marked(scan.query, types), values)[0]
+            query = scan.query(session.spelling)
+            values = [scan.parameters[name][1] for name in find_parameters(query)]
+            row = session.read(session.spelling.marked(query, types), values)[0]
         except QueryFailed as failed:
             return _Scanned(scan.number, seconds=time.perf_counter() - started, is_lost=failed.is_snapshot_lost)
         except Exception:  # a total that cannot be read: each invariant's own query says more
             return _Scanned(scan.number, seconds=time.perf_counter() - started)
-        answers = [row[f"answer_{number}"] for number in range(len(scan.columns))]
+        answers = [row[f"answer_{number}"] for number in range(len(scan.answers))]
         return _Scanned(scan.number, answers, row["rows_read"], time.perf_counter() - started)
 
     return task

@@ -11,13 +11,10 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from integrity.engines.facts import Column, Facts, Table, TableName, UniqueIndex
-from integrity.invariants.proof import HASHED_TYPES, BalanceKey, has_same_equality
-from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, split, table_of
+from integrity.engines.scan import ROW, Lookup, Source
+from integrity.invariants.proof import BalanceKey, has_same_equality
+from integrity.invariants.syntax import Unlike, alias_of, equated, name_of, plain_table, split, table_name, table_of
 from integrity.invariants.uniqueness import proving_index
-from integrity.sql.name import in_quotes
-
-ROW = "audited"
-"""What a scan calls its table's row, so that the checks of files with different aliases fit into one statement."""
 
 # What may stand in an expression that is taken apart and written anew: the parser reads and writes these as they were.
 PLAIN = (
@@ -56,6 +53,7 @@ class Scope:
         lookups: those that add at most one row to it, in order.
         parts: the alias of the one whose rows are summed up; empty when there is none.
         parts_join: its join.
+        hashed_types: of columns that can be keys of a balance.
     """
 
     parent: str
@@ -63,9 +61,10 @@ class Scope:
     lookups: Mapping[str, Joined] = field(default_factory=dict)
     parts: str = ""
     parts_join: Joined | None = None
+    hashed_types: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, query: exp.Select, facts: Facts) -> "Scope":
+    def of(cls, query: exp.Select, facts: Facts, *, hashed_types: frozenset[str]) -> "Scope":
         """Return the scope of the query.
 
         Raises:
@@ -83,7 +82,7 @@ class Scope:
                 raise Unlike("a join of another kind")
             tables[alias] = (table, _facts_of(table, facts))
             joins[alias] = join
-        scope = cls(alias_of(first), tables)
+        scope = cls(alias_of(first), tables, hashed_types=hashed_types)
         summed = scope._summed(query)
         for alias, join in joins.items():
             scope = scope._with_join(alias, join, is_summed=alias in summed)
@@ -158,23 +157,26 @@ class Scope:
             raise Unlike("a lookup by way of another")
         return replace(self, lookups=others, parts=alias, parts_join=self.lookups[alias])
 
-    def source(self, used: set[str]) -> str:
-        """Return a from clause of the parent and those lookups that are used."""
+    def source(self, used: set[str]) -> Source:
+        """Return what a scan reads of the parent and those lookups that are used."""
         needed = self._needed(used)
-        joins = [
-            f" left join {plain_table(self.tables[alias][0]).sql(dialect='postgres')} as {in_quotes(alias)}"
-            f" on {self.sql(join.on, needed)}"
+        lookups = [
+            Lookup(alias, plain_table(self.tables[alias][0]), self.scanned(join.on, needed))
             for alias, join in self.lookups.items()
             if alias in needed
         ]
-        return f"{plain_table(self.tables[self.parent][0]).sql(dialect='postgres')} as {ROW}{''.join(joins)}"
+        return Source(plain_table(self.tables[self.parent][0]), tuple(lookups))
 
-    def parts_source(self) -> str:
-        """Return a from clause of the parts alone."""
-        return f"{plain_table(self.tables[self.parts][0]).sql(dialect='postgres')} as {ROW}"
+    def parts_source(self) -> Source:
+        """Return what a scan reads of the parts alone."""
+        return Source(plain_table(self.tables[self.parts][0]))
 
-    def sql(self, node: exp.Expr, used: set[str]) -> str:
-        """Return the expression's text for a scan of `source(used)`."""
+    def scanned(self, node: exp.Expr, used: set[str]) -> exp.Expr:
+        """Return the expression as a scan of `source(used)` has it.
+
+        Raises:
+            Unlike: it has a column of another table.
+        """
         if self.owners(node) - used - {self.parent}:
             raise Unlike("a column of a table that the scan does not read")
 
@@ -186,28 +188,31 @@ class Scope:
                 return exp.Column(this=inner.this.copy(), table=qualifier)
             return inner
 
-        return node.copy().transform(rename).sql(dialect="postgres")
+        return node.copy().transform(rename)
 
-    def parts_sql(self, node: exp.Expr) -> str:
-        """Return the text of an expression over the parts for a scan of `parts_source()`."""
+    def scanned_parts(self, node: exp.Expr) -> exp.Expr:
+        """Return an expression over the parts as a scan of `parts_source()` has it."""
 
         def rename(inner: exp.Expr) -> exp.Expr:
             if isinstance(inner, exp.Column):
                 return exp.Column(this=inner.this.copy(), table=exp.to_identifier(ROW))
             return inner
 
-        return node.copy().transform(rename).sql(dialect="postgres")
+        return node.copy().transform(rename)
 
-    def key(self, column: exp.Column, text: str) -> BalanceKey:
+    def key(self, column: exp.Column, scanned: exp.Expr) -> BalanceKey:
         """Return the column as a key of a balance.
+
+        Args:
+            scanned: as the scan has it.
 
         Raises:
             Unlike: there is no hash for its type.
         """
         known = self.column(column)
-        if known.type not in HASHED_TYPES:
+        if known.type not in self.hashed_types:
             raise Unlike(f"a key of type {known.type}")
-        return BalanceKey(text, known.type, known.collation)
+        return BalanceKey(scanned, known.type, known.collation)
 
     def _summed(self, query: exp.Select) -> set[str]:
         """Return the tables whose rows the having clause sums up or counts."""
@@ -253,7 +258,7 @@ class Scope:
 
 
 def _facts_of(table: exp.Table, facts: Mapping[TableName, Table]) -> Table:
-    name = TableName(name_of(table.args.get("db")), name_of(table.this))
+    name = table_name(table)
     if name not in facts:
         raise Unlike(f"nothing is known of {name}")
     return facts[name]

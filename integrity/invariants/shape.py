@@ -23,9 +23,10 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from integrity.engines.facts import Facts, Table, TableName, is_own
+from integrity.engines.scan import ROW, Source, Words
 from integrity.engines.spelling import Spelling
 from integrity.invariants.proof import Balance, BalanceSide, NoRow, Proof, Unique, has_same_equality
-from integrity.invariants.scope import ROW, Scope
+from integrity.invariants.scope import Scope
 from integrity.invariants.syntax import (
     Unlike,
     alias_of,
@@ -79,7 +80,7 @@ def find_row_check(text: str, query: exp.Query, facts: Facts, spelling: Spelling
     predicate = _cut_where(text, alias, spelling)
     known = facts.get(TableName(name_of(table.args.get("db")), name_of(table.this)), Table())
     is_whole = known.is_stored and all(_is_sure(column, known, spelling) for column in query.expressions)
-    return NoRow(f"{plain_table(table).sql(dialect='postgres')} as {ROW}", predicate, is_whole=is_whole)
+    return NoRow(Source(plain_table(table)), Words(predicate), is_whole=is_whole)
 
 
 def _is_sure(shown: exp.Expr, table: Table, spelling: Spelling) -> bool:
@@ -128,7 +129,7 @@ def _is_qualifier(tokens: Sequence[Token], number: int, alias: str, *, ignores_c
     return name.is_name and is_dotted and not is_inner and is_alias
 
 
-def find_proofs(query: exp.Query, facts: Facts) -> tuple[Proof, ...]:
+def find_proofs(query: exp.Query, facts: Facts, spelling: Spelling) -> tuple[Proof, ...]:
     """Return proofs that together show that the query returns no rows (shapes 2 to 4).
 
     Raises:
@@ -139,7 +140,7 @@ def find_proofs(query: exp.Query, facts: Facts) -> tuple[Proof, ...]:
         raise Unlike("not a plain select")
     if query.find(exp.Placeholder, exp.Window) or list(query.find_all(exp.Query)) != [query]:
         raise Unlike("a parameter, a window or a subquery")
-    scope = Scope.of(query, facts)
+    scope = Scope.of(query, facts, hashed_types=spelling.hashed_types)
     having = query.args.get("having")
     if having is None:
         return tuple(_prove_rows(query, scope))
@@ -184,7 +185,7 @@ def _prove_rows(query: exp.Select, scope: Scope) -> Iterator[Proof]:
         raise Unlike("an aggregate without groups, which is one row however many there are")
     if scope.owners(where) <= {scope.parent}:
         scope.require_plain(where.this)
-        yield NoRow(scope.source(set()), scope.sql(where.this, set()), is_whole=False)
+        yield NoRow(scope.source(set()), scope.scanned(where.this, set()), is_whole=False)
         return
     conditions = split(where.this, exp.And)
     mine = [condition for condition in conditions if scope.owners(condition) <= {scope.parent}]
@@ -230,7 +231,7 @@ def _prove_groups(part: exp.Expr, groups: list[exp.Column], query: exp.Select, s
         scope.require_plain(part)
         condition = all_of([*of_parent, part])
         used = scope.owners(condition)
-        return NoRow(scope.source(used), scope.sql(condition, used), is_whole=False)
+        return NoRow(scope.source(used), scope.scanned(condition, used), is_whole=False)
     if _is_more_than_one(part, scope):
         assert scope.parts_join is not None
         joined = {name_of(mine.this) for _, mine in scope.parts_join.keys}  # never null: null equals no key
@@ -253,10 +254,10 @@ def _prove_groups_of_one_table(part: exp.Expr, groups: list[exp.Column], conditi
     maybe_null = [node for node in (*groups, term.value) if not scope.is_never_null(node)]  # null is a group, too
     side = BalanceSide(
         scope.source(set()),
-        scope.sql(term.value, set()),
-        tuple(scope.key(group, scope.sql(group, set())) for group in groups),
-        scope.sql(all_of(conditions), set()) if conditions else "",
-        tuple(scope.sql(node, set()) for node in maybe_null),
+        scope.scanned(term.value, set()),
+        tuple(scope.key(group, scope.scanned(group, set())) for group in groups),
+        scope.scanned(all_of(conditions), set()) if conditions else None,
+        tuple(scope.scanned(node, set()) for node in maybe_null),
     )
     return Balance(side, None)
 
@@ -291,16 +292,16 @@ def _balance(part: exp.Expr, of_parent: list[exp.Expr], of_parts: list[exp.Expr]
     maybe_null = [node for node in (stored, *(other for other, _ in keys)) if not scope.is_never_null(node)]
     parent = BalanceSide(
         scope.source(used),
-        scope.sql(stored, used),
-        tuple(scope.key(other, scope.sql(other, used)) for other, _ in keys),
-        scope.sql(all_of(of_parent), used) if of_parent else "",
-        tuple(scope.sql(node, used) for node in maybe_null),
+        scope.scanned(stored, used),
+        tuple(scope.key(other, scope.scanned(other, used)) for other, _ in keys),
+        scope.scanned(all_of(of_parent), used) if of_parent else None,
+        tuple(scope.scanned(node, used) for node in maybe_null),
     )
     parts = BalanceSide(
         scope.parts_source(),
-        scope.parts_sql(term.value),
-        tuple(scope.key(mine, scope.parts_sql(mine)) for _, mine in keys),
-        scope.parts_sql(all_of(conditions)) if conditions else "",
+        scope.scanned_parts(term.value),
+        tuple(scope.key(mine, scope.scanned_parts(mine)) for _, mine in keys),
+        scope.scanned_parts(all_of(conditions)) if conditions else None,
         (),  # a part without key or amount counts for nothing in the query too
     )
     if not all(has_same_equality(a, b) for a, b in zip(parent.keys, parts.keys, strict=True)):

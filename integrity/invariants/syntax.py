@@ -19,10 +19,15 @@ def tables_of(query: exp.Query | None) -> frozenset[TableName]:
     if query is None:
         return frozenset()
     return frozenset(
-        TableName(name_of(table.args.get("db")), name_of(table.this))
+        table_name(table)
         for table in query.find_all(exp.Table)
         if isinstance(table.this, exp.Identifier) and (table.args.get("db") or not _is_of_a_with(table))
     )
+
+
+def table_name(table: exp.Table) -> TableName:
+    """Return the table's name as the catalogue spells it."""
+    return TableName(name_of(table.args.get("db")), name_of(table.this))
 
 
 def _is_of_a_with(table: exp.Table) -> bool:

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from integrity.engines.facts import Table, UniqueIndex
 from integrity.invariants.syntax import column_said_not_null, fixed_columns, name_of, split
-from integrity.sql.query import find_tree
+from integrity.sql.query import find_tree, text_of
 
 
 def proving_index(
@@ -55,7 +55,7 @@ def _normal(condition: exp.Expr, table: Table) -> str:
             column, cast = node.this, node.expression
             known = table.columns.get(name_of(column.this)) if isinstance(column, exp.Column) else None
             is_text = isinstance(cast.this, exp.Literal) and cast.this.is_string
-            if known and is_text and cast.to.sql(dialect="postgres").lower() == known.type:
+            if known and is_text and text_of(cast.to).lower() == known.type:
                 cast.replace(cast.this.copy())
         return node
 
@@ -64,4 +64,4 @@ def _normal(condition: exp.Expr, table: Table) -> str:
             return exp.Column(this=exp.to_identifier(name_of(node.this), quoted=True))
         return node
 
-    return condition.unnest().copy().transform(simplify).transform(qualify).sql(dialect="postgres")
+    return text_of(condition.unnest().copy().transform(simplify).transform(qualify))

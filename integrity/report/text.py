@@ -41,7 +41,7 @@ def render_plan(plan: "Plan") -> str:
         for step in plan.steps
     ]
     scans = [
-        [scan.number + 1, show(scan.source, width=TITLE_WIDTH), len(scan.columns), len(scan.invariants)]
+        [scan.number + 1, show(str(scan.source), width=TITLE_WIDTH), len(scan.answers), len(scan.invariants)]
         for scan in plan.scans
     ]
     text = _table(["invariant", "method", "scans", "why"], steps)

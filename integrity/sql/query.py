@@ -127,6 +127,11 @@ def find_tree(text: str) -> exp.Expr | None:
         return None
 
 
+def text_of(tree: exp.Expr) -> str:
+    """Return a tree's text, as files have it."""
+    return tree.sql(dialect="postgres")
+
+
 _UNKNOWN_TO_THE_PARSER = (ParseError, TokenError, RecursionError)
 
 

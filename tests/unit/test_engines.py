@@ -99,6 +99,19 @@ def test_nobody_but_an_engine_asks_which_one_it_is_or_knows_its_driver() -> None
     assert (known, asked) == (set(), set())
 
 
+def test_nobody_but_an_engine_writes_a_tree_as_sql() -> None:
+    """A plan holds trees; in whose words they are asked is the engine's to say. A message may show one."""
+    written = {
+        f"{_place(path)}:{node.lineno}"
+        for path in _others()
+        if not _place(path).startswith("sql/")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sql"
+        if any(keyword.arg == "dialect" for keyword in node.keywords)
+    }
+    assert written == set()
+
+
 def test_what_is_of_servers_still_is() -> None:
     """An entry that is no longer needed goes."""
     assert {place for place in OF_SERVERS if not any(_is_of_an_engine(name) for name in _imports(PACKAGE / place))} == set()

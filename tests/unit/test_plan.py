@@ -12,7 +12,7 @@ from integrity.engines.postgresql.spelling import SPELLING as POSTGRESQL
 from integrity.engines.spelling import NotPortable, Spelling
 from integrity.engines.sqlite.portable import to_sqlite
 from integrity.engines.sqlite.spelling import SPELLING as SQLITE
-from integrity.invariants.plan import Plan, make_plan
+from integrity.invariants.plan import Plan, Scan, make_plan
 from integrity.invariants.syntax import tables_of
 from integrity.sql.file import SqlFile, parse_sql_file
 from integrity.sql.query import parse_query
@@ -76,6 +76,10 @@ def plan(*queries: str | SqlFile, facts: Facts = FACTS, spelling: Spelling = POS
     )
 
 
+def columns(scan: Scan, spelling: Spelling = POSTGRESQL) -> list[str]:
+    return [spelling.answer(answer) for answer in scan.answers]
+
+
 def only(query: str, facts: Facts = FACTS, *, is_exact: bool = False) -> tuple[str, str]:
     """Return the method and the reason of the only step."""
     made = plan(query, facts=facts, is_exact=is_exact)
@@ -96,11 +100,11 @@ def test_row_checks_of_one_table_share_a_scan_whatever_they_call_its_row() -> No
         "select w.id from bank.wallets as w where w.balance > 5 or (w.owner_id is null and 'w.id' <> '')",
         "select entries.id from bank.entries where entries.amount = 0",
     )
-    assert [(scan.source, scan.invariants) for scan in made.scans] == [
+    assert [(str(scan.source), scan.invariants) for scan in made.scans] == [
         ("bank.wallets as audited", ["bank/0", "bank/1"]),
         ("bank.entries as audited", ["bank/2"]),
     ]
-    assert made.scans[0].columns == [
+    assert columns(made.scans[0]) == [
         "count(*) filter (where balance < 0\n)",
         "count(*) filter (where audited.balance > 5 or (audited.owner_id is null and 'w.id' <> '')\n)",
     ]
@@ -116,11 +120,11 @@ def test_parameters_of_files_that_share_a_scan_do_not_mix() -> None:
     )
     (scan,) = made.scans
     assert scan.parameters == {"least_1": ("bigint", 1), "least_2": ("bigint", 2)}
-    assert scan.columns == [
+    assert columns(scan) == [
         "count(*) filter (where balance < :least_1\n)",
         "count(*) filter (where balance > :least_2 or id = :least_2\n)",
     ]
-    written = POSTGRESQL.marked(scan.query, {"least_1": "bigint", "least_2": "bigint"})
+    written = POSTGRESQL.marked(scan.query(POSTGRESQL), {"least_1": "bigint", "least_2": "bigint"})
     assert "balance < $1::bigint\n" in written
     assert "balance > $2::bigint or id = $2::bigint\n" in written
 
@@ -196,33 +200,47 @@ def test_a_row_check_that_joins_to_explain_its_rows_is_proved_by_the_scan() -> N
         "select wallets.id, string_agg(entries.kind, ' ') from bank.wallets left join bank.entries "
         "on entries.wallet_id = wallets.id where wallets.balance < 0 group by wallets.id"
     )
-    assert made.scans[0].columns == ["count(*) filter (where audited.balance < 0\n)"]
+    assert columns(made.scans[0]) == ["count(*) filter (where audited.balance < 0\n)"]
     assert not made.steps[0].is_whole
 
 
 def test_a_stored_sum_is_proved_by_fingerprints_of_both_sides() -> None:
     made = plan(BALANCE)
     assert made.steps[0].method(made.scans) == "fingerprint"
-    assert [(scan.source, len(scan.columns)) for scan in made.scans] == [
+    assert [(str(scan.source), len(scan.answers)) for scan in made.scans] == [
         ("bank.wallets as audited", 2),
         ("bank.entries as audited", 2),
     ]
     assert only(BALANCE, is_exact=True) == ("query", "exact, as it is written")
 
 
+def test_answers_that_differ_in_the_case_of_a_text_or_a_name_alone_are_no_one_answer() -> None:
+    def balance(kind: str) -> str:
+        return BALANCE.replace(
+            "on entries.wallet_id = wallets.id", f"on entries.wallet_id = wallets.id and kind = '{kind}'"
+        )
+
+    parts = plan(balance("fee"), balance("Fee"), balance("fee")).scans[1]
+    assert [text.rpartition("filter ")[2] for text in columns(parts)] == [
+        *2 * ["(where audited.kind = 'fee')"],
+        *2 * ["(where audited.kind = 'Fee')"],
+    ]
+
+
 def test_two_audits_weigh_with_different_seeds() -> None:
-    columns = [
+    plans = [
         make_plan(
             [file(BALANCE)], FACTS, refused={}, now=NOW, spelling=POSTGRESQL, is_exact=False, given={}, random_source=source
-        ).scans[0].columns
+        )
         for source in (random.Random(1), random.Random(2))
-    ]  # fmt: skip
-    assert set(columns[0]).isdisjoint(columns[1])
+    ]
+    one, other = (columns(made.scans[0]) for made in plans)
+    assert set(one).isdisjoint(other)
 
 
 def test_a_stored_value_that_may_be_null_is_looked_at() -> None:
     made = plan(BALANCE, facts=with_columns(WALLETS, balance=Column("int8", is_not_null=False)))
-    assert made.scans[0].columns[-1] == "pg_catalog.count(*) filter (where (audited.balance) is null)"
+    assert columns(made.scans[0])[-1] == "pg_catalog.count(*) filter (where (audited.balance) is null)"
 
 
 @pytest.mark.parametrize(
@@ -281,17 +299,18 @@ def test_conditions_filters_and_lookups_stay_with_their_side_of_the_balance() ->
         "having owners.limit_minor <> -coalesce(sum(entries.amount) filter (where entries.id = wallets.owner_id), 0)"
     )
     parents, parts = made.scans
-    assert parents.source == 'bank.wallets as audited left join bank.owners as "owners" on "owners".id = audited.owner_id'
-    assert parents.columns[0].endswith("filter (where audited.balance > 0)")
-    assert parents.columns[2] == (
+    looked_up = 'left join bank.owners as "owners" on "owners".id = audited.owner_id'
+    assert str(parents.source) == f"bank.wallets as audited {looked_up}"
+    assert columns(parents)[0].endswith("filter (where audited.balance > 0)")
+    assert columns(parents)[2] == (
         "pg_catalog.count(*) filter "
         '(where (audited.balance > 0) and (("owners".limit_minor) is null or (audited.owner_id) is null))'
     )
-    assert parts.columns[0].startswith(
+    assert columns(parts)[0].startswith(
         "pg_catalog.sum((-(audited.amount)) operator(pg_catalog.*) "
         "(pg_catalog.hashint8extended(cast(audited.id as bigint), "
     )
-    assert parts.columns[0].endswith("filter (where audited.kind = 'fee')")
+    assert columns(parts)[0].endswith("filter (where audited.kind = 'fee')")
 
 
 def test_each_alternative_of_a_having_clause_is_proved_apart() -> None:
@@ -327,7 +346,7 @@ def test_groups_that_sum_to_zero_are_proved_by_one_fingerprint() -> None:
     made = plan(query, "select wallet_id from bank.entries group by wallet_id having sum(amount) <> 0")
     assert [step.method(made.scans) for step in made.steps] == ["fingerprint", "fingerprint"]
     # The nulls are a group, too.
-    assert made.scans[0].columns[-1] == "pg_catalog.count(*) filter (where (audited.wallet_id) is null)"
+    assert columns(made.scans[0])[-1] == "pg_catalog.count(*) filter (where (audited.wallet_id) is null)"
     assert only(query.replace("<> 0", "<> 1"))[0] == "query"
 
 
@@ -404,8 +423,8 @@ def test_on_sqlite_row_checks_share_a_scan_and_the_rest_is_asked() -> None:
     made = plan(
         file("select w.id from bank.wallets as w where w.balance < :least", header=header), BALANCE, spelling=SQLITE
     )
-    assert made.scans[0].columns == ["count(*) filter (where audited.balance < :least_1\n)"]
-    assert SQLITE.marked(made.scans[0].query, {"least_1": "bigint"}) == (
+    assert columns(made.scans[0], SQLITE) == ["count(*) filter (where audited.balance < :least_1\n)"]
+    assert SQLITE.marked(made.scans[0].query(SQLITE), {"least_1": "bigint"}) == (
         "SELECT COUNT(*) AS rows_read, COUNT(*) FILTER(WHERE audited.balance < ?1) AS answer_0 FROM bank.wallets AS audited"
     )
     assert [step.method(made.scans) for step in made.steps] == ["scan", "query"]

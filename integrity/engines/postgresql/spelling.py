@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from integrity.engines.places import DEFAULT_SCHEMA
+from integrity.engines.postgresql.answers import HASHED_TYPES, spell
+from integrity.engines.scan import Answer
 from integrity.sql.file import SqlFile
 from integrity.sql.parameters import find_parameters, replace_parameters
 
@@ -30,6 +32,13 @@ class PostgresqlSpelling:
     def marked(self, query: str, types: Mapping[str, str]) -> str:
         marks = {name: self.mark(number, types[name]) for number, name in enumerate(find_parameters(query), start=1)}
         return replace_parameters(query, marks.__getitem__)
+
+    @property
+    def hashed_types(self) -> frozenset[str]:
+        return HASHED_TYPES
+
+    def answer(self, answer: Answer) -> str:
+        return spell(answer)
 
     def mark(self, number: int, kind: str) -> str:
         return f"${number}::{kind}"

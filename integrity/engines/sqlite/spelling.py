@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from integrity.engines.places import MAIN
+from integrity.engines.scan import Answer, RowCount, count_of
+from integrity.engines.spelling import NotPortable
 from integrity.engines.sqlite.dialect import adapt
 from integrity.engines.sqlite.portable import to_sqlite
 from integrity.sql.file import SqlFile
@@ -30,6 +32,15 @@ class SqliteSpelling:
 
     def marked(self, query: str, types: Mapping[str, str]) -> str:
         return to_sqlite(query)
+
+    @property
+    def hashed_types(self) -> frozenset[str]:
+        return frozenset()
+
+    def answer(self, answer: Answer) -> str:
+        if isinstance(answer, RowCount):
+            return count_of(answer)
+        raise NotPortable("a hash of a key")
 
     def mark(self, number: int, kind: str) -> str:
         return f"?{number}"

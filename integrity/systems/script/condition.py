@@ -69,7 +69,7 @@ def read_condition(text: str) -> Condition:
     """
     from sqlglot import exp
 
-    from integrity.sql.query import Unparsed, parse_statements
+    from integrity.sql.query import Unparsed, parse_statements, text_of
 
     try:
         tree = next(iter(parse_statements(text)), None)
@@ -79,7 +79,7 @@ def read_condition(text: str) -> Condition:
         raise NoCondition("it says nothing")
     for node in tree.walk():
         if not isinstance(node, tuple(_known())):
-            word = node.sql(dialect="postgres")
+            word = text_of(node)
             raise NoCondition(f"`{word}` is not worked out here", at=max(0, text.lower().find(word.lower()[:8])))
     columns = {node.name.lower() for node in tree.find_all(exp.Column)} - {ROW}
     return Condition(text, frozenset(columns), tree)
