@@ -1,0 +1,265 @@
+"""Functions as operations: what a function does with its connection becomes steps, to be hammered, raced and replayed.
+
+    withdraw = Operation("withdraw", steps_of(bank.withdraw, declined=(bank.NotEnough,)), ARGUMENTS)
+
+The function stays as it is. It runs on a thread of its own, over a connection that carries nothing out: each statement is
+handed to whoever drives the operation, and the function waits until its rows are handed back. So one of the two runs at a
+time, and a race decides between any two statements of a function as between those of a generator.
+
+The connection is as psycopg's and sqlite3's are used: `execute`, `cursor`, `fetchone`, `fetchall`, `commit`, `rollback`,
+`with connection:` and `with connection.transaction():`. What is refused is raised as psycopg raises it, by its SQLSTATE. It
+has no `copy`, no cursor on the server's side and no settings. A mapper of objects, which asks for more, is not for it.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self
+
+import psycopg
+
+from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, StatementFailed, Step, Steps
+
+_MARK = re.compile(r"%s|%\((\w+)\)s|%%|\?")
+_MARK_OF_NAMES = re.compile(r"%\((\w+)\)s|%%")
+_TEXT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*)")
+
+Exchange = Callable[[Step], Any]
+"""Hands a step over and returns what it is answered with."""
+
+
+class FunctionConnection:
+    """What a function is given in place of a connection.
+
+    Args:
+        is_autocommit: a statement outside `transaction` is one of its own; else the first one begins a transaction.
+        rows: makes what the function gets of a row: tuple, dict.
+    """
+
+    def __init__(self, exchange: Exchange, *, is_autocommit: bool, rows: type) -> None:
+        self._exchange = exchange
+        self._is_autocommit = is_autocommit
+        self.rows = rows
+        self._is_in_transaction = False
+
+    def cursor(self, *_: Any, **__: Any) -> "FunctionCursor":
+        return FunctionCursor(self)
+
+    def execute(self, sql: str, parameters: Any = ()) -> "FunctionCursor":
+        return self.cursor().execute(sql, parameters)
+
+    def commit(self) -> None:
+        self._end(Commit())
+
+    def rollback(self) -> None:
+        self._end(Rollback())
+
+    def close(self) -> None:
+        """Leave what was not committed to be rolled back, as a connection does."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._end(Rollback() if kind else Commit())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Begin a transaction, commit it at the end of the block, roll it back after an exception."""
+        if self._is_in_transaction:
+            raise NotImplementedError("a transaction within a transaction; say `savepoint` as a statement")
+        self._begin()
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    def ask(self, statement: Statement) -> Rows:
+        """Hand a statement over."""
+        if not self._is_in_transaction and not self._is_autocommit:
+            self._begin()
+        rows: Rows = self._exchange(statement)
+        return rows
+
+    def _begin(self) -> None:
+        self._is_in_transaction = True
+        self._exchange(Begin())
+
+    def _end(self, step: Step) -> None:
+        if self._is_in_transaction:
+            self._is_in_transaction = False
+            self._exchange(step)
+
+
+class FunctionCursor:
+    """What `execute` returns."""
+
+    def __init__(self, connection: FunctionConnection) -> None:
+        self._connection = connection
+        self._rows: Iterator[Any] = iter(())
+        self.rowcount = -1
+
+    def execute(self, sql: str, parameters: Any = ()) -> Self:
+        found = self._connection.ask(statement_of(sql, parameters))
+        made = [_row(row, self._connection.rows) for row in found]
+        self._rows, self.rowcount = iter(made), len(made)
+        return self
+
+    def fetchone(self) -> Any:
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Any]:
+        return list(self._rows)
+
+    def close(self) -> None:
+        """Do nothing: it holds nothing."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def steps_of(
+    function: Callable[..., Any],
+    *,
+    declined: tuple[type[Exception], ...] = (),
+    is_autocommit: bool = False,
+    rows: type = tuple,
+) -> Callable[..., Steps]:
+    """Return a function as the steps of an operation.
+
+    Args:
+        function: called with a connection and the operation's arguments; with the operation_id if it takes one. What it
+            returns is told to the client: a mapping as it is, anything else under "value".
+        declined: what it raises for a business no; the client is told the name of its type.
+        is_autocommit, rows: as FunctionConnection has them.
+    """
+    takes_id = "operation_id" in inspect.signature(function).parameters
+
+    def steps(**arguments: Any) -> Steps:
+        given = arguments if takes_id else {name: value for name, value in arguments.items() if name != "operation_id"}
+        call = _Call(lambda connection: function(connection, **given), is_autocommit=is_autocommit, rows=rows)
+        try:
+            while isinstance(asked := call.next(), Step):
+                try:
+                    call.answer((yield asked))
+                except StatementFailed as refused:
+                    call.answer(_as_psycopg_raises(refused))
+        finally:
+            call.abandon()
+        error = asked.error
+        if error is None:
+            return _reply(asked.value)
+        if isinstance(error, declined):
+            return Declined(type(error).__name__)
+        raise error.__cause__ if isinstance(error.__cause__, StatementFailed) else error
+
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a function ended."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class _Abandoned(BaseException):
+    """Nobody drives the operation any more."""
+
+
+class _Call:
+    """One call of a function, on a thread of its own."""
+
+    def __init__(self, call: Callable[[FunctionConnection], Any], *, is_autocommit: bool, rows: type) -> None:
+        self._call = call
+        self._asked: SimpleQueue[Step | _End] = SimpleQueue()
+        self._answers: SimpleQueue[Any] = SimpleQueue()
+        self._is_over = False
+        self._connection = FunctionConnection(self._exchange, is_autocommit=is_autocommit, rows=rows)
+        self._thread = Thread(target=self._run, name="function", daemon=True)
+        self._thread.start()
+
+    def next(self) -> "Step | _End":
+        """Return the next step, or how the function ended."""
+        return self._asked.get()
+
+    def answer(self, answer: Any) -> None:
+        """Let the function go on."""
+        self._answers.put(answer)
+
+    def abandon(self) -> None:
+        """Let the function end, wherever it is."""
+        self._is_over = True
+        self._answers.put(_Abandoned())
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            end = _End(self._call(self._connection))
+        except BaseException as error:  # told to whoever drives
+            end = _End(error=error)
+        self._asked.put(end)
+
+    def _exchange(self, step: Step) -> Any:
+        if self._is_over:
+            raise _Abandoned
+        self._asked.put(step)
+        answer = self._answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def statement_of(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Statement:
+    """Return a statement with psycopg's or sqlite3's marks (%s, %(name)s, ?) as one with `:name` parameters."""
+    if isinstance(parameters, Mapping):
+        if _MARK_OF_NAMES.search(sql):
+            sql = _outside_text(sql, _MARK_OF_NAMES, lambda mark: f":{mark[1]}" if mark[1] else "%")
+        return Statement(sql, dict(parameters))
+    if not parameters:
+        return Statement(sql)
+    values = {f"p{number}": value for number, value in enumerate(parameters, start=1)}
+    names = iter(values)
+    return Statement(_outside_text(sql, _MARK, lambda mark: "%" if mark[0] == "%%" else f":{next(names)}"), values)
+
+
+def _outside_text(sql: str, pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str]) -> str:
+    """Return the SQL with marks replaced, but in texts, quoted names and comments, where %% alone is one."""
+    parts = _TEXT.split(sql)
+    return "".join(
+        part.replace("%%", "%") if number % 2 else pattern.sub(replaced, part) for number, part in enumerate(parts)
+    )
+
+
+def _row(row: Row, kind: type) -> Any:
+    names = list(row.keys())
+    return dict(zip(names, (row[name] for name in names), strict=True)) if kind is dict else kind(row[n] for n in names)
+
+
+def _reply(value: Any) -> Ok:
+    if value is None:
+        return Ok()
+    return Ok(dict(value) if isinstance(value, Mapping) else {"value": value})
+
+
+def _as_psycopg_raises(refused: StatementFailed) -> Exception:
+    try:
+        kind: type[Exception] = psycopg.errors.lookup(refused.sqlstate or "")
+    except KeyError:
+        kind = psycopg.OperationalError
+    error = kind(str(refused))
+    error.__cause__ = refused
+    return error
