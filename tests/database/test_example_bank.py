@@ -129,3 +129,30 @@ def test_psql_runs_each_file_as_it_stands(integrity: Command, database: Target, 
     )
     assert moved == ("60\n" if name == "transfer" else "30\n")
     assert integrity("validate", "--select", "balance-equals-movements")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("-- parameter a: key of acounts", "operations/ask.sql:1: row acounts_1: the database has no table acounts"),
+        (
+            "-- parameter a: key of accounts\n-- row x: accounts(ownr = 'Ada')",
+            "ask.sql:2: row x: table accounts has no column ownr",
+        ),
+        ("-- parameter a: key of accounts\n-- row x: accounts(balance_minor = -5)", "accounts_balance_not_negative"),
+        (
+            "-- parameter a: key of (select id from accounts where owner = 'Eve')",
+            "no row of the race is a key for a: select id",
+        ),
+    ],
+)
+def test_what_a_file_asks_of_tables_that_they_have_not_is_told(integrity: Command, header: str, said: str) -> None:
+    Path("operations/ask.sql").write_text(f"{header}\nselect owner from accounts where id = :a;\n")
+    code, told = integrity("race", "ask")
+    assert (code, said in told) == (2, True), told
+
+
+def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_operation(integrity: Command) -> None:
+    Path("operations/ask.sql").write_text("select ownr from accounts;\n")
+    code, told = integrity("race", "ask")
+    assert (code, 'ask fails however it is called: 42703 column "ownr" does not exist' in told) == (3, True), told

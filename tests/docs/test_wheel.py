@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,22 @@ def _assert_it_takes_a_system_of_the_users(python: Path, folder: Path) -> None:
     assert code_of("replay", "race.json") == 1
 
 
+def _assert_it_takes_files_of_operations(python: Path, folder: Path) -> None:
+    """A folder of SQL files is a project, and its files are found again by the processes of a race."""
+    project = folder / "wallet"
+    shutil.copytree(ROOT / "tests" / "field_operations" / "wallet", project)
+    with closing(sqlite3.connect(project / "wallet.db")) as database:
+        database.executescript((project / "schema.sql").read_text(encoding="utf-8"))
+
+    def code_of(*arguments: str) -> int:
+        command = [str(python.parent / "integrity"), *arguments, "--database", f"sqlite:///{project / 'wallet.db'}"]
+        return subprocess.run(command, check=False, capture_output=True, cwd=project).returncode
+
+    assert code_of("race", "withdraw", "withdraw", "--jobs", "2", "--output", "race.json") == 1
+    assert code_of("replay", "race.json") == 1
+    assert code_of("race", "withdraw_whole", "--preemptions", "1") == 0
+
+
 @pytest.mark.slow
 def test_the_wheel_works_beside_its_dependencies_alone(wheel: Path, tmp_path: Path) -> None:
     python = _make_environment(tmp_path / "venv", "--without-pip")
@@ -107,6 +125,7 @@ def test_the_wheel_works_beside_its_dependencies_alone(wheel: Path, tmp_path: Pa
     _install(python, wheel, "--no-deps")
     _assert_it_works(python, tmp_path)
     _assert_it_takes_a_system_of_the_users(python, tmp_path)
+    _assert_it_takes_files_of_operations(python, tmp_path)
 
 
 @pytest.mark.exhaustive

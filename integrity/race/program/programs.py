@@ -175,7 +175,7 @@ def vary_calls(
     """Yield calls of these operations, without repeats: LIKELY_MAX that are likely to meet, then DRAWN_MAX that Hypothesis
     draws, the same ones each time; fewer where there are no more."""
     for name in operations:
-        _check_pools(find_operation(system, system.operations_with(bug), name), world)
+        _check_pools(find_operation(system, system.operations_with(bug), name), world, system.pools)
     seen: set[str] = set()
     for calls in chain(
         islice(_likely_calls(system, world, operations, bug=bug), LIKELY_MAX),
@@ -187,10 +187,16 @@ def vary_calls(
             yield calls
 
 
-def _check_pools(operation: Operation, world: World) -> None:
+def _check_pools(operation: Operation, world: World, queries: Mapping[str, str]) -> None:
     """Raise for an argument that is drawn from a pool of which the stage has no key."""
     for argument, domain in operation.arguments.items():
         if isinstance(domain, KeyOf) and not world.keys.get(domain.pool):
+            if operation.tables is not None and domain.pool in queries:  # a file, which knows nothing of stages
+                raise UsageError(
+                    f"operation {operation.name}: no row of the race is a key for {argument}: "
+                    f"{' '.join(queries[domain.pool].split())}",
+                    hint="Give the race a row that it finds: -- row name: table(column = value).",
+                )
             pools = f"Its keys are of the pools: {', '.join(world.keys) or 'none'}."
             key = f'One of this pool is called "{domain.pool}_1".'
             raise UsageError(

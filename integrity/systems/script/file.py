@@ -52,7 +52,11 @@ class OperationFile:
     @property
     def wants(self) -> Wants:
         """The rows that a race of it is to be played on."""
-        tables = [table for declared in self.header.parameters.values() for table in declared.tables]
+        tables = {
+            table: f"{shown_path(self.path)}:{self.header.lines[name]}"
+            for name, declared in self.header.parameters.items()
+            for table in declared.tables
+        }
         return Wants(self.header.rows, tables)
 
     @property

@@ -34,11 +34,11 @@ class Wants:
 
     Args:
         rows: in its order.
-        tables: whose keys it draws, as SQL names them.
+        tables: whose keys it draws, as SQL names them, and where it says so.
     """
 
     rows: Sequence[WantedRow]
-    tables: Sequence[str]
+    tables: Mapping[str, str]
 
 
 def read_row(key: str, text: str, *, known: Iterable[str], place: str) -> WantedRow:
@@ -68,7 +68,7 @@ def read_row(key: str, text: str, *, known: Iterable[str], place: str) -> Wanted
 def unite(wants: Iterable[Wants]) -> tuple[WantedRow, ...]:
     """Return the rows of all files, each once, every key once."""
     rows: list[WantedRow] = []
-    tables: dict[str, str] = {}
+    tables: dict[str, tuple[str, str]] = {}
     for want in wants:
         renamed: dict[str, str] = {}
         taken: set[str] = set()
@@ -80,10 +80,10 @@ def unite(wants: Iterable[Wants]) -> tuple[WantedRow, ...]:
                 rows.append(found)
             renamed[row.key] = found.key
             taken.add(found.key)
-        tables |= {plain_name(table): table for table in want.tables}
-    for name, table in tables.items():
+        tables |= {plain_name(table): (table, place) for table, place in want.tables.items()}
+    for name, (table, place) in tables.items():
         if all(plain_name(row.table) != name for row in rows):
-            rows += [WantedRow(_free(f"{name}_{number}", rows), table) for number in (1, 2)]
+            rows += [WantedRow(_free(f"{name}_{number}", rows), table, place=place) for number in (1, 2)]
     return tuple(rows)
 
 
