@@ -51,8 +51,8 @@ def item_name(table: Table, item: Item) -> str:
 
 
 def own_name(table: Table, item: Item) -> str:
-    """Return a constraint's own name. A primary key has none here, and on PostgreSQL the one it gives by itself."""
-    name = f"{table.name}_pkey" if isinstance(item, PrimaryKeyConstraint) else item.name
+    """Return a constraint's own name; of a primary key without one the name that PostgreSQL gives it by itself."""
+    name = item.name or (f"{table.name}_pkey" if isinstance(item, PrimaryKeyConstraint) else None)
     assert name is not None, f"a constraint of {table.name} without a name"
     return str(name)
 

@@ -272,7 +272,7 @@ def _searchers(target: Target, race: RaceSubject, test_database: str | None) -> 
     if jobs > 1 and system.reference is None:
         raise UsageError(
             f"system {system.name} was passed as an object, and other processes cannot be told where to find it",
-            hint='Search in one job, or name it in integrity.toml: [systems] name = "module:ATTRIBUTE"',
+            hint="Search in one job; or make it in a module that they can import, not in the script that runs.",
         )
     with ExitStack() as stack:
         databases = [

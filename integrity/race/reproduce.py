@@ -32,6 +32,8 @@ from integrity.race.program.trace import CUT_OFF
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.sql.file import SqlFile
+from integrity.systems.made_rows import find_table
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
 
 KINDS_MAX = 12
@@ -123,11 +125,28 @@ def find_touching(violation: Violation, system: System) -> list[Call]:
         operation = system.operations.get(call.operation)
         if operation is None or call.outcome is Outcome.FAILED:
             continue
-        keys = {name for name, domain in operation.arguments.items() if isinstance(domain, KeyOf)}
-        shared = keys & violation.row.keys()
-        if call.operation_id in named or any(str(call.arguments[name]) == str(violation.row[name]) for name in shared):
+        keys = {name: domain for name, domain in operation.arguments.items() if isinstance(domain, KeyOf)}
+        shared = [
+            (name, column)
+            for name, domain in keys.items()
+            for column in violation.row.keys() & {name, *_columns_of_keys(system, domain.pool)}
+        ]
+        is_met = any(str(call.arguments[name]) == str(violation.row[column]) for name, column in shared)
+        if call.operation_id in named or is_met:
             found.append(call)
     return sorted(found, key=lambda call: call.operation_id not in named)
+
+
+def _columns_of_keys(system: System, pool: str) -> set[str]:
+    """Return the columns that hold keys of a table that was reflected: its own, and those that refer to it."""
+    tables = system.metadata
+    table = find_table(tables, pool) if isinstance(tables, Reflected) else None
+    if table is None or len(table.primary_key.columns) != 1:
+        return set()
+    referring = (each for other in tables.tables.values() for each in other.columns)
+    own = {key.parent.name for column in referring for key in column.foreign_keys if key.column.table is table}
+    (primary,) = table.primary_key.columns
+    return {primary.name, f"{table.name}_{primary.name}", f"{table.name.removesuffix('s')}_{primary.name}", *own}
 
 
 def pairs_by_kind(calls: Sequence[Call], named: AbstractSet[UUID], ground: Ground) -> Iterator[tuple[PlannedCall, ...]]:

@@ -43,11 +43,16 @@ def load_system(reference: SystemReference) -> System:
 
 
 def with_place(system: System) -> System:
-    """Return a system that was passed as an object with where other processes find it, if it is a module's."""
-    for module in [module for name, module in sys.modules.items() if name != "__main__" and module is not None]:
+    """Return a system that was passed as an object with where other processes find it, if a module of theirs has it.
+
+    What a script makes as it runs they cannot: it would run again in each of them.
+    """
+    for name, module in list(sys.modules.items()):
+        if name != getattr(module, "__name__", "") or name in ("__main__", "__mp_main__"):
+            continue
         for attribute, value in list(vars(module).items()):
             if isinstance(value, System) and value.name == system.name and value.operations is system.operations:
-                return system.found_at(SystemReference(system.name, f"{module.__name__}:{attribute}", "", ""))
+                return system.found_at(SystemReference(system.name, f"{name}:{attribute}"))
     return system
 
 
