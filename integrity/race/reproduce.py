@@ -120,33 +120,40 @@ def reproduce(
 def find_touching(violation: Violation, system: System) -> list[Call]:
     """Return the calls that touched the row and may have had an effect, those that it names before those on its rows."""
     named = set(operation_ids_of([violation.row]))
-    found = []
+    found: list[tuple[Call, int]] = []
     for call in violation.calls:
         operation = system.operations.get(call.operation)
         if operation is None or call.outcome is Outcome.FAILED:
             continue
-        keys = {name: domain for name, domain in operation.arguments.items() if isinstance(domain, KeyOf)}
-        shared = [
-            (name, column)
-            for name, domain in keys.items()
-            for column in violation.row.keys() & {name, *_columns_of_keys(system, domain.pool)}
-        ]
-        is_met = any(str(call.arguments[name]) == str(violation.row[column]) for name, column in shared)
-        if call.operation_id in named or is_met:
-            found.append(call)
-    return sorted(found, key=lambda call: call.operation_id not in named)
+        in_common = max(
+            (
+                _columns_in_common(system, name, domain.pool, call.arguments[name], violation.row)
+                for name, domain in operation.arguments.items()
+                if isinstance(domain, KeyOf)
+            ),
+            default=0,
+        )
+        if call.operation_id in named or in_common:
+            found.append((call, in_common))
+    most = max((count for _, count in found), default=0)  # a seat of an event says more than the event
+    touching = [call for call, count in found if call.operation_id in named or count == most]
+    return sorted(touching, key=lambda call: call.operation_id not in named)
 
 
-def _columns_of_keys(system: System, pool: str) -> set[str]:
-    """Return the columns that hold keys of a table that was reflected: its own, and those that refer to it."""
+def _columns_in_common(system: System, argument: str, pool: str, value: Any, row: Mapping[str, Any]) -> int:
+    """Return how many columns of a row say that it is about the row whose key an argument is; 0: it is not."""
     tables = system.metadata
     table = find_table(tables, pool) if isinstance(tables, Reflected) else None
-    if table is None or len(table.primary_key.columns) != 1:
-        return set()
-    referring = (each for other in tables.tables.values() for each in other.columns)
-    own = {key.parent.name for column in referring for key in column.foreign_keys if key.column.table is table}
-    (primary,) = table.primary_key.columns
-    return {primary.name, f"{table.name}_{primary.name}", f"{table.name.removesuffix('s')}_{primary.name}", *own}
+    primary = [column.name for column in table.primary_key.columns] if table is not None else []
+    if isinstance(value, list | tuple):
+        is_its = all(str(row.get(name)) == str(each) for name, each in zip(primary, value, strict=False))
+        return len(primary) if primary and is_its else 0
+    names = {argument}
+    if table is not None and len(primary) == 1:
+        referring = (each for other in tables.tables.values() for each in other.columns)
+        names |= {key.parent.name for column in referring for key in column.foreign_keys if key.column.table is table}
+        names |= {primary[0], f"{table.name}_{primary[0]}", f"{table.name.removesuffix('s')}_{primary[0]}"}
+    return int(any(str(row[name]) == str(value) for name in names & row.keys()))
 
 
 def pairs_by_kind(calls: Sequence[Call], named: AbstractSet[UUID], ground: Ground) -> Iterator[tuple[PlannedCall, ...]]:
