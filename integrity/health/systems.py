@@ -100,7 +100,7 @@ def _check_rows(target: Target, system: System, contents: Contents) -> Iterator[
 
 
 def _check_keys(target: Target, system: System, contents: Contents, needs: SystemNeeds) -> Iterator[HealthCheck]:
-    """A run draws from keys that are there when it begins; what runs before it have used up is not."""
+    """Say what a run could not draw from: it draws from keys that are there when it begins. Enough of them is no news."""
     is_whole = all(contents.has(table) for table in system.metadata.sorted_tables)
     if not is_whole or not any(asked.keys for asked in needs.values()):
         return
@@ -110,12 +110,11 @@ def _check_keys(target: Target, system: System, contents: Contents, needs: Syste
         for pool, count in asked.keys.items():
             if len(pools.get(pool, ())) < count:
                 short.setdefault(f"{len(pools.get(pool, ()))} {pool}", []).append(profile)
-    name, most = f"{system.name}: keys", {profile for profiles in short.values() for profile in profiles}
     if short:
         said = "; ".join(f"{pool}, too few for {some(profiles)}" for pool, profiles in short.items())
-        yield (failed if len(most) == len(needs) else warning)(name, said, _seed_anew(system))
-    elif pools:
-        yield ok(name, ", ".join(f"{len(keys):,} {pool}" for pool, keys in pools.items()))
+        concerned = {profile for profiles in short.values() for profile in profiles}
+        state = failed if len(concerned) == len(needs) else warning
+        yield state(f"{system.name}: keys", said, _seed_anew(system))
 
 
 def _seed_anew(system: System) -> str:
