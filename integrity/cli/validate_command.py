@@ -7,7 +7,7 @@ import click
 
 from integrity.cli.number_types import Integer, NumberType
 from integrity.cli.options import all_option, database_option, open_project, open_target, project_option
-from integrity.report.publisher import FORMATS, publisher
+from integrity.report.formats import FORMATS, publisher
 from integrity.report.terminal import write_result
 
 

@@ -1,4 +1,4 @@
-"""The audit's listener: renders the report in the format that was asked for, and prints it or writes it to a file."""
+"""The formats of an audit's report: a listener renders it in the one that was asked for, and prints it or writes a file."""
 
 from pathlib import Path
 
