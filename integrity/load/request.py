@@ -13,8 +13,9 @@ from integrity.load.thresholds import Grade, shortfalls_of
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
+from integrity.runs.percentiles import Percentiles
 from integrity.runs.result import RunResult
-from integrity.runs.samples import Counts, Percentiles
+from integrity.runs.samples import Counts
 from integrity.systems.system import Bug, System
 
 

@@ -9,7 +9,8 @@ from integrity.load.profile import OpenProfile
 from integrity.load.thresholds import ThresholdJudgement
 from integrity.measure.calls import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
-from integrity.runs.samples import Percentiles, RunSample
+from integrity.runs.percentiles import Percentiles
+from integrity.runs.samples import RunSample
 from integrity.runs.shape import (
     FirstBreak,
     FirstWarning,

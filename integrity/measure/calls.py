@@ -14,8 +14,9 @@ import numpy as np
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.measure.percentiles import Distribution, percentiles
+from integrity.runs.percentiles import Percentiles
 from integrity.runs.result import OperationResult
-from integrity.runs.samples import Counts, OperationSample, Percentiles, RunSample
+from integrity.runs.samples import Counts, OperationSample, RunSample
 
 ERRORS_MOST = 10  # kinds of error that are listed
 RECENT_SAMPLES = 10

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from integrity.runs.samples import Percentiles
+from integrity.runs.percentiles import Percentiles
 
 _PERCENTS = {field: int(field.removeprefix("p").removesuffix("_ms")) for field in Percentiles.model_fields}
 """Which there are: those that samples and results have a field for."""

@@ -11,7 +11,8 @@ from integrity.monitor.summary import MonitorSummary
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.effects import FaultEffect
 from integrity.runs.files import RESULT_FILE
-from integrity.runs.samples import Counts, Percentiles
+from integrity.runs.percentiles import Percentiles
+from integrity.runs.samples import Counts
 from integrity.runs.settlement import Settlement
 from integrity.runs.shape import LoadSweep, PhaseResult, Search, SlopeResult
 

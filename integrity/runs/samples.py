@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from integrity.runs.documents import DocumentPart
+from integrity.runs.percentiles import Percentiles
 
 
 class Counts(DocumentPart):
@@ -22,14 +23,6 @@ class Counts(DocumentPart):
     abandoned: int
     not_sent: int
     retries: int
-
-
-class Percentiles(DocumentPart):
-    """Each the latency of a call that happened; None without calls. What has no field here is worked out nowhere."""
-
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
 
 
 class OperationSample(Percentiles, Counts):

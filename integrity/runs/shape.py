@@ -3,7 +3,7 @@
 from typing import Literal
 
 from integrity.runs.documents import DocumentPart
-from integrity.runs.samples import Percentiles
+from integrity.runs.percentiles import Percentiles
 
 
 class PhaseThreshold(DocumentPart):

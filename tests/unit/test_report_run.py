@@ -5,7 +5,8 @@ from typing import Any
 
 from integrity.load.request import RunAdvanced
 from integrity.report.run_text import render_run, show_progress
-from integrity.runs.samples import Counts, Percentiles
+from integrity.runs.percentiles import Percentiles
+from integrity.runs.samples import Counts
 from tests.documents import COUNTS, make_result
 
 
