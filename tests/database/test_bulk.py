@@ -17,6 +17,7 @@ from integrity.engines import columns
 from integrity.engines.columns import ColumnValues
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.engine import find_engine
+from integrity.engines.postgresql import bulk
 from integrity.engines.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,10 +80,17 @@ def _columns(values: list[tuple[Any, ...]]) -> list[ColumnValues]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(values=rows)
+@given(values=rows, layouts_at_once=st.sampled_from([0, 64]))
 def test_postgresql_gives_back_what_was_loaded(
-    connection: "psycopg.Connection[Any]", values: list[tuple[Any, ...]]
+    connection: "psycopg.Connection[Any]", values: list[tuple[Any, ...]], layouts_at_once: int
 ) -> None:
+    """Whether the rows of each layout are encoded by themselves, or all at once and then cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "LAYOUTS_AT_ONCE", layouts_at_once)
+        _load_and_compare(connection, values)
+
+
+def _load_and_compare(connection: "psycopg.Connection[Any]", values: list[tuple[Any, ...]]) -> None:
     connection.execute("drop table if exists loaded.everything")
     connection.execute(TABLE)
 
