@@ -192,6 +192,36 @@ def test_tables_of_sqlite_are_filled_too(tmp_path: Path) -> None:
     assert keys == {"Wallet_1": wallets[0]["id"], "User_1": wallets[0]["userId"]}
 
 
+def test_tables_that_triggers_guard_are_emptied_before_each_schedule(tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'shop.db'}")
+    with closing(target.connect_sqlite()) as connection:
+        connection.executescript("""
+            create table entries (id integer primary key, amount int not null);
+            create trigger "entries are kept" before delete on entries begin select raise(abort, 'never'); end;
+        """)
+
+    entries, _ = played(target, system([WantedRow("one", "entries", {"amount": "5"})]), "entries")
+
+    assert [row["amount"] for row in entries] == [5]  # the stage was set twice
+
+
+def test_tables_in_a_circle_are_emptied_before_each_schedule(database: Target) -> None:
+    make(
+        database,
+        """
+        create table teams (id serial primary key, owner_id int);
+        create table users (id serial primary key, team_id int not null references teams);
+        alter table teams add foreign key (owner_id) references users;
+        create function stop() returns trigger language plpgsql as $$ begin raise exception 'never'; end $$;
+        create trigger kept before delete on users for each row execute function stop();
+        """,
+    )
+
+    users, _ = played(database, system([WantedRow("one", "users")]), "users")
+
+    assert len(users) == 1
+
+
 CIRCLE = """
     create table a (id int primary key);
     create table b (id int primary key, a_id int not null references a);

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from integrity.domain import Domain, IntegerIn, KeyOf
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.events import listen
 from integrity.operation import RESTARTED, Allowed, Begin, Commit, Declined, Ok, Operation, Rollback, Statement, Steps
 from integrity.race.matrix import Group, race_groups
 from integrity.race.search.settings import RaceSettings, RaceSubject
+from integrity.race.trial.scratch import scratch_database
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 from integrity.systems.wanted_row import WantedRow
@@ -99,3 +102,49 @@ def test_a_lost_update_is_found_and_its_sound_twin_is_quiet(name: str, database:
     assert unlocked.finding is not None
     assert unlocked.finding.anomaly == "P4"
     assert locked.verdict is Verdict.HOLDS
+
+
+def test_a_user_who_may_make_no_database_is_told_which_right_is_missing_and_what_works_without(
+    database: Target, server: EmbeddedServer
+) -> None:
+    with database.connect() as owner, server.target.connect() as admin:
+        owner.execute((SCHEMAS / "sequelize.sql").read_bytes())
+        admin.execute("create role reader login")
+        try:
+            with pytest.raises(UsageError) as refused:
+                race(Target(database.url.set(username="reader")), KNOWN["sequelize"].system(is_locked=True))
+        finally:
+            admin.execute("drop role reader")
+    assert "a race is played on a database beside this one" in refused.value.message
+    assert refused.value.hint is not None
+    assert "alter role ... createdb" in refused.value.hint
+    assert "validate, run" in refused.value.hint
+
+
+def test_what_a_database_of_a_race_lacks_is_named(database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute((SCHEMAS / "sequelize.sql").read_bytes())
+        connection.execute("create aggregate total(bigint) (sfunc = int8pl, stype = bigint, initcond = '0')")
+    system = KNOWN["sequelize"].system(is_locked=True).on(database)
+
+    with scratch_database(database, system):
+        pass
+
+    assert isinstance(system.metadata, Reflected)
+    assert system.metadata.missing == ("aggregate public.total(bigint): no statement is known for it",)
+
+
+def test_a_constraint_that_is_left_out_takes_what_rests_on_it_along(database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute((SCHEMAS / "prisma.sql").read_bytes())
+    system = KNOWN["prisma"].system(is_locked=True).on(database)
+
+    with scratch_database(database, system, dropped=("User.User_pkey",)) as scratch:
+        left = {each.name for each in scratch.engine.read_definitions(scratch) if each.kind == "constraint"}
+
+    assert left == {"Account_pkey", "_AccountToUser_AB_pkey", "_AccountToUser_A_fkey"}
+    with (
+        pytest.raises(UsageError, match=r"no constraint or index User\.nothing"),
+        scratch_database(database, system, dropped=("User.nothing",)),
+    ):
+        pass

@@ -1,17 +1,16 @@
-"""What of a database's definitions a scratch database is made of, and what empties its tables."""
+"""What of a database's definitions a scratch database is made of."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
-from integrity.database.names import located, name_of
+from integrity.database.names import name_of
 from integrity.engines.definitions import Definition
 from integrity.engines.places import schema_of
 from integrity.errors import UsageError
-from integrity.operation import Statement
 from integrity.systems.reflect import Catalogue, Reflected
 
 
@@ -59,32 +58,14 @@ def whole_statement(each: Definition, table: Table, dropped: AbstractSet[str]) -
     return str(CreateTable(new).compile(dialect=sqlite.dialect())).strip()
 
 
-def emptying_of_rows(tables: Reflected, dialect: str) -> Iterator[Statement]:
-    """Yield what empties the tables that races have to themselves, before each schedule.
-
-    Of a few rows `delete` takes a tenth of the time of `truncate`, which takes tables that must not be deleted from, and
-    those that refer to one another in a circle.
-    """
+def guards_of(tables: Reflected) -> list[Definition]:
+    """Return the triggers and rules that may keep rows from being deleted."""
     assert tables.catalogue is not None
-    guarded = {
-        (each.schema, each.table)
+    return [
+        each
         for each in tables.catalogue.definitions
         if each.kind in ("trigger", "rule") and "delete" in "".join(each.statements).lower()
-    }
-    raced = tables.raced_tables
-    cut: list[Table] = []
-    if dialect == "postgresql":
-        before = {table: place for place, table in enumerate(raced)}
-        circles = [
-            table
-            for table in raced
-            for key in table.foreign_key_constraints
-            if before.get(key.referred_table, -1) > before[table]
-        ]
-        cut = [table for table in raced if table in circles or (schema_of(table), table.name) in guarded]
-    if cut:
-        yield Statement(f"truncate {', '.join(located(table, dialect) for table in cut)} cascade")
-    yield from (Statement(f"delete from {located(table, dialect)}") for table in reversed(raced) if table not in cut)
+    ]
 
 
 def _is_in_its_table(tables: Reflected, name: str) -> bool:

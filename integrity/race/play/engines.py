@@ -12,6 +12,7 @@ from integrity.engines.engine import find_part
 from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.play.engine import Ask, RaceEngine, Scratch
+from integrity.systems.reflect import Reflected
 
 
 def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool = False) -> RaceEngine:
@@ -55,6 +56,11 @@ def relaxing(target: Target, ask: Ask) -> list[Statement]:
     """Return what other connections to a scratch database are told, as it has nothing to lose."""
     statements: list[Statement] = _part(target, "scratch").relax(ask)
     return statements
+
+
+def emptying_of_reflected(target: Target, tables: Reflected) -> list[Statement]:
+    """Return the statements that empty tables that were reflected, of few rows and before each schedule."""
+    return list(_part(target, "definitions").emptying(tables))
 
 
 def _part(target: Target, module: str) -> Any:

@@ -13,9 +13,8 @@ from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
 from integrity.operation import Statement
-from integrity.race.play.definitions import emptying_of_rows
 from integrity.race.play.engine import Scratch
-from integrity.race.play.engines import emptying_statements, fill_scratch
+from integrity.race.play.engines import emptying_of_reflected, emptying_statements, fill_scratch
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
 
@@ -66,7 +65,7 @@ def scratch_database(
 def emptying(target: Target, system: System) -> list[Statement]:
     """Return the statements that empty the system's tables."""
     if isinstance(system.metadata, Reflected):
-        return list(emptying_of_rows(system.metadata, target.dialect))
+        return emptying_of_reflected(target, system.metadata)
     names = [located(table, target.dialect) for table in reversed(system.metadata.sorted_tables)]
     return emptying_statements(target, names)
 

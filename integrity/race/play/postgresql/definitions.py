@@ -6,17 +6,20 @@ behind the rest, until nothing more can be made.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import psycopg
 
+from integrity.database.names import located
 from integrity.engines.definitions import Definition
+from integrity.engines.places import schema_of
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.errors import UsageError
-from integrity.race.play.definitions import kept_definitions
+from integrity.operation import Statement
+from integrity.race.play.definitions import guards_of, kept_definitions
 from integrity.race.play.engine import Scratch
 from integrity.systems.reflect import Reflected
 
@@ -61,6 +64,23 @@ def fill_by_definitions(scratch: Scratch, tables: Reflected) -> None:
         )
         if scratch.is_spread:
             _spread(connection)
+
+
+def emptying(tables: Reflected) -> Iterator[Statement]:
+    """Yield what empties the tables that races have to themselves, before each schedule.
+
+    Of a few rows `delete` takes a tenth of the time of `truncate`, which takes tables that triggers guard, and those that
+    refer to one another in a circle.
+    """
+    raced = tables.raced_tables
+    guarded = {(each.schema, each.table) for each in guards_of(tables)}
+    before = {table: place for place, table in enumerate(raced)}
+    keys = [(table, key.referred_table) for table in raced for key in table.foreign_key_constraints]
+    circles = {table for table, referred in keys if before.get(referred, -1) > before[table]}
+    cut = [table for table in raced if table in circles or (schema_of(table), table.name) in guarded]
+    if cut:
+        yield Statement(f"truncate {', '.join(located(table, 'postgresql') for table in cut)} cascade")
+    yield from (Statement(f"delete from {located(table, 'postgresql')}") for table in reversed(raced) if table not in cut)
 
 
 def _is_made(connection: "psycopg.Connection[Any]", each: Definition, text: str, reasons: dict[Definition, str]) -> bool:

@@ -4,14 +4,20 @@ A constraint stands within the statement of its table. Where one is left out, th
 read of the table; all others are taken as they are.
 """
 
+import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 
+from integrity.database.names import located
 from integrity.engines.definitions import Definition
 from integrity.engines.places import schema_of
+from integrity.engines.schemas import schema_in
 from integrity.errors import UsageError
-from integrity.race.play.definitions import kept_definitions, whole_statement
+from integrity.operation import Statement
+from integrity.race.play.definitions import guards_of, kept_definitions, whole_statement
 from integrity.race.play.engine import Scratch
+from integrity.sql.name import quoted
 from integrity.systems.reflect import Reflected
 
 _SPREAD = 1_000_000
@@ -47,3 +53,21 @@ def _spread(connection: sqlite3.Connection, definitions: list[Definition]) -> No
     numbered = [each for each in definitions if each.kind == "table" and "autoincrement" in each.statements[0].lower()]
     for place, each in enumerate(numbered, start=1):
         connection.execute("insert into sqlite_sequence values (?, ?)", (each.name, place * _SPREAD))
+
+
+def emptying(tables: Reflected) -> Iterator[Statement]:
+    """Yield what empties the tables that races have to themselves, which are without their guards for a moment."""
+    guards = guards_of(tables)
+    yield from (Statement(f"drop trigger {_place_of(each)}") for each in guards)
+    yield from (Statement(f"delete from {located(table, 'sqlite')}") for table in reversed(tables.raced_tables))
+    for each in guards:  # its statement names no schema
+        yield Statement(_TRIGGER.sub(f"create trigger {_place_of(each)}".replace("\\", r"\\"), each.statements[0], count=1))
+
+
+def _place_of(trigger: Definition) -> str:
+    return f"{quoted(schema_in('sqlite', trigger.schema))}.{quoted(trigger.name)}"
+
+
+_TRIGGER = re.compile(
+    r"""create\s+trigger\s+(?:if\s+not\s+exists\s+)?(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|\w+)""", re.IGNORECASE
+)
