@@ -11,8 +11,8 @@ under it (run_database.py); what goes wrong on purpose (faulting.py); and where 
 Stopped early (Ctrl-C), a run does all of that too, only in less time.
 """
 
+from integrity.domain import World
 from integrity.engines.occupancy import RUN
-from integrity.engines.target import Target
 from integrity.errors import AuditError
 from integrity.events import Job, Listener, listen
 from integrity.load.client import Clock
@@ -59,20 +59,20 @@ def play(request: RunRequest) -> Job[EndedRun]:
         hold.rename(f"{RUN}{begun.folder.run_id}")
         # It lives until its history is there, or nobody will bring it.
         with begun.beating():
-            work = Work(workload, begun.recorder, world, clock, faulting=faulting)
-            result = yield from _carry_out(work, begun, database.target)
+            result = yield from _carry_out(begun, workload, world, clock, faulting=faulting)
             loaded = begun.load()
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded)})
         begun.folder.write_result(result)
         return EndedRun(begun.folder, result, loaded)
 
 
-def _carry_out(work: Work, begun: BegunRun, target: Target) -> Job[RunResult]:
+def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, *, faulting: Faulting) -> Job[RunResult]:
     """Do all that is recorded, and return the result, which is in the folder by then."""
-    folder, workload = begun.folder, work.workload
+    folder = begun.folder
     try:
+        work = Work(workload, begun.recorder, world, clock, faulting=faulting)
         monitor = Monitor(
-            target,
+            begun.record.target,
             file=folder.path / MONITOR_FILE,
             pool_size=workload.pool_size,
             limits=workload.system.limits,

@@ -69,7 +69,7 @@ class Work:
     """The part of a run that happens in the event loop."""
 
     def __init__(self, workload: Workload, recorder: Recorder, world: World, clock: Clock, *, faulting: Faulting) -> None:
-        self.workload = workload
+        self._workload = workload
         self._faulting = faulting
         self._recorder = recorder
         self.told: asyncio.Queue[Event] = asyncio.Queue()
@@ -107,10 +107,10 @@ class Work:
     async def _work(self) -> None:
         self.model = self._make_model()
         self.subscribers = Subscribers(
-            self.workload.profile,
+            self._workload.profile,
             self.caller,
-            subscriptions=self.workload.system.subscriptions,
-            seed=self.workload.seed,
+            subscriptions=self._workload.system.subscriptions,
+            seed=self._workload.seed,
             connect=self._faulting.connect,
             reconnector=self.reconnector,
         )
@@ -134,7 +134,7 @@ class Work:
                 raise error
 
     async def _run_phases(self) -> None:
-        profile = self.workload.profile
+        profile = self._workload.profile
         loop = asyncio.get_running_loop()
         self.subscribers.start()
         work = asyncio.create_task(self.model.run())
@@ -166,9 +166,9 @@ class Work:
     async def _sweep(self) -> None:
         """Take up what was left open, and deliver what that causes."""
         self.sweeping = Sweeping(
-            self.workload.system,
+            self._workload.system,
             self.caller,
-            seed=self.workload.seed,
+            seed=self._workload.seed,
             began_at=datetime.fromtimestamp(self._began_us / 1_000_000, UTC),
             connect=self._faulting.connect,
         )
@@ -211,7 +211,7 @@ class Work:
         return False
 
     def _make_model(self) -> ClosedLoop | OpenLoop:
-        seed, profile = self.workload.seed, self.workload.profile
+        seed, profile = self._workload.seed, self._workload.profile
         if isinstance(profile, OpenProfile):
             return OpenLoop(
                 profile,
@@ -270,7 +270,7 @@ class Work:
         return RunAdvanced(
             phase=phase,
             elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
-            duration_s=self.workload.profile.duration_s,
+            duration_s=self._workload.profile.duration_s,
             calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
             operations=measures.counts(),
             recent=measures.recent(),
