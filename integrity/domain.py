@@ -190,3 +190,11 @@ class MomentIn:
 
     def _moment(self, minutes: int) -> datetime:
         return datetime.now(UTC).replace(second=0, microsecond=0) + self.least + timedelta(minutes=minutes)
+
+
+def from_history(domain: Domain, value: Any) -> Key:
+    """Return the value of a domain that a history tells, which is JSON."""
+    if isinstance(domain, NumericIn):
+        return Decimal(str(value))
+    found: Key = datetime.fromisoformat(value) if isinstance(domain, MomentIn) else value
+    return found

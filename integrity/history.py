@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 
 from integrity.chain import Records
+from integrity.value import told
 
 
 class Outcome(StrEnum):
@@ -122,6 +123,7 @@ def encode_invoked(call: Call) -> bytes:
             "intended_at_us": call.intended_at_us,
             "invoked_at_us": call.invoked_at_us,
         },
+        default=told,
         option=orjson.OPT_APPEND_NEWLINE,
     )
 
@@ -138,6 +140,7 @@ def encode_returned(call: Call) -> bytes:
             "error": call.error,
             "attempts": call.attempts,
         },
+        default=told,
         option=orjson.OPT_APPEND_NEWLINE,
     )
 
@@ -186,12 +189,12 @@ def decode_calls(records: Records) -> Iterator[Call]:
 
 def encode_requested(request: Requested) -> bytes:
     """Return the line of a request."""
-    return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(request, default=told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def encode_received(received: Received) -> bytes:
     """Return the line of an event that was received."""
-    return orjson.dumps(received, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(received, default=told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def decode_requested(records: Records) -> Iterator[Requested]:

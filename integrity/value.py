@@ -13,3 +13,8 @@ Value = Scalar | list[Any] | tuple[Any, ...] | Mapping[str, Any] | None
 
 The systems that ship use no floats and no decimals: their money is an integer of minor units.
 """
+
+
+def told(value: Any) -> str:
+    """Return as text a value that JSON has no word for, as a history tells it."""
+    return f"\\x{bytes(value).hex()}" if isinstance(value, bytes | bytearray | memoryview) else str(value)

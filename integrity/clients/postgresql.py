@@ -5,6 +5,7 @@ statements at 8 connections: benchmarks/workload.py.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +16,7 @@ from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, CLIENT, statements_of
 from integrity.engines.postgresql.url import options_of
 from integrity.engines.target import Target
+from integrity.engines.values import text_of
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import APPLICATION_NAME
 from integrity.operation import Begin, Isolation, Rows, StatementFailed, Value
@@ -23,6 +25,7 @@ from integrity.sql.parameters import number_parameters
 # What libpq reads from a URL and asyncpg would send to the server as a setting.
 _LIBPQ_ONLY = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "gssencmode",
                "channel_binding", "application_name")  # fmt: skip
+_Fit = Callable[[Any], Any]
 _PLAIN = Begin()
 _ENDING = ("FATAL", "PANIC")  # the server closes the connection after saying why
 # The last one: asyncpg met the server's farewell in a state where it did not expect it.
@@ -131,7 +134,8 @@ class PostgresConnection:
     async def _prepare(self, sql: str) -> tuple[Callable[..., Awaitable[Any]], Callable[[Mapping[str, Value]], Any]]:
         text, names = number_parameters(sql)
         statement = await self._connection.prepare(text)
-        self._prepared[sql] = prepared = (statement.fetch, _picker(names))
+        fitting = [_FITTING.get(each.name) for each in statement.get_parameters()]
+        self._prepared[sql] = prepared = (statement.fetch, _picker(names, fitting))
         return prepared
 
     async def commit(self) -> None:
@@ -194,11 +198,34 @@ def _arguments(target: Target) -> dict[str, Any]:
     return arguments
 
 
-def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], Any]:
+def _picker(names: tuple[str, ...], fitting: Sequence[_Fit | None]) -> Callable[[Mapping[str, Value]], Any]:
     """Return a function from a mapping to the values of those names, in order; itemgetter is twice as fast as a loop."""
+    if any(fitting):
+        fits = list(zip(names, fitting, strict=True))
+        return lambda parameters: tuple(fit(parameters[name]) if fit else parameters[name] for name, fit in fits)
     if not names:
         return lambda _: ()
     if len(names) == 1:
         name = names[0]
         return lambda parameters: (parameters[name],)
     return itemgetter(*names)
+
+
+def _as_text(value: Any) -> Any:
+    return value if value is None or type(value) is str else text_of(value)
+
+
+def _as_timestamp(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+def _as_date(value: Any) -> Any:
+    return value.date() if isinstance(value, datetime) else value
+
+
+_FITTING: Mapping[str, _Fit] = {
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "citext"), _as_text),
+    "timestamp": _as_timestamp,
+    "date": _as_date,
+}
+"""By a parameter's type, what the server would read from a value's text: asyncpg takes values of one kind for each type."""

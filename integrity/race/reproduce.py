@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from integrity.domain import IntegerIn, Key, KeyOf, World
+from integrity.domain import IntegerIn, Key, KeyOf, World, from_history
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
@@ -192,7 +192,7 @@ def plan_calls(calls: Sequence[Call], ground: Ground) -> tuple[PlannedCall, ...]
                 taken = sum(known == domain.pool for known, _ in names)
                 arguments[name] = names.setdefault((domain.pool, str(value)), pool[taken % len(pool)])
             else:
-                arguments[name] = value
+                arguments[name] = from_history(domain, value)
         planned.append(PlannedCall(call.operation, arguments))
     return tuple(planned)
 

@@ -18,6 +18,7 @@ import pytest
 from integrity.engines.embedded.binaries import candidate_folders
 from integrity.engines.embedded.postmaster import holders_of, is_of_server
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
 from integrity.errors import EmbeddedError
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -468,3 +469,10 @@ def test_the_server_is_given_no_secret_of_ours(make_server: MakeServer, monkeypa
     assert b"PATH=" in environment
     assert b"hunter2" not in environment
     assert b"/nowhere" not in environment
+
+
+def test_a_table_of_ones_own_is_never_made_among_our_books(database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute("create schema integrity; create table calls (id int)")
+        row = connection.execute("select schemaname from pg_tables where tablename = 'calls'").fetchone()
+    assert row == ("public",)

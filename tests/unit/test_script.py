@@ -180,8 +180,12 @@ def test_a_transaction_begins_as_its_words_say() -> None:
         ("where :n = t.id and x", "where :n = t.id and x"),
         ("where id = :n + 1", "where id = cast(:n as integer) + 1"),
         ("where concat(:n, 'x') = format(:'n')", "where concat(cast(:n as integer), 'x') = format(cast(:n as integer))"),
+        (
+            "where a = :n or b = :n or :n + :n > 2",
+            "where a = :n or b = :n_2 or cast(:n_3 as integer) + cast(:n_3 as integer) > 2",
+        ),
         ("where f(:n)", "where f(cast(:n as integer))"),
-        ("where id in (:n, 2) limit :n", "where id in (:n, 2) limit :n"),
+        ("where id in (:n, 2) limit :n", "where id in (:n, 2) limit :n_2"),
         ("where id = :n::numeric", "where id = :n::numeric"),
         ("where a = ':n' -- :n\n and b = :'n'", "where a = ':n'\n and b = :n"),
     ],

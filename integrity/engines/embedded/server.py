@@ -55,6 +55,7 @@ ORPHAN_S_MAX = 2  # children of a crashed server end by themselves in millisecon
 POLL_S = 0.01
 
 SETTINGS: Mapping[str, str] = {
+    "search_path": "public",  # not the role's first: it is called as our books are, and tables would be made among them
     "listen_addresses": "",
     "max_connections": "200",
     "jit": "off",  # audits are many short queries; compiling them costs more than it saves

@@ -24,6 +24,7 @@ from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.play.session import told_of
 from integrity.race.program.program import Program, RaceHistory
 from integrity.race.program.trace import CUT_OFF, Failed, Return
+from integrity.value import told
 
 SCHEMA = "integrity"
 
@@ -162,7 +163,7 @@ def _client(letter: str) -> int:
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else orjson.dumps(value, default=told).decode()
 
 
 def _microseconds(at: datetime | str) -> int:

@@ -6,7 +6,7 @@ would be as a literal. A value beside a column, `id = :wallet_id`, stays as it w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -33,11 +33,13 @@ class _Used:
     """A place of a value.
 
     Args:
+        parameter: what it is sent as: of one value there are several, where places may say that it is of several types.
         is_typed: its place says of which type it is.
         is_any: its place takes values of every type, and so says of none.
     """
 
     name: str
+    parameter: str
     start: int
     end: int
     is_typed: bool
@@ -65,13 +67,14 @@ class Command:
             values: of all that it uses, by name.
         """
         parts, at = [], 0
+        parameters: dict[str, Any] = {}
         for used in self._places:
             value = values[used.name]
             cast = _any_type(value) if used.is_any else None if used.is_typed else _literal_type(value)
-            parts += [self.sql[at : used.start], f"cast(:{used.name} as {cast})" if cast else f":{used.name}"]
+            parameters[used.parameter] = value
+            parts += [self.sql[at : used.start], f"cast(:{used.parameter} as {cast})" if cast else f":{used.parameter}"]
             at = used.end
-        parts.append(self.sql[at:])
-        return Statement("".join(parts), {used.name: values[used.name] for used in self._places})
+        return Statement("".join([*parts, self.sql[at:]]), parameters)
 
     @cached_property
     def has_rows(self) -> bool:
@@ -164,8 +167,28 @@ def _places_in(sql: str) -> list[_Used]:
         is_cast = behind == ":" and sql[each.end :].lstrip().startswith("::")
         is_typed = each.is_quoted or is_cast or _stands_by_column(lexemes, number)
         is_typed = is_typed or (not _is_operator(lexemes, number + 1) and (in_list or before in _BEFORE_COUNT))
-        places.append(_Used(each.name, each.start, each.end, is_typed, is_any=group in _OF_ANY and before in ("(", ",")))
-    return places
+        is_any = group in _OF_ANY and before in ("(", ",")
+        places.append(_Used(each.name, each.name, each.start, each.end, is_typed, is_any))
+    return _told_apart(places)
+
+
+def _told_apart(places: Sequence[_Used]) -> list[_Used]:
+    """Return the places with a parameter of its own for each that says of a type: two may say of different ones.
+
+    Those of one value that are cast are one parameter, for they are of one type.
+    """
+    taken = {place.name for place in places}
+    named: dict[tuple[str, str], str] = {}
+    apart = []
+    for number, place in enumerate(places):
+        kind = "any" if place.is_any else f"place {number}" if place.is_typed else "cast"
+        if (place.name, kind) not in named:
+            is_first = all(name != place.name for name, _ in named)
+            free = (f"{place.name}_{count}" for count in range(2, len(places) + len(taken) + 2))
+            named[place.name, kind] = place.name if is_first else next(name for name in free if name not in taken)
+            taken.add(named[place.name, kind])
+        apart.append(replace(place, parameter=named[place.name, kind]))
+    return apart
 
 
 def _stands_by_column(lexemes: Sequence[Token | Mark], number: int) -> bool:
