@@ -15,7 +15,7 @@ from integrity.sql.name import quoted
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
-    from sqlalchemy import Index, Table
+    from sqlalchemy import Column, Index, Table
 
 
 class Holds(Enum):
@@ -51,6 +51,7 @@ class FoundTable:
         columns: by name, in their order.
         key: the columns of its primary key; empty: it has none.
         uniques: what else no two rows share: the columns of each unique constraint and index.
+        needed: the columns that a new row must be given.
     """
 
     schema: str
@@ -59,6 +60,7 @@ class FoundTable:
     key: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     uniques: tuple[tuple[str, ...], ...] = ()
+    needed: frozenset[str] = frozenset()
 
     @property
     def place(self) -> tuple[str, str]:
@@ -128,7 +130,17 @@ def _found(table: "Table", dialect: str) -> FoundTable:
             for constraint in sorted(table.foreign_key_constraints, key=lambda each: str(each.name))
         ),
         tuple(sorted({tuple(column.name for column in columns) for columns in uniques} - {()})),
+        frozenset(column.name for column in table.columns if not _has_value(column, dialect)),
     )
+
+
+def _has_value(column: "Column[Any]", dialect: str) -> bool:
+    """Whether a new row has a value in it that nobody gave."""
+    from sqlalchemy import Integer
+
+    is_rowid = dialect == "sqlite" and column.primary_key and isinstance(column.type, Integer)
+    made = column.server_default is not None or column.identity is not None or column.computed is not None
+    return bool(column.nullable) or made or is_rowid
 
 
 def _is_partial(index: "Index") -> bool:

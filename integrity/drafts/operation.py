@@ -11,6 +11,7 @@ from integrity.drafts.filling import find_likely
 from integrity.drafts.found import FoundTable, Holds
 from integrity.drafts.query import parameter_name
 from integrity.drafts.template import ColumnWord, Template
+from integrity.drafts.templates.catalogue import TEMPLATES
 from integrity.drafts.templates.sums import BALANCE_NAMES
 from integrity.errors import UsageError, quote
 from integrity.sql.name import quoted
@@ -37,23 +38,55 @@ class Account:
 
     Args:
         balance: the column.
+        entries: what the balance is the sum of; None: nothing that is known.
     """
 
     table: FoundTable
     balance: str
+    entries: "Entries | None" = None
 
 
-def find_account(tables: Sequence[FoundTable]) -> Account | None:
-    """Return what looks most like a table of accounts; None: nothing does."""
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A table of what was put into accounts and taken from them, of which a row needs nothing but these.
+
+    Args:
+        account: the column that refers to the account.
+        amount: the signed amount.
+    """
+
+    table: FoundTable
+    account: str
+    amount: str
+
+
+def find_account(tables: Sequence[FoundTable], *, beside: Sequence[FoundTable] = ()) -> Account | None:
+    """Return what looks most like a table of accounts; None: nothing does.
+
+    Args:
+        beside: tables that may hold its entries; none: these.
+    """
     for filling in find_likely(_ACCOUNT, [table for table in tables if len(table.key) == 1]):
-        return Account(filling.tables["table"], filling.columns["balance"][0])
+        table, balance = filling.tables["table"], filling.columns["balance"][0]
+        return Account(table, balance, _find_entries(table, balance, beside or tables))
     return None
 
 
-def account_in(table: FoundTable, column: str | None = None) -> Account:
+def _find_entries(table: FoundTable, balance: str, tables: Sequence[FoundTable]) -> Entries | None:
+    """Return what a balance is the sum of, if that is told by names and a new row of it needs no more."""
+    for filling in find_likely(TEMPLATES["balance-equals-entries"], tables):
+        (account,), (amount,) = filling.columns["account"], filling.columns["amount"]
+        entries = filling.tables["entries"]
+        if (filling.tables["table"], filling.columns["balance"]) == (table, (balance,)):
+            return Entries(entries, account, amount) if entries.needed <= {account, amount} else None
+    return None
+
+
+def account_in(table: FoundTable, column: str | None = None, *, beside: Sequence[FoundTable] = ()) -> Account:
     """Return a table as one of accounts.
 
     Args:
+        beside: tables that may hold its entries.
         column: its balance; None: a column of numbers with such a name, else the only one.
 
     Raises:
@@ -70,7 +103,7 @@ def account_in(table: FoundTable, column: str | None = None) -> Account:
         for name, holds in table.columns.items()
         if holds is Holds.NUMBERS and name not in table.key and name not in table.referring
     ]
-    found = find_account([table]) if column is None else None
+    found = find_account([table], beside=beside) if column is None else None
     if found is None and column is None and len(numbers) == 1:
         column = numbers[0]
     if found is not None:
@@ -79,7 +112,7 @@ def account_in(table: FoundTable, column: str | None = None) -> Account:
         said = "no column looks like a balance" if column is None else f"{quote(column)} is no column of numbers"
         listed = f"Its columns of numbers: {', '.join(numbers)}." if numbers else "It has none; --table NAME names another."
         raise UsageError(f"{table.words}: {said}", hint=f"--column NAME. {listed}")
-    return Account(table, column)
+    return Account(table, column, _find_entries(table, column, beside))
 
 
 def draft_operation(account: Account, *, has_one_writer: bool) -> str:
@@ -93,22 +126,32 @@ def draft_operation(account: Account, *, has_one_writer: bool) -> str:
     row = _singular(table.name)
     key, kept = f"{row}_{parameter_name(table.key[0])}", parameter_name(account.balance)
     value = f"{balance} as {kept}" if kept != account.balance else balance
-    where = f"{quoted(table.key[0])} = :{key}"
+    mark = (
+        f":{key}" if table.columns[table.key[0]] is Holds.NUMBERS else f":'{key}'"
+    )  # as psql spells a number, and all else
+    where = f"{quoted(table.key[0])} = {mark}"
     read = [f"select {value} from {table.sql} where {where} \\gset", f"-- decline not_enough unless {kept} >= :amount"]
     write = f"update {table.sql} set {balance} = :{kept} - :amount where {where};"
-    steps = [*read, "begin;", write] if has_one_writer else ["begin;", *read, write]
+    made, rows = [write], [f"-- row {row}: {table.sql}({balance} = 100)"]
+    if account.entries is not None:
+        entries, columns = account.entries.table.sql, f"{quoted(account.entries.account)}, {quoted(account.entries.amount)}"
+        rows.append(
+            f"-- row opening: {entries}({quoted(account.entries.account)} = :{row}, {quoted(account.entries.amount)} = 100)"
+        )
+        made.append(f"insert into {entries} ({columns}) values ({mark}, -:amount);")
+    steps = [*read, "begin;", *made] if has_one_writer else ["begin;", *read, *made]
     return "\n".join(
         [
             f"-- title: take an amount from a row of {' '.join(table.words.split())}, if there is as much",
             f"-- parameter {key}: key of {table.sql}",
             "-- parameter amount: integer 1..100",
-            f"-- row {row}: {table.sql}({balance} = 100)",
+            *rows,
             "",
             *steps,
             "commit;",
             "",
             f"-- Two calls at once can both read the same {kept}, and the second writes over what the first wrote.",
-            "-- The cure is to look and write in one statement, in the place of all of the above:",
+            "-- The cure is to look and write in one statement, in the place of the select and the update:",
             f"--   update {table.sql} set {balance} = {balance} - :amount where {where} and {balance} >= :amount",
             "--     returning 1 as taken \\gset",
             "--   -- decline not_enough unless row",

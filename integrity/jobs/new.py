@@ -115,7 +115,7 @@ def _choose_account(tables: Sequence[FoundTable], name: str | None, column: str 
             return account
         raise _which(tables, "it takes from")
     table = _choose_table(tables, name)
-    return account_in(table, column)
+    return account_in(table, column, beside=tables)
 
 
 def _which(tables: Sequence[FoundTable], what: str) -> UsageError:

@@ -178,6 +178,23 @@ def test_templates_are_listed_with_their_words(command: Command) -> None:
     assert "  words: balance, entries, account, amount\n" in out
 
 
+def test_the_operation_keeps_the_entries_that_a_balance_is_the_sum_of(database: Target, command: Command) -> None:
+    carry_out(
+        database,
+        [
+            "create table cards (id uuid primary key default gen_random_uuid(), balance_cents bigint not null)",
+            "create table card_movements (id bigint generated always as identity primary key,"
+            " card_id uuid not null references cards, amount_cents bigint not null, made_at timestamptz default now())",
+        ],
+    )
+    command("init", "--database", database.text)
+    code, out, _ = command("race", "withdraw", "withdraw", "--preemptions", "1", "--schedules", "20")
+    assert (code, "violated  cards/balance-equals-entries" in out) == (1, True)
+    written = Path("operations/withdraw.sql").read_text()
+    assert "-- row opening: card_movements(card_id = :card, amount_cents = 100)\n" in written
+    assert "insert into card_movements (card_id, amount_cents) values (:'card_id', -:amount);\n" in written
+
+
 def test_the_operation_of_a_new_project_overwrites_beside_itself_and_with_its_cure_does_not(
     bank: Target, command: Command, tmp_path: Path
 ) -> None:
