@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from integrity.drafts.found import FoundTable, Holds, Reference, named_table
 from integrity.drafts.template import ColumnWord, ReferenceWord, TableWord, Template, ValuesWord, Word
@@ -52,6 +53,39 @@ class Filling:
                 return ",".join(self.values[word.name])
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Tables, with which may refer to which: of a thousand not each is tried with each.
+
+    Args:
+        children, parents: a table's place -> those that may refer to it, and those that it may refer to.
+        called: a name, or the end of one behind a `_` -> the tables that are called so.
+    """
+
+    tables: Sequence[FoundTable]
+    children: Mapping[tuple[str, str], Sequence[FoundTable]]
+    parents: Mapping[tuple[str, str], Sequence[FoundTable]]
+    called: Mapping[str, Sequence[FoundTable]]
+
+
+def _know(tables: Sequence[FoundTable]) -> _Known:
+    places = {table.place: table for table in tables}
+    called: dict[str, list[FoundTable]] = {}
+    for table in tables:
+        parts = _snake(table.name).split("_")
+        for number in range(len(parts)):
+            called.setdefault("_".join(parts[number:]), []).append(table)
+    children: dict[tuple[str, str], list[FoundTable]] = {table.place: [] for table in tables}
+    parents: dict[tuple[str, str], list[FoundTable]] = {}
+    for table in tables:
+        found = [places[each.table] for each in table.references if each.table in places]
+        found += [other for column in table.columns for form in _forms(column) for other in called.get(form, ())]
+        parents[table.place] = list({other.place: other for other in found if other.place != table.place}.values())
+        for other in parents[table.place]:
+            children[other.place].append(table)
+    return _Known(tables, children, parents, called)
+
+
 def find_likely(template: Template, tables: Sequence[FoundTable]) -> list[Filling]:
     """Return the ways to fill a template of which every part has a name that fits, the best first."""
     return sorted(_likely(template, tables, {}), key=lambda filling: -filling.weight)
@@ -73,11 +107,11 @@ def fill(template: Template, tables: Sequence[FoundTable], given: Mapping[str, s
             raise UsageError(f"--set {name}: no word of {template.name}", hint=suggest(name, (), always=listed))
     if "table" not in given and len(tables) > 1:
         return _only(template, words, _likely(template, tables, given), tables)
-    return _only(template, words, list(_fill(words, tables, given, Filling())), tables, given)
+    return _only(template, words, list(_fill(words, _know(tables), given, Filling())), tables, given)
 
 
 def _likely(template: Template, tables: Sequence[FoundTable], given: Mapping[str, str]) -> list[Filling]:
-    return [filling for filling in _fill(template.all_words, tables, given, Filling()) if filling.is_sure]
+    return list(_fill(template.all_words, _know(tables), given, Filling(), is_sure=True))
 
 
 def _only(
@@ -113,11 +147,11 @@ def _nothing_fits(
             f"{template.name}: of the {len(tables)} tables none has names that fit",
             hint=f"Say which it is about: --table NAME. There are: {listed}." if tables else "The database holds no table.",
         )
-    count = 1
-    while count < len(words) and any(True for _ in _fill(words[:count], tables, given, Filling())):
+    known, count = _know(tables), 1
+    while count < len(words) and any(True for _ in _fill(words[:count], known, given, Filling())):
         count += 1
     word = words[count - 1]
-    before = next(_fill(words[: count - 1], tables, given, Filling()))
+    before = next(_fill(words[: count - 1], known, given, Filling()))
     if isinstance(word, ColumnWord) and word.of in before.tables:
         table = before.tables[word.of]
         where, listed = table.words, f"Its columns are: {', '.join(table.columns)}."
@@ -136,19 +170,26 @@ def _option(word: Word) -> str:
 
 
 def _fill(
-    words: Sequence[Word], tables: Sequence[FoundTable], given: Mapping[str, str], filling: Filling
+    words: Sequence[Word],
+    known: _Known,
+    given: Mapping[str, str],
+    filling: Filling,
+    *,
+    is_sure: bool = False,
 ) -> Iterator[Filling]:
+    """Yield every way to fill the words; with `is_sure`, those of which every part has a name that fits."""
     if not words:
         yield filling
         return
-    for filled in _candidates(words[0], tables, given.get(words[0].name), filling):
-        yield from _fill(words[1:], tables, given, filled)
+    for filled in _candidates(words[0], known, given.get(words[0].name), filling):
+        if filled.is_sure or not is_sure:  # looked at at once: of a thousand tables each could be tried with each
+            yield from _fill(words[1:], known, given, filled, is_sure=is_sure)
 
 
-def _candidates(word: Word, tables: Sequence[FoundTable], given: str | None, filling: Filling) -> Iterator[Filling]:
+def _candidates(word: Word, known: _Known, given: str | None, filling: Filling) -> Iterator[Filling]:
     match word:
         case TableWord():
-            yield from _tables(word, tables, given, filling)
+            yield from _tables(word, known, given, filling)
         case ColumnWord():
             yield from _columns(word, given, filling)
         case ReferenceWord():
@@ -160,24 +201,33 @@ def _candidates(word: Word, tables: Sequence[FoundTable], given: str | None, fil
                 yield replace(filling, values={**filling.values, word.name: values})
 
 
-def _tables(word: TableWord, tables: Sequence[FoundTable], given: str | None, filling: Filling) -> Iterator[Filling]:
+def _tables(word: TableWord, known: _Known, given: str | None, filling: Filling) -> Iterator[Filling]:
     if given is not None:
-        table = named_table(tables, given, place="--table" if word.name == "table" else f"--set {word.name}")
+        table = named_table(known.tables, given, place="--table" if word.name == "table" else f"--set {word.name}")
         yield replace(filling, tables={**filling.tables, word.name: table})
         return
-    for table in tables:
-        weight = _weight(table.name, word.names)
-        if word.refers_to:
-            parent = filling.tables[word.refers_to]
-            if table.place == parent.place or not _references_to(table, parent):
-                continue
+    for table in _possible(word, known, filling):
+        weight = _weight(table.name, word.names) if word.names else GUESSED
+        if word.referred_by:
+            weight = 1.0 if _references_to(filling.tables[word.referred_by], table) else -1
+        elif word.refers_to and not _references_to(table, filling.tables[word.refers_to]):
+            weight = -1
         elif word.named_by:
-            if not any(_names(column, table.name) for column in filling.columns[word.named_by]):
-                continue
-            weight = 1
-        elif not word.names:
-            weight = GUESSED
-        yield _weighed(replace(filling, tables={**filling.tables, word.name: table}), weight)
+            weight = 1.0
+        if weight >= 0:
+            yield _weighed(replace(filling, tables={**filling.tables, word.name: table}), weight)
+
+
+def _possible(word: TableWord, known: _Known, filling: Filling) -> Sequence[FoundTable]:
+    """Return the tables among which a word's is: at least all those that it can be."""
+    if word.referred_by:
+        return known.parents[filling.tables[word.referred_by].place]
+    if word.refers_to:
+        return known.children[filling.tables[word.refers_to].place]
+    if word.named_by:
+        forms = [form for column in filling.columns[word.named_by] for form in _forms(column)]
+        return list({table.place: table for form in forms for table in known.called.get(form, ())}.values())
+    return known.tables
 
 
 def _columns(word: ColumnWord, given: str | None, filling: Filling) -> Iterator[Filling]:
@@ -256,7 +306,8 @@ def _references_to(child: FoundTable, parent: FoundTable) -> list[tuple[Referenc
     ]
 
 
-def _weight(name: str, patterns: Sequence[str]) -> float:
+@lru_cache(maxsize=100_000)
+def _weight(name: str, patterns: tuple[str, ...]) -> float:
     """Return how well a name fits: more than 1 for the first pattern, less for the later ones, 0 for none."""
     spelled = _snake(name)
     for number, pattern in enumerate(patterns):
@@ -278,11 +329,19 @@ def _is_reference(name: str) -> bool:
 
 def _names(column: str, table: str) -> bool:
     """Whether a column's name tells a table: wallet_id, walletId of wallets; entry_id of journal_entries."""
-    stem, named = _ID.sub("", _snake(column)), _snake(table)
-    if stem == _snake(column):
-        return False
-    forms = {stem, f"{stem}s", f"{stem}es", re.sub("y$", "ies", stem)}
-    return named in forms or any(named.endswith(f"_{form}") for form in forms)
+    forms = _forms(column)
+    named = _lower(table)
+    return named.endswith(forms) and (named in forms or named.endswith(tuple(f"_{form}" for form in forms)))
+
+
+@lru_cache(maxsize=100_000)
+def _forms(column: str) -> tuple[str, ...]:
+    """Return what a table can be called that a column refers to; nothing of one that is called like none of those."""
+    stem = _ID.sub("", _snake(column))
+    return () if stem == _snake(column) else (stem, f"{stem}s", f"{stem}es", re.sub("y$", "ies", stem))
+
+
+_lower = lru_cache(maxsize=100_000)(_snake)
 
 
 def _told_by(columns: Sequence[str]) -> str:

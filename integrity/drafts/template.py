@@ -17,7 +17,7 @@ class TableWord:
     Args:
         says: what it is, in a few words.
         names: patterns of names, the likeliest first.
-        refers_to: the word of a table that this one must refer to; empty: none.
+        refers_to, referred_by: the word of a table that this one refers to, or that refers to this one; empty: none.
         named_by: the word of a column whose name tells the table, as `wallet_id` tells `wallets`; empty: none.
     """
 
@@ -25,6 +25,7 @@ class TableWord:
     says: str
     names: tuple[str, ...] = ()
     refers_to: str = ""
+    referred_by: str = ""
     named_by: str = ""
 
 

@@ -109,7 +109,7 @@ order by {table.key}
         "{mine.words} of {table.words} is {theirs.words} of its {other.words}",
         (
             ColumnWord("mine", "the currency", Holds.WORDS, CURRENCY_NAMES),
-            TableWord("other", "what has the same currency"),
+            TableWord("other", "what has the same currency", referred_by="table"),
             ReferenceWord("parent", "by what it refers to it", of="table", to="other"),
             ColumnWord("theirs", "the currency there", Holds.WORDS, CURRENCY_NAMES, of="other"),
         ),
