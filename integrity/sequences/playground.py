@@ -94,7 +94,7 @@ class _Sequence:
 
 
 class Playground:
-    """A context manager: the scratch database is made as it is entered, and dropped at the end.
+    """A context manager: the scratch database, `database`, is made as it is entered, and dropped at the end.
 
     Args:
         target: the server to make it on.
@@ -133,7 +133,7 @@ class Playground:
         self._system = system = self._system.on(self._target)
         self._stage = self._stage or system.stage
         with ExitStack() as stack:
-            database = stack.enter_context(
+            self.database = database = stack.enter_context(
                 scratch_database(self._target, system, bug=self._bug, test_database=self._test_database)
             )
             keep_books(database, system)
