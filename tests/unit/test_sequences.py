@@ -123,10 +123,18 @@ def test_a_call_that_fails_is_wrong_unless_that_is_allowed(folder: Path) -> None
     play(system(replace(FAIL, allowed=Allowed(failures=frozenset({"LookupError"})))), folder, examples=3)
 
 
-def test_a_webhook_that_nobody_delivered_is_delivered_at_the_end(folder: Path) -> None:
+def test_a_webhook_is_delivered_in_the_sequence_or_at_its_end(folder: Path) -> None:
+    ordered = system(MAKE, ORDER, services={"factory": factory})
     with pytest.raises(WrongSequence) as wrong:
-        play(system(MAKE, ORDER, services={"factory": factory}), folder)
+        play(ordered, folder)
     assert [call.operation for call in wrong.value.calls] == ["order", "make"]
+    machine = integrity.machine(ordered, f"sqlite:///{folder / 'store.db'}", folder=folder)
+    state = machine()
+    state.playground.call("order", {})
+    state.invariants_hold()
+    with pytest.raises(WrongSequence, match="no-big-box"):
+        state.teardown()
+    machine.close()
 
 
 def test_what_cannot_be_played_is_said(folder: Path) -> None:
