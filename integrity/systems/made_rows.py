@@ -8,7 +8,7 @@ The rows of a stage are alone in their tables, so the values are the same each t
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,7 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Integer,
-    PrimaryKeyConstraint,
     Table,
-    UniqueConstraint,
 )
 
 from integrity.database.names import find_named, full_name, name_of
@@ -28,10 +26,20 @@ from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
 from integrity.errors import UsageError, quote
 from integrity.operation import Value
-from integrity.sql.name import quoted
 from integrity.suggestion import suggest
 from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
 from integrity.systems.reflect import Catalogue, DomainType, Reflected
+from integrity.systems.row_needs import (
+    columns_in,
+    foreign_keys_of,
+    groups_of,
+    is_unique,
+    may_have,
+    must_have,
+    type_of,
+    unique_in,
+    unique_keys_of,
+)
 from integrity.systems.stage import Expression, Ref, StagedRow
 from integrity.systems.wanted_row import WantedRow
 
@@ -155,7 +163,7 @@ class RowMaker:
             return
         row.is_in_the_making = True
         self._give_key(row)
-        for key in _foreign_keys(row.table):
+        for key in foreign_keys_of(row.table):
             self._refer(row, key, [*stack, row])
         self._fill(row)
         row.is_made = True
@@ -163,7 +171,7 @@ class RowMaker:
             if row in self._wanted:
                 self._same[row.name] = same.name
                 return
-            raise UsageError(f"{_of(row)}: every row would have the same {_unique_in(row.table)}", hint=_GIVE)
+            raise UsageError(f"{_of(row)}: every row would have the same {unique_in(row.table)}", hint=_GIVE)
         self._made.append(row)
 
     def _give_key(self, row: _Row) -> None:
@@ -181,7 +189,7 @@ class RowMaker:
         left = [(here, there) for here, there in pairs if here.name not in row.cells]
         if any(isinstance(cell, Expression) and cell.sql.strip().lower() == "null" for cell in given.values()):
             return
-        if not any(_must_have(here) or (here.server_default is not None and not here.nullable) for here, _ in left) and (
+        if not any(must_have(here) or (here.server_default is not None and not here.nullable) for here, _ in left) and (
             left or all(isinstance(cell, Ref) for cell in given.values())
         ):
             return
@@ -215,7 +223,7 @@ class RowMaker:
         """Return a row that no other foreign key of the row means, and that a unique key allows; else a new one."""
         table = key.referred_table
         used = {cell.row for cell in row.cells.values() if isinstance(cell, Ref)}
-        is_own = _is_unique(row.table, [element.parent.name for element in key.elements])
+        is_own = is_unique(row.table, [element.parent.name for element in key.elements])
         if is_own:
             used |= {
                 cell.row
@@ -247,15 +255,15 @@ class RowMaker:
 
     def _fill(self, row: _Row) -> None:
         """Give values to the columns that must have one."""
-        sought = [column for column in row.table.columns if column.name not in row.cells and _must_have(column)]
-        for columns, checks in _groups(sought, self._checks(row.table), row):
+        sought = [column for column in row.table.columns if column.name not in row.cells and must_have(column)]
+        for columns, checks in groups_of(sought, self._checks(row.table), row.table, row.cells):
             found = self._search(row, columns, checks)
             if found is None:  # others may be what a check wants
                 more = [
                     column
                     for check in checks.values()
-                    for column in _columns_in(check, row.table)
-                    if column.name not in row.cells and column not in columns and _may_have(column)
+                    for column in columns_in(check, row.table)
+                    if column.name not in row.cells and column not in columns and may_have(column)
                 ]
                 found = self._search(row, list(dict.fromkeys((*columns, *more))), checks) if more else None
             if found is None:
@@ -273,14 +281,14 @@ class RowMaker:
             if not known:
                 raise UsageError(
                     f"{_of(row)}: {name_of(row.table)}.{column.name} must have a value, and none is known of its type"
-                    f" ({_type_of(column)})",
+                    f" ({type_of(column)})",
                     hint=_GIVE,
                 )
             tried[column.name] = [each for each in known if each not in taken.get(column.name, ())] or known
         if not checks:
             return {name: values[0] for name, values in tried.items()}
         cells: dict[str, str] = {}
-        for column in dict.fromkeys(each for check in checks.values() for each in _columns_in(check, row.table)):
+        for column in dict.fromkeys(each for check in checks.values() for each in columns_in(check, row.table)):
             cell = row.cells.get(column.name)
             default = "null" if column.name in row.cells else str(getattr(column.server_default, "arg", "null"))
             cells[column.name] = cell.sql if isinstance(cell, Expression) else default
@@ -292,7 +300,7 @@ class RowMaker:
 
     def _candidates(self, column: "Column[Any]", number: int, table: Table) -> list[str]:
         domain = self._domain(column)
-        checks = [check for _, check in self._checks(table) if column in _columns_in(check, table)]
+        checks = [check for _, check in self._checks(table) if column in columns_in(check, table)]
         found = candidates(Sought(column, number, checks, domain))
         return within_domain(domain, found, self.ask) if domain else found
 
@@ -325,7 +333,7 @@ class RowMaker:
 
     def _taken(self, row: _Row) -> dict[str, set[str]]:
         """Return for each column of a unique key the values that other rows have."""
-        unique = {name for key in _unique_keys(row.table) for name in key}
+        unique = {name for key in unique_keys_of(row.table) for name in key}
         unique |= {
             name
             for each in self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
@@ -343,7 +351,7 @@ class RowMaker:
         """Return a row that has the same unique key."""
         for other in self._made:
             if other.table is row.table:
-                for key in _unique_keys(row.table):
+                for key in unique_keys_of(row.table):
                     cells = [row.cells.get(name) for name in key]
                     if None not in cells and cells == [other.cells.get(name) for name in key]:
                         return other
@@ -375,69 +383,5 @@ def _of(row: _Row) -> str:
     return f"{row.place}: {what}" if row.place else what
 
 
-def _type_of(column: "Column[Any]") -> str:
-    return str(getattr(column.type, "name", None) or type(column.type).__name__.lower())
-
-
-def _must_have(column: "Column[Any]") -> bool:
-    """Whether a row cannot be without a value that somebody gives it."""
-    domain: Any = column.type
-    needs = not column.nullable or getattr(domain, "not_null", False)
-    return bool(needs) and _may_have(column) and column.server_default is None
-
-
-def _may_have(column: "Column[Any]") -> bool:
-    return column.computed is None and column.identity is None
-
-
-def _groups(
-    sought: Sequence["Column[Any]"], checks: Iterable[tuple[str, str]], row: _Row
-) -> list[tuple[list["Column[Any]"], dict[str, str]]]:
-    """Return the columns in groups that no check joins, each with the checks that speak of it; those of no column last."""
-    groups: list[tuple[list[Column[Any]], dict[str, str]]] = [([column], {}) for column in sought]
-    for name, check in checks:
-        named = _columns_in(check, row.table)
-        met = [group for group in groups if any(column in named for column in group[0])]
-        if not met and not any(column.name in row.cells for column in named):
-            continue  # all of its columns are as the database makes them
-        joined: tuple[list[Column[Any]], dict[str, str]] = ([each for group in met for each in group[0]], {})
-        for group in met:
-            joined[1].update(group[1])
-        joined[1][name] = check
-        groups = [group for group in groups if group not in met] + [joined]
-    return groups
-
-
-def _foreign_keys(table: Table) -> list[ForeignKeyConstraint]:
-    """Return the foreign keys in the order of their columns: a set in SQLAlchemy."""
-    order = list(table.columns.keys())
-    return sorted(table.foreign_key_constraints, key=lambda each: [order.index(key) for key in each.column_keys])
-
-
-def _unique_keys(table: Table) -> list[list[str]]:
-    keys = [each for each in table.constraints if isinstance(each, UniqueConstraint | PrimaryKeyConstraint)]
-    indexes = [index for index in table.indexes if index.unique and not index.dialect_options["postgresql"].get("where")]
-    found = [[column.name for column in each.columns] for each in (*keys, *indexes)]
-    return [key for key in found if key]
-
-
-def _unique_in(table: Table) -> str:
-    return " or ".join(", ".join(key) for key in _unique_keys(table))
-
-
-def _is_unique(table: Table, columns: Sequence[str]) -> bool:
-    return any(set(key) <= set(columns) for key in _unique_keys(table))
-
-
 def _agrees(row: _Row, column: str, cell: Cell) -> bool:
     return row.cells.get(column) == cell or cell == Ref(row.name, column)
-
-
-def _columns_in(check: str, table: Table) -> list["Column[Any]"]:
-    return [
-        column
-        for column in table.columns
-        if re.search(rf'(?<![\w"]){re.escape(column.name)}(?![\w"])', check)
-        or quoted(column.name) in check.split()
-        or f'"{column.name}"' in check
-    ]

@@ -159,6 +159,24 @@ def test_two_wanted_rows_that_a_unique_key_makes_one_are_one(database: Target) -
     assert list(keys) == ["shops_1"]
 
 
+def test_a_unique_index_of_an_expression_is_no_key_of_the_columns_beside_it(database: Target) -> None:
+    make(
+        database,
+        """
+        create table codes (tenant int not null, code text not null);
+        create unique index codes_key on codes (tenant, lower(code));
+        """,
+    )
+    rows = [
+        WantedRow("one", "codes", {"tenant": "1", "code": "'a'"}),
+        WantedRow("two", "codes", {"tenant": "1", "code": "'b'"}),
+    ]
+
+    codes, _ = played(database, system(rows), "codes")
+
+    assert len(codes) == 2
+
+
 def test_rows_that_python_makes_are_completed_too(database: Target) -> None:
     make(
         database,

@@ -1,6 +1,7 @@
 """Races on schemas as the tools that people use write them, none of which this package was told about."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -46,14 +47,18 @@ class Accounts:
         condition = " and ".join(f"{column} = :{name}" for column, name in zip(self.key, names, strict=True))
         return condition, dict(zip(names, values, strict=True))
 
-    def system(self, *, is_locked: bool) -> System:
+    def system(self, *, is_locked: bool, is_whole: bool = True) -> System:
+        """Return the system; where its call is not whole it looks before it begins its transaction."""
         lock = " for update" if is_locked else ""
 
         def withdraw(*, account: Any, amount: int, operation_id: object) -> Steps:
             where, key = self.where(account)
-            yield Begin()
+            if is_whole:
+                yield Begin()
             rows = yield Statement(f"select {self.balance} as balance from {self.table} where {where}{lock}", key)
             left = rows[0]["balance"] - amount
+            if not is_whole:
+                yield Begin()
             if left < 0:
                 yield Rollback()
                 return Declined("insufficient_balance")
@@ -102,6 +107,19 @@ def test_a_lost_update_is_found_and_its_sound_twin_is_quiet(name: str, database:
     assert unlocked.finding is not None
     assert unlocked.finding.anomaly == "P4"
     assert locked.verdict is Verdict.HOLDS
+
+
+def test_a_schema_of_sqlite_is_raced_as_well(tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'dev.db'}")
+    with closing(target.connect_sqlite()) as connection:
+        connection.executescript((SCHEMAS / "prisma_sqlite.sql").read_text())
+
+    in_two = race(target, KNOWN["prisma"].system(is_locked=False, is_whole=False))
+    whole = race(target, KNOWN["prisma"].system(is_locked=False))
+
+    assert in_two.finding is not None
+    assert "stale check" in "".join(in_two.finding.explanation)
+    assert whole.verdict is Verdict.HOLDS
 
 
 def test_a_user_who_may_make_no_database_is_told_which_right_is_missing_and_what_works_without(
