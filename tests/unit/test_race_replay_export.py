@@ -1,6 +1,8 @@
 """The exported test holds every value as a literal, and reads like something a person wrote."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -120,6 +122,25 @@ def test_a_call_becomes_statements_and_commits_of_psycopg() -> None:
     ]
     assert 'TURNS = "AA"' in text
     assert 'WRONG_ROWS = "select id from boxes where n < 0"' in text
+
+
+@pytest.mark.parametrize("url", [None, ""], ids=["missing", "empty"])
+def test_without_a_database_the_test_fails_with_a_sentence_that_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | None
+) -> None:
+    """It is not skipped: what a forgotten variable turns off guards nothing."""
+    file = tmp_path / "test_take.py"
+    file.write_text(render_test(make_case(PlayedStep(Statement("select 1"))), sql_name="", test_name=file.name))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    if url is not None:
+        monkeypatch.setenv("DATABASE_URL", url)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(file)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 1
+    assert (
+        "DATABASE_URL is not set: name a PostgreSQL server on which databases may be made, e.g. DATABASE_URL=" in ran.stdout
+    )
+    assert "KeyError" not in ran.stdout
 
 
 def test_a_refusal_that_the_call_survived_is_survived_by_the_test_too() -> None:

@@ -12,6 +12,8 @@ or is done, are passed over.
     DATABASE_URL=postgresql://user@localhost/postgres pytest {test_name}
 
 makes a database of its own on that server, from {sql_name}, and drops it at the end.
+Without DATABASE_URL it fails, and is not skipped: a guard that a variable which nobody
+set turns off guards nothing, and nobody would see it.
 The test fails while the bug is there. To make it guard the fix, put a call of your own
 code, on the connection that is given, in place of the statements in
 {functions_named}: its statements and commits then wait for their turns.
@@ -80,7 +82,13 @@ def test_{name}(database):
 def database():
     """The URL of a database with the tables and rows, which is dropped afterwards."""
     name = f"race_{{uuid.uuid4().hex[:12]}}"
-    url = os.environ["DATABASE_URL"]
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        pytest.fail(
+            "DATABASE_URL is not set: name a PostgreSQL server on which databases may be made, "
+            "e.g. DATABASE_URL=postgresql://user@localhost/postgres",
+            pytrace=False,
+        )
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create database {{name}} template template0")
     try:
