@@ -30,6 +30,12 @@ def claim(module_name: str, folder: str) -> None:
         _folders.add(folder)
 
 
+def forget_claims() -> None:
+    """Begin anew: what a command claims is for its own end alone."""
+    _folders.clear()
+    _packages.clear()
+
+
 def as_user_error(error: BaseException) -> UserCodeError | None:
     """Return the exception as one of the user's code, with the innermost place there; None: it is another's."""
     if isinstance(error, UserCodeError):

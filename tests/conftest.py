@@ -20,6 +20,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 collect_ignore = ["examples"]
 """A user's own files; tests/docs runs them as a user would."""
 
+# What a message says is asked in many tests, and where it is folded in those of the layout and of whole outputs.
+os.environ["COLUMNS"] = "200"
+
 
 def pytest_configure() -> None:
     draw_seed()

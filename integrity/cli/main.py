@@ -14,6 +14,7 @@ from integrity.cli.boundary import Boundary
 from integrity.cli.usage import UnknownCommand
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import flush_result
+from integrity.user_code import forget_claims
 
 COMPLETION_VARIABLE = "_INTEGRITY_COMPLETE"
 
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         group.main(prog_name="integrity")
     words = list(sys.argv[1:] if arguments is None else arguments)
     boundary = Boundary(words)
+    forget_claims()
     try:
         with boundary.around_threads():
             code = boundary.outcome(invoke(words, boundary))

@@ -7,6 +7,7 @@ from datetime import datetime
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
 from integrity.numbers import counted
+from integrity.report.values import name_database
 from integrity.verdict import Severity, Verdict
 
 NAMES_SHOWN = 3
@@ -76,7 +77,12 @@ class AuditReport:
     @property
     def place(self) -> str:
         """Return the database, the moment and the kind of snapshot, in one line."""
-        return f"{self.started.target} at {format_time(self.started.taken_at)}: {self.started.consistency}"
+        return f"{self.moment}: {self.started.consistency}"
+
+    @property
+    def moment(self) -> str:
+        """Return the database and the moment."""
+        return f"{name_database(self.started.target)} at {format_time(self.started.taken_at)}"
 
     @property
     def caution(self) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tabulate import tabulate
-
 from integrity.engines.copies import Kept
 from integrity.engines.target import Target
+from integrity.report.layout import lay_table
 from integrity.report.terminal import write_json, write_note, write_result
 
 LOST_SHOWN_MOST = 12
@@ -56,4 +55,4 @@ def _table(target: Target, copies: Sequence[Kept]) -> str:
         for copy in copies
     ]
     headers = ["snapshot", "taken at", "size", "kept in"]
-    return tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "right", "left"))
+    return lay_table(rows, headers, align=("left", "left", "right", "left"))

@@ -5,10 +5,9 @@ the calls of unknown outcome.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 from integrity.faults.fault import Argument, ChoiceArgument, Fault, Number
 from integrity.numbers import counted
+from integrity.report.layout import fold, lay_command, lay_table
 
 if TYPE_CHECKING:  # `integrity faults` has no run to read
     from integrity.runs.effects import EffectPhase, FaultEffect
@@ -22,14 +21,16 @@ def render_fault(effect: "FaultEffect") -> str:
     did = ", ".join(f"{count} {what}" for what, count in effect.did.items()) or "it met nothing to act on"
     phases = {"before": effect.phases.before, "during": effect.phases.during, "after": effect.phases.after}
     rows = [[name, *_columns(phase)] for name, phase in phases.items()]
-    table = tabulate(rows, _HEADERS, disable_numparse=True, colalign=("left", *("right",) * (len(_HEADERS) - 1)))
+    table = lay_table(rows, _HEADERS, align=("left", *("right",) * (len(_HEADERS) - 1)))
     return "\n".join(
         (
-            f"fault {effect.fault}{_arguments(effect)}, {effect.from_s:.1f} s to {effect.to_s:.1f} s: {did}; "
-            f"{_recovery(effect)}",
+            fold(
+                f"fault {effect.fault}{_arguments(effect)}, {effect.from_s:.1f} s to {effect.to_s:.1f} s: {did}; "
+                f"{_recovery(effect)}"
+            ),
             table,
-            f"asks: {effect.question}",
-            f"answered by: {', '.join(effect.invariants)}",
+            fold(f"asks: {effect.question}"),
+            fold(f"answered by: {', '.join(effect.invariants)}"),
         )
     )
 
@@ -80,8 +81,10 @@ def _show(value: float | None) -> str:
 
 def render_fault_list(faults: Sequence[Fault]) -> str:
     """Return the names and titles of faults."""
-    table = tabulate([[fault.name, fault.title] for fault in faults], tablefmt="plain", disable_numparse=True)
-    return f"{table}\n\nAll about one: integrity faults NAME. In a run: integrity run hammer --fault NAME@20%-40%"
+    longest = max(len(fault.name) for fault in faults)
+    lines = [fold(f"{fault.name:<{longest}}  {fault.title}", hanging=" " * (longest + 2)) for fault in faults]
+    lines += ["", "All about one: integrity faults NAME. In a run:", "integrity run hammer --fault NAME@20%-40%"]
+    return "\n".join(lines)
 
 
 def render_one_fault(fault: Fault) -> str:
@@ -91,10 +94,11 @@ def render_one_fault(fault: Fault) -> str:
         lines.append(f"needs: {', '.join(sorted(need.value for need in fault.needs))}")
     rows = [[name, _show_default(argument), argument.text, _bounds(argument)] for name, argument in fault.arguments.items()]
     if rows:
-        lines += ["", tabulate(rows, ["argument", "default", "meaning", "values"], disable_numparse=True)]
+        lines += ["", lay_table(rows, ["argument", "default", "meaning", "values"])]
     said = [f"{name}={_show_default(argument)}" for name, argument in fault.arguments.items() if _show_default(argument)]
     example = f":{said[0]}" if said else ""
-    return "\n".join([*lines, "", f"integrity run hammer --fault {fault.name}{example}@20%-40%"])
+    command = lay_command(f"integrity run hammer --fault {fault.name}{example}@20%-40%")
+    return "\n".join([*map(fold, lines), "", command])
 
 
 def describe_fault(fault: Fault) -> dict[str, Any]:

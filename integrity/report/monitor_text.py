@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 
-from tabulate import tabulate
-
 from integrity.events import Event, Listener
 from integrity.monitor.findings import show
 from integrity.monitor.sampler import MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
 from integrity.numbers import counted
+from integrity.report.layout import lay_table
 from integrity.report.terminal import write_json, write_note, write_result
 from integrity.report.values import printable
 from integrity.report.values import show as show_value
@@ -156,7 +155,7 @@ def _tables(summary: MonitorSummary) -> list[str]:
 
 def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], first: str, last: str = "right") -> str:
     align = (first, *("right",) * (len(headers) - 2), last)
-    return tabulate(rows, headers, disable_numparse=True, colalign=align)
+    return lay_table(rows, headers, align=align)
 
 
 def _bytes(value: float | None) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 from integrity.numbers import counted
+from integrity.report.layout import lay_table
 from integrity.report.values import row_table, show
 from integrity.sql.file import SqlFile
 
@@ -27,7 +26,7 @@ def render_query_list(queries: Sequence[SqlFile]) -> str:
         ]
         for query in queries
     ]
-    return tabulate(rows, ["query", "title", "parameters", "limit"], disable_numparse=True)
+    return lay_table(rows, ["query", "title", "parameters", "limit"])
 
 
 def render_rows(rows: Sequence[dict[str, Any]], limit: int) -> str:
@@ -35,7 +34,7 @@ def render_rows(rows: Sequence[dict[str, Any]], limit: int) -> str:
     if not rows:
         return "no rows"
     headers, cells = row_table(rows)
-    text = tabulate(cells, headers, disable_numparse=True)
+    text = lay_table(cells, headers)
     return f"{text}\nthe first {counted(limit, 'row')}; --limit N shows more" if len(rows) == limit else text
 
 
@@ -65,7 +64,7 @@ def render_examinations(examinations: "Sequence[Examination]", *, is_explained: 
     ]
     headers = ["", "query", "median", "p95", "limit", "asked", "rows", "served by"]
     aligned = ("left", "left", "right", "right", "right", "right", "right", "left")
-    blocks = [tabulate(rows, headers, disable_numparse=True, colalign=aligned)]
+    blocks = [lay_table(rows, headers, align=aligned)]
     blocks += [f"{each.query.name}: {reason}" for each in examinations for reason in each.reasons]
     if is_explained:
         blocks += [f"{each.query.name}\n  {each.plan.shape}" for each in examinations if each.plan]

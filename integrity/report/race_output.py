@@ -4,6 +4,7 @@ from integrity.events import Event
 from integrity.race.matrix import Played
 from integrity.race.raced import Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Mutation
+from integrity.report.layout import fold, lay_command
 from integrity.report.race_json import mutation_json, played_json, raced_json, replays_json, reproduction_json
 from integrity.report.race_text import (
     left_out_of,
@@ -53,7 +54,7 @@ def write_reproduced(reproduced: Reproduced, *, is_json: bool) -> None:
         return
     write_result(render_reproduction(*parts))
     for each in reproduced.found:
-        write_result(f"\n{render_finding(each.finding)}\n\nreplay: {each.replay}")
+        write_result(f"\n{render_finding(each.finding)}\n\n{lay_command(each.replay, label='replay: ')}")
 
 
 def write_replayed(replayed: Replayed, *, is_showing: bool, is_json: bool) -> None:
@@ -82,7 +83,7 @@ def _write_raced_text(raced: Raced) -> None:
     if groups and raced.is_matrix:
         write_result(render_matrix(groups, settings))
     elif groups and not raced.found:
-        write_result(f"{render_coverage(groups[0])}\n\n{sentence_of(groups, settings)}")
+        write_result(f"{render_coverage(groups[0])}\n\n{fold(sentence_of(groups, settings))}")
     if left_out := render_left_out(left_out_of(groups)):
         write_result(left_out)
     for each in raced.apart:
@@ -91,4 +92,4 @@ def _write_raced_text(raced: Raced) -> None:
         write_result(("\n" if raced.is_matrix or raced.apart else "") + render_finding(raced.found[0].finding))
         write_result()
     for label, each in zip(("replay: ", "others: ", *["        "] * len(raced.found)), raced.found, strict=False):
-        write_result(f"{label}{each.replay}")
+        write_result(lay_command(each.replay, label=label))

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
 from integrity.engines.engine import find_engine
 from integrity.numbers import counted
 from integrity.race.finding.finding import AlarmRecord, Finding
@@ -15,6 +13,7 @@ from integrity.race.matrix import Group, Played
 from integrity.race.reproduce import Reproduction
 from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Mutation
+from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.values import row_table, show
 from integrity.verdict import Verdict
 
@@ -53,13 +52,12 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         )
     headers = ["operations", "verdict", "schedules", "spared", "choices", "preemptions", "lock waits", "remarks"]
     columns = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
-    table = tabulate(
+    table = lay_table(
         [row[:columns] for row in rows],
-        headers=headers[:columns],
-        disable_numparse=True,
-        colalign=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
+        headers[:columns],
+        align=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
     )
-    return f"{table}\n\n{sentence_of(groups, settings)}"
+    return f"{table}\n\n{fold(sentence_of(groups, settings))}"
 
 
 def describe_played(played: Played) -> str:
@@ -69,7 +67,7 @@ def describe_played(played: Played) -> str:
 
 def render_played(played: Played) -> str:
     """Return such a schedule, with what happened in it."""
-    return "\n".join([*played.timeline, "", f"{played.letters}: {describe_played(played)}."])
+    return "\n".join([*played.timeline, "", fold(f"{played.letters}: {describe_played(played)}.")])
 
 
 def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:
@@ -79,7 +77,7 @@ def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:
 
 def render_left_out(left_out: Sequence[LeftOut]) -> str:
     """Return a line each, or nothing."""
-    return "\n".join(f"not asked: {each.name}: {each.reason}" for each in left_out)
+    return "\n".join(fold(f"not asked: {each.name}: {each.reason}") for each in left_out)
 
 
 def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
@@ -127,7 +125,8 @@ def render_coverage(group: Group) -> str:
         parts += [counted(number, what) for what, number in met.items() if number]
         parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
         parts += coverage.cut
-        lines.append(f"{_WORDS[each.verdict]:<8} {'; '.join(each.calls)}\n         {', '.join(parts)}")
+        lines.append(fold(f"{_WORDS[each.verdict]:<8} {'; '.join(each.calls)}", hanging=" " * 9))
+        lines.append(fold(f"         {', '.join(parts)}", hanging=""))
     return "\n".join(lines)
 
 
@@ -138,20 +137,20 @@ def render_finding(finding: Finding) -> str:
     lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
     for letter, call in sorted(finding.calls.items()):
         arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())
-        lines.append(f"  {letter} = {call.operation}({arguments}) {_returned(call.returned)}")
+        lines.append(fold(f"  {letter} = {call.operation}({arguments}) {_returned(call.returned)}", hanging="    "))
     preemptions = counted(finding.preemptions, "preemption")
     lines += [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]
     for alarm in finding.alarms:
         if alarm.oracle == "invariant":
             lines.append(f"violated  {alarm.name}  {counted(len(alarm.rows), 'row')}")
             headers, cells = row_table(alarm.rows[:3])
-            lines += ["  " + line for line in tabulate(cells, headers, disable_numparse=True).splitlines()]
+            lines.append(lay_table(cells, headers, indent="  "))
         else:
-            lines.append(_TOLD[alarm.oracle].format(alarm.name))
-    lines += ["", *finding.explanation]
+            lines.append(fold(_TOLD[alarm.oracle].format(alarm.name)))
+    lines += ["", *map(fold, finding.explanation)]
     if finding.cures:
         lines += ["", "Tried on this very schedule:"]
-        lines += [f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}" for cure in finding.cures]
+        lines += [fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}") for cure in finding.cures]
     return "\n".join(lines)
 
 
@@ -161,10 +160,13 @@ def render_apart(finding: Finding, replay: str) -> str:
     schedule = finding.schedule or "(one after the other)"
     return "\n".join(
         [
-            f"answers apart  {' + '.join(finding.operations)}, schedule {schedule}: {'; '.join(calls)}",
-            *(f"  {line}" for line in finding.explanation),
-            f"  replay: {replay}",
-            "  hint: --strict-replies makes this a finding; an operation that may answer so says it: Allowed(declines=...)",
+            fold(f"answers apart  {' + '.join(finding.operations)}, schedule {schedule}: {'; '.join(calls)}"),
+            *(fold(f"  {line}") for line in finding.explanation),
+            lay_command(replay, label="  replay: "),
+            fold(
+                "  hint: --strict-replies makes this a finding; an operation that may answer so says it: "
+                "Allowed(declines=...)"
+            ),
         ]
     )
 
@@ -179,7 +181,7 @@ def render_replays(replays: Sequence[Replay], differences: Sequence[str], findin
     lines += [f"  another failure came: {name}" for name in others]
     if differences:
         lines += ["not as it was when the finding was made:", *(f"  {difference}" for difference in differences)]
-    return "\n".join(lines)
+    return fold("\n".join(lines))
 
 
 def render_mutations(mutations: Sequence[Mutation]) -> str:
@@ -213,7 +215,7 @@ def render_mutations(mutations: Sequence[Mutation]) -> str:
     if idle:
         names = ", ".join(each.protection.replace(": ", ".") for each in idle)
         lines += ["", f"No race here needs these constraints, which were taken away together: {names}"]
-    return "\n".join(lines)
+    return fold("\n".join(lines))
 
 
 def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, Any]) -> str:
@@ -239,7 +241,7 @@ def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, A
             )
             lines += [f"  raced: {pair}" for pair in found.pairs]
             lines.append("  hint: the row may be older than this run; --run names another one.")
-    return "\n".join(lines)
+    return "\n".join(map(fold, lines))
 
 
 def _names(finding: Finding) -> str:

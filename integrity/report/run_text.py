@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from tabulate import tabulate
-
 from integrity.engines.engine import find_engine
 from integrity.events import Event, Listener
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
+from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
 from integrity.report.terminal import note_writer, open_console, visible, write_json, write_note, write_result
+from integrity.report.values import name_database
 from integrity.runs.result import RunResult, ThresholdResult
 from integrity.runs.samples import Counts
 
@@ -26,11 +26,12 @@ def write_headline(event: Event) -> None:
     """Say what is run, when nothing is left that would refuse it."""
     if isinstance(event, RunPrepared):
         asked, profile = event.request, event.request.profile
-        write_note(
+        said = (
             f"{asked.system.name} {asked.profile_name}: {profile.title}; {counted(profile.clients, 'client')} on "
             f"{counted(profile.connection_count, 'connection')}, {profile.duration_s:g} s, seed {asked.seed}, "
-            f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {asked.target}"
+            f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {name_database(str(asked.target))}"
         )
+        write_note(fold(said))
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def _operations(result: RunResult) -> str:
         ]
         for row in result.operations
     ]
-    return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * (len(headers) - 1)))
+    return lay_table(rows, headers, align=("left", *("right",) * (len(headers) - 1)))
 
 
 def _outcomes(count: Counts) -> tuple[int, ...]:
@@ -202,10 +203,10 @@ def _notes(result: RunResult) -> list[str]:
             f"{counted(result.undelivered, 'webhook was', 'webhooks were')} still owed when the run gave up on them."
         )
     lines += _owed(result)
-    blocks = ["\n".join(lines)]
+    blocks = ["\n".join(map(fold, lines))]
     if result.errors:
         rows = [[row.operation, row.count, row.error] for row in result.errors]
-        blocks.append(tabulate(rows, ["operation", "count", "error"], disable_numparse=True))
+        blocks.append(lay_table(rows, ["operation", "count", "error"]))
     return blocks
 
 
@@ -217,7 +218,7 @@ def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:
         name = f"{row.operation or 'all'} {row.statistic.replace('_', ' ')}"
         why = row.reason or row.source
         rows.append([row.state, name, measured, _limit(row, show), row.sample_count, why])
-    return tabulate(rows, ["threshold", "of", "measured", "limit", "samples", "why"], disable_numparse=True)
+    return lay_table(rows, ["threshold", "of", "measured", "limit", "samples", "why"])
 
 
 def _limit(row: ThresholdResult, show: Callable[[float], str]) -> str:
@@ -245,9 +246,9 @@ def _ending(result: RunResult, next_step: str) -> str:
     state = "interrupted; what was done is recorded and loaded" if result.state == "interrupted" else "finished"
     bug = f" with bug {result.bug}" if result.bug else ""
     lines = [
-        f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}",
+        fold(f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}"),
         f"run folder: {result.folder}",
-        f"next: {next_step}",
+        lay_command(next_step, label="next: "),
     ]
     return "\n".join(lines)
 

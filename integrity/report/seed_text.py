@@ -5,11 +5,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tabulate import tabulate
-
 from integrity.engines.target import Target
 from integrity.events import Event, Listener
 from integrity.numbers import counted
+from integrity.report.layout import fold, lay_table
 from integrity.report.terminal import open_console, write_json, write_note, write_result
 from integrity.seeds.load import Mode, SeedAdvanced, Seeded, SeedingPhase
 from integrity.seeds.schema.fill import SchemaSeeded
@@ -81,12 +80,13 @@ def render_seeded(seeded: Sequence[Seeded]) -> str:
         seconds = made.rows_s + made.indexes_s
         rows = [[made.places[table], f"{count:,}"] for table, count in made.row_counts.items()]
         rows.append(["together", f"{made.row_count:,}"])
-        parts.append(tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True))
-        parts.append(
-            f"\n{made.system}: {', '.join(f'{count:,} {name}' for name, count in made.sizes.items())}, seed {made.seed}: "
+        parts.append(lay_table(rows, ["table", "rows added"], align=("left", "right")))
+        said = (
+            f"{made.system}: {', '.join(f'{count:,} {name}' for name, count in made.sizes.items())}, seed {made.seed}: "
             f"{seconds:.1f} s "
             f"(rows {made.rows_s:.1f}, constraints and indexes {made.indexes_s:.1f}), {made.rows_per_second:,.0f} rows/s"
         )
+        parts.append(f"\n{fold(said)}")
     if len(seeded) > 1:
         seconds = sum(made.rows_s + made.indexes_s for made in seeded)
         many = counted(sum(made.row_count for made in seeded), "row")
@@ -126,9 +126,10 @@ def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) 
         return
     rows = [[table, f"{count:,}"] for table, count in seeded.row_counts.items()]
     rows.append(["together", f"{seeded.row_count:,}"])
-    table = tabulate(rows, headers=["table", "rows added"], colalign=("left", "right"), disable_numparse=True)
+    table = lay_table(rows, ["table", "rows added"], align=("left", "right"))
     seconds = seeded.rows_s + seeded.indexes_s
-    write_result(
-        f"{table}\n\n{seeded.name}: {counted(len(seeded.row_counts), 'table')}, seed {seeded.seed}: {seconds:.1f} s (rows "
+    said = (
+        f"{seeded.name}: {counted(len(seeded.row_counts), 'table')}, seed {seeded.seed}: {seconds:.1f} s (rows "
         f"{seeded.rows_s:.1f}, constraints and indexes {seeded.indexes_s:.1f}), {seeded.row_count / seconds:,.0f} rows/s"
     )
+    write_result(f"{table}\n\n{fold(said)}")

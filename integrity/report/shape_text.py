@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
+from integrity.report.layout import lay_table
 from integrity.runs.result import RunResult
 from integrity.runs.shape import LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
 
@@ -41,7 +40,7 @@ def _phases(phases: Sequence[PhaseResult]) -> str:
     ]
     headers = ["phase", "from-to", "offered/s", "answered/s", "failures", "p50 ms", "p95 ms", "p99 ms", "thresholds"]
     aligned = ("left", "right", "right", "right", "right", "right", "right", "right", "left")
-    return tabulate(rows, headers, disable_numparse=True, colalign=aligned)
+    return lay_table(rows, headers, align=aligned)
 
 
 def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
@@ -101,7 +100,7 @@ def _slopes(slopes: Sequence[SlopeResult], result: RunResult) -> str:
                 f"{slope.per_hour * factor:+.2f} ± {slope.uncertainty * factor:.2f} {unit}/h",
             ]
         )
-    table = tabulate(rows, ["trend", "of", "start", "end", "slope (95%)"], disable_numparse=True)
+    table = lay_table(rows, ["trend", "of", "start", "end", "slope (95%)"])
     if result.time_scale == 1:
         return table
     return f"{table}\nshortened {result.time_scale:g} times: the intervals are wider than those of the whole length."

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from integrity.numbers import counted
+from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.terminal import write_json, write_result
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def render_plan(planned: "PlannedSuite") -> str:
     ]
     together = _length(sum(each.length_s for each in planned.runs))
     short = f", shortened {planned.shorten:g} times" if planned.shorten != 1 else ""
-    table = tabulate(rows, ["", "system", "profile", "what it is", "at most"], disable_numparse=True)
+    table = lay_table(rows, ["", "system", "profile", "what it is", "at most"])
     return (
         f"suite {planned.name}: {planned.title}{short}; {counted(len(planned.runs), 'run')}, at most {together}\n\n{table}"
     )
@@ -47,12 +46,16 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
         for step in steps
     ]
     headers = ["system", "profile", "took", "calls", "calls/s", "p95 ms", "faults", "thresholds", "data"]
-    blocks = [tabulate(rows, headers, disable_numparse=True)]
-    blocks += [f"{step.system} {step.profile}: {said}" for step in steps for said in _said(step)]
+    blocks = [lay_table(rows, headers)]
+    blocks += [fold(f"{step.system} {step.profile}: {said}") for step in steps for said in _said(step)]
     missing = record.planned - len(steps)
     if missing:
         blocks.append(f"interrupted: {missing} of {counted(record.planned, 'run was', 'runs were')} not made.")
-    blocks += [f"next: integrity reproduce {step.violated[0]} --run {step.run_id}" for step in steps[-1:] if step.violated]
+    blocks += [
+        lay_command(f"integrity reproduce {step.violated[0]} --run {step.run_id}", label="next: ")
+        for step in steps[-1:]
+        if step.violated
+    ]
     blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))
 

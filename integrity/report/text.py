@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from integrity.events import InvariantJudged
 from integrity.numbers import counted
 from integrity.report.audit_report import AuditReport
+from integrity.report.layout import fold, lay_table
 from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
 from integrity.sql.file import SqlFile, printable_path
 from integrity.sql.header import Parameter
@@ -25,7 +24,8 @@ def render_text(report: AuditReport) -> str:
     blocks = [_verdicts(report)]
     blocks += [_unknown(judged) for judged in report.of(Verdict.UNKNOWN)]
     blocks += [_violation(judged) for judged in report.of(Verdict.VIOLATED)]
-    blocks.append(f"{report.place}, {report.finished.seconds:.1f} s\n{report.caution}{report.sentence}")
+    place = f"{report.moment}, in {report.finished.seconds:.1f} s:\n{fold(f'  {report.started.consistency}')}"
+    blocks.append(f"{place}\n{fold(f'{report.caution}{report.sentence}')}")
     return "\n\n".join(blocks)
 
 
@@ -109,26 +109,27 @@ def _verdicts(report: AuditReport) -> str:
 
 def _unknown(judged: InvariantJudged) -> str:
     reason = [printable(line) for line in judged.finding.reason.splitlines()]
-    return "\n".join([f"unknown  {judged.finding.name}", *(f"  {line}" for line in reason)])
+    return "\n".join([f"unknown  {judged.finding.name}", *(fold(f"  {line}") for line in reason)])
 
 
 def _violation(judged: InvariantJudged) -> str:
     finding = judged.finding
     lines = [
         f"violated  {finding.name}  {judged.severity}  {counted(finding.violation_count, 'row')}",
-        f"  {printable(judged.title)}",
+        fold(f"  {printable(judged.title)}"),
     ]
     if judged.why:
-        lines.append(f"  why it matters: {printable(judged.why)}")
+        lines.append(fold(f"  why it matters: {printable(judged.why)}"))
     if finding.rows:
         shown, total = len(finding.rows), finding.violation_count
         lines += ["", *([f"  the first {shown} of {total:,}:"] if shown < total else [])]
-        lines += _indented(_table(*row_table(finding.rows)))
+        headers, cells = row_table(finding.rows)
+        lines.append(lay_table(cells, headers, indent="  "))
     elif finding.reason:
         lines += ["", f"  {printable(finding.reason)}"]
     lines += _calls(judged)
     if judged.hint:
-        lines += ["", f"  look for: {printable(judged.hint)}"]
+        lines += ["", fold(f"  look for: {printable(judged.hint)}")]
     return "\n".join(lines)
 
 
@@ -138,13 +139,9 @@ def _calls(judged: InvariantJudged) -> Iterator[str]:
     yield ""
     many = len(judged.calls) > CALLS_SHOWN
     yield f"  calls of these operations{f', {CALLS_SHOWN} of {len(judged.calls)}' if many else ''}:"
-    yield from _indented(_table(*call_table(judged.calls)))
+    headers, cells = call_table(judged.calls)
+    yield lay_table(cells, headers, indent="  ")
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, align: Sequence[str] | None = None) -> str:
-    # Numbers are shown as they are: parsed, a big integer would come out as a float.
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align if rows else None)
-
-
-def _indented(text: str) -> list[str]:
-    return [f"  {line}" for line in text.splitlines()]
+    return lay_table(rows, headers, align=align if rows else None)

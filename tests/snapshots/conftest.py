@@ -18,6 +18,12 @@ from tests.snapshots.bad_input import Bad, Ended, assert_refused, files_in, lay_
 Run = Callable[..., Ended]
 
 
+@pytest.fixture(autouse=True)
+def _as_wide_as_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole outputs are held as they stand in a file."""
+    monkeypatch.delenv("COLUMNS")
+
+
 @pytest.fixture
 def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run a command in an empty project, without a database unless it is named; give exit code, stdout and stderr."""

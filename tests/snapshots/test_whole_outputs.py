@@ -154,7 +154,7 @@ def normal(text: str, folder: Path) -> str:
         (r"one snapshot (\\?\().*?(\\?\)) of PostgreSQL [\d.\\]+\d", r"one snapshot \1...\2 of PostgreSQL N"),
         (r" at 20[\d\\-]+ [\d\\:]+ UTC", " at MOMENT"),
         (r"(?m)  \d+\.\d\d$", "  0.00"),
-        (r", \d+\.\d s\n", ", 0.0 s\n"),
+        (r", in \d+\.\d s:\n", ", in 0.0 s:\n"),
         (r"(time|timestamp)=\"[^\"]*\"", r'\1="..."'),
         (r"\"(seconds|taken_at)\": [^,\n]+", r'"\1": ...'),
     ):

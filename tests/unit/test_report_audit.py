@@ -112,7 +112,8 @@ def test_text_shows_verdicts_rows_calls_and_one_sentence() -> None:
         "\n"
         "  look for: a missing lock\n"
         "\n"
-        "postgresql://db/bank at 2026-01-17 18:30:00 UTC: one snapshot (1-1), 1.5 s\n"
+        "postgresql://db/bank at 2026-01-17 18:30:00 UTC, in 1.5 s:\n"
+        "  one snapshot (1-1)\n"
         "2 of 4 invariants violated: bank/balance, bank/late; 1 unknown: bank/gone."
     )  # fmt: skip
 

@@ -64,7 +64,7 @@ def open_snapshot(target: Target, count: int, timeout_s: float, role: str | None
         yield Snapshot(
             sessions=sessions,
             taken_at=taken_at.astimezone(UTC),
-            consistency=f"one snapshot ({name}) of {where}, read through {many}"
+            consistency=f"one snapshot ({name}) of {where}, through {many}"
             + ("" if path == USUAL_PATH else f", search_path {path}"),
             caution=_caution(sessions[0]),
             # Functions and operators are never looked for among the temporary ones.

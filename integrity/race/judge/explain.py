@@ -26,7 +26,7 @@ from integrity.race.judge.telling import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
 
-_LINES_MAX = 4  # of a statement in a timeline
+_LINES_MAX = 7  # of a statement in a timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,15 +304,15 @@ def timeline_of(run: PlayedSchedule) -> list[str]:
     return timeline(run.trace.events, names_of(run))
 
 
-def timeline(events: Sequence[TraceEvent], names: Mapping[Any, str], *, width: int = 120) -> list[str]:
+def timeline(events: Sequence[TraceEvent], names: Mapping[Any, str], *, width: int = 80) -> list[str]:
     """Return a schedule as lines of text, a column an actor.
 
     Args:
         names: of keys, shown in place of them.
-        width: of a line, at least.
+        width: of a line, where there are not so many actors that their columns need more.
     """
     actors = sorted({event.actor for event in events})
-    column = max(24, (width - 4) // max(1, len(actors)) - 2)
+    column = max(16, (width - 4) // max(1, len(actors)) - 2)
     lines = []
     for place, event in enumerate(events, start=1):
         cell = [

@@ -1,0 +1,178 @@
+"""How wide text is: tables, sentences and commands are laid out here so that no terminal breaks them anywhere.
+
+A table whose lines would be too long wraps the words of its widest columns; where that is not enough its columns stand in
+bands, one below the other, each with the first column again. A sentence goes on below where it began. A command breaks
+before an option, with a backslash, so that it can still be pasted. What cannot be broken, a path or a URL, stays whole.
+
+As wide as COLUMNS says, else as the terminal is, within bounds; where stdout is none, 80.
+"""
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from tabulate import tabulate
+
+WIDTH = 80
+WIDTH_LEAST = 60
+WIDTH_MOST = 200
+
+_GAP = 2  # between two columns
+
+
+def terminal_width() -> int:
+    """Return how many letters a line of a result may have."""
+    said = os.environ.get("COLUMNS", "")
+    columns = int(said) if said.isdecimal() else _columns_of(sys.stdout)
+    return max(WIDTH_LEAST, min(columns, WIDTH_MOST))
+
+
+def _columns_of(stream: TextIO | None) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream is not None and stream.isatty() else WIDTH
+    except (OSError, ValueError):  # it has no descriptor, or is closed
+        return WIDTH
+
+
+def lay_table(
+    rows: Sequence[Sequence[object]],
+    headers: Sequence[str],
+    *,
+    align: Sequence[str] | None = None,
+    indent: str = "",
+    width: int | None = None,
+) -> str:
+    """Return a table that is no wider than the terminal, as far as its words allow.
+
+    Args:
+        align: "left" or "right" of each column; None: all left.
+        indent: in front of each line.
+        width: instead of the terminal's.
+    """
+    room = (width or terminal_width()) - len(indent)
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    # Numbers are shown as they are: parsed, a big integer would come out as a float.
+    whole = tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=align if cells else None)
+    if any(len(line) > room for line in whole.splitlines()):
+        columns = [
+            _Column(header, [row[n] for row in cells], align is not None and align[n] == "right")
+            for n, header in enumerate(headers)
+        ]
+        whole = "\n\n".join("\n".join(_render(band, room)) for band in _bands(columns, room))
+    return "\n".join(f"{indent}{line}" if line else "" for line in whole.splitlines())
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    header: str
+    cells: Sequence[str]
+    is_right: bool
+
+    @property
+    def width(self) -> int:
+        return max(map(len, (self.header, *self.cells)))
+
+    def floor(self, room: int) -> int:
+        """Return how narrow it may become: its longest word, while two such have room; a number stays whole."""
+        cells = self.cells if self.is_right else [word for cell in self.cells for word in cell.split()]
+        longest = max(map(len, (*self.header.split(), *cells)), default=1)
+        return longest if self.is_right else min(longest, (room - _GAP) // 2)
+
+
+def _bands(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
+    """Yield the columns that stand side by side, the first one in each."""
+    first, *others = columns
+    band, used = [first], first.floor(room)
+    for column in others:
+        if len(band) > 1 and used + _GAP + column.floor(room) > room:
+            yield band
+            band, used = [first], first.floor(room)
+        band.append(column)
+        used += _GAP + column.floor(room)
+    yield band
+
+
+def _render(columns: Sequence[_Column], room: int) -> Iterator[str]:
+    """Yield the lines of a band, the widest columns made narrower until it fits."""
+    widths = [column.width for column in columns]
+    while sum(widths) + _GAP * (len(widths) - 1) > room:
+        spare = [n for n, column in enumerate(columns) if widths[n] > column.floor(room)]
+        if not spare:
+            break
+        widths[max(spare, key=lambda n: widths[n])] -= 1
+    yield from _row(columns, [column.header for column in columns], widths)
+    yield (" " * _GAP).join("-" * width for width in widths)
+    for number in range(len(columns[0].cells)):
+        yield from _row(columns, [column.cells[number] for column in columns], widths)
+
+
+def _row(columns: Sequence[_Column], texts: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    wrapped = [
+        textwrap.wrap(text, width, break_on_hyphens=False) if len(text) > width else [text]
+        for text, width in zip(texts, widths, strict=True)
+    ]
+    for number in range(max(map(len, wrapped))):
+        parts = [lines[number] if number < len(lines) else "" for lines in wrapped]
+        aligned = [
+            part.rjust(width) if column.is_right else part.ljust(width)
+            for column, part, width in zip(columns, parts, widths, strict=True)
+        ]
+        yield (" " * _GAP).join(aligned).rstrip()
+
+
+def fold(text: str, *, width: int | None = None, hanging: str = "  ") -> str:
+    """Return lines of prose, those that are too long folded: what goes on stands a little further in than its line.
+
+    Args:
+        hanging: what stands in front of what goes on, beside what the line itself begins with.
+    """
+    room = width or terminal_width()
+    return "\n".join(each for line in text.split("\n") for each in _fold_line(line, room, hanging))
+
+
+def _fold_line(line: str, room: int, hanging: str) -> list[str]:
+    if len(line) <= room:
+        return [line]
+    margin = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(
+        line.strip(),
+        room,
+        initial_indent=margin,
+        subsequent_indent=margin + hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
+
+
+def lay_command(text: str, *, label: str = "", width: int | None = None) -> str:
+    r"""Return a command behind its label; a long one is broken before its options, each line but the last with a \.
+
+    Args:
+        label: e.g. "replay: ".
+    """
+    room = width or terminal_width()
+    lines = [label]
+    for part in _parts(text):
+        grown = f"{lines[-1]}{part}" if lines[-1] in (label, "    ") else f"{lines[-1]} {part}"
+        if len(grown) > room - 2 and lines[-1] not in (label, "    "):
+            lines[-1] += " \\"
+            grown = f"    {part}"
+            lines.append("")
+        lines[-1] = grown
+    return "\n".join(lines)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield what must stay in one line: an option with its value, the program with its first words."""
+    part: list[str] = []
+    for word in text.split(" "):
+        if word.startswith("--") and part:
+            yield " ".join(part)
+            part = []
+        part.append(word)
+    yield " ".join(part)

@@ -1,0 +1,68 @@
+"""No line of a result is wider than the terminal, but for a word that cannot be broken; what can be pasted still can."""
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrity.report.layout import WIDTH, fold, lay_command, lay_table, terminal_width
+
+WORDS = st.text("abcdefghij0123456789-_./", min_size=1, max_size=30)
+CELLS = st.lists(WORDS, max_size=12).map(" ".join)
+
+
+def widest(text: str) -> int:
+    return max(map(len, text.splitlines()), default=0)
+
+
+def test_a_table_that_fits_stays_as_it_is() -> None:
+    assert lay_table([["holds", "1"], ["violated", "12"]], ["verdict", "rows"], align=["left", "right"]) == (
+        "verdict      rows\n---------  ------\nholds           1\nviolated       12"
+    )
+
+
+@given(st.data(), st.integers(1, 9), st.integers(60, 200))
+def test_no_table_is_wider_than_there_is_room(data: st.DataObject, columns: int, width: int) -> None:
+    headers = data.draw(st.lists(WORDS, min_size=columns, max_size=columns))
+    rows = data.draw(st.lists(st.lists(CELLS, min_size=columns, max_size=columns), max_size=4))
+    align = data.draw(st.lists(st.sampled_from(["left", "right"]), min_size=columns, max_size=columns))
+    align = ["left" if any(len(row[n]) > 20 for row in rows) else align[n] for n in range(columns)]
+    shown = lay_table(rows, headers, align=align, indent="  ", width=width)
+    assert widest(shown) <= width
+    letters = "".join(shown.split())
+    assert all(word in letters for row in rows for cell in row for word in cell.split())
+
+
+def test_columns_that_have_no_room_stand_below_with_the_first_again() -> None:
+    headers = ["operation", *(f"figure_{n}" for n in range(9))]
+    shown = lay_table([["receive_funding_webhook", *("12345.6",) * 9]], headers, align=["left", *["right"] * 9], width=80)
+    assert [line.split()[0] for line in shown.splitlines() if line] == [
+        "operation",
+        "-" * 23,
+        "receive_funding_webhook",
+    ] * 2
+    assert shown.count("12345.6") == 9
+
+
+@given(st.lists(WORDS, min_size=1, max_size=60).map(" ".join), st.integers(60, 200), st.sampled_from(["", "  ", "      "]))
+def test_folded_prose_keeps_its_words_and_its_margin(text: str, width: int, margin: str) -> None:
+    shown = fold(margin + text, width=width)
+    assert (widest(shown) <= width, shown.split()) == (True, text.split())
+    assert all(line.startswith(margin) for line in shown.splitlines())
+
+
+@given(st.lists(WORDS, max_size=3), st.dictionaries(WORDS, WORDS, max_size=8), st.integers(60, 200))
+def test_a_broken_command_is_the_same_to_a_shell(words: list[str], options: dict[str, str], width: int) -> None:
+    text = " ".join(["integrity", "race", *words, *(f"--{name} {shlex.quote(value)}" for name, value in options.items())])
+    shown = lay_command(text, label="replay: ", width=width)
+    assert shlex.split(shown.removeprefix("replay: ").replace("\\\n", "")) == shlex.split(text)  # as a shell reads it
+    assert all(len(line) <= width for line in shown.splitlines()[1:])
+
+
+@pytest.mark.parametrize(("said", "width"), [("", 80), ("wide", 80), ("120", 120), ("9", 60), ("1000", 200)])
+def test_without_a_terminal_there_are_80_letters_or_as_many_as_columns_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    assert (terminal_width(), WIDTH) == (width, 80)
