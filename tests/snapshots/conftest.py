@@ -18,9 +18,9 @@ from tests.snapshots.bad_input import Bad, Ended, assert_refused, files_in, lay_
 Run = Callable[..., Ended]
 
 
-@pytest.fixture(autouse=True)
-def _as_wide_as_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole outputs are held as they stand in a file."""
+@pytest.fixture
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are as wide as where stdout is no terminal: for whole outputs, which are held as they stand in a file."""
     monkeypatch.delenv("COLUMNS")
 
 

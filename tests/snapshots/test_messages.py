@@ -12,6 +12,8 @@ from integrity.engines.target import Target
 from tests.snapshots.conftest import Run
 from tests.snapshots.recorded_text import assert_recorded, normalize, without_figures
 
+pytestmark = pytest.mark.usefixtures("no_columns")
+
 WITHOUT_A_DATABASE = {
     "no-command": "sed",
     "no-option": "run hammer --bgu lost_update",

@@ -11,6 +11,8 @@ from integrity.engines.target import Target
 from tests.snapshots.kiosk import STOCK_PLUS_SOLD
 from tests.snapshots.recorded_text import assert_recorded, normalize
 
+pytestmark = pytest.mark.usefixtures("no_columns")
+
 SPREAD_KEY = re.compile(r"\b[1-9]\d{6}\b")  # scratch tables number their rows from a million of their own on
 
 Race = Callable[..., tuple[int, str]]

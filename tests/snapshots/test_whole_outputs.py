@@ -20,6 +20,8 @@ from integrity.cli.main import main
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 
+pytestmark = pytest.mark.usefixtures("no_columns")
+
 RECORDED = Path(__file__).with_name("recorded_audits")
 
 SHOP = """
