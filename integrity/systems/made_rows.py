@@ -269,6 +269,11 @@ class RowMaker:
             if found is None:
                 named = ", ".join(f"{name_of(row.table)}.{column.name}" for column in columns) or name_of(row.table)
                 said = "; ".join(f"{name} {check}" for name, check in checks.items())
+                if not columns:
+                    hint = "Give it values that the check takes, or leave them out: what must be there is made."
+                    raise UsageError(
+                        f"{_of(row)}: the values that are given are refused by a check of {named}: {said}", hint=hint
+                    )
                 raise UsageError(f"{_of(row)}: no value was found for {named} that its checks take: {said}", hint=_GIVE)
             row.cells |= {name: Expression(value) for name, value in found.items()}
 

@@ -256,7 +256,7 @@ CIRCLE = """
         ("create table t (n int)", WantedRow("r", "t", {"m": "1"}), "table t has no column m"),
         ("create table t (n int)", WantedRow("r", "t", {"n": ":s"}), "n refers to row s, and no row before it"),
         (CIRCLE, WantedRow("r", "a"), "a -> b -> a"),
-        ("create table t (n int check (n > 0))", WantedRow("r", "t", {"n": "-1"}), "no value was found for t"),
+        ("create table t (n int check (n > 0))", WantedRow("r", "t", {"n": "-1"}), "refused by a check of t: t_n_check"),
         (
             "create table t (n int primary key)",
             WantedRow("r", "t", {"n": "1/0"}),

@@ -85,7 +85,9 @@ def stage_of(system: System) -> Callable[[], Stage]:
         UsageError: it has none.
     """
     if system.stage is None:
-        raise UsageError(f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`.")
+        raise UsageError(
+            f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`, or `rows`."
+        )
     made = partial(_call_stage, system.name, system.stage, place_of(system.stage))
     domains = [domain for operation in system.operations.values() for domain in operation.arguments.values()]
     new = {domain.pool: domain for domain in domains if isinstance(domain, NewKey)}
