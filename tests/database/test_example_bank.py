@@ -152,6 +152,20 @@ def test_what_a_file_asks_of_tables_that_they_have_not_is_told(integrity: Comman
     assert (code, said in told) == (2, True), told
 
 
+def test_an_invariant_that_the_rows_violate_before_any_call_is_not_asked_and_that_is_said(integrity: Command) -> None:
+    Path("invariants/rich.sql").write_text(
+        "-- title: everybody is rich\nselect id, owner from accounts where balance_minor < 9000\n"
+    )
+    code, told = integrity("race", "deposit", "--preemptions", "1")
+    assert code == 0
+    assert "not asked: rich: the rows of the race violate it before any call is made: id=" in told
+
+
+def test_a_call_that_names_two_keys_of_a_table_names_different_ones_first(integrity: Command) -> None:
+    _, told = integrity("race", "transfer", "--preemptions", "0")
+    assert "transfer(payer_id=accounts_1, payee_id=accounts_2, amount_minor=500)" in told.partition(";")[0]
+
+
 def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_operation(integrity: Command) -> None:
     Path("operations/ask.sql").write_text("select ownr from accounts;\n")
     code, told = integrity("race", "ask")

@@ -91,6 +91,8 @@ def test_a_decline_rolls_back_and_ends_the_call() -> None:
         ("if missing is null", True),
         ("unless missing > 3", True),  # null holds nothing
         ("if missing > 3", False),
+        ("if not (missing > 3)", False),
+        ("unless not (missing in (1, 2) and n = 5)", True),
         ("if coalesce(missing, 9) = 9 and n is not null", True),
         ("if n is distinct from :given", True),
         ("if not (n = :given or price <> 1.50)", True),
@@ -235,6 +237,11 @@ def test_rows_that_two_files_want_alike_are_one_and_a_table_without_any_gets_two
         ("gates_2", "gates", {}),
     ]
     assert WantedRow("wallet", "wallets", {"balance": "100"}, "operations/pay.sql:1") in files[0].wants.rows
+
+
+def test_two_rows_that_one_file_wants_alike_are_two() -> None:
+    rows = unite([read("-- row one: wallets(balance = 1)\n-- row two: wallets(balance = 1)\nselect 1;").wants])
+    assert [row.key for row in rows] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
