@@ -115,6 +115,21 @@ def test_rollback_refuses_when_rows_of_others_rest_on_ours_and_then_removes_noth
     assert ask(target, "select count(*) from orders") == [(51,)]
 
 
+def test_rollback_takes_no_row_of_others_along_by_a_cascade(fill: Fill) -> None:
+    target, _ = fill(
+        "create table users (id bigserial primary key);"
+        "create table notes (id bigserial primary key, user_id bigint not null references users on delete cascade)",
+        users=5,
+        notes=5,
+    )
+    ask(target, "insert into notes (user_id) values (1) returning id")
+
+    with pytest.raises(AuditError, match=r"public\.notes: 1 row that others added would go with those that seed made"):
+        drop_schemas(target)
+
+    assert ask(target, "select (select count(*) from users), count(*) from notes") == [(5, 6)]
+
+
 def test_the_same_seed_makes_the_same_rows_and_another_makes_others(fill: Fill, database: Target) -> None:
     query = "select md5(string_agg(t::text, ',' order by t::text)) from (select * from orders, customers) as t"
     fill(SHOP, orders=20)
