@@ -5,7 +5,7 @@ files of its operations say that they store.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError, describe_unexpected
 from integrity.invariants.effects.making import EFFECTS_FILE, FindOperations, make_invariants
-from integrity.invariants.effects.stored import make_stored
 from integrity.numbers import counted
 from integrity.project import SETTINGS_FILE, Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
@@ -60,13 +59,19 @@ def load_invariants(
         place = project.folder / below
         found |= {
             name: partial(_marked, partial(_load, place, name, read), is_own=True)
-            for name, read in make_stored(owner, place).items()
+            for name, read in _stored(owner, place).items()
             if name not in found
         }
     if any(section.invariants for section in project.settings.systems.values()):
         beside = _find_files(reference, below="") if (system or is_alone) and reference != own else ()
         _check_settings(project, [*found, *(name for name, _, _ in beside)])
     return {name: found[name]() for name in _select(sorted(found), patterns)}
+
+
+def _stored(system: str, folder: Path) -> Mapping[str, Callable[[], SqlFile]]:
+    from integrity.invariants.effects.stored import make_stored  # it reads operations: who has none imports none of that
+
+    return make_stored(system, folder)
 
 
 def _check_settings(project: Project, names: Sequence[str]) -> None:

@@ -18,7 +18,6 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.events import Event, FileWritten, Job, Noted
 from integrity.invariants.effects.making import EFFECTS_FILE
-from integrity.invariants.effects.stored import find_silent
 from integrity.invariants.load import load_invariants, select_invariants
 from integrity.invariants.plan import Plan
 from integrity.invariants.syntax import tables_of
@@ -235,6 +234,8 @@ def _operations_without_checks(project: Project, chosen: Chosen) -> Job[None]:
     for system, path in project.operation_folders:
         is_asked = not chosen.is_named and chosen.system in ("", system)
         if is_asked and not Path(project.folder, "invariants", system, EFFECTS_FILE).is_file():
+            from integrity.invariants.effects.stored import find_silent
+
             silent = find_silent(Path(project.folder, path))
             if silent:
                 yield Noted(f"call-level checks: none declared for {', '.join(silent)}")

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ from integrity.sql.header import (
 )
 from integrity.sql.parameters import find_parameters, plain_comments, replace_parameters, unquote_parameters
 from integrity.sql.place import Origin, describe_place, place_of
-from integrity.sql.tokens import code_tokens, without_semicolon
+from integrity.sql.tokens import TokenKind, code_tokens, without_semicolon
 from integrity.suggestion import suggest
 from integrity.value import Value
 from integrity.verdict import Severity
@@ -265,18 +266,19 @@ def _is_plainly_one_select(text: str) -> bool:
         tokens = tokens[:-1]
     if not tokens or not tokens[0].is_word("select", "with"):
         return False
-    is_behind_for = False
-    for token in tokens:
-        if token.is_sign(";") or token.is_word(*_ACTING) or (is_behind_for and token.is_word("share", "key", "no")):
-            return False
-        is_behind_for = token.is_word("for")
-    return True
+    words = {token.text for token in tokens if token.kind is TokenKind.WORD}
+    if not words.isdisjoint(_ACTING) or any(token.text == ";" for token in tokens):
+        return False
+    return "for" not in words or not any(
+        one.is_word("for") and other.is_word("share", "key", "no") for one, other in pairwise(tokens)
+    )
 
 
-_ACTING = (
-    "insert", "update", "delete", "merge", "copy", "into", "lock", "create", "alter", "drop", "truncate", "comment",
-    "grant", "revoke", "call", "execute", "analyze", "vacuum", "set",
-)  # fmt: skip
+_ACTING_WORDS = """
+    alter analyze call comment copy create delete drop execute grant insert into lock merge revoke set truncate update
+    vacuum
+"""
+_ACTING = frozenset(_ACTING_WORDS.split())
 
 
 def _read(path: Path) -> bytes:

@@ -36,7 +36,7 @@ def marks_in(sql: str) -> tuple[Mark, ...]:
     """Return the parameters of a text in its order, `:'name'` included."""
     found = []
     for colon, token in pairwise(tokenize(sql)) if ":" in sql else ():
-        if not colon.is_sign(":") or colon.end != token.start or _ends_value(sql[: colon.start][-1:]):
+        if colon.text != ":" or not colon.is_sign(":") or colon.end != token.start or _ends_value(sql[: colon.start][-1:]):
             continue
         if token.kind is TokenKind.WORD and (name := _PARAMETER_NAME.match(sql, token.start)):
             found.append(Mark(name[0], colon.start, name.end()))

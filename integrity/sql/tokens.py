@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 NAME_BYTES_MOST = 63
+NAME_CHARACTERS_SURE = NAME_BYTES_MOST // 4  # a character has four bytes at most
 
 
 class TokenKind(Enum):
@@ -55,16 +56,18 @@ class Token(NamedTuple):
 # A letter is whatever is none of ASCII's other signs. Said by what it is, each class takes milliseconds to compile.
 _NO_LETTER = r"\x00-@\[-^`{-\x7f"
 _NO_LETTER_OR_DIGIT = r"\x00-/:-@\[-^`{-\x7f"
+_IN_NO_WORD = r"\x00-\#%-/:-@\[-^`{-\x7f"  # behind a word's first letter a $ may stand
 _BLANKS = r"[ \t\n\r\f\v]"
 _ESCAPED = r"'(?:[^'\\]|''|\\[\s\S])*'"  # and it goes on behind a line break, as do its escapes
 _PIECE = re.compile(
     rf"""
     {_BLANKS}*(?:
-      (?P<comment> --[^\n\r]* | (?P<open>/\*) )
+      (?P<plain>   (?![eEbBxXnN]'|[uU]&['"])[^{_NO_LETTER}][^{_IN_NO_WORD}]* )
+    | (?P<comment> --[^\n\r]* | (?P<open>/\*) )
     | (?P<string>  [eE]{_ESCAPED}(?:(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:{_BLANKS}|--[^\n\r]*[\n\r])*{_ESCAPED})*
                  | (?:[bBxXnN]|[uU]&)?'[^']*'(?:'[^']*')* | (?P<tag>\$(?:[^{_NO_LETTER}][^{_NO_LETTER_OR_DIGIT}]*)?\$) )
     | (?P<name>    (?P<unicode>[uU]&)?"(?P<quoted>[^"]*(?:""[^"]*)*)" )
-    | (?P<word>    [^{_NO_LETTER}](?:[^{_NO_LETTER_OR_DIGIT}]|\$)* )
+    | (?P<word>    [^{_NO_LETTER}][^{_IN_NO_WORD}]* )
     | (?P<number>  \d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)? )
     | (?P<operator>[~!@\#^&|`?+\-*/%<>=]+ )
     | (?P<sign>    [\s\S] )
@@ -81,17 +84,18 @@ _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrst
 def tokenize(text: str) -> tuple[Token, ...]:
     """Return all of the text but its blanks, in its order."""
     tokens: list[Token] = []
-    place, length, match_at = 0, len(text), _PIECE.match
+    place, length, match_at, word = 0, len(text), _PIECE.match, TokenKind.WORD
     while place < length and (match := match_at(text, place)):
         place, group = match.end(), match.lastgroup
         if group is None:  # nothing but blanks
             break
-        start = match.start(group)
-        if group == "word":
+        if group in ("plain", "word"):  # the first is what most are: what begins like no string is a word
             written = match[group]
+            start = place - len(written)
             name = written if written.islower() else written.translate(_ASCII_LOWER)
-            tokens.append(Token(TokenKind.WORD, cut_name(name), start, place))
+            tokens.append(Token(word, name if len(name) <= NAME_CHARACTERS_SURE else cut_name(name), start, place))
             continue
+        start = match.start(group)
         if group == "name":
             name = match["quoted"].replace('""', '"')
             if match["unicode"]:
@@ -115,7 +119,7 @@ _KINDS = {kind.value: kind for kind in TokenKind}
 
 def code_tokens(text: str) -> tuple[Token, ...]:
     """Return the tokens but for comments."""
-    return tuple(token for token in tokenize(text) if token.kind is not TokenKind.COMMENT)
+    return tuple([token for token in tokenize(text) if token.kind is not TokenKind.COMMENT])
 
 
 def spliced(text: str, edits: Iterable[tuple[Token, str]]) -> str:
@@ -148,7 +152,7 @@ def _end_of_comment(text: str, start: int) -> int:
 def _escape_character(text: str, place: int) -> tuple[str, int]:
     """Return what stands for the backslash in the quoted name that ends here, and the place behind that clause."""
     word = _match_code(text, place)
-    if word and word["word"] and word["word"].lower() == "uescape":
+    if word and (word["plain"] or "").lower() == "uescape":
         string = _match_code(text, word.end())
         if string and string["string"] and len(string["string"]) == 3:
             return string["string"][1], string.end()
@@ -186,6 +190,6 @@ def _decode(name: str, escape: str) -> str:
 
 def cut_name(name: str) -> str:
     """Return what the server keeps of a name: its first bytes."""
-    if len(name) <= NAME_BYTES_MOST // 4:  # a character has four bytes at most
+    if len(name) <= NAME_CHARACTERS_SURE:
         return name
     return name.encode(errors="replace")[:NAME_BYTES_MOST].decode(errors="ignore")
