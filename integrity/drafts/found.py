@@ -136,9 +136,8 @@ def _found(table: "Table", dialect: str) -> FoundTable:
 
 def _has_value(column: "Column[Any]", dialect: str) -> bool:
     """Whether a new row has a value in it that nobody gave."""
-    from sqlalchemy import Integer
-
-    is_rowid = dialect == "sqlite" and column.primary_key and isinstance(column.type, Integer)
+    counted_up = find_engine(dialect).column_types.get("key")  # without being told to, where it says of which type
+    is_rowid = counted_up is not None and column.primary_key and isinstance(column.type, counted_up)
     made = column.server_default is not None or column.identity is not None or column.computed is not None
     return bool(column.nullable) or made or is_rowid
 

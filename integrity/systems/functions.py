@@ -23,10 +23,11 @@ from typing import Any, Self
 import psycopg
 
 from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, StatementFailed, Step, Steps
+from integrity.sql.tokens import TokenKind, tokenize
 
 _MARK = re.compile(r"%s|%\((\w+)\)s|%%|\?")
 _MARK_OF_NAMES = re.compile(r"%\((\w+)\)s|%%")
-_TEXT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*)")
+_QUOTED = (TokenKind.STRING, TokenKind.NAME, TokenKind.COMMENT)
 
 Exchange = Callable[[Step], Any]
 """Hands a step over and returns what it is answered with."""
@@ -238,10 +239,12 @@ def statement_of(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -
 
 def _outside_text(sql: str, pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str]) -> str:
     """Return the SQL with marks replaced, but in texts, quoted names and comments, where %% alone is one."""
-    parts = _TEXT.split(sql)
-    return "".join(
-        part.replace("%%", "%") if number % 2 else pattern.sub(replaced, part) for number, part in enumerate(parts)
-    )
+    parts, place = [], 0
+    for token in tokenize(sql):
+        if token.kind in _QUOTED:
+            parts += [pattern.sub(replaced, sql[place : token.start]), sql[token.start : token.end].replace("%%", "%")]
+            place = token.end
+    return "".join([*parts, pattern.sub(replaced, sql[place:])])
 
 
 def _row(row: Row, kind: type) -> Any:

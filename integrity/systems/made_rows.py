@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from integrity.database.names import find_named, full_name, name_of
+from integrity.engines.engine import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
 from integrity.errors import UsageError, quote
@@ -175,9 +176,9 @@ class RowMaker:
         self._made.append(row)
 
     def _give_key(self, row: _Row) -> None:
-        """Number a row of SQLite, which would begin at 1 in every table."""
+        """Number a row where the database would begin at 1 in every table: a scratch of PostgreSQL's is told where to."""
         primary = list(row.table.primary_key.columns)
-        is_numbered = self.dialect == "sqlite" and len(primary) == 1 and isinstance(primary[0].type, Integer)
+        is_numbered = not self._speaks_postgresql and len(primary) == 1 and isinstance(primary[0].type, Integer)
         if is_numbered and primary[0].name not in row.cells and not primary[0].foreign_keys:
             number = (sorted(self.tables.tables).index(row.table.key) + 1) * SPREAD + self._number(row)
             row.cells[primary[0].name] = Expression(str(number))
@@ -298,9 +299,7 @@ class RowMaker:
             default = "null" if column.name in row.cells else str(getattr(column.server_default, "arg", "null"))
             cells[column.name] = cell.sql if isinstance(cell, Expression) else default
         place = full_name(row.table) if row.table.schema else f"public.{full_name(row.table)}"
-        found = combinations_taken(
-            place if self.dialect == "postgresql" else "", cells, tried, list(checks.values()), self.ask
-        )
+        found = combinations_taken(place if self._speaks_postgresql else "", cells, tried, list(checks.values()), self.ask)
         return found[0] if found else None
 
     def _candidates(self, column: "Column[Any]", number: int, table: Table) -> list[str]:
@@ -311,9 +310,13 @@ class RowMaker:
 
     def _domain(self, column: "Column[Any]") -> DomainType | None:
         kind: Any = column.type
-        if self.dialect != "postgresql" or not hasattr(kind, "data_type"):
+        if not self._speaks_postgresql or not hasattr(kind, "data_type"):
             return None
         return self._catalogue.domains.get((kind.schema or "public", kind.name))
+
+    @property
+    def _speaks_postgresql(self) -> bool:
+        return find_engine(self.dialect).speaks_postgresql
 
     @property
     def _catalogue(self) -> Catalogue:
@@ -322,7 +325,7 @@ class RowMaker:
 
     def _checks(self, table: Table) -> Iterator[tuple[str, str]]:
         """Yield the checks of a table by their names, in words that need no search path."""
-        if self.dialect != "postgresql":
+        if not self._speaks_postgresql:
             for each in table.constraints:
                 if isinstance(each, CheckConstraint):
                     yield str(each.name), f"({each.sqltext})"

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
+from integrity.engines.engine import ENGINES
 from integrity.sql.name import quoted
 
 
@@ -64,7 +65,7 @@ def unique_keys_of(table: Table) -> list[list[str]]:
 
 def _is_partial(index: Index) -> bool:
     """Whether an index is of some rows only, or of expressions too."""
-    is_of_some = any(index.dialect_options[name].get("where") is not None for name in ("postgresql", "sqlite"))
+    is_of_some = any(index.dialect_options[name].get("where") is not None for name in ENGINES)
     return is_of_some or len(list(index.expressions)) != len(list(index.columns))
 
 
