@@ -21,7 +21,7 @@ collect_ignore = ["examples"]
 """A user's own files; tests/docs runs them as a user would."""
 
 # What a message says is asked in many tests, and where it is folded in those of the layout and of whole outputs.
-os.environ["COLUMNS"] = "200"
+os.environ["COLUMNS"] = "10000"
 
 
 def pytest_configure() -> None:

@@ -20,14 +20,15 @@ WIDTH = 80
 WIDTH_LEAST = 60
 WIDTH_MOST = 200
 
+_DIGITS_MOST = 6  # of COLUMNS: whoever wants no line folded says a large number
 _GAP = 2  # between two columns
 
 
 def terminal_width() -> int:
     """Return how many letters a line of a result may have."""
-    said = os.environ.get("COLUMNS", "")
-    columns = int(said) if said.isdecimal() else _columns_of(sys.stdout)
-    return max(WIDTH_LEAST, min(columns, WIDTH_MOST))
+    said = os.environ.get("COLUMNS", "")[:_DIGITS_MOST]
+    columns = int(said) if said.isdecimal() else min(_columns_of(sys.stdout), WIDTH_MOST)
+    return max(WIDTH_LEAST, columns)
 
 
 def _columns_of(stream: TextIO | None) -> int:

@@ -200,7 +200,7 @@ def test_what_is_wrong_with_a_stage_is_told_of_it_and_of_no_operation(
 ) -> None:
     change(Path("bank.py"), old, new)
     code, said = integrity("race", "bank", "deposit")
-    paragraph, _, step = said.partition("\n  hint: ")
+    paragraph, _, step = said[said.index("integrity: ") :].partition("\n  hint: ")
     assert (code, paragraph.startswith("integrity: bank.py:116: the stage"), told in paragraph) == (2, True, True), said
     assert hint in step
     assert "insert into" not in said

@@ -60,7 +60,7 @@ def test_a_broken_command_is_the_same_to_a_shell(words: list[str], options: dict
     assert all(len(line) <= width for line in shown.splitlines()[1:])
 
 
-@pytest.mark.parametrize(("said", "width"), [("", 80), ("wide", 80), ("120", 120), ("9", 60), ("1000", 200)])
+@pytest.mark.parametrize(("said", "width"), [("", 80), ("wide", 80), ("120", 120), ("9", 60), ("1000", 1000)])
 def test_without_a_terminal_there_are_80_letters_or_as_many_as_columns_says(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str, width: int
 ) -> None:
