@@ -107,7 +107,8 @@ def _last_race(project: Project) -> str:
     found = [path for path in _in(project.state_folder / "races") if path.suffix == ".json"]
     if not found:
         return ""
-    newest = max(found, key=lambda path: path.stat().st_mtime)
+    broken = [path for path in found if "-answers" not in path.stem] or found  # those that only answer wrongly tell less
+    newest = max(broken, key=lambda path: path.stat().st_mtime)
     return f"{_when(newest.stat().st_mtime)}  integrity replay {newest.relative_to(project.folder)}"
 
 

@@ -42,7 +42,8 @@ def make_project(folder: Path, target: Target | None, *, place: str, is_named: b
         address, password = target.without_secrets() if target.engine.has_server else (str(target), "")
         if password:
             address, variable = without_password(address), PASSWORD_VARIABLE
-    files = [_write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")]
+    settings = _write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")
+    files = [settings if settings.is_new else replace(settings, says="settings, with the database that they name")]
     operation = ""
     if target is not None and tables:
         files.append(_write_invariant(folder, target, tables))

@@ -85,6 +85,8 @@ def test_nothing_that_is_there_is_overwritten(bank: Target, command: Command, tm
     assert (tmp_path / ".gitignore").read_text() == "mine\n"
     assert (tmp_path / "operations" / "withdraw.sql").read_text() == "-- mine\n"
     assert out.count("(was there, and is as it was)") == 2
+    _, out, _ = command("init", "--database", "sqlite:///another.db")
+    assert "integrity.toml (was there, and is as it was)  settings, with the database that they name\n" in out
     code, _, said = command("new", "operation", "withdraw")
     assert (code, "operations/withdraw.sql is there already: nothing was written" in said) == (2, True)
 
