@@ -12,7 +12,7 @@ invariants are asked as an audit asks them, text by text: nothing is narrowed an
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -147,7 +147,7 @@ class Playground:
             stack.callback(self._loop.close)
             connection = make_connection(database, (*system.schemas, OURS), has_fine_clock=True)
             self._driver = Driver(connection, Random(0))
-            stack.callback(lambda: self._loop.run_until_complete(connection.close()))
+            stack.callback(self._hang_up)
             self._stack = stack.pop_all()
         return self
 
@@ -304,6 +304,10 @@ class Playground:
             return await self._driver.call(operation, arguments, request, push=push)
 
         return self._loop.run_until_complete(drive())
+
+    def _hang_up(self) -> None:
+        with suppress(RuntimeError):  # a process that ends has no threads any more, and SQLite's connection needs one
+            self._loop.run_until_complete(self._driver.connection.close())
 
     async def _open(self) -> None:
         connection = self._driver.connection

@@ -77,12 +77,12 @@ def run_pytest(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_users_test_lets_hypothesis_call_his_operations_and_tells_the_shortest_wrong_sequence(example: Path) -> None:
     sound = run_pytest(example, "--hypothesis-show-statistics")
-    assert sound.returncode == 0, sound.stdout
+    assert (sound.returncode, sound.stderr) == (0, ""), sound.stdout
     assert "50 passing" in sound.stdout
     test = example / "test_own_bank.py"
     test.write_text(test.read_text().replace('bank.db")', 'bank.db", bug="uncounted")'))
     wrong = run_pytest(example, "--hypothesis-seed=1")
-    assert wrong.returncode == 1
+    assert (wrong.returncode, wrong.stderr) == (1, "")
     told = [line.removeprefix("E").strip() for line in wrong.stdout.splitlines()]
     begins = next(number for number, line in enumerate(told) if "bank/money-is-kept  error  1 row" in line)
     assert told[begins + 1 : begins + 5] == [
