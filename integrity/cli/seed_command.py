@@ -1,6 +1,6 @@
 """`integrity seed`: fill the database with a consistent world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,10 @@ from integrity.report.terminal import write_note
 
 if TYPE_CHECKING:
     from integrity.engines.target import Target
+    from integrity.events import Job
+    from integrity.jobs.seed import Seeding
+    from integrity.project import Project
+    from integrity.seeds.schema.fill import SchemaSeeded
     from integrity.systems.seeder import Size
 
 
@@ -84,31 +88,34 @@ def command(
     Example: integrity seed --wallets 5000
              integrity seed --schema public --rows orders=50000
     """
-    from integrity.events import listen
     from integrity.jobs.seed import choose, mode_of
-    from integrity.report.progress import write_notes
-    from integrity.report.seed_text import show_seeding, write_seeded
+    from integrity.jobs.seed_schema import seed_schema
 
     mode = mode_of(replaces=replace, appends=append)
     project = open_project(project_folder)
+    counts = {name: count for name, count in given.items() if count is not None}
     if file is not None or schemas or rows:
-        if system_names or pairs or append or any(count is not None for count in given.values()):
+        if system_names or pairs or append or counts:
             raise UsageError(
                 "--schema, --rows and a file fill tables of your own, and go with --seed and --replace only",
                 hint="Seed a system by another command.",
             )
-        return _fill(
-            open_target(project, database),
-            schemas=schemas,
-            file=file,
-            rows=_read_sizes(rows, "rows", "orders"),
-            seed=seed,
-            test_database=test_database,
-            replaces=replace,
-            is_json=is_json,
+        target, counted = open_target(project, database), _read_sizes(rows, "rows", "orders")
+        job = seed_schema(
+            target, schemas=schemas, file=file, rows=counted, seed=seed, test_database=test_database, replaces=replace
         )
-    sizes = {name: count for name, count in given.items() if count is not None} | _read_sizes(pairs, "size", "accounts")
+        return _fill(job, target, is_json=is_json)
+    sizes = counts | _read_sizes(pairs, "size", "accounts")
     seeding = choose(project, system_names=system_names, sizes=sizes, seed=seed, mode=mode)
+    return _seed(seeding, project, database, test_database=test_database, is_json=is_json)
+
+
+def _seed(seeding: "Seeding", project: "Project", database: str | None, *, test_database: str | None, is_json: bool) -> int:
+    """Make the worlds of systems."""
+    from integrity.events import listen
+    from integrity.report.progress import write_notes
+    from integrity.report.seed_text import show_seeding, write_seeded
+
     try:
         target = open_target(project, database)
         with show_seeding() as show:
@@ -116,32 +123,18 @@ def command(
     except KeyboardInterrupt:
         write_note(f"integrity: {seeding.describe_interruption()}")
         return ExitCode.INTERRUPTED
-    write_seeded(target, mode, seeding.seeded, is_json=is_json)
+    write_seeded(target, seeding.mode, seeding.seeded, is_json=is_json)
     if not is_json:
         write_note(f"Next: {go_on(f'integrity run smoke --system {seeding.systems[0].name}', target, database)}")
     return ExitCode.OK
 
 
-def _fill(
-    target: "Target",
-    *,
-    schemas: Sequence[str],
-    file: Path | None,
-    rows: Mapping[str, int],
-    seed: int,
-    test_database: str | None,
-    replaces: bool,
-    is_json: bool,
-) -> int:
+def _fill(job: "Job[SchemaSeeded]", target: "Target", *, is_json: bool) -> int:
     """Fill tables that others made."""
     from integrity.events import listen
-    from integrity.jobs.seed_schema import seed_schema
     from integrity.report.progress import write_notes
     from integrity.report.seed_text import show_seeding, write_schema_seeded
 
-    job = seed_schema(
-        target, schemas=schemas, file=file, rows=rows, seed=seed, test_database=test_database, replaces=replaces
-    )
     try:
         with show_seeding() as show:
             seeded = listen(job, show, write_notes)

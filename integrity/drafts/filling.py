@@ -12,6 +12,7 @@ from functools import lru_cache
 from integrity.drafts.found import FoundTable, Holds, Reference, named_table
 from integrity.drafts.template import ColumnWord, ReferenceWord, TableWord, Template, ValuesWord, Word
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.suggestion import suggest
 
 GUESSED = 0.5
@@ -144,7 +145,7 @@ def _nothing_fits(
     if "table" not in given and len(tables) != 1:
         listed = ", ".join(table.words for table in tables[:8])
         return UsageError(
-            f"{template.name}: of the {len(tables)} tables none has names that fit",
+            f"{template.name}: of {counted(len(tables), 'table')} none has names that fit",
             hint=f"Say which it is about: --table NAME. There are: {listed}." if tables else "The database holds no table.",
         )
     known, count = _know(tables), 1

@@ -11,6 +11,7 @@ from integrity.engines.places import DEFAULT_SCHEMA, schema_of
 from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.numbers import counted
 from integrity.sql.name import quoted
 from integrity.suggestion import suggest
 
@@ -185,7 +186,9 @@ def named_table(tables: Sequence[FoundTable], name: str, *, place: str) -> Found
         return (exact or found)[0]
     if found:
         spelled = " and ".join(table.words for table in found)
-        raise UsageError(f"{place}: {name!r} is the name of {len(found)} tables", hint=f"There are {spelled}: say which.")
+        raise UsageError(
+            f"{place}: {name!r} is the name of {counted(len(found), 'table')}", hint=f"There are {spelled}: say which."
+        )
     known = [table.words for table in tables]
     listed = ", ".join(known[:LISTED_MOST]) + (f" and {len(known) - LISTED_MOST} more" if len(known) > LISTED_MOST else "")
     otherwise = f"There are: {listed}." if known else "The database holds no table; --database URL names another."

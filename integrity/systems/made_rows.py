@@ -26,6 +26,7 @@ from integrity.engines.engine import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.operation import Value
 from integrity.suggestion import suggest
 from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
@@ -121,7 +122,7 @@ class RowMaker:
             known = sorted(name_of(each) for each in self.tables.sorted_tables)
             raise UsageError(
                 f"{at}: the database has no table {row.table}",
-                hint=suggest(row.table, known, otherwise=f"It has {len(known)} tables: {', '.join(known[:8])}."),
+                hint=suggest(row.table, known, otherwise=f"It has {counted(len(known), 'table')}: {', '.join(known[:8])}."),
             )
         cells: dict[str, Cell] = {}
         for spelled, value in row.values.items():

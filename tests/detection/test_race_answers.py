@@ -54,9 +54,10 @@ def test_answers_apart_are_alarms_where_the_program_is_strict(scheduler: Schedul
 def test_a_decline_is_allowed_only_where_it_left_nothing(scheduler: Scheduler) -> None:
     """Else anything could be done under a reason that may be given."""
     program = BY_NAME["key in progress, allowed"].program
-    run = scheduler.play(program, "AB")
     judge = Judge(scheduler, program)
+    run = scheduler.play(program, "AB")
     assert judge.judge(run).alarms == judge.judge(run).apart == ()
+    run = scheduler.play(program, "AB")
     scheduler.ask([Statement("update shops set paid = paid + 1 where id = :shop", run.keys)])
     assert [alarm.oracle for alarm in judge.judge(run).alarms] == [Oracle.SERIAL]
 

@@ -4,6 +4,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from integrity.numbers import counted
 from integrity.operation import (
     RESTARTED,
     Commit,
@@ -125,9 +126,8 @@ class Play:
         self._row = dict(rows[0]) if rows else None
         if node.prefix is not None and self._row is not None:
             if len(rows) > 1:
-                raise ManyRows(
-                    f"{self._place}:{node.line}: {len(rows)} rows came back, and the columns of one are to be kept"
-                )
+                came = counted(len(rows), "row")
+                raise ManyRows(f"{self._place}:{node.line}: {came} came back, and the columns of one are to be kept")
             self._values |= {f"{node.prefix}{name}": value for name, value in self._row.items()}
         for decline in node.declines:
             if decline.condition.holds(self._row, self._values) is not decline.is_unless:

@@ -16,10 +16,10 @@ from psycopg.rows import dict_row
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.operation import Commit, Declined, Ok, Request, Step, Unavailable
-from integrity.reference.streamvote import services
 from integrity.reference.streamvote.operations import EVENT_TTL_MS
 from integrity.reference.streamvote.schema import METADATA
 from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.systems import service
 from integrity.systems.service import ServiceSettings
 from tests.database.streamvote.calls import PLAYED, voting
 from tests.database.streamvote.player import Player
@@ -32,7 +32,7 @@ THIS, NEXT = UUID(int=100), UUID(int=101)
 
 
 class Clock:
-    """Stands in for the module `time` of the services."""
+    """Stands in for the module `time` that a service's context reads the clock of."""
 
     def __init__(self) -> None:
         self.now_ms = 7
@@ -44,7 +44,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(services, "time", clock)
+    monkeypatch.setattr(service, "time", clock)
     return clock
 
 
