@@ -21,8 +21,8 @@ def command(*, name: str, is_json: bool, project_folder: Path) -> int:
     from integrity.invariants.load import find_invariant, load_invariants
     from integrity.invariants.variables import set_variables
     from integrity.registry import Registry
-    from integrity.report.json import invariant_fields
-    from integrity.report.text import render_invariant
+    from integrity.report.audit_json import invariant_fields
+    from integrity.report.audit_text import render_invariant
 
     project = open_project(project_folder)
     files = load_invariants(project, find_operations=Registry(project).operations_of).values()

@@ -24,8 +24,8 @@ def command(
     """
     from integrity.invariants.load import load_invariants
     from integrity.registry import Registry
-    from integrity.report.json import catalogue_fields
-    from integrity.report.text import render_catalogue
+    from integrity.report.audit_json import catalogue_fields
+    from integrity.report.audit_text import render_catalogue
 
     project = open_project(project_folder)
     is_own_enough = not (system_name or patterns or is_all)

@@ -81,8 +81,8 @@ def command(
     from integrity.audit import AuditSettings
     from integrity.events import listen
     from integrity.jobs.validate import choose, plan, validate
+    from integrity.report.audit_text import render_plan
     from integrity.report.progress import open_bar, write_notes
-    from integrity.report.text import render_plan
 
     project = open_project(project_folder)
     chosen = choose(

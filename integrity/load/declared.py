@@ -10,8 +10,8 @@ from integrity.systems.system import System
 MAIN = "main"
 """The key of a system's profiles.toml that names its main profile."""
 
-_SHARED = Path(__file__).parent / "profiles.toml"
-_ANY_SYSTEM = Path(__file__).parent / "any_system.toml"
+_SHARED = Path(__file__).parent / "shared_profiles.toml"
+_DEFAULT = Path(__file__).parent / "default_profiles.toml"
 
 
 def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
@@ -34,7 +34,7 @@ def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
 def _of_any(system: System) -> dict[str, Any]:
     """Return the profiles of a system that declares none: each operation that clients call, equally often."""
     called = [name for name, operation in system.operations.items() if operation.arguments] or list(system.operations)
-    profiles = _read(_ANY_SYSTEM)
+    profiles = _read(_DEFAULT)
     for name, profile in profiles.items():
         if name == MAIN:
             continue

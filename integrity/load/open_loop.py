@@ -21,7 +21,7 @@ from integrity.load.client import Client, Sources
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import Pace
-from integrity.measure.percentiles import Distribution
+from integrity.measure.distribution import Distribution
 
 
 class OpenLoop:

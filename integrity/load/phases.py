@@ -14,7 +14,7 @@ from integrity.load.profile import OpenProfile
 from integrity.load.shape import LoadSteps
 from integrity.load.thresholds import Grade, Threshold, ThresholdJudgement, judge
 from integrity.measure.calls import Measures, OperationMeasure
-from integrity.measure.percentiles import Distribution, Held, percentiles
+from integrity.measure.distribution import Distribution, Held, percentiles
 
 FAILURE_SHARE_BROKEN = 0.05
 SENT_SHARE_BROKEN = 0.9

@@ -1,8 +1,8 @@
 """Profiles: how a system is loaded, declared as data.
 
 A system's profiles are in `profiles.toml` beside it, where `main` names the one that says how it is used; the shapes that
-every system can be loaded in are in the `profiles.toml` beside this module, and extend the main one; a system that declares
-none has those of `any_system.toml`, and one that has no `smoke` or `hammer` those (declared.py). A project overrides them,
+every system can be loaded in are in the `shared_profiles.toml` beside this module, and extend the main one; a system that declares
+none has those of `default_profiles.toml`, and one that has no `smoke` or `hammer` those (declared.py). A project overrides them,
 or adds its own with `extends`, in integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces the
 whole key below it.
 

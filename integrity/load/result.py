@@ -8,7 +8,7 @@ from integrity.load.shape_result import ShapeFound, describe_shape
 from integrity.load.thresholds import ThresholdJudgement, judge
 from integrity.load.work import WorkDone
 from integrity.measure.calls import OperationMeasure, summarize
-from integrity.measure.percentiles import Distribution, percentiles
+from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.folder import RunFolder
 from integrity.runs.result import (
     Arrivals,

@@ -15,7 +15,7 @@ from pydantic import model_validator
 from integrity.exit_codes import Shortfall
 from integrity.load.bounds import Amount, BoundedSettings
 from integrity.measure.calls import Measures, OperationMeasure
-from integrity.measure.percentiles import Distribution
+from integrity.measure.distribution import Distribution
 
 LAG_SHARE_MOST = 0.1
 """Of the tightest latency limit: a generator that was later than this measures itself."""

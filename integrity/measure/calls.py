@@ -13,7 +13,7 @@ import numpy as np
 
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
-from integrity.measure.percentiles import Distribution, percentiles
+from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.percentiles import Percentiles
 from integrity.runs.result import OperationResult
 from integrity.runs.samples import Counts, OperationSample, RunSample

@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from integrity.proxy.commits import CommitReplies, CommitRequests
-from integrity.proxy.framing import (
+from integrity.proxy.gates import Delay, Gates
+from integrity.proxy.postgresql.commits import CommitReplies, CommitRequests
+from integrity.proxy.postgresql.framing import (
     GSSENC_REQUEST,
     SSL_REQUEST,
     Framer,
@@ -23,7 +24,6 @@ from integrity.proxy.framing import (
     join,
     make_refusal,
 )
-from integrity.proxy.gates import Delay, Gates
 
 Dial = Callable[[asyncio.Protocol], Awaitable[None]]
 Admit = Callable[[Message], Message | None]

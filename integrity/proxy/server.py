@@ -18,9 +18,9 @@ from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import UsageError
-from integrity.proxy.framing import CANCEL_REQUEST, Message, make_startup, read_startup
 from integrity.proxy.gates import Gates
 from integrity.proxy.link import Link
+from integrity.proxy.postgresql.framing import CANCEL_REQUEST, Message, make_startup, read_startup
 
 KEY_PARAMETER = "integrity.proxy_key"
 HOST = "127.0.0.1"

@@ -43,11 +43,11 @@ def _render(report: AuditReport, format_name: str) -> str:
     """Return the report in that format; of the others nothing is imported."""
     match format_name:
         case "json":
-            from integrity.report.json import render_json as render
+            from integrity.report.audit_json import render_json as render
         case "junit":
-            from integrity.report.junit import render_junit as render
+            from integrity.report.audit_junit import render_junit as render
         case "markdown":
-            from integrity.report.markdown import render_markdown as render
+            from integrity.report.audit_markdown import render_markdown as render
         case _:
-            from integrity.report.text import render_text as render
+            from integrity.report.audit_text import render_text as render
     return render(report)

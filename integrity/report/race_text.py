@@ -7,8 +7,8 @@ from integrity.engines.engine import find_engine
 from integrity.numbers import counted
 from integrity.race.finding.finding import AlarmRecord, Finding
 from integrity.race.finding.replay import Replay
-from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.checks import LeftOut
+from integrity.race.judge.oracles import Oracle
 from integrity.race.matrix import Group, Played
 from integrity.race.reproduce import Reproduction
 from integrity.race.search.settings import RaceSettings

@@ -6,8 +6,8 @@ from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.project import Project
+from integrity.report.audit_json import render_json
 from integrity.report.audit_report import AuditReport
-from integrity.report.json import render_json
 from integrity.runs.files import VERDICTS_FILE, write_whole
 from integrity.runs.folder import RunFolder
 

@@ -30,7 +30,7 @@ from integrity.errors import UsageError
 from integrity.history import Outcome, make_operation_id
 from integrity.operation import Allowed, Operation, Request, Row, Rows, Statement, Value
 from integrity.race.play.engine import RaceEngine
-from integrity.race.play.engines import beginning_anew, open_engine, relaxing
+from integrity.race.play.parts import beginning_anew, open_engine, relaxing
 from integrity.race.trial.scratch import scratch_database
 from integrity.sequences.books import TABLES, Books, MadeCall
 from integrity.sequences.outside import Outside, Webhook

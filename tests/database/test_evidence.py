@@ -13,11 +13,11 @@ from integrity.engines.server_text import distinct, limit_of_a_value
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants.evidence import operation_ids_of
+from integrity.report.audit_json import render_json
+from integrity.report.audit_junit import render_junit
+from integrity.report.audit_markdown import render_markdown
 from integrity.report.audit_report import collect
-from integrity.report.json import render_json
-from integrity.report.junit import render_junit
-from integrity.report.markdown import render_markdown
-from integrity.report.text import render_text
+from integrity.report.audit_text import render_text
 from integrity.verdict import Verdict
 from tests.database.bank import execute, file, files, findings, only
 

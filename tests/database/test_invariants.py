@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from integrity.engines.embedded.binaries import candidate_folders
-from integrity.report.text import render_invariant
+from integrity.report.audit_text import render_invariant
 from integrity.sql.file import SqlFile
 from tests.database.system_worlds import SYSTEM_WORLDS, SystemWorld
 from tests.database.worlds import Engine, PostgresEngine

@@ -12,8 +12,8 @@ import pytest
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.proxy.framing import make_refusal
 from integrity.proxy.gates import Delay
+from integrity.proxy.postgresql.framing import make_refusal
 from integrity.proxy.server import KEY_PARAMETER, Address, Proxy, address_of
 
 Work = Callable[[Proxy, Target], Awaitable[None]]

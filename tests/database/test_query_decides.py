@@ -16,8 +16,8 @@ from integrity.invariants import plan as planner
 from integrity.invariants import shape
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
+from integrity.report.audit_json import render_json
 from integrity.report.audit_report import collect
-from integrity.report.json import render_json
 from integrity.verdict import InvariantVerdict, Verdict
 from tests.database.bank import BANK, HAS_WALLET, NOT_NEGATIVE, execute, file, files, findings, only
 

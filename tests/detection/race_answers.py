@@ -27,8 +27,8 @@ from integrity.operation import (
     Unavailable,
     Value,
 )
-from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.anomaly import Anomaly
+from integrity.race.judge.oracles import Oracle
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, on_keys
 from integrity.systems.stage import Ref, Stage, StagedRow
 

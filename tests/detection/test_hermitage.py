@@ -15,8 +15,8 @@ import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, Statement, Steps
-from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.judge import Judgement
+from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.search.explore import Budget, explore

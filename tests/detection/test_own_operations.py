@@ -15,7 +15,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
-from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.oracles import Oracle
 
 FOLDER = Path(__file__).parents[1] / "field_operations"
 LINES_MOST = 25

@@ -10,7 +10,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
-from integrity.race.judge.alarm import Oracle
+from integrity.race.judge.oracles import Oracle
 
 SPECS = Path(__file__).parent / "specs"
 

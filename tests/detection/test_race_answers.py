@@ -7,9 +7,9 @@ import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Isolation, Statement
-from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.explain import explain
 from integrity.race.judge.judge import Judge
+from integrity.race.judge.oracles import Oracle
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.search.explore import Budget, explore
 from integrity.race.search.shrink import shrink

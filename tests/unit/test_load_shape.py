@@ -13,7 +13,7 @@ from integrity.load.profile import OpenProfile
 from integrity.load.shape import LoadSteps, Pace
 from integrity.load.thresholds import Threshold
 from integrity.measure.calls import Measures
-from integrity.measure.percentiles import Distribution
+from integrity.measure.distribution import Distribution
 
 OK = Returned(Outcome.OK, {}, "", 1)
 FAILED = Returned(Outcome.FAILED, None, "53300 too many clients", 1)

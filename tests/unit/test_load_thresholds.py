@@ -7,7 +7,7 @@ from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome
 from integrity.load.thresholds import Grade, Threshold, judge, shortfalls_of
 from integrity.measure.calls import Measures, summarize
-from integrity.measure.percentiles import percentiles
+from integrity.measure.distribution import percentiles
 
 OK = Returned(Outcome.OK, {}, "", 1)
 DECLINED = Returned(Outcome.DECLINED, {"reason": "no"}, "", 1)

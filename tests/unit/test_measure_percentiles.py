@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.measure.percentiles import Distribution
+from integrity.measure.distribution import Distribution
 
 VALUES = st.lists(st.floats(0.001, 1e6) | st.sampled_from([1.0, 2.0, 500.0]), min_size=1, max_size=60)
 PERCENTS = st.sampled_from([1, 50, 95, 99, 100])

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.proxy.commits import CommitReplies, CommitRequests
-from integrity.proxy.framing import (
+from integrity.proxy.postgresql.commits import CommitReplies, CommitRequests
+from integrity.proxy.postgresql.framing import (
     CANCEL_REQUEST,
     SSL_REQUEST,
     Framer,

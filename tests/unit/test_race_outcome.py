@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrity.operation import Declined, Ok, Unavailable
-from integrity.race.judge.outcome import Remains, differing_columns, make_remains, rows_unlike
+from integrity.race.judge.end_state import Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.program.trace import Return
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

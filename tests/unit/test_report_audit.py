@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
+from integrity.report.audit_json import render_json
+from integrity.report.audit_junit import render_junit
+from integrity.report.audit_markdown import render_markdown
 from integrity.report.audit_report import AuditReport, collect
-from integrity.report.json import render_json
-from integrity.report.junit import render_junit
-from integrity.report.markdown import render_markdown
-from integrity.report.text import render_text
+from integrity.report.audit_text import render_text
 from integrity.verdict import InvariantVerdict, Severity, Verdict
 
 TAKEN_AT = datetime(2026, 1, 17, 18, 30, tzinfo=UTC)

@@ -25,9 +25,9 @@ from integrity.race.export.pytest_export import (
     write_pytest,
 )
 from integrity.race.finding.finding import Finding
-from integrity.race.judge.alarm import Oracle
 from integrity.race.judge.contest import Contest
 from integrity.race.judge.failures import DEADLOCK
+from integrity.race.judge.oracles import Oracle
 from integrity.race.judge.relations import history_of
 from integrity.race.play.recording import Recording, record
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler

@@ -26,7 +26,7 @@ from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
 from integrity.race.finding.ddl import create_statements_by_table
-from integrity.race.judge.alarm import Oracle, fingerprint_of
+from integrity.race.judge.oracles import Oracle, fingerprint_of
 from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
 FORMAT = 1

@@ -18,11 +18,11 @@ from uuid import UUID
 from integrity.engines.values import from_text
 from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
-from integrity.race.judge.alarm import Alarm, Oracle
 from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
+from integrity.race.judge.end_state import Remains, is_moment
 from integrity.race.judge.judge import Judge, SerialOrder
-from integrity.race.judge.outcome import Remains, is_moment
-from integrity.race.judge.telling import filled, named, names_of
+from integrity.race.judge.oracles import Alarm, Oracle
+from integrity.race.judge.spelling_out import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from integrity.engines.engine import find_engine
 from integrity.operation import RESTARTED, Allowed, Declined, Isolation, Ok, Row, Unavailable
-from integrity.race.judge.alarm import Alarm, Oracle
-from integrity.race.judge.telling import filled, names_of
+from integrity.race.judge.oracles import Alarm, Oracle
+from integrity.race.judge.spelling_out import filled, names_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent

@@ -1,4 +1,4 @@
-"""Oracles: whether what a schedule left behind is right. Each alarm says which one spoke; see alarm.py.
+"""Oracles: whether what a schedule left behind is right. Each alarm says which one spoke; see oracles.py.
 
 The first asks the checks of the program: invariants, narrowed to the rows in play. The second needs no invariant: replies
 and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
@@ -21,7 +21,7 @@ from itertools import combinations, permutations
 from string import ascii_uppercase
 from typing import Any, Protocol
 
-from integrity.race.judge.alarm import Alarm, Oracle
+from integrity.race.judge.end_state import ComparedColumn, EndState, Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.judge.failures import (
     DEADLOCK,
     allowed_declines,
@@ -31,7 +31,7 @@ from integrity.race.judge.failures import (
     swallowers,
     unexpected_failures,
 )
-from integrity.race.judge.outcome import ComparedColumn, EndState, Remains, differing_columns, make_remains, rows_unlike
+from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.relations import history_of
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Check, Program

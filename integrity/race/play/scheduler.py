@@ -24,8 +24,8 @@ from integrity.history import make_operation_id
 from integrity.numbers import counted
 from integrity.operation import Isolation, Statement
 from integrity.race.play.engine import RaceEngine
-from integrity.race.play.engines import open_engine
 from integrity.race.play.footprint import UNKNOWN, Footprint
+from integrity.race.play.parts import open_engine
 from integrity.race.play.session import DEADLOCK, ActorState, Session
 from integrity.race.play.wakes import Wake, in_order_of_cause
 from integrity.race.program.program import Keys, Program

@@ -21,10 +21,10 @@ from random import Random
 from string import ascii_uppercase
 
 from integrity.numbers import counted
-from integrity.race.judge.alarm import OF_DATA, Alarm
+from integrity.race.judge.end_state import EndState
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.judge import Judge, Judgement, Judging
-from integrity.race.judge.outcome import EndState
+from integrity.race.judge.oracles import OF_DATA, Alarm
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler

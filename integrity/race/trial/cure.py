@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Operation, Rollback, Statement, Step, Unavailable
-from integrity.race.judge.alarm import OF_DATA
 from integrity.race.judge.contest import Contest
 from integrity.race.judge.judge import Judge
+from integrity.race.judge.oracles import OF_DATA
 from integrity.race.play.recording import Following, following, record
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.trace import Failed, told_of_failure, waits_of

@@ -14,7 +14,7 @@ from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
 from integrity.operation import Statement
 from integrity.race.play.engine import Scratch
-from integrity.race.play.engines import emptying_of_reflected, emptying_statements, fill_scratch
+from integrity.race.play.parts import emptying_of_reflected, emptying_statements, fill_scratch
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
 
