@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from integrity.engines.engine import find_part
+from integrity.engines.known import find_part
 from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
 from integrity.operation import Begin, Rows, Value

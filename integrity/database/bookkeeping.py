@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from integrity.database.made import OURS
 from integrity.database.types import Json, OperationId, Timestamp
-from integrity.engines.engine import USUAL, find_engine
+from integrity.engines.known import USUAL, find_engine
 from integrity.history import Outcome
 from integrity.sql.name import literal, quoted
 

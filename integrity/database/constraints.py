@@ -28,7 +28,7 @@ from integrity.database.declared import Item, columns_of, declared_items, item_n
 from integrity.database.made import OURS
 from integrity.database.names import located, name_of, schemas_of
 from integrity.database.ownership import note_rebuilt
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.purpose import Purpose
 from integrity.engines.target import Target

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 from integrity.database.names import name_of
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 
 Item = Constraint | Index
 

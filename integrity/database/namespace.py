@@ -34,7 +34,7 @@ from integrity.database.ownership import (
     note_made,
     note_views,
 )
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of
 from integrity.engines.target import Target

@@ -28,8 +28,8 @@ from integrity.database.made import (
     read_made,
 )
 from integrity.engines.catalogue import Catalogue
-from integrity.engines.engine import find_engine
 from integrity.engines.inventory import Identity
+from integrity.engines.known import find_engine
 from integrity.engines.places import TableName
 from integrity.errors import DatabaseError
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, DateTime, Index, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from integrity.engines.engine import ENGINES, find_engine
+from integrity.engines.known import ENGINES, find_engine
 
 
 def _everywhere(kind: TypeEngine[Any], *, word: str) -> TypeEngine[Any]:

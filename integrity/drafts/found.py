@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from integrity.engines.engine import find_engine
 from integrity.engines.inventory import BOOKS
+from integrity.engines.known import find_engine
 from integrity.engines.places import DEFAULT_SCHEMA, schema_of
 from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target

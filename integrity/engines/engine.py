@@ -4,12 +4,12 @@ What holds for one kind of database only stands in the folder of its name here, 
 who needs a thing asks the target's engine for it; who goes another way where an engine lacks something asks for the fact
 (`has_levels`), not for the name. To add an engine:
 
-- a folder here whose `engine.py` holds `ENGINE`, an object with all that `Engine` lists, and the schemes of its URLs in
-  SCHEMES, the one table of engines. An audit needs of it a snapshot (snapshot.Session), facts, a query plan and a spelling;
+- a folder here whose `engine.py` holds `ENGINE`, an object with all that `Engine` lists, and the schemes of its URLs in the
+  one table of engines, known.py. An audit needs of it a snapshot (snapshot.Session), facts, a query plan and a spelling;
   seeding and runs need an inventory, a catalogue, copies, lines, transactions and holds. What it cannot it says by a fact
   that is False, or by an error;
 - for load and races, which speak words of rooms above this one, a part of its name in those rooms, found by that name
-  (`find_part`): clients/NAME.py (a connection that carries out operations), race/play/NAME/ (who waits for whom) and
+  (known.find_part): clients/NAME.py (a connection that carries out operations), race/play/NAME/ (who waits for whom) and
   race/export/NAME/ (the library in which an exported test speaks to it).
 
 The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
@@ -17,9 +17,7 @@ The modules of an engine are imported when a target first asks for it, so that a
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from integrity.engines.catalogue import Catalogue
 from integrity.engines.copies import Copies
@@ -32,21 +30,12 @@ from integrity.engines.server_facts import ServerFacts
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.spelling import Spelling
 from integrity.engines.url import Url
-from integrity.errors import Unreachable, UsageError, quote
+from integrity.errors import Unreachable
 
 if TYPE_CHECKING:
     import sqlalchemy
 
     from integrity.engines.columns import ColumnValues
-
-SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
-"""How URLs begin, without a driver -> the engine's folder."""
-
-ENGINES = tuple(dict.fromkeys(SCHEMES.values()))
-"""The engines' names."""
-
-USUAL = ENGINES[0]
-"""The engine in whose words SQL is written here, and the one that is meant where none is named."""
 
 T_contra = TypeVar("T_contra", contravariant=True)
 """The target: a type that has an engine, and so is not known here."""
@@ -265,35 +254,3 @@ class Engine(Protocol[T_contra]):
     def clear_away(self, target: T_contra, schemas: Sequence[str]) -> None:
         """Remove what is left of schemas whose tables were dropped, where that is more than their entry in a catalogue."""
         ...
-
-
-@lru_cache(maxsize=8)
-def find_engine(name: str) -> "Engine[Any]":
-    """Return the engine whose folder has that name.
-
-    Raises:
-        UsageError: there is none, e.g. where a file of another version names it.
-    """
-    if name not in ENGINES:
-        raise UsageError(f"no support for databases of kind {quote(name)}")
-    return cast("Engine[Any]", import_module(f"integrity.engines.{name}.engine").ENGINE)
-
-
-def find_part(room: str, engine: str, module: str = "", *, serves: str) -> Any:
-    """Return what a room has for one engine only: the module of the engine's name in it, or one in the folder of that name.
-
-    Args:
-        room: its package.
-        serves: what cannot be done without.
-
-    Raises:
-        UsageError: there is none.
-    """
-    title = find_engine(engine).title
-    name = f"{room}.{engine}" + (f".{module}" if module else "")
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise UsageError(f"no support for {serves} on {title}") from None

@@ -1,6 +1,6 @@
 """What an engine calls a schema: all but the default one have one name on every engine."""
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.places import DEFAULT_SCHEMA
 
 

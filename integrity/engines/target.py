@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from integrity.engines.engine import SCHEMES, Engine, find_engine
+from integrity.engines.engine import Engine
+from integrity.engines.known import SCHEMES, find_engine
 from integrity.engines.line import Line
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.purpose import Purpose

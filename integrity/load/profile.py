@@ -1,10 +1,10 @@
 """Profiles: how a system is loaded, declared as data.
 
 A system's profiles are in `profiles.toml` beside it, where `main` names the one that says how it is used; the shapes that
-every system can be loaded in are in the `shared_profiles.toml` beside this module, and extend the main one; a system that declares
-none has those of `default_profiles.toml`, and one that has no `smoke` or `hammer` those (declared.py). A project overrides them,
-or adds its own with `extends`, in integrity.toml under [profiles.<system>.<profile>]. A key that is given replaces the
-whole key below it.
+every system can be loaded in are in the `shared_profiles.toml` beside this module, and extend the main one; a system that
+declares none has those of `default_profiles.toml`, and one that has no `smoke` or `hammer` those (declared.py). A project
+overrides them, or adds its own with `extends`, in integrity.toml under [profiles.<system>.<profile>]. A key that is given
+replaces the whole key below it.
 
 Two models. Closed: each client sends its next call when the last one returned; as fast as it goes, and blind to stalls,
 because a frozen system is asked less. Open: calls have intended times, whatever the system does; latency counts from them.

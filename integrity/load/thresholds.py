@@ -15,7 +15,7 @@ from pydantic import model_validator
 from integrity.exit_codes import Shortfall
 from integrity.load.bounds import Amount, BoundedSettings
 from integrity.measure.calls import Measures, OperationMeasure
-from integrity.measure.distribution import Distribution
+from integrity.measure.distribution import Distribution, percent_of
 
 LAG_SHARE_MOST = 0.1
 """Of the tightest latency limit: a generator that was later than this measures itself."""
@@ -217,4 +217,4 @@ def _measure(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: 
     samples = Distribution.of(_samples(measure, kind) for measure in chosen)
     if statistic == "mean":
         return samples.mean, len(samples)
-    return samples.percentile(100 if statistic == "max" else int(statistic.removeprefix("p"))), len(samples)
+    return samples.percentile(100 if statistic == "max" else percent_of(statistic)), len(samples)

@@ -14,7 +14,14 @@ import numpy as np
 
 from integrity.runs.percentiles import Percentiles
 
-_PERCENTS = {field: int(field.removeprefix("p").removesuffix("_ms")) for field in Percentiles.model_fields}
+
+def percent_of(name: str) -> float:
+    """Return the percent that a percentile is called after: 99 of "p99", 99.9 of "p999"."""
+    digits = name.removeprefix("p")
+    return float(f"{digits[:2]}.{digits[2:] or 0}")
+
+
+_PERCENTS = {field: percent_of(field.removesuffix("_ms")) for field in Percentiles.model_fields}
 """Which there are: those that samples and results have a field for."""
 
 _LEAST = 0.001

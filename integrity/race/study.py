@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.race.export.export import export_pytest

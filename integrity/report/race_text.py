@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.numbers import counted
 from integrity.race.finding.finding import AlarmRecord, Finding
 from integrity.race.finding.replay import Replay

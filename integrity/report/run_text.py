@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.events import Event, Listener
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted

@@ -15,7 +15,7 @@ from integrity.database.constraints import complete, strip
 from integrity.database.made import OURS
 from integrity.database.names import name_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of
 from integrity.engines.schemas import schema_in

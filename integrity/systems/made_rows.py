@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from integrity.database.names import find_named, full_name, name_of
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
 from integrity.errors import UsageError, quote

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
-from integrity.engines.engine import ENGINES
+from integrity.engines.known import ENGINES
 from integrity.sql.name import quoted
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from integrity.engines import columns
 from integrity.engines.columns import ColumnValues
 from integrity.engines.embedded.server import EmbeddedServer
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.postgresql import bulk
 from integrity.engines.target import Target
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import integrity
-from integrity.engines.engine import ENGINES, SCHEMES, Engine, find_engine, find_part
+from integrity.engines.engine import Engine
+from integrity.engines.known import ENGINES, SCHEMES, find_engine, find_part
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 

@@ -23,7 +23,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Column, DateTime, MetaData
 
 from integrity.database.names import full_name, located, schemas_of
-from integrity.engines.engine import USUAL, find_part
+from integrity.engines.known import USUAL, find_part
 from integrity.engines.places import DEFAULT_SCHEMA, MAIN
 from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError

@@ -8,7 +8,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from integrity.database.names import name_of
 from integrity.engines.definitions import Definition
-from integrity.engines.engine import USUAL, find_engine
+from integrity.engines.known import USUAL, find_engine
 from integrity.engines.places import DEFAULT_SCHEMA, schema_of
 from integrity.engines.schemas import schema_in
 from integrity.race.play.definitions import kept_definitions, whole_statement

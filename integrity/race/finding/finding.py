@@ -21,7 +21,7 @@ from pydantic import (
 from sqlalchemy import MetaData
 
 import integrity
-from integrity.engines.engine import USUAL
+from integrity.engines.known import USUAL
 from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable

@@ -8,7 +8,7 @@ when the operation it was about is another one by now.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.errors import UsageError
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
 from integrity.race.judge.contest import Contest, Ground

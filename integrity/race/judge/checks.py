@@ -24,7 +24,7 @@ from sqlalchemy import MetaData, Table
 from sqlglot import exp
 
 from integrity.database.names import find_named
-from integrity.engines.engine import USUAL, find_engine
+from integrity.engines.known import USUAL, find_engine
 from integrity.engines.spelling import NotPortable
 from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history

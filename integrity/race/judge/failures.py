@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.operation import RESTARTED, Allowed, Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.spelling_out import filled, names_of

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from integrity.database.bookkeeping import COLUMNS
-from integrity.engines.engine import USUAL, find_engine
+from integrity.engines.known import USUAL, find_engine
 from integrity.history import Call, Outcome, Received, Requested
 from integrity.operation import Declined, Ok, Statement, Unavailable, Value
 from integrity.race.play.scheduler import PlayedSchedule

@@ -8,7 +8,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from integrity.engines.engine import find_part
+from integrity.engines.known import find_part
 from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.play.engine import Ask, RaceEngine, Scratch

@@ -7,7 +7,7 @@ columns, be made by a default, a trigger or an expression, and a row may refer t
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from integrity.engines.engine import find_engine
+from integrity.engines.known import find_engine
 from integrity.engines.spelling import Spelling
 from integrity.errors import UsageError, quote
 from integrity.operation import Row, Statement, Value

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrity.database.names import find_named
-from integrity.engines.engine import USUAL
+from integrity.engines.known import USUAL
 from integrity.engines.schemas import schema_in
 from integrity.engines.values import text_of
 from integrity.errors import UsageError

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from integrity.engines.engine import USUAL
+from integrity.engines.known import USUAL
 from integrity.operation import Isolation
 from integrity.race.search.explore import SCHEDULES_MAX
 from integrity.sql.file import SqlFile

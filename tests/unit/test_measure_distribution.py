@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.measure.distribution import Distribution
+from integrity.measure.distribution import Distribution, percent_of
 
 VALUES = st.lists(st.floats(0.001, 1e6) | st.sampled_from([1.0, 2.0, 500.0]), min_size=1, max_size=60)
 PERCENTS = st.sampled_from([1, 50, 95, 99, 100])
@@ -88,3 +88,8 @@ def test_its_memory_does_not_grow() -> None:
     for value in range(20_000):
         made.append(float(value))
     assert sys.getsizeof(made._counts) + sys.getsizeof(made._greatest) == before
+
+
+@pytest.mark.parametrize(("name", "percent"), [("p5", 5), ("p50", 50), ("p99", 99), ("p999", 99.9), ("p9999", 99.99)])
+def test_a_percentile_is_of_the_percent_that_it_is_called_after(name: str, percent: float) -> None:
+    assert percent_of(name) == percent
