@@ -301,15 +301,15 @@ def test_rows_that_are_there_already_are_left_and_referred_to(fill: Fill) -> Non
 
 def test_a_table_of_another_role_is_named(fill: Fill, database: Target) -> None:
     with database.connect() as connection:
-        connection.execute(b"create role clerk login" if not ask(database, _HAS_CLERK) else b"select")
+        connection.execute(b"create role filler login" if not ask(database, _HAS_FILLER) else b"select")
         connection.execute("create table ledgers (id int primary key)")
-    clerk = Target(database.url.set(username="clerk"))
+    filler = Target(database.url.set(username="filler"))
 
     with pytest.raises(UsageError, match=r"public\.ledgers belongs to another role"):
-        listen(seed_schema(clerk, rows={"ledgers": 5}, seed=1, test_database=database.url.database))
+        listen(seed_schema(filler, rows={"ledgers": 5}, seed=1, test_database=database.url.database))
 
 
-_HAS_CLERK = "select 1 from pg_roles where rolname = 'clerk'"
+_HAS_FILLER = "select 1 from pg_roles where rolname = 'filler'"
 
 
 @pytest.mark.exhaustive
