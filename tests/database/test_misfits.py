@@ -41,9 +41,11 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def execute(target: Target, *statements: str) -> None:
-    with target.sqlalchemy_engine(("public",)).begin() as connection:
+    engine = target.sqlalchemy_engine(("public",))
+    with engine.begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 @pytest.mark.parametrize(
