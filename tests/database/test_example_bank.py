@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
+from integrity.engines.embedded.binaries import candidate_folders
 from integrity.engines.target import Target
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bank"
@@ -42,7 +43,8 @@ def integrity(
 
 def psql(database: Target, *words: str) -> str:
     """Return what psql says, which stops at the first error."""
-    command = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", *words, database.text]
+    program = next(each.folder / "psql" for each in candidate_folders(os.environ))  # a fresh machine has no other
+    command = [str(program), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", *words, database.text]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
