@@ -1,6 +1,7 @@
 """What a user installs is whole: the wheel holds every file, and works in an empty virtual environment."""
 
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -128,8 +129,56 @@ def test_the_wheel_works_beside_its_dependencies_alone(wheel: Path, tmp_path: Pa
     _assert_it_takes_files_of_operations(python, tmp_path)
 
 
+EXAMPLES = {
+    "bank": [
+        ("db psql -v ON_ERROR_STOP=1 -f schema.sql -f data.sql", 0),
+        ("validate", 0),
+        ("race withdraw withdraw --output race.json --pytest test_withdraw.py", 1),
+        ("race withdraw_locked withdraw_locked", 0),
+        ("race withdraw_locked --mutate", 0),
+        ("replay race.json", 1),
+        ("run hammer --duration 2s --yes-this-is-a-test-database integrity", 0),
+        ("validate", 1),
+        ("reproduce balance-equals-movements", 1),
+    ],
+    "tickets": [
+        ("seed --size shows=20", 0),
+        ("run smoke --duration 1s --system tickets", 0),
+        ("validate", 0),
+        ("race buy buy", 0),
+        ("race buy buy --bug oversold --output race.json --pytest test_buy.py", 1),
+        ("replay race.json", 1),
+        ("run hammer --bug forgotten_refund --duration 2s", 0),
+        ("validate", 1),
+        ("reproduce shop/money-is-for-tickets", 1),
+        ("rollback --yes", 0),
+    ],
+}
+"""What its README says to type, and the code that each ends with."""
+
+
+def _assert_it_plays_the_examples(python: Path, folder: Path) -> None:
+    """On the embedded server of a copy of each example's folder, with nothing of this checkout to import."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("INTEGRITY_", "PYTHON", "PYTEST"))}
+    for name, commands in EXAMPLES.items():
+        project = folder / name
+        shutil.copytree(ROOT / "examples" / name, project, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+
+        def ended(words: str, project: Path = project) -> "subprocess.CompletedProcess[str]":
+            command = [str(python.parent / "integrity"), *shlex.split(words)]
+            return subprocess.run(command, check=False, capture_output=True, text=True, cwd=project, env=kept)
+
+        try:
+            for words, code in commands:
+                told = ended(words)
+                assert told.returncode == code, f"{name}: {words}\n{told.stdout}{told.stderr}"
+        finally:
+            assert ended("db stop").returncode == 0
+
+
 @pytest.mark.exhaustive
 def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     python = _make_environment(tmp_path / "venv")
     _install(python, wheel)
     _assert_it_works(python, tmp_path)
+    _assert_it_plays_the_examples(python, tmp_path)
