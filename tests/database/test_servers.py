@@ -159,7 +159,7 @@ def test_a_race_is_found_and_played_again_and_a_sound_pair_has_none(venue: Place
         again = run(venue, "replay", ".integrity/races/ghostpass-lost_update-sell-sell.json")
         assert (again.code, "the failure came back 1 of 1 time" in again.out) == (1, True), again
         sound = run(venue, *RACE)
-        assert (sound.code, "with at most 1 preemptions goes wrong" in sound.out) == (0, True), sound
+        assert (sound.code, "with at most 1 preemption goes wrong" in sound.out) == (0, True), sound
 
 
 def test_a_database_is_found_healthy_watched_and_asked(venue: Place, run: Run) -> None:
