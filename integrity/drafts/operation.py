@@ -4,7 +4,7 @@ What it does is right alone and wrong beside itself: both calls read the same va
 The cure stands below it, so that a race can be seen found and then gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from integrity.drafts.filling import find_likely
@@ -125,39 +125,46 @@ def draft_operation(account: Account, *, has_one_writer: bool) -> str:
     table, balance = account.table, quoted(account.balance)
     row = _singular(table.name)
     key, kept = f"{row}_{parameter_name(table.key[0])}", parameter_name(account.balance)
+    amount = "amount" if kept != "amount" else "asked"  # what \gset keeps would stand in the parameter's place
     value = f"{balance} as {kept}" if kept != account.balance else balance
     mark = (
         f":{key}" if table.columns[table.key[0]] is Holds.NUMBERS else f":'{key}'"
     )  # as psql spells a number, and all else
     where = f"{quoted(table.key[0])} = {mark}"
-    read = [f"select {value} from {table.sql} where {where} \\gset", f"-- decline not_enough unless {kept} >= :amount"]
-    write = f"update {table.sql} set {balance} = :{kept} - :amount where {where};"
-    made, rows = [write], [f"-- row {row}: {table.sql}({balance} = 100)"]
+    read = [f"select {value} from {table.sql} where {where} \\gset", f"-- decline not_enough unless {kept} >= :{amount}"]
+    write = f"update {table.sql} set {balance} = :{kept} - :{amount} where {where};"
+    made = [write]
     if account.entries is not None:
         entries, columns = account.entries.table.sql, f"{quoted(account.entries.account)}, {quoted(account.entries.amount)}"
-        rows.append(
-            f"-- row opening: {entries}({quoted(account.entries.account)} = :{row}, {quoted(account.entries.amount)} = 100)"
-        )
-        made.append(f"insert into {entries} ({columns}) values ({mark}, -:amount);")
+        made.append(f"insert into {entries} ({columns}) values ({mark}, -:{amount});")
     steps = [*read, "begin;", *made] if has_one_writer else ["begin;", *read, *made]
     return "\n".join(
         [
             f"-- title: take an amount from a row of {' '.join(table.words.split())}, if there is as much",
             f"-- parameter {key}: key of {table.sql}",
-            "-- parameter amount: integer 1..100",
-            *rows,
+            f"-- parameter {amount}: integer 1..100",
+            *_rows(account, row),
             "",
             *steps,
             "commit;",
             "",
             f"-- Two calls at once can both read the same {kept}, and the second writes over what the first wrote.",
             "-- The cure is to look and write in one statement, in the place of the select and the update:",
-            f"--   update {table.sql} set {balance} = {balance} - :amount where {where} and {balance} >= :amount",
+            f"--   update {table.sql} set {balance} = {balance} - :{amount} where {where} and {balance} >= :{amount}",
             "--     returning 1 as taken \\gset",
             "--   -- decline not_enough unless row",
             "",
         ]
     )
+
+
+def _rows(account: Account, row: str) -> Iterator[str]:
+    """Yield what a race is played on: two accounts, so that calls can meet on one and pass each other by."""
+    for name, opening in ((row, "opening"), (f"other_{row}", "other_opening")):
+        yield f"-- row {name}: {account.table.sql}({quoted(account.balance)} = 100)"
+        if account.entries is not None:
+            refers, amount = quoted(account.entries.account), quoted(account.entries.amount)
+            yield f"-- row {opening}: {account.entries.table.sql}({refers} = :{name}, {amount} = 100)"
 
 
 def _singular(name: str) -> str:

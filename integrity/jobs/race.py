@@ -19,6 +19,7 @@ from integrity.jobs.findings import (
     keep_all,
     notes_of_missing,
     notes_of_scratch,
+    notes_of_single_rows,
     races_folder,
     system_on,
 )
@@ -131,6 +132,7 @@ def race(
         groups = yield from race_groups(target, race, wanted_groups, test_database=test_database)
         findings = _order(groups, race.bug)
     yield from notes_of_missing(race.system)
+    yield from notes_of_single_rows(race.system, chosen.group)
     found = yield from keep(findings, race, target, project, wanted or Wanted(), test_database=test_database)
     apart = keep_all([group.apart for group in groups if group.apart], target, project)
     yield from apart

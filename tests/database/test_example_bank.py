@@ -169,6 +169,15 @@ def test_a_call_that_names_two_keys_of_a_table_names_different_ones_first(integr
     assert "transfer(payer_id=accounts_1, payee_id=accounts_2, amount_minor=500)" in told.partition(";")[0]
 
 
+def test_a_race_on_a_single_row_says_what_it_did_not_search(integrity: Command) -> None:
+    said = "one row of accounts to race on"
+    code, told = integrity("race", "withdraw_locked", "withdraw_locked")
+    assert (code, said in told) == (0, False)
+    Path("operations/transfer.sql").unlink()  # which alone says a second account
+    code, told = integrity("race", "withdraw_locked", "withdraw_locked")
+    assert (code, said in told) == (0, True)
+
+
 def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_operation(integrity: Command) -> None:
     Path("operations/ask.sql").write_text("select ownr from accounts;\n")
     code, told = integrity("race", "ask")

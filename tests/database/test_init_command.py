@@ -211,3 +211,20 @@ def test_the_operation_of_a_new_project_overwrites_beside_itself_and_with_its_cu
     file.write_text("\n".join([header, "", *cure, ""]))
     code, out, _ = command(*race)
     assert (code, "no schedule of 1 pair" in out) == (0, True)
+
+
+def test_an_operation_on_a_column_that_is_called_as_its_parameter_would_be_is_told_apart_from_it(
+    database: Target, command: Command
+) -> None:
+    """What `\\gset` keeps stands in the place of a parameter of its name: the decision would be about nothing."""
+    carry_out(
+        database,
+        [
+            "create table refunds (id integer primary key, amount integer not null check (amount >= 0))",
+            "insert into refunds values (1, 100), (2, 50)",
+        ],
+    )
+    url = ("--database", database.text)
+    assert command("new", "operation", "refund", "--table", "refunds", "--column", "amount", *url)[0] == 0
+    code, out, _ = command("race", "refund", "refund", "--preemptions", "1", "--schedules", "20", *url)
+    assert (code, "lost update" in out) == (1, True), out
