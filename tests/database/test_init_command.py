@@ -228,3 +228,19 @@ def test_an_operation_on_a_column_that_is_called_as_its_parameter_would_be_is_to
     assert command("new", "operation", "refund", "--table", "refunds", "--column", "amount", *url)[0] == 0
     code, out, _ = command("race", "refund", "refund", "--preemptions", "1", "--schedules", "20", *url)
     assert (code, "lost update" in out) == (1, True), out
+
+
+def test_a_race_that_no_invariant_tells_is_exported_from_a_table_with_unique_values(bank: Target, command: Command) -> None:
+    carry_out(
+        bank,
+        [
+            "create table cards (id integer primary key, code text not null unique, points integer not null)",
+            "insert into cards values (1, 'a', 100), (2, 'b', 50)",
+        ],
+    )
+    url = ("--database", bank.text)
+    assert command("new", "operation", "spend", "--table", "cards", *url)[0] == 0
+    race = ("race", "spend", "spend", "--preemptions", "1", "--schedules", "20", "--pytest", "test_spend.py")
+    code, out, err = command(*race, *url)
+    assert (code, "serial equivalence" in out) == (1, True), err
+    assert "one call after the other, in some order" in Path("test_spend.py").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from integrity.engines.engine import Engine
 from integrity.engines.target import Target
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.trial.scratch import emptying, scratch_database
+from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
 
@@ -68,6 +69,8 @@ class Arena:
                 test_database=self._test_database,
             )
         )
-        # What is made of rows numbered from 1 on is exported, and a table of SQLite that is emptied begins at 1 again.
-        swept = emptying(database, self._system) if is_spread else ()
+        # What is made of rows numbered from 1 on is exported, and a table of SQLite that is emptied begins at 1 again. Rows
+        # of reflected tables are alone there: those of two runs would collide in what is unique.
+        is_swept = is_spread or isinstance(self._system.metadata, Reflected)
+        swept = emptying(database, self._system) if is_swept else ()
         return self._stack.enter_context(Scheduler(database, emptying=swept))
