@@ -1,44 +1,61 @@
-"""Each anomaly is named by what was read otherwise and what was changed; a phantom only where rows were looked for."""
+"""Each anomaly is named by what was read otherwise and by what the other call does to it.
+
+Whether it looked for rows or counted them is nothing to its name.
+"""
 
 from pathlib import Path
 
 import pytest
 
-from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
+from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
+from integrity.race.judge.row_changes import NamedRow, RowChanges
 
-FEWER, MORE = AnomalyKind.FEWER, AnomalyKind.MORE
-ROW, OTHER = frozenset({"row"}), frozenset({"other"})
-NONE: frozenset[str] = frozenset()
+ACCOUNTS, ENTRIES = "public.accounts", "public.entries"
+ADA, BOB = (ACCOUNTS, ("ada", 100)), (ACCOUNTS, ("bob", 100))
+STAGED = frozenset({ADA, BOB})
 
 
-def read(actor: str, kind: AnomalyKind, *, is_insert: bool = False, is_write: bool = False) -> list[Difference]:
-    """What one serial order shows: this call, first, in this way."""
-    return [Difference(actor, 0, "", kind, is_insert, is_write)]
+def read(actor: str, *tables: str, keys: str = "", is_fetch: bool = False) -> list[Difference]:
+    """What one serial order shows: this call, first, read these tables otherwise."""
+    return [Difference(actor, 0, "", frozenset(tables), frozenset(keys.split()), is_fetch)]
+
+
+def writes(*rows: NamedRow, inserts: str = "", deletes: str = "") -> RowChanges:
+    return RowChanges(STAGED, frozenset(rows), frozenset(deletes.split()), frozenset(inserts.split()))
 
 
 @pytest.mark.parametrize(
-    ("orders", "changed", "name"),
+    ("orders", "one", "other", "name"),
     [
-        ([read("B", AnomalyKind.VALUE), read("A", AnomalyKind.VALUE)], (ROW, ROW), Anomaly.LOST_UPDATE),
-        ([read("B", AnomalyKind.VALUE), read("A", AnomalyKind.VALUE)], (ROW, OTHER), Anomaly.WRITE_SKEW),
-        ([read("B", AnomalyKind.VALUE), read("B", AnomalyKind.VALUE)], (ROW, OTHER), Anomaly.READ_SKEW),
-        ([read("B", AnomalyKind.VALUE), read("A", AnomalyKind.VALUE)], (NONE, NONE), Anomaly.PHANTOM),
-        ([read("B", FEWER), read("A", FEWER)], (NONE, NONE), Anomaly.PHANTOM),
-        ([read("B", AnomalyKind.OTHERWISE, is_insert=True), read("A", AnomalyKind.OTHERWISE)], (ROW, ROW), Anomaly.PHANTOM),
-        ([read("B", MORE), read("A", MORE)], (ROW, ROW), Anomaly.LOST_PRECONDITION),
-        ([read("B", FEWER, is_write=True), read("A", FEWER, is_write=True)], (ROW, ROW), Anomaly.LOST_PRECONDITION),
-        ([read("B", FEWER, is_write=True), read("A", FEWER)], (ROW, OTHER), Anomaly.PHANTOM),
-        ([[], []], (ROW, ROW), Anomaly.CYCLE),
+        ([read("B", ACCOUNTS), read("A", ACCOUNTS)], writes(ADA), writes(ADA), Anomaly.LOST_UPDATE),
+        ([read("B"), read("A")], writes(ADA), writes(ADA), Anomaly.LOST_UPDATE),
+        ([read("B", is_fetch=True), read("A", is_fetch=True)], writes(ADA), writes(ADA), Anomaly.CURSOR_LOST_UPDATE),
+        ([read("B", ACCOUNTS), read("A", ACCOUNTS)], writes(ADA, deletes=ACCOUNTS), writes(ADA), Anomaly.LOST_PRECONDITION),
+        ([read("B", ACCOUNTS), read("A", ACCOUNTS)], writes(ADA), writes(BOB), Anomaly.WRITE_SKEW),
+        ([read("B", ACCOUNTS, keys="ada"), read("A", ACCOUNTS, keys="ada")], writes(ADA, BOB), writes(BOB),
+            Anomaly.WRITE_SKEW),
+        ([read("B", ACCOUNTS, keys="entry"), read("A", ACCOUNTS)], writes(BOB), writes(BOB), Anomaly.LOST_UPDATE),
+        ([read("B", ENTRIES), read("A", ENTRIES)], writes(inserts=ENTRIES), writes(inserts=ENTRIES), Anomaly.PHANTOM),
+        ([read("B", ENTRIES), read("A", ENTRIES)], writes(ADA, inserts=ENTRIES), writes(ADA, inserts=ENTRIES),
+            Anomaly.PHANTOM),
+        ([read("B", ACCOUNTS), read("A", ACCOUNTS)], writes(ADA, inserts=ENTRIES), writes(ADA, inserts=ENTRIES),
+            Anomaly.LOST_UPDATE),
+        ([read("B", ENTRIES), read("A", ACCOUNTS)], writes(inserts=ENTRIES), writes(ADA), Anomaly.PHANTOM),
+        ([read("B", ENTRIES), read("B", ACCOUNTS)], writes(ADA, inserts=ENTRIES), writes(), Anomaly.READ_SKEW),
+        ([read("B", ACCOUNTS), []], writes(ADA), writes(inserts=ENTRIES), Anomaly.READ_SKEW),
+        ([read("B", ACCOUNTS), []], writes(ADA, BOB), writes(BOB, inserts=ENTRIES), Anomaly.LOST_UPDATE),
+        ([read("B", ACCOUNTS, keys="ada"), []], writes(ADA, BOB), writes(BOB), Anomaly.LOST_PRECONDITION),
+        ([[], []], writes(ADA), writes(ADA), Anomaly.CYCLE),
     ],
 )  # fmt: skip
 def test_two_calls_go_wrong_by_name(
-    orders: list[list[Difference]], changed: tuple[frozenset[str], frozenset[str]], name: Anomaly
+    orders: list[list[Difference]], one: RowChanges, other: RowChanges, name: Anomaly
 ) -> None:
-    assert name_anomaly(orders, count=2, changed=changed) is name
+    assert name_anomaly(orders, changes={"A": one, "B": other}) is name
 
 
 def test_three_calls_go_wrong_in_a_cycle() -> None:
-    assert name_anomaly([read("B", FEWER)], count=3, changed=()) is Anomaly.CYCLE
+    assert name_anomaly([read("B", ACCOUNTS)], changes={}) is Anomaly.CYCLE
 
 
 def test_every_name_stands_in_the_documents_with_its_code() -> None:

@@ -18,13 +18,16 @@ from uuid import UUID
 from integrity.engines.values import from_text
 from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
-from integrity.race.judge.anomaly import Anomaly, AnomalyKind, Difference, name_anomaly
+from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
 from integrity.race.judge.end_state import Remains, is_moment
 from integrity.race.judge.judge import Judge, SerialOrder
 from integrity.race.judge.oracles import Alarm, Oracle
+from integrity.race.judge.row_changes import RowChanges, row_changes
 from integrity.race.judge.spelling_out import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.statements import tables_of
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
+from integrity.sql.parameters import find_parameters
 
 _LINES_MAX = 7  # of a statement in a timeline
 
@@ -92,9 +95,7 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
             text = _compare_times(judge.masking(remains), judge.masking(order.remains))
             return Explanation(Anomaly.LATE_WRITE, (OrderRefuted(order.actors, text),))
         refuted.append((order, differences))
-    anomaly = _name(judge, actors, [differences for _, differences in refuted])
-    if any(_is_in_parts(run.trace.events, each) for _, differences in refuted for each in differences):
-        anomaly = Anomaly.STALE_CHECK
+    anomaly = _name(judge, run, actors, [differences for _, differences in refuted])
     if any(alarm.oracle is Oracle.REPLIES for alarm in alarms) and anomaly is not Anomaly.READ_SKEW:
         anomaly = Anomaly.ANSWERS
     return Explanation(
@@ -131,21 +132,27 @@ def _lines(alarm: Alarm) -> Iterator[str]:
                 yield f"{row['call']} failed with {row['error']}, {where}: {row.get('statement') or row.get('after')}"
 
 
-def _name(judge: Judge, actors: str, differences: Sequence[Sequence[Difference]]) -> Anomaly:
-    if len(actors) != 2:
-        return name_anomaly(differences, count=len(actors), changed=())
+def _name(judge: Judge, run: PlayedSchedule, actors: str, differences: Sequence[Sequence[Difference]]) -> Anomaly:
+    anomaly = name_anomaly(differences, changes=_changes(judge, actors) if len(actors) == 2 else {})
+    reads = [order[0] for order in differences if order]
+    if any(_wrote_later(run.trace.events, each) for order in differences for each in order):
+        return Anomaly.STALE_CHECK
+    if anomaly in (Anomaly.READ_SKEW, Anomaly.CYCLE) and _is_half_done(run.trace.events, reads):
+        return Anomaly.HALF_DONE
+    return anomaly
+
+
+def _changes(judge: Judge, actors: str) -> dict[str, RowChanges]:
+    """Return what each call does to the rows of a stage when it is made alone, without what differs by itself."""
     before = judge.staged()
-    changed = [set(_changed(before, judge.serial_orders(actor)[0].remains)) for actor in actors]
-    return name_anomaly(differences, count=2, changed=changed)
-
-
-def _changed(before: Remains, after: Remains) -> Counter[Any]:
-    """Return the staged rows that a call changed or deleted."""
-    return Counter(before.named()) - Counter(after.named())
+    alone = {actor: judge.serial_orders(actor)[0].remains.without({f"return of {actor}"}) for actor in actors}
+    masked = judge.masking(before)
+    return {actor: row_changes(masked, judge.masking(after)) for actor, after in alone.items()}
 
 
 def _differences(run: PlayedSchedule, order: SerialOrder) -> list[Difference]:
     """Return what differs between a schedule and a serial order, of each call the first, in the schedule's order."""
+    names = names_of(run)
     generated = run.trace.generated | order.run.trace.generated
     expected = {
         order.names[ascii_uppercase.index(event.actor)] + str(event.number): event
@@ -156,9 +163,9 @@ def _differences(run: PlayedSchedule, order: SerialOrder) -> list[Difference]:
         if event.actor in found or event.actor not in order.actors:
             continue
         other = expected.get(event.actor + str(event.number))
-        difference = _compare(event, other, generated) if other else None
-        if difference:
-            found[event.actor] = difference
+        text = _compare(event, other, generated) if other else ""
+        if text:
+            found[event.actor] = _difference(event, text, names)
     for letter, value in order.run.trace.returns.items():
         actor = order.names[ascii_uppercase.index(letter)]
         if actor not in found and (text := _compare_returns(actor, run.trace.returns[actor], value, generated)):
@@ -170,45 +177,33 @@ def _done(events: Sequence[TraceEvent]) -> list[TraceEvent]:
     return [event for event in events if event.phase is not StepPhase.WAITS]
 
 
-def _compare(event: TraceEvent, other: TraceEvent, generated: Collection[Any]) -> Difference | None:
-    """Return what differs between the answers to the same letter of a call in two runs."""
+def _difference(event: TraceEvent, text: str, names: Mapping[Any, str]) -> Difference:
+    return Difference(
+        event.actor,
+        event.number,
+        f"{event.actor} {text}",
+        tables_of(event.sql),
+        frozenset(str(named(event.parameters[each], names)) for each in find_parameters(event.sql))
+        & frozenset(names.values()),
+        is_fetch=event.tag.startswith("FETCH"),
+    )
 
-    def differs(text: str, kind: AnomalyKind = AnomalyKind.OTHERWISE) -> Difference:
-        is_insert, is_write = _verb(event) == "INSERT", _verb(event) in ("UPDATE", "DELETE")
-        return Difference(event.actor, event.number, f"{event.actor} {text}", kind, is_insert, is_write)
 
+def _compare(event: TraceEvent, other: TraceEvent, generated: Collection[Any]) -> str:
+    """Return what differs between the answers to the same letter of a call in two runs; empty: nothing."""
     if event.sql != other.sql:
-        return differs(f"went on otherwise: {_short(event)}")
+        return f"went on otherwise: {_short(event)}"
     if bool(event.refusal) != bool(other.refusal):
-        return differs(f"{_ended(event)}, and would have {_ended(other)}: {_short(event)}")
+        return f"{_ended(event)}, and would have {_ended(other)}: {_short(event)}"
     if len(event.rows) != len(other.rows):
-        text = f"found {_rows(len(event.rows))}, not {_rows(len(other.rows))}: {_short(event)}"
-        return differs(text, _kind_of_count(event, len(event.rows), len(other.rows)))
+        return f"found {_rows(len(event.rows))}, not {_rows(len(other.rows))}: {_short(event)}"
     for row, other_row in zip(event.rows, other.rows, strict=True):
         for column, value in row.items():
             if not _alike(value, other_row[column], generated):
-                return differs(f"read {column} {value}, not {other_row[column]}", AnomalyKind.VALUE)
+                return f"read {column} {value}, not {other_row[column]}"
     if event.tag != other.tag:
-        text = f"got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
-        return differs(text, _kind_of_count(event, _count_in(event.tag), _count_in(other.tag)))
-    return None
-
-
-def _kind_of_count(event: TraceEvent, count: int, other: int) -> AnomalyKind:
-    if count == other or _verb(event) == "INSERT":
-        return AnomalyKind.OTHERWISE
-    return AnomalyKind.MORE if count > other else AnomalyKind.FEWER
-
-
-def _verb(event: TraceEvent) -> str:
-    """Return what the statement did, by its command tag."""
-    return event.tag.partition(" ")[0]
-
-
-def _count_in(tag: str) -> int:
-    """Return how many rows a command tag counts."""
-    count = tag.rpartition(" ")[2]
-    return int(count) if count.isdecimal() else 0
+        return f"got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
+    return ""
 
 
 def _ended(event: TraceEvent) -> str:
@@ -279,7 +274,7 @@ def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
     return all(isinstance(each, Hashable) and each in generated for each in (value, other))
 
 
-def _is_in_parts(events: Sequence[TraceEvent], difference: Difference) -> bool:
+def _wrote_later(events: Sequence[TraceEvent], difference: Difference) -> bool:
     """Return whether the call wrote only in a later transaction than the one in which it read what was old."""
     later = [event for event in _done(events) if event.actor == difference.actor and event.number > difference.number >= 0]
     for event in later:
@@ -288,6 +283,23 @@ def _is_in_parts(events: Sequence[TraceEvent], difference: Difference) -> bool:
         if event.sql in ("commit", "rollback"):
             return event is not later[-1]
     return False
+
+
+def _is_half_done(events: Sequence[TraceEvent], reads: Sequence[Difference]) -> bool:
+    """Return whether what was read, or some write where no read differs, stood between two transactions of another call."""
+    done = _done(events)
+    looked = {(each.actor, each.number) for each in reads}
+    for place, event in enumerate(done):
+        if (event.actor, event.number) in looked or (not looked and _is_write(event)):
+            before = [each for each in done[:place] if each.actor != event.actor]
+            committed = {each.actor for each in before if each.sql == "commit"}
+            if any(_is_write(each) and each.actor in committed for each in done[place:] if each.actor != event.actor):
+                return True
+    return False
+
+
+def _is_write(event: TraceEvent) -> bool:
+    return event.tag.partition(" ")[0] in ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
 def _rows(count: int) -> str:

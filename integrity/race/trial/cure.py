@@ -17,11 +17,11 @@ from integrity.race.judge.judge import Judge
 from integrity.race.judge.oracles import OF_DATA
 from integrity.race.play.recording import Following, following, record
 from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.statements import tables_of, written_tables
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.rewrite import in_one_transaction, lock_rows, replacing, with_steps_changed
-from integrity.race.trial.statements import tables_of, written_tables
 from integrity.verdict import Verdict
 
 _SEARCH = Budget(preemptions=1, schedules=400)

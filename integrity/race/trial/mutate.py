@@ -20,6 +20,7 @@ from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.play.recording import record
+from integrity.race.program.statements import name_in_text, written_tables
 from integrity.race.search.explore import Budget, Hit, explore
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.arena import Arena
@@ -31,7 +32,6 @@ from integrity.race.trial.rewrite import (
     replacing,
     with_steps_changed,
 )
-from integrity.race.trial.statements import name_in_text, written_tables
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
