@@ -44,7 +44,7 @@ LAYERS = (
     },
 )
 # The rooms of race/, top to bottom; what stands at its door (matrix, reproduce, study) may know them all.
-RACE_ROOMS = ("", "export", "finding", "trial", "search", "judge", "play", "program")
+RACE_ROOMS = ("", "export", "finding", "trial", "search", "judge", "rows", "play", "program")
 FREE_OF_LAYERS = {"__init__", "__main__"}
 
 

@@ -1,0 +1,248 @@
+"""Capture: what a schedule changed in a database, seen by triggers, and put back before the next one begins.
+
+    with install(target) as capture:      # of a copy of ours, or a declared test database
+        capture.mark()                    # behind the setup of a schedule; the application is idle
+        ...                               # the schedule is played by the application itself
+        record = capture.read()           # record.changes: rows before and after; record.touched: by transaction
+        capture.undo()                    # rows and sequences are as they were at the mark
+
+Row triggers on every table write each row that is written, old and new, into a log of ours, in the transaction that writes
+it, so that it is rolled back with it. They see what cascades, triggers, rules and functions do; they fire under every role
+and under `session_replication_role`; the application's rows, answers, locks and refusals stay as they are (functions.py
+says by what). A row more costs it 20 microseconds.
+
+What the triggers do not see is named in `uncovered`: what happens there is unknown. Nor do they see definitions: a schedule
+that alters tables is refused by `undo` where their number or columns show it. A truncate reads the table, under the lock
+that it has on it anyway, and what it reads a serializable transaction has read. Rows come back to another place of their
+table's file, as those do that an update changed: what asks for any row (`limit 1` without an order) may get another one.
+
+Logical decoding sees the same without triggers, but for old rows it needs `replica identity full`, which changes the
+application's tables as well, a role with the right of replication and `wal_level = logical`. That takes a restart: servers
+come with `replica`, ours with `minimal`. So triggers are what there is everywhere.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.adapt import Transformer
+from psycopg.pq import Format
+
+from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.target import Target
+from integrity.engines.transaction import refusal
+from integrity.errors import DatabaseError, UsageError
+from integrity.operation import Statement
+from integrity.race.rows.changes import Change, Entry, Touched, find_changes, find_touched
+from integrity.race.rows.functions import MARK, REMOVAL, creation
+from integrity.race.rows.tables import SCHEMA, CapturedTable, Uncovered, find_tables, net_rows, undo_part
+
+_LOCK = 0x1A7E6221  # of an advisory lock of the database: who holds it has a capture there
+_APPLICATION = "integrity race rows"
+_SETTINGS = {**OWN, "synchronous_commit": "off"}
+
+Connection = psycopg.Connection[Any]
+
+
+class UndoRefused(DatabaseError):
+    """The rows cannot be put back as they were; they are as the schedule left them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was changed since the mark.
+
+    Args:
+        changes: rows that are not as they were, by table and identity.
+        touched: rows that were written, by transaction.
+    """
+
+    changes: tuple[Change, ...]
+    touched: tuple[Touched, ...]
+
+
+class Capture:
+    """A capture that is on.
+
+    Args:
+        tables: by oid.
+        uncovered: whose changes are not seen.
+        hindrances: why rows cannot be put back, in words; empty: they can.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        connection: Connection,
+        *,
+        tables: Mapping[int, CapturedTable],
+        uncovered: tuple[Uncovered, ...],
+        hindrances: tuple[str, ...],
+    ) -> None:
+        self._target = target
+        self._connection = connection
+        self._loaders = Transformer(connection)
+        self.tables = tables
+        self.uncovered = uncovered
+        self.hindrances = hindrances
+
+    def mark(self) -> None:
+        """Note that a schedule begins: what is there now is what `read` compares with and `undo` goes back to.
+
+        Raises:
+            DatabaseError: the server refuses it.
+        """
+        self._ask(f"select {SCHEMA}.mark()")
+
+    def read(self) -> Record:
+        """Return what was changed since the mark, and committed.
+
+        Raises:
+            DatabaseError: the server refuses it.
+        """
+        entries = [Entry(*row) for row in self._ask(_READ)]
+        changes = find_changes(entries, self.tables, self._decode)
+        return Record(tuple(changes), tuple(find_touched(entries, self.tables)))
+
+    def net_statement(self, table: CapturedTable) -> Statement:
+        """Return the query of the rows of a table that are not as they were; see tables.net_rows."""
+        return Statement(net_rows(table).as_string(self._connection))
+
+    def undo(self) -> None:
+        """Put all rows and sequences back as they were at the mark, in one transaction; nobody may be at work there.
+
+        Raises:
+            UndoRefused: they do not come back; nothing was done.
+            DatabaseError: the server is gone.
+        """
+        if self.hindrances:
+            raise UndoRefused(f"{self._target}: rows are not put back: {self.hindrances[0]}", hint=_FRESH)
+        try:
+            self._connection.execute(f"select {SCHEMA}.undo()".encode())
+        except psycopg.OperationalError as error:
+            raise refusal(self._target, error) from None
+        except psycopg.Error as error:
+            raise UndoRefused(
+                f"{self._target}: rows are not put back: {error.diag.message_primary or error}", hint=_FRESH
+            ) from None
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query.encode()).fetchall()
+        except psycopg.Error as error:
+            raise refusal(self._target, error) from None
+
+    def _decode(self, type_oid: int, text: str) -> object:
+        """Return a value as the rows of other queries have it; one that Python cannot hold, as the server spells it."""
+        try:
+            return self._loaders.get_loader(type_oid, Format.TEXT).load(text.encode())
+        except (psycopg.DataError, ValueError):
+            return text
+
+
+@contextmanager
+def install(target: Target) -> Iterator[Capture]:
+    """Put a capture on every table of the database that the role owns, for the block; it is removed afterwards.
+
+    Which database that may be is the caller's to see to. What a killed process left there is removed first.
+
+    Raises:
+        UsageError: another one is on; somebody else has a schema of its name.
+        DatabaseError: the role may not, or the tables are locked.
+    """
+    with closing(target.connect(application_name=_APPLICATION, settings=_SETTINGS)) as connection:
+        try:
+            _take_place(target, connection)
+            is_quiet = _become_quiet(connection)
+            found = find_tables(connection)
+            with connection.transaction():
+                for statement in creation(found.tables, found.sequences):
+                    connection.execute(statement)
+                for table in found.tables:
+                    part = undo_part(table, is_quiet=is_quiet).as_string(connection)
+                    connection.execute(f"insert into {SCHEMA}.tables values (%s, %s)".encode(), (table.oid, part))
+        except errors.InsufficientPrivilege as error:
+            raise DatabaseError(refusal(target, error).message, hint=_RIGHTS) from None
+        except psycopg.Error as error:
+            raise refusal(target, error) from None
+        try:
+            yield Capture(
+                target,
+                connection,
+                tables={table.oid: table for table in found.tables},
+                uncovered=found.uncovered,
+                hindrances=_hindrances(found.guards, is_quiet=is_quiet),
+            )
+        finally:
+            _remove(target, connection)
+
+
+def remove(target: Target) -> bool:
+    """Remove a capture that a killed process left; return whether there was one.
+
+    Raises:
+        UsageError: it is at work; somebody else has a schema of its name.
+        DatabaseError: the server refuses it.
+    """
+    with closing(target.connect(application_name=_APPLICATION, settings=_SETTINGS)) as connection:
+        try:
+            return _take_place(target, connection)
+        except psycopg.Error as error:
+            raise refusal(target, error) from None
+
+
+def _take_place(target: Target, connection: Connection) -> bool:
+    """See to it that no capture is on, and that none can be put on beside; return whether one was left over."""
+    (is_free,) = connection.execute("select pg_try_advisory_lock(%s)", (_LOCK,)).fetchall()[0]
+    if not is_free:
+        raise UsageError(f"{target}: another race is played there", hint="Wait for its end, or race on another database.")
+    found = connection.execute(
+        "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", (SCHEMA,)
+    ).fetchall()
+    if not found:
+        return False
+    if found[0][0] != MARK:
+        raise UsageError(f"{target}: the schema {SCHEMA} is not ours", hint="Rename or drop it.")
+    connection.execute(REMOVAL)
+    return True
+
+
+def _remove(target: Target, connection: Connection) -> None:
+    """Take the triggers away; where the connection is gone, on another one."""
+    if not connection.closed:
+        try:
+            connection.execute(REMOVAL)
+            connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))  # the end of a session takes its time
+        except psycopg.OperationalError:
+            connection.close()
+        except psycopg.Error as error:
+            raise refusal(target, error) from None
+    if connection.closed:
+        with suppress(DatabaseError):  # the next one removes it
+            remove(target)
+
+
+def _become_quiet(connection: Connection) -> bool:
+    """Let foreign keys and the application's triggers do nothing in the session; return whether the role may."""
+    try:
+        connection.execute("set session_replication_role = replica")
+    except errors.InsufficientPrivilege:
+        return False
+    return True
+
+
+def _hindrances(guards: tuple[str, ...], *, is_quiet: bool) -> tuple[str, ...]:
+    if is_quiet:
+        return tuple(f"{guard} always fires" for guard in guards)
+    right = "the role may not set session_replication_role (a superuser: grant set on parameter session_replication_role)"
+    return tuple(f"{guard} would fire, and {right}" for guard in guards)
+
+
+_READ = f"select transaction_id::text::int8, pid, relation::int8, operation, old, new from {SCHEMA}.log order by written_at"
+_RIGHTS = "Connect as the owner of the tables, and let that role make a schema: grant create on database ... to ...."
+_FRESH = "A fresh copy of the database for each schedule does without."
+
+__all__ = ["Capture", "Record", "UndoRefused", "install", "remove"]

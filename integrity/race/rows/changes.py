@@ -1,0 +1,161 @@
+"""What a schedule changed, worked out from the log of the capture: no order is needed for it.
+
+A table is a multiset of rows. What the log says was put in, less what it says was taken out, is what is there now and was
+not before; the other way round, what was there. A row that was changed and changed back, or moved to another partition and
+back, is on both sides as often, and is no change. Where a table has a primary key, two rows that differ under one key are
+one row that changed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from integrity.operation import Row
+from integrity.race.rows.tables import CapturedTable
+
+Image = str
+"""A row as the server spells a value of the table's row type: `(7,"a, b",)`."""
+
+Fields = tuple[str | None, ...]
+"""Of some columns of a row, each as the server spells it; None is null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the log: one row of a table that was written.
+
+    Args:
+        transaction_id: of the whole transaction, not of a savepoint of it.
+        pid: of the server process, which a connection keeps.
+        operation: INSERT, UPDATE, DELETE or TRUNCATE.
+    """
+
+    transaction_id: int
+    pid: int
+    relation: int
+    operation: str
+    old: Image | None
+    new: Image | None
+
+
+class ChangeKind(Enum):
+    """What became of a row, from the mark to now."""
+
+    MADE = "made"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that is not as it was.
+
+    Args:
+        table: its name; with its schema where another has its name.
+        identity: its primary key; without one, all of its columns.
+        before, after: column -> value; None: there was, or is, no such row.
+    """
+
+    table: str
+    kind: ChangeKind
+    identity: Fields
+    before: Row | None
+    after: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A row that a transaction wrote, also where it is as before.
+
+    Args:
+        identity: as Change has it.
+    """
+
+    pid: int
+    transaction_id: int
+    table: str
+    identity: Fields
+
+
+Decode = Callable[[int, str], object]
+"""Given a type's oid and a value as the server spells it, returns the value."""
+
+
+def find_changes(entries: Iterable[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> list[Change]:
+    """Return the rows that are not as they were, by table and identity."""
+    balance: Counter[tuple[int, Image]] = Counter()
+    for entry in entries:
+        if entry.new is not None:
+            balance[entry.relation, entry.new] += 1
+        if entry.old is not None:
+            balance[entry.relation, entry.old] -= 1
+    sides: dict[tuple[int, Fields], tuple[list[Fields], list[Fields]]] = {}
+    for (relation, image), count in balance.items():
+        fields = read_fields(image)
+        before, after = sides.setdefault((relation, identity_of(tables[relation], fields)), ([], []))
+        (after if count > 0 else before).extend([fields] * abs(count))
+    changes = [
+        change
+        for (relation, identity), (before, after) in sides.items()
+        for change in _pair(tables[relation], identity, before, after, decode)
+    ]
+    return sorted(changes, key=lambda change: (change.table, change.kind.value, repr(change.identity)))
+
+
+def find_touched(entries: Iterable[Entry], tables: Mapping[int, CapturedTable]) -> list[Touched]:
+    """Return which rows each transaction wrote, each once; an update of a key wrote both."""
+    touched = {
+        Touched(entry.pid, entry.transaction_id, table.name, identity_of(table, read_fields(image)))
+        for entry in entries
+        for table in (tables[entry.relation],)
+        for image in (entry.old, entry.new)
+        if image is not None
+    }
+    return sorted(touched, key=lambda each: (each.transaction_id, each.table, repr(each.identity)))
+
+
+def identity_of(table: CapturedTable, fields: Fields) -> Fields:
+    """Return the primary key of a row; without one, the whole row."""
+    if not table.key:
+        return fields
+    places = {column.name: place for place, column in enumerate(table.columns)}
+    return tuple(fields[places[part.name]] for part in table.key)
+
+
+def read_fields(image: Image) -> Fields:
+    """Return the columns of a row as the server spells it."""
+    return tuple(_read_field(match[1]) for match in _FIELD.finditer(image[1:-1] + ","))
+
+
+def _read_field(text: str) -> str | None:
+    if not text:
+        return None
+    if not text.startswith('"'):
+        return text
+    return _DOUBLED.sub(r"\1", text[1:-1])
+
+
+def _pair(
+    table: CapturedTable, identity: Fields, before: list[Fields], after: list[Fields], decode: Decode
+) -> Iterator[Change]:
+    """Yield what became of the rows of one identity: one at most where it is a key, else so many copies."""
+    for place in range(max(len(before), len(after))):
+        old = _row(table, before[place], decode) if place < len(before) else None
+        new = _row(table, after[place], decode) if place < len(after) else None
+        kind = ChangeKind.MADE if old is None else ChangeKind.GONE if new is None else ChangeKind.CHANGED
+        yield Change(table.name, kind, identity, old, new)
+
+
+def _row(table: CapturedTable, fields: Fields, decode: Decode) -> Row:
+    return {
+        column.name: None if text is None else decode(column.type_oid, text)
+        for column, text in zip(table.columns, fields, strict=True)
+        if not column.is_virtual
+    }
+
+
+# Each field with the comma behind it. A quote and a backslash within one are doubled.
+_FIELD = re.compile(r'((?:"(?:[^"\\]|""|\\\\)*"|[^,"])*),')
+_DOUBLED = re.compile(r'(["\\])\1')

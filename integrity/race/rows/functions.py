@@ -1,0 +1,190 @@
+"""What a capture puts into the database: a schema with the log and what reads it, and what a table's triggers call.
+
+The log has no index, no key and no sequence, so that nobody waits for another there, no serializable transaction is refused
+for it, and `lastval()` stays the application's. Actors only insert into it.
+
+Rows are logged as text of the table's row type, which goes back into exactly the same row. How a value is spelled hangs on
+settings of the session, so the functions have settings of their own. A log of composite values would keep the application
+from altering its tables; logged as json, what is no json is not the same when it comes back.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from psycopg import sql
+
+from integrity.race.rows.tables import SCHEMA, TRIGGER, CapturedTable
+
+MARK = "integrity: sees what a race changes; the next race removes what a killed one left"
+"""The comment on the schema, by which it is known to be ours."""
+
+_LOG_BYTES_MOST = 256 * 1024
+"""What was deleted from the log stays in its file, which every question reads. `truncate` costs more than a few rows."""
+
+_SPELLING = """
+    set search_path = pg_catalog set datestyle = 'ISO, MDY' set intervalstyle = postgres set timezone = 'UTC'
+    set extra_float_digits = 1 set bytea_output = hex set lc_monetary = 'C' set xmloption = content
+"""
+
+_CREATE = f"""
+create schema {SCHEMA};
+comment on schema {SCHEMA} is '{MARK}';
+
+create unlogged table {SCHEMA}.log (
+    transaction_id xid8 not null,
+    pid int4 not null,
+    relation oid not null,
+    operation text not null,
+    written_at timestamptz not null,
+    seen_by pg_snapshot,  -- of a truncate that did not see what is committed, but what its transaction saw
+    old text collate "C",
+    new text collate "C"
+);
+create table {SCHEMA}.tables (relation oid primary key, undo text not null);
+create table {SCHEMA}.sequences (
+    sequence oid primary key, last_value int8 not null, is_called bool not null
+);
+create table {SCHEMA}.definitions (fingerprint text not null);
+
+create view {SCHEMA}.net as
+select relation, image, sum(n) as n
+from (
+    select relation, new as image, 1 as n from {SCHEMA}.log where new is not null
+    union all
+    select relation, old, -1 from {SCHEMA}.log where old is not null
+) as written
+group by relation, image
+having sum(n) <> 0;
+
+create function {SCHEMA}.note() returns trigger language plpgsql security definer {_SPELLING} as $$
+begin
+    insert into {SCHEMA}.log values (
+        pg_current_xact_id(), pg_backend_pid(), tg_relid, tg_op, clock_timestamp(), null,
+        case when tg_op <> 'INSERT' then old::text end, case when tg_op <> 'DELETE' then new::text end
+    );
+    return null;
+end
+$$;
+
+create function {SCHEMA}.note_truncate() returns trigger language plpgsql security definer {_SPELLING} as $$
+begin
+    execute format(
+        'insert into {SCHEMA}.log
+        select pg_current_xact_id(), pg_backend_pid(), %s, ''TRUNCATE'', clock_timestamp(), $1, %s, null from only %s as t',
+        tg_relid, tg_argv[0], tg_relid::regclass
+    ) using case when current_setting('transaction_isolation') <> 'read committed' then pg_current_snapshot() end;
+    return null;
+end
+$$;
+
+-- Tables that are made or dropped, and columns that are added.
+create function {SCHEMA}.fingerprint() returns text language sql stable as $$
+    select format('%s %s', count(*), sum(c.relnatts))
+    from pg_catalog.pg_class as c
+    where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.oid >= 16384
+$$;
+
+create function {SCHEMA}.mark() returns void language plpgsql as $$
+begin
+    delete from {SCHEMA}.log;
+    update {SCHEMA}.sequences as noted
+    set last_value = s.last_value, is_called = s.is_called
+    from {SCHEMA}.states() as s
+    where s.sequence = noted.sequence
+        and (s.last_value, s.is_called) is distinct from (noted.last_value, noted.is_called);
+    update {SCHEMA}.definitions
+    set fingerprint = {SCHEMA}.fingerprint()
+    where fingerprint <> {SCHEMA}.fingerprint();
+end
+$$;
+
+create function {SCHEMA}.undo() returns void language plpgsql {_SPELLING} as $$
+declare
+    changed oid[] := array(select distinct relation from {SCHEMA}.net order by relation);
+    name text := 'undo_' || md5(changed::text);
+    named text;
+begin
+    select string_agg(distinct t.relation::regclass::text, ', ') into named
+    from {SCHEMA}.log as t
+    join {SCHEMA}.log as o on o.relation = t.relation and o.transaction_id <> t.transaction_id
+    where t.seen_by is not null and o.written_at < t.written_at and not pg_visible_in_snapshot(o.transaction_id, t.seen_by);
+    if named is not null then
+        raise exception 'what a truncate took from % was not all visible to its transaction', named;
+    end if;
+    if (select fingerprint from {SCHEMA}.definitions) <> {SCHEMA}.fingerprint() then
+        raise exception 'tables were made, altered or dropped since the mark';
+    end if;
+    if changed <> '{{}}' then
+        if to_regprocedure(format('{SCHEMA}.%I()', name)) is null then
+            execute format(
+                'create function {SCHEMA}.%I() returns void language plpgsql as %L', name,
+                format(
+                    'declare done int; begin with %s select 1 into done; end',
+                    (select string_agg(undo, ',' order by relation) from {SCHEMA}.tables where relation = any (changed))
+                )
+            );
+        end if;
+        execute format('select {SCHEMA}.%I()', name);
+        select string_agg(distinct relation::regclass::text, ', ') into named from {SCHEMA}.net;
+        if named is not null then
+            raise exception 'rows of % do not come back as they were', named;
+        end if;
+    end if;
+    perform setval(s.sequence::regclass, noted.last_value, noted.is_called)
+    from {SCHEMA}.states() as s
+    join {SCHEMA}.sequences as noted on noted.sequence = s.sequence
+    where (s.last_value, s.is_called) is distinct from (noted.last_value, noted.is_called);
+    delete from {SCHEMA}.log;
+    if pg_relation_size('{SCHEMA}.log') > {_LOG_BYTES_MOST} then
+        truncate {SCHEMA}.log;
+    end if;
+end
+$$;
+"""
+
+_STATES = """
+create function {schema}.states() returns table (sequence oid, last_value int8, is_called bool) language plpgsql as $$
+begin
+    return query {states};
+end
+$$
+"""
+
+_TRIGGERS = """
+create trigger {trigger} after insert or update or delete on {table} for each row execute function {schema}.note();
+create trigger {truncate} before truncate on {table} for each statement
+    execute function {schema}.note_truncate({image});
+alter table {table} enable always trigger {trigger};
+alter table {table} enable always trigger {truncate};
+"""
+
+
+def creation(
+    tables: Iterable[CapturedTable], sequences: Sequence[tuple[int, sql.Identifier]]
+) -> list[sql.SQL | sql.Composed]:
+    """Return the statements that put a capture on the tables."""
+    schema = sql.Identifier(SCHEMA)
+    states = sql.SQL(" union all ").join(
+        sql.SQL("select {}::oid, s.last_value, s.is_called from {} as s").format(sql.Literal(oid), name)
+        for oid, name in sequences
+    )
+    none = sql.SQL("select 0::oid, 0::int8, false where false")
+    return [
+        sql.SQL(_CREATE),
+        sql.SQL(_STATES).format(schema=schema, states=states if sequences else none),
+        sql.SQL("insert into {0}.sequences select * from {0}.states()").format(schema),
+        sql.SQL("insert into {0}.definitions values ({0}.fingerprint())").format(schema),
+        *(
+            sql.SQL(_TRIGGERS).format(
+                schema=schema,
+                table=table.located,
+                trigger=sql.Identifier(TRIGGER),
+                truncate=sql.Identifier(f"{TRIGGER}_truncate"),
+                image=sql.Literal(table.image.as_string(None)),
+            )
+            for table in tables
+        ),
+    ]
+
+
+REMOVAL = sql.SQL("drop schema {} cascade").format(sql.Identifier(SCHEMA))
+"""Takes the triggers along, as they need its functions."""

@@ -1,0 +1,298 @@
+"""A capture sees every row that changes, changes nothing about the application, and puts all back as it was."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.errors import DatabaseError, UsageError
+from integrity.race.rows.capture import Capture, UndoRefused, install, remove
+from integrity.race.rows.changes import ChangeKind
+from integrity.race.rows.tables import CapturedTable
+from tests.database.odd_tables import STATEMENTS, contents, make_odd_tables
+
+Connection = psycopg.Connection[Any]
+
+SPELLING = (
+    "set datestyle = German; set intervalstyle = sql_standard; set bytea_output = escape; set timezone = 'Asia/Tokyo'"
+)
+LEVELS = ("read committed", "repeatable read", "serializable")
+
+
+@pytest.fixture
+def connection(database: Target) -> Iterator[Connection]:
+    """The application's."""
+    with closing(database.connect()) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ordinary(database: Target, connection: Connection) -> Iterator[Target]:
+    """The database as an ordinary role reaches it, which owns it."""
+    role = sql.Identifier(f"app_{os.getpid()}")
+    connection.execute(sql.SQL("create role {} login").format(role))
+    name = sql.Identifier(str(database.url.database))
+    connection.execute(sql.SQL("alter database {} owner to {}").format(name, role))
+    yield Target(database.url.set(username=f"app_{os.getpid()}"))
+    connection.execute(sql.SQL("alter database {} owner to current_user").format(name))
+    connection.execute(sql.SQL("drop owned by {} cascade").format(role))
+    connection.execute(sql.SQL("drop role {}").format(role))
+
+
+@pytest.fixture(scope="module")
+def ordinary_tables(server: EmbeddedServer) -> Iterator[tuple[Target, Connection]]:
+    """The tables without triggers and rules in a database of an ordinary role's, as that role reaches it."""
+    name = f"ordinary_{os.getpid()}"
+    role = sql.Identifier(name)
+    with closing(server.target.connect()) as admin:
+        admin.execute(sql.SQL("create role {} login").format(role))
+        admin.execute(sql.SQL("create database {0} template template0 owner {0}").format(role))
+        target = Target(server.target.url.set(database=name, username=name))
+        make_odd_tables(target, has_triggers=False)
+        with closing(target.connect()) as connection:
+            yield target, connection
+        admin.execute(sql.SQL("drop database {} with (force)").format(role))
+        admin.execute(sql.SQL("drop role {}").format(role))
+
+
+def _play(connection: Connection, statements: tuple[str, ...], *, level: str, ends: str) -> None:
+    """Play a transaction; what is refused ends it."""
+    try:
+        connection.execute(f"begin isolation level {level}".encode())
+        for statement in statements:
+            connection.execute(statement.encode())
+        connection.execute(ends.encode())
+    except psycopg.Error:
+        connection.execute("rollback")
+
+
+def _kinds(connection: Connection, capture: Capture, table: CapturedTable) -> Counter[str]:
+    query = f"select change from ({capture.net_statement(table).sql}) as net"
+    return Counter(change for (change,) in connection.execute(query.encode()))
+
+
+TRANSACTIONS = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=5).map(tuple),
+        st.sampled_from(LEVELS),
+        st.sampled_from(("commit", "commit", "rollback")),
+        st.sampled_from(("origin", "origin", "replica")),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def test_whatever_a_schedule_does_is_seen_and_undone(database: Target, connection: Connection) -> None:
+    make_odd_tables(database)
+    connection.execute(SPELLING.encode())
+    before = contents(connection)
+
+    @settings(max_examples=60, deadline=None, database=None)
+    @given(TRANSACTIONS)
+    def play(transactions: list[tuple[tuple[str, ...], str, str, str]]) -> None:
+        capture.mark()
+        for statements, level, ends, role in transactions:
+            connection.execute(f"set session_replication_role = {role}".encode())
+            _play(connection, statements, level=level, ends=ends)
+        after, changes = contents(connection), capture.read().changes
+        asked = {table.name: _kinds(connection, capture, table) for table in capture.tables.values()}
+        capture.undo()
+        assert contents(connection) == before
+        for table in capture.tables.values():
+            name = f"{table.schema}.{table.table}"
+            was, now = Counter(before[name]), Counter(after[name])
+            seen = [change for change in changes if change.table == table.name]
+            assert sum(change.after is not None for change in seen) == (now - was).total(), name
+            assert sum(change.before is not None for change in seen) == (was - now).total(), name
+            assert asked[table.name] == Counter(change.kind.value for change in seen), name
+
+    with install(database) as capture:
+        assert (capture.uncovered, capture.hindrances) == ((), ())
+        play()
+
+
+@pytest.mark.parametrize("statement", [each for each in STATEMENTS if "place = -place" not in each])
+def test_a_role_that_may_not_silence_foreign_keys_puts_rows_back_too(
+    ordinary_tables: tuple[Target, Connection], statement: str
+) -> None:
+    target, connection = ordinary_tables
+    with install(target) as capture:
+        assert (capture.uncovered, capture.hindrances) == ((), ())
+        before = contents(connection)
+        _play(connection, (statement,), level="read committed", ends="commit")
+        capture.undo()
+        assert contents(connection) == before
+
+
+def test_rows_that_do_not_come_back_one_by_one_are_refused_and_left(ordinary: Target, connection: Connection) -> None:
+    make_odd_tables(ordinary, has_triggers=False)
+    with install(ordinary) as capture:
+        connection.execute("update app.nodes set place = -place; update app.nodes set place = 4 + place")
+        after = contents(connection)
+        with pytest.raises(UndoRefused, match="nodes_place_key"):
+            capture.undo()
+        assert contents(connection) == after
+
+
+def test_triggers_of_the_application_that_would_fire_are_named(ordinary: Target) -> None:
+    make_odd_tables(ordinary)
+    with install(ordinary) as capture:
+        named = [hindrance.partition(" would")[0] for hindrance in capture.hindrances]
+        assert named == ["trigger aa_shape on keyed", "trigger zz_tell on owners", "rule no_delete on other.bag"]
+        with pytest.raises(UndoRefused, match="grant set on parameter session_replication_role"):
+            capture.undo()
+
+
+def test_an_application_trigger_that_always_fires_is_named(database: Target, connection: Connection) -> None:
+    make_odd_tables(database)
+    connection.execute("alter table app.keyed enable always trigger aa_shape")
+    with install(database) as capture:
+        assert capture.hindrances == ("trigger aa_shape on keyed always fires",)
+
+
+def test_what_no_trigger_of_ours_sees_is_named(ordinary: Target, connection: Connection) -> None:
+    with closing(ordinary.connect()) as owner:
+        owner.execute("create table seen (a int primary key); create table forced (a int)")
+        owner.execute("create materialized view summed as select sum(a) from seen")
+        owner.execute("alter table forced enable row level security; alter table forced force row level security")
+    connection.execute("create table foreign_to_us (a int); create sequence not_ours")
+    connection.execute("select lo_create(0)")
+    with install(ordinary) as capture:
+        assert [table.name for table in capture.tables.values()] == ["seen"]
+        assert [each.what for each in capture.uncovered] == [
+            "table forced",
+            "table foreign_to_us",
+            "materialized view summed",
+            "sequence not_ours",
+            "large objects",
+        ]
+
+
+def test_no_serializable_call_is_refused_for_it(database: Target, connection: Connection) -> None:
+    connection.execute("create table a (id int primary key, n int); create table b (like a including all)")
+    connection.execute("insert into a values (1, 0), (2, 0); insert into b select * from a")
+
+    def refusals() -> list[str]:
+        """Play disjoint rows of two tables, then write skew, each in two transactions at once."""
+        refused = []
+        for one, other in (("update a set n = 1 where id = 1", "update b set n = 1 where id = 1"), SKEW):
+            with closing(database.connect(settings={"lock_timeout": "2s"})) as second:
+                for session, sql_text in ((connection, one), (second, other)):
+                    session.execute("begin isolation level serializable")
+                    session.execute(sql_text.encode())
+                for session in (connection, second):
+                    try:
+                        session.execute("commit")
+                        refused.append("")
+                    except psycopg.errors.SerializationFailure:
+                        refused.append("refused")
+        return refused
+
+    plain = refusals()
+    connection.execute("update a set n = 0; update b set n = 0")
+    with install(database):
+        assert refusals() == plain == ["", "", "", "refused"]
+
+
+SKEW = (
+    "update a set n = (select count(*) from b where n = 9) + 2 where id = 2",
+    "update b set n = (select count(*) from a where n = 9) + 2 where id = 2",
+)
+
+
+def test_the_application_sees_nothing_of_it(database: Target, ordinary: Target, connection: Connection) -> None:
+    """Neither in its last value, nor in its command tags, nor by a right that it lacks, nor in what stays behind."""
+    with closing(ordinary.connect()) as owner:
+        owner.execute("create table t (id bigint generated always as identity (start 7) primary key, n int)")
+        with install(database):
+            tag = owner.execute("insert into t (n) values (1)").statusmessage
+            last = owner.execute("select lastval()").fetchall()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                owner.execute("select * from integrity_capture.log")
+        assert (tag, last) == ("INSERT 0 1", [(7,)])
+    left = connection.execute(
+        "select (select count(*) from pg_trigger), (select count(*) from pg_namespace where nspname = 'integrity_capture')"
+    ).fetchall()
+    assert left == [(0, 0)]
+
+
+def test_what_a_transaction_touched_is_told_by_its_process(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (a int, b text, n int, primary key (b, a))")
+    connection.execute("insert into t values (1, 'x', 0), (2, 'x', 0)")
+    with install(database) as capture, closing(database.connect()) as second:
+        connection.execute("update t set n = n where a = 1")
+        second.execute("update t set a = 3 where a = 2")
+        record = capture.read()
+        first, other = connection.info.backend_pid, second.info.backend_pid
+    assert [(each.pid, each.table, each.identity) for each in record.touched] == [
+        (first, "t", ("x", "1")),
+        (other, "t", ("x", "2")),
+        (other, "t", ("x", "3")),
+    ]
+    assert [(change.kind, change.identity) for change in record.changes] == [
+        (ChangeKind.GONE, ("x", "2")),
+        (ChangeKind.MADE, ("x", "3")),
+    ]
+
+
+def test_a_truncate_that_did_not_see_all_that_it_took_is_refused(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (a int primary key); insert into t values (1)")
+    with install(database) as capture, closing(database.connect()) as second:
+        connection.execute("begin isolation level repeatable read")
+        connection.execute("select from pg_class")
+        second.execute("insert into t values (2)")
+        connection.execute("truncate t; commit")
+        with pytest.raises(UndoRefused, match="truncate"):
+            capture.undo()
+
+
+def test_a_schedule_that_makes_tables_is_refused(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (a int primary key)")
+    with install(database) as capture:
+        connection.execute("alter table t add column b int")
+        with pytest.raises(UndoRefused, match="altered"):
+            capture.undo()
+
+
+def test_what_a_killed_race_left_is_removed_by_the_next(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (a int primary key)")
+    abandoned = install(database)
+    abandoned.__enter__()
+    connection.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s", ("integrity race rows",)
+    )
+    with install(database) as capture:
+        connection.execute("insert into t values (1)")
+        assert len(capture.read().changes) == 1
+    assert not remove(database)
+
+
+def test_two_captures_do_not_stand_on_one_database(database: Target) -> None:
+    with install(database), pytest.raises(UsageError, match="another race"), install(database):
+        pass
+
+
+def test_a_schema_of_its_name_that_is_not_ours_is_left_alone(database: Target, connection: Connection) -> None:
+    connection.execute("create schema integrity_capture")
+    with pytest.raises(UsageError, match="is not ours"), install(database):
+        pass
+
+
+def test_a_role_that_may_make_no_schema_is_told_the_right(
+    database: Target, ordinary: Target, connection: Connection
+) -> None:
+    connection.execute(
+        sql.SQL("alter database {} owner to current_user").format(sql.Identifier(str(database.url.database)))
+    )
+    with pytest.raises(DatabaseError, match="grant create on database"), install(ordinary):
+        pass
