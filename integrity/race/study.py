@@ -47,8 +47,11 @@ class Study:
                 is_prevented=cure.is_prevented,
                 is_sound=cure.is_sound,
                 schedules=cure.schedules,
+                sql=cure.sql,
+                choices=cure.choices,
+                not_for=cure.not_for,
             )
-            for cure in try_cures(self.arena, self.contest, failing)
+            for cure in try_cures(self.arena, self.ground, self.contest, failing)
         )
         return self.finding.model_copy(update={"cures": cures})
 

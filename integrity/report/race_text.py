@@ -149,8 +149,11 @@ def render_finding(finding: Finding) -> str:
             lines.append(fold(_TOLD[alarm.oracle].format(alarm.name)))
     lines += ["", *map(fold, finding.explanation)]
     if finding.cures:
-        lines += ["", "Tried on this very schedule:"]
-        lines += [fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}") for cure in finding.cures]
+        lines += ["", "Tried on this very schedule (what helps first, and of that what costs least):"]
+        for cure in finding.cures:
+            lines.append(fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}"))
+            if cure.is_prevented and cure.sql and cure.sql not in cure.name:
+                lines.append(fold(f"      {cure.sql};"))
     return "\n".join(lines)
 
 
@@ -272,4 +275,5 @@ def _returned(returned: Mapping[str, Any]) -> str:
 
 
 def _cure_kind(kind: str) -> str:
-    return {"isolation": "isolation level ", "constraint": "constraint ", "row lock": "row lock "}.get(kind, "")
+    words = {"isolation": "isolation level ", "unique index": "unique index on ", "parent lock": "lock on a row of "}
+    return {"operation": "", "transaction": "", **words}.get(kind, f"{kind} ")

@@ -25,7 +25,7 @@ from integrity.race.export.pytest_export import (
     render_sql,
     render_test,
 )
-from integrity.race.finding.ddl import create_statements_by_table
+from integrity.race.play.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import Choice

@@ -29,7 +29,7 @@ from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
 from integrity.errors import UsageError
 from integrity.operation import Isolation, Statement, Value
 from integrity.race.export.pytest_assertions import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
-from integrity.race.finding.ddl import create_statements
+from integrity.race.play.ddl import create_statements
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed

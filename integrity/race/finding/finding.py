@@ -25,8 +25,8 @@ from integrity.engines.known import USUAL
 from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
-from integrity.race.finding.ddl import create_statements_by_table
 from integrity.race.judge.oracles import Oracle, fingerprint_of
+from integrity.race.play.ddl import create_statements_by_table
 from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
 FORMAT = 1
@@ -107,6 +107,9 @@ class CureRecord(_Model):
     is_prevented: bool
     is_sound: bool | None
     schedules: int
+    sql: str = ""
+    choices: int = 0
+    not_for: tuple[str, ...] = ()
 
 
 class Finding(_Model):

@@ -25,8 +25,7 @@ class Anomaly(Enum):
     WRITE_SKEW = "A5B", "write skew: each read a row that the other then changed, and wrote another"
     PHANTOM = (
         "A5B/P3",
-        "write skew by phantom: each looked before the other had written, and then inserted what a look would have found"
-        " (check, then insert)",
+        "write skew by phantom (check, then insert): neither look found what the other call then wrote",
     )
     READ_SKEW = "A5A", "read skew: one call saw a part of the other's effect, and a part of what was before it"
     CYCLE = "G2", "cycle: each call can be put before the next only by what it did not see, all round"

@@ -33,6 +33,7 @@ class Contest:
         checks: the invariants, narrowed.
         bug: planted.
         dropped: constraints and indexes that are left out, as "table.name"; the bug's, unless some are tried.
+        added: statements that make constraints and indexes which are tried.
         replaced: operations that stand in for the system's and the bug's: tried cures and mutations.
         is_deferred: on SQLite, transactions begin without the write lock.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
@@ -45,6 +46,7 @@ class Contest:
     checks: tuple[Check, ...] = ()
     bug: Bug | None = None
     dropped: frozenset[str] = frozenset()
+    added: tuple[str, ...] = ()
     replaced: Mapping[str, Operation] = field(default_factory=dict)
     is_deferred: bool = False
     is_strict: bool = False

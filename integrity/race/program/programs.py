@@ -160,15 +160,17 @@ def draw_calls(
     known = system.operations_with(bug)
     return strategies.tuples(
         *(
-            strategies.fixed_dictionaries(
-                {
-                    name: domain.strategy(world)
-                    for name, domain in find_operation(system, known, operation).arguments.items()
-                }
-            ).map(partial(PlannedCall, operation))
-            for operation in operations
+            strategies.fixed_dictionaries({name: domain.strategy(world) for name, domain in found.arguments.items()}).map(
+                partial(_planned, found)
+            )
+            for found in (find_operation(system, known, operation) for operation in operations)
         )
     )
+
+
+def _planned(operation: Operation, drawn: Mapping[str, Key]) -> PlannedCall:
+    """Return the call, its arguments in their own order, which Hypothesis does not keep: so that calls compare as texts."""
+    return PlannedCall(operation.name, {name: drawn[name] for name in operation.arguments})
 
 
 def vary_calls(

@@ -14,7 +14,12 @@ from integrity.sql.query import find_tree
 def tables_of(sql: str) -> frozenset[str]:
     """Return the tables that it names, as "schema.table"; none if it cannot be read."""
     tree = find_tree(sql)
-    return _names(tree.find_all(exp.Table)) if tree is not None else frozenset()
+    return tables_of_tree(tree) if tree is not None else frozenset()
+
+
+def tables_of_tree(tree: exp.Expr) -> frozenset[str]:
+    """Return the tables that a part of a statement names."""
+    return _names(tree.find_all(exp.Table))
 
 
 @lru_cache(maxsize=1024)
@@ -23,6 +28,14 @@ def written_tables(sql: str) -> frozenset[str]:
     tree = find_tree(sql)
     writes = tree.find_all(exp.Insert, exp.Update, exp.Delete) if tree is not None else ()
     return _names(table for write in writes if (table := write.this.find(exp.Table)) is not None)
+
+
+@lru_cache(maxsize=1024)
+def filled_tables(sql: str) -> frozenset[str]:
+    """Return the tables that it inserts into."""
+    tree = find_tree(sql)
+    inserts = tree.find_all(exp.Insert) if tree is not None else ()
+    return _names(table for insert in inserts if (table := insert.this.find(exp.Table)) is not None)
 
 
 def _names(tables: Iterable[exp.Table]) -> frozenset[str]:

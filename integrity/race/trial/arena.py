@@ -10,6 +10,7 @@ from typing import Self
 
 from integrity.engines.engine import Engine
 from integrity.engines.target import Target
+from integrity.operation import Statement
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.systems.reflect import Reflected
@@ -29,7 +30,7 @@ class Arena:
         self._system = system
         self._test_database = test_database
         self._stack = ExitStack()
-        self._schedulers: dict[frozenset[str], Scheduler] = {}
+        self._schedulers: dict[tuple[frozenset[str], tuple[str, ...]], Scheduler] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -49,11 +50,21 @@ class Arena:
         """As Target.dialect names it."""
         return self._target.dialect
 
-    def scheduler(self, dropped: frozenset[str] = frozenset()) -> Scheduler:
-        """Return the scheduler on a database without some constraints and indexes, as "table.name"."""
-        if dropped not in self._schedulers:
-            self._schedulers[dropped] = self._open(dropped, is_spread=True)
-        return self._schedulers[dropped]
+    def scheduler(self, dropped: frozenset[str] = frozenset(), added: tuple[str, ...] = ()) -> Scheduler:
+        """Return the scheduler on a database without some constraints and indexes, as "table.name", and with some more.
+
+        Args:
+            added: the statements that make those.
+
+        Raises:
+            StatementRefused: one of them cannot be made.
+        """
+        key = dropped, added
+        if key not in self._schedulers:
+            scheduler = self._open(dropped, is_spread=True)
+            scheduler.ask([Statement(sql) for sql in added])
+            self._schedulers[key] = scheduler
+        return self._schedulers[key]
 
     def fresh_scheduler(self, dropped: frozenset[str]) -> Scheduler:
         """Return a scheduler on an empty database of its own, whose tables number their rows from 1 on."""

@@ -1,32 +1,34 @@
-"""Cures: what would have prevented this very schedule. Each is tried on it, none is asserted.
-
-Isolation levels; a constraint that the bug left out; `for update` on what is read and then written; the sound operation.
-SQLite has neither levels nor row locks: there one transaction in place of several is tried, which holds the write lock from
-its first statement on.
+"""Cures: what would have prevented this very schedule. Each is tried on it, none is asserted; remedies.py says which.
 
 The schedule is followed as far as it fits, since a cure makes calls wait that did not wait before. A cure that prevents it
-is then searched by itself, for a moment: it may prevent one order and let another through.
+is then searched by itself, for a moment: it may prevent one order and let another through. And so it is with the other
+arguments with which these calls go wrong: a level that refuses two writes of one row lets those of two rows through.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from string import ascii_uppercase
 
-from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Operation, Rollback, Statement, Step, Unavailable
-from integrity.race.judge.contest import Contest
+from integrity.errors import UsageError
+from integrity.operation import Declined, Ok, Unavailable
+from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.judge import Judge
 from integrity.race.judge.oracles import OF_DATA
-from integrity.race.play.recording import Following, following, record
-from integrity.race.play.scheduler import PlayedSchedule
-from integrity.race.program.statements import tables_of, written_tables
+from integrity.race.play.recording import Following, following
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.programs import PlannedCall
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
-from integrity.race.search.explore import Budget, explore
+from integrity.race.program.wire import StatementRefused
+from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.race.trial.arena import Arena
-from integrity.race.trial.rewrite import in_one_transaction, lock_rows, replacing, with_steps_changed
+from integrity.race.trial.remedies import Remedy, find_remedies
 from integrity.verdict import Verdict
 
 _SEARCH = Budget(preemptions=1, schedules=400)
+_SEARCH_OF_OTHERS = Budget(preemptions=1, schedules=100)
+_OTHERS_SEARCHED_MAX = 6
+_OTHERS_MAX = 3
 _NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
-_LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +43,24 @@ class Failing:
     fingerprint: frozenset[tuple[str, str]]
     ends: frozenset[tuple[str, int]] = frozenset()
 
+    @property
+    def is_of_data(self) -> bool:
+        """The data is wrong, rather than only how calls came out."""
+        return any(oracle in OF_DATA for oracle, _ in self.fingerprint)
+
 
 @dataclass(frozen=True, slots=True)
 class Cure:
     """One thing that was tried.
 
     Args:
-        kind: "isolation", "constraint", "row lock", "transaction" or "operation".
-        name: e.g. "repeatable read", or the statement with its lock.
+        kind, name, sql: as Remedy has them.
         is_prevented: the failure did not come in this schedule.
         story: what came instead, e.g. "B was refused with 40001".
         is_sound: nothing was found with one preemption either; None: not searched, or not to the end.
         schedules: how many that search played.
+        choices: of arguments that go wrong without it and not with it, those of the schedule included.
+        not_for: the calls with which it still goes wrong.
     """
 
     kind: str
@@ -61,6 +69,9 @@ class Cure:
     story: str
     is_sound: bool | None = None
     schedules: int = 0
+    sql: str = ""
+    choices: int = 0
+    not_for: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -69,11 +80,21 @@ class Cure:
             return f"not prevented: {self.story}"
         if self.is_sound is False:
             return f"prevented: {self.story}; but another order still goes wrong"
+        if self.not_for:
+            return f"prevented here, but not for {' or '.join(self.not_for)}: {self.story}"
+        if self.choices > 1:
+            all_of_them = "both" if self.choices == 2 else f"all {self.choices}"
+            return f"prevented for {all_of_them} choices of arguments tried: {self.story}"
         return f"prevented: {self.story}"
 
+    @property
+    def is_whole(self) -> bool:
+        """Nothing that was tried goes wrong with it."""
+        return self.is_prevented and self.is_sound is not False and not self.not_for
 
-def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure]:
-    """Yield every cure that applies, tried.
+
+def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> list[Cure]:
+    """Return every cure that applies, tried: those that prevent all that was tried first, each time what costs least first.
 
     Raises:
         DatabaseError: the server is gone.
@@ -81,25 +102,14 @@ def try_cures(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure
     played = arena.scheduler(contest.dropped).play(contest.program(), decide=following(failing.letters))
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
-    if not arena.kind.has_levels:
-        yield from _try_transactions(arena, contest, failing)
-    else:
-        for level in _LEVELS:
-            if level is not contest.isolation:
-                yield _try(arena, _at_level(contest, level), failing, "isolation", level.value)
-    for name in sorted(contest.dropped):
-        cured = replace(contest, dropped=contest.dropped - {name})
-        yield _try(arena, cured, failing, "constraint", name)
-    for operation, sql, locked in _find_locks(arena, contest, failing.letters) if not arena.kind.has_one_writer else ():
-        cured = contest.replacing(_changed(contest, operation, replacing(sql, locked)))
-        yield _try(arena, cured, failing, "row lock", f"{operation}: {' '.join(locked.split())}")
-    for operation in sorted(contest.bugged):
-        cured = contest.replacing(contest.system.operations[operation])
-        cure = _try(arena, cured, failing, "operation", f"the sound {operation}")
-        if _NEEDS_CONSTRAINT in cure.story:
-            cured = replace(cured, dropped=frozenset())
-            cure = _try(arena, cured, failing, "operation", f"the sound {operation}, with the constraints it relies on")
-        yield cure
+    others = list(_find_others(arena, ground, contest, failing))
+    cures = []
+    for remedy in find_remedies(arena, contest, failing.letters):
+        cure = _try(arena, contest, remedy, failing, others)
+        if remedy.fallback is not None and _NEEDS_CONSTRAINT in cure.story:
+            cure = _try(arena, contest, remedy.fallback, failing, others)
+        cures.append(cure)
+    return sorted(cures, key=lambda cure: not cure.is_whole)
 
 
 def describe_course(run: PlayedSchedule) -> str:
@@ -122,79 +132,94 @@ def describe_course(run: PlayedSchedule) -> str:
     return "; ".join(parts) or "all calls returned ok"
 
 
-def _try(arena: Arena, cured: Contest, failing: Failing, kind: str, name: str) -> Cure:
-    scheduler = arena.scheduler(cured.dropped)
+def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Contest]:
+    """Yield the contest with other arguments that go wrong in the same way: each way to share keys first."""
+    choices = ground.vary(contest.names, bug=contest.bug, isolation=contest.isolation)
+    patterns = {_pattern(contest.calls)}
+    ahead: list[tuple[PlannedCall, ...]] = []
+    behind: list[tuple[PlannedCall, ...]] = []
+    for choice in choices:
+        if choice.calls != contest.calls:
+            (behind if _pattern(choice.calls) in patterns else ahead).append(choice.calls)
+            patterns.add(_pattern(choice.calls))
+    found = 0
+    for calls in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
+        other = contest.part(calls)
+        hits = _search(arena.scheduler(other.dropped), other, failing, _SEARCH_OF_OTHERS).hits
+        if any(hit.fingerprint & failing.fingerprint for hit in hits):
+            yield other
+            found += 1
+        if found == _OTHERS_MAX:
+            return
+
+
+def _pattern(calls: Sequence[PlannedCall]) -> tuple[int, ...]:
+    """Return which arguments of the calls are equal to which: the same for calls that differ in their keys only."""
+    values = [repr(value) for call in calls for value in call.arguments.values()]
+    return tuple(values.index(value) for value in values)
+
+
+def _try(arena: Arena, contest: Contest, remedy: Remedy, failing: Failing, others: Sequence[Contest]) -> Cure:
+    tried = Cure(remedy.kind, remedy.name, is_prevented=False, story="", sql=remedy.sql)
+    cured = remedy.change(contest)
+    if cured.added == contest.added:
+        return _follow(arena, tried, cured, failing, [remedy.change(other) for other in others])
+    try:
+        misfit = _misfit(arena, contest, cured)
+    except StatementRefused as refused:
+        return replace(tried, story=f"it cannot be made: {refused.reason}")
+    except UsageError as error:  # the stage is refused
+        return replace(tried, story=f"the rows of the race contradict it: {error.message}")
+    if misfit:
+        return replace(tried, story=f"calls that are right would be refused: {misfit}")
+    return _follow(arena, tried, cured, failing, [remedy.change(other) for other in others])
+
+
+def _misfit(arena: Arena, contest: Contest, cured: Contest) -> str:
+    """Return how calls one after the other are refused for what was added and were not before; empty: they are not."""
+    for calls in (contest.calls, contest.calls[::-1]):
+        runs = [
+            arena.scheduler(each.dropped, each.added).play(each.part(calls).program()).trace.returns
+            for each in (contest, cured)
+        ]
+        for actor, returned in sorted(runs[1].items()):
+            if isinstance(returned, Failed) and not isinstance(runs[0][actor], Failed):
+                place = "alone" if actor == "A" else "after another"
+                return f"{calls[ascii_uppercase.index(actor)]} {place} {told_of_failure(returned)}"
+    return ""
+
+
+def _follow(arena: Arena, tried: Cure, cured: Contest, failing: Failing, others: Sequence[Contest]) -> Cure:
+    scheduler = arena.scheduler(cured.dropped, cured.added)
     program = cured.program()
-    # What keeps wrong data out by refusing a call is a cure, and how the call fares is told.
-    is_of_data = any(oracle in OF_DATA for oracle, _ in failing.fingerprint)
-    judge = Judge(scheduler, program, are_failures_judged=not is_of_data)
+    judge = _judge(scheduler, cured, failing)
     follower = Following(program, failing.letters, failing.ends)
     run = scheduler.play(follower.program, decide=follower.decide)
     if run.cut:
-        return Cure(kind, name, is_prevented=False, story=f"it was cut off, {run.cut}")
+        return replace(tried, story=f"it was cut off, {run.cut}")
     failure = frozenset(alarm.fingerprint for alarm in judge.judge(run).alarms)
     story = describe_course(run)
     if failure & failing.fingerprint:
-        return Cure(kind, name, is_prevented=False, story=story)
+        return replace(tried, story=story)
     if failure:
         wrong = ", ".join(sorted(name or oracle for oracle, name in failure))
-        return Cure(kind, name, is_prevented=False, story=f"another failure came: {wrong}; {story}")
+        return replace(tried, story=f"another failure came: {wrong}; {story}")
     searched = explore(scheduler, program, budget=_SEARCH, judge=judge)
     is_sound = {Verdict.HOLDS: True, Verdict.VIOLATED: False}.get(searched.verdict)
-    return Cure(kind, name, is_prevented=True, story=story, is_sound=is_sound, schedules=searched.coverage.played)
+    tried = replace(tried, is_prevented=True, story=story, is_sound=is_sound, schedules=searched.coverage.played, choices=1)
+    for other in others if is_sound is not False else ():
+        found = _search(arena.scheduler(other.dropped, other.added), other, failing, _SEARCH_OF_OTHERS).verdict
+        if found is Verdict.HOLDS:
+            tried = replace(tried, choices=tried.choices + 1)
+        elif found is Verdict.VIOLATED:
+            tried = replace(tried, not_for=(*tried.not_for, " + ".join(map(str, other.calls))))
+    return tried
 
 
-def _try_transactions(arena: Arena, contest: Contest, failing: Failing) -> Iterator[Cure]:
-    if contest.is_deferred:
-        yield _try(arena, replace(contest, is_deferred=False), failing, "transaction", "begin immediate")
-    for name, operation in contest.operations.items():
-        if _is_in_parts(arena, contest, name):
-            cured = contest.replacing(in_one_transaction(operation))
-            yield _try(arena, cured, failing, "transaction", f"all of {name} in one transaction, begun immediate")
+def _search(scheduler: Scheduler, contest: Contest, failing: Failing, budget: Budget) -> Exploration:
+    return explore(scheduler, contest.program(), budget=budget, judge=_judge(scheduler, contest, failing))
 
 
-def _is_in_parts(arena: Arena, contest: Contest, name: str) -> bool:
-    """Return whether a call of the operation, alone, makes several transactions."""
-    call = next(call for call in contest.calls if call.operation == name)
-    alone = record(arena.scheduler(contest.dropped), contest.part([call]).program(), "")
-    steps = [each.step for each in alone.played["A"]]
-    is_open, transactions = False, 0
-    for step in steps:
-        if isinstance(step, Statement) and not is_open:
-            transactions += 1
-        elif isinstance(step, Begin):
-            is_open = True
-            transactions += 1
-        elif isinstance(step, Commit | Rollback):
-            is_open = False
-    return transactions > 1
-
-
-def _at_level(contest: Contest, level: Isolation) -> Contest:
-    """Return the contest with every transaction at that level, also those that name another."""
-
-    def change(step: Step) -> Step:
-        return Begin(level) if isinstance(step, Begin) else step
-
-    operations = [with_steps_changed(operation, change) for operation in contest.operations.values()]
-    return replace(contest.replacing(*operations), isolation=level)
-
-
-def _changed(contest: Contest, name: str, change: Callable[[Step], Step]) -> Operation:
-    return with_steps_changed(contest.operations[name], change)
-
-
-def _find_locks(arena: Arena, contest: Contest, letters: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the selects of tables that the calls also write, as (operation, select, select with a row lock)."""
-    recording = record(arena.scheduler(contest.dropped), contest.program(), letters)
-    statements = [
-        (operation, each.step.sql)
-        for operation, played in zip(contest.names, recording.played.values(), strict=True)
-        for each in played
-        if isinstance(each.step, Statement)
-    ]
-    written = {table for _, sql in statements for table in written_tables(sql)}
-    for operation, sql in dict.fromkeys(statements):
-        locked = lock_rows(sql)
-        if locked and tables_of(sql) & written:
-            yield operation, sql, locked
+def _judge(scheduler: Scheduler, contest: Contest, failing: Failing) -> Judge:
+    # What keeps wrong data out by refusing a call is a cure, and how the call fares is told.
+    return Judge(scheduler, contest.program(), are_failures_judged=not failing.is_of_data)

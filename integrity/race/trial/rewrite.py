@@ -73,6 +73,32 @@ def change_steps(steps: Steps, change: ChangeStep) -> Steps:
         return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
 
 
+def with_statement_before(operation: Operation, sql: str, before: str) -> Operation:
+    """Return the operation with a statement before each of one text, given the same parameters."""
+    make = operation.steps
+
+    def steps(**arguments: object) -> Steps:
+        return _put_before(make(**arguments), sql, before)
+
+    return replace(operation, steps=steps)
+
+
+def _put_before(steps: Steps, sql: str, before: str) -> Steps:
+    try:
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, Statement) and step.sql == sql:
+                    yield replace(step, sql=before)
+                answer = yield step
+            except StatementFailed as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
+
+
 def in_one_transaction(operation: Operation) -> Operation:
     """Return the operation with all its statements in one transaction, which ends with the call.
 
@@ -208,7 +234,7 @@ def lock_rows(sql: str) -> str | None:
         return None
     if any(tree.args.get(name) for name in ("group", "having", "distinct", "locks", "with", "with_", "windows")):
         return None
-    if any(tree.find_all(exp.AggFunc, exp.Window, exp.Subquery)):
+    if any(tree.find_all(exp.AggFunc, exp.Window, exp.Subquery, exp.Exists)):
         return None
     return f"{sql.strip().rstrip(';')} for update"
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from sqlalchemy import MetaData
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy import Index, MetaData
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
 
 from integrity.database.names import name_of
 from integrity.engines.definitions import Definition
@@ -63,6 +63,32 @@ def create_statements(
     for each, statements in _definitions(metadata, dropped):
         (behind if each.kind in _OF_ROWS else before).extend(statements)
     return before, behind
+
+
+def index_statement(index: Index, *, dialect: str) -> str:
+    """Return the statement that makes an index."""
+    return _compile(CreateIndex(index), dialect)
+
+
+def defining_statement(metadata: MetaData, name: str, *, dialect: str = USUAL) -> str:
+    """Return the statement that makes a constraint or an index of a table that is there; empty: it is not known.
+
+    Args:
+        name: "table.name".
+    """
+    if isinstance(metadata, Reflected):
+        called = {(schema_of(table), table.name): name_of(table) for table in metadata.tables.values()}
+        for each, statements in _definitions(metadata, frozenset()):
+            if f"{called.get((each.schema, each.table))}.{each.name}" == name and each.kind in ("constraint", "index"):
+                return "; ".join(" ".join(line.split()) for line in statements)
+        return ""
+    for table in metadata.sorted_tables:
+        made: dict[str, ExecutableDDLElement] = {str(index.name): CreateIndex(index) for index in table.indexes}
+        made |= {str(each.name): AddConstraint(each, isolate_from_table=False) for each in table.constraints}
+        for item, statement in made.items():
+            if f"{name_of(table)}.{item}" == name:
+                return " ".join(_compile(statement, dialect).split())
+    return ""
 
 
 _OF_TABLES = ("table", "constraint", "index", "trigger", "rule", "policy", "owner")
