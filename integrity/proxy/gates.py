@@ -1,4 +1,4 @@
-"""Gates: what a proxy does to the connections that pass it, and a count of what it has done.
+"""The gates of faults: what a proxy does to the connections that pass it, and a count of what it has done.
 
 All gates open is a proxy that only forwards. They are set while connections live and count for all of them.
 """
@@ -6,6 +6,10 @@ All gates open is a proxy that only forwards. They are set while connections liv
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
+
+from integrity.proxy.gate import Direction, Ruling
+from integrity.proxy.postgresql.commits import CommitReplies, CommitRequests
+from integrity.proxy.postgresql.framing import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,25 @@ class Gates:
 
     def _draw(self, share: float) -> bool:
         return share > 0 and self.random.random() < share
+
+
+class FaultGate:
+    """One connection's gate of faults: it follows what asks for a commit, and what tells of one."""
+
+    def __init__(self, gates: Gates) -> None:
+        self._gates = gates
+        self._requests, self._replies = CommitRequests(), CommitReplies()
+
+    def rule(self, direction: Direction, message: Message) -> Ruling:
+        """See gate.Gate."""
+        if direction is Direction.TO_SERVER:
+            if self._requests.asks_for_commit(message) and self._gates.loses_commit():
+                self._gates.counts["commits not delivered"] += 1
+                return Ruling.CUT
+        elif self._replies.tells_of_commit(message) and self._gates.hides_commit():
+            self._gates.counts["commits hidden from their client"] += 1
+            return Ruling.CUT
+        return Ruling.PASS
+
+    def ended(self) -> None:
+        """Nothing is left to do."""

@@ -10,19 +10,22 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from integrity.proxy.gate import Direction, Gate, Ruling
 from integrity.proxy.gates import Delay, Gates
-from integrity.proxy.postgresql.commits import CommitReplies, CommitRequests
 from integrity.proxy.postgresql.framing import (
+    CANCEL_REQUEST,
     GSSENC_REQUEST,
     SSL_REQUEST,
     Framer,
     Message,
     ProtocolError,
     join,
+    make_cancel,
     make_refusal,
+    read_startup,
 )
 
 Dial = Callable[[asyncio.Protocol], Awaitable[None]]
@@ -151,23 +154,51 @@ class Side(asyncio.Protocol):
             act(own)
 
 
+class _Once(asyncio.Protocol):
+    """Sends something and ends the connection: all that a request to cancel is."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(self._data)
+        transport.close()
+
+
 class Link:
     """A client, a server, and the gates between them.
 
     Args:
+        gates: of faults, with the delays and the counts of all links.
+        gate_of: makes the gate that rules on its messages.
         dial: connects the protocol that it is given to the server; raises OSError.
         admit: returns a client's first packet as the server shall see it; None: the client is turned away.
         over: told when both connections have ended.
     """
 
-    def __init__(self, gates: Gates, *, dial: Dial, admit: Admit, over: Callable[["Link"], None]) -> None:
+    def __init__(
+        self,
+        gates: Gates,
+        *,
+        gate_of: "Callable[[Link], Gate]",
+        dial: Dial,
+        admit: Admit,
+        over: Callable[["Link"], None],
+    ) -> None:
         self.client = Side(self)
         self.server = Side(self)
         self.is_frozen = False
         self._gates = gates
         self._dial, self._admit, self._over = dial, admit, over
         self._from_client, self._from_server = Framer(begins_untyped=True), Framer(begins_untyped=False)
-        self._requests, self._replies = CommitRequests(), CommitReplies()
+        self.backend_pid = 0
+        """Of the server's process; 0: it has not said it yet."""
+        self.parameters: dict[str, str] = {}
+        """Of the startup packet, as the client sent it: user, database, application_name and others."""
+        self._backend_key = b""
+        self._gate = gate_of(self)
+        self._cancelling: set[asyncio.Task[None]] = set()
         self._dialing: asyncio.Task[None] | None = None
         self._first: list[Message] = []
         self._open_count = 0
@@ -205,6 +236,7 @@ class Link:
         del side
         self._open_count -= 1
         if self._open_count == 0 and self._dialing is None:
+            self._gate.ended()
             self._over(self)
             return
         self._is_ending = True
@@ -244,6 +276,23 @@ class Link:
         if self._dialing is None:
             self.server.cut()
 
+    def send(self, direction: Direction, messages: Sequence[Message]) -> None:
+        """Send messages of the gate's, at once."""
+        side = self.server if direction is Direction.TO_SERVER else self.client
+        if messages:
+            side.send(join(messages), None)
+
+    def cancel(self) -> None:
+        """Have the server cancel what it is at for this link."""
+        if self._backend_key:
+            task = asyncio.get_running_loop().create_task(self._send_once(make_cancel(self._backend_key)))
+            self._cancelling.add(task)
+            task.add_done_callback(self._cancelling.discard)
+
+    async def _send_once(self, message: Message) -> None:
+        with contextlib.suppress(OSError):  # a server that is gone is at nothing for this link
+            await self._dial(_Once(message.raw))
+
     def freeze(self) -> None:
         """Forward nothing any more, and keep both connections."""
         self.is_frozen = True
@@ -263,20 +312,32 @@ class Link:
         if not self._is_through:
             self._begin(messages)
             return
-        for message in messages:
-            if self._requests.asks_for_commit(message) and self._gates.loses_commit():
-                self._gates.counts["commits not delivered"] += 1
-                self.cut()
-                return
-        self._pass(self.server, messages, self._gates.delay_to_server)
+        self._pass(self.server, self._ruled(Direction.TO_SERVER, messages), self._gates.delay_to_server)
 
     def _take_from_server(self, messages: list[Message]) -> None:
+        if not self.backend_pid:
+            self._note_backend(messages)
+        self._pass(self.client, self._ruled(Direction.TO_CLIENT, messages), self._gates.delay_to_client)
+
+    def _ruled(self, direction: Direction, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages that pass; none at all where one of them ends the link."""
+        passed: list[Message] = []
         for message in messages:
-            if self._replies.tells_of_commit(message) and self._gates.hides_commit():
-                self._gates.counts["commits hidden from their client"] += 1
-                self.cut()
-                return
-        self._pass(self.client, messages, self._gates.delay_to_client)
+            match self._gate.rule(direction, message):
+                case Ruling.PASS:
+                    passed.append(message)
+                case Ruling.CUT:
+                    self.cut()
+                    return []
+                case Ruling.RESET:
+                    self.reset()
+                    return []
+        return passed
+
+    def _note_backend(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if message.kind == b"K":
+                self.backend_pid, self._backend_key = int.from_bytes(message.body[:4]), message.body
 
     def _pass(self, side: Side, messages: list[Message], delay: Delay | None) -> None:
         if not messages:
@@ -293,6 +354,8 @@ class Link:
             if self._dialing is None and message.code in (SSL_REQUEST, GSSENC_REQUEST):
                 self.client.send(b"N", None)
             elif self._dialing is None:
+                if message.code not in (SSL_REQUEST, GSSENC_REQUEST, CANCEL_REQUEST):
+                    self.parameters = read_startup(message)
                 admitted = self._admit(message)
                 if admitted is None:
                     self._gates.counts["connections turned away"] += 1
@@ -319,10 +382,11 @@ class Link:
         self._dialing = None
         if not self._is_over:
             self._is_through = True
-            self.server.send(join(self._first), None)
+            self.server.send(join([self._first[0], *self._ruled(Direction.TO_SERVER, self._first[1:])]), None)
             self.pace()
             return
         self.client.cut()
         self.server.cut()
         if self._open_count == 0:
+            self._gate.ended()
             self._over(self)

@@ -11,6 +11,7 @@ import hmac
 import secrets
 import socket
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -18,7 +19,8 @@ from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import UsageError
-from integrity.proxy.gates import Gates
+from integrity.proxy.gate import Gate
+from integrity.proxy.gates import FaultGate, Gates
 from integrity.proxy.link import Link
 from integrity.proxy.postgresql.framing import CANCEL_REQUEST, Message, make_startup, read_startup
 
@@ -61,12 +63,26 @@ class Proxy:
 
     Args:
         address: the server's.
-        seed: of what its gates draw.
+        seed: of what the gates of faults draw.
+        gate_of: makes a link's gate; by default that of faults.
+        database: whoever names it may pass, without the key: its name is not to be guessed.
+        settings: parameters that the server is told at the start of each session; a client's own come first.
     """
 
-    def __init__(self, address: Address, *, seed: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        seed: int = 0,
+        gate_of: Callable[[Link], Gate] | None = None,
+        database: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.gates = Gates(random=Random(f"{seed}/proxy"))
         self.key = secrets.token_hex(16)
+        self._gate_of = gate_of or (lambda _link: FaultGate(self.gates))
+        self._database = database
+        self._told = settings or {}
         self.port = 0
         self._address = address
         self._links: dict[Link, None] = {}  # in the order in which they came, so that choices can be repeated
@@ -134,7 +150,7 @@ class Proxy:
         return self.gates.random.sample(links, min(len(links), round(share * len(links))))
 
     def _accept(self) -> asyncio.Protocol:
-        link = Link(self.gates, dial=self._dial, admit=self._admit, over=self._end)
+        link = Link(self.gates, gate_of=self._gate_of, dial=self._dial, admit=self._admit, over=self._end)
         self._links[link] = None
         self._is_empty.clear()
         return link.client
@@ -157,7 +173,10 @@ class Proxy:
             return message
         parameters = read_startup(message)
         key = parameters.pop(KEY_PARAMETER, "")
-        return make_startup(message.code, parameters) if hmac.compare_digest(key.encode(), self.key.encode()) else None
+        is_known = bool(self._database) and parameters.get("database", parameters.get("user")) == self._database
+        if not is_known and not hmac.compare_digest(key.encode(), self.key.encode()):
+            return None
+        return make_startup(message.code, {**self._told, **parameters})
 
 
 async def _connect(host: str, port: int) -> socket.socket:

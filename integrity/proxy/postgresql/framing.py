@@ -120,6 +120,12 @@ def make_startup(version: int, parameters: Mapping[str, str]) -> Message:
     return Message(b"", (len(body) + 4).to_bytes(4) + body)
 
 
+def make_cancel(key: bytes) -> Message:
+    """Return the request to cancel what a session is at: the key is the body of its BackendKeyData."""
+    body = CANCEL_REQUEST.to_bytes(4) + key
+    return Message(b"", (len(body) + 4).to_bytes(4) + body)
+
+
 def make_refusal(sqlstate: str, reason: str) -> Message:
     """Return the server's farewell: a fatal error."""
     fields = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlstate), ("M", reason)]
