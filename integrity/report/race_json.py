@@ -107,6 +107,7 @@ def mutation_json(mutation: Mutation) -> dict[str, Any]:
                 "schedule": attempt.hit.schedule if attempt.hit else None,
                 "violated": sorted({alarm.name for alarm in attempt.hit.alarms}) if attempt.hit else [],
                 "pairs": attempt.pairs,
+                "choices": attempt.choices,
                 "schedules": attempt.schedules,
             }
             for attempt in mutation.attempts

@@ -205,8 +205,9 @@ def render_mutations(mutations: Sequence[Mutation]) -> str:
             case "untried":
                 pass
             case "vacuous":
-                pairs = counted(each.attempts[-1].pairs, "pair was", "pairs were")
-                lines.append(f"  {counted(schedules, 'schedule')} of {pairs} searched")
+                last = each.attempts[-1]
+                choices = counted(last.choices, "choice of arguments was", "choices of arguments were")
+                lines.append(f"  {counted(schedules, 'schedule')} of {counted(last.pairs, 'pair')} in {choices} searched")
             case _:
                 last = each.attempts[-1]
                 assert last.hit is not None

@@ -42,6 +42,20 @@ select sum(balance) as total from accounts where owner_id = :owner \\gset
 update accounts set balance = balance - 150 where id = :account;
 commit;
 """
+SPARING = """-- title: take money from an account that has it, as long as its owner has some left
+-- parameter owner: key of owners
+-- parameter account: key of accounts
+-- row ada: owners(name = 'Ada')
+-- row one: accounts(owner_id = :ada, balance = 150)
+-- row two: accounts(owner_id = :ada, balance = 150)
+begin;
+select id as locked from owners where id = :owner for update \\gset
+select sum(balance) as total from accounts where owner_id = :owner \\gset
+-- decline insufficient unless total >= 300
+update accounts set balance = balance - 150 where id = :account and balance >= 150 returning id;
+-- decline insufficient unless row
+commit;
+"""
 CLAIMED_ONCE = """-- title: an owner claims once
 select owner_id, count(*) as n from claims where not is_void group by owner_id having count(*) > {most} order by owner_id
 """
@@ -163,3 +177,11 @@ def test_a_level_that_prevents_it_for_one_row_and_not_for_two_is_said_to(race: R
     assert serializable["verdict"].startswith("prevented for all ")
     assert next(iter(cures)).startswith("parent lock owners, before call looks")
     assert list(cures)[-1] == "isolation repeatable read"
+
+
+def test_a_lock_that_only_different_keys_need_is_not_called_vacuous(integrity: Command) -> None:
+    """On one account the update sees that there is too little; it takes two accounts to miss the lock of their owner."""
+    Path("operations/call.sql").write_text(SPARING)
+    Path("invariants/rule.sql").write_text(NOT_OVERDRAWN.replace("< 0", "< 150"))
+    _, out = integrity("race", "call", "--mutate")
+    assert "call: for update\n  needed" in out

@@ -16,11 +16,11 @@ from integrity.race.judge.judge import Judge
 from integrity.race.judge.oracles import OF_DATA
 from integrity.race.play.recording import Following, following
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
-from integrity.race.program.programs import PlannedCall
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
 from integrity.race.program.wire import StatementRefused
 from integrity.race.search.explore import Budget, Exploration, explore
 from integrity.race.trial.arena import Arena
+from integrity.race.trial.choices import by_pattern
 from integrity.race.trial.remedies import Remedy, find_remedies
 from integrity.verdict import Verdict
 
@@ -134,29 +134,18 @@ def describe_course(run: PlayedSchedule) -> str:
 
 def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Contest]:
     """Yield the contest with other arguments that go wrong in the same way: each way to share keys first."""
-    choices = ground.vary(contest.names, bug=contest.bug, isolation=contest.isolation)
-    patterns = {_pattern(contest.calls)}
-    ahead: list[tuple[PlannedCall, ...]] = []
-    behind: list[tuple[PlannedCall, ...]] = []
-    for choice in choices:
-        if choice.calls != contest.calls:
-            (behind if _pattern(choice.calls) in patterns else ahead).append(choice.calls)
-            patterns.add(_pattern(choice.calls))
+    choices = (
+        contest.part(each.calls) for each in ground.vary(contest.names, bug=contest.bug) if each.calls != contest.calls
+    )
+    ahead, behind = by_pattern(choices, known=[contest])
     found = 0
-    for calls in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
-        other = contest.part(calls)
+    for other in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
         hits = _search(arena.scheduler(other.dropped), other, failing, _SEARCH_OF_OTHERS).hits
         if any(hit.fingerprint & failing.fingerprint for hit in hits):
             yield other
             found += 1
         if found == _OTHERS_MAX:
             return
-
-
-def _pattern(calls: Sequence[PlannedCall]) -> tuple[int, ...]:
-    """Return which arguments of the calls are equal to which: the same for calls that differ in their keys only."""
-    values = [repr(value) for call in calls for value in call.arguments.values()]
-    return tuple(values.index(value) for value in values)
 
 
 def _try(arena: Arena, contest: Contest, remedy: Remedy, failing: Failing, others: Sequence[Contest]) -> Cure:

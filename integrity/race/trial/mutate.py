@@ -8,7 +8,6 @@ operation writes are taken away along with it, then the other protections of the
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
@@ -24,6 +23,7 @@ from integrity.race.program.statements import name_in_text, written_tables
 from integrity.race.search.explore import Budget, Hit, explore
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.arena import Arena
+from integrity.race.trial.choices import by_pattern
 from integrity.race.trial.rewrite import (
     find_guards,
     find_on_conflict,
@@ -36,7 +36,7 @@ from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
 SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
-CHOICES_MAX = 2
+CHOICES_MAX = 4  # of which keys the calls share; with others of the same pattern nothing else goes wrong, as a rule
 
 Strip = Callable[[Contest], Contest]
 
@@ -73,13 +73,14 @@ class Attempt:
         removed: their names.
         operations: the pair that went wrong; empty when none did.
         hit: how; None when none did.
-        pairs, schedules: searched.
+        pairs, choices, schedules: searched; choices of arguments, of all pairs.
     """
 
     removed: tuple[str, ...]
     operations: tuple[str, ...]
     hit: Hit | None
     pairs: int
+    choices: int
     schedules: int
 
 
@@ -145,7 +146,7 @@ class Mutator:
     Args:
         isolation: that the sound operations run at.
         budget: of each search, of one pair with one choice of arguments.
-        choices_max: of arguments, for each pair.
+        choices_max: of ways in which calls share keys, for each pair.
         deadline: of the monotonic clock: what was not begun by then is untried.
     """
 
@@ -250,10 +251,11 @@ class Mutator:
 
     def _search(self, removed: tuple[Protection, ...], pairs: Sequence[tuple[str, ...]]) -> Attempt:
         removed_names = tuple(each.name for each in removed)
-        schedules = 0
+        schedules = choices = 0
         for number, pair in enumerate(pairs, start=1):
-            for choice in islice(self.ground.vary(pair, isolation=self.isolation), self.choices_max):
+            for choice in self._choices(pair):
                 contest = choice
+                choices += 1
                 for protection in removed:
                     contest = protection.strip(contest)
                 scheduler = self.arena.scheduler(contest.dropped)
@@ -263,13 +265,17 @@ class Mutator:
                 found = explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
                 schedules += found.coverage.played
                 if found.hits:
-                    return Attempt(removed_names, pair, found.hits[0], number, schedules)
-        return Attempt(removed_names, (), None, len(pairs), schedules)
+                    return Attempt(removed_names, pair, found.hits[0], number, choices, schedules)
+        return Attempt(removed_names, (), None, len(pairs), choices, schedules)
+
+    def _choices(self, pair: Sequence[str]) -> list[Contest]:
+        """Return the contests of a pair, one of each way in which the calls share keys."""
+        return by_pattern(self.ground.vary(pair, isolation=self.isolation))[0][: self.choices_max]
 
     def _observe(self, name: str) -> list[str]:
         """Return the statements of an operation: those of a call, and of another one after it on the same rows."""
         statements: dict[str, None] = {}
-        for contest in islice(self.ground.vary((name, name), isolation=self.isolation), self.choices_max):
+        for contest in self._choices((name, name)):
             recording = record(self.arena.scheduler(), contest.program(), "")
             steps = [each.step for played in recording.played.values() for each in played]
             statements |= dict.fromkeys(step.sql for step in steps if isinstance(step, Statement))
@@ -299,7 +305,7 @@ def _find_in_statements(system: System, name: str, statements: list[str], *, has
         parts = [part for part in (*locks, find_on_conflict(sql)) if part]
         for part in (*parts, *find_guards(sql, keys=keys)):
             strip = _change(name, replacing(sql, part.remove()))
-            yield Protection(name, part.text.removeprefix("and "), frozenset({name}), strip)
+            yield Protection(name, part.text.removeprefix("and ").removesuffix(" and"), frozenset({name}), strip)
 
 
 def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:

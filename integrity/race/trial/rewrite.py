@@ -264,7 +264,7 @@ def _split_at_and(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 def _names_key(condition: list[Token], keys: AbstractSet[str]) -> bool:
     """Return whether it is `column = :parameter`, the column a key."""
     texts = [token.text for token in condition]
-    return len(texts) >= 4 and texts[-4].lower() in keys and texts[-3:-1] == ["=", ":"] and "(" not in texts
+    return len(texts) >= 4 and texts[-4] in keys and texts[-3:-1] == ["=", ":"] and "(" not in texts
 
 
 def _part(sql: str, tokens: Sequence[Token]) -> StatementPart:
