@@ -253,14 +253,14 @@ def test_a_session_that_comes_at_the_last_moment_leaves_the_old_database(
     """The names are swapped in one transaction: the server refuses the whole of it."""
     take(venue)
     execute(venue, "insert into ghostpass.wallets (code) values ('W2')")
-    real = postgresql_copies._give_properties
+    real = postgresql_copies.give_properties
     late: list[psycopg.Connection[object]] = []
 
     def connect_and_go_on(server: "psycopg.Connection[object]", source: str, place: str) -> None:
         late.append(venue.connect(application_name="late"))
         real(server, source, place)
 
-    monkeypatch.setattr(postgresql_copies, "_give_properties", connect_and_go_on)
+    monkeypatch.setattr(postgresql_copies, "give_properties", connect_and_go_on)
     with pytest.raises(DatabaseError, match="is being accessed by other users") as refused:
         restore(venue)
     assert "Nothing was changed" in (refused.value.hint or "")

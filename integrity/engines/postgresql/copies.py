@@ -40,13 +40,13 @@ Connection = psycopg.Connection[Any]
 
 def exists(target: Target) -> bool:
     """Return whether the database is there at all."""
-    with _server(target) as server:
+    with server_beside(target) as server:
         return _find(server, _name(target)) is not None
 
 
 def find_all(target: Target) -> list[Kept]:
     """Return the copies of this database, oldest first."""
-    with _server(target) as server:
+    with server_beside(target) as server:
         rows = server.execute(
             """
             select
@@ -75,7 +75,7 @@ def find_all(target: Target) -> list[Kept]:
 
 def find_forgotten(target: Target) -> list[str]:
     """Return the databases that a killed command left on the server; the next one that makes a database drops them."""
-    with _server(target) as server:
+    with server_beside(target) as server:
         return find_left_over(server)
 
 
@@ -83,7 +83,7 @@ def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tu
     """Keep the database under a name; return the copy and the sessions that were ended for it."""
     database = _name(target)
     place = _fitting(f"{database}_snapshot_{name}")
-    with _server(target) as server:
+    with server_beside(target) as server:
         drop_left_over(server)
         if _find(server, place) is not None:
             raise DatabaseError(
@@ -93,7 +93,7 @@ def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tu
         taken_at = datetime.now(UTC)
         with temporary_name(server, "snapshot") as new:
             try:
-                _copy(server, database, new, is_sealed=True)
+                copy_database(server, database, new, is_sealed=True)
                 label = {"kind": "snapshot", "name": name, "of": database, "taken_at": taken_at.isoformat()}
                 with server.transaction():
                     _label(server, new, label)
@@ -108,7 +108,7 @@ def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tu
 def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str, ...]:
     """Put a copy in the database's place; return the sessions that were ended for it."""
     database = _name(target)
-    with _server(target) as server:
+    with server_beside(target) as server:
         drop_left_over(server)
         ended: tuple[str, ...] = ()
         is_there = _find(server, database) is not None
@@ -116,12 +116,12 @@ def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str,
             ended = _clear(server, target, may_end_sessions=may_end_sessions)
         with temporary_name(server, "restored") as new, temporary_name(server, "replaced") as old:
             try:
-                _copy(server, copy.place, new, is_sealed=False)
+                copy_database(server, copy.place, new, is_sealed=False)
                 with server.transaction():
                     comment = None
                     if is_there:
                         comment = _find(server, database)["comment"]  # type: ignore[index]  # it is there
-                        _give_properties(server, database, new)
+                        give_properties(server, database, new)
                         _rename(server, database, old)
                     _rename(server, new, database)
                     _comment(server, database, comment)
@@ -140,12 +140,12 @@ def find_newer(target: Target, copy: Kept) -> Sequence[Newer]:
 
 def drop(target: Target, copy: Kept) -> None:
     """Drop a copy."""
-    with _server(target) as server:
+    with server_beside(target) as server:
         drop_database(server, copy.place)
 
 
 @contextmanager
-def _server(target: Target) -> Iterator[Connection]:
+def server_beside(target: Target) -> Iterator[Connection]:
     """Give a connection to the server, in another database than the target's."""
     failure: Unreachable | None = None
     for database in MAINTENANCE_DATABASES:
@@ -234,7 +234,7 @@ def _clear(server: Connection, target: Target, *, may_end_sessions: bool) -> tup
     return named
 
 
-def _copy(server: Connection, source: str, place: str, *, is_sealed: bool) -> None:
+def copy_database(server: Connection, source: str, place: str, *, is_sealed: bool) -> None:
     (size_bytes,) = _one(server, "select pg_database_size(%s)", source)
     statement = sql.SQL("create database {} template {}").format(sql.Identifier(place), sql.Identifier(source))
     if is_sealed:
@@ -245,7 +245,7 @@ def _copy(server: Connection, source: str, place: str, *, is_sealed: bool) -> No
     server.execute(statement)
 
 
-def _give_properties(server: Connection, source: str, place: str) -> None:
+def give_properties(server: Connection, source: str, place: str) -> None:
     """Give a database what another has beside its content: owner, connection limit, rights, settings."""
     found = _find(server, source)
     assert found is not None

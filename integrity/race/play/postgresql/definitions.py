@@ -41,18 +41,12 @@ def fill_by_definitions(scratch: Scratch, tables: Reflected) -> None:
     logged = _logged_tables(definitions)
     with closing(scratch.target.connect(settings=_SETTINGS)) as connection:
         may_unlog = connection.info.server_version >= _UNLOGGED_SEQUENCES_SINCE
-        left = [
+        wanted = [
             (each, _text_of(each, logged, scratch.target, may_unlog=may_unlog)) for each in definitions if each.statements
         ]
-        reasons: dict[Definition, str] = {}
-        tables.made = ()
-        while left:
-            refused = [(each, text) for each, text in left if not _is_made(connection, each, text, reasons)]
-            if len(refused) == len(left):
-                break
-            tables.made = (*tables.made, *(each for each, _ in left if each not in {again for again, _ in refused}))
-            left = refused
-        for each, _ in left:
+        made, reasons = make_all(connection, wanted)
+        tables.made = tuple(made)
+        for each in reasons:
             if each.kind in _NEEDED:
                 raise UsageError(
                     f"{scratch.like}: its {each} cannot be made in a scratch database: {reasons[each]}",
@@ -60,7 +54,8 @@ def fill_by_definitions(scratch: Scratch, tables: Reflected) -> None:
                 )
         unmade = [each for each in definitions if not each.statements]
         tables.missing = tuple(
-            [f"{each}: {reasons[each]}" for each, _ in left] + [f"{each}: no statement is known for it" for each in unmade]
+            [f"{each}: {reason}" for each, reason in reasons.items()]
+            + [f"{each}: no statement is known for it" for each in unmade]
         )
         if scratch.is_spread:
             _spread(connection)
@@ -81,6 +76,22 @@ def emptying(tables: Reflected) -> Iterator[Statement]:
     if cut:
         yield Statement(f"truncate {', '.join(located(table, 'postgresql') for table in cut)} cascade")
     yield from (Statement(f"delete from {located(table, 'postgresql')}") for table in reversed(raced) if table not in cut)
+
+
+def make_all(
+    connection: "psycopg.Connection[Any]", wanted: Sequence[tuple[Definition, str]]
+) -> tuple[list[Definition], dict[Definition, str]]:
+    """Make what the statements say; return what was made, in the order in which that went, and why the rest was refused."""
+    made: list[Definition] = []
+    left = list(wanted)
+    while left:
+        reasons: dict[Definition, str] = {}
+        refused = [(each, text) for each, text in left if not _is_made(connection, each, text, reasons)]
+        if len(refused) == len(left):
+            return made, reasons
+        made += [each for each, _ in left if each not in reasons]
+        left = refused
+    return made, {}
 
 
 def _is_made(connection: "psycopg.Connection[Any]", each: Definition, text: str, reasons: dict[Definition, str]) -> bool:

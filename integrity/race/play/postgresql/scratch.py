@@ -26,10 +26,10 @@ def fill(scratch: Scratch) -> None:
     else:
         _fill_as_described(scratch)
     with closing(scratch.target.connect(settings=OWN)) as connection:
-        connection.execute(_WITHOUT_AUTOVACUUM)
+        connection.execute(WITHOUT_AUTOVACUUM)
 
 
-_WITHOUT_AUTOVACUUM = """
+WITHOUT_AUTOVACUUM = """
     do $$
     declare
         made regclass;
