@@ -25,7 +25,7 @@ from integrity.systems.reflect import Reflected
 
 _SETTINGS = {**OWN, "check_function_bodies": "off", "synchronous_commit": "off"}
 _SPREAD = 1_000_000
-_NEEDED = frozenset({"schema", "type", "sequence", "table", "constraint", "index", "owner"})
+NEEDED = frozenset({"schema", "type", "sequence", "table", "constraint", "index", "owner"})
 """Without one of these rows are others than they are in the database."""
 _UNLOGGED_SEQUENCES_SINCE = 150_000
 
@@ -47,7 +47,7 @@ def fill_by_definitions(scratch: Scratch, tables: Reflected) -> None:
         made, reasons = make_all(connection, wanted)
         tables.made = tuple(made)
         for each in reasons:
-            if each.kind in _NEEDED:
+            if each.kind in NEEDED:
                 raise UsageError(
                     f"{scratch.like}: its {each} cannot be made in a scratch database: {reasons[each]}",
                     hint="Race on a copy of the database whose user may make it, e.g. a superuser of a server of your own.",
