@@ -21,9 +21,9 @@ application's tables as well, a role with the right of replication and `wal_leve
 come with `replica`, ours with `minimal`. So triggers are what there is everywhere.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -36,7 +36,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Statement
-from integrity.race.rows.changes import Change, Entry, Touched, find_changes, find_touched
+from integrity.race.rows.changes import Change, Decode, Entry, Touched, find_changes, find_touched
 from integrity.race.rows.functions import MARK, REMOVAL, creation
 from integrity.race.rows.tables import SCHEMA, CapturedTable, Uncovered, find_tables, net_rows, undo_part
 
@@ -51,17 +51,21 @@ class UndoRefused(DatabaseError):
     """The rows cannot be put back as they were; they are as the schedule left them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Record:
-    """What was changed since the mark.
+    """What was changed since the mark; each side of it is worked out when it is asked for."""
 
-    Args:
-        changes: rows that are not as they were, by table and identity.
-        touched: rows that were written, by transaction.
-    """
+    def __init__(self, entries: Sequence[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> None:
+        self._entries, self._tables, self._decode = entries, tables, decode
 
-    changes: tuple[Change, ...]
-    touched: tuple[Touched, ...]
+    @cached_property
+    def changes(self) -> list[Change]:
+        """Rows that are not as they were, by table and identity."""
+        return find_changes(self._entries, self._tables, self._decode)
+
+    @cached_property
+    def touched(self) -> list[Touched]:
+        """Rows that were written, by transaction."""
+        return find_touched(self._entries, self._tables)
 
 
 class Capture:
@@ -71,6 +75,7 @@ class Capture:
         tables: by oid.
         uncovered: whose changes are not seen.
         hindrances: why rows cannot be put back, in words; empty: they can.
+        log_oid: of the table that every transaction inserts into that writes: no two meet there.
     """
 
     def __init__(
@@ -81,16 +86,21 @@ class Capture:
         tables: Mapping[int, CapturedTable],
         uncovered: tuple[Uncovered, ...],
         hindrances: tuple[str, ...],
+        log_oid: int,
     ) -> None:
         self._target = target
         self._connection = connection
-        self._loaders = Transformer(connection)
+        self._transformer = Transformer(connection)
+        self._loaders: dict[int, Callable[[bytes], object]] = {}
         self.tables = tables
         self.uncovered = uncovered
         self.hindrances = hindrances
+        self.log_oid = log_oid
 
     def mark(self) -> None:
         """Note that a schedule begins: what is there now is what `read` compares with and `undo` goes back to.
+
+        Behind `undo` it is so noted; what else was made since, by a setup, is to be marked.
 
         Raises:
             DatabaseError: the server refuses it.
@@ -103,9 +113,7 @@ class Capture:
         Raises:
             DatabaseError: the server refuses it.
         """
-        entries = [Entry(*row) for row in self._ask(_READ)]
-        changes = find_changes(entries, self.tables, self._decode)
-        return Record(tuple(changes), tuple(find_touched(entries, self.tables)))
+        return Record([Entry(*row) for row in self._ask(_READ)], self.tables, self._decode)
 
     def net_statement(self, table: CapturedTable) -> Statement:
         """Return the query of the rows of a table that are not as they were; see tables.net_rows."""
@@ -137,8 +145,11 @@ class Capture:
 
     def _decode(self, type_oid: int, text: str) -> object:
         """Return a value as the rows of other queries have it; one that Python cannot hold, as the server spells it."""
+        load = self._loaders.get(type_oid)
+        if load is None:
+            load = self._loaders[type_oid] = self._transformer.get_loader(type_oid, Format.TEXT).load
         try:
-            return self._loaders.get_loader(type_oid, Format.TEXT).load(text.encode())
+            return load(text.encode())
         except (psycopg.DataError, ValueError):
             return text
 
@@ -164,6 +175,7 @@ def install(target: Target) -> Iterator[Capture]:
                 for table in found.tables:
                     part = undo_part(table, is_quiet=is_quiet).as_string(connection)
                     connection.execute(f"insert into {SCHEMA}.tables values (%s, %s)".encode(), (table.oid, part))
+                (log_oid,) = connection.execute(f"select '{SCHEMA}.log'::regclass::oid".encode()).fetchall()[0]
         except errors.InsufficientPrivilege as error:
             raise DatabaseError(refusal(target, error).message, hint=_RIGHTS) from None
         except psycopg.Error as error:
@@ -175,6 +187,7 @@ def install(target: Target) -> Iterator[Capture]:
                 tables={table.oid: table for table in found.tables},
                 uncovered=found.uncovered,
                 hindrances=_hindrances(found.guards, is_quiet=is_quiet),
+                log_oid=log_oid,
             )
         finally:
             _remove(target, connection)

@@ -120,12 +120,13 @@ def identity_of(table: CapturedTable, fields: Fields) -> Fields:
     """Return the primary key of a row; without one, the whole row."""
     if not table.key:
         return fields
-    places = {column.name: place for place, column in enumerate(table.columns)}
-    return tuple(fields[places[part.name]] for part in table.key)
+    return tuple(fields[place] for place in table.key_places)
 
 
 def read_fields(image: Image) -> Fields:
     """Return the columns of a row as the server spells it."""
+    if '"' not in image:
+        return tuple(text or None for text in image[1:-1].split(","))
     return tuple(_read_field(match[1]) for match in _FIELD.finditer(image[1:-1] + ","))
 
 

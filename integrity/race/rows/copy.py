@@ -155,14 +155,19 @@ def _is_copied_by_server(place: CopyPlace) -> bool:
 
     Sessions are looked for first: the server would wait 5 s for them to end.
     """
-    (is_busy,) = place.server.execute(_IS_BUSY, (place.like.url.database,)).fetchall()[0]
-    if is_busy:
+    if is_busy(place.server, str(place.like.url.database)):
         return False
     try:
         copy_database(place.server, str(place.like.url.database), place.name, is_sealed=False)
     except (errors.ObjectInUse, errors.InsufficientPrivilege):
         return False
     return True
+
+
+def is_busy(server: Connection, name: str) -> bool:
+    """Return whether somebody is connected to a database: the server does not copy it then."""
+    (found,) = server.execute(_IS_BUSY, (name,)).fetchall()[0]
+    return bool(found)
 
 
 def _finish(place: CopyPlace) -> list[str]:

@@ -99,26 +99,33 @@ $$;
 
 create function {SCHEMA}.undo() returns void language plpgsql {_SPELLING} as $$
 declare
-    changed oid[] := array(select distinct relation from {SCHEMA}.net order by relation);
-    name text := 'undo_' || md5(changed::text);
+    changed oid[];
+    is_partial bool;
+    name text;
     named text;
 begin
-    select string_agg(distinct t.relation::regclass::text, ', ') into named
-    from {SCHEMA}.log as t
-    join {SCHEMA}.log as o on o.relation = t.relation and o.transaction_id <> t.transaction_id
-    where t.seen_by is not null and o.written_at < t.written_at and not pg_visible_in_snapshot(o.transaction_id, t.seen_by);
-    if named is not null then
-        raise exception 'what a truncate took from % was not all visible to its transaction', named;
+    select array_agg(distinct relation), bool_or(seen_by is not null) into changed, is_partial from {SCHEMA}.log;
+    if is_partial then
+        select string_agg(distinct t.relation::regclass::text, ', ') into named
+        from {SCHEMA}.log as t
+        join {SCHEMA}.log as o on o.relation = t.relation and o.transaction_id <> t.transaction_id
+        where t.seen_by is not null and o.written_at < t.written_at
+            and not pg_visible_in_snapshot(o.transaction_id, t.seen_by);
+        if named is not null then
+            raise exception 'what a truncate took from % was not all visible to its transaction', named;
+        end if;
     end if;
     if (select fingerprint from {SCHEMA}.definitions) <> {SCHEMA}.fingerprint() then
         raise exception 'tables were made, altered or dropped since the mark';
     end if;
-    if changed <> '{{}}' then
+    if changed is not null then
+        name := 'undo_' || md5(changed::text);
         if to_regprocedure(format('{SCHEMA}.%I()', name)) is null then
             execute format(
                 'create function {SCHEMA}.%I() returns void language plpgsql as %L', name,
                 format(
-                    'declare done int; begin with %s select 1 into done; end',
+                    'declare done int;
+                    begin with net as materialized (select * from {SCHEMA}.net), %s select 1 into done; end',
                     (select string_agg(undo, ',' order by relation) from {SCHEMA}.tables where relation = any (changed))
                 )
             );

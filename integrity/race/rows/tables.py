@@ -6,6 +6,7 @@ triggers on, is named with the reason: what happens there is unknown.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -52,7 +53,7 @@ class KeyColumn:
     operator: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CapturedTable:
     """A table with our triggers; of a partitioned one each partition is one.
 
@@ -67,6 +68,12 @@ class CapturedTable:
     name: str
     columns: tuple[CapturedColumn, ...]
     key: tuple[KeyColumn, ...]
+
+    @cached_property
+    def key_places(self) -> tuple[int, ...]:
+        """Where the columns of the key stand among its columns."""
+        names = [column.name for column in self.columns]
+        return tuple(names.index(part.name) for part in self.key)
 
     @property
     def located(self) -> sql.Identifier:
@@ -89,10 +96,12 @@ class Uncovered:
     Args:
         what: e.g. "foreign table prices".
         reason: in words.
+        is_writable: the role may change its rows by plain statements.
     """
 
     what: str
     reason: str
+    is_writable: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.reason}"
@@ -124,20 +133,22 @@ def find_tables(connection: "psycopg.Connection[Any]") -> Found:
     tables: list[CapturedTable] = []
     uncovered: list[Uncovered] = []
     guards: list[str] = []
-    for oid, schema, table, kind, is_owned, is_hidden, columns, key, guarding in rows:
+    for oid, schema, table, kind, is_owned, is_hidden, is_writable, columns, key, guarding in rows:
         name = table if names.count(table) == 1 else f"{schema}.{table}"
         if why := _why_uncovered(kind, columns, is_owned=is_owned, is_hidden=is_hidden):
-            uncovered.append(Uncovered(f"{_KINDS[kind]} {name}", why))
+            uncovered.append(Uncovered(f"{_KINDS[kind]} {name}", why, is_writable=is_writable and kind == "r"))
             continue
         made = tuple(CapturedColumn(**column) for column in columns)
         tables.append(CapturedTable(oid, schema, table, name, made, tuple(KeyColumn(**part) for part in key or ())))
         guards += [f"{guard} on {name}" for guard in guarding or ()]
     sequences: list[tuple[int, sql.Identifier]] = []
-    for oid, schema, sequence, is_writable in connection.execute(_SEQUENCES.encode(), {"ours": [BOOKS, SCHEMA]}):
-        if is_writable:
+    for oid, schema, sequence, is_settable, is_writable in connection.execute(
+        _SEQUENCES.encode(), {"ours": [BOOKS, SCHEMA]}
+    ):
+        if is_settable:
             sequences.append((oid, sql.Identifier(schema, sequence)))
         else:
-            uncovered.append(Uncovered(f"sequence {sequence}", "the role may not read and set it"))
+            uncovered.append(Uncovered(f"sequence {sequence}", "the role may not read and set it", is_writable=is_writable))
     uncovered += _find_large_objects(connection)
     return Found(tuple(tables), tuple(sequences), tuple(uncovered), tuple(guards))
 
@@ -174,9 +185,9 @@ def net_rows(table: CapturedTable) -> sql.Composed:
 
 
 def undo_part(table: CapturedTable, *, is_quiet: bool) -> sql.Composed:
-    """Return what puts the rows of a table back, as parts of a `with`; all tables are put back by one statement.
+    """Return what puts the rows of a table back, as parts of a `with` that has `net`, the rows of all tables.
 
-    At the end of that statement foreign keys are checked, so no order of the tables is needed.
+    All are put back by one statement. Foreign keys are checked at its end, so no order of the tables is needed.
 
     Args:
         is_quiet: foreign keys do nothing in the session, so that rows can be taken out and put in. Else what is taken out
@@ -263,7 +274,7 @@ order by net.r::text
 
 _ROWS = """
 {rows} as (
-    select net.image::{table} as r, net.image, net.n from integrity_capture.net as net where net.relation = {oid}::oid
+    select net.image::{table} as r, net.image, net.n from net where net.relation = {oid}::oid
 )"""
 
 _GONE_BY_KEY = """
@@ -311,6 +322,8 @@ _TABLES = f"""
         pg_has_role(c.relowner, 'usage'),
         c.relrowsecurity and c.relforcerowsecurity
             and not (select r.rolsuper or r.rolbypassrls from pg_roles as r where r.rolname = current_user),
+        has_schema_privilege(n.oid, 'usage')
+            and (has_any_column_privilege(c.oid, 'insert, update') or has_table_privilege(c.oid, 'delete, truncate')),
         (
             select json_agg(
                 json_build_object(
@@ -365,7 +378,8 @@ _TABLES = f"""
 _SEQUENCES = """
     select
         c.oid::int8, n.nspname, c.relname,
-        has_sequence_privilege(c.oid, 'select') and has_sequence_privilege(c.oid, 'update')
+        has_sequence_privilege(c.oid, 'select') and has_sequence_privilege(c.oid, 'update'),
+        has_schema_privilege(n.oid, 'usage') and has_sequence_privilege(c.oid, 'usage, update')
     from pg_class as c
     join pg_namespace as n on n.oid = c.relnamespace
     where c.relkind = 'S' and n.nspname !~ '^pg_' and n.nspname <> all (%(ours)s)
