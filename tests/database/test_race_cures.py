@@ -168,6 +168,15 @@ def test_an_index_that_the_rows_of_the_race_contradict_is_said_to(race: Race) ->
     assert "duplicate key value" in index["verdict"]
 
 
+def test_a_lock_outside_of_any_transaction_is_tried_with_one_around_the_call(race: Race) -> None:
+    cures = race(
+        CLAIM.format(look=COUNTED).replace("begin;\n", "").replace("insert", "begin;\ninsert"), CLAIMED_ONCE.format(most=1)
+    )
+    lock = cures["parent lock owners, before the look of call, all of it in one transaction"]
+    assert lock["verdict"] == "prevented for both choices of arguments tried: B waited for A, then declined: claimed"
+    assert cures["transaction all of call in one transaction"]["verdict"] == "not prevented: all calls returned ok"
+
+
 def test_a_level_that_prevents_it_for_one_row_and_not_for_two_is_said_to(race: Race) -> None:
     cures = race(WITHDRAW, NOT_OVERDRAWN)
     repeatable, serializable = cures["isolation repeatable read"], cures["isolation serializable"]
@@ -175,7 +184,7 @@ def test_a_level_that_prevents_it_for_one_row_and_not_for_two_is_said_to(race: R
         "prevented here, but not for call(owner=owners_1, account=accounts_1) + call(owner=owners_1, account=accounts_2)"
     )
     assert serializable["verdict"].startswith("prevented for all ")
-    assert next(iter(cures)).startswith("parent lock owners, before call looks")
+    assert next(iter(cures)).startswith("parent lock owners, before the look of call")
     assert list(cures)[-1] == "isolation repeatable read"
 
 

@@ -63,11 +63,12 @@ def stage() -> Stage:
     )
 
 
-def call(*statements: str, unless: Callable[[Rows], object] = lambda _rows: False) -> Call:
-    """Return an operation: statements, of which the first that returns rows may say no; `;` ends a transaction."""
+def call(*statements: str, unless: Callable[[Rows], object] = lambda _rows: False, alone: bool = False) -> Call:
+    """Return an operation: statements, the first of which may say no; `;` ends a transaction, `alone` has none."""
 
     def steps(keys: Keys, _operation_id: UUID) -> Steps:
-        yield Begin()
+        if not alone:
+            yield Begin()
         rows: Rows = []
         for place, sql in enumerate(statements):
             if sql == ";":
@@ -78,9 +79,11 @@ def call(*statements: str, unless: Callable[[Rows], object] = lambda _rows: Fals
             answer: Rows = yield Statement(sql, {**keys, "value": value})
             rows = answer or rows
             if place == 0 and unless(answer):
-                yield Rollback()
+                if not alone:
+                    yield Rollback()
                 return Declined("no")
-        yield Commit()
+        if not alone:
+            yield Commit()
         return Ok()
 
     return steps
@@ -203,6 +206,11 @@ CASES = [
     Case("read, and written in the next transaction", Anomaly.STALE_CHECK, both(
         call("select used + 1 from coupons where id = :coupon", ";",
             "update coupons set used = :value where id = :coupon"))),
+    Case("found, and written, each by itself", Anomaly.STALE_CHECK, both(
+        call("select count(*) from redemptions where coupon_id = :coupon", REDEEM, unless=first, alone=True))),
+    Case("looked for and written in one, by itself", Anomaly.PHANTOM, both(
+        call("insert into redemptions (coupon_id) select :coupon where not exists"
+            " (select from redemptions where coupon_id = :coupon)", alone=True))),
     # Times that were taken before they were written.
     Case("the time of the transaction's beginning", Anomaly.LATE_WRITE, both(
         call("select id from doctors where id = :chief", "update doctors set looked_at = now() where id = :chief",

@@ -102,10 +102,10 @@ def test_two_that_begin_with_the_lock_wait_for_each_other_and_are_not_refused(
     assert watching.refusals == set()
 
 
-def test_a_lost_update_is_explained_by_who_read_what(scheduler: Scheduler) -> None:
+def test_an_update_lost_between_two_transactions_is_a_stale_check_explained_by_who_read_what(scheduler: Scheduler) -> None:
     case = next(case for case in CASES if case.name == "lost update, two transactions")
     explanation = explain(Judge(scheduler, case.program), scheduler.play(case.program, "AB"))
-    assert explanation.anomaly is Anomaly.LOST_UPDATE
+    assert explanation.anomaly is Anomaly.STALE_CHECK
     assert [str(order) for order in explanation.orders] == [
         "A before B: B read balance 1000, not 900",
         "B before A: A read balance 1000, not 900",

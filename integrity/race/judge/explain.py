@@ -64,7 +64,7 @@ class Explanation:
         lines = [*self.events, *(str(order) for order in self.orders)]
         is_told = self.orders and self.anomaly is not Anomaly.ANSWERS  # whose words say it
         lines.append(f"{'No order gives this: ' if is_told else ''}{self.anomaly.words}{code}.")
-        if self.anomaly is Anomaly.STALE_CHECK:
+        if self.anomaly in (Anomaly.STALE_CHECK, Anomaly.HALF_DONE):
             lines.append("No isolation level prevents it, for each transaction by itself is in order.")
         return lines
 
@@ -276,13 +276,26 @@ def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
 
 def _wrote_later(events: Sequence[TraceEvent], difference: Difference) -> bool:
     """Return whether the call wrote only in a later transaction than the one in which it read what was old."""
-    later = [event for event in _done(events) if event.actor == difference.actor and event.number > difference.number >= 0]
+    own = [event for event in _done(events) if event.actor == difference.actor]
+    later = [event for event in own if event.number > difference.number >= 0]
+    if _is_read_by_itself([event for event in own if event.number <= difference.number]):
+        return any(_is_write(event) or event.sql == "commit" for event in later)
     for event in later:
         if event.opens:
             return True
         if event.sql in ("commit", "rollback"):
             return event is not later[-1]
     return False
+
+
+def _is_read_by_itself(own: Sequence[TraceEvent]) -> bool:
+    """Return whether the last of a call's events so far is a read outside of any transaction."""
+    if not own or own[-1].opens or _is_write(own[-1]):
+        return False
+    is_open = False
+    for event in own[:-1]:
+        is_open = (is_open or event.opens) and not event.closes and event.sql not in ("commit", "rollback")
+    return not is_open
 
 
 def _is_half_done(events: Sequence[TraceEvent], reads: Sequence[Difference]) -> bool:

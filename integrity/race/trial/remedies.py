@@ -1,8 +1,9 @@
 """Remedies: what can be tried against a schedule, each a change of the contest, what costs least first.
 
 A constraint costs a look at an index, and no call waits for another; a lock makes calls wait; a higher isolation level
-refuses calls, which are to be begun again. SQLite has neither levels nor row locks: there one transaction in place of
-several is tried, which holds the write lock from its first statement on.
+refuses calls, which are to be begun again. One transaction in place of several is tried where a call makes several: with a
+lock, for a lock outside of any is none, and by itself. SQLite has neither levels nor row locks, and its transaction holds
+the write lock from its first statement on.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,10 +52,9 @@ def find_remedies(arena: Arena, contest: Contest, letters: str) -> Iterator[Reme
     if not arena.kind.has_one_writer:
         yield from _row_locks(contest, recording)
         yield from _parent_locks(contest, recording)
+    yield from _transactions(arena, contest)
     if arena.kind.has_levels:
         yield from _levels(contest)
-    else:
-        yield from _transactions(arena, contest)
     yield from _sound_operations(contest)
 
 
@@ -86,15 +86,20 @@ def _row_locks(contest: Contest, recording: Recording) -> Iterator[Remedy]:
     """Yield the selects of tables that the calls also write, with a lock."""
     statements = list(_statements(contest, recording))
     written = {table for _, sql, _ in statements for table in written_tables(sql)}
+    in_transaction = _looks_in_transactions(contest, recording)
     for operation, sql, _ in statements:
         locked = lock_rows(sql)
         if locked and tables_of(sql) & written:
             spelled = " ".join(locked.split())
+            is_open = (operation, sql) in in_transaction
 
-            def change(contest: Contest, operation: str = operation, sql: str = sql, locked: str = locked) -> Contest:
-                return contest.replacing(_changed(contest, operation, replacing(sql, locked)))
+            def change(
+                contest: Contest, operation: str = operation, sql: str = sql, locked: str = locked, is_open: bool = is_open
+            ) -> Contest:
+                whole = _whole(contest.operations[operation], is_open=is_open)
+                return contest.replacing(with_steps_changed(whole, replacing(sql, locked)))
 
-            yield Remedy("row lock", f"{operation}: {spelled}", change, spelled)
+            yield Remedy("row lock", f"{_where(operation, is_open=is_open)}: {spelled}", change, spelled)
 
 
 def _parent_locks(contest: Contest, recording: Recording) -> Iterator[Remedy]:
@@ -108,7 +113,7 @@ def _parent_locks(contest: Contest, recording: Recording) -> Iterator[Remedy]:
     in_transaction = _looks_in_transactions(contest, recording)
     locks: dict[str, dict[tuple[str, str], str]] = {}
     for operation, sql, looks in statements:
-        for look in looks if (operation, sql) in in_transaction else ():
+        for look in looks:
             if name_in_text(look.table) in (written if lock_rows(sql) is None else filled):
                 for parent, lock in parent_locks(look):
                     locks.setdefault(parent, {})[operation, sql] = lock
@@ -116,13 +121,22 @@ def _parent_locks(contest: Contest, recording: Recording) -> Iterator[Remedy]:
 
         def change(contest: Contest, before: dict[tuple[str, str], str] = before) -> Contest:
             for (operation, sql), lock in before.items():
-                contest = contest.replacing(with_statement_before(contest.operations[operation], sql, lock))
+                whole = _whole(contest.operations[operation], is_open=(operation, sql) in in_transaction)
+                contest = contest.replacing(with_statement_before(whole, sql, lock))
             return contest
 
-        operations = " and ".join(dict.fromkeys(operation for operation, _ in before))
-        yield Remedy(
-            "parent lock", f"{parent}, before {operations} looks", change, "; ".join(dict.fromkeys(before.values()))
-        )
+        places = dict.fromkeys(_where(each[0], is_open=each in in_transaction) for each in before)
+        spelled = "; ".join(dict.fromkeys(before.values()))
+        yield Remedy("parent lock", f"{parent}, before the look of {' and '.join(places)}", change, spelled)
+
+
+def _whole(operation: Operation, *, is_open: bool) -> Operation:
+    """Return the operation, in one transaction if a lock of it would be let go at once."""
+    return operation if is_open else in_one_transaction(operation)
+
+
+def _where(operation: str, *, is_open: bool) -> str:
+    return operation if is_open else f"{operation}, all of it in one transaction"
 
 
 def _levels(contest: Contest) -> Iterator[Remedy]:
@@ -144,7 +158,8 @@ def _transactions(arena: Arena, contest: Contest) -> Iterator[Remedy]:
             def change(contest: Contest, name: str = name) -> Contest:
                 return contest.replacing(in_one_transaction(contest.operations[name]))
 
-            yield Remedy("transaction", f"all of {name} in one transaction, begun immediate", change, "begin immediate")
+            begun, sql = ("", "begin") if arena.kind.has_levels else (", begun immediate", "begin immediate")
+            yield Remedy("transaction", f"all of {name} in one transaction{begun}", change, sql)
 
 
 def _sound_operations(contest: Contest) -> Iterator[Remedy]:
@@ -208,7 +223,3 @@ def _at_level(contest: Contest, level: Isolation) -> Contest:
 
     operations = [with_steps_changed(operation, change) for operation in contest.operations.values()]
     return replace(contest.replacing(*operations), isolation=level)
-
-
-def _changed(contest: Contest, name: str, change: Callable[[Step], Step]) -> Operation:
-    return with_steps_changed(contest.operations[name], change)
