@@ -99,6 +99,8 @@ end
 $$;
 create trigger zz_tell after insert or update or delete on app.owners for each row execute function app.tell();
 create trigger aa_shape before insert or update on app.keyed for each row execute function app.shape();
+create constraint trigger late after update on app.nodes deferrable initially deferred
+    for each row execute function app.tell();
 create rule no_delete as on delete to other.bag do instead update other.bag set "odd "" name" = 'deleted' where a = old.a;
 create function app.write_code() returns trigger language plpgsql as $$
 begin
@@ -146,6 +148,7 @@ STATEMENTS = (
     "update app.base set note = note || '+'",
     "delete from app.derived",
     "insert into app.derived values (5, 'n', 'm') on conflict do nothing",
+    "update app.things as t set amount = o.amount from app.things as o where t.id + o.id = 4 and t.id <> o.id",
     "truncate app.bag",
     "truncate app.owners restart identity cascade",
     "truncate app.parted",

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -148,7 +149,12 @@ def test_triggers_of_the_application_that_would_fire_are_named(ordinary: Target)
     make_odd_tables(ordinary)
     with install(ordinary) as capture:
         named = [hindrance.partition(" would")[0] for hindrance in capture.hindrances]
-        assert named == ["trigger aa_shape on keyed", "trigger zz_tell on owners", "rule no_delete on other.bag"]
+        assert named == [
+            "trigger aa_shape on keyed",
+            "trigger late on nodes",
+            "trigger zz_tell on owners",
+            "rule no_delete on other.bag",
+        ]
         with pytest.raises(UndoRefused, match="grant set on parameter session_replication_role"):
             capture.undo()
 
@@ -243,6 +249,21 @@ def test_what_a_transaction_touched_is_told_by_its_process(database: Target, con
         (ChangeKind.GONE, ("x", "2")),
         (ChangeKind.MADE, ("x", "3")),
     ]
+
+
+def test_what_a_schedule_left_is_told_as_the_judge_compares_it(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (id bigint generated always as identity primary key, at timestamptz, n int)")
+    connection.execute("insert into t (at, n) values ('2026-01-01Z', 1), ('infinity', 2)")
+    with install(database) as capture:
+        connection.execute("insert into t (n) values (3); update t set n = 9 where id = 1; delete from t where id = 2")
+        record = capture.read()
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    assert record.remains == [
+        ("t", {"id": 1, "at": moment, "n": 9}),
+        ("t gone", {"id": 2, "at": "infinity", "n": 2}),
+        ("t", {"id": 3, "at": None, "n": 3}),
+    ]
+    assert record.generated == {3}
 
 
 def test_a_truncate_that_did_not_see_all_that_it_took_is_refused(database: Target, connection: Connection) -> None:

@@ -60,7 +60,7 @@ def test_a_database_that_somebody_is_in_is_copied_row_by_row(database: Target) -
     make_odd_tables(database)
     before = _all(database)
     told: list[Event] = []
-    with closing(database.connect()), reserve_copy(database) as place:
+    with closing(database.connect(application_name="app")), reserve_copy(database) as place:
         copied = listen(make_copy(place), told.append)
         assert (copied.way, copied.missing) == (CopyWay.ROWS, ())
         assert _all(copied.target) == before
@@ -73,7 +73,7 @@ def test_a_database_that_somebody_is_in_is_copied_row_by_row(database: Target) -
 def test_an_ordinary_role_copies_its_own(ordinary: Target, is_busy: bool) -> None:
     make_odd_tables(ordinary)
     before = _all(ordinary)
-    connections = [ordinary.connect()] if is_busy else []
+    connections = [ordinary.connect(application_name="app")] if is_busy else []
     with reserve_copy(ordinary) as place:
         copied = listen(make_copy(place))
         assert copied.way is (CopyWay.ROWS if is_busy else CopyWay.FILES)
@@ -86,7 +86,7 @@ def test_an_ordinary_role_copies_its_own(ordinary: Target, is_busy: bool) -> Non
 def test_rights_owners_and_settings_come_along(database: Target, ordinary: Target) -> None:
     """Also where a trigger, a policy and a materialized view stand on the rows."""
     role = str(ordinary.url.username)
-    with closing(database.connect()) as admin:
+    with closing(database.connect(application_name="app")) as admin:
         admin.execute(
             f"""
             create schema shop; create table shop.t (a int, b numeric); insert into shop.t values (1, 2), (2, 3);
@@ -116,7 +116,7 @@ def test_rights_owners_and_settings_come_along(database: Target, ordinary: Targe
 
 def test_what_an_ordinary_role_cannot_copy_is_named(database: Target, ordinary: Target) -> None:
     role = str(ordinary.url.username)
-    with closing(database.connect()) as admin:
+    with closing(database.connect(application_name="app")) as admin:
         admin.execute(
             f"""
             create table hidden (a int); insert into hidden values (1); create table policed (a int);

@@ -107,7 +107,11 @@ def test_a_database_made_anew_is_the_same_under_the_same_name(
 def test_a_template_is_made_of_a_copy_that_nobody_is_in(database: Target) -> None:
     with reserve_copy(database) as place:
         copied = listen(make_copy(place)).target
-        with closing(copied.connect()), pytest.raises(DatabaseError, match="sessions are connected"), make_template(place):
+        with (
+            closing(copied.connect(application_name="app")),
+            pytest.raises(DatabaseError, match="sessions are connected"),
+            make_template(place),
+        ):
             pass
 
 

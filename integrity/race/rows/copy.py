@@ -165,7 +165,10 @@ def _is_copied_by_server(place: CopyPlace) -> bool:
 
 
 def is_busy(server: Connection, name: str) -> bool:
-    """Return whether somebody is connected to a database: the server does not copy it then."""
+    """Return whether somebody is connected to a database: the server does not copy it then.
+
+    Sessions of ours that have just been closed are about to end: the server waits for those.
+    """
     (found,) = server.execute(_IS_BUSY, (name,)).fetchall()[0]
     return bool(found)
 
@@ -203,5 +206,6 @@ _IS_BUSY = """
     select exists (
         select from pg_catalog.pg_stat_activity
         where datname = %s and backend_type is distinct from 'autovacuum worker'
+            and not starts_with(coalesce(application_name, ''), 'integrity')
     )
 """

@@ -39,7 +39,7 @@ create unlogged table {SCHEMA}.log (
     old text collate "C",
     new text collate "C"
 );
-create table {SCHEMA}.tables (relation oid primary key, undo text not null);
+create table {SCHEMA}.tables (relation oid primary key, undo text not null, swap text not null);
 create table {SCHEMA}.sequences (
     sequence oid primary key, last_value int8 not null, is_called bool not null
 );
@@ -97,11 +97,32 @@ begin
 end
 $$;
 
+-- A statement for these tables together, whose plan is kept with the function that it stands in.
+create function {SCHEMA}.put_back(way text, relations oid[]) returns void language plpgsql as $$
+declare
+    name text := format('{SCHEMA}.%s_%s', way, md5(relations::text));
+begin
+    if to_regprocedure(name || '()') is null then
+        execute format(
+            'create function %s() returns void language plpgsql as %L', name,
+            format(
+                'declare done int;
+                begin with net as materialized (select * from {SCHEMA}.net), %s select 1 into done; end',
+                (
+                    select string_agg(case way when 'undo' then undo else swap end, ',' order by relation)
+                    from {SCHEMA}.tables where relation = any (relations)
+                )
+            )
+        );
+    end if;
+    execute format('select %s()', name);
+end
+$$;
+
 create function {SCHEMA}.undo() returns void language plpgsql {_SPELLING} as $$
 declare
     changed oid[];
     is_partial bool;
-    name text;
     named text;
 begin
     select array_agg(distinct relation), bool_or(seen_by is not null) into changed, is_partial from {SCHEMA}.log;
@@ -119,18 +140,11 @@ begin
         raise exception 'tables were made, altered or dropped since the mark';
     end if;
     if changed is not null then
-        name := 'undo_' || md5(changed::text);
-        if to_regprocedure(format('{SCHEMA}.%I()', name)) is null then
-            execute format(
-                'create function {SCHEMA}.%I() returns void language plpgsql as %L', name,
-                format(
-                    'declare done int;
-                    begin with net as materialized (select * from {SCHEMA}.net), %s select 1 into done; end',
-                    (select string_agg(undo, ',' order by relation) from {SCHEMA}.tables where relation = any (changed))
-                )
-            );
-        end if;
-        execute format('select {SCHEMA}.%I()', name);
+        begin
+            perform {SCHEMA}.put_back('undo', changed);
+        exception when unique_violation or exclusion_violation then
+            perform {SCHEMA}.put_back('swap', changed);
+        end;
         select string_agg(distinct relation::regclass::text, ', ') into named from {SCHEMA}.net;
         if named is not null then
             raise exception 'rows of % do not come back as they were', named;

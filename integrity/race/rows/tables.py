@@ -28,12 +28,14 @@ class CapturedColumn:
         type_oid: of its type; of a domain's the domain.
         generated: how the database makes it up from the others: "s" it is stored, "v" it is not; empty: it is not made up.
         is_numbered: a sequence gives its value, unless the statement does.
+        is_set_once: no update may give it another value (`generated always as identity`).
     """
 
     name: str
     type_oid: int
     generated: str = ""
     is_numbered: bool = False
+    is_set_once: bool = False
 
     @property
     def is_virtual(self) -> bool:
@@ -184,14 +186,15 @@ def net_rows(table: CapturedTable) -> sql.Composed:
     )
 
 
-def undo_part(table: CapturedTable, *, is_quiet: bool) -> sql.Composed:
+def undo_part(table: CapturedTable, *, updates: bool) -> sql.Composed:
     """Return what puts the rows of a table back, as parts of a `with` that has `net`, the rows of all tables.
 
     All are put back by one statement. Foreign keys are checked at its end, so no order of the tables is needed.
 
     Args:
-        is_quiet: foreign keys do nothing in the session, so that rows can be taken out and put in. Else what is taken out
-            takes others along (`on delete cascade`), so a row that changed is updated.
+        updates: a row that changed is updated, so that it stays about where it is in the table's file, and nothing that
+            foreign keys do with a deleted row happens. Else it is taken out and put in again, for rows that had swapped
+            what is unique among them.
     """
     names = {
         "rows": sql.Identifier(f"rows_{table.oid}"),
@@ -204,8 +207,8 @@ def undo_part(table: CapturedTable, *, is_quiet: bool) -> sql.Composed:
     }
     plain = [column.name for column in table.columns if not column.generated]
     keys = {part.name for part in table.key}
-    kept = [name for name in plain if name not in keys]
-    is_paired = bool(keys and kept) and not is_quiet
+    kept = [column for column in table.columns if column.name in plain and column.name not in keys]
+    is_paired = bool(keys and kept) and updates and not any(column.is_set_once for column in kept)
     pair = sql.SQL("exists (select from {rows} as o where sign(o.n) <> sign(n.n) and {same})").format(
         rows=names["rows"], same=_same(table, "o")
     )
@@ -216,7 +219,7 @@ def undo_part(table: CapturedTable, *, is_quiet: bool) -> sql.Composed:
         "same": _same(table, "t"),
         "alone": sql.SQL("not {}").format(pair) if is_paired else sql.SQL("true"),
         "paired": pair if is_paired else sql.SQL("false"),
-        "settings": sql.SQL(", ").join(sql.SQL("{0} = (n.r).{0}").format(sql.Identifier(name)) for name in (kept or plain)),
+        "settings": sql.SQL(", ").join(sql.SQL("{0} = (n.r).{0}").format(sql.Identifier(column.name)) for column in kept),
     }
     texts = [_ROWS, _GONE_BY_KEY if keys else _GONE_BY_IMAGE, *([_PUT] if is_paired else []), _BACK]
     return sql.SQL(",\n").join(sql.SQL(text).format(**parts) for text in texts)
@@ -330,7 +333,8 @@ _TABLES = f"""
                     'name', a.attname,
                     'type_oid', a.atttypid::int8,
                     'generated', a.attgenerated::text,
-                    'is_numbered', a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) ~ '^nextval', false)
+                    'is_numbered', a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) ~ '^nextval', false),
+                    'is_set_once', a.attidentity = 'a'
                 ) order by a.attnum
             )
             from pg_attribute as a
