@@ -15,7 +15,7 @@ from integrity.engines.known import find_engine
 from integrity.race.play.ddl import index_statement
 from integrity.race.program.statements import name_in_text, tables_of_tree
 from integrity.sql.name import quoted
-from integrity.sql.query import find_tree
+from integrity.sql.query import find_tree, text_of
 
 _NAME_LENGTH_MAX = 63
 _ADDING = (exp.Sum, exp.Avg, exp.Min)  # what is added up may be there more than once
@@ -95,7 +95,7 @@ def _look(sql: str, select: exp.Select, table: Table) -> Look:
         if pair is not None:
             given[pair[0]] = pair[1]
         elif _is_fixed(condition, table):
-            fixed.append(_unqualified(condition).sql(dialect="postgres"))
+            fixed.append(text_of(_unqualified(condition)))
             constant |= {_column(condition.this, table)} if isinstance(condition, exp.EQ) else set()
         else:
             is_known = False
