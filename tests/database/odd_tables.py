@@ -60,6 +60,7 @@ create table app.parted_2_high partition of app.parted_2 for values from (100) t
 create table app.base (id int primary key, note text);
 create table app.derived (more text, primary key (id)) inherits (app.base);
 create table app.journal (id serial, said text);
+create table app."Odd %s {x} :y" ("a:b %(c)s" int primary key, "{0}" text default '%s :z', "Größe" numeric);
 create sequence app.tickets start 100 increment 5;
 create view app.owner_codes as select id, code from app.owners;
 
@@ -76,6 +77,7 @@ insert into app.bag values (1, 'x'), (1, 'x'), (2, null), (null, null), (null, n
 insert into other.bag values ('x', 'y');
 insert into app.keyed values (1, 'x', 1), (2, 'x', 2), (1, 'y', 3);
 insert into app.parted values (1, 1, 'one'), (2, 2, 'two'), (200, 2, 'high');
+insert into app."Odd %s {x} :y" values (1, '{} %s :a', 1.0), (2, null, null);
 insert into app.base values (1, 'base');
 insert into app.derived values (2, 'derived', 'more');
 select nextval('app.tickets'), nextval('app.tickets');
@@ -149,6 +151,8 @@ STATEMENTS = (
     "delete from app.derived",
     "insert into app.derived values (5, 'n', 'm') on conflict do nothing",
     "update app.things as t set amount = o.amount from app.things as o where t.id + o.id = 4 and t.id <> o.id",
+    'update app."Odd %s {x} :y" set "{0}" = \'%(x)s {} :q\', "Größe" = 2.00',
+    'delete from app."Odd %s {x} :y" where "a:b %(c)s" = 2',
     "truncate app.bag",
     "truncate app.owners restart identity cascade",
     "truncate app.parted",
@@ -164,12 +168,11 @@ VIRTUAL = "alter table app.owners add column shown text generated always as (upp
 VIRTUAL_SINCE = 180_000
 
 
-def make_odd_tables(target: Target, *, has_triggers: bool = True) -> None:
+def make_odd_tables(target: Target) -> None:
     """Make the tables, with their rows."""
     with closing(target.connect()) as connection:
         connection.execute(TABLES.encode())
-        if has_triggers:
-            connection.execute(TRIGGERS.encode())
+        connection.execute(TRIGGERS.encode())
         if connection.info.server_version >= VIRTUAL_SINCE:
             connection.execute(VIRTUAL.encode())
 

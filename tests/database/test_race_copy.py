@@ -65,7 +65,7 @@ def test_a_database_that_somebody_is_in_is_copied_row_by_row(database: Target) -
         assert (copied.way, copied.missing) == (CopyWay.ROWS, ())
         assert _all(copied.target) == before
     tables = [event.item for event in told if isinstance(event, Advanced)]
-    assert tables[1:3] == ["app.bag", "app.base"]
+    assert tables[1:3] == ["app.Odd %s {x} :y", "app.bag"]
     assert not _exists(database, place.name)
 
 

@@ -99,7 +99,6 @@ class Capture:
     Args:
         tables: by oid.
         uncovered: whose changes are not seen.
-        hindrances: why rows cannot be put back, in words; empty: they can.
         log_oid: of the table that every transaction inserts into that writes: no two meet there.
     """
 
@@ -110,7 +109,6 @@ class Capture:
         *,
         tables: Mapping[int, CapturedTable],
         uncovered: tuple[Uncovered, ...],
-        hindrances: tuple[str, ...],
         log_oid: int,
     ) -> None:
         self._target = target
@@ -123,7 +121,6 @@ class Capture:
         }
         self.tables = tables
         self.uncovered = uncovered
-        self.hindrances = hindrances
         self.log_oid = log_oid
 
     def mark(self) -> None:
@@ -155,8 +152,6 @@ class Capture:
             UndoRefused: they do not come back; nothing was done.
             DatabaseError: the server is gone.
         """
-        if self.hindrances:
-            raise UndoRefused(f"{self._target}: rows are not put back: {self.hindrances[0]}", hint=_FRESH)
         try:
             self._connection.execute(f"select {SCHEMA}.undo()".encode())
         except psycopg.OperationalError as error:
@@ -202,7 +197,14 @@ def install(target: Target) -> Iterator[Capture]:
                     undo, swap = (
                         undo_part(table, updates=updates).as_string(connection) for updates in (True, not is_quiet)
                     )
-                    connection.execute(f"insert into {SCHEMA}.tables values (%s, %s, %s)".encode(), (table.oid, undo, swap))
+                    off, on = (
+                        ";".join(guard.turned(table.located, on=on).as_string(connection) for guard in table.guards)
+                        for on in (False, True)
+                    )
+                    connection.execute(
+                        f"insert into {SCHEMA}.tables values (%s, %s, %s, %s, %s)".encode(),
+                        (table.oid, undo, swap, off, on),
+                    )
                 (log_oid,) = connection.execute(f"select '{SCHEMA}.log'::regclass::oid".encode()).fetchall()[0]
         except errors.InsufficientPrivilege as error:
             raise DatabaseError(refusal(target, error).message, hint=_RIGHTS) from None
@@ -214,7 +216,6 @@ def install(target: Target) -> Iterator[Capture]:
                 connection,
                 tables={table.oid: table for table in found.tables},
                 uncovered=found.uncovered,
-                hindrances=_hindrances(found.guards, is_quiet=is_quiet),
                 log_oid=log_oid,
             )
         finally:
@@ -267,19 +268,15 @@ def _remove(target: Target, connection: Connection) -> None:
 
 
 def _become_quiet(connection: Connection) -> bool:
-    """Let foreign keys and the application's triggers do nothing in the session; return whether the role may."""
+    """Let foreign keys and the application's triggers do nothing in the session; return whether the role may.
+
+    Where it may not, `undo` turns triggers off and on again, which an owner may, and lets foreign keys see the end only.
+    """
     try:
         connection.execute("set session_replication_role = replica")
     except errors.InsufficientPrivilege:
         return False
     return True
-
-
-def _hindrances(guards: tuple[str, ...], *, is_quiet: bool) -> tuple[str, ...]:
-    if is_quiet:
-        return tuple(f"{guard} always fires" for guard in guards)
-    right = "the role may not set session_replication_role (a superuser: grant set on parameter session_replication_role)"
-    return tuple(f"{guard} would fire, and {right}" for guard in guards)
 
 
 _READ = f"select transaction_id::text::int8, pid, relation::int8, operation, old, new from {SCHEMA}.log order by written_at"

@@ -39,7 +39,10 @@ create unlogged table {SCHEMA}.log (
     old text collate "C",
     new text collate "C"
 );
-create table {SCHEMA}.tables (relation oid primary key, undo text not null, swap text not null);
+create table {SCHEMA}.tables (
+    relation oid primary key, undo text not null, swap text not null,
+    off text not null, back_on text not null  -- statements about what would run when rows are put back
+);
 create table {SCHEMA}.sequences (
     sequence oid primary key, last_value int8 not null, is_called bool not null
 );
@@ -124,6 +127,8 @@ declare
     changed oid[];
     is_partial bool;
     named text;
+    turn_off text;
+    turn_on text;
 begin
     select array_agg(distinct relation), bool_or(seen_by is not null) into changed, is_partial from {SCHEMA}.log;
     if is_partial then
@@ -140,11 +145,21 @@ begin
         raise exception 'tables were made, altered or dropped since the mark';
     end if;
     if changed is not null then
+        select string_agg(off, ';'), string_agg(back_on, ';') into turn_off, turn_on
+        from {SCHEMA}.tables
+        where relation = any (changed) and off <> '';
+        if turn_off is not null then
+            execute turn_off;
+        end if;
         begin
             perform {SCHEMA}.put_back('undo', changed);
         exception when unique_violation or exclusion_violation then
             perform {SCHEMA}.put_back('swap', changed);
         end;
+        if turn_on is not null then
+            set constraints all immediate;  -- what is still to be checked would keep a table from being altered
+            execute turn_on;
+        end if;
         select string_agg(distinct relation::regclass::text, ', ') into named from {SCHEMA}.net;
         if named is not null then
             raise exception 'rows of % do not come back as they were', named;

@@ -54,7 +54,7 @@ def choose_keeping(capture: Capture, *, has_template: bool) -> Keeping:
     Raises:
         UsageError: rows can be kept in neither way.
     """
-    reasons = (*capture.hindrances, *_written_unseen(capture.uncovered))
+    reasons = tuple(_written_unseen(capture.uncovered))
     unseen = tuple(each for each in capture.uncovered if not each.is_writable)
     if not reasons:
         return Keeping(KeepingWay.UNDO, unseen=unseen, seconds=_measure(capture))

@@ -55,6 +55,29 @@ class KeyColumn:
     operator: str
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A trigger or a rule of the application's.
+
+    Args:
+        kind: "trigger" or "rule".
+        firing: as the catalogue has it: "O" in usual sessions, "R" in those of a replica, "A" always.
+    """
+
+    kind: str
+    name: str
+    firing: str
+
+    def turned(self, table: sql.Identifier, *, on: bool) -> sql.Composed:
+        """Return the statement that turns it off, or on as it was."""
+        word = _FIRING[self.firing] if on else "disable"
+        text = sql.SQL("alter table {} {} {} {}")
+        return text.format(table, sql.SQL(word), sql.SQL(self.kind), sql.Identifier(self.name))
+
+
+_FIRING = {"O": "enable", "R": "enable replica", "A": "enable always"}
+
+
 @dataclass(frozen=True)
 class CapturedTable:
     """A table with our triggers; of a partitioned one each partition is one.
@@ -62,6 +85,7 @@ class CapturedTable:
     Args:
         name: without its schema, unless another has its name.
         key: of its primary key; empty: it has none.
+        guards: the application's triggers and rules that would run in a session of ours that writes there.
     """
 
     oid: int
@@ -70,6 +94,7 @@ class CapturedTable:
     name: str
     columns: tuple[CapturedColumn, ...]
     key: tuple[KeyColumn, ...]
+    guards: tuple[Guard, ...] = ()
 
     @cached_property
     def key_places(self) -> tuple[int, ...]:
@@ -116,33 +141,31 @@ class Found:
     Args:
         sequences: their oids and names.
         uncovered: tables and sequences.
-        guards: triggers and rules that run when rows are put back, in words.
     """
 
     tables: tuple[CapturedTable, ...]
     sequences: tuple[tuple[int, sql.Identifier], ...]
     uncovered: tuple[Uncovered, ...]
-    guards: tuple[str, ...]
 
 
 def find_tables(connection: "psycopg.Connection[Any]") -> Found:
     """Return the tables and sequences of the database, without the server's and ours.
 
-    Guards are those that fire in this session: with `session_replication_role = replica` few do.
+    Guards are those that run in this session: with `session_replication_role = replica` few do.
     """
     rows = connection.execute(_TABLES.encode(), {"ours": [BOOKS, SCHEMA]}).fetchall()
     names = [table for _, _, table, *_ in rows]
     tables: list[CapturedTable] = []
     uncovered: list[Uncovered] = []
-    guards: list[str] = []
     for oid, schema, table, kind, is_owned, is_hidden, is_writable, columns, key, guarding in rows:
         name = table if names.count(table) == 1 else f"{schema}.{table}"
         if why := _why_uncovered(kind, columns, is_owned=is_owned, is_hidden=is_hidden):
             uncovered.append(Uncovered(f"{_KINDS[kind]} {name}", why, is_writable=is_writable and kind == "r"))
             continue
         made = tuple(CapturedColumn(**column) for column in columns)
-        tables.append(CapturedTable(oid, schema, table, name, made, tuple(KeyColumn(**part) for part in key or ())))
-        guards += [f"{guard} on {name}" for guard in guarding or ()]
+        parts = tuple(KeyColumn(**part) for part in key or ())
+        guards = tuple(Guard(**guard) for guard in guarding or ())
+        tables.append(CapturedTable(oid, schema, table, name, made, parts, guards))
     sequences: list[tuple[int, sql.Identifier]] = []
     for oid, schema, sequence, is_settable, is_writable in connection.execute(
         _SEQUENCES.encode(), {"ours": [BOOKS, SCHEMA]}
@@ -152,7 +175,7 @@ def find_tables(connection: "psycopg.Connection[Any]") -> Found:
         else:
             uncovered.append(Uncovered(f"sequence {sequence}", "the role may not read and set it", is_writable=is_writable))
     uncovered += _find_large_objects(connection)
-    return Found(tuple(tables), tuple(sequences), tuple(uncovered), tuple(guards))
+    return Found(tuple(tables), tuple(sequences), tuple(uncovered))
 
 
 def net_rows(table: CapturedTable) -> sql.Composed:
@@ -207,8 +230,9 @@ def undo_part(table: CapturedTable, *, updates: bool) -> sql.Composed:
     }
     plain = [column.name for column in table.columns if not column.generated]
     keys = {part.name for part in table.key}
-    kept = [column for column in table.columns if column.name in plain and column.name not in keys]
-    is_paired = bool(keys and kept) and updates and not any(column.is_set_once for column in kept)
+    # A key is set, too: `Abc` is the same one as `ABC` where its type says so.
+    settable = [column.name for column in table.columns if not column.generated and not column.is_set_once]
+    is_paired = updates and bool(keys and settable) and set(plain) <= {*settable, *keys}
     pair = sql.SQL("exists (select from {rows} as o where sign(o.n) <> sign(n.n) and {same})").format(
         rows=names["rows"], same=_same(table, "o")
     )
@@ -219,7 +243,7 @@ def undo_part(table: CapturedTable, *, updates: bool) -> sql.Composed:
         "same": _same(table, "t"),
         "alone": sql.SQL("not {}").format(pair) if is_paired else sql.SQL("true"),
         "paired": pair if is_paired else sql.SQL("false"),
-        "settings": sql.SQL(", ").join(sql.SQL("{0} = (n.r).{0}").format(sql.Identifier(column.name)) for column in kept),
+        "settings": sql.SQL(", ").join(sql.SQL("{0} = (n.r).{0}").format(sql.Identifier(name)) for name in settable),
     }
     texts = [_ROWS, _GONE_BY_KEY if keys else _GONE_BY_IMAGE, *([_PUT] if is_paired else []), _BACK]
     return sql.SQL(",\n").join(sql.SQL(text).format(**parts) for text in texts)
@@ -359,17 +383,16 @@ _TABLES = f"""
             having count(*) = max(i.indnkeyatts)
         ),
         (
-            select array_agg(guard order by guard)
+            select json_agg(guards)
             from (
-                select format('trigger %%s', t.tgname) as guard
+                select 'trigger' as kind, t.tgname as name, t.tgenabled::text as firing
                 from pg_trigger as t
                 where t.tgrelid = c.oid and (not t.tgisinternal or t.tgfoid >= {FIRST_NORMAL_OID})
                     and t.tgenabled in ('A', {_ON_HERE})
                 union all
-                select format('rule %%s', w.rulename)
+                select 'rule', w.rulename, w.ev_enabled::text
                 from pg_rewrite as w
-                where w.ev_class = c.oid and w.rulename <> '_RETURN'
-                    and w.ev_enabled in ('A', {_ON_HERE})
+                where w.ev_class = c.oid and w.rulename <> '_RETURN' and w.ev_enabled in ('A', {_ON_HERE})
             ) as guards
         )
     from pg_class as c
