@@ -211,6 +211,14 @@ CASES = [
     Case("looked for and written in one, by itself", Anomaly.PHANTOM, both(
         call("insert into redemptions (coupon_id) select :coupon where not exists"
             " (select from redemptions where coupon_id = :coupon)", alone=True))),
+    Case("read and written, and something else in the next transaction", Anomaly.LOST_UPDATE, both(
+        call("select used + 1 from coupons where id = :coupon", "update coupons set used = :value where id = :coupon", ";",
+            REDEEM))),
+    Case("checked and inserted, and something else in the next transaction", Anomaly.PHANTOM, both(
+        call("select count(*) from redemptions where coupon_id = :coupon", REDEEM, ";", COUNT_UP, unless=first))),
+    Case("read, something else noted, and written in the next transaction", Anomaly.STALE_CHECK, both(
+        call("select used + 1 from coupons where id = :coupon", REDEEM, ";",
+            "update coupons set used = :value where id = :coupon"))),
     # Times that were taken before they were written.
     Case("the time of the transaction's beginning", Anomaly.LATE_WRITE, both(
         call("select id from doctors where id = :chief", "update doctors set looked_at = now() where id = :chief",

@@ -25,7 +25,7 @@ from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.row_changes import RowChanges, row_changes
 from integrity.race.judge.spelling_out import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
-from integrity.race.program.statements import tables_of
+from integrity.race.program.statements import tables_of, written_tables
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
 from integrity.sql.parameters import find_parameters
 
@@ -275,16 +275,23 @@ def _alike(value: Any, other: Any, generated: Collection[Any]) -> bool:
 
 
 def _wrote_later(events: Sequence[TraceEvent], difference: Difference) -> bool:
-    """Return whether the call wrote only in a later transaction than the one in which it read what was old."""
+    """Return whether the call wrote only in a later transaction than the one in which it read what was old.
+
+    Of a table that it read: it may note something else before.
+    """
     own = [event for event in _done(events) if event.actor == difference.actor]
     later = [event for event in own if event.number > difference.number >= 0]
     if _is_read_by_itself([event for event in own if event.number <= difference.number]):
         return any(_is_write(event) or event.sql == "commit" for event in later)
+    if any(_is_write(event) for event in own if event.number == difference.number):
+        return False
     for event in later:
         if event.opens:
             return True
         if event.sql in ("commit", "rollback"):
             return event is not later[-1]
+        if _is_write(event) and (not difference.tables or written_tables(event.sql) & difference.tables):
+            return False
     return False
 
 
