@@ -251,3 +251,17 @@ def test_an_anomaly_has_its_name_by_what_was_read_and_written(scheduler: Schedul
     run = scheduler.play(program, case.schedule)
     explanation = explain(Judge(scheduler, program), run)
     assert explanation.anomaly is case.anomaly, explanation.lines
+
+
+def test_what_differs_by_itself_refutes_no_order(scheduler: Scheduler) -> None:
+    """A text that is another in every run was not read otherwise for what the other call did."""
+    salted = call(
+        "select salt, token::text from coupons where id = :coupon", "select used + 1 from coupons where id = :coupon",
+        "update coupons set used = 1 where id = :coupon", REDEEM,
+    )  # fmt: skip
+    program = Program((Actor("call", salted), Actor("call", salted)), stage, digests=DIGESTS)
+    explanation = explain(Judge(scheduler, program), scheduler.play(program, "AAB"))
+    assert [str(order) for order in explanation.orders] == [
+        "A before B: B read ?column? 1, not 2",
+        "B before A: A read ?column? 1, not 2",
+    ]

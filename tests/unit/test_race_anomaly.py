@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
-from integrity.race.judge.row_changes import NamedRow, RowChanges
+from integrity.race.judge.row_changes import NamedRow, RowChanges, named_in
 
 ACCOUNTS, ENTRIES = "public.accounts", "public.entries"
 ADA, BOB = (ACCOUNTS, ("ada", 100)), (ACCOUNTS, ("bob", 100))
@@ -52,6 +52,22 @@ def test_two_calls_go_wrong_by_name(
     orders: list[list[Difference]], one: RowChanges, other: RowChanges, name: Anomaly
 ) -> None:
     assert name_anomaly(orders, changes={"A": one, "B": other}) is name
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "is_named"),
+    [
+        ("uses", {"public.uses"}, True),
+        ("Uses", {"shop.uses"}, True),  # one name of its kind is called without its schema
+        ("shop.uses", {"shop.uses", "public.uses"}, True),
+        ("shop.uses", {"public.uses"}, False),
+        ("uses", {"public.reuses"}, False),
+    ],
+)
+def test_a_table_is_found_among_those_of_a_statement_whatever_its_schema(
+    table: str, names: set[str], *, is_named: bool
+) -> None:
+    assert named_in(table, names) is is_named
 
 
 def test_three_calls_go_wrong_in_a_cycle() -> None:

@@ -55,7 +55,7 @@ class Difference:
         actor: whose answer differs.
         number: of its letter; -1 for what the call returned.
         text: e.g. "B read balance 1000, not 900".
-        tables: that its statement names, as program/statements.py has them.
+        tables: of those that are compared, the ones that its statement names.
         keys: names of the keys that its statement is given.
         is_fetch: it came of a cursor.
     """

@@ -7,7 +7,7 @@ deadlock, what happened is told as it is.
 """
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from string import ascii_uppercase
@@ -22,7 +22,7 @@ from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
 from integrity.race.judge.end_state import Remains, is_moment
 from integrity.race.judge.judge import Judge, SerialOrder
 from integrity.race.judge.oracles import Alarm, Oracle
-from integrity.race.judge.row_changes import RowChanges, row_changes
+from integrity.race.judge.row_changes import RowChanges, named_in, row_changes
 from integrity.race.judge.spelling_out import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.statements import tables_of, written_tables
@@ -87,7 +87,7 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
     remains = judge.read(run)
     refuted = []
     for order in orders:
-        differences = _differences(run, order)
+        differences = _differences(run, order, judge)
         if not differences and judge.is_alike(remains, order):
             if order.is_wrong:
                 return Explanation(Anomaly.SERIAL, ())
@@ -150,7 +150,7 @@ def _changes(judge: Judge, actors: str) -> dict[str, RowChanges]:
     return {actor: row_changes(masked, judge.masking(after)) for actor, after in alone.items()}
 
 
-def _differences(run: PlayedSchedule, order: SerialOrder) -> list[Difference]:
+def _differences(run: PlayedSchedule, order: SerialOrder, judge: Judge) -> list[Difference]:
     """Return what differs between a schedule and a serial order, of each call the first, in the schedule's order."""
     names = names_of(run)
     generated = run.trace.generated | order.run.trace.generated
@@ -163,9 +163,10 @@ def _differences(run: PlayedSchedule, order: SerialOrder) -> list[Difference]:
         if event.actor in found or event.actor not in order.actors:
             continue
         other = expected.get(event.actor + str(event.number))
-        text = _compare(event, other, generated) if other else ""
+        ignored = {column for table, column in judge.masked if named_in(table, tables_of(event.sql))}
+        text = _compare(event, other, generated, ignored) if other else ""
         if text:
-            found[event.actor] = _difference(event, text, names)
+            found[event.actor] = _difference(event, text, names, judge.tables)
     for letter, value in order.run.trace.returns.items():
         actor = order.names[ascii_uppercase.index(letter)]
         if actor not in found and (text := _compare_returns(actor, run.trace.returns[actor], value, generated)):
@@ -177,20 +178,24 @@ def _done(events: Sequence[TraceEvent]) -> list[TraceEvent]:
     return [event for event in events if event.phase is not StepPhase.WAITS]
 
 
-def _difference(event: TraceEvent, text: str, names: Mapping[Any, str]) -> Difference:
+def _difference(event: TraceEvent, text: str, names: Mapping[Any, str], tables: Set[str]) -> Difference:
     return Difference(
         event.actor,
         event.number,
         f"{event.actor} {text}",
-        tables_of(event.sql),
+        frozenset(table for table in tables if named_in(table, tables_of(event.sql))),
         frozenset(str(named(event.parameters[each], names)) for each in find_parameters(event.sql))
         & frozenset(names.values()),
         is_fetch=event.tag.startswith("FETCH"),
     )
 
 
-def _compare(event: TraceEvent, other: TraceEvent, generated: Collection[Any]) -> str:
-    """Return what differs between the answers to the same letter of a call in two runs; empty: nothing."""
+def _compare(event: TraceEvent, other: TraceEvent, generated: Collection[Any], ignored: Set[str]) -> str:
+    """Return what differs between the answers to the same letter of a call in two runs; empty: nothing.
+
+    Args:
+        ignored: columns that differ by themselves, such as texts with a key in them.
+    """
     if event.sql != other.sql:
         return f"went on otherwise: {_short(event)}"
     if bool(event.refusal) != bool(other.refusal):
@@ -199,7 +204,7 @@ def _compare(event: TraceEvent, other: TraceEvent, generated: Collection[Any]) -
         return f"found {_rows(len(event.rows))}, not {_rows(len(other.rows))}: {_short(event)}"
     for row, other_row in zip(event.rows, other.rows, strict=True):
         for column, value in row.items():
-            if not _alike(value, other_row[column], generated):
+            if column not in ignored and not _alike(value, other_row[column], generated):
                 return f"read {column} {value}, not {other_row[column]}"
     if event.tag != other.tag:
         return f"got {event.tag or 'an error'}, not {other.tag or 'an error'}: {_short(event)}"
@@ -290,7 +295,8 @@ def _wrote_later(events: Sequence[TraceEvent], difference: Difference) -> bool:
             return True
         if event.sql in ("commit", "rollback"):
             return event is not later[-1]
-        if _is_write(event) and (not difference.tables or written_tables(event.sql) & difference.tables):
+        written = written_tables(event.sql)
+        if _is_write(event) and (not difference.tables or any(named_in(table, written) for table in difference.tables)):
             return False
     return False
 

@@ -170,6 +170,16 @@ class Judge:
         """Return what a run left, with what differs by itself between equal runs made alike."""
         return remains.masking(self._masked)
 
+    @property
+    def masked(self) -> frozenset[ComparedColumn]:
+        """What differs by itself between equal runs, as far as serial orders were played."""
+        return self._masked
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """What the tables are called whose rows are compared."""
+        return frozenset(digest.table for digest in self._program.digests)
+
     def staged(self) -> Remains:
         """Return the rows of a stage on which no call was made."""
         return self._read(self._scheduler.play(replace(self._program, actors=())), "")

@@ -5,11 +5,10 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.race.judge.end_state import Remains
 
 NamedRow = tuple[str, tuple[Any, ...]]
-"""A table, as statements name it in program/statements.py, and the cells of a row, keys of the stage by their names."""
+"""A table, as digests name it, and the cells of a row, keys of the stage by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +46,18 @@ def row_changes(before: Remains, after: Remains) -> RowChanges:
 
 
 def _rows(remains: Remains) -> Counter[NamedRow]:
-    return Counter((_in_text(table), cells) for table, cells in remains.named())
+    return Counter(remains.named())
 
 
 def _tables(rows: Counter[NamedRow]) -> Counter[str]:
     return Counter(table for table, _ in rows.elements())
 
 
-def _in_text(table: str) -> str:
-    """Return the table as program/statements.py has it of a statement."""
-    return (table if "." in table else f"{DEFAULT_SCHEMA}.{table}").lower()
+def named_in(table: str, names: Set[str]) -> bool:
+    """Return whether a table is among those that program/statements.py finds in a statement.
+
+    Args:
+        table: as digests have it: with its schema only where another has its name.
+    """
+    plain = table.lower()
+    return plain in names if "." in plain else any(name.rpartition(".")[2] == plain for name in names)
