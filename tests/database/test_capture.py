@@ -256,6 +256,18 @@ def test_a_truncate_that_did_not_see_all_that_it_took_is_refused(database: Targe
             capture.undo()
 
 
+def test_a_transaction_that_is_still_open_is_said_at_once(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (a int primary key)")
+    with install(database) as capture:
+        connection.execute("begin; insert into t values (1)")
+        for act in (capture.mark, capture.undo):
+            with pytest.raises(DatabaseError, match="a transaction that wrote there is still open"):
+                act()
+        connection.execute("commit")
+        capture.undo()
+    assert connection.execute("select * from t").fetchall() == []
+
+
 def test_a_schedule_that_makes_tables_is_refused(database: Target, connection: Connection) -> None:
     connection.execute("create table t (a int primary key)")
     with install(database) as capture:

@@ -33,7 +33,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.target import Target
+from integrity.engines.target import Target, mask
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Row, Statement
@@ -129,7 +129,7 @@ class Capture:
         Behind `undo` it is so noted; what else was made since, by a setup, is to be marked.
 
         Raises:
-            DatabaseError: the server refuses it.
+            DatabaseError: a transaction that wrote is still open, or the server is gone.
         """
         self._ask(f"select {SCHEMA}.mark()")
 
@@ -137,7 +137,7 @@ class Capture:
         """Return what was changed since the mark, and committed.
 
         Raises:
-            DatabaseError: the server refuses it.
+            DatabaseError: the server is gone.
         """
         return Record([Entry(*row) for row in self._ask(_READ)], self.tables, self._decode)
 
@@ -150,22 +150,29 @@ class Capture:
 
         Raises:
             UndoRefused: they do not come back; nothing was done.
-            DatabaseError: the server is gone.
+            DatabaseError: a transaction that wrote is still open, or the server is gone.
         """
         try:
             self._connection.execute(f"select {SCHEMA}.undo()".encode())
         except psycopg.OperationalError as error:
-            raise refusal(self._target, error) from None
+            raise self._failure(error) from None
         except psycopg.Error as error:
             raise UndoRefused(
-                f"{self._target}: rows are not put back: {error.diag.message_primary or error}", hint=_FRESH
+                f"{self._target}: rows are not put back: {mask(error.diag.message_primary or str(error))}", hint=_FRESH
             ) from None
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query.encode()).fetchall()
         except psycopg.Error as error:
-            raise refusal(self._target, error) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: psycopg.Error) -> DatabaseError:
+        if isinstance(error, errors.LockNotAvailable):
+            return DatabaseError(
+                f"{self._target}: a transaction that wrote there is still open", hint="See that the application is idle."
+            )
+        return refusal(self._target, error)
 
     def _decode(self, type_oid: int, text: str) -> object:
         """Return a value as the rows of other queries have it; one that Python cannot hold, as the server spells it."""

@@ -88,6 +88,7 @@ $$;
 
 create function {SCHEMA}.mark() returns void language plpgsql as $$
 begin
+    lock table {SCHEMA}.log in share mode nowait;  -- whoever has written and goes on holds a lock that is in the way
     delete from {SCHEMA}.log;
     update {SCHEMA}.sequences as noted
     set last_value = s.last_value, is_called = s.is_called
@@ -130,6 +131,7 @@ declare
     turn_off text;
     turn_on text;
 begin
+    lock table {SCHEMA}.log in share mode nowait;
     select array_agg(distinct relation), bool_or(seen_by is not null) into changed, is_partial from {SCHEMA}.log;
     if is_partial then
         select string_agg(distinct t.relation::regclass::text, ', ') into named
