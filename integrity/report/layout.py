@@ -8,6 +8,7 @@ As wide as COLUMNS says, else as the terminal is, within bounds; where stdout is
 """
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -132,6 +133,28 @@ def fold(text: str, *, width: int | None = None, hanging: str = "  ") -> str:
     """
     room = width or terminal_width()
     return "\n".join(each for line in text.split("\n") for each in _fold_line(line, room, hanging))
+
+
+def fold_note(text: str) -> str:
+    """Return a note or an error no wider than the terminal.
+
+    Its prose is folded, a command on a line of its own stays one that can be pasted, and a line of SQL with a caret below
+    it stays whole: broken, the caret would point at another word.
+    """
+    lines = text.split("\n")
+    below = [*lines[1:], ""]
+    return "\n".join(
+        line if next_line.strip() == "^" else _fold_command(line) or fold(line)
+        for line, next_line in zip(lines, below, strict=True)
+    )
+
+
+def _fold_command(line: str) -> str | None:
+    found = _COMMAND.fullmatch(line)
+    return None if found is None else lay_command(found["command"], label=found["label"])
+
+
+_COMMAND = re.compile(r"(?P<label>\s*(?:[a-z]+: )?)(?P<command>integrity [a-z]+ (?:.*\s)?--\S.*[^.?!])")
 
 
 def _fold_line(line: str, room: int, hanging: str) -> list[str]:

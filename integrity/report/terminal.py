@@ -89,8 +89,21 @@ def write_note(text: str = "", *, end: str = "\n") -> None:
     if stream is None:
         return
     with suppress(OSError, ValueError):  # the second: it is closed
-        stream.write(_encodable(_safe(text), stream) + end)
+        stream.write(_encodable(_fitting(_safe(text)), stream) + end)
         stream.flush()
+
+
+def _fitting(text: str) -> str:
+    """Return a note as wide as the terminal; the module below is slow to import, and few notes are long."""
+    if all(len(line) <= _SHORT for line in text.split("\n")):
+        return text
+    from integrity.report.layout import fold_note
+
+    return fold_note(text)
+
+
+_SHORT = 60
+"""Letters that fit in every line: layout's WIDTH_LEAST."""
 
 
 def _safe(text: str) -> str:
@@ -114,7 +127,7 @@ def note_writer(stream: TextIO | None = None) -> Callable[[str], None]:
         return write_note
 
     def write(text: str) -> None:
-        stream.write(_encodable(_safe(text), stream) + "\n")
+        stream.write(_encodable(_fitting(_safe(text)), stream) + "\n")
         stream.flush()
 
     return write

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,3 +157,45 @@ def test_nobody_else_prints() -> None:
 
 def test_rich_draws_on_stderr() -> None:
     assert open_console().file is sys.stderr
+
+
+NOTES = {
+    "an error": "integrity: "
+    + "the table is not there, and nothing was read " * 5
+    + "\n  hint: "
+    + "Make it first, then try again. " * 5,
+    "a word that cannot be broken": "wrote /" + "folder/" * 20 + "file and another that " + "stands beside it " * 6,
+    "progress": "running  5/8 s  2029 calls/s  9309 calls  3745 declined  0 errors  0 retries  slowest p95 10.6 ms",
+}
+
+
+@pytest.mark.parametrize("text", NOTES.values(), ids=NOTES)
+def test_a_note_has_no_line_that_a_terminal_breaks(
+    text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    write_note(text)
+    written = capsys.readouterr().err
+    assert [line for line in written.splitlines() if len(line) > 80 and " " in line.strip()] == []
+    assert written.split() == text.split()
+
+
+def test_a_command_in_a_note_can_be_pasted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    command = (
+        "integrity validate --system ghostpass --database postgresql://app@localhost/shop --workers 2 --limit-evidence 5"
+    )
+    write_note(f"  again: {command}")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert all(line.endswith(" \\") for line in lines[:-1])
+    assert shlex.split("\n".join(lines).replace(" \\\n", " ")) == ["again:", *shlex.split(command)]
+
+
+def test_a_line_of_sql_stays_whole_above_its_caret(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    shown = "  select " + "wallets.balance_minor, " * 5 + "wallets.id\n" + " " * 60 + "^"
+    write_note(f"a.sql:1: no such column\n{shown}")
+    assert capsys.readouterr().err == f"a.sql:1: no such column\n{shown}\n"
