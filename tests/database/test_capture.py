@@ -18,6 +18,7 @@ from integrity.errors import DatabaseError, UsageError
 from integrity.race.rows.capture import Capture, UndoRefused, install, remove
 from integrity.race.rows.changes import ChangeKind
 from integrity.race.rows.tables import CapturedTable
+from integrity.sql.parameters import number_parameters
 from tests.database.odd_tables import STATEMENTS, contents, make_odd_tables
 
 Connection = psycopg.Connection[Any]
@@ -211,6 +212,28 @@ def test_the_application_sees_nothing_of_it(database: Target, ordinary: Target, 
     assert left == [(0, 0)]
 
 
+def test_the_application_locks_nothing_more_than_the_log(database: Target, connection: Connection) -> None:
+    connection.execute("create table t (id int primary key, body text); insert into t values (1, 'x')")
+
+    def locks() -> set[tuple[object, ...]]:
+        connection.execute(
+            "begin; update t set body = (select string_agg(md5(n::text), '') from generate_series(1, 9000) as n)"
+        )
+        held = connection.execute(
+            "select locktype, coalesce(relation, classid)::int8, objid, mode from pg_locks"
+            " where pid = pg_backend_pid() and locktype in ('relation', 'advisory', 'object')"
+            " and relation <> 'pg_locks'::regclass"
+        ).fetchall()
+        connection.execute("rollback")
+        return set(held)
+
+    plain = locks()
+    with install(database) as capture:
+        more = locks() - plain
+    assert {oid for _, oid, *_ in more} == capture.log_oids
+    assert {mode for *_, mode in more} == {"RowExclusiveLock"}
+
+
 def test_what_a_transaction_touched_is_told_by_its_process(database: Target, connection: Connection) -> None:
     connection.execute("create table t (a int, b text, n int, primary key (b, a))")
     connection.execute("insert into t values (1, 'x', 0), (2, 'x', 0)")
@@ -228,6 +251,14 @@ def test_what_a_transaction_touched_is_told_by_its_process(database: Target, con
         (ChangeKind.GONE, ("x", "2")),
         (ChangeKind.MADE, ("x", "3")),
     ]
+
+
+def test_the_query_of_what_changed_is_a_statement_without_parameters(database: Target) -> None:
+    make_odd_tables(database)
+    with install(database) as capture:
+        for table in capture.tables.values():
+            asked = capture.net_statement(table).sql
+            assert number_parameters(asked) == (asked, ())
 
 
 def test_what_a_schedule_left_is_told_as_the_judge_compares_it(database: Target, connection: Connection) -> None:

@@ -78,6 +78,13 @@ def test_locks_are_sorted_by_what_others_notice_of_them() -> None:
     assert (footprint.reads, footprint.rows, footprint.whole) == (0b00001, 0b00110, 0b11000)
 
 
+def test_what_all_write_and_where_none_meets_another_is_left_out() -> None:
+    locks = (lock("relation", 10, "RowExclusiveLock"), lock("relation", 11, "RowExclusiveLock"))
+    others = (lock("relation", 10, "RowExclusiveLock"), lock("relation", 12, "RowExclusiveLock"))
+    relations = Relations(ignored=frozenset({10}))
+    assert not is_dependent(relations.read_locks(locks), relations.read_locks(others))
+
+
 def test_what_others_hold_that_could_have_been_in_the_way_counts_as_read() -> None:
     footprint = Relations().read_locks(
         (

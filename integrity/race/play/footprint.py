@@ -99,9 +99,14 @@ def is_dependent(one: Footprint, other: Footprint) -> bool:
 
 
 class Relations:
-    """Gives each lockable object a bit."""
+    """Gives each lockable object a bit.
 
-    def __init__(self) -> None:
+    Args:
+        ignored: oids of relations of ours that every transaction writes that writes anything; none meets another there.
+    """
+
+    def __init__(self, ignored: frozenset[int] = frozenset()) -> None:
+        self._ignored = ignored
         self._bits: dict[tuple[str, int], int] = {}
 
     def read_locks(self, rows: "tuple[Mapping[str, Any], ...]") -> Footprint:
@@ -110,7 +115,7 @@ class Relations:
         for row in rows:
             kind = row["locktype"]
             is_weak = row["mode"] in _READ_MODES or (row["mode"] in _ROW_MODES and kind == "relation")
-            if is_weak and not row["is_own"]:
+            if (is_weak and not row["is_own"]) or (kind == "relation" and row["object"] in self._ignored):
                 continue
             # The keys of advisory locks are those of rows, which differ from run to run, and so count as one.
             what = (kind, 0 if kind == "advisory" else row["object"])

@@ -99,7 +99,7 @@ class Capture:
     Args:
         tables: by oid.
         uncovered: whose changes are not seen.
-        log_oid: of the table that every transaction inserts into that writes: no two meet there.
+        log_oids: of the log and its parts, which every transaction locks that writes: no two meet there.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Capture:
         *,
         tables: Mapping[int, CapturedTable],
         uncovered: tuple[Uncovered, ...],
-        log_oid: int,
+        log_oids: frozenset[int],
     ) -> None:
         self._target = target
         self._connection = connection
@@ -121,7 +121,7 @@ class Capture:
         }
         self.tables = tables
         self.uncovered = uncovered
-        self.log_oid = log_oid
+        self.log_oids = log_oids
 
     def mark(self) -> None:
         """Note that a schedule begins: what is there now is what `read` compares with and `undo` goes back to.
@@ -212,7 +212,7 @@ def install(target: Target) -> Iterator[Capture]:
                         f"insert into {SCHEMA}.tables values (%s, %s, %s, %s, %s)".encode(),
                         (table.oid, undo, swap, off, on),
                     )
-                (log_oid,) = connection.execute(f"select '{SCHEMA}.log'::regclass::oid".encode()).fetchall()[0]
+                log_oids = frozenset(oid for (oid,) in connection.execute(_LOG_OIDS))
         except errors.InsufficientPrivilege as error:
             raise DatabaseError(refusal(target, error).message, hint=_RIGHTS) from None
         except psycopg.Error as error:
@@ -223,7 +223,7 @@ def install(target: Target) -> Iterator[Capture]:
                 connection,
                 tables={table.oid: table for table in found.tables},
                 uncovered=found.uncovered,
-                log_oid=log_oid,
+                log_oids=log_oids,
             )
         finally:
             _remove(target, connection)
@@ -287,6 +287,12 @@ def _become_quiet(connection: Connection) -> bool:
 
 
 _READ = f"select transaction_id::text::int8, pid, relation::int8, operation, old, new from {SCHEMA}.log order by written_at"
+_LOG_OIDS = f"""
+    select unnest(array[c.oid, c.reltoastrelid, i.indexrelid])::int8
+    from pg_class as c
+    join pg_index as i on i.indrelid = c.reltoastrelid
+    where c.oid = '{SCHEMA}.log'::regclass
+"""
 _RIGHTS = "Connect as the owner of the tables, and let that role make a schema: grant create on database ... to ...."
 _FRESH = "A fresh copy of the database for each schedule does without."
 
