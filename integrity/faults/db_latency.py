@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from integrity.faults.fault import KEPT, MONEY, ChoiceArgument, Fault, Given, Need, Number, number, word
 from integrity.faults.scene import Scene
-from integrity.proxy.gates import Delay
+from integrity.proxy.faults import Delay
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ itself, and sends later, or something else in its place, or nothing, by `Link.se
 from enum import Enum, auto
 from typing import Protocol
 
-from integrity.proxy.postgresql.framing import Message
+from integrity.proxy.message import Message
 
 
 class Direction(Enum):
@@ -18,10 +18,15 @@ class Direction(Enum):
 
 
 class Ruling(Enum):
-    """What becomes of a message. HOLD: the gate keeps it. CUT: both connections end. RESET: the client's is reset."""
+    """What becomes of a message.
+
+    HOLD: the gate keeps it, and sends it or another in its place later: so much is on its way, and once that is too much
+    nothing more is read from that side. DROP: it goes nowhere. CUT: both connections end. RESET: the client's is reset.
+    """
 
     PASS = auto()
     HOLD = auto()
+    DROP = auto()
     CUT = auto()
     RESET = auto()
 

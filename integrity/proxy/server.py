@@ -1,5 +1,5 @@
 """The proxy: listens on loopback, between clients of ours and a PostgreSQL server, and does to their connections what its
-gates say (gates.py, link.py).
+gates say (gate.py, link.py).
 
 It listens on TCP, because only there can a connection be reset. Anyone on this machine could reach that port, and pass
 where a unix socket's folder would have stopped them: so it has a key, which its own clients send as a startup parameter,
@@ -7,9 +7,9 @@ and which the server never sees.
 """
 
 import asyncio
-import hmac
 import secrets
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,11 @@ from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import UsageError
+from integrity.proxy.faults import FaultGate, Gates
 from integrity.proxy.gate import Gate
-from integrity.proxy.gates import FaultGate, Gates
 from integrity.proxy.link import Link
-from integrity.proxy.postgresql.framing import CANCEL_REQUEST, Message, make_startup, read_startup
+from integrity.proxy.postgresql.session import KEY_PARAMETER, PostgresqlProtocol
 
-KEY_PARAMETER = "integrity.proxy_key"
 HOST = "127.0.0.1"
 
 
@@ -66,7 +65,10 @@ class Proxy:
         seed: of what the gates of faults draw.
         gate_of: makes a link's gate; by default that of faults.
         database: whoever names it may pass, without the key: its name is not to be guessed.
-        settings: parameters that the server is told at the start of each session; a client's own come first.
+        admits_all: everybody may pass, without the key.
+        settings: parameters that the server is told at the start of each session, whatever the client says there.
+        tls: with which a client that asks for encryption is given it; None: it is told that there is none.
+        port: to listen on; 0: any that is free.
     """
 
     def __init__(
@@ -76,14 +78,19 @@ class Proxy:
         seed: int = 0,
         gate_of: Callable[[Link], Gate] | None = None,
         database: str = "",
+        admits_all: bool = False,
         settings: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.gates = Gates(random=Random(f"{seed}/proxy"))
         self.key = secrets.token_hex(16)
         self._gate_of = gate_of or (lambda _link: FaultGate(self.gates))
-        self._database = database
-        self._told = settings or {}
-        self.port = 0
+        self._protocol = PostgresqlProtocol(
+            self.key, database=database, admits_all=admits_all, settings=settings or {}, tls=tls
+        )
+        self._tls = tls
+        self.port = port
         self._address = address
         self._links: dict[Link, None] = {}  # in the order in which they came, so that choices can be repeated
         self._listener: asyncio.Server | None = None
@@ -115,9 +122,13 @@ class Proxy:
         return Target(address)
 
     async def start(self) -> None:
-        """Listen, on a port that is free."""
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._accept, HOST, 0)
+        self._listener = await loop.create_server(self._accept, HOST, self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -150,7 +161,15 @@ class Proxy:
         return self.gates.random.sample(links, min(len(links), round(share * len(links))))
 
     def _accept(self) -> asyncio.Protocol:
-        link = Link(self.gates, gate_of=self._gate_of, dial=self._dial, admit=self._admit, over=self._end)
+        link = Link(
+            self._protocol.begin(),
+            gate_of=self._gate_of,
+            dial=self._dial,
+            over=self._end,
+            count=self._count,
+            delay_of=self.gates.delay_of,
+            tls=self._tls,
+        )
         self._links[link] = None
         self._is_empty.clear()
         return link.client
@@ -167,16 +186,8 @@ class Proxy:
             return
         await loop.create_connection(lambda: protocol, sock=await _connect(address.host, address.port))
 
-    def _admit(self, message: Message) -> Message | None:
-        """Return the first packet without the key; None without the right one. A cancel request has a key of its own."""
-        if message.code == CANCEL_REQUEST:
-            return message
-        parameters = read_startup(message)
-        key = parameters.pop(KEY_PARAMETER, "")
-        is_known = bool(self._database) and parameters.get("database", parameters.get("user")) == self._database
-        if not is_known and not hmac.compare_digest(key.encode(), self.key.encode()):
-            return None
-        return make_startup(message.code, {**self._told, **parameters})
+    def _count(self, what: str) -> None:
+        self.counts[what] += 1
 
 
 async def _connect(host: str, port: int) -> socket.socket:

@@ -12,9 +12,10 @@ import pytest
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.proxy.gates import Delay
+from integrity.proxy.faults import Delay
 from integrity.proxy.postgresql.framing import make_refusal
-from integrity.proxy.server import KEY_PARAMETER, Address, Proxy, address_of
+from integrity.proxy.postgresql.session import KEY_PARAMETER
+from integrity.proxy.server import Address, Proxy, address_of
 
 Work = Callable[[Proxy, Target], Awaitable[None]]
 

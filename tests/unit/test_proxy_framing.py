@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrity.proxy.message import Message, ProtocolError, join
 from integrity.proxy.postgresql.commits import CommitReplies, CommitRequests
 from integrity.proxy.postgresql.framing import (
     CANCEL_REQUEST,
     SSL_REQUEST,
     Framer,
-    Message,
-    ProtocolError,
-    join,
     make_message,
     make_refusal,
     make_startup,

@@ -7,7 +7,7 @@ is a transaction of its own, the tag of a write followed by "ready, not in a tra
 
 import re
 
-from integrity.proxy.postgresql.framing import Message
+from integrity.proxy.message import Message
 
 _COMMIT = re.compile(rb"\s*(?:commit|end)\b(?!\s+prepared)", re.IGNORECASE)
 _WRITES = (b"INSERT ", b"UPDATE ", b"DELETE ", b"MERGE ")

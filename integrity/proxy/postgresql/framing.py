@@ -5,8 +5,9 @@ request for encryption; a request to cancel, on a connection of its own, looks t
 makes no difference to the messages. What messages mean for a commit is in commits.py.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+
+from integrity.proxy.message import Message, ProtocolError
 
 PROTOCOL_MAJOR = 3
 CANCEL_REQUEST = 80877102
@@ -14,32 +15,6 @@ SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104
 STARTUP_BYTES_MOST = 10_000  # PostgreSQL's own MAX_STARTUP_PACKET_LENGTH
 MESSAGE_BYTES_MOST = 0x3FFF_FFFF  # no server nor client allocates a larger one
-
-
-class ProtocolError(Exception):
-    """Bytes that are no message of this protocol."""
-
-
-class Message(NamedTuple):
-    """A whole message.
-
-    Args:
-        kind: its letter; empty for those without.
-        raw: all its bytes, letter and length included.
-    """
-
-    kind: bytes
-    raw: bytes
-
-    @property
-    def body(self) -> bytes:
-        """What follows the length."""
-        return self.raw[5:] if self.kind else self.raw[4:]
-
-    @property
-    def code(self) -> int:
-        """Of one without a letter: which request it is, or the protocol's version."""
-        return int.from_bytes(self.raw[4:8])
 
 
 class Framer:
@@ -136,8 +111,3 @@ def make_message(kind: bytes, *parts: bytes) -> Message:
     """Return a message of that letter, its body the parts in a row."""
     body = b"".join(parts)
     return Message(kind, kind + (len(body) + 4).to_bytes(4) + body)
-
-
-def join(messages: Iterable[Message]) -> bytes:
-    """Return the bytes of these messages."""
-    return b"".join([message.raw for message in messages])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from integrity.proxy.gate import Direction, Ruling
+from integrity.proxy.message import Message
 from integrity.proxy.postgresql.commits import CommitReplies, CommitRequests
-from integrity.proxy.postgresql.framing import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,14 @@ class Gates:
     hidden_share: float = 0.0
     lost_share: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
+
+    def delay_of(self, direction: Direction) -> float | None:
+        """Return by how many seconds a piece that goes in that direction is late; None: it is not."""
+        delay = self.delay_to_server if direction is Direction.TO_SERVER else self.delay_to_client
+        if delay is None:
+            return None
+        self.counts["pieces delayed"] += 1
+        return delay.draw(self.random)
 
     def hides_commit(self) -> bool:
         """Draw whether this commit is hidden from its client."""
