@@ -197,7 +197,7 @@ def read_entries(text: str, keys: Sequence[str], *, named: Collection[str] = ())
         named: those of them behind which a name may stand.
 
     Raises:
-        TextFault: a key that nobody knows, or a title or severity below the header.
+        TextFault: a key that nobody knows, one with a name that is nearly known, or a title or severity below the header.
     """
     entries: list[HeaderEntry] = []
     lines = text.splitlines()
@@ -214,6 +214,8 @@ def read_entries(text: str, keys: Sequence[str], *, named: Collection[str] = ())
             entries.append(HeaderEntry(key, match["name"] or "", match["value"], number, column))
             is_open = key != "parameter"
         else:
+            if match is not None and not more:
+                _refuse_misspelt(match, number, named)
             is_open = False
     for number, line in enumerate(lines[length:], start=length + 1):
         if found := _MISPLACED.match(line):
@@ -239,6 +241,18 @@ def _known(match: re.Match[str], line: int, keys: Sequence[str]) -> str:
         hint = suggest(key.lower(), keys, always=known)
         raise TextFault(f"unknown header key {key!r}", line, column=match.start("key") + 1, hint=hint)
     return key
+
+
+def _refuse_misspelt(match: re.Match[str], line: int, named: Collection[str]) -> None:
+    """Refuse `-- parametr wallet_id: ...`: of two words and a colon, which may be prose, only what is all but a key.
+
+    At 0.85 one letter too many or too few is a slip, and `now` for `row`, `one` for `on` are words of their own.
+    """
+    from difflib import get_close_matches  # a header without prose of that form does not pay for it
+
+    if near := get_close_matches(match["key"].lower(), named, n=1, cutoff=0.85):
+        hint = f"Perhaps you meant `-- {near[0]} {match['name']}: ...`."
+        raise TextFault(f"unknown header key {match['key']!r}", line, column=match.start("key") + 1, hint=hint)
 
 
 def _parse_sample(value: str, line: int) -> ValueSource:

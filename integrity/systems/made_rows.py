@@ -121,7 +121,7 @@ class RowMaker:
         if table is None:
             known = sorted(name_of(each) for each in self.tables.sorted_tables)
             raise UsageError(
-                f"{at}: the database has no table {row.table}",
+                f"{place or at}: the database has no table {row.table}",  # the row may be one that a `key of` asks for
                 hint=suggest(row.table, known, otherwise=f"It has {counted(len(known), 'table')}: {', '.join(known[:8])}."),
             )
         cells: dict[str, Cell] = {}

@@ -137,7 +137,7 @@ def test_psql_runs_each_file_as_it_stands(integrity: Command, database: Target, 
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("-- parameter a: key of acounts", "operations/ask.sql:1: row acounts_1: the database has no table acounts"),
+        ("-- parameter a: key of acounts", "operations/ask.sql:1: the database has no table acounts"),
         (
             "-- parameter a: key of accounts\n-- row x: accounts(ownr = 'Ada')",
             "ask.sql:2: row x: table accounts has no column ownr",

@@ -252,7 +252,7 @@ CIRCLE = """
     [
         ("create table t (n int not null check (n * n = 2))", WantedRow("r", "t"), "no value was found for t.n"),
         ("create table t (at point not null)", WantedRow("r", "t"), "t.at must have a value"),
-        ("create table t (n int)", WantedRow("r", "tt", place="x.sql:3"), "x.sql:3: row r: the database has no table tt"),
+        ("create table t (n int)", WantedRow("r", "tt", place="x.sql:3"), "x.sql:3: the database has no table tt"),
         ("create table t (n int)", WantedRow("r", "t", {"m": "1"}), "table t has no column m"),
         ("create table t (n int)", WantedRow("r", "t", {"n": ":s"}), "n refers to row s, and no row before it"),
         (CIRCLE, WantedRow("r", "a"), "a -> b -> a"),

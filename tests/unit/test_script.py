@@ -244,6 +244,11 @@ def test_two_rows_that_one_file_wants_alike_are_two() -> None:
     assert [row.key for row in rows] == ["one", "two"]
 
 
+@pytest.mark.parametrize("prose", ["now note: it waits", "one thing: it waits", "parameter names are those of the API"])
+def test_prose_in_a_header_says_nothing(prose: str) -> None:
+    assert read(f"-- {prose}\nselect 1;").header.parameters == {}
+
+
 @pytest.mark.parametrize(
     ("text", "place", "reason"),
     [
@@ -282,6 +287,11 @@ def test_two_rows_that_one_file_wants_alike_are_two() -> None:
         ("-- row w: wallets(a = :v)\nselect 1;", "1:11", "no row above it has the key 'v'"),
         ("-- stores: payments\nselect 1;", "1:12", "not where a row is stored: 'payments'"),
         ("-- titel: t\nselect 1;", "1:4", "unknown header key 'titel'"),
+        ("-- parametr x: uuid\nselect :x;", "1:4", "unknown header key 'parametr'"),
+        ("-- Parameter x: uuid\nselect :x;", "1:4", "unknown header key 'Parameter'"),
+        ("-- rows w: wallets\nselect 1;", "1:4", "unknown header key 'rows'"),
+        ("-- parameter x\nselect :x;", "1:4", "parameter 'x' has no domain"),
+        ("-- parameter x integer 1..5\nselect :x;", "1:4", "parameter 'x' has no colon"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line_and_a_caret(text: str, place: str, reason: str) -> None:

@@ -158,3 +158,5 @@ _READERS: Mapping[str, Callable[[str, str], DeclaredDomain]] = {
     "text": _alone(NewText),
     "timestamp": _timestamp,
 }
+DOMAIN_WORDS = tuple(_READERS)
+"""What a domain begins with."""

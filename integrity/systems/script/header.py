@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from integrity.errors import quote
 from integrity.operation import RESTARTED, Allowed
 from integrity.sql.header import HeaderEntry, TextFault, header_length, read_entries
-from integrity.systems.script.domains import NAME, TABLE, DeclaredDomain, NoDomain, read_domain
+from integrity.systems.script.domains import DOMAIN_WORDS, FORMS, NAME, TABLE, DeclaredDomain, NoDomain, read_domain
 from integrity.systems.script.notes import NoNote, Reaction, Tell, read_on, read_reply
 from integrity.systems.script.playing import OPERATION_ID
 from integrity.systems.script.rows import ROW_FORM, NoRowWanted, read_row
@@ -28,6 +28,7 @@ from integrity.systems.wanted_row import WantedRow
 OPERATION_KEYS = ("title", "source", "why", "hint", "parameter", "row", "stores", "on", "may", "reply")
 _NAMED = ("parameter", "row", "on")
 _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*")
+_BARE_PARAMETER = re.compile(rf"--\s?parameter\s+(?P<name>\w+)(?:\s+(?P<domain>(?:{'|'.join(DOMAIN_WORDS)})\b[^:]*))?")
 _STORES = re.compile(
     rf"(?P<table>{TABLE})\s*\.\s*(?P<column>{NAME})\s*=\s*(?::(?P<argument>[a-z_]\w*)|reply\s*\.\s*(?P<reply>[A-Za-z_]\w*))"
     rf"(?:\s+at\s+(?P<at>{NAME}))?"
@@ -98,6 +99,14 @@ def read_operation_header(text: str, *, operation: str, place: str) -> Operation
         if re.match(r"--\s*decline\b", line):
             reason = "a decline stands behind the statement whose row it asks"
             raise TextFault(reason, number, column=1, hint="Above it there is none: move it down.")
+        if bare := _BARE_PARAMETER.fullmatch(line.strip()):
+            hint = f"Write `-- parameter {bare['name']}: {bare['domain'] or 'integer 1..500'}`. {FORMS}"
+            reason = (
+                f"parameter {bare['name']!r} has no colon"
+                if bare["domain"]
+                else f"parameter {bare['name']!r} has no domain"
+            )
+            raise TextFault(reason, number, column=line.index("parameter") + 1, hint=hint)
     return header
 
 
