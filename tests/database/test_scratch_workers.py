@@ -3,11 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from string import Formatter
+from typing import Any
 
 import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.race.export.postgresql.template import TEMPLATE
 from integrity.race.play.engine import Scratch
 from integrity.race.play.postgresql.scratch import fill
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -53,6 +56,25 @@ def test_an_ordinary_users_scratch_database_is_dropped_while_autovacuum_works_th
         wait_for_a_worker(busy_server, scratch.url.database)
     with closing(busy_server.target.connect()) as admin:
         assert admin.execute("select datname from pg_database where datname like 'integrity_tmp_%'").fetchall() == []
+
+
+def test_an_ordinary_users_exported_test_drops_its_database_while_autovacuum_works_there(
+    busy_server: EmbeddedServer,
+) -> None:
+    exported: dict[str, Any] = {}
+    head = (
+        TEMPLATE[: TEMPLATE.index("RULE = ")] + "\n" + TEMPLATE[TEMPLATE.index("def drop(") : TEMPLATE.index("def play(")]
+    )
+    fields = {name: "" for _, name, _, _ in Formatter().parse(head) if name}
+    exec(head.format(**fields), exported)  # noqa: S102 -- as pytest runs it, without its race
+    target = Target(busy_server.target.url.set(username="maker"))
+    with closing(target.connect()) as admin:
+        admin.execute("create database race_made")
+        with closing(Target(target.url.set(database="race_made")).connect()) as connection:
+            connection.execute(WORKED_ON)
+        wait_for_a_worker(busy_server, "race_made")
+        exported["drop"](admin, "race_made")
+        assert admin.execute("select from pg_database where datname = 'race_made'").fetchall() == []
 
 
 def test_no_table_of_a_race_is_looked_after_by_autovacuum(database: Target) -> None:
