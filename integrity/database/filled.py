@@ -1,8 +1,8 @@
-"""Rows that we put into tables that others made: noted in the transaction that wrote them, and taken out again.
+"""Rows that we put into tables that others made, noted in the transaction that wrote them.
 
 A row is ours by the transaction that wrote it, which PostgreSQL keeps with the row (xmin, also of a frozen one); or, if it
 was changed since, by its number, where a table's rows are numbered: all numbers up to the last one were ours to give, as
-the table was empty. What anybody added since stays, and what they changed in a table without numbers.
+the table was empty. What anybody added since stays, and what they changed in a table without numbers: see removal.py.
 """
 
 import json
@@ -10,12 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from integrity.database.bookkeeping import find_note, put_note
-from integrity.engines.places import TableName
-from integrity.errors import DatabaseError
-from integrity.numbers import counted
 from integrity.sql.name import quoted
 
 if TYPE_CHECKING:
@@ -45,13 +40,17 @@ class FilledTable:
     def located(self) -> str:
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
-    def is_ours(self, transaction: int) -> str:
-        """Return the condition under which a row is ours."""
-        written = f"xmin::text = '{transaction % _XIDS}'"
+    def is_ours(self, row: str, transaction: int) -> str:
+        """Return the condition under which a row is ours.
+
+        Args:
+            row: what the query calls the table's row.
+        """
+        written = f"{row}.xmin::text = '{transaction % _XIDS}'"
         if self.key is None:
             return written
         column, first, last = self.key
-        return f"({written} or {quoted(column)} between {first} and {last})"
+        return f"({written} or {row}.{quoted(column)} between {first} and {last})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,91 +102,6 @@ def current_transaction(connection: "Connection") -> int:
     return int(connection.exec_driver_sql("select pg_current_xact_id()::text").scalar_one())
 
 
-def remove_filled(connection: "Connection", filled: Filled) -> None:
-    """Take out of the tables the rows that we put in, and nothing else.
-
-    Raises:
-        DatabaseError: rows of others rest on ours; nothing was changed.
-    """
-    held = {(table.schema, table.name): table.oid for table in filled.tables}
-    there = _find_oids(connection, list(held))
-    tables = [table for table in filled.tables if there.get((table.schema, table.name)) == table.oid]
-    if tables:
-        names = ", ".join(table.located for table in tables)
-        connection.exec_driver_sql(f"lock table {names} in access exclusive mode")
-        _remove_rows(connection, filled, tables)
-    connection.execute(text("delete from integrity.notes where key = :key"), {"key": f"{KEY}{filled.name}"})
-
-
-def _remove_rows(connection: "Connection", filled: Filled, tables: Sequence[FilledTable]) -> None:
-    triggers = connection.execute(_TRIGGERS, {"oids": [table.oid for table in tables]}).all()
-    for off, _ in triggers:
-        connection.exec_driver_sql(off)
-    others = _count_others(connection, filled, tables)
-    outside = connection.execute(_REFERRING, {"oids": [table.oid for table in tables]}).scalar_one()
-    if not any(others.values()) and not outside:
-        connection.exec_driver_sql(f"truncate {', '.join(table.located for table in tables)}")
-    else:
-        # One statement, at whose end foreign keys are looked at: tables may refer to each other in a circle.
-        deletes = [f"delete from {table.located} where {table.is_ours(filled.transaction)}" for table in reversed(tables)]
-        parts = ", ".join(f"part_{number} as ({delete})" for number, delete in enumerate(deletes))
-        connection.exec_driver_sql(f"with {parts} select 1")
-        for name, count in _count_others(connection, filled, tables).items():
-            if count != others[name]:
-                raise DatabaseError(
-                    f"{name}: {counted(others[name] - count, 'row')} that others added would go with those that seed made",
-                    hint="Nothing was removed. Delete those rows first.",
-                )
-    for _, on in triggers:
-        connection.exec_driver_sql(on)
-
-
-def _count_others(connection: "Connection", filled: Filled, tables: Sequence[FilledTable]) -> dict[str, int]:
-    return {
-        f"{table.schema}.{table.name}": int(
-            connection.exec_driver_sql(
-                f"select count(*) from {table.located} where not {table.is_ours(filled.transaction)}"
-            ).scalar_one()
-        )
-        for table in tables
-    }
-
-
-def _find_oids(connection: "Connection", places: Sequence[TableName]) -> dict[TableName, int]:
-    schemas = sorted({schema for schema, _ in places})
-    return {(schema, name): oid for schema, name, oid in connection.execute(_OIDS, {"schemas": schemas})}
-
-
 def was_filled(connection: "Connection", name: str) -> bool:
     """Return whether it is noted that we filled these schemas."""
     return find_note(connection, f"{KEY}{name}") is not None
-
-
-_OIDS = text(
-    """
-    select nspname::text, relname::text, pg_class.oid::int8
-    from pg_catalog.pg_class
-    join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-    where nspname = any (:schemas) and relkind in ('r', 'p')
-    """
-)
-
-_TRIGGERS = text(
-    """
-    select
-        format('alter table %s disable trigger %I', cast(tgrelid as regclass), tgname),
-        format(
-            'alter table %s enable %s trigger %I',
-            cast(tgrelid as regclass), case tgenabled when 'A' then 'always' else '' end, tgname
-        )
-    from pg_catalog.pg_trigger
-    where tgrelid = any (:oids) and not tgisinternal and tgenabled in ('O', 'A') and tgparentid = 0
-    """
-)
-
-_REFERRING = text(
-    """
-    select count(*) from pg_catalog.pg_constraint
-    where contype = 'f' and confrelid = any (:oids) and not conrelid = any (:oids) and conparentid = 0
-    """
-)

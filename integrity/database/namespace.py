@@ -21,7 +21,7 @@ from integrity.database.bookkeeping import (
     put_note,
 )
 from integrity.database.contents import Contents, inspect_database
-from integrity.database.filled import find_filled, remove_filled
+from integrity.database.filled import find_filled
 from integrity.database.made import FORMAT, OURS
 from integrity.database.names import schemas_of
 from integrity.database.ownership import (
@@ -34,6 +34,7 @@ from integrity.database.ownership import (
     note_made,
     note_views,
 )
+from integrity.database.removal import remove_filled
 from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of

@@ -96,6 +96,30 @@ def test_what_a_run_breaks_is_found_and_brought_back_and_its_calls_are_judged(in
     assert (code, "replay: integrity replay .integrity/races/bank-" in told) == (1, True)
 
 
+def test_what_a_run_wrote_beside_seeded_rows_goes_with_them_and_what_others_wrote_stays(
+    integrity: Command, database: Target
+) -> None:
+    declared = ("--yes-this-is-a-test-database", database.url.database or "")
+    seed = ("seed", "--schema", "public", "--rows", "accounts=20", *declared)
+    counted = "select (select count(*) from accounts), (select count(*) from movements)"
+    psql(database, "-c", "truncate accounts, movements")
+    assert integrity(*seed)[0] == 0
+    assert integrity("run", "hammer", "--duration", "1s", *declared)[0] == 0
+    assert integrity(*seed, "--replace")[0] == 0
+    assert psql(database, "-c", f"{counted}, (select count(*) from integrity.runs)").split() == ["20|40|0"]
+    assert integrity("run", "hammer", "--duration", "1s", *declared)[0] == 0
+    theirs = "insert into movements (account_id, amount_minor, operation_id) select 3, 1, gen_random_uuid()"
+    psql(database, "-c", theirs)
+    before = psql(database, "-c", counted)
+    code, told = integrity("rollback", "--yes")
+    assert (code, "public.movements: 1 row that others added" in told) == (2, True)
+    assert "1 row of public.accounts" in told
+    assert psql(database, "-c", counted) == before
+    psql(database, "-c", "delete from movements where account_id = 3 and amount_minor = 1")
+    assert integrity("rollback", "--yes")[0] == 0
+    assert psql(database, "-c", counted).split() == ["0|0"]
+
+
 BREAKS = {
     "acknowledged-call-is-stored": "delete from movements where operation_id in (select operation_id from a_call)",
     "call-at-most-once": """insert into movements (account_id, amount_minor, operation_id)

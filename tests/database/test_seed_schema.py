@@ -109,10 +109,32 @@ def test_rollback_refuses_when_rows_of_others_rest_on_ours_and_then_removes_noth
     target, _ = fill(SHOP, orders=50)
     ask(target, "insert into orders (customer_id, status, total) values (1, 'open', 1) returning id")
 
-    with pytest.raises(AuditError, match="orders"):
+    with pytest.raises(
+        AuditError, match=r"public\.orders: 1 row that others added .*: 1 row of public\.customers"
+    ) as refused:
         drop_schemas(target)
 
     assert ask(target, "select count(*) from orders") == [(51,)]
+    (_, statement) = (refused.value.hint or "").split("delete them first: ")
+    with target.connect() as connection:
+        assert connection.execute(statement.encode()).rowcount == 1
+    drop_schemas(target)
+    assert ask(target, "select count(*) from orders") == [(0,)]
+
+
+def test_rollback_sets_no_reference_of_others_to_null(fill: Fill) -> None:
+    target, _ = fill(
+        "create table users (id bigserial primary key);"
+        "create table notes (id bigserial primary key, user_id bigint references users on delete set null)",
+        users=5,
+        notes=0,
+    )
+    ask(target, "insert into notes (user_id) values (1) returning id")
+
+    with pytest.raises(AuditError, match=r"public\.notes: 1 row that others added .*: 1 row of public\.users"):
+        drop_schemas(target)
+
+    assert ask(target, "select (select count(*) from users), user_id from notes") == [(5, 1)]
 
 
 def test_rollback_takes_no_row_of_others_along_by_a_cascade(fill: Fill) -> None:

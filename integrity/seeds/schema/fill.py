@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from integrity.database.bookkeeping import has_bookkeeping
-from integrity.database.filled import Filled, FilledTable, current_transaction, note_filled, remove_filled
+from integrity.database.filled import Filled, FilledTable, current_transaction, note_filled
 from integrity.database.made import OURS
 from integrity.database.namespace import create_bookkeeping
+from integrity.database.removal import remove_filled
 from integrity.engines.columns import ColumnValues
 from integrity.engines.occupancy import occupy
 from integrity.engines.postgresql.bulk import load
