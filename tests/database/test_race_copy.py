@@ -135,6 +135,39 @@ def test_what_an_ordinary_role_cannot_copy_is_named(database: Target, ordinary: 
             )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "encoding 'LATIN1' locale_provider libc lc_collate 'C' lc_ctype 'C'",
+        "encoding 'UTF8' locale_provider libc lc_collate 'C.utf8' lc_ctype 'C'",
+    ],
+)
+def test_text_is_stored_and_ordered_alike(server: EmbeddedServer, options: str) -> None:
+    name = f"ordered_{os.getpid()}"
+    with closing(server.target.connect()) as admin:
+        admin.execute(f"create database {name} template template0 {options}".encode())
+        target = Target(server.target.url.set(database=name))
+        with closing(target.connect(application_name="app")) as connection:
+            connection.execute("create table t (a text primary key); insert into t values ('z'), ('ö'), ('Z'), ('a')")
+            with reserve_copy(target) as place:
+                copied = listen(make_copy(place))
+                assert (copied.way, copied.missing) == (CopyWay.ROWS, ())
+                with closing(copied.target.connect()) as copy:
+                    assert copy.execute(TEXT).fetchall() == connection.execute(TEXT).fetchall()
+        admin.execute(f"drop database {name} with (force)".encode())
+
+
+TEXT = """
+    select
+        array_agg(a order by a),
+        (
+            select (to_jsonb(d) - '{oid,datname,datfrozenxid,datminmxid,dattablespace}'::text[])::text
+            from pg_database as d where datname = current_database()
+        )
+    from t
+"""
+
+
 def test_a_copy_can_be_of_the_schema_alone(database: Target) -> None:
     make_odd_tables(database)
     with reserve_copy(database) as place:

@@ -164,6 +164,22 @@ def _is_copied_by_server(place: CopyPlace) -> bool:
     return True
 
 
+def _creation(place: CopyPlace) -> sql.Composed:
+    """Return the statement that makes an empty database whose text is stored and ordered as in the other one."""
+    (like,) = place.server.execute(_LIKE, (place.like.url.database,)).fetchall()[0]
+    options = {"encoding": like["encoding_name"], "lc_collate": like["datcollate"], "lc_ctype": like["datctype"]}
+    provider = _PROVIDERS.get(like.get("datlocprovider", ""))
+    if provider is not None:
+        locale = like.get("datlocale") or like.get("daticulocale")  # its name until version 16
+        options |= {"locale_provider": provider, "icu_rules": like.get("daticurules")}
+        options |= {f"{provider}_locale": locale} if provider != "libc" else {}
+    words = [
+        sql.SQL("{} {}").format(sql.SQL(name), sql.Literal(value)) for name, value in options.items() if value is not None
+    ]
+    text = sql.SQL("create database {} template template0 {}")
+    return text.format(sql.Identifier(place.name), sql.SQL(" ").join(words))
+
+
 def is_busy(server: Connection, name: str) -> bool:
     """Return whether somebody is connected to a database: the server does not copy it then.
 
@@ -187,7 +203,7 @@ def _finish(place: CopyPlace) -> list[str]:
 
 
 def _make_by_rows(place: CopyPlace, *, has_rows: bool) -> Job[list[str]]:
-    place.server.execute(sql.SQL("create database {} template template0").format(sql.Identifier(place.name)))
+    place.server.execute(_creation(place))
     missing = yield from copy_by_rows(place.like, place.target, has_rows=has_rows)
     return [*missing, *_finish(place)]
 
@@ -201,6 +217,12 @@ def _megabytes(size: int) -> str:
 
 
 _RIGHT = "Let it: alter role ... createdb; or race on a test database that you declare."
+_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+_LIKE = """
+    select to_jsonb(d) || jsonb_build_object('encoding_name', pg_encoding_to_char(d.encoding))
+    from pg_catalog.pg_database as d
+    where d.datname = %s
+"""
 _MAY_CREATE = "select rolcreatedb or rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _IS_BUSY = """
     select exists (
