@@ -121,7 +121,9 @@ def test_what_an_ordinary_role_cannot_copy_is_named(database: Target, ordinary: 
             f"""
             create table hidden (a int); insert into hidden values (1); create table policed (a int);
             alter table policed enable row level security; grant select on policed to {role};
-            select lo_create(0); create collation odd from "C";
+            select lo_create(0); create collation odd from "C"; create publication told for all tables;
+            create foreign data wrapper afar; create server far foreign data wrapper afar;
+            create foreign table prices (a int) server far;
             """.encode()
         )
         with reserve_copy(ordinary) as place:
@@ -130,7 +132,10 @@ def test_what_an_ordinary_role_cannot_copy_is_named(database: Target, ordinary: 
                 "the rows of public.hidden: its user may not read them",
                 "the rows of public.policed: its user may not read them",
                 "1 large object: only a copy by the server has them",
+                "table public.prices: no statement is known for it",
                 "collation public.odd: no statement is known for it",
+                "foreign server far: it is not copied",
+                "publication told: it is not copied",
                 "the owner of 2 objects: here its user owns them, whom policies then let see all",
             )
 

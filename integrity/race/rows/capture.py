@@ -13,8 +13,9 @@ says by what). A row more costs it 20 microseconds.
 
 What the triggers do not see is named in `uncovered`: what happens there is unknown. Nor do they see definitions: a schedule
 that alters tables is refused by `undo` where their number or columns show it. A truncate reads the table, under the lock
-that it has on it anyway, and what it reads a serializable transaction has read. Rows come back to another place of their
-table's file, as those do that an update changed: what asks for any row (`limit 1` without an order) may get another one.
+that it has on it anyway, and what it reads a serializable transaction has read. What a sequence gave a session in advance
+(`cache`) stays with the session. A row that is put back is a new version of it, as behind an update: what asks for any row
+(`limit 1` without an order) may get another one.
 
 Logical decoding sees the same and costs the application nothing. But for old rows it needs `replica identity full`, which
 changes the application's tables as well, a role with the right of replication, and `wal_level = logical`, which takes a

@@ -173,7 +173,11 @@ begin
     where (s.last_value, s.is_called) is distinct from (noted.last_value, noted.is_called);
     delete from {SCHEMA}.log;
     if pg_relation_size('{SCHEMA}.log') > {_LOG_BYTES_MOST} then
-        truncate {SCHEMA}.log;
+        begin
+            lock table {SCHEMA}.log in access exclusive mode nowait;
+            truncate {SCHEMA}.log;
+        exception when lock_not_available then  -- somebody reads it: the next time will do
+        end;
     end if;
 end
 $$;

@@ -49,6 +49,7 @@ def copy_by_rows(like: Target, target: Target, *, has_rows: bool) -> Job[list[st
         reasons |= _make(like, copy, [each for each in parts if each.kind in _LATER])
         missing += [f"{each}: {reason}" for each, reason in reasons.items()]
         missing += [f"{each}: no statement is known for it" for each in definitions if not each.statements]
+        missing += _name_others(like)
         missing += _copy_rights(like, copy)
         if has_rows:
             missing += _refresh(copy, definitions)
@@ -110,6 +111,12 @@ def _copy_table(source: Connection, copy: Connection, table: sql.Identifier, col
     with source.cursor().copy(read) as rows, copy.cursor().copy(write) as place:
         for block in rows:
             place.write(block)
+
+
+def _name_others(like: Target) -> list[str]:
+    """Return what stands in a database and is no part of its schema, of which definitions say nothing."""
+    with closing(like.connect(application_name=_APPLICATION, settings=OWN)) as source:
+        return [f"{kind} {name}: it is not copied" for kind, name in source.execute(_UNSAID)]
 
 
 def _copy_rights(like: Target, copy: Connection) -> list[str]:
@@ -177,6 +184,22 @@ _SEQUENCES = f"""
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where c.relkind = 'S' and {_OTHERS}
     order by n.nspname, c.relname
+"""
+
+_UNSAID = """
+    select 'foreign server', srvname from pg_catalog.pg_foreign_server
+    union all
+    select 'publication', pubname from pg_catalog.pg_publication
+    union all
+    select 'subscription', subname from pg_catalog.pg_subscription
+    where subdbid = (select oid from pg_catalog.pg_database where datname = current_database())
+    union all
+    select 'language', l.lanname from pg_catalog.pg_language as l
+    where l.oid >= 16384 and not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_language'::regclass and d.objid = l.oid and d.deptype = 'e'
+    )
+    order by 1, 2
 """
 
 _THINGS = f"""
