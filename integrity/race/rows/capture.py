@@ -40,7 +40,8 @@ from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Row, Statement
 from integrity.race.rows.changes import Change, ChangeKind, Decode, Entry, Touched, find_changes, find_touched
 from integrity.race.rows.functions import MARK, REMOVAL, creation
-from integrity.race.rows.tables import SCHEMA, CapturedTable, Uncovered, find_tables, net_rows, undo_part
+from integrity.race.rows.net import net_rows, undo_part
+from integrity.race.rows.tables import SCHEMA, CapturedTable, Uncovered, find_tables
 
 _LOCK = 0x1A7E6221  # of an advisory lock of the database: who holds it has a capture there
 _APPLICATION = "integrity race rows"
@@ -143,7 +144,7 @@ class Capture:
         return Record([Entry(*row) for row in self._ask(_READ)], self.tables, self._decode)
 
     def net_statement(self, table: CapturedTable) -> Statement:
-        """Return the query of the rows of a table that are not as they were; see tables.net_rows."""
+        """Return the query of the rows of a table that are not as they were; see net.net_rows."""
         return Statement(net_rows(table).as_string(self._connection))
 
     def undo(self) -> None:
