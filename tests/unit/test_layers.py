@@ -21,7 +21,7 @@ LAYERS = (
     {"monitor"},
     {"faults"},
     {"reference", "invariants", "queries"},
-    {"seeds", "proxy", "drafts"},
+    {"seeds", "proxy", "drafts", "http"},
     {"systems"},
     {"database"},
     {"engines"},

@@ -1,0 +1,215 @@
+"""Values taken from an answer, and put into later requests where `{name}` stands.
+
+    $.data[0].id         JSON: a path of names and numbers; [-1] is the last
+    header Location      a header
+    regex id=(\\d+)       what the first group matches in the body, or the whole match
+
+A value is spelt as the place needs it where it is put: in a URL and in a form percent-encoded, in JSON text escaped.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote as encode
+from urllib.parse import quote_plus
+
+from integrity.errors import UsageError, quote
+from integrity.http.answer import Answer
+from integrity.http.request import FORM_TYPE, JSON_TYPE, Json, Part, Parts, Raw, Request
+from integrity.suggestion import suggest
+
+Values = Mapping[str, Any]
+"""By name: texts, numbers, booleans, None; what JSON has."""
+
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PLACE = re.compile(rf"\{{({NAME})\}}")
+_KINDS = {str: "a text", bool: "true or false", type(None): "null"}
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(-?\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
+HINT = 'Write "$.data[0].id" (JSON), "header Location" or "regex token=(\\\\w+)".'
+
+
+def check_take(spelling: str, *, place: str) -> None:
+    """Raise UsageError unless it says where in an answer a value is."""
+    kind, _, rest = spelling.strip().partition(" ")
+    if spelling.strip().startswith("$"):
+        _steps(spelling.strip(), place)
+    elif kind == "regex" and rest.strip():
+        try:
+            re.compile(rest.strip())
+        except re.error as error:
+            raise UsageError(f"{place}: {quote(rest.strip())} is no regular expression: {error}", hint=HINT) from None
+    elif kind != "header" or not rest.strip():
+        raise UsageError(f"{place}: {quote(spelling)} says nothing about where a value is", hint=HINT)
+
+
+def take(answer: Answer, takes: Mapping[str, str], *, place: str) -> dict[str, Any]:
+    """Return the values that an answer gives.
+
+    Args:
+        takes: name -> where its value is.
+        place: whose answer it is, e.g. "GET /wallets".
+
+    Raises:
+        UsageError: one is not there.
+    """
+    return {name: _take_one(answer, spelling.strip(), f"{place}: {name}") for name, spelling in takes.items()}
+
+
+def _take_one(answer: Answer, spelling: str, place: str) -> Any:
+    if spelling.startswith("$"):
+        return _take_json(answer, spelling, place)
+    kind, _, rest = spelling.partition(" ")
+    rest = rest.strip()
+    if kind == "header":
+        if rest.lower() not in answer.headers:
+            names = ", ".join(sorted(answer.headers))
+            raise UsageError(
+                f"{place}: the answer ({answer.status}) has no header {rest}",
+                hint=suggest(rest.lower(), answer.headers, always=f"It has {names}."),
+            )
+        return answer.headers[rest.lower()]
+    check_take(spelling, place=place)
+    found = re.search(rest, answer.text)
+    if found is None:
+        raise UsageError(
+            f"{place}: nothing in the answer ({answer.status}, {len(answer.text):,} letters) matches {quote(rest)}",
+            hint="Look at what the application answers: curl -i.",
+        )
+    return found[1] if found.re.groups else found[0]
+
+
+def _take_json(answer: Answer, spelling: str, place: str) -> Any:
+    steps = _steps(spelling, place)
+    try:
+        here: Any = answer.json()
+    except ValueError:
+        kind = answer.content_type or "of no type"
+        raise UsageError(
+            f"{place}: the answer ({answer.status}, {kind}) is no JSON", hint="Take it by a header or a regular expression."
+        ) from None
+    path = "$"
+    for step in steps:
+        try:
+            here = _inside(here, step)
+        except LookupError:
+            raise UsageError(
+                f"{place}: {spelling}: there is no {step} in {path}, which is {_describe(here)} ({answer.status})",
+                hint=suggest(str(step), here if isinstance(here, dict) else (), otherwise="Mend the path."),
+            ) from None
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return here
+
+
+def _inside(value: Any, step: str | int) -> Any:
+    if isinstance(step, int):
+        return value[step] if isinstance(value, list) else _nothing()
+    return value[step] if isinstance(value, dict) else _nothing()
+
+
+def _nothing() -> Any:
+    raise LookupError
+
+
+def _steps(spelling: str, place: str) -> list[str | int]:
+    steps: list[str | int] = []
+    at = 1
+    while at < len(spelling):
+        found = _STEP.match(spelling, at)
+        if found is None:
+            raise UsageError(f"{place}: {quote(spelling)} cannot be read from {quote(spelling[at:])} on", hint=HINT)
+        number = found[2]
+        steps.append(int(number) if number is not None else next(each for each in found.group(1, 3, 4) if each is not None))
+        at = found.end()
+    return steps
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, dict):
+        names = ", ".join(list(value)[:8])
+        return f"an object with {names}" if value else "an object with nothing in it"
+    return f"a list of {len(value)}" if isinstance(value, list) else _KINDS.get(type(value), "a number")
+
+
+def fill(request: Request, values: Values) -> Request:
+    """Return a request with the values in it.
+
+    In a URL and in headers each name must be known. In a body what is not known stays (`{id}` may be a query of GraphQL),
+    unless a known name is spelt nearly so.
+
+    Raises:
+        UsageError: there is no such value.
+    """
+    place = request.shown
+    kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    spell = {FORM_TYPE: _in_form, JSON_TYPE: _in_json}.get(kind, _text)
+    return replace(
+        request,
+        url=_fill_text(request.url, values, _in_url, place, is_strict=True),
+        headers=tuple(
+            (name, _fill_text(value, values, _text, f"{place}: {name}", is_strict=True)) for name, value in request.headers
+        ),
+        body=_fill_body(request.body, values, spell, place),
+    )
+
+
+def _fill_body(
+    body: Json | Raw | Parts | None, values: Values, spell: Callable[[Any], str], place: str
+) -> Json | Raw | Parts | None:
+    match body:
+        case Json(value):
+            return Json(_fill_json(value, values, place))
+        case Raw(str(text)):
+            return Raw(_fill_text(text, values, spell, place))
+        case Parts(parts):
+            return Parts(tuple(_fill_part(part, values, place) for part in parts))
+        case _:
+            return body
+
+
+def _fill_part(part: Part, values: Values, place: str) -> Part:
+    if isinstance(part.content, bytes):
+        return part
+    return replace(part, content=_fill_text(part.content, values, _text, place))
+
+
+def _fill_json(value: Any, values: Values, place: str) -> Any:
+    if isinstance(value, str):
+        alone = _PLACE.fullmatch(value)
+        return values[alone[1]] if alone and alone[1] in values else _fill_text(value, values, _text, place)
+    if isinstance(value, dict):
+        return {name: _fill_json(each, values, place) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_fill_json(each, values, place) for each in value]
+    return value
+
+
+def _fill_text(text: str, values: Values, spell: Callable[[Any], str], place: str, *, is_strict: bool = False) -> str:
+    def spelling(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in values:
+            return spell(values[name])
+        meant = suggest(name, values)
+        if not is_strict and not meant:
+            return found[0]
+        known = f"Known: {', '.join(values)}." if values else "No value was taken before it."
+        raise UsageError(f"{place}: there is no value {name}", hint=" ".join(filter(None, (meant, known))))
+
+    return _PLACE.sub(spelling, text)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _in_url(value: Any) -> str:
+    return encode(_text(value), safe="")
+
+
+def _in_form(value: Any) -> str:
+    return quote_plus(_text(value))
+
+
+def _in_json(value: Any) -> str:
+    return json.dumps(value)[1:-1] if isinstance(value, str) else json.dumps(value)
