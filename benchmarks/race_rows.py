@@ -21,9 +21,9 @@ import psycopg
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.events import listen
-from integrity.race.rows.capture import install
-from integrity.race.rows.copy import make_copy, reserve_copy
-from integrity.race.rows.template import make_template
+from integrity.race.rows.postgresql.capture import install
+from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
+from integrity.race.rows.postgresql.template import make_template
 
 TABLE = """
 create table t{0} (

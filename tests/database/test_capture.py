@@ -15,8 +15,8 @@ from psycopg import sql
 
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
-from integrity.race.rows.capture import Capture, UndoRefused, install, remove
 from integrity.race.rows.changes import ChangeKind
+from integrity.race.rows.postgresql.capture import Capture, UndoRefused, install, remove
 from integrity.race.rows.tables import CapturedTable
 from integrity.sql.parameters import number_parameters
 from tests.database.odd_tables import STATEMENTS, contents, make_odd_tables

@@ -13,7 +13,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import MayNotCreate, UsageError
 from integrity.events import Advanced, Event, listen
-from integrity.race.rows.copy import Copied, CopyWay, make_copy, reserve_copy
+from integrity.race.rows.postgresql.copy import Copied, CopyWay, make_copy, reserve_copy
 from tests.database.odd_tables import contents, make_odd_tables
 
 Connection = psycopg.Connection[Any]

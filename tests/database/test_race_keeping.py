@@ -12,10 +12,10 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.events import listen
-from integrity.race.rows.capture import install
-from integrity.race.rows.copy import make_copy, reserve_copy
 from integrity.race.rows.keeping import KeepingWay, choose_keeping
-from integrity.race.rows.template import make_template
+from integrity.race.rows.postgresql.capture import install
+from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
+from integrity.race.rows.postgresql.template import make_template
 from tests.database.odd_tables import contents, make_odd_tables
 
 

@@ -8,9 +8,10 @@ one row that changed.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from integrity.operation import Row
 from integrity.race.rows.tables import CapturedTable
@@ -81,6 +82,47 @@ class Touched:
 
 Decode = Callable[[int, str], object]
 """Given a type's oid and a value as the server spells it, returns the value."""
+
+
+class Record:
+    """What was changed since the mark; each side of it is worked out when it is asked for."""
+
+    def __init__(self, entries: Sequence[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> None:
+        self._entries, self._tables, self._decode = entries, tables, decode
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """Rows that are not as they were, by table and identity."""
+        return find_changes(self._entries, self._tables, self._decode)
+
+    @cached_property
+    def remains(self) -> list[tuple[str, Row]]:
+        """What a schedule left, as the judge compares it: each row that is not as it was, with its table's name.
+
+        A row that is gone stands under "NAME gone".
+        """
+        return [
+            (change.table, change.after) if change.after is not None else (f"{change.table} gone", change.before or {})
+            for change in self.changes
+        ]
+
+    @cached_property
+    def generated(self) -> frozenset[object]:
+        """The values that sequences gave to rows that were made: which row has which is another matter in each order."""
+        numbered = {
+            table.name: [column.name for column in table.columns if column.is_numbered] for table in self._tables.values()
+        }
+        return frozenset(
+            change.after[column]
+            for change in self.changes
+            if change.kind is ChangeKind.MADE and change.after is not None
+            for column in numbered[change.table]
+        )
+
+    @cached_property
+    def touched(self) -> list[Touched]:
+        """Rows that were written, by transaction."""
+        return find_touched(self._entries, self._tables)
 
 
 def find_changes(entries: Iterable[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> list[Change]:

@@ -5,12 +5,31 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import median
 from time import perf_counter
+from typing import Protocol
 
 from integrity.errors import UsageError
-from integrity.race.rows.capture import Capture
+from integrity.race.rows.changes import Record
 from integrity.race.rows.tables import Uncovered
 
 _TRIES = 5
+
+
+class Undoing(Protocol):
+    """What sees changes and undoes them, as rows/postgresql/capture.py does."""
+
+    uncovered: tuple[Uncovered, ...]
+
+    def mark(self) -> None:
+        """Note that a schedule begins."""
+        ...
+
+    def read(self) -> Record:
+        """Return what was changed since the mark."""
+        ...
+
+    def undo(self) -> None:
+        """Put all back as it was at the mark."""
+        ...
 
 
 class KeepingWay(Enum):
@@ -42,7 +61,7 @@ class Keeping:
         return f"rows: {self.way.value}{cost}{why}{unseen}"
 
 
-def choose_keeping(capture: Capture, *, has_template: bool) -> Keeping:
+def choose_keeping(capture: Undoing, *, has_template: bool) -> Keeping:
     """Return how the rows of a database with a capture are kept.
 
     They are undone where all that the role may write is seen and comes back. Each schedule then takes under a millisecond
@@ -70,7 +89,7 @@ def _written_unseen(uncovered: Iterable[Uncovered]) -> Iterable[str]:
     return (f"changes of {each.what} are not seen ({each.reason})" for each in uncovered if each.is_writable)
 
 
-def _measure(capture: Capture) -> float:
+def _measure(capture: Undoing) -> float:
     """Return what reading and undoing take where nothing was changed."""
     seconds = []
     capture.mark()

@@ -2,6 +2,7 @@
 
 from psycopg import sql
 
+from integrity.race.rows.postgresql.tables import image_of, located
 from integrity.race.rows.tables import CapturedTable
 
 
@@ -24,7 +25,7 @@ def net_rows(table: CapturedTable) -> sql.Composed:
     )
     names = {column.name for column in table.columns}
     return sql.SQL(_NET_ROWS).format(
-        table=table.located,
+        table=located(table),
         oid=sql.Literal(table.oid),
         pair=pair,
         change=sql.Identifier("change" if "change" not in names else "change of the row"),
@@ -52,8 +53,8 @@ def undo_part(table: CapturedTable, *, updates: bool) -> sql.Composed:
         "put": sql.Identifier(f"put_{table.oid}"),
         "back": sql.Identifier(f"back_{table.oid}"),
         "oid": sql.Literal(table.oid),
-        "table": table.located,
-        "image": table.image,
+        "table": located(table),
+        "image": image_of(table),
     }
     plain = [column.name for column in table.columns if not column.generated]
     keys = {part.name for part in table.key}

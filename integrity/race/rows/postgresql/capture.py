@@ -23,9 +23,8 @@ restart: servers come with `replica`, ours with `minimal`. And reading a slot to
 reading the log takes 0.05. So triggers are what there is everywhere.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -37,11 +36,12 @@ from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, UsageError
-from integrity.operation import Row, Statement
-from integrity.race.rows.changes import Change, ChangeKind, Decode, Entry, Touched, find_changes, find_touched
-from integrity.race.rows.functions import MARK, REMOVAL, creation
-from integrity.race.rows.net import net_rows, undo_part
-from integrity.race.rows.tables import SCHEMA, CapturedTable, Uncovered, find_tables
+from integrity.operation import Statement
+from integrity.race.rows.changes import Entry, Record
+from integrity.race.rows.postgresql.functions import MARK, REMOVAL, creation
+from integrity.race.rows.postgresql.net import net_rows, undo_part
+from integrity.race.rows.postgresql.tables import SCHEMA, find_tables, turned
+from integrity.race.rows.tables import CapturedTable, Uncovered
 
 _LOCK = 0x1A7E6221  # of an advisory lock of the database: who holds it has a capture there
 _APPLICATION = "integrity race rows"
@@ -52,47 +52,6 @@ Connection = psycopg.Connection[Any]
 
 class UndoRefused(DatabaseError):
     """The rows cannot be put back as they were; they are as the schedule left them."""
-
-
-class Record:
-    """What was changed since the mark; each side of it is worked out when it is asked for."""
-
-    def __init__(self, entries: Sequence[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> None:
-        self._entries, self._tables, self._decode = entries, tables, decode
-
-    @cached_property
-    def changes(self) -> list[Change]:
-        """Rows that are not as they were, by table and identity."""
-        return find_changes(self._entries, self._tables, self._decode)
-
-    @cached_property
-    def remains(self) -> list[tuple[str, Row]]:
-        """What a schedule left, as the judge compares it: each row that is not as it was, with its table's name.
-
-        A row that is gone stands under "NAME gone".
-        """
-        return [
-            (change.table, change.after) if change.after is not None else (f"{change.table} gone", change.before or {})
-            for change in self.changes
-        ]
-
-    @cached_property
-    def generated(self) -> frozenset[object]:
-        """The values that sequences gave to rows that were made: which row has which is another matter in each order."""
-        numbered = {
-            table.name: [column.name for column in table.columns if column.is_numbered] for table in self._tables.values()
-        }
-        return frozenset(
-            change.after[column]
-            for change in self.changes
-            if change.kind is ChangeKind.MADE and change.after is not None
-            for column in numbered[change.table]
-        )
-
-    @cached_property
-    def touched(self) -> list[Touched]:
-        """Rows that were written, by transaction."""
-        return find_touched(self._entries, self._tables)
 
 
 class Capture:
@@ -207,7 +166,7 @@ def install(target: Target) -> Iterator[Capture]:
                         undo_part(table, updates=updates).as_string(connection) for updates in (True, not is_quiet)
                     )
                     off, on = (
-                        ";".join(guard.turned(table.located, on=on).as_string(connection) for guard in table.guards)
+                        ";".join(turned(guard, table, on=on).as_string(connection) for guard in table.guards)
                         for on in (False, True)
                     )
                     connection.execute(

@@ -29,7 +29,7 @@ from integrity.engines.transaction import refusal
 from integrity.errors import MayNotCreate, Unreachable, UsageError
 from integrity.events import Advanced, Job
 from integrity.race.play.postgresql.scratch import WITHOUT_AUTOVACUUM
-from integrity.race.rows.row_copy import copy_by_rows
+from integrity.race.rows.postgresql.row_copy import copy_by_rows
 
 BYTES_MOST = 1_000_000_000
 

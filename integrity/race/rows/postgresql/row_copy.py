@@ -21,7 +21,7 @@ from integrity.errors import UsageError
 from integrity.events import Advanced, Job
 from integrity.numbers import counted
 from integrity.race.play.postgresql.definitions import NEEDED, make_all
-from integrity.race.rows.tables import SCHEMA
+from integrity.race.rows.postgresql.tables import SCHEMA
 
 _APPLICATION = "integrity race copy"
 _SPELLING = {**OWN, "lc_monetary": "C", "xmloption": "content", "row_security": "off"}

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
-from integrity.race.rows.tables import SCHEMA, TRIGGER, CapturedTable
+from integrity.race.rows.postgresql.tables import SCHEMA, TRIGGER, image_of, located
+from integrity.race.rows.tables import CapturedTable
 
 MARK = "integrity: sees what a race changes; the next race removes what a killed one left"
 """The comment on the schema, by which it is known to be ours."""
@@ -218,10 +219,10 @@ def creation(
         *(
             sql.SQL(_TRIGGERS).format(
                 schema=schema,
-                table=table.located,
+                table=located(table),
                 trigger=sql.Identifier(TRIGGER),
                 truncate=sql.Identifier(f"{TRIGGER}_truncate"),
-                image=sql.Literal(table.image.as_string(None)),
+                image=sql.Literal(image_of(table).as_string(None)),
             )
             for table in tables
         ),

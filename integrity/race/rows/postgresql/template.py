@@ -19,7 +19,7 @@ from integrity.engines.postgresql.copies import copy_database, give_properties
 from integrity.engines.postgresql.temporary import drop_database, temporary_name
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
-from integrity.race.rows.copy import CopyPlace, is_busy
+from integrity.race.rows.postgresql.copy import CopyPlace, is_busy
 
 
 class Template:
