@@ -79,7 +79,8 @@ class SystemSection:
 
     Args:
         path: where the system is, as "module:attribute".
-        invariants: names or patterns of those that are its own, beside what lies in the folder of its name.
+        invariants: names or patterns of those that are its own, beside what lies in the folder of its name; where the
+            project has several systems, and the tables that one reads do not say whose it is.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE

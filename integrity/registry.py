@@ -164,21 +164,30 @@ class Registry(Mapping[str, "System"]):
         hint = f'{SETTINGS_FILE}: [systems] {name} = "{path}"' if ":" in path else self._suggest(name)
         raise UsageError(f"{place}: it is about the system {quote(name)}, which nobody declares here", hint=hint)
 
-    def owner_of(self, file: "SqlFile") -> str:
-        """Return the system that an invariant is about; empty: a project's own, about none of them or about several.
+    def owners_of(self, file: "SqlFile") -> Sequence[str]:
+        """Return the systems that an invariant is about; none: it is the project's own, and about none that we know of.
 
-        Its folder says so, or [systems.<name>] invariants; of what neither names, the tables that it reads, if a single one
-        of the systems that are not reference systems has them all; one that cannot be imported has none that we know.
+        Its folder says so, or [systems.<name>] invariants. What neither names is about the project's only system, whatever
+        it reads; where there are several, about each that has one of the tables that it reads.
         """
         first = file.name.partition("/")[0]
         if "/" in file.name and first in self:
-            return first
-        for name, patterns in self._patterns.items():
-            if any(fits(file.name, pattern) for pattern in patterns):
-                return name
-        return self._owner_by_tables(file) if file.is_own and len(self) > len(_REFERENCE) else ""
+            return (first,)
+        named = [name for name, patterns in self._patterns.items() if any(fits(file.name, pattern) for pattern in patterns)]
+        if named or not file.is_own:
+            return named
+        only = set(self.own) if len(self.own) == 1 else set()
+        return [name for name in self if name not in _REFERENCE and (name in only or self._has_tables_of(name, file))]
 
-    def _owner_by_tables(self, file: "SqlFile") -> str:
+    def describe_ownership(self, name: str) -> str:
+        """Return how an invariant comes to be about a system, as a hint."""
+        tables = f", or let it read a table of {name}" if len(self.own) > 1 else ""
+        if name not in self.own:
+            return f"Put it into invariants/{name}/."
+        return f'Put it into invariants/{name}/; or {SETTINGS_FILE}: [systems.{name}] invariants = ["..."]{tables}.'
+
+    def _has_tables_of(self, name: str, file: "SqlFile") -> bool:
+        """Whether a system has a table that a file reads; one that cannot be imported has none that we know."""
         from integrity.database.bookkeeping import VIEWS
         from integrity.database.made import OURS
         from integrity.engines.places import DEFAULT_SCHEMA, schema_of
@@ -186,25 +195,17 @@ class Registry(Mapping[str, "System"]):
         from integrity.systems.reflect import Reflected
 
         read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}
-        owners = []
-        for name in set(self) - set(_REFERENCE):
-            try:
-                system = self[name]
-            except UsageError:  # it is told where the system itself is needed
-                continue
-            if (named := tables_named(system.operations.values())) is not None:
-                is_owner = not read.isdisjoint(named)
-            elif (
-                isinstance(tables := system.metadata, Reflected) and not tables.is_read
-            ):  # all that stands there is its own
-                views = {f"{name}_{view}" for view in VIEWS}
-                is_its = [place in tables.places or (place == OURS and table in views) for place, table in read]
-                is_owner = bool(read) and all(is_its)
-            else:
-                known = {(schema_of(table), table.name) for table in system.metadata.sorted_tables}
-                is_owner = bool(read) and read <= known | {(OURS, f"{name}_{view}") for view in VIEWS}
-            owners += [name] if is_owner else []
-        return owners[0] if len(owners) == 1 else ""
+        if not read.isdisjoint((OURS, f"{name}_{view}") for view in VIEWS):
+            return True
+        try:
+            system = self[name]
+        except UsageError:  # it is told where the system itself is needed
+            return False
+        if (known := tables_named(system.operations.values())) is not None:
+            return not read.isdisjoint(known)
+        if isinstance(tables := system.metadata, Reflected) and not tables.is_read:
+            return any(schema in tables.places for schema, _ in read)  # all that stands there is its own
+        return not read.isdisjoint((schema_of(table), table.name) for table in system.metadata.sorted_tables)
 
     def _take(self, name: str, system: "System") -> None:
         """Take a system that a program passed."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from integrity.cli.options import all_option, json_option, open_project, project_option
+from integrity.errors import UsageError
 from integrity.report.terminal import write_json, write_note, write_result
 
 
@@ -33,7 +34,10 @@ def command(
     if system_name is not None:
         registry = Registry(project)
         registry.check(system_name)
-        files = [file for file in files if registry.owner_of(file) == system_name]
+        files = [file for file in files if system_name in registry.owners_of(file)]
+        if not files:
+            said = f"no invariant{' selected' if patterns else ''} is about system {system_name}"
+            raise UsageError(said, hint=registry.describe_ownership(system_name))
     if is_json:
         write_json(catalogue_fields(files), default=str)
     else:

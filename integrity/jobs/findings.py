@@ -1,7 +1,7 @@
 """Findings of races are kept: each in its own file; the first one is studied and, where asked for, written as a test."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,24 +44,24 @@ class Wanted:
             check_path(self.pytest_file)
 
 
-def invariants_of(project: Project, system: System, operations: Sequence[str] = ()) -> list[SqlFile]:
-    """Return the system's invariants, and those of the project that are about it.
+def invariants_of(project: Project, system: System, raced: Iterable[str] | None = None) -> list[SqlFile]:
+    """Return the invariants that are about the system.
 
     Args:
-        operations: that are raced; none: all of the system's. Where the tables are known that their statements name, a file
-            of the project's own that reads one of them is about them, too, and one of theirs that reads none is not.
+        raced: operations: where it is known which tables their statements name, a file that reads none of those is left
+            out, for nothing that is raced could violate it. None: all of the system's files.
     """
     registry = Registry(project)
     files = load_invariants(project, system=system.name, find_operations=registry.operations_of).values()
-    raced = [system.operations[name] for name in operations or system.operations if name in system.operations]
-    named = tables_named(raced)
-    if named is None:
-        return [file for file in files if registry.owner_of(file) == system.name]
-    return [file for file in files if registry.owner_of(file) in ("", system.name) and file.is_own and _reads(file, named)]
+    about = [file for file in files if system.name in registry.owners_of(file)]
+    if raced is None:
+        return about
+    named = tables_named(system.operations[name] for name in raced if name in system.operations)
+    return about if named is None else [file for file in about if _reads(file, named)]
 
 
 def _reads(file: SqlFile, tables: Collection[tuple[str, str]]) -> bool:
-    """Whether a file reads one of these tables, or the history; of one that the parser does not know, nobody knows."""
+    """Whether a file reads one of these tables; of one that the parser does not know, nobody knows."""
     if file.tree is None:
         return True
     read = {(table.schema or DEFAULT_SCHEMA, table.name) for table in tables_of(file.tree)}

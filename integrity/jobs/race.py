@@ -96,9 +96,8 @@ def choose(
     settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
     if group:
         settings = replace(settings, choices_max=CHOICES_OF_NAMED)
-    return ChosenRace(
-        RaceSubject(system, invariants_of(project, system, group), settings, bug), operations, group, schedule
-    )
+    files = invariants_of(project, system, group or system.operations)
+    return ChosenRace(RaceSubject(system, files, settings, bug), operations, group, schedule)
 
 
 def race(

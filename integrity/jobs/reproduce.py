@@ -54,11 +54,16 @@ def choose(project: Project, violation: str, *, run_id: str | None = None) -> Ch
     folder = _find_run(project, run_id)
     name, row = _find_row(folder, violation)
     settings = folder.settings()
-    system = Registry(project).resolve(settings.system, settings.reference, place=str(folder.path))
+    registry = Registry(project)
+    system = registry.resolve(settings.system, settings.reference, place=str(folder.path))
+    files = invariants_of(project, system)
+    if name not in {file.name for file in files}:
+        said = f"{name} is violated, and not about system {system.name}, whose calls were made in run {folder.run_id}"
+        raise UsageError(said, hint=registry.describe_ownership(system.name))
     bug = system.find_bug(settings.bug) if settings.bug else None
     with folder.history.open("rb") as lines:
         calls = list(decode(lines, place=str(folder.history)))
-    return ChosenViolation(Violation(name, row, calls), RaceSubject(system, invariants_of(project, system), bug=bug))
+    return ChosenViolation(Violation(name, row, calls), RaceSubject(system, files, bug=bug))
 
 
 def reproduce(

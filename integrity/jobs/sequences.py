@@ -93,5 +93,7 @@ def choose(
     bug = system.find_bug(bug_name) if bug_name is not None else None
     known = system.operations_with(bug)
     chosen = {name: find_operation(system, known, name) for name in operations or known}
-    files = select_invariants(set_variables(invariants_of(project, system, operations), project), patterns)
+    files = select_invariants(
+        set_variables(invariants_of(project, system, operations or system.operations), project), patterns
+    )
     return ChosenSequences(project, system, chosen, files, bug, stage)

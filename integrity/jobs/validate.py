@@ -8,7 +8,7 @@ run is recorded, nothing that is about runs alone. The history of a run that was
 The verdicts are kept where `reproduce` looks for them, whoever asked for the audit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,10 +94,10 @@ def choose(
 
 
 def choose_of_run(project: Project, system: str) -> Chosen:
-    """Return what is to be judged after a run of the system: its invariants, and the project's own that are of no other."""
+    """Return what is to be judged after a run of the system: its invariants, and the project's own that are of none."""
     systems = Registry(project)
     known = set_variables(load_invariants(project, find_operations=systems.operations_of).values(), project)
-    return Chosen([file for file in known if systems.owner_of(file) in {"", system}], is_named=True)
+    return Chosen([file for file in known if _is_about(file, [system], systems)], is_named=True)
 
 
 def validate(
@@ -194,21 +194,29 @@ def _describe_empty(target: Target, project: Project) -> str:
 def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -> Sequence[SqlFile]:
     """Return the invariants of the system, or of those in the database and the project's own."""
     if chosen.system:
-        files = [file for file in chosen.files if systems.owner_of(file) == chosen.system]
+        files = [file for file in chosen.files if chosen.system in systems.owners_of(file)]
     else:
         schemas = find_schemas(target)
-        files = [file for file in chosen.files if file.is_own or systems.owner_of(file) in {"", *schemas}]
+        files = [file for file in chosen.files if file.is_own or _is_about(file, schemas, systems)]
+    if not files and chosen.system:
+        raise UsageError(
+            f"{target}: nothing to judge: no invariant selected is about system {chosen.system}",
+            hint=systems.describe_ownership(chosen.system),
+        )
     if not files:
         raise UsageError(
-            f"{target}: nothing to judge: no invariant selected is about system {chosen.system},"
-            " and none is the project's own"
-            if chosen.system
-            else f"nothing to judge: {place}"
+            f"nothing to judge: {place}"
             if place
             else f"{target} holds none of the systems ({', '.join(systems)}) that the invariants are about",
             hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
         )
     return files
+
+
+def _is_about(file: SqlFile, names: Collection[str], systems: Registry) -> bool:
+    """Whether a file is about one of the systems, or about none that is known."""
+    owners = systems.owners_of(file)
+    return not owners or not set(owners).isdisjoint(names)
 
 
 def _without_systems_that_do_not_come(
@@ -218,8 +226,8 @@ def _without_systems_that_do_not_come(
 
     Else they are judged all the same: what they ask is SQL, and the system is not in it.
     """
-    owners = {systems.owner_of(file) for file in files} if chosen.is_named else set(systems.own)
-    for name in sorted(owners & set(systems.own)):
+    concerned = {chosen.system} if chosen.system or chosen.is_named else set(systems.own)
+    for name in sorted(concerned & set(systems.own)):
         try:
             systems.find(name)
         except UsageError as error:
@@ -246,11 +254,11 @@ def _without_runs_that_were_not(
 ) -> Job[tuple[Sequence[SqlFile], bool]]:
     """Leave out what is asked of runs alone, where no run of the system is recorded; say so, or that it is not told."""
     about_runs = {
-        file.name: systems.owner_of(file)
+        file.name: systems.owners_of(file)
         for file in files
         if file.is_of_calls or ({table.schema for table in tables_of(file.tree)} == {"integrity"} and not file.is_own)
     }
-    about_runs = {name: system for name, system in about_runs.items() if system}
+    about_runs = {name: owners for name, owners in about_runs.items() if owners}
     if not about_runs:
         return files, True
     try:
@@ -258,9 +266,9 @@ def _without_runs_that_were_not(
     except DatabaseError as error:  # no rights on our schema, or a lock: what asks it says so for itself, too
         yield Noted(f"which runs there were, and which were killed, cannot be found out: {error.message}")
         return files, False
-    left_out = [name for name, system in about_runs.items() if system not in ran]
+    left_out = [name for name, owners in about_runs.items() if ran.isdisjoint(owners)]
     if left_out:
-        named = " or ".join(dict.fromkeys(about_runs[name] for name in left_out))
+        named = " or ".join(dict.fromkeys(owner for name in left_out for owner in about_runs[name]))
         many = counted(len(left_out), "invariant about runs alone is", "invariants about runs alone are")
         yield Noted(f"no run of {named} is recorded: {many} left out")
     return [file for file in files if file.name not in left_out], True

@@ -125,7 +125,7 @@ def test_the_name_of_a_reference_system_is_taken(open_registry: Open) -> None:
 def test_a_broken_system_is_in_the_way_of_itself_alone(open_registry: Open) -> None:
     registry = open_registry(code="raise ValueError")
     file = parse_sql_file("-- title: mine\nselect 1\n", path=Path("shop/mine.sql"), name="shop/mine")
-    assert registry.owner_of(replace(file, is_own=True)) == "shop"
+    assert registry.owners_of(replace(file, is_own=True)) == ("shop",)
     assert registry.find("inbox").name == "inbox"
 
 
@@ -171,22 +171,66 @@ def test_a_file_is_answered_by_reference_then_by_name_and_runs_nothing_that_is_n
     assert caught.value.hint == 'integrity.toml: [systems] bank = "os:system"'
 
 
+def owners(registry: Registry, name: str, query: str) -> list[str]:
+    file = parse_sql_file(f"-- title: mine\n{query}\n", path=Path(f"{name}.sql"), name=name)
+    return list(registry.owners_of(replace(file, is_own=True)))
+
+
+SOLE = {
+    "files": '[project]\nname = "shop"\n',
+    "python": '[systems]\nshop = "shop:SHOP"\n',
+    "python, reflected": '[systems]\nshop = "shop:SHOP"\n',
+    "python that cannot be imported": '[systems]\nshop = "shop:SHOP"\n',
+}
+
+
+@pytest.mark.parametrize("kind", SOLE)
+@pytest.mark.parametrize("query", ["select 1 from orders", "select 1 from elsewhere.any_view", "select 1"])
+def test_where_a_project_has_one_system_all_its_own_invariants_are_about_it(
+    open_registry: Open, tmp_path: Path, kind: str, query: str
+) -> None:
+    code = {"python, reflected": SHOP.replace("METADATA, {}", "operations={}"), "python that cannot be imported": "def ("}
+    if kind == "files":
+        (tmp_path / "operations").mkdir()
+        (tmp_path / "operations/pay.sql").write_text("select 1 from orders;\n")
+    registry = open_registry(SOLE[kind], code.get(kind, SHOP))
+    assert owners(registry, "mine", query) == ["shop"]
+    assert owners(registry, "money/mine", query) == ["shop"]
+    assert owners(registry, "ghostpass/mine", query) == ["ghostpass"]
+
+
+SEVERAL = """
+from sqlalchemy import BigInteger, Column, MetaData, Table
+from integrity.systems.reflect import Reflected
+from integrity.systems.system import System
+
+METADATA = MetaData()
+Table("orders", METADATA, Column("id", BigInteger, primary_key=True))
+SHOP = System("shop", "a shop", METADATA, {})
+DEPOT = System("depot", "a depot", Reflected("store"), {})
+"""
+
+
 @pytest.mark.parametrize(
-    ("name", "query", "owner"),
+    ("name", "query", "expected"),
     [
-        ("shop/any", "select 1 from elsewhere", "shop"),
-        ("ghostpass/mine", "select 1 from orders", "ghostpass"),
-        ("money/positive", "select 1 from elsewhere", "shop"),
-        ("mine", "select 1 from public.orders", "shop"),
-        ("mine", "select 1 from integrity.shop_calls as calls join orders on true", "shop"),
-        ("mine", "select 1 from orders join elsewhere on true", ""),
-        ("mine", "select 1 from elsewhere.orders", ""),
-        ("mine", "select 1", ""),
+        ("shop/any", "select 1 from elsewhere.parcels", ["shop"]),
+        ("money/positive", "select 1 from elsewhere.parcels", ["shop"]),
+        ("mine", "select 1 from public.orders", ["shop"]),
+        ("mine", "select 1 from integrity.shop_calls", ["shop"]),
+        ("mine", "select 1 from store.parcels", ["depot"]),
+        ("mine", "select 1 from tills", ["till"]),
+        ("mine", "select 1 from orders join store.parcels on true join tills on true", ["till", "shop", "depot"]),
+        ("mine", "select 1 from orders join elsewhere.parcels on true", ["shop"]),
+        ("mine", "select 1 from elsewhere.orders", []),
+        ("mine", "select 1", []),
     ],
 )
-def test_an_invariant_is_of_its_folders_system_or_a_named_one_or_the_one_whose_tables_it_reads(
-    open_registry: Open, name: str, query: str, owner: str
+def test_where_there_are_several_an_invariant_is_about_each_that_has_a_table_that_it_reads(
+    open_registry: Open, tmp_path: Path, name: str, query: str, expected: list[str]
 ) -> None:
-    registry = open_registry('[systems.shop]\npath = "shop:SHOP"\ninvariants = ["money/*"]\n')
-    file = parse_sql_file(f"-- title: mine\n{query}\n", path=Path(f"{name}.sql"), name=name)
-    assert registry.owner_of(replace(file, is_own=True)) == owner
+    (tmp_path / "operations").mkdir()
+    (tmp_path / "operations/pay.sql").write_text("select 1 from tills;\n")
+    lines = '[project]\nname = "till"\n[systems]\ndepot = "shop:DEPOT"\n'
+    registry = open_registry(f'{lines}[systems.shop]\npath = "shop:SHOP"\ninvariants = ["money/*"]\n', SEVERAL)
+    assert sorted(owners(registry, name, query)) == sorted(expected)

@@ -1,0 +1,111 @@
+"""A stranger's project with several systems: which invariants are whose, and one of them that cannot be imported."""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+
+BANK = """
+from uuid import UUID
+from integrity import Operation, System
+from integrity.domain import IntegerIn, KeyOf
+from integrity.operation import Begin, Commit, Ok, Statement
+from integrity.systems.wanted_row import WantedRow
+
+def withdraw(*, operation_id: UUID, account_id: int, amount: int):
+    yield Begin()
+    yield Statement("update accounts set balance = balance - :amount where id = :id", {"amount": amount, "id": account_id})
+    yield Commit()
+    return Ok()
+
+ARGUMENTS = {"account_id": KeyOf("accounts"), "amount": IntegerIn(150, 200)}
+OPERATIONS = {"withdraw": Operation("withdraw", withdraw, ARGUMENTS)}
+BANK = System("bank", "a bank", operations=OPERATIONS, rows=[WantedRow("account", "accounts", {"balance": "100"})])
+"""
+MODEL = """
+from dataclasses import replace
+from sqlalchemy import Column, Integer, MetaData, Table
+
+METADATA = MetaData()
+Table("accounts", METADATA, Column("id", Integer, primary_key=True))
+BANK = replace(BANK, metadata=METADATA)
+"""
+TABLES = """
+create table accounts (id integer primary key, balance integer not null);
+create table parcels (id integer primary key, weight integer not null);
+insert into accounts values (1, 100);
+insert into parcels values (1, 5);
+"""
+FILES = {
+    "bank.py": BANK,
+    "operations/post/weigh.sql": "-- title: weigh\n-- parameter id: key of parcels\n-- row parcel: parcels(weight = 3)\n"
+    "update parcels set weight = weight + 1 where id = :id;\n",
+    "invariants/funds.sql": "-- title: no account is below zero\nselect id, balance from accounts where balance < 0\n",
+    "invariants/weights.sql": "-- title: a parcel weighs something\nselect id from parcels where weight <= 0\n",
+}
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def integrity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run a command in a project with a system in Python and one of files; gives its code, output and notes."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    (tmp_path / "integrity.toml").write_text(f'[database]\nurl = "{url}"\ntest = "own.db"\n[systems]\nbank = "bank:BANK"\n')
+    with sqlite3.connect(tmp_path / "own.db") as connection:
+        connection.executescript(TABLES)
+    connection.close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*words: str) -> tuple[int, str, str]:
+        sys.modules.pop("bank", None)
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    yield run
+    sys.modules.pop("bank", None)
+
+
+@pytest.mark.parametrize(("system", "its"), [("bank", "funds"), ("post", "weights")])
+@pytest.mark.parametrize("command", ["list", "validate"])
+def test_a_system_has_the_invariants_that_read_its_tables(
+    integrity: Command, tmp_path: Path, command: str, system: str, its: str
+) -> None:
+    (tmp_path / "bank.py").write_text(f"{BANK}{MODEL}")
+    code, out, _ = integrity(command, "--system", system)
+    assert code == 0
+    assert {name for name in ("funds", "weights") if name in out} == {its}
+
+
+@pytest.mark.parametrize("with_second_system", [False, True])
+def test_a_system_without_a_model_is_raced_with_the_projects_own_invariants(
+    integrity: Command, tmp_path: Path, with_second_system: bool
+) -> None:
+    if not with_second_system:
+        (tmp_path / "operations/post/weigh.sql").unlink()
+    code, out, _ = integrity("race", "bank", "withdraw", "withdraw", "--budget", "2s")
+    assert code == 1
+    assert "funds" in out
+
+
+@pytest.mark.parametrize("command", ["list", "validate"])
+def test_a_system_without_any_invariant_is_told_and_how_it_gets_one(
+    integrity: Command, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "invariants/weights.sql").unlink()
+    code, _, err = integrity(command, "--system", "post")
+    assert code == 2
+    assert "is about system post" in err
+    assert "invariants/post/" in err
