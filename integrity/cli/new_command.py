@@ -45,7 +45,8 @@ def new_invariant(
     Tables and columns are found by their kinds, foreign keys and names. Where more than one fits, it is asked for.
 
     \b
-    Example: integrity new invariant --from balance-equals-entries --table accounts
+    Example: integrity new invariant --from balance-equals-entries \\
+        --table accounts
     """
     from integrity.drafts.templates.catalogue import TEMPLATES, find_template
     from integrity.jobs.new import write_invariant

@@ -41,7 +41,8 @@ def command(
     Exits with 1 when it does, 0 when it does not. What has changed since is said.
 
     \b
-    Example: integrity replay .integrity/races/ghostpass-lost_update-sell-sell.json --times 10
+    Example: integrity replay --times 10 \\
+        .integrity/races/ghostpass-lost_update-sell-sell.json
     """
     from integrity.events import listen
     from integrity.jobs.findings import Wanted
