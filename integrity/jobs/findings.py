@@ -1,6 +1,5 @@
 """Findings of races are kept: each in its own file; the first one is studied and, where asked for, written as a test."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
 from integrity.registry import Registry, tables_named
 from integrity.sql.file import SqlFile
-from integrity.systems.made_stage import pools_of
+from integrity.systems.made_stage import MadeStage
 from integrity.systems.reflect import Reflected
 from integrity.systems.system import System
 
@@ -88,20 +87,16 @@ def notes_of_missing(system: System) -> Iterator[Noted]:
 
 
 def notes_of_single_rows(system: System, group: Sequence[str]) -> Iterator[Noted]:
-    """Yield of which tables that nobody described the race had a single row, so that no two calls could pass each other by.
+    """Yield of which tables a race had a single row, so that no two calls could pass each other by, and why.
 
     Args:
-        group: the operations; empty: all.
+        group: the operations; empty: each pair.
     """
-    if not isinstance(system.metadata, Reflected) or system.stage is None:
-        return
-    keys = Counter(name.rpartition("_")[0] for name in system.stage().keys)
-    for pool in pools_of(system.operations[name].arguments.values() for name in group or system.operations):
-        if keys[pool] == 1:
-            yield Noted(
-                f"there was one row of {pool} to race on, and all calls met on it: what calls do on two is not searched; "
-                "say another `-- row` of it"
-            )
+    stage = system.raced_as(group or tuple(system.operations)).stage
+    if isinstance(stage, MadeStage):
+        stage()
+        for table, reason in stage.single.items():
+            yield Noted(f"there was one row of {table} to race on, and all calls met on it; a second one: {reason}")
 
 
 def races_folder(project: Project) -> Path:

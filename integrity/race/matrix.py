@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -134,7 +134,7 @@ def race_groups(
     deadline = time.monotonic() + settings.seconds
     known = {names: Group(names) for names in dict.fromkeys(groups)}
     yield Advanced("racing", "", 0, len(known))
-    with _searchers(target, race, test_database) as search:
+    with _searchers(target, race, known, test_database) as search:
         for choice in range(settings.choices_max):
             open_groups = [
                 group for group in known.values() if not group.is_out_of_choices and group.verdict is not Verdict.VIOLATED
@@ -194,7 +194,9 @@ def play_schedule(
         scratch_database(target, system, bug=bug, test_database=test_database) as database,
         Scheduler(database) as scheduler,
     ):
-        contest = next(survey(scheduler, system, race.files).vary(names, bug=bug, isolation=settings.isolation))
+        contest = next(
+            survey(scheduler, system.raced_as(names), race.files).vary(names, bug=bug, isolation=settings.isolation)
+        )
         contest = replace(contest, is_strict=settings.is_strict)
         program = contest.program()
         run = scheduler.play(program, letters)
@@ -218,23 +220,37 @@ _Search = Callable[[Sequence[_Task], float], Iterator[tuple[_Task, Searched | No
 
 
 class _Searcher:
-    """Searches groups on one scratch database."""
+    """Searches groups on one scratch database.
 
-    def __init__(self, scheduler: Scheduler, race: RaceSubject) -> None:
+    Args:
+        system_of: the system as a race of a group has it.
+    """
+
+    def __init__(self, scheduler: Scheduler, race: RaceSubject, system_of: Callable[[tuple[str, ...]], System]) -> None:
         self._scheduler = scheduler
         self._settings = race.settings
         self._bug = race.bug
-        self._ground: Ground = survey(scheduler, race.system, race.files)
+        self._files = race.files
+        self._system_of = system_of
+        self._grounds: dict[tuple[str, ...], Ground] = {}
 
     def search(self, task: _Task, seconds: float) -> Searched | None:
         """Return what was found, or None when the group has no such choice."""
         settings = self._settings
-        contests = self._ground.vary(task.names, bug=self._bug, isolation=settings.isolation)
+        ground = self._ground_of(task.names)
+        contests = ground.vary(task.names, bug=self._bug, isolation=settings.isolation)
         contest = next((each for number, each in enumerate(contests) if number == task.choice), None)
         if contest is None:
             return None
         contest = replace(contest, is_strict=settings.is_strict)
-        return search_contest(self._scheduler, self._ground, contest, settings, choice=task.choice, seconds=seconds)
+        return search_contest(self._scheduler, ground, contest, settings, choice=task.choice, seconds=seconds)
+
+    def _ground_of(self, names: tuple[str, ...]) -> Ground:
+        """Return the ground of a group: one for all where they all are played on the same rows."""
+        system = self._system_of(names)
+        if system.raced not in self._grounds:
+            self._grounds[system.raced] = survey(self._scheduler, system, self._files)
+        return self._grounds[system.raced]
 
 
 def search_contest(
@@ -263,7 +279,9 @@ def search_contest(
 
 
 @contextmanager
-def _searchers(target: Target, race: RaceSubject, test_database: str | None) -> Iterator[_Search]:
+def _searchers(
+    target: Target, race: RaceSubject, groups: Collection[tuple[str, ...]], test_database: str | None
+) -> Iterator[_Search]:
     """Yield what searches tasks, in this process or in several."""
     system, jobs = race.system, race.settings.jobs
     if jobs > 1 and system.reference is None:
@@ -280,10 +298,10 @@ def _searchers(target: Target, race: RaceSubject, test_database: str | None) -> 
             for _ in range(jobs)
         ]
         if jobs == 1:
-            searcher = _Searcher(stack.enter_context(_scheduler(databases[0], system)), race)
+            searcher = _Searcher(stack.enter_context(_scheduler(databases[0], system)), race, system.raced_as)
             yield lambda tasks, deadline: _search_here(searcher, tasks, deadline)
         else:
-            yield stack.enter_context(_processes(databases, race))
+            yield stack.enter_context(_processes(databases, race, groups))
 
 
 def _scheduler(database: Target, system: System) -> Scheduler:
@@ -297,14 +315,17 @@ def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -
 
 
 @contextmanager
-def _processes(databases: list[Target], race: RaceSubject) -> Iterator[_Search]:
+def _processes(databases: list[Target], race: RaceSubject, groups: Collection[tuple[str, ...]]) -> Iterator[_Search]:
     context = multiprocessing.get_context("spawn")  # a forked process would end the connections of this one
     urls: Queue[str] = context.Queue()
     for database in databases:
         urls.put(database.text)
     assert race.system.reference is not None
     # A system is functions: a reference to it crosses, and the name of a bug.
-    reflected = (race.system.metadata, stage_of(race.system)()) if isinstance(race.system.metadata, Reflected) else None
+    reflected = None
+    if isinstance(race.system.metadata, Reflected):
+        systems = {names: race.system.raced_as(names) for names in groups}
+        reflected = race.system.metadata, {names: (each.raced, stage_of(each)()) for names, each in systems.items()}
     given = (urls, _Sent(race.system.reference, reflected), race.bug.name if race.bug else None, race.settings, race.files)
     pool = ProcessPoolExecutor(len(databases), mp_context=context, initializer=_start_process, initargs=given)
 
@@ -331,7 +352,7 @@ class _Sent:
     """What of a system crosses to another process: where it is found, and what was read of a database for it."""
 
     reference: SystemReference
-    reflected: tuple[Reflected, Stage] | None
+    reflected: tuple[Reflected, Mapping[tuple[str, ...], tuple[tuple[str, ...], Stage]]] | None
 
 
 # What a pool's process keeps from task to task: it has no other place.
@@ -353,10 +374,18 @@ def _start_process(
     def make_searcher() -> _Searcher:
         system = load_system(sent.reference)
         if sent.reflected is not None:  # a scratch database lacks what a bug leaves out, and would read as another one
-            metadata, stage = sent.reflected
-            system = replace(system, metadata=metadata, stage=lambda: stage)
+            metadata, stages = sent.reflected
+            system = replace(system, metadata=metadata)
+
+        def system_of(names: tuple[str, ...]) -> System:
+            if sent.reflected is None:
+                return system
+            raced, stage = stages[names]
+            return replace(system, stage=lambda: stage, raced=raced)
+
         bug = system.find_bug(bug_name) if bug_name else None
-        return _Searcher(_scheduler(Target.parse(urls.get()), system), RaceSubject(system, files, settings, bug))
+        race = RaceSubject(system, files, settings, bug)
+        return _Searcher(_scheduler(Target.parse(urls.get()), system), race, system_of)
 
     _make_searcher = make_searcher
 

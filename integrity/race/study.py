@@ -81,5 +81,5 @@ def open_study(
             hint=f"Name a database of that kind: --database {made_on.example_url}",
         )
     with Arena(target, system, test_database=test_database) as arena:
-        ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system, files)
+        ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system.raced_as(finding.raced), files)
         yield Study(finding, arena, ground, contest_of(finding, ground, bug=bug), files)

@@ -8,7 +8,7 @@ The rows of a stage are alone in their tables, so the values are the same each t
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from integrity.operation import Value
 from integrity.suggestion import suggest
 from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
 from integrity.systems.reflect import Catalogue, DomainType, Reflected
+from integrity.systems.row_copies import Differing, differing, distinct_keys_of
 from integrity.systems.row_needs import (
     columns_in,
     foreign_keys_of,
@@ -55,12 +56,22 @@ SPREAD = 1_000_000
 
 @dataclass(slots=True)
 class _Row:
+    """A row that is made.
+
+    Args:
+        cells: all that it has so far.
+        asked: those that somebody gave.
+        anew: columns that get a value though they could be without: of a copy, which is to have another one.
+    """
+
     name: str
     table: Table
     cells: dict[str, Cell]
     place: str = ""
     is_made: bool = False
     is_in_the_making: bool = False
+    asked: dict[str, Cell] = field(default_factory=dict)
+    anew: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +103,11 @@ class RowMaker:
             self._wanted.append(self._read(row))
         for each in self._wanted:
             self._complete(each, [])
+        return self.rows
+
+    @property
+    def rows(self) -> list[StagedRow]:
+        """All that were made."""
         return [StagedRow(row.name, full_name(row.table), self._cells_of(row)) for row in self._made]
 
     def _cells_of(self, row: _Row) -> dict[str, Value | Cell]:
@@ -113,6 +129,63 @@ class RowMaker:
             rows.setdefault(row.table, []).append(row.name)
         return rows
 
+    def add_copy(self, name: str) -> None:
+        """Make a row like one that was made, with other keys, and its world: what was wanted and hangs together with it.
+
+        So what holds of the one holds of the other: a total of its parts. Where that cannot be made twice, what it refers
+        to is shared, but for what only one row may refer to; so is always what nobody wanted.
+
+        Raises:
+            UsageError: there can be no second one; nothing was made then.
+        """
+        try:
+            self._copy(self._copied_with(name, is_whole=True))
+        except UsageError:
+            self._copy(self._copied_with(name, is_whole=False))
+
+    def _copy(self, chosen: Collection[str]) -> None:
+        before = len(self._made)
+        copies: dict[str, str] = {}
+        try:
+            for row in self._made[:before]:
+                if row.name in chosen:
+                    differing = self._differing(row, chosen)
+                    kept = {
+                        column: Ref(copies.get(cell.row, cell.row), cell.column) if isinstance(cell, Ref) else cell
+                        for column, cell in row.cells.items()
+                        if column not in differing.anew and (isinstance(cell, Ref) or column in row.asked)
+                    }
+                    copy = _Row(self._free_name(row.name), row.table, kept, row.place, anew=differing.anew)
+                    self._complete(copy, [])
+                    copies[row.name] = copy.name
+        except UsageError:
+            del self._made[before:]
+            raise
+
+    def _copied_with(self, name: str, *, is_whole: bool) -> set[str]:
+        """Return the names of the rows that are copied with one, and its own.
+
+        Args:
+            is_whole: wanted rows that one of them refers to, too.
+        """
+        chosen: set[str] = set()
+        found = {name}
+        wanted = {row.name for row in self._wanted} if is_whole else set()
+        while found - chosen:
+            chosen |= found
+            for each in self._made:
+                referred = {cell.row for cell in each.cells.values() if isinstance(cell, Ref)}
+                if each.name in found:
+                    found |= (referred & wanted) | self._differing(each, found).parents
+                elif referred & found:
+                    found.add(each.name)
+        return chosen
+
+    def _differing(self, row: _Row, copied: Collection[str]) -> Differing:
+        excluded = self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
+        keys = [*distinct_keys_of(row.table), *([name for name, _ in each.elements] for each in excluded)]
+        return differing(row.table, keys, row.cells, row.asked, copied)
+
     def _read(self, row: WantedRow | StagedRow) -> _Row:
         name = row.key if isinstance(row, WantedRow) else row.name
         place = row.place if isinstance(row, WantedRow) else ""
@@ -132,7 +205,7 @@ class RowMaker:
                 raise UsageError(f"{at}: table {row.table} has no column {spelled}", hint=hint)
             cell = _cell_of(value, found[1], is_text=isinstance(row, WantedRow))
             cells[found[0]] = self._resolved(cell, found[1], at) if isinstance(cell, Ref) else cell
-        return _Row(name, table, cells, place)
+        return _Row(name, table, cells, place, asked=dict(cells))
 
     def _resolved(self, ref: Ref, column: "Column[Any]", at: str) -> Ref:
         """Return a reference with the column that it means."""
@@ -247,17 +320,24 @@ class RowMaker:
                 f" which needs one of {name_of(row.table)}: {circle}",
                 hint="Rows that refer to one another in a circle are made by a stage of the system's own.",
             )
-        made = _Row(self._free_name(table), table, dict(given), row.place)
+        made = _Row(self._free_name(f"{table.name} 1"), table, dict(given), row.place, asked=dict(given))
         self._complete(made, stack)
         return made
 
-    def _free_name(self, table: Table) -> str:
+    def _free_name(self, like: str) -> str:
+        """Return a name that no row has: this one, else with another number behind it."""
         taken = {each.name for each in (*self._made, *self._wanted)}
-        return next(name for n in range(1, len(taken) + 2) if (name := f"{table.name} {n}") not in taken)
+        stem = re.sub(r"(?<=[ _])\d+$", "", like)
+        stem = stem if stem != like else f"{like}_"
+        return next(name for name in (like, *(f"{stem}{n}" for n in range(2, len(taken) + 3))) if name not in taken)
 
     def _fill(self, row: _Row) -> None:
         """Give values to the columns that must have one."""
-        sought = [column for column in row.table.columns if column.name not in row.cells and must_have(column)]
+        sought = [
+            column
+            for column in row.table.columns
+            if column.name not in row.cells and (must_have(column) or column.name in row.anew)
+        ]
         for columns, checks in groups_of(sought, self._checks(row.table), row.table, row.cells):
             found = self._search(row, columns, checks)
             if found is None:  # others may be what a check wants
@@ -342,7 +422,7 @@ class RowMaker:
 
     def _taken(self, row: _Row) -> dict[str, set[str]]:
         """Return for each column of a unique key the values that other rows have."""
-        unique = {name for key in unique_keys_of(row.table) for name in key}
+        unique = {name for key in unique_keys_of(row.table) for name in key} | set(row.anew)
         unique |= {
             name
             for each in self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())

@@ -3,8 +3,9 @@
 It is made once, when a race first asks for it, and is the same each time: its rows are alone in their tables.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Table
@@ -29,39 +30,71 @@ class MadeStage:
         target: asked which values the checks of its tables take.
         tables: of it.
         given: the system's own stage; None: it has none.
-        wanted: rows beside those.
-        drawn: the pools of keys that operations draw from.
+        wanted: rows beside those, of a race of all operations.
+        wanted_by: those of a race of some operations; None: the same.
+        drawn: of each operation the pools of keys that it draws from.
         queries: pool -> a query, of those that are no table's.
+        single: afterwards, table -> why it has one row only, of those that keys are drawn of.
     """
 
     target: Target
     tables: Reflected
     given: Callable[[], Stage] | None
     wanted: Sequence[WantedRow]
-    drawn: Sequence[str]
+    wanted_by: Callable[[Collection[str]], Sequence[WantedRow]] | None
+    drawn: Mapping[str, Sequence[str]]
     queries: Mapping[str, str]
+    single: dict[str, str] = field(default_factory=dict)
     _made: list[Stage] = field(default_factory=list)
+    _of: "dict[frozenset[str], MadeStage]" = field(default_factory=dict)
 
     def __call__(self) -> Stage:
         if not self._made:
             self._made.append(self._make())
         return self._made[0]
 
+    def of(self, operations: Collection[str]) -> "MadeStage":
+        """Return the stage of a race of some operations: what only others want is not on it."""
+        names = frozenset(operations)
+        if names not in self._of:
+            drawn = {name: pools for name, pools in self.drawn.items() if name in names}
+            wanted = self.wanted_by(names) if self.wanted_by else self.wanted
+            self._of[names] = MadeStage(self.target, self.tables, self.given, wanted, None, drawn, self.queries)
+        return self._of[names]
+
     def _make(self) -> Stage:
         given = self.given() if self.given else Stage((), {})
         maker = RowMaker(self.tables, self._ask, self.target.dialect)
-        rows = maker.make([*given.rows, *self.wanted])
+        maker.make([*given.rows, *self.wanted])
         keys: dict[str, Ref | Value] = {
             name: Ref(maker.name_of_row(key.row), key.column) if isinstance(key, Ref) else key
             for name, key in given.keys.items()
         }
         known = {name.rpartition("_")[0] for name in keys}
-        left = [pool for pool in self.drawn if pool not in known]
+        left = [pool for pool in dict.fromkeys(chain.from_iterable(self.drawn.values())) if pool not in known]
+        self._double(left, maker, {row.name for row in given.rows})
+        rows = maker.rows
         for pool in left:
             if pool not in self.queries:
                 keys |= {f"{pool}_{n}": Ref(row) for n, row in enumerate(self._rows_of(pool, maker, rows), start=1)}
         queries = {pool: self.queries[pool] for pool in left if pool in self.queries}
         return Stage(rows, keys, is_alone=True, queries=queries)
+
+    def _double(self, pools: Collection[str], maker: RowMaker, given: Collection[str]) -> None:
+        """Give tables that keys are drawn of a second row, so that calls may meet on one and pass each other by.
+
+        Args:
+            given: the rows of the system's own stage, which has said how many there are.
+        """
+        named = {pool: find_table(self.tables, pool) for pool in pools if pool not in self.queries}
+        drawn = {table: pool for pool, table in named.items() if table is not None}
+        for table in self.tables.sorted_tables:  # what others refer to first: they are copied with it
+            rows = maker.rows_by_table.get(table, ())
+            if table in drawn and len(rows) == 1 and rows[0] not in given:
+                try:
+                    maker.add_copy(rows[0])
+                except UsageError as error:
+                    self.single[drawn[table]] = error.message
 
     def _rows_of(self, pool: str, maker: RowMaker, rows: Sequence[StagedRow]) -> list[str]:
         """Return the rows whose keys a pool has: those of the table of its name, or the one row of its name.

@@ -1,6 +1,6 @@
 """What a system is: a schema, operations, the outside services it talks to, and the bugs that can be planted in it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -118,6 +118,8 @@ class System:
             and number: Ok({"wallets_1": 41, "wallets_2": 42, ...}).
         rows: what a race is to be played on where there is no stage: those that matter, the rest is made of the tables. A
             pool that is named as a table, and no query of `pools`, is of the keys of such rows.
+        rows_of: those of a race of some operations, by their names, where not all want the same.
+        raced: the operations whose rows its stage has; empty: all.
         seeder: makes its worlds; None: they are made elsewhere.
         profiles: a file of its load profiles.
         allowed: what calls of every operation may come to beside others.
@@ -138,6 +140,8 @@ class System:
     sweeps: tuple[Sweep, ...] = ()
     stage: Callable[[], Stage] | None = None
     rows: Sequence[WantedRow] = ()
+    rows_of: Callable[[Collection[str]], Sequence[WantedRow]] | None = None
+    raced: tuple[str, ...] = ()
     seeder: Seeder | None = None
     profiles: Path | None = None
     allowed: Allowed = NOTHING
@@ -191,13 +195,24 @@ class System:
         if raced_with is not None and self.rows and all(each.tables is not None for each in operations):
             named = [name for each in operations for name in each.tables or ()]
             tables = narrowed(tables, [*named, *(row.table for row in self.rows), *drawn, *raced_with])
-        stage = MadeStage(target, tables, given, self.rows, drawn, self.pools)
+        drawn_by = {name: pools_of([each.arguments.values()]) for name, each in self.operations.items()}
+        stage = MadeStage(target, tables, given, self.rows, self.rows_of, drawn_by, self.pools)
         return replace(
             self,
             metadata=tables,
             stage=stage if given is not None or self.rows or not drawn else None,
             pools={**key_queries(tables, drawn), **self.pools},
         )
+
+    def raced_as(self, names: Collection[str]) -> "System":
+        """Return the system as a race of these operations has it: on the rows that they want; itself if all want the same.
+
+        Args:
+            names: none: of all.
+        """
+        if not names or not isinstance(self.stage, MadeStage):
+            return self
+        return replace(self, stage=self.stage.of(names), raced=tuple(sorted(set(names))))
 
     @property
     def path(self) -> str:

@@ -193,13 +193,35 @@ def test_a_call_that_names_two_keys_of_a_table_names_different_ones_first(integr
     assert "transfer(payer_id=accounts_1, payee_id=accounts_2, amount_minor=500)" in told.partition(";")[0]
 
 
-def test_a_race_on_a_single_row_says_what_it_did_not_search(integrity: Command) -> None:
-    said = "one row of accounts to race on"
-    code, told = integrity("race", "withdraw_locked", "withdraw_locked")
-    assert (code, said in told) == (0, False)
-    Path("operations/transfer.sql").unlink()  # which alone says a second account
-    code, told = integrity("race", "withdraw_locked", "withdraw_locked")
-    assert (code, said in told) == (0, True)
+def test_a_race_is_played_on_the_rows_of_its_own_operations_and_on_two_of_each_table_it_draws_keys_of(
+    integrity: Command,
+) -> None:
+    Path("operations/withdraw_bare.sql").write_text(
+        Path("operations/withdraw.sql")
+        .read_text()
+        .replace("'Ada', balance_minor = 700", "'Ada', balance_minor = 700, id = 1")
+    )
+    Path("operations/other.sql").write_text(
+        "-- parameter a: key of accounts\n-- row poor: accounts(ownr = 'Eve')\nselect owner from accounts where id = :a;\n"
+    )
+    code, told = integrity("race", "withdraw_bare", "withdraw_bare", "--json")
+    assert code == 1, told
+    found = json.loads(told[told.index("{") :])["findings"][0]
+    assert sorted(found["keys"]) == ["accounts_1", "accounts_2"]
+    assert found["keys"]["accounts_1"] == 1
+    assert found["raced"] == ["withdraw_bare"]
+    assert integrity("race", "withdraw", "other")[0] == 2  # whose row has a column that is not there
+    assert integrity("replay", *(str(path) for path in Path(".integrity/races").glob("*bare*.json")))[0] == 1
+
+
+def test_a_race_on_a_table_that_can_have_one_row_only_says_so(integrity: Command, database: Target) -> None:
+    psql(database, "-c", "create table vault (is_it boolean primary key check (is_it), minor bigint not null default 900)")
+    Path("operations/lift.sql").write_text(
+        "-- parameter vault: key of vault\n-- row v: vault(is_it = true)\n"
+        "update vault set minor = minor - 1 where is_it = :vault;\n"
+    )
+    code, told = integrity("race", "lift", "--preemptions", "0")
+    assert (code, "one row of vault to race on" in told) == (0, True), told
 
 
 def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_operation(integrity: Command) -> None:

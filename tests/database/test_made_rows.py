@@ -131,8 +131,8 @@ def test_a_key_of_several_columns_is_a_tuple_of_them(database: Target) -> None:
 
     lines, keys = played(database, system(rows, keys_of=("lines",)), "lines")
 
-    assert keys == {"lines_1": (7, 1, 1)}
-    assert [row["amount"] for row in lines] == [5]
+    assert keys == {"lines_1": (7, 1, 1), "lines_2": (7, 2, 1)}
+    assert [row["amount"] for row in lines] == [5, 5]
 
 
 def test_a_value_of_a_foreign_key_that_is_given_makes_the_row_it_names(database: Target) -> None:
@@ -153,10 +153,10 @@ def test_two_wanted_rows_that_a_unique_key_makes_one_are_one(database: Target) -
     make(database, "create table shops (id serial primary key, code text not null unique)")
     rows = [WantedRow("one", "shops", {"code": "'main'"}), WantedRow("two", "shops", {"code": "'main'"})]
 
-    shops, keys = played(database, system(rows, keys_of=("shops",)), "shops")
+    shops, keys = played(database, system(rows, keys_of=("one", "two")), "shops")
 
     assert [row["code"] for row in shops] == ["main"]
-    assert list(keys) == ["shops_1"]
+    assert keys["one_1"] == keys["two_1"] == shops[0]["id"]
 
 
 def test_a_unique_index_of_an_expression_is_no_key_of_the_columns_beside_it(database: Target) -> None:
@@ -206,8 +206,10 @@ def test_tables_of_sqlite_are_filled_too(tmp_path: Path) -> None:
 
     wallets, keys = played(target, system(rows, keys_of=("Wallet", "User")), '"Wallet"')
 
-    assert [row["balance"] for row in wallets] == [100]
-    assert keys == {"Wallet_1": wallets[0]["id"], "User_1": wallets[0]["userId"]}
+    assert [row["balance"] for row in wallets] == [100, 100]
+    first, second = wallets
+    owners = {"User_1": first["userId"], "User_2": second["userId"]}
+    assert keys == {"Wallet_1": first["id"], "Wallet_2": second["id"], **owners}
 
 
 def test_tables_that_triggers_guard_are_emptied_before_each_schedule(tmp_path: Path) -> None:
@@ -278,3 +280,55 @@ def test_a_pool_of_no_table_and_no_row_is_named(database: Target) -> None:
 
     with pytest.raises(UsageError, match="there is no table, row or pool 'wallets' to race on"):
         played(database, system([WantedRow("r", "t")], keys_of=("wallets",)), "t")
+
+
+def test_of_a_table_that_keys_are_drawn_of_a_single_row_gets_a_second_with_its_world_and_keys_of_its_own(
+    database: Target,
+) -> None:
+    make(
+        database,
+        """
+        create table countries (code text primary key);
+        create table users (id int primary key, name text not null, country text not null references countries);
+        create table wallets (
+            id int primary key, user_id int not null unique references users, code text unique, balance int not null
+        );
+        create unique index one_name on users (lower(name));
+        create table entries (wallet_id int not null references wallets, amount int not null);
+        """,
+    )
+    rows = [
+        WantedRow("user", "users", {"name": "'Ada'"}),
+        WantedRow("wallet", "wallets", {"id": "1", "user_id": ":user", "code": "'A'", "balance": "100"}),
+        WantedRow("opening", "entries", {"wallet_id": ":wallet", "amount": ":wallet.balance"}),
+    ]
+
+    wallets, keys = played(database, system(rows, keys_of=("wallets",)), "wallets")
+    entries, _ = played(database, system(rows, keys_of=("wallets",)), "entries")
+    users, _ = played(database, system(rows, keys_of=("wallets",)), "users")
+    countries, _ = played(database, system(rows, keys_of=("wallets",)), "countries")
+
+    assert [(row["id"], row["code"], row["balance"]) for row in wallets] == [(1, "A", 100), (2, "code-2", 100)]
+    assert keys == {"wallets_1": 1, "wallets_2": 2}
+    assert entries == [{"wallet_id": 1, "amount": 100}, {"wallet_id": 2, "amount": 100}]
+    assert [row["name"] for row in users] == ["Ada", "name-2"]
+    assert len(countries) == 1  # nobody wanted it: it is shared
+
+
+def test_a_table_that_can_have_one_row_only_keeps_it_and_what_is_left_is_doubled(database: Target) -> None:
+    make(
+        database,
+        """
+        create table settings (is_here boolean primary key default true check (is_here), fee int not null);
+        create table wallets (id int primary key, settings boolean not null references settings, balance int not null);
+        """,
+    )
+    rows = [
+        WantedRow("settings", "settings", {"is_here": "true", "fee": "1"}),
+        WantedRow("wallet", "wallets", {"settings": ":settings", "balance": "100"}),
+    ]
+
+    wallets, keys = played(database, system(rows, keys_of=("wallets", "settings")), "wallets")
+
+    assert [row["balance"] for row in wallets] == [100, 100]
+    assert keys == {"wallets_1": 1, "wallets_2": 2, "settings_1": True}

@@ -103,6 +103,7 @@ def finding_of_run(
     return Finding(
         system=contest.system.name,
         reference=contest.system.path,
+        raced=contest.system.raced,
         bug=contest.bug.name if contest.bug else None,
         isolation=contest.isolation,
         dialect=scheduler.dialect,

@@ -116,6 +116,7 @@ class Finding(_Model):
     """A race that was found.
 
     `reference` says where the system is found, as "module:attribute"; empty, and not written: by its name.
+    `raced` are the operations whose rows it was played on, maybe more than those of `calls`; empty, and not written: all.
     `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
     table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
     `explanation` and `timeline` are lines of text.
@@ -125,6 +126,7 @@ class Finding(_Model):
     version: str = integrity.__version__
     system: str
     reference: str = ""
+    raced: tuple[str, ...] = ()
     bug: str | None
     isolation: Isolation
     dialect: str = USUAL
@@ -149,6 +151,8 @@ class Finding(_Model):
         fields: dict[str, Any] = serialize(self)
         if not self.reference:
             del fields["reference"]
+        if not self.raced:
+            del fields["raced"]
         return fields
 
     @property

@@ -129,7 +129,7 @@ def mutate_system(
     with Arena(target, system, test_database=test_database) as arena:
         mutator = Mutator(
             arena,
-            survey(arena.scheduler(), system, race.files),
+            survey(arena.scheduler(), system.raced_as(names), race.files),
             settings.isolation,
             Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX),
             settings.seed,

@@ -7,8 +7,9 @@ That they lie there is enough: they are read, and no code of theirs runs here. A
 own operation unusable and no other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from integrity.errors import SqlFileError, UsageError
@@ -18,6 +19,7 @@ from integrity.systems.reflect import Reflected
 from integrity.systems.script.file import OperationFile, read_operation_file
 from integrity.systems.script.rows import unite
 from integrity.systems.system import System, SystemReference
+from integrity.systems.wanted_row import WantedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,13 @@ def load_folder(reference: SystemReference) -> System:
         metadata=Reflected(*sorted({schema for file in found.files for schema in file.schemas})),
         operations={file.name: file.operation for file in found.files},
         pools={pool: query for file in found.files for pool, query in file.pools.items()},
-        rows=unite(file.wants for file in found.files),
+        rows=_rows_of(found.files),
+        rows_of=partial(_rows_of, found.files),
         unusable=found.faults,
         reference=reference,
     )
+
+
+def _rows_of(files: Sequence[OperationFile], names: Collection[str] | None = None) -> tuple[WantedRow, ...]:
+    """Return the rows that a race of the operations of these names is played on, by default of all."""
+    return unite(file.wants for file in files if names is None or file.name in names)
