@@ -16,7 +16,8 @@ raced and replayed are the same ones.
 What a driver promises: a Statement is answered with its rows (a sequence, perhaps empty), a Request with the service's
 answer, every other step with None. A Statement outside Begin and Commit is a transaction of its own. When the database
 refuses a step the driver throws StatementFailed into the generator; an operation that does not catch it has failed, and
-the driver rolls back. An operation that returns without Commit has been rolled back too. Serialization failures and
+the driver rolls back. A transaction that is open when the operation returns is rolled back too; where it wrote
+there and returned Ok, the call has failed, as systems/left_open.py has it. Serialization failures and
 deadlocks restart the operation from its first step with the same arguments, so an operation keeps no state outside itself.
 The workload's driver does that for every operation; a race takes it for granted only where it is declared (Allowed).
 """

@@ -48,11 +48,42 @@ def as_user_error(error: BaseException) -> UserCodeError | None:
     if not frames or isinstance(error, MemoryError):
         return None
     code, line = frames[-1]
+    return make_user_error(f"{_shown(code.co_filename)}:{line}, in {code.co_name}: {said_by(error)}")
+
+
+def make_user_error(message: str, *, also: str = "") -> UserCodeError:
+    """Return the error of a mistake in the user's code.
+
+    Args:
+        message: begins with the place.
+        also: what helps instead, where it was meant.
+    """
+    hint = "It is code of yours that integrity called: mend it there, then give the command again."
+    return UserCodeError(message, hint=f"{hint} {also}".rstrip())
+
+
+def said_by(error: BaseException) -> str:
+    """Return an exception as the last line of its traceback has it."""
     said = " ".join(str(error).split())
-    return UserCodeError(
-        f"{_shown(code.co_filename)}:{line}, in {code.co_name}: {type(error).__name__}{': ' if said else ''}{said}",
-        hint="It is code of yours that integrity called: mend it there, then give the command again.",
-    )
+    return f"{type(error).__name__}{': ' if said else ''}{said}"
+
+
+def place_in_operation(steps: object, error: BaseException | None = None) -> str:
+    """Return where an operation went wrong, as "bank.py:12, in withdraw"; empty: it is none of a user's.
+
+    Args:
+        steps: the generator of its call.
+        error: that came out of it; None, or one of ours on what it yielded: the place is where it begins.
+    """
+    if place := getattr(error, "place", ""):
+        return str(place)
+    for frame, line in reversed(list(walk_tb(error.__traceback__ if error else None))):
+        if not _is_installed(frame.f_code.co_filename):
+            return f"{_shown(frame.f_code.co_filename)}:{line}, in {frame.f_code.co_name}"
+    code = getattr(steps, "gi_code", None)
+    if code is None or _is_installed(code.co_filename):
+        return ""
+    return f"{_shown(code.co_filename)}:{code.co_firstlineno}, in {code.co_name}"
 
 
 def place_of(function: Callable[..., Any]) -> str:

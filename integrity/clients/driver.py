@@ -42,7 +42,9 @@ from integrity.operation import (
     check_reply,
     check_step,
 )
+from integrity.systems.left_open import check_end
 from integrity.systems.service import Reaction
+from integrity.user_code import place_in_operation
 
 Answer = TypeVar("Answer")
 
@@ -108,6 +110,7 @@ class Driver:
         self.connection = connection
         self._random = random
         self._is_in_transaction = False
+        self._open: list[str] = []  # the statements of its transaction
         self._may_have_effect = False
         self._abandon: Abandon | None = None
         self._step_count = 0
@@ -158,7 +161,8 @@ class Driver:
                 raise
             except Exception as error:
                 await self._leave(steps)
-                message = f"the operation raised {type(error).__name__}: {error}"
+                place = place_in_operation(steps, error)
+                message = f"the operation raised {type(error).__name__}: {error}{f' ({place})' if place else ''}"
                 return self._returned(self._without_answer(), None, message)
             else:
                 await self._leave(steps)
@@ -196,6 +200,7 @@ class Driver:
             except StopIteration as stop:
                 reply: Reply = stop.value
                 check_reply(reply)
+                check_end(steps, reply, self._open if self._is_in_transaction else ())
                 return reply
             answer = failure = None
             abandon = self._abandon
@@ -205,7 +210,8 @@ class Driver:
                 kind = type(step)
                 if kind is Statement and self._is_in_transaction:
                     # What most steps are, without a detour: a lost connection refuses it.
-                    answer = await self.connection.execute(step.sql, step.parameters)  # type: ignore[union-attr]  # by its type
+                    self._open.append(step.sql)  # type: ignore[union-attr]  # by its type
+                    answer = await self.connection.execute(step.sql, step.parameters)  # type: ignore[union-attr]
                 else:
                     answer = await self._carry_out(step)
             except StatementFailed as refused:
@@ -264,6 +270,7 @@ class Driver:
                 self._attempts += 1
             else:
                 self._is_in_transaction = True
+                self._open.clear()
                 return
 
     async def _committing(self, sent: Coroutine[Any, Any, Answer]) -> Answer:

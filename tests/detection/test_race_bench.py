@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.errors import UserCodeError
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Request, Rollback, Rows, Statement, Steps
 from integrity.race.judge.anomaly import Anomaly
 from integrity.race.judge.explain import explain, timeline
@@ -294,8 +295,8 @@ def test_calls_on_different_tables_are_played_once_however_they_are_ordered(sche
 
 
 def fails_always(_keys: Keys, _operation_id: UUID) -> Steps:
-    yield Begin()
-    raise LookupError("no such account")
+    yield Statement("select 1 / 0")
+    return Ok()
 
 
 def test_calls_that_fail_in_every_schedule_are_unknown_and_not_sound(scheduler: Scheduler) -> None:
@@ -304,7 +305,12 @@ def test_calls_that_fail_in_every_schedule_are_unknown_and_not_sound(scheduler: 
     program = Program((Actor("transfer", fails_always), other), stage, digests=DIGESTS)
     exploration = explore(scheduler, program, budget=Budget())
     assert exploration.verdict is Verdict.UNKNOWN
-    assert exploration.coverage.cut == ["transfer fails however it is called: LookupError: no such account"]
+    assert exploration.coverage.cut == ["transfer fails however it is called: 22012 division by zero"]
+
+
+def breaks(_keys: Keys, _operation_id: UUID) -> Steps:
+    yield Begin()
+    raise LookupError("no such account")
 
 
 def returns_nothing(_keys: Keys, _operation_id: UUID) -> Any:
@@ -317,18 +323,22 @@ def yields_what_is_no_step(_keys: Keys, _operation_id: UUID) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "line", "told"),
     [
-        (returns_nothing, "it returned None, which is none of Ok, Declined and Unavailable"),
-        (yields_what_is_no_step, "it yielded 'begin', which is no step"),
+        (breaks, 2, "LookupError: no such account"),
+        (returns_nothing, 0, "TypeError: it returned None, which is none of Ok, Declined and Unavailable"),
+        (yields_what_is_no_step, 0, "TypeError: it yielded 'begin', which is no step"),
     ],
-    ids=["no reply", "no step"],
+    ids=["exception", "no reply", "no step"],
 )
-def test_an_operation_that_is_none_is_told_and_not_played(scheduler: Scheduler, steps: Any, told: str) -> None:
+def test_an_operation_that_breaks_by_itself_is_told_by_its_place_and_not_played(
+    scheduler: Scheduler, steps: Any, line: int, told: str
+) -> None:
     program = Program((Actor("transfer", steps), Actor("transfer", steps)), stage, digests=DIGESTS)
-    exploration = explore(scheduler, program, budget=Budget())
-    assert exploration.verdict is Verdict.UNKNOWN
-    assert exploration.coverage.cut == [f"transfer fails however it is called: TypeError: {told}"]
+    with pytest.raises(UserCodeError) as raised:
+        explore(scheduler, program, budget=Budget())
+    place = f"test_race_bench.py:{steps.__code__.co_firstlineno + line}, in {steps.__name__}"
+    assert f"{place}: {told} (operation transfer)\n" in str(raised.value)
 
 
 def test_a_search_that_meets_its_budget_first_is_unknown_and_says_why(scheduler: Scheduler) -> None:

@@ -262,7 +262,10 @@ def test_an_operation_that_breaks_has_failed_and_is_rolled_back() -> None:
 
     returned = drive(broken, connection)
 
-    assert (returned.outcome, returned.error) == (Outcome.FAILED, "the operation raised KeyError: 'no such row'")
+    assert returned.outcome is Outcome.FAILED
+    line = broken.__code__.co_firstlineno + 3
+    assert returned.error.startswith("the operation raised KeyError: 'no such row' (")
+    assert returned.error.endswith(f"test_clients_driver.py:{line}, in broken)")
     assert connection.said[-1] == "rollback"
 
 

@@ -16,9 +16,30 @@ from integrity.race.judge.spelling_out import filled, names_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
+from integrity.systems.left_open import TransactionLeftOpen
+from integrity.user_code import make_user_error
 
 SERIALIZATION_FAILURE = "40001"
+_NEVER_BY_OTHERS = ("NameError", "ImportError", "ModuleNotFoundError", TransactionLeftOpen.__name__)
+"""Exceptions that an operation's author alone brings about, whatever other calls do."""
+_MEANT = "An exception that says no is a decline: return Declined(...), or name it in steps_of(..., declined=...)."
 DEADLOCK = "40P01"
+
+
+def check_own_mistakes(run: PlayedSchedule, program: Program, *, is_serial: bool) -> None:
+    """Raise UserCodeError where code of the user's went wrong by itself: that says nothing about calls that meet.
+
+    An exception that comes only where calls interleave is a finding: what it stumbled on, the others did.
+
+    Args:
+        is_serial: the calls were made one after the other.
+    """
+    for actor, value in run.trace.returns.items():
+        if not isinstance(value, Failed) or not value.place or value.error in allowed_to(program, actor).failures:
+            continue
+        if is_serial or value.error in _NEVER_BY_OTHERS:
+            said = " ".join(value.reason.split())
+            raise make_user_error(f"{value.place}: {said} (operation {_operation(program, actor)})", also=_MEANT)
 
 
 def unexpected_failures(run: PlayedSchedule, program: Program, *, dialect: str) -> dict[str, Failed]:

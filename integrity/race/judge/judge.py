@@ -25,6 +25,7 @@ from integrity.race.judge.end_state import ComparedColumn, EndState, Remains, di
 from integrity.race.judge.failures import (
     DEADLOCK,
     allowed_declines,
+    check_own_mistakes,
     deadlock_alarm,
     failure_alarm,
     swallowed_alarm,
@@ -116,6 +117,7 @@ class Judge:
 
     def judge(self, run: PlayedSchedule) -> Judgement:
         """Return what the oracles say of a run that was just played, while its rows are as it left them."""
+        check_own_mistakes(run, self._program, is_serial=bool(_serial_order(run, self._letters)))
         remains = self._read(run, self._letters)
         masked, looks = self._masked, remains.looks(self._masked)
         alarms = self._ask_checks(run, looks)
@@ -255,6 +257,7 @@ class Judge:
         order = self._seen.get(actors)
         if order is None:
             run = self._scheduler.play(program)
+            check_own_mistakes(run, program, is_serial=True)
             answers = self._ask(program, run, self._program.checks)
             order = SerialOrder(actors, actors, run, self._read(run, actors), any(answer.rows for answer in answers))
         again = self._read(self._scheduler.play(program), actors)

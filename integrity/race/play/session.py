@@ -35,6 +35,8 @@ from integrity.operation import (
 from integrity.race.program.program import Service
 from integrity.race.program.trace import Asked, Failed, Return, StepPhase, TraceEvent
 from integrity.race.program.wire import Answer, Refusal, Wire, generated_values
+from integrity.systems.left_open import check_end
+from integrity.user_code import place_in_operation
 
 _COMMIT = Statement("commit")
 _ROLLBACK = Statement("rollback")
@@ -112,6 +114,7 @@ class Session:
         self._looks = 0
         self.level = isolation
         self.in_transaction = False
+        self._open: list[str] = []  # the statements of its transaction
         self.is_noticeable = False
         self.has_written = False
         self.has_committed = False
@@ -192,6 +195,7 @@ class Session:
                     step = go_on()
                 except StopIteration as end:
                     check_reply(end.value)
+                    check_end(self._steps, end.value, self._open if self.in_transaction else ())
                     self.returned = with_pushed(end.value, self.pushed)
                     break
                 check_step(step)
@@ -201,7 +205,9 @@ class Session:
             except AuditError:
                 raise
             except Exception as error:  # a mistake in the operation, perhaps met only in this very order
-                self.returned = Failed(None, f"{type(error).__name__}: {error}", has_committed=self.has_committed)
+                place = place_in_operation(self._steps, error)
+                reason = f"{type(error).__name__}: {error}"
+                self.returned = Failed(None, reason, has_committed=self.has_committed, place=place)
                 break
             answer: Any = None
             try:
@@ -212,6 +218,7 @@ class Session:
                         answer = self._tell(step)
                     case Statement() if self.in_transaction or begin:
                         opening, begin = begin, None
+                        self._open = [step.sql] if opening else [*self._open, step.sql]
                         answer = yield from self._execute(step, opening)
                     case Statement():
                         answer = yield from self._execute_alone(step)

@@ -185,7 +185,7 @@ def vary_calls(
         islice(_likely_calls(system, world, operations, bug=bug), LIKELY_MAX),
         _drawn_calls(system, world, operations, bug=bug),
     ):
-        text = "; ".join(map(str, calls))
+        text = "; ".join(sorted(map(str, calls)))  # a search plays each order of them
         if text not in seen:
             seen.add(text)
             yield calls

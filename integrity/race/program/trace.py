@@ -64,11 +64,13 @@ class Failed:
         sqlstate: of the refusal that the operation did not catch, or None for another reason.
         reason: the server's message.
         has_committed: an earlier transaction of the same call was committed, so it left something behind.
+        place: in the user's code, where an exception of its own ended it; else empty.
     """
 
     sqlstate: str | None
     reason: str
     has_committed: bool = False
+    place: str = field(default="", compare=False)
 
     @property
     def error(self) -> str:
