@@ -29,6 +29,7 @@ COMMANDS = {
     "run": "Hammer a system with concurrent clients.",
     "suite": "Run a list of profiles, judge the data after each, report on all.",
     "faults": "List what can go wrong on purpose in a run.",
+    "proxy": "Stand in front of an application: record, and break the wire on purpose.",
     "validate": "Check every invariant on one snapshot.",
     "list": "List the invariants.",
     "queries": "Ask the named queries, and hold them against their limits.",

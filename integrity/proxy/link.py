@@ -62,6 +62,7 @@ class Link:
         self.is_frozen = False
         self._session, self._dial, self._over, self._count = session, dial, over, count
         self._delay_of, self._tls = delay_of, tls
+        self._passed: dict[Direction, list[Message]] = {each: [] for each in Direction}  # and are not sent yet
         self._held = dict.fromkeys(Direction, 0)  # bytes
         self._tasks: set[asyncio.Task[None]] = set()
         self._dialing: asyncio.Task[None] | None = None
@@ -124,11 +125,16 @@ class Link:
         del side
         self._open_count -= 1
         if self._open_count == 0 and self._dialing is None:
-            self._gate.ended()
-            self._over(self)
+            self._finish()
             return
         self._is_ending = True
         self.settle()
+
+    def _finish(self) -> None:
+        if self._session.unmet:
+            self._count(self._session.unmet)
+        self._gate.ended()
+        self._over(self)
 
     # What the proxy asks.
 
@@ -168,9 +174,10 @@ class Link:
             self.server.cut()
 
     def send(self, direction: Direction, messages: Sequence[Message], *, delay_s: float | None = None) -> None:
-        """Send messages of the gate's, at once or later; never before what was sent earlier."""
+        """Send messages of the gate's, at once or later; never before what was sent or has passed earlier."""
         if not messages:
             return
+        self._pass(direction)
         data = join(messages)
         self._side(direction).send(data, delay_s)
         if held := self._held[direction]:
@@ -213,7 +220,7 @@ class Link:
 
     def _take_from_client(self, messages: list[Message]) -> None:
         if self._is_through:
-            self._pass(Direction.TO_SERVER, self._ruled(Direction.TO_SERVER, messages))
+            self._rule(Direction.TO_SERVER, messages)
         else:
             self._begin(messages)
 
@@ -221,30 +228,32 @@ class Link:
         if not self.backend_pid:
             for message in messages:
                 self._session.note(message)
-        self._pass(Direction.TO_CLIENT, self._ruled(Direction.TO_CLIENT, messages))
+        self._rule(Direction.TO_CLIENT, messages)
 
-    def _ruled(self, direction: Direction, messages: Sequence[Message]) -> list[Message]:
-        """Return the messages that pass; none at all where one of them ends the link."""
-        passed: list[Message] = []
+    def _rule(self, direction: Direction, messages: Sequence[Message]) -> None:
+        """Send on the messages that pass; none at all where one of them ends the link."""
         for message in messages:
             match self._gate.rule(direction, message):
                 case Ruling.PASS:
-                    passed.append(message)
+                    self._passed[direction].append(message)
                 case Ruling.HOLD:
                     self._held[direction] += len(message.raw)
                 case Ruling.CUT:
+                    self._passed[direction].clear()
                     self.cut()
-                    return []
+                    return
                 case Ruling.RESET:
+                    self._passed[direction].clear()
                     self.reset()
-                    return []
+                    return
+        self._pass(direction)
         if self._held[direction] >= HELD_BYTES_MOST:
             self.pace()
-        return passed
 
-    def _pass(self, direction: Direction, messages: list[Message]) -> None:
-        if messages:
-            self._side(direction).send(join(messages), self._delay_of(direction))
+    def _pass(self, direction: Direction) -> None:
+        if passed := self._passed[direction]:
+            self._side(direction).send(join(passed), self._delay_of(direction))
+            passed.clear()
 
     def _begin(self, messages: list[Message]) -> None:
         """Take what a client begins with."""
@@ -282,11 +291,11 @@ class Link:
         self._dialing = None
         if not self._is_over:
             self._is_through = True
-            self.server.send(join([self._first[0], *self._ruled(Direction.TO_SERVER, self._first[1:])]), None)
+            self.server.send(self._first[0].raw, None)
+            self._rule(Direction.TO_SERVER, self._first[1:])
             self.pace()
             return
         self.client.cut()
         self.server.cut()
         if self._open_count == 0:
-            self._gate.ended()
-            self._over(self)
+            self._finish()

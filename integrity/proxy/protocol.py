@@ -54,6 +54,11 @@ class Session(Protocol):
         """With which the server can be told to cancel what it is at; empty: not known yet."""
         ...
 
+    @property
+    def unmet(self) -> str:
+        """What the client hung up for, to be counted; empty: nothing that is known."""
+        ...
+
     def read_client(self, data: bytes) -> list[Message]:
         """Return the messages that these bytes of the client's complete.
 

@@ -39,6 +39,11 @@ class Keeper:
         self.link.send(Direction.TO_CLIENT, messages)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it holds the end of an answer."""
+        return bool(self.held) and self.held[-1].kind in (b"Z", b"T")
+
+    @property
     def bytes_held(self) -> int:
         return sum(len(message.raw) for message in self.held)
 
@@ -74,7 +79,8 @@ def test_what_a_gate_holds_is_bounded_and_arrives_whole_when_it_lets_go(
         while not asking.done():
             await asyncio.wait([asking], timeout=0.001)
             most = max(most, keeper.bytes_held)
-            keeper.release()
+            if keeper.is_whole or not keeper.link.server.transport.is_reading():
+                keeper.release()
         assert [row["n"] for row in await asking] == list(range(1, 30_001))
         assert most < 2 << 20
         keeper.is_holding = False

@@ -79,7 +79,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str
         patch.setattr(sys, "path", [*sys.path])
         printed = [(line, _objects(line)) for line in LINES]
         patch.delenv("INTEGRITY_DATABASE_URL")
-        yield [*printed, ("db status", _objects("db status"))]
+        printed.append(("db status", _objects("db status")))
+        try:
+            printed.append(("proxy --duration 0.1s", _objects("proxy --duration 0.1s --fault db_latency")))
+        finally:
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                invoke(["db", "stop"])
+        yield printed
     sys.modules.pop("bank", None)
 
 

@@ -6,12 +6,27 @@ is a transaction of its own, the tag of a write followed by "ready, not in a tra
 """
 
 import re
+from functools import lru_cache
 
 from integrity.proxy.message import Message
+from integrity.sql.tokens import code_tokens
 
 _COMMIT = re.compile(rb"\s*(?:commit|end)\b(?!\s+prepared)", re.IGNORECASE)
 _WRITES = (b"INSERT ", b"UPDATE ", b"DELETE ", b"MERGE ")
+_WRITING = ("insert", "update", "delete", "merge")
 _IDLE = b"I"
+
+
+@lru_cache(maxsize=4096)
+def writes(sql: str) -> bool:
+    """Return whether a statement writes rows by its own words, and so commits them where no transaction is open."""
+    tokens = code_tokens(sql)
+    if not tokens or not tokens[0].is_word(*_WRITING, "with"):
+        return False
+    return any(
+        token.is_word(*_WRITING) and not (place and tokens[place - 1].is_word("for", "key", "do"))
+        for place, token in enumerate(tokens)
+    )
 
 
 class CommitReplies:

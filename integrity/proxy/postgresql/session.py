@@ -27,6 +27,7 @@ from integrity.proxy.postgresql.framing import (
 from integrity.proxy.protocol import Opening, Step
 
 KEY_PARAMETER = "integrity.proxy_key"
+HUNG_UP = "clients that hung up when encryption was refused"
 _NO, _YES = Message(b"N", b"N"), Message(b"S", b"S")
 _TLS_HANDSHAKE = 0x16  # the first byte of a client that does not ask
 
@@ -71,7 +72,12 @@ class PostgresqlSession:
         self._common = common
         self._key_data = b""  # as the server sent it: the process and its secret, of any length since version 3.2
         self._from_client, self._from_server = Framer(begins_untyped=True), Framer(begins_untyped=False)
-        self._has_begun = self._is_encrypted = False
+        self._has_begun = self._is_encrypted = self._was_refused = self._has_opened = False
+
+    @property
+    def unmet(self) -> str:
+        """See protocol.Session."""
+        return HUNG_UP if self._was_refused and not self._has_opened else ""
 
     def read_client(self, data: bytes) -> list[Message]:
         """See protocol.Session."""
@@ -89,13 +95,15 @@ class PostgresqlSession:
         common = self._common
         if message.code == SSL_REQUEST:
             if common.tls is None or self._is_encrypted:
-                return Opening(Step.ANSWER, _NO, "requests for encryption refused")
+                self._was_refused = True
+                return Opening(Step.ANSWER, _NO)
             if not self._from_client.is_between_messages:
                 raise ProtocolError("bytes that are not encrypted behind a request for encryption")
             self._is_encrypted = True
             return Opening(Step.ENCRYPT, _YES)
         if message.code == GSSENC_REQUEST:
             return Opening(Step.ANSWER, _NO)
+        self._has_opened = True
         if message.code == CANCEL_REQUEST:
             return Opening(Step.CONNECT, message)  # it has a key of its own
         if message.code >> 16 != PROTOCOL_MAJOR:
