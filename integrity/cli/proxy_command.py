@@ -52,7 +52,7 @@ def command(
     strikes each time. Further: ms, jitter_ms, direction (db_latency), for_s, then (half_open).
 
     \b
-    Example: integrity proxy --listen 6432 --fault 'lost_commit_ack:nth=2,table=payments'
+    Example: integrity proxy --fault 'lost_commit_ack:nth=2,table=payments'
     """
     from integrity.events import listen
     from integrity.jobs.proxy import choose, serve
