@@ -14,7 +14,7 @@ LAYERS = (
     {"jobs"},
     {"audit", "report"},
     {"registry"},
-    {"health", "sequences"},
+    {"health", "sequences", "scenarios"},
     {"load", "race"},
     {"measure"},
     {"runs", "clients"},

@@ -1,0 +1,165 @@
+"""Reading a scenario's file: what is wrong in it is told with file, line, column, value and what was meant.
+
+`${NAME}` is a variable of the environment, as in integrity.toml, but for commands, which a shell reads, and for ${PORT},
+which is known when the application starts. Files of race-the-web's words (`[[requests]]`, `count`) are read as well.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from integrity.environment import filled
+from integrity.errors import UsageError, quote
+from integrity.scenarios.scenario import (
+    ACTORS_MOST,
+    ActorTable,
+    App,
+    Database,
+    Expect,
+    Login,
+    RequestTable,
+    Scenario,
+    Setup,
+    Volatile,
+)
+from integrity.scenarios.toml_place import place_of
+from integrity.suggestion import suggest
+
+SCENARIOS_FOLDER = "scenarios"
+_MODELS: Mapping[str, type[BaseModel]] = {
+    "app": App, "database": Database, "setup": Setup, "login": Login, "actors": ActorTable, "expect": Expect,
+    "volatile": Volatile, "requests": RequestTable,
+}  # fmt: skip
+_FREE = ("headers", "cookies", "json", "form", "take", "env", "values")
+"""Tables whose names are the user's."""
+_OF_RACE_THE_WEB = ("count", "requests", "verbose", "proxy")
+_COUNT_OF_OTHERS = 2
+"""race-the-web sends a request a hundred times and hopes; of two every order is searched."""
+_FOR_A_SHELL = ("command", "shell")
+
+
+def read_scenario(file: Path, *, environment: Mapping[str, str] | None = None) -> Scenario:
+    """Return the scenario that a file says.
+
+    Args:
+        environment: for ${NAME}; None: of this process.
+
+    Raises:
+        UsageError: it cannot be read, or something in it cannot be used.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise UsageError(f"{file}: cannot be read: {reason}", hint="integrity new scenario NAME writes one.") from None
+    return read_text(text, file=file, environment=environment)
+
+
+def read_text(text: str, *, file: Path, environment: Mapping[str, str] | None = None) -> Scenario:
+    """Return the scenario that a text says; see `read_scenario`."""
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, file, text) from None
+    known = {**(os.environ if environment is None else environment), "PORT": "${PORT}"}
+    given = _filled(_in_our_words(given), known, f"{file}: ")
+    try:
+        scenario = Scenario.model_validate(given)
+    except ValidationError as error:
+        raise mistake(error, file, (), text) from None
+    _check_actors(scenario, file, text)
+    return scenario
+
+
+def mistake(error: ValidationError, file: Path, above: Sequence[int | str], text: str | None = None) -> UsageError:
+    """Return, as a sentence, the first thing that is wrong.
+
+    Args:
+        above: the path that what was read stands at.
+        text: of the file; None: it is read.
+    """
+    first = error.errors(include_url=False, include_input=True)[0]
+    path = (*above, *(part for part in first["loc"] if not _is_of_union(part)))
+    line, column = place_of(file.read_text(encoding="utf-8") if text is None else text, path)
+    where = f"{file}:{line}:{column}: {'.'.join(map(str, path))}"
+    table, known = _known_at(path)
+    if first["type"] == "extra_forbidden":
+        always = f"Known in {table}: {', '.join(known)}."
+        return UsageError(f"{where}: there is no such key", hint=suggest(str(path[-1]), known, always=always))
+    value = first.get("input")
+    is_shown = isinstance(value, str | int | float) and not any(part in (*_FREE, "url") for part in path)
+    shown = f", not {quote(value)}" if is_shown else ""
+    return UsageError(f"{where}: {first['msg']}{shown}", hint=f"docs/scenarios.md has every key of {table}.")
+
+
+def _known_at(path: Sequence[int | str]) -> tuple[str, list[str]]:
+    names = [part for part in path[:-1] if isinstance(part, str)]
+    name = next((each for each in reversed(names) if each in _MODELS), "")
+    model = _MODELS.get(name, Scenario)
+    table = {"": "a scenario", "requests": "a request", "actors": "[[actors]]", "volatile": "volatile"}.get(
+        name, f"[{name}]"
+    )
+    return table, [field.alias or each for each, field in model.model_fields.items()]
+
+
+def _is_of_union(part: int | str) -> bool:
+    """Whether a part of a place is pydantic's word for a kind, and none of the file's."""
+    return isinstance(part, str) and (part in ("str", "int", "bool", "float") or "[" in part)
+
+
+def _unreadable(error: Exception, file: Path, text: str) -> UsageError:
+    said = str(error) if isinstance(error, ValueError) else "its brackets are nested too deeply"
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", said)
+    reason = said.replace(place[0], "") if place else said
+    line, column = (place[1], place[2]) if place and place[1] else (text.count("\n") + 1, 1)
+    return UsageError(f"{file}:{line}:{column}: cannot be read: {reason}", hint="A scenario is a TOML file in UTF-8.")
+
+
+def _filled(given: Any, known: Mapping[str, str], place: str) -> Any:
+    """Return values with the variables in them filled in, but for what a shell reads."""
+    if isinstance(given, dict):
+        return {
+            name: each
+            if name in _FOR_A_SHELL
+            else _filled(each, known, f"{place}{'' if place.endswith(' ') else '.'}{name}")
+            for name, each in given.items()
+        }
+    if isinstance(given, list):
+        return [_filled(each, known, f"{place}.{number}") for number, each in enumerate(given)]
+    return filled(given, known, place=place)
+
+
+def _in_our_words(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a file of race-the-web's as a scenario; each of its requests is an actor, twice."""
+    requests = given.get("requests")
+    if "actors" in given or not isinstance(requests, list) or not all(isinstance(each, dict) for each in requests):
+        return given
+    count = given.get("count", 1)
+    least = 1 if len(requests) > 1 else _COUNT_OF_OTHERS
+    count = min(max(count, least), _COUNT_OF_OTHERS) if isinstance(count, int) else count
+    others = {name: each for name, each in given.items() if name not in _OF_RACE_THE_WEB}
+    return {**others, "actors": [{"requests": [each], "count": count} for each in requests]}
+
+
+def _check_actors(scenario: Scenario, file: Path, text: str) -> None:
+    for number, actor in enumerate(scenario.actors):
+        if bool(actor.requests) == bool(actor.command):
+            line, column = place_of(text, ("actors", number))
+            said = "both requests and a command" if actor.command else "nothing to do"
+            raise UsageError(
+                f"{file}:{line}:{column}: actors.{number} has {said}",
+                hint='Write requests = ["POST /pay {...}"], or command = "...".',
+            )
+    count = sum(actor.count for actor in scenario.actors)
+    line, column = place_of(text, ("actors",))
+    if count == 1:
+        raise UsageError(f"{file}:{line}:{column}: one actor races nobody", hint="Write count = 2, or a second [[actors]].")
+    if count > ACTORS_MOST:
+        raise UsageError(
+            f"{file}:{line}:{column}: {count} actors are more than {ACTORS_MOST}", hint="Two or three find most."
+        )
