@@ -61,7 +61,7 @@ class RunAdvanced(Event):
     """How a run is doing, once a second.
 
     Args:
-        phase: "running", "draining" (delivering what is owed) or "loading" (the history).
+        phase: "running", "finishing" (calls under way, and what is owed) or "storing" (the history).
         operations: of each operation, so far.
         recent: of each operation, over the last ten seconds.
         calls_per_s: in the last second.

@@ -87,7 +87,7 @@ def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, 
         effects = describe_effects(folder, done.faults, began_at_us=done.faults_began_us, ended_at_us=done.ended_at_us)
         result = result.model_copy(update={"monitor": monitor.summary, "faults": effects})
         folder.write_result(result)
-        yield work.advanced("loading")
+        yield work.advanced("storing")
     except AuditError as error:
         if begun.take_back():
             raise

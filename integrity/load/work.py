@@ -150,7 +150,7 @@ class Work:
         self.elapsed_s = loop.time() - self._started_at
         await self._faulting.finish()
         self._sample()
-        self._phase = "draining"
+        self._phase = "finishing"
         # Nobody dies any more, or a delivery might never arrive.
         self.caller.is_abandoning = False
         give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)

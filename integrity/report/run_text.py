@@ -76,15 +76,21 @@ def _line_writer(write_line: Callable[[str], None]) -> Listener:
 
 
 def _headline(progress: RunAdvanced) -> str:
+    """Return a line of at most 80 letters; errors and the calls of clients made to die are the table's three columns."""
     counts = list(progress.operations.values())
-    calls, declined, retries = (sum(getattr(each, name) for each in counts) for name in ("calls", "declined", "retries"))
-    wrong = sum(each.unavailable + each.failed + each.unknown - each.abandoned for each in counts)
+    died = sum(each.abandoned for each in counts)
+    wrong = sum(each.unavailable + each.failed + each.unknown for each in counts) - died
     slowest = max((each.p95_ms for each in progress.recent.values() if each.p95_ms is not None), default=None)
-    return (
-        f"{progress.phase}  {progress.elapsed_s:.0f}/{progress.duration_s:.0f} s  {progress.calls_per_s:.0f} calls/s  "
-        f"{counted(calls, 'call')}  {declined} declined  {counted(wrong, 'error')}  "
-        f"{counted(retries, 'retry', 'retries')}  slowest p95 {_ms(slowest)} ms"
+    parts = (
+        progress.phase,
+        f"{progress.elapsed_s:.0f}/{progress.duration_s:.0f} s",
+        counted(sum(each.calls for each in counts), "call"),
+        f"{progress.calls_per_s:.0f}/s",
+        counted(wrong, "error"),
+        f"{died:,} died" if died else "",
+        f"p95 {_ms(slowest)} ms",
     )
+    return "  ".join(filter(None, parts))
 
 
 def _live_table(progress: RunAdvanced) -> Any:

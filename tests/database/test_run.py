@@ -187,7 +187,7 @@ def test_metrics_are_sampled_every_second_and_add_up(venue: Target, tmp_path: Pa
     assert isinstance(told[0], RunPrepared)
     phases = [event.phase for event in told if isinstance(event, RunAdvanced)]
     assert phases[:2] == ["running", "running"]
-    assert phases[-1] == "loading"
+    assert phases[-1] == "storing"
 
 
 def test_settings_tell_how_to_repeat_the_run_and_not_the_password(venue: Target, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a run prints: every outcome counted apart, and nothing unmeasured shown as passed."""
 
+import dataclasses
 import io
 from typing import Any
 
@@ -105,15 +106,28 @@ def test_without_a_terminal_there_is_a_line_every_five_seconds_and_at_each_new_p
     with show_progress(stream) as listen:
         for second in range(1, 12):
             listen(progress(second))
-        listen(progress(11.5, "draining"))
+        listen(progress(11.5, "finishing"))
 
     lines = stream.getvalue().splitlines()
     assert [line.split("  ")[:2] for line in lines] == [
         ["running", "5/20 s"],
         ["running", "10/20 s"],
-        ["draining", "12/20 s"],
+        ["finishing", "12/20 s"],
     ]
-    assert lines[0].endswith("6 calls/s  14 calls  4 declined  4 errors  3 retries  slowest p95 9.0 ms")
+    assert lines[0] == "running  5/20 s  14 calls  6/s  4 errors  1 died  p95 9.0 ms"
+
+
+def test_a_line_of_progress_fits_a_screen_and_its_errors_and_deaths_are_all_that_the_table_calls_wrong() -> None:
+    counts = {**COUNTS, "calls": 1_209_309, "unavailable": 3, "failed": 85, "unknown": 146, "abandoned": 231}
+    told = dataclasses.replace(progress(1000, "finishing"), operations={"sell": Counts.model_validate(counts)})
+    stream = io.StringIO()
+
+    with show_progress(stream) as listen:
+        listen(told)
+
+    (line,) = stream.getvalue().splitlines()
+    assert "  3 errors  231 died  " in line
+    assert len(line) <= 80
 
 
 def test_on_a_terminal_there_is_a_live_table() -> None:
