@@ -5,6 +5,7 @@ from typing import Any
 
 from integrity.engines.known import find_engine
 from integrity.numbers import counted
+from integrity.operation import Isolation
 from integrity.race.finding.finding import AlarmRecord, Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.judge.checks import LeftOut
@@ -91,7 +92,9 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     count = counted(len(groups), what)
     covered = f"{counted(schedules, 'schedule')} played, {spared:,} known from others without playing"
     engine = find_engine(settings.dialect)
-    level = f"at {settings.isolation.value}" if engine.has_levels else f"on {engine.title}"
+    met = set[Isolation]().union(*(each.coverage.levels for each in searched)) or {settings.isolation}
+    levels = " and ".join(each.value for each in Isolation if each in met)
+    level = f"at {levels}" if engine.has_levels else f"on {engine.title}"
     if racy:
         verdict = f"{racy} of {count} of operations can go wrong {level}"
     elif unknown:

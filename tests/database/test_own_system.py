@@ -115,6 +115,24 @@ def test_a_race_is_found_replayed_and_exported_and_the_sound_one_is_silent(integ
     assert (exported.returncode, "1 failed" in exported.stdout) == (1, True), exported.stdout
 
 
+def test_a_sound_race_names_the_levels_at_which_its_calls_ran(integrity: Command, request: pytest.FixtureRequest) -> None:
+    module = Path("bank.py")
+    text = module.read_text()
+    looked = """    yield Begin()
+    rows: Rows = yield Statement(
+        "select balance_minor"""
+    assert looked in text
+    at_level = looked.replace("Begin()", "Begin(Isolation.REPEATABLE_READ)")
+    module.write_text(text.replace(looked, at_level).replace("    Declined,\n", "    Declined,\n    Isolation,\n", 1))
+    code, told = integrity("race", "withdraw", "withdraw", "--schedules", "40")
+    mixed_code, mixed = integrity("race", "deposit", "withdraw", "--schedules", "40")
+    levels = ("at repeatable read: ", "at read committed and repeatable read: ")
+    is_postgresql = request.node.callspec.params["integrity"] == "postgresql"
+    assert (code, mixed_code) == (0, 0)
+    for level, said in zip(levels if is_postgresql else ("on SQLite: ", "on SQLite: "), (told, mixed), strict=True):
+        assert f"sound {level}no schedule of 1 pair" in " ".join(said.split())
+
+
 def test_what_it_is_protected_by_is_needed(integrity: Command) -> None:
     code, told = integrity("race", "bank", "withdraw", "--mutate")
     assert code == 0

@@ -21,6 +21,7 @@ from random import Random
 from string import ascii_uppercase
 
 from integrity.numbers import counted
+from integrity.operation import Isolation
 from integrity.race.judge.end_state import EndState
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.judge import Judge, Judgement, Judging
@@ -120,6 +121,7 @@ class Coverage:
         refusals: calls that ended in another refusal, or in an error of their own.
         abstentions: schedules that serial equivalence could not judge.
         random: schedules drawn at random.
+        levels: isolation levels of the transactions; an operation may name one other than the race's.
         cut: why schedules were not played to their end, or the search not to its bound.
     """
 
@@ -134,6 +136,7 @@ class Coverage:
     refusals: int = 0
     abstentions: int = 0
     random: int = 0
+    levels: set[Isolation] = field(default_factory=set)
     cut: list[str] = field(default_factory=list)
 
     @property
@@ -389,6 +392,7 @@ class _Search:
     def _count(self, run: PlayedSchedule) -> None:
         coverage = self._coverage
         coverage.waits += sum(event.phase is StepPhase.WAITS for event in run.trace.events)
+        coverage.levels |= {event.level for event in run.trace.events}
         refused = Counter(event.refusal.sqlstate for event in run.trace.events if event.refusal)
         coverage.deadlocks += refused[DEADLOCK]
         coverage.serialization_failures += refused[SERIALIZATION_FAILURE]
