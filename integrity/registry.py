@@ -58,6 +58,7 @@ class Registry(Mapping[str, "System"]):
     def __init__(self, project: Project | None = None) -> None:
         self._declared: dict[str, list[_Declared]] = {name: [_of_reference(name)] for name in _REFERENCE}
         self._systems: dict[str, System] = {}
+        self._passed_over: dict[str, UsageError] = {}
         self._patterns: Mapping[str, Sequence[str]] = {}
         if project is None:
             return
@@ -121,25 +122,31 @@ class Registry(Mapping[str, "System"]):
         return self[next(iter(self.own), DEFAULT_SYSTEM)]
 
     def seeded(self) -> "list[System]":
-        """Return what is seeded where none is named: the project's own that have a seeder; where it has none, ours."""
-        return [self[name] for name in self.own if self[name].seeder] or [self[name] for name in _REFERENCE]
-
-    def owners_of_operation(self, name: str) -> list[str]:
-        """Return which of the project's own have an operation of that name.
+        """Return what is seeded where none is named: the project's own that have a seeder; where it has none, ours.
 
         Raises:
-            UsageError: one of them cannot be loaded, and the name is no system's.
+            UsageError: none of those that can be imported has one, and another cannot: its seeder may be what is meant.
         """
-        owners = []
-        for own in self.own:
+        own = [system for system in self.usable(self.own) if system.seeder]
+        if not own and self._passed_over:
+            raise next(iter(self._passed_over.values()))
+        return own or [self[name] for name in _REFERENCE]
+
+    def usable(self, names: Iterable[str]) -> "Iterator[System]":
+        """Yield those of the systems that can be had; of the others describe_passed_over tells from then on."""
+        for name in names:
             try:
-                system = self[own]
-            except UsageError:
-                if name in self:
-                    continue
-                raise
-            owners += [own] if name in system.operations or name in system.unusable else []
-        return owners
+                yield self[name]
+            except UsageError as error:
+                self._passed_over[name] = error
+
+    def describe_passed_over(self) -> list[str]:
+        """Return of each system that `usable` passed over why it is left out."""
+        return [f"{name} is left out: {error.message}" for name, error in self._passed_over.items()]
+
+    def owners_of_operation(self, name: str) -> list[str]:
+        """Return which of the project's own, as far as they can be had, have an operation of that name."""
+        return [own.name for own in self.usable(self.own) if name in own.operations or name in own.unusable]
 
     def check(self, name: str) -> None:
         """Raise a UsageError where there is no system of that name; nothing is imported."""

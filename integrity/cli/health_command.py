@@ -26,9 +26,12 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     from integrity.health.check import Health, unreachable, worst
     from integrity.jobs.health import check, choose
     from integrity.report.health_text import write_health
+    from integrity.report.terminal import write_note
 
     project = open_project(project_folder)
     expected = choose(project, system_name)
+    for note in expected.passed_over:
+        write_note(note)
     try:
         target = open_target(project, database)
     except DatabaseError as error:  # the embedded server does not start

@@ -38,11 +38,12 @@ def command(
 ) -> int:
     """Play a finding of `race` again, on fresh rows, and tell whether the failure comes back.
 
+    FILE is the finding's file, or its name among those that are kept in .integrity/races.
+
     Exits with 1 when it does, 0 when it does not. What has changed since is said.
 
     \b
-    Example: integrity replay --times 10 \\
-        .integrity/races/ghostpass-lost_update-sell-sell.json
+    Example: integrity replay ghostpass-lost_update-sell-sell --times 10
     """
     from integrity.events import listen
     from integrity.jobs.findings import Wanted

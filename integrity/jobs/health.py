@@ -24,10 +24,12 @@ class ExpectedSystems:
 
     Args:
         is_required: the one was named; else those that are there are looked at.
+        passed_over: of each that cannot be imported, why.
     """
 
     systems: Sequence[System]
     is_required: bool
+    passed_over: Sequence[str] = ()
 
 
 def choose(project: Project, system_name: str | None) -> ExpectedSystems:
@@ -39,7 +41,8 @@ def choose(project: Project, system_name: str | None) -> ExpectedSystems:
     registry = Registry(project)
     if system_name is not None:
         return ExpectedSystems([registry.find(system_name)], is_required=True)
-    return ExpectedSystems(list(registry.values()), is_required=False)
+    systems = list(registry.usable(registry))
+    return ExpectedSystems(systems, is_required=False, passed_over=registry.describe_passed_over())
 
 
 def check(target: Target, project: Project, expected: ExpectedSystems, *, is_after: bool) -> list[HealthCheck]:

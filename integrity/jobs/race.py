@@ -46,12 +46,14 @@ class ChosenRace:
         operations: that were named; none: all of the system's.
         group: the operations whose calls meet; none: each pair.
         schedule: the one to play; None: they are searched.
+        passed_over: of each system that could not be looked into for them, why.
     """
 
     race: RaceSubject
     operations: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     schedule: str | None = None
+    passed_over: Sequence[str] = ()
 
 
 def choose(
@@ -97,7 +99,9 @@ def choose(
     if group:
         settings = replace(settings, choices_max=CHOICES_OF_NAMED)
     files = invariants_of(project, system, group or system.operations)
-    return ChosenRace(RaceSubject(system, files, settings, bug), operations, group, schedule)
+    return ChosenRace(
+        RaceSubject(system, files, settings, bug), operations, group, schedule, registry.describe_passed_over()
+    )
 
 
 def race(
@@ -118,6 +122,7 @@ def race(
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race)
+    yield from map(Noted, chosen.passed_over)
     yield from notes_of_scratch(target, project)
     groups: list[Group] = []
     played = None
@@ -146,6 +151,7 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race)
+    yield from map(Noted, chosen.passed_over)
     yield from notes_of_scratch(target, project)
     names = list(dict.fromkeys(chosen.operations or race.system.operations))
     mutations: list[Mutation] = []
@@ -202,12 +208,24 @@ def _read_names(registry: Registry, names: Sequence[str]) -> tuple[System, tuple
     if first not in registry and owners:
         return _find_operations(registry[owners[0]], names)
     if first not in registry:
-        others = [system.name for system in registry.values() if first in system.operations]
+        usable = list(registry.usable(registry))
+        others = [system.name for system in usable if first in system.operations]
         if others:
             raise UsageError(
                 f"{quote(first)} is no system", hint=f"Name it first: integrity race {others[0]} {' '.join(names)}"
             )
+        raise _unknown(first, registry, [system for system in usable if system.name in registry.own])
     return _find_operations(registry.find(first), operations)
+
+
+def _unknown(name: str, registry: Registry, own: Sequence[System]) -> UsageError:
+    """Return that a word is no system's name and no operation's, and what is spelt nearly so."""
+    operations = [each for system in own for each in system.operations]
+    known = f"The systems are: {', '.join(registry)}." + (
+        f" The operations are: {', '.join(operations)}." if operations else ""
+    )
+    hint = " ".join([suggest(name, [*operations, *registry], always=known), *registry.describe_passed_over()])
+    return UsageError(f"unknown system{' or operation' if operations else ''} {quote(name)}", hint=hint)
 
 
 def _find_operations(system: System, operations: Sequence[str]) -> tuple[System, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """The job of replaying: a finding is played again on fresh rows.
 
-chosen = choose(project, Path("ghostpass-lost_update-sell-sell.json"))
+chosen = choose(project, Path("ghostpass-lost_update-sell-sell"))
 replayed = listen(replay(chosen, target, times=10))
 """
 
@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.events import Job
-from integrity.jobs.findings import Wanted, export, invariants_of, system_on
+from integrity.jobs.findings import Wanted, export, invariants_of, races_folder, system_on
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, read_finding
 from integrity.race.raced import Replayed
 from integrity.race.search.settings import RaceSubject
 from integrity.race.study import open_study
 from integrity.registry import Registry
+from integrity.suggestion import suggest
+
+SHOWN_MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,33 @@ class ChosenFinding:
     race: RaceSubject
 
 
-def choose(project: Project, file: Path) -> ChosenFinding:
-    """Return the finding of that file.
+def choose(project: Project, named: Path) -> ChosenFinding:
+    """Return a finding.
+
+    Args:
+        named: its file, or its name in the folder where `race` keeps them.
 
     Raises:
         UsageError: it cannot be read, or is about a system that nobody declares.
     """
+    file = _find(project, named)
     finding = read_finding(file)
     system = Registry(project).resolve(finding.system, finding.reference, place=str(file))
     return ChosenFinding(finding, file, RaceSubject(system, invariants_of(project, system)))
+
+
+def _find(project: Project, named: Path) -> Path:
+    """Return the file that is meant: as it is named, else of those that are kept."""
+    kept = sorted(races_folder(project).glob("*.json"))
+    if named.exists() or named.parent != Path():
+        return named
+    for file in kept:
+        if str(named) in (file.name, file.stem):
+            return file
+    listed = ", ".join(file.stem for file in kept[:SHOWN_MOST]) + (" ..." if len(kept) > SHOWN_MOST else "")
+    always = f"Those kept in {races_folder(project)} are: {listed}." if kept else "`integrity race` writes findings."
+    hint = suggest(named.name.removesuffix(".json"), [file.stem for file in kept], always=always)
+    raise UsageError(f"{named}: there is no such file, and no finding of that name", hint=hint)
 
 
 def replay(

@@ -32,6 +32,7 @@ class Seeding:
     Args:
         sizes: by name, those that were given.
         left: not made yet, or not found there.
+        passed_over: of each system that cannot be imported, why.
     """
 
     systems: Sequence[System]
@@ -40,6 +41,7 @@ class Seeding:
     mode: Mode
     left: list[System]
     seeded: list[Seeded] = field(default_factory=list)
+    passed_over: Sequence[str] = ()
 
     def play(self, target: Target, *, test_database: str | None = None) -> Job[None]:
         """Make what is to be made; what an interrupted seeding has made by now is left as it is.
@@ -52,6 +54,7 @@ class Seeding:
             SeedError: it is not in the state that the mode needs.
             DatabaseError: it refused something, or somebody works there.
         """
+        yield from map(Noted, self.passed_over)
         contents = guard(target, test_database)
         if self.mode is Mode.NEW:
             missing = [system for system in self.systems if not is_made(contents, system, self.sizes, self.seed)]
@@ -123,7 +126,7 @@ def choose(
     _check_known(sizes, systems)
     for system in systems:
         check_numbers(system, sizes, seed)
-    return Seeding(systems, sizes, seed, mode, left=list(systems))
+    return Seeding(systems, sizes, seed, mode, left=list(systems), passed_over=registry.describe_passed_over())
 
 
 def mode_of(*, replaces: bool, appends: bool) -> Mode:

@@ -81,12 +81,14 @@ class Reflected(MetaData):
     Args:
         schemas: in which they stand.
         catalogue: what else the database says; None: none was asked.
+        hint: as reflect takes it.
     """
 
-    def __init__(self, *schemas: str, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, *schemas: str, catalogue: Catalogue | None = None, hint: str = "") -> None:
         super().__init__()
         self.places = schemas or (DEFAULT_SCHEMA,)
         self.catalogue = catalogue
+        self.hint = hint
         self.missing: tuple[str, ...] = ()
         """What a scratch database that was made of it lacks, each with the reason."""
         self.made: tuple[Definition, ...] = ()
@@ -101,7 +103,7 @@ class Reflected(MetaData):
             UsageError: there are none.
             DatabaseError: the catalogue cannot be read.
         """
-        return reflect(target, self.places)
+        return reflect(target, self.places, hint=self.hint)
 
     @property
     def is_read(self) -> bool:
@@ -126,17 +128,20 @@ class Reflected(MetaData):
         return [table for table, _ in ordered if table is not None]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "own": (self.places, self.catalogue, self.missing, self.made)}
+        return {**super().__getstate__(), "own": (self.places, self.catalogue, self.missing, self.made, self.hint)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.places, self.catalogue, self.missing, self.made = state["own"]
+        self.places, self.catalogue, self.missing, self.made, self.hint = state["own"]
         super().__setstate__(state)
 
 
-def reflect(target: Target, schemas: Sequence[str] = (DEFAULT_SCHEMA,)) -> Reflected:
+def reflect(target: Target, schemas: Sequence[str] = (DEFAULT_SCHEMA,), *, hint: str = "") -> Reflected:
     """Return the tables that stand in these schemas, and those that they refer to elsewhere.
 
     A table of `public` names no schema, as in a model that names none. Nothing but the catalogue is read.
+
+    Args:
+        hint: what to do where there is no table; empty: that of a system in Python.
 
     Raises:
         Unreachable: no connection.
@@ -171,7 +176,7 @@ def reflect(target: Target, schemas: Sequence[str] = (DEFAULT_SCHEMA,)) -> Refle
         named = " or ".join(schemas)
         raise UsageError(
             f"{target}: there is no table in {named}, and a system without `metadata` has those of the database",
-            hint="Name the schemas that it has: System(..., metadata=Reflected('shop')). Or make the tables first.",
+            hint=hint or "Name the schemas that it has: System(..., metadata=Reflected('shop')). Or make the tables first.",
         )
     return metadata
 

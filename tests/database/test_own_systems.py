@@ -109,3 +109,52 @@ def test_a_system_without_any_invariant_is_told_and_how_it_gets_one(
     assert code == 2
     assert "is about system post" in err
     assert "invariants/post/" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("race", "weigh", "weigh", "--budget", "2s"), ("list",), ("validate",), ("new", "operation", "again"), ("health",)],
+)
+def test_a_system_that_cannot_be_imported_is_in_the_way_of_no_other(
+    integrity: Command, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "bank.py").write_text("def (")
+    code, _, err = integrity(*words)
+    assert code == 0
+    assert err.count("bank.py:1: SyntaxError") == (words[0] in ("race", "validate", "health"))
+
+
+def test_a_system_that_cannot_be_imported_may_be_the_one_that_is_seeded(integrity: Command, tmp_path: Path) -> None:
+    (tmp_path / "bank.py").write_text("def (")
+    code, _, err = integrity("seed")
+    assert code == 2
+    assert "bank.py:1: SyntaxError" in err
+
+
+def test_a_word_that_is_no_name_is_told_with_the_operation_that_is_spelt_nearly_so(integrity: Command) -> None:
+    code, _, err = integrity("race", "weihg", "weigh")
+    assert code == 2
+    assert "Perhaps you meant weigh." in err
+    code, _, err = integrity("race", "bnak")
+    assert "Perhaps you meant bank." in err
+
+
+def test_a_finding_is_replayed_by_its_name_from_any_folder_of_the_project(
+    integrity: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integrity("race", "bank", "withdraw", "withdraw", "--budget", "2s")
+    (found,) = (path for path in (tmp_path / ".integrity/races").glob("*.json"))
+    monkeypatch.chdir(tmp_path / "invariants")
+    assert integrity("replay", found.stem)[0] == 1
+    assert integrity("replay", found.name)[0] == 1
+    code, _, err = integrity("replay", found.stem[:-1])
+    assert code == 2
+    assert f"Perhaps you meant {found.stem}." in " ".join(err.split())
+
+
+def test_files_of_operations_without_tables_are_not_told_of_python(integrity: Command, tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "empty.db").close()
+    code, _, err = integrity("race", "weigh", "weigh", "--database", f"sqlite:///{tmp_path / 'empty.db'}")
+    assert code == 2
+    assert "Make the tables first" in err
+    assert "System(" not in err

@@ -21,6 +21,8 @@ from integrity.systems.script.rows import unite
 from integrity.systems.system import System, SystemReference
 from integrity.systems.wanted_row import WantedRow
 
+_NO_TABLES = "Make the tables first; or name the database that has them: --database URL, or [database] url."
+
 
 @dataclass(frozen=True, slots=True)
 class OperationFolder:
@@ -62,10 +64,11 @@ def load_folder(reference: SystemReference) -> System:
     if not found.files:
         fault = next(iter(found.faults.values()), f"{shown_path(folder)}: there is no file of an operation")
         raise UsageError(fault, hint=None if found.faults else f"Write one: {shown_path(folder)}/withdraw.sql.")
+    schemas = sorted({schema for file in found.files for schema in file.schemas})
     return System(
         name=reference.name,
         title=f"the operations of {shown_path(folder)}",
-        metadata=Reflected(*sorted({schema for file in found.files for schema in file.schemas})),
+        metadata=Reflected(*schemas, hint=_NO_TABLES),
         operations={file.name: file.operation for file in found.files},
         pools={pool: query for file in found.files for pool, query in file.pools.items()},
         rows=_rows_of(found.files),
