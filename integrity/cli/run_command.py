@@ -75,6 +75,7 @@ def command(
     """
     from integrity.events import listen
     from integrity.jobs.run import choose, run
+    from integrity.report.progress import write_notes
     from integrity.report.run_text import show_progress, write_headline, write_run
 
     project = open_project(project_folder)
@@ -94,6 +95,6 @@ def command(
     target = open_target(project, database)
     job = run(chosen, target, project, seed=seed, test_database=test_database)
     with show_progress() as progress:
-        ended = listen(job, write_headline, progress)
+        ended = listen(job, write_headline, write_notes, progress)
     write_run(ended.result, is_json=is_json, next_step=go_on("integrity validate", target, database))
     return ended.exit_code

@@ -15,7 +15,7 @@ who needs a thing asks the target's engine for it; who goes another way where an
 The modules of an engine are imported when a target first asks for it, so that a command pays for the one that it works on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from integrity.engines.columns import ColumnValues
+    from integrity.engines.preparing import NotUnderstood
 
 T_contra = TypeVar("T_contra", contravariant=True)
 """The target: a type that has an engine, and so is not known here."""
@@ -176,6 +177,15 @@ class Engine(Protocol[T_contra]):
         self, target: T_contra, schemas: Sequence[str], *, name: str, is_read_only: bool, patience_s: float | None
     ) -> AbstractContextManager[Line]:
         """See Target.open_line."""
+        ...
+
+    def find_not_understood(
+        self, target: T_contra, statements: Iterable[str], schemas: Sequence[str]
+    ) -> "Iterator[NotUnderstood | None]":
+        """Yield for each statement, its values still `:name`, why the database does not understand it; None: it does.
+
+        Nothing is executed. What hangs on the types of values is not told.
+        """
         ...
 
     def find_session_names(self, target: T_contra) -> set[str] | None:

@@ -121,7 +121,7 @@ def race(
         UsageError: the system cannot be raced on this target, or a file cannot be written.
         DatabaseError: the server is gone.
     """
-    race = _on(target, chosen.race)
+    race = _on(target, chosen.race, chosen.group)
     yield from map(Noted, chosen.passed_over)
     yield from notes_of_scratch(target, project)
     groups: list[Group] = []
@@ -150,7 +150,7 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
         UsageError: the system cannot be raced on this target.
         DatabaseError: the server is gone.
     """
-    race = _on(target, chosen.race)
+    race = _on(target, chosen.race, chosen.operations)
     yield from map(Noted, chosen.passed_over)
     yield from notes_of_scratch(target, project)
     names = list(dict.fromkeys(chosen.operations or race.system.operations))
@@ -162,11 +162,15 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
     return Mutated(mutations)
 
 
-def _on(target: Target, race: RaceSubject) -> RaceSubject:
+def _on(target: Target, race: RaceSubject, asked: Sequence[str]) -> RaceSubject:
     """Return the race for this target.
+
+    Args:
+        asked: the operations that are named; none: those are raced that the database understands.
 
     Raises:
         UsageError: it has no such isolation level.
+        SqlFileError: it does not understand an operation that is asked for.
     """
     isolation = race.settings.isolation
     if not target.engine.has_levels and isolation is not Isolation.READ_COMMITTED:
@@ -174,9 +178,8 @@ def _on(target: Target, race: RaceSubject) -> RaceSubject:
             f"--isolation '{isolation.value}' on {target}: {target.engine.title} has a single level",
             hint="Leave --isolation out.",
         )
-    return replace(
-        race, system=system_on(target, race.system, race.files), settings=replace(race.settings, dialect=target.dialect)
-    )
+    system = system_on(target, race.system, race.files).understood_by(target, asked=asked)
+    return replace(race, system=system, settings=replace(race.settings, dialect=target.dialect))
 
 
 def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:

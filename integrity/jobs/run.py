@@ -5,7 +5,7 @@ ended = listen(run(chosen, target, project, seed=1))
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from integrity.engines.embedded.server import EmbeddedServer
@@ -25,7 +25,11 @@ SEED_MOST = 2**31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenRun:
-    """What is to be run, before the database is known; as load.request.RunRequest has it."""
+    """What is to be run, before the database is known; as load.request.RunRequest has it.
+
+    Args:
+        profile_of: makes the profile for the system without some of its operations; None: it is of all.
+    """
 
     system: System
     profile_name: str
@@ -34,6 +38,7 @@ class ChosenRun:
     bug: Bug | None = None
     time_scale: float = 1.0
     faults_may_overlap: bool = False
+    profile_of: Callable[[System], Profile] | None = None
 
 
 def find_profiles(project: Project, system_name: str | None = None) -> tuple[System, list[str]]:
@@ -80,10 +85,16 @@ def choose(
     bug = system.find_bug(bug_name) if bug_name is not None else None
     asked = {"duration_s": duration_s, "clients": clients, "connections": connections}
     given = {name: value for name, value in asked.items() if value is not None}
-    profile = load_profile(system, profile_name, project.settings.profiles.get(system.name, {}), given)
-    if isinstance(profile, OpenProfile):
-        profile = scale(profile, rate=rate / profile.arrivals_per_s if rate else 1.0, time=time_scale)
-    elif rate is not None or time_scale != 1.0:
+    declared = project.settings.profiles.get(system.name, {})
+
+    def profile_of(system: System) -> Profile:
+        profile = load_profile(system, profile_name, declared, given)
+        if not isinstance(profile, OpenProfile):
+            return profile
+        return scale(profile, rate=rate / profile.arrivals_per_s if rate else 1.0, time=time_scale)
+
+    profile = profile_of(system)
+    if not isinstance(profile, OpenProfile) and (rate is not None or time_scale != 1.0):
         option = "--rate" if rate is not None else "--time-scale"
         raise UsageError(
             f"{option}: profile {profile_name} is a closed loop, it goes as fast as it can", hint="Leave it out."
@@ -92,6 +103,7 @@ def choose(
         system=system,
         profile_name=profile_name,
         profile=profile,
+        profile_of=profile_of,
         faults=windows_of(profile, faults, may_overlap=faults_may_overlap),
         bug=bug,
         time_scale=time_scale,
@@ -114,12 +126,13 @@ def run(
         seed: of every random choice; None: a new one.
         test_database: as guard takes it.
     """
-    yield from map(Noted, chosen.system.describe_unusable())
+    system, profile = _understood(chosen, target, project)
+    yield from map(Noted, system.describe_unusable())
     server = own_server(project, target)
     request = RunRequest(
-        system=chosen.system.on(target),
+        system=system,
         profile_name=chosen.profile_name,
-        profile=chosen.profile,
+        profile=profile,
         time_scale=chosen.time_scale,
         target=target,
         project=project,
@@ -132,6 +145,18 @@ def run(
         faults_may_overlap=chosen.faults_may_overlap,
     )
     return (yield from play(request))
+
+
+def _understood(chosen: ChosenRun, target: Target, project: Project) -> tuple[System, Profile]:
+    """Return the system and the profile without operations that the database does not understand.
+
+    Raises:
+        SqlFileError: a profile that somebody wrote names one, or there are no others.
+    """
+    system, profile = chosen.system.on(target), chosen.profile
+    is_written = system.profiles is not None or bool(project.settings.profiles.get(system.name))
+    left = system.understood_by(target, asked=profile.operations if is_written else ())
+    return left, profile if left is system or chosen.profile_of is None else chosen.profile_of(left)
 
 
 def make_seed() -> int:

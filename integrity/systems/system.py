@@ -10,7 +10,7 @@ from integrity.database.constraints import name_constraints
 from integrity.database.made import OURS
 from integrity.database.names import schemas_of
 from integrity.engines.target import Target
-from integrity.errors import UsageError, quote
+from integrity.errors import AuditError, UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.project import SYSTEM_NAME, SYSTEM_NAME_HINT
 from integrity.suggestion import suggest
@@ -125,6 +125,7 @@ class System:
         allowed: what calls of every operation may come to beside others.
         limits: what its plan asks of the database and the processes that serve it, by the names of the monitor's alerts.
         unusable: why operations that it is said to have cannot be called, by their names.
+        find_faults: asks a database, and of its tables, which operations it does not understand, and why: by their names.
         reference: where it was found; None: it was passed as an object.
     """
 
@@ -147,6 +148,7 @@ class System:
     allowed: Allowed = NOTHING
     limits: Mapping[str, PlannedLimit] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
+    find_faults: "Callable[[Target, MetaData], Mapping[str, AuditError]] | None" = None
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -213,6 +215,26 @@ class System:
         if not names or not isinstance(self.stage, MadeStage):
             return self
         return replace(self, stage=self.stage.of(names), raced=tuple(sorted(set(names))))
+
+    def understood_by(self, target: Target, *, asked: Collection[str] = ()) -> "System":
+        """Return the system without the operations whose statements a database does not understand.
+
+        Args:
+            asked: operations that are named: one that it does not understand is an error.
+
+        Raises:
+            UsageError: it does not understand one that is asked for, or none at all.
+        """
+        faults = self.find_faults(target, self.metadata) if self.find_faults and self.is_known else {}
+        for name, fault in faults.items():
+            if name in asked or len(faults) == len(self.operations):
+                raise fault
+        if not faults:
+            return self
+        left = {name: each for name, each in self.operations.items() if name not in faults}
+        return replace(
+            self, operations=left, unusable={**self.unusable, **{name: str(each) for name, each in faults.items()}}
+        )
 
     @property
     def path(self) -> str:

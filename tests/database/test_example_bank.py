@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -225,7 +227,51 @@ def test_a_race_on_a_table_that_can_have_one_row_only_says_so(integrity: Command
 
 
 def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_operation(integrity: Command) -> None:
-    Path("operations/ask.sql").write_text("select ownr from accounts;\n")
+    Path("operations/ask.sql").write_text("select 1 / (count(*) - count(*)) from accounts;\n")
     code, told = integrity("race", "ask")
     told = " ".join(told.split())  # long lines are wrapped
-    assert (code, 'ask fails however it is called: 42703 column "ownr" does not exist' in told) == (3, True), told
+    assert (code, "ask fails however it is called: 22012 division by zero" in told) == (3, True), told
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("updte accounts set owner = 'x';", 'ask.sql:3: syntax error at or near "updte"\n  3 | updte accounts'),
+        ("select owner\nfrom accounts where ownr = :'o';", 'ask.sql:4: column "ownr" does not exist'),
+        ("select 1 from acounts where owner = :'o';", 'ask.sql:3: relation "acounts" does not exist'),
+    ],
+)
+def test_a_statement_that_the_database_does_not_understand_is_told_before_a_call_and_leaves_out_its_operation_alone(
+    integrity: Command, database: Target, body: str, said: str
+) -> None:
+    Path("operations/ask.sql").write_text(f"-- parameter o: text\nselect 1 as one where :'o' = 'x';\n{body}\n")
+    code, told = integrity("race", "ask")
+    assert (code, said in told) == (2, True), told
+    assert "acounts" not in body or "accounts" in told.partition("hint")[2]
+    code, told = integrity("race", "withdraw_locked")
+    assert (code, "left out" in told) == (0, False), told
+    code, told = integrity(
+        "run", "smoke", "--duration", "1s", *("--yes-this-is-a-test-database", database.url.database or "")
+    )
+    assert (code, "ask is left out: operations/ask.sql:" in " ".join(told.split())) == (0, True), told
+
+
+def test_sqlite_is_asked_too(integrity: Command, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "bank.db")) as connection:
+        connection.execute("create table accounts (id integer primary key, owner text)")
+    Path("operations/ask.sql").write_text("select id from accounts;\nselect id\nfrom acounts;\n")
+    Path("operations/fine.sql").write_text("-- parameter a: key of accounts\nselect id from accounts where id = :a;\n")
+    code, told = integrity("race", "ask", "--database", f"sqlite:///{tmp_path / 'bank.db'}")
+    assert (code, "ask.sql:3: no such table: acounts\n  3 | from acounts;\n           ^" in told) == (2, True), told
+    Path("operations/ask.sql").write_text("updte accounts set id = 1;\n")
+    code, told = integrity("race", "ask", "--database", f"sqlite:///{tmp_path / 'bank.db'}")
+    assert (code, 'ask.sql:1: near "updte": syntax error' in told) == (2, True), told
+    code, told = integrity("race", "fine", "--database", f"sqlite:///{tmp_path / 'bank.db'}", "--preemptions", "0")
+    assert code == 0, told
+
+
+def test_what_a_file_makes_itself_is_there_for_it(integrity: Command) -> None:
+    Path("operations/ask.sql").write_text(
+        "begin;\ncreate temp table mine (n int) on commit drop;\ninsert into mine values (1);\ncommit;\n"
+    )
+    assert integrity("race", "ask", "--preemptions", "0")[0] == 0

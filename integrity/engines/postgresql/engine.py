@@ -1,6 +1,6 @@
 """PostgreSQL as an engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from integrity.engines.columns import ColumnValues
+    from integrity.engines.preparing import NotUnderstood
 
 
 _SETTINGS = {
@@ -117,6 +118,13 @@ class PostgresqlEngine:
         from integrity.engines.postgresql.line import open_line
 
         return open_line(target, name=name, is_read_only=is_read_only, patience_s=patience_s)
+
+    def find_not_understood(
+        self, target: Target, statements: Iterable[str], schemas: Sequence[str]
+    ) -> "Iterator[NotUnderstood | None]":
+        from integrity.engines.postgresql.preparing import find_not_understood
+
+        return find_not_understood(target, statements)
 
     def find_session_names(self, target: Target) -> set[str] | None:
         from integrity.engines.postgresql.activity import find_session_names

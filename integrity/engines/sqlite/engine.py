@@ -1,7 +1,7 @@
 """SQLite as an engine."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from integrity.engines.columns import ColumnValues
+    from integrity.engines.preparing import NotUnderstood
 
 
 class SqliteEngine:
@@ -124,6 +125,13 @@ class SqliteEngine:
         from integrity.engines.sqlite.line import open_line
 
         return open_line(target, schemas, is_read_only=is_read_only)
+
+    def find_not_understood(
+        self, target: Target, statements: Iterable[str], schemas: Sequence[str]
+    ) -> "Iterator[NotUnderstood | None]":
+        from integrity.engines.sqlite.preparing import find_not_understood
+
+        return find_not_understood(target, statements, schemas)
 
     def find_session_names(self, target: Target) -> set[str] | None:
         return None

@@ -36,12 +36,14 @@ class OperationFile:
         path: where it is.
         header: what it declares.
         nodes: what it does.
+        text: of the file.
     """
 
     name: str
     path: Path
     header: OperationHeader
     nodes: tuple[Node, ...]
+    text: str = ""
 
     @property
     def operation(self) -> Operation:
@@ -113,7 +115,7 @@ def parse_operation_file(text: str, *, path: Path) -> OperationFile:
     except TextFault as fault:
         described = describe_place(place, text, fault.line, fault.column, fault.reason)
         raise SqlFileError(described, hint=fault.hint) from None
-    return OperationFile(path.stem, path, header, nodes)
+    return OperationFile(path.stem, path, header, nodes, text)
 
 
 def _check_used(text: str, header: OperationHeader) -> None:

@@ -16,6 +16,7 @@ from integrity.errors import SqlFileError, UsageError
 from integrity.project import is_of_operation
 from integrity.sql.file import shown_path
 from integrity.systems.reflect import Reflected
+from integrity.systems.script.asked import find_faults
 from integrity.systems.script.file import OperationFile, read_operation_file
 from integrity.systems.script.rows import unite
 from integrity.systems.system import System, SystemReference
@@ -73,6 +74,7 @@ def load_folder(reference: SystemReference) -> System:
         pools={pool: query for file in found.files for pool, query in file.pools.items()},
         rows=_rows_of(found.files),
         rows_of=partial(_rows_of, found.files),
+        find_faults=partial(find_faults, found.files),
         unusable=found.faults,
         reference=reference,
     )

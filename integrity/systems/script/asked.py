@@ -1,0 +1,47 @@
+"""What a database says of the statements of operations' files before any is called: whether it understands them."""
+
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import MetaData
+
+from integrity.database.names import name_of
+from integrity.engines.preparing import NotUnderstood
+from integrity.engines.target import Target
+from integrity.errors import AuditError, SqlFileError
+from integrity.sql.file import shown_path
+from integrity.sql.place import describe_place, place_of
+from integrity.suggestion import suggest
+from integrity.systems.script.body import Sends, sent_by
+from integrity.systems.script.file import OperationFile
+
+_CHANGES_NAMES = re.compile(r"create|alter|drop|set|reset|call|do|execute|prepare|select\b.*\binto\b", re.DOTALL)
+"""What a statement of such a kind makes, and what later ones name, is not there before."""
+_MISSING_TABLE = re.compile(r'(?:relation "|no such table: )(?P<name>[^"\s]+)')
+
+
+def find_faults(files: Sequence[OperationFile], target: Target, tables: MetaData) -> dict[str, AuditError]:
+    """Return the errors of the operations of which the database does not understand a statement, by name."""
+    sent = [(file, node) for file in files for node in sent_by(file.nodes)]
+    schemas = sorted({table.schema for table in tables.tables.values() if table.schema})
+    told = target.engine.find_not_understood(target, (node.command.text for _, node in sent), schemas)
+    faults: dict[str, AuditError] = {}
+    for (file, node), said in zip(sent, told, strict=True):
+        if said is not None and file.name not in faults and (said.is_syntax or not _makes_names(file)):
+            faults[file.name] = _fault(file, node, said, tables)
+    return faults
+
+
+def _makes_names(file: OperationFile) -> bool:
+    return any(_CHANGES_NAMES.match(node.command.sql.lower()) for node in sent_by(file.nodes))
+
+
+def _fault(file: OperationFile, node: Sends, said: NotUnderstood, tables: MetaData) -> SqlFileError:
+    start = sum(map(len, file.text.splitlines(keepends=True)[: node.line - 1]))
+    start = file.text.index(node.command.text, start)
+    line, column = place_of(file.text, start + (said.at or 0))
+    hint = said.hint
+    if not hint and (missing := _MISSING_TABLE.search(said.reason)):
+        known = sorted(name_of(table) for table in tables.tables.values())
+        hint = suggest(missing["name"], known, otherwise=f"The tables are: {', '.join(known[:8])}.")
+    return SqlFileError(describe_place(shown_path(file.path), file.text, line, column, said.reason), hint=hint or None)
