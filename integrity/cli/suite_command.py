@@ -21,7 +21,9 @@ from integrity.report.terminal import write_note, write_result
 
 @click.command(name="suite")
 @click.argument("name", type=SUITE)
-@click.option("--system", "system_names", metavar="NAME", multiple=True, help="These systems; else all in the database.")
+@click.option(
+    "--system", "system_names", metavar="NAME", multiple=True, help="These; else those seeded, else the project's own."
+)
 @click.option(
     "--shorten",
     type=NumberType(FACTOR_LEAST, FACTOR_MOST),

@@ -12,7 +12,7 @@ from integrity.invariants.load import load_invariants
 from integrity.project import DATABASE_VARIABLE, OPERATIONS_FOLDER, SETTINGS_FILE, Project, reference_folder
 from integrity.report.about_text import About
 from integrity.runs.files import RESULT_FILE, VERDICTS_FILE
-from integrity.runs.folder import RunFolder
+from integrity.runs.folder import RunFolder, find_runs
 from integrity.systems.script.folder import files_in
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def look_at(project: Project) -> About:
     status = EmbeddedServer(project.state_folder / "postgres").status() if target is None else None
     own = [file for file in load_invariants(project, is_own_enough=True).values() if file.is_own]
     operations = [path.stem for path in files_in(project.folder / OPERATIONS_FOLDER)]
-    runs = sorted((path for path in _in(project.runs_folder) if path.is_dir()), key=lambda path: path.name)
+    runs = [folder.path for folder in find_runs(project.runs_folder)]
     database = _describe_server(status) if status else _describe_named(target)
     has_data = status is None or status.version is not None
     return About(

@@ -22,7 +22,7 @@ from integrity.race.search.explore import Budget
 from integrity.race.search.settings import RaceSubject
 from integrity.registry import Registry
 from integrity.runs.files import VERDICTS_FILE
-from integrity.runs.folder import RunFolder
+from integrity.runs.folder import RunFolder, find_runs
 from integrity.runs.verdicts import read_verdicts
 
 ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
@@ -111,7 +111,8 @@ def _find_run(project: Project, run_id: str | None) -> RunFolder:
     Raises:
         UsageError: there is none.
     """
-    audited = sorted(path.parent.name for path in project.runs_folder.glob(f"*/{VERDICTS_FILE}"))
+    runs = find_runs(project.runs_folder)
+    audited = [folder.run_id for folder in runs if (folder.path / VERDICTS_FILE).is_file()]
     if run_id is None and not audited:
         raise UsageError(
             f"no run in {project.runs_folder} has been audited",

@@ -53,7 +53,7 @@ class ChosenSuite:
     """What is to be played, before the database is known.
 
     Args:
-        systems: on these; none: on those in the database.
+        systems: on these; none: on those that we made in the database; where there are none, on the project's own.
     """
 
     name: str
@@ -94,9 +94,10 @@ def plan(
 def _systems_in(target: Target | None, project: Project) -> Sequence[System]:
     registry = Registry(project)
     held = inspect_database(target).systems if target is not None else ()
-    if not held:
+    found = [registry[name] for name in registry if name in held or (not held and name in registry.own)]
+    if not found:
         raise UsageError(f"{target} holds no system", hint="`integrity seed` makes them.")
-    return [registry[name] for name in registry if name in held]
+    return found
 
 
 def _find_bug(name: str, systems: Sequence[System]) -> Bug:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from integrity.project import Project, Settings, make_state_folder
-from integrity.runs.folder import Recorder, make_run_folder
+from integrity.runs.folder import Recorder, find_runs, make_run_folder
 from integrity.runs.samples import RunSample
 from tests.documents import make_result, make_settings
 
@@ -36,3 +36,14 @@ def test_a_state_folder_that_was_open_is_closed(tmp_path: Path) -> None:
     project.state_folder.chmod(0o777)
     make_state_folder(project)
     assert project.state_folder.stat().st_mode & 0o066 == 0
+
+
+def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    written = {"20261130-071104-shop-smoke": 1, "20261130-071104-shop-rough": 2, "20261130-071103-shop-smoke": 3}
+    for name, at_s in written.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "settings.json").touch()
+        os.utime(tmp_path / name / "settings.json", (at_s, at_s))
+    assert [folder.run_id for folder in find_runs(tmp_path)] == [
+        "20261130-071103-shop-smoke", "20261130-071104-shop-smoke", "20261130-071104-shop-rough"
+    ]  # fmt: skip
