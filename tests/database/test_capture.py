@@ -15,7 +15,7 @@ from psycopg import sql
 
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
-from integrity.race.rows.changes import ChangeKind
+from integrity.race.program.change import ChangeKind
 from integrity.race.rows.postgresql.capture import Capture, UndoRefused, install, remove
 from integrity.race.rows.tables import CapturedTable
 from integrity.sql.parameters import number_parameters

@@ -10,7 +10,7 @@ PACKAGE = Path(integrity.__file__).parent
 
 # Top to bottom. Names of one layer leave each other alone; a folder's own modules may import one another.
 LAYERS = (
-    {"cli", "api"},
+    {"cli", "api", "pytest_plugin"},
     {"jobs"},
     {"audit", "report"},
     {"registry"},
@@ -44,7 +44,7 @@ LAYERS = (
     },
 )
 # The rooms of race/, top to bottom; what stands at its door (matrix, reproduce, study) may know them all.
-RACE_ROOMS = ("", "export", "finding", "trial", "search", "judge", "rows", "play", "program")
+RACE_ROOMS = ("", "export", "finding", "trial", "search", "judge", "gated", "rows", "play", "program")
 FREE_OF_LAYERS = {"__init__", "__main__"}
 
 

@@ -22,7 +22,7 @@ from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
 from integrity.race.judge.end_state import Remains, is_moment
 from integrity.race.judge.judge import Judge, SerialOrder
 from integrity.race.judge.oracles import Alarm, Oracle
-from integrity.race.judge.row_changes import RowChanges, named_in, row_changes
+from integrity.race.judge.row_changes import named_in
 from integrity.race.judge.spelling_out import filled, named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.statements import tables_of, written_tables
@@ -133,21 +133,15 @@ def _lines(alarm: Alarm) -> Iterator[str]:
 
 
 def _name(judge: Judge, run: PlayedSchedule, actors: str, differences: Sequence[Sequence[Difference]]) -> Anomaly:
-    anomaly = name_anomaly(differences, changes=_changes(judge, actors) if len(actors) == 2 else {})
+    anomaly = name_anomaly(
+        differences, changes={actor: judge.changes_alone(actor) for actor in actors} if len(actors) == 2 else {}
+    )
     reads = [order[0] for order in differences if order]
     if any(_wrote_later(run.trace.events, each) for order in differences for each in order):
         return Anomaly.STALE_CHECK
     if anomaly in (Anomaly.READ_SKEW, Anomaly.CYCLE) and _is_half_done(run.trace.events, reads):
         return Anomaly.HALF_DONE
     return anomaly
-
-
-def _changes(judge: Judge, actors: str) -> dict[str, RowChanges]:
-    """Return what each call does to the rows of a stage when it is made alone, without what differs by itself."""
-    before = judge.staged()
-    alone = {actor: judge.serial_orders(actor)[0].remains.without({f"return of {actor}"}) for actor in actors}
-    masked = judge.masking(before)
-    return {actor: row_changes(masked, judge.masking(after)) for actor, after in alone.items()}
 
 
 def _differences(run: PlayedSchedule, order: SerialOrder, judge: Judge) -> list[Difference]:

@@ -21,6 +21,7 @@ from itertools import combinations, permutations
 from string import ascii_uppercase
 from typing import Any, Protocol
 
+from integrity.operation import Row
 from integrity.race.judge.end_state import ComparedColumn, EndState, Remains, differing_columns, make_remains, rows_unlike
 from integrity.race.judge.failures import (
     DEADLOCK,
@@ -34,7 +35,9 @@ from integrity.race.judge.failures import (
 )
 from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.relations import history_of
+from integrity.race.judge.row_changes import RowChanges, row_changes
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.change import Change
 from integrity.race.program.program import Check, Program
 from integrity.race.program.trace import Failed
 from integrity.race.program.wire import Answer, generated_values
@@ -105,6 +108,7 @@ class Judge:
         self._scheduler = scheduler
         self._program = program
         self._letters = ascii_uppercase[: len(program.actors)]
+        self._sees_rows = bool(program.digests) or program.is_captured
         self._is_serial_judged = is_serial_judged
         self._are_failures_judged = are_failures_judged
         self._is_strict = program.is_strict if is_strict is None else is_strict
@@ -186,6 +190,23 @@ class Judge:
         """Return the rows of a stage on which no call was made."""
         return self._read(self._scheduler.play(replace(self._program, actors=())), "")
 
+    def changes_alone(self, actor: str) -> RowChanges:
+        """Return what a call does to rows when it is made alone, without what differs by itself."""
+        order = self.serial_orders(actor)[0]
+        changes = order.run.changes
+        if changes is None:
+            after = order.remains.without({f"return of {actor}"})
+            return row_changes(self.masking(self.staged()), self.masking(after))
+        generated = set(order.run.trace.generated)
+        before, after = (
+            make_remains([(each.table, row) for each, row in rows if row], {}, known={}, generated=generated)
+            for rows in (
+                [(each, each.before) for each in changes],
+                [(each, each.after) for each in changes],
+            )
+        )
+        return row_changes(self.masking(before), self.masking(after))
+
     def _serial_outcomes(self, actors: str) -> frozenset[EndState]:
         """Return how the serial orders of some of the actors come out."""
         orders = self.serial_orders(actors)
@@ -223,7 +244,7 @@ class Judge:
 
     def _are_rows_right(self, remains: Remains, orders: Sequence[str]) -> bool:
         """Return whether the rows, answers apart, are those of a serial order of some of these groups of actors."""
-        if not self._program.digests:
+        if not self._sees_rows:
             return False
         returns = self._returns(self._letters)
         rows = remains.without(returns).outcome(self._masked)
@@ -282,7 +303,7 @@ class Judge:
             checks = tuple(check for check in checks if "requests" in check.reads)
         answers = self._ask(self._program, run, checks)
         if not any(answer.rows for answer in answers):
-            if self._program.digests and not is_seen:
+            if self._sees_rows and not is_seen:
                 self._passed.add(looks)
             return ()
         found = zip(checks, answers, strict=True)
@@ -303,7 +324,7 @@ class Judge:
         digests = self._program.digests
         answers = self._scheduler.ask_of(run, [digest.rows(run.keys, run.operation_ids) for digest in digests])
         generated = set(run.trace.generated)
-        rows = []
+        rows = _left_by(run.changes or ())
         for digest, answer in zip(digests, answers, strict=True):
             generated.update(generated_values(answer, self._scheduler.generated_columns))
             rows += [(digest.table, row) for row in answer.rows]
@@ -325,6 +346,14 @@ def _serial_order(run: PlayedSchedule, letters: str) -> str:
     if not is_serial or len(order) < len(letters) or any(asked.number < 0 for asked in run.trace.requests):
         return ""
     return order
+
+
+def _left_by(changes: Sequence[Change]) -> list[tuple[str, Row]]:
+    """Return rows that are not as they were, with their tables: one that is gone as it was, under a name of its own."""
+    return [
+        (each.table, each.after) if each.after is not None else (f"{each.table} gone", each.before or {})
+        for each in changes
+    ]
 
 
 def _survivors(run: PlayedSchedule, letters: str) -> str | None:

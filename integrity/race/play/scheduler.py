@@ -27,11 +27,13 @@ from integrity.race.play.engine import RaceEngine
 from integrity.race.play.footprint import UNKNOWN, Footprint
 from integrity.race.play.parts import open_engine
 from integrity.race.play.session import DEADLOCK, ActorState, Session
+from integrity.race.play.staging import Staged
 from integrity.race.play.wakes import Wake, in_order_of_cause
-from integrity.race.program.program import Keys, Program
+from integrity.race.program.change import Change
+from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.program.schedule import ACTORS_MAX, Choice, ScheduleError, continue_with, letters_of
 from integrity.race.program.trace import StepPhase, Trace, TraceEvent, one_line
-from integrity.race.program.wire import Answer, LetterTimeout
+from integrity.race.program.wire import Answer, LetterTimeout, Wire
 
 Decide = Callable[[str, str], str]
 """Given the ready actors, in order, and the actor before, returns who goes on."""
@@ -70,6 +72,7 @@ class PlayedSchedule:
         operation_ids: of the calls, in the order of the actors.
         cut: why it was not played to its end, or empty.
         began_at: by the server's clock, behind the stage; None if the program is not timed.
+        changes: rows that it changed, where that was captured.
         answers: to what was asked of its rows, by the question's text: they may be gone when that is asked again.
     """
 
@@ -79,6 +82,7 @@ class PlayedSchedule:
     operation_ids: tuple[UUID, ...]
     cut: str = ""
     began_at: datetime | None = None
+    changes: Sequence[Change] | None = None
     answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -94,6 +98,7 @@ class Scheduler:
         letters_max: a schedule of more letters is cut: an operation that never ends.
         letter_seconds_max: a letter that neither ends nor waits for an actor's lock is cancelled after so long.
         emptying: what empties the tables that hold nothing but what runs have left.
+        engine: the database under races, if it is opened; it is closed with the scheduler.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class Scheduler:
         letters_max: int = LETTERS_MAX,
         letter_seconds_max: float = LETTER_SECONDS_MAX,
         emptying: Sequence[Statement] = (),
+        engine: RaceEngine | None = None,
     ) -> None:
         self._target = target
         self._emptying = emptying
@@ -113,7 +119,7 @@ class Scheduler:
         self._recorder: TraceRecorder | None = None
         self._looked: dict[str, Footprint] = {}
         self._is_first = False  # run of its program, in which the engine is asked behind every statement what that meets
-        self.engine: RaceEngine = open_engine(target, letter_seconds_max=letter_seconds_max)
+        self.engine: RaceEngine = engine or open_engine(target, letter_seconds_max=letter_seconds_max)
 
     def __enter__(self) -> Self:
         return self
@@ -233,10 +239,7 @@ class Scheduler:
     ) -> PlayedSchedule:
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
-        stage = program.stage()
-        if stage.is_alone:
-            self.engine.ask(self._emptying)
-        made = self.engine.insert(stage)
+        made = self._make_rows(program)
         keys, generated = made.keys, made.generated
         on_staged()
         began_at = self.engine.read_clock() if program.is_timed else None
@@ -249,19 +252,15 @@ class Scheduler:
         choices: list[Choice] = []
         events: list[TraceEvent] = []
         with self._forget_sessions_on_error():
-            for session, actor, operation_id in zip(sessions, program.actors, operation_ids, strict=True):
-                session.start(
-                    actor.steps(keys, operation_id),
-                    isolation=program.isolation,
-                    is_deferred=program.is_deferred,
-                    services=program.services,
-                    generated_columns=self.engine.generated_columns,
-                    standing=standing.holds,
-                )
-            misfit, cut = self._play(sessions, letters, decide, choices, events)
+            try:
+                for session, actor, operation_id in zip(sessions, program.actors, operation_ids, strict=True):
+                    self._start(session, actor, keys, operation_id, program)
+                misfit, cut = self._play(sessions, letters, decide, choices, events)
+            except LetterTimeout as error:
+                self._close_sessions()
+                misfit, cut = None, str(error)
             if not cut:
-                for session in sessions:
-                    session.wire.reset()
+                cut = self._leave(sessions)
         standing.holds = standing.holds.union(*(session.met for session in sessions))
         standing.actors = max(standing.actors, len(sessions))
         if misfit:
@@ -279,7 +278,35 @@ class Scheduler:
             requests=tuple(asked for session in sessions for asked in session.requests),
             pushed={session.letter: session.pushed for session in sessions if session.pushed},
         )
-        return PlayedSchedule(trace, tuple(choices), keys, operation_ids, cut, began_at)
+        return PlayedSchedule(trace, tuple(choices), keys, operation_ids, cut, began_at, changes=self._changes())
+
+    def _make_rows(self, program: Program) -> Staged:
+        """Make the rows of one schedule."""
+        stage = program.stage()
+        if stage.is_alone:
+            self.engine.ask(self._emptying)
+        return self.engine.insert(stage)
+
+    def _start(self, session: Session, actor: Actor, keys: Keys, operation_id: UUID, program: Program) -> None:
+        """Let an actor's call stand before its first letter."""
+        session.start(
+            actor.steps(keys, operation_id),
+            isolation=program.isolation,
+            is_deferred=program.is_deferred,
+            services=program.services,
+            generated_columns=self.engine.generated_columns,
+            standing=program.standing.holds,
+        )
+
+    def _changes(self) -> Sequence[Change] | None:
+        """Return the rows that the schedule changed, where that is captured."""
+        return None
+
+    def _leave(self, sessions: Sequence[Session]) -> str:
+        """Leave connections for the next schedule as they were; return why this one cannot be judged, or nothing."""
+        for session in sessions:
+            session.wire.reset()
+        return ""
 
     def _play(
         self, sessions: list[Session], letters: str, decide: Decide, choices: list[Choice], events: list[TraceEvent]
@@ -446,8 +473,11 @@ class Scheduler:
                     hint="Race fewer actors, or raise max_connections.",
                 ) from None
             letter = ascii_uppercase[len(self._sessions)]
-            self._sessions.append(Session(letter, wire, observe=self._look, is_held=self.engine.is_held))
+            self._sessions.append(self._make_session(letter, wire))
         return self._sessions[:count]
+
+    def _make_session(self, letter: str, wire: Wire) -> Session:
+        return Session(letter, wire, observe=self._look, is_held=self.engine.is_held)
 
     def _close_sessions(self) -> None:
         self._sessions.clear()

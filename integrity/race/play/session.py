@@ -77,6 +77,7 @@ class Session:
         self._observe = observe
         self._is_held = is_held
         self.state = ActorState.DONE
+        self._forget()
 
     def start(
         self,
@@ -101,12 +102,12 @@ class Session:
         self._is_deferred = is_deferred
         self._services = services
         self._generated_columns = generated_columns
+        self._begin(isolation, standing)
+
+    def _begin(self, isolation: Isolation, standing: frozenset[str]) -> None:
+        """Know nothing of a call before, and go on to the first letter of this one."""
         self.standing = standing
-        self.met: set[str] = set()  # what of a reader's would be in the way of what it did
-        self.generated: set[Any] = set()
-        self.pushed: list[Row] = []
-        self.requests: list[Asked] = []
-        self.returned: Return | None = None
+        self._forget()
         self.event: TraceEvent | None = None
         self.number = -1
         self.waits_for = ""
@@ -127,6 +128,14 @@ class Session:
         self.state = ActorState.RUNNING
         self._driver = self._drive()
         self._resume_driver(None)
+
+    def _forget(self) -> None:
+        """Know of no call."""
+        self.met: set[str] = set()  # what of a reader's would be in the way of what it did
+        self.generated: set[Any] = set()
+        self.pushed: list[Row] = []
+        self.requests: list[Asked] = []
+        self.returned: Return | None = None
 
     def release(self, *, is_impatient: bool) -> None:
         """Send what the next letter stands for.

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from integrity.history import Call, Received, Requested
 from integrity.operation import NOTHING, Allowed, Isolation, Statement, Steps, Value
+from integrity.race.program.trace import Return
 from integrity.systems.stage import Stage
 
 Keys = Mapping[str, Value]
@@ -14,6 +15,9 @@ Keys = Mapping[str, Value]
 
 Service = Callable[[Mapping[str, Value]], Mapping[str, Value]]
 """Answers a Request step at once; what it would send later is left out: a webhook is an actor of its own."""
+
+Launch = Callable[[Callable[[Return], None]], None]
+"""Begins a call, and has what it is given told, from any thread, what that returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Actor:
         given: the same as the call's history has them, given the keys of the stage.
         allowed: what it may come to beside others.
         place: where its operation is written, e.g. "bank.py:41"; empty: nobody knows.
+        launch: of one that is not ours to step: given the same as `steps`, what begins the call.
     """
 
     operation: str
@@ -35,6 +40,7 @@ class Actor:
     given: Callable[[Keys], Mapping[str, Value]] = lambda _keys: {}
     allowed: Allowed = NOTHING
     place: str = ""
+    launch: Callable[[Keys, UUID], Launch] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class Program:
             workload's do (`begin immediate`). PostgreSQL knows no such difference.
         allowed: what every call may come to beside others.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
+        is_captured: what a schedule changes is captured, and compared beside the digests.
         standing: shared by programs that are this one but for how its actors are listened to.
     """
 
@@ -133,6 +140,7 @@ class Program:
     is_deferred: bool = False
     allowed: Allowed = NOTHING
     is_strict: bool = False
+    is_captured: bool = False
     standing: Standing = field(default_factory=Standing, compare=False, repr=False)
 
     @property

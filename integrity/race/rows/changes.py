@@ -10,17 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 
 from integrity.operation import Row
+from integrity.race.program.change import Change, ChangeKind, Fields
 from integrity.race.rows.tables import CapturedTable
 
 Image = str
 """A row as the server spells a value of the table's row type: `(7,"a, b",)`."""
-
-Fields = tuple[str | None, ...]
-"""Of some columns of a row, each as the server spells it; None is null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +36,6 @@ class Entry:
     operation: str
     old: Image | None
     new: Image | None
-
-
-class ChangeKind(Enum):
-    """What became of a row, from the mark to now."""
-
-    MADE = "made"
-    CHANGED = "changed"
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A row that is not as it was.
-
-    Args:
-        table: its name; with its schema where another has its name.
-        identity: its primary key; without one, all of its columns.
-        before, after: column -> value; None: there was, or is, no such row.
-    """
-
-    table: str
-    kind: ChangeKind
-    identity: Fields
-    before: Row | None
-    after: Row | None
 
 
 @dataclass(frozen=True, slots=True)

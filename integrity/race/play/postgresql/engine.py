@@ -50,7 +50,7 @@ _SETTINGS = {
 }
 # What pg_isolation_test_session_is_blocked asks, with the answer to "by whom" from the same moment. Strangers among the
 # holders (autovacuum, another client) are left out here: who waits for them alone is taken to be running.
-_BLOCKERS = """
+BLOCKERS = """
 select
     pg_catalog.pg_blocking_pids(:pid::int4) as blockers,
     pg_catalog.pg_safe_snapshot_blocking_pids(:pid::int4) as unsafe
@@ -212,7 +212,7 @@ class PostgresEngine:
         control = self._control
         must_look = len(sessions) > 2 and session.is_impatient
         looks, has_looked, looks_until = wire.looks, False, 0.0  # has_looked: before the question was sent
-        question = [Statement(_BLOCKERS, {"pid": wire.pid})]
+        question = [Statement(BLOCKERS, {"pid": wire.pid})]
         asked = 0
         flight = wire.flights
         sql = _sql_of(session)
@@ -305,7 +305,7 @@ class PostgresEngine:
 
     def _ask_blockers(self, waiting: Sequence[Session]) -> dict[str, str]:
         """Return for each session the actors whose locks it waits for."""
-        answers = self.ask([Statement(_BLOCKERS, {"pid": self._wires[session.letter].pid}) for session in waiting])
+        answers = self.ask([Statement(BLOCKERS, {"pid": self._wires[session.letter].pid}) for session in waiting])
         return {session.letter: self._ours(answer) for session, answer in zip(waiting, answers, strict=True)}
 
     def is_held(self, session: Session) -> bool:

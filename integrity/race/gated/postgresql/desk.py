@@ -1,0 +1,345 @@
+"""The desk: which connection serves which actor, and what the gates have to say to the scheduler.
+
+One actor runs at a time: all others are held at a gate, wait in the server for a lock, or are at their end. So a unit that
+comes on a connection which serves nobody belongs to the one that runs, whoever shares the pool. A connection serves its
+actor while it is in a transaction of its, or until its answer is delivered. What comes while nobody runs, nobody asked for:
+it goes through, and is told.
+
+Gates speak in the proxy's event loop and actors in threads of theirs; the scheduler, in its own, takes in what they have
+said when it looks.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from select import select
+from typing import Any
+
+from integrity.operation import Begin, Statement
+from integrity.proxy.link import Link
+from integrity.race.gated.postgresql.answer import Result
+from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
+from integrity.race.gated.postgresql.unit import Unit
+from integrity.race.program.trace import Return
+from integrity.race.program.wire import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A unit is held at a gate."""
+
+    gate: RaceGate
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A unit is carried out, or refused; its client does not know yet."""
+
+    gate: RaceGate
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The commit that was kept apart is done, or refused."""
+
+    gate: RaceGate
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection is gone."""
+
+    gate: RaceGate
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The call is over for whoever made it."""
+
+    value: Return
+
+
+News = Arrived | Executed | Finished | Lost | Returned
+
+
+@dataclass(eq=False, slots=True)
+class Lane:
+    """What concerns one actor; it stands for its connection where the scheduler has one (wire.Wire).
+
+    Args:
+        gate: that it works at, or did last.
+        news: that it has not taken in.
+        flights: units that went on to the server, so far.
+        looks: how often the server has looked for a deadlock as it waited.
+        is_executing: the server is at work for it, or it waits there.
+    """
+
+    letter: str
+    desk: "Desk"
+    gate: RaceGate | None = None
+    news: deque[News] = field(default_factory=deque)
+    flights: int = 0
+    looks: int = 0
+    is_executing: bool = False
+
+    written = Statement("select")
+    patience: dict[bool, Statement] = field(default_factory=dict)
+
+    @property
+    def pid(self) -> int:
+        """The server's process that works for it."""
+        return self.gate.link.backend_pid if self.gate else 0
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """The server's processes that hold something for it."""
+        return frozenset(gate.link.backend_pid for gate in self.desk.gates_of(self.letter))
+
+    @property
+    def is_refusing(self) -> bool:
+        return self.gate is not None and self.gate.status == b"E"
+
+    @property
+    def is_in_transaction(self) -> bool:
+        return self.gate is not None and self.gate.status != IDLE
+
+    def fileno(self) -> int:
+        return self.desk.fileno()
+
+    def tells_looks(self, _sql: str) -> bool:
+        """Return whether the server is certain to say that it has looked for a deadlock."""
+        return self.desk.is_told_of_looks
+
+    def noticeable(self, _standing: frozenset[str]) -> Statement:
+        return self.written
+
+    def begin(self, _begin: Begin, *, is_deferred: bool) -> Statement:
+        del is_deferred
+        return self.written
+
+    def send(self, _commands: Sequence[Statement]) -> None:
+        """Nothing is sent but what the actor sends."""
+
+    def receive(self) -> list[Answer] | None:
+        """Return the next piece of news, or None."""
+        self.desk.take_in()
+        return [self.news.popleft()] if self.news else None  # type: ignore[list-item]  # what its session is sent
+
+    def reset(self) -> None:
+        """Connections are the actor's own."""
+
+    def cancel(self) -> None:
+        if self.gate is not None:
+            self.desk.cancel(self.gate)
+
+    def close(self) -> None:
+        self.desk.cut(self.letter, is_over=False)
+
+    # What its session asks.
+
+    def forward(self, unit: Unit, *, split: Split, told: Sequence[str]) -> None:
+        """Let the unit that is held at its gate go on."""
+        assert self.gate is not None
+        self.is_executing = True
+        self.flights += 1
+        self.desk.call(partial(self.gate.forward, unit, split=split, told=told))
+
+    def finish(self) -> None:
+        """Commit what is kept open at its gate."""
+        assert self.gate is not None
+        self.is_executing = True
+        self.flights += 1
+        self.desk.call(self.gate.finish)
+
+    def deliver(self) -> None:
+        """Let the client have its answer."""
+        assert self.gate is not None
+        self.desk.deliver(self.gate)
+
+
+class Desk:
+    """See the module.
+
+    Args:
+        is_told_of_looks: the server says when it has looked for a deadlock.
+    """
+
+    def __init__(self, *, is_told_of_looks: bool) -> None:
+        self.is_told_of_looks = is_told_of_looks
+        self.is_watching = False
+        """A schedule is played; else all passes, as what a setup asks for."""
+        self.running = ""
+        """The actor that runs; empty: none."""
+        self.strays: list[str] = []
+        """Statements that came while nobody ran."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._posts: deque[tuple[str, RaceGate | None, News | None]] = deque()
+        self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._begun: set[str] = set()  # whose call is not over
+        self._errors: list[Exception] = []
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._lanes: dict[str, Lane] = {}
+        self._owners: dict[RaceGate, str] = {}
+
+    def open_in(self, loop: asyncio.AbstractEventLoop) -> Callable[[Link], RaceGate]:
+        """Return what makes a link's gate, in the proxy's event loop."""
+        self._loop = loop
+        return lambda link: RaceGate(link, self)
+
+    def close(self) -> None:
+        """Let go of what it waits with; what a call says that ends only later is heard by nobody."""
+        with self._closing:
+            os.close(self._signal)
+            self._is_closed = True
+
+    def lane(self, letter: str) -> Lane:
+        """Return an actor's lane, an empty one the first time."""
+        return self._lanes.setdefault(letter, Lane(letter, self))
+
+    def fileno(self) -> int:
+        """Return what can be read from when there is something to take in."""
+        return self._signal
+
+    # What gates say, in the proxy's event loop, and actors in any thread.
+
+    def arrived(self, gate: RaceGate, unit: Unit) -> None:
+        self._post("", gate, Arrived(gate, unit))
+
+    def executed(self, gate: RaceGate, result: Result) -> None:
+        self._post("", gate, Executed(gate, result))
+
+    def finished(self, gate: RaceGate, result: Result) -> None:
+        self._post("", gate, Finished(gate, result))
+
+    def looked(self, gate: RaceGate) -> None:
+        self._post("", gate, None)
+
+    def ended(self, gate: RaceGate) -> None:
+        self._post("", gate, Lost(gate))
+
+    def begun(self, letter: str) -> None:
+        """The actor's call begins."""
+        self._begun.add(letter)
+        self.running = letter
+
+    def returned(self, letter: str, value: Return) -> None:
+        """The actor's call is over."""
+        self._post(letter, None, Returned(value))
+
+    def _post(self, letter: str, gate: RaceGate | None, news: News | None) -> None:
+        self._posts.append((letter, gate, news))
+        self._ring()
+
+    def _ring(self) -> None:
+        with self._closing:
+            if not self._is_closed:
+                os.eventfd_write(self._signal, 1)
+
+    # What the scheduler asks.
+
+    def take_in(self) -> None:
+        """Give what was said to whom it concerns."""
+        if self._errors:
+            raise self._errors.pop()
+        if not self._posts:
+            return
+        with contextlib.suppress(BlockingIOError):  # somebody has looked for what was posted before
+            os.eventfd_read(self._signal)
+        while self._posts:
+            letter, gate, news = self._posts.popleft()
+            letter = letter or self._owner(gate, news)
+            if isinstance(news, Lost):
+                self._owners.pop(news.gate, None)
+            if not letter:
+                if isinstance(news, Arrived):
+                    self.strays.append(news.unit.sql)
+                    self.call(partial(news.gate.pass_on, news.unit))
+                continue
+            lane = self.lane(letter)
+            if news is None:
+                lane.looks += 1
+                continue
+            if isinstance(news, Executed | Finished):
+                lane.is_executing = False
+            if isinstance(news, Returned):
+                self._begun.discard(letter)
+            lane.news.append(news)
+
+    def _owner(self, gate: RaceGate | None, news: News | None) -> str:
+        """Return whom a gate serves; one that serves nobody, and where something arrives, serves the one that runs now."""
+        assert gate is not None
+        if isinstance(news, Arrived) and gate not in self._owners and self.running:
+            self._owners[gate] = self.running
+        return self._owners.get(gate, "")
+
+    def gates_of(self, letter: str) -> list[RaceGate]:
+        """Return the gates that serve an actor."""
+        return [gate for gate, owner in self._owners.items() if owner == letter]
+
+    def open_gates_of(self, letter: str) -> list[RaceGate]:
+        """Return those of them that are in a transaction."""
+        return [gate for gate in self.gates_of(letter) if gate.status != IDLE]
+
+    def deliver(self, gate: RaceGate) -> None:
+        """Let a client have its answer; a connection that is in no transaction behind it serves nobody any more."""
+        if gate.status == IDLE:
+            self._owners.pop(gate, None)
+        self.call(gate.deliver)
+
+    def call(self, act: Callable[[], Any]) -> None:
+        """Have something done in the proxy's event loop."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._act, act)
+
+    def _act(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except Exception as error:  # in a loop nobody would hear of it: whoever asked does
+            self._errors.append(error)
+            self._ring()
+
+    def cancel(self, gate: RaceGate) -> None:
+        """Have what runs on a connection cancelled."""
+        self.call(gate.link.cancel)
+
+    def cut(self, letter: str, *, is_over: bool) -> None:
+        """Cut off an actor's connections.
+
+        Args:
+            is_over: its call is: those that are in no transaction are somebody's pool's, and stay.
+        """
+        for gate in self.gates_of(letter):
+            self._owners.pop(gate)
+            if gate.status != IDLE or not is_over:
+                self.call(gate.link.cut)
+
+    def give_up(self, seconds: float) -> None:
+        """Let everything pass, cut off whom a unit is held of, and wait until the calls that were begun are over."""
+        self.is_watching = False
+        for letter in self._lanes:
+            self.cut(letter, is_over=False)
+        until = time.monotonic() + seconds
+        while self._begun and (left := until - time.monotonic()) > 0:
+            select([self._signal], [], [], left)
+            self.take_in()
+
+    def begin(self, *, is_watching: bool) -> list[str]:
+        """Forget what belongs to the schedule before, and watch again or no more; return what came while nobody ran."""
+        self.take_in()
+        self.is_watching = is_watching
+        self.running = ""
+        strays, self.strays = self.strays, []
+        for lane in self._lanes.values():
+            lane.news.clear()
+            lane.is_executing, lane.gate = False, None
+        return strays

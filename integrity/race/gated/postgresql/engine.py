@@ -1,0 +1,123 @@
+"""PostgreSQL under actors that are not ours: their connections come through the proxy, whoever opens them.
+
+Who waits for whom is asked of the server while a unit of an actor's is there, never while the actor runs its own code.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from select import select
+
+from integrity.engines.target import Target
+from integrity.operation import Isolation, Statement
+from integrity.race.gated.postgresql.desk import Desk, Lane
+from integrity.race.gated.postgresql.session import GatedSession
+from integrity.race.play.footprint import LOCKS_SQL, Footprint
+from integrity.race.play.postgresql.engine import BLOCKERS, PostgresEngine
+from integrity.race.play.session import Session
+from integrity.race.program.trace import one_line
+from integrity.race.program.wire import Answer, LetterTimeout, Wire
+
+_GRACE_SECONDS = 0.0003  # in which most statements have ended, so that it need not be asked whether they wait
+_ASKED_EVERY_SECONDS = 0.001
+_GIVEN_UP_SECONDS = 5.0  # that calls of a schedule which is not played to its end are given to be over
+_LEFT_OPEN_SECONDS = 1.0  # that a call which has returned is given to end its transaction
+_LEFT = "select count(*) as left from pg_catalog.pg_stat_activity where pid = any (:pids::int4[])"
+_LOOK_SECONDS = 5.0  # see PostgresEngine.run: of three and more, the one that waits last must have looked for a deadlock
+
+
+class GatedEngine(PostgresEngine):
+    """See the module.
+
+    Args:
+        desk: that knows whose connections are whose.
+        letter_seconds_max: an actor is given up that neither sends a statement nor returns nor waits for another so long.
+        unseen: relations of ours that everybody writes to and nobody meets at.
+    """
+
+    def __init__(self, target: Target, desk: Desk, *, letter_seconds_max: float, unseen: Collection[int] = ()) -> None:
+        super().__init__(target, letter_seconds_max=letter_seconds_max)
+        self._desk = desk
+        self._unseen = frozenset(unseen)
+        self._lanes: dict[str, Lane] = {}
+
+    def open(self, letter: str) -> Wire:
+        lane = self._lanes[letter] = self._desk.lane(letter)
+        self._wires[letter] = lane  # type: ignore[assignment]  # for what is asked by pid
+        return lane  # type: ignore[return-value]
+
+    def forget_wires(self) -> None:
+        self._desk.give_up(_GIVEN_UP_SECONDS)
+        self.end_transactions()
+        self._lanes.clear()
+        self._wires.clear()
+
+    def run(self, session: Session, sessions: Sequence[Session]) -> str:
+        lane = self._lanes[session.letter]
+        deadline = time.monotonic() + self._letter_seconds_max
+        must_look = len(sessions) > 2 and bool(session.is_impatient)
+        looks, looks_until = lane.looks, 0.0
+        while not session.progress():
+            if session.returned is not None and not lane.is_executing:
+                deadline = min(deadline, time.monotonic() + _LEFT_OPEN_SECONDS)
+            left = deadline - time.monotonic()
+            if left <= 0 and session.returned is not None:
+                assert isinstance(session, GatedSession)
+                session.abandon()
+                return ""
+            if left <= 0:
+                raise LetterTimeout(self._why_late(session))
+            if not lane.is_executing or len(sessions) < 2:
+                self.wait(left)
+                continue
+            flight, has_looked = lane.flights, lane.looks > looks
+            if self.wait(_GRACE_SECONDS if not looks_until else _ASKED_EVERY_SECONDS):
+                continue
+            (answer,) = self.ask([Statement(BLOCKERS, {"pid": lane.pid})])
+            self._desk.take_in()
+            blockers = self._ours(answer).replace(session.letter, "")
+            if blockers and lane.is_executing and lane.flights == flight:
+                looks_until = looks_until or time.monotonic() + _LOOK_SECONDS
+                is_for_snapshot = not answer.rows[0]["blockers"]
+                if not must_look or has_looked or is_for_snapshot or time.monotonic() > looks_until:
+                    return blockers
+            else:
+                self.wait(_ASKED_EVERY_SECONDS)
+        return ""
+
+    def end_transactions(self) -> None:
+        """Cut off connections that a call has left in a transaction, and wait until the server has rolled that back."""
+        pids = [gate.link.backend_pid for letter in self._lanes for gate in self._desk.open_gates_of(letter)]
+        for letter in self._lanes:
+            self._desk.cut(letter, is_over=True)
+        until = time.monotonic() + self._letter_seconds_max
+        question = Statement(_LEFT, {"pids": f"{{{','.join(map(str, pids))}}}"})
+        while pids and self.ask([question])[0].rows[0]["left"] and time.monotonic() < until:
+            self.wait(_ASKED_EVERY_SECONDS)
+
+    def look(self, session: Session) -> Footprint:
+        pids = ",".join(str(pid) for lane in self._lanes.values() for pid in lane.pids)
+        own = self._lanes[session.letter].pid
+        (answer,) = self.ask([Statement(LOCKS_SQL, {"pid": own, "pids": f"{{{pids}}}"})])
+        rows = tuple(row for row in answer.rows if row["object"] not in self._unseen)
+        takes_snapshot = session.opens_transaction and session.level is not Isolation.READ_COMMITTED
+        return replace(self._relations.read_locks(rows), takes_snapshot=takes_snapshot, level=session.level)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is news, at most so long; return whether there is."""
+        return bool(select([self._desk], [], [], seconds)[0])
+
+    def _why_late(self, session: Session) -> str:
+        """Return what an actor is at that does not come to an end."""
+        late = f"{session.letter} took more than {self._letter_seconds_max:g} s"
+        lane = self._lanes[session.letter]
+        if lane.is_executing:
+            return f"{late}, {self._why_hanging(lane)}: {one_line(session.event)}"  # type: ignore[arg-type]
+        after = f"after {one_line(session.event)}" if session.event else "before its first statement"
+        return (
+            f"{late} {after}: it waits for something else than its database, e.g. a connection of a pool that has no more"
+        )
+
+    def _ours(self, answer: Answer) -> str:
+        pids = {*answer.rows[0]["blockers"], *answer.rows[0]["unsafe"]}
+        return "".join(letter for letter, lane in self._lanes.items() if pids & lane.pids) if pids else ""

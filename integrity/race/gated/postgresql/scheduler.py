@@ -1,0 +1,110 @@
+"""The scheduler of actors that are not ours: requests, functions, commands, whose statements come through the proxy.
+
+Every schedule begins with the rows as they were (see rows/), and with each actor held at its first statement. Otherwise it
+is played as any other: see play/scheduler.py.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from integrity.engines.target import Target
+from integrity.race.gated.postgresql.desk import Desk
+from integrity.race.gated.postgresql.engine import GatedEngine
+from integrity.race.gated.postgresql.session import GatedSession
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.play.session import Session
+from integrity.race.play.staging import Staged
+from integrity.race.program.change import Change
+from integrity.race.program.program import Actor, Keys, Program
+from integrity.race.program.wire import Wire
+from integrity.race.rows.changes import Record
+
+SECONDS_MAX = 10.0
+"""That an actor is given between two statements, unless somebody says otherwise."""
+
+
+class Rows(Protocol):
+    """What makes the rows of every schedule the same."""
+
+    def renew(self) -> Keys:
+        """Put the rows back as they were, and make those that the actors need; return what they are called."""
+        ...
+
+    def read(self) -> Record:
+        """Return what the schedule has changed."""
+        ...
+
+
+class GatedScheduler(Scheduler):
+    """See the module.
+
+    Args:
+        target: where the proxy leads to.
+        desk: of the proxy's gates.
+        rows: see Rows.
+        seconds_max: that an actor is given between two statements.
+        unseen: see GatedEngine.
+        has_patience: connections may be told how long to wait before they look for a deadlock.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        desk: Desk,
+        rows: Rows,
+        *,
+        seconds_max: float = SECONDS_MAX,
+        has_patience: bool,
+        unseen: Collection[int] = (),
+    ) -> None:
+        self._desk = desk
+        self._rows = rows
+        self._seconds_max = seconds_max
+        self._has_patience = has_patience
+        self._record = Record((), {}, lambda _type, text: text)
+        self._gated = GatedEngine(target, desk, letter_seconds_max=seconds_max, unseen=unseen)
+        super().__init__(target, letter_seconds_max=seconds_max, engine=self._gated)
+
+    def _make_session(self, letter: str, wire: Wire) -> Session:
+        return GatedSession(
+            letter,
+            wire,  # type: ignore[arg-type]  # a lane
+            observe=self._look,
+            is_held=self.engine.is_held,
+            has_patience=self._has_patience,
+        )
+
+    def _make_rows(self, program: Program) -> Staged:
+        del program
+        self._desk.begin(is_watching=False)
+        keys = self._rows.renew()
+        self._desk.begin(is_watching=True)
+        return Staged(keys, set())
+
+    def _start(self, session: Session, actor: Actor, keys: Keys, operation_id: UUID, program: Program) -> None:
+        assert isinstance(session, GatedSession)
+        assert actor.launch is not None
+        session.launch(
+            actor.launch(keys, operation_id),
+            isolation=program.isolation,
+            generated_columns=self.engine.generated_columns,
+            standing=program.standing.holds,
+        )
+        self._gated.run(session, [session])
+
+    def _changes(self) -> Sequence[Change]:
+        return self._record.changes
+
+    def _leave(self, sessions: Sequence[Session]) -> str:
+        self._gated.end_transactions()
+        self._record = self._rows.read()
+        for session in sessions:
+            session.generated |= self._record.generated
+        strays = self._desk.begin(is_watching=False)
+        if strays:
+            return f"a statement came that no call was asked for, from a job in the background perhaps: {strays[0]}"
+        parallel = [session.letter for session in sessions if isinstance(session, GatedSession) and session.is_parallel]
+        if parallel:
+            return f"{' and '.join(parallel)} sent several statements at once, on connections of their own"
+        return ""

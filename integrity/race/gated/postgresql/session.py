@@ -1,0 +1,248 @@
+"""A session of somebody else's: one actor that is not ours to step, and what it asks of its database, letter by letter.
+
+Its statements are held at the gate, and let go as the letters say; see schedule.py for what a letter is. Between two of
+them the actor runs its own code, and nobody else does. What can be noticed of its transactions is asked of the server from
+beside it: nothing is sent on a connection of the actor's but what that sends itself, a begin and a commit around a
+statement that has none, and how long it waits before it looks for a deadlock.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from integrity.operation import Isolation
+from integrity.race.gated.postgresql.answer import Result, decode
+from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
+from integrity.race.gated.postgresql.gate import BROKEN, IDLE, RaceGate, Split
+from integrity.race.gated.postgresql.unit import Act, Unit, level_of, with_marks
+from integrity.race.play.session import ActorState, Session
+from integrity.race.program.program import Launch
+from integrity.race.program.trace import Failed, TraceEvent
+from integrity.race.program.wire import Answer, Refusal
+
+GONE = "08006"
+_BARE = "25001"
+_SERIALIZATION_FAILURE = "40001"
+_SET_PATIENCE = {True: "set deadlock_timeout = '1ms'", False: "set deadlock_timeout = '2000000000ms'"}
+
+_LETTER = None
+_NEWS: Sequence[Any] = ()
+_Drive = Generator[Sequence[Any] | None, list[Any], None]
+
+
+class GatedSession(Session):
+    """One actor behind the gate.
+
+    Args:
+        lane: what concerns it.
+        has_patience: connections may be told how long they wait before they look for a deadlock.
+    """
+
+    wire: Lane  # type: ignore[assignment]  # it stands for one
+
+    def __init__(
+        self,
+        letter: str,
+        lane: Lane,
+        *,
+        observe: Callable[[Session], None],
+        is_held: Callable[[Session], bool],
+        has_patience: bool,
+    ) -> None:
+        super().__init__(letter, lane, observe=observe, is_held=is_held)  # type: ignore[arg-type]
+        self._has_patience = has_patience
+
+    def launch(
+        self,
+        call: Launch,
+        *,
+        isolation: Isolation,
+        generated_columns: frozenset[tuple[int, int]],
+        standing: frozenset[str],
+    ) -> None:
+        """Let the call begin; it runs until its first unit is held. The arguments are those of `start`."""
+        self._generated_columns = generated_columns
+        self._isolation = isolation
+        self._works: set[RaceGate] = set()  # in whose transaction it has sent a statement
+        self._later: list[Arrived] = []
+        self.is_parallel = False
+        self._begin(isolation, standing)
+        self.wire.desk.begun(self.letter)
+        call(lambda value: self.wire.desk.returned(self.letter, value))
+
+    def progress(self) -> bool:
+        self.wire.desk.running = self.letter
+        is_done = super().progress()
+        if is_done:
+            self.wire.desk.running = ""
+        return is_done
+
+    def wait_for(self, letters: str, *, since: int) -> TraceEvent:
+        self.wire.desk.running = ""
+        return super().wait_for(letters, since=since)
+
+    def abandon(self) -> None:
+        """Take it to be at its end: its call is over, and whatever it has left open nobody goes on with."""
+        self._driver.close()
+        self.state = ActorState.DONE
+        self.wire.desk.running = ""
+
+    # What it does.
+
+    def _drive(self) -> _Drive:
+        while True:
+            if self._later:
+                arrived = self._later.pop(0)
+            else:
+                if self.returned is not None and not self.wire.desk.open_gates_of(self.letter):
+                    return
+                (news,) = yield _NEWS
+                if not isinstance(news, Arrived):
+                    self._take(news)
+                    continue
+                arrived = news
+            self.wire.gate = arrived.gate
+            yield from self._carry_out(arrived.gate, arrived.unit)
+
+    def _take(self, news: News) -> None:
+        if isinstance(news, Returned):
+            self.returned = news.value
+            if isinstance(news.value, Failed):
+                self.returned = replace(news.value, has_committed=self.has_committed)
+        elif isinstance(news, Arrived):
+            self.is_parallel = True  # it does not wait for one before it asks for the next
+            self._later.append(news)
+
+    def _carry_out(self, gate: RaceGate, unit: Unit) -> _Drive:
+        is_open = gate.status != IDLE
+        self.in_transaction = is_open
+        if is_open and unit.acts <= {Act.COMMIT, Act.ROLLBACK, Act.QUIET}:
+            yield from self._end_by(gate, unit)
+        elif not is_open and unit.is_splittable:
+            yield from self._carry_out_alone(gate, unit)
+        else:
+            yield from self._carry_out_within(gate, unit)
+
+    def _carry_out_within(self, gate: RaceGate, unit: Unit) -> _Drive:
+        """Carry out a unit of a transaction, or one that cannot be in any."""
+        yield _LETTER
+        self._note_unit(gate, unit)
+        self._forward(gate, unit, Split.NOT)
+        answer = yield from self._answer(gate, unit)
+        self._note_answer(answer)
+        self._note_level(answer)
+        self.in_transaction = gate.status != IDLE
+        self.is_noticeable = self.in_transaction  # the server is asked when it ends
+        if not self.in_transaction:
+            self._note_end(gate, has_committed=answer.refusal is None)
+        if not answer.refusal:
+            self._observe(self)
+        self._deliver(gate)
+
+    def _carry_out_alone(self, gate: RaceGate, unit: Unit) -> _Drive:
+        """Carry out a unit outside a transaction, its commit apart if others can notice it."""
+        yield _LETTER
+        self._note_unit(gate, unit)
+        self._forward(gate, unit, Split.SYNC if unit.ends_with_sync else Split.WRAPPED)
+        answer = yield from self._answer(gate, unit)
+        if answer.refusal and answer.refusal.sqlstate == _BARE:
+            gate.forget()
+            self._forward(gate, unit, Split.NOT)
+            answer = yield from self._answer(gate, unit)
+        self._note_answer(answer)
+        self._note_level(answer)
+        self.in_transaction = gate.status != IDLE
+        if self.in_transaction:
+            self._observe(self)
+            self.is_noticeable = self.has_written = self._is_held(self)
+            if self.is_noticeable:
+                yield _LETTER
+                self._note("commit", {})
+            self.ends_written = self.has_written
+            self.wire.finish()
+            ended = yield from self._wait(gate, Finished)
+            self.in_transaction = False
+            if self.is_noticeable:
+                self._note_answer(replace(ended.answer(), tag="" if ended.refusal else "COMMIT"))
+            self._note_end(gate, has_committed=self.has_written and ended.refusal is None)
+        self._deliver(gate)
+
+    def _end_by(self, gate: RaceGate, unit: Unit) -> _Drive:
+        """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
+        held = self._is_held(self)
+        word = "commit" if Act.COMMIT in unit.acts else "rollback"
+        if held:
+            yield _LETTER
+            self._note(word, {})
+        self.has_written = self.ends_written = held
+        self._forward(gate, unit, Split.NOT)
+        answer = yield from self._answer(gate, unit)
+        if held or answer.refusal:
+            if not held:
+                self._note(word, {})
+            self._note_answer(answer)
+        elif self.event:
+            self.event = replace(self.event, closes=True)
+        self.in_transaction = gate.status != IDLE
+        self._note_end(gate, has_committed=held and answer.tag == "COMMIT")
+        self._deliver(gate)
+
+    # How it is told and asked.
+
+    def _forward(self, gate: RaceGate, unit: Unit, split: Split) -> None:
+        told: list[str] = []
+        wanted = self._wants_impatience
+        if self._has_patience and gate.status != BROKEN and gate.is_impatient != wanted:
+            told.append(_SET_PATIENCE[wanted])
+            gate.is_impatient = wanted
+        self.is_impatient = wanted if self._has_patience else None
+        self.wire.forward(unit, split=split, told=told)
+
+    def _answer(self, gate: RaceGate, unit: Unit) -> Generator[Sequence[Any] | None, list[Any], Answer]:
+        result = yield from self._wait(gate, Executed)
+        return result.answer(unit.statements[-1].columns if unit.statements else ())
+
+    def _wait(
+        self, gate: RaceGate, kind: type[Executed] | type[Finished]
+    ) -> Generator[Sequence[Any] | None, list[Any], Result]:
+        """Wait until the server has answered; a connection that is lost is an answer too."""
+        while True:
+            (news,) = yield _NEWS
+            if isinstance(news, kind) and news.gate is gate:
+                return news.result
+            if isinstance(news, Lost) and news.gate is gate:
+                self.wire.is_executing = False
+                return Result(refusal=Refusal(GONE, "the connection is gone"))
+            self._take(news)
+
+    def _deliver(self, gate: RaceGate) -> None:
+        if gate.status == IDLE:
+            self._works.discard(gate)
+            self.is_noticeable = self.has_written = False
+        self.wire.deliver()
+
+    def _note_unit(self, gate: RaceGate, unit: Unit) -> None:
+        opens = bool(gate.opened_by) and gate not in self._works
+        if opens:
+            self.level = level_of(gate.opened_by, otherwise=self._isolation)
+            self.opens_transaction = True
+            self._works.add(gate)
+        elif gate.status == IDLE:
+            self.level = self._isolation
+            self.opens_transaction = True
+        sql, parameters = with_marks(unit, decode)
+        self._note(sql, parameters, opens=opens)
+
+    def _note_level(self, answer: Answer) -> None:
+        """A transaction at read committed is never refused for what others did at the same time."""
+        is_refused = answer.refusal is not None and answer.refusal.sqlstate == _SERIALIZATION_FAILURE
+        if is_refused and self.level is Isolation.READ_COMMITTED:
+            self.level = Isolation.REPEATABLE_READ
+            assert self.event is not None
+            self.event = replace(self.event, level=self.level)
+
+    def _note_end(self, gate: RaceGate, *, has_committed: bool) -> None:
+        if not has_committed:
+            gate.is_impatient = None  # what was set in what is rolled back is as it was before
+        self.has_committed |= has_committed
+        self._works.discard(gate)

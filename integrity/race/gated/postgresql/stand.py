@@ -1,0 +1,110 @@
+"""A stand: a database on which calls that are not ours are raced, with all that stands between it and them.
+
+The proxy leads there, its gates hold what passes, triggers note what a schedule changes, and then the rows are put back.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from integrity.engines.target import Target
+from integrity.proxy.gate import Gate
+from integrity.proxy.link import Link
+from integrity.proxy.server import Proxy, address_of
+from integrity.race.gated.postgresql.desk import Desk
+from integrity.race.gated.postgresql.scheduler import SECONDS_MAX, GatedScheduler
+from integrity.race.play.postgresql.wire import LOOKING
+from integrity.race.program.program import Keys
+from integrity.race.rows.changes import Record
+from integrity.race.rows.keeping import Keeping, choose_keeping
+from integrity.race.rows.postgresql.capture import Capture, install
+
+_PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+_MAY_LOOK = """
+select bool_and(has_parameter_privilege(name, 'set')) from unnest(array['deadlock_timeout', 'log_lock_waits']) as name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """See the module.
+
+    Args:
+        target: the database as the calls must reach it: through the proxy.
+        keeping: how each schedule gets the same rows.
+    """
+
+    target: Target
+    scheduler: GatedScheduler
+    capture: Capture
+    keeping: Keeping
+
+
+class _Kept:
+    """Rows that are undone after each schedule, and set up anew before it."""
+
+    def __init__(self, capture: Capture, setup: Callable[[], Keys]) -> None:
+        self._capture = capture
+        self._setup = setup
+
+    def renew(self) -> Keys:
+        self._capture.undo()
+        return self._setup()
+
+    def read(self) -> Record:
+        return self._capture.read()
+
+
+@contextmanager
+def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max: float = SECONDS_MAX) -> Iterator[Stand]:
+    """Yield a stand on a database that may be changed; it is taken down at the end, and the rows are as they were.
+
+    Args:
+        setup: makes the rows of a schedule, before each, and returns what they are called.
+        seconds_max: that a call is given between two statements.
+
+    Raises:
+        UsageError: the rows cannot be kept.
+        DatabaseError: the server is gone, or the role may not.
+    """
+    with install(target) as capture:
+        keeping = choose_keeping(capture, has_template=False)
+        may_look = _may_look(target)
+        desk = Desk(is_told_of_looks=may_look)
+        settings = {**_PATIENT, **(LOOKING if may_look else {})}
+        with closing(desk), _proxy(target, desk, settings) as proxy:
+            rows = _Kept(capture, setup)
+            scheduler = GatedScheduler(
+                target, desk, rows, seconds_max=seconds_max, has_patience=may_look, unseen=capture.log_oids
+            )
+            try:
+                yield Stand(proxy.target(target), scheduler, capture, keeping)
+            finally:
+                scheduler.close()
+                capture.undo()
+
+
+def _may_look(target: Target) -> bool:
+    with closing(target.connect()) as connection:
+        ((may,),) = connection.execute(_MAY_LOOK.encode()).fetchall()
+        return bool(may)
+
+
+@contextmanager
+def _proxy(target: Target, desk: Desk, settings: Mapping[str, str]) -> Iterator[Proxy]:
+    """Yield the proxy, in an event loop and a thread of its own."""
+    loop = asyncio.new_event_loop()
+    gate_of: Callable[[Link], Gate] = desk.open_in(loop)
+    proxy = Proxy(address_of(target), gate_of=gate_of, database=target.url.database or "", settings=settings)
+    thread = threading.Thread(target=loop.run_forever, name="integrity proxy", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
+        yield proxy
+    finally:
+        asyncio.run_coroutine_threadsafe(proxy.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,216 @@
+"""Races of functions: any driver, any order of their statements, through the proxy, on rows that are put back."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from threading import Thread
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+
+from integrity.engines.target import Target
+from integrity.errors import UnsafeDatabase
+from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.verdict import Verdict
+
+SCHEMA = """
+create table wallets (id int primary key, balance int not null);
+create table payments (id bigserial primary key, wallet_id int not null references wallets, amount int not null);
+create table redeemed (coupon text not null);
+insert into wallets values (1, 100);
+"""
+
+Call = Callable[[], object]
+
+
+class NotEnough(Exception):
+    """A business no."""
+
+
+@pytest.fixture
+def wallets(database: Target) -> Iterator[CallRace]:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with CallRace(database, declines=[NotEnough], test_database=database.url.database) as race:
+        yield race
+
+
+def pay(race: CallRace, lock: str = "") -> None:
+    with psycopg.connect(race.url) as connection:
+        ((balance,),) = connection.execute(f"select balance from wallets where id = 1 {lock}".encode()).fetchall()
+        if balance < 80:
+            raise NotEnough
+        connection.execute("insert into payments (wallet_id, amount) values (1, %s)", (80,))
+        connection.execute("update wallets set balance = %s where id = 1", (balance - 80,))
+
+
+def redeem(race: CallRace, prepare: bool) -> None:
+    with psycopg.connect(race.url, autocommit=True) as connection:
+        connection.execute(
+            "insert into redeemed select %s where not exists (select from redeemed)", ("X",), prepare=prepare
+        )
+
+
+def rows_of(database: Target) -> list[Any]:
+    with closing(database.connect()) as connection:
+        return connection.execute(
+            b"select (select max(w::text) from wallets w), (select count(*) from payments), nextval('payments_id_seq')"
+        ).fetchall()
+
+
+def test_an_update_that_is_lost_is_found_with_its_schedule_and_its_name(wallets: CallRace) -> None:
+    raced = wallets(lambda: pay(wallets))
+    with pytest.raises(NotHeld, match=r"(?s)schedule ABAB.*waits for A.*lost update"):
+        raced.holds()
+
+
+def test_the_same_behind_a_lock_is_searched_to_the_end_and_holds(wallets: CallRace) -> None:
+    raced = wallets(lambda: pay(wallets, "for update")).holds().exactly_one_succeeds().no_deadlock()
+    assert raced.found.coverage.is_exhaustive
+
+
+def test_three_calls_that_queue_for_a_lock_hold(wallets: CallRace) -> None:
+    assert wallets(lambda: pay(wallets, "for update"), count=3).holds().verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("prepare", [False, True], ids=["extended", "prepared"])
+def test_one_statement_races_with_itself_between_its_execution_and_its_commit(wallets: CallRace, prepare: bool) -> None:
+    with pytest.raises(NotHeld, match="schedule ABAB"):
+        wallets(lambda: redeem(wallets, prepare)).holds()
+
+
+def test_two_calls_that_both_succeed_are_told_with_their_schedule(wallets: CallRace) -> None:
+    with pytest.raises(NotHeld, match="2 calls of 2 succeeded in schedule ABAB"):
+        wallets(lambda: pay(wallets)).exactly_one_succeeds()
+
+
+def test_coroutines_on_asyncpg_are_raced_in_one_loop(wallets: CallRace) -> None:
+    import asyncpg
+
+    async def pay_async() -> None:
+        connection = await asyncpg.connect(wallets.url)
+        try:
+            async with connection.transaction():
+                balance = await connection.fetchval("select balance from wallets where id = $1", 1)
+                await connection.execute("insert into payments (wallet_id, amount) values ($1, $2)", 1, 10)
+                await connection.execute("update wallets set balance = $1 where id = $2", balance - 10, 1)
+        finally:
+            await connection.close()
+
+    with pytest.raises(NotHeld, match=r"(?s)read balance 100, not 90.*lost update"):
+        wallets(pay_async).holds()
+    assert asyncio.iscoroutinefunction(pay_async)
+
+
+def test_an_engine_with_one_pool_for_all_calls_is_led_to_the_proxy(database: Target, wallets: CallRace) -> None:
+    engine = create_engine(database.text.replace("postgresql://", "postgresql+psycopg://"), pool_size=3)
+    wallets.sqlalchemy(engine)
+
+    def pay_by_engine() -> None:
+        with engine.begin() as connection:
+            balance = connection.execute(text("select balance from wallets where id = 1")).scalar_one()
+            connection.execute(text("update wallets set balance = :left where id = 1"), {"left": balance - 10})
+
+    with pytest.raises(NotHeld, match="lost update"):
+        wallets(pay_by_engine).holds()
+
+
+def test_rows_and_sequences_are_as_before_when_the_race_is_closed(database: Target) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    before = rows_of(database)
+    with CallRace(database, test_database=database.url.database) as race:
+        race(lambda: pay(race))
+    assert rows_of(database) == [(*before[0][:2], before[0][2] + 1)]
+    with closing(database.connect()) as connection:
+        left = connection.execute(b"select count(*) from pg_trigger where not tgisinternal").fetchall()
+    assert left == [(0,)]
+
+
+def test_a_query_of_what_must_never_be_is_asked_behind_each_schedule(database: Target) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    never = {"no double redemption": "select coupon from redeemed group by coupon having count(*) > 1"}
+    with (
+        CallRace(database, never=never, test_database=database.url.database) as race,
+        pytest.raises(NotHeld, match=r"no double redemption: \{'coupon': 'X'\}"),
+    ):
+        race(lambda: redeem(race, prepare=False)).holds()
+
+
+def test_a_transaction_that_nobody_ends_is_rolled_back_and_in_nobodys_way(wallets: CallRace) -> None:
+    kept: list[psycopg.Connection[Any]] = []
+
+    def forget() -> None:
+        kept.append(psycopg.connect(wallets.url))
+        kept[-1].execute("update wallets set balance = 0 where id = 1")
+
+    raced = wallets(forget)
+    assert raced.verdict is not Verdict.HOLDS
+    for connection in kept:
+        connection.close()
+
+
+def test_a_statement_that_no_call_asked_for_leaves_the_verdict_unknown(database: Target) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with (
+        CallRace(database, test_database=database.url.database, schedules=20) as race,
+        psycopg.connect(race.url, autocommit=True) as background,
+    ):
+        jobs: list[Thread] = []
+
+        def log() -> None:
+            with suppress(psycopg.Error):
+                background.execute("insert into redeemed values ('logged')")
+
+        def pay_and_log() -> None:
+            with psycopg.connect(race.url) as connection:
+                connection.execute("select balance from wallets where id = 1 for update")
+                jobs.append(Thread(target=log))
+                jobs[-1].start()
+
+        raced = race(pay_and_log)
+        with pytest.raises(NotHeld, match=r"nobody knows whether it holds: .*(background|at once)"):
+            raced.holds()
+        for job in jobs:
+            job.join()
+
+
+def test_calls_that_share_a_pool_of_one_are_told_so_and_nothing_is_concluded(database: Target) -> None:
+    from sqlalchemy.pool import QueuePool
+
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with CallRace(database, test_database=database.url.database, seconds_max=0.5) as race:
+        engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(race.url), poolclass=QueuePool,
+                               pool_size=1, max_overflow=0)  # fmt: skip
+
+        def read() -> None:
+            with engine.begin() as connection:
+                connection.execute(text("update wallets set balance = balance - 1 where id = 1"))
+
+        with pytest.raises(NotHeld, match="waits for something else than its database"):
+            race(read).holds()
+        engine.dispose()
+
+
+def test_a_database_of_others_is_not_touched_unless_it_is_declared(database: Target) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with pytest.raises(UnsafeDatabase, match="holds 3 tables that we did not make"), CallRace(database):
+        pass
+
+
+def test_a_result_of_which_nothing_was_asked_does_not_pass(wallets: CallRace) -> None:
+    wallets(lambda: pay(wallets, "for update"))
+    with pytest.raises(NotHeld, match="nothing asked of it"):
+        wallets.check_asked()

@@ -1,0 +1,48 @@
+"""The fixture `race`, as a project's own tests use it."""
+
+from contextlib import closing
+
+import pytest
+
+from integrity.engines.target import Target
+
+pytest_plugins = ["pytester"]
+
+SCHEMA = b"create table stock (left_over int); insert into stock values (9); create table taken (id serial)"
+
+TESTS = """
+import psycopg
+
+
+def take(race, lock):
+    with psycopg.connect(race.url) as connection:
+        ((left,),) = connection.execute("select left_over from stock " + lock).fetchall()
+        connection.execute("update stock set left_over = %s", (left - 1,))
+        connection.execute("insert into taken default values")
+
+
+def test_racy(race):
+    race(lambda: take(race, "")).holds()
+
+
+def test_sound(race):
+    race(lambda: take(race, "for update")).holds()
+
+
+def test_nothing_asked(race):
+    race(lambda: take(race, "for update"))
+"""
+
+
+def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes(
+    database: Target, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA)
+        connection.commit()
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+    pytester.makeini(f"[pytest]\nintegrity_test_database = {database.url.database}")
+    pytester.makepyfile(TESTS)
+    result = pytester.runpytest_inprocess("-p", "integrity.pytest_plugin", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*NotHeld: schedule AB*", "*a race was searched and nothing asked of it*"])
