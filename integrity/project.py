@@ -101,6 +101,7 @@ class Settings:
         profiles: system -> profile -> what is other than in the profile of that name, or what it `extends`.
         suites: lists of profiles, by name.
         variables: values for parameters of invariants, by name.
+        targets: applications that are asked over HTTP, by name: `requests.NAME`, which scenarios name.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
@@ -112,6 +113,7 @@ class Settings:
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     suites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`integrity new`: an invariant, an operation or a query to go on with."""
+"""`integrity new`: an invariant, an operation, a query or a scenario to go on with."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from integrity.report.terminal import write_json, write_result
 
 @click.group(name="new")
 def command() -> None:
-    """Write an invariant, an operation or a query that fits a table, to go on with.
+    """Write an invariant, an operation or a query that fits a table, or a scenario, to go on with.
 
     \b
     Example: integrity new invariant --from no-negative-balance --table accounts
@@ -108,6 +108,27 @@ def new_query(*, name: str, table: str | None, database: str | None, project_fol
 
     project = open_project(project_folder)
     written = write_query(project, open_target(project, database), name=name, table_name=table)
+    _tell(written, is_json=is_json)
+    return 0
+
+
+@command.command(name="scenario")
+@click.argument("name")
+@click.option("--curl", "curls", metavar="LINE", multiple=True,
+              help='A request, as a browser copies it: "Copy as cURL (bash)". One alone races itself.')  # fmt: skip
+@click.option("--command", "app_command", metavar="COMMAND", default="",
+              help="What starts the application, with the port $PORT; default: it is running already.")  # fmt: skip
+@project_option
+@json_option
+def new_scenario(*, name: str, curls: tuple[str, ...], app_command: str, project_folder: Path, is_json: bool) -> int:
+    """Write a race of requests: scenarios/NAME.toml, with what else it can say as comments.
+
+    \b
+    Example: integrity new scenario pay --curl "curl 127.0.0.1:8000/pay -d a=5"
+    """
+    from integrity.jobs.new import write_scenario
+
+    written = write_scenario(open_project(project_folder), name=name, curls=curls, command=app_command)
     _tell(written, is_json=is_json)
     return 0
 

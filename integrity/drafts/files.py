@@ -8,7 +8,7 @@ from integrity.errors import UsageError, quote
 _NAME = re.compile(r"[^\W_][\w-]*(?:/[^\W_][\w-]*)*")
 
 
-def draft_path(folder: Path, kind: str, name: str) -> Path:
+def draft_path(folder: Path, kind: str, name: str, *, suffix: str = ".sql") -> Path:
     """Return where the draft of that name is to be.
 
     Args:
@@ -17,13 +17,13 @@ def draft_path(folder: Path, kind: str, name: str) -> Path:
     Raises:
         UsageError: the name is none of a file there.
     """
-    bare = name.removesuffix(".sql")
+    bare = name.removesuffix(suffix)
     if not _NAME.fullmatch(bare) or len(bare) > NAME_MOST:
         raise UsageError(
             f"{quote(name)} is no name of a file in {kind}/",
             hint="Letters, digits, - and _, and a / before the name of a folder: accounts/no-negative-balance.",
         )
-    return folder / kind / f"{bare}.sql"
+    return folder / kind / f"{bare}{suffix}"
 
 
 NAME_MOST = 150

@@ -25,8 +25,8 @@ class WrittenFile:
 
     @property
     def stem(self) -> str:
-        """The name by which commands know it: its path below its folder, without .sql."""
-        return self.name.partition("/")[2].removesuffix(".sql")
+        """The name by which commands know it: its path below its folder, without its suffix."""
+        return self.name.partition("/")[2].rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)

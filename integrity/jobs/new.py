@@ -16,6 +16,7 @@ from integrity.drafts.written import WrittenFile
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import InvariantJudged
+from integrity.numbers import counted
 from integrity.project import Project
 from integrity.sql.file import read_sql_file
 from integrity.verdict import InvariantVerdict
@@ -85,6 +86,25 @@ def write_operation(
     account = _choose_account(find_tables(target), table_name, column)
     is_new = write_draft(path, draft_operation(account, has_one_writer=target.engine.has_one_writer))
     return _written(project, path, f"takes from {account.table.words}.{account.balance}", is_new=is_new)
+
+
+def write_scenario(project: Project, *, name: str, curls: Sequence[str], command: str) -> WrittenFile:
+    """Write a scenario.
+
+    Args:
+        curls: lines of curl's, of its actors.
+        command: starts the application; empty: it is running already.
+
+    Raises:
+        UsageError: there is another file of that name, or a line cannot be read.
+    """
+    from integrity.scenarios.draft import draft_scenario
+    from integrity.scenarios.reading import SCENARIOS_FOLDER, read_text
+
+    path = draft_path(project.folder, SCENARIOS_FOLDER, name, suffix=".toml")
+    text = draft_scenario(path.stem, curls, command=command)
+    actors = sum(actor.count for actor in read_text(text, file=path).actors)
+    return _written(project, path, f"a race of {counted(actors, 'actor')}", is_new=write_draft(path, text))
 
 
 def judge(target: Target, path: Path) -> InvariantVerdict:

@@ -41,6 +41,8 @@ def _next(made: NewProject) -> list[str]:
 def render_written(file: WrittenFile) -> str:
     """Return one new file as text."""
     kind = file.name.partition("/")[0]
+    if kind == "scenarios":
+        return f"{_line(file)}\nIts comments say what else it can hold; docs/scenarios.md has every key."
     command = {
         "invariants": f"integrity validate --select {shlex.quote(file.stem)}",
         "operations": f"integrity race {shlex.quote(file.stem)} {shlex.quote(file.stem)}",

@@ -42,6 +42,7 @@ LINES = (
     "new invariant --from within-limit --table accounts --set value=balance_minor --set limit=id",
     "new operation take --table accounts",
     "new query one --table accounts",
+    "new scenario pay",
     "health --system bank",
     "queries run --system bank",
     "queries ask bank/account-statement --set account_id=1",
