@@ -25,9 +25,10 @@ from integrity.database.names import find_named, full_name, name_of
 from integrity.engines.known import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
-from integrity.errors import UsageError, quote
+from integrity.errors import DatabaseError, UsageError, quote
 from integrity.numbers import counted
 from integrity.operation import Value
+from integrity.sql.name import literal
 from integrity.suggestion import suggest
 from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
 from integrity.systems.reflect import Catalogue, DomainType, Reflected
@@ -61,6 +62,7 @@ class _Row:
     Args:
         cells: all that it has so far.
         asked: those that somebody gave.
+        written: the line in which they stand.
         anew: columns that get a value though they could be without: of a copy, which is to have another one.
     """
 
@@ -71,6 +73,7 @@ class _Row:
     is_made: bool = False
     is_in_the_making: bool = False
     asked: dict[str, Cell] = field(default_factory=dict)
+    written: str = ""
     anew: Collection[str] = ()
 
 
@@ -205,7 +208,8 @@ class RowMaker:
                 raise UsageError(f"{at}: table {row.table} has no column {spelled}", hint=hint)
             cell = _cell_of(value, found[1], is_text=isinstance(row, WantedRow))
             cells[found[0]] = self._resolved(cell, found[1], at) if isinstance(cell, Ref) else cell
-        return _Row(name, table, cells, place, asked=dict(cells))
+        written = row.written if isinstance(row, WantedRow) else ""
+        return _Row(name, table, cells, place, asked=dict(cells), written=written)
 
     def _resolved(self, ref: Ref, column: "Column[Any]", at: str) -> Ref:
         """Return a reference with the column that it means."""
@@ -349,6 +353,7 @@ class RowMaker:
                 ]
                 found = self._search(row, list(dict.fromkeys((*columns, *more))), checks) if more else None
             if found is None:
+                self._check_values(row)
                 named = ", ".join(f"{name_of(row.table)}.{column.name}" for column in columns) or name_of(row.table)
                 said = "; ".join(f"{name} {check}" for name, check in checks.items())
                 if not columns:
@@ -358,6 +363,31 @@ class RowMaker:
                     )
                 raise UsageError(f"{_of(row)}: no value was found for {named} that its checks take: {said}", hint=_GIVE)
             row.cells |= {name: Expression(value) for name, value in found.items()}
+
+    def _check_values(self, row: _Row) -> None:
+        """Raise for a value that somebody gave and that is none of its column's type, or no expression.
+
+        Raises:
+            UsageError: there is one.
+        """
+        for name, cell in row.asked.items():
+            if not isinstance(cell, Expression):
+                continue
+            questions = [f"select {cell.sql}"]
+            if self._speaks_postgresql:
+                document = f"jsonb_build_object({literal(name)}, {cell.sql})"
+                questions.append(f"select jsonb_populate_record(null::{self._place_of(row.table)}, {document})")
+            for question in questions:
+                try:
+                    self.ask(question)
+                except DatabaseError as error:
+                    said = f"{_of(row)}: {name} = {cell.sql}: {error.message.partition(': ')[2]}"
+                    if (at := row.written.find(cell.sql, row.written.find(name))) >= 0:
+                        said += f"\n  {row.written}\n  {' ' * at}^"
+                    raise UsageError(said, hint="A value is an expression of SQL, 100 or 'text', or a row above.") from None
+
+    def _place_of(self, table: Table) -> str:
+        return full_name(table) if table.schema else f"public.{full_name(table)}"
 
     def _search(self, row: _Row, sought: Sequence["Column[Any]"], checks: Mapping[str, str]) -> dict[str, str] | None:
         """Return values of columns that some checks speak of; None: none was found that they take."""
@@ -379,8 +409,9 @@ class RowMaker:
             cell = row.cells.get(column.name)
             default = "null" if column.name in row.cells else str(getattr(column.server_default, "arg", "null"))
             cells[column.name] = cell.sql if isinstance(cell, Expression) else default
-        place = full_name(row.table) if row.table.schema else f"public.{full_name(row.table)}"
-        found = combinations_taken(place if self._speaks_postgresql else "", cells, tried, list(checks.values()), self.ask)
+        found = combinations_taken(
+            self._place_of(row.table) if self._speaks_postgresql else "", cells, tried, list(checks.values()), self.ask
+        )
         return found[0] if found else None
 
     def _candidates(self, column: "Column[Any]", number: int, table: Table) -> list[str]:

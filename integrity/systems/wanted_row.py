@@ -21,9 +21,11 @@ class WantedRow:
         values: column, as SQL names it -> an SQL expression as text, "100", "'EUR'", "now()"; or the key of a row before
             it, ":wallet", or of one of its columns, ":wallet.currency". A column that is left out is made.
         place: where it was asked for, "operations/withdraw.sql:3"; empty: nobody knows.
+        written: the line there.
     """
 
     key: str
     table: str
     values: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    written: str = field(default="", compare=False)

@@ -170,6 +170,19 @@ def test_psql_runs_each_file_as_it_stands(integrity: Command, database: Target, 
         ),
         ("-- parameter a: key of accounts\n-- row x: accounts(balance_minor = -5)", "accounts_balance_not_negative"),
         (
+            "-- parameter a: key of accounts\n-- row x: accounts(balance_minor = 'abc')",
+            "ask.sql:2: row 'x': balance_minor = 'abc': invalid input syntax for type bigint: \"abc\"\n"
+            "  -- row x: accounts(balance_minor = 'abc')\n" + " " * 37 + "^",
+        ),
+        (
+            "-- parameter a: key of accounts\n-- row x: accounts(balance_minor = nope)",
+            "ask.sql:2: row 'x': balance_minor = nope: column \"nope\" does not exist",
+        ),
+        (
+            "-- parameter a: key of accounts\n-- row x: accounts(balance_minor = 1 +)",
+            "ask.sql:2: row 'x': balance_minor = 1 +: syntax error at end of input",
+        ),
+        (
             "-- parameter a: key of (select id from accounts where owner = 'Eve')",
             "no row of the race is a key for a: select id",
         ),

@@ -14,7 +14,7 @@ Read as the headers of invariants are; but for the title every entry may be left
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from integrity.errors import quote
 from integrity.operation import RESTARTED, Allowed
@@ -65,6 +65,7 @@ class OperationHeader:
         lines: where each is declared.
         reactions: to what any statement is refused with, by SQLSTATE.
         told: what the client is told.
+        written: the lines of the file.
     """
 
     operation: str
@@ -76,6 +77,7 @@ class OperationHeader:
     reactions: dict[str, Reaction] = field(default_factory=dict)
     allowed: Allowed = field(default_factory=Allowed)
     told: Tell | None = None
+    written: list[str] = field(default_factory=list)
 
 
 def read_operation_header(text: str, *, operation: str, place: str) -> OperationHeader:
@@ -88,7 +90,7 @@ def read_operation_header(text: str, *, operation: str, place: str) -> Operation
     Raises:
         TextFault: it says something that cannot be understood, or says it twice.
     """
-    header = OperationHeader(operation)
+    header = OperationHeader(operation, written=text.splitlines())
     for entry in read_entries(text, OPERATION_KEYS, named=_NAMED):
         if entry.key in _NAMED and not entry.name:
             hint = f"Write `-- {entry.key} {'23505' if entry.key == 'on' else 'wallet_id'}: ...`."
@@ -128,7 +130,8 @@ def _take_row(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
     if entry.name in known:
         raise _fault(entry, f"a second row with the key {entry.name!r}")
     try:
-        header.rows.append(read_row(entry.name, entry.value, known=known, place=f"{place}:{entry.line}"))
+        row = read_row(entry.name, entry.value, known=known, place=f"{place}:{entry.line}")
+        header.rows.append(replace(row, written=header.written[entry.line - 1]))
     except NoRowWanted as fault:
         raise _fault(entry, str(fault), ROW_FORM) from None
 
