@@ -13,7 +13,9 @@ from typing import Any
 from integrity.engines.target import Target
 from integrity.faults.application_gate import ApplicationGate
 from integrity.faults.pick import Pick, read_picks
+from integrity.proxy.gate import Direction, Ruling
 from integrity.proxy.link import Link
+from integrity.proxy.message import Message
 from integrity.proxy.postgresql.recorder import Recorder
 from integrity.proxy.server import HOST, Proxy, address_of
 from integrity.proxy.tls import make_context
@@ -26,6 +28,7 @@ class Standing:
     Args:
         url: without options.
         records: what it has written down.
+        passed: the messages of all connections, in order.
     """
 
     url: str
@@ -33,6 +36,7 @@ class Standing:
     picks: Sequence[Pick]
     counts: Counter[str]
     records: list[Mapping[str, Any]] = field(default_factory=list)
+    passed: list[tuple[Direction, Message]] = field(default_factory=list)
 
     @property
     def cycles(self) -> list[Mapping[str, Any]]:
@@ -42,6 +46,18 @@ class Standing:
     def texts(self) -> list[str]:
         """The statements that were executed."""
         return [each["sql"] for cycle in self.cycles for each in cycle["statements"] if each["is_executed"]]
+
+
+class Tap:
+    """Lets a gate rule, and keeps what it was asked."""
+
+    def __init__(self, gate: ApplicationGate, passed: list[tuple[Direction, Message]]) -> None:
+        self._gate, self._passed = gate, passed
+        self.ended = gate.ended
+
+    def rule(self, direction: Direction, message: Message) -> Ruling:
+        self._passed.append((direction, message))
+        return self._gate.rule(direction, message)
 
 
 @contextmanager
@@ -55,15 +71,17 @@ def standing(target: Target, *faults: str, has_tls: bool = False) -> Iterator[St
         loops.append(asyncio.get_running_loop())
         picks, counts, numbers = read_picks(faults, seed=1), Counter[str](), count(1)
         records: list[Mapping[str, Any]] = []
+        passed: list[tuple[Direction, Message]] = []
 
-        def gate_of(link: Link) -> ApplicationGate:
-            return ApplicationGate(link, picks, counts, Random(1), Recorder(next(numbers), records.append))
+        def gate_of(link: Link) -> Tap:
+            gate = ApplicationGate(link, picks, counts, Random(1), Recorder(next(numbers), records.append))
+            return Tap(gate, passed)
 
         tls = make_context(HOST) if has_tls else None
         proxy = Proxy(address_of(target), gate_of=gate_of, admits_all=True, tls=tls)
         await proxy.start()
         url = Target(proxy.target(target).url.set(query={})).text
-        found.append(Standing(url, proxy.port, picks, counts, records))
+        found.append(Standing(url, proxy.port, picks, counts, records, passed))
         is_up.set()
         await over.wait()
         await proxy.close()

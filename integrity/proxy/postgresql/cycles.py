@@ -164,6 +164,7 @@ class Conversation:
         self._prepared: dict[bytes, _Prepared] = {}
         self._portals: dict[bytes, _Portal] = {}
         self._copying: Cycle | None = None  # the server takes its data
+        self._ended_early: Cycle | None = None  # whose data asyncpg sends without waiting until the server asks for it
         self._is_skipping = False  # the server is, up to the next Sync that comes
         self._kept_bytes = 0
 
@@ -189,6 +190,9 @@ class Conversation:
             return cycle
         elif kind == END:
             return Cycle(Kind.END, ends_with=kind)
+        elif kind in _ENDS_OF_COPY and self._expected and self._expected[-1].kind == QUERY:
+            self._ended_early = self._expected[-1].cycle
+            return Cycle(Kind.COPY, ends_with=kind)
         return None  # a password, or what is left of a COPY that has failed
 
     def _ask_step(self, message: Message) -> None:
@@ -335,6 +339,9 @@ class Conversation:
 
     def _begin_copy(self, expected: _Expected) -> None:
         self._open_result(expected)
+        if expected.cycle is self._ended_early:
+            self._ended_early = None
+            return
         self._copying = expected.cycle
         if expected.cycle.kind is Kind.EXTENDED:
             # What was sent behind the Execute is a Sync, or a Flush: the server reads both as data, and forgets them.
