@@ -34,7 +34,7 @@ from integrity.database.ownership import (
     note_made,
     note_views,
 )
-from integrity.database.removal import remove_filled
+from integrity.database.removal import count_filled, remove_filled
 from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of
@@ -45,6 +45,7 @@ from integrity.numbers import counted
 
 __all__ = [
     "Contents",
+    "count_emptied",
     "count_rows",
     "create_bookkeeping",
     "create_schemas",
@@ -176,6 +177,19 @@ def count_rows(target: Target, schema: str, tables: Sequence[str]) -> dict[str, 
             query = select(func.count()).select_from(Table(table, MetaData(schema=schema)))
             counts[table] = int(connection.execute(query).scalar_one())
     return counts
+
+
+def count_emptied(target: Target, contents: Contents) -> dict[str, dict[str, tuple[int, int]]]:
+    """Return what was filled -> table of others -> its rows that a removal takes out: seed's, and those that runs wrote.
+
+    Raises:
+        DatabaseError: they cannot be read.
+    """
+    found = find_filled(contents.notes)
+    if not found:
+        return {}
+    with transaction(target, (OURS,)) as connection:
+        return {filled.name: count_filled(connection, filled) for filled in found}
 
 
 def read_notes(target: Target) -> Mapping[str, str]:

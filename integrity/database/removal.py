@@ -44,11 +44,7 @@ def remove_filled(connection: "Connection", filled: Filled) -> None:
     Raises:
         DatabaseError: rows of others rest on ours; nothing was changed.
     """
-    there = {
-        (schema, name): oid
-        for schema, name, oid in connection.execute(_OIDS, {"schemas": sorted({each.schema for each in filled.tables})})
-    }
-    tables = [table for table in filled.tables if there.get((table.schema, table.name)) == table.oid]
+    tables = _still_there(connection, filled)
     if tables:
         referring = connection.execute(_REFERRING, {"oids": [table.oid for table in tables]}).all()
         located = [table.located for table in tables] + [
@@ -63,6 +59,37 @@ def remove_filled(connection: "Connection", filled: Filled) -> None:
         for _, on in triggers:
             connection.exec_driver_sql(on)
     connection.execute(text("delete from integrity.notes where key = :key"), {"key": f"{KEY}{filled.name}"})
+
+
+def count_filled(connection: "Connection", filled: Filled) -> dict[str, tuple[int, int]]:
+    """Return table -> its rows that would go: those that seed made, and those that calls of runs wrote; only read.
+
+    A table without any, that merely refers to one, is left out.
+    """
+    tables = _still_there(connection, filled)
+    referring = connection.execute(_REFERRING, {"oids": [table.oid for table in tables]}).all()
+    held = _find_held(connection, filled.transaction, tables, [(oid, schema, name) for oid, schema, name in referring])
+    made = {table.oid: table.is_ours("t", filled.transaction) for table in tables}
+    counts = {}
+    for oid, each in held.items():
+        ours = made.get(oid, "false")
+        query = f"""
+            select count(*) filter (where {ours}), count(*) filter (where not {ours})
+            from {each.located} as t where {each.goes}
+        """
+        by_seed, by_runs = connection.exec_driver_sql(query).one()
+        if oid in made or by_runs:
+            counts[each.name] = (int(by_seed), int(by_runs))
+    return counts
+
+
+def _still_there(connection: "Connection", filled: Filled) -> list[FilledTable]:
+    """Return the tables that are the ones that were filled, and not others of their names."""
+    there = {
+        (schema, name): oid
+        for schema, name, oid in connection.execute(_OIDS, {"schemas": sorted({each.schema for each in filled.tables})})
+    }
+    return [table for table in filled.tables if there.get((table.schema, table.name)) == table.oid]
 
 
 def _find_held(

@@ -118,7 +118,13 @@ def test_what_a_run_wrote_beside_seeded_rows_goes_with_them_and_what_others_wrot
     assert "1 row of public.accounts" in told
     assert psql(database, "-c", counted) == before
     psql(database, "-c", "delete from movements where account_id = 3 and amount_minor = 1")
-    assert integrity("rollback", "--yes")[0] == 0
+    accounts, movements = map(int, psql(database, "-c", counted).split("|"))
+    _, would = integrity("rollback", "--dry-run", "--json")
+    assert json.loads(would)["would_empty"] == {"public.accounts": accounts, "public.movements": movements}
+    said = f"60 rows and {movements - 40:,} that runs wrote of 2 tables in public"
+    code, told = integrity("rollback", "--yes")
+    told = " ".join(told.split())  # long lines are wrapped
+    assert (code, f"{said}, which stay" in told, f"Removed {said}." in told) == (0, True, True), told
     assert psql(database, "-c", counted).split() == ["0|0"]
 
 
