@@ -11,12 +11,13 @@ invariants are asked as an audit asks them, text by text: nothing is narrowed an
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from integrity.clients.connection import make_connection
@@ -40,6 +41,8 @@ from integrity.sql.tokens import without_semicolon
 from integrity.systems.service import Reaction
 from integrity.systems.stage import Stage
 from integrity.systems.system import Bug, System
+
+Done = TypeVar("Done")
 
 STATEMENT_SECONDS_MAX = 60.0
 ROUNDS_MAX = 6
@@ -303,11 +306,20 @@ class Playground:
             await self._open()
             return await self._driver.call(operation, arguments, request, push=push)
 
-        return self._loop.run_until_complete(drive())
+        return self._finish(drive())
 
     def _hang_up(self) -> None:
         with suppress(RuntimeError):  # a process that ends has no threads any more, and SQLite's connection needs one
-            self._loop.run_until_complete(self._driver.connection.close())
+            self._finish(self._driver.connection.close())
+
+    def _finish(self, work: Coroutine[Any, Any, Done]) -> Done:
+        """Return what it comes to; on another thread where this one runs a loop, such as that of a test."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_until_complete(work)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="playground") as thread:
+            return thread.submit(self._loop.run_until_complete, work).result()
 
     async def _open(self) -> None:
         connection = self._driver.connection
@@ -333,7 +345,7 @@ class Playground:
         return [
             (sweep.operation, {name: value for name, value in dict(row).items() if name != "open_count"})
             for sweep in self._system.sweeps
-            for row in self._loop.run_until_complete(read(sweep.open))
+            for row in self._finish(read(sweep.open))
         ]
 
 

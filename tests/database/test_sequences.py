@@ -1,5 +1,6 @@
 """Sequences on PostgreSQL: of files of SQL, with triggers, each from the same rows on; nothing is left on the server."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import integrity
 from integrity.engines.target import Target
+from integrity.history import Outcome
 from integrity.project import find_project
 from integrity.registry import Registry
 from integrity.sequences.machine import SequenceMachine, WrongSequence
@@ -56,6 +58,22 @@ def test_operations_in_files_of_sql_are_played_and_the_wrong_one_is_told(folder:
     assert [made.operation for made in wrong.value.calls] == ["deposit"]
     assert wrong.value.violated[0].file.name.endswith("balance-equals-movements")
     assert databases_beside(database) == before
+
+
+def test_sequences_are_played_where_a_loop_runs_as_in_a_test_that_is_a_coroutine(folder: Path, database: Target) -> None:
+    system, few = bank(folder), hypothesis.settings(SETTINGS, max_examples=3)
+
+    async def test() -> Outcome:
+        machine = integrity.machine(system, database)
+        try:
+            run_state_machine_as_test(hypothesis.seed(1)(machine), settings=few)
+            playground = machine().playground
+            made = playground.call("deposit", {"account_id": playground.keys["accounts"][0], "amount_minor": 10})
+        finally:
+            machine.close()
+        return made.returned.outcome
+
+    assert asyncio.run(test()) is Outcome.OK
 
 
 def test_an_example_begins_with_the_same_rows_also_where_a_trigger_forbids_to_delete(

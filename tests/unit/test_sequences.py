@@ -1,5 +1,6 @@
 """A system as a state machine: what its rules are, what is wrong with a sequence, and with what each of them begins."""
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -108,6 +109,14 @@ def test_every_example_begins_with_the_same_rows_under_the_same_ids(folder: Path
         seen.add((*state.playground.keys["boxes"], made.returned.reply["box_id"]))
     machine.close()
     assert seen == {(1000001, 1000002)}
+
+
+def test_sequences_are_played_where_a_loop_runs_as_in_a_test_that_is_a_coroutine(folder: Path) -> None:
+    async def test() -> None:
+        play(system(MAKE, GROW), folder, examples=3)
+
+    with pytest.raises(WrongSequence, match="store/no-big-box"):
+        asyncio.run(test())
 
 
 def test_what_an_operation_makes_is_a_key_for_others(folder: Path) -> None:
