@@ -81,6 +81,12 @@ class Client:
         self._sessions.append(session)
         return session
 
+    def call(
+        self, kept: Kept, requests: Sequence[Request], values: Values, tell: Callable[[Outcome], None]
+    ) -> Callable[[], object]:
+        """Begin to send requests in a session of their own, which ends with them; see `Session.begin`."""
+        return self.start(self._call(kept, requests, dict(values), tell)).cancel
+
     def start(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
         """Let the loop do something; the future is told, and can be cancelled."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -91,6 +97,15 @@ class Client:
 
     async def _open(self, kept: Kept) -> "Session":
         return Session(self, kept)  # within the loop, as its library wants it
+
+    async def _call(
+        self, kept: Kept, requests: Sequence[Request], values: dict[str, Any], tell: Callable[[Outcome], None]
+    ) -> None:
+        session = Session(self, kept)
+        try:
+            await session.send_all(requests, values, tell)
+        finally:
+            await session.close()
 
     async def _end(self) -> None:
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -142,7 +157,7 @@ class Session:
         Returns:
             what cuts it off; it is told as unanswered then.
         """
-        return self._client.start(self._send_all(requests, dict(values), tell)).cancel
+        return self._client.start(self.send_all(requests, dict(values), tell)).cancel
 
     async def close(self) -> None:
         """End the session; called in the client's loop."""
@@ -151,7 +166,8 @@ class Session:
     async def _keep(self, headers: Mapping[str, str]) -> Kept:
         return Kept(self._cookies(), {**self._headers, **headers}, self._token)
 
-    async def _send_all(self, requests: Sequence[Request], values: dict[str, Any], tell: Callable[[Outcome], None]) -> None:
+    async def send_all(self, requests: Sequence[Request], values: dict[str, Any], tell: Callable[[Outcome], None]) -> None:
+        """Send requests one behind the other, and tell; called in the client's loop."""
         outcome: Outcome = Unanswered("there was nothing to send", was_sent=False)
         try:
             for request in requests:
