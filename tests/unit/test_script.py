@@ -277,6 +277,8 @@ def test_prose_in_a_header_says_nothing(prose: str) -> None:
         ("select a from t;\n-- decline no unless a > > 1", "2:", ""),
         ("select a from t;\n-- decline no unless lower(a) = 'x'", "2:22", "`LOWER(a)` is not worked out here"),
         ("-- decline no unless row\nselect 1;", "1:1", "a decline stands behind the statement whose row it asks"),
+        ("select 1;\n-- declin no unless row", "2:4", "unknown word 'declin'"),
+        ("select 1 as id;\n-- repply: id", "2:4", "unknown word 'repply'"),
         ("select 1;\n-- on 2350: retry", "2:4", "2350 is no SQLSTATE"),
         ("-- on 23505: forget it\nselect 1;", "1:14", "what is to be done on 23505 is not known: forget it"),
         ("-- parameter x: integr 1..2\nselect :x;", "1:17", "not a domain: 'integr 1..2'"),

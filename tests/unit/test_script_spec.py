@@ -62,6 +62,10 @@ def test_without_permutations_all_are_meant_that_keep_each_sessions_order() -> N
         ("session a\nstep b { select 1 ", "t.spec:2: a { that is never closed"),
         ("session step { select 1 }", "t.spec:1: expected a name behind session, found 'step'"),
         ("session a\nstep b {}\nstep b {}", "t.spec:3: step b is there already, in line 2"),
+        (
+            "session a\nstep b {}\nsession a\nstep c {}",
+            "t.spec:4: a second session a; the first step of the other is in line 2",
+        ),
         ("session a\nstep b {}\n\npermutation c", "t.spec:4: no session has a step c"),
         ("session a\nstep b {}\npermutation b(c)", "t.spec:3: no session has a step c"),
         ("session a\nstep b {}\npermutation b(*", "t.spec:3: expected `,` or `)` in what b waits for, the file ends"),

@@ -15,6 +15,8 @@ from integrity.systems.script.condition import Condition, NoCondition, read_cond
 
 _WORD = r"[A-Za-z_]\w*"
 _DECLINE = re.compile(rf"(?P<reason>{_WORD})\s+(?P<word>unless|if)\s+(?P<condition>\S.*)")
+_LIKE_DECLINE = re.compile(rf"(?P<word>{_WORD})\s+{_WORD}\s+(?:unless|if)\s+\S")
+_LIKE_REPLY = re.compile(rf"(?P<word>{_WORD})\s*:\s*{_WORD}(?:\s*,\s*{_WORD})*")
 _ON = re.compile(r"on\s+(?P<state>[^\s:]+)\s*:\s*(?P<reaction>.*)")
 _STATE = re.compile(r"[0-9A-Z]{5}")
 _REACTION = re.compile(
@@ -103,7 +105,18 @@ def read_note(text: str) -> Decline | On | Tell | None:
             return read_reply(match["names"])
     except NoNote as fault:
         raise NoNote(str(fault), at=at + fault.at, hint=fault.hint) from None
+    if (match := _LIKE_DECLINE.match(said) or _LIKE_REPLY.fullmatch(said)) and (near := _nearly(match["word"])):
+        raise NoNote(
+            f"unknown word {match['word']!r}", at=at, hint=f"Perhaps you meant `-- {near}{said[match.end('word') :]}`."
+        )
     return None
+
+
+def _nearly(word: str) -> str:
+    """Return which of our words another one all but is; empty: none. At 0.85 one letter too many or too few is a slip."""
+    from difflib import get_close_matches  # comments without that form do not pay for it
+
+    return next(iter(get_close_matches(word.lower(), ("decline", "reply"), n=1, cutoff=0.85)), "")
 
 
 def read_decline(said: str) -> Decline:

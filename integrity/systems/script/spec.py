@@ -237,7 +237,16 @@ class _Parser:
 
     def _check(self, spec: Spec) -> None:
         lines: dict[str, int] = {}
+        begun: dict[str, int] = {}
         for session in spec.sessions:
+            line = session.steps[0].line
+            if session.name in begun:
+                first = begun[session.name]
+                raise SpecError(
+                    f"{self._path}:{line}: a second session {session.name}; the first step of the other is in line {first}",
+                    hint="Each session is an operation of its own: give it another name.",
+                )
+            begun[session.name] = line
             for step in session.steps:
                 if step.name in lines:
                     first = lines[step.name]
