@@ -149,9 +149,15 @@ def _read_sizes(pairs: Sequence[str], option: str, example: str) -> dict[str, in
     """Return the sizes that were given as NAME=N."""
     sizes = {}
     for pair in pairs:
-        name, _, number = pair.rpartition("=")
+        name, sign, number = pair.rpartition("=")
+        hint = f"Write it as --{option} {example}=500."
+        if not sign or not name:
+            raise UsageError(f"--{option} {quote(pair)}: it does not say how many of what", hint=hint)
+        if "," in name or "=" in name:
+            each = " ".join(f"--{option} {part.strip()}" for part in pair.split(","))
+            raise UsageError(f"--{option} {quote(pair)}: it says several", hint=f"Give each its own: {each}")
         try:
             sizes[name] = read_integer(number, least=None, most=None)
         except ValueError as error:
-            raise UsageError(f"--{option} {quote(pair)}: {error}", hint=f"Write it as --{option} {example}=500.") from None
+            raise UsageError(f"--{option} {quote(pair)}: {error}", hint=hint) from None
     return sizes

@@ -9,7 +9,7 @@ from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError, quote
 from integrity.events import Job
 from integrity.numbers import counted
-from integrity.seeds.schema.fill import SchemaSeeded, fill
+from integrity.seeds.schema.fill import SchemaSeeded, check_wishes, fill
 from integrity.seeds.schema.wishes import Wishes, read_wishes, with_rows
 
 
@@ -41,6 +41,9 @@ def seed_schema(
     wishes = Wishes() if file is None else read_wishes(file)
     chosen = tuple(dict.fromkeys(schemas or wishes.schemas or ("public",)))
     contents = guard(target, test_database)
+    place = "--rows" if file is None else str(file)
+    wishes = with_rows(wishes, rows)
+    check_wishes(target, wishes, schemas=chosen, place=place)  # what is named wrongly is the nearer mistake
     earlier = [each for each in find_filled(contents.notes) if set(each.name.split(",")) & set(chosen)]
     if earlier and not replaces:
         raise SeedError(
@@ -48,6 +51,4 @@ def seed_schema(
             f"seed {earlier[0].seed})",
             hint="--replace takes those rows out and fills it anew; integrity rollback only takes them out.",
         )
-    place = "--rows" if file is None else str(file)
-    wishes = with_rows(wishes, rows)
     return (yield from fill(target, wishes, schemas=chosen, seed=seed, place=place, earlier=earlier))

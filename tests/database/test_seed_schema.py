@@ -345,3 +345,10 @@ def test_a_thousand_tables_are_filled(fill: Fill) -> None:
     _, seeded = fill(ddl, t0=10)
 
     assert len(seeded.row_counts) == 1000
+
+
+def test_a_table_that_there_is_not_is_told_before_that_the_schema_is_filled(fill: Fill) -> None:
+    database, _ = fill(SHOP, customers=3)
+    with pytest.raises(UsageError, match="there is no table 'custmers'") as caught:
+        listen(seed_schema(database, rows={"custmers": 3}, seed=1, test_database=database.url.database))
+    assert caught.value.hint == "Perhaps you meant customers."

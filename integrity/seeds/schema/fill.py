@@ -65,6 +65,28 @@ class SchemaSeeded:
         return sum(self.row_counts.values())
 
 
+def check_wishes(target: Target, wishes: Wishes, *, schemas: Sequence[str], place: str) -> None:
+    """Refuse wishes of tables and columns that there are not; nothing is changed.
+
+    Raises:
+        UsageError: names it, and what was meant perhaps; or there is no such schema, or the target is not PostgreSQL.
+        DatabaseError: the server refused to be read.
+    """
+    _check_engine(target)
+    with transaction(target) as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        driver.execute("set local search_path to pg_catalog")
+        check_names(wishes, read_tables(driver, schemas), place=place)
+
+
+def _check_engine(target: Target) -> None:
+    if not target.engine.speaks_postgresql:
+        raise UsageError(
+            f"{target}: tables are filled on PostgreSQL only", hint="The reference systems are seeded on SQLite, too."
+        )
+
+
 def fill(
     target: Target,
     wishes: Wishes,
@@ -88,10 +110,7 @@ def fill(
         SeedError: a table that is to be filled holds rows.
         DatabaseError: the server refused something; nothing was changed.
     """
-    if not target.engine.speaks_postgresql:
-        raise UsageError(
-            f"{target}: tables are filled on PostgreSQL only", hint="The reference systems are seeded on SQLite, too."
-        )
+    _check_engine(target)
     if not 0 <= seed <= SEED_MOST:
         raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
     name = ",".join(schemas)
