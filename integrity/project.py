@@ -48,7 +48,8 @@ class DatabaseSettings:
     """[database] of integrity.toml.
 
     Args:
-        url: which one commands work on; variables in it are filled in when it is used.
+        url: which one commands work on; variables in it are filled in when it is used. A file lies in the folder of the
+            project: "sqlite:///shop.db".
         test: the name of a database that is a test database, whatever it holds: it may be seeded and hammered.
     """
 
@@ -181,10 +182,18 @@ class Project:
             (f"{self.folder / SETTINGS_FILE}: database.url", None),
         )
         if text is None and self.settings.database.url is not None:
-            text = fill_in(self.settings.database.url, environment, place=place)
+            text = self._found_here(fill_in(self.settings.database.url, environment, place=place))
         if text is not None and not text.strip():  # a variable of a script that was never set: no other one is meant
             raise UsageError(f"{place} is empty", hint="Give a URL, or leave it out to use the embedded server.")
         return None if text is None else (place, text)
+
+    def _found_here(self, url: str) -> str:
+        """Return a URL of the settings: a file without a leading / lies in the project's folder, wherever one stands."""
+        kind, slashes, path = url.partition(":///")
+        is_relative = kind == "sqlite" and bool(slashes) and not path.startswith(("/", ":memory:")) and path != ""
+        if not is_relative or self.folder.resolve() == Path.cwd():
+            return url
+        return f"{kind}{slashes}{self.folder.absolute() / path}"
 
 
 def is_of_operation(path: Path) -> bool:

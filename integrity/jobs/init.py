@@ -39,7 +39,7 @@ def make_project(folder: Path, target: Target | None, *, place: str, is_named: b
     tables = [] if target is None else find_tables(target)
     address, variable = None, ""
     if target is not None and is_named:
-        address, password = target.without_secrets() if target.engine.has_server else (str(target), "")
+        address, password = target.without_secrets() if target.engine.has_server else (_seen_from(folder, target), "")
         if password:
             address, variable = without_password(address), PASSWORD_VARIABLE
     settings = _write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")
@@ -56,6 +56,14 @@ def make_project(folder: Path, target: Target | None, *, place: str, is_named: b
     files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
     files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
     return NewProject(folder, files, None if target is None else len(tables), variable, operation)
+
+
+def _seen_from(folder: Path, target: Target) -> str:
+    """Return the URL of a file as the settings in the folder name it: a path there is the folder's, here the caller's."""
+    kind, slashes, path = str(target).partition(":///")
+    if path.startswith("/") or folder.resolve() == Path.cwd():
+        return str(target)
+    return f"{kind}{slashes}{Path(path).absolute()}"
 
 
 def _write_invariant(folder: Path, target: Target, tables: Sequence[FoundTable]) -> WrittenFile:

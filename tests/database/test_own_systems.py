@@ -158,3 +158,51 @@ def test_files_of_operations_without_tables_are_not_told_of_python(integrity: Co
     assert code == 2
     assert "Make the tables first" in err
     assert "System(" not in err
+
+
+@pytest.mark.parametrize("edit", ["", "-- mine\n"])
+def test_a_draft_of_a_name_that_is_taken_is_refused_whatever_stands_there(
+    integrity: Command, tmp_path: Path, edit: str
+) -> None:
+    file = tmp_path / "operations/take.sql"
+    assert integrity("new", "operation", "take", "--table", "accounts")[0] == 0
+    text = f"{file.read_text()}{edit}"
+    file.write_text(text)
+    code, _, err = integrity("new", "operation", "take", "--table", "accounts")
+    assert code == 2
+    assert "is there already: nothing was written" in err
+    assert file.read_text() == text
+
+
+def test_a_file_that_the_settings_name_lies_in_the_projects_folder_and_one_of_the_command_line_in_the_current(
+    integrity: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "integrity.toml"
+    settings.write_text(settings.read_text().replace(f"{tmp_path}/", ""))
+    monkeypatch.chdir(tmp_path / "invariants")
+    code, out, _ = integrity("validate")
+    assert (code, "All 2 invariants hold." in out) == (0, True)
+    assert integrity("validate", "--database", "sqlite:///own.db")[0] == 2
+    assert integrity("validate", "--database", "sqlite:///../own.db")[0] == 0
+
+
+def test_a_project_that_is_made_in_another_folder_names_the_file_that_was_meant(integrity: Command, tmp_path: Path) -> None:
+    assert integrity("init", "below", "--database", "sqlite:///own.db")[0] == 0
+    assert f'url = "sqlite:///{tmp_path}/own.db"' in (tmp_path / "below/integrity.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("accounts=1,parcels=2", "--rows accounts=1 --rows parcels=2"),
+        ("accounts", "'accounts': it does not say how many"),
+        ("=5", "'=5': it does not say how many"),
+    ],
+)
+def test_rows_that_are_written_otherwise_are_told_with_what_was_given_and_the_right_spelling(
+    integrity: Command, given: str, told: str
+) -> None:
+    code, _, err = integrity("seed", "--rows", given)
+    assert code == 2
+    assert told in " ".join(err.split())
+    assert given in err

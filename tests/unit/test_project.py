@@ -20,7 +20,7 @@ def test_settings_are_found_from_a_folder_below(tmp_path: Path) -> None:
     below.mkdir(parents=True)
     project = find_project(below)
     assert project.folder == tmp_path
-    assert project.database_url(None, {}) == "sqlite:///venue.db"
+    assert project.database_url(None, {}) == f"sqlite:///{tmp_path}/venue.db"
 
 
 def test_the_option_outranks_the_environment_and_that_the_file(tmp_path: Path) -> None:
