@@ -104,7 +104,8 @@ def write_scenario(project: Project, *, name: str, curls: Sequence[str], command
     path = draft_path(project.folder, SCENARIOS_FOLDER, name, suffix=".toml")
     text = draft_scenario(path.stem, curls, command=command)
     actors = sum(actor.count for actor in read_text(text, file=path).actors)
-    return _written(project, path, f"a race of {counted(actors, 'actor')}", is_new=write_draft(path, text))
+    write_draft(path, text)
+    return _written(project, path, f"a race of {counted(actors, 'actor')}")
 
 
 def judge(target: Target, path: Path) -> InvariantVerdict:
