@@ -10,10 +10,11 @@ from integrity.engines.target import Target
 from integrity.errors import AuditError
 from integrity.invariants.load import load_invariants
 from integrity.project import DATABASE_VARIABLE, OPERATIONS_FOLDER, SETTINGS_FILE, Project, reference_folder
+from integrity.registry import Registry
 from integrity.report.about_text import About
 from integrity.runs.files import RESULT_FILE, VERDICTS_FILE
 from integrity.runs.folder import RunFolder, find_runs
-from integrity.systems.script.folder import files_in
+from integrity.systems.script.folder import files_in, read_folder
 
 if TYPE_CHECKING:
     from integrity.engines.embedded.server import ServerStatus
@@ -48,16 +49,36 @@ def look_at(project: Project) -> About:
 
 
 def _next(project: Project, *, has_data: bool, is_checked: bool, operations: list[str]) -> list[str]:
+    """Return commands that run here, in this order; what is in capitals is to be put in."""
     help_ = "integrity --help               all commands"
-    if not has_data and not is_checked:
+    has_own = bool(is_checked or operations or project.settings.systems)
+    if not has_data and not has_own:
         return [
             "integrity demo                 see it all in about a minute",
             "integrity init --database URL  a project that fits a database of yours",
+            "integrity db psql -f FILE.sql  your tables in the project's own database; integrity init goes on from there",
             help_,
         ]
-    first = [] if (project.folder / SETTINGS_FILE).is_file() else ["integrity init"]
-    race = [f"integrity race {operations[0]} {operations[0]}"] if operations else []
-    return [*first, "integrity validate", *race, help_]
+    if not has_data:
+        return [_filling(project), help_]
+    first = [] if (project.folder / SETTINGS_FILE).is_file() and is_checked else ["integrity init"]
+    return [*first, "integrity validate", *_race(project), help_]
+
+
+def _filling(project: Project) -> str:
+    """Return what brings tables into the embedded database of a project that has something to do with them."""
+    files = [name for name in ("schema.sql", "data.sql") if (project.folder / name).is_file()]
+    if project.settings.systems and not files:
+        return "integrity seed"
+    named = " ".join(f"-f {name}" for name in files or ["FILE.sql"])
+    return f"integrity db psql {named}  tables, in the project's own database"
+
+
+def _race(project: Project) -> list[str]:
+    """Return how the first operation is raced that can be, and is no system's name as well."""
+    usable = read_folder(project.folder / OPERATIONS_FOLDER).files
+    names = [file.name for file in usable if file.name not in Registry(project)]
+    return [f"integrity race {names[0]} {names[0]}"] if names else []
 
 
 def _describe_named(target: Target | None) -> str:

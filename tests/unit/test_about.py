@@ -33,7 +33,7 @@ def test_a_project_is_told_with_its_database_and_what_is_its_own(
     (tmp_path / "integrity.toml").write_text('[database]\nurl = "postgresql://app:secret-of-mine@127.0.0.1:1/shop"\n')
     for name in ("invariants/money/a.sql", "invariants/b.sql", "operations/withdraw.sql", "queries/c.sql"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("-- title: one\nselect 1 as one where false\n")
+        (tmp_path / name).write_text("-- title: one\nselect 1 as one where false;\n")
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
