@@ -18,6 +18,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import urlsplit
 
+from integrity.engines.target import Target
+from integrity.engines.url import Secret
 from integrity.errors import UsageError, quote
 from integrity.scenarios.scenario import App
 
@@ -50,13 +52,17 @@ class Running:
 def database_environment(url: str) -> dict[str, str]:
     """Return the variables of the environment by which applications find a database. They hold its password."""
     variables = {"DATABASE_URL": url}
-    if not url.startswith(("postgresql:", "postgres:", "postgresql+")):
+    target = Target.parse(url)
+    if not target.engine.speaks_postgresql:
         return variables
-    from psycopg.conninfo import conninfo_to_dict
-
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    parts = conninfo_to_dict(re.sub(r"^\w+(\+\w+)?:", "postgresql:", url))
-    return variables | {variable: str(parts[name]) for name, variable in names.items() if parts.get(name) is not None}
+    parts = {
+        "PGHOST": target.url.host or target.url.query.get("host"),
+        "PGPORT": target.url.port or target.url.query.get("port"),
+        "PGUSER": target.url.username,
+        "PGPASSWORD": target.url.password.reveal() if isinstance(target.url.password, Secret) else None,
+        "PGDATABASE": target.url.database,
+    }
+    return variables | {name: str(value) for name, value in parts.items() if value}
 
 
 @contextmanager

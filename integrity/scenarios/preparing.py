@@ -11,8 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
+from integrity.engines.refusals import reason_of
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.http.client import Client, Kept
@@ -106,9 +105,10 @@ class Preparation:
         with closing(self._known_target("sql").connect(application_name="integrity setup")) as connection:
             try:
                 connection.execute(text.encode())
-            except psycopg.Error as error:
-                reason = error.diag.message_primary or type(error).__name__
-                raise UsageError(f"{place}: the database refuses it: {reason}", hint="Try it in psql.") from None
+            except Exception as error:
+                if getattr(error, "sqlstate", None) is None:  # the server has not said it
+                    raise
+                raise UsageError(f"{place}: the database refuses it: {reason_of(error)}", hint="Try it in psql.") from None
 
     def _call(self, reference: str) -> dict[str, Any]:
         place = f"{self.place}: setup.python"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from integrity.environment import filled
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.scenarios.scenario import (
     ACTORS_MOST,
     ActorTable,
@@ -161,5 +162,5 @@ def _check_actors(scenario: Scenario, file: Path, text: str) -> None:
         raise UsageError(f"{file}:{line}:{column}: one actor races nobody", hint="Write count = 2, or a second [[actors]].")
     if count > ACTORS_MOST:
         raise UsageError(
-            f"{file}:{line}:{column}: {count} actors are more than {ACTORS_MOST}", hint="Two or three find most."
+            f"{file}:{line}:{column}: {counted(count, 'actor')} are more than {ACTORS_MOST}", hint="Two or three find most."
         )
