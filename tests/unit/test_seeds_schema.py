@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from integrity.engines.columns import ColumnValues, CopyKind
 from integrity.seeds.schema.conditions import holds
+from integrity.seeds.schema.deal import rank_within
 from integrity.seeds.schema.dice import Dice
 from integrity.seeds.schema.guide import Guide, Row
 from integrity.seeds.schema.patterns import match_expression, match_like
-from integrity.seeds.schema.rows import rank_within
 from integrity.seeds.schema.sizes import derive_sizes
 from integrity.seeds.schema.tables import Column, Reference, SchemaTable, Type
 from integrity.seeds.schema.wishes import ColumnWishes, Days, TableWishes, Wishes, with_rows

@@ -11,6 +11,7 @@ from integrity.engines.columns import POSTGRESQL_EPOCH_DAYS, POSTGRESQL_EPOCH_US
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
 from integrity.seeds.schema.conditions import holds
+from integrity.seeds.schema.deal import Deal, Draws, rank_within
 from integrity.seeds.schema.keys import codes_of, codes_together, fold, taken
 from integrity.seeds.schema.numbering import seed_of
 from integrity.seeds.schema.numbers import chosen, kind_of, numerics, random_uuids, spans
@@ -27,7 +28,6 @@ DAY_US = 86_400_000_000
 
 _UNIX = date(1970, 1, 1)
 
-Draws = dict[str, Array]
 Keys = Mapping[str, ColumnValues]
 
 
@@ -233,7 +233,7 @@ class RowMaker:
 
     # Dealing: combinations without repetition
 
-    def _find_deal(self) -> "_Deal | None":
+    def _find_deal(self) -> Deal | None:
         """Return what deals out the combinations of a unique constraint all of whose columns are drawn."""
         for unique in self._plan.uniques:
             sizes = self._drawers_of(unique)
@@ -243,7 +243,7 @@ class RowMaker:
             for size in sizes.values():
                 product *= size
             if product <= min(DEALT_MOST, max(DENSE * self._plan.count, 1)):
-                return _Deal(unique.name, sizes, product, self._source)
+                return Deal(unique.name, sizes, product, self._source)
         return None
 
     def _drawers_of(self, unique: Unique) -> dict[str, int] | None:
@@ -369,47 +369,6 @@ class RowMaker:
             return numerics(name, source.integers(count, 0, most), scale, nulls)
         most = 100 if base == "int2" else 1000
         return ColumnValues(name, kind_of(column.type), source.integers(count, 0, most), nulls)
-
-
-class _Deal:
-    """Deals out the combinations of some choices, each once, in a random order.
-
-    Args:
-        name: the unique constraint's.
-        sizes: what is drawn -> how many choices it has.
-        product: how many combinations there are.
-    """
-
-    def __init__(self, name: str, sizes: Mapping[str, int], product: int, source: Source) -> None:
-        self.name = name
-        self._sizes = dict(sizes)
-        self._order = np.argsort(source.words(product), kind="stable")
-        self._at = 0
-
-    @property
-    def is_over(self) -> bool:
-        return self._at >= len(self._order)
-
-    def take(self, count: int) -> Draws:
-        """Return that many combinations, or what is left of them."""
-        left = self._order[self._at : self._at + count]
-        self._at += len(left)
-        draws: Draws = {}
-        for name, size in self._sizes.items():
-            draws[name] = left % size
-            left = left // size
-        return draws
-
-
-def rank_within(group: Array) -> Array:
-    """Return of each row how many rows of its group stand before it."""
-    order = np.argsort(group, kind="stable")
-    ordered = group[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(group) else np.zeros(0, np.int64)
-    lengths = np.diff(np.append(starts, len(group)))
-    ranks = np.empty(len(group), np.int64)
-    ranks[order] = np.arange(len(group)) - np.repeat(starts, lengths)
-    return ranks
 
 
 def _native(column: ColumnValues, kind: CopyKind) -> ColumnValues:
