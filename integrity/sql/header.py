@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from integrity.sql.parameters import read_value
-from integrity.suggestion import suggest
+from integrity.suggestion import nearest, suggest
 from integrity.value import Value
 from integrity.verdict import Severity
 
@@ -244,14 +244,9 @@ def _known(match: re.Match[str], line: int, keys: Sequence[str]) -> str:
 
 
 def _refuse_misspelt(match: re.Match[str], line: int, named: Collection[str]) -> None:
-    """Refuse `-- parametr wallet_id: ...`: of two words and a colon, which may be prose, only what is all but a key.
-
-    At 0.85 one letter too many or too few is a slip, and `now` for `row`, `one` for `on` are words of their own.
-    """
-    from difflib import get_close_matches  # a header without prose of that form does not pay for it
-
-    if near := get_close_matches(match["key"].lower(), named, n=1, cutoff=0.85):
-        hint = f"Perhaps you meant `-- {near[0]} {match['name']}: ...`."
+    """Refuse `-- parametr wallet_id: ...`: of two words and a colon, which may be prose, only what is all but a key."""
+    if near := nearest(match["key"], named):
+        hint = f"Perhaps you meant `-- {near} {match['name']}: ...`."
         raise TextFault(f"unknown header key {match['key']!r}", line, column=match.start("key") + 1, hint=hint)
 
 

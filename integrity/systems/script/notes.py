@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from integrity.sql.parameters import find_parameters
+from integrity.suggestion import nearest
 from integrity.systems.script.condition import Condition, NoCondition, read_condition
 
 _WORD = r"[A-Za-z_]\w*"
@@ -105,18 +106,13 @@ def read_note(text: str) -> Decline | On | Tell | None:
             return read_reply(match["names"])
     except NoNote as fault:
         raise NoNote(str(fault), at=at + fault.at, hint=fault.hint) from None
-    if (match := _LIKE_DECLINE.match(said) or _LIKE_REPLY.fullmatch(said)) and (near := _nearly(match["word"])):
+    if (match := _LIKE_DECLINE.match(said) or _LIKE_REPLY.fullmatch(said)) and (
+        near := nearest(match["word"], ("decline", "reply"))
+    ):
         raise NoNote(
             f"unknown word {match['word']!r}", at=at, hint=f"Perhaps you meant `-- {near}{said[match.end('word') :]}`."
         )
     return None
-
-
-def _nearly(word: str) -> str:
-    """Return which of our words another one all but is; empty: none. At 0.85 one letter too many or too few is a slip."""
-    from difflib import get_close_matches  # comments without that form do not pay for it
-
-    return next(iter(get_close_matches(word.lower(), ("decline", "reply"), n=1, cutoff=0.85)), "")
 
 
 def read_decline(said: str) -> Decline:
