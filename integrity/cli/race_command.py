@@ -45,6 +45,13 @@ ACTORS_MAX = 8
 @click.option("--mutate", "is_mutating", is_flag=True, help="Take each protection away: the search must find a race.")
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
+@click.option("--app", "app_url", metavar="URL", help="Race requests to the application at this address.")
+@click.option("--curl", "curls", metavar="LINE", multiple=True, help="A request as browsers copy it; again for another.")
+@click.option("--count", metavar="N", type=Integer(2, ACTORS_MAX), default=2, show_default=True,
+              help="Of a single --curl, so many at once.")  # fmt: skip
+@click.option("--command", "app_command", metavar="LINE", default="",
+              help="Start the application so, on a copy of the database, told by DATABASE_URL and PORT.")  # fmt: skip
+@click.option("--scenario", "scenario_name", metavar="NAME", help="Race what scenarios/NAME.toml says.")
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the finding here.")
 @database_option
 @project_option
@@ -66,6 +73,11 @@ def command(
     is_strict: bool,
     is_mutating: bool,
     pytest_file: Path | None,
+    app_url: str | None,
+    curls: tuple[str, ...],
+    count: int,
+    app_command: str,
+    scenario_name: str | None,
     output: Path | None,
     database: str | None,
     project_folder: Path,
@@ -83,6 +95,9 @@ def command(
     Races work in a scratch database made on the same server and dropped at the end; what the database named holds is left
     alone.
 
+    Requests of an application are raced by --app with --curl, or by --scenario: its statements pass a proxy of ours, on a
+    copy of the database where we start it, or on its own, declared as a test database, where it runs already.
+
     \b
     Example: integrity race ghostpass sell sell --bug lost_update
     """
@@ -99,6 +114,11 @@ def command(
         level, preemptions=preemptions, schedules=schedules, seconds=seconds, seed=seed, jobs=jobs, is_strict=is_strict
     )
     project = open_project(project_folder)
+    if app_url is not None or curls or scenario_name is not None or app_command:
+        from integrity.cli.race_requests import Asked, race_asked
+
+        asked = Asked(app_url or "", curls, count, app_command, scenario_name, names)
+        return race_asked(asked, settings, project, database=database, test_database=test_database, is_json=is_json)
     chosen = choose(project, names, settings, system_name=system_name, bug_name=bug_name, actors=actors, schedule=schedule,
                     is_mutating=is_mutating)  # fmt: skip
     wanted = Wanted(output, pytest_file)

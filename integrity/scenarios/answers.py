@@ -15,6 +15,7 @@ from integrity.race.program.trace import Failed, Return
 from integrity.scenarios.scenario import Expect
 from integrity.verdict import Verdict
 
+NO_ANSWER = "no answer"
 FIELDS_MOST = 40
 WORDS_MOST = 60
 _WORDS = ("error", "code", "detail", "message", "reason", "title", "errors", "non_field_errors", "msg")
@@ -28,7 +29,7 @@ def as_return(outcome: Answer | Unanswered | AuditError, *, volatile: Sequence[s
     """
     if not isinstance(outcome, Answer):
         said = outcome.message if isinstance(outcome, AuditError) else str(outcome)
-        return Failed(None, f"no answer: {said}")
+        return Failed(None, f"{NO_ANSWER}: {said}")
     if outcome.status < 400:
         return Ok({"status": outcome.status, **_fields(outcome, volatile)})
     said = f"{outcome.status} {words_of(outcome)}"

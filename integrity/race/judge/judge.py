@@ -79,6 +79,8 @@ class Judgement:
 
 
 _SEEN = "those seen"
+EXPECTED = "what is expected of the answers"
+"""The name that an alarm has for it, among those of invariants."""
 
 
 class Judging(Protocol):
@@ -124,7 +126,7 @@ class Judge:
         check_own_mistakes(run, self._program, is_serial=bool(_serial_order(run, self._letters)))
         remains = self._read(run, self._letters)
         masked, looks = self._masked, remains.looks(self._masked)
-        alarms = self._ask_checks(run, looks)
+        alarms = (*self._ask_checks(run, looks), *self._ask_expected(run))
         survivors = _survivors(run, self._letters)
         if not self._is_serial_judged or alarms:
             return Judgement(alarms, self._outcome_of(remains, looks), survivors is None)
@@ -308,6 +310,11 @@ class Judge:
             return ()
         found = zip(checks, answers, strict=True)
         return tuple(Alarm(Oracle.INVARIANT, check.name, answer.rows) for check, answer in found if answer.rows)
+
+    def _ask_expected(self, run: PlayedSchedule) -> Iterator[Alarm]:
+        """Yield what is wrong with the answers by what somebody says of them."""
+        if len(run.trace.returns) == len(self._program.actors) and (rows := self._program.expect(run.trace.returns)):
+            yield Alarm(Oracle.INVARIANT, EXPECTED, tuple(rows))
 
     def _ask(self, program: Program, run: PlayedSchedule, checks: Sequence[Check]) -> list[Answer]:
         if not checks:

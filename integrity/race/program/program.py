@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from integrity.history import Call, Received, Requested
-from integrity.operation import NOTHING, Allowed, Isolation, Statement, Steps, Value
+from integrity.operation import NOTHING, Allowed, Isolation, Row, Statement, Steps, Value
 from integrity.race.program.trace import Return
 from integrity.systems.stage import Stage
 
@@ -128,6 +128,7 @@ class Program:
         allowed: what every call may come to beside others.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
         is_captured: what a schedule changes is captured, and compared beside the digests.
+        expect: given what each call returned, by letter, yields what is wrong with that, as rows; asked as the checks are.
         standing: shared by programs that are this one but for how its actors are listened to.
     """
 
@@ -141,6 +142,7 @@ class Program:
     allowed: Allowed = NOTHING
     is_strict: bool = False
     is_captured: bool = False
+    expect: Callable[[Mapping[str, Return]], Sequence[Row]] = lambda _returns: ()
     standing: Standing = field(default_factory=Standing, compare=False, repr=False)
 
     @property

@@ -181,6 +181,8 @@ class Desk:
         """The actor that runs; empty: none."""
         self.strays: list[str] = []
         """Statements that came while nobody ran."""
+        self.pids: set[int] = set()
+        """The server's processes that were at work in the schedule."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posts: deque[tuple[str, RaceGate | None, News | None]] = deque()
         self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -237,6 +239,8 @@ class Desk:
         self._post(letter, None, Returned(value))
 
     def _post(self, letter: str, gate: RaceGate | None, news: News | None) -> None:
+        if gate is not None:
+            self.pids.add(gate.link.backend_pid)
         self._posts.append((letter, gate, news))
         self._ring()
 
@@ -251,9 +255,7 @@ class Desk:
         """Give what was said to whom it concerns."""
         if self._errors:
             raise self._errors.pop()
-        if not self._posts:
-            return
-        with contextlib.suppress(BlockingIOError):  # somebody has looked for what was posted before
+        with contextlib.suppress(BlockingIOError):  # always, before: what is rung for may have been taken in already
             os.eventfd_read(self._signal)
         while self._posts:
             letter, gate, news = self._posts.popleft()

@@ -22,7 +22,9 @@ _GRACE_SECONDS = 0.0003  # in which most statements have ended, so that it need 
 _ASKED_EVERY_SECONDS = 0.001
 _GIVEN_UP_SECONDS = 5.0  # that calls of a schedule which is not played to its end are given to be over
 _LEFT_OPEN_SECONDS = 1.0  # that a call which has returned is given to end its transaction
-_LEFT = "select count(*) as left from pg_catalog.pg_stat_activity where pid = any (:pids::int4[])"
+_LEFT = """
+select count(*) as left from pg_catalog.pg_stat_activity where pid = any (:pids::int4[]) and xact_start is not null
+"""
 _LOOK_SECONDS = 5.0  # see PostgresEngine.run: of three and more, the one that waits last must have looked for a deadlock
 
 
@@ -87,10 +89,10 @@ class GatedEngine(PostgresEngine):
 
     def end_transactions(self) -> None:
         """Cut off connections that a call has left in a transaction, and wait until the server has rolled that back."""
-        pids = [gate.link.backend_pid for letter in self._lanes for gate in self._desk.open_gates_of(letter)]
         for letter in self._lanes:
             self._desk.cut(letter, is_over=True)
-        until = time.monotonic() + self._letter_seconds_max
+        pids, self._desk.pids = self._desk.pids, set()
+        until = time.monotonic() + _GIVEN_UP_SECONDS
         question = Statement(_LEFT, {"pids": f"{{{','.join(map(str, pids))}}}"})
         while pids and self.ask([question])[0].rows[0]["left"] and time.monotonic() < until:
             self.wait(_ASKED_EVERY_SECONDS)

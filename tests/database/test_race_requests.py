@@ -1,0 +1,131 @@
+"""`integrity race` on an application's requests: started on a copy of its database, nothing in it changed."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.engines.target import Target
+
+APP = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'shop.py'}"
+SCHEMA = b"""
+create table stock (id int primary key, left_over int not null);
+create table orders (id bigserial primary key, item_id int not null references stock);
+insert into stock values (1, 1);
+"""
+SCENARIO = """
+[app]
+command = "{app}"
+url = "http://127.0.0.1:${{PORT}}"
+
+[[actors]]
+requests = ["POST /{path}"]
+count = 2
+
+[expect]
+exactly_one = 200
+"""
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def integrity(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA)
+        connection.commit()
+    (tmp_path / "integrity.toml").write_text("")
+    (tmp_path / "scenarios").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["race", *words])
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+def curl(path: str) -> tuple[str, ...]:
+    return ("--command", APP, "--curl", f"curl -X POST http://127.0.0.1:9/{path}")
+
+
+def scenario(path: str) -> None:
+    Path("scenarios/buy.toml").write_text(SCENARIO.format(app=APP, path=path))
+
+
+def test_two_requests_that_lose_an_update_are_found_with_their_sql_and_schedule(integrity: Command) -> None:
+    scenario("buy")
+    code, out, _ = integrity("--scenario", "buy")
+    assert code == 1, out
+    assert "select left_over from stock where id = 1" in " ".join(out.split())
+    assert "2 of 2 were answered with 200 (A, B), not one" in " ".join(out.split())
+    assert "lost update" in " ".join(out.split())
+
+
+def test_a_line_pasted_from_a_browser_is_made_twice_at_the_address_of_the_application(integrity: Command) -> None:
+    code, out, _ = integrity(*curl("buy"))
+    assert (code, "lost update" in " ".join(out.split())) == (1, True), out
+
+
+def test_the_same_behind_a_lock_is_searched_to_the_end(integrity: Command) -> None:
+    scenario("buy-locked")
+    code, out, _ = integrity("--scenario", "buy", "--json")
+    told = json.loads(out)
+    assert (code, told["verdict"], told["is_exhaustive"], told["actors"]) == (
+        0,
+        "holds",
+        True,
+        {"A": "POST /buy-locked", "B": "POST /buy-locked"},
+    )
+
+
+def test_what_the_application_does_is_done_to_a_copy_of_its_database(database: Target, integrity: Command) -> None:
+    scenario("buy")
+    integrity("--scenario", "buy")
+    with closing(database.connect()) as connection:
+        assert connection.execute(b"select left_over, (select count(*) from orders) from stock").fetchall() == [(1, 0)]
+        left = connection.execute(b"select datname from pg_database where datname like 'integrity_tmp%'").fetchall()
+    assert left == []
+
+
+def test_an_application_that_does_not_reach_its_database_by_us_is_told_how(
+    integrity: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_DATABASE", "1")
+    scenario("ping")
+    code, _, err = integrity("--scenario", "buy")
+    assert (code, "no statement of the application was seen" in " ".join(err.split())) == (2, True), err
+
+
+def test_an_application_that_dies_is_told_with_its_log(integrity: Command) -> None:
+    Path("scenarios/buy.toml").write_text(SCENARIO.format(app="python3 -c 'raise SystemExit(7)'", path="buy"))
+    code, _, err = integrity("--scenario", "buy")
+    assert (code, "ended with 7 before it was ready" in " ".join(err.split())) == (2, True), err
+
+
+def test_one_that_runs_already_is_raced_on_a_declared_test_database_only(integrity: Command) -> None:
+    code, _, err = integrity("--app", "http://127.0.0.1:9", "--curl", "curl -X POST http://127.0.0.1:9/buy")
+    assert (code, "that we did not make" in " ".join(err.split())) == (2, True), err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--app", "http://127.0.0.1:9"), "no request to race"),
+        (("--scenario", "by"), "cannot be read"),
+        (("sell", "--app", "http://127.0.0.1:9"), "operations are raced by name"),
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(integrity: Command, words: tuple[str, ...], told: str) -> None:
+    code, _, err = integrity(*words)
+    assert (code, told in " ".join(err.split())) == (2, True), err

@@ -1,0 +1,51 @@
+"""A shop of two requests over one shared pool: what anybody's application looks like from outside."""
+
+import json
+import os
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+
+import psycopg
+
+POOL: "Queue[psycopg.Connection[tuple[int, ...]]]" = Queue()
+
+
+def buy(lock: str) -> tuple[int, dict[str, object]]:
+    connection = POOL.get()
+    try:
+        with connection.transaction():
+            ((left,),) = connection.execute(f"select left_over from stock where id = 1 {lock}".encode()).fetchall()
+            if left < 1:
+                return 409, {"error": "sold out"}
+            connection.execute("insert into orders (item_id) values (%s)", (1,))
+            connection.execute("update stock set left_over = %s where id = 1", (left - 1,))
+            return 200, {"left": left - 1}
+    finally:
+        POOL.put(connection)
+
+
+class Shop(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        paths: dict[str, Callable[[], tuple[int, dict[str, object]]]] = {
+            "/buy": lambda: buy(""),
+            "/buy-locked": lambda: buy("for update"),
+            "/ping": lambda: (200, {}),
+        }
+        status, body = paths[self.path]()
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+if __name__ == "__main__":
+    if "NO_DATABASE" not in os.environ:
+        for _ in range(3):
+            POOL.put(psycopg.connect(os.environ["DATABASE_URL"]))
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Shop).serve_forever()
