@@ -180,9 +180,8 @@ def test_a_lock_outside_of_any_transaction_is_tried_with_one_around_the_call(rac
 def test_a_level_that_prevents_it_for_one_row_and_not_for_two_is_said_to(race: Race) -> None:
     cures = race(WITHDRAW, NOT_OVERDRAWN)
     repeatable, serializable = cures["isolation repeatable read"], cures["isolation serializable"]
-    assert repeatable["verdict"].startswith(
-        "prevented here, but not for call(owner=owners_1, account=accounts_1) + call(owner=owners_1, account=accounts_2)"
-    )
+    assert repeatable["verdict"].startswith("prevented here, but not for ")
+    assert "call(owner=owners_1, account=accounts_1) + call(owner=owners_1, account=accounts_2)" in repeatable["verdict"]
     assert serializable["verdict"].startswith("prevented for all ")
     assert next(iter(cures)).startswith("parent lock owners, before the look of call")
     assert list(cures)[-1] == "isolation repeatable read"
