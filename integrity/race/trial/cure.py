@@ -133,7 +133,10 @@ def describe_course(run: PlayedSchedule) -> str:
 
 
 def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Contest]:
-    """Yield the contest with other arguments that go wrong in the same way: each way to share keys first."""
+    """Yield the contest with other arguments that go wrong in the same way: each way to share keys first.
+
+    Calls that go wrong one after the other, too, are no race, and nothing that is tried could prevent it.
+    """
     choices = (
         contest.part(each.calls) for each in ground.vary(contest.names, bug=contest.bug) if each.calls != contest.calls
     )
@@ -141,7 +144,7 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
     found = 0
     for other in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
         hits = _search(arena.scheduler(other.dropped), other, failing, _SEARCH_OF_OTHERS).hits
-        if any(hit.fingerprint & failing.fingerprint for hit in hits):
+        if any(hit.preemptions and hit.fingerprint & failing.fingerprint for hit in hits):
             yield other
             found += 1
         if found == _OTHERS_MAX:
