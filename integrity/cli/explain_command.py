@@ -30,5 +30,5 @@ def command(*, name: str, is_json: bool, project_folder: Path) -> int:
     if is_json:
         write_json(invariant_fields(file), default=str)
     else:
-        write_result(render_invariant(file))
+        write_result(render_invariant(file), is_verbatim=True)
     return 0

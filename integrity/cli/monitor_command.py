@@ -57,7 +57,7 @@ def command(
     from integrity.report.monitor_text import monitor_listener, write_summary
 
     if is_printed:
-        write_result(print_sql())
+        write_result(print_sql(), is_verbatim=True)
         return ExitCode.OK
     asked = choose(processes, output)
     target = open_target(open_project(project_folder), database)

@@ -59,5 +59,5 @@ def command(
     tell_ended(restored.ended)
     tell_lost("It had got since then, and has lost", restored.lost)
     drop = go_on(f"integrity snapshot --drop {name}", target, database)
-    write_result(f"{target} is as it was at {taken_at}; the snapshot stays until {drop}")
+    write_result(f"{target} is as it was at {taken_at}; the snapshot stays.\nTo drop it: {drop}")
     return ExitCode.OK

@@ -15,5 +15,5 @@ def command() -> int:
     \b
     Example: integrity skill > .agents/skills/integrity/SKILL.md
     """
-    write_result((Path(integrity.__file__).parent / "SKILL.md").read_text(encoding="utf-8").rstrip())
+    write_result((Path(integrity.__file__).parent / "SKILL.md").read_text(encoding="utf-8").rstrip(), is_verbatim=True)
     return 0

@@ -72,7 +72,7 @@ def render_invariant(file: SqlFile) -> str:
         for parameter in file.parameters
     ]
     lines += [] if file.tree is not None else ["  plan: asked as it stands: the parser does not know this query"]
-    return "\n".join([*lines, f"  file: {printable_path(file.path)}", "", file.query])
+    return "\n".join([*map(fold, lines), f"  file: {printable_path(file.path)}", "", file.query])
 
 
 def _first_line(text: str) -> str:

@@ -28,7 +28,10 @@ def publisher(format_name: str, output: Path | None = None) -> Listener:
 def _publish(report: AuditReport, format_name: str, output: Path | None) -> None:
     text = _render(report, format_name).rstrip("\n")
     if output is None:
-        (write_json_text if format_name == "json" else write_result)(text)
+        if format_name == "json":
+            write_json_text(text)
+        else:  # the others are documents, for programs or for pages
+            write_result(text, is_verbatim=format_name != "table")
         return
     try:
         output.write_text(text + "\n", encoding="utf-8")

@@ -135,16 +135,16 @@ def fold(text: str, *, width: int | None = None, hanging: str = "  ") -> str:
     return "\n".join(each for line in text.split("\n") for each in _fold_line(line, room, hanging))
 
 
-def fold_note(text: str) -> str:
-    """Return a note or an error no wider than the terminal.
+def fold_all(text: str) -> str:
+    """Return a result, a note or an error no wider than the terminal.
 
-    Its prose is folded, a command on a line of its own stays one that can be pasted, and a line of SQL with a caret below
-    it stays whole: broken, the caret would point at another word.
+    Its prose is folded, what stands in columns goes on below its last one, a command on a line of its own stays one that
+    can be pasted, and a line of SQL with a caret below it stays whole: broken, the caret would point at another word.
     """
     lines = text.split("\n")
     below = [*lines[1:], ""]
     return "\n".join(
-        line if next_line.strip() == "^" else _fold_command(line) or fold(line)
+        line if next_line.strip() == "^" else _fold_command(line) or fold(line, hanging=_hanging(line))
         for line, next_line in zip(lines, below, strict=True)
     )
 
@@ -154,7 +154,19 @@ def _fold_command(line: str) -> str | None:
     return None if found is None else lay_command(found["command"], label=found["label"])
 
 
-_COMMAND = re.compile(r"(?P<label>\s*(?:[a-z]+: )?)(?P<command>integrity [a-z]+ (?:.*\s)?--\S.*[^.?!])")
+_COMMAND = re.compile(
+    r"(?P<label>\s*(?:[A-Za-z][a-z ]*: )?)(?P<command>(?!.*\S {2})integrity [a-z]+ (?:.*\s)?--\S.*[^.?!])"
+)
+
+
+def _hanging(line: str) -> str:
+    """Return how far in what goes on of a line stands: below its last column, if that leaves the half of the line."""
+    *_, last = (0, *(gap.end() for gap in _GAPS.finditer(line)))
+    margin = len(line) - len(line.lstrip())
+    return " " * (last - margin if margin < last <= WIDTH_LEAST // 2 else _GAP)
+
+
+_GAPS = re.compile(r"(?<=\S) {2,}(?=\S)")
 
 
 def _fold_line(line: str, room: int, hanging: str) -> list[str]:

@@ -41,14 +41,18 @@ def spell(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def write_result(text: str = "", *, bold: bool = False, dim: bool = False) -> None:
-    """Write lines of a result to stdout.
+def write_result(text: str = "", *, bold: bool = False, dim: bool = False, is_verbatim: bool = False) -> None:
+    """Write lines of a result to stdout, no wider than the terminal.
+
+    Args:
+        is_verbatim: whatever is wider stays as it is: a document or SQL.
 
     Raises:
         OutputError: it cannot be written, e.g. on a full disk.
         ClosedOutput: nobody reads it any more.
     """
     shown = visible(_CREDENTIALS.sub(r"\1:***@", text))
+    shown = shown if is_verbatim else _fitting(shown)
     stream = _stdout()
     if (bold or dim) and stream.isatty():
         shown = f"\x1b[{1 if bold else 2}m{shown}\x1b[0m"
@@ -94,12 +98,12 @@ def write_note(text: str = "", *, end: str = "\n") -> None:
 
 
 def _fitting(text: str) -> str:
-    """Return a note as wide as the terminal; the module below is slow to import, and few notes are long."""
+    """Return text as wide as the terminal; the module below is slow to import, and few notes are long."""
     if all(len(line) <= _SHORT for line in text.split("\n")):
         return text
-    from integrity.report.layout import fold_note
+    from integrity.report.layout import fold_all
 
-    return fold_note(text)
+    return fold_all(text)
 
 
 _SHORT = 60
