@@ -6,10 +6,11 @@
 The database is changed while a schedule is played and put back after it, so it must be empty or declared a test database.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from importlib import import_module
+from string import ascii_uppercase
 from types import TracebackType
 from typing import Any, Self
 
@@ -179,7 +180,7 @@ class CallRace:
         )
         judge = _Recording(Judge(self._stand.scheduler, program))
         found = explore(self._stand.scheduler, program, budget=self._budget, judge=judge, stops_at_first=False)
-        raced = CallsRaced(self._stand, program, found, judge.returns)
+        raced = CallsRaced(self._stand, program, found, judge.returns, judge.seen)
         self._raced.append(raced)
         return raced
 
@@ -226,6 +227,7 @@ class CallsRaced:
     program: Program
     found: Exploration
     returns: dict[str, Mapping[str, Return]] = field(default_factory=dict)
+    seen: Set[str] = frozenset()
     is_asked: bool = False
 
     @property
@@ -243,6 +245,7 @@ class CallsRaced:
             raise NotHeld(self.text)
         if self.verdict is not Verdict.HOLDS:
             raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
+        self._check_seen()
         return self
 
     def exactly_one_succeeds(self) -> Self:
@@ -263,9 +266,23 @@ class CallsRaced:
             raise NotHeld(f"{counted(self.found.coverage.deadlocks, 'deadlock')} in {self._searched}\n{self.text}")
         return self._known()
 
+    def _check_seen(self) -> None:
+        """Raise NotHeld where a call made no statement that we saw: its orders were not searched."""
+        if unseen := [letter for letter in self.actors if letter not in self.seen]:
+            raise NotHeld(
+                f"nobody knows whether it holds: no statement of {', '.join(unseen)} passed the proxy; "
+                f"let what is called connect to race.url, or lead its engine there: race.sqlalchemy(engine)"
+            )
+
+    @property
+    def actors(self) -> str:
+        """Their letters."""
+        return ascii_uppercase[: len(self.program.actors)]
+
     def _known(self) -> Self:
         if self.verdict is Verdict.UNKNOWN:
             raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
+        self._check_seen()
         return self
 
     @property
@@ -296,9 +313,11 @@ class _Recording:
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self.returns: dict[str, Mapping[str, Return]] = {}
+        self.seen: set[str] = set()
 
     def judge(self, run: PlayedSchedule) -> Judgement:
         self.returns[run.letters] = run.trace.returns
+        self.seen |= {event.actor for event in run.trace.events}
         return self._judge.judge(run)
 
 

@@ -105,6 +105,83 @@ def test_coroutines_on_asyncpg_are_raced_in_one_loop(wallets: CallRace) -> None:
     assert asyncio.iscoroutinefunction(pay_async)
 
 
+def test_a_counter_that_looks_like_a_key_is_not_taken_for_one(database: Target) -> None:
+    """Both begin at 1, and the rows of both orders are alike but for the counter."""
+    with closing(database.connect()) as connection:
+        connection.execute(
+            b"create table shop (n int); create table visits (id serial primary key); insert into shop values (0)"
+        )
+        connection.commit()
+
+    def visit() -> None:
+        with psycopg.connect(race.url) as connection:
+            ((count,),) = connection.execute("select n from shop").fetchall()
+            connection.execute("insert into visits default values")
+            connection.execute("update shop set n = %s", (count + 1,))
+
+    with CallRace(database, test_database=database.url.database) as race, pytest.raises(NotHeld, match="lost update"):
+        race(visit).holds()
+    with closing(database.connect()) as connection:
+        assert connection.execute(b"select last_value, is_called from visits_id_seq").fetchall() == [(1, False)]
+
+
+def test_a_function_that_gives_a_coroutine_is_awaited(wallets: CallRace) -> None:
+    import asyncpg
+
+    async def spend(amount: int) -> None:
+        connection = await asyncpg.connect(wallets.url)
+        balance = await connection.fetchval("select balance from wallets where id = 1")
+        await connection.execute("update wallets set balance = $1 where id = 1", balance - amount)
+        await connection.close()
+
+    with pytest.raises(NotHeld, match="schedule A"):
+        wallets(lambda: spend(10), lambda: spend(20)).holds()
+
+
+def test_calls_that_pass_the_proxy_by_are_not_said_to_hold(database: Target, wallets: CallRace) -> None:
+    def pay_past_it() -> None:
+        with psycopg.connect(database.text) as connection:
+            connection.execute("select balance from wallets").fetchall()
+
+    with pytest.raises(NotHeld, match="no statement of A, B passed the proxy"):
+        wallets(pay_past_it).holds()
+
+
+def test_a_function_that_ends_the_program_has_failed_and_nothing_waits_for_it(wallets: CallRace) -> None:
+    def leave() -> None:
+        with psycopg.connect(wallets.url) as connection:
+            connection.execute("select balance from wallets where id = 1 for update").fetchall()
+            raise SystemExit(1)
+
+    with pytest.raises(NotHeld, match="fails however it is called: SystemExit"):
+        wallets(leave).holds()
+
+
+def test_a_cursor_that_locks_what_it_fetches_waits_as_a_statement_does(wallets: CallRace) -> None:
+    def pay_by_cursor() -> None:
+        with psycopg.connect(wallets.url) as connection, connection.cursor("wallets_for_update") as cursor:
+            cursor.execute("select balance from wallets where id = 1 for update")
+            ((balance,),) = cursor.fetchall()
+            connection.execute("update wallets set balance = %s where id = 1", (balance - 10,))
+
+    assert wallets(pay_by_cursor).holds().found.coverage.waits
+
+
+@pytest.mark.parametrize("level", ["set transaction isolation level serializable", "set default_transaction_isolation"])
+def test_a_level_that_is_set_by_a_statement_is_the_level(wallets: CallRace, level: str) -> None:
+    def pay_serializably() -> None:
+        with psycopg.connect(wallets.url) as connection:
+            if "default" in level:
+                connection.execute("set default_transaction_isolation = 'serializable'")
+                connection.commit()
+            else:
+                connection.execute(level)
+            ((balance,),) = connection.execute("select balance from wallets where id = 1").fetchall()
+            connection.execute("update wallets set balance = %s where id = 1", (balance - 10,))
+
+    assert wallets(pay_serializably).holds().found.coverage.serialization_failures
+
+
 def test_an_engine_with_one_pool_for_all_calls_is_led_to_the_proxy(database: Target, wallets: CallRace) -> None:
     engine = create_engine(database.text.replace("postgresql://", "postgresql+psycopg://"), pool_size=3)
     wallets.sqlalchemy(engine)

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -70,13 +70,16 @@ class Callers:
 
     def _call(self, function: Callable[[], Any]) -> Return:
         try:
-            return reply_of(function())
-        except Exception as error:  # whatever the function raises is what it comes to
+            returned = function()
+            if inspect.isawaitable(returned):  # a lambda around a coroutine, or an object that is called like one
+                returned = asyncio.run_coroutine_threadsafe(_awaited(returned), self._own_loop()).result()
+            return reply_of(returned)
+        except BaseException as error:  # whatever the function raises is what it comes to, SystemExit too
             return self._failed(error)
         finally:
             self.behind_each()
 
-    def _failed(self, error: Exception) -> Return:
+    def _failed(self, error: BaseException) -> Return:
         if isinstance(error, self._declines):
             return Declined(type(error).__name__)
         return Failed(sqlstate_of(error), f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -87,6 +90,10 @@ class Callers:
             self._thread = threading.Thread(target=self._loop.run_forever, name="integrity actors", daemon=True)
             self._thread.start()
         return self._loop
+
+
+async def _awaited(value: Awaitable[object]) -> object:
+    return await value
 
 
 def reply_of(value: object) -> Ok:

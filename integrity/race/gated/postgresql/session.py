@@ -181,6 +181,7 @@ class GatedSession(Session):
             if not held:
                 self._note(word, {})
             self._note_answer(answer)
+            self._note_level(answer)
         elif self.event:
             self.event = replace(self.event, closes=True)
         self.in_transaction = gate.status != IDLE

@@ -6,7 +6,7 @@ The proxy leads there, its gates hold what passes, triggers note what a schedule
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from integrity.engines.target import Target
@@ -22,6 +22,15 @@ from integrity.race.rows.keeping import Keeping, choose_keeping
 from integrity.race.rows.postgresql.capture import Capture, install
 
 _PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+_SPREAD = 1_000_000
+_SEQUENCES = """
+select format('%I.%I', schemaname, sequencename), max_value
+from pg_catalog.pg_sequences
+where schemaname not in ('integrity_capture') and increment_by > 0
+    and has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'update')
+order by 1
+"""
+_STATE = "select last_value, is_called from {}"
 _MAY_LOOK = """
 select bool_and(has_parameter_privilege(name, 'set')) from unnest(array['deadlock_timeout', 'log_lock_waits']) as name
 """
@@ -69,8 +78,11 @@ def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max:
         UsageError: the rows cannot be kept.
         DatabaseError: the server is gone, or the role may not.
     """
-    with install(target) as capture:
+    with ExitStack() as stack:
+        capture = stack.enter_context(install(target))
         keeping = choose_keeping(capture, has_template=False)
+        stack.enter_context(_spread_sequences(target))
+        capture.mark()
         may_look = _may_look(target)
         desk = Desk(is_told_of_looks=may_look)
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
@@ -84,6 +96,29 @@ def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max:
             finally:
                 scheduler.close()
                 capture.undo()
+
+
+@contextmanager
+def _spread_sequences(target: Target) -> Iterator[None]:
+    """Let each sequence count from a million of its own on, for the block.
+
+    Runs are compared with the keys that they made taken as names, so that no amount and no count may look like one.
+    """
+    with closing(target.connect(application_name="integrity race rows")) as connection:
+        connection.autocommit = True
+        sequences = connection.execute(_SEQUENCES.encode()).fetchall()
+        before = [(name, *connection.execute(_STATE.format(name).encode()).fetchall()[0]) for name, _ in sequences]
+        for number, ((name, most), (_, last, _)) in enumerate(zip(sequences, before, strict=True), start=1):
+            first = number * _SPREAD
+            if last < first <= most:
+                connection.execute(b"select setval(%s::regclass, %s, false)", (name, first))
+    try:
+        yield
+    finally:
+        with closing(target.connect(application_name="integrity race rows")) as connection:
+            for name, last, is_called in before:
+                connection.execute(b"select setval(%s::regclass, %s, %s)", (name, last, is_called))
+            connection.commit()
 
 
 def _may_look(target: Target) -> bool:

@@ -196,12 +196,14 @@ def _depth_behind(depth: int, tokens: Sequence[Token], place: int) -> int:
     return depth
 
 
-_QUIET = ("set", "show", "reset", "discard", "deallocate", "savepoint", "release", "unlisten", "fetch", "close")
+_QUIET = ("set", "show", "reset", "discard", "deallocate", "savepoint", "release", "unlisten", "close")
 _BY_WORD = {
     **dict.fromkeys(_QUIET, Act.QUIET),
     **dict.fromkeys(("begin", "start"), Act.BEGIN),
     **dict.fromkeys(("commit", "end"), Act.COMMIT),
 }
+# `set constraints` looks up now what was deferred, and may wait.
+_BY_TWO = {("prepare", "transaction"): Act.COMMIT, ("set", "constraints"): Act.WORK}
 _BARE = frozenset({"vacuum", "checkpoint", "cluster", "reindex"})
 _DEFINES = frozenset({"create", "drop", "alter"})
 _BARE_OBJECTS = frozenset({"database", "tablespace", "concurrently", "system", "subscription"})
@@ -225,26 +227,11 @@ def act_of(sql: str) -> Act:
         return Act.WORK if "to" in words[1:3] else Act.ROLLBACK
     if first in _BARE or (first in _DEFINES and _BARE_OBJECTS & set(words)):
         return Act.BARE
-    if (first, second) == ("prepare", "transaction"):
-        return Act.COMMIT
-    if _PING.fullmatch(sql.strip()) or _reads_catalogue_only(tokens):
+    if (first, second) in _BY_TWO:
+        return _BY_TWO[first, second]
+    if _PING.fullmatch(sql.strip()):
         return Act.QUIET
     return _BY_WORD.get(first, Act.WORK)
-
-
-def _reads_catalogue_only(tokens: Sequence[Token]) -> bool:
-    """Whether a select reads nothing but the catalogue, as drivers do to learn its types."""
-    if not tokens[0].is_word("select", "with"):
-        return False
-    names = {token.text for token in tokens if token.is_name}
-    if names & {"nextval", "insert", "update", "delete", "merge", "lock"} or any("advisory" in name for name in names):
-        return False
-    read = [
-        tokens[place + 1].text
-        for place, token in enumerate(tokens[:-1])
-        if token.is_word("from", "join") and tokens[place + 1].is_name
-    ]
-    return bool(read) and all(name in ("pg_catalog", "information_schema") or name.startswith("pg_") for name in read)
 
 
 def level_of(sql: str, *, otherwise: Isolation) -> Isolation:
