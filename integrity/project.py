@@ -189,8 +189,9 @@ class Project:
 
     def _found_here(self, url: str) -> str:
         """Return a URL of the settings: a file without a leading / lies in the project's folder, wherever one stands."""
-        kind, slashes, path = url.partition(":///")
-        is_relative = kind == "sqlite" and bool(slashes) and not path.startswith(("/", ":memory:")) and path != ""
+        kind, _, path = url.partition(":///")
+        is_file = url.startswith(("sqlite:///", "sqlite+pysqlite:///"))
+        is_relative = is_file and path != "" and not path.startswith(("/", ":memory:"))
         if not is_relative or self.folder.resolve() == Path.cwd():
             return url
         return f"{kind}{slashes}{self.folder.absolute() / path}"

@@ -14,6 +14,7 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
+from integrity.cli.race_requests import Asked, race_asked
 
 LEVELS = ("read committed", "repeatable read", "serializable")
 ACTORS_MAX = 8
@@ -109,15 +110,11 @@ def command(
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import note_mutation, write_mutated, write_raced
 
-    level, seconds = Isolation(isolation), budget or math.inf
-    settings = RaceSettings(
-        level, preemptions=preemptions, schedules=schedules, seconds=seconds, seed=seed, jobs=jobs, is_strict=is_strict
-    )
+    settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
+                            seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    if app_url is not None or curls or scenario_name is not None or app_command:
-        from integrity.cli.race_requests import Asked, race_asked
-
-        asked = Asked(app_url or "", curls, count, app_command, scenario_name, names)
+    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names)
+    if asked.is_anything:
         return race_asked(asked, settings, project, database=database, test_database=test_database, is_json=is_json)
     chosen = choose(project, names, settings, system_name=system_name, bug_name=bug_name, actors=actors, schedule=schedule,
                     is_mutating=is_mutating)  # fmt: skip

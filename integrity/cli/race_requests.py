@@ -22,6 +22,11 @@ class Asked:
     scenario: str | None
     names: tuple[str, ...]
 
+    @property
+    def is_anything(self) -> bool:
+        """An application is raced, and no operations."""
+        return bool(self.url or self.curls or self.command or self.scenario is not None)
+
 
 def race_asked(
     asked: Asked,

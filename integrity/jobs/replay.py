@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.engines.target import Target
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.events import Job
 from integrity.jobs.findings import Wanted, export, invariants_of, races_folder, system_on
 from integrity.project import Project
@@ -54,7 +54,11 @@ def choose(project: Project, named: Path) -> ChosenFinding:
 def _find(project: Project, named: Path) -> Path:
     """Return the file that is meant: as it is named, else of those that are kept."""
     kept = sorted(races_folder(project).glob("*.json"))
-    if named.exists() or named.parent != Path():
+    try:
+        is_there = named.exists()
+    except OSError:  # no file has such a name
+        is_there = False
+    if is_there or named.parent != Path():
         return named
     for file in kept:
         if str(named) in (file.name, file.stem):
@@ -62,7 +66,7 @@ def _find(project: Project, named: Path) -> Path:
     listed = ", ".join(file.stem for file in kept[:SHOWN_MOST]) + (" ..." if len(kept) > SHOWN_MOST else "")
     always = f"Those kept in {races_folder(project)} are: {listed}." if kept else "`integrity race` writes findings."
     hint = suggest(named.name.removesuffix(".json"), [file.stem for file in kept], always=always)
-    raise UsageError(f"{named}: there is no such file, and no finding of that name", hint=hint)
+    raise UsageError(f"{quote(str(named))}: there is no such file, and no finding of that name", hint=hint)
 
 
 def replay(

@@ -245,6 +245,7 @@ def test_node_pg_works_through_it(database: Target) -> None:
     straight_and_through(database, script)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("binding", ["disable", "prefer"])
 def test_a_driver_that_insists_on_encryption_is_served(database: Target, binding: str) -> None:
     pytest.importorskip("cryptography", reason="cryptography is not installed, which makes certificates")

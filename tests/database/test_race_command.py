@@ -194,7 +194,7 @@ MISTAKES = [
     (("race", "ghostpass", "--mutate", "--bug", "overdraw"), "--mutate", "Leave --bug"),
     (("race", "ghostpass", "--isolation", "snapshot"), "snapshot", "repeatable read"),
     (("race", "ghostpass", "sell", "--actors", "99"), "--actors", "99"),
-    (("replay", "nothing.json"), "nothing.json: cannot be read", "integrity race"),
+    (("replay", "nothing.json"), "there is no such file", "integrity race"),
     (("reproduce", "ghostpass/balance-equals-entries"), "has been audited", "integrity validate"),
 ]
 

@@ -42,6 +42,7 @@ def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes
         connection.commit()
     monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
     pytester.makeini(f"[pytest]\nintegrity_test_database = {database.url.database}")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_inprocess("-p", "integrity.pytest_plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=1, errors=1)
