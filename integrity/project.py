@@ -194,7 +194,7 @@ class Project:
         is_relative = is_file and path != "" and not path.startswith(("/", ":memory:"))
         if not is_relative or self.folder.resolve() == Path.cwd():
             return url
-        return f"{kind}{slashes}{self.folder.absolute() / path}"
+        return f"{kind}:///{self.folder.absolute() / path}"
 
 
 def is_of_operation(path: Path) -> bool:
