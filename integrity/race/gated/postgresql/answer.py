@@ -11,7 +11,7 @@ from psycopg.abc import Buffer, Loader
 from psycopg.adapt import Transformer
 
 from integrity.proxy.message import Message
-from integrity.race.gated.postgresql.unit import Column, Parameter
+from integrity.proxy.postgresql.bodies import Column, Parameter
 from integrity.race.program.wire import Answer, Refusal, distinct_names
 
 ROWS_MOST = 200  # of one unit, that are kept

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from integrity.operation import Isolation
 from integrity.proxy.message import Message
+from integrity.proxy.postgresql.bodies import Column, Parameter
 from integrity.sql.parameters import marks_in
+from integrity.sql.statements import split_statements
 from integrity.sql.tokens import Token, TokenKind, spliced, tokenize
 
 SYNC, FLUSH, QUERY, CALL = b"S", b"H", b"Q", b"F"
@@ -34,24 +36,6 @@ class Act(Enum):
     QUIET = auto()
     BARE = auto()
     WORK = auto()
-
-
-class Parameter(NamedTuple):
-    """A value as it came over the wire: None for null; in the text or the binary format; of a type, 0: not known."""
-
-    value: bytes | None
-    is_binary: bool
-    type_oid: int = 0
-
-
-class Column(NamedTuple):
-    """A column of an answer: its name; the table's number and the column's, 0 where it is computed; its type and format."""
-
-    name: str
-    table: int
-    number: int
-    type_oid: int
-    is_binary: bool
 
 
 @dataclass(slots=True)
@@ -163,37 +147,6 @@ class Reader:
                 prepared = self._prepared.get(message.body[1:].partition(b"\0")[0])
                 if prepared is not None:
                     prepared.type_oids, prepared.columns = type_oids or prepared.type_oids, columns
-
-
-@lru_cache(maxsize=4096)
-def split_statements(sql: str) -> tuple[str, ...]:
-    """Return the statements of a simple query, cut at the semicolons that stand outside strings, comments and bodies."""
-    found: list[str] = []
-    start = depth = 0
-    tokens = tokenize(sql)
-    for place, token in enumerate(tokens):
-        depth = _depth_behind(depth, tokens, place)
-        if token.is_sign(";") and depth == 0:
-            found.append(sql[start : token.start])
-            start = token.end
-    found.append(sql[start:])
-    return tuple(each.strip() for each in found if any(t.kind is not TokenKind.COMMENT for t in tokenize(each)))
-
-
-def _depth_behind(depth: int, tokens: Sequence[Token], place: int) -> int:
-    """Return how deep in `begin atomic ... end` of a function's body, or in brackets, the text is behind a token."""
-    token = tokens[place]
-    if token.is_sign("("):
-        return depth + 1
-    if token.is_sign(")"):
-        return max(0, depth - 1)
-    if token.is_word("atomic") and place and tokens[place - 1].is_word("begin"):
-        return depth + 1
-    if depth and token.is_word("case"):
-        return depth + 1
-    if depth and token.is_word("end"):
-        return depth - 1
-    return depth
 
 
 _QUIET = ("set", "show", "reset", "discard", "deallocate", "savepoint", "release", "unlisten", "close")
