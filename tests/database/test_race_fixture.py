@@ -44,6 +44,6 @@ def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes
     pytester.makeini(f"[pytest]\nintegrity_test_database = {database.url.database}")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest_inprocess("-p", "integrity.pytest_plugin", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(["*NotHeld: schedule AB*", "*a race was searched and nothing asked of it*"])
