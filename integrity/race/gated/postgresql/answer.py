@@ -12,6 +12,7 @@ from psycopg.adapt import Transformer
 
 from integrity.proxy.message import Message
 from integrity.proxy.postgresql.bodies import Column, Parameter
+from integrity.race.gated.postgresql.unit import command_of
 from integrity.race.program.wire import Answer, Refusal, distinct_names
 
 ROWS_MOST = 200  # of one unit, that are kept
@@ -42,6 +43,11 @@ class Result:
             case b"E":
                 self.errors.append(message)
                 self.refusal = self.refusal or _read_refusal(message.body)
+
+    def suspend(self, sql: str) -> None:
+        """Note that the client has not asked for all rows of a statement: the server tells no tag then."""
+        command = command_of(sql).upper()
+        self.tags.append(f"{command}{' 0' if command == 'INSERT' else ''} {len(self.cells)}")
 
     def answer(self, columns: Sequence[Column] = ()) -> Answer:
         """Return it as the answer of a statement.

@@ -24,7 +24,7 @@ from integrity.race.gated.postgresql.unit import ENDS, FLUSH, SYNC, Act, Reader,
 
 _COPYING = (b"d", b"c", b"f")
 _DONE = (b"C", b"I", b"s", b"E")
-_READY, _ERROR, _NOTICE, _COPY_IN = b"Z", b"E", b"N", b"G"
+_READY, _ERROR, _NOTICE, _COPY_IN, _SUSPENDED = b"Z", b"E", b"N", b"G", b"s"
 _EXECUTE = b"E"  # of a client
 _ANSWERED = (b"P", b"B", b"D", b"C", b"E")  # of a client's, those that have an answer each
 _ANSWERS = (b"1", b"2", b"3", b"T", b"n")  # beside those that a statement is done
@@ -245,6 +245,8 @@ class RaceGate:
         """One statement of a unit is answered; without a Sync that is all that tells of its end."""
         assert flight.unit is not None
         is_refused = message.kind == _ERROR
+        if message.kind == _SUSPENDED:
+            flight.result.suspend(flight.unit.statements[len(flight.result.tags)].sql)
         if flight.split is Split.SYNC and not flight.is_end:
             if is_refused:  # the server skips what comes until the Sync
                 flight.split = Split.NOT

@@ -157,6 +157,7 @@ _BY_WORD = {
 }
 # `set constraints` looks up now what was deferred, and may wait.
 _BY_TWO = {("prepare", "transaction"): Act.COMMIT, ("set", "constraints"): Act.WORK}
+_COMMANDS = ("select", "insert", "update", "delete", "merge", "values")  # behind `with`
 _BARE = frozenset({"vacuum", "checkpoint", "cluster", "reindex"})
 _DEFINES = frozenset({"create", "drop", "alter"})
 _BARE_OBJECTS = frozenset({"database", "tablespace", "concurrently", "system", "subscription"})
@@ -185,6 +186,20 @@ def act_of(sql: str) -> Act:
     if _PING.fullmatch(sql.strip()):
         return Act.QUIET
     return _BY_WORD.get(first, Act.WORK)
+
+
+@lru_cache(maxsize=4096)
+def command_of(sql: str) -> str:
+    """Return the word that says what a statement does, behind what it has before as `with`; empty: there is none."""
+    words: list[str] = []
+    depth = 0
+    for token in tokenize(sql):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.kind is TokenKind.WORD:
+            words.append(token.text)
+    if words[:1] == ["with"]:
+        return next((word for word in words if word in _COMMANDS), "")
+    return words[0] if words else ""
 
 
 def level_of(sql: str, *, otherwise: Isolation) -> Isolation:

@@ -1,0 +1,123 @@
+"""The applications of `examples/`, started as their READMEs say: one process, one pool, a racy twin and a sound one.
+
+Node's gets its packages from npm's registry, and is left out where that is not reached.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.engines.target import Target
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NPM = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+NOT_REACHED = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")
+AGAIN = 20
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two scenarios of an example.
+
+    Args:
+        anomaly: by its name in the literature.
+        schedules: that the sound one has, played and known without playing.
+    """
+
+    example: str
+    racy: str
+    sound: str
+    schedule: str
+    anomaly: str
+    schedules: int
+
+
+TWINS = [
+    Twins("flask_psycopg", "buy", "buy-locked", "ABABABAB", "P4", 9),
+    Twins("starlette_asyncpg", "book", "book-once", "ABABAB", "A5B/P3", 11),
+    Twins("django_psycopg", "pay", "pay-locked", "ABABABAB", "P4", 9),
+    Twins("node_pg", "leave", "leave-locked", "ABABAB", "A5B", 7),
+]
+
+Race = Callable[[str], tuple[int, dict[str, Any]]]
+Open = Callable[[str], Race]
+
+
+@pytest.fixture(scope="session")
+def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages of the example on Node."""
+    if not shutil.which("npm"):
+        pytest.skip("there is no npm")
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copy(EXAMPLES / "node_pg" / "package.json", folder)
+    done = subprocess.run(NPM, cwd=folder, capture_output=True, text=True, check=False)
+    if any(word in done.stderr for word in NOT_REACHED):
+        pytest.skip("npm's registry is not reached")
+    assert done.returncode == 0, done.stderr
+    return folder / "node_modules"
+
+
+@pytest.fixture
+def example(
+    database: Target,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Open:
+    def open_example(name: str) -> Race:
+        folder = shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("node_modules"))
+        if (folder / "package.json").exists():
+            (folder / "node_modules").symlink_to(request.getfixturevalue("node_packages"))
+        with closing(database.connect()) as connection:
+            connection.execute((folder / "schema.sql").read_bytes())
+            connection.commit()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+        monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+        return race
+
+    def race(scenario: str) -> tuple[int, dict[str, Any]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["race", "--scenario", scenario, "--json"])
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        assert captured.out, captured.err
+        return ended.value.code, json.loads(captured.out)
+
+    return open_example
+
+
+@pytest.mark.parametrize("twins", TWINS, ids=lambda twins: twins.example)
+def test_an_application_on_one_pool_is_raced_as_it_is(twins: Twins, example: Open) -> None:
+    race = example(twins.example)
+    code, told = race(twins.racy)
+    found = told["found"]
+    assert (code, found["schedule"], found["anomaly"], found["is_repeatable"]) == (
+        1,
+        twins.schedule,
+        twins.anomaly,
+        True,
+    ), told
+    code, told = race(twins.sound)
+    schedules = told["schedules"] + told["spared"]
+    assert (code, told["verdict"], told["is_exhaustive"], schedules) == (0, "holds", True, twins.schedules), told
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("twins", TWINS, ids=lambda twins: twins.example)
+def test_what_is_found_in_an_application_is_the_same_each_time(twins: Twins, example: Open) -> None:
+    race = example(twins.example)
+    findings = [race(twins.racy)[1] for _ in range(AGAIN)]
+    told = {json.dumps([each["schedules"], each["waits"], each["found"]]) for each in findings}
+    assert len(told) == 1, told
