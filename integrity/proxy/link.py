@@ -262,6 +262,8 @@ class Link:
                 self._first.append(message)
                 continue
             opening = self._session.open(message)
+            if opening.step is Step.ENCRYPT and message is not messages[-1]:
+                raise ProtocolError("bytes that are not encrypted behind a request for encryption")
             if opening.counted:
                 self._count(opening.counted)
             if opening.step is Step.CONNECT:

@@ -56,20 +56,27 @@ class Side(asyncio.Protocol):
     def __init__(self, link: Owner) -> None:
         self.transport: Any = None
         self._link = link
-        self._is_full = self._is_lost = False
+        self._is_full = self._is_lost = self._is_encrypted = False
         self._late: deque[tuple[float, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._early: list[bytes] | None = None  # what it sent while its transport is exchanged; empty: its end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self._link.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        self._link.received(self, data)
+        if self._early is None:
+            self._link.received(self, data)
+        else:
+            self._early.append(data)
 
     def eof_received(self) -> bool:
-        self._link.ended(self)
-        return True  # the link closes the transport when what is on its way has been sent
+        if self._early is None:
+            self._link.ended(self)
+        else:
+            self._early.append(b"")
+        return not self._is_encrypted  # the link closes the transport when what is on its way has been sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -94,14 +101,26 @@ class Side(asyncio.Protocol):
         return self._is_full
 
     async def encrypt(self, tls: ssl.SSLContext) -> None:
-        """Take the other end's handshake; a failure ends the connection."""
-        loop = asyncio.get_running_loop()
+        """Take the other end's handshake; a failure ends the connection.
+
+        A loop gives the encrypted transport a moment after it has told of what came behind the handshake in one packet:
+        that waits, or what is done about it would be done to the transport below, and reading from that one, once it is
+        paused, would never go on.
+        """
+        loop, self._early = asyncio.get_running_loop(), []
         try:
             made = await loop.start_tls(self.transport, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_S)
         except (OSError, ConnectionError, ssl.SSLError):
             made = None
+        early, self._early = self._early, None
         if made is not None:
-            self.transport = made
+            self.transport, self._is_encrypted = made, True
+            for data in early:
+                if data:
+                    self._link.received(self, data)
+                else:
+                    self._link.ended(self)
+            self._link.pace()
         elif not self._is_lost:  # it is told of a handshake that fails by nobody else
             self.connection_lost(None)
 
@@ -140,7 +159,7 @@ class Side(asyncio.Protocol):
 
     def read_on(self, *, is_wanted: bool) -> None:
         """Read from it, or let its bytes wait in the kernel."""
-        if self.is_open and is_wanted != self.transport.is_reading():
+        if self._early is None and self.is_open and is_wanted != self.transport.is_reading():
             if is_wanted:
                 self.transport.resume_reading()
             else:

@@ -243,21 +243,3 @@ def test_node_pg_works_through_it(database: Target) -> None:
         return json.loads(subprocess.run(["node", HERE / "driver_script.js", url], capture_output=True, check=True).stdout)
 
     straight_and_through(database, script)
-
-
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("binding", ["disable", "prefer"])
-def test_a_driver_that_insists_on_encryption_is_served(database: Target, binding: str) -> None:
-    pytest.importorskip("cryptography", reason="cryptography is not installed, which makes certificates")
-    with standing(database, has_tls=True) as stood:
-        with psycopg.connect(stood.url, sslmode="require", channel_binding=binding) as server:
-            assert server.pgconn.ssl_in_use
-            assert server.execute("select length(%s)", ["x" * 1_000_000]).fetchone() == (1_000_000,)
-        with pytest.raises(psycopg.OperationalError, match="certificate"):
-            psycopg.connect(stood.url, sslmode="verify-full", sslrootcert="system")
-
-
-def test_a_driver_that_insists_where_there_is_none_is_counted(database: Target) -> None:
-    with standing(database) as stood, pytest.raises(psycopg.OperationalError, match="SSL"):
-        psycopg.connect(stood.url, sslmode="require")
-    assert stood.counts["clients that hung up when encryption was refused"] == 1

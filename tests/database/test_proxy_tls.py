@@ -1,0 +1,110 @@
+"""A client that asks the proxy for encryption: it is served, however its bytes are cut, and nothing else of it passes."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+import pytest
+
+from integrity.engines.target import Target
+from integrity.proxy.postgresql.framing import PROTOCOL_MAJOR, SSL_REQUEST, make_message, make_startup
+from tests.database.proxies import standing
+
+ASKS = (8).to_bytes(4) + SSL_REQUEST.to_bytes(4)
+T = TypeVar("T")
+IS_READY = make_message(b"Z", b"I").raw
+ANSWER_TIMEOUT_S = 30
+
+
+@pytest.fixture(autouse=True)
+def _certificates() -> None:
+    pytest.importorskip("cryptography", reason="cryptography is not installed, which makes certificates")
+
+
+@contextmanager
+def asking(port: int, *, behind: bytes = b"") -> Iterator[socket.socket]:
+    """Give a connection that asks for encryption, with something behind the question in the same packet."""
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S) as client:
+        client.sendall(ASKS + behind)
+        yield client
+
+
+def startup_of(database: Target) -> bytes:
+    names = {"user": str(database.url.username), "database": str(database.url.database)}
+    return make_startup(PROTOCOL_MAJOR << 16, names).raw
+
+
+@pytest.mark.parametrize("binding", ["disable", "prefer"])
+def test_a_driver_that_insists_on_encryption_is_served(database: Target, binding: str) -> None:
+    with standing(database, has_tls=True) as stood:
+        with psycopg.connect(stood.url, sslmode="require", channel_binding=binding) as server:
+            assert server.pgconn.ssl_in_use
+            assert server.execute("select length(%s)", ["x" * 1_000_000]).fetchone() == (1_000_000,)
+        with pytest.raises(psycopg.OperationalError, match="certificate"):
+            psycopg.connect(stood.url, sslmode="verify-full", sslrootcert="system")
+
+
+class Encrypted:
+    """A client's end of an encrypted connection, which says itself what goes into one packet."""
+
+    def __init__(self, client: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._client, self._incoming, self._outgoing = client, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing)
+
+    def _until(self, act: Callable[[], T]) -> T:
+        while True:
+            try:
+                return act()
+            except ssl.SSLWantReadError:
+                self.flush()
+                self._incoming.write(self._client.recv(1 << 16))
+
+    def shake_hands(self) -> None:
+        """The last packet of it waits for `flush`."""
+        self._until(self._tls.do_handshake)
+
+    def write(self, data: bytes) -> None:
+        self._tls.write(data)
+
+    def flush(self) -> None:
+        self._client.sendall(self._outgoing.read())
+
+    def read_answer(self) -> bytes:
+        answer = b""
+        while not answer.endswith(IS_READY):
+            answer += self._until(self._tls.read)
+        return answer
+
+
+def test_a_session_that_begins_in_the_packet_that_ends_the_handshake_is_served(database: Target) -> None:
+    """So it comes when the proxy is busy: the loop tells what it decrypts before it gives the encrypted transport."""
+    with standing(database, has_tls=True) as stood, asking(stood.port) as client:
+        assert client.recv(1) == b"S"
+        encrypted = Encrypted(client)
+        encrypted.shake_hands()
+        encrypted.write(startup_of(database))
+        encrypted.flush()
+        assert encrypted.read_answer()[:1] == b"R"
+        encrypted.write(make_message(b"Q", b"select 7\0").raw)
+        encrypted.flush()
+        assert encrypted.read_answer()[:1] == b"T"
+
+
+@pytest.mark.parametrize("length", [3, None], ids=["a part", "the whole"])
+def test_a_session_that_begins_unencrypted_behind_the_question_is_refused(database: Target, length: int | None) -> None:
+    """Somebody in between could have put it there (CVE-2021-23214)."""
+    with standing(database, has_tls=True) as stood, asking(stood.port, behind=startup_of(database)[:length]) as client:
+        assert client.recv(1) == b"E"
+        assert b"not encrypted" in client.recv(1 << 16)
+    assert not stood.passed
+
+
+def test_a_driver_that_insists_where_there_is_none_is_counted(database: Target) -> None:
+    with standing(database) as stood, pytest.raises(psycopg.OperationalError, match="SSL"):
+        psycopg.connect(stood.url, sslmode="require")
+    assert stood.counts["clients that hung up when encryption was refused"] == 1
