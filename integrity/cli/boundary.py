@@ -16,12 +16,14 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import CodeType
 
 import click
 
@@ -143,7 +145,7 @@ class Boundary:
 
         def on_unraisable(failed: "sys.UnraisableHookArgs") -> None:
             if isinstance(failed.exc_value, KeyboardInterrupt):
-                _interrupt_again()
+                _interrupt_again(on_unraisable.__code__)
             else:
                 unraisable_before(failed)
 
@@ -159,11 +161,21 @@ class Boundary:
         return exit_code_after_failure(code) if self.failure_count else code
 
 
-def _interrupt_again() -> None:
-    """Let Ctrl-C come anew in a moment: it came in a destructor or weak reference's callback, and Python swallowed it."""
+def _interrupt_again(hook: CodeType) -> None:
+    """Let Ctrl-C come anew in a moment: it came in a destructor or weak reference's callback, and Python swallowed it.
+
+    Args:
+        hook: that asks for this; it must be over, for what is raised within it is swallowed, too.
+    """
     main = threading.main_thread().ident
     assert main is not None
-    timer = threading.Timer(_MOMENT_S, signal.pthread_kill, (main, signal.SIGINT))
+
+    def interrupt() -> None:
+        while any(frame.f_code is hook for frame, _ in traceback.walk_stack(sys._current_frames()[main])):
+            time.sleep(_MOMENT_S)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    timer = threading.Timer(_MOMENT_S, interrupt)
     timer.daemon = True
     timer.start()
 

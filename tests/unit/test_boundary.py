@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 
+from integrity.cli import boundary
 from integrity.cli.boundary import CLOSED_PIPE, KEPT_MOST, shorten
 from integrity.cli.main import main
 from integrity.errors import HistoryError
@@ -211,9 +212,13 @@ def test_a_message_is_as_long_as_it_helps() -> None:
     assert shorten(f"{'/folder' * 40}/file: gone") == f"{'/folder' * 40}/file: gone"
 
 
+@pytest.mark.parametrize("moment_s", [boundary._MOMENT_S, 0.0], ids=["calm", "busy"])
 def test_ctrl_c_within_a_destructor_ends_the_command_all_the_same(
-    fail: Callable[[BaseException | Callable[[], Any]], End],
+    fail: Callable[[BaseException | Callable[[], Any]], End], monkeypatch: pytest.MonkeyPatch, moment_s: float
 ) -> None:
+    """Also on a machine that is so busy that the moment is over before the hook is."""
+    monkeypatch.setattr(boundary, "_MOMENT_S", moment_s)
+
     class Interrupted:
         def __del__(self) -> None:
             raise KeyboardInterrupt
