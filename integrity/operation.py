@@ -200,6 +200,7 @@ class Operation:
         arguments: argument name -> the domain it is drawn from. Empty for an operation that only services start.
         allowed: beside what the system allows all of its operations.
         tables: that its statements name, as SQL does: "shop.wallets"; None: nobody knows.
+        places: of an operation that is a file of SQL: where it declares each argument, "operations/withdraw.sql:3".
     """
 
     name: str
@@ -207,6 +208,7 @@ class Operation:
     arguments: Mapping[str, Domain]
     allowed: Allowed = NOTHING
     tables: frozenset[str] | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def start(self, **arguments: Any) -> Steps:
         """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's."""

@@ -184,7 +184,7 @@ class Engine(Protocol[T_contra]):
     ) -> "Iterator[NotUnderstood | None]":
         """Yield for each statement, its values still `:name`, why the database does not understand it; None: it does.
 
-        Nothing is executed. What hangs on the types of values is not told.
+        Nothing is executed. Of a statement with such values, what hangs on their types is not told.
         """
         ...
 

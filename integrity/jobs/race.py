@@ -153,6 +153,8 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
     race = _on(target, chosen.race, chosen.operations)
     yield from map(Noted, chosen.passed_over)
     yield from notes_of_scratch(target, project)
+    if not chosen.operations:
+        yield from map(Noted, race.system.describe_unusable())
     names = list(dict.fromkeys(chosen.operations or race.system.operations))
     mutations: list[Mutation] = []
     for mutation in mutate_system(target, race, names, test_database=test_database):
@@ -178,7 +180,7 @@ def _on(target: Target, race: RaceSubject, asked: Sequence[str]) -> RaceSubject:
             f"--isolation '{isolation.value}' on {target}: {target.engine.title} has a single level",
             hint="Leave --isolation out.",
         )
-    system = system_on(target, race.system, race.files).understood_by(target, asked=asked)
+    system = system_on(target, race.system, race.files).understood_by(target, asked=asked, is_raced=True)
     return replace(race, system=system, settings=replace(race.settings, dialect=target.dialect))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
-from integrity.events import Job
+from integrity.events import Job, Noted
 from integrity.history import decode
 from integrity.jobs.findings import Wanted, invariants_of, keep, system_on
 from integrity.numbers import counted, read_integer
@@ -88,8 +88,10 @@ def reproduce(
             written.
         DatabaseError: the server is gone.
     """
-    race = replace(chosen.race, system=system_on(target, chosen.race.system, chosen.race.files))
+    system = system_on(target, chosen.race.system, chosen.race.files).understood_by(target, is_raced=True)
+    race = replace(chosen.race, system=system)
     violation = chosen.violation
+    yield from map(Noted, system.describe_unusable())
     reproduction = yield from search.reproduce(
         target,
         race.system,

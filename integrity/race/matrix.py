@@ -21,7 +21,7 @@ from multiprocessing.queues import Queue
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import Advanced, Job
+from integrity.events import Advanced, Job, Noted
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.checks import LeftOut
@@ -80,11 +80,13 @@ class Group:
     Args:
         searched: its choices, in the order in which they came in.
         is_out_of_choices: there are no more than those.
+        fault: what is wrong with the rows that its operations want; None: nothing.
     """
 
     names: tuple[str, ...]
     searched: list[Searched] = field(default_factory=list)
     is_out_of_choices: bool = False
+    fault: UsageError | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -126,6 +128,8 @@ def race_groups(
 ) -> Job[list[Group]]:
     """Search the groups on scratch databases and return what is known of each, in their order.
 
+    Where operations want rows of their own, the groups of one with wrong rows are left out, and that is noted.
+
     Raises:
         UsageError: the system has no such operation, or cannot be raced on this target, or by several processes.
         DatabaseError: the server is gone.
@@ -137,7 +141,9 @@ def race_groups(
     with _searchers(target, race, known, test_database) as search:
         for choice in range(settings.choices_max):
             open_groups = [
-                group for group in known.values() if not group.is_out_of_choices and group.verdict is not Verdict.VIOLATED
+                group
+                for group in known.values()
+                if not (group.is_out_of_choices or group.fault or group.verdict is Verdict.VIOLATED)
             ]
             left = deadline - time.monotonic()
             if not open_groups or (choice and left < _SECONDS_LEAST):
@@ -145,13 +151,33 @@ def race_groups(
             tasks = [_Task(group.names, choice) for group in open_groups]
             for task, searched in search(tasks, deadline):
                 group = known[task.names]
-                if searched is None:
+                if isinstance(searched, UsageError):
+                    if race.system.rows_of is None or len(known) == 1:
+                        raise searched
+                    group.fault = searched
+                elif searched is None:
                     group.is_out_of_choices = True
                 else:
                     group.searched.append(searched)
                     begun = sum(bool(each.searched) for each in known.values())
                     yield Advanced("racing", " + ".join(searched.names), begun, len(known))
-    return list(known.values())
+    return (yield from _without_faults(list(known.values())))
+
+
+def _without_faults(groups: list[Group]) -> Job[list[Group]]:
+    """Return the groups without those of operations whose own rows are wrong; note each operation, and each other fault.
+
+    Raises:
+        UsageError: there is no other group.
+    """
+    faults = {group.names[0]: group.fault for group in groups if group.fault and len(set(group.names)) == 1}
+    left = [group for group in groups if not faults.keys() & set(group.names)]
+    faults |= {" + ".join(group.names): group.fault for group in left if group.fault}
+    if faults and not any(group.searched for group in left):
+        raise next(iter(faults.values()))
+    for name, fault in faults.items():
+        yield Noted(f"{name} is left out: {fault}")
+    return left
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +242,8 @@ class _Task:
     choice: int
 
 
-_Search = Callable[[Sequence[_Task], float], Iterator[tuple[_Task, Searched | None]]]
+_Found = Searched | UsageError | None
+_Search = Callable[[Sequence[_Task], float], Iterator[tuple[_Task, _Found]]]
 
 
 class _Searcher:
@@ -234,12 +261,15 @@ class _Searcher:
         self._system_of = system_of
         self._grounds: dict[tuple[str, ...], Ground] = {}
 
-    def search(self, task: _Task, seconds: float) -> Searched | None:
-        """Return what was found, or None when the group has no such choice."""
+    def search(self, task: _Task, seconds: float) -> _Found:
+        """Return what was found, None when the group has no such choice, or why it has no rows to be played on."""
         settings = self._settings
-        ground = self._ground_of(task.names)
-        contests = ground.vary(task.names, bug=self._bug, isolation=settings.isolation)
-        contest = next((each for number, each in enumerate(contests) if number == task.choice), None)
+        try:
+            ground = self._ground_of(task.names)
+            contests = ground.vary(task.names, bug=self._bug, isolation=settings.isolation)
+            contest = next((each for number, each in enumerate(contests) if number == task.choice), None)
+        except UsageError as error:
+            return error
         if contest is None:
             return None
         contest = replace(contest, is_strict=settings.is_strict)
@@ -308,7 +338,7 @@ def _scheduler(database: Target, system: System) -> Scheduler:
     return Scheduler(database, emptying=emptying(database, system))
 
 
-def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
+def _search_here(searcher: _Searcher, tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, _Found]]:
     for number, task in enumerate(tasks):
         left = deadline - time.monotonic()
         yield task, searcher.search(task, max(_SECONDS_LEAST, left / (len(tasks) - number)))
@@ -329,11 +359,9 @@ def _processes(databases: list[Target], race: RaceSubject, groups: Collection[tu
     given = (urls, _Sent(race.system.reference, reflected), race.bug.name if race.bug else None, race.settings, race.files)
     pool = ProcessPoolExecutor(len(databases), mp_context=context, initializer=_start_process, initargs=given)
 
-    def search(tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, Searched | None]]:
+    def search(tasks: Sequence[_Task], deadline: float) -> Iterator[tuple[_Task, _Found]]:
         seconds = max(_SECONDS_LEAST, (deadline - time.monotonic()) * len(databases) / len(tasks))
-        futures: dict[Future[Searched | None], _Task] = {
-            pool.submit(_search_in_process, task, seconds): task for task in tasks
-        }
+        futures: dict[Future[_Found], _Task] = {pool.submit(_search_in_process, task, seconds): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
@@ -398,7 +426,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _search_in_process(task: _Task, seconds: float) -> Searched | None:
+def _search_in_process(task: _Task, seconds: float) -> _Found:
     try:
         if not _searcher:  # not when the process starts: an error there would be a broken pool, and not be told
             assert _make_searcher is not None

@@ -112,7 +112,8 @@ def reproduce(
         )
     with Arena(target, system, test_database=test_database) as arena:
         scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
-        ground = survey(scheduler, system, files)
+        raced = system.raced_as({call.operation for call in touched})  # what others want is no matter of theirs
+        ground = survey(scheduler, raced, files)
         search = _Search(scheduler, _asking_only(ground, violation.invariant), bug, budget, seed)
         return (yield from search.run(touched, set(operation_ids_of([violation.row]))))
 

@@ -134,6 +134,7 @@ class HeaderEntry:
         name: between the key and the colon, where such a key has one: `-- parameter wallet_id: key of wallets`.
         line: of the text.
         column: of the value, from 1.
+        line_count: with those that continue it.
     """
 
     key: str
@@ -141,6 +142,7 @@ class HeaderEntry:
     value: str
     line: int
     column: int
+    line_count: int = 1
 
 
 def header_length(lines: list[str]) -> int:
@@ -207,7 +209,9 @@ def read_entries(text: str, keys: Sequence[str], *, named: Collection[str] = ())
         match = _ENTRY.match(line)
         more = _CONTINUATION.match(line)
         if more and is_open:
-            entries[-1] = replace(entries[-1], value=f"{entries[-1].value} {more['value'] or ''}".strip())
+            last = entries[-1]
+            value = f"{last.value} {more['value'] or ''}".strip()
+            entries[-1] = replace(last, value=value, line_count=number - last.line + 1)
         elif match is not None and not more and (match["name"] is None or match["key"] in named):
             key = _known(match, number, keys)
             column = match.start("value") + 1 + len(lines[number - 1]) - len(lines[number - 1].lstrip())

@@ -1,7 +1,10 @@
 """Places in SQL text: a line and a column, shown with a caret; of text that was made, where it was written."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_FIRST_WORD = re.compile(r"[^-\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,43 @@ class Origin:
     end: int
     line: int
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAt:
+    """Where somebody wrote what is asked for.
+
+    Args:
+        path: of the file, as it is shown; empty: in none.
+        line: of it.
+        text: that line, with those that continue it.
+    """
+
+    path: str = ""
+    line: int = 0
+    text: str = ""
+
+    @property
+    def place(self) -> str:
+        """Path and line; empty: none."""
+        return f"{self.path}:{self.line}" if self.path else ""
+
+    def describe(self, reason: str, *words: str) -> str:
+        """Return the reason behind its place, and below it the line with a caret.
+
+        Args:
+            words: each stands behind the one before; the caret is below the last of them that is there.
+        """
+        if not self.path:
+            return reason
+        first = _FIRST_WORD.search(self.text)
+        at = start = first.start() if first else 0
+        for word in words:
+            found = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(self.text, start)
+            at, start = (found.start(), found.end()) if found else (at, start)
+        line, column = place_of(self.text, at)
+        shown = f"{self.path}:{self.line + line - 1}: {reason}"
+        return f"{shown}\n{_show_line(str(self.line + line - 1), self.text.splitlines()[line - 1], column)}"
 
 
 def place_of(text: str, offset: int) -> tuple[int, int]:
@@ -38,15 +78,20 @@ def describe_place(
     """
     lines = text.splitlines()
     described = f"{path}:{line}: {reason}"
-    margin = f"  {line} | "
+    number = str(line)
     if origins is not None:
         described = f"{_describe_origin(path, text, line, column, origins)}: {reason}"
-        margin = "  query | "
+        number = "query"
     if column is None or line > len(lines):
         return described
+    return f"{described}\n{_show_line(number, lines[line - 1], column)}"
+
+
+def _show_line(number: str, line: str, column: int) -> str:
+    margin = f"  {number} | "
     # Tabs stay tabs before the caret, so that it stands below its word however wide the terminal shows them.
-    indent = "".join("\t" if character == "\t" else " " for character in lines[line - 1][: column - 1])
-    return f"{described}\n{margin}{lines[line - 1]}\n{' ' * len(margin)}{indent}^"
+    indent = "".join("\t" if character == "\t" else " " for character in line[: column - 1])
+    return f"{margin}{line}\n{' ' * len(margin)}{indent}^"
 
 
 def _describe_origin(path: str, text: str, line: int, column: int | None, origins: Sequence[Origin]) -> str:

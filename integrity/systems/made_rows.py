@@ -25,11 +25,12 @@ from integrity.database.names import find_named, full_name, name_of
 from integrity.engines.known import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
-from integrity.errors import DatabaseError, UsageError, quote
+from integrity.errors import DatabaseError, UsageError
 from integrity.numbers import counted
 from integrity.operation import Value
 from integrity.sql.name import literal
 from integrity.suggestion import suggest
+from integrity.systems.made_row import Cell, MadeRow
 from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
 from integrity.systems.reflect import Catalogue, DomainType, Reflected
 from integrity.systems.row_copies import Differing, differing, distinct_keys_of
@@ -47,34 +48,10 @@ from integrity.systems.row_needs import (
 from integrity.systems.stage import Expression, Ref, StagedRow
 from integrity.systems.wanted_row import WantedRow
 
-Cell = Ref | Expression
-
 _REFERENCE = re.compile(r':(?P<row>\w+)(?:\.(?P<column>\w+|"(?:[^"]|"")+"))?')
 _CHECK = re.compile(r"\bCHECK (\(.*\))(?: NO INHERIT| NOT VALID| NOT ENFORCED)*$", re.DOTALL)
 SPREAD = 1_000_000
 """Where SQLite numbers the rows of a table by its greatest key, each table gets keys of a million of its own."""
-
-
-@dataclass(slots=True)
-class _Row:
-    """A row that is made.
-
-    Args:
-        cells: all that it has so far.
-        asked: those that somebody gave.
-        written: the line in which they stand.
-        anew: columns that get a value though they could be without: of a copy, which is to have another one.
-    """
-
-    name: str
-    table: Table
-    cells: dict[str, Cell]
-    place: str = ""
-    is_made: bool = False
-    is_in_the_making: bool = False
-    asked: dict[str, Cell] = field(default_factory=dict)
-    written: str = ""
-    anew: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -90,8 +67,8 @@ class RowMaker:
     tables: Reflected
     ask: AskDatabase
     dialect: str
-    _wanted: list[_Row] = field(default_factory=list)
-    _made: list[_Row] = field(default_factory=list)
+    _wanted: list[MadeRow] = field(default_factory=list)
+    _made: list[MadeRow] = field(default_factory=list)
     _same: dict[str, str] = field(default_factory=dict)
 
     def make(self, wanted: Sequence[WantedRow | StagedRow]) -> list[StagedRow]:
@@ -102,18 +79,26 @@ class RowMaker:
         Raises:
             UsageError: a row names no table or column, refers to none before it, or needs what cannot be made.
         """
-        for row in wanted:
-            self._wanted.append(self._read(row))
-        for each in self._wanted:
+        for each in self.read(wanted):
             self._complete(each, [])
         return self.rows
+
+    def read(self, wanted: Sequence[WantedRow | StagedRow]) -> Sequence[MadeRow]:
+        """Return rows as they were wanted, of tables and columns that there are; nothing is made, no database asked.
+
+        Raises:
+            UsageError: a row names no table or column, or refers to none before it.
+        """
+        for row in wanted:
+            self._wanted.append(self._read(row))
+        return self._wanted
 
     @property
     def rows(self) -> list[StagedRow]:
         """All that were made."""
-        return [StagedRow(row.name, full_name(row.table), self._cells_of(row)) for row in self._made]
+        return [StagedRow(row.name, full_name(row.table), self._cells_of(row), row.written_at) for row in self._made]
 
-    def _cells_of(self, row: _Row) -> dict[str, Value | Cell]:
+    def _cells_of(self, row: MadeRow) -> dict[str, Value | Cell]:
         return {
             name: Ref(self.name_of_row(cell.row), cell.column) if isinstance(cell, Ref) else cell
             for name, cell in row.cells.items()
@@ -158,7 +143,7 @@ class RowMaker:
                         for column, cell in row.cells.items()
                         if column not in differing.anew and (isinstance(cell, Ref) or column in row.asked)
                     }
-                    copy = _Row(self._free_name(row.name), row.table, kept, row.place, anew=differing.anew)
+                    copy = MadeRow(self._free_name(row.name), row.table, kept, row.written_at, anew=differing.anew)
                     self._complete(copy, [])
                     copies[row.name] = copy.name
         except UsageError:
@@ -184,43 +169,44 @@ class RowMaker:
                     found.add(each.name)
         return chosen
 
-    def _differing(self, row: _Row, copied: Collection[str]) -> Differing:
+    def _differing(self, row: MadeRow, copied: Collection[str]) -> Differing:
         excluded = self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
         keys = [*distinct_keys_of(row.table), *([name for name, _ in each.elements] for each in excluded)]
         return differing(row.table, keys, row.cells, row.asked, copied)
 
-    def _read(self, row: WantedRow | StagedRow) -> _Row:
+    def _read(self, row: WantedRow | StagedRow) -> MadeRow:
         name = row.key if isinstance(row, WantedRow) else row.name
-        place = row.place if isinstance(row, WantedRow) else ""
-        at = f"{place}: row {name}" if place else f"row {name}"
+        written_at = row.written_at
         table = find_table(self.tables, row.table)
         if table is None:
             known = sorted(name_of(each) for each in self.tables.sorted_tables)
+            said = f"the database has no table {row.table}"  # the row may be one that a `key of` asks for
             raise UsageError(
-                f"{place or at}: the database has no table {row.table}",  # the row may be one that a `key of` asks for
+                written_at.describe(said, row.table) if written_at.path else f"row {name}: {said}",
                 hint=suggest(row.table, known, otherwise=f"It has {counted(len(known), 'table')}: {', '.join(known[:8])}."),
             )
-        cells: dict[str, Cell] = {}
+        made = MadeRow(name, table, {}, written_at)
         for spelled, value in row.values.items():
             found = find_named(dict(table.columns.items()), spelled)
             if found is None:
                 hint = suggest(spelled, table.columns.keys(), otherwise=f"It has: {', '.join(table.columns.keys())}.")
-                raise UsageError(f"{at}: table {row.table} has no column {spelled}", hint=hint)
+                raise made.fault(f"table {row.table} has no column {spelled}", row.table, spelled, hint=hint)
             cell = _cell_of(value, found[1], is_text=isinstance(row, WantedRow))
-            cells[found[0]] = self._resolved(cell, found[1], at) if isinstance(cell, Ref) else cell
-        written = row.written if isinstance(row, WantedRow) else ""
-        return _Row(name, table, cells, place, asked=dict(cells), written=written)
+            made.cells[found[0]] = self._resolved(cell, found[1], made) if isinstance(cell, Ref) else cell
+            made.spelled[found[0]] = spelled
+        made.asked.update(made.cells)
+        return made
 
-    def _resolved(self, ref: Ref, column: "Column[Any]", at: str) -> Ref:
+    def _resolved(self, ref: Ref, column: "Column[Any]", row: MadeRow) -> Ref:
         """Return a reference with the column that it means."""
         other = next((each for each in self._wanted if each.name == ref.row), None)
         if other is None:
-            raise UsageError(f"{at}: {column.name} refers to row {ref.row}, and no row before it has that name")
+            raise row.fault(f"{column.name} refers to row {ref.row}, and no row before it has that name", ref.row)
         if ref.column:
             found = find_named(dict(other.table.columns.items()), ref.column)
             if found is None:
                 hint = suggest(ref.column, other.table.columns.keys())
-                raise UsageError(f"{at}: row {other.name} has no column {ref.column}", hint=hint)
+                raise row.fault(f"row {other.name} has no column {ref.column}", ref.row, ref.column, hint=hint)
             return Ref(other.name, found[0])
         referred = [
             element.column.name
@@ -231,13 +217,14 @@ class RowMaker:
         ]
         primary = [each.name for each in other.table.primary_key.columns]
         if not referred and len(primary) != 1:
-            raise UsageError(
-                f"{at}: {column.name} refers to row {other.name}, whose key is of {len(primary)} columns",
+            raise row.fault(
+                f"{column.name} refers to row {other.name}, whose key is of {len(primary)} columns",
+                ref.row,
                 hint=f"Name the one that is meant: :{other.name}.{(primary or ['column'])[0]}",
             )
         return Ref(other.name, (referred or primary)[0])
 
-    def _complete(self, row: _Row, stack: list[_Row]) -> None:
+    def _complete(self, row: MadeRow, stack: list[MadeRow]) -> None:
         if row.is_made:
             return
         row.is_in_the_making = True
@@ -250,10 +237,10 @@ class RowMaker:
             if row in self._wanted:
                 self._same[row.name] = same.name
                 return
-            raise UsageError(f"{_of(row)}: every row would have the same {unique_in(row.table)}", hint=_GIVE)
+            raise row.fault(f"every row would have the same {unique_in(row.table)}", hint=row.give_one())
         self._made.append(row)
 
-    def _give_key(self, row: _Row) -> None:
+    def _give_key(self, row: MadeRow) -> None:
         """Number a row where the database would begin at 1 in every table: a scratch of PostgreSQL's is told where to."""
         primary = list(row.table.primary_key.columns)
         is_numbered = not self._speaks_postgresql and len(primary) == 1 and isinstance(primary[0].type, Integer)
@@ -261,7 +248,7 @@ class RowMaker:
             number = (sorted(self.tables.tables).index(row.table.key) + 1) * SPREAD + self._number(row)
             row.cells[primary[0].name] = Expression(str(number))
 
-    def _refer(self, row: _Row, key: ForeignKeyConstraint, stack: list[_Row]) -> None:
+    def _refer(self, row: MadeRow, key: ForeignKeyConstraint, stack: list[MadeRow]) -> None:
         """Give the columns of a foreign key the values of a row that there is, or is made."""
         pairs = [(element.parent, element.column) for element in key.elements]
         given = {there.name: row.cells[here.name] for here, there in pairs if here.name in row.cells}
@@ -279,7 +266,7 @@ class RowMaker:
         parent = parent or self._find_parent(row, key, given, stack)
         row.cells |= {here.name: Ref(parent.name, there.name) for here, there in left}
 
-    def _named_parent(self, key: ForeignKeyConstraint, given: Mapping[str, Cell]) -> _Row | None:
+    def _named_parent(self, key: ForeignKeyConstraint, given: Mapping[str, Cell]) -> MadeRow | None:
         """Return the row that some of the columns refer to by its name already."""
         for name, cell in given.items():
             if isinstance(cell, Ref) and cell.column == name:
@@ -288,17 +275,19 @@ class RowMaker:
                     return found
         return None
 
-    def _refer_to_itself(self, row: _Row, pairs: Sequence[tuple["Column[Any]", "Column[Any]"]]) -> None:
+    def _refer_to_itself(self, row: MadeRow, pairs: Sequence[tuple["Column[Any]", "Column[Any]"]]) -> None:
         for here, there in pairs:
             if there.name not in row.cells:
                 number = self._number(row)
                 found = self._candidates(there, number, row.table)
                 if not found:
-                    raise UsageError(f"{_of(row)}: {here.name} refers to a row of the same table", hint=_GIVE)
+                    raise row.fault(f"{here.name} refers to a row of the same table", hint=row.give_one(here.name))
                 row.cells[there.name] = Expression(found[0])
             row.cells.setdefault(here.name, row.cells[there.name])
 
-    def _find_parent(self, row: _Row, key: ForeignKeyConstraint, given: Mapping[str, Cell], stack: list[_Row]) -> _Row:
+    def _find_parent(
+        self, row: MadeRow, key: ForeignKeyConstraint, given: Mapping[str, Cell], stack: list[MadeRow]
+    ) -> MadeRow:
         """Return a row that no other foreign key of the row means, and that a unique key allows; else a new one."""
         table = key.referred_table
         used = {cell.row for cell in row.cells.values() if isinstance(cell, Ref)}
@@ -319,12 +308,12 @@ class RowMaker:
                 return other
         if any(each.table is table for each in stack):
             circle = " -> ".join([name_of(each.table) for each in stack] + [name_of(table)])
-            raise UsageError(
-                f"{_of(row)}: {', '.join(element.parent.name for element in key.elements)} needs a row of {name_of(table)},"
+            raise row.fault(
+                f"{', '.join(element.parent.name for element in key.elements)} needs a row of {name_of(table)},"
                 f" which needs one of {name_of(row.table)}: {circle}",
                 hint="Rows that refer to one another in a circle are made by a stage of the system's own.",
             )
-        made = _Row(self._free_name(f"{table.name} 1"), table, dict(given), row.place, asked=dict(given))
+        made = MadeRow(self._free_name(f"{table.name} 1"), table, dict(given), row.written_at, asked=dict(given))
         self._complete(made, stack)
         return made
 
@@ -335,7 +324,7 @@ class RowMaker:
         stem = stem if stem != like else f"{like}_"
         return next(name for name in (like, *(f"{stem}{n}" for n in range(2, len(taken) + 3))) if name not in taken)
 
-    def _fill(self, row: _Row) -> None:
+    def _fill(self, row: MadeRow) -> None:
         """Give values to the columns that must have one."""
         sought = [
             column
@@ -358,13 +347,16 @@ class RowMaker:
                 said = "; ".join(f"{name} {check}" for name, check in checks.items())
                 if not columns:
                     hint = "Give it values that the check takes, or leave them out: what must be there is made."
-                    raise UsageError(
-                        f"{_of(row)}: the values that are given are refused by a check of {named}: {said}", hint=hint
-                    )
-                raise UsageError(f"{_of(row)}: no value was found for {named} that its checks take: {said}", hint=_GIVE)
+                    checked = [each for check in checks.values() for each in columns_in(check, row.table)]
+                    first = next((each.name for each in checked if each.name in row.asked), "")
+                    said = f"the values that are given are refused by a check of {named}: {said}"
+                    raise row.fault(said, row.spelled.get(first, ""), hint=hint)
+                raise row.fault(
+                    f"no value was found for {named} that its checks take: {said}", hint=row.give_one(columns[0].name)
+                )
             row.cells |= {name: Expression(value) for name, value in found.items()}
 
-    def _check_values(self, row: _Row) -> None:
+    def _check_values(self, row: MadeRow) -> None:
         """Raise for a value that somebody gave and that is none of its column's type, or no expression.
 
         Raises:
@@ -381,25 +373,23 @@ class RowMaker:
                 try:
                     self.ask(question)
                 except DatabaseError as error:
-                    said = f"{_of(row)}: {name} = {cell.sql}: {error.message.partition(': ')[2]}"
-                    if (at := row.written.find(cell.sql, row.written.find(name))) >= 0:
-                        said += f"\n  {row.written}\n  {' ' * at}^"
-                    raise UsageError(said, hint="A value is an expression of SQL, 100 or 'text', or a row above.") from None
+                    said = f"{name} = {cell.sql}: {error.message.partition(': ')[2]}"
+                    raise row.fault(said, row.spelled.get(name, ""), cell.sql, hint=VALUE_FORM) from None
 
     def _place_of(self, table: Table) -> str:
         return full_name(table) if table.schema else f"public.{full_name(table)}"
 
-    def _search(self, row: _Row, sought: Sequence["Column[Any]"], checks: Mapping[str, str]) -> dict[str, str] | None:
+    def _search(self, row: MadeRow, sought: Sequence["Column[Any]"], checks: Mapping[str, str]) -> dict[str, str] | None:
         """Return values of columns that some checks speak of; None: none was found that they take."""
         taken = self._taken(row)
         tried: dict[str, list[str]] = {}
         for column in sought:
             known = self._candidates(column, self._number(row), row.table)
             if not known:
-                raise UsageError(
-                    f"{_of(row)}: {name_of(row.table)}.{column.name} must have a value, and none is known of its type"
+                raise row.fault(
+                    f"{name_of(row.table)}.{column.name} must have a value, and none is known of its type"
                     f" ({type_of(column)})",
-                    hint=_GIVE,
+                    hint=row.give_one(column.name),
                 )
             tried[column.name] = [each for each in known if each not in taken.get(column.name, ())] or known
         if not checks:
@@ -448,10 +438,10 @@ class RowMaker:
             ):
                 yield definition.name, match[1]
 
-    def _number(self, row: _Row) -> int:
+    def _number(self, row: MadeRow) -> int:
         return 1 + sum(each.table is row.table for each in self._made)
 
-    def _taken(self, row: _Row) -> dict[str, set[str]]:
+    def _taken(self, row: MadeRow) -> dict[str, set[str]]:
         """Return for each column of a unique key the values that other rows have."""
         unique = {name for key in unique_keys_of(row.table) for name in key} | set(row.anew)
         unique |= {
@@ -467,7 +457,7 @@ class RowMaker:
                         taken.setdefault(name, set()).add(cell.sql)
         return taken
 
-    def _twin_of(self, row: _Row) -> _Row | None:
+    def _twin_of(self, row: MadeRow) -> MadeRow | None:
         """Return a row that has the same unique key."""
         for other in self._made:
             if other.table is row.table:
@@ -485,7 +475,7 @@ def find_table(tables: Reflected, spelled: str) -> Table | None:
     return found[1] if found else None
 
 
-_GIVE = "Give it one: -- row name: table(column = value); or, in Python, a `stage` of the system's own."
+VALUE_FORM = "A value is an expression of SQL, 100 or 'text', or a row above."
 
 
 def _cell_of(value: "Value | Cell", column: "Column[Any]", *, is_text: bool) -> Cell:
@@ -498,10 +488,5 @@ def _cell_of(value: "Value | Cell", column: "Column[Any]", *, is_text: bool) -> 
     return Expression(sql_of(value, is_json=isinstance(column.type, JSON)))
 
 
-def _of(row: _Row) -> str:
-    what = f"a row of {name_of(row.table)}" if row.name.startswith(f"{row.table.name} ") else f"row {quote(row.name)}"
-    return f"{row.place}: {what}" if row.place else what
-
-
-def _agrees(row: _Row, column: str, cell: Cell) -> bool:
+def _agrees(row: MadeRow, column: str, cell: Cell) -> bool:
     return row.cells.get(column) == cell or cell == Ref(row.name, column)

@@ -59,7 +59,7 @@ class MadeStage:
         if names not in self._of:
             drawn = {name: pools for name, pools in self.drawn.items() if name in names}
             wanted = self.wanted_by(names) if self.wanted_by else self.wanted
-            self._of[names] = MadeStage(self.target, self.tables, self.given, wanted, None, drawn, self.queries)
+            self._of[names] = MadeStage(self.target, self.tables, self.given, wanted, self.wanted_by, drawn, self.queries)
         return self._of[names]
 
     def _make(self) -> Stage:

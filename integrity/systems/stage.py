@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from integrity.operation import Value
+from integrity.sql.place import WrittenAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ class StagedRow:
         name: for references to it; of one row only.
         table: as SQL names it, with its schema: "ghostpass.wallets".
         values: by column. A column that is left out takes its default; so does `id`, which is what references mean.
+        written_at: the line of a file that asks for it; by default none.
     """
 
     name: str
     table: str
     values: Mapping[str, Value | Ref | Expression] = field(default_factory=dict)
+    written_at: WrittenAt = field(default=WrittenAt(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

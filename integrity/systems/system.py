@@ -216,25 +216,39 @@ class System:
             return self
         return replace(self, stage=self.stage.of(names), raced=tuple(sorted(set(names))))
 
-    def understood_by(self, target: Target, *, asked: Collection[str] = ()) -> "System":
-        """Return the system without the operations whose statements a database does not understand.
+    def understood_by(self, target: Target, *, asked: Collection[str] = (), is_raced: bool = False) -> "System":
+        """Return the system without the operations whose statements a database does not understand, and without their rows.
 
         Args:
             asked: operations that are named: one that it does not understand is an error.
+            is_raced: nor those whose rows cannot be made.
 
         Raises:
             UsageError: it does not understand one that is asked for, or none at all.
         """
-        faults = self.find_faults(target, self.metadata) if self.find_faults and self.is_known else {}
+        faults = dict(self.find_faults(target, self.metadata)) if self.find_faults and self.is_known else {}
+        if is_raced:
+            faults |= self._find_rowless([name for name in self.operations if name not in faults])
         for name, fault in faults.items():
             if name in asked or len(faults) == len(self.operations):
                 raise fault
         if not faults:
             return self
         left = {name: each for name, each in self.operations.items() if name not in faults}
-        return replace(
-            self, operations=left, unusable={**self.unusable, **{name: str(each) for name, each in faults.items()}}
-        )
+        unusable = {**self.unusable, **{name: str(each) for name, each in faults.items()}}
+        return replace(self.raced_as(left), operations=left, unusable=unusable)
+
+    def _find_rowless(self, names: Iterable[str]) -> dict[str, AuditError]:
+        """Return the errors of the operations that want rows of their own which cannot be made, by name."""
+        faults: dict[str, AuditError] = {}
+        for name in names if self.rows_of else ():
+            stage = self.raced_as([name]).stage
+            try:
+                if isinstance(stage, MadeStage):
+                    stage()
+            except UsageError as error:
+                faults[name] = error
+        return faults
 
     @property
     def path(self) -> str:

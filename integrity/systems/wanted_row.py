@@ -10,6 +10,8 @@ that its foreign keys need, and values of its other required columns, are made w
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from integrity.sql.place import WrittenAt
+
 
 @dataclass(frozen=True, slots=True)
 class WantedRow:
@@ -20,12 +22,10 @@ class WantedRow:
         table: as SQL names it: "wallets", "shop.wallets", '"Wallet"', 'shop."Wallet"'.
         values: column, as SQL names it -> an SQL expression as text, "100", "'EUR'", "now()"; or the key of a row before
             it, ":wallet", or of one of its columns, ":wallet.currency". A column that is left out is made.
-        place: where it was asked for, "operations/withdraw.sql:3"; empty: nobody knows.
-        written: the line there.
+        written_at: where it was asked for; by default in Python.
     """
 
     key: str
     table: str
     values: Mapping[str, str] = field(default_factory=dict)
-    place: str = ""
-    written: str = field(default="", compare=False)
+    written_at: WrittenAt = field(default=WrittenAt(), compare=False)

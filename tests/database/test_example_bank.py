@@ -172,13 +172,13 @@ def test_psql_runs_each_file_as_it_stands(integrity: Command, database: Target, 
         ("-- parameter a: key of acounts", "operations/ask.sql:1: the database has no table acounts"),
         (
             "-- parameter a: key of accounts\n-- row x: accounts(ownr = 'Ada')",
-            "ask.sql:2: row x: table accounts has no column ownr",
+            "ask.sql:2: row 'x': table accounts has no column ownr",
         ),
         ("-- parameter a: key of accounts\n-- row x: accounts(balance_minor = -5)", "accounts_balance_not_negative"),
         (
             "-- parameter a: key of accounts\n-- row x: accounts(balance_minor = 'abc')",
             "ask.sql:2: row 'x': balance_minor = 'abc': invalid input syntax for type bigint: \"abc\"\n"
-            "  -- row x: accounts(balance_minor = 'abc')\n" + " " * 37 + "^",
+            "  2 | -- row x: accounts(balance_minor = 'abc')\n" + " " * 41 + "^",
         ),
         (
             "-- parameter a: key of accounts\n-- row x: accounts(balance_minor = nope)",

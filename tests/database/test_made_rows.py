@@ -15,6 +15,7 @@ from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Program
 from integrity.race.program.programs import stage_of
 from integrity.race.trial.scratch import emptying, scratch_database
+from integrity.sql.place import WrittenAt
 from integrity.systems.reflect import Reflected
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.systems.system import System
@@ -254,7 +255,11 @@ CIRCLE = """
     [
         ("create table t (n int not null check (n * n = 2))", WantedRow("r", "t"), "no value was found for t.n"),
         ("create table t (at point not null)", WantedRow("r", "t"), "t.at must have a value"),
-        ("create table t (n int)", WantedRow("r", "tt", place="x.sql:3"), "x.sql:3: the database has no table tt"),
+        (
+            "create table t (n int)",
+            WantedRow("r", "tt", written_at=WrittenAt("x.sql", 3, "-- row r: tt")),
+            "x.sql:3: the database has no table tt",
+        ),
         ("create table t (n int)", WantedRow("r", "t", {"m": "1"}), "table t has no column m"),
         ("create table t (n int)", WantedRow("r", "t", {"n": ":s"}), "n refers to row s, and no row before it"),
         (CIRCLE, WantedRow("r", "a"), "a -> b -> a"),

@@ -28,7 +28,6 @@ from integrity.systems.script.domains import read_domain
 from integrity.systems.script.file import OperationFile, parse_operation_file
 from integrity.systems.script.playing import ManyRows, NoRow
 from integrity.systems.script.rows import unite
-from integrity.systems.wanted_row import WantedRow
 
 CALL = UUID(int=7)
 WITHDRAW = """\
@@ -236,7 +235,7 @@ def test_rows_that_two_files_want_alike_are_one_and_a_table_without_any_gets_two
         ("gates_1", "gates", {}),
         ("gates_2", "gates", {}),
     ]
-    assert WantedRow("wallet", "wallets", {"balance": "100"}, "operations/pay.sql:1") in files[0].wants.rows
+    assert [row.written_at.place for row in files[0].wants.rows] == ["operations/pay.sql:1", "operations/pay.sql:2"]
 
 
 def test_two_rows_that_one_file_wants_alike_are_two() -> None:

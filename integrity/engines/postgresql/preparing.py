@@ -1,14 +1,14 @@
 """Statements are prepared and never executed: the server parses them and looks their names up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from integrity.engines.preparing import NotUnderstood
 from integrity.engines.target import Target
-from integrity.sql.parameters import marks_in
+from integrity.sql.parameters import Mark, marks_in
 
 _SYNTAX = "42601"
 _NAMES = ("42P01", "42703", "3F000")
-"""Of tables, columns and schemas. What else may be refused hangs on the types of values, which nobody knows yet."""
+"""Of tables, columns and schemas. What else may be refused hangs on the types of values, where some are not known yet."""
 
 
 def find_not_understood(target: Target, statements: Iterable[str]) -> Iterator[NotUnderstood | None]:
@@ -17,10 +17,11 @@ def find_not_understood(target: Target, statements: Iterable[str]) -> Iterator[N
 
     with target.connect() as connection:
         for statement in statements:
-            numbered = _numbered(statement)
+            marks = marks_in(statement)
+            numbered = _numbered(statement, marks)
             result = connection.pgconn.prepare(b"", numbered.encode())
             state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
-            if result.status != pq.ExecStatus.FATAL_ERROR or state not in (_SYNTAX, *_NAMES):
+            if result.status != pq.ExecStatus.FATAL_ERROR or (marks and state not in (_SYNTAX, *_NAMES)):
                 yield None
                 continue
             said = (
@@ -35,9 +36,8 @@ def find_not_understood(target: Target, statements: Iterable[str]) -> Iterator[N
             yield NotUnderstood(reason, hint, int(position) - 1 if position else None, is_syntax=state == _SYNTAX)
 
 
-def _numbered(statement: str) -> str:
+def _numbered(statement: str, marks: Sequence[Mark]) -> str:
     """Return the statement with `$1, $2, ...` for its values, every character behind one where it was."""
-    marks = marks_in(statement)
     names = sorted({mark.name for mark in marks}, key=len)  # up to nine are no longer than `:a`
     text = statement
     for mark in reversed(marks):

@@ -10,13 +10,14 @@ from integrity.engines.preparing import NotUnderstood
 from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import AuditError
-from integrity.sql.parameters import unquote_parameters
+from integrity.sql.parameters import marks_in, unquote_parameters
 
 _SYNTAX = re.compile(r'near "(?P<word>[^"]*)": syntax error|unrecognized token: "(?P<token>.*)"|incomplete input')
 _NAMES = re.compile(
     r"no such (?:table|column): (?:\S+\.)?(?P<name>\S+)|table \S+ has no column named (?P<column>\S+)"
     r"|unknown database (?P<schema>\S+)"
 )
+_FUNCTION = re.compile(r"(?:no such function:|to function) (?P<name>\w+)")
 
 
 def find_not_understood(
@@ -33,10 +34,11 @@ def find_not_understood(
             try:
                 connection.execute(f"explain {spelled}", defaultdict(lambda: None))
             except sqlite3.Error as error:
-                syntax, name = _SYNTAX.search(str(error)), _NAMES.search(str(error))
-                word = next((each for found in (syntax, name) if found for each in found.groups() if each), "")
-                at = re.search(rf"(?<!\w){re.escape(word)}", statement) if word else None
-                is_told = syntax is not None or name is not None
+                syntax, name, function = (each.search(str(error)) for each in (_SYNTAX, _NAMES, _FUNCTION))
+                word = next((each for found in (syntax, name, function) if found for each in found.groups() if each), "")
+                at = re.search(rf"(?<!\w){re.escape(word)}", statement, re.IGNORECASE) if word else None
+                is_known = not marks_in(statement) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR
+                is_told = is_known or syntax is not None or name is not None
                 yield NotUnderstood(str(error), "", at.start() if at else None, syntax is not None) if is_told else None
             else:
                 yield None

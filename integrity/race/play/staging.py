@@ -193,10 +193,17 @@ def telling_refusal(stage: Stage, tables: Mapping[str, TableFacts]) -> Iterator[
         raise UsageError(f"{place}{error.message}", hint=error.hint) from None
     except StatementRefused as refused:
         rows = {row.name: f"{row.name!r} of {row.table}" for row in stage.rows}
+        written = {row.name: row.written_at for row in stage.rows if row.written_at.path}
         name = refused.row or next((row.name for row in stage.rows if _is_strange(row, tables)), "")
+        if name in written:
+            said = f"row {rows[name]} was refused: {refused.reason}"
+            raise UsageError(written[name].describe(said), hint=_REFUSED_ROW) from None
         which = f"row {rows[name]} was" if name else "rows were"
         hint = f"Its rows are: {', '.join(rows.values())}."
         raise UsageError(f"{place}the stage's {which} refused: {refused.reason}", hint=hint) from None
+
+
+_REFUSED_ROW = "Give it other values, or leave them out: those that must be there are made, as its checks want them."
 
 
 def _is_strange(row: StagedRow, tables: Mapping[str, TableFacts]) -> bool:

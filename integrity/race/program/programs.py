@@ -195,9 +195,9 @@ def _check_pools(operation: Operation, world: World, queries: Mapping[str, str])
     """Raise for an argument that is drawn from a pool of which the stage has no key."""
     for argument, domain in operation.arguments.items():
         if isinstance(domain, KeyOf) and not world.keys.get(domain.pool):
-            if operation.tables is not None and domain.pool in queries:  # a file, which knows nothing of stages
+            if (place := operation.places.get(argument)) and domain.pool in queries:  # a file, which knows no stages
                 raise UsageError(
-                    f"operation {operation.name}: no row of the race is a key for {argument}: "
+                    f"{place}: operation {operation.name}: no row of the race is a key for {argument}: "
                     f"{' '.join(queries[domain.pool].split())}",
                     hint="Give the race a row that it finds: -- row name: table(column = value).",
                 )

@@ -1,4 +1,4 @@
-"""What a database says of the statements of operations' files before any is called: whether it understands them."""
+"""What a database says of operations' files before any is called: whether it understands their statements and rows."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from integrity.errors import AuditError, SqlFileError
 from integrity.sql.file import shown_path
 from integrity.sql.place import describe_place, place_of
 from integrity.suggestion import suggest
+from integrity.systems.reflect import Reflected
+from integrity.systems.script.asked_rows import find_row_faults
 from integrity.systems.script.body import Sends, sent_by
 from integrity.systems.script.file import OperationFile
 
@@ -21,7 +23,7 @@ _MISSING_TABLE = re.compile(r'(?:relation "|no such table: )(?P<name>[^"\s]+)')
 
 
 def find_faults(files: Sequence[OperationFile], target: Target, tables: MetaData) -> dict[str, AuditError]:
-    """Return the errors of the operations of which the database does not understand a statement, by name."""
+    """Return the errors of the operations of which the database does not understand a statement or a row, by name."""
     sent = [(file, node) for file in files for node in sent_by(file.nodes)]
     schemas = sorted({table.schema for table in tables.tables.values() if table.schema})
     told = target.engine.find_not_understood(target, (node.command.text for _, node in sent), schemas)
@@ -29,6 +31,8 @@ def find_faults(files: Sequence[OperationFile], target: Target, tables: MetaData
     for (file, node), said in zip(sent, told, strict=True):
         if said is not None and file.name not in faults and (said.is_syntax or not _makes_names(file)):
             faults[file.name] = _fault(file, node, said, tables)
+    if isinstance(tables, Reflected):
+        faults |= find_row_faults([file for file in files if file.name not in faults], target, tables)
     return faults
 
 

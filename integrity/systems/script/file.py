@@ -49,15 +49,14 @@ class OperationFile:
     def operation(self) -> Operation:
         """The operation that it is."""
         domains = {name: declared.domain for name, declared in self.header.parameters.items()}
-        return Operation(self.name, self._steps, domains, self.header.allowed, self.tables)
+        places = {name: written_at.place for name, written_at in self.header.lines.items()}
+        return Operation(self.name, self._steps, domains, self.header.allowed, self.tables, places)
 
     @property
     def wants(self) -> Wants:
         """The rows that a race of it is to be played on."""
         tables = {
-            table: f"{shown_path(self.path)}:{self.header.lines[name]}"
-            for name, declared in self.header.parameters.items()
-            for table in declared.tables
+            table: self.header.lines[name] for name, declared in self.header.parameters.items() for table in declared.tables
         }
         return Wants(self.header.rows, tables)
 
@@ -121,9 +120,11 @@ def parse_operation_file(text: str, *, path: Path) -> OperationFile:
 def _check_used(text: str, header: OperationHeader) -> None:
     used = {mark.name for mark in marks_in(text)} | set(header.told.names if header.told else ())
     used |= {store.argument for store in header.stores}
-    for name, line in header.lines.items():
+    for name, written_at in header.lines.items():
         if name not in used and f":{{?{name}}}" not in text and not _is_in_note(text, name):
-            raise TextFault(f"parameter {name!r} is not used", line, hint=f"Write it as :{name}, a text as :'{name}'.")
+            raise TextFault(
+                f"parameter {name!r} is not used", written_at.line, hint=f"Write it as :{name}, a text as :'{name}'."
+            )
 
 
 def _is_in_note(text: str, name: str) -> bool:

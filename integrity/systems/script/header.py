@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from integrity.errors import quote
 from integrity.operation import RESTARTED, Allowed
 from integrity.sql.header import HeaderEntry, TextFault, header_length, read_entries
+from integrity.sql.place import WrittenAt
 from integrity.systems.script.domains import DOMAIN_WORDS, FORMS, NAME, TABLE, DeclaredDomain, NoDomain, read_domain
 from integrity.systems.script.notes import NoNote, Reaction, Tell, read_on, read_reply
 from integrity.systems.script.playing import OPERATION_ID
@@ -62,7 +63,7 @@ class OperationHeader:
 
     Args:
         parameters: what each is drawn from.
-        lines: where each is declared.
+        lines: of the file, where each is declared.
         reactions: to what any statement is refused with, by SQLSTATE.
         told: what the client is told.
         written: the lines of the file.
@@ -71,7 +72,7 @@ class OperationHeader:
     operation: str
     title: str = ""
     parameters: dict[str, DeclaredDomain] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, WrittenAt] = field(default_factory=dict)
     rows: list[WantedRow] = field(default_factory=list)
     stores: list[Stores] = field(default_factory=list)
     reactions: dict[str, Reaction] = field(default_factory=dict)
@@ -112,7 +113,7 @@ def read_operation_header(text: str, *, operation: str, place: str) -> Operation
     return header
 
 
-def _take_parameter(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:
+def _take_parameter(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
     if not _PARAMETER.fullmatch(entry.name) or entry.name == OPERATION_ID:
         hint = f"A name has small letters, digits and _; :{OPERATION_ID} is there by itself."
         raise _fault(entry, f"{entry.name} cannot be a parameter", hint)
@@ -122,7 +123,7 @@ def _take_parameter(header: OperationHeader, entry: HeaderEntry, _place: str) ->
         header.parameters[entry.name] = read_domain(entry.value, operation=header.operation, parameter=entry.name)
     except NoDomain as fault:
         raise _fault(entry, f"not a domain: {quote(entry.value)}", str(fault)) from None
-    header.lines[entry.name] = entry.line
+    header.lines[entry.name] = _written_at(header, entry, place)
 
 
 def _take_row(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
@@ -130,10 +131,14 @@ def _take_row(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
     if entry.name in known:
         raise _fault(entry, f"a second row with the key {entry.name!r}")
     try:
-        row = read_row(entry.name, entry.value, known=known, place=f"{place}:{entry.line}")
-        header.rows.append(replace(row, written=header.written[entry.line - 1]))
+        row = read_row(entry.name, entry.value, known=known)
     except NoRowWanted as fault:
         raise _fault(entry, str(fault), ROW_FORM) from None
+    header.rows.append(replace(row, written_at=_written_at(header, entry, place)))
+
+
+def _written_at(header: OperationHeader, entry: HeaderEntry, place: str) -> WrittenAt:
+    return WrittenAt(place, entry.line, "\n".join(header.written[entry.line - 1 :][: entry.line_count]))
 
 
 def _take_stores(header: OperationHeader, entry: HeaderEntry, _place: str) -> None:

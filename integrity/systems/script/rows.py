@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from integrity.sql.parameters import marks_in, replace_parameters
+from integrity.sql.place import WrittenAt
 from integrity.sql.tokens import TokenKind, tokenize
 from integrity.systems.script.domains import NAME, TABLE, plain_name
 from integrity.systems.wanted_row import WantedRow
@@ -38,10 +39,10 @@ class Wants:
     """
 
     rows: Sequence[WantedRow]
-    tables: Mapping[str, str]
+    tables: Mapping[str, WrittenAt]
 
 
-def read_row(key: str, text: str, *, known: Iterable[str], place: str) -> WantedRow:
+def read_row(key: str, text: str, *, known: Iterable[str]) -> WantedRow:
     """Return the row that a header's entry wants.
 
     Args:
@@ -62,13 +63,13 @@ def read_row(key: str, text: str, *, known: Iterable[str], place: str) -> Wanted
         for name in (mark.name for mark in marks_in(value["value"])):
             if name not in known:
                 raise NoRowWanted(f"no row above it has the key {name!r}")
-    return WantedRow(key, match["table"], values, place)
+    return WantedRow(key, match["table"], values)
 
 
 def unite(wants: Iterable[Wants]) -> tuple[WantedRow, ...]:
     """Return the rows of all files, each once, every key once."""
     rows: list[WantedRow] = []
-    tables: dict[str, tuple[str, str]] = {}
+    tables: dict[str, tuple[str, WrittenAt]] = {}
     for want in wants:
         renamed: dict[str, str] = {}
         taken: set[str] = set()
@@ -81,9 +82,9 @@ def unite(wants: Iterable[Wants]) -> tuple[WantedRow, ...]:
             renamed[row.key] = found.key
             taken.add(found.key)
         tables |= {plain_name(table): (table, place) for table, place in want.tables.items()}
-    for name, (table, place) in tables.items():
+    for name, (table, written_at) in tables.items():
         if all(plain_name(row.table) != name for row in rows):
-            rows += [WantedRow(_free(f"{name}_{number}", rows), table, place=place) for number in (1, 2)]
+            rows += [WantedRow(_free(f"{name}_{number}", rows), table, written_at=written_at) for number in (1, 2)]
     return tuple(rows)
 
 
