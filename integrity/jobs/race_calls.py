@@ -20,7 +20,7 @@ from integrity.errors import UsageError
 from integrity.numbers import counted
 from integrity.operation import Ok, Statement
 from integrity.race.gated.calls import Callers
-from integrity.race.gated.postgresql.scheduler import SECONDS_MAX
+from integrity.race.gated.postgresql.cast import SECONDS_MAX
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.judge.explain import explain, timeline_of
 from integrity.race.judge.failures import DEADLOCK

@@ -7,6 +7,7 @@ import pytest
 
 from integrity.engines.target import Target
 from integrity.operation import Isolation
+from integrity.race.play.postgresql import control as postgres_control
 from integrity.race.play.postgresql import engine as postgres_engine
 from integrity.race.play.postgresql.engine import PostgresEngine
 from integrity.race.play.scheduler import Scheduler
@@ -83,7 +84,7 @@ def test_a_server_that_takes_its_time_to_look_for_a_deadlock_is_not_forestalled(
 ) -> None:
     """However long a look takes on a busy machine, it decides; of two, it could only decide as we do."""
     monkeypatch.setattr(postgres_engine, "_LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(postgres_engine, "_DEADLOCK_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_control, "_DEADLOCK_SECONDS", 0.0)
     for _ in range(10):
         returned = scheduler.play(raced, letters).trace.returns
         assert [actor for actor, each in returned.items() if each == Failed("40P01", "deadlock detected")] == list(refused)

@@ -20,8 +20,8 @@ from integrity.database.bookkeeping import COLUMNS
 from integrity.engines.known import USUAL, find_engine
 from integrity.history import Call, Outcome, Received, Requested
 from integrity.operation import Declined, Ok, Statement, Unavailable, Value
+from integrity.race.play.operation_session import told_of
 from integrity.race.play.scheduler import PlayedSchedule
-from integrity.race.play.session import told_of
 from integrity.race.program.program import Program, RaceHistory
 from integrity.race.program.trace import CUT_OFF, Failed, Return
 from integrity.value import told

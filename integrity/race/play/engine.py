@@ -61,14 +61,6 @@ class RaceEngine(Protocol):
     generated_columns: frozenset[tuple[int, int]]
     """(table, column number) of the columns whose values the database makes up."""
 
-    def open(self, letter: str) -> Wire:
-        """Return the connection of an actor.
-
-        Raises:
-            Unreachable: the server has none left.
-        """
-        ...
-
     def forget_wires(self) -> None:
         """Close the actors' connections."""
         ...
@@ -133,4 +125,16 @@ class RaceEngine(Protocol):
 
     def look(self, session: Session) -> Footprint:
         """Return what the session's open transaction has touched, in its level and with its snapshot."""
+        ...
+
+
+class WireEngine(RaceEngine, Protocol):
+    """One on which the actors' connections are ours."""
+
+    def open(self, letter: str) -> Wire:
+        """Return the connection of an actor.
+
+        Raises:
+            Unreachable: the server has none left.
+        """
         ...

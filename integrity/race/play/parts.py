@@ -1,6 +1,6 @@
 """What races need of an engine: the folder of its name in this room. An engine that is to be raced on has there
 
-- `engine.py`, whose `open_engine` gives the database under races (engine.RaceEngine) and its wires,
+- `engine.py`, whose `open_engine` gives the database under races (engine.WireEngine) and its wires,
 - `scratch.py`, which makes a scratch database ready (`fill`), says what empties its tables (`empty`; `begin_anew`: and lets
   them number their rows as before), and what other connections to it are told (`relax`).
 """
@@ -11,11 +11,11 @@ from typing import Any
 from integrity.engines.known import find_part
 from integrity.engines.target import Target
 from integrity.operation import Statement
-from integrity.race.play.engine import Ask, RaceEngine, Scratch
+from integrity.race.play.engine import Ask, Scratch, WireEngine
 from integrity.systems.reflect import Reflected
 
 
-def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool = False) -> RaceEngine:
+def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool = False) -> WireEngine:
     """Return the database under races.
 
     Args:
@@ -23,7 +23,7 @@ def open_engine(target: Target, *, letter_seconds_max: float, has_books: bool = 
         has_books: our own books are written and asked as well.
     """
     part = _part(target, "engine")
-    opened: RaceEngine = part.open_engine(target, letter_seconds_max=letter_seconds_max, has_books=has_books)
+    opened: WireEngine = part.open_engine(target, letter_seconds_max=letter_seconds_max, has_books=has_books)
     return opened
 
 

@@ -6,9 +6,9 @@ from string import ascii_uppercase
 from uuid import UUID
 
 from integrity.operation import Commit, Rollback, Row, Statement, StatementFailed, Step, Steps
-from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
-from integrity.race.program.schedule import continue_with
+from integrity.race.program.schedule import Decide, continue_with
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,50 +1,24 @@
-"""A session: one actor's connection, and the operation that is driven over it, letter by letter.
+"""A session: one actor's connection and its call, letter by letter.
 
-A session never decides when to go on. Released, it sends what its next letter stands for (see schedule.py) and is running
-until `progress` says that this is done. What nobody else could notice is sent along: begins, the end of a transaction that
-is not noticeable. Whether a transaction is, whether it goes on after a refusal, and what is left of it then, is asked of
-the server, not concluded from the text: `rollback to savepoint` heals what was refused, and a savepoint keeps the locks
-that were taken before it.
+A session never decides when to go on. Released, it does what its next letter stands for (see schedule.py) and is running
+until `progress` says that this is done. What that is depends on whose call it is: an operation's steps are sent
+(operation_session.py), the statements of a program that is not ours are let go (gated/).
 
-Inside is one generator, `_drive`, that yields a flight of statements and is sent their answers, or yields None where it
-needs a letter to go on.
+Inside is one generator, `_drive`, that yields what it needs to go on: a letter, or what comes on the channel.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from integrity.errors import AuditError
-from integrity.operation import (
-    Begin,
-    Commit,
-    Isolation,
-    Ok,
-    Push,
-    Request,
-    Rollback,
-    Row,
-    Statement,
-    StatementFailed,
-    Steps,
-    Value,
-    check_reply,
-    check_step,
-)
-from integrity.race.program.program import Service
-from integrity.race.program.trace import Asked, Failed, Return, StepPhase, TraceEvent
-from integrity.race.program.wire import Answer, Refusal, Wire, generated_values
-from integrity.systems.left_open import check_end
-from integrity.user_code import place_in_operation
+from integrity.operation import Isolation, Row
+from integrity.race.program.trace import Asked, Return, StepPhase, TraceEvent
+from integrity.race.program.wire import Answer, Channel, Refusal, generated_values
 
-_COMMIT = Statement("commit")
-_ROLLBACK = Statement("rollback")
 DEADLOCK = "40P01"
 _CANCELLED = "57014"
-_NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it must be sent bare
-
-_Drive = Generator[Sequence[Statement] | None, list[Answer], None]
 
 
 class ActorState(Enum):
@@ -56,7 +30,18 @@ class ActorState(Enum):
     DONE = "done"
 
 
-class Session:
+class Needs(Enum):
+    """What a session needs to go on: its next letter, or what comes on its channel."""
+
+    LETTER = "letter"
+    NEWS = "news"
+
+
+Drive = Generator[Needs, Any, None]
+"""Is sent what came, if that was needed."""
+
+
+class Session(ABC):
     """One actor's connection and the call under way on it.
 
     Args:
@@ -67,42 +52,18 @@ class Session:
     def __init__(
         self,
         letter: str,
-        wire: Wire,
+        wire: Channel,
         *,
         observe: "Callable[[Session], None]",
         is_held: "Callable[[Session], bool]",
     ) -> None:
         self.letter = letter
-        self.wire = wire
+        self.wire: Channel = wire
         self._observe = observe
         self._is_held = is_held
+        self._generated_columns: frozenset[tuple[int, int]] = frozenset()
         self.state = ActorState.DONE
         self._forget()
-
-    def start(
-        self,
-        steps: Steps,
-        *,
-        isolation: Isolation,
-        is_deferred: bool,
-        services: Mapping[str, Service],
-        generated_columns: frozenset[tuple[int, int]],
-        standing: frozenset[str] = frozenset(),
-    ) -> None:
-        """Take up a call; it stands before its first letter, or is done if it needs none.
-
-        Args:
-            isolation: of transactions that do not name one.
-            is_deferred: transactions begin without a lock, where they would begin with one.
-            generated_columns: (table oid, column number) of the columns whose values count as generated keys.
-            standing: what of a reader's is in another actor's way; see program.Standing.
-        """
-        self._steps = steps
-        self._isolation = isolation
-        self._is_deferred = is_deferred
-        self._services = services
-        self._generated_columns = generated_columns
-        self._begin(isolation, standing)
 
     def _begin(self, isolation: Isolation, standing: frozenset[str]) -> None:
         """Know nothing of a call before, and go on to the first letter of this one."""
@@ -115,7 +76,6 @@ class Session:
         self._looks = 0
         self.level = isolation
         self.in_transaction = False
-        self._open: list[str] = []  # the statements of its transaction
         self.is_noticeable = False
         self.has_written = False
         self.has_committed = False
@@ -160,11 +120,11 @@ class Session:
     def progress(self) -> bool:
         """Take in what has arrived; return whether the letter is done."""
         while self.state in (ActorState.RUNNING, ActorState.WAITING):
-            answers = self.wire.receive()
-            if answers is None:
+            news = self.wire.receive()
+            if news is None:
                 return False
             self.state = ActorState.RUNNING
-            self._resume_driver(answers)
+            self._resume_driver(news)
         return True
 
     def wait_for(self, letters: str, *, since: int) -> TraceEvent:
@@ -182,164 +142,18 @@ class Session:
         self.is_deadlock_victim = True
         self.wire.cancel()
 
-    def _resume_driver(self, answers: list[Answer] | None) -> None:
+    def _resume_driver(self, news: Sequence[Any] | None) -> None:
         try:
-            # A generator takes None to start, and where it yielded None.
-            flight = self._driver.send(answers)  # type: ignore[arg-type]
+            needs = self._driver.send(news)
         except StopIteration:
             self.state = ActorState.DONE
             return
-        if flight is None:
+        if needs is Needs.LETTER:
             self.state = ActorState.READY
-        else:
-            self.wire.send(flight)
 
-    def _drive(self) -> _Drive:
-        """Drive the operation to its return."""
-        begin: Begin | None = None  # not sent before the statement behind it
-        go_on: Callable[[], Any] = lambda: next(self._steps)  # noqa: E731  (it changes with every step)
-        while True:
-            try:
-                try:
-                    step = go_on()
-                except StopIteration as end:
-                    check_reply(end.value)
-                    check_end(self._steps, end.value, self._open if self.in_transaction else ())
-                    self.returned = with_pushed(end.value, self.pushed)
-                    break
-                check_step(step)
-            except StatementFailed as error:
-                self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed)
-                break
-            except AuditError:
-                raise
-            except Exception as error:  # a mistake in the operation, perhaps met only in this very order
-                place = place_in_operation(self._steps, error)
-                reason = f"{type(error).__name__}: {error}"
-                self.returned = Failed(None, reason, has_committed=self.has_committed, place=place)
-                break
-            answer: Any = None
-            try:
-                match step:
-                    case Begin():
-                        begin = step if step.isolation else replace(step, isolation=self._isolation)
-                    case Request() | Push():
-                        answer = self._tell(step)
-                    case Statement() if self.in_transaction or begin:
-                        opening, begin = begin, None
-                        self._open = [step.sql] if opening else [*self._open, step.sql]
-                        answer = yield from self._execute(step, opening)
-                    case Statement():
-                        answer = yield from self._execute_alone(step)
-                    case Commit() | Rollback():
-                        begin = None
-                        yield from self._end(_COMMIT if isinstance(step, Commit) else _ROLLBACK)
-            except StatementFailed as error:
-                go_on = lambda error=error: self._steps.throw(error)  # type: ignore[misc]  # noqa: E731
-            else:
-                go_on = lambda answer=answer: self._steps.send(answer)  # type: ignore[misc]  # noqa: E731
-        yield from self._end(_ROLLBACK)
-
-    def _tell(self, step: Request | Push) -> Mapping[str, Value] | None:
-        """Ask a service, and return its answer; or note what is pushed to the client."""
-        if isinstance(step, Request):
-            answer = self._services[step.service](step.payload)
-            self.requests.append(Asked(self.letter, self.number, step.service, step.payload, answer))
-            return answer
-        self.pushed.extend(step.events)
-        return None
-
-    def _execute(
-        self, step: Statement, begin: Begin | None, *, is_alone: bool = False
-    ) -> Generator[Any, Any, tuple[Row, ...]]:
-        """Execute a statement of a transaction, the first one with its begin; return its rows.
-
-        Args:
-            is_alone: the begin is not the operation's own.
-        """
-        yield None
-        commands = self._prelude(begin, is_deferred=is_alone or self._is_deferred)
-        self._note(step.sql, step.parameters, opens=begin is not None and not is_alone)
-        position = len(commands)
-        commands.append(step)
-        if not self.has_written:
-            # Alone, its end is next.
-            commands.append(self.wire.noticeable(self.standing) if is_alone else self.wire.written)
-        answers = yield commands
-        answer: Answer = answers[position]
-        self._note_answer(answer)
-        self.in_transaction = self.wire.is_in_transaction
-        if answer.refusal:
-            self.is_noticeable = self.in_transaction and self._is_held(self)
-            raise self._refused()
-        self._note_state(answer, answers[position + 1].rows[0] if len(answers) > position + 1 else {})
-        self._observe(self)
-        return answer.rows
-
-    def _execute_alone(self, step: Statement) -> Generator[Any, Any, tuple[Row, ...]]:
-        """Execute a statement outside a transaction, its commit apart if it wrote; return its rows."""
-        try:
-            rows = yield from self._execute(step, Begin(self._isolation), is_alone=True)
-        except StatementFailed as error:
-            self.is_noticeable = False  # alone, it would have left nothing to roll back
-            yield from self._end(_ROLLBACK)
-            if error.sqlstate != _NEEDS_NO_TRANSACTION:
-                raise
-            (answer,) = yield [step]
-            self._note_answer(answer)
-            if answer.refusal:
-                raise self._refused() from None
-            self._observe(self)
-            return answer.rows  # type: ignore[no-any-return]  # the generator's type of what is sent in is Any
-        yield from self._end(_COMMIT, is_implicit=True)
-        return rows
-
-    def _end(self, command: Statement, *, is_implicit: bool = False) -> Generator[Any, Any, None]:
-        """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
-        if not self.in_transaction:
-            return
-        if not (self.is_noticeable or is_implicit or self.wire.is_refusing):
-            (held,) = yield [self.wire.noticeable(self.standing)]
-            self.is_noticeable = held.rows[0]["is_noticeable"]
-        has_letter = self.is_noticeable
-        if has_letter:
-            yield None
-            self._note(command.sql, {})
-            self.ends_written = self.has_written
-        (answer,) = yield [command]
-        self.has_committed |= self.has_written and answer.tag == "COMMIT"
-        self.in_transaction = self.is_noticeable = self.has_written = False
-        if has_letter or answer.refusal:
-            self._note_answer(answer)
-        elif self.event and not is_implicit:
-            self.event = replace(self.event, closes=True)
-        if answer.refusal:
-            raise self._refused()
-
-    def _note_state(self, answer: Answer, state: Row) -> None:
-        """Note what the server said of the transaction behind a statement that it carried out."""
-        if not self.in_transaction:  # the statement has ended it: `commit`, sent as one
-            self.ends_written = True  # it may have
-            self.is_noticeable = self.has_written = False
-            return
-        self.has_written = self.has_written or state.get("has_written", False)
-        self.is_noticeable |= self.has_written or state.get("is_noticeable", False)
-        if answer.tag == "ROLLBACK":  # to a savepoint: what was set behind that is as it was before
-            self.is_impatient = None
-
-    def _prelude(self, begin: Begin | None, *, is_deferred: bool) -> list[Statement]:
-        commands: list[Statement] = []
-        if begin:
-            assert begin.isolation is not None
-            commands.append(self.wire.begin(begin, is_deferred=is_deferred))
-            self.in_transaction, self.level, self.is_impatient = True, begin.isolation, False
-            self.is_deferrable = begin.is_deferrable
-            self.opens_transaction = True
-        # Behind an error it would be refused, and the rollback to a savepoint with it, which never waits.
-        if self._wants_impatience != self.is_impatient and self.wire.patience and not self.wire.is_refusing:
-            commands.append(self.wire.patience[self._wants_impatience])
-            self.is_impatient = self._wants_impatience
-        return commands
+    @abstractmethod
+    def _drive(self) -> Drive:
+        """Go through the call to its end; see the module."""
 
     def _note(self, sql: str, parameters: Mapping[str, Any], *, opens: bool = False) -> None:
         self.event = TraceEvent(self.letter, self.number, StepPhase.DONE, sql, parameters, self.level, opens=opens)
@@ -366,25 +180,3 @@ class Session:
             waits_for=event.waits_for,
         )
         self.generated.update(generated_values(answer, self._generated_columns))
-
-    def _refused(self) -> StatementFailed:
-        """Return what to throw into the operation for the refusal that was noted."""
-        assert self.event is not None
-        assert self.event.refusal is not None
-        return StatementFailed(self.event.refusal.message, sqlstate=self.event.refusal.sqlstate)
-
-
-def with_pushed(returned: Return, pushed: Sequence[Row]) -> Return:
-    """Return the reply with the events that were pushed on the way: the client was told them too."""
-    if not pushed or not isinstance(returned, Ok):
-        return returned
-    return Ok({**returned.value, **told_of(pushed)})
-
-
-def told_of(pushed: Sequence[Row]) -> dict[str, Any]:
-    """Return what `with_pushed` adds to a reply."""
-    return {
-        f"pushed_{number}_{name}": event[name]
-        for number, event in enumerate(pushed, start=1)
-        for name in ("stream", "sequence", "event_id")
-    }

@@ -13,13 +13,16 @@ An actor that waits for a lock has had its letter: it goes on by itself as soon 
 counts. A schedule may stop early: the actor of the last letter then goes on to its end, and after it the others in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
 from integrity.errors import UsageError, quote
 
 ACTORS_MAX = len(ascii_uppercase)
+
+Decide = Callable[[str, str], str]
+"""Given the ready actors, in order, and the actor before, returns who goes on."""
 
 
 class ScheduleError(UsageError):

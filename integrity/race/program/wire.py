@@ -60,8 +60,27 @@ class LetterTimeout(Exception):
     """A letter that neither ended nor waited for another actor."""
 
 
-class Wire(Protocol):
-    """One connection."""
+class Channel(Protocol):
+    """What comes to a session from its actor's connection, or connections, whoever has opened them."""
+
+    looks: int
+    """How often, so far, the database has looked for a deadlock as this connection waited, and said so."""
+
+    def receive(self) -> Sequence[Any] | None:
+        """Return what has come, or None while it is not all there.
+
+        Raises:
+            DatabaseError: the connection is gone.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Have what runs here cancelled; its answer then comes as a refusal."""
+        ...
+
+
+class Wire(Channel, Protocol):
+    """One connection of ours."""
 
     written: Statement
     """Answered with the columns has_written (rows, or locked some) and is_noticeable: others can notice the transaction, by
@@ -74,9 +93,6 @@ class Wire(Protocol):
     def is_refusing(self) -> bool:
         """By what the database said last: the transaction that is open refuses all but its end."""
         ...
-
-    looks: int
-    """How often, so far, the database has looked for a deadlock as this connection waited, and said so."""
 
     @property
     def is_in_transaction(self) -> bool:
@@ -123,10 +139,6 @@ class Wire(Protocol):
         Raises:
             DatabaseError: the connection is gone.
         """
-        ...
-
-    def cancel(self) -> None:
-        """Have what runs here cancelled; its answer then comes as a refusal."""
         ...
 
     def close(self) -> None:

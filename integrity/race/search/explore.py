@@ -28,9 +28,17 @@ from integrity.race.judge.judge import Judge, Judgement, Judging
 from integrity.race.judge.oracles import OF_DATA, Alarm
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.footprint import Footprint, is_dependent
-from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
-from integrity.race.program.schedule import Choice, ScheduleError, continue_with, count_preemptions, letters_of, shorten
+from integrity.race.program.schedule import (
+    Choice,
+    Decide,
+    ScheduleError,
+    continue_with,
+    count_preemptions,
+    letters_of,
+    shorten,
+)
 from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.independence import Independence, Occurrence
 from integrity.verdict import Verdict

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from integrity.domain import Key, World
 from integrity.operation import Operation
 from integrity.race.judge.judge import Judge, Judgement
-from integrity.race.play.scheduler import Decide, PlayedSchedule, Scheduler
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall
-from integrity.race.program.schedule import Choice, continue_with, count_preemptions, shorten
+from integrity.race.program.schedule import Choice, Decide, continue_with, count_preemptions, shorten
 from integrity.race.search.explore import Hit
 
 if TYPE_CHECKING:

@@ -21,13 +21,11 @@ from functools import partial
 from select import select
 from typing import Any
 
-from integrity.operation import Begin, Statement
 from integrity.proxy.link import Link
 from integrity.race.gated.postgresql.answer import Result
 from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Unit
 from integrity.race.program.trace import Return
-from integrity.race.program.wire import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ News = Arrived | Executed | Finished | Lost | Returned
 
 @dataclass(eq=False, slots=True)
 class Lane:
-    """What concerns one actor; it stands for its connection where the scheduler has one (wire.Wire).
+    """What concerns one actor, whatever connections it works at: the channel of its session (wire.Channel).
 
     Args:
         gate: that it works at, or did last.
@@ -90,9 +88,7 @@ class Lane:
     flights: int = 0
     looks: int = 0
     is_executing: bool = False
-
-    written = Statement("select")
-    patience: dict[bool, Statement] = field(default_factory=dict)
+    is_made_patient = False
 
     @property
     def pid(self) -> int:
@@ -104,45 +100,18 @@ class Lane:
         """The server's processes that hold something for it."""
         return frozenset(gate.link.backend_pid for gate in self.desk.gates_of(self.letter))
 
-    @property
-    def is_refusing(self) -> bool:
-        return self.gate is not None and self.gate.status == b"E"
-
-    @property
-    def is_in_transaction(self) -> bool:
-        return self.gate is not None and self.gate.status != IDLE
-
-    def fileno(self) -> int:
-        return self.desk.fileno()
-
     def tells_looks(self, _sql: str) -> bool:
         """Return whether the server is certain to say that it has looked for a deadlock."""
         return self.desk.is_told_of_looks
 
-    def noticeable(self, _standing: frozenset[str]) -> Statement:
-        return self.written
-
-    def begin(self, _begin: Begin, *, is_deferred: bool) -> Statement:
-        del is_deferred
-        return self.written
-
-    def send(self, _commands: Sequence[Statement]) -> None:
-        """Nothing is sent but what the actor sends."""
-
-    def receive(self) -> list[Answer] | None:
+    def receive(self) -> list[News] | None:
         """Return the next piece of news, or None."""
         self.desk.take_in()
-        return [self.news.popleft()] if self.news else None  # type: ignore[list-item]  # what its session is sent
-
-    def reset(self) -> None:
-        """Connections are the actor's own."""
+        return [self.news.popleft()] if self.news else None
 
     def cancel(self) -> None:
         if self.gate is not None:
             self.desk.cancel(self.gate)
-
-    def close(self) -> None:
-        self.desk.cut(self.letter, is_over=False)
 
     # What its session asks.
 

@@ -5,18 +5,16 @@ Who waits for whom is asked of the server while a unit of an actor's is there, n
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from select import select
 
 from integrity.engines.target import Target
-from integrity.operation import Isolation, Statement
+from integrity.operation import Statement
 from integrity.race.gated.postgresql.desk import Desk, Lane
 from integrity.race.gated.postgresql.session import GatedSession
-from integrity.race.play.footprint import LOCKS_SQL, Footprint
-from integrity.race.play.postgresql.engine import BLOCKERS, PostgresEngine
+from integrity.race.play.postgresql.control import BLOCKERS, PostgresControl
 from integrity.race.play.session import Session
 from integrity.race.program.trace import one_line
-from integrity.race.program.wire import Answer, LetterTimeout, Wire
+from integrity.race.program.wire import LetterTimeout
 
 _GRACE_SECONDS = 0.0003  # in which most statements have ended, so that it need not be asked whether they wait
 _ASKED_EVERY_SECONDS = 0.001
@@ -25,10 +23,10 @@ _LEFT_OPEN_SECONDS = 1.0  # that a call which has returned is given to end its t
 _LEFT = """
 select count(*) as left from pg_catalog.pg_stat_activity where pid = any (:pids::int4[]) and xact_start is not null
 """
-_LOOK_SECONDS = 5.0  # see PostgresEngine.run: of three and more, the one that waits last must have looked for a deadlock
+_LOOK_SECONDS = 5.0  # as of operations: of three and more, the one that waits last must have looked for a deadlock
 
 
-class GatedEngine(PostgresEngine):
+class GatedEngine(PostgresControl):
     """See the module.
 
     Args:
@@ -38,21 +36,24 @@ class GatedEngine(PostgresEngine):
     """
 
     def __init__(self, target: Target, desk: Desk, *, letter_seconds_max: float, unseen: Collection[int] = ()) -> None:
-        super().__init__(target, letter_seconds_max=letter_seconds_max)
         self._desk = desk
-        self._unseen = frozenset(unseen)
         self._lanes: dict[str, Lane] = {}
+        super().__init__(target, letter_seconds_max=letter_seconds_max, unseen=unseen)
 
-    def open(self, letter: str) -> Wire:
-        lane = self._lanes[letter] = self._desk.lane(letter)
-        self._wires[letter] = lane  # type: ignore[assignment]  # for what is asked by pid
-        return lane  # type: ignore[return-value]
+    def take_lane(self, letter: str) -> Lane:
+        """Return what concerns an actor, who is asked after from then on."""
+        lane = self._lanes[letter] = self._served[letter] = self._desk.lane(letter)
+        return lane
 
     def forget_wires(self) -> None:
         self._desk.give_up(_GIVEN_UP_SECONDS)
         self.end_transactions()
         self._lanes.clear()
-        self._wires.clear()
+        self._served.clear()
+
+    def close(self) -> None:
+        self.forget_wires()
+        super().close()
 
     def run(self, session: Session, sessions: Sequence[Session]) -> str:
         lane = self._lanes[session.letter]
@@ -97,14 +98,6 @@ class GatedEngine(PostgresEngine):
         while pids and self.ask([question])[0].rows[0]["left"] and time.monotonic() < until:
             self.wait(_ASKED_EVERY_SECONDS)
 
-    def look(self, session: Session) -> Footprint:
-        pids = ",".join(str(pid) for lane in self._lanes.values() for pid in lane.pids)
-        own = self._lanes[session.letter].pid
-        (answer,) = self.ask([Statement(LOCKS_SQL, {"pid": own, "pids": f"{{{pids}}}"})])
-        rows = tuple(row for row in answer.rows if row["object"] not in self._unseen)
-        takes_snapshot = session.opens_transaction and session.level is not Isolation.READ_COMMITTED
-        return replace(self._relations.read_locks(rows), takes_snapshot=takes_snapshot, level=session.level)
-
     def wait(self, seconds: float) -> bool:
         """Wait until there is news, at most so long; return whether there is."""
         return bool(select([self._desk], [], [], seconds)[0])
@@ -114,12 +107,8 @@ class GatedEngine(PostgresEngine):
         late = f"{session.letter} took more than {self._letter_seconds_max:g} s"
         lane = self._lanes[session.letter]
         if lane.is_executing:
-            return f"{late}, {self._why_hanging(lane)}: {one_line(session.event)}"  # type: ignore[arg-type]
+            return f"{late}, {self._why_hanging(lane)}: {one_line(session.event)}"
         after = f"after {one_line(session.event)}" if session.event else "before its first statement"
         return (
             f"{late} {after}: it waits for something else than its database, e.g. a connection of a pool that has no more"
         )
-
-    def _ours(self, answer: Answer) -> str:
-        pids = {*answer.rows[0]["blockers"], *answer.rows[0]["unsafe"]}
-        return "".join(letter for letter, lane in self._lanes.items() if pids & lane.pids) if pids else ""

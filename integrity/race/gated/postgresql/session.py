@@ -6,7 +6,7 @@ beside it: nothing is sent on a connection of the actor's but what that sends it
 statement that has none, and how long it waits before it looks for a deadlock.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
 from integrity.race.gated.postgresql.gate import BROKEN, IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Act, Unit, level_of, with_marks
-from integrity.race.play.session import ActorState, Session
+from integrity.race.play.session import ActorState, Drive, Needs, Session
 from integrity.race.program.program import Launch
 from integrity.race.program.trace import Failed, TraceEvent
 from integrity.race.program.wire import Answer, Refusal
@@ -24,10 +24,6 @@ GONE = "08006"
 _BARE = "25001"
 _SERIALIZATION_FAILURE = "40001"
 _SET_PATIENCE = {True: "set deadlock_timeout = '1ms'", False: "set deadlock_timeout = '2000000000ms'"}
-
-_LETTER = None
-_NEWS: Sequence[Any] = ()
-_Drive = Generator[Sequence[Any] | None, list[Any], None]
 
 
 class GatedSession(Session):
@@ -38,7 +34,7 @@ class GatedSession(Session):
         has_patience: connections may be told how long they wait before they look for a deadlock.
     """
 
-    wire: Lane  # type: ignore[assignment]  # it stands for one
+    wire: Lane
 
     def __init__(
         self,
@@ -49,7 +45,7 @@ class GatedSession(Session):
         is_held: Callable[[Session], bool],
         has_patience: bool,
     ) -> None:
-        super().__init__(letter, lane, observe=observe, is_held=is_held)  # type: ignore[arg-type]
+        super().__init__(letter, lane, observe=observe, is_held=is_held)
         self._has_patience = has_patience
 
     def launch(
@@ -89,14 +85,14 @@ class GatedSession(Session):
 
     # What it does.
 
-    def _drive(self) -> _Drive:
+    def _drive(self) -> Drive:
         while True:
             if self._later:
                 arrived = self._later.pop(0)
             else:
                 if self.returned is not None and not self.wire.desk.open_gates_of(self.letter):
                     return
-                (news,) = yield _NEWS
+                (news,) = yield Needs.NEWS
                 if not isinstance(news, Arrived):
                     self._take(news)
                     continue
@@ -113,7 +109,7 @@ class GatedSession(Session):
             self.is_parallel = True  # it does not wait for one before it asks for the next
             self._later.append(news)
 
-    def _carry_out(self, gate: RaceGate, unit: Unit) -> _Drive:
+    def _carry_out(self, gate: RaceGate, unit: Unit) -> Drive:
         is_open = gate.status != IDLE
         self.in_transaction = is_open
         if is_open and unit.acts <= {Act.COMMIT, Act.ROLLBACK, Act.QUIET}:
@@ -123,9 +119,9 @@ class GatedSession(Session):
         else:
             yield from self._carry_out_within(gate, unit)
 
-    def _carry_out_within(self, gate: RaceGate, unit: Unit) -> _Drive:
+    def _carry_out_within(self, gate: RaceGate, unit: Unit) -> Drive:
         """Carry out a unit of a transaction, or one that cannot be in any."""
-        yield _LETTER
+        yield Needs.LETTER
         self._note_unit(gate, unit)
         self._forward(gate, unit, Split.NOT)
         answer = yield from self._answer(gate, unit)
@@ -139,9 +135,9 @@ class GatedSession(Session):
             self._observe(self)
         self._deliver(gate)
 
-    def _carry_out_alone(self, gate: RaceGate, unit: Unit) -> _Drive:
+    def _carry_out_alone(self, gate: RaceGate, unit: Unit) -> Drive:
         """Carry out a unit outside a transaction, its commit apart if others can notice it."""
-        yield _LETTER
+        yield Needs.LETTER
         self._note_unit(gate, unit)
         self._forward(gate, unit, Split.SYNC if unit.ends_with_sync else Split.WRAPPED)
         answer = yield from self._answer(gate, unit)
@@ -156,7 +152,7 @@ class GatedSession(Session):
             self._observe(self)
             self.is_noticeable = self.has_written = self._is_held(self)
             if self.is_noticeable:
-                yield _LETTER
+                yield Needs.LETTER
                 self._note("commit", {})
             self.ends_written = self.has_written
             self.wire.finish()
@@ -167,12 +163,12 @@ class GatedSession(Session):
             self._note_end(gate, has_committed=self.has_written and ended.refusal is None)
         self._deliver(gate)
 
-    def _end_by(self, gate: RaceGate, unit: Unit) -> _Drive:
+    def _end_by(self, gate: RaceGate, unit: Unit) -> Drive:
         """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
         held = self._is_held(self)
         word = "commit" if Act.COMMIT in unit.acts else "rollback"
         if held:
-            yield _LETTER
+            yield Needs.LETTER
             self._note(word, {})
         self.has_written = self.ends_written = held
         self._forward(gate, unit, Split.NOT)
@@ -199,16 +195,14 @@ class GatedSession(Session):
         self.is_impatient = wanted if self._has_patience else None
         self.wire.forward(unit, split=split, told=told)
 
-    def _answer(self, gate: RaceGate, unit: Unit) -> Generator[Sequence[Any] | None, list[Any], Answer]:
+    def _answer(self, gate: RaceGate, unit: Unit) -> Generator[Needs, Any, Answer]:
         result = yield from self._wait(gate, Executed)
         return result.answer(unit.statements[-1].columns if unit.statements else ())
 
-    def _wait(
-        self, gate: RaceGate, kind: type[Executed] | type[Finished]
-    ) -> Generator[Sequence[Any] | None, list[Any], Result]:
+    def _wait(self, gate: RaceGate, kind: type[Executed] | type[Finished]) -> Generator[Needs, Any, Result]:
         """Wait until the server has answered; a connection that is lost is an answer too."""
         while True:
-            (news,) = yield _NEWS
+            (news,) = yield Needs.NEWS
             if isinstance(news, kind) and news.gate is gate:
                 return news.result
             if isinstance(news, Lost) and news.gate is gate:

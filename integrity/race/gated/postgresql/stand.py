@@ -13,9 +13,10 @@ from integrity.engines.target import Target
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.server import Proxy, address_of
+from integrity.race.gated.postgresql.cast import SECONDS_MAX, GatedCalls
 from integrity.race.gated.postgresql.desk import Desk
-from integrity.race.gated.postgresql.scheduler import SECONDS_MAX, GatedScheduler
 from integrity.race.play.postgresql.wire import LOOKING
+from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Keys
 from integrity.race.rows.changes import Record
 from integrity.race.rows.keeping import Keeping, choose_keeping
@@ -46,7 +47,7 @@ class Stand:
     """
 
     target: Target
-    scheduler: GatedScheduler
+    scheduler: Scheduler
     capture: Capture
     keeping: Keeping
 
@@ -88,9 +89,8 @@ def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max:
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
         with closing(desk), _proxy(target, desk, settings) as proxy:
             rows = _Kept(capture, setup)
-            scheduler = GatedScheduler(
-                target, desk, rows, seconds_max=seconds_max, has_patience=may_look, unseen=capture.log_oids
-            )
+            cast = GatedCalls(target, desk, rows, seconds_max=seconds_max, has_patience=may_look, unseen=capture.log_oids)
+            scheduler = Scheduler(target, cast=cast)
             try:
                 yield Stand(proxy.target(target), scheduler, capture, keeping)
             finally:

@@ -105,6 +105,7 @@ class PostgresWire:
         self.patience: Mapping[bool, Statement] = _SET_PATIENCE if PATIENCE in self.granted else {}
         self._pgconn: PGconn = self._connection.pgconn
         self.pid: int = self._pgconn.backend_pid
+        self.pids = frozenset({self.pid})
         self.looks = 0
         self._connection.add_notice_handler(self._note_look)
         self._pgconn.nonblocking = 1
@@ -126,6 +127,11 @@ class PostgresWire:
     def fileno(self) -> int:
         """Return the socket, for selectors; also of a connection that is gone."""
         return self._socket
+
+    @property
+    def is_made_patient(self) -> bool:
+        """See control.Served."""
+        return bool(self.patience)
 
     @property
     def is_refusing(self) -> bool:

@@ -1,10 +1,10 @@
-"""The scheduler of actors that are not ours: requests, functions, commands, whose statements come through the proxy.
+"""The cast of actors that are not ours: requests, functions, commands, whose statements come through the proxy.
 
 Every schedule begins with the rows as they were (see rows/), and with each actor held at its first statement. Otherwise it
 is played as any other: see play/scheduler.py.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -12,12 +12,10 @@ from integrity.engines.target import Target
 from integrity.race.gated.postgresql.desk import Desk
 from integrity.race.gated.postgresql.engine import GatedEngine
 from integrity.race.gated.postgresql.session import GatedSession
-from integrity.race.play.scheduler import Scheduler
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Staged
 from integrity.race.program.change import Change
 from integrity.race.program.program import Actor, Keys, Program
-from integrity.race.program.wire import Wire
 from integrity.race.rows.changes import Record
 
 SECONDS_MAX = 10.0
@@ -36,8 +34,8 @@ class Rows(Protocol):
         ...
 
 
-class GatedScheduler(Scheduler):
-    """See the module.
+class GatedCalls:
+    """See the module, and play/cast.py.
 
     Args:
         target: where the proxy leads to.
@@ -60,51 +58,52 @@ class GatedScheduler(Scheduler):
     ) -> None:
         self._desk = desk
         self._rows = rows
-        self._seconds_max = seconds_max
         self._has_patience = has_patience
         self._record = Record((), {}, lambda _type, text: text)
-        self._gated = GatedEngine(target, desk, letter_seconds_max=seconds_max, unseen=unseen)
-        super().__init__(target, letter_seconds_max=seconds_max, engine=self._gated)
+        self._sessions: dict[str, GatedSession] = {}
+        self.engine = GatedEngine(target, desk, letter_seconds_max=seconds_max, unseen=unseen)
 
-    def _make_session(self, letter: str, wire: Wire) -> Session:
-        return GatedSession(
-            letter,
-            wire,  # type: ignore[arg-type]  # a lane
-            observe=self._look,
-            is_held=self.engine.is_held,
-            has_patience=self._has_patience,
-        )
+    def open(self, letter: str, observe: Callable[[Session], None]) -> Session:
+        lane = self.engine.take_lane(letter)
+        session = GatedSession(letter, lane, observe=observe, is_held=self.engine.is_held, has_patience=self._has_patience)
+        self._sessions[letter] = session
+        return session
 
-    def _make_rows(self, program: Program) -> Staged:
+    def make_rows(self, program: Program) -> Staged:
         del program
         self._desk.begin(is_watching=False)
         keys = self._rows.renew()
         self._desk.begin(is_watching=True)
         return Staged(keys, set())
 
-    def _start(self, session: Session, actor: Actor, keys: Keys, operation_id: UUID, program: Program) -> None:
-        assert isinstance(session, GatedSession)
+    def start(self, letter: str, actor: Actor, keys: Keys, operation_id: UUID, program: Program) -> None:
         assert actor.launch is not None
+        session = self._sessions[letter]
         session.launch(
             actor.launch(keys, operation_id),
             isolation=program.isolation,
             generated_columns=self.engine.generated_columns,
             standing=program.standing.holds,
         )
-        self._gated.run(session, [session])
+        self.engine.run(session, [session])
 
-    def _changes(self) -> Sequence[Change]:
-        return self._record.changes
-
-    def _leave(self, sessions: Sequence[Session]) -> str:
-        self._gated.end_transactions()
+    def leave(self, letters: str) -> str:
+        self.engine.end_transactions()
         self._record = self._rows.read()
+        sessions = [self._sessions[letter] for letter in letters]
         for session in sessions:
             session.generated |= self._record.generated
         strays = self._desk.begin(is_watching=False)
         if strays:
             return f"a statement came that no call was asked for, from a job in the background perhaps: {strays[0]}"
-        parallel = [session.letter for session in sessions if isinstance(session, GatedSession) and session.is_parallel]
+        parallel = [session.letter for session in sessions if session.is_parallel]
         if parallel:
             return f"{' and '.join(parallel)} sent several statements at once, on connections of their own"
         return ""
+
+    def changes(self) -> Sequence[Change]:
+        return self._record.changes
+
+    def forget(self) -> None:
+        self._sessions.clear()
+        self.engine.forget_wires()
