@@ -191,6 +191,24 @@ NOTHING = Allowed()
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells a row that a call has inserted: a column holds what is that call's alone.
+
+    Args:
+        table, column: plain names, as the database has them.
+        argument: whose value it is, one that no row had before; empty: `reply` says what of the reply; both empty: the
+            call's operation_id.
+        schema: of the table; empty: "public".
+    """
+
+    table: str
+    column: str
+    argument: str = ""
+    reply: str = ""
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A named operation and the domains its arguments are drawn from.
 
@@ -201,6 +219,8 @@ class Operation:
         allowed: beside what the system allows all of its operations.
         tables: that its statements name, as SQL does: "shop.wallets"; None: nobody knows.
         places: of an operation that is a file of SQL: where it declares each argument, "operations/withdraw.sql:3".
+        marks: what tells the rows that it inserts; by these a rollback takes them out of tables that others made.
+        unmarked: schema and name of tables that it inserts into, and whose rows none of `marks` tells; None: nobody knows.
     """
 
     name: str
@@ -209,6 +229,8 @@ class Operation:
     allowed: Allowed = NOTHING
     tables: frozenset[str] | None = None
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    marks: tuple[Mark, ...] = ()
+    unmarked: frozenset[tuple[str, str]] | None = None
 
     def start(self, **arguments: Any) -> Steps:
         """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's."""

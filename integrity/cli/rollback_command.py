@@ -22,18 +22,18 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
     \b
     Example: integrity rollback --yes
     """
-    from integrity.database.namespace import count_emptied, drop_schemas, inspect_database
+    from integrity.database.namespace import drop_schemas, find_emptied, inspect_database
     from integrity.report.contents_text import list_ours, write_removal, write_removed
 
     project = open_project(project_folder)
     target = open_target(project, database)
     contents = inspect_database(target, is_removal=True)
-    emptied = count_emptied(target, contents)
+    emptied = find_emptied(target, contents)
     if is_dry:
         write_removal(target, contents, emptied, is_json=is_json)
         return ExitCode.OK
     if contents.is_ours:
-        write_note(f"{target}: will be dropped:\n{list_ours(contents, emptied)}")
+        write_note(f"{target}: will be removed:\n{list_ours(contents, emptied)}")
         if not is_sure and not confirm("Remove them?", without_terminal="integrity rollback --yes"):
             write_note("Nothing was removed.")
             return ExitCode.OK

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 KEY = "filled:"
-_XIDS = 2**32
+XIDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class FilledTable:
         Args:
             row: what the query calls the table's row.
         """
-        written = f"{row}.xmin::text = '{transaction % _XIDS}'"
+        written = f"{row}.xmin::text = '{transaction % XIDS}'"
         if self.key is None:
             return written
         column, first, last = self.key

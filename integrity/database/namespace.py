@@ -5,7 +5,7 @@ beside other people's. What a database holds, and what of it is ours, is found i
 beside what is not, unless its owner has declared it to be a test database, and rollback leaves it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, MetaData, Table, func, select
 from sqlalchemy.schema import CreateSchema, CreateTable, DropSchema, DropTable
@@ -23,6 +23,7 @@ from integrity.database.bookkeeping import (
 from integrity.database.contents import Contents, inspect_database
 from integrity.database.filled import find_filled
 from integrity.database.made import FORMAT, OURS
+from integrity.database.marks import note_marks
 from integrity.database.names import schemas_of
 from integrity.database.ownership import (
     adopt,
@@ -34,7 +35,7 @@ from integrity.database.ownership import (
     note_made,
     note_views,
 )
-from integrity.database.removal import count_filled, remove_filled
+from integrity.database.removal import Emptied, count_emptied, holds_rows, remove_rows
 from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of
@@ -42,16 +43,17 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UnsafeDatabase
 from integrity.numbers import counted
+from integrity.operation import Operation
 
 __all__ = [
     "Contents",
-    "count_emptied",
     "count_rows",
     "create_bookkeeping",
     "create_schemas",
     "create_tables",
     "drop_schemas",
     "drop_tables",
+    "find_emptied",
     "guard",
     "inspect_database",
     "keep_books",
@@ -101,13 +103,19 @@ def create_tables(connection: Connection, system: Application) -> None:
     note_views(connection, system.name, create_views(connection, system.name))
 
 
-def keep_books(target: Target, system: Application) -> None:
-    """Create our own books, and what the system sees of them, if they are missing: for one whose tables others made."""
+def keep_books(target: Target, system: Application, operations: Collection[Operation] = ()) -> None:
+    """Create our own books, and what the system sees of them, if they are missing: for one whose tables others made.
+
+    Args:
+        operations: that will be called, and whose rows stand in tables of others then.
+    """
     with transaction(target, (OURS,)) as connection:
         create_bookkeeping(connection)
         if find_note(connection, f"made:{system.name}") is None:
             note_made(connection, system.name, [], schemas=())
             note_views(connection, system.name, create_views(connection, system.name))
+        if operations:
+            note_marks(connection, system.name, operations, system.metadata)
 
 
 def create_bookkeeping(connection: Connection) -> None:
@@ -130,8 +138,8 @@ def drop_schemas(target: Target) -> Contents:
         if not contents.is_ours:
             return contents
         with transaction(target, tuple(contents.ours), checks_foreign_keys=False) as connection:
-            for filled in find_filled(contents.notes):
-                remove_filled(connection, filled)
+            if holds_rows(contents.notes):
+                remove_rows(connection, find_filled(contents.notes))
             adopt(connection)
             for name in contents.made:
                 drop_tables(connection, name, contents)
@@ -179,17 +187,16 @@ def count_rows(target: Target, schema: str, tables: Sequence[str]) -> dict[str, 
     return counts
 
 
-def count_emptied(target: Target, contents: Contents) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return what was filled -> table of others -> its rows that a removal takes out: seed's, and those that runs wrote.
+def find_emptied(target: Target, contents: Contents) -> Emptied:
+    """Return which rows a removal takes out of tables of others, and which it leaves there.
 
     Raises:
         DatabaseError: they cannot be read.
     """
-    found = find_filled(contents.notes)
-    if not found:
-        return {}
+    if not holds_rows(contents.notes):
+        return Emptied({})
     with transaction(target, (OURS,)) as connection:
-        return {filled.name: count_filled(connection, filled) for filled in found}
+        return count_emptied(connection, find_filled(contents.notes), contents.notes)
 
 
 def read_notes(target: Target) -> Mapping[str, str]:

@@ -1,7 +1,6 @@
 """Taking out of others' tables what seed put there, and what calls of runs have written beside it; nothing else.
 
-A call's id is random and stands in our books, so that a row in which one stands, in a column that is neither null nor a
-reference, was written for that call. Rows of others that refer to rows that would go are counted before anything goes:
+Which rows those are is said in held.py. Rows of others that refer to rows that would go are counted before anything goes:
 neither are they removed, nor does a foreign key set a column of theirs to null.
 """
 
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from integrity.database.bookkeeping import drop_runs_of
-from integrity.database.filled import KEY, Filled, FilledTable
+from integrity.database.bookkeeping import drop_runs_of, read_notes
+from integrity.database.filled import KEY, XIDS, Filled
+from integrity.database.held import Held, find_held, find_oids, find_systems
+from integrity.database.marks import KEY as MARKS
+from integrity.database.marks import Marks, find_marks
 from integrity.errors import DatabaseError
 from integrity.numbers import counted
 from integrity.sql.name import quoted
@@ -22,97 +24,100 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A table that holds rows that have to go.
+class Staying:
+    """Rows that runs may have made, and that stay: nothing tells them from others'.
 
     Args:
-        goes: the condition under which its row, called t, does.
-        by_calls: of each column in which a call's id can stand, that and the id, spelled as it is.
+        table: with its schema.
+        count: those that were written since the first run began.
+        statement: that deletes them.
     """
 
-    located: str
-    name: str
-    goes: str
-    by_calls: Sequence[tuple[str, str]]
+    table: str
+    count: int
+    statement: str
 
 
-def remove_filled(connection: "Connection", filled: Filled) -> None:
-    """Take out of the tables the rows that we put in, and those that calls of runs wrote there or that refer to them.
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """What a removal takes out of tables of others, and what it leaves.
+
+    Args:
+        going: table with its schema -> its rows that go: those that seed made, and those that calls of runs wrote.
+        staying: beside them.
+    """
+
+    going: Mapping[str, tuple[int, int]]
+    staying: Sequence[Staying] = ()
+
+
+def holds_rows(notes: Mapping[str, str]) -> bool:
+    """Whether tables of others may hold rows of ours, as the notes say."""
+    return any(key.startswith((KEY, MARKS)) for key in notes)
+
+
+def remove_rows(connection: "Connection", found: Sequence[Filled]) -> None:
+    """Take out of the tables the rows that we put in, and those that calls of runs wrote there, or have marked as theirs.
 
     Runs whose rows go are forgotten.
 
     Raises:
         DatabaseError: rows of others rest on ours; nothing was changed.
     """
-    tables = _still_there(connection, filled)
-    if tables:
-        referring = connection.execute(_REFERRING, {"oids": [table.oid for table in tables]}).all()
-        located = [table.located for table in tables] + [
-            f"{quoted(schema)}.{quoted(name)}" for _, schema, name in referring
-        ]
-        connection.exec_driver_sql(f"lock table {', '.join(located)} in access exclusive mode")
-        held = _find_held(connection, filled.transaction, tables, [(oid, schema, name) for oid, schema, name in referring])
+    marks = find_marks(read_notes(connection))
+    held = find_held(connection, found, marks)
+    if held:
+        located = ", ".join(each.located for each in held.values())
+        connection.exec_driver_sql(f"lock table {located} in access exclusive mode")
         triggers = connection.execute(_TRIGGERS, {"oids": list(held)}).all()
         for off, _ in triggers:
             connection.exec_driver_sql(off)
-        _remove_rows(connection, held)
+        _remove_held(connection, held)
         for _, on in triggers:
             connection.exec_driver_sql(on)
-    connection.execute(text("delete from integrity.notes where key = :key"), {"key": f"{KEY}{filled.name}"})
+    for filled in found:
+        connection.execute(text("delete from integrity.notes where key = :key"), {"key": f"{KEY}{filled.name}"})
 
 
-def count_filled(connection: "Connection", filled: Filled) -> dict[str, tuple[int, int]]:
-    """Return table -> its rows that would go: those that seed made, and those that calls of runs wrote; only read.
+def count_emptied(connection: "Connection", found: Sequence[Filled], notes: Mapping[str, str]) -> Emptied:
+    """Return what would go, and what would stay beside it; only read.
 
-    A table without any, that merely refers to one, is left out.
+    A table of which nothing would go and that seed did not fill is left out.
     """
-    tables = _still_there(connection, filled)
-    referring = connection.execute(_REFERRING, {"oids": [table.oid for table in tables]}).all()
-    held = _find_held(connection, filled.transaction, tables, [(oid, schema, name) for oid, schema, name in referring])
-    made = {table.oid: table.is_ours("t", filled.transaction) for table in tables}
-    counts = {}
-    for oid, each in held.items():
-        ours = made.get(oid, "false")
+    marks = find_marks(notes)
+    held = find_held(connection, found, marks)
+    going = {}
+    for each in held.values():
         query = f"""
-            select count(*) filter (where {ours}), count(*) filter (where not {ours})
+            select count(*) filter (where {each.by_seed}), count(*) filter (where not {each.by_seed})
             from {each.located} as t where {each.goes}
         """
         by_seed, by_runs = connection.exec_driver_sql(query).one()
-        if oid in made or by_runs:
-            counts[each.name] = (int(by_seed), int(by_runs))
-    return counts
+        if each.is_filled or by_runs:
+            going[each.name] = (int(by_seed), int(by_runs))
+    return Emptied(going, _find_staying(connection, held, marks))
 
 
-def _still_there(connection: "Connection", filled: Filled) -> list[FilledTable]:
-    """Return the tables that are the ones that were filled, and not others of their names."""
-    there = {
-        (schema, name): oid
-        for schema, name, oid in connection.execute(_OIDS, {"schemas": sorted({each.schema for each in filled.tables})})
-    }
-    return [table for table in filled.tables if there.get((table.schema, table.name)) == table.oid]
+def _find_staying(connection: "Connection", held: Mapping[int, Held], marks: Sequence[Marks]) -> list[Staying]:
+    since: dict[tuple[str, str], int] = {}
+    partly = set(connection.exec_driver_sql(_PARTLY_KNOWN).scalars())
+    for each in marks:
+        of_calls = {(row.schema, row.table) for row in each.rows if each.system in partly}
+        for place in {*each.unmarked, *of_calls}:
+            since[place] = min(each.since, since.get(place, each.since))
+    found = []
+    for (schema, name), oid in sorted(find_oids(connection, list(since)).items()):
+        located = f"{quoted(schema)}.{quoted(name)}"
+        written = f"age(t.xmin) <= age('{since[schema, name] % XIDS}'::xid)"
+        goes = held[oid].goes if oid in held else "false"
+        query = f"select count(*) from {located} as t where {written} and not {goes}"
+        if count := int(connection.exec_driver_sql(query).scalar_one()):
+            found.append(Staying(f"{schema}.{name}", count, f"delete from {located} as t where {written}"))
+    return found
 
 
-def _find_held(
-    connection: "Connection", transaction: int, tables: Sequence[FilledTable], referring: Sequence[tuple[int, str, str]]
-) -> dict[int, _Held]:
-    """Return the tables by their oids: those that seed filled, and those that refer to them, however far."""
-    filled = {table.oid: table for table in tables}
-    places = [*((table.oid, table.schema, table.name) for table in tables), *referring]
-    by_calls: dict[int, list[tuple[str, str]]] = {oid: [] for oid, _, _ in places}
-    for oid, column, is_uuid in connection.execute(_CALL_COLUMNS, {"oids": list(by_calls)}):
-        by_calls[oid].append((f"t.{quoted(column)}", "calls.operation_id" if is_uuid else "calls.operation_id::text"))
-    held = {}
-    for oid, schema, name in places:
-        conditions = [f"{column} in (select {call_id} from integrity.calls)" for column, call_id in by_calls[oid]]
-        if oid in filled:
-            conditions.insert(0, filled[oid].is_ours("t", transaction))
-        goes = f"({' or '.join(conditions) or 'false'})"
-        held[oid] = _Held(f"{quoted(schema)}.{quoted(name)}", f"{schema}.{name}", goes, by_calls[oid])
-    return held
-
-
-def _remove_rows(connection: "Connection", held: Mapping[int, _Held]) -> None:
-    systems = _find_systems(connection, held)
+def _remove_held(connection: "Connection", held: Mapping[int, Held]) -> None:
+    systems = find_systems(connection, held)
     if any(_holds_others(connection, each) for each in held.values()):
         _check_nothing_rests(connection, held)
         # One statement, at whose end foreign keys are looked at: tables may refer to each other in a circle.
@@ -125,25 +130,12 @@ def _remove_rows(connection: "Connection", held: Mapping[int, _Held]) -> None:
         drop_runs_of(connection, system)
 
 
-def _find_systems(connection: "Connection", held: Mapping[int, _Held]) -> list[str]:
-    """Return the systems whose runs wrote rows that go."""
-    found = set[str]()
-    for each in held.values():
-        for column, call_id in each.by_calls:
-            query = f"""
-                select distinct runs.system from {each.located} as t
-                join integrity.calls on {call_id} = {column} join integrity.runs on runs.run_id = calls.run_id
-            """
-            found.update(connection.exec_driver_sql(query).scalars())
-    return sorted(found)
-
-
-def _holds_others(connection: "Connection", table: _Held) -> bool:
+def _holds_others(connection: "Connection", table: Held) -> bool:
     query = f"select exists (select from {table.located} as t where not {table.goes})"
     return bool(connection.exec_driver_sql(query).scalar_one())
 
 
-def _check_nothing_rests(connection: "Connection", held: Mapping[int, _Held]) -> None:
+def _check_nothing_rests(connection: "Connection", held: Mapping[int, Held]) -> None:
     """Raise where rows that stay refer to rows that go."""
     for child_oid, parent_oid, columns, referred in connection.execute(_REFERENCES, {"oids": list(held)}):
         child, parent = held[child_oid], held[parent_oid]
@@ -157,21 +149,17 @@ def _check_nothing_rests(connection: "Connection", held: Mapping[int, _Held]) ->
             count, referred_count = connection.exec_driver_sql(query).one()
             if count:
                 raise DatabaseError(
-                    f"{child.name}: {counted(count, 'row')} that others added would go with those that seed made, or lose "
-                    f"what they refer to: {counted(referred_count, 'row')} of {parent.name}",
+                    f"{child.name}: {counted(count, 'row')} that others added would go with those that seed or runs "
+                    f"made, or lose what they refer to: {counted(referred_count, 'row')} of {parent.name}",
                     hint="Nothing was removed. Where they may go, delete them first: "
                     f"delete from {child.located} as t where not {child.goes} and {stays}",
                 )
 
 
-_OIDS = text(
-    """
-    select nspname::text, relname::text, pg_class.oid::int8
-    from pg_catalog.pg_class
-    join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-    where nspname = any (:schemas) and relkind in ('r', 'p')
-    """
-)
+_PARTLY_KNOWN = """
+    select distinct system from integrity.runs where state in ('running', 'lost') or calls_until is not null
+"""
+"""Systems with runs whose calls our books do not have, or not all of them: what marks their rows is not known there."""
 
 _TRIGGERS = text(
     """
@@ -183,24 +171,6 @@ _TRIGGERS = text(
         )
     from pg_catalog.pg_trigger
     where tgrelid = any (:oids) and not tgisinternal and tgenabled in ('O', 'A') and tgparentid = 0
-    """
-)
-
-_REFERRING = text(
-    """
-    with recursive referring (oid) as (
-        select unnest(cast(:oids as int8[]))
-        union
-        select conrelid::int8 from pg_catalog.pg_constraint
-        join referring on confrelid = referring.oid
-        where contype = 'f' and conparentid = 0
-    )
-    select pg_class.oid::int8, nspname::text, relname::text
-    from referring
-    join pg_catalog.pg_class on pg_class.oid = referring.oid
-    join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-    where not pg_class.oid = any (:oids)
-    order by 1
     """
 )
 
@@ -216,18 +186,3 @@ _REFERENCES = text(
     order by conrelid, conname
     """
 )
-
-_CALL_COLUMNS = text(
-    """
-    select attrelid::int8, attname::text, atttypid = 'uuid'::regtype
-    from pg_catalog.pg_attribute
-    where attrelid = any (:oids) and attnum > 0 and not attisdropped and attnotnull
-        and atttypid in ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype)
-        and not exists (
-            select from pg_catalog.pg_constraint
-            where contype = 'f' and conrelid = attrelid and attnum = any (conkey)
-        )
-    order by attrelid, attnum
-    """
-)
-"""Not where a reference stands: whoever refers to a row that is known by a call's id writes that, too."""

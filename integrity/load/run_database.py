@@ -63,7 +63,7 @@ class RunDatabase:
         facts = target.engine.read_server(target)
         self._check_room(facts)
         if not is_seeded:
-            keep_books(target, system)
+            keep_books(target, system, self.workload.operations.values())
         elif bug is not None:
             plant(target, system, bug.dropped, bug=bug.name)
         else:

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from integrity.database.namespace import Contents, count_rows
+from integrity.database.removal import Emptied
 from integrity.engines.target import Target
 from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_result
-
-Emptied = Mapping[str, Mapping[str, tuple[int, int]]]
-"""What was filled -> table of others -> its rows that go: those that seed made, and those that calls of runs wrote."""
 
 
 def write_removed(target: Target, contents: Contents, emptied: Emptied, runs_folder: Path, *, is_json: bool) -> None:
@@ -21,18 +19,19 @@ def write_removed(target: Target, contents: Contents, emptied: Emptied, runs_fol
     """
     if is_json:
         dropped = {schema: list(tables) for schema, tables in contents.ours.items()}
-        done = {"database": str(target), "dropped": dropped, "emptied": _sum_by_table(emptied)}
-        write_json({**done, "kept": list(contents.foreign)})
+        done = {"database": str(target), "dropped": dropped, "emptied": _sum_by_table(emptied.going)}
+        write_json({**done, "kept": list(contents.foreign), "staying": _staying(emptied)})
         return
     if not contents.is_ours:
         write_result(f"{target}: nothing here was made by seed or run; nothing was removed.")
         return
-    for name, tables in emptied.items():
-        write_result(f"Removed {_count_rows(tables)} in {name}.")
+    if emptied.going:
+        write_result(f"Removed {_count_rows(emptied.going)}.")
     count = sum(map(len, contents.ours.values()))
     write_result(f"Removed {counted(count, 'table')} in {' and '.join(contents.ours)}.")
     if contents.foreign:
         write_result(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
+    _write_staying(emptied)
     if runs_folder.is_dir():
         write_result(f"The folders of runs stay, since reports are made from them: {runs_folder}")
 
@@ -41,10 +40,13 @@ def write_removal(target: Target, contents: Contents, emptied: Emptied, *, is_js
     """Write to stdout what would be removed: each table with its rows."""
     rows = {schema: count_rows(target, schema, tables) for schema, tables in contents.ours.items()}
     if is_json:
-        would = {"database": str(target), "would_drop": rows, "would_empty": _sum_by_table(emptied)}
-        write_json({**would, "kept": list(contents.foreign)})
-    else:
-        write_result(_render_removal(target, contents, emptied, rows))
+        would = {"database": str(target), "would_drop": rows, "would_empty": _sum_by_table(emptied.going)}
+        write_json({**would, "kept": list(contents.foreign), "staying": _staying(emptied)})
+        return
+    write_result(_render_removal(target, contents, emptied, rows))
+    if rows:
+        _write_staying(emptied)
+        write_result("Nothing was removed: this was a dry run.")
 
 
 def _render_removal(target: Target, contents: Contents, emptied: Emptied, rows: Mapping[str, Mapping[str, int]]) -> str:
@@ -54,12 +56,10 @@ def _render_removal(target: Target, contents: Contents, emptied: Emptied, rows: 
     for schema, counts in rows.items():
         lines.append(f"  {schema}: {counted(len(counts), 'table')}, {counted(sum(counts.values()), 'row')}")
         lines += [f"    {table}: {counted(count, 'row')}" for table, count in counts.items()]
-    for tables in emptied.values():
-        for name, (by_seed, by_runs) in tables.items():
-            lines.append(f"  the rows that seed added to {name}: {counted(by_seed, 'row')}{_and_of_runs(by_runs)}")
+    lines += [f"  {_describe_rows(*counts)} in {name}" for name, counts in emptied.going.items()]
     if contents.foreign:
         lines.append(f"Left alone: {len(contents.foreign)} that are not ours, e.g. {contents.foreign[0]}.")
-    return "\n".join([*lines, "Nothing was removed: this was a dry run."])
+    return "\n".join(lines)
 
 
 def list_ours(contents: Contents, emptied: Emptied) -> str:
@@ -69,19 +69,37 @@ def list_ours(contents: Contents, emptied: Emptied) -> str:
         wallets = contents.notes.get(f"wallets:{schema}")
         size = f" ({counted(int(wallets), 'wallet')})" if wallets else ""
         lines.append(f"  {schema}{size}: {', '.join(tables)}")
-    lines += [f"  {_count_rows(tables)} in {name}, which stay" for name, tables in emptied.items()]
+    if emptied.going:
+        kept = "this table itself stays" if len(emptied.going) == 1 else "these tables themselves stay"
+        lines.append(f"  {_count_rows(emptied.going)}; {kept}")
     return "\n".join(lines)
 
 
-def _count_rows(tables: Mapping[str, tuple[int, int]]) -> str:
-    """Return how many rows of how many tables, e.g. "60 rows and 12 that runs wrote of 2 tables"."""
-    by_seed, by_runs = (sum(counts[index] for counts in tables.values()) for index in (0, 1))
-    return f"{counted(by_seed, 'row')}{_and_of_runs(by_runs)} of {counted(len(tables), 'table')}"
+def _count_rows(going: Mapping[str, tuple[int, int]]) -> str:
+    """Return how many rows of how many tables, e.g. "60 rows that seed made in 2 tables of public"."""
+    by_seed, by_runs = (sum(counts[index] for counts in going.values()) for index in (0, 1))
+    schemas = dict.fromkeys(name.partition(".")[0] for name in going)
+    return f"{_describe_rows(by_seed, by_runs)} in {counted(len(going), 'table')} of {' and '.join(schemas)}"
 
 
-def _and_of_runs(count: int) -> str:
-    return f" and {count:,} that runs wrote" if count else ""
+def _describe_rows(by_seed: int, by_runs: int) -> str:
+    if not by_seed and by_runs:
+        return f"{counted(by_runs, 'row')} that runs wrote"
+    return f"{counted(by_seed, 'row')} that seed made" + (f" and {by_runs:,} that runs wrote" if by_runs else "")
 
 
-def _sum_by_table(emptied: Emptied) -> dict[str, int]:
-    return {name: sum(counts) for tables in emptied.values() for name, counts in tables.items()}
+def _write_staying(emptied: Emptied) -> None:
+    """Write what stays though runs may have made it, with the statement that deletes it."""
+    for each in emptied.staying:
+        since = "written since the first run began, by whom nobody can tell"
+        write_result(f"Left alone: {counted(each.count, 'row')} of {each.table} {since}.")
+        write_result("Look at them, and if they may go:")
+        write_result(f"  {each.statement}", is_verbatim=True)
+
+
+def _sum_by_table(going: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    return {name: sum(counts) for name, counts in going.items()}
+
+
+def _staying(emptied: Emptied) -> list[dict[str, object]]:
+    return [{"table": each.table, "rows": each.count, "statement": each.statement} for each in emptied.staying]

@@ -121,10 +121,10 @@ def test_what_a_run_wrote_beside_seeded_rows_goes_with_them_and_what_others_wrot
     accounts, movements = map(int, psql(database, "-c", counted).split("|"))
     _, would = integrity("rollback", "--dry-run", "--json")
     assert json.loads(would)["would_empty"] == {"public.accounts": accounts, "public.movements": movements}
-    said = f"60 rows and {movements - 40:,} that runs wrote of 2 tables in public"
+    said = f"60 rows that seed made and {movements - 40:,} that runs wrote in 2 tables of public"
     code, told = integrity("rollback", "--yes")
     told = " ".join(told.split())  # long lines are wrapped
-    assert (code, f"{said}, which stay" in told, f"Removed {said}." in told) == (0, True, True), told
+    assert (code, f"{said}; these tables themselves stay" in told, f"Removed {said}." in told) == (0, True, True), told
     assert psql(database, "-c", counted).split() == ["0|0"]
 
 

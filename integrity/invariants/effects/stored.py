@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from integrity.domain import NewKey
 from integrity.errors import SqlFileError
 from integrity.invariants.effects.declaration import FAMILIES, Declaration, Use
 from integrity.invariants.effects.rendering import render_invariant
@@ -27,6 +26,7 @@ from integrity.sql.header import TextFault
 from integrity.sql.name import literal, quoted
 from integrity.systems.script.domains import TABLE, plain_name
 from integrity.systems.script.header import OperationHeader, Stores, read_operation_header
+from integrity.systems.script.marks import is_new
 from integrity.systems.script.playing import OPERATION_ID
 
 SUBJECT = "stored_value"
@@ -150,7 +150,7 @@ def make_stored(system: str, folder: Path) -> Mapping[str, Callable[[], SqlFile]
     for path, header in _headers(folder):
         for table in _INSERT.findall(read_text(path)):
             declared.writers.setdefault(plain_name(table), set()).add(path.stem)
-        declared.stored += [_Stored(path.stem, each, _is_new(header, each)) for each in header.stores]
+        declared.stored += [_Stored(path.stem, each, is_new(header, each)) for each in header.stores]
         paths += [path] if header.stores else []
     uses = declared.families() if paths else {}
     declaration = Declaration(system, 0, SUBJECT, headers={}, columns={}, uses=uses)
@@ -167,11 +167,6 @@ def _headers(folder: Path) -> Iterator[tuple[Path, OperationHeader]]:
     for path in filter(is_of_operation, sorted(folder.glob("*"))):
         with suppress(SqlFileError, TextFault):
             yield path, read_operation_header(read_text(path), operation=path.stem, place=str(path))
-
-
-def _is_new(header: OperationHeader, stores: Stores) -> bool:
-    declared = header.parameters.get(stores.argument)
-    return not stores.argument or stores.argument == OPERATION_ID or isinstance(declared and declared.domain, NewKey)
 
 
 def _make(path: Path, name: str, declaration: Declaration, family: str) -> SqlFile:

@@ -18,7 +18,7 @@ from integrity.database.bookkeeping import has_bookkeeping
 from integrity.database.filled import Filled, FilledTable, current_transaction, note_filled
 from integrity.database.made import OURS
 from integrity.database.namespace import create_bookkeeping
-from integrity.database.removal import remove_filled
+from integrity.database.removal import remove_rows
 from integrity.engines.columns import ColumnValues
 from integrity.engines.occupancy import occupy
 from integrity.engines.postgresql.bulk import load
@@ -118,8 +118,8 @@ def fill(
         occupy(target, f"seed --schema {name}", is_exclusive=bool(earlier)),
         transaction(target, (OURS,)) as connection,
     ):
-        for each in earlier:
-            remove_filled(connection, each)
+        if earlier:
+            remove_rows(connection, earlier)
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         started = time.perf_counter()

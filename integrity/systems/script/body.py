@@ -129,6 +129,16 @@ def sent_by(nodes: Sequence[Node]) -> Iterator[Sends]:
                 yield from sent_by(block)
 
 
+def set_by(nodes: Sequence[Node]) -> Iterator[str]:
+    """Yield the names that `\\set` gives a value, whatever branch it is in."""
+    for node in nodes:
+        if isinstance(node, Sets):
+            yield node.name
+        elif isinstance(node, Branches):
+            for _, block in node.arms:
+                yield from set_by(block)
+
+
 class _Parser:
     def __init__(self, text: str, given: Sequence[str], *, is_lenient: bool) -> None:
         self._text = text

@@ -19,6 +19,7 @@ from integrity.sql.tokens import TokenKind, tokenize
 from integrity.systems.script.body import Node, read_body, sent_by
 from integrity.systems.script.domains import schema_name
 from integrity.systems.script.header import OperationHeader, read_operation_header
+from integrity.systems.script.marks import Telling
 from integrity.systems.script.playing import OPERATION_ID, Play
 from integrity.systems.script.rows import Wants
 
@@ -50,7 +51,17 @@ class OperationFile:
         """The operation that it is."""
         domains = {name: declared.domain for name, declared in self.header.parameters.items()}
         places = {name: written_at.place for name, written_at in self.header.lines.items()}
-        return Operation(self.name, self._steps, domains, self.header.allowed, self.tables, places)
+        telling = Telling(self.header, self.nodes)
+        return Operation(
+            self.name,
+            self._steps,
+            domains,
+            self.header.allowed,
+            self.tables,
+            places,
+            marks=telling.marks,
+            unmarked=telling.unmarked,
+        )
 
     @property
     def wants(self) -> Wants:

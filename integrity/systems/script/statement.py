@@ -24,6 +24,7 @@ _OF_ANY = frozenset(
 )
 """Functions to which a parameter without a type cannot be given, though a quoted literal can."""
 _QUERIES = frozenset({"select", "values", "table", "show", "explain", "fetch", "execute", "call"})
+_OF_THE_SESSION = frozenset({"savepoint", "release", "rollback", "set", "reset", "lock", "listen", "notify", "show"})
 _INTEGER_MOST = 2**31
 _BIGINT_MOST = 2**63
 
@@ -77,6 +78,11 @@ class Command:
         return Statement("".join([*parts, self.sql[at:]]), parameters)
 
     @cached_property
+    def may_write(self) -> bool:
+        """Whether it may insert or change rows, as far as its first word tells."""
+        return next((token.text for token in code_tokens(self.sql)), "") not in _OF_THE_SESSION
+
+    @cached_property
     def has_rows(self) -> bool:
         """Whether it returns rows at all, as far as its text tells."""
         words = [token.text for token in code_tokens(self.sql) if token.kind is TokenKind.WORD]
@@ -84,7 +90,7 @@ class Command:
             return True
         from sqlglot import exp
 
-        tree = self._tree if words[:1] == ["with"] else None
+        tree = self.tree if words[:1] == ["with"] else None
         return words[:1] == ["with"] and (tree is None or isinstance(tree, exp.Query))
 
     @cached_property
@@ -92,7 +98,7 @@ class Command:
         """The names of its columns; None: only the server knows."""
         from sqlglot import exp
 
-        tree = self._tree
+        tree = self.tree
         if tree is None:
             return None
         returning = tree.args.get("returning")
@@ -112,14 +118,15 @@ class Command:
         """The tables that it names, as "schema.table" or "table"; None: its text does not tell."""
         from sqlglot import exp
 
-        if self._tree is None:
+        if self.tree is None:
             return None
-        ctes = {each.alias for each in self._tree.find_all(exp.CTE)}
-        found = (table for table in self._tree.find_all(exp.Table) if table.db or table.name not in ctes)
+        ctes = {each.alias for each in self.tree.find_all(exp.CTE)}
+        found = (table for table in self.tree.find_all(exp.Table) if table.db or table.name not in ctes)
         return frozenset(f"{table.db}.{table.name}" if table.db else table.name for table in found)
 
     @cached_property
-    def _tree(self) -> Any:
+    def tree(self) -> Any:
+        """Its syntax tree; None where the parser does not know it."""
         from sqlglot import exp
 
         from integrity.sql.query import find_tree
