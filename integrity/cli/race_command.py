@@ -113,12 +113,12 @@ def command(
     settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
                             seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names)
+    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names, is_json)
+    wanted = Wanted(output, pytest_file)
     if asked.is_anything:
-        return race_asked(asked, settings, project, database=database, test_database=test_database, is_json=is_json)
+        return race_asked(asked, settings, project, wanted, database=database, test_database=test_database)
     chosen = choose(project, names, settings, system_name=system_name, bug_name=bug_name, actors=actors, schedule=schedule,
                     is_mutating=is_mutating)  # fmt: skip
-    wanted = Wanted(output, pytest_file)
     target = open_target(project, database)
     if is_mutating:
         mutated = listen(mutate(chosen, target, project, test_database=test_database), note_mutation, write_notes)

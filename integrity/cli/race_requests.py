@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from integrity.cli.options import open_target
 
 if TYPE_CHECKING:
-    from integrity.http.request import Request
+    from integrity.jobs.findings import Wanted
     from integrity.project import Project
     from integrity.race.search.settings import RaceSettings
 
@@ -21,6 +21,7 @@ class Asked:
     command: str
     scenario: str | None
     names: tuple[str, ...]
+    is_json: bool = False
 
     @property
     def is_anything(self) -> bool:
@@ -32,10 +33,10 @@ def race_asked(
     asked: Asked,
     settings: "RaceSettings",
     project: "Project",
+    wanted: "Wanted",
     *,
     database: str | None,
     test_database: str | None,
-    is_json: bool,
 ) -> int:
     """Race the requests, print what came out, and return the exit code.
 
@@ -44,10 +45,10 @@ def race_asked(
     """
     from integrity.errors import UsageError
     from integrity.events import listen
-    from integrity.jobs.race_requests import RequestRace, from_curl, race_requests
+    from integrity.jobs.race_requests import RequestRace, race_requests
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.requests_text import write_requests
-    from integrity.scenarios.reading import read_scenario
+    from integrity.scenarios.subject import subject_of_curl, subject_of_file
 
     if asked.names:
         raise UsageError(
@@ -60,20 +61,16 @@ def race_asked(
             hint="Paste one: --curl 'curl -X POST http://127.0.0.1:8000/pay -d amount=5'",
         )
     if asked.scenario is not None:
-        file = project.folder / "scenarios" / f"{asked.scenario.removesuffix('.toml')}.toml"
-        scenario, name = read_scenario(file), f"scenarios/{file.name}"
-        named: dict[str, Request] = {}
+        subject = subject_of_file(project, asked.scenario)
     else:
-        scenario, named = from_curl(asked.curls, asked.url, asked.command, count=asked.count)
-        name = "--curl"
-    given = scenario.database.url if database is None else database
-    target = open_target(project, given)
+        subject = subject_of_curl(project, asked.curls, asked.url, asked.command, count=asked.count)
+    target = open_target(project, subject.scenario.database.url if database is None else database)
     declared = project.settings.database.test if test_database is None else test_database
     far = RequestRace(
         settings.preemptions, settings.schedules, settings.seconds, settings.seed, is_strict=settings.is_strict
     )
-    racing = race_requests(scenario, target, project, far, name=name, named=named, test_database=declared)
+    racing = race_requests(subject, target, project, far, wanted, test_database=declared)
     with open_bar() as bar:
         raced = listen(racing, bar, write_notes)
-    write_requests(raced, is_json=is_json)
+    write_requests(raced, is_json=asked.is_json)
     return raced.exit_code

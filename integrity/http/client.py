@@ -63,6 +63,8 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="integrity-http", daemon=True)
         self._sessions: list[Session] = []
+        self.cookies_seen: set[str] = set()
+        """Values of the cookies that sessions had: secrets."""
 
     def __enter__(self) -> "Client":
         self._thread.start()
@@ -206,6 +208,7 @@ class Session:
                     content.decode(response.charset or "utf-8", "replace"),
                     str(response.url),
                 )
+        self._client.cookies_seen.update(self._cookies().values())
         if answer.content_type == "text/html":
             self._token = token_of_page(answer.text) or self._token
         return answer

@@ -1,48 +1,34 @@
 """Races of an application's requests: nothing in it is changed, its statements pass our proxy.
 
-    raced = listen(race_requests(scenario, target, project, settings))
+    raced = listen(race_requests(subject_of_file(project, "buy"), target, project, settings))
 
-An application that is started here works on a copy of the database; one that is running already is raced on its own, which
-must then be declared a test database, and its connections must lead to our proxy.
+What is found is shrunk and kept in files of the state folder, with the scenario that it is of.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from integrity.database.namespace import guard
 from integrity.engines.target import Target
-from integrity.errors import UnsafeDatabase, UsageError
-from integrity.events import Job, Noted
-from integrity.http.client import Client
-from integrity.http.curl import read_curl
-from integrity.http.request import Request
-from integrity.project import SETTINGS_FILE, Project
-from integrity.race.gated.postgresql.stand import Stand, open_stand
-from integrity.race.judge.explain import explain, timeline_of
-from integrity.race.judge.judge import Judge
-from integrity.race.program.program import Keys, Program
-from integrity.race.program.trace import Failed, Return
-from integrity.race.requested import FoundRequests, RequestsRaced
-from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
-from integrity.race.search.explore import Budget, Exploration, explore
-from integrity.scenarios.actors import actors_of
-from integrity.scenarios.answers import NO_ANSWER, judge_answers
-from integrity.scenarios.app import Running, database_environment, running
-from integrity.scenarios.launching import Commands
-from integrity.scenarios.preparing import Preparation, Prepared
-from integrity.scenarios.requests import declared_requests, read_request
-from integrity.scenarios.scenario import ActorTable, RequestTable, Scenario
-from integrity.systems.stage import Stage
-from integrity.verdict import Verdict
+from integrity.events import FileWritten, Job
+from integrity.http.secrets import hidden_in
+from integrity.jobs.findings import Wanted, keep_all
+from integrity.jobs.site import SECONDS_MAX, Site, open_site
+from integrity.project import Project
+from integrity.race.finding.discovery import finding_of_program
+from integrity.race.finding.finding import CallRecord, Finding, return_record
+from integrity.race.finding.token import Token, codes_of
+from integrity.race.requested import RequestsRaced
+from integrity.race.search.explore import Budget, Hit, explore
+from integrity.race.search.least import Cast, Least, find_least
+from integrity.race.search.shrink import points_of
+from integrity.scenarios.subject import RequestSubject, cast_of
 
-WARMED = 2  # times that each call is made alone before: pools are filled, statements prepared, caches warm
 PREEMPTIONS = 2
-_WAITS = 20  # times what a request is given between two statements: so long one waits that is held at the gate
+_CURL = "requests"
+"""What a race of curl lines is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +44,19 @@ class RequestRace:
     seconds: float = float("inf")
     seed: int = 0
     is_strict: bool = False
-    seconds_max: float = 10.0
+    seconds_max: float = SECONDS_MAX
 
 
 def race_requests(
-    scenario: Scenario,
+    subject: RequestSubject,
     target: Target,
     project: Project,
     settings: RequestRace | None = None,
+    wanted: Wanted | None = None,
     *,
-    name: str = "scenario",
-    named: Mapping[str, Request] | None = None,
     test_database: str | None = None,
 ) -> Job[RequestsRaced]:
-    """Search the orders of the statements that a scenario's requests make.
-
-    Args:
-        name: of the scenario, or its file, for messages.
-        named: requests that it names, beside those that integrity.toml declares.
+    """Search the orders of the statements that a scenario's requests make, and keep what is found.
 
     Raises:
         UsageError: the application cannot be started or reached, makes no statement that we see, or a request is wrong.
@@ -83,172 +64,69 @@ def race_requests(
         DatabaseError: the server is gone, or the role may not.
     """
     settings = settings or RequestRace()
-    if not target.engine.speaks_postgresql:
-        raise UsageError(
-            f"{target}: requests are raced through a proxy that speaks PostgreSQL's protocol",
-            hint="Name the application's PostgreSQL database: --database URL",
-        )
-    named = {**declared_requests(project.settings.targets, file=project.folder / SETTINGS_FILE), **(named or {})}
     with ExitStack() as stack:
-        place = yield from _database(scenario, target, test_database, stack)
-        prepared: list[Prepared] = [Prepared()]
-        prepare: list[Callable[[], Prepared]] = []
-
-        def make_rows() -> Keys:
-            prepared[:] = [prepare[0]()] if prepare else prepared
-            return {}
-
-        stand = stack.enter_context(open_stand(place, setup=make_rows, seconds_max=settings.seconds_max))
-        app = stack.enter_context(
-            running(
-                scenario.app,
-                folder=project.folder,
-                log=project.state_folder / "apps" / "race.log",
-                database_url=stand.target.text,
-            )
-        )
-        client = stack.enter_context(Client(app.url, timeout_s=_WAITS * settings.seconds_max))
-        commands = Commands(project.folder, database_environment(stand.target.text))
-        stack.callback(commands.close)
-        prepare.append(_preparing(scenario, place, client, project, named=named, place=name))
-        actors = actors_of(
-            scenario,
-            client=client,
-            commands=commands,
-            prepared=lambda: prepared[0],
-            named=named,
-            folder=project.folder,
-            place=name,
-        )
-        program = Program(
-            actors,
-            _no_stage,
-            is_captured=True,
+        site = yield from open_site(
+            subject,
+            target,
+            project,
+            stack,
+            test_database=test_database,
             is_strict=settings.is_strict,
-            expect=lambda returns: _wrong_answers(returns, scenario),
+            seconds_max=settings.seconds_max,
         )
-        _warm_up(stand, program, app)
+        program = site.program()
         budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
-        found = explore(stand.scheduler, program, budget=budget, seed=settings.seed)
-        app.check()
-        letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, actors, strict=False)}
-        return RequestsRaced(letters, str(stand.keeping), found, _explained(stand, program, found))
+        found = explore(site.stand.scheduler, program, budget=budget, seed=settings.seed)
+        site.app.check()
+        hits = (*found.hits, *found.apart[: not found.hits])
+        findings = [_finding(site, hit, seed=settings.seed) for hit in hits]
+        kept = keep_all(findings, target, project, first=wanted.output if wanted else None)
+        yield from (FileWritten((each.file,), is_told=False) for each in kept)
+        letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
+        return RequestsRaced(letters, str(site.stand.keeping), found, kept)
 
 
-def from_curl(lines: Sequence[str], url: str, command: str, *, count: int) -> tuple[Scenario, dict[str, Request]]:
-    """Return the scenario that a command line says, and its requests by the names that it has for them.
+def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:
+    """Return what is written down of a hit, as small as may be, without the secrets that were seen."""
+    whole, cast = site.program(), cast_of(site.subject.scenario)
+    least = find_least(site.stand.scheduler, whole, hit, cast=cast, make=site.program, seed=seed)
+    calls = {
+        letter: CallRecord(
+            operation=actor.operation, arguments={}, returned=return_record(least.run.trace.returns.get(letter))
+        )
+        for letter, actor in zip(ascii_uppercase, least.program.actors, strict=False)
+    }
+    record = site.subject.record
+    finding = finding_of_program(
+        site.stand.scheduler,
+        least.program,
+        least.run,
+        least.judgement,
+        system=record.name or _CURL,
+        calls=calls,
+        seed=seed,
+        played=hit.schedules,
+        seconds=hit.seconds,
+    )
+    shown: Mapping[str, Any] = hidden_in(finding.model_dump(mode="json"), site.secrets)
+    kept = record.model_copy(update={"kept": least.cast, "token": str(token_of(site.subject, least, cast))})
+    return Finding.model_validate(shown).model_copy(update={"scenario": kept})
+
+
+def token_of(subject: RequestSubject, least: Least, whole: Cast) -> Token:
+    """Return the token of what was found.
 
     Args:
-        lines: each an actor, at the application's address whatever theirs is; one alone is made `count` times.
+        whole: all actors of the scenario, with all of their requests.
     """
-    read = [read_curl(line) for line in lines]
-    named = {f"request_{number}": replace(each, url=_path_of(each.url)) for number, each in enumerate(read, start=1)}
-    actors = [
-        ActorTable(name=request.shown, requests=[RequestTable(request=name)], count=count if len(lines) == 1 else 1)
-        for name, request in named.items()
-    ]
-    app = {"command": command, "url": url or ("" if command else _address_of(read[0].url))}
-    return Scenario.model_validate({"app": app, "actors": actors}), named
-
-
-def _path_of(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(("", "", parts.path or "/", parts.query, ""))
-
-
-def _address_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _database(scenario: Scenario, target: Target, test_database: str | None, stack: ExitStack) -> Job[Target]:
-    """Return the database that schedules are played on: a copy, for an application that is started here."""
-    if scenario.app.command:
-        place = stack.enter_context(reserve_copy(target))
-        copied = yield from make_copy(place)
-        for missing in copied.missing:
-            yield Noted(f"not in the copy of the database: {missing}")
-        return place.target
-    contents = guard(target, test_database)
-    if contents.name != test_database:
-        raise UnsafeDatabase(
-            f"{target}: an application that is running already is raced on its own database, and nobody has said that "
-            f"{contents.name!r} is a test database",
-            hint=f'Let it be started on a copy: [app] command = "..."; or declare it: [database] test = "{contents.name}"',
-        )
-    return target
-
-
-def _preparing(
-    scenario: Scenario, target: Target, client: Client, project: Project, *, named: Mapping[str, Request], place: str
-) -> Callable[[], Prepared]:
-    """Return what makes the rows of a schedule, or has made them once."""
-
-    def read(tables: Sequence[RequestTable], what: str) -> list[Request]:
-        return [
-            read_request(table, place=f"{place}: {what}.requests.{at}", named=named, folder=project.folder)
-            for at, table in enumerate(tables)
-        ]
-
-    preparation = Preparation(
-        setup=scenario.setup,
-        requests=read(scenario.setup.requests, "setup"),
-        login=read(scenario.login.requests, "login") if scenario.login else (),
-        bearer=scenario.login.bearer if scenario.login else None,
-        values=scenario.values,
-        target=target,
-        client=client,
-        folder=project.folder,
-        place=place,
+    requests = dict(whole)
+    kept = tuple((number, None if of == requests[number] else of) for number, of in least.cast)
+    failures = codes_of([alarm.fingerprint for alarm in least.judgement.alarms])
+    record = subject.record
+    return Token(
+        record.name,
+        record.digest,
+        () if least.cast == whole else kept,
+        points_of(least.run.choices),
+        failures,
     )
-    return cache(preparation.make) if scenario.setup.once else preparation.make
-
-
-def _warm_up(stand: Stand, program: Program, app: Running) -> None:
-    """Make each call alone, so that what only the first does is done; see that its statements pass us.
-
-    Raises:
-        UsageError: a call alone does not come to its end, or none makes a statement that we see.
-    """
-    is_seen, told = False, ""
-    for actor in {actor.operation: actor for actor in program.actors}.values():
-        for _ in range(WARMED):
-            run = stand.scheduler.play(replace(program, actors=(actor,)))
-            is_seen = is_seen or bool(run.trace.events)
-            _check_answered(actor.operation, run.trace.returns)
-            told = told or run.cut
-    app.check()
-    if told:
-        raise UsageError(f"a request that is made alone does not come to its end: {told}")
-    if not is_seen:
-        raise UsageError(
-            "no statement of the application was seen: its connections do not lead through our proxy",
-            hint="Let it take its database from DATABASE_URL, which is set where we start it; where it runs already, start "
-            "it with --command, or [app] command.",
-        )
-
-
-def _check_answered(name: str, returns: Mapping[str, Return]) -> None:
-    """Raise UsageError where a call that is made alone was not answered at all."""
-    for returned in returns.values():
-        if isinstance(returned, Failed) and returned.reason.startswith(NO_ANSWER):
-            raise UsageError(
-                f"{name}: {returned.reason}", hint="Send it by hand with curl -i: is that the application's address?"
-            )
-
-
-def _explained(stand: Stand, program: Program, found: Exploration) -> FoundRequests | None:
-    for hit in (*found.hits, *found.apart):
-        again = stand.scheduler.play(program, hit.run.letters)
-        explanation = explain(Judge(stand.scheduler, program), again, alarms=hit.alarms)
-        return FoundRequests(hit, explanation, timeline_of(again))
-    return None
-
-
-def _wrong_answers(returns: Mapping[str, Return], scenario: Scenario) -> Sequence[Mapping[str, Any]]:
-    judged = judge_answers(returns, scenario.expect)
-    return () if judged.verdict is Verdict.HOLDS else ({"reason": judged.reason},)
-
-
-def _no_stage() -> Stage:
-    return Stage((), {})

@@ -11,8 +11,10 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Job
 from integrity.jobs.findings import Wanted, export, invariants_of, races_folder, system_on
+from integrity.jobs.replay_requests import ChosenRequests, choose_requests, choose_token
 from integrity.project import Project
-from integrity.race.finding.finding import Finding, read_finding
+from integrity.race.finding.finding import Finding, names_of, read_finding
+from integrity.race.finding.token import MARK, read_token
 from integrity.race.raced import Replayed
 from integrity.race.search.settings import RaceSubject
 from integrity.race.study import open_study
@@ -36,17 +38,21 @@ class ChosenFinding:
     race: RaceSubject
 
 
-def choose(project: Project, named: Path) -> ChosenFinding:
+def choose(project: Project, named: Path) -> ChosenFinding | ChosenRequests:
     """Return a finding.
 
     Args:
-        named: its file, or its name in the folder where `race` keeps them.
+        named: its file, or its name in the folder where `race` keeps them, or a token.
 
     Raises:
         UsageError: it cannot be read, or is about a system that nobody declares.
     """
+    if str(named).startswith(MARK):
+        return choose_token(project, read_token(str(named)), races_folder(project))
     file = _find(project, named)
     finding = read_finding(file)
+    if finding.scenario is not None:
+        return choose_requests(project, finding, finding.scenario, file)
     system = Registry(project).resolve(finding.system, finding.reference, place=str(file))
     return ChosenFinding(finding, file, RaceSubject(system, invariants_of(project, system)))
 
@@ -95,4 +101,4 @@ def replay(
         differences = study.find_differences(replays[-1])
         if wanted is not None and wanted.pytest_file is not None:
             yield export(study, wanted.pytest_file, replay_command=f"integrity replay {chosen.file}")
-    return Replayed(chosen.finding, replays, differences)
+    return Replayed(chosen.finding.name, names_of(chosen.finding), replays, differences, chosen.finding)

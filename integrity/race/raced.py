@@ -97,13 +97,21 @@ class Replayed:
     """How often a finding came back.
 
     Args:
+        name: of the finding.
+        failures: what goes wrong in it, in words.
         differences: what is not as it was when it was found.
+        finding: None: a token says how it is played, and nothing else.
     """
 
-    finding: Finding
+    name: str
+    failures: Sequence[str]
     replays: Sequence[Replay]
-    differences: Sequence[str]
+    differences: Sequence[str] = ()
+    finding: Finding | None = None
 
     @property
     def exit_code(self) -> int:
-        return exit_code_of({Shortfall.VIOLATED} if any(each.is_back for each in self.replays) else ())
+        """Return what a script is told: a schedule that was cut off may have brought it back."""
+        if any(each.is_back for each in self.replays):
+            return exit_code_of({Shortfall.VIOLATED})
+        return exit_code_of({Shortfall.UNKNOWN} if any(each.is_cut for each in self.replays) else ())

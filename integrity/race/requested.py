@@ -4,23 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from integrity.exit_codes import exit_code_of, shortfalls_of
-from integrity.race.judge.explain import Explanation
-from integrity.race.search.explore import Exploration, Hit
+from integrity.race.raced import FindingKept
+from integrity.race.search.explore import Exploration
 from integrity.verdict import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class FoundRequests:
-    """A schedule of requests that goes wrong.
-
-    Args:
-        hit: as it was found.
-        timeline: what happened in it, as lines of text.
-    """
-
-    hit: Hit
-    explanation: Explanation
-    timeline: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +16,13 @@ class RequestsRaced:
     Args:
         actors: what each letter stands for.
         rows: how each schedule got the same rows, in words.
-        found: the first schedule that goes wrong; None: none does.
+        found: schedules that go wrong, the first of each kind, as small as may be.
     """
 
     actors: Mapping[str, str]
     rows: str
     exploration: Exploration
-    found: FoundRequests | None
+    found: Sequence[FindingKept] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -10,7 +10,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.race.export.export import export_pytest
 from integrity.race.finding.finding import CureRecord, Finding
-from integrity.race.finding.replay import Replay, contest_of, find_differences, replay
+from integrity.race.finding.replay import Replay, contest_of, find_differences, replay, sought_of_finding
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.cure import Failing, try_cures
@@ -30,7 +30,8 @@ class Study:
 
     def replay(self, times: int) -> list[Replay]:
         """Play it again, so many times."""
-        return list(replay(self.arena.scheduler(self.contest.dropped), self.contest, self.finding, times=times))
+        scheduler = self.arena.scheduler(self.contest.dropped)
+        return list(replay(scheduler, self.contest.program(), sought_of_finding(self.finding), times=times))
 
     def find_differences(self, replayed: Replay) -> list[str]:
         """Return what is not as it was when the finding was made."""

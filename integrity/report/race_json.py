@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from integrity.race.finding.finding import Finding
-from integrity.race.finding.replay import Replay
 from integrity.race.matrix import Group, Played
-from integrity.race.raced import FindingKept, Raced
+from integrity.race.raced import FindingKept, Raced, Replayed
 from integrity.race.reproduce import Reproduction
 from integrity.race.trial.mutate import Mutation
 from integrity.report.race_text import describe_played, left_out_of
@@ -78,14 +77,15 @@ def group_json(group: Group) -> dict[str, Any]:
     }
 
 
-def replays_json(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> dict[str, Any]:
+def replays_json(replayed: Replayed) -> dict[str, Any]:
     """Return how often a finding came back, for programs."""
+    replays, finding = replayed.replays, replayed.finding
     return {
-        "finding": finding.name,
-        "violated": sorted({alarm.name for alarm in finding.alarms}),
+        "finding": replayed.name,
+        "violated": sorted({alarm.name for alarm in finding.alarms}) if finding else list(replayed.failures),
         "times": len(replays),
         "came_back": sum(each.is_back for each in replays),
-        "differences": list(differences),
+        "differences": list(replayed.differences),
         "replays": [
             {"letters": each.letters, "is_back": each.is_back, "other_failures": list(each.others), "course": each.course}
             for each in replays

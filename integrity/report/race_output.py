@@ -64,11 +64,13 @@ def write_replayed(replayed: Replayed, *, is_showing: bool, is_json: bool) -> No
         is_showing: the finding as well.
     """
     if is_json:
-        write_json(replays_json(replayed.replays, replayed.differences, replayed.finding))
+        write_json(replays_json(replayed))
         return
-    if is_showing:
+    if is_showing and replayed.finding is not None:
         write_result(render_finding(replayed.finding) + "\n")
-    write_result(render_replays(replayed.replays, replayed.differences, replayed.finding))
+    elif is_showing:
+        write_result("\n".join([*replayed.replays[-1].timeline, ""]))
+    write_result(render_replays(replayed))
 
 
 def _write_played(played: Played, *, is_json: bool) -> None:

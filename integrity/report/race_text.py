@@ -6,11 +6,11 @@ from typing import Any
 from integrity.engines.known import find_engine
 from integrity.numbers import counted
 from integrity.operation import Isolation
-from integrity.race.finding.finding import AlarmRecord, Finding
-from integrity.race.finding.replay import Replay
+from integrity.race.finding.finding import Finding, names_of
 from integrity.race.judge.checks import LeftOut
 from integrity.race.judge.oracles import Oracle
 from integrity.race.matrix import Group, Played
+from integrity.race.raced import Replayed
 from integrity.race.reproduce import Reproduction
 from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Mutation
@@ -35,7 +35,7 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         coverages = [each.coverage for each in group.searched]
         bound = min((coverage.bound_completed for coverage in coverages), default=-1)
         if group.finding:
-            remark = f"{group.finding.schedule or 'serial'}: {_names(group.finding)}"
+            remark = f"{group.finding.schedule or 'serial'}: {', '.join(names_of(group.finding))}"
         else:
             remarks = [f"{group.apart.schedule}: answers apart"] if group.apart else []
             remark = "; ".join(dict.fromkeys([*remarks, *(cut for coverage in coverages for cut in coverage.cut)]))
@@ -138,19 +138,13 @@ def render_finding(finding: Finding) -> str:
     engine = find_engine(finding.dialect)
     level = finding.isolation.value if engine.has_levels else engine.title
     lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
+    if (scenario := finding.scenario) is not None:
+        lines = [f"race  {scenario.shown}{f'  commit {scenario.commit}' if scenario.commit else ''}"]
     for letter, call in sorted(finding.calls.items()):
         arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())
-        lines.append(fold(f"  {letter} = {call.operation}({arguments}) {_returned(call.returned)}", hanging="    "))
-    preemptions = counted(finding.preemptions, "preemption")
-    lines += [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]
-    for alarm in finding.alarms:
-        if alarm.oracle == "invariant":
-            lines.append(f"violated  {alarm.name}  {counted(len(alarm.rows), 'row')}")
-            headers, cells = row_table(alarm.rows[:3])
-            lines.append(lay_table(cells, headers, indent="  "))
-        else:
-            lines.append(fold(_TOLD[alarm.oracle].format(alarm.name)))
-    lines += ["", *map(fold, finding.explanation)]
+        called = call.operation if finding.scenario else f"{call.operation}({arguments})"
+        lines.append(fold(f"  {letter} = {called} {_returned(call.returned)}", hanging="    "))
+    lines += render_happening(finding)
     if finding.cures:
         lines += ["", "Tried on this very schedule (what helps first, and of that what costs least):"]
         for cure in finding.cures:
@@ -158,6 +152,20 @@ def render_finding(finding: Finding) -> str:
             if cure.is_prevented and cure.sql and cure.sql not in cure.name:
                 lines.append(fold(f"      {cure.sql};"))
     return "\n".join(lines)
+
+
+def render_happening(finding: Finding) -> list[str]:
+    """Return the order, what was violated, and why no serial order gives it."""
+    preemptions = counted(finding.preemptions, "preemption")
+    lines = [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]
+    for alarm in finding.alarms:
+        if alarm.oracle == "invariant":
+            lines.append(f"violated  {alarm.name}  {counted(len(alarm.rows), 'row')}")
+            headers, cells = row_table(alarm.rows[:3])
+            lines.append(lay_table(cells, headers, indent="  "))
+        else:
+            lines.append(fold(_TOLD[alarm.oracle].format(alarm.name)))
+    return [*lines, "", *map(fold, finding.explanation)]
 
 
 def render_apart(finding: Finding, replay: str) -> str:
@@ -177,16 +185,18 @@ def render_apart(finding: Finding, replay: str) -> str:
     )
 
 
-def render_replays(replays: Sequence[Replay], differences: Sequence[str], finding: Finding) -> str:
+def render_replays(replayed: Replayed) -> str:
     """Return how often a finding came back, and what is different from when it was made."""
+    replays = replayed.replays
     back = sum(each.is_back for each in replays)
-    lines = [f"{finding.name}: the failure came back {back} of {counted(len(replays), 'time')}: {_names(finding)}"]
+    times = counted(len(replays), "time")
+    lines = [f"{replayed.name}: the failure came back {back} of {times}: {', '.join(replayed.failures)}"]
     for letters, course in dict.fromkeys((each.letters, each.course) for each in replays):
         lines.append(f"  {letters}: {course}")
     others = sorted({name for each in replays for name in each.others})
     lines += [f"  another failure came: {name}" for name in others]
-    if differences:
-        lines += ["not as it was when the finding was made:", *(f"  {difference}" for difference in differences)]
+    if replayed.differences:
+        lines += ["not as it was when the finding was made:", *(f"  {difference}" for difference in replayed.differences)]
     return fold("\n".join(lines))
 
 
@@ -249,19 +259,6 @@ def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, A
             lines += [f"  raced: {pair}" for pair in found.pairs]
             lines.append("  hint: the row may be older than this run; --run names another one.")
     return "\n".join(map(fold, lines))
-
-
-def _names(finding: Finding) -> str:
-    return ", ".join(sorted({_name(alarm) for alarm in finding.alarms}))
-
-
-def _name(alarm: AlarmRecord) -> str:
-    match alarm.oracle:
-        case Oracle.INVARIANT:
-            return alarm.name
-        case Oracle.FAILURE | Oracle.SWALLOWED:
-            return f"{alarm.oracle} ({alarm.name})"
-    return alarm.oracle
 
 
 def _returned(returned: Mapping[str, Any]) -> str:

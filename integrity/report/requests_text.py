@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from integrity.engines.values import evidence_of
 from integrity.numbers import counted
+from integrity.race.raced import FindingKept
 from integrity.race.requested import RequestsRaced
-from integrity.report.layout import fold, lay_table
+from integrity.report.layout import fold, lay_command
+from integrity.report.race_text import render_happening
 from integrity.report.terminal import write_json, write_result
-from integrity.report.values import row_table
 from integrity.verdict import Verdict
 
 _WORDS = {
@@ -28,16 +28,19 @@ def write_requests(raced: RequestsRaced, *, is_json: bool) -> None:
 def render_requests(raced: RequestsRaced) -> str:
     """Return the race as text: the schedule that goes wrong, why it is wrong, and what was searched."""
     lines = [fold(f"{letter}: {name}") for letter, name in raced.actors.items()]
-    if raced.found is not None:
-        found = raced.found
-        lines += ["", f"schedule {found.hit.run.letters}", "", *found.timeline, ""]
-        for alarm in found.hit.alarms:
-            lines.append(fold(f"violated  {alarm.oracle}: {alarm.name}"))
-            headers, cells = row_table(alarm.rows[:5])
-            lines.append(lay_table(cells, headers))
-        lines += ["", *(fold(line) for line in found.explanation.lines)]
+    for each in raced.found[:1]:
+        lines += ["", *render_happening(each.finding)]
     lines += ["", fold(_sentence(raced)), fold(raced.rows)]
+    for label, each in zip(("replay: ", "others: ", *["        "] * len(raced.found)), raced.found, strict=False):
+        lines += ["", *render_replay(each, label=label)] if label == "replay: " else render_replay(each, label=label)
     return "\n".join(lines)
+
+
+def render_replay(kept: FindingKept, *, label: str) -> list[str]:
+    """Return how a finding is played again: by its file, and by its token, which must stay in one line."""
+    record = kept.finding.scenario
+    token = f"{'or: ':>{len(label)}}integrity replay {record.token}" if record and record.token else ""
+    return [lay_command(kept.replay, label=label), *filter(None, [token])]
 
 
 def _sentence(raced: RequestsRaced) -> str:
@@ -66,25 +69,5 @@ def requests_json(raced: RequestsRaced) -> dict[str, Any]:
         "is_exhaustive": coverage.is_exhaustive,
         "preemptions": coverage.bound_completed,
         "cut": list(coverage.cut),
-        "found": None if raced.found is None else _found_json(raced),
-    }
-
-
-def _found_json(raced: RequestsRaced) -> dict[str, Any]:
-    assert raced.found is not None
-    hit = raced.found.hit
-    return {
-        "schedule": hit.run.letters,
-        "is_repeatable": hit.is_repeatable,
-        "anomaly": raced.found.explanation.anomaly.code,
-        "explanation": list(raced.found.explanation.lines),
-        "timeline": list(raced.found.timeline),
-        "alarms": [
-            {
-                "oracle": str(alarm.oracle),
-                "name": alarm.name,
-                "rows": [{name: evidence_of(value) for name, value in row.items()} for row in alarm.rows],
-            }
-            for alarm in hit.alarms
-        ],
+        "findings": [{"file": str(each.file), **each.finding.model_dump(mode="json")} for each in raced.found],
     }

@@ -53,12 +53,8 @@ def read_scenario(file: Path, *, environment: Mapping[str, str] | None = None) -
     Raises:
         UsageError: it cannot be read, or something in it cannot be used.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8"
-        raise UsageError(f"{file}: cannot be read: {reason}", hint="integrity new scenario NAME writes one.") from None
-    return read_text(text, file=file, environment=environment)
+    text, given = read_given(file)
+    return scenario_of(given, file=file, text=text, environment=environment)
 
 
 def read_text(text: str, *, file: Path, environment: Mapping[str, str] | None = None) -> Scenario:
@@ -67,10 +63,37 @@ def read_text(text: str, *, file: Path, environment: Mapping[str, str] | None = 
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise _unreadable(error, file, text) from None
-    known = {**(os.environ if environment is None else environment), "PORT": "${PORT}"}
-    given = _filled(_in_our_words(given), known, f"{file}: ")
+    return scenario_of(given, file=file, text=text, environment=environment)
+
+
+def read_given(file: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a scenario's file, and what it says before anything is filled in.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     try:
-        scenario = Scenario.model_validate(given)
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise UsageError(f"{file}: cannot be read: {reason}", hint="integrity new scenario NAME writes one.") from None
+    try:
+        return text, tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, file, text) from None
+
+
+def scenario_of(
+    given: Mapping[str, Any], *, file: Path, text: str = "", environment: Mapping[str, str] | None = None
+) -> Scenario:
+    """Return the scenario that tables say; see `read_scenario`.
+
+    Args:
+        text: of the file, for places in it.
+    """
+    known = {**(os.environ if environment is None else environment), "PORT": "${PORT}"}
+    try:
+        scenario = Scenario.model_validate(_filled(_in_our_words(dict(given)), known, f"{file}: "))
     except ValidationError as error:
         raise mistake(error, file, (), text) from None
     _check_actors(scenario, file, text)

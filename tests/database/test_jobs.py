@@ -97,5 +97,7 @@ def test_a_race_is_kept_before_it_is_studied_and_told_with_what_would_prevent_it
     assert read_finding(found.file) == found.finding
     assert (raced.exit_code, capsys.readouterr()) == (1, ("", ""))
 
-    _, replayed = hear(replay.replay(replay.choose(project, found.file), venue, times=2))
+    kept = replay.choose(project, found.file)
+    assert isinstance(kept, replay.ChosenFinding)
+    _, replayed = hear(replay.replay(kept, venue, times=2))
     assert ([each.is_back for each in replayed.replays], replayed.exit_code) == ([True, True], 1)

@@ -45,9 +45,9 @@ def integrity(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
 
-    def run(*words: str) -> tuple[int, str, str]:
+    def run(*words: str, command: str = "race") -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
-            main(["race", *words])
+            main([command, *words])
         captured = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return ended.value.code, captured.out, captured.err
@@ -75,6 +75,43 @@ def test_two_requests_that_lose_an_update_are_found_with_their_sql_and_schedule(
 def test_a_line_pasted_from_a_browser_is_made_twice_at_the_address_of_the_application(integrity: Command) -> None:
     code, out, _ = integrity(*curl("buy"))
     assert (code, "lost update" in " ".join(out.split())) == (1, True), out
+
+
+def test_what_is_found_is_as_small_as_may_be_and_is_played_again_by_its_file_and_by_its_token(
+    integrity: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = "[[actors]]\nrequests = ['POST /ping', 'POST /buy password=x7secret', 'POST /ping']\ncount = 3\n"
+    text = SCENARIO.partition("[[actors]]")[0].format(app=APP) + actor
+    Path("scenarios/buy.toml").write_text(text)
+    code, out, _ = integrity("--scenario", "buy", "--json")
+    (found,) = json.loads(out)["findings"]
+    record = found["scenario"]
+    assert (code, found["preemptions"], record["kept"]) == (1, 1, [[0, [1]], [1, [1]]])
+    assert record["token"] == f"r1:buy:{record['digest']}:0.1-1.1:B1:s"
+    assert "x7secret" not in Path(found["file"]).read_text()
+    code, out, _ = integrity(found["file"], "--json", command="replay")
+    told = json.loads(out)
+    assert (code, told["came_back"], told["differences"]) == (1, 1, [])
+
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "scenarios").mkdir(parents=True)
+    (elsewhere / "integrity.toml").write_text("")
+    monkeypatch.chdir(elsewhere)
+    Path("scenarios/buy.toml").write_text(f"title = 'there'\n{text.replace('x7secret', 'another')}")
+    code, out, _ = integrity(record["token"], "--json", command="replay")
+    assert (code, json.loads(out)["violated"]) == (1, ["serial equivalence"])
+    Path("scenarios/buy.toml").write_text(text.replace("/buy", "/buy-locked"))
+    code, _, err = integrity(record["token"], command="replay")
+    assert (code, "another scenario than the token is of" in " ".join(err.split())) == (2, True), err
+
+
+def test_a_finding_that_does_not_come_back_is_told_with_what_has_changed(integrity: Command) -> None:
+    code, out, _ = integrity(*curl("buy"), "--json", "--output", "found.json")
+    Path("found.json").write_text(Path("found.json").read_text().replace("buy", "buy-locked"))
+    code, out, _ = integrity("found.json", command="replay")
+    assert code == 0, out
+    assert "came back 0 of 1 time" in " ".join(out.split())
+    assert "is `select left_over from stock where id = 1 for update`" in " ".join(out.split())
 
 
 def test_the_same_behind_a_lock_is_searched_to_the_end(integrity: Command) -> None:

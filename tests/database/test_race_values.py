@@ -18,7 +18,7 @@ from integrity.operation import Begin, Commit, Isolation, Ok, Statement, Steps
 from integrity.race.export.export import export_pytest
 from integrity.race.finding.discovery import make_finding
 from integrity.race.finding.finding import Finding, read_finding, write_finding
-from integrity.race.finding.replay import contest_of, replay
+from integrity.race.finding.replay import contest_of, replay, sought_of_finding
 from integrity.race.judge.contest import Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.search.explore import Budget, explore
@@ -96,7 +96,9 @@ def test_the_rows_of_every_table_are_compared(racy: tuple[Arena, Ground]) -> Non
 
 def test_a_finding_comes_back_from_its_file(racy: tuple[Arena, Ground], finding: Finding) -> None:
     arena, ground = racy
-    (again,) = replay(arena.scheduler(), contest_of(finding, ground, bug=None), finding, times=1)
+    (again,) = replay(
+        arena.scheduler(), contest_of(finding, ground, bug=None).program(), sought_of_finding(finding), times=1
+    )
     assert again.is_back
 
 

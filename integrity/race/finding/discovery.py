@@ -1,6 +1,7 @@
 """From a hit to a finding: the race is shrunk, played once more, and written down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from string import ascii_uppercase
 
 from integrity.engines.values import json_of
@@ -21,9 +22,7 @@ from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall, make_world
 from integrity.race.program.schedule import count_preemptions, shorten
 from integrity.race.search.explore import Hit
-from integrity.race.search.shrink import Shrunk, Variation, at_points, shrink
-
-TRIES_MAX = 120  # of Hypothesis, for a race that takes more than one preemption or two calls
+from integrity.race.search.shrink import TRIES_MAX, Variation, find_one_preemption, shrink
 
 
 def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hit, *, seed: int) -> Finding:
@@ -36,10 +35,12 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
     def rebuild(calls: Sequence[PlannedCall]) -> Program:
         return contest.part(calls).program()
 
-    shrunk = _find_one_preemption(scheduler, contest, hit)
-    if shrunk is None:
+    found = find_one_preemption(scheduler, contest.program(), hit)
+    if found is None:
         variation = Variation(contest.calls, contest.operations, make_world(ground.keys), rebuild)
         shrunk = shrink(scheduler, contest.program(), hit, variation=variation, runs_max=TRIES_MAX, seed=seed)
+    else:
+        shrunk = replace(found, calls=contest.calls)
     return finding_of_run(
         scheduler,
         contest.part(shrunk.calls),
@@ -49,28 +50,6 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
         played=hit.schedules,
         seconds=hit.seconds,
     )
-
-
-def _find_one_preemption(scheduler: Scheduler, contest: Contest, hit: Hit) -> Shrunk | None:
-    """Return the first schedule of two calls with one preemption that goes wrong like the hit, or None.
-
-    Most races need no more, and this finds the one that is easiest to read, a call interrupted as early as may be by
-    another one as a whole, in a few tries: for ghostpass's bugs 0.1 to 0.6 s, where shrinking takes 5 to 11 s.
-    """
-    if len(contest.calls) != 2 or not hit.preemptions:
-        return None
-    program = contest.program()
-    judge = Judge(scheduler, program)
-    tries = 0
-    for first, other in ("AB", "BA"):
-        start = ((0, first),) if first == "B" else ()
-        for position in range(1, hit.run.letters.count(first) + 1):
-            run = scheduler.play(program, decide=at_points((*start, (position, other))))
-            judgement = judge.judge(run)
-            tries += 1
-            if frozenset(alarm.fingerprint for alarm in judgement.alarms) == hit.fingerprint:
-                return Shrunk(program, (0, 1), contest.calls, run, judgement, tries)
-    return None
 
 
 def finding_of_run(
@@ -91,7 +70,6 @@ def finding_of_run(
     Raises:
         DatabaseError: the server is gone.
     """
-    explanation = explain(Judge(scheduler, contest.program()), run, alarms=judgement.alarms)
     calls = {
         letter: CallRecord(
             operation=call.operation,
@@ -100,12 +78,52 @@ def finding_of_run(
         )
         for letter, call in zip(ascii_uppercase, contest.calls, strict=False)
     }
-    return Finding(
+    found = finding_of_program(
+        scheduler,
+        contest.program(),
+        run,
+        judgement,
         system=contest.system.name,
-        reference=contest.system.path,
-        raced=contest.system.raced,
-        bug=contest.bug.name if contest.bug else None,
-        isolation=contest.isolation,
+        calls=calls,
+        seed=seed,
+        played=played,
+        seconds=seconds,
+    )
+    return found.model_copy(
+        update={
+            "reference": contest.system.path,
+            "raced": contest.system.raced,
+            "bug": contest.bug.name if contest.bug else None,
+            "tables": hash_tables(contest.system.metadata, dropped=contest.dropped),
+        }
+    )
+
+
+def finding_of_program(
+    scheduler: Scheduler,
+    program: Program,
+    run: PlayedSchedule,
+    judgement: Judgement,
+    *,
+    system: str,
+    calls: Mapping[str, CallRecord],
+    seed: int,
+    played: int,
+    seconds: float,
+) -> Finding:
+    """Return the same of a run of any program.
+
+    Args:
+        system: what was raced is called so.
+
+    Raises:
+        DatabaseError: the server is gone.
+    """
+    explanation = explain(Judge(scheduler, program), run, alarms=judgement.alarms)
+    return Finding(
+        system=system,
+        bug=None,
+        isolation=program.isolation,
         dialect=scheduler.dialect,
         seed=seed,
         schedule=shorten(run.choices),
@@ -118,7 +136,7 @@ def finding_of_run(
         calls=calls,
         keys=plain_row(run.keys),
         events=events_of(run.trace),
-        tables=hash_tables(contest.system.metadata, dropped=contest.dropped),
+        tables={},
         schedules_played=played,
         seconds=seconds,
         anomaly=explanation.anomaly.code,

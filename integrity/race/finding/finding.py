@@ -5,6 +5,7 @@ like. So a replay on another version can say what has changed since: a statement
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -25,11 +26,14 @@ from integrity.engines.known import USUAL
 from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
+from integrity.race.finding.scenario_record import ScenarioRecord
 from integrity.race.judge.oracles import Oracle, fingerprint_of
 from integrity.race.play.ddl import create_statements_by_table
 from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
 FORMAT = 1
+
+_NOT_OF_FILES = re.compile(r"[^\w.-]+")
 
 _KINDS = {
     Oracle.INVARIANT: "",
@@ -119,7 +123,8 @@ class Finding(_Model):
     `raced` are the operations whose rows it was played on, maybe more than those of `calls`; empty, and not written: all.
     `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
     table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
-    `explanation` and `timeline` are lines of text.
+    `explanation` and `timeline` are lines of text. `scenario` is what was raced where that are requests of an application;
+    None, and not written: operations of a system are.
     """
 
     format: Literal[1] = 1
@@ -145,6 +150,7 @@ class Finding(_Model):
     explanation: tuple[str, ...]
     timeline: tuple[str, ...]
     cures: tuple[CureRecord, ...] = ()
+    scenario: ScenarioRecord | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -153,6 +159,8 @@ class Finding(_Model):
             del fields["reference"]
         if not self.raced:
             del fields["raced"]
+        if self.scenario is None:
+            del fields["scenario"]
         return fields
 
     @property
@@ -177,7 +185,7 @@ class Finding(_Model):
         parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
         parts += [self.dialect] if self.dialect != USUAL else []
-        return "-".join(part.replace(" ", "_") for part in parts)
+        return "-".join(_NOT_OF_FILES.sub("_", part).strip("_") for part in parts)
 
     def encode(self) -> bytes:
         """Return the file's text."""
@@ -223,7 +231,7 @@ def kept_schedules(folder: Path, system: str) -> tuple[tuple[tuple[str, ...], st
             finding = read_finding(path)
         except UsageError:  # of another version, or changed by hand: `replay` says so, a search goes on without it
             continue
-        if finding.system == system:
+        if finding.system == system and finding.scenario is None:
             kept[finding.operations, finding.letters] = None
     return tuple(kept)
 
@@ -247,6 +255,20 @@ def hash_tables(metadata: MetaData, *, dropped: frozenset[str]) -> dict[str, str
         table: hashlib.sha256(";".join(statements).encode()).hexdigest()[:16]
         for table, statements in create_statements_by_table(metadata, dropped=dropped).items()
     }
+
+
+def names_of(finding: Finding) -> tuple[str, ...]:
+    """Return what goes wrong in a finding: the invariants' names, and the other oracles' with what they are about."""
+    return tuple(sorted({_name(alarm) for alarm in finding.alarms}))
+
+
+def _name(alarm: AlarmRecord) -> str:
+    match alarm.oracle:
+        case Oracle.INVARIANT:
+            return alarm.name
+        case Oracle.FAILURE | Oracle.SWALLOWED:
+            return f"{alarm.oracle} ({alarm.name})"
+    return alarm.oracle
 
 
 def events_of(trace: Trace) -> tuple[EventRecord, ...]:

@@ -5,18 +5,24 @@ has changed since the finding was made is said beside the outcome, so that "it d
 when the operation it was about is another one by now.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from integrity.engines.known import find_engine
 from integrity.errors import UsageError
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
+from integrity.race.finding.token import Token, code_of, codes_of
 from integrity.race.judge.contest import Contest, Ground
+from integrity.race.judge.explain import timeline_of
 from integrity.race.judge.judge import Judge
-from integrity.race.play.again import order_of, play_again
+from integrity.race.judge.oracles import Oracle
+from integrity.race.play.again import TRIES_MAX, order_of, play_again
 from integrity.race.play.recording import following
 from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Program
 from integrity.race.program.programs import PlannedCall
+from integrity.race.program.schedule import Decide
+from integrity.race.search.shrink import at_points
 from integrity.race.trial.cure import describe_course
 from integrity.systems.system import Bug, System
 
@@ -31,6 +37,9 @@ class Replay:
         others: other failures that came, as names of invariants or of the oracle.
         course: how the calls fared, in words.
         statements: of each actor.
+        names: of the failures that came back, as `others` has them.
+        timeline: what happened, as lines of text.
+        is_cut: it was not played to its end.
     """
 
     letters: str
@@ -38,6 +47,9 @@ class Replay:
     others: tuple[str, ...]
     course: str
     statements: dict[str, list[str]]
+    names: tuple[str, ...] = ()
+    timeline: tuple[str, ...] = ()
+    is_cut: bool = False
 
 
 def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
@@ -56,24 +68,59 @@ def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
     return replace(ground.contest(calls, bug=bug, isolation=finding.isolation), is_strict=finding.is_strict)
 
 
-def replay(scheduler: Scheduler, contest: Contest, finding: Finding, *, times: int) -> Iterator[Replay]:
-    """Play the finding again, so many times.
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a replay is to see again.
+
+    Args:
+        decide: makes who decides, for one run.
+        failures: how it goes wrong, as token.py has it in codes.
+        order: as again.py has it; None: nobody knows, and it is played until it goes wrong, or no two wait at once.
+    """
+
+    decide: Callable[[], Decide]
+    failures: frozenset[str]
+    order: str | None = ""
+
+    @property
+    def is_strict(self) -> bool:
+        """It is of answers that no serial order gives, over rows that are right."""
+        return code_of((Oracle.REPLIES, "")) in self.failures
+
+
+def sought_of_finding(finding: Finding) -> Sought:
+    """Return what a replay of a finding is to see."""
+    return Sought(lambda: following(finding.letters), codes_of(finding.fingerprint), order_of(finding.events))
+
+
+def sought_of_token(token: Token) -> Sought:
+    """Return the same of a token."""
+    return Sought(lambda: at_points(token.points), token.failures, None)
+
+
+def replay(scheduler: Scheduler, program: Program, sought: Sought, *, times: int) -> Iterator[Replay]:
+    """Play a schedule of a program again, so many times.
 
     Raises:
         DatabaseError: the server is gone, or refuses the stage or a check.
     """
-    program = contest.program()
     judge = Judge(scheduler, program)
-    order = order_of(finding.events)
     for _ in range(times):
-        run = play_again(lambda: scheduler.play(program, decide=following(finding.letters)), order)
-        failure = set() if run.cut else {alarm.fingerprint for alarm in judge.judge(run).alarms}
+        for left in reversed(range(TRIES_MAX)):
+            run = play_again(lambda: scheduler.play(program, decide=sought.decide()), sought.order or "")
+            failure = {} if run.cut else {alarm.fingerprint: alarm for alarm in judge.judge(run).alarms}
+            back = {each for each in failure if code_of(each) in sought.failures}
+            if back or not left or sought.order is not None or not order_of(run.trace.events):
+                break
         yield Replay(
             letters=run.letters,
-            is_back=bool(failure & finding.fingerprint),
-            others=tuple(sorted(name or oracle for oracle, name in failure - finding.fingerprint)),
+            is_back=bool(back),
+            others=tuple(sorted(name or oracle for oracle, name in failure.keys() - back)),
             course=f"cut off, {run.cut}" if run.cut else describe_course(run),
             statements=statements_of(events_of(run.trace)),
+            names=tuple(sorted(name or oracle for oracle, name in back)),
+            timeline=tuple(timeline_of(run)),
+            is_cut=bool(run.cut),
         )
 
 
@@ -81,7 +128,7 @@ def find_differences(finding: Finding, system: System, replayed: Replay, *, drop
     """Return what is not as it was when the finding was made, in sentences."""
     return [
         *_compare_tables(finding, hash_tables(system.metadata, dropped=dropped)),
-        *_compare_statements(finding, replayed),
+        *compare_statements(finding, replayed),
     ]
 
 
@@ -105,7 +152,7 @@ def _compare_tables(finding: Finding, now: dict[str, str]) -> Iterator[str]:
             yield f"{named} is defined otherwise"
 
 
-def _compare_statements(finding: Finding, replayed: Replay) -> Iterator[str]:
+def compare_statements(finding: Finding, replayed: Replay) -> Iterator[str]:
     """Yield for each call the first statement that is another; what follows it hangs on it."""
     before = statements_of(finding.events)
     for actor in sorted(before):

@@ -8,6 +8,7 @@ Smaller counts only if the same checks fail by the same oracle.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from random import Random
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 RUNS_MAX = 400
+TRIES_MAX = 120
+"""For a race that takes more than one preemption or two calls."""
 _KEPT_SHARE = 8  # of so many draws all but one keep what the hit had
 
 Point = tuple[int, str]
@@ -101,6 +104,29 @@ def at_points(points: Sequence[Point]) -> Decide:
         return wanted if wanted and wanted in ready else continue_with(ready, previous)
 
     return decide
+
+
+def find_one_preemption(scheduler: Scheduler, program: Program, hit: Hit) -> Shrunk | None:
+    """Return the first schedule of a program of two calls with one preemption that goes wrong like the hit, or None.
+
+    Most races need no more, and this finds the one that is easiest to read, a call interrupted as early as may be by
+    another one as a whole, in a few tries: for ghostpass's bugs 0.1 to 0.6 s, where shrinking takes 5 to 11 s.
+    """
+    if len(program.actors) != 2 or not hit.preemptions:
+        return None
+    judge = Judge(scheduler, program)
+    tries = 0
+    for first, other in ("AB", "BA"):
+        start = ((0, first),) if first == "B" else ()
+        for position in count(1):
+            run = scheduler.play(program, decide=at_points((*start, (position, other))))
+            if not count_preemptions(run.choices):
+                break  # the first one had come to its end
+            judgement = judge.judge(run)
+            tries += 1
+            if not run.cut and frozenset(alarm.fingerprint for alarm in judgement.alarms) == hit.fingerprint:
+                return Shrunk(program, (0, 1), (), run, judgement, tries)
+    return None
 
 
 def shrink(

@@ -1,0 +1,153 @@
+"""The job of replaying a race of requests: the application is asked again, its statements let go as the finding says.
+
+chosen = choose_requests(project, finding, finding.scenario, file)     # or choose_token(...)
+replayed = listen(replay_requests(chosen, target, project))
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import Job
+from integrity.jobs.site import SECONDS_MAX, open_site
+from integrity.project import Project
+from integrity.race.finding.finding import Finding, names_of, read_finding
+from integrity.race.finding.replay import Sought, compare_statements, replay, sought_of_finding, sought_of_token
+from integrity.race.finding.scenario_record import ScenarioRecord
+from integrity.race.finding.token import Token, describe_code
+from integrity.race.raced import Replayed
+from integrity.race.search.least import Cast
+from integrity.scenarios.reading import SCENARIOS_FOLDER
+from integrity.scenarios.subject import (
+    RequestSubject,
+    cast_of,
+    scenario_file,
+    subject_of_file,
+    subject_of_record,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRequests:
+    """What is to be replayed, before the database is known.
+
+    Args:
+        name: of the finding.
+        cast: the actors that it needs, and their requests.
+        failures: what goes wrong in it, in words.
+        finding: None: a token says all there is.
+        changed: what is another one since.
+    """
+
+    name: str
+    subject: RequestSubject
+    cast: Cast
+    sought: Sought
+    failures: Sequence[str]
+    finding: Finding | None = None
+    changed: Sequence[str] = ()
+
+
+def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, file: Path) -> ChosenRequests:
+    """Return a finding of requests; it is played as its scenario was then.
+
+    Raises:
+        UsageError: its scenario cannot be used here.
+    """
+    subject = subject_of_record(project, record)
+    changed = []
+    if record.name and scenario_file(project, record.name).is_file() and subject.place == record.shown:
+        now = subject_of_file(project, record.name).record.digest
+        if now != record.digest:
+            changed.append(f"{record.shown} is another one by now ({now}, was {record.digest}); the one of then was played")
+    _check_cast(record.kept, subject, str(file))
+    cast = record.kept or cast_of(subject.scenario)
+    return ChosenRequests(finding.name, subject, cast, sought_of_finding(finding), names_of(finding), finding, changed)
+
+
+def choose_token(project: Project, token: Token, kept: Path) -> ChosenRequests:
+    """Return what a token says, with the scenario that it is of: a file of the project, or one in a finding that is kept.
+
+    Args:
+        kept: the folder of findings.
+
+    Raises:
+        UsageError: there is no such scenario here, or it is another one by now.
+    """
+    subject = next(_subjects(project, token, kept), None)
+    if subject is None:
+        raise _unknown(project, token)
+    all_of = dict(cast_of(subject.scenario))
+    cast = tuple((number, all_of.get(number, ()) if of is None else of) for number, of in token.kept)
+    _check_cast(cast, subject, "the token")
+    cast = cast or cast_of(subject.scenario)
+    failures = sorted(map(describe_code, token.failures))
+    return ChosenRequests(str(token), subject, cast, sought_of_token(token), failures)
+
+
+def replay_requests(
+    chosen: ChosenRequests, target: Target, project: Project, *, times: int = 1, test_database: str | None = None
+) -> Job[Replayed]:
+    """Start the application, or take the one that runs, and play the schedule again, so many times.
+
+    Raises:
+        UsageError, UnsafeDatabase, DatabaseError: as `open_site` says.
+    """
+    with ExitStack() as stack:
+        site = yield from open_site(
+            chosen.subject,
+            target,
+            project,
+            stack,
+            test_database=test_database,
+            is_strict=chosen.sought.is_strict,
+            seconds_max=SECONDS_MAX,
+        )
+        replays = list(replay(site.stand.scheduler, site.program(chosen.cast), chosen.sought, times=times))
+        site.app.check()
+    differences = [*chosen.changed, *(compare_statements(chosen.finding, replays[-1]) if chosen.finding else ())]
+    seen = tuple(dict.fromkeys(name for each in replays for name in each.names))  # a token knows kinds, and no names
+    failures = chosen.failures if chosen.finding else seen or chosen.failures
+    return Replayed(chosen.name, failures, replays, differences, chosen.finding)
+
+
+def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSubject]:
+    """Yield the scenarios that a token is of."""
+    for file in sorted((project.folder / SCENARIOS_FOLDER).glob("*.toml")):
+        if token.is_of(file.stem):
+            subject = subject_of_file(project, file.stem)
+            if subject.record.digest == token.digest:
+                yield subject
+    for file in sorted(kept.glob("*.json")):
+        try:
+            record = read_finding(file).scenario
+        except UsageError:  # of another version, or changed by hand: `replay` of that file says so
+            continue
+        if record is not None and record.digest == token.digest:
+            yield subject_of_record(project, record)
+
+
+def _unknown(project: Project, token: Token) -> UsageError:
+    named = [each for each in (project.folder / SCENARIOS_FOLDER).glob("*.toml") if token.is_of(each.stem)]
+    if named:
+        now = subject_of_file(project, named[0].stem).record.digest
+        return UsageError(
+            f"{named[0]}: it is another scenario than the token is of: {now}, not {token.digest}",
+            hint=f"Take it as it was when the race was found, or find it anew: integrity race --scenario {named[0].stem}",
+        )
+    what = f"scenarios/{token.name}.toml" if token.name else "curl lines"
+    return UsageError(
+        f"the token is of {what} ({token.digest}), and no scenario here is that",
+        hint="Replay it where the scenario is, or the finding's file: integrity replay FILE",
+    )
+
+
+def _check_cast(cast: Cast, subject: RequestSubject, place: str) -> None:
+    known = dict(cast_of(subject.scenario))
+    if any(number not in known or not set(of) <= set(known[number]) for number, of in cast):
+        raise UsageError(
+            f"{place}: it names an actor or a request that {subject.place} does not have", hint="Find the race anew."
+        )

@@ -1,0 +1,233 @@
+"""A site: an application that is raced, its database behind our proxy, and its requests as actors.
+
+    with ExitStack() as stack:
+        site = yield from open_site(subject, target, project, settings, stack)
+        explore(site.stand.scheduler, site.program(), ...)
+
+An application that is started here works on a copy of the database; one that is running already is raced on its own, which
+must then be declared a test database, and its connections must lead to our proxy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from integrity.database.namespace import guard
+from integrity.engines.target import Target
+from integrity.errors import UnsafeDatabase, UsageError
+from integrity.events import Job, Noted
+from integrity.http.client import Client
+from integrity.http.request import Request
+from integrity.project import Project
+from integrity.race.gated.postgresql.stand import Stand, open_stand
+from integrity.race.program.program import Keys, Program
+from integrity.race.program.trace import Failed, Return
+from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
+from integrity.race.search.least import Cast
+from integrity.scenarios.actors import actors_of
+from integrity.scenarios.answers import NO_ANSWER, judge_answers
+from integrity.scenarios.app import Running, database_environment, running
+from integrity.scenarios.launching import Commands
+from integrity.scenarios.preparing import Preparation, Prepared
+from integrity.scenarios.requests import read_request
+from integrity.scenarios.scenario import RequestTable, Scenario
+from integrity.scenarios.subject import RequestSubject, part_of
+from integrity.systems.stage import Stage
+from integrity.verdict import Verdict
+
+SECONDS_MAX = 10.0
+"""That a request is given between two statements, unless somebody says otherwise."""
+WARMED = 2  # times that each call is made alone before: pools are filled, statements prepared, caches warm
+_WAITS = 20  # times what a request is given between two statements: so long one waits that is held at the gate
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """See the module.
+
+    Args:
+        make_program: of some of the actors, with some of their requests; None: of all.
+        client: that sends what actors ask.
+        prepared: what the actors of the schedule that was played last began with.
+    """
+
+    subject: RequestSubject
+    stand: Stand
+    app: Running
+    make_program: Callable[[Cast | None], Program]
+    client: Client
+    prepared: Callable[[], Prepared]
+
+    def program(self, cast: Cast | None = None) -> Program:
+        """Return what is raced.
+
+        Args:
+            cast: see search/least.py; None: all of it.
+        """
+        return self.make_program(cast)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must be written nowhere: what the scenario declares, the login left, and cookies say."""
+        kept = self.prepared().kept
+        held = [*kept.cookies.values(), *(each.removeprefix("Bearer ") for each in kept.headers.values())]
+        return self.subject.secrets | {*held, *self.client.cookies_seen}
+
+
+def open_site(
+    subject: RequestSubject,
+    target: Target,
+    project: Project,
+    stack: ExitStack,
+    *,
+    test_database: str | None = None,
+    is_strict: bool = False,
+    seconds_max: float,
+) -> Job[Site]:
+    """Return the site, open until the stack is closed, each call made alone before.
+
+    Args:
+        seconds_max: that a request is given between two statements.
+
+    Raises:
+        UsageError: the application cannot be started or reached, makes no statement that we see, or a request is wrong.
+        UnsafeDatabase: it is running already, on a database that is not declared a test database.
+        DatabaseError: the server is gone, or the role may not.
+    """
+    if not target.engine.speaks_postgresql:
+        raise UsageError(
+            f"{target}: requests are raced through a proxy that speaks PostgreSQL's protocol",
+            hint="Name the application's PostgreSQL database: --database URL",
+        )
+    scenario, named = subject.scenario, subject.named
+    place = yield from _database(scenario, target, test_database, stack)
+    prepared: list[Prepared] = [Prepared()]
+    prepare: list[Callable[[], Prepared]] = []
+
+    def make_rows() -> Keys:
+        prepared[:] = [prepare[0]()] if prepare else prepared
+        return {}
+
+    stand = stack.enter_context(open_stand(place, setup=make_rows, seconds_max=seconds_max))
+    log = project.state_folder / "apps" / "race.log"
+    app = stack.enter_context(
+        running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text),
+    )
+    client = stack.enter_context(Client(app.url, timeout_s=_WAITS * seconds_max))
+    commands = Commands(project.folder, database_environment(stand.target.text))
+    stack.callback(commands.close)
+    prepare.append(_preparing(subject, place, client, project))
+
+    def actors(scenario: Scenario) -> Program:
+        made = actors_of(
+            scenario,
+            client=client,
+            commands=commands,
+            prepared=lambda: prepared[0],
+            named=named,
+            folder=project.folder,
+            place=subject.place,
+        )
+        return Program(
+            made,
+            _no_stage,
+            is_captured=True,
+            is_strict=is_strict,
+            expect=lambda returns: _wrong_answers(returns, scenario),
+        )
+
+    whole = actors(scenario)
+    names = [actor.operation for actor in whole.actors]
+
+    def make_program(cast: Cast | None) -> Program:
+        return actors(scenario if cast is None else part_of(scenario, cast, names=names))
+
+    site = Site(subject, stand, app, make_program, client, lambda: prepared[0])
+    _warm_up(site, whole)
+    return site
+
+
+def _database(scenario: Scenario, target: Target, test_database: str | None, stack: ExitStack) -> Job[Target]:
+    """Return the database that schedules are played on: a copy, for an application that is started here."""
+    if scenario.app.command:
+        place = stack.enter_context(reserve_copy(target))
+        copied = yield from make_copy(place)
+        for missing in copied.missing:
+            yield Noted(f"not in the copy of the database: {missing}")
+        return place.target
+    contents = guard(target, test_database)
+    if contents.name != test_database:
+        raise UnsafeDatabase(
+            f"{target}: an application that is running already is raced on its own database, and nobody has said that "
+            f"{contents.name!r} is a test database",
+            hint=f'Let it be started on a copy: [app] command = "..."; or declare it: [database] test = "{contents.name}"',
+        )
+    return target
+
+
+def _preparing(subject: RequestSubject, target: Target, client: Client, project: Project) -> Callable[[], Prepared]:
+    """Return what makes the rows of a schedule, or has made them once."""
+    scenario, place = subject.scenario, subject.place
+
+    def read(tables: Sequence[RequestTable], what: str) -> list[Request]:
+        return [
+            read_request(table, place=f"{place}: {what}.requests.{at}", named=subject.named, folder=project.folder)
+            for at, table in enumerate(tables)
+        ]
+
+    preparation = Preparation(
+        setup=scenario.setup,
+        requests=read(scenario.setup.requests, "setup"),
+        login=read(scenario.login.requests, "login") if scenario.login else (),
+        bearer=scenario.login.bearer if scenario.login else None,
+        values=scenario.values,
+        target=target,
+        client=client,
+        folder=project.folder,
+        place=place,
+    )
+    return cache(preparation.make) if scenario.setup.once else preparation.make
+
+
+def _warm_up(site: Site, program: Program) -> None:
+    """Make each call alone, so that what only the first does is done; see that its statements pass us.
+
+    Raises:
+        UsageError: a call alone does not come to its end, or none makes a statement that we see.
+    """
+    is_seen, told = False, ""
+    for actor in {actor.operation: actor for actor in program.actors}.values():
+        for _ in range(WARMED):
+            run = site.stand.scheduler.play(replace(program, actors=(actor,)))
+            is_seen = is_seen or bool(run.trace.events)
+            _check_answered(actor.operation, run.trace.returns)
+            told = told or run.cut
+    site.app.check()
+    if told:
+        raise UsageError(f"a request that is made alone does not come to its end: {told}")
+    if not is_seen:
+        raise UsageError(
+            "no statement of the application was seen: its connections do not lead through our proxy",
+            hint="Let it take its database from DATABASE_URL, which is set where we start it; where it runs already, start "
+            "it with --command, or [app] command.",
+        )
+
+
+def _check_answered(name: str, returns: Mapping[str, Return]) -> None:
+    """Raise UsageError where a call that is made alone was not answered at all."""
+    for returned in returns.values():
+        if isinstance(returned, Failed) and returned.reason.startswith(NO_ANSWER):
+            raise UsageError(
+                f"{name}: {returned.reason}", hint="Send it by hand with curl -i: is that the application's address?"
+            )
+
+
+def _wrong_answers(returns: Mapping[str, Return], scenario: Scenario) -> Sequence[Mapping[str, Any]]:
+    judged = judge_answers(returns, scenario.expect)
+    return () if judged.verdict is Verdict.HOLDS else ({"reason": judged.reason},)
+
+
+def _no_stage() -> Stage:
+    return Stage((), {})
