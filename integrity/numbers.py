@@ -23,7 +23,7 @@ RATE_MOST = 1_000_000.0
 
 SEED_MOST = 2**63 - 1
 _DIGITS_MOST = 40  # Python refuses to read 4,300; what we take has 19
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def read_number(text: str, *, least: float, most: float) -> float:
@@ -61,7 +61,7 @@ def read_integer(text: str, *, least: int | None, most: int | None) -> int:
 
 
 def read_duration(text: str, *, least_s: float = 0.0, most_s: float = DURATION_S_MOST) -> float:
-    """Return the seconds that the text says: "90", "90s", "20m", "1h30m" or "2.5s".
+    """Return the seconds that the text says: "90", "90s", "500ms", "20m", "1h30m" or "2.5s".
 
     Args:
         least_s: 0: anything above it.
@@ -77,21 +77,23 @@ def read_duration(text: str, *, least_s: float = 0.0, most_s: float = DURATION_S
 
 
 def read_seconds(text: str) -> float:
-    """Return the seconds of a length of time or a moment, 0 and without an end: "90", "90s", "1.5m", "1h30m".
+    """Return the seconds of a length of time or a moment, 0 and without an end: "90", "90s", "500ms", "1.5m", "1h30m".
 
     Raises:
         ValueError: it says none.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smh]?)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{quote(text)} is no duration; give e.g. 90s, 20m or 1h30m")
+        raise ValueError(f"{quote(text)} is no duration; give e.g. 500ms, 90s, 20m or 1h30m")
     return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
 
 
 def show_duration(seconds: float) -> str:
-    """Return a bound in the largest unit that divides it: 30 days, 24h, 90s."""
+    """Return a bound in the largest unit that divides it: 30 days, 24h, 90s, 10ms."""
     if seconds >= 2 * 86_400 and seconds % 86_400 == 0:
         return f"{seconds / 86_400:g} days"
+    if 0 < seconds < 1:
+        return f"{1000 * seconds:g}ms"
     unit = "h" if seconds >= 3600 and seconds % 3600 == 0 else "m" if seconds >= 60 and seconds % 60 == 0 else "s"
     return f"{seconds / _UNITS[unit]:g}{unit}"
 

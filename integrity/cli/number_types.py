@@ -44,7 +44,7 @@ class Integer(click.ParamType[int]):
 
 @dataclass(frozen=True)
 class Duration(click.ParamType[float]):
-    """Seconds, as "90", "90s", "20m", "1h30m" or "2.5s"."""
+    """Seconds, as "90", "90s", "500ms", "20m", "1h30m" or "2.5s"."""
 
     least_s: float = 0.0
     most_s: float = DURATION_S_MOST

@@ -21,7 +21,9 @@ from integrity.cli.options import (
 @click.option("--run", "run_id", metavar="ID", help="The run that was audited; default: the newest with verdicts.")
 @click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
               help="Search every schedule with at most so many.")  # fmt: skip
-@click.option("--budget", "budget_s", type=Duration(), help="End the search of each kind of pair of calls after so long.")
+@click.option(
+    "--budget", "budget_s", type=Duration(), help="End after so long, whatever is left to try; default: when all was tried."
+)
 @click.option("--seed", metavar="N", type=SEED, default=0, show_default=True,
               help="Of random schedules.")  # fmt: skip
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
@@ -56,7 +58,7 @@ def command(
     from integrity.jobs.findings import Wanted
     from integrity.jobs.reproduce import choose, reproduce
     from integrity.race.search.explore import Budget
-    from integrity.report.progress import write_notes
+    from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import write_reproduced
 
     wanted = Wanted(output, pytest_file)
@@ -65,6 +67,7 @@ def command(
     target = open_target(project, database)
     budget = Budget(preemptions=preemptions, seconds=budget_s or math.inf)
     job = reproduce(chosen, target, project, wanted, budget=budget, seed=seed, test_database=test_database)
-    reproduced = listen(job, write_notes)
+    with open_bar() as bar:
+        reproduced = listen(job, bar, write_notes)
     write_reproduced(reproduced, is_json=is_json)
     return reproduced.exit_code

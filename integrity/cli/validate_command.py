@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.number_types import Integer, NumberType
+from integrity.cli.number_types import Duration, Integer
 from integrity.cli.options import all_option, database_option, open_project, open_target, project_option
 from integrity.report.formats import FORMATS, publisher
 from integrity.report.terminal import write_result
@@ -40,7 +40,7 @@ from integrity.report.terminal import write_result
 @click.option("--fail-on-empty", "fails_on_empty", is_flag=True, help="Exit with 3 when one had nothing to judge.")
 @click.option("--read-only", "is_read_only", is_flag=True, help="Write nothing at all: load no history of a killed run.")
 @click.option("--as", "role", metavar="ROLE", help="Audit with this role's rights, whoever connects.")
-@click.option("--timeout", "timeout_s", metavar="S", type=NumberType(0.001, 86_400), default=300, show_default=True,
+@click.option("--timeout", "timeout_s", type=Duration(least_s=0.001, most_s=86_400), default="300s", show_default=True,
               help="Seconds for each query.")  # fmt: skip
 @click.option("--connections", metavar="N", type=Integer(1, 64), default=2, show_default=True,
               help="Connections that read the snapshot side by side.")  # fmt: skip

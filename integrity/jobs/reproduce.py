@@ -4,20 +4,21 @@ chosen = choose(project, "ghostpass/balance-equals-entries#2")
 reproduced = listen(reproduce(chosen, target, project))
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
-from integrity.events import Job, Noted
-from integrity.history import decode
-from integrity.jobs.findings import Wanted, invariants_of, keep, system_on
+from integrity.events import Advanced, Job, Noted
+from integrity.history import Call, decode
+from integrity.jobs.findings import Wanted, invariants_of, keep, notes_of_scratch, system_on
 from integrity.numbers import counted, read_integer
 from integrity.project import Project
-from integrity.race import reproduce as search
 from integrity.race.raced import Reproduced
-from integrity.race.reproduce import Violation
+from integrity.race.reproduce import reproduce as search
+from integrity.race.reproduction.reproduction import Violation
 from integrity.race.search.explore import Budget
 from integrity.race.search.settings import RaceSubject
 from integrity.registry import Registry
@@ -26,6 +27,7 @@ from integrity.runs.folder import RunFolder, find_runs
 from integrity.runs.verdicts import read_verdicts
 
 ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
+_CALLS_BETWEEN_LOOKS = 1000  # at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,19 @@ class ChosenViolation:
     """What is to be reproduced, before the database is known.
 
     Args:
+        row: of the invariant, as the audit kept it.
+        folder: of the run, whose history is read when the search begins.
         race: the system, the invariants and the bug of the run; its settings are not asked.
     """
 
-    violation: Violation
+    invariant: str
+    row: Mapping[str, Any]
+    folder: RunFolder
     race: RaceSubject
 
 
 def choose(project: Project, violation: str, *, run_id: str | None = None) -> ChosenViolation:
-    """Return the violation that is named, with the history of its run.
+    """Return the violation that is named, with its run.
 
     Args:
         violation: an invariant, and e.g. #2 for its second row.
@@ -61,9 +67,7 @@ def choose(project: Project, violation: str, *, run_id: str | None = None) -> Ch
         said = f"{name} is violated, and not about system {system.name}, whose calls were made in run {folder.run_id}"
         raise UsageError(said, hint=registry.describe_ownership(system.name))
     bug = system.find_bug(settings.bug) if settings.bug else None
-    with folder.history.open("rb") as lines:
-        calls = list(decode(lines, place=str(folder.history)))
-    return ChosenViolation(Violation(name, row, calls), RaceSubject(system, files, bug=bug))
+    return ChosenViolation(name, row, folder, RaceSubject(system, files, bug=bug))
 
 
 def reproduce(
@@ -79,32 +83,58 @@ def reproduce(
     """Search for what brings the violation back, on scratch databases, and keep it.
 
     Args:
-        budget: of each kind of pair of calls.
+        budget: its seconds are for all of it, from the history that is read to the cures that are tried; the rest of it
+            is of each race.
         seed: of random schedules.
         test_database: as guard takes it.
 
     Raises:
         UsageError: the invariant cannot be asked about the rows of a race, no call touched the row, or a file cannot be
             written.
+        HistoryError: the run's history cannot be read.
         DatabaseError: the server is gone.
     """
+    budget = budget or Budget()
+    deadline = time.monotonic() + budget.seconds
+    calls = yield from _read_calls(chosen.folder, deadline)
     system = system_on(target, chosen.race.system, chosen.race.files).understood_by(target, is_raced=True)
     race = replace(chosen.race, system=system)
-    violation = chosen.violation
     yield from map(Noted, system.describe_unusable())
-    reproduction = yield from search.reproduce(
+    yield from notes_of_scratch(target, project)
+    reproduction = yield from search(
         target,
         race.system,
-        violation,
+        Violation(chosen.invariant, chosen.row, calls),
         race.files,
         bug=race.bug,
-        budget=budget or Budget(),
+        budget=budget,
         seed=seed,
+        deadline=deadline,
         test_database=test_database,
     )
     findings = [reproduction.finding] if reproduction.finding else []
-    found = yield from keep(findings, race, target, project, wanted or Wanted(), test_database=test_database)
-    return Reproduced(reproduction, violation.invariant, violation.row, found)
+    keeping = keep(findings, race, target, project, wanted or Wanted(), test_database=test_database, deadline=deadline)
+    found = yield from keeping
+    return Reproduced(reproduction, chosen.invariant, chosen.row, found)
+
+
+def _read_calls(folder: RunFolder, deadline: float) -> Job[list[Call]]:
+    """Return the calls of a run; those that were read until the deadline, where that comes first, which is noted.
+
+    Raises:
+        HistoryError: they cannot be read.
+    """
+    calls: list[Call] = []
+    size = folder.history.stat().st_size
+    with folder.history.open("rb") as lines:
+        for call in decode(lines, place=str(folder.history)):
+            calls.append(call)
+            if len(calls) % _CALLS_BETWEEN_LOOKS == 0:
+                yield Advanced("reading", f"the history of run {folder.run_id}", lines.tell(), size)
+                if time.monotonic() > deadline:
+                    yield Noted(f"the budget was over when {counted(len(calls), 'call')} of the history had been read")
+                    break
+    return calls
 
 
 def _find_run(project: Project, run_id: str | None) -> RunFolder:

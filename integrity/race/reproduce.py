@@ -1,85 +1,51 @@
 """From a violated row to the shortest schedule that breaks it.
 
-The calls that touched the row are found in the history: those that the evidence names, and those whose arguments name the
-same rows. What overlapped in time is raced again, kind by kind, on fresh rows: calls that met on one wallet meet on one
-wallet. Only the invariant that was violated is asked. A call that breaks it by itself is wrong without any race; one that
-breaks it when it is cut off leaves half of its work when its client dies.
+The calls that touched the row are found in the history (reproduction/touching.py): those that the evidence names, those
+whose arguments name the row or rows that refer to it, those whose operations were seen to change what the invariant reads.
+What overlapped in time is raced again, kind by kind, on fresh rows: calls that met on one row meet on one row. Only the
+invariant that was violated is asked. A call that breaks it by itself is wrong without any race; one that breaks it when it
+is cut off leaves half of its work when its client dies.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from itertools import combinations
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from random import Random
-from typing import Any
-from uuid import UUID
 
-from integrity.domain import IntegerIn, Key, KeyOf, World, from_history
+from integrity.domain import IntegerIn, KeyOf, World
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.history import Call, Outcome
 from integrity.invariants.evidence import operation_ids_of
-from integrity.operation import StatementFailed, Steps
+from integrity.numbers import counted
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding, plain_row
-from integrity.race.judge.contest import Ground, survey
+from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
+from integrity.race.judge.row_changes import named_in
 from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.program import Actor, Keys
 from integrity.race.program.programs import PlannedCall, make_world
 from integrity.race.program.trace import CUT_OFF
-from integrity.race.search.explore import Budget, explore
+from integrity.race.reproduction.attempts import Attempt, plan_attempts, words_of
+from integrity.race.reproduction.cutting import cutting_off
+from integrity.race.reproduction.effects import Effects
+from integrity.race.reproduction.pairs import PairKind, plan_calls, variants
+from integrity.race.reproduction.reproduction import BACK, NOT_BACK, Reproduction, Trial, Violation, Way
+from integrity.race.reproduction.subjects import Subjects
+from integrity.race.reproduction.touching import Reach, Touch, find_touching
+from integrity.race.search.explore import Budget, Hit, explore
 from integrity.race.trial.arena import Arena
 from integrity.sql.file import SqlFile
-from integrity.systems.made_rows import find_table
-from integrity.systems.reflect import Reflected
 from integrity.systems.system import Bug, System
 
-KINDS_MAX = 12
-ALONE_MAX = 12
 AMOUNTS_MAX = 40
 STEPS_MAX = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A row of an audit.
-
-    Args:
-        invariant: its name.
-        row: as the audit kept it.
-        calls: of the history of the run.
-    """
-
-    invariant: str
-    row: Mapping[str, Any]
-    calls: Sequence[Call]
-
-
-@dataclass(frozen=True, slots=True)
-class Reproduction:
-    """What brought the violation back.
-
-    Args:
-        kind: "race", "alone" (a call by itself), "crash" (a call cut off), or "" when nothing did.
-        finding: of a race or a call alone.
-        call: of a crash.
-        steps: of a crash: its statements up to where it was cut off.
-        rows: of a crash: that violate.
-        touched: calls in the history that touched the row.
-        pairs: kinds of pairs raced, in words.
-        schedules: played in all.
-    """
-
-    kind: str
-    finding: Finding | None
-    call: str
-    steps: tuple[str, ...]
-    rows: tuple[Mapping[str, Any], ...]
-    touched: int
-    pairs: tuple[str, ...]
-    schedules: int
+_SAMPLES_MAX = 3  # calls of an operation that are looked at for what it changes
 
 
 def reproduce(
@@ -91,185 +57,190 @@ def reproduce(
     bug: Bug | None,
     budget: Budget,
     seed: int,
+    deadline: float = math.inf,
     test_database: str | None = None,
 ) -> Job[Reproduction]:
-    """Return what brings the violation back, on scratch databases; note what is tried.
+    """Return what brings the violation back, on scratch databases; note what is tried, and what came of it.
 
     Args:
         files: the invariants of the system.
         bug: of the run.
-        budget: of each kind of pair.
+        budget: of each race.
+        deadline: by the monotonic clock; what was not tried by then is listed.
 
     Raises:
         UsageError: the invariant cannot be asked about the rows of a race, or no call in the history touched the row.
         DatabaseError: the server is gone.
     """
-    touched = find_touching(violation, system)
-    if not touched:
-        raise UsageError(
-            f"{violation.invariant}: no call in the run's history touched this row",
-            hint="It may be older than the run: validate before the run, or name another row (#2, #3, ...).",
-        )
+    named = frozenset(operation_ids_of([violation.row]))
+    file = next(each for each in files if each.name == violation.invariant)
+    subjects = Subjects(file, violation.row, system.metadata, target)
+    if time.monotonic() > deadline:
+        return Reproduction(is_over=True, untried=("all of it",))
     with Arena(target, system, test_database=test_database) as arena:
         scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
-        raced = system.raced_as({call.operation for call in touched})  # what others want is no matter of theirs
-        ground = survey(scheduler, raced, files)
-        search = _Search(scheduler, _asking_only(ground, violation.invariant), bug, budget, seed)
-        return (yield from search.run(touched, set(operation_ids_of([violation.row]))))
+        made = {call.operation for call in violation.calls} & system.operations.keys()
+        raced = system.raced_as(made)  # what others want is no matter of theirs
+        ground = _asking_only(survey(scheduler, raced, files), violation.invariant)
+        effects = Effects(scheduler, ground, bug, subjects.tables_read)
+        calls = yield from _calls_on_stage(violation.calls, ground)
+        are_read = partial(_is_what_it_changes_read, calls, ground, effects)
+        may_be_read = partial(_is_what_it_names_read, system, subjects.tables_read)
+        touching = find_touching(calls, system, subjects, named=named, are_read=are_read, may_be_read=may_be_read)
+        if not touching:
+            raise UsageError(
+                f"{violation.invariant}: no call in the run's history touched this row",
+                hint="It may be older than the run: validate before the run, or name another row (#2, #3, ...).",
+            )
+        yield _note_of(touching, len(calls))
+        return (yield from _Search(scheduler, ground, effects, bug, budget, seed, deadline).run(touching))
 
 
-def find_touching(violation: Violation, system: System) -> list[Call]:
-    """Return the calls that touched the row and may have had an effect, those that it names before those on its rows."""
-    named = set(operation_ids_of([violation.row]))
-    found: list[tuple[Call, int]] = []
-    for call in violation.calls:
-        operation = system.operations.get(call.operation)
-        if operation is None or call.outcome is Outcome.FAILED:
-            continue
-        in_common = max(
-            (
-                _columns_in_common(system, name, domain.pool, call.arguments[name], violation.row)
-                for name, domain in operation.arguments.items()
-                if isinstance(domain, KeyOf)
-            ),
-            default=0,
-        )
-        if call.operation_id in named or in_common:
-            found.append((call, in_common))
-    most = max((count for _, count in found), default=0)  # a seat of an event says more than the event
-    touching = [call for call, count in found if call.operation_id in named or count == most]
-    return sorted(touching, key=lambda call: call.operation_id not in named)
-
-
-def _columns_in_common(system: System, argument: str, pool: str, value: Any, row: Mapping[str, Any]) -> int:
-    """Return how many columns of a row say that it is about the row whose key an argument is; 0: it is not."""
-    tables = system.metadata
-    table = find_table(tables, pool) if isinstance(tables, Reflected) else None
-    primary = [column.name for column in table.primary_key.columns] if table is not None else []
-    if isinstance(value, list | tuple):
-        is_its = all(str(row.get(name)) == str(each) for name, each in zip(primary, value, strict=False))
-        return len(primary) if primary and is_its else 0
-    names = {argument}
-    if table is not None and len(primary) == 1:
-        referring = (each for other in tables.tables.values() for each in other.columns)
-        names |= {key.parent.name for column in referring for key in column.foreign_keys if key.column.table is table}
-        names |= {primary[0], f"{table.name}_{primary[0]}", f"{table.name.removesuffix('s')}_{primary[0]}"}
-    return int(any(str(row[name]) == str(value) for name in names & row.keys()))
-
-
-def pairs_by_kind(calls: Sequence[Call], named: AbstractSet[UUID], ground: Ground) -> Iterator[tuple[PlannedCall, ...]]:
-    """Yield pairs of these calls, those that overlapped most first, each kind once, on rows of the stage.
-
-    Amounts make no kind.
-
-    Args:
-        named: by the evidence; where calls are, one of each pair is of them.
-    """
-    pairs = list(combinations(sorted(calls, key=lambda call: call.invoked_at_us), 2))
-    of_named = [pair for pair in pairs if any(call.operation_id in named for call in pair)]
-    ordered = sorted(of_named or pairs, key=_gap_us)
-    seen: set[str] = set()
-    for pair in ordered:
-        planned = plan_calls(pair, ground)
-        kind = " ".join(_kind(call, ground) for call in planned)
-        if kind not in seen:
-            seen.add(kind)
-            yield planned
-        if len(seen) == KINDS_MAX:
-            return
-
-
-def plan_calls(calls: Sequence[Call], ground: Ground) -> tuple[PlannedCall, ...]:
-    """Return calls like these on rows of the stage: a key is the first, second, ... of its pool, the same where it was."""
+def _calls_on_stage(calls: Sequence[Call], ground: Ground) -> Job[list[Call]]:
+    """Return the calls that can be made on the stage; note whose cannot, as it has no key that they need."""
     pools = make_world(ground.keys).keys
-    names: dict[tuple[str, str], Key] = {}
-    planned = []
-    for call in calls:
-        arguments: dict[str, Key] = {}
-        for name, domain in ground.system.operations[call.operation].arguments.items():
-            value = call.arguments[name]
-            if isinstance(domain, KeyOf):
-                pool = pools[domain.pool]
-                taken = sum(known == domain.pool for known, _ in names)
-                arguments[name] = names.setdefault((domain.pool, str(value)), pool[taken % len(pool)])
-            else:
-                arguments[name] = from_history(domain, value)
-        planned.append(PlannedCall(call.operation, arguments))
-    return tuple(planned)
+    lacking = {
+        name: domain.pool
+        for name, operation in ground.system.operations.items()
+        for domain in operation.arguments.values()
+        if isinstance(domain, KeyOf) and not pools.get(domain.pool)
+    }
+    counts = Counter(call.operation for call in calls)
+    for name in lacking.keys() & counts.keys():
+        yield Noted(f"{counted(counts[name], 'call')} of {name} left out: there is no row of {lacking[name]} to race on")
+    return [call for call in calls if call.operation not in lacking]
+
+
+def _is_what_it_changes_read(calls: Sequence[Call], ground: Ground, effects: Effects, operation: str) -> bool | None:
+    """Return whether an operation changes a table that the invariant reads, by some of its calls; None: nobody knows."""
+    made = (call for call in calls if call.operation == operation and call.outcome is Outcome.OK)
+    seen = [effects.are_read(plan_calls([call], ground)[0]) for call in islice(made, _SAMPLES_MAX)]
+    return True if True in seen else False if False in seen else None
+
+
+def _is_what_it_names_read(system: System, tables_read: Set[str], operation: str) -> bool:
+    """Return whether an operation's statements name a table that the invariant reads; where nobody knows, they may."""
+    named = system.operations[operation].tables
+    return not named or not tables_read or any(named_in(table, named) for table in tables_read)
+
+
+def _note_of(touching: Sequence[Touch], count: int) -> Noted:
+    by_operation = Counter(touch.call.operation for touch in touching)
+    listed = ", ".join(f"{name} {number:,}" for name, number in by_operation.most_common())
+    may = " or may have" if any(touch.reach >= Reach.TABLE for touch in touching) else ""
+    return Noted(f"{len(touching):,} of {counted(count, 'call')} touched the row{may}: {listed}")
 
 
 @dataclass(slots=True)
 class _Search:
     scheduler: Scheduler
     ground: Ground
+    effects: Effects
     bug: Bug | None
     budget: Budget
     seed: int
+    deadline: float
+    touched: int = 0
     schedules: int = 0
+    pairs: list[str] = field(default_factory=list)
+    tried: list[Trial] = field(default_factory=list)
 
-    def run(self, touched: Sequence[Call], named: AbstractSet[UUID]) -> Job[Reproduction]:
+    def run(self, touching: Sequence[Touch]) -> Job[Reproduction]:
         """Try what is cheap or likely first: calls alone, clients that died, pairs, other amounts, any client that dies."""
-        singles = [plan_calls([call], self.ground)[0] for call in touched]
-        by_text = {str(call): call for call in singles}
-        kinds = {_kind(call, self.ground): call for call in singles}
-        pairs: list[str] = []
-        for call in list(by_text.values())[:ALONE_MAX]:
-            yield Noted(f"alone: {call}")
-            if finding := self._race((call,)):
-                return self._result("alone", touched, pairs, finding=finding)
-        died = [plan_calls([call], self.ground)[0] for call in touched if call.outcome is Outcome.UNKNOWN]
-        if crash := (yield from self._cut_off_any({_kind(call, self.ground): call for call in died}, touched, pairs)):
-            return crash
-        for planned in pairs_by_kind(touched, named, self.ground):
-            pairs.append(" + ".join(map(str, planned)))
-            most = tuple(self._with_amounts(call, None) for call in planned)
-            for calls in (planned, most) if most != planned else (planned,):
-                yield Noted(f"racing {' + '.join(map(str, calls))}")
-                if finding := self._race(calls):
-                    return self._result("race" if len(finding.calls) > 1 else "alone", touched, pairs, finding=finding)
-        for kind, call in kinds.items():
-            yield Noted(f"alone, with other amounts: {kind}")
-            others = [self._with_amounts(call, Random(self.seed + number)) for number in range(AMOUNTS_MAX)]
-            for other in {str(other): other for other in others}.values():
-                if finding := self._race((other,)):
-                    return self._result("alone", touched, pairs, finding=finding)
-        return (yield from self._cut_off_any(kinds, touched, pairs)) or self._result("", touched, pairs)
+        self.touched = len(touching)
+        attempts, left = plan_attempts(touching, self.ground, self.deadline)
+        for number, attempt in enumerate(attempts):
+            if self._is_over:
+                return replace(self._result(), untried=(*map(str, attempts[number:]), *left), is_over=True)
+            if (found := (yield from self._try(attempt))) is not None:
+                return found
+        return replace(self._result(), untried=left, is_over=self._is_over)
 
-    def _cut_off_any(
-        self, kinds: Mapping[str, PlannedCall], touched: Sequence[Call], pairs: Sequence[str]
-    ) -> Job[Reproduction | None]:
-        for kind, call in kinds.items():
-            yield Noted(f"cut off: {kind}")
-            if crash := self._crash(call):
-                return self._result("crash", touched, pairs, call=str(call), steps=crash[0], rows=crash[1])
+    @property
+    def _is_over(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def _try(self, attempt: Attempt) -> Job[Reproduction | None]:
+        """Return what the attempt brought back; None: nothing."""
+        if attempt.kind is not None:
+            return (yield from self._race_kind(attempt.kind, attempt.words))
+        assert attempt.call is not None
+        yield Noted(str(attempt))
+        match attempt.way:
+            case Way.CUT_OFF:
+                return self._cut_off(attempt.words, attempt.call)
+            case Way.OTHER_AMOUNTS:
+                return self._with_other_amounts(attempt.words, attempt.call)
+        return self._race(attempt.way, attempt.words, [(attempt.call,)])
+
+    def _race_kind(self, kind: PairKind, words: str) -> Job[Reproduction | None]:
+        """Race a pair with the amounts that it had, then with the greatest."""
+        self.pairs.append(words)
+        for planned in variants(kind, self.ground, self.effects):
+            most = tuple(self._with_amounts(call, None) for call in planned)
+            for calls in dict.fromkeys((words_of(planned), words_of(most))):
+                yield Noted(f"racing {calls}")
+                found = self._race(Way.RACE, calls, [planned if calls == words_of(planned) else most])
+                yield Noted(f"  {self.tried[-1].result}")
+                if found:
+                    return found
         return None
 
-    def _race(self, calls: tuple[PlannedCall, ...]) -> Finding | None:
-        contest = self.ground.contest(calls, bug=self.bug)
-        judge = Judge(self.scheduler, contest.program(), is_serial_judged=False)
-        found = explore(self.scheduler, contest.program(), budget=self.budget, seed=self.seed, judge=judge)
-        self.schedules += found.coverage.played
-        if not found.hits:
-            return None
-        hit = found.hits[0]
-        if len(calls) == 1:
+    def _with_other_amounts(self, words: str, call: PlannedCall) -> Reproduction | None:
+        drawn = [self._with_amounts(call, Random(self.seed + number)) for number in range(AMOUNTS_MAX)]
+        return self._race(Way.OTHER_AMOUNTS, words, [(each,) for each in {str(other): other for other in drawn}.values()])
+
+    def _race(self, way: Way, words: str, choices: Sequence[tuple[PlannedCall, ...]]) -> Reproduction | None:
+        """Race each choice of calls until one brings the violation back; write down what came of it."""
+        before = self.schedules
+        reasons: dict[str, None] = {}
+        for calls in choices:
+            if self._is_over:
+                reasons[_OVER] = None
+                break
+            contest = self.ground.contest(calls, bug=self.bug)
+            judge = Judge(self.scheduler, contest.program(), is_serial_judged=False)
+            budget = replace(self.budget, seconds=self.deadline - time.monotonic())
+            found = explore(self.scheduler, contest.program(), budget=budget, seed=self.seed, judge=judge)
+            self.schedules += found.coverage.played
+            if found.hits:
+                self.tried.append(Trial(way, words, self.schedules - before, BACK))
+                finding = self._finding_of(contest, found.hits[0])
+                kind = "race" if len(finding.calls) > 1 else "alone"
+                return replace(self._result(), kind=kind, finding=finding)
+            reasons |= dict.fromkeys([_OVER] if self._is_over else found.coverage.cut)
+        played = self.schedules - before
+        self.tried.append(Trial(way, words, played, _describe(played, tuple(reasons), self.budget)))
+        return None
+
+    def _finding_of(self, contest: Contest, hit: Hit) -> Finding:
+        if len(contest.calls) == 1:
             return finding_of_run(self.scheduler, contest, hit.run, hit.judgement, seed=self.seed, played=hit.schedules)
         return make_finding(self.scheduler, self.ground, contest, hit, seed=self.seed)
 
-    def _crash(self, call: PlannedCall) -> tuple[tuple[str, ...], tuple[Mapping[str, Any], ...]] | None:
-        """Return after which statements the call must be cut off, and the rows that then violate; None if nowhere."""
-        contest = self.ground.contest((call,), bug=self.bug)
-        program = contest.program()
+    def _cut_off(self, words: str, call: PlannedCall) -> Reproduction | None:
+        """Let the client die after each of the call's statements, until that leaves the violation."""
+        program = self.ground.contest((call,), bug=self.bug).program()
         judge = Judge(self.scheduler, program, is_serial_judged=False)
+        result = NOT_BACK
+        played = 0
         for count in range(1, STEPS_MAX):
-            run = self.scheduler.play(replace(program, actors=(_cutting_off(program.actors[0], count),)))
-            self.schedules += 1
+            run = self.scheduler.play(replace(program, actors=(cutting_off(program.actors[0], count),)))
+            played += 1
             alarms = judge.judge(run).alarms
             if alarms:
+                self.schedules += played
+                self.tried.append(Trial(Way.CUT_OFF, words, played, BACK))
                 steps = tuple(" ".join(event.sql.split()) for event in run.trace.events)
-                return steps, tuple(plain_row(row) for row in alarms[0].rows)
+                rows = tuple(plain_row(row) for row in alarms[0].rows)
+                return replace(self._result(), kind="crash", call=str(call), steps=steps, rows=rows)
             if run.trace.returns["A"] is not CUT_OFF:
-                return None
+                break
+            if self._is_over:
+                result = f"{NOT_BACK} so far: {_OVER}"
+                break
+        self.schedules += played
+        self.tried.append(Trial(Way.CUT_OFF, words, played, result))
         return None
 
     def _with_amounts(self, call: PlannedCall, random: Random | None) -> PlannedCall:
@@ -282,43 +253,21 @@ class _Search:
         }
         return replace(call, arguments={**call.arguments, **amounts})
 
-    def _result(
-        self,
-        kind: str,
-        touched: Sequence[Call],
-        pairs: Sequence[str],
-        *,
-        finding: Finding | None = None,
-        call: str = "",
-        steps: tuple[str, ...] = (),
-        rows: tuple[Mapping[str, Any], ...] = (),
-    ) -> Reproduction:
-        return Reproduction(kind, finding, call, steps, rows, len(touched), tuple(pairs), self.schedules)
+    def _result(self) -> Reproduction:
+        """Return what is known so far, where nothing brought it back."""
+        return Reproduction(
+            touched=self.touched, pairs=tuple(self.pairs), schedules=self.schedules, tried=tuple(self.tried)
+        )
 
 
-def _cutting_off(actor: Actor, count: int) -> Actor:
-    """Return the actor with a client that dies after so many steps."""
-
-    def steps(keys: Keys, operation_id: UUID) -> Steps:
-        return _cut_off(actor.steps(keys, operation_id), count)
-
-    return replace(actor, steps=steps)
+_OVER = "the budget was over"
 
 
-def _cut_off(steps: Steps, count: int) -> Steps:
-    """Let the call do so many steps and no more: its client has died, and the server rolls back what is open."""
-    try:
-        step = next(steps)
-        for _ in range(count):
-            try:
-                answer = yield step
-            except StatementFailed as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(answer)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
-    return CUT_OFF
+def _describe(played: int, reasons: Sequence[str], budget: Budget) -> str:
+    """Return what a race that brought nothing back came to."""
+    if reasons:
+        return f"{NOT_BACK} in {counted(played, 'schedule')}, and not searched to its end: {'; '.join(reasons)}"
+    return f"{NOT_BACK} in {counted(played, 'schedule')}, all with at most {counted(budget.preemptions, 'preemption')}"
 
 
 def _asking_only(ground: Ground, invariant: str) -> Ground:
@@ -332,15 +281,3 @@ def _asking_only(ground: Ground, invariant: str) -> Ground:
             hint="Look at its calls instead: integrity validate --select " + invariant,
         )
     return replace(ground, checks=checks)
-
-
-def _gap_us(pair: tuple[Call, Call]) -> int:
-    """Return how far apart two calls were; below zero they overlapped. One without a return goes on for ever."""
-    first, second = pair
-    return second.invoked_at_us - (first.returned_at_us or second.invoked_at_us + 1)
-
-
-def _kind(call: PlannedCall, ground: Ground) -> str:
-    domains = ground.system.operations[call.operation].arguments
-    shown = [f"{name}={value}" for name, value in call.arguments.items() if not isinstance(domains[name], IntegerIn)]
-    return f"{call.operation}({', '.join(shown)})"

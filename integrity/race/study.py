@@ -1,5 +1,6 @@
 """A study: a finding back on scratch databases of its own, to be replayed, cured, exported."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,8 +38,12 @@ class Study:
         """Return what is not as it was when the finding was made."""
         return find_differences(self.finding, self.contest.system, replayed, dropped=self.contest.dropped)
 
-    def with_cures(self) -> Finding:
-        """Return the finding with what was tried against it."""
+    def with_cures(self, deadline: float = math.inf) -> Finding:
+        """Return the finding with what was tried against it.
+
+        Args:
+            deadline: by the monotonic clock; what was not tried by then is left out.
+        """
         failing = Failing(self.finding.letters, self.finding.fingerprint)
         cures = tuple(
             CureRecord(
@@ -52,7 +57,7 @@ class Study:
                 choices=cure.choices,
                 not_for=cure.not_for,
             )
-            for cure in try_cures(self.arena, self.ground, self.contest, failing)
+            for cure in try_cures(self.arena, self.ground, self.contest, failing, deadline)
         )
         return self.finding.model_copy(update={"cures": cures})
 

@@ -6,7 +6,7 @@ from typing import Any
 from integrity.race.finding.finding import Finding
 from integrity.race.matrix import Group, Played
 from integrity.race.raced import FindingKept, Raced, Replayed
-from integrity.race.reproduce import Reproduction
+from integrity.race.reproduction.reproduction import Reproduction
 from integrity.race.trial.mutate import Mutation
 from integrity.report.race_text import describe_played, left_out_of
 
@@ -43,6 +43,12 @@ def reproduction_json(
         "touched": found.touched,
         "raced": list(found.pairs),
         "schedules": found.schedules,
+        "tried": [
+            {"way": each.way.value, "calls": each.calls, "schedules": each.schedules, "result": each.result}
+            for each in found.tried
+        ],
+        "untried": list(found.untried),
+        "is_budget_over": found.is_over,
         "crash": {"call": found.call, "after": list(found.steps), "rows": list(found.rows)} if found.call else None,
         "finding": findings[0].model_dump(mode="json") if findings else None,
     }

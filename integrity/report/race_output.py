@@ -16,9 +16,9 @@ from integrity.report.race_text import (
     render_mutations,
     render_played,
     render_replays,
-    render_reproduction,
     sentence_of,
 )
+from integrity.report.reproduction_text import render_reproduction
 from integrity.report.terminal import write_json, write_note, write_result
 
 

@@ -11,11 +11,10 @@ from integrity.race.judge.checks import LeftOut
 from integrity.race.judge.oracles import Oracle
 from integrity.race.matrix import Group, Played
 from integrity.race.raced import Replayed
-from integrity.race.reproduce import Reproduction
 from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Mutation
 from integrity.report.layout import fold, lay_command, lay_table
-from integrity.report.values import row_table, show
+from integrity.report.values import row_table
 from integrity.verdict import Verdict
 
 _TOLD = {
@@ -233,32 +232,6 @@ def render_mutations(mutations: Sequence[Mutation]) -> str:
         names = ", ".join(each.protection.replace(": ", ".") for each in idle)
         lines += ["", f"No race here needs these constraints, which were taken away together: {names}"]
     return fold("\n".join(lines))
-
-
-def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, Any]) -> str:
-    """Return what was tried for a violated row, and what brought it back."""
-    shown = "  ".join(f"{name}={show(value, width=40)}" for name, value in row.items())
-    lines = [f"violated  {invariant}", f"  {shown}"]
-    raced = counted(len(found.pairs), "kind")
-    lines.append(f"  {counted(found.touched, 'call')} of the run touched it; {raced} of pairs of them raced")
-    after = f"Back after {counted(found.schedules, 'schedule')}"
-    match found.kind:
-        case "race":
-            lines.append(f"{after}: a race.")
-        case "alone":
-            lines.append(f"{after}, without any race: one call by itself breaks it.")
-        case "crash":
-            lines.append(f"{after}: a client that dies in the middle leaves this.")
-            lines += [f"  {found.call}, cut off after", *(f"    {step}" for step in found.steps)]
-            lines += [f"  leaves {'  '.join(f'{k}={show(v, width=40)}' for k, v in each.items())}" for each in found.rows]
-        case _:
-            lines.append(
-                f"Nothing brought it back: {counted(found.schedules, 'schedule')}, "
-                "each call alone and cut off after each step."
-            )
-            lines += [f"  raced: {pair}" for pair in found.pairs]
-            lines.append("  hint: the row may be older than this run; --run names another one.")
-    return "\n".join(map(fold, lines))
 
 
 def _returned(returned: Mapping[str, Any]) -> str:

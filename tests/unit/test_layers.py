@@ -44,7 +44,7 @@ LAYERS = (
     },
 )
 # The rooms of race/, top to bottom; what stands at its door (matrix, reproduce, study) may know them all.
-RACE_ROOMS = ("", "export", "finding", "trial", "search", "judge", "gated", "rows", "play", "program")
+RACE_ROOMS = ("", "reproduction", "export", "finding", "trial", "search", "judge", "gated", "rows", "play", "program")
 FREE_OF_LAYERS = {"__init__", "__main__"}
 
 

@@ -44,7 +44,9 @@ def test_more_digits_than_python_reads_are_no_integer() -> None:
         read_integer("9" * 5000, least=0, most=9)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("2.5s", 2.5)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("2.5s", 2.5), ("500ms", 0.5)]
+)
 def test_a_duration_is_read_in_any_of_its_units(text: str, seconds: float) -> None:
     assert read_duration(text) == seconds
 

@@ -5,6 +5,8 @@ is then searched by itself, for a moment: it may prevent one order and let anoth
 arguments with which these calls go wrong: a level that refuses two writes of one row lets those of two rows through.
 """
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
@@ -93,8 +95,11 @@ class Cure:
         return self.is_prevented and self.is_sound is not False and not self.not_for
 
 
-def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> list[Cure]:
+def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing, deadline: float = math.inf) -> list[Cure]:
     """Return every cure that applies, tried: those that prevent all that was tried first, each time what costs least first.
+
+    Args:
+        deadline: by the monotonic clock; what was not tried by then is left out.
 
     Raises:
         DatabaseError: the server is gone.
@@ -102,9 +107,11 @@ def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
     played = arena.scheduler(contest.dropped).play(contest.program(), decide=following(failing.letters))
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
-    others = list(_find_others(arena, ground, contest, failing))
+    others = list(_find_others(arena, ground, contest, failing, deadline))
     cures = []
     for remedy in find_remedies(arena, contest, failing.letters):
+        if time.monotonic() > deadline:
+            break
         cure = _try(arena, contest, remedy, failing, others)
         if remedy.fallback is not None and _NEEDS_CONSTRAINT in cure.story:
             cure = _try(arena, contest, remedy.fallback, failing, others)
@@ -132,7 +139,7 @@ def describe_course(run: PlayedSchedule) -> str:
     return "; ".join(parts) or "all calls returned ok"
 
 
-def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Contest]:
+def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing, deadline: float) -> Iterator[Contest]:
     """Yield the contest with other arguments that go wrong in the same way: each way to share keys first.
 
     Calls that go wrong one after the other, too, are no race, and nothing that is tried could prevent it.
@@ -147,7 +154,7 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
         if any(hit.preemptions and hit.fingerprint & failing.fingerprint for hit in hits):
             yield other
             found += 1
-        if found == _OTHERS_MAX:
+        if found == _OTHERS_MAX or time.monotonic() > deadline:
             return
 
 
