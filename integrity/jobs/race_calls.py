@@ -178,9 +178,10 @@ class CallRace:
         program = Program(
             tuple(self._callers.actor(each) for each in wanted), _no_stage, checks=self._checks, is_captured=True
         )
-        judge = _Recording(Judge(self._stand.scheduler, program))
-        found = explore(self._stand.scheduler, program, budget=self._budget, judge=judge, stops_at_first=False)
-        raced = CallsRaced(self._stand, program, found, judge.returns, judge.seen)
+        judge = Judge(self._stand.scheduler, program)
+        recording = _Recording(judge)
+        found = explore(self._stand.scheduler, program, budget=self._budget, judge=recording, stops_at_first=False)
+        raced = CallsRaced(self._stand, program, judge, found, recording.returns, recording.seen)
         self._raced.append(raced)
         return raced
 
@@ -225,6 +226,7 @@ class CallsRaced:
 
     stand: Stand
     program: Program
+    judge: Judge
     found: Exploration
     returns: dict[str, Mapping[str, Return]] = field(default_factory=dict)
     seen: Set[str] = frozenset()
@@ -286,6 +288,11 @@ class CallsRaced:
         return self
 
     @property
+    def uncompared(self) -> tuple[str, ...]:
+        """What was compared with nothing, and why: columns, members of documents, parts of answers."""
+        return self.judge.uncompared
+
+    @property
     def text(self) -> str:
         """The first schedule that goes wrong, why it is wrong, and what was searched; else what was searched alone."""
         hits = (*self.found.hits, *self.found.apart)
@@ -293,8 +300,7 @@ class CallsRaced:
             return self._searched
         hit = hits[0]
         again = self.stand.scheduler.play(self.program, hit.run.letters)
-        judge = Judge(self.stand.scheduler, self.program)
-        why = explain(judge, again, alarms=hit.alarms)
+        why = explain(Judge(self.stand.scheduler, self.program), again, alarms=hit.alarms)
         broken = [f"{alarm.name}: {dict(alarm.rows[0])}" for alarm in hit.alarms if alarm.rows]
         return "\n".join([f"schedule {hit.run.letters}", *timeline_of(again), *broken, *why.lines, self._searched])
 
@@ -304,6 +310,7 @@ class CallsRaced:
         return (
             f"{counted(coverage.played, 'schedule')} played, {coverage.spared} more known without playing, "
             f"{counted(coverage.waits, 'lock wait')}; {self.stand.keeping}"
+            f"{'; not compared: ' if self.uncompared else ''}{', '.join(self.uncompared)}"
         )
 
 

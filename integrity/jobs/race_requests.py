@@ -20,6 +20,7 @@ from integrity.project import Project
 from integrity.race.finding.discovery import finding_of_program
 from integrity.race.finding.finding import CallRecord, Finding, return_record
 from integrity.race.finding.token import Token, codes_of
+from integrity.race.judge.judge import Judge
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.explore import Budget, Hit, explore
 from integrity.race.search.least import Cast, Least, find_least
@@ -76,14 +77,15 @@ def race_requests(
         )
         program = site.program()
         budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
-        found = explore(site.stand.scheduler, program, budget=budget, seed=settings.seed)
+        judge = Judge(site.stand.scheduler, program)
+        found = explore(site.stand.scheduler, program, budget=budget, seed=settings.seed, judge=judge)
         site.app.check()
         hits = (*found.hits, *found.apart[: not found.hits])
         findings = [_finding(site, hit, seed=settings.seed) for hit in hits]
         kept = keep_all(findings, target, project, first=wanted.output if wanted else None)
         yield from (FileWritten((each.file,), is_told=False) for each in kept)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
-        return RequestsRaced(letters, str(site.stand.keeping), found, kept)
+        return RequestsRaced(letters, str(site.stand.keeping), found, kept, judge.uncompared)
 
 
 def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:

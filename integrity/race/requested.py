@@ -17,12 +17,14 @@ class RequestsRaced:
         actors: what each letter stands for.
         rows: how each schedule got the same rows, in words.
         found: schedules that go wrong, the first of each kind, as small as may be.
+        uncompared: what was compared with nothing, and why, in words.
     """
 
     actors: Mapping[str, str]
     rows: str
     exploration: Exploration
     found: Sequence[FindingKept] = ()
+    uncompared: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -31,6 +31,8 @@ def render_requests(raced: RequestsRaced) -> str:
     for each in raced.found[:1]:
         lines += ["", *render_happening(each.finding)]
     lines += ["", fold(_sentence(raced)), fold(raced.rows)]
+    if raced.uncompared:
+        lines.append(fold(f"not compared: {', '.join(raced.uncompared)}"))
     for label, each in zip(("replay: ", "others: ", *["        "] * len(raced.found)), raced.found, strict=False):
         lines += ["", *render_replay(each, label=label)] if label == "replay: " else render_replay(each, label=label)
     return "\n".join(lines)
@@ -69,5 +71,6 @@ def requests_json(raced: RequestsRaced) -> dict[str, Any]:
         "is_exhaustive": coverage.is_exhaustive,
         "preemptions": coverage.bound_completed,
         "cut": list(coverage.cut),
+        "not_compared": list(raced.uncompared),
         "findings": [{"file": str(each.file), **each.finding.model_dump(mode="json")} for each in raced.found],
     }

@@ -1,6 +1,7 @@
 """Races of functions: any driver, any order of their statements, through the proxy, on rows that are put back."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from threading import Thread
@@ -8,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy import create_engine, text
 
 from integrity.engines.target import Target
@@ -123,6 +125,39 @@ def test_a_counter_that_looks_like_a_key_is_not_taken_for_one(database: Target) 
         race(visit).holds()
     with closing(database.connect()) as connection:
         assert connection.execute(b"select last_value, is_called from visits_id_seq").fetchall() == [(1, False)]
+
+
+PAGES = """
+create table pages (id int primary key, data jsonb not null, owner text, until timestamptz, seen_at timestamptz);
+insert into pages values (1, '{"hits": 0}');
+"""
+
+
+def hit(race: CallRace, lock: str = "") -> None:
+    with psycopg.connect(race.url) as connection:
+        ((data,),) = connection.execute(f"select data from pages where id = 1 {lock}".encode()).fetchall()
+        data = {"hits": data["hits"] + 1, "at": time.time()}
+        connection.execute("update pages set data = %s, seen_at = now() where id = 1", (Jsonb(data),))
+
+
+def book(race: CallRace, owner: str, until: str) -> None:
+    with psycopg.connect(race.url, autocommit=True) as connection:
+        connection.execute("update pages set owner = %s where id = 1", (owner,))
+        connection.execute("update pages set until = %s where id = 1", (until,))
+
+
+def test_what_differs_by_itself_hides_nothing_beside_it_and_is_said(database: Target) -> None:
+    """A counter with a time in one document; a time that is a value, beside one of the clock."""
+    with closing(database.connect()) as connection:
+        connection.execute(PAGES.encode())
+        connection.commit()
+    with CallRace(database, test_database=database.url.database) as race:
+        with pytest.raises(NotHeld, match=r"(?s)lost update.*not compared: .*pages\.data\.at \(differs by itself\)"):
+            race(lambda: hit(race)).holds()
+        sound = race(lambda: hit(race, "for update")).holds()
+        assert sound.uncompared == ("pages.seen_at (times of the run)", "pages.data.at (differs by itself)")
+        with pytest.raises(NotHeld, match="schedule AABBBBAA"):
+            race(lambda: book(race, "ann", "2030-01-01"), lambda: book(race, "bob", "2031-01-01")).holds()
 
 
 def test_a_function_that_gives_a_coroutine_is_awaited(wallets: CallRace) -> None:

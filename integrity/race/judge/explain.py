@@ -19,6 +19,7 @@ from integrity.engines.values import from_text
 from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
+from integrity.race.judge.documents import Document
 from integrity.race.judge.end_state import Remains, is_moment
 from integrity.race.judge.judge import Judge, SerialOrder
 from integrity.race.judge.oracles import Alarm, Oracle
@@ -235,6 +236,9 @@ def _compare_rows(remains: Remains, expected: Remains) -> str:
         )
         differing = zip(remains.columns[table], cells, nearest, strict=True)
         name, value, other = next((name, one, other) for name, one, other in differing if one != other)
+        if isinstance(value, Document) and isinstance(other, Document):
+            path, value, other = value.difference(other)
+            name += path
         return f"{table} has {name} {value} in the end, not {other}"
     for table, _ in theirs - ours:
         return f"{table} has a row less"

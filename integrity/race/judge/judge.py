@@ -22,7 +22,15 @@ from string import ascii_uppercase
 from typing import Any, Protocol
 
 from integrity.operation import Row
-from integrity.race.judge.end_state import ComparedColumn, EndState, Remains, differing_columns, make_remains, rows_unlike
+from integrity.race.judge.end_state import (
+    RETURN_OF,
+    ComparedColumn,
+    EndState,
+    Remains,
+    differing_columns,
+    make_remains,
+    rows_unlike,
+)
 from integrity.race.judge.failures import (
     DEADLOCK,
     allowed_declines,
@@ -118,6 +126,7 @@ class Judge:
         self._orders: dict[str, list[SerialOrder]] = {}
         self._outcomes: dict[str, frozenset[EndState]] = {}
         self._masked: frozenset[ComparedColumn] = frozenset()
+        self._timed: set[ComparedColumn] = set()
         self._outcome_by_looks: dict[EndState, EndState] = {}
         self._passed: set[EndState] = set()
 
@@ -184,6 +193,12 @@ class Judge:
         return self._masked
 
     @property
+    def uncompared(self) -> tuple[str, ...]:
+        """What was compared with nothing so far, and why, in words: columns, members of documents, parts of answers."""
+        said = ((self._timed - self._masked, "times of the run"), (self._masked, "differs by itself"))
+        return tuple(f"{_spelled(*each)} ({why})" for columns, why in said for each in sorted(columns))
+
+    @property
     def tables(self) -> frozenset[str]:
         """What the tables are called whose rows are compared."""
         return frozenset(digest.table for digest in self._program.digests)
@@ -197,7 +212,7 @@ class Judge:
         order = self.serial_orders(actor)[0]
         changes = order.run.changes
         if changes is None:
-            after = order.remains.without({f"return of {actor}"})
+            after = order.remains.without(self._returns(actor))
             return row_changes(self.masking(self.staged()), self.masking(after))
         generated = set(order.run.trace.generated)
         before, after = (
@@ -272,7 +287,7 @@ class Judge:
     @staticmethod
     def _returns(actors: str) -> set[str]:
         """Return what the answers of these are called among the rows."""
-        return {f"return of {actor}" for actor in actors}
+        return {f"{RETURN_OF}{actor}" for actor in actors}
 
     def _play_serially(self, actors: str) -> SerialOrder:
         members = tuple(self._program.actors[self._letters.index(actor)] for actor in actors)
@@ -339,7 +354,14 @@ class Judge:
         known |= dict(zip(run.operation_ids, actors, strict=True))
         known |= dict(zip(map(str, run.operation_ids), actors, strict=True))  # as replies have them on SQLite
         returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}
-        return make_remains(rows, returns, known=known, generated=generated)
+        remains = make_remains(rows, returns, known=known, generated=generated, took=run.took)
+        if run.took:
+            self._timed |= remains.timed()
+        return remains
+
+
+def _spelled(table: str, column: str) -> str:
+    return f"{table}: {column}" if table.startswith(RETURN_OF) else f"{table}.{column}"
 
 
 def _serial_order(run: PlayedSchedule, letters: str) -> str:

@@ -5,6 +5,7 @@ somebody's own program, whose statements come through the proxy (gated/).
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -59,6 +60,10 @@ class Cast(Protocol):
         """Return the rows that the schedule before changed, where that is captured."""
         ...
 
+    def took(self) -> tuple[datetime, datetime] | None:
+        """Return from when to when that schedule took, its rows' making included, where its changes are captured."""
+        ...
+
     def forget(self) -> None:
         """Close the actors' connections: the next schedule opens new ones."""
         ...
@@ -106,6 +111,9 @@ class Operations:
         return ""
 
     def changes(self) -> None:
+        return None
+
+    def took(self) -> None:
         return None
 
     def forget(self) -> None:

@@ -52,6 +52,7 @@ class PlayedSchedule:
         cut: why it was not played to its end, or empty.
         began_at: by the server's clock, behind the stage; None if the program is not timed.
         changes: rows that it changed, where that was captured.
+        took: from when to when, by the server's clock, setup included, where that was captured.
         answers: to what was asked of its rows, by the question's text: they may be gone when that is asked again.
     """
 
@@ -62,6 +63,7 @@ class PlayedSchedule:
     cut: str = ""
     began_at: datetime | None = None
     changes: Sequence[Change] | None = None
+    took: tuple[datetime, datetime] | None = None
     answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -254,7 +256,16 @@ class Scheduler:
             requests=tuple(asked for session in sessions for asked in session.requests),
             pushed={session.letter: session.pushed for session in sessions if session.pushed},
         )
-        return PlayedSchedule(trace, tuple(turns.choices), keys, operation_ids, cut, began_at, changes=self._cast.changes())
+        return PlayedSchedule(
+            trace,
+            tuple(turns.choices),
+            keys,
+            operation_ids,
+            cut,
+            began_at,
+            changes=self._cast.changes(),
+            took=self._cast.took(),
+        )
 
     def _take_sessions(self, count: int) -> list[Session]:
         if count > ACTORS_MAX:

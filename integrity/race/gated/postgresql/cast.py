@@ -5,6 +5,7 @@ is played as any other: see play/scheduler.py.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -72,6 +73,7 @@ class GatedCalls:
     def make_rows(self, program: Program) -> Staged:
         del program
         self._desk.begin(is_watching=False)
+        self._began = self.engine.read_clock()
         keys = self._rows.renew()
         self._desk.begin(is_watching=True)
         return Staged(keys, set())
@@ -103,6 +105,9 @@ class GatedCalls:
 
     def changes(self) -> Sequence[Change]:
         return self._record.changes
+
+    def took(self) -> tuple[datetime, datetime]:
+        return self._began, self.engine.read_clock()
 
     def forget(self) -> None:
         self._sessions.clear()

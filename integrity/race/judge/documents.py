@@ -1,0 +1,86 @@
+"""Documents: values with members (json, arrays), compared member by member: one that differs by itself hides no other."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+MEMBERS_MOST = 500
+"""A larger one is compared as a whole."""
+
+_NUMBER = re.compile(r"\[\d+\]")
+_BEGINS = ("{", "[")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A value, as its members.
+
+    Args:
+        members: path and cell, e.g. ".paid.at", "[0].id"; in order of the names.
+        value: as people read it.
+    """
+
+    members: tuple[tuple[str, Any], ...]
+    value: Any = field(compare=False, repr=False)
+
+    def mapped(self, change: Callable[[Any], Any]) -> "Document":
+        """Return it with each member's cell changed."""
+        return replace(self, members=tuple((path, change(cell)) for path, cell in self.members))
+
+    def without(self, paths: frozenset[str]) -> "Document":
+        """Return it without the members that stand at these paths, whichever place in a list they have."""
+        return replace(self, members=tuple(each for each in self.members if general(each[0]) not in paths))
+
+    def difference(self, other: "Document") -> tuple[str, Any, Any]:
+        """Return the path of the first member that differs, and both values; None for one that is not there."""
+        ours, theirs = dict(self.members), dict(other.members)
+        for path in (*ours, *theirs):
+            if ours.get(path) != theirs.get(path) or (path in ours) != (path in theirs):
+                return path, ours.get(path), theirs.get(path)
+        return "", self.value, other.value
+
+
+def general(path: str) -> str:
+    """Return a path without the places in lists: what "items[3].at" is, "items[].at", its neighbours are too."""
+    return _NUMBER.sub("[]", path)
+
+
+def make_document(value: Any, cell_of: Callable[[Any], Any]) -> Document | None:
+    """Return the document that a value is, a text of json too; None for a value without members.
+
+    Args:
+        cell_of: makes the cell of a member.
+    """
+    read = _read(value) if isinstance(value, str) else value
+    if not isinstance(read, Mapping | list | tuple):
+        return None
+    members = []
+    for path, each in _members("", read):
+        members.append((path, cell_of(each)))
+        if len(members) > MEMBERS_MOST:
+            return None
+    return Document(tuple(members), value)
+
+
+def _read(text: str) -> Any:
+    if not text.startswith(_BEGINS):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _members(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name in sorted(value, key=str):
+            yield from _members(f"{path}.{name}", value[name])
+    elif isinstance(value, list | tuple) and value:
+        for place, each in enumerate(value):
+            yield from _members(f"{path}[{place}]", each)
+    elif isinstance(value, Mapping | list | tuple):
+        yield path, "(empty object)" if isinstance(value, Mapping) else "(empty list)"
+    else:
+        yield path, value
