@@ -98,6 +98,9 @@ class GatedCalls:
         strays = self._desk.begin(is_watching=False)
         if strays:
             return f"a statement came that no call was asked for, from a job in the background perhaps: {strays[0]}"
+        hidden = [f"{session.letter} ({session.hidden})" for session in sessions if session.hidden]
+        if hidden:
+            return f"nobody can come between what one letter stands for: {' and '.join(hidden)}"
         parallel = [session.letter for session in sessions if session.is_parallel]
         if parallel:
             return f"{' and '.join(parallel)} sent several statements at once, on connections of their own"

@@ -7,11 +7,14 @@ tells the client. What nobody else can notice goes through by itself.
 The commit of a statement outside a transaction is kept apart from what it executes. In the extended protocol its Sync is
 held back, and a Flush has the server answer; a simple query is put between a begin and a commit of ours, whose answers the
 client never sees. Refused, it is ended at once, as it would have been.
+
+What has several statements is taken a part at a time. Outside a transaction they are one, which ends with the last: of a
+simple query our begin and commit are around all of them, of the extended protocol none but the last has its Sync.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Protocol
 
@@ -34,11 +37,13 @@ _SEVERITY_LOG = b"VLOG"
 
 
 class Split(Enum):
-    """How a unit's commit is kept apart: not at all; its Sync is held back; it is put in a transaction of ours."""
+    """How a unit's commit is kept apart: not at all; its Sync is held back; it is put in a transaction of ours; or it goes
+    on in the transaction of its parts, and begins that."""
 
     NOT = auto()
     SYNC = auto()
     WRAPPED = auto()
+    OPEN = auto()
 
 
 class Listener(Protocol):
@@ -88,6 +93,11 @@ class _Flight:
     result: Result = field(default_factory=Result)
     held: list[Message] = field(default_factory=list)
 
+    @property
+    def is_flushed(self) -> bool:
+        """The server is not told that this is all: it is over when all in it is answered."""
+        return self.unit is not None and self.unit.is_flushed
+
 
 class RaceGate:
     """See the module. Its methods are called in the proxy's event loop only."""
@@ -108,6 +118,11 @@ class RaceGate:
         self._done: _Flight | None = None  # whose client is not told yet
         self._is_begun = False  # the session is
         self._is_copying_in = False
+        self._copied: list[Message] = []  # before the server has asked for it
+        self._parts: deque[Unit] = deque()  # of the unit under way
+        self.is_implicit = False
+        """Its transaction is none but of what came in one go, and ends with that."""
+        self._is_skipping = False  # the server is, until a Sync
         self._is_busy = False  # with a unit of the client's
 
     # What passes.
@@ -125,6 +140,9 @@ class RaceGate:
             return Ruling.PASS
         if self._is_copying_in and (message.kind in _COPYING or message.kind in (SYNC, FLUSH)):
             return Ruling.PASS
+        if message.kind in _COPYING:
+            self._copied.append(message)
+            return Ruling.HOLD
         self._messages.append(message)
         if message.kind in ENDS:
             self._units.append(self._reader.read(self._messages))
@@ -138,6 +156,13 @@ class RaceGate:
             return
         unit = self._units.popleft()
         self._is_busy = True
+        if self._listener.is_watching and not self._is_skipping:
+            unit, *parts = unit.parts
+            self._parts.extend(parts)
+        self._offer(unit)
+
+    def _offer(self, unit: Unit) -> None:
+        """Hold a unit or a part, unless nobody minds it."""
         acts = unit.acts
         is_idle = self.status == IDLE
         opens = is_idle and Act.BEGIN in acts and acts <= {Act.BEGIN, Act.QUIET}
@@ -145,7 +170,8 @@ class RaceGate:
             self.opened_by = unit.sql
         if (
             not self._listener.is_watching
-            or unit.is_quiet
+            or self._is_skipping
+            or (unit.is_quiet and not (self.is_implicit and unit.is_ended))
             or opens
             or (is_idle and acts <= {Act.COMMIT, Act.ROLLBACK, Act.QUIET})
         ):
@@ -167,13 +193,19 @@ class RaceGate:
         if split is Split.SYNC:
             self._send(flight, [*unit.messages[:-1], make_message(FLUSH)])
             return
-        if split is Split.WRAPPED:
+        if self.status == IDLE and (split is Split.WRAPPED or (split is Split.OPEN and unit.is_simple)):
             self._send(_Flight(None), [_query("begin")])
-        self._send(flight, unit.messages)
+        self.is_implicit = self.is_implicit or split is Split.OPEN
+        self._send(flight, _flushed(unit))
 
     def pass_on(self, unit: Unit) -> None:
         """Let a unit that is held go through, and its client have the answer."""
-        self._send(_Flight(unit), unit.messages)
+        is_answered = any(message.kind in _ANSWERED for message in unit.messages)
+        if unit.is_flushed and (self._is_skipping or not is_answered):
+            self.link.send(Direction.TO_SERVER, unit.messages)
+            self._go_on()
+            return
+        self._send(_Flight(unit), _flushed(unit))
 
     def forget(self) -> None:
         """Tell the client nothing of a unit that was refused: it is to be sent once more."""
@@ -199,15 +231,17 @@ class RaceGate:
         self._go_on()
 
     def _go_on(self) -> None:
-        """One unit is over: take the next one, if it has come."""
-        self._is_busy = False
+        """One unit is over: take its next part, or the next one, if it has come."""
         if self.status == IDLE:
-            self.opened_by = ""
+            self.opened_by, self.is_implicit = "", False
+        if self._parts:
+            self._offer(self._parts.popleft())
+            return
+        self._is_busy = False
         self._take_next()
 
     def _send(self, flight: _Flight, messages: Sequence[Message]) -> None:
-        is_flushed = flight.unit is not None and flight.unit.messages[-1].kind == FLUSH
-        answered = _ANSWERED if is_flushed else (_EXECUTE,)
+        answered = _ANSWERED if flight.is_flushed else (_EXECUTE,)
         flight.executes = sum(message.kind in answered for message in messages)
         self._flights.append(flight)
         self.link.send(Direction.TO_SERVER, messages)
@@ -227,17 +261,21 @@ class RaceGate:
         flight.result.take(message)
         if kind == _COPY_IN:
             self._is_copying_in = flight.unit is not None
-        elif kind in (b"C", b"E"):
+            copied, self._copied = self._copied, []
+            self.link.send(Direction.TO_SERVER, copied)
+        elif kind in (b"C", b"E") and flight.unit is not None:
             self._is_copying_in = False
+            self._copied.clear()  # of one that the server refused
         if flight.unit is None:
             return self._take_own(flight, message)
         if kind == _READY:
+            is_told = not (flight.is_watched or (flight.unit.has_next and flight.result.refusal is None))
             self._take_ready(flight, message)
-            return Ruling.HOLD if flight.is_watched else Ruling.PASS
+            return Ruling.PASS if is_told else Ruling.HOLD
         is_held = flight.is_watched and (kind in _DONE or bool(flight.held))
         if is_held:
             flight.held.append(message)
-        if kind in _DONE or (kind in _ANSWERS and flight.unit.messages[-1].kind == FLUSH):
+        if kind in _DONE or (kind in _ANSWERS and flight.is_flushed):
             self._take_done(flight, message)
         return Ruling.HOLD if is_held else Ruling.PASS
 
@@ -247,35 +285,67 @@ class RaceGate:
         is_refused = message.kind == _ERROR
         if message.kind == _SUSPENDED:
             flight.result.suspend(flight.unit.statements[len(flight.result.tags)].sql)
+        if is_refused and self._skip_rest(flight):
+            return
         if flight.split is Split.SYNC and not flight.is_end:
-            if is_refused:  # the server skips what comes until the Sync
-                flight.split = Split.NOT
-                self.link.send(Direction.TO_SERVER, [make_message(SYNC)])
-                return
             flight.executes -= 1
             if flight.executes == 0:
                 self._flights.popleft()
                 self._done, self.status = flight, OPEN
                 self._listener.executed(self, flight.result)
-        elif flight.unit.messages[-1].kind == FLUSH:
+        elif flight.is_flushed:
             flight.executes = 0 if is_refused else flight.executes - 1
             if flight.executes <= 0:
                 self._flights.popleft()
+                self._note_status(flight.unit, is_refused=is_refused)
                 self._end_unit(flight)
+
+    def _skip_rest(self, flight: _Flight) -> bool:
+        """Send the Sync up to which the server skips all, if it is held back; return whether it is."""
+        assert flight.unit is not None
+        is_kept = flight.split is Split.SYNC and not flight.is_end
+        if flight.unit.has_next and not flight.unit.is_simple:
+            is_kept = self._parts[-1].ends_with_sync
+            flight.unit = replace(flight.unit, has_next=not is_kept)
+        self._parts.clear()
+        if is_kept:
+            flight.split = Split.NOT
+            self.link.send(Direction.TO_SERVER, [make_message(SYNC)])
+        return is_kept
+
+    def _note_status(self, unit: Unit, *, is_refused: bool) -> None:
+        """Note what the transaction is behind a unit of which the server does not say it."""
+        acts = unit.acts
+        if is_refused:
+            self.status, self._is_skipping = BROKEN, True
+        elif Act.BEGIN in acts:
+            self.status, self.is_implicit = OPEN, False
+        elif acts & {Act.COMMIT, Act.ROLLBACK}:
+            self.status, self.is_implicit = IDLE, False
+        elif self.status == IDLE and not unit.is_quiet:
+            self.status, self.is_implicit = OPEN, True
 
     def _take_ready(self, flight: _Flight, message: Message) -> None:
         """The server is ready for the next: a unit is done, or the end of one."""
+        assert flight.unit is not None
         self._flights.popleft()
-        self.status = message.body[:1]
-        if flight.split is not Split.WRAPPED:
-            flight.held.append(message)
+        self.status, self._is_skipping = message.body[:1], False
+        is_refused = flight.result.refusal is not None
+        if is_refused:
+            self._parts.clear()
+        is_ours = flight.split is Split.WRAPPED or (flight.split is Split.OPEN and flight.unit.is_simple and is_refused)
+        if not is_ours:
+            if Act.BEGIN in flight.unit.acts or self.status == IDLE:
+                self.is_implicit = False
+            if is_refused or not flight.unit.has_next:
+                flight.held.append(message)
             self._end_unit(flight)
             return
         self._done = flight  # in our transaction: what its client is to be told waits for the end of that
-        if flight.result.refusal is None:
-            self._listener.executed(self, flight.result)
-        else:
+        if is_refused:
             self._send(_Flight(None, is_end=True), [_query("rollback")])
+        else:
+            self._listener.executed(self, flight.result)
 
     def _take_own(self, flight: _Flight, message: Message) -> Ruling:
         if message.kind == _READY:
@@ -292,6 +362,7 @@ class RaceGate:
         if end.result.refusal is not None:  # the commit was refused, and so was the statement
             flight.held = [*(each for each in flight.held if each.kind != b"C"), *end.result.errors]
         flight.held.append(ready)
+        self.is_implicit = False
         if flight.result.refusal is not None:
             self._listener.executed(self, flight.result)
         else:
@@ -315,6 +386,11 @@ class RaceGate:
         if _LOOKS_IN in fields:
             self._listener.looked(self)
         return Ruling.HOLD if _SEVERITY_LOG in fields else Ruling.PASS
+
+
+def _flushed(unit: Unit) -> Sequence[Message]:
+    """Return what the server is sent for a unit: a part of one has nothing at its end that has it answered."""
+    return [*unit.messages, make_message(FLUSH)] if unit.has_next and not unit.is_simple else unit.messages
 
 
 def _query(sql: str) -> Message:

@@ -22,6 +22,7 @@ from integrity.race.program.wire import Answer, Refusal
 
 GONE = "08006"
 _BARE = "25001"
+_ENDS_ITSELF = "2D000"
 _SERIALIZATION_FAILURE = "40001"
 _SET_PATIENCE = {True: "set deadlock_timeout = '1ms'", False: "set deadlock_timeout = '2000000000ms'"}
 
@@ -62,6 +63,8 @@ class GatedSession(Session):
         self._works: set[RaceGate] = set()  # in whose transaction it has sent a statement
         self._later: list[Arrived] = []
         self.is_parallel = False
+        self.hidden = ""
+        """What is one letter and may have letters within; empty: nothing."""
         self._begin(isolation, standing)
         self.wire.desk.begun(self.letter)
         call(lambda value: self.wire.desk.returned(self.letter, value))
@@ -112,18 +115,23 @@ class GatedSession(Session):
     def _carry_out(self, gate: RaceGate, unit: Unit) -> Drive:
         is_open = gate.status != IDLE
         self.in_transaction = is_open
-        if is_open and unit.acts <= {Act.COMMIT, Act.ROLLBACK, Act.QUIET}:
+        acts = unit.acts
+        is_end = bool(acts & {Act.COMMIT, Act.ROLLBACK}) if acts else gate.is_implicit
+        if is_open and is_end and acts <= {Act.COMMIT, Act.ROLLBACK, Act.QUIET}:
             yield from self._end_by(gate, unit)
-        elif not is_open and unit.is_splittable:
-            yield from self._carry_out_alone(gate, unit)
+        elif (gate.is_implicit or not is_open) and unit.is_splittable:
+            if unit.is_ended:
+                yield from self._carry_out_alone(gate, unit)
+            else:
+                yield from self._carry_out_within(gate, unit, Split.OPEN)
         else:
-            yield from self._carry_out_within(gate, unit)
+            yield from self._carry_out_within(gate, unit, Split.NOT)
 
-    def _carry_out_within(self, gate: RaceGate, unit: Unit) -> Drive:
+    def _carry_out_within(self, gate: RaceGate, unit: Unit, split: Split) -> Drive:
         """Carry out a unit of a transaction, or one that cannot be in any."""
         yield Needs.LETTER
         self._note_unit(gate, unit)
-        self._forward(gate, unit, Split.NOT)
+        self._forward(gate, unit, split)
         answer = yield from self._answer(gate, unit)
         self._note_answer(answer)
         self._note_level(answer)
@@ -139,9 +147,11 @@ class GatedSession(Session):
         """Carry out a unit outside a transaction, its commit apart if others can notice it."""
         yield Needs.LETTER
         self._note_unit(gate, unit)
-        self._forward(gate, unit, Split.SYNC if unit.ends_with_sync else Split.WRAPPED)
+        self._forward(gate, unit, Split.WRAPPED if unit.is_asked_again else Split.SYNC)
         answer = yield from self._answer(gate, unit)
-        if answer.refusal and answer.refusal.sqlstate == _BARE:
+        if answer.refusal and answer.refusal.sqlstate in (_BARE, _ENDS_ITSELF):
+            if answer.refusal.sqlstate == _ENDS_ITSELF:
+                self.hidden = f"transactions within one statement: {unit.sql}"
             gate.forget()
             self._forward(gate, unit, Split.NOT)
             answer = yield from self._answer(gate, unit)
@@ -166,7 +176,7 @@ class GatedSession(Session):
     def _end_by(self, gate: RaceGate, unit: Unit) -> Drive:
         """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
         held = self._is_held(self)
-        word = "commit" if Act.COMMIT in unit.acts else "rollback"
+        word = "rollback" if Act.ROLLBACK in unit.acts else "commit"  # a Sync alone commits
         if held:
             yield Needs.LETTER
             self._note(word, {})
@@ -181,7 +191,7 @@ class GatedSession(Session):
         elif self.event:
             self.event = replace(self.event, closes=True)
         self.in_transaction = gate.status != IDLE
-        self._note_end(gate, has_committed=held and answer.tag == "COMMIT")
+        self._note_end(gate, has_committed=held and (answer.tag == "COMMIT" or not (unit.acts or answer.refusal)))
         self._deliver(gate)
 
     # How it is told and asked.
@@ -189,10 +199,12 @@ class GatedSession(Session):
     def _forward(self, gate: RaceGate, unit: Unit, split: Split) -> None:
         told: list[str] = []
         wanted = self._wants_impatience
-        if self._has_patience and gate.status != BROKEN and gate.is_impatient != wanted:
+        # A query of ours would end what the messages of the extended protocol have open without a begin.
+        is_free = gate.status != BROKEN and (unit.is_simple or not gate.is_implicit)
+        if self._has_patience and is_free and gate.is_impatient != wanted:
             told.append(_SET_PATIENCE[wanted])
             gate.is_impatient = wanted
-        self.is_impatient = wanted if self._has_patience else None
+        self.is_impatient = gate.is_impatient if self._has_patience else None
         self.wire.forward(unit, split=split, told=told)
 
     def _answer(self, gate: RaceGate, unit: Unit) -> Generator[Needs, Any, Answer]:
@@ -226,6 +238,8 @@ class GatedSession(Session):
             self.level = self._isolation
             self.opens_transaction = True
         sql, parameters = with_marks(unit, decode)
+        if len(unit.statements) > 1:
+            self.hidden = f"{len(unit.statements)} statements in one go: {unit.statements[0].sql}"
         self._note(sql, parameters, opens=opens)
 
     def _note_level(self, answer: Answer) -> None:

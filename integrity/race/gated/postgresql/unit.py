@@ -1,7 +1,8 @@
 """Units: what a client sends in one go and waits for, as the gate holds it and lets it go.
 
 A unit is a simple query, or the messages of the extended protocol up to a Sync or a Flush. What it asks for is told by its
-statements, each with its parameters; a driver that has prepared one sends its name only, so the names are followed.
+statements, each with its parameters; a driver that has prepared one sends its name only, so the names are followed. One
+of several statements is cut into its parts, a statement each: others may come between them.
 """
 
 import re
@@ -15,12 +16,16 @@ from typing import Any
 from integrity.operation import Isolation
 from integrity.proxy.message import Message
 from integrity.proxy.postgresql.bodies import Column, Parameter
+from integrity.proxy.postgresql.framing import make_message
 from integrity.sql.parameters import marks_in
 from integrity.sql.statements import split_statements
 from integrity.sql.tokens import Token, TokenKind, spliced, tokenize
 
 SYNC, FLUSH, QUERY, CALL = b"S", b"H", b"Q", b"F"
 ENDS = (SYNC, FLUSH, QUERY, CALL)
+PARTS_MOST = 40
+"""A unit of more statements is one letter."""
+
 _EXECUTE = b"E"
 
 
@@ -67,20 +72,37 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a client sent in one go.
+    """What a client sent in one go, or a part of that.
 
     Args:
-        messages: in order, the last one that which ends it.
+        messages: in order, the last one that which ends it, if it is ended.
         statements: those that are executed.
+        has_next: it is a part, and not the last.
     """
 
     messages: tuple[Message, ...]
     statements: tuple[Asked, ...]
+    has_next: bool = False
 
     @property
     def is_simple(self) -> bool:
         """It is a simple query."""
         return self.messages[-1].kind == QUERY
+
+    @property
+    def is_flushed(self) -> bool:
+        """The server answers what it executes, and is not told that this is all."""
+        return not self.is_simple and (self.has_next or self.messages[-1].kind == FLUSH)
+
+    @property
+    def is_ended(self) -> bool:
+        """Outside a transaction it is one."""
+        return not self.has_next and self.messages[-1].kind != FLUSH
+
+    @property
+    def is_asked_again(self) -> bool:
+        """Its commit is kept apart by a begin and a commit of ours: a COPY takes no Sync, a procedure may commit itself."""
+        return self.is_simple or any(_is_copy_in(each.sql) or may_commit(each.sql) for each in self.statements)
 
     @property
     def ends_with_sync(self) -> bool:
@@ -104,9 +126,22 @@ class Unit:
     @property
     def is_splittable(self) -> bool:
         """Sent outside a transaction, its commit can be kept apart from what it executes."""
-        if self.messages[-1].kind not in (QUERY, SYNC):
-            return False
-        return self.acts <= {Act.QUIET, Act.WORK} and not any(_is_copy_in(each.sql) for each in self.statements)
+        return self.messages[-1].kind != CALL and self.acts <= {Act.QUIET, Act.WORK}
+
+    @property
+    def parts(self) -> "list[Unit]":
+        """The unit a statement at a time; itself alone, if it has one, too many, or one that is refused among others."""
+        count = len(self.statements)
+        if not 1 < count <= PARTS_MOST or Act.BARE in self.acts:
+            return [self]
+        if self.is_simple:
+            cut: list[tuple[Message, ...]] = [(make_message(QUERY, each.sql.encode() + b"\0"),) for each in self.statements]
+        else:
+            ends = [place for place, each in enumerate(self.messages, start=1) if each.kind == _EXECUTE]
+            ends[-1] = len(self.messages)
+            cut = [self.messages[start:end] for start, end in pairwise((0, *ends))]
+        each = zip(cut, self.statements, strict=True)
+        return [Unit(part, (said,), has_next=place < count) for place, (part, said) in enumerate(each, start=1)]
 
 
 class Reader:
@@ -206,6 +241,12 @@ def level_of(sql: str, *, otherwise: Isolation) -> Isolation:
     """Return the level that a `begin` names."""
     words = " ".join(token.text for token in tokenize(sql) if token.kind is TokenKind.WORD)
     return next((level for level in Isolation if f"isolation level {level.value}" in words), otherwise)
+
+
+def may_commit(sql: str) -> bool:
+    """Return whether a statement may end transactions of its own accord."""
+    first = next((token for token in tokenize(sql) if token.kind is not TokenKind.COMMENT), None)
+    return first is not None and first.kind is TokenKind.WORD and first.text in ("call", "do")
 
 
 def _is_copy_in(sql: str) -> bool:
