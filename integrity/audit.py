@@ -10,7 +10,7 @@ gives up the snapshot, or a connection breaks, what was still open is judged onc
 
 import random
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
@@ -64,7 +64,7 @@ class AuditSettings:
     random_source: random.Random = field(default_factory=random.SystemRandom)
 
 
-def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings) -> Iterator[Event]:
+def audit(target: Target, invariants: Sequence[SqlFile], settings: AuditSettings) -> Generator[Event, None, None]:
     """Yield the events of an audit. Closing the iterator ends the running queries.
 
     Raises:

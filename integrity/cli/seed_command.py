@@ -95,14 +95,17 @@ def command(
     project = open_project(project_folder)
     counts = {name: count for name, count in given.items() if count is not None}
     if file is not None or schemas or rows:
-        if system_names or pairs or append or counts:
-            raise UsageError(
-                "--schema, --rows and a file fill tables of your own, and go with --seed and --replace only",
-                hint="Seed a system by another command.",
-            )
+        _refuse_beside_schema(bool(system_names or pairs or append or counts))
         target, counted = open_target(project, database), _read_sizes(rows, "rows", "orders")
         job = seed_schema(
-            target, schemas=schemas, file=file, rows=counted, seed=seed, test_database=test_database, replaces=replace
+            target,
+            schemas=schemas,
+            file=file,
+            rows=counted,
+            seed=seed,
+            test_database=test_database,
+            replaces=replace,
+            project=project,
         )
         return _fill(job, target, is_json=is_json)
     sizes = counts | _read_sizes(pairs, "size", "accounts")
@@ -143,6 +146,14 @@ def _fill(job: "Job[SchemaSeeded]", target: "Target", *, is_json: bool) -> int:
         return ExitCode.INTERRUPTED
     write_schema_seeded(target, seeded, is_json=is_json)
     return ExitCode.OK
+
+
+def _refuse_beside_schema(is_of_systems: bool) -> None:
+    if is_of_systems:
+        raise UsageError(
+            "--schema, --rows and a file fill tables of your own, and go with --seed and --replace only",
+            hint="Seed a system by another command.",
+        )
 
 
 def _read_sizes(pairs: Sequence[str], option: str, example: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 Is it ours, seeded and large enough? Then what a bug leaves out is dropped, or made again, and the keys are read.
 """
 
+import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from integrity.database.namespace import Contents, guard, keep_books
 from integrity.domain import World
 from integrity.engines.hold import Hold
 from integrity.engines.occupancy import RUN, occupy
+from integrity.engines.places import schema_of
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError
@@ -19,6 +21,11 @@ from integrity.load.workload import Workload
 from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.numbers import counted
 from integrity.systems.keys import read_keys
+from integrity.systems.made_rows import find_table
+from integrity.systems.reflect import Reflected
+
+FILLED_WITH = 50
+"""Rows that a table is to be filled with, where nobody said how many: clients meet on some and pass each other by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,6 @@ class RunDatabase:
             DatabaseError: the database refuses the query of a pool.
         """
         profile, system = self.workload.profile, self.workload.system.name
-        seeded = f"Seed a whole world: integrity seed --system {system} --replace"
         self.workload.check_pools()
         keys = read_keys(self.target, self.workload.system)
         for pool, count in self.workload.needed_keys.items():
@@ -87,11 +93,21 @@ class RunDatabase:
             if found < count:
                 raise SeedError(
                     f"{self.target}: the profile needs {count} of {system}'s {pool}, and there are {found}",
-                    hint=seeded
-                    if self.workload.system.seeder
-                    else f"Fill it: integrity seed --schema NAME --rows {pool}=50",
+                    hint=self._how_to_fill(pool, count, is_empty=not found),
                 )
         return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count)
+
+    def _how_to_fill(self, pool: str, count: int, *, is_empty: bool) -> str:
+        """Return what gives a pool of keys as many as are needed: a command that runs as it stands, where there is one."""
+        system = self.workload.system
+        if system.seeder:
+            return f"Seed a whole world: integrity seed --system {system.name} --replace"
+        table = find_table(system.metadata, pool) if isinstance(system.metadata, Reflected) else None
+        if table is None or not is_empty or not self.target.engine.speaks_postgresql:
+            return f"Make rows that it finds: {' '.join(system.pools[pool].split())}"
+        words = ["integrity", "seed", "--schema", schema_of(table), "--rows", f"{table.name}={max(count, FILLED_WITH)}"]
+        words += ["--yes-this-is-a-test-database", self.test_database] if self.test_database else []
+        return f"Fill it: {shlex.join(words)}"
 
     def _check_tables(self, contents: Contents) -> None:
         """Refuse a system that was not seeded, unless somebody else made all its tables."""

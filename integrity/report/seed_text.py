@@ -121,6 +121,8 @@ def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) 
             "rows": dict(seeded.row_counts),
             "rows_s": round(seeded.rows_s, 3),
             "indexes_s": round(seeded.indexes_s, 3),
+            "violated": dict(seeded.violated),
+            "unjudged": list(seeded.unjudged),
         }
         write_json(fields)
         return
@@ -133,3 +135,11 @@ def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) 
         f"{seeded.rows_s:.1f}, constraints and indexes {seeded.indexes_s:.1f}), {seeded.row_count / seconds:,.0f} rows/s"
     )
     write_result(f"{table}\n\n{fold(said)}")
+    if seeded.violated:
+        write_result("\nThese rows pass all that the server checks, and break invariants of the project:")
+        for name, count in seeded.violated.items():
+            write_result(f"  {name}: {counted(count, 'row')}")
+        write_result("No application made them: what `integrity validate` says of them is seed's doing.")
+        write_result("Write values that fit in a seeds file, or begin on rows that your application made.")
+    if seeded.unjudged:
+        write_result(f"\nNot asked to the end of these rows: {', '.join(seeded.unjudged)}")

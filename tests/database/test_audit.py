@@ -272,7 +272,7 @@ def test_closing_an_audit_ends_its_queries_and_connections(bank: Target) -> None
     assert isinstance(next(events), AuditStarted)
     assert isinstance(next(events), InvariantJudged)  # the other is still asleep on its connection
     assert backends(bank) == 2
-    events.close()  # type: ignore[attr-defined]  # a generator, as every Iterator that a function yields from is
+    events.close()
     with bank.connect() as connection:
         connection.execute("select pg_stat_clear_snapshot()")
     assert backends(bank) == 0

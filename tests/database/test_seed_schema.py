@@ -1,12 +1,14 @@
 """Somebody's own tables are filled so that all that the server holds their rows to holds, and emptied again."""
 
+import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integrity.cli.main import main
+from integrity.cli.main import invoke, main
 from integrity.database.namespace import drop_schemas
 from integrity.engines.target import Target
 from integrity.errors import AuditError, UsageError
@@ -354,3 +356,54 @@ def test_a_table_that_there_is_not_is_told_before_that_the_schema_is_filled(fill
     with pytest.raises(UsageError, match="there is no table 'custmers'") as caught:
         listen(seed_schema(database, rows={"custmers": 3}, seed=1, test_database=database.url.database))
     assert caught.value.hint == "Perhaps you meant customers."
+
+
+def test_invariants_of_the_project_that_the_rows_break_are_told_at_once_and_a_sound_world_is_silent(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+    Path("integrity.toml").write_text(f'[database]\ntest = "{database.url.database}"\n', encoding="utf-8")
+    Path("invariants").mkdir()
+    asked = {
+        "paid-is-one": "select id from orders where status = 'paid' and total <> 1 order by id",
+        "not-free": "select id from orders where total <= 0 order by id",
+        "broken": "select id from ordrs",
+    }
+    for name, query in asked.items():
+        Path(f"invariants/{name}.sql").write_text(f"-- title: {name}\n{query}\n", encoding="utf-8")
+    with database.connect() as connection:
+        connection.execute(SHOP.encode())
+
+    code = invoke(["seed", "--schema", "public", "--rows", "orders=50"])
+
+    wrong = ask(database, f"select count(*) from ({asked['paid-is-one']}) as t")[0][0]
+    told = capsys.readouterr().out
+    assert (code, wrong > 1, "not-free" in told) == (0, True, False)
+    assert f"break invariants of the project:\n  paid-is-one: {wrong} rows\n" in told
+    assert "Not asked to the end of these rows: broken\n" in told
+    for name in ("paid-is-one", "broken"):
+        Path(f"invariants/{name}.sql").unlink()
+    invoke(["seed", "--schema", "public", "--rows", "orders=50", "--replace", "--json"])
+    seeded = json.loads(capsys.readouterr().out)
+    assert (seeded["violated"], seeded["unjudged"]) == ({}, [])
+
+
+def test_what_a_run_misses_is_made_by_the_command_that_it_tells(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+    Path("operations").mkdir()
+    text = (
+        '-- parameter account_id: key of shop."Accounts"\nupdate shop."Accounts" set balance = 1 where id = :account_id;\n'
+    )
+    Path("operations/pay.sql").write_text(text, encoding="utf-8")
+    with database.connect() as connection:
+        connection.execute('create schema shop; create table shop."Accounts" (id bigserial primary key, balance int)')
+
+    with pytest.raises(AuditError) as refused:
+        invoke(["run", "smoke", "--yes-this-is-a-test-database", str(database.url.database)])
+    (_, command) = str(refused.value.hint).split("Fill it: integrity ")
+    assert invoke(shlex.split(command)) == 0
+    assert ask(database, 'select count(*) from shop."Accounts"') == [(50,)]

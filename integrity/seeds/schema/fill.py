@@ -9,7 +9,7 @@ the server checks every row.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -52,6 +52,8 @@ class SchemaSeeded:
         name: the schemas.
         row_counts: full name of a table -> rows that were added; parents first.
         rows_s, indexes_s: seconds of the phases.
+        violated: name of an invariant of the project -> its rows that are wrong now.
+        unjudged: those that could not be asked in a short time.
     """
 
     name: str
@@ -59,6 +61,8 @@ class SchemaSeeded:
     row_counts: Mapping[str, int]
     rows_s: float
     indexes_s: float
+    violated: Mapping[str, int] = field(default_factory=dict)
+    unjudged: Sequence[str] = ()
 
     @property
     def row_count(self) -> int:
