@@ -71,10 +71,15 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement in PostgreSQL's dialect with `:name` parameters."""
+    """One SQL statement in PostgreSQL's dialect with `:name` parameters.
+
+    Args:
+        place: where it is written, for messages, "operations/withdraw.sql:7"; empty: where the operation yields it.
+    """
 
     sql: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    place: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

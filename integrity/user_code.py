@@ -4,12 +4,14 @@ Whoever imports a module of the user's claims it, with what lies beside it. An e
 the user's, whatever was called from there.
 """
 
+import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from inspect import unwrap
 from pathlib import Path
 from traceback import walk_tb
+from types import CodeType
 from typing import Any
 
 import integrity
@@ -86,6 +88,35 @@ def place_in_operation(steps: object, error: BaseException | None = None) -> str
     return f"{_shown(code.co_filename)}:{code.co_firstlineno}, in {code.co_name}"
 
 
+Line = tuple[CodeType, int]
+
+
+def lines_of(steps: Any) -> Sequence[Line]:
+    """Return where a generator stands, then the one that it waits for, and so on; none where it has ended.
+
+    It is asked for with every step, so it makes no words of it.
+    """
+    lines = []
+    while (frame := getattr(steps, "gi_frame", None)) is not None:
+        lines.append((frame.f_code, frame.f_lineno))
+        steps = steps.gi_yieldfrom
+    return lines
+
+
+def describe_lines(lines: Sequence[Line]) -> str:
+    """Return the innermost of these lines that is a user's, as "bank.py:12, in withdraw"; empty: none is."""
+    code, line = next((each for each in reversed(lines) if not _is_installed(each[0].co_filename)), (None, 0))
+    return f"{_shown(code.co_filename)}:{line}, in {code.co_name}" if code else ""
+
+
+def place_of_caller() -> str:
+    """Return the innermost line of a user's that led to this call, in the same way."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_installed(frame.f_code.co_filename):
+        frame = frame.f_back
+    return describe_lines([(frame.f_code, frame.f_lineno)])
+
+
 def place_of(function: Callable[..., Any]) -> str:
     """Return where a function is written, as "bank.py:117"; empty: by us, or nobody can say."""
     code = getattr(unwrap(function), "__code__", None)
@@ -100,6 +131,7 @@ def _is_of_user(file: str, module_name: str) -> bool:
     return any(_is_below(file, folder) for folder in _folders) and not _is_installed(file)
 
 
+@lru_cache(maxsize=1024)
 def _is_installed(file: str) -> bool:
     return any(_is_below(file, folder) for folder in _installed())
 

@@ -24,6 +24,9 @@ class Connection(Protocol):
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows: ...
 
+    async def has_written(self) -> bool:
+        """Return whether the open transaction has written, or locked rows; False where no query's function could."""
+
     async def commit(self) -> None: ...
 
     async def rollback(self) -> None: ...

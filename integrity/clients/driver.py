@@ -42,9 +42,9 @@ from integrity.operation import (
     check_reply,
     check_step,
 )
-from integrity.systems.left_open import check_end
+from integrity.systems.left_open import LastStatement, TransactionLeftOpen, may_write_by_functions
 from integrity.systems.service import Reaction
-from integrity.user_code import place_in_operation
+from integrity.user_code import lines_of, place_in_operation
 
 Answer = TypeVar("Answer")
 
@@ -111,6 +111,7 @@ class Driver:
         self._random = random
         self._is_in_transaction = False
         self._open: list[str] = []  # the statements of its transaction
+        self._last = LastStatement()
         self._may_have_effect = False
         self._abandon: Abandon | None = None
         self._step_count = 0
@@ -161,9 +162,7 @@ class Driver:
                 raise
             except Exception as error:
                 await self._leave(steps)
-                place = place_in_operation(steps, error)
-                message = f"the operation raised {type(error).__name__}: {error}{f' ({place})' if place else ''}"
-                return self._returned(self._without_answer(), None, message)
+                return self._returned(self._without_answer(), None, _describe_mistake(steps, error))
             else:
                 await self._leave(steps)
                 if type(reply) is Ok:
@@ -200,9 +199,13 @@ class Driver:
             except StopIteration as stop:
                 reply: Reply = stop.value
                 check_reply(reply)
-                check_end(steps, reply, self._open if self._is_in_transaction else ())
+                if self._is_in_transaction and type(reply) is Ok:
+                    has_id = may_write_by_functions(self._open) and await self.connection.has_written()
+                    self._last.check_end(reply, self._open, has_id=has_id)
                 return reply
             answer = failure = None
+            if type(step) is Statement:
+                self._last.at(step, lines_of(steps))
             abandon = self._abandon
             if abandon is not None and abandon.after is not None and self._step_count >= abandon.after:
                 await self._die_at(step, in_flight=abandon.in_flight)
@@ -341,3 +344,11 @@ def describe(failure: StatementFailed) -> str:
     """Return "SQLSTATE message", the message's first line only; "connection lost: ..." without an SQLSTATE."""
     first = (str(failure).strip().splitlines() or [""])[0]
     return f"{failure.sqlstate} {first}" if failure.sqlstate else f"connection lost: {first}"
+
+
+def _describe_mistake(steps: Steps, error: Exception) -> str:
+    """Return what went wrong in an operation's own code, with its place."""
+    place = place_in_operation(steps, error)
+    if isinstance(error, TransactionLeftOpen):
+        return f"{place}: {error}"
+    return f"the operation raised {type(error).__name__}: {error}{f' ({place})' if place else ''}"

@@ -138,6 +138,10 @@ class PostgresConnection:
         self._prepared[sql] = prepared = (statement.fetch, _picker(names, fitting))
         return prepared
 
+    async def has_written(self) -> bool:
+        (row,) = await self.execute("select pg_catalog.pg_current_xact_id_if_assigned() is not null as has_written", {})
+        return bool(row["has_written"])
+
     async def commit(self) -> None:
         try:
             answer = await self._connection.execute("commit")

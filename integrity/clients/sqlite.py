@@ -72,6 +72,9 @@ class SqliteConnection:
         rows: Rows = await self._send(lambda connection: connection.execute(text, values).fetchall())
         return rows
 
+    async def has_written(self) -> bool:
+        return False
+
     async def commit(self) -> None:
         await self._send(_commit)
 

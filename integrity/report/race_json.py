@@ -8,7 +8,7 @@ from integrity.race.matrix import Group, Played
 from integrity.race.raced import FindingKept, Raced, Replayed
 from integrity.race.reproduction.reproduction import Reproduction
 from integrity.race.trial.mutate import Mutation
-from integrity.report.race_text import describe_played, left_out_of
+from integrity.report.race_text import describe_played, left_out_of, told_failing
 
 
 def raced_json(raced: Raced) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def group_json(group: Group) -> dict[str, Any]:
                 "serialization_failures": each.coverage.serialization_failures,
                 "refusals": each.coverage.refusals,
                 "abstentions": each.coverage.abstentions,
-                "cut": list(each.coverage.cut),
+                "cut": [*each.coverage.cut, *told_failing(each.coverage.failing)],
                 "seconds": round(each.seconds, 3),
             }
             for each in group.searched

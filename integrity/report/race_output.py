@@ -10,6 +10,7 @@ from integrity.report.race_text import (
     left_out_of,
     render_apart,
     render_coverage,
+    render_failing,
     render_finding,
     render_left_out,
     render_matrix,
@@ -85,7 +86,7 @@ def _write_raced_text(raced: Raced) -> None:
     if groups and raced.is_matrix:
         write_result(render_matrix(groups, settings))
     elif groups and not raced.found:
-        write_result(f"{render_coverage(groups[0])}\n\n{fold(sentence_of(groups, settings))}")
+        write_result(f"{render_coverage(groups[0])}\n\n{render_failing(groups)}{fold(sentence_of(groups, settings))}")
     if left_out := render_left_out(left_out_of(groups)):
         write_result(left_out)
     for each in raced.apart:

@@ -37,7 +37,8 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
             remark = f"{group.finding.schedule or 'serial'}: {', '.join(names_of(group.finding))}"
         else:
             remarks = [f"{group.apart.schedule}: answers apart"] if group.apart else []
-            remark = "; ".join(dict.fromkeys([*remarks, *(cut for coverage in coverages for cut in coverage.cut)]))
+            remarks += [cut for coverage in coverages for cut in coverage.cut]
+            remark = "; ".join(dict.fromkeys(remarks))
         rows.append(
             [
                 " + ".join(group.names),
@@ -57,7 +58,20 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         headers[:columns],
         align=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
     )
-    return f"{table}\n\n{fold(sentence_of(groups, settings))}"
+    return f"{table}\n\n{render_failing(groups)}{fold(sentence_of(groups, settings))}"
+
+
+def render_failing(groups: Sequence[Group]) -> str:
+    """Return of each call that failed in whatever schedule and with whatever arguments what it failed with, once."""
+    failing: dict[str, str] = {}
+    for coverage in (each.coverage for group in groups for each in group.searched):
+        failing = {**coverage.failing, **failing}  # the likeliest arguments come first
+    return "".join(f"{fold(line)}\n" for line in told_failing(failing)) + ("\n" if failing else "")
+
+
+def told_failing(failing: Mapping[str, str]) -> list[str]:
+    """Return such calls, a line each."""
+    return [f"{call} fails however it is called: {error}" for call, error in failing.items()]
 
 
 def describe_played(played: Played) -> str:

@@ -15,7 +15,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self
@@ -36,8 +36,7 @@ from integrity.operation import (
     Steps,
 )
 from integrity.sql.tokens import TokenKind, tokenize
-from integrity.systems.left_open import TransactionLeftOpen, has_written
-from integrity.user_code import place_of
+from integrity.user_code import place_of_caller
 
 _MARK = re.compile(r"%s|%\((\w+)\)s|%%|\?")
 _MARK_OF_NAMES = re.compile(r"%\((\w+)\)s|%%")
@@ -60,12 +59,6 @@ class FunctionConnection:
         self._is_autocommit = is_autocommit
         self.rows = rows
         self._is_in_transaction = False
-        self._open: list[str] = []  # the statements of its transaction
-
-    @property
-    def is_left_open(self) -> bool:
-        """Whether something that it wrote is not committed. What was only read, nobody misses."""
-        return self._is_in_transaction and has_written(self._open)
 
     def cursor(self, *_: Any, **__: Any) -> "FunctionCursor":
         return FunctionCursor(self)
@@ -105,13 +98,11 @@ class FunctionConnection:
         """Hand a statement over."""
         if not self._is_in_transaction and not self._is_autocommit:
             self._begin()
-        self._open.append(statement.sql)
-        rows: Rows = self._exchange(statement)
+        rows: Rows = self._exchange(replace(statement, place=place_of_caller()))
         return rows
 
     def _begin(self) -> None:
         self._is_in_transaction = True
-        self._open.clear()
         self._exchange(Begin())
 
     def _end(self, step: Step) -> None:
@@ -182,8 +173,6 @@ def steps_of(
         finally:
             call.abandon()
         error = asked.error
-        if error is None and call.is_left_open:
-            raise TransactionLeftOpen("connection.commit()", place=place_of(function))
         if error is None:
             return _reply(asked.value)
         if isinstance(error, declined):
@@ -216,10 +205,6 @@ class _Call:
         self._connection = FunctionConnection(self._exchange, is_autocommit=is_autocommit, rows=rows)
         self._thread = Thread(target=self._run, name="function", daemon=True)
         self._thread.start()
-
-    @property
-    def is_left_open(self) -> bool:
-        return self._connection.is_left_open
 
     def next(self) -> "Step | _End":
         """Return the next step, or how the function ended."""

@@ -1,41 +1,73 @@
 """A transaction that its operation left open: what it wrote is rolled back, as any pool does, while its client hears Ok."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from integrity.operation import Ok, Reply
+from integrity.operation import Ok, Reply, Statement
 from integrity.sql.tokens import code_tokens
-from integrity.user_code import place_in_operation
+from integrity.user_code import Line, describe_lines
 
 _READS = ("(", "select", "values", "table", "with", "show", "explain", "set", "savepoint", "release", "lock", "fetch")
 _ENDS = ("commit", "end", "rollback", "abort")
+_LOCKS = {
+    ("for", "update"),
+    ("for", "no"),
+    ("for", "share"),
+    ("for", "key"),
+    ("lock", "table"),
+    ("nextval", "("),
+    ("setval", "("),
+}
 
 
 class TransactionLeftOpen(Exception):
     """An operation returned Ok with its transaction open, so it told its client of what nobody stored.
 
     Args:
-        cure: what is missing before the return.
-        place: where the operation is written, for whoever cannot see it; empty: in its generator.
+        cure: what is missing behind its last statement.
+        place: that statement's.
     """
 
-    def __init__(self, cure: str = "yield Commit()", *, place: str = "") -> None:
-        super().__init__(f"it returned Ok with its transaction open, so nothing of that is stored: {cure} first")
+    def __init__(self, cure: str, *, place: str) -> None:
+        super().__init__(f"it returns Ok with its transaction open, so nothing of that is stored: {cure} behind this")
         self.place = place
 
 
-def check_end(steps: object, reply: Reply, statements: Iterable[str]) -> None:
-    """Check that an operation of the user's may return in an open transaction: nothing is lost of what it told.
+class LastStatement:
+    """The statement that the call of an operation asked for last, and where."""
 
-    Args:
-        steps: the generator of the call.
-        statements: of that transaction, in order.
+    def __init__(self) -> None:
+        self._statement = Statement("")
+        self._lines: Sequence[Line] = ()
 
-    Raises:
-        TransactionLeftOpen: it may not.
-    """
-    if type(reply) is Ok and has_written(statements) and place_in_operation(steps):
-        raise TransactionLeftOpen
+    def at(self, statement: Statement, lines: Sequence[Line]) -> None:
+        """Note a statement, and where the operation stood when it asked for it."""
+        self._statement, self._lines = statement, lines
+
+    @property
+    def place(self) -> str:
+        """The statement's in a user's code or file; empty: it is in none."""
+        return self._statement.place or describe_lines(self._lines)
+
+    def check_end(self, reply: Reply, statements: Iterable[str], *, has_id: bool) -> None:
+        """Check that an operation of the user's may return in an open transaction: nothing is lost of what it told.
+
+        Args:
+            statements: of that transaction, in order.
+            has_id: the database says that the transaction has written, or locked rows.
+
+        Raises:
+            TransactionLeftOpen: it may not.
+        """
+        sent = list(statements)
+        if type(reply) is Ok and (has_written(sent) or (has_id and not _may_lock(sent))) and self.place:
+            cure = "connection.commit()" if self._statement.place else "yield Commit()"
+            raise TransactionLeftOpen(cure, place=self.place)
+
+
+def may_write_by_functions(statements: Iterable[str]) -> bool:
+    """Return whether a statement calls a function, which may have written: only the database knows."""
+    return any(token.text == "(" and before.is_name for sql in statements for before, token in pairwise(code_tokens(sql)))
 
 
 def has_written(statements: Iterable[str]) -> bool:
@@ -48,6 +80,11 @@ def has_written(statements: Iterable[str]) -> bool:
         elif "to" not in words[:3]:  # a savepoint
             is_written = False
     return is_written
+
+
+def _may_lock(statements: Iterable[str]) -> bool:
+    """Return whether a transaction may have an id without having written rows: for locks of them, or for a sequence."""
+    return any(pair in _LOCKS for sql in statements for pair in pairwise(token.text for token in code_tokens(sql)))
 
 
 def _writes(words: list[str]) -> bool:

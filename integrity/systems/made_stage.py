@@ -111,7 +111,7 @@ class MadeStage:
         what = f"no row of table {pool}" if table is not None else f"no table, row or pool {quote(pool)}"
         raise UsageError(
             f"a call's argument is a key of {pool}, and there is {what} to race on",
-            hint=f"Give it one: -- row name: {pool}(); or, in Python, WantedRow('name', '{pool}') in the system's rows.",
+            hint=f'Give it one: WantedRow("name", "{pool}", {{}}) in the system\'s rows.',
         )
 
     def _ask(self, question: str) -> Sequence[Sequence[Any]]:

@@ -69,6 +69,9 @@ class Scripted:
         await self._say(sql)
         return [{"n": 1}]
 
+    async def has_written(self) -> bool:
+        return False
+
     async def commit(self) -> None:
         await self._say("commit")
 

@@ -70,6 +70,9 @@ class Watching:
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         return [{"id": 900, "balance_minor": 5, "platform_fee_bps": 250, "venue_share_bps": 1000}]
 
+    async def has_written(self) -> bool:
+        return False
+
     async def commit(self) -> None:
         if self._failure is not None:
             raise self._failure

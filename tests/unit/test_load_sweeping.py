@@ -42,6 +42,9 @@ class OneOpen:
             self.open_count = 0
         return [{"open_count": 1}] * self.open_count
 
+    async def has_written(self) -> bool:
+        return False
+
     async def commit(self) -> None:
         return
 

@@ -10,6 +10,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from integrity.engines.known import find_engine
+from integrity.errors import UsageError
 from integrity.operation import RESTARTED, Allowed, Declined, Isolation, Ok, Row, Unavailable
 from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.spelling_out import filled, names_of
@@ -39,6 +40,8 @@ def check_own_mistakes(run: PlayedSchedule, program: Program, *, is_serial: bool
             continue
         if is_serial or value.error in _NEVER_BY_OTHERS:
             said = " ".join(value.reason.split())
+            if value.error == TransactionLeftOpen.__name__:
+                raise UsageError(f"{value.place}: {said.partition(': ')[2]}")
             raise make_user_error(f"{value.place}: {said} (operation {_operation(program, actor)})", also=_MEANT)
 
 

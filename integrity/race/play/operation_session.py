@@ -21,6 +21,7 @@ from integrity.operation import (
     Row,
     Statement,
     StatementFailed,
+    Step,
     Steps,
     Value,
     check_reply,
@@ -30,8 +31,8 @@ from integrity.race.play.session import Drive, Needs, Session
 from integrity.race.program.program import Service
 from integrity.race.program.trace import Asked, Failed, Return
 from integrity.race.program.wire import Answer, Wire
-from integrity.systems.left_open import check_end
-from integrity.user_code import place_in_operation
+from integrity.systems.left_open import LastStatement
+from integrity.user_code import lines_of, place_in_operation
 
 _COMMIT = Statement("commit")
 _ROLLBACK = Statement("rollback")
@@ -72,32 +73,14 @@ class OperationSession(Session):
         self._services = services
         self._generated_columns = generated_columns
         self._open: list[str] = []  # the statements of its transaction
+        self._last = LastStatement()
         self._begin(isolation, standing)
 
     def _drive(self) -> Drive:
         """Drive the operation to its return."""
         begin: Begin | None = None  # not sent before the statement behind it
         go_on: Callable[[], Any] = lambda: next(self._steps)  # noqa: E731  (it changes with every step)
-        while True:
-            try:
-                try:
-                    step = go_on()
-                except StopIteration as end:
-                    check_reply(end.value)
-                    check_end(self._steps, end.value, self._open if self.in_transaction else ())
-                    self.returned = with_pushed(end.value, self.pushed)
-                    break
-                check_step(step)
-            except StatementFailed as error:
-                self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed)
-                break
-            except AuditError:
-                raise
-            except Exception as error:  # a mistake in the operation, perhaps met only in this very order
-                place = place_in_operation(self._steps, error)
-                reason = f"{type(error).__name__}: {error}"
-                self.returned = Failed(None, reason, has_committed=self.has_committed, place=place)
-                break
+        while (step := self._next_step(go_on)) is not None:
             answer: Any = None
             try:
                 match step:
@@ -119,6 +102,35 @@ class OperationSession(Session):
             else:
                 go_on = lambda answer=answer: self._steps.send(answer)  # type: ignore[misc]  # noqa: E731
         yield from self._end(_ROLLBACK)
+
+    def _next_step(self, go_on: Callable[[], Any]) -> Step | None:
+        """Return what the operation asks for next; None: it has returned."""
+        try:
+            try:
+                step = go_on()
+            except StopIteration as end:
+                check_reply(end.value)
+                if self.in_transaction:
+                    has_id = self.has_written and self.wire.has_writing_functions
+                    self._last.check_end(end.value, self._open, has_id=has_id)
+                self.returned = with_pushed(end.value, self.pushed)
+                return None
+            check_step(step)
+        except StatementFailed as error:
+            place = self._last.place
+            self.returned = Failed(error.sqlstate, str(error), has_committed=self.has_committed, refused_at=place)
+            return None
+        except AuditError:
+            raise
+        except Exception as error:  # a mistake in the operation, perhaps met only in this very order
+            place = place_in_operation(self._steps, error)
+            reason = f"{type(error).__name__}: {error}"
+            self.returned = Failed(None, reason, has_committed=self.has_committed, place=place)
+            return None
+        if isinstance(step, Statement):
+            self._last.at(step, lines_of(self._steps))
+        made: Step = step
+        return made
 
     def _tell(self, step: Request | Push) -> Mapping[str, Value] | None:
         """Ask a service, and return its answer; or note what is pushed to the client."""

@@ -23,6 +23,7 @@ from integrity.operation import Isolation, Operation, Statement, Steps, Value
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, Service
 from integrity.sql.name import quoted
 from integrity.suggestion import suggest
+from integrity.systems.made_rows import find_table
 from integrity.systems.reflect import Reflected
 from integrity.systems.script.domains import tables_in
 from integrity.systems.service import Context
@@ -85,9 +86,7 @@ def stage_of(system: System) -> Callable[[], Stage]:
         UsageError: it has none.
     """
     if system.stage is None:
-        raise UsageError(
-            f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`, or `rows`."
-        )
+        raise _rowless(system)
     made = partial(_call_stage, system.name, system.stage, place_of(system.stage))
     domains = [domain for operation in system.operations.values() for domain in operation.arguments.values()]
     new = {domain.pool: domain for domain in domains if isinstance(domain, NewKey)}
@@ -107,6 +106,26 @@ def stage_of(system: System) -> Callable[[], Stage]:
         return replace(staged, keys=keys)
 
     return stage
+
+
+def _rowless(system: System) -> UsageError:
+    """Return that a system has neither a stage nor rows, and which rows its operations need, as one would write them."""
+    needed: dict[Table, str] = {}
+    for operation in system.operations.values():
+        for argument, domain in operation.arguments.items():
+            pool = domain.pool if type(domain) is KeyOf else ""
+            names = [pool, *tables_in(system.pools.get(pool, ""))] if pool else []
+            tables = (find_table(system.metadata, name) for name in names if isinstance(system.metadata, Reflected))
+            if (table := next((each for each in tables if each is not None), None)) is not None:
+                needed.setdefault(table, f"{operation.name} draws {argument} from the keys of {name_of(table)}")
+    if not needed:
+        return UsageError(f"system {system.name} cannot be raced: it has no stage", hint="Give its System a `stage`.")
+    rows = ", ".join(f'WantedRow("{table.name.removesuffix("s")}", "{name_of(table)}", {{}})' for table in needed)
+    return UsageError(
+        f"system {system.name} cannot be raced: {' and '.join(needed.values())}, and nothing says of a row there",
+        hint=f"Import WantedRow from integrity.systems.wanted_row, and give its System rows=[{rows}], with the values that"
+        " matter; the rest is made. Or give it a `stage`.",
+    )
 
 
 def _call_stage(system: str, made: Callable[[], object], place: str) -> Stage:

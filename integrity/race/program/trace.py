@@ -65,12 +65,14 @@ class Failed:
         reason: the server's message.
         has_committed: an earlier transaction of the same call was committed, so it left something behind.
         place: in the user's code, where an exception of its own ended it; else empty.
+        refused_at: where its last statement is written, in a user's code or file; else empty.
     """
 
     sqlstate: str | None
     reason: str
     has_committed: bool = False
     place: str = field(default="", compare=False)
+    refused_at: str = field(default="", compare=False)
 
     @property
     def error(self) -> str:

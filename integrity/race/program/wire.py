@@ -86,6 +86,9 @@ class Wire(Channel, Protocol):
     """Answered with the columns has_written (rows, or locked some) and is_noticeable: others can notice the transaction, by
     what it wrote."""
 
+    has_writing_functions: bool
+    """A query may write by the functions that it calls."""
+
     patience: Mapping[bool, Statement]
     """Told to a transaction that is (not) to look for a deadlock as soon as it waits; empty where nobody looks."""
 

@@ -131,6 +131,7 @@ class Coverage:
         random: schedules drawn at random.
         levels: isolation levels of the transactions; an operation may name one other than the race's.
         cut: why schedules were not played to their end, or the search not to its bound.
+        failing: calls that failed in every schedule, also alone, "withdraw (bank.py:41)", and with what.
     """
 
     played: int = 0
@@ -146,6 +147,7 @@ class Coverage:
     random: int = 0
     levels: set[Isolation] = field(default_factory=set)
     cut: list[str] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
 
     @property
     def pairs_in_both_orders(self) -> int:
@@ -250,18 +252,18 @@ class _Search:
         self._added = 0
         self._footprints: dict[tuple[str, int], Footprint] = {}
         self._interest: dict[tuple[str, int], int] = {}
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, Failed] = {}
         self._returned: set[str] = set()
 
     def result(self) -> Exploration:
         coverage = self._coverage
-        coverage.cut += [] if self._hits else self._never_carried_out()
+        coverage.failing |= {} if self._hits else self._never_carried_out()
         if self._hits:
             verdict = Verdict.VIOLATED
         elif coverage.abstentions and not self._program.checks:
             coverage.cut.append(f"{counted(coverage.abstentions, 'schedule')} could not be judged: a call failed half done")
             verdict = Verdict.UNKNOWN
-        elif coverage.cut or coverage.bound_completed < self._budget.preemptions:
+        elif coverage.cut or coverage.failing or coverage.bound_completed < self._budget.preemptions:
             verdict = Verdict.UNKNOWN
         else:
             verdict = Verdict.HOLDS
@@ -270,15 +272,16 @@ class _Search:
         apart = tuple(self._apart.values())
         return Exploration(verdict, hits, coverage, frozenset(self._outcomes), seconds, apart)
 
-    def _never_carried_out(self) -> list[str]:
+    def _never_carried_out(self) -> dict[str, str]:
         """Return the calls that failed in every schedule, also alone: what they do was raced by nobody."""
-        never = {actor: error for actor, error in self._failed.items() if actor not in self._returned}
-        told: dict[str, None] = {}
-        for letter, error in sorted(never.items()):
+        never = {actor: failed for actor, failed in self._failed.items() if actor not in self._returned}
+        told: dict[str, str] = {}
+        for letter, failed in sorted(never.items()):
             actor = self._program.actors[ascii_uppercase.index(letter)]
-            place = f" ({actor.place})" if actor.place else ""
-            told[f"{actor.operation}{place} fails however it is called: {error}"] = None
-        return list(told)
+            place = failed.refused_at.partition(",")[0] or actor.place
+            error = f"{failed.sqlstate or ''} {failed.reason}".strip()
+            told[f"{actor.operation}{f' ({place})' if place else ''}"] = error
+        return told
 
     def run(self, seed: int, kept: Sequence[str]) -> None:
         while True:
@@ -405,7 +408,7 @@ class _Search:
         coverage.deadlocks += refused[DEADLOCK]
         coverage.serialization_failures += refused[SERIALIZATION_FAILURE]
         unexpected = unexpected_failures(run, self._program, dialect=self._scheduler.dialect)
-        self._failed |= {actor: f"{value.sqlstate or ''} {value.reason}".strip() for actor, value in unexpected.items()}
+        self._failed |= unexpected
         self._returned |= run.trace.returns.keys() - unexpected.keys()
         failed = (value.sqlstate for value in run.trace.returns.values() if isinstance(value, Failed))
         coverage.refusals += sum(each not in (DEADLOCK, SERIALIZATION_FAILURE) for each in failed)

@@ -1,6 +1,7 @@
 """Plays the body of an operation's file as the steps of a call: sends, keeps rows, declines, reacts to what is refused."""
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +115,7 @@ class Play:
         for name, _ in node.command.used:
             if name not in self._values:
                 raise NoRow(f"{self._place}:{node.line}: :{name} is not set: no row came back that has it")
-        statement = node.command.statement(self._values)
+        statement = replace(node.command.statement(self._values), place=f"{self._place}:{node.line}")
         try:
             rows = yield statement
         except StatementFailed as failure:

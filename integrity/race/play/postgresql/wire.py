@@ -79,6 +79,7 @@ class PostgresWire:
     # In the flight of each statement until one has written; rows locked `for update` count, as they give an id too. Locks
     # take 45 us to ask for, all else 5: so they are asked for only when the transaction is to end.
     written = Statement(f"{_NOTICEABLE} as is_noticeable")
+    has_writing_functions = True
 
     def __init__(
         self, target: Target, *, settings: Mapping[str, str], wishes: Mapping[str, str], has_functions: bool = False

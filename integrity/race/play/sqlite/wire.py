@@ -142,6 +142,7 @@ class SqliteWire:
     """One connection of an actor; see wire.Wire for what its methods promise."""
 
     written = Statement("has_written")  # not SQL: what holds the lock is known here
+    has_writing_functions = False
     patience: Mapping[bool, Statement] = MappingProxyType({})  # no two ever wait for each other
 
     def __init__(self, reader: SqliteReader) -> None:
