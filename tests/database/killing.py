@@ -1,4 +1,5 @@
-"""Killing a command of ours at a statement: a real process, stopped before the statement is sent, and then killed -9."""
+"""Ending a command of ours at a statement: a real process, stopped before the statement is sent, and then killed -9; or
+sent a signal right behind it."""
 
 import subprocess
 import sys
@@ -57,6 +58,43 @@ def kill_before(target: Target, statement: str | int, *words: str, folder: Path)
                 _wait_until_gone(target, [int(pid) for pid in line.split()[1:]])
                 return True
     return False
+
+
+_SIGNALLED = """
+import os, sys
+import psycopg
+from integrity.__main__ import main
+
+number, said = int(sys.argv[1]), sys.argv[2]
+sys.argv[1:] = sys.argv[3:]
+execute = psycopg.Cursor.execute
+
+def execute_and_signal(self, query, *values, **options):
+    global said
+    text = query if isinstance(query, str) else query.decode() if isinstance(query, bytes) else query.as_string(self)
+    done = execute(self, query, *values, **options)
+    if said and said in text:
+        said = ""
+        print("signalled", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), number)
+    return done
+
+psycopg.Cursor.execute = execute_and_signal
+main()
+"""
+
+
+def signal_behind(target: Target, number: int, statement: str, *words: str, folder: Path) -> tuple[int, str]:
+    """Run a command on the target and send it a signal behind a statement; return its exit code and what it noted.
+
+    Args:
+        statement: a part of its text.
+        folder: the project.
+    """
+    arguments = [*words, "--database", target.text, "--project", str(folder)]
+    command = [sys.executable, "-c", _SIGNALLED, str(int(number)), statement, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S_MAX)
+    return ended.returncode, ended.stderr
 
 
 def _wait_until_gone(target: Target, pids: list[int]) -> None:

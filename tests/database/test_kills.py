@@ -1,5 +1,6 @@
 """Whatever kills a command leaves all of its work or nothing, and nothing that the next command does not clean up."""
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,7 +20,7 @@ from integrity.errors import DatabaseError
 from integrity.health.after import check_after
 from integrity.project import find_project
 from integrity.reference.ghostpass.system import GHOSTPASS
-from tests.database.killing import kill_before
+from tests.database.killing import kill_before, signal_behind
 
 
 @pytest.fixture
@@ -102,6 +103,26 @@ def test_what_a_killed_race_made_is_dropped_by_the_next(venue: Target, tmp_path:
     assert len(find_forgotten(venue)) == 1
     with venue.make_scratch("race") as scratch:
         assert temporary(venue) == [scratch.url.database]
+    assert temporary(venue) == []
+
+
+SOON = ("race", "ghostpass", "sell", "--schedule", "AB")
+SCRATCHES = {
+    "race": ("create database", SOON),
+    "race, filled": ("CREATE SCHEMA", SOON),
+    "queries": ("create database", ("queries", "run", "--system", "ghostpass", "--scale", "0.01")),
+    "snapshot": ("create database", ("snapshot", "seeded")),
+}
+
+
+@pytest.mark.parametrize(("what", "number"), [(what, signal.SIGTERM) for what in SCRATCHES] + [("race", signal.SIGINT)])
+def test_a_command_that_is_told_to_end_leaves_no_database_and_says_that_it_was(
+    venue: Target, tmp_path: Path, what: str, number: int
+) -> None:
+    """Also while the server makes it, when the command has not heard yet that it is there."""
+    statement, words = SCRATCHES[what]
+    code, noted = signal_behind(venue, number, statement, *words, folder=tmp_path)
+    assert (code, noted.splitlines()[-2:]) == (130, ["signalled", "integrity: interrupted"])
     assert temporary(venue) == []
 
 

@@ -9,7 +9,7 @@ transaction: the old one's becomes a temporary name, and it is dropped after tha
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,15 +92,11 @@ def take(target: Target, name: str, *, may_end_sessions: bool) -> tuple[Kept, tu
         ended = _clear(server, target, may_end_sessions=may_end_sessions)
         taken_at = datetime.now(UTC)
         with temporary_name(server, "snapshot") as new:
-            try:
-                copy_database(server, database, new, is_sealed=True)
-                label = {"kind": "snapshot", "name": name, "of": database, "taken_at": taken_at.isoformat()}
-                with server.transaction():
-                    _label(server, new, label)
-                    _rename(server, new, place)
-            except BaseException:
-                _drop_if_there(server, new)
-                raise
+            copy_database(server, database, new, is_sealed=True)
+            label = {"kind": "snapshot", "name": name, "of": database, "taken_at": taken_at.isoformat()}
+            with server.transaction():
+                _label(server, new, label)
+                _rename(server, new, place)
         (size_bytes,) = _one(server, "select pg_database_size(%s)", place)
     return Kept(name, place, taken_at, size_bytes), ended
 
@@ -115,21 +111,15 @@ def restore(target: Target, copy: Kept, *, may_end_sessions: bool) -> tuple[str,
         if is_there:  # before the work of copying, and again by the server when the names are swapped
             ended = _clear(server, target, may_end_sessions=may_end_sessions)
         with temporary_name(server, "restored") as new, temporary_name(server, "replaced") as old:
-            try:
-                copy_database(server, copy.place, new, is_sealed=False)
-                with server.transaction():
-                    comment = None
-                    if is_there:
-                        comment = _find(server, database)["comment"]  # type: ignore[index]  # it is there
-                        give_properties(server, database, new)
-                        _rename(server, database, old)
-                    _rename(server, new, database)
-                    _comment(server, database, comment)
-            except BaseException:
-                _drop_if_there(server, new)
-                raise
-            if is_there:
-                drop_database(server, old)
+            copy_database(server, copy.place, new, is_sealed=False)
+            with server.transaction():
+                comment = None
+                if is_there:
+                    comment = _find(server, database)["comment"]  # type: ignore[index]  # it is there
+                    give_properties(server, database, new)
+                    _rename(server, database, old)
+                _rename(server, new, database)
+                _comment(server, database, comment)
     return ended
 
 
@@ -290,12 +280,6 @@ def give_properties(server: Connection, source: str, place: str) -> None:
 
 def _rename(server: Connection, database: str, name: str) -> None:
     server.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(database), sql.Identifier(name)))
-
-
-def _drop_if_there(server: Connection, database: str) -> None:
-    """Drop what a command that failed has made; what it cannot drop now, the next one does."""
-    with suppress(psycopg.Error):
-        drop_database(server, database)
 
 
 def _label(server: Connection, database: str, label: dict[str, str]) -> None:

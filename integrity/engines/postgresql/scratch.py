@@ -4,13 +4,13 @@ What a killed process left behind is dropped by the next one that makes a databa
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 
 import psycopg
 from psycopg import sql
 
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.postgresql.temporary import drop_database, drop_left_over, temporary_name
+from integrity.engines.postgresql.temporary import drop_left_over, temporary_name
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import MayNotCreate
@@ -32,9 +32,4 @@ def make_scratch(target: Target, purpose: str) -> Iterator[Target]:
                 raise MayNotCreate(refusal(target, error).message, hint="Let the user: alter role ... createdb.") from None
             except psycopg.Error as error:
                 raise refusal(target, error) from None
-            try:
-                yield Target(target.url.set(database=name))
-            finally:
-                # A server that is gone has been told of already; the next scratch database takes this one along.
-                with suppress(psycopg.OperationalError):
-                    drop_database(admin, name)
+            yield Target(target.url.set(database=name))

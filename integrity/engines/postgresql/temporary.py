@@ -31,15 +31,21 @@ Connection = psycopg.Connection[Any]
 def temporary_name(server: Connection, kind: str) -> Iterator[str]:
     """Yield a name for a database that is about to be made; it is in use until the block or the session ends.
 
+    What is called so at the end of the block is dropped, whoever is connected to it and wherever the block ended: an
+    interruption may come while the server makes it, when nobody has it yet. What is to stay was renamed by then.
+
     Args:
         kind: a word of it, e.g. "race".
     """
     random = secrets.token_hex(6)
+    name = f"{PREFIX}{kind}_{random}{_checksum(kind, random)}"
     server.execute("select pg_catalog.pg_advisory_lock(%s::int4, %s::int4)", (_LOCK_CLASS, _lock_number(random)))
     try:
-        yield f"{PREFIX}{kind}_{random}{_checksum(kind, random)}"
+        yield name
     finally:
-        with suppress(psycopg.OperationalError):  # the session has ended, and the lock with it
+        # A server that is gone has been told of already; the next one that makes such a database takes this one along.
+        with suppress(psycopg.OperationalError):
+            drop_database(server, name)
             server.execute("select pg_catalog.pg_advisory_unlock(%s::int4, %s::int4)", (_LOCK_CLASS, _lock_number(random)))
 
 

@@ -12,7 +12,7 @@ the next one that makes a database, as all temporary ones (engines/postgresql/te
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from time import perf_counter
@@ -23,7 +23,7 @@ from psycopg import errors, sql
 
 from integrity.engines.postgresql.copies import copy_database, give_properties, server_beside
 from integrity.engines.postgresql.session_settings import OWN
-from integrity.engines.postgresql.temporary import drop_database, drop_left_over, temporary_name
+from integrity.engines.postgresql.temporary import drop_left_over, temporary_name
 from integrity.engines.target import Target, mask
 from integrity.engines.transaction import refusal
 from integrity.errors import MayNotCreate, Unreachable, UsageError
@@ -95,11 +95,7 @@ def reserve_copy(target: Target) -> Iterator[CopyPlace]:
             name = stack.enter_context(temporary_name(server, "copy"))
         except psycopg.Error as error:
             raise refusal(target, error) from None
-        try:
-            yield CopyPlace(Target(target.url.set(database=name)), target, server)
-        finally:
-            with suppress(psycopg.OperationalError):  # the server is gone; the next one drops it
-                drop_database(server, name)
+        yield CopyPlace(Target(target.url.set(database=name)), target, server)
 
 
 def make_copy(place: CopyPlace, *, bytes_most: int = BYTES_MOST, has_rows: bool = True) -> Job[Copied]:

@@ -10,7 +10,7 @@ connects to it again as before; its sessions are ended by it.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import perf_counter
 
 import psycopg
@@ -65,13 +65,9 @@ def make_template(place: CopyPlace) -> Iterator[Template]:
         )
     with temporary_name(server, "template") as name:
         try:
-            try:
-                copy_database(server, place.name, name, is_sealed=True)
-                with server.transaction():
-                    give_properties(server, place.name, name)
-            except psycopg.Error as error:
-                raise refusal(place.target, error) from None
-            yield Template(place, name)
-        finally:
-            with suppress(psycopg.OperationalError):  # the server is gone; the next one drops it
-                drop_database(server, name)
+            copy_database(server, place.name, name, is_sealed=True)
+            with server.transaction():
+                give_properties(server, place.name, name)
+        except psycopg.Error as error:
+            raise refusal(place.target, error) from None
+        yield Template(place, name)
