@@ -15,7 +15,7 @@ from integrity.invariants.variables import set_variables
 from integrity.jobs.findings import invariants_of
 from integrity.operation import Operation
 from integrity.project import Project, make_state_folder
-from integrity.race.program.programs import find_operation, make_world
+from integrity.race.program.planned_calls import find_operation, make_world
 from integrity.sequences.machine import SequenceMachine, make_machine
 from integrity.sequences.playground import Playground
 from integrity.sql.file import SqlFile

@@ -29,7 +29,7 @@ from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.judge.row_changes import named_in
 from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.programs import PlannedCall, make_world
+from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.program.trace import CUT_OFF
 from integrity.race.reproduction.attempts import Attempt, plan_attempts, words_of
 from integrity.race.reproduction.cutting import cutting_off

@@ -13,7 +13,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.operation import Isolation
 from integrity.project import Project, Settings
 from integrity.race.judge.contest import Ground, survey
-from integrity.race.program.programs import PlannedCall
+from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.reference.instainstru.system import INSTAINSTRU

@@ -1,7 +1,8 @@
 """Programs of a system: which calls meet, and which rows are theirs."""
 
 from integrity.domain import KeyOf
-from integrity.race.program.programs import make_digests, make_world, vary_calls
+from integrity.race.program.digests import make_digests
+from integrity.race.program.planned_calls import make_world, vary_calls
 from integrity.reference.ghostpass.system import GHOSTPASS
 
 NAMES = (

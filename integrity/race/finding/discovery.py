@@ -18,8 +18,8 @@ from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.explain import explain, timeline_of
 from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.program.program import Program
-from integrity.race.program.programs import PlannedCall, make_world
 from integrity.race.program.schedule import count_preemptions, shorten
 from integrity.race.search.explore import Hit
 from integrity.race.search.shrink import TRIES_MAX, Variation, find_one_preemption, shrink

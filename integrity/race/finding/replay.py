@@ -19,8 +19,8 @@ from integrity.race.judge.oracles import Oracle
 from integrity.race.play.again import TRIES_MAX, order_of, play_again
 from integrity.race.play.recording import following
 from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.program.program import Program
-from integrity.race.program.programs import PlannedCall
 from integrity.race.program.schedule import Decide
 from integrity.race.search.shrink import at_points
 from integrity.race.trial.cure import describe_course

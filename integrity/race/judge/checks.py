@@ -28,8 +28,9 @@ from integrity.engines.known import USUAL, find_engine
 from integrity.engines.spelling import NotPortable
 from integrity.operation import Statement, Value
 from integrity.race.judge.relations import SCHEMA, relation_of, with_history
+from integrity.race.program.digests import select_own_keys
+from integrity.race.program.planned_calls import make_world
 from integrity.race.program.program import Check, Keys, RaceHistory
-from integrity.race.program.programs import make_world, select_own_keys
 from integrity.sql.file import SqlFile
 from integrity.sql.name import quoted
 from integrity.sql.tokens import Token, code_tokens, spliced, without_semicolon

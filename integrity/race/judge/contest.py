@@ -8,14 +8,9 @@ from integrity.errors import UsageError
 from integrity.operation import Isolation, Ok, Operation, Steps
 from integrity.race.judge.checks import LeftOut, make_checks
 from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.planned_calls import PlannedCall, make_world, vary_calls
 from integrity.race.program.program import Actor, Check, Keys, Program, RaceHistory, Standing
-from integrity.race.program.programs import (
-    PlannedCall,
-    make_program,
-    make_world,
-    stage_of,
-    vary_calls,
-)
+from integrity.race.program.programs import make_program, stage_of
 from integrity.race.program.wire import StatementRefused
 from integrity.sql.file import SqlFile
 from integrity.systems.reflect import Reflected

@@ -10,7 +10,7 @@ from integrity.race.judge.contest import Ground
 from integrity.race.judge.judge import Judge
 from integrity.race.judge.row_changes import RowChanges
 from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.programs import PlannedCall
+from integrity.race.program.planned_calls import PlannedCall
 from integrity.systems.system import Bug
 
 

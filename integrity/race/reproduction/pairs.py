@@ -15,7 +15,7 @@ from typing import Any
 from integrity.domain import Domain, Key, KeyOf, NewKey, OneOf, from_history
 from integrity.history import Call
 from integrity.race.judge.contest import Ground
-from integrity.race.program.programs import PlannedCall, make_world
+from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.reproduction.effects import Effects
 from integrity.race.reproduction.subjects import text_key
 from integrity.race.reproduction.touching import Reach, Touch

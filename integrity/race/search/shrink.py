@@ -17,8 +17,8 @@ from integrity.domain import Key, World
 from integrity.operation import Operation
 from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.program.program import Program
-from integrity.race.program.programs import PlannedCall
 from integrity.race.program.schedule import Choice, Decide, continue_with, count_preemptions, shorten
 from integrity.race.search.explore import Hit
 
