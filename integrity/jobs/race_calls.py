@@ -29,7 +29,8 @@ from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Check, Keys, Program, RaceHistory, on_keys
 from integrity.race.program.trace import Failed, Return
 from integrity.race.program.wire import StatementRefused
-from integrity.race.search.explore import Budget, Coverage, Exploration, explore
+from integrity.race.search.exploration import Coverage, Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.systems.stage import Stage
 from integrity.verdict import Verdict
 

@@ -22,7 +22,8 @@ from integrity.race.finding.finding import CallRecord, Finding, return_record
 from integrity.race.finding.token import Token, codes_of
 from integrity.race.judge.judge import Judge
 from integrity.race.requested import RequestsRaced
-from integrity.race.search.explore import Budget, Hit, explore
+from integrity.race.search.exploration import Hit
+from integrity.race.search.explore import Budget, explore
 from integrity.race.search.least import Cast, Least, find_least
 from integrity.race.search.shrink import points_of
 from integrity.scenarios.subject import RequestSubject, cast_of

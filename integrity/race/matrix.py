@@ -31,7 +31,8 @@ from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.programs import stage_of
 from integrity.race.program.schedule import parse
-from integrity.race.search.explore import Budget, Coverage, explore
+from integrity.race.search.exploration import Coverage
+from integrity.race.search.explore import Budget, explore
 from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.cure import describe_course
 from integrity.race.trial.scratch import emptying, scratch_database

@@ -38,7 +38,8 @@ from integrity.race.reproduction.pairs import PairKind, plan_calls, variants
 from integrity.race.reproduction.reproduction import BACK, NOT_BACK, Reproduction, Trial, Violation, Way
 from integrity.race.reproduction.subjects import Subjects
 from integrity.race.reproduction.touching import Reach, Touch, find_touching
-from integrity.race.search.explore import Budget, Hit, explore
+from integrity.race.search.exploration import Hit
+from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.sql.file import SqlFile
 from integrity.systems.system import Bug, System

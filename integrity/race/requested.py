@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from integrity.exit_codes import exit_code_of, shortfalls_of
 from integrity.race.raced import FindingKept
-from integrity.race.search.explore import Exploration
+from integrity.race.search.exploration import Exploration
 from integrity.verdict import Verdict
 
 

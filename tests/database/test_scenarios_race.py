@@ -11,7 +11,8 @@ from integrity.operation import Ok
 from integrity.race.gated.postgresql.stand import open_stand
 from integrity.race.judge.judge import Judge
 from integrity.race.program.program import Keys, Program
-from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.scenarios.actors import actors_of
 from integrity.scenarios.answers import exactly_one
 from integrity.scenarios.launching import Commands

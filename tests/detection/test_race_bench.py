@@ -24,7 +24,8 @@ from integrity.race.judge.spelling_out import names_of
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program, on_keys
-from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.race.search.shrink import shrink
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict

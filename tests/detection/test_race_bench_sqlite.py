@@ -10,7 +10,8 @@ from integrity.race.judge.explain import explain
 from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.trace import Failed, StepPhase
-from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.race.search.shrink import shrink
 from integrity.verdict import Verdict
 from tests.detection.race_bench_sqlite import CASES, Case, new_file

@@ -18,7 +18,8 @@ from integrity.race.judge.judge import Judge
 from integrity.race.judge.relations import history_of
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Check, Keys, Program
-from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.reference.ghostpass.operations import OPERATIONS, debit, log, record_sale, record_scan, share
 from integrity.reference.ghostpass.system import GHOSTPASS

@@ -11,7 +11,8 @@ from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Rows, St
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.program.trace import Failed, StepPhase
-from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.verdict import Verdict
 from tests.detection.race_bench import DIGESTS, create_tables, new_database, stage
 

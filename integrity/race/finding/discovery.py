@@ -21,7 +21,7 @@ from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.program.program import Program
 from integrity.race.program.schedule import count_preemptions, shorten
-from integrity.race.search.explore import Hit
+from integrity.race.search.exploration import Hit
 from integrity.race.search.shrink import TRIES_MAX, Variation, find_one_preemption, shrink
 
 

@@ -15,17 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from random import Random
 from string import ascii_uppercase
 
 from integrity.numbers import counted
-from integrity.operation import Isolation
 from integrity.race.judge.end_state import EndState
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.judge import Judge, Judgement, Judging
-from integrity.race.judge.oracles import OF_DATA, Alarm
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
@@ -37,10 +35,11 @@ from integrity.race.program.schedule import (
     continue_with,
     count_preemptions,
     letters_of,
-    shorten,
 )
 from integrity.race.program.trace import Failed, StepPhase
+from integrity.race.search.exploration import Coverage, Exploration, Hit
 from integrity.race.search.independence import Independence, Occurrence
+from integrity.race.search.orders import PCT_DEPTHS, Priorities, rotate
 from integrity.verdict import Verdict
 
 _VISITS_MAX = 64  # of one schedule, until its calls go on in the order that it takes for granted
@@ -56,8 +55,6 @@ led to: who was delayed there is delayed for longer in these. Three calls that m
 _WATCHED_LEAST = 32  # schedules, after which footprints are looked at only if that has spared some
 _SPARED_SHARE_LEAST = 0.1
 
-_PCT_DEPTHS = (2, 3, 4)  # change points of a random schedule, and one: bugs of that depth are found with a known chance
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -72,106 +69,6 @@ class Budget:
     preemptions: int = 2
     schedules: int = SCHEDULES_MAX
     seconds: float = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A schedule that went wrong.
-
-    Args:
-        run: as played.
-        judgement: what is wrong with it.
-        schedules: how many had been played when it was found, itself included.
-        seconds: since the search began.
-        is_repeatable: played again it went wrong in the same way.
-    """
-
-    run: PlayedSchedule
-    judgement: Judgement
-    schedules: int
-    seconds: float
-    is_repeatable: bool
-
-    @property
-    def alarms(self) -> tuple[Alarm, ...]:
-        return self.judgement.alarms
-
-    @property
-    def schedule(self) -> str:
-        """The shortest text that plays it."""
-        return shorten(self.run.choices)
-
-    @property
-    def preemptions(self) -> int:
-        return count_preemptions(self.run.choices)
-
-    @property
-    def fingerprint(self) -> frozenset[tuple[str, str]]:
-        return frozenset(alarm.fingerprint for alarm in self.alarms)
-
-    @property
-    def is_of_data(self) -> bool:
-        """The data is wrong, rather than only how calls came out."""
-        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
-
-
-@dataclass(slots=True)
-class Coverage:
-    """What a search covered.
-
-    Args:
-        played, spared: schedules played; those known from others without playing.
-        bound_completed: all schedules with at most so many preemptions are done; -1: not even the serial orders.
-        is_exhaustive: there are no schedules beyond the bound either.
-        pairs: statements of two actors that touch, as ((actor, number), (actor, number)), with the orders seen.
-        waits: lock waits seen.
-        deadlocks, serialization_failures: statements refused for them, whatever the calls then made of it.
-        refusals: calls that ended in another refusal, or in an error of their own.
-        abstentions: schedules that serial equivalence could not judge.
-        random: schedules drawn at random.
-        levels: isolation levels of the transactions; an operation may name one other than the race's.
-        cut: why schedules were not played to their end, or the search not to its bound.
-        failing: calls that failed in every schedule, also alone, "withdraw (bank.py:41)", and with what.
-    """
-
-    played: int = 0
-    spared: int = 0
-    bound_completed: int = -1
-    is_exhaustive: bool = False
-    pairs: dict[tuple[tuple[str, int], tuple[str, int]], set[bool]] = field(default_factory=dict)
-    waits: int = 0
-    deadlocks: int = 0
-    serialization_failures: int = 0
-    refusals: int = 0
-    abstentions: int = 0
-    random: int = 0
-    levels: set[Isolation] = field(default_factory=set)
-    cut: list[str] = field(default_factory=list)
-    failing: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def pairs_in_both_orders(self) -> int:
-        return sum(len(orders) == 2 for orders in self.pairs.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Exploration:
-    """The end of a search.
-
-    Args:
-        verdict: violated; holds (for all schedules of the bound); unknown.
-        hits: what was found, each fingerprint once, the first of its kind; those in which the data is wrong come first.
-        apart: the same of answers that no serial order gives, where the rows are right and the program is not strict.
-        outcomes: all that the schedules came to.
-        seconds: how long it took.
-    """
-
-    verdict: Verdict
-    hits: tuple[Hit, ...]
-    coverage: Coverage
-    outcomes: frozenset[EndState]
-    seconds: float
-    apart: tuple[Hit, ...] = ()
 
 
 def explore(
@@ -299,7 +196,7 @@ class _Search:
         queues[0].append((0, 0, 0, ""))
         for bound in range(self._budget.preemptions + 1):
             if bound == 1 and self._is_wanted():
-                self._play("", decide=_rotate)
+                self._play("", decide=rotate)
             if bound > 1 and not self._fits(len(queues[bound])):
                 self._play_random(random)
                 return
@@ -439,7 +336,7 @@ class _Search:
         """Spend what is left of the budget on random priorities with few change points."""
         while self._is_wanted():
             before = self._coverage.played
-            self._play("", decide=_Priorities(random, depth=random.choice(_PCT_DEPTHS), letters=self._longest))
+            self._play("", decide=Priorities(random, depth=random.choice(PCT_DEPTHS), letters=self._longest))
             self._coverage.random += self._coverage.played - before
         if not self._is_found:
             self._coverage.cut.append(self._why_over())
@@ -469,27 +366,3 @@ class _Search:
         if self._cuts >= _CUTS_MAX:
             return f"{counted(self._cuts, 'schedule was', 'schedules were')} not played to their end"
         return ""
-
-
-def _rotate(ready: str, previous: str) -> str:
-    """Go round: the next actor behind the one before."""
-    return next((actor for actor in ready if actor > previous), ready[0])
-
-
-class _Priorities:
-    """Runs the ready actor of the highest priority; at each change point the one that runs falls behind all others."""
-
-    def __init__(self, random: Random, *, depth: int, letters: int) -> None:
-        self._random = random
-        self._priorities: dict[str, float] = {}
-        self._changes = {random.randrange(1, letters + 1) for _ in range(depth - 1)}
-        self._position = 0
-
-    def __call__(self, ready: str, previous: str) -> str:
-        for actor in ready:
-            if actor not in self._priorities:
-                self._priorities[actor] = 1 + self._random.random()
-        if self._position in self._changes and previous:
-            self._priorities[previous] = -self._position
-        self._position += 1
-        return max(ready, key=lambda actor: self._priorities[actor])

@@ -13,7 +13,8 @@ from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.schedule import count_preemptions
-from integrity.race.search.explore import Budget, Hit, explore
+from integrity.race.search.exploration import Hit
+from integrity.race.search.explore import Budget, explore
 from integrity.race.search.shrink import TRIES_MAX, find_one_preemption, shrink
 
 Cast = tuple[tuple[int, tuple[int, ...]], ...]

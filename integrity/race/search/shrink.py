@@ -20,7 +20,7 @@ from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.program.program import Program
 from integrity.race.program.schedule import Choice, Decide, continue_with, count_preemptions, shorten
-from integrity.race.search.explore import Hit
+from integrity.race.search.exploration import Hit
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

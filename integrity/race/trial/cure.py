@@ -20,7 +20,8 @@ from integrity.race.play.recording import Following, following
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
 from integrity.race.program.wire import StatementRefused
-from integrity.race.search.explore import Budget, Exploration, explore
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.choices import by_pattern
 from integrity.race.trial.remedies import Remedy, find_remedies

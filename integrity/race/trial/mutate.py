@@ -20,7 +20,8 @@ from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.play.recording import record
 from integrity.race.program.statements import name_in_text, written_tables
-from integrity.race.search.explore import Budget, Hit, explore
+from integrity.race.search.exploration import Hit
+from integrity.race.search.explore import Budget, explore
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.choices import by_pattern

@@ -1,0 +1,111 @@
+"""What a search comes to: the schedules that went wrong, what was covered, and the verdict."""
+
+from dataclasses import dataclass, field
+
+from integrity.operation import Isolation
+from integrity.race.judge.end_state import EndState
+from integrity.race.judge.judge import Judgement
+from integrity.race.judge.oracles import OF_DATA, Alarm
+from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.schedule import count_preemptions, shorten
+from integrity.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A schedule that went wrong.
+
+    Args:
+        run: as played.
+        judgement: what is wrong with it.
+        schedules: how many had been played when it was found, itself included.
+        seconds: since the search began.
+        is_repeatable: played again it went wrong in the same way.
+    """
+
+    run: PlayedSchedule
+    judgement: Judgement
+    schedules: int
+    seconds: float
+    is_repeatable: bool
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        return self.judgement.alarms
+
+    @property
+    def schedule(self) -> str:
+        """The shortest text that plays it."""
+        return shorten(self.run.choices)
+
+    @property
+    def preemptions(self) -> int:
+        return count_preemptions(self.run.choices)
+
+    @property
+    def fingerprint(self) -> frozenset[tuple[str, str]]:
+        return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def is_of_data(self) -> bool:
+        """The data is wrong, rather than only how calls came out."""
+        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a search covered.
+
+    Args:
+        played, spared: schedules played; those known from others without playing.
+        bound_completed: all schedules with at most so many preemptions are done; -1: not even the serial orders.
+        is_exhaustive: there are no schedules beyond the bound either.
+        pairs: statements of two actors that touch, as ((actor, number), (actor, number)), with the orders seen.
+        waits: lock waits seen.
+        deadlocks, serialization_failures: statements refused for them, whatever the calls then made of it.
+        refusals: calls that ended in another refusal, or in an error of their own.
+        abstentions: schedules that serial equivalence could not judge.
+        random: schedules drawn at random.
+        levels: isolation levels of the transactions; an operation may name one other than the race's.
+        cut: why schedules were not played to their end, or the search not to its bound.
+        failing: calls that failed in every schedule, also alone, "withdraw (bank.py:41)", and with what.
+    """
+
+    played: int = 0
+    spared: int = 0
+    bound_completed: int = -1
+    is_exhaustive: bool = False
+    pairs: dict[tuple[tuple[str, int], tuple[str, int]], set[bool]] = field(default_factory=dict)
+    waits: int = 0
+    deadlocks: int = 0
+    serialization_failures: int = 0
+    refusals: int = 0
+    abstentions: int = 0
+    random: int = 0
+    levels: set[Isolation] = field(default_factory=set)
+    cut: list[str] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pairs_in_both_orders(self) -> int:
+        return sum(len(orders) == 2 for orders in self.pairs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The end of a search.
+
+    Args:
+        verdict: violated; holds (for all schedules of the bound); unknown.
+        hits: what was found, each fingerprint once, the first of its kind; those in which the data is wrong come first.
+        apart: the same of answers that no serial order gives, where the rows are right and the program is not strict.
+        outcomes: all that the schedules came to.
+        seconds: how long it took.
+    """
+
+    verdict: Verdict
+    hits: tuple[Hit, ...]
+    coverage: Coverage
+    outcomes: frozenset[EndState]
+    seconds: float
+    apart: tuple[Hit, ...] = ()
