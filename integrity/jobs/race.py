@@ -26,7 +26,8 @@ from integrity.jobs.findings import (
 from integrity.operation import Isolation
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, kept_schedules
-from integrity.race.matrix import Group, pairs_of, play_schedule, race_groups
+from integrity.race.matrix import Group, pairs_of, race_groups
+from integrity.race.played import play_schedule
 from integrity.race.program.schedule import parse
 from integrity.race.raced import Mutated, Raced
 from integrity.race.search.settings import RaceSettings, RaceSubject

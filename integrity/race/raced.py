@@ -9,7 +9,8 @@ from integrity.events import Event
 from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
 from integrity.race.finding.finding import Finding
 from integrity.race.finding.replay import Replay
-from integrity.race.matrix import Group, Played
+from integrity.race.matrix import Group
+from integrity.race.played import Played
 from integrity.race.reproduction.reproduction import Reproduction
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.mutate import Mutation

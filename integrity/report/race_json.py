@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from integrity.race.finding.finding import Finding
-from integrity.race.matrix import Group, Played
+from integrity.race.matrix import Group
+from integrity.race.played import Played
 from integrity.race.raced import FindingKept, Raced, Replayed
 from integrity.race.reproduction.reproduction import Reproduction
 from integrity.race.trial.mutate import Mutation

@@ -1,7 +1,7 @@
 """What the commands of races print: the result as text or as JSON, and what is told of it before, on stderr."""
 
 from integrity.events import Event
-from integrity.race.matrix import Played
+from integrity.race.played import Played
 from integrity.race.raced import Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Mutation
 from integrity.report.layout import fold, lay_command

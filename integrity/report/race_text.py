@@ -9,7 +9,8 @@ from integrity.operation import Isolation
 from integrity.race.finding.finding import Finding, names_of
 from integrity.race.judge.checks import LeftOut
 from integrity.race.judge.oracles import Oracle
-from integrity.race.matrix import Group, Played
+from integrity.race.matrix import Group
+from integrity.race.played import Played
 from integrity.race.raced import Replayed
 from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Mutation

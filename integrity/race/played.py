@@ -1,0 +1,71 @@
+"""One schedule, played because somebody asked for it."""
+
+from dataclasses import dataclass, replace
+
+from integrity.engines.target import Target
+from integrity.race.finding.discovery import finding_of_run
+from integrity.race.finding.finding import Finding
+from integrity.race.judge.contest import survey
+from integrity.race.judge.explain import timeline_of
+from integrity.race.judge.judge import Judge
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.schedule import parse
+from integrity.race.search.settings import RaceSubject
+from integrity.race.trial.cure import describe_course
+from integrity.race.trial.scratch import scratch_database
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One schedule, played because somebody asked for it.
+
+    Args:
+        letters: to its end.
+        timeline: what happened, as lines of text.
+        course: how the calls fared, in words.
+        cut: why it was not played to its end, or empty.
+        finding: what is wrong with it, if anything is.
+    """
+
+    letters: str
+    timeline: list[str]
+    course: str
+    cut: str
+    finding: Finding | None
+
+
+def play_schedule(
+    target: Target,
+    race: RaceSubject,
+    names: tuple[str, ...],
+    schedule: str,
+    *,
+    test_database: str | None = None,
+) -> Played:
+    """Play one schedule of calls of these operations, with the likeliest arguments.
+
+    Raises:
+        ScheduleError: the schedule cannot be read, or does not fit.
+        UsageError: the system cannot be raced on this target.
+        DatabaseError: the server is gone.
+    """
+    system, bug, settings = race.system, race.bug, race.settings
+    letters = parse(schedule, actor_count=len(names))
+    with (
+        scratch_database(target, system, bug=bug, test_database=test_database) as database,
+        Scheduler(database) as scheduler,
+    ):
+        contest = next(
+            survey(scheduler, system.raced_as(names), race.files).vary(names, bug=bug, isolation=settings.isolation)
+        )
+        contest = replace(contest, is_strict=settings.is_strict)
+        program = contest.program()
+        run = scheduler.play(program, letters)
+        finding, course = None, describe_course(run)
+        if not run.cut:
+            judgement = Judge(scheduler, program).judge(run)
+            course += "; no serial order gives these answers, over rows that are right" if judgement.apart else ""
+            if judgement.alarms:
+                finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
+        lines = timeline_of(run)
+        return Played(run.letters, lines, course, run.cut, finding)
