@@ -12,7 +12,8 @@ from psycopg.conninfo import make_conninfo
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.operation import Begin, Commit, Isolation, Ok, Rollback, Statement, StatementFailed, Steps
-from integrity.race.export.pytest_export import Assertion, Case, render_test
+from integrity.race.export.case import Assertion, Case
+from integrity.race.export.pytest_export import render_test
 from integrity.race.play.recording import Recording, record
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Keys, Program

@@ -16,15 +16,10 @@ from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table
 from integrity.engines.values import from_text
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Isolation, Rollback, Statement, Value
-from integrity.race.export.pytest_export import (
-    Assertion,
-    Case,
-    SerialAssertion,
-    check_path,
-    literal_sql,
-    render_sql,
-    render_test,
-)
+from integrity.race.export.case import Assertion, Case, SerialAssertion
+from integrity.race.export.literal_sql import literal_sql
+from integrity.race.export.pytest_export import check_path, render_test
+from integrity.race.export.script import render_sql
 from integrity.race.play.ddl import create_statements_by_table
 from integrity.race.play.recording import PlayedStep, Recording
 from integrity.race.play.scheduler import PlayedSchedule

@@ -14,16 +14,10 @@ from uuid import UUID
 
 from integrity.errors import UsageError
 from integrity.operation import Row, Statement
-from integrity.race.export.pytest_export import (
-    Assertion,
-    Case,
-    FailureAssertion,
-    SerialAssertion,
-    check_path,
-    driver_of,
-    staging_queries,
-    write_pytest,
-)
+from integrity.race.export.case import Assertion, Case, FailureAssertion, SerialAssertion
+from integrity.race.export.exported_driver import driver_of
+from integrity.race.export.pytest_export import check_path, write_pytest
+from integrity.race.export.script import staging_queries
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.contest import Contest
 from integrity.race.judge.failures import DEADLOCK

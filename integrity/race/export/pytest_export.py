@@ -12,167 +12,26 @@ code under test, it passes as soon as that is mended, be it by waiting, by decli
 
 import builtins
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from textwrap import dedent, indent
-from typing import TYPE_CHECKING, Any, Protocol
+from textwrap import indent
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime, MetaData
+from sqlalchemy import MetaData
 
-from integrity.database.names import full_name, located, schemas_of
-from integrity.engines.known import USUAL, find_part
-from integrity.engines.places import DEFAULT_SCHEMA, MAIN
-from integrity.engines.values import PYTHON_MODULES, python_of, sql_of
+from integrity.engines.places import MAIN
+from integrity.engines.values import PYTHON_MODULES, python_of
 from integrity.errors import UsageError
-from integrity.operation import Isolation, Statement, Value
+from integrity.race.export.case import Assertion, Case, FailureAssertion, SerialAssertion
+from integrity.race.export.exported_driver import ExportedDriver, driver_of
+from integrity.race.export.literal_sql import literal_sql
 from integrity.race.export.pytest_assertions import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
-from integrity.race.play.ddl import create_statements
-from integrity.race.play.recording import PlayedStep, Recording
+from integrity.race.export.script import made_schemas, render_sql
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed
-from integrity.sql.name import quoted
-from integrity.sql.parameters import replace_parameters
-from integrity.sql.tokens import tokenize
-from integrity.systems.reflect import Reflected
 
-if TYPE_CHECKING:
-    from typing import TypeGuard
-
-SQL_WIDTH = 84
 _OF_READERS = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "SIReadLock")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Assertion:
-    """A query whose rows say whether the data is right.
-
-    Args:
-        title: what must hold, in one sentence.
-        query: returns the rows that are wrong.
-    """
-
-    title: str
-    query: Statement
-
-
-@dataclass(frozen=True, slots=True)
-class SerialAssertion:
-    """What the calls leave behind one after the other.
-
-    Args:
-        title: what must hold, in one sentence.
-        queries: table -> a query for its rows, without what the database makes up.
-        orders: for each serial order what they return: table -> rows, sorted by their repr.
-    """
-
-    title: str
-    queries: Mapping[str, Statement]
-    orders: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]]
-
-
-@dataclass(frozen=True, slots=True)
-class FailureAssertion:
-    """An error that no call may end with.
-
-    Args:
-        title: what must hold, in one sentence.
-        error: the SQLSTATE, or the name of the exception.
-    """
-
-    title: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What the test is about.
-
-    Args:
-        title: what was found, e.g. "lost update: sell and sell on one wallet".
-        name: of the test, e.g. "sell_and_sell".
-        calls: letter -> operation and arguments, e.g. ("sell", "wallet_id=1, amount_minor=600").
-        isolation: of statements outside transactions and of transactions that name no level.
-        recording: of the schedule, played first of all on an empty database.
-        assertion: what fails.
-        replay: the command that plays the schedule.
-        dialect: as Target.dialect names it.
-        journal_mode: SQLite's, which decides who waits for whom.
-        is_deferred: on SQLite, transactions begin without the write lock.
-        standing: what of a reader's is in the way of a call; see program.Standing.
-    """
-
-    title: str
-    name: str
-    calls: Mapping[str, tuple[str, str]]
-    isolation: Isolation
-    recording: Recording
-    assertion: Assertion | SerialAssertion | FailureAssertion
-    replay: str
-    dialect: str = USUAL
-    journal_mode: str = ""
-    is_deferred: bool = False
-    standing: frozenset[str] = frozenset()
-
-
-class ExportedDriver(Protocol):
-    """How a test speaks to an engine's database: the library that the test's reader would use.
-
-    Args:
-        template: of the test's text.
-        error: what the library raises.
-        opened: an expression for a connection.
-        makes_schemas: the script creates the tables' schema.
-        sets_sequences: the script sets what numbers rows behind those that it inserts.
-    """
-
-    template: str
-    error: str
-    opened: str
-    makes_schemas: bool
-    sets_sequences: bool
-
-    def question(self, sql: str) -> str:
-        """Return a question of ours with its tables named as the engine has them."""
-        ...
-
-    def told(self, failure: str) -> str:
-        """Return what the library says of a failure, an SQLSTATE or the name of an exception."""
-        ...
-
-    def literal(self, value: Value) -> str:
-        """Return the value as SQL has it."""
-        ...
-
-    def staged_literal(self, value: Value, newest: datetime | None, *, is_json: bool) -> str:
-        """Return the value of a staged row; a time counts back from now, as it did when the rows were made."""
-        ...
-
-    def body(
-        self,
-        played: Sequence[PlayedStep],
-        text_of: Callable[[Statement], str],
-        *,
-        isolation: Isolation,
-        is_deferred: bool,
-    ) -> str:
-        """Return the steps of one call as calls of the library.
-
-        Args:
-            text_of: a statement as Python has it.
-            isolation: of statements outside transactions and of transactions that name no level.
-            is_deferred: transactions begin without the lock that writing takes.
-        """
-        ...
-
-
-def driver_of(dialect: str) -> ExportedDriver:
-    """Return how a test speaks to databases of that engine: `DRIVER` of `driver.py`, in the folder of its name here."""
-    driver: ExportedDriver = find_part("integrity.race.export", dialect, "driver", serves="exported tests").DRIVER
-    return driver
 
 
 def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
@@ -189,7 +48,7 @@ def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozens
     sql_path = path.with_suffix(".sql")
     script, test = _shorten_ids(
         render_sql(case, metadata=metadata, dropped=dropped),
-        render_test(case, sql_name=sql_path.name, test_name=path.name, schemas=_made_schemas(metadata)),
+        render_test(case, sql_name=sql_path.name, test_name=path.name, schemas=made_schemas(metadata)),
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,69 +67,6 @@ def check_path(path: Path) -> None:
     """
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(f"{path}: not the name of a test for pytest", hint="For example: --pytest test_race.py")
-
-
-def staging_queries(metadata: MetaData) -> dict[str, str]:
-    """Return what `record` must ask so that the rows can be written down.
-
-    A time that the database sets by itself is left to it: rows that were new when this was found must not grow old.
-    """
-    return {
-        table.fullname: "select {} from {} order by {}".format(
-            ", ".join(quoted(column.name) for column in table.columns if not _is_made(column)),
-            full_name(table),
-            ", ".join(quoted(column.name) for column in table.primary_key.columns) or "1",
-        )
-        for table in (metadata.raced_tables if isinstance(metadata, Reflected) else metadata.sorted_tables)
-    }
-
-
-def render_sql(case: Case, *, metadata: MetaData, dropped: frozenset[str]) -> str:
-    """Return the statements that make the tables and the rows."""
-    lines = [f"-- {case.title}: the tables, and the rows that the calls meet on.", ""]
-    driver = driver_of(case.dialect)
-    before, behind = create_statements(metadata, dropped=dropped, dialect=case.dialect)
-    is_reflected = isinstance(metadata, Reflected)
-    if is_reflected and driver.makes_schemas:
-        lines += ["set check_function_bodies = off;", ""]  # what they name may be made behind them
-    for schema in _made_schemas(metadata) if driver.makes_schemas and not is_reflected else ():
-        lines += [f"create schema {quoted(schema)};", ""]
-    lines += [line for statement in before for line in (f"{statement};", "")]
-    times = [
-        value for rows in case.recording.staged.values() for row in rows for value in row.values() if _is_instant(value)
-    ]
-    for table in metadata.sorted_tables:
-        rows = case.recording.staged.get(table.fullname, ())
-        if rows:
-            newest = max(times, default=None)
-            columns = [table.columns[name] for name in rows[0]]
-            values = [
-                ", ".join(
-                    driver.staged_literal(row[column.name], newest, is_json=isinstance(column.type, JSON))
-                    for column in columns
-                )
-                for row in rows
-            ]
-            name = located(table, case.dialect) if table.schema else full_name(table)
-            overriding = " overriding system value" if any(_is_given_always(column) for column in columns) else ""
-            lines += [
-                f"insert into {name} ({', '.join(quoted(column.name) for column in columns)}){overriding} values",
-                *(f"    ({value})," for value in values[:-1]),
-                f"    ({values[-1]});",
-            ]
-            lines += [
-                f"select setval(pg_get_serial_sequence({sql_of(name)}, {sql_of(column.name)}), {rows[-1][column.name]});"
-                for column in table.columns
-                if _is_numbered(column) and driver.sets_sequences
-            ]
-            lines += [""]
-    lines += [line for statement in behind for line in (f"{statement};", "")]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _made_schemas(metadata: MetaData) -> tuple[str, ...]:
-    """Return the schemas that are made for the tables: all but the default one."""
-    return tuple(schema for schema in schemas_of(metadata) if schema != DEFAULT_SCHEMA)
 
 
 def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[str] = ()) -> str:
@@ -322,59 +118,6 @@ def render_test(case: Case, *, sql_name: str, test_name: str, schemas: Sequence[
         rule=_python_string(case.assertion.title, is_short=True),
         actors="\n".join(f'    "{letter}": {name},' for letter, name in names.items()),
     )
-
-
-def literal_sql(statement: Statement, dialect: str = USUAL) -> str:
-    """Return the statement with its values in it, its lines of one width, without indentation."""
-    text = dedent(statement.sql.strip("\n")).strip()
-    driver = driver_of(dialect)
-    filled = replace_parameters(driver.question(text), lambda name: driver.literal(statement.parameters[name]))
-    return "\n".join(line for long in filled.splitlines() for line in _wrap(long))
-
-
-def _is_instant(value: Value) -> "TypeGuard[datetime]":
-    """Return whether a value is a time on the world's clock; one without a zone is what somebody's calendar says."""
-    return isinstance(value, datetime) and value.tzinfo is not None
-
-
-def _wrap(line: str) -> list[str]:
-    """Return the line in parts of at most SQL_WIDTH, broken outside strings only, rows of values first."""
-    if len(line) <= SQL_WIDTH or line.lstrip().startswith("--"):
-        return [line]
-    margin = " " * (len(line) - len(line.lstrip()))
-    rows = _rows_of(line)
-    if len(rows) > 1:
-        return [part for row in (rows[0], *(f"{margin}    {row}" for row in rows[1:])) for part in _wrap(row)]
-    lines, current = [], margin
-    for word in _words_of(line):
-        if current.strip() and len(current) + 1 + len(word) > SQL_WIDTH:
-            lines.append(current)
-            current = f"{margin}    "
-        current += word if not current.strip() else f" {word}"
-    return [*lines, current]
-
-
-def _rows_of(line: str) -> list[str]:
-    """Return the line in parts, each but the last up to the comma between two rows of values."""
-    tokens, rows, start = tokenize(line), [], 0
-    for before, comma, behind in zip(tokens, tokens[1:], tokens[2:], strict=False):
-        if before.is_sign(")") and comma.is_sign(",") and behind.is_sign("("):
-            rows.append(line[start : comma.end])
-            start = behind.start
-    return [*rows, line[start:]]
-
-
-def _words_of(line: str) -> list[str]:
-    """Return what blanks part, but for those in strings."""
-    words: list[str] = []
-    end = 0
-    for token in tokenize(line):
-        if words and token.start == end:
-            words[-1] += line[token.start : token.end]
-        else:
-            words.append(line[token.start : token.end])
-        end = token.end
-    return words
 
 
 def _body_of(case: Case, letter: str) -> str:
@@ -443,20 +186,6 @@ def _constants(assertion: Assertion | SerialAssertion | FailureAssertion, dialec
             lines += [f'        "{table}": [', *(f"            {python_of(row)}," for row in rows), "        ],"]
         lines.append("    },")
     return "\n".join([*lines, "]"])
-
-
-def _is_made(column: "Column[object]") -> bool:
-    """Whether the database makes the value, by its clock or of the row's other columns."""
-    return column.computed is not None or (isinstance(column.type, DateTime) and column.server_default is not None)
-
-
-def _is_given_always(column: "Column[object]") -> bool:
-    return column.identity is not None and column.identity.always is True
-
-
-def _is_numbered(column: "Column[object]") -> bool:
-    default = getattr(column.server_default, "arg", "")
-    return column.identity is not None or str(default).startswith("nextval(")
 
 
 def _shorten_ids(*texts: str) -> list[str]:

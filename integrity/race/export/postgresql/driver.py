@@ -11,7 +11,7 @@ from integrity.race.play.recording import PlayedStep
 
 
 class PsycopgTest:
-    """See pytest_export.ExportedDriver."""
+    """See exported_driver.ExportedDriver."""
 
     template = TEMPLATE
     error = "psycopg.Error"

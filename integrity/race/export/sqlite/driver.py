@@ -12,7 +12,7 @@ from integrity.race.play.recording import PlayedStep
 
 
 class SqliteTest:
-    """See pytest_export.ExportedDriver."""
+    """See exported_driver.ExportedDriver."""
 
     template = TEMPLATE
     error = "sqlite3.Error"
