@@ -16,16 +16,8 @@ from integrity.operation import (
     StatementFailed,
     Steps,
 )
-from integrity.race.trial.rewrite import (
-    find_guards,
-    find_on_conflict,
-    find_row_lock,
-    in_one_transaction,
-    in_parts,
-    lock_rows,
-    replacing,
-    with_steps_changed,
-)
+from integrity.race.trial.rewrite import in_one_transaction, in_parts, replacing, with_steps_changed
+from integrity.race.trial.statement_parts import find_guards, find_on_conflict, find_row_lock, lock_rows
 
 
 @pytest.mark.parametrize(

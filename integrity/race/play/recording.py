@@ -1,12 +1,14 @@
 """Recordings: all that one schedule was made of, its staged rows and the steps of each call, with the values they had."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
+from typing import Any
 from uuid import UUID
 
 from integrity.operation import Commit, Rollback, Row, Statement, StatementFailed, Step, Steps
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.driven import driven
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.program.schedule import Decide, continue_with
 
@@ -135,16 +137,13 @@ def _recorded(actor: Actor, played: list[PlayedStep]) -> Callable[[Keys, UUID], 
 
 def _listen(steps: Steps, on_step: Callable[[Step], None], on_refusal: Callable[[str], None]) -> Steps:
     """Drive the generator within and tell what passes."""
-    try:
-        step = next(steps)
-        while True:
-            on_step(step)
-            try:
-                answer = yield step
-            except StatementFailed as error:
-                on_refusal(error.sqlstate or "")
-                step = steps.throw(error)
-            else:
-                step = steps.send(answer)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]  # StopIteration.value is Any
+
+    def carry_out(step: Step) -> Generator[Step, Any, Any]:
+        on_step(step)
+        try:
+            return (yield step)
+        except StatementFailed as error:
+            on_refusal(error.sqlstate or "")
+            raise
+
+    return driven(steps, carry_out)

@@ -6,64 +6,30 @@ operation writes are taken away along with it, then the other protections of the
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
-
-from integrity.database.names import name_of
-from integrity.engines.places import schema_of
 from integrity.engines.target import Target
 from integrity.events import Event
-from integrity.operation import Begin, Isolation, Statement, Step
+from integrity.operation import Isolation, Statement
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.play.recording import record
-from integrity.race.program.statements import name_in_text, written_tables
 from integrity.race.search.exploration import Hit
 from integrity.race.search.explore import Budget, explore
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.choices import by_pattern
-from integrity.race.trial.rewrite import (
-    find_guards,
-    find_on_conflict,
-    find_row_lock,
-    in_parts,
-    replacing,
-    with_steps_changed,
+from integrity.race.trial.protections import (
+    Protection,
+    find_constraints,
+    find_in_statements,
+    find_levels,
+    find_transactions,
 )
-from integrity.systems.reflect import Reflected
-from integrity.systems.system import System
 
 SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
 CHOICES_MAX = 4  # of which keys the calls share; with others of the same pattern nothing else goes wrong, as a rule
-
-Strip = Callable[[Contest], Contest]
-
-
-@dataclass(frozen=True, slots=True)
-class Protection:
-    """Something that keeps calls apart.
-
-    Args:
-        owner: the operation, or the table of a constraint.
-        text: e.g. "for update" or "and status = 'pending'".
-        operations: those that would feel its loss.
-        strip: takes it away.
-        constraint: "table.name", for a constraint or unique index.
-    """
-
-    owner: str
-    text: str
-    operations: frozenset[str]
-    strip: Strip
-    constraint: str = ""
-
-    @property
-    def name(self) -> str:
-        """E.g. "scan_in: for update"."""
-        return f"{self.owner}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +133,15 @@ class Mutator:
             DatabaseError: the server is gone.
         """
         statements = {name: self._observe(name) for name in names}
-        constraints = list(_find_constraints(self.ground.system.metadata, statements))
-        has_row_locks = not self.arena.kind.has_one_writer
+        constraints = list(find_constraints(self.ground.system.metadata, statements))
+        has_one_writer = self.arena.kind.has_one_writer
         own = [
             protection
             for name in names
             for protection in (
-                *_find_in_statements(self.ground.system, name, statements[name], has_row_locks=has_row_locks),
-                *self._find_levels(name),
-                *self._find_transactions(name, statements[name]),
+                *find_in_statements(self.ground.system, name, statements[name], has_row_locks=not has_one_writer),
+                *find_levels(name, self.isolation),
+                *find_transactions(name, statements[name], has_one_writer=has_one_writer),
             )
         ]
         seen: dict[str, Mutation] = {}
@@ -281,81 +247,3 @@ class Mutator:
             steps = [each.step for played in recording.played.values() for each in played]
             statements |= dict.fromkeys(step.sql for step in steps if isinstance(step, Statement))
         return list(statements)
-
-    def _find_transactions(self, name: str, statements: list[str]) -> Iterator[Protection]:
-        """Yield the transaction of one that reads before it writes: with one writer it is a lock, and the only one."""
-        writes = [bool(written_tables(sql)) for sql in statements]
-        if self.arena.kind.has_one_writer and True in writes and False in writes[: writes.index(True)]:
-            yield Protection(name, "its transaction", frozenset({name}), _split(name))
-
-    def _find_levels(self, name: str) -> Iterator[Protection]:
-        if self.isolation is not Isolation.READ_COMMITTED:
-            yield Protection(name, f"isolation level {self.isolation.value}", frozenset({name}), _lower(name))
-
-
-def _find_in_statements(system: System, name: str, statements: list[str], *, has_row_locks: bool) -> Iterator[Protection]:
-    """Yield what in an operation's statements keeps calls apart."""
-    for sql in statements:
-        keys = {
-            column.name
-            for table in system.metadata.sorted_tables
-            if name_in_text(table) in written_tables(sql)
-            for column in table.primary_key.columns
-        }
-        locks = [find_row_lock(sql)] if has_row_locks else []  # else the words are dropped
-        parts = [part for part in (*locks, find_on_conflict(sql)) if part]
-        for part in (*parts, *find_guards(sql, keys=keys)):
-            strip = _change(name, replacing(sql, part.remove()))
-            yield Protection(name, part.text.removeprefix("and ").removesuffix(" and"), frozenset({name}), strip)
-
-
-def _find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:
-    """Yield the unique, check and exclusion constraints and unique indexes of the tables that the operations write."""
-    for table in metadata.sorted_tables:
-        writers = frozenset(
-            name for name, texts in statements.items() if any(name_in_text(table) in written_tables(sql) for sql in texts)
-        )
-        for constraint in _constraints_of(table) if writers else ():
-            qualified = f"{name_of(table)}.{constraint}"
-            yield Protection(table.name, constraint, writers, _drop(qualified), qualified)
-
-
-def _constraints_of(table: Table) -> list[str]:
-    names = [
-        str(constraint.name)
-        for constraint in table.constraints
-        if isinstance(constraint, UniqueConstraint | CheckConstraint)
-    ]
-    if isinstance(table.metadata, Reflected) and table.metadata.catalogue is not None:
-        names += [each.name for each in table.metadata.catalogue.exclusions.get((schema_of(table), table.name), ())]
-    return sorted([*names, *(str(index.name) for index in table.indexes if index.unique)])
-
-
-def _change(name: str, change: Callable[[Step], Step]) -> Strip:
-    def strip(contest: Contest) -> Contest:
-        if name not in contest.names:
-            return contest
-        return contest.replacing(with_steps_changed(contest.operations[name], change))
-
-    return strip
-
-
-def _split(name: str) -> Strip:
-    def strip(contest: Contest) -> Contest:
-        return contest.replacing(in_parts(contest.operations[name])) if name in contest.names else contest
-
-    return strip
-
-
-def _lower(name: str) -> Strip:
-    def change(step: Step) -> Step:
-        return Begin(Isolation.READ_COMMITTED) if isinstance(step, Begin) else step
-
-    return _change(name, change)
-
-
-def _drop(qualified: str) -> Strip:
-    def strip(contest: Contest) -> Contest:
-        return replace(contest, dropped=contest.dropped | {qualified})
-
-    return strip

@@ -16,7 +16,8 @@ from integrity.race.play.recording import PlayedStep, Recording, record
 from integrity.race.program.statements import filled_tables, name_in_text, tables_of, written_tables
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.looks import Look, find_looks, parent_locks, unique_index
-from integrity.race.trial.rewrite import in_one_transaction, lock_rows, replacing, with_statement_before, with_steps_changed
+from integrity.race.trial.rewrite import in_one_transaction, replacing, with_statement_before, with_steps_changed
+from integrity.race.trial.statement_parts import lock_rows
 
 _LEVELS = (Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 
