@@ -17,7 +17,8 @@ from integrity.engines.scan import Answer, RowCount, Source, Words, scan_of
 from integrity.engines.spelling import NotPortable, Spelling
 from integrity.errors import describe_unexpected
 from integrity.invariants.proof import Balance, NoRow, Proof, Unique, fingerprint_of, fingerprints_agree
-from integrity.invariants.shape import find_proofs, find_row_check
+from integrity.invariants.row_check import find_row_check
+from integrity.invariants.shape import find_proofs
 from integrity.invariants.syntax import Unlike, table_name, tables_of
 from integrity.sql.file import SqlFile
 from integrity.sql.parameters import find_parameters, replace_parameters

@@ -2,7 +2,7 @@
 
 Recognised by structure, never by name:
 
-1. Row checks: one table and a where clause. Rows are violations.
+1. Row checks: one table and a where clause. Rows are violations (row_check.py).
 2. Row checks with company: the where clause speaks of the first table only, the others are left-joined to explain the row.
 3. Groups: `group by` with a having clause, whose alternatives (joined by `or`) are each proved apart:
    - `stored <> coalesce(sum(parts), 0)` or `<> count(part.id)`, by a balance between parent and parts,
@@ -17,116 +17,35 @@ Anything that is not clearly one of these is left to the query. References ("no 
 over keys cannot see rows that cancel out on a key that does not exist.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from integrity.engines.facts import Facts, Table, TableName, is_own
-from integrity.engines.scan import ROW, Source, Words
+from integrity.engines.facts import Facts, is_own
 from integrity.engines.spelling import Spelling
 from integrity.invariants.proof import Balance, BalanceSide, NoRow, Proof, Unique, has_same_equality
 from integrity.invariants.scope import Scope
 from integrity.invariants.syntax import (
+    SURE,
     Unlike,
-    alias_of,
     all_of,
     could_aggregate,
     equated,
-    fold,
     has_any,
+    is_to_text,
     may_overflow,
     name_of,
     plain_groups,
-    plain_table,
     split,
-    table_of,
 )
-from integrity.sql.tokens import Token, code_tokens, cut_name, spliced
 
-# What cannot fail, however wrong the rows are, and is one value a row.
-_SURE = (exp.Column, exp.Identifier, exp.Star, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Alias)
 _SURE_IN_AGGREGATES = (
-    *_SURE, exp.Distinct, exp.Order, exp.Ordered, exp.Where, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE,
+    *SURE, exp.Distinct, exp.Order, exp.Ordered, exp.Where, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE,
     exp.LT, exp.LTE, exp.Is, exp.In, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Coalesce, exp.Case, exp.If,
 )  # fmt: skip
 _SURE_AGGREGATES = (exp.Count, exp.Min, exp.Max, exp.GroupConcat, exp.ArrayAgg, exp.LogicalAnd, exp.LogicalOr)
 _NUMBER_TYPES = frozenset({"int2", "int4", "int8", "numeric"})
-
-
-def find_row_check(text: str, query: exp.Query, facts: Facts, spelling: Spelling) -> NoRow:
-    """Return the row check that the query is (shape 1), its predicate word by word as the file has it.
-
-    It is whole where nothing but the predicate says how many rows there are, and that the query does not fail on one.
-
-    Raises:
-        Unlike: it is something else.
-    """
-    if not isinstance(query, exp.Select) or has_any(query, ("joins", "group", "having", "distinct", "with_", "laterals")):
-        raise Unlike("more than rows of one table")
-    if has_any(query, ("limit", "offset", "windows", "qualify", "fetch")):
-        raise Unlike("a limit")
-    table = table_of(query.args.get("from_"))
-    where = query.args.get("where")
-    if where is None:
-        raise Unlike("no where clause")
-    if list(query.find_all(exp.Query)) != [query] or query.find(exp.Window) or could_aggregate(query):
-        raise Unlike("a subquery, a window or what may be an aggregate")
-    alias = alias_of(table)
-    for column in where.find_all(exp.Column):
-        is_row = not column.table and fold(column.name) == fold(alias)
-        if column.args.get("db") or isinstance(column.this, exp.Star) or is_row:
-            raise Unlike("a column that cannot be told from the row")
-    predicate = _cut_where(text, alias, spelling)
-    known = facts.get(TableName(name_of(table.args.get("db")), name_of(table.this)), Table())
-    is_whole = known.is_stored and all(_is_sure(column, known, spelling) for column in query.expressions)
-    return NoRow(Source(plain_table(table)), Words(predicate), is_whole=is_whole)
-
-
-def _is_sure(shown: exp.Expr, table: Table, spelling: Spelling) -> bool:
-    """Whether it is one value a row, and there is no row that it fails on: `100 / price` is none where the price is 0."""
-    if not all(isinstance(node, _SURE) or _is_to_text(node) for node in shown.walk()):
-        return False
-    if not spelling.is_typed:  # its catalogue tells no columns, and there are no casts of one's own
-        return True
-    # A function of the row can be written as a column of it.
-    columns = [column for column in shown.find_all(exp.Column) if not isinstance(column.this, exp.Star)]
-    known = [table.columns.get(name_of(column.this)) for column in columns]
-    return all(known) and not (shown.find(exp.Cast) and any(column and is_own(column.type) for column in known))
-
-
-def _is_to_text(node: exp.Expr) -> bool:
-    """Whether it makes a text of something, which of PostgreSQL's own types cannot fail; or it is the word for the type."""
-    to = node.to if isinstance(node, exp.Cast) else node
-    return isinstance(to, exp.DataType) and to.is_type(exp.DataType.Type.TEXT)
-
-
-def _cut_where(text: str, alias: str, spelling: Spelling) -> str:
-    """Return the where clause's text with `alias.` replaced: the file's own words, not the parser's."""
-    tokens = code_tokens(text)
-    start = next(number for number, token in enumerate(tokens) if token.is_word("where")) + 1
-    behind = range(start, len(tokens))
-    end = next((number for number in behind if tokens[number].is_sign(";") or _is_order_by(tokens, number)), len(tokens))
-    last = tokens[end - 1]
-    qualifiers = [
-        (tokens[number], ROW)
-        for number in range(start, end)
-        if _is_qualifier(tokens, number, alias, ignores_case=spelling.folds_quoted_names)
-    ]
-    return spliced(text[: last.end], qualifiers)[tokens[start].start :]
-
-
-def _is_order_by(tokens: Sequence[Token], number: int) -> bool:
-    return tokens[number].is_word("order") and any(token.is_word("by") for token in tokens[number + 1 : number + 2])
-
-
-def _is_qualifier(tokens: Sequence[Token], number: int, alias: str, *, ignores_case: bool) -> bool:
-    name = tokens[number]
-    is_dotted = number + 1 < len(tokens) and tokens[number + 1].is_sign(".")
-    is_inner = tokens[number - 1].is_sign(".")
-    alias = cut_name(alias)
-    is_alias = fold(name.text) == fold(alias) if ignores_case else name.text == alias
-    return name.is_name and is_dotted and not is_inner and is_alias
 
 
 def find_proofs(query: exp.Query, facts: Facts, spelling: Spelling) -> tuple[Proof, ...]:
@@ -169,7 +88,7 @@ def _require_sure_aggregates(query: exp.Select, scope: Scope) -> None:
             is_known = isinstance(aggregate, _SURE_AGGREGATES) or (
                 isinstance(aggregate, exp.Sum) and types <= _NUMBER_TYPES
             )
-            is_sure = all(isinstance(node, _SURE_IN_AGGREGATES) or _is_to_text(node) for node in inner)
+            is_sure = all(isinstance(node, _SURE_IN_AGGREGATES) or is_to_text(node) for node in inner)
             if not (is_known and is_sure) or any(map(is_own, types)):
                 raise Unlike("an aggregate that may fail")
             if not all(scope.tables[scope.owner(column)][1].is_stored for column in columns):

@@ -9,6 +9,9 @@ from sqlglot import exp
 
 from integrity.engines.facts import TableName
 
+# What cannot fail, however wrong the rows are, and is one value a row.
+SURE = (exp.Column, exp.Identifier, exp.Star, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Alias)
+
 
 class Unlike(Exception):
     """The query has none of the shapes; the message says what stands against it."""
@@ -135,6 +138,12 @@ def plain_table(table: exp.Table) -> exp.Table:
 def has_any(node: exp.Expr, names: tuple[str, ...]) -> bool:
     """Whether any of these clauses is there."""
     return any(node.args.get(name) for name in names)
+
+
+def is_to_text(node: exp.Expr) -> bool:
+    """Whether it makes a text of something, which of PostgreSQL's own types cannot fail; or it is the word for the type."""
+    to = node.to if isinstance(node, exp.Cast) else node
+    return isinstance(to, exp.DataType) and to.is_type(exp.DataType.Type.TEXT)
 
 
 def alias_of(table: exp.Table) -> str:

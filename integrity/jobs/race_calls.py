@@ -22,9 +22,10 @@ from integrity.operation import Ok, Statement
 from integrity.race.gated.calls import Callers
 from integrity.race.gated.postgresql.cast import SECONDS_MAX
 from integrity.race.gated.postgresql.stand import Stand, open_stand
-from integrity.race.judge.explain import explain, timeline_of
+from integrity.race.judge.explain import explain
 from integrity.race.judge.failures import DEADLOCK
 from integrity.race.judge.judge import Judge, Judgement
+from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Check, Keys, Program, RaceHistory, on_keys
 from integrity.race.program.trace import Failed, Return

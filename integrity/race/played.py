@@ -6,8 +6,8 @@ from integrity.engines.target import Target
 from integrity.race.finding.discovery import finding_of_run
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.contest import survey
-from integrity.race.judge.explain import timeline_of
 from integrity.race.judge.judge import Judge
+from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.schedule import parse
 from integrity.race.search.settings import RaceSubject

@@ -13,7 +13,7 @@ from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
 from integrity.invariants import plan as planner
-from integrity.invariants import shape
+from integrity.invariants import row_check
 from integrity.invariants.load import load_invariants
 from integrity.project import Project, Settings
 from integrity.report.audit_json import render_json
@@ -259,7 +259,7 @@ def test_what_cannot_be_written_for_sqlite_is_that_invariants_unknown(tmp_path: 
 
 
 def test_an_error_of_ours_in_planning_one_leaves_it_to_its_query(bank: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = shape.find_row_check
+    real = row_check.find_row_check
 
     def fail_on_wallets(text: str, *arguments: object, **options: object) -> object:
         if "balance < 0" in text:

@@ -17,10 +17,11 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.errors import UserCodeError
 from integrity.operation import Begin, Commit, Declined, Isolation, Ok, Request, Rollback, Rows, Statement, Steps
 from integrity.race.judge.anomaly import Anomaly
-from integrity.race.judge.explain import explain, timeline
+from integrity.race.judge.explain import explain
 from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.judge.oracles import Oracle
 from integrity.race.judge.spelling_out import names_of
+from integrity.race.judge.timeline import timeline
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Actor, Keys, Program, on_keys

@@ -15,8 +15,9 @@ from integrity.race.finding.finding import (
     return_record,
 )
 from integrity.race.judge.contest import Contest, Ground
-from integrity.race.judge.explain import explain, timeline_of
+from integrity.race.judge.explain import explain
 from integrity.race.judge.judge import Judge, Judgement
+from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.program.program import Program

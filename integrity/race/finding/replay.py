@@ -13,9 +13,9 @@ from integrity.errors import UsageError
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
 from integrity.race.finding.token import Token, code_of, codes_of
 from integrity.race.judge.contest import Contest, Ground
-from integrity.race.judge.explain import timeline_of
 from integrity.race.judge.judge import Judge
 from integrity.race.judge.oracles import Oracle
+from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.again import TRIES_MAX, order_of, play_again
 from integrity.race.play.recording import following
 from integrity.race.play.scheduler import Scheduler
