@@ -29,7 +29,7 @@ class ExitCode:
 class Shortfall(Enum):
     """What keeps a command from ending with 0, the weightiest first.
 
-    Unknown is an invariant that could not be judged, a run that measured nothing, an error of ours.
+    Unknown is an invariant that could not be judged, a run in which no call was answered, an error of ours.
     """
 
     VIOLATED = auto()

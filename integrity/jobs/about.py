@@ -13,7 +13,8 @@ from integrity.project import DATABASE_VARIABLE, OPERATIONS_FOLDER, SETTINGS_FIL
 from integrity.registry import Registry
 from integrity.report.about_text import About
 from integrity.runs.files import RESULT_FILE, VERDICTS_FILE
-from integrity.runs.folder import RunFolder, find_runs
+from integrity.runs.folder import RunFolder
+from integrity.runs.order import find_runs
 from integrity.systems.script.folder import files_in, read_folder
 
 if TYPE_CHECKING:

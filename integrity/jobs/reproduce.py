@@ -23,7 +23,8 @@ from integrity.race.search.explore import Budget
 from integrity.race.search.settings import RaceSubject
 from integrity.registry import Registry
 from integrity.runs.files import VERDICTS_FILE
-from integrity.runs.folder import RunFolder, find_runs
+from integrity.runs.folder import RunFolder
+from integrity.runs.order import find_runs
 from integrity.runs.verdicts import read_verdicts
 
 ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it

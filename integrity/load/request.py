@@ -89,10 +89,13 @@ class EndedRun:
 
     @property
     def shortfalls(self) -> frozenset[Shortfall]:
-        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one."""
+        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one.
+
+        Where no call was answered, nothing was measured: not even a threshold was missed that says how well it works.
+        """
         if self.result.state == "interrupted":
             return frozenset({Shortfall.INTERRUPTED})
-        unmeasured = frozenset() if self.loaded.call_count else frozenset({Shortfall.UNKNOWN})
+        unmeasured = frozenset() if self.result.is_answered else frozenset({Shortfall.UNKNOWN})
         return unmeasured | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
 
     @property

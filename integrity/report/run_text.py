@@ -114,6 +114,8 @@ def write_run(result: RunResult, *, is_json: bool, next_step: str) -> None:
     """Write what came of a run to stdout."""
     if is_json:
         write_json(result.to_json())
+        if not result.is_answered:
+            write_note("\n".join(_unanswered(result)))
     else:
         write_result(render_run(result, next_step=next_step))
 
@@ -254,9 +256,25 @@ def _ending(result: RunResult, next_step: str) -> str:
     lines = [
         fold(f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}"),
         f"run folder: {result.folder}",
-        lay_command(next_step, label="next: "),
     ]
+    lines += [lay_command(next_step, label="next: ")] if result.is_answered else _unanswered(result)
     return "\n".join(lines)
+
+
+def _unanswered(result: RunResult) -> list[str]:
+    """Return that nothing worked, why not most often, and what shows where."""
+    total = result.total
+    if not total.calls:
+        return [fold("No call was made, so nothing was measured."), lay_command("integrity health", label="next: ")]
+    ends = {"failed": total.failed, "unavailable": total.unavailable, "of unknown outcome": total.unknown}
+    told = ", ".join(f"{count:,} {word}" for word, count in ends.items() if count)
+    lines = [fold(f"No call was answered: {told}. Nothing was measured, and nothing is said of the data.")]
+    operation = ""
+    if result.errors:
+        most = max(result.errors, key=lambda each: each.count)
+        operation = f" {most.operation}"
+        lines.append(fold(f"Most often, {counted(most.count, 'time')}: {most.operation}: {most.error}", hanging="  "))
+    return [*lines, lay_command(f"integrity race {result.system}{operation}", label="next, one call by itself: ")]
 
 
 def _think(think_time_s: float | None) -> str:

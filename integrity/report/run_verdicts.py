@@ -10,6 +10,7 @@ from integrity.report.audit_json import render_json
 from integrity.report.audit_report import AuditReport
 from integrity.runs.files import VERDICTS_FILE, write_whole
 from integrity.runs.folder import RunFolder
+from integrity.runs.order import find_runs
 
 
 def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder | None:
@@ -19,12 +20,12 @@ def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder 
         UsageError: the project has no run of that id.
     """
     if run_id is None:
-        found = (RunFolder(project.runs_folder / known) for known in _runs_on(target))
-        return next((folder for folder in found if folder.path.is_dir()), None)
+        held = _runs_on(target)
+        return next((folder for folder in reversed(find_runs(project.runs_folder)) if folder.run_id in held), None)
     folder = RunFolder(project.runs_folder / run_id)
     if "/" in run_id or not folder.path.is_dir():
-        known = sorted((path.name for path in project.runs_folder.glob("*/")), reverse=True)[:3]
-        hint = f"The newest are: {', '.join(known)}." if known else "`integrity run` makes one."
+        known = [folder.run_id for folder in find_runs(project.runs_folder)][-3:]
+        hint = f"The newest are: {', '.join(reversed(known))}." if known else "`integrity run` makes one."
         raise UsageError(f"there is no run {run_id!r} in {project.runs_folder}", hint=hint)
     return folder
 
@@ -40,11 +41,11 @@ def write_verdicts(folder: RunFolder, report: AuditReport) -> Path:
     return file
 
 
-def _runs_on(target: Target) -> list[str]:
-    """Return the ids of the runs whose history the database holds, newest first; none where it has no such table."""
+def _runs_on(target: Target) -> set[str]:
+    """Return the ids of the runs whose history the database holds; none where it has no such table."""
     with target.open_snapshot(connections=1, timeout_s=30) as snapshot:
         try:
-            rows = snapshot.sessions[0].read("select run_id from integrity.runs order by started_at desc, run_id desc")
+            rows = snapshot.sessions[0].read("select run_id from integrity.runs")
         except QueryFailed:
-            return []
-    return [row["run_id"] for row in rows]
+            return set()
+    return {row["run_id"] for row in rows}

@@ -48,19 +48,6 @@ if TYPE_CHECKING:  # models take a moment to build: an audit looks at folders, a
     from integrity.runs.samples import RunSample
     from integrity.runs.settings import RunSettings
 
-_SECOND = len("20261231-235959")
-
-
-def find_runs(runs_folder: Path) -> "list[RunFolder]":
-    """Return the folders of all runs, oldest first; of those that began within a second, as their settings were written."""
-
-    def began(folder: Path) -> tuple[str, int, str]:
-        settings = folder / SETTINGS_FILE
-        return folder.name[:_SECOND], settings.stat().st_mtime_ns if settings.exists() else 0, folder.name
-
-    paths = [path for path in runs_folder.glob("*") if path.is_dir()]
-    return [RunFolder(path) for path in sorted(paths, key=began)]
-
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:

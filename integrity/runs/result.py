@@ -153,6 +153,11 @@ class RunResult(Document):
     unknown_outcomes: Settlement | None = None
 
     @property
+    def is_answered(self) -> bool:
+        """Whether any call was answered; where none was, nothing was measured."""
+        return self.total.ok + self.total.declined > 0
+
+    @property
     def total(self) -> OperationResult:
         """All operations together."""
         return self.operations[-1]

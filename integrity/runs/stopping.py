@@ -20,6 +20,7 @@ from integrity.numbers import counted
 from integrity.project import Project
 from integrity.runs.files import SETTINGS_FILE
 from integrity.runs.folder import RunFolder
+from integrity.runs.order import find_runs
 from integrity.suggestion import suggest
 
 TERMINATE_S_MOST = 10.0
@@ -101,10 +102,9 @@ def stop_run(folder: RunFolder, *, grace_s: float) -> Stopped:
 
 
 def _folders(project: Project) -> Iterator[RunFolder]:
-    if project.runs_folder.is_dir():
-        for path in sorted(project.runs_folder.iterdir()):
-            if (path / SETTINGS_FILE).is_file():
-                yield RunFolder(path)
+    for folder in find_runs(project.runs_folder):
+        if (folder.path / SETTINGS_FILE).is_file():
+            yield folder
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -273,6 +274,24 @@ def test_a_statement_that_the_database_does_not_understand_is_told_before_a_call
         "run", "smoke", "--duration", "1s", *("--yes-this-is-a-test-database", database.url.database or "")
     )
     assert (code, "ask is left out: operations/ask.sql:" in " ".join(told.split())) == (0, True), told
+
+
+def test_a_run_in_which_nothing_worked_is_no_pass_and_no_missed_threshold_and_says_why(
+    integrity: Command, database: Target
+) -> None:
+    for file in Path("operations").glob("*.sql"):
+        file.unlink()
+    text = "-- parameter a: key of accounts\nselect balance_minor / (id - id) from accounts where id = :a;\n"
+    Path("operations/ask.sql").write_text(text)
+    smoke = ("run", "smoke", "--duration", "300ms", "--yes-this-is-a-test-database", database.url.database or "")
+    code, told = integrity(*smoke)
+    assert code == 3, told
+    told = " ".join(told.split())  # long lines are wrapped
+    assert re.search(r"No call was answered: [\d,]+ failed. Nothing was measured, and nothing is said of the data.", told)
+    assert re.search(r"Most often, [\d,]+ times?: ask: 22012 division by zero", told)
+    assert told.endswith("next, one call by itself: integrity race bank ask")
+    code, told = integrity(*smoke, "--json")
+    assert (code, "No call was answered" in told) == (3, True)
 
 
 def test_sqlite_is_asked_too(integrity: Command, tmp_path: Path) -> None:

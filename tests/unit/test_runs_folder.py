@@ -1,10 +1,13 @@
 """A run's folder is its owner's alone: calls hold what clients sent."""
 
+import json
 import os
+from datetime import datetime
 from pathlib import Path
 
 from integrity.project import Project, Settings, make_state_folder
-from integrity.runs.folder import Recorder, find_runs, make_run_folder
+from integrity.runs.folder import Recorder, make_run_folder
+from integrity.runs.order import find_runs
 from integrity.runs.samples import RunSample
 from tests.documents import make_result, make_settings
 
@@ -38,12 +41,21 @@ def test_a_state_folder_that_was_open_is_closed(tmp_path: Path) -> None:
     assert project.state_folder.stat().st_mode & 0o066 == 0
 
 
-def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
-    written = {"20261130-071104-shop-smoke": 1, "20261130-071104-shop-rough": 2, "20261130-071103-shop-smoke": 3}
-    for name, at_s in written.items():
+def test_runs_are_in_the_order_in_which_they_began_whatever_their_folders_are_called(tmp_path: Path) -> None:
+    """Two of one second, one by a clock that was set back, one whose settings are still to come or were torn."""
+    noon_us = int(datetime(2026, 11, 30, 12).astimezone().timestamp()) * 1_000_000
+    began = {
+        "20261130-120001-shop-usual": noon_us + 1_500_002,
+        "20261130-120001-shop-smoke": noon_us + 1_500_003,
+        "20261130-115959-shop-late": noon_us + 9_000_000,
+        "20261130-120000-shop-first": noon_us + 300_000,
+    }
+    for name, at_us in began.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "settings.json").touch()
-        os.utime(tmp_path / name / "settings.json", (at_s, at_s))
-    assert [folder.run_id for folder in find_runs(tmp_path)] == [
-        "20261130-071103-shop-smoke", "20261130-071104-shop-smoke", "20261130-071104-shop-rough"
+        (tmp_path / name / "settings.json").write_text(json.dumps(make_settings(started_at_us=at_us).to_json()))
+    (tmp_path / "20261130-120004-shop-torn").mkdir()
+    (tmp_path / "20261130-120004-shop-torn" / "settings.json").write_text("{")
+    (tmp_path / "renamed").mkdir()
+    assert [folder.run_id.rpartition("-")[2] for folder in find_runs(tmp_path)] == [
+        "renamed", "first", "usual", "smoke", "torn", "late"
     ]  # fmt: skip
