@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from integrity.cli.asking import confirm
-from integrity.cli.options import database_option, embedded_server, json_option, open_project, open_target, project_option
+from integrity.cli.options import (
+    database_option,
+    embedded_server,
+    go_on,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+)
 from integrity.engines.target import Target
 from integrity.errors import Unreachable, UsageError
 from integrity.exit_codes import ExitCode
@@ -143,7 +151,8 @@ def reset(project_folder: Path, database: str | None, is_confirmed: bool) -> int
     server = _require_embedded("reset", project_folder, database)
     _refuse_while_in_use(server, project_folder)
     if not is_confirmed:
-        is_confirmed = confirm(f"Delete all data in {server.home}?", without_terminal="integrity db reset --yes")
+        again = go_on("integrity db reset --yes", server.target, open_project(project_folder), None)
+        is_confirmed = confirm(f"Delete all data in {server.home}?", without_terminal=again)
     if not is_confirmed:
         write_result("Nothing was deleted.")
         return ExitCode.USAGE

@@ -120,9 +120,13 @@ def open_target(project: "Project", database: str | None) -> "Target":
     return embedded_server(project).start()
 
 
-def go_on(command: str, target: "Target", database: str | None) -> str:
-    """Return a command that is to be given next: with the database, where this command line alone names it."""
-    return command if database is None else f"{command} --database {shlex.quote(str(target))}"
+def go_on(command: str, target: "Target", project: "Project", database: str | None) -> str:
+    """Return a command to be given next: with the database and the folder, where this command line alone names them."""
+    from integrity.project import find_folder
+
+    words = [command] if database is None else [command, "--database", shlex.quote(str(target))]
+    words += [] if find_folder(Path()) == project.folder else ["--project", shlex.quote(str(project.folder))]
+    return " ".join(words)
 
 
 def embedded_server(project: "Project") -> "EmbeddedServer":

@@ -47,7 +47,8 @@ def command(
     if not is_sure:
         write_note(f"{target}: will be as at {taken_at}, {show_size(copy.size_bytes)}; what it holds now is lost.")
         tell_lost("It got since then, and would lose", find_lost(target, copy))
-        if not confirm("Restore it?", without_terminal=f"integrity restore {name} --yes"):
+        again = go_on(f"integrity restore {name} --yes", target, project, database)
+        if not confirm("Restore it?", without_terminal=again):
             write_note("Nothing was changed.")
             return ExitCode.OK
     may_end = is_embedded(project, database, target)
@@ -58,6 +59,6 @@ def command(
         return ExitCode.OK
     tell_ended(restored.ended)
     tell_lost("It had got since then, and has lost", restored.lost)
-    drop = go_on(f"integrity snapshot --drop {name}", target, database)
+    drop = go_on(f"integrity snapshot --drop {name}", target, project, database)
     write_result(f"{target} is as it was at {taken_at}; the snapshot stays.\nTo drop it: {drop}")
     return ExitCode.OK

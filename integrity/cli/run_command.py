@@ -96,5 +96,5 @@ def command(
     job = run(chosen, target, project, seed=seed, test_database=test_database)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)
-    write_run(ended.result, is_json=is_json, next_step=go_on("integrity validate", target, database))
+    write_run(ended.result, is_json=is_json, next_step=go_on("integrity validate", target, project, database))
     return ended.exit_code

@@ -128,7 +128,7 @@ def _seed(seeding: "Seeding", project: "Project", database: str | None, *, test_
         return ExitCode.INTERRUPTED
     write_seeded(target, seeding.mode, seeding.seeded, is_json=is_json)
     if not is_json:
-        write_note(f"Next: {go_on(f'integrity run smoke --system {seeding.systems[0].name}', target, database)}")
+        write_note(f"Next: {go_on(f'integrity run smoke --system {seeding.systems[0].name}', target, project, database)}")
     return ExitCode.OK
 
 

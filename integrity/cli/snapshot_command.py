@@ -70,7 +70,7 @@ def command(
         return ExitCode.OK
     tell_ended(taken.ended)
     write_result(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
-    write_result(f"To put it back: {go_on(f'integrity restore {taken.copy.name}', target, database)}")
+    write_result(f"To put it back: {go_on(f'integrity restore {taken.copy.name}', target, project, database)}")
     return ExitCode.OK
 
 

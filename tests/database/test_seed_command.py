@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import Any
 import click
 import pytest
 
-from integrity.cli.main import main
+from integrity.cli.main import invoke, main
 from integrity.cli.seed_command import command
 from integrity.database.namespace import guard, inspect_database
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
+from integrity.errors import UsageError
 from integrity.jobs import seed as job
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -262,3 +264,24 @@ def test_every_size_of_every_seeder_has_its_option() -> None:
         for size in seeder.sizes:
             assert seeder.name in helps[size.name]
             assert f"{size.default:,}" in helps[size.name]
+
+
+def test_what_a_question_that_nobody_answers_says_to_type_is_about_the_same_database_and_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them it would remove what the folder's own database holds."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "integrity.toml").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", None)
+    named = ["--database", "sqlite:///x.db", "--project", "shop"]
+    invoke(["seed", "--system", "ghostpass", "--wallets", "3", *named])
+    assert Path("x.db").exists()
+
+    with pytest.raises(UsageError) as refused:
+        invoke(["rollback", *named])
+
+    told = str(refused.value.hint).removeprefix("Without a terminal: integrity ")
+    assert told == f"rollback --yes --database sqlite:///x.db --project {tmp_path / 'shop'}"
+    assert invoke(shlex.split(told)) == 0
+    assert not Path("x.db").exists()
