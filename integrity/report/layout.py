@@ -79,9 +79,10 @@ class _Column:
 
     def floor(self, room: int) -> int:
         """Return how narrow it may become: its longest word, while two such have room; a number stays whole."""
-        cells = self.cells if self.is_right else [word for cell in self.cells for word in cell.split()]
-        longest = max(map(len, (*self.header.split(), *cells)), default=1)
-        return longest if self.is_right else min(longest, (room - _GAP) // 2)
+        texts = (self.header,) if self.is_right else (self.header, *self.cells)
+        longest = max((len(word) for text in texts for word in text.split()), default=1)
+        number = max(map(len, self.cells), default=1) if self.is_right else 1
+        return max(number, min(longest, (room - _GAP) // 2))
 
 
 def _bands(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:

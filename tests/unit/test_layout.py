@@ -35,6 +35,12 @@ def test_no_table_is_wider_than_there_is_room(data: st.DataObject, columns: int,
     assert [letter for letter in letters - Counter(shown) if not letter.isspace()] == [], "lost"
 
 
+def test_the_header_of_a_column_of_numbers_is_broken_where_it_is_as_wide_as_half_the_room() -> None:
+    headers = ["0", "0", "0" * 29, "0"]
+    shown = lay_table([["0" * 28, "", "", ""]], headers, align=["left", "left", "right", "left"], indent="  ", width=60)
+    assert widest(shown) <= 60
+
+
 def test_columns_that_have_no_room_stand_below_with_the_first_again() -> None:
     headers = ["operation", *(f"figure_{n}" for n in range(9))]
     shown = lay_table([["receive_funding_webhook", *("12345.6",) * 9]], headers, align=["left", *["right"] * 9], width=80)
