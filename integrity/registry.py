@@ -140,6 +140,11 @@ class Registry(Mapping[str, "System"]):
             except UsageError as error:
                 self._passed_over[name] = error
 
+    @property
+    def passed_over(self) -> "Mapping[str, UsageError]":
+        """Why systems were, by name."""
+        return self._passed_over
+
     def describe_passed_over(self) -> list[str]:
         """Return of each system that `usable` passed over why it is left out."""
         return [f"{name} is left out: {error.message}" for name, error in self._passed_over.items()]
@@ -238,7 +243,19 @@ class Registry(Mapping[str, "System"]):
         return load_system(SystemReference(*first))
 
     def _suggest(self, name: str) -> str:
-        return suggest(name, self, always=f"The systems are: {', '.join(self)}.")
+        return self.suggest(name)
+
+    def suggest(self, name: str, operations: Sequence[str] = ()) -> str:
+        """Return which system or operation could be meant: of the project's own, where it has any, those that ship last.
+
+        Args:
+            operations: that could be, too.
+        """
+        own = [each for each in self if each not in _REFERENCE]
+        listed = f"{', '.join(own)}, and those that ship" if own else ", ".join(self)
+        shown = f"The systems are: {listed}."
+        shown += f" The operations are: {', '.join(operations)}." if operations else ""
+        return " ".join(filter(None, (suggest(name, [*operations, *own]) or suggest(name, self), shown)))
 
 
 def tables_named(operations: "Iterable[Operation]") -> set[tuple[str, str]] | None:

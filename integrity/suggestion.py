@@ -32,3 +32,31 @@ def nearest(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # text without a slip does not pay for it
 
     return next(iter(get_close_matches(word.lower(), list(known), n=1, cutoff=0.85)), "")
+
+
+_LETTERS_FEW = 4
+
+
+def is_slip(word: str, meant: str, *, wrong_most: int) -> bool:
+    """Return whether a word is the other one, or a slip of the pen for it: it lacks its end, or some letters are wrong.
+
+    Args:
+        wrong_most: so many letters of a long word, of a short one at most one. Two that changed places count as one.
+    """
+    word = word.lower()
+    begins = len(word) >= _LETTERS_FEW and (meant.startswith(word) or word.startswith(meant))
+    return begins or _distance(word, meant) <= (1 if len(meant) <= _LETTERS_FEW else wrong_most)
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters are to be changed, put in, left out or swapped with their neighbours."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for number, letter in enumerate(one, start=1):
+        before, last, row = row, before, [number]
+        for place, each in enumerate(other, start=1):
+            cost = min(before[place] + 1, row[place - 1] + 1, before[place - 1] + (letter != each))
+            if number > 1 and place > 1 and letter == other[place - 2] and one[number - 2] == each:
+                cost = min(cost, last[place - 2] + 1)
+            row.append(cost)
+    return row[-1]

@@ -98,11 +98,7 @@ def account_in(table: FoundTable, column: str | None = None, *, beside: Sequence
             f"{table.words} has {has}, and a call names one row by one value",
             hint="Name a table with a key of one column: --table NAME.",
         )
-    numbers = [
-        name
-        for name, holds in table.columns.items()
-        if holds is Holds.NUMBERS and name not in table.key and name not in table.referring
-    ]
+    numbers = numbers_of(table)
     found = find_account([table], beside=beside) if column is None else None
     if found is None and column is None and len(numbers) == 1:
         column = numbers[0]
@@ -113,6 +109,15 @@ def account_in(table: FoundTable, column: str | None = None, *, beside: Sequence
         listed = f"Its columns of numbers: {', '.join(numbers)}." if numbers else "It has none; --table NAME names another."
         raise UsageError(f"{table.words}: {said}", hint=f"--column NAME. {listed}")
     return Account(table, column, _find_entries(table, column, beside))
+
+
+def numbers_of(table: FoundTable) -> list[str]:
+    """Return the columns of numbers that are neither of its key nor refer to another table."""
+    return [
+        name
+        for name, holds in table.columns.items()
+        if holds is Holds.NUMBERS and name not in table.key and name not in table.referring
+    ]
 
 
 def draft_operation(account: Account, *, has_one_writer: bool) -> str:
@@ -127,9 +132,7 @@ def draft_operation(account: Account, *, has_one_writer: bool) -> str:
     key, kept = f"{row}_{parameter_name(table.key[0])}", parameter_name(account.balance)
     amount = "amount" if kept != "amount" else "asked"  # what \gset keeps would stand in the parameter's place
     value = f"{balance} as {kept}" if kept != account.balance else balance
-    mark = (
-        f":{key}" if table.columns[table.key[0]] is Holds.NUMBERS else f":'{key}'"
-    )  # as psql spells a number, and all else
+    mark = _mark(key, table.columns[table.key[0]])
     where = f"{quoted(table.key[0])} = {mark}"
     read = [f"select {value} from {table.sql} where {where} \\gset", f"-- decline not_enough unless {kept} >= :{amount}"]
     write = f"update {table.sql} set {balance} = :{kept} - :{amount} where {where};"
@@ -156,6 +159,45 @@ def draft_operation(account: Account, *, has_one_writer: bool) -> str:
             "",
         ]
     )
+
+
+def draft_plain(table: FoundTable) -> str:
+    """Return an operation that reads a row and writes it back, of a table in which nothing looks as if it could be taken.
+
+    Args:
+        table: with a key of one column.
+    """
+    row = _singular(table.name)
+    key = f"{row}_{parameter_name(table.key[0])}"
+    where = f"{quoted(table.key[0])} = {_mark(key, table.columns[table.key[0]])}"
+    column = next((name for name in table.columns if name not in table.key and name not in table.referring), None)
+    lines = [f"delete from {table.sql} where {where};"]
+    if column is not None:
+        kept = parameter_name(column)
+        value = f"{quoted(column)} as {kept}" if kept != column else column
+        lines = [
+            f"select {value} from {table.sql} where {where} \\gset",
+            "-- decline not_found unless row",
+            f"update {table.sql} set {quoted(column)} = {_mark(kept, table.columns[column])} where {where};",
+        ]
+    return "\n".join(
+        [
+            f"-- title: read a row of {' '.join(table.words.split())}, and write it",
+            f"-- parameter {key}: key of {table.sql}",
+            "",
+            "begin;",
+            *lines,
+            "commit;",
+            "",
+            "-- Put in what your application does. Of the same row, two calls at once write over one another.",
+            "",
+        ]
+    )
+
+
+def _mark(name: str, holds: Holds) -> str:
+    """Return a value as psql spells a number, and all else."""
+    return f":{name}" if holds is Holds.NUMBERS else f":'{name}'"
 
 
 def _rows(account: Account, row: str) -> Iterator[str]:

@@ -37,6 +37,7 @@ class NewProject:
         table_count: tables of its database; None: there is no database yet.
         variable: of the environment, in which the password must stand; empty: none.
         operation: that can be raced; empty: none was written.
+        table: that one can be written about; empty: none.
     """
 
     folder: Path
@@ -44,3 +45,4 @@ class NewProject:
     table_count: int | None = None
     variable: str = ""
     operation: str = ""
+    table: str = ""

@@ -1,6 +1,8 @@
 """What a folder is: its project, its database, what was done there last. Nothing is started and no database asked."""
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from integrity.report.about_text import About
 from integrity.runs.files import RESULT_FILE, VERDICTS_FILE
 from integrity.runs.folder import RunFolder
 from integrity.runs.order import find_runs
+from integrity.sql.file import SqlFile
 from integrity.systems.script.folder import files_in, read_folder
 
 if TYPE_CHECKING:
@@ -31,9 +34,11 @@ def look_at(project: Project) -> About:
     status = EmbeddedServer(project.state_folder / "postgres").status() if target is None else None
     own = [file for file in load_invariants(project, is_own_enough=True).values() if file.is_own]
     operations = [path.stem for path in files_in(project.folder / OPERATIONS_FOLDER)]
+    broken = _broken(project, own)
     runs = [folder.path for folder in find_runs(project.runs_folder)]
     database = _describe_server(status) if status else _describe_named(target)
     has_data = status is None or status.version is not None
+    audit = _last_audit(runs)
     return About(
         folder=project.folder,
         has_settings=(project.folder / SETTINGS_FILE).is_file(),
@@ -43,13 +48,32 @@ def look_at(project: Project) -> About:
         operations=operations,
         systems=list(project.settings.systems),
         last_run=_describe_run(RunFolder(runs[-1])) if runs else "",
-        last_audit=_last_audit(runs),
+        broken=broken,
+        last_audit=audit.said,
         last_race=_last_race(project),
-        next=_next(project, has_data=has_data, is_checked=bool(own), operations=operations),
+        next=_next(project, audit, has_data=has_data, is_checked=bool(own), operations=operations, broken=broken),
     )
 
 
-def _next(project: Project, *, has_data: bool, is_checked: bool, operations: list[str]) -> list[str]:
+def _broken(project: Project, own: Sequence[SqlFile]) -> dict[str, str]:
+    """Return of each thing of the project's own that cannot be used why, by its name."""
+    registry = Registry(project)
+    list(registry.usable(registry.own))
+    faults = {file.name: file.fault for file in own if file.fault}
+    faults |= read_folder(project.folder / OPERATIONS_FOLDER).faults
+    faults |= {name: error.message for name, error in registry.passed_over.items()}
+    return {name: fault.partition("\n")[0] for name, fault in faults.items()}
+
+
+def _next(
+    project: Project,
+    audit: "_Audit",
+    *,
+    has_data: bool,
+    is_checked: bool,
+    operations: list[str],
+    broken: Mapping[str, str],
+) -> list[str]:
     """Return commands that run here, in this order; what is in capitals is to be put in."""
     help_ = "integrity --help               all commands"
     has_own = bool(is_checked or operations or project.settings.systems)
@@ -61,15 +85,16 @@ def _next(project: Project, *, has_data: bool, is_checked: bool, operations: lis
             help_,
         ]
     if not has_data:
-        return [_filling(project), help_]
+        return [_filling(project, broken), help_]
     first = [] if (project.folder / SETTINGS_FILE).is_file() and is_checked else ["integrity init"]
-    return [*first, "integrity validate", *_race(project), help_]
+    asked = [f"integrity reproduce {audit.violated}"] if audit.violated else []
+    return [*first, *(asked if audit.is_newest else ["integrity validate"]), *_race(project), help_]
 
 
-def _filling(project: Project) -> str:
+def _filling(project: Project, broken: Mapping[str, str]) -> str:
     """Return what brings tables into the embedded database of a project that has something to do with them."""
     files = [name for name in ("schema.sql", "data.sql") if (project.folder / name).is_file()]
-    if project.settings.systems and not files:
+    if project.settings.systems.keys() - broken.keys() and not files:
         return "integrity seed"
     named = " ".join(f"-f {name}" for name in files or ["FILE.sql"])
     return f"integrity db psql {named}  tables, in the project's own database"
@@ -111,18 +136,34 @@ def _describe_run(folder: RunFolder) -> str:
     return f"{_when(settings.started_at_us / 1e6)}  {settings.profile} of {settings.system}{bug}, {ended}"
 
 
-def _last_audit(runs: list[Path]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    """The last audit that was kept.
+
+    Args:
+        said: in words; empty: there was none.
+        is_newest: no run came behind it.
+        violated: the first invariant that was; empty: none.
+    """
+
+    said: str = ""
+    is_newest: bool = False
+    violated: str = ""
+
+
+def _last_audit(runs: list[Path]) -> _Audit:
     from integrity.runs.verdicts import read_verdicts
 
     kept = [path / VERDICTS_FILE for path in runs if (path / VERDICTS_FILE).exists()]
     if not kept:
-        return ""
+        return _Audit()
     newest = max(kept, key=lambda path: path.stat().st_mtime)
     try:
         verdicts = read_verdicts(RunFolder(newest.parent))
     except AuditError:
-        return f"{newest}, which cannot be read"
-    return f"{_when(newest.stat().st_mtime)}  {verdicts.sentence}"
+        return _Audit(f"{newest}, which cannot be read")
+    said = f"{_when(newest.stat().st_mtime)}  {verdicts.sentence}"
+    return _Audit(said, newest.parent == runs[-1], next(iter(verdicts.violated), ""))
 
 
 def _last_race(project: Project) -> str:

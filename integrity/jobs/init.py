@@ -7,7 +7,7 @@ from pathlib import Path
 from integrity.drafts.files import write_new
 from integrity.drafts.found import FoundTable, find_tables
 from integrity.drafts.invariant import Draft, draft_bare, draft_likely, folder_of
-from integrity.drafts.operation import draft_operation, find_account
+from integrity.drafts.operation import draft_operation, find_account, numbers_of
 from integrity.drafts.project import (
     IGNORED,
     PASSWORD_VARIABLE,
@@ -44,7 +44,7 @@ def make_project(folder: Path, target: Target | None, *, place: str, is_named: b
             address, variable = without_password(address), PASSWORD_VARIABLE
     settings = _write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")
     files = [settings if settings.is_new else replace(settings, says="settings, with the database that they name")]
-    operation = ""
+    operation, about = "", ""
     if target is not None and tables:
         files.append(_write_invariant(folder, target, tables))
         account = find_account(tables)
@@ -53,9 +53,10 @@ def make_project(folder: Path, target: Target | None, *, place: str, is_named: b
             said = f"an operation: takes from {account.table.words}.{account.balance}"
             files.append(_write(folder, f"operations/{OPERATION}.sql", text, said))
             operation = OPERATION
+        about = next((table.words for table in tables if len(table.key) == 1 and len(numbers_of(table)) <= 1), "")
     files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
     files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
-    return NewProject(folder, files, None if target is None else len(tables), variable, operation)
+    return NewProject(folder, files, None if target is None else len(tables), variable, operation, about)
 
 
 def _seen_from(folder: Path, target: Target) -> str:

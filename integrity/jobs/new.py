@@ -8,7 +8,7 @@ from integrity.drafts.files import draft_path, write_draft
 from integrity.drafts.filling import fill
 from integrity.drafts.found import FoundTable, find_tables, named_table
 from integrity.drafts.invariant import draft_bare, folder_of
-from integrity.drafts.operation import Account, account_in, draft_operation, find_account
+from integrity.drafts.operation import Account, account_in, draft_operation, draft_plain, find_account, numbers_of
 from integrity.drafts.query import draft_query
 from integrity.drafts.rendering import render
 from integrity.drafts.template import Template
@@ -83,7 +83,12 @@ def write_operation(
         UsageError: there is a file of that name, or the table or the column cannot be told.
     """
     path = draft_path(project.folder, "operations", name)
-    account = _choose_account(find_tables(target), table_name, column)
+    tables = find_tables(target)
+    table = named_table(tables, table_name, place="--table") if table_name is not None and column is None else None
+    if table is not None and len(table.key) == 1 and not numbers_of(table):
+        write_draft(path, draft_plain(table))
+        return _written(project, path, f"reads a row of {table.words}, and writes it")
+    account = _choose_account(tables, table_name, column)
     write_draft(path, draft_operation(account, has_one_writer=target.engine.has_one_writer))
     return _written(project, path, f"takes from {account.table.words}.{account.balance}")
 

@@ -227,10 +227,7 @@ def _read_names(registry: Registry, names: Sequence[str]) -> tuple[System, tuple
 def _unknown(name: str, registry: Registry, own: Sequence[System]) -> UsageError:
     """Return that a word is no system's name and no operation's, and what is spelt nearly so."""
     operations = [each for system in own for each in system.operations]
-    known = f"The systems are: {', '.join(registry)}." + (
-        f" The operations are: {', '.join(operations)}." if operations else ""
-    )
-    hint = " ".join([suggest(name, [*operations, *registry], always=known), *registry.describe_passed_over()])
+    hint = " ".join([registry.suggest(name, operations), *registry.describe_passed_over()])
     return UsageError(f"unknown system{' or operation' if operations else ''} {quote(name)}", hint=hint)
 
 

@@ -1,6 +1,6 @@
 """What a folder is to us, as text and JSON: the project, its database, what was done last, and what to type next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ class About:
         database: in words, its passwords hidden.
         invariant_count, query_count: of the project's own.
         operations, systems: the project's own, by name.
+        broken: what of those cannot be used, by its name, and why.
         last_run, last_audit, last_race: in words; empty: there was none.
         next: commands.
     """
@@ -29,6 +30,7 @@ class About:
     query_count: int
     operations: Sequence[str]
     systems: Sequence[str]
+    broken: Mapping[str, str]
     last_run: str
     last_audit: str
     last_race: str
@@ -49,6 +51,7 @@ def _render(about: About) -> str:
         ("project", f"{about.folder}{settings}"),
         ("database", about.database),
         ("its own", _describe_own(about)),
+        *(("broken", f"{name}: {reason}") for name, reason in about.broken.items()),
         ("last run", about.last_run or "none"),
         ("last audit", about.last_audit or "none that was kept"),
         ("last race", about.last_race or "none that was found"),
@@ -66,6 +69,7 @@ def _fields(about: About) -> dict[str, Any]:
         "query_count": about.query_count,
         "operations": list(about.operations),
         "systems": list(about.systems),
+        "broken": dict(about.broken),
         "last_run": about.last_run,
         "last_audit": about.last_audit,
         "last_race": about.last_race,

@@ -22,6 +22,8 @@ def render_project(made: NewProject, *, start: Path) -> str:
         lines.append("There is no database yet: no invariant was written. With --database URL one is fitted to yours.")
     elif not made.table_count:
         lines.append("The database holds no table: no invariant was written.")
+    elif not made.operation:
+        lines.append("No table has what looks as if it could be taken, a balance or a stock: no operation was written.")
     lines.append("Type next:")
     if made.folder.resolve() != start.resolve():
         lines.append(f"  cd {shlex.quote(str(made.folder))}")
@@ -34,8 +36,12 @@ def render_project(made: NewProject, *, start: Path) -> str:
 def _next(made: NewProject) -> list[str]:
     if not made.table_count:
         return ["integrity init --database URL" if made.table_count is None else "integrity validate"]
-    race = [f"integrity race {made.operation} {made.operation}"] if made.operation else []
-    return ["integrity validate", *(race or ["integrity new invariant --from"])]
+    next_ = ["integrity new invariant --from"]
+    if made.operation:
+        next_ = [f"integrity race {made.operation} {made.operation}"]
+    elif made.table:
+        next_ = [f"integrity new operation NAME --table {shlex.quote(made.table)}", *next_]
+    return ["integrity validate", *next_]
 
 
 def render_written(file: WrittenFile) -> str:

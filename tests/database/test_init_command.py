@@ -239,3 +239,58 @@ def test_a_race_that_no_invariant_tells_is_exported_from_a_table_with_unique_val
     code, out, err = command(*race, *url)
     assert (code, "serial equivalence" in out) == (1, True), err
     assert "one call after the other, in some order" in Path("test_spend.py").read_text(encoding="utf-8")
+
+
+def test_where_no_operation_fits_that_is_said_and_what_is_suggested_works(command: Command, tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'notes.db'}")
+    carry_out(target, ["create table notes (id integer primary key, body text)", "insert into notes values (1, 'a')"])
+
+    code, out, _ = command("init", "--database", target.text)
+
+    assert (code, "no operation was written" in " ".join(out.split())) == (0, True), out
+    suggested = next(line.split() for line in out.splitlines() if " new operation " in line)
+    assert suggested == ["integrity", "new", "operation", "NAME", "--table", "notes"]
+    code, out, _ = command("new", "operation", "rename", "--table", "notes")
+    assert (code, out.splitlines()[-1].strip()) == (0, "integrity race rename rename")
+    code, out, _ = command("race", "rename", "rename")
+    assert (code, "sound" in out) == (0, True), out
+
+
+def test_the_state_of_a_project_names_what_is_broken_and_what_comes_next(command: Command) -> None:
+    Path("integrity.toml").write_text('[database]\nurl = "sqlite:///x.db"\n[systems]\nshop = "shp:SHOP"\n')
+    for folder, name, text in (
+        ("invariants", "one", "select 1"),
+        ("operations", "good", "select 1;"),
+        ("operations", "bad", "select 1"),
+    ):
+        Path(folder).mkdir(exist_ok=True)
+        Path(f"{folder}/{name}.sql").write_text(text)
+
+    code, out, _ = command("--json")
+    assert code == 0
+    broken = json.loads(out)["broken"]
+    assert list(broken) == ["one", "bad", "shop"]
+    assert broken["bad"] == "operations/bad.sql:1: the statement is not ended"
+    assert "there is no module shp in " in broken["shop"]
+    assert "broken      bad: operations/bad.sql:1: the statement is not ended\n" in command()[1]
+    for meant, typed in (("good", "goood"), ("shop", "shoop"), ("ghostpass", "ghostpas")):
+        code, _, err = command("race", typed)
+        assert (code, f"Perhaps you meant {meant}. The systems are: shop, " in err) == (2, True), err
+    assert "ghostpass" not in command("race", "pai")[2]
+
+
+def test_after_an_audit_that_found_something_the_state_suggests_to_reproduce_it(command: Command, tmp_path: Path) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'bank.db'}")
+    carry_out(target, list(ACCOUNTS))
+    Path("integrity.toml").write_text(f'[database]\nurl = "{target}"\ntest = "bank.db"\n')
+    for folder, name, text in (
+        ("invariants", "rich", "-- title: all are rich\nselect id from accounts where balance < 1000"),
+        ("operations", "look", "-- parameter a: key of accounts\nselect balance from accounts where id = :a;"),
+    ):
+        Path(folder).mkdir(exist_ok=True)
+        Path(f"{folder}/{name}.sql").write_text(text)
+    assert command("run", "smoke", "--duration", "0.2s")[0] == 0
+    assert "  integrity validate\n" in command()[1]
+    assert command("validate")[0] == 1
+    out = command()[1]
+    assert ("  integrity reproduce rich\n" in out, "  integrity validate\n" in out) == (True, False), out

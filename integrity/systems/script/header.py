@@ -24,6 +24,7 @@ from integrity.systems.script.domains import DOMAIN_WORDS, FORMS, NAME, TABLE, D
 from integrity.systems.script.notes import NoNote, Reaction, Tell, read_on, read_reply
 from integrity.systems.script.playing import OPERATION_ID
 from integrity.systems.script.rows import ROW_FORM, NoRowWanted, read_row
+from integrity.systems.script.slips import find_slip
 from integrity.systems.wanted_row import WantedRow
 
 OPERATION_KEYS = ("title", "source", "why", "hint", "parameter", "row", "stores", "on", "may", "reply")
@@ -34,6 +35,7 @@ _STORES = re.compile(
     rf"(?P<table>{TABLE})\s*\.\s*(?P<column>{NAME})\s*=\s*(?::(?P<argument>[a-z_]\w*)|reply\s*\.\s*(?P<reply>[A-Za-z_]\w*))"
     rf"(?:\s+at\s+(?P<at>{NAME}))?"
 )
+_COMMENT = re.compile(r"\s*--\s*(?P<said>\S.*)")
 _MAY = re.compile(r"decline\s+(?P<reason>[A-Za-z_]\w*)|fail\s+(?P<state>[0-9A-Z]{5})")
 
 
@@ -92,7 +94,9 @@ def read_operation_header(text: str, *, operation: str, place: str) -> Operation
         TextFault: it says something that cannot be understood, or says it twice.
     """
     header = OperationHeader(operation, written=text.splitlines())
+    taken: set[int] = set()
     for entry in read_entries(text, OPERATION_KEYS, named=_NAMED):
+        taken.update(range(entry.line, entry.line + entry.line_count))
         if entry.key in _NAMED and not entry.name:
             hint = f"Write `-- {entry.key} {'23505' if entry.key == 'on' else 'wallet_id'}: ...`."
             raise TextFault(f"a name is missing between {entry.key} and the colon", entry.line, hint=hint)
@@ -110,6 +114,11 @@ def read_operation_header(text: str, *, operation: str, place: str) -> Operation
                 else f"parameter {bare['name']!r} has no domain"
             )
             raise TextFault(reason, number, column=line.index("parameter") + 1, hint=hint)
+        comment = _COMMENT.match(line) if number not in taken else None
+        if comment and (slip := find_slip(comment["said"])):
+            column = comment.start("said") + 1
+            hint = f"Perhaps you meant `-- {slip.written}`."
+            raise TextFault(slip.describe(), number, column=column, hint=hint)
     return header
 
 

@@ -11,15 +11,14 @@ import re
 from dataclasses import dataclass
 
 from integrity.sql.parameters import find_parameters
-from integrity.suggestion import nearest
 from integrity.systems.script.condition import Condition, NoCondition, read_condition
+from integrity.systems.script.slips import OF_HEADER, find_slip
 
 _WORD = r"[A-Za-z_]\w*"
 _DECLINE = re.compile(rf"(?P<reason>{_WORD})\s+(?P<word>unless|if)\s+(?P<condition>\S.*)")
-_LIKE_DECLINE = re.compile(rf"(?P<word>{_WORD})\s+{_WORD}\s+(?:unless|if)\s+\S")
-_LIKE_REPLY = re.compile(rf"(?P<word>{_WORD})\s*:\s*{_WORD}(?:\s*,\s*{_WORD})*")
 _ON = re.compile(r"on\s+(?P<state>[^\s:]+)\s*:\s*(?P<reaction>.*)")
 _STATE = re.compile(r"[0-9A-Z]{5}")
+_LIKE_STATE = re.compile(r"\d|^[A-Z]+$")
 _REACTION = re.compile(
     rf"retry|(?P<continue>continue)|decline\s+(?P<reason>{_WORD})|rollback\s+to\s+(?:savepoint\s+)?(?P<savepoint>{_WORD})"
 )
@@ -100,19 +99,20 @@ def read_note(text: str) -> Decline | On | Tell | None:
     try:
         if re.match(r"decline\b", said):
             return read_decline(said)
-        if match := _ON.fullmatch(said):
+        if (match := _ON.fullmatch(said)) and (
+            _LIKE_STATE.search(match["state"]) or _REACTION.fullmatch(match["reaction"])
+        ):
             return read_on(match["state"], match["reaction"])
         if match := _REPLY.fullmatch(said):
             return read_reply(match["names"])
     except NoNote as fault:
         raise NoNote(str(fault), at=at + fault.at, hint=fault.hint) from None
-    if (match := _LIKE_DECLINE.match(said) or _LIKE_REPLY.fullmatch(said)) and (
-        near := nearest(match["word"], ("decline", "reply"))
-    ):
-        raise NoNote(
-            f"unknown word {match['word']!r}", at=at, hint=f"Perhaps you meant `-- {near}{said[match.end('word') :]}`."
-        )
-    return None
+    if (slip := find_slip(said)) is None:
+        return None
+    if slip.meant in OF_HEADER:
+        reason = f"{slip.meant!r} stands in the header, above the first statement"
+        raise NoNote(reason, at=at, hint=f"Move it up: `-- {slip.written}`.")
+    raise NoNote(slip.describe(), at=at, hint=f"Perhaps you meant `-- {slip.written}`.")
 
 
 def read_decline(said: str) -> Decline:
