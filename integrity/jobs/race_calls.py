@@ -53,6 +53,7 @@ class CallRace:
         test_database: the name of a database that may be changed though it holds tables of others.
         preemptions, schedules: how far to search.
         seconds_max: that a call is given between two statements.
+        strict_replies: answers that no serial order gives are findings too, where the rows are right.
 
     Raises:
         UnsafeDatabase: it holds tables that we did not make, and is not declared.
@@ -71,6 +72,7 @@ class CallRace:
         preemptions: int = PREEMPTIONS,
         schedules: int = 10_000,
         seconds_max: float = SECONDS_MAX,
+        strict_replies: bool = False,
     ) -> None:
         self._target = Target.parse(target) if isinstance(target, str) else target
         self._setup = setup
@@ -78,6 +80,7 @@ class CallRace:
         self._test_database = test_database
         self._budget = Budget(preemptions=preemptions, schedules=schedules)
         self._seconds_max = seconds_max
+        self.strict_replies = strict_replies
         self._callers = Callers(declines=tuple(declines))
         self._raced: list[CallsRaced] = []
         self._stack = ExitStack()
@@ -178,12 +181,18 @@ class CallRace:
         if not wanted:
             raise UsageError("no function was given to race", hint="race(pay, pay), or race(pay) for two calls of one.")
         program = Program(
-            tuple(self._callers.actor(each) for each in wanted), _no_stage, checks=self._checks, is_captured=True
+            tuple(self._callers.actor(each) for each in wanted),
+            _no_stage,
+            checks=self._checks,
+            is_captured=True,
+            is_strict=self.strict_replies,
         )
         judge = Judge(self._stand.scheduler, program)
         recording = _Recording(judge)
+        self._callers.opaque = set()
         found = explore(self._stand.scheduler, program, budget=self._budget, judge=recording, stops_at_first=False)
         raced = CallsRaced(self._stand, program, judge, found, recording.returns, recording.seen)
+        raced.opaque = frozenset(self._callers.opaque)
         self._raced.append(raced)
         return raced
 
@@ -232,6 +241,7 @@ class CallsRaced:
     found: Exploration
     returns: dict[str, Mapping[str, Return]] = field(default_factory=dict)
     seen: Set[str] = frozenset()
+    opaque: Set[str] = frozenset()
     is_asked: bool = False
 
     @property
@@ -292,7 +302,8 @@ class CallsRaced:
     @property
     def uncompared(self) -> tuple[str, ...]:
         """What was compared with nothing, and why: columns, members of documents, parts of answers."""
-        return self.judge.uncompared
+        types = sorted(f"{each} (only its type)" for each in self.opaque)
+        return (*self.judge.uncompared, *types)
 
     @property
     def text(self) -> str:
@@ -312,8 +323,15 @@ class CallsRaced:
         return (
             f"{counted(coverage.played, 'schedule')} played, {coverage.spared} more known without playing, "
             f"{counted(coverage.waits, 'lock wait')}; {self.stand.keeping}"
-            f"{'; not compared: ' if self.uncompared else ''}{', '.join(self.uncompared)}"
+            f"{'; not compared: ' if self.uncompared else ''}{', '.join(self.uncompared)}{self._apart}"
         )
+
+    @property
+    def _apart(self) -> str:
+        if not self.found.apart:
+            return ""
+        letters = self.found.apart[0].run.letters
+        return f"; answers that no serial order gives, over rows that are right, in schedule {letters}: see strict_replies"
 
 
 class _Recording:

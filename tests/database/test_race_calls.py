@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
@@ -158,6 +159,34 @@ def test_what_differs_by_itself_hides_nothing_beside_it_and_is_said(database: Ta
         assert sound.uncompared == ("pages.seen_at (times of the run)", "pages.data.at (differs by itself)")
         with pytest.raises(NotHeld, match="schedule AABBBBAA"):
             race(lambda: book(race, "ann", "2030-01-01"), lambda: book(race, "bob", "2031-01-01")).holds()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a call tells its client."""
+
+    others: list[dict[str, int]]
+
+
+def test_answers_of_no_serial_order_are_told_apart_unless_they_are_strict(database: Target) -> None:
+    """Both are told that they are the first, in a list within a dataclass; the rows are those of any order."""
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+
+    def enter(number: int) -> Seen:
+        with psycopg.connect(race.url, autocommit=True) as connection:
+            ((count,),) = connection.execute("select count(*) from redeemed").fetchall()
+            connection.execute("insert into redeemed values (%s)", (str(number),))
+        return Seen([{"before": count}])
+
+    with CallRace(database, test_database=database.url.database) as race:
+        raced = race(lambda: enter(1), lambda: enter(2)).holds()
+        assert "answers that no serial order gives, over rows that are right, in schedule AB" in raced.text
+        race.strict_replies = True
+        with pytest.raises(NotHeld, match="schedule ABABAB"):
+            race(lambda: enter(1), lambda: enter(2)).holds()
+        assert race(object).uncompared == ("return of object: object (only its type)",)
 
 
 def test_a_function_that_gives_a_coroutine_is_awaited(wallets: CallRace) -> None:

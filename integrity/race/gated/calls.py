@@ -4,7 +4,8 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,8 @@ from integrity.operation import Declined, Ok
 from integrity.race.program.program import Actor, Launch
 from integrity.race.program.trace import Failed, Return
 
-_PLAIN = (bool, int, float, str, Decimal, UUID, date, datetime)
+_PLAIN = (bool, int, float, str, bytes, Decimal, UUID, date, datetime, time, timedelta)
+_DEPTH_MOST = 20
 
 
 class Callers:
@@ -27,6 +29,8 @@ class Callers:
 
     def __init__(self, *, declines: tuple[type[Exception], ...] = ()) -> None:
         self._declines = declines
+        self.opaque: set[str] = set()
+        """What was returned of which only the type is compared, e.g. "return of pay: Order"."""
         self.behind_each: Callable[[], object] = lambda: None
         """Called in the thread of a function when that is over."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -42,23 +46,24 @@ class Callers:
 
     def actor(self, function: Callable[[], Any], *, name: str = "") -> Actor:
         """Return the actor that calls a function without arguments."""
-        launch = self._launch_async(function) if inspect.iscoroutinefunction(function) else self._launch(function)
+        shown = name or getattr(function, "__name__", type(function).__name__)
+        make = self._launch_async if inspect.iscoroutinefunction(function) else self._launch
+        launch = make(function, shown)
         code = getattr(inspect.unwrap(function), "__code__", None)
         place = f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}" if code else ""
-        shown = name or getattr(function, "__name__", type(function).__name__)
         return Actor(shown, _not_ours, place=place, launch=lambda _keys, _id: launch)
 
-    def _launch(self, function: Callable[[], Any]) -> Launch:
+    def _launch(self, function: Callable[[], Any], name: str) -> Launch:
         def launch(tell: Callable[[Return], None]) -> None:
-            threading.Thread(target=lambda: tell(self._call(function)), name="integrity actor", daemon=True).start()
+            threading.Thread(target=lambda: tell(self._call(function, name)), name="integrity actor", daemon=True).start()
 
         return launch
 
-    def _launch_async(self, function: Callable[[], Any]) -> Launch:
+    def _launch_async(self, function: Callable[[], Any], name: str) -> Launch:
         async def call(tell: Callable[[Return], None]) -> None:
             returned: Return
             try:
-                returned = reply_of(await function())
+                returned = self._reply(await function(), name)
             except Exception as error:  # whatever the function raises is what it comes to
                 returned = self._failed(error)
             tell(returned)
@@ -68,16 +73,21 @@ class Callers:
 
         return launch
 
-    def _call(self, function: Callable[[], Any]) -> Return:
+    def _call(self, function: Callable[[], Any], name: str) -> Return:
         try:
             returned = function()
             if inspect.isawaitable(returned):  # a lambda around a coroutine, or an object that is called like one
                 returned = asyncio.run_coroutine_threadsafe(_awaited(returned), self._own_loop()).result()
-            return reply_of(returned)
+            return self._reply(returned, name)
         except BaseException as error:  # whatever the function raises is what it comes to, SystemExit too
             return self._failed(error)
         finally:
             self.behind_each()
+
+    def _reply(self, value: object, name: str) -> Ok:
+        reply, opaque = reply_of(value)
+        self.opaque |= {f"return of {name}: {each}" for each in opaque}
+        return reply
 
     def _failed(self, error: BaseException) -> Return:
         if isinstance(error, self._declines):
@@ -96,13 +106,37 @@ async def _awaited(value: Awaitable[object]) -> object:
     return await value
 
 
-def reply_of(value: object) -> Ok:
-    """Return what a function returned as a reply; of what is no plain value, or a mapping of such, nothing is compared."""
-    if isinstance(value, _PLAIN):
-        return Ok({"returned": value})
-    if isinstance(value, Mapping):
-        return Ok({str(name): each for name, each in value.items() if each is None or isinstance(each, _PLAIN)})
-    return Ok()
+def reply_of(value: object) -> tuple[Ok, set[str]]:
+    """Return what a function returned as a reply, and the types of what in it has no members that are known.
+
+    Mappings, lists, tuples, sets, dataclasses and models of pydantic are compared by their members; of anything else its
+    type is.
+    """
+    opaque: set[str] = set()
+    read = _value_of(value, opaque, depth=0)
+    if isinstance(read, Mapping):
+        return Ok(read), opaque
+    return (Ok() if value is None else Ok({"returned": read})), opaque
+
+
+def _value_of(value: Any, opaque: set[str], *, depth: int) -> Any:
+    if value is None or isinstance(value, _PLAIN):
+        return value
+    if depth < _DEPTH_MOST:
+        if is_dataclass(value) and not isinstance(value, type):
+            value = {field.name: getattr(value, field.name) for field in fields(value)}
+        elif hasattr(value, "model_dump"):
+            value = value.model_dump()
+        elif hasattr(value, "_asdict"):  # a named tuple, and a row of SQLAlchemy's
+            value = value._asdict()
+        if isinstance(value, Mapping):
+            return {str(name): _value_of(each, opaque, depth=depth + 1) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [_value_of(each, opaque, depth=depth + 1) for each in value]
+        if isinstance(value, set | frozenset):
+            return sorted((_value_of(each, opaque, depth=depth + 1) for each in value), key=repr)
+    opaque.add(type(value).__name__)
+    return f"({type(value).__name__})"
 
 
 def sqlstate_of(error: BaseException) -> str | None:

@@ -7,7 +7,8 @@ from integrity.operation import Row
 
 
 class Oracle(StrEnum):
-    """Who raised an alarm. The first two say that the data is wrong, the others how calls came out over right rows."""
+    """Who raised an alarm, in order of what it means: the first two say that the data is wrong, the others how calls came
+    out over right rows."""
 
     INVARIANT = "invariant"
     SERIAL = "serial equivalence"

@@ -57,10 +57,22 @@ Decode = Callable[[int, str], object]
 
 
 class Record:
-    """What was changed since the mark; each side of it is worked out when it is asked for."""
+    """What was changed since the mark; each side of it is worked out when it is asked for.
 
-    def __init__(self, entries: Sequence[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> None:
+    Args:
+        not_undone: what was done that leaves more than rows and is not put back, in words.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        tables: Mapping[int, CapturedTable],
+        decode: Decode,
+        *,
+        not_undone: tuple[str, ...] = (),
+    ) -> None:
         self._entries, self._tables, self._decode = entries, tables, decode
+        self.not_undone = not_undone
 
     @cached_property
     def changes(self) -> list[Change]:

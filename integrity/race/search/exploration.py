@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from integrity.operation import Isolation
 from integrity.race.judge.end_state import EndState
 from integrity.race.judge.judge import Judgement
-from integrity.race.judge.oracles import OF_DATA, Alarm
+from integrity.race.judge.oracles import OF_DATA, Alarm, Oracle
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import count_preemptions, shorten
 from integrity.verdict import Verdict
@@ -45,6 +45,11 @@ class Hit:
     @property
     def fingerprint(self) -> frozenset[tuple[str, str]]:
         return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def rank(self) -> int:
+        """How much it means, the lowest the most."""
+        return min(list(Oracle).index(alarm.oracle) for alarm in self.alarms)
 
     @property
     def is_of_data(self) -> bool:
@@ -97,7 +102,7 @@ class Exploration:
 
     Args:
         verdict: violated; holds (for all schedules of the bound); unknown.
-        hits: what was found, each fingerprint once, the first of its kind; those in which the data is wrong come first.
+        hits: what was found, each fingerprint once, the first of its kind, in order of what they mean.
         apart: the same of answers that no serial order gives, where the rows are right and the program is not strict.
         outcomes: all that the schedules came to.
         seconds: how long it took.

@@ -165,7 +165,7 @@ class _Search:
         else:
             verdict = Verdict.HOLDS
         seconds = time.monotonic() - self._started
-        hits = tuple(sorted(self._hits.values(), key=lambda hit: not hit.is_of_data))
+        hits = tuple(sorted(self._hits.values(), key=lambda hit: hit.rank))
         apart = tuple(self._apart.values())
         return Exploration(verdict, hits, coverage, frozenset(self._outcomes), seconds, apart)
 

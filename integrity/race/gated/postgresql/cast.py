@@ -23,6 +23,9 @@ SECONDS_MAX = 10.0
 """That an actor is given between two statements, unless somebody says otherwise."""
 
 
+_OF_THE_SERVER = ("role", "database", "tablespace", "system")
+
+
 class Rows(Protocol):
     """What makes the rows of every schedule the same."""
 
@@ -44,6 +47,7 @@ class GatedCalls:
         rows: see Rows.
         seconds_max: that an actor is given between two statements.
         unseen: see GatedEngine.
+        sees_commands: what changes definitions is among what the rows say of themselves.
         has_patience: connections may be told how long to wait before they look for a deadlock.
     """
 
@@ -54,11 +58,13 @@ class GatedCalls:
         rows: Rows,
         *,
         seconds_max: float = SECONDS_MAX,
+        sees_commands: bool,
         has_patience: bool,
         unseen: Collection[int] = (),
     ) -> None:
         self._desk = desk
         self._rows = rows
+        self._sees_commands = sees_commands
         self._has_patience = has_patience
         self._record = Record((), {}, lambda _type, text: text)
         self._sessions: dict[str, GatedSession] = {}
@@ -75,6 +81,7 @@ class GatedCalls:
         self._desk.begin(is_watching=False)
         self._began = self.engine.read_clock()
         keys = self._rows.renew()
+        self.engine.begin()
         self._desk.begin(is_watching=True)
         return Staged(keys, set())
 
@@ -90,7 +97,7 @@ class GatedCalls:
         self.engine.run(session, [session])
 
     def leave(self, letters: str) -> str:
-        self.engine.end_transactions()
+        keeps_lock = self.engine.end_transactions()
         self._record = self._rows.read()
         sessions = [self._sessions[letter] for letter in letters]
         for session in sessions:
@@ -98,6 +105,14 @@ class GatedCalls:
         strays = self._desk.begin(is_watching=False)
         if strays:
             return f"a statement came that no call was asked for, from a job in the background perhaps: {strays[0]}"
+        if keeps_lock:
+            return "a call has kept an advisory lock on a connection that goes on: nobody else would ever have it"
+        defined = [
+            *self._record.not_undone,
+            *(tag for session in sessions for tag in session.defined if self._is_unseen(tag)),
+        ]
+        if defined:
+            return f"what a call did is not undone, nor compared: {'; '.join(dict.fromkeys(defined))}"
         hidden = [f"{session.letter} ({session.hidden})" for session in sessions if session.hidden]
         if hidden:
             return f"nobody can come between what one letter stands for: {' and '.join(hidden)}"
@@ -105,6 +120,10 @@ class GatedCalls:
         if parallel:
             return f"{' and '.join(parallel)} sent several statements at once, on connections of their own"
         return ""
+
+    def _is_unseen(self, tag: str) -> bool:
+        """Return whether only its tag tells of a command: of what is the whole server's, and where nobody may watch."""
+        return not self._sees_commands or tag.rsplit(" ", maxsplit=1)[-1] in _OF_THE_SERVER
 
     def changes(self) -> Sequence[Change]:
         return self._record.changes

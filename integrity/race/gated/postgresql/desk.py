@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from select import select
@@ -98,7 +98,7 @@ class Lane:
     @property
     def pids(self) -> frozenset[int]:
         """The server's processes that hold something for it."""
-        return frozenset(gate.link.backend_pid for gate in self.desk.gates_of(self.letter))
+        return frozenset(gate.link.backend_pid for gate in self.desk.gates_used_by(self.letter))
 
     def tells_looks(self, _sql: str) -> bool:
         """Return whether the server is certain to say that it has looked for a deadlock."""
@@ -161,11 +161,18 @@ class Desk:
         self._is_closed = False
         self._lanes: dict[str, Lane] = {}
         self._owners: dict[RaceGate, str] = {}
+        self._users: dict[RaceGate, str] = {}  # who worked there last: it may keep a lock between two transactions
+        self._open: set[RaceGate] = set()
 
     def open_in(self, loop: asyncio.AbstractEventLoop) -> Callable[[Link], RaceGate]:
         """Return what makes a link's gate, in the proxy's event loop."""
         self._loop = loop
-        return lambda link: RaceGate(link, self)
+        return self._open_gate
+
+    def _open_gate(self, link: Link) -> RaceGate:
+        gate = RaceGate(link, self)
+        self._open.add(gate)
+        return gate
 
     def close(self) -> None:
         """Let go of what it waits with; what a call says that ends only later is heard by nobody."""
@@ -196,6 +203,7 @@ class Desk:
         self._post("", gate, None)
 
     def ended(self, gate: RaceGate) -> None:
+        self._open.discard(gate)
         self._post("", gate, Lost(gate))
 
     def begun(self, letter: str) -> None:
@@ -231,6 +239,7 @@ class Desk:
             letter = letter or self._owner(gate, news)
             if isinstance(news, Lost):
                 self._owners.pop(news.gate, None)
+                self._users.pop(news.gate, None)
             if not letter:
                 if isinstance(news, Arrived):
                     self.strays.append(news.unit.sql)
@@ -250,12 +259,27 @@ class Desk:
         """Return whom a gate serves; one that serves nobody, and where something arrives, serves the one that runs now."""
         assert gate is not None
         if isinstance(news, Arrived) and gate not in self._owners and self.running:
-            self._owners[gate] = self.running
+            self._owners[gate] = self._users[gate] = self.running
         return self._owners.get(gate, "")
 
     def gates_of(self, letter: str) -> list[RaceGate]:
         """Return the gates that serve an actor."""
         return [gate for gate, owner in self._owners.items() if owner == letter]
+
+    def gates_used_by(self, letter: str) -> list[RaceGate]:
+        """Return the gates that serve an actor, or served it last."""
+        return [gate for gate, user in self._users.items() if user == letter]
+
+    @property
+    def all_pids(self) -> set[int]:
+        """The server's processes of all connections."""
+        return {gate.link.backend_pid for gate in list(self._open)}
+
+    def cut_off(self, pids: Collection[int]) -> None:
+        """Cut off the connections of these processes of the server."""
+        for gate in list(self._open):
+            if gate.link.backend_pid in pids:
+                self.call(gate.link.cut)
 
     def open_gates_of(self, letter: str) -> list[RaceGate]:
         """Return those of them that are in a transaction."""
@@ -309,6 +333,7 @@ class Desk:
         self.take_in()
         self.is_watching = is_watching
         self.running = ""
+        self._users.clear()
         strays, self.strays = self.strays, []
         for lane in self._lanes.values():
             lane.news.clear()

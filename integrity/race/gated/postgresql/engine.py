@@ -21,9 +21,18 @@ _ASKED_EVERY_SECONDS = 0.001
 _GIVEN_UP_SECONDS = 5.0  # that calls of a schedule which is not played to its end are given to be over
 _LEFT_OPEN_SECONDS = 1.0  # that a call which has returned is given to end its transaction
 _LEFT = """
-select count(*) as left from pg_catalog.pg_stat_activity where pid = any (:pids::int4[]) and xact_start is not null
+select
+    exists (select from pg_catalog.pg_stat_activity where pid = any (:pids::int4[]) and xact_start is not null) as is_left,
+    (
+        select coalesce(json_agg(json_build_array(pid, classid::int8, objid::int8, objsubid)), '[]')
+        from pg_catalog.pg_locks
+        where locktype = 'advisory' and granted and pid = any (:pids::int4[])
+    ) as kept
 """
 _LOOK_SECONDS = 5.0  # as of operations: of three and more, the one that waits last must have looked for a deadlock
+
+_Kept = tuple[int, ...]
+"""An advisory lock: the process that has it, and its numbers."""
 
 
 class GatedEngine(PostgresControl):
@@ -38,6 +47,7 @@ class GatedEngine(PostgresControl):
     def __init__(self, target: Target, desk: Desk, *, letter_seconds_max: float, unseen: Collection[int] = ()) -> None:
         self._desk = desk
         self._lanes: dict[str, Lane] = {}
+        self._standing: set[_Kept] | None = None
         super().__init__(target, letter_seconds_max=letter_seconds_max, unseen=unseen)
 
     def take_lane(self, letter: str) -> Lane:
@@ -88,15 +98,32 @@ class GatedEngine(PostgresControl):
                 self.wait(_ASKED_EVERY_SECONDS)
         return ""
 
-    def end_transactions(self) -> None:
-        """Cut off connections that a call has left in a transaction, and wait until the server has rolled that back."""
+    def begin(self) -> None:
+        """Note, before the first schedule, which advisory locks connections keep for longer than one."""
+        if self._standing is None:
+            self._standing = self._left_by(self._desk.all_pids)[1]
+
+    def end_transactions(self) -> bool:
+        """Cut off connections that a call has left in a transaction, and wait until the server has rolled that back; and
+        those on which it has kept an advisory lock: return whether there are any."""
         for letter in self._lanes:
             self._desk.cut(letter, is_over=True)
         pids, self._desk.pids = self._desk.pids, set()
         until = time.monotonic() + _GIVEN_UP_SECONDS
-        question = Statement(_LEFT, {"pids": f"{{{','.join(map(str, pids))}}}"})
-        while pids and self.ask([question])[0].rows[0]["left"] and time.monotonic() < until:
+        is_left, kept = self._left_by(pids)
+        while is_left and time.monotonic() < until:
             self.wait(_ASKED_EVERY_SECONDS)
+            is_left, kept = self._left_by(pids)
+        kept -= self._standing or set()
+        self._desk.cut_off({pid for pid, *_ in kept})
+        return bool(kept)
+
+    def _left_by(self, pids: Collection[int]) -> tuple[bool, set[_Kept]]:
+        """Return whether one of the server's processes is in a transaction, and the advisory locks that they keep."""
+        if not pids:
+            return False, set()
+        (answer,) = self.ask([Statement(_LEFT, {"pids": f"{{{','.join(map(str, pids))}}}"})])
+        return answer.rows[0]["is_left"], {tuple(each) for each in answer.rows[0]["kept"]}
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is news, at most so long; return whether there is."""

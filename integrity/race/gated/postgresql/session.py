@@ -14,7 +14,7 @@ from integrity.operation import Isolation
 from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
 from integrity.race.gated.postgresql.gate import BROKEN, IDLE, RaceGate, Split
-from integrity.race.gated.postgresql.unit import Act, Unit, level_of, with_marks
+from integrity.race.gated.postgresql.unit import Act, Unit, defines, level_of, with_marks
 from integrity.race.play.session import ActorState, Drive, Needs, Session
 from integrity.race.program.program import Launch
 from integrity.race.program.trace import Failed, TraceEvent
@@ -63,6 +63,8 @@ class GatedSession(Session):
         self._works: set[RaceGate] = set()  # in whose transaction it has sent a statement
         self._later: list[Arrived] = []
         self.is_parallel = False
+        self.defined: list[str] = []
+        """Commands that left more than rows, by their tags."""
         self.hidden = ""
         """What is one letter and may have letters within; empty: nothing."""
         self._begin(isolation, standing)
@@ -193,6 +195,12 @@ class GatedSession(Session):
         self.in_transaction = gate.status != IDLE
         self._note_end(gate, has_committed=held and (answer.tag == "COMMIT" or not (unit.acts or answer.refusal)))
         self._deliver(gate)
+
+    def _note_answer(self, answer: Answer) -> None:
+        super()._note_answer(answer)
+        assert self.event is not None
+        if defines(self.event.sql, answer.tag):
+            self.defined.append(answer.tag.lower())
 
     # How it is told and asked.
 

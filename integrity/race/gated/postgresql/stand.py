@@ -89,7 +89,15 @@ def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max:
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
         with closing(desk), _proxy(target, desk, settings) as proxy:
             rows = _Kept(capture, setup)
-            cast = GatedCalls(target, desk, rows, seconds_max=seconds_max, has_patience=may_look, unseen=capture.log_oids)
+            cast = GatedCalls(
+                target,
+                desk,
+                rows,
+                seconds_max=seconds_max,
+                sees_commands=capture.sees_commands,
+                has_patience=may_look,
+                unseen=capture.log_oids,
+            )
             scheduler = Scheduler(target, cast=cast)
             try:
                 yield Stand(proxy.target(target), scheduler, capture, keeping)

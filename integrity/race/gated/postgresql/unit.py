@@ -195,6 +195,7 @@ _BY_TWO = {("prepare", "transaction"): Act.COMMIT, ("set", "constraints"): Act.W
 _COMMANDS = ("select", "insert", "update", "delete", "merge", "values")  # behind `with`
 _BARE = frozenset({"vacuum", "checkpoint", "cluster", "reindex"})
 _DEFINES = frozenset({"create", "drop", "alter"})
+_DEFINING = frozenset({"CREATE", "ALTER", "DROP", "REFRESH", "GRANT", "REVOKE", "IMPORT", "REASSIGN", "SECURITY"})
 _BARE_OBJECTS = frozenset({"database", "tablespace", "concurrently", "system", "subscription"})
 # What drivers and pools ask to see whether a connection lives, and what kind of server that is.
 _PING = re.compile(
@@ -241,6 +242,13 @@ def level_of(sql: str, *, otherwise: Isolation) -> Isolation:
     """Return the level that a `begin` names."""
     words = " ".join(token.text for token in tokenize(sql) if token.kind is TokenKind.WORD)
     return next((level for level in Isolation if f"isolation level {level.value}" in words), otherwise)
+
+
+def defines(sql: str, tag: str) -> bool:
+    """Return whether a command that was carried out leaves more than rows: by its tag, unless it is of a session's own."""
+    if tag.partition(" ")[0] not in _DEFINING:
+        return False
+    return not any(token.text in ("temp", "temporary") for token in tokenize(sql)[:4] if token.kind is TokenKind.WORD)
 
 
 def may_commit(sql: str) -> bool:

@@ -11,8 +11,10 @@ it, so that it is rolled back with it. They see what cascades, triggers, rules a
 and under `session_replication_role`; the application's rows, answers, locks and refusals stay as they are (functions.py
 says by what). A row more costs it 20 microseconds.
 
-What the triggers do not see is named in `uncovered`: what happens there is unknown. Nor do they see definitions: a schedule
-that alters tables is refused by `undo` where their number or columns show it. A truncate reads the table, under the lock
+What the triggers do not see is named in `uncovered`: what happens there is unknown. Nor do they undo definitions: what a
+schedule alters, or refreshes, stays, and is named in the record (`not_undone`), where the role is a superuser by an event
+trigger, so also what a function does; else where the tables show it. A schedule that alters those is refused by `undo`. A
+truncate reads the table, under the lock
 that it has on it anyway, and what it reads a serializable transaction has read. What a sequence gave a session in advance
 (`cache`) stays with the session. A row that is put back is a new version of it, as behind an update: what asks for any row
 (`limit 1` without an order) may get another one.
@@ -38,7 +40,7 @@ from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Statement
 from integrity.race.rows.changes import Entry, Record
-from integrity.race.rows.postgresql.functions import MARK, REMOVAL, creation
+from integrity.race.rows.postgresql.functions import MARK, REMOVAL, WATCH_COMMANDS, creation
 from integrity.race.rows.postgresql.net import net_rows, undo_part
 from integrity.race.rows.postgresql.tables import SCHEMA, find_tables, turned
 from integrity.race.rows.tables import CapturedTable, Uncovered
@@ -61,6 +63,7 @@ class Capture:
         tables: by oid.
         uncovered: whose changes are not seen.
         log_oids: of the log and its parts, which every transaction locks that writes: no two meet there.
+        sees_commands: definitions that are changed are noted, by whatever; else only tables are compared.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Capture:
         tables: Mapping[int, CapturedTable],
         uncovered: tuple[Uncovered, ...],
         log_oids: frozenset[int],
+        sees_commands: bool,
     ) -> None:
         self._target = target
         self._connection = connection
@@ -83,6 +87,7 @@ class Capture:
         self.tables = tables
         self.uncovered = uncovered
         self.log_oids = log_oids
+        self.sees_commands = sees_commands
 
     def mark(self) -> None:
         """Note that a schedule begins: what is there now is what `read` compares with and `undo` goes back to.
@@ -100,7 +105,9 @@ class Capture:
         Raises:
             DatabaseError: the server is gone.
         """
-        return Record([Entry(*row) for row in self._ask(_READ)], self.tables, self._decode)
+        entries = [Entry(*row) for row in self._ask(_READ)]
+        not_undone = tuple(done for (done,) in self._ask(_NOT_UNDONE))
+        return Record(entries, self.tables, self._decode, not_undone=not_undone)
 
     def net_statement(self, table: CapturedTable) -> Statement:
         """Return the query of the rows of a table that are not as they were; see net.net_rows."""
@@ -173,6 +180,9 @@ def install(target: Target) -> Iterator[Capture]:
                         f"insert into {SCHEMA}.tables values (%s, %s, %s, %s, %s)".encode(),
                         (table.oid, undo, swap, off, on),
                     )
+                sees_commands = connection.execute(_IS_SUPERUSER).fetchall() == [(True,)]
+                for statement in WATCH_COMMANDS if sees_commands else ():
+                    connection.execute(statement)
                 log_oids = frozenset(oid for (oid,) in connection.execute(_LOG_OIDS))
         except errors.InsufficientPrivilege as error:
             raise DatabaseError(refusal(target, error).message, hint=_RIGHTS) from None
@@ -185,6 +195,7 @@ def install(target: Target) -> Iterator[Capture]:
                 tables={table.oid: table for table in found.tables},
                 uncovered=found.uncovered,
                 log_oids=log_oids,
+                sees_commands=sees_commands,
             )
         finally:
             _remove(target, connection)
@@ -248,6 +259,8 @@ def _become_quiet(connection: Connection) -> bool:
 
 
 _READ = f"select transaction_id::text::int8, pid, relation::int8, operation, old, new from {SCHEMA}.log order by written_at"
+_NOT_UNDONE = f"select done from {SCHEMA}.not_undone() as done where done is not null order by done"
+_IS_SUPERUSER = "select rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _LOG_OIDS = f"""
     select unnest(array[c.oid, c.reltoastrelid, i.indexrelid])::int8
     from pg_class as c

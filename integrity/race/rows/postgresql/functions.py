@@ -21,6 +21,11 @@ MARK = "integrity: sees what a race changes; the next race removes what a killed
 _LOG_BYTES_MOST = 256 * 1024
 """What was deleted from the log stays in its file, which every question reads. `truncate` costs more than a few rows."""
 
+_LARGE_OBJECT_BYTES_MOST = 8 * 1024 * 1024
+"""More are not looked through behind each schedule."""
+
+_STATE = ", ".join(f"{SCHEMA}.{name}() as {name}" for name in ("fingerprint", "large_objects", "views"))
+
 _SPELLING = """
     set search_path = pg_catalog set datestyle = 'ISO, MDY' set intervalstyle = postgres set timezone = 'UTC'
     set extra_float_digits = 1 set bytea_output = hex set lc_monetary = 'C' set xmloption = content
@@ -47,7 +52,8 @@ create table {SCHEMA}.tables (
 create table {SCHEMA}.sequences (
     sequence oid primary key, last_value int8 not null, is_called bool not null
 );
-create table {SCHEMA}.definitions (fingerprint text not null);
+create table {SCHEMA}.definitions (fingerprint text not null, large_objects text not null, views text not null);
+create unlogged table {SCHEMA}.commands (done text not null);  -- that no trigger of a table sees, and nothing undoes
 
 create view {SCHEMA}.net as
 select relation, image, sum(n) as n
@@ -80,11 +86,62 @@ begin
 end
 $$;
 
+-- Definitions, and what is made of queries; what a session makes for itself is nobody else's.
+create function {SCHEMA}.note_commands() returns event_trigger language plpgsql security definer {_SPELLING} as $$
+begin
+    insert into {SCHEMA}.commands
+    select format('%s %s', lower(command_tag), object_identity)
+    from pg_event_trigger_ddl_commands()
+    where coalesce(schema_name, '') !~ '^pg_temp' and schema_name is distinct from '{SCHEMA}'
+        and command_tag not in ('REINDEX', 'COMMENT');
+end
+$$;
+
+create function {SCHEMA}.note_drops() returns event_trigger language plpgsql security definer {_SPELLING} as $$
+begin
+    insert into {SCHEMA}.commands
+    select format('drop %s %s', object_type, object_identity)
+    from pg_event_trigger_dropped_objects()
+    where original and not is_temporary and schema_name is distinct from '{SCHEMA}';
+end
+$$;
+
+create function {SCHEMA}.large_objects() returns text language plpgsql stable as $$
+declare
+    written text := '';
+begin
+    if has_table_privilege('pg_catalog.pg_largeobject', 'select')
+        and pg_relation_size('pg_catalog.pg_largeobject') < {_LARGE_OBJECT_BYTES_MOST} then
+        select format('%s %s', count(*), sum(xmin::text::int8)) into written from pg_catalog.pg_largeobject;
+    end if;
+    return (select format('%s %s %s', count(*), sum(oid::int8), written) from pg_catalog.pg_largeobject_metadata);
+end
+$$;
+
+-- By the files of all: one that is refreshed has a new one.
+create function {SCHEMA}.views() returns text language sql stable as $$
+    select format('%s %s', count(*), sum(c.relfilenode::int8))
+    from pg_catalog.pg_class as c
+    where c.relkind = 'm'
+$$;
+
 -- Tables that are made or dropped, and columns that are added.
 create function {SCHEMA}.fingerprint() returns text language sql stable as $$
     select format('%s %s', count(*), sum(c.relnatts))
     from pg_catalog.pg_class as c
     where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.oid >= 16384
+$$;
+
+-- What was done since the mark that nobody undoes, in words.
+create function {SCHEMA}.not_undone() returns setof text language sql as $$
+    select distinct done from {SCHEMA}.commands
+    union all
+    select unnest(array[
+        case when large_objects <> {SCHEMA}.large_objects() then 'large objects were written' end,
+        case when is_unsaid and views <> {SCHEMA}.views() then 'materialized views were refreshed' end,
+        case when is_unsaid and fingerprint <> {SCHEMA}.fingerprint() then 'tables were made, altered or dropped' end
+    ])
+    from {SCHEMA}.definitions, (select not exists (select from {SCHEMA}.commands) as is_unsaid) as commands
 $$;
 
 create function {SCHEMA}.mark() returns void language plpgsql as $$
@@ -96,9 +153,11 @@ begin
     from {SCHEMA}.states() as s
     where s.sequence = noted.sequence
         and (s.last_value, s.is_called) is distinct from (noted.last_value, noted.is_called);
-    update {SCHEMA}.definitions
-    set fingerprint = {SCHEMA}.fingerprint()
-    where fingerprint <> {SCHEMA}.fingerprint();
+    delete from {SCHEMA}.commands;
+    update {SCHEMA}.definitions as noted
+    set fingerprint = now.fingerprint, large_objects = now.large_objects, views = now.views
+    from (select {_STATE}) as now
+    where (noted.fingerprint, noted.large_objects, noted.views) <> (now.fingerprint, now.large_objects, now.views);
 end
 $$;
 
@@ -173,6 +232,11 @@ begin
     join {SCHEMA}.sequences as noted on noted.sequence = s.sequence
     where (s.last_value, s.is_called) is distinct from (noted.last_value, noted.is_called);
     delete from {SCHEMA}.log;
+    delete from {SCHEMA}.commands;
+    update {SCHEMA}.definitions as noted
+    set large_objects = now.large_objects, views = now.views
+    from (select {_STATE}) as now
+    where (noted.large_objects, noted.views) <> (now.large_objects, now.views);
     if pg_relation_size('{SCHEMA}.log') > {_LOG_BYTES_MOST} then
         begin
             lock table {SCHEMA}.log in access exclusive mode nowait;
@@ -215,7 +279,7 @@ def creation(
         sql.SQL(_CREATE),
         sql.SQL(_STATES).format(schema=schema, states=states if sequences else none),
         sql.SQL("insert into {0}.sequences select * from {0}.states()").format(schema),
-        sql.SQL("insert into {0}.definitions values ({0}.fingerprint())").format(schema),
+        sql.SQL(f"insert into {SCHEMA}.definitions select {_STATE}"),
         *(
             sql.SQL(_TRIGGERS).format(
                 schema=schema,
@@ -228,6 +292,12 @@ def creation(
         ),
     ]
 
+
+WATCH_COMMANDS = (
+    sql.SQL(f'create event trigger "{TRIGGER}" on ddl_command_end execute function {SCHEMA}.note_commands()'),
+    sql.SQL(f'create event trigger "{TRIGGER}_drops" on sql_drop execute function {SCHEMA}.note_drops()'),
+)
+"""What superusers may have: every definition that is changed is noted, also by a function, and a refresh."""
 
 REMOVAL = sql.SQL("drop schema {} cascade").format(sql.Identifier(SCHEMA))
 """Takes the triggers along, as they need its functions."""
