@@ -53,6 +53,7 @@ class CallRace:
         test_database: the name of a database that may be changed though it holds tables of others.
         preemptions, schedules: how far to search.
         seconds_max: that a call is given between two statements.
+        ignore: statements that are no call's: "application_name=worker*" of connections, or a text's, "*from jobs*".
         strict_replies: answers that no serial order gives are findings too, where the rows are right.
 
     Raises:
@@ -72,6 +73,7 @@ class CallRace:
         preemptions: int = PREEMPTIONS,
         schedules: int = 10_000,
         seconds_max: float = SECONDS_MAX,
+        ignore: Sequence[str] = (),
         strict_replies: bool = False,
     ) -> None:
         self._target = Target.parse(target) if isinstance(target, str) else target
@@ -80,6 +82,7 @@ class CallRace:
         self._test_database = test_database
         self._budget = Budget(preemptions=preemptions, schedules=schedules)
         self._seconds_max = seconds_max
+        self._ignore = tuple(ignore)
         self.strict_replies = strict_replies
         self._callers = Callers(declines=tuple(declines))
         self._raced: list[CallsRaced] = []
@@ -96,7 +99,7 @@ class CallRace:
         with self._stack as stack:
             stack.callback(self._callers.close)
             self._opened = stack.enter_context(
-                open_stand(self._target, setup=self._make_rows, seconds_max=self._seconds_max)
+                open_stand(self._target, setup=self._make_rows, ignore=self._ignore, seconds_max=self._seconds_max)
             )
             self._stack = stack.pop_all()
         self._check_untouched()
@@ -166,7 +169,7 @@ class CallRace:
     @property
     def rows(self) -> str:
         """How each schedule gets the same rows, and what that costs."""
-        return str(self._stand.keeping)
+        return self._stand.rows
 
     def __call__(self, *functions: Callable[[], Any], count: int = 1) -> "CallsRaced":
         """Return what the orders of these calls come to.
@@ -322,7 +325,7 @@ class CallsRaced:
         coverage: Coverage = self.found.coverage
         return (
             f"{counted(coverage.played, 'schedule')} played, {coverage.spared} more known without playing, "
-            f"{counted(coverage.waits, 'lock wait')}; {self.stand.keeping}"
+            f"{counted(coverage.waits, 'lock wait')}; {self.stand.rows}"
             f"{'; not compared: ' if self.uncompared else ''}{', '.join(self.uncompared)}{self._apart}"
         )
 

@@ -86,7 +86,7 @@ def race_requests(
         kept = keep_all(findings, target, project, first=wanted.output if wanted else None)
         yield from (FileWritten((each.file,), is_told=False) for each in kept)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
-        return RequestsRaced(letters, str(site.stand.keeping), found, kept, judge.uncompared)
+        return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
 
 
 def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:

@@ -11,7 +11,6 @@ must then be declared a test database, and its connections must lead to our prox
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from integrity.database.namespace import guard
@@ -110,7 +109,15 @@ def open_site(
         prepared[:] = [prepare[0]()] if prepare else prepared
         return {}
 
-    stand = stack.enter_context(open_stand(place, setup=make_rows, seconds_max=seconds_max))
+    stand = stack.enter_context(
+        open_stand(
+            place,
+            setup=make_rows,
+            is_set_up_once=scenario.setup.once,
+            ignore=scenario.app.ignore,
+            seconds_max=seconds_max,
+        )
+    )
     log = project.state_folder / "apps" / "race.log"
     app = stack.enter_context(
         running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text),
@@ -168,7 +175,7 @@ def _database(scenario: Scenario, target: Target, test_database: str | None, sta
 
 
 def _preparing(subject: RequestSubject, target: Target, client: Client, project: Project) -> Callable[[], Prepared]:
-    """Return what makes the rows of a schedule, or has made them once."""
+    """Return what makes the rows of a schedule."""
     scenario, place = subject.scenario, subject.place
 
     def read(tables: Sequence[RequestTable], what: str) -> list[Request]:
@@ -188,7 +195,7 @@ def _preparing(subject: RequestSubject, target: Target, client: Client, project:
         folder=project.folder,
         place=place,
     )
-    return cache(preparation.make) if scenario.setup.once else preparation.make
+    return preparation.make
 
 
 def _warm_up(site: Site, program: Program) -> None:

@@ -58,6 +58,7 @@ class App(_Table):
         env: more variables of its environment.
         ready: it is ready when this path is answered, or this port is listened at; the port of its address unless said.
         ready_s: that it may take until then.
+        ignore: statements that are no request's: "application_name=worker*" of connections, or a text's, "*from jobs*".
         commit: which version of it this is, as noted with what is found.
     """
 
@@ -66,6 +67,7 @@ class App(_Table):
     env: dict[str, str] = Field(default_factory=dict)
     ready: str | int | None = None
     ready_s: float = Field(default=30.0, gt=0, le=600)
+    ignore: list[str] = Field(default_factory=list)
     commit: str = ""
 
 

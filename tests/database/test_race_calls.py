@@ -1,11 +1,12 @@
 """Races of functions: any driver, any order of their statements, through the proxy, on rows that are put back."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
@@ -322,6 +323,33 @@ def test_a_statement_that_no_call_asked_for_leaves_the_verdict_unknown(database:
             raced.holds()
         for job in jobs:
             job.join()
+
+
+@pytest.mark.parametrize("pattern", ["application_name=poll*", "*WHERE coupon = 'polled'*"])
+def test_what_is_ignored_goes_through_and_is_counted(database: Target, pattern: str) -> None:
+    """A job polls all the time, in transactions of its own; what a connection of it writes is undone and not compared."""
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with CallRace(database, test_database=database.url.database, ignore=[pattern], seconds_max=1) as race:
+        is_over = Event()
+
+        def poll() -> None:
+            with psycopg.connect(race.url, application_name="poller", autocommit=True) as connection:
+                while not is_over.wait(0.001):
+                    with connection.transaction():
+                        connection.execute("select from redeemed where coupon = 'polled'")
+                        if "poll*" in pattern:
+                            connection.execute("insert into redeemed values ('polled ' || random())")
+
+        poller = Thread(target=poll)
+        poller.start()
+        try:
+            raced = race(lambda: pay(race, "for update")).holds()
+            assert re.search(rf"ignored: \d+ statements of {re.escape(pattern)}", raced.text)
+        finally:
+            is_over.set()
+            poller.join()
 
 
 def test_calls_that_share_a_pool_of_one_are_told_so_and_nothing_is_concluded(database: Target) -> None:

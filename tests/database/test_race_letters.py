@@ -145,6 +145,8 @@ def test_a_client_is_told_of_several_statements_what_the_server_tells(database: 
         "select 2; rollback; select 3",
         "insert into notes values (1, 1); select 1 / 0; select 2",
         "set local work_mem = '1MB'; show work_mem",
+        "set local work_mem = '1MB'; select current_setting('work_mem') from boxes where id = 1; reset work_mem",
+        "/* alive? */ select 1; -- yes",
     )
 
     def told(url: str) -> str:
@@ -154,9 +156,10 @@ def test_a_client_is_told_of_several_statements_what_the_server_tells(database: 
                 cursor = connection.cursor()
                 try:
                     cursor.execute(text.encode())
-                    said.append(cursor.statusmessage)
-                    while cursor.nextset():
-                        said.append(cursor.statusmessage)
+                    while True:
+                        said += [cursor.statusmessage, *(cursor.fetchall() if cursor.description else [])]
+                        if not cursor.nextset():
+                            break
                 except psycopg.Error as error:
                     said.append(error.sqlstate)
                 said.append(connection.info.transaction_status.name)

@@ -77,6 +77,18 @@ def test_a_line_pasted_from_a_browser_is_made_twice_at_the_address_of_the_applic
     assert (code, "lost update" in " ".join(out.split())) == (1, True), out
 
 
+def test_rows_that_are_made_once_are_there_in_every_schedule(integrity: Command, database: Target) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(b"delete from stock")
+        connection.commit()
+    for path, expected in (("buy", 1), ("buy-locked", 0)):
+        scenario(path)
+        text = Path("scenarios/buy.toml").read_text()
+        Path("scenarios/buy.toml").write_text(f"{text}\n[setup]\nonce = true\nsql = 'insert into stock values (1, 1)'\n")
+        code, out, _ = integrity("--scenario", "buy")
+        assert code == expected, out
+
+
 def test_what_is_found_is_as_small_as_may_be_and_is_played_again_by_its_file_and_by_its_token(
     integrity: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

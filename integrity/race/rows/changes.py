@@ -8,7 +8,7 @@ one row that changed.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +73,13 @@ class Record:
     ) -> None:
         self._entries, self._tables, self._decode = entries, tables, decode
         self.not_undone = not_undone
+
+    def without(self, pids: Collection[int]) -> "Record":
+        """Return it without what these processes of the server wrote."""
+        if not pids:
+            return self
+        entries = [entry for entry in self._entries if entry.pid not in pids]
+        return Record(entries, self._tables, self._decode, not_undone=self.not_undone)
 
     @cached_property
     def changes(self) -> list[Change]:

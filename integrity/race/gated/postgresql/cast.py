@@ -98,7 +98,7 @@ class GatedCalls:
 
     def leave(self, letters: str) -> str:
         keeps_lock = self.engine.end_transactions()
-        self._record = self._rows.read()
+        self._record = self._rows.read().without(self._desk.ignored_pids)
         sessions = [self._sessions[letter] for letter in letters]
         for session in sessions:
             session.generated |= self._record.generated

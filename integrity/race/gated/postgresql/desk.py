@@ -22,6 +22,7 @@ from select import select
 from typing import Any
 
 from integrity.proxy.link import Link
+from integrity.race.gated.ignoring import Ignored
 from integrity.race.gated.postgresql.answer import Result
 from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Unit
@@ -140,9 +141,13 @@ class Desk:
 
     Args:
         is_told_of_looks: the server says when it has looked for a deadlock.
+        ignored: what is none of the race's.
     """
 
-    def __init__(self, *, is_told_of_looks: bool) -> None:
+    def __init__(self, *, is_told_of_looks: bool, ignored: Ignored | None = None) -> None:
+        self.ignored = ignored or Ignored()
+        self.ignored_pids: set[int] = set()
+        """The server's processes of connections that are ignored: what they change is not the calls'."""
         self.is_told_of_looks = is_told_of_looks
         self.is_watching = False
         """A schedule is played; else all passes, as what a setup asks for."""
@@ -189,6 +194,16 @@ class Desk:
         return self._signal
 
     # What gates say, in the proxy's event loop, and actors in any thread.
+
+    def ignores(self, gate: RaceGate, unit: Unit) -> bool:
+        if not self.ignored.patterns or gate in self._owners:  # of a call's transaction nothing is left out
+            return False
+        pattern = self.ignored.pattern_of(gate.application_name, unit.sql)
+        if pattern:
+            self.ignored.counts[pattern] += 1
+        if self.ignored.is_of_name(pattern):
+            self.ignored_pids.add(gate.link.backend_pid)
+        return bool(pattern)
 
     def arrived(self, gate: RaceGate, unit: Unit) -> None:
         self._post("", gate, Arrived(gate, unit))

@@ -21,6 +21,7 @@ from typing import Protocol
 from integrity.proxy.gate import Direction, Ruling
 from integrity.proxy.link import Link
 from integrity.proxy.message import Message
+from integrity.proxy.postgresql.bodies import read_text
 from integrity.proxy.postgresql.framing import make_message
 from integrity.race.gated.postgresql.answer import Result
 from integrity.race.gated.postgresql.unit import ENDS, FLUSH, SYNC, Act, Reader, Unit
@@ -31,6 +32,7 @@ _READY, _ERROR, _NOTICE, _COPY_IN, _SUSPENDED = b"Z", b"E", b"N", b"G", b"s"
 _EXECUTE = b"E"  # of a client
 _ANSWERED = (b"P", b"B", b"D", b"C", b"E")  # of a client's, those that have an answer each
 _ANSWERS = (b"1", b"2", b"3", b"T", b"n")  # beside those that a statement is done
+_NAMED = b"application_name\0"
 IDLE, OPEN, BROKEN = b"I", b"T", b"E"
 _LOOKS_IN = b"RProcSleep"  # of the server's source, as a notice names it
 _SEVERITY_LOG = b"VLOG"
@@ -51,6 +53,10 @@ class Listener(Protocol):
 
     is_watching: bool
     """A schedule is played; else all passes."""
+
+    def ignores(self, gate: "RaceGate", unit: Unit) -> bool:
+        """Return whether a unit is none of the race's, and count it."""
+        ...
 
     def arrived(self, gate: "RaceGate", unit: Unit) -> None:
         """A unit is held."""
@@ -120,6 +126,8 @@ class RaceGate:
         self._is_copying_in = False
         self._copied: list[Message] = []  # before the server has asked for it
         self._parts: deque[Unit] = deque()  # of the unit under way
+        self.application_name = ""
+        self._is_ignored = False  # what its transaction does
         self.is_implicit = False
         """Its transaction is none but of what came in one go, and ends with that."""
         self._is_skipping = False  # the server is, until a Sync
@@ -168,16 +176,29 @@ class RaceGate:
         opens = is_idle and Act.BEGIN in acts and acts <= {Act.BEGIN, Act.QUIET}
         if opens:
             self.opened_by = unit.sql
+        is_ignored = self._ignores(unit)
         if (
             not self._listener.is_watching
+            or is_ignored
             or self._is_skipping
-            or (unit.is_quiet and not (self.is_implicit and unit.is_ended))
+            or (unit.is_quiet and self._is_minded_by_nobody(unit))
             or opens
             or (is_idle and acts <= {Act.COMMIT, Act.ROLLBACK, Act.QUIET})
         ):
             self.pass_on(unit)
         else:
             self._listener.arrived(self, unit)
+
+    def _ignores(self, unit: Unit) -> bool:
+        """Return whether a unit, or the transaction that it is in, is none of the race's."""
+        self._is_ignored = self._is_ignored or self._listener.ignores(self, unit)
+        return self._is_ignored
+
+    def _is_minded_by_nobody(self, unit: Unit) -> bool:
+        """Return whether a quiet unit neither begins nor ends a transaction that is one without saying so."""
+        if self.is_implicit:
+            return not unit.is_ended
+        return self.status != IDLE or not unit.is_part
 
     # What the scheduler asks.
 
@@ -233,7 +254,7 @@ class RaceGate:
     def _go_on(self) -> None:
         """One unit is over: take its next part, or the next one, if it has come."""
         if self.status == IDLE:
-            self.opened_by, self.is_implicit = "", False
+            self.opened_by, self.is_implicit, self._is_ignored = "", False, False
         if self._parts:
             self._offer(self._parts.popleft())
             return
@@ -250,6 +271,8 @@ class RaceGate:
 
     def _rule_reply(self, message: Message) -> Ruling:
         kind = message.kind
+        if kind == b"S" and message.body.startswith(_NAMED):
+            self.application_name = read_text(message.body.removeprefix(_NAMED))
         if not self._is_begun:
             self._is_begun = kind == _READY
             return Ruling.PASS

@@ -5,14 +5,16 @@ The proxy leads there, its gates hold what passes, triggers note what a schedule
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from time import monotonic, sleep
 
 from integrity.engines.target import Target
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.server import Proxy, address_of
+from integrity.race.gated.ignoring import Ignored
 from integrity.race.gated.postgresql.cast import SECONDS_MAX, GatedCalls
 from integrity.race.gated.postgresql.desk import Desk
 from integrity.race.play.postgresql.wire import LOOKING
@@ -20,10 +22,12 @@ from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Keys
 from integrity.race.rows.changes import Record
 from integrity.race.rows.keeping import Keeping, choose_keeping
-from integrity.race.rows.postgresql.capture import Capture, install
+from integrity.race.rows.postgresql.capture import Capture, StillOpen, install
 
 _PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _SPREAD = 1_000_000
+_PATIENCE_SECONDS = 5.0
+_ASKED_EVERY_SECONDS = 0.002
 _SEQUENCES = """
 select format('%I.%I', schemaname, sequencename), max_value
 from pg_catalog.pg_sequences
@@ -44,35 +48,79 @@ class Stand:
     Args:
         target: the database as the calls must reach it: through the proxy.
         keeping: how each schedule gets the same rows.
+        ignored: what of the statements is none of the race's.
     """
 
     target: Target
     scheduler: Scheduler
     capture: Capture
     keeping: Keeping
+    ignored: Ignored
+
+    @property
+    def rows(self) -> str:
+        """How each schedule gets the same rows, and what was left out, in words."""
+        left_out = f"; ignored: {self.ignored}" if self.ignored.patterns else ""
+        return f"{self.keeping}{left_out}"
 
 
 class _Kept:
     """Rows that are undone after each schedule, and set up anew before it."""
 
-    def __init__(self, capture: Capture, setup: Callable[[], Keys]) -> None:
+    def __init__(
+        self, capture: Capture, setup: Callable[[], Keys], *, is_set_up_once: bool, is_beside_others: bool
+    ) -> None:
         self._capture = capture
         self._setup = setup
+        self._is_set_up_once = is_set_up_once
+        self._is_beside_others = is_beside_others
+        self._keys: Keys | None = None
 
     def renew(self) -> Keys:
-        self._capture.undo()
-        return self._setup()
+        self.undo()
+        if self._is_set_up_once and self._keys is not None:
+            return self._keys
+        self._keys = self._setup()
+        if self._is_set_up_once:
+            self._between(self._capture.mark)  # what it has made stays
+        return self._keys
 
     def read(self) -> Record:
         return self._capture.read()
 
+    def undo(self) -> None:
+        """Put the rows back."""
+        self._between(self._capture.undo)
+
+    def _between(self, act: Callable[[], None]) -> None:
+        """Do something between two transactions of what is ignored, and goes on meanwhile."""
+        until = monotonic() + (_PATIENCE_SECONDS if self._is_beside_others else 0)
+        while True:
+            try:
+                act()
+            except StillOpen:
+                if monotonic() > until:
+                    raise
+                sleep(_ASKED_EVERY_SECONDS)
+            else:
+                return
+
 
 @contextmanager
-def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max: float = SECONDS_MAX) -> Iterator[Stand]:
+def open_stand(
+    target: Target,
+    *,
+    setup: Callable[[], Keys] = dict,
+    is_set_up_once: bool = False,
+    ignore: Sequence[str] = (),
+    seconds_max: float = SECONDS_MAX,
+) -> Iterator[Stand]:
     """Yield a stand on a database that may be changed; it is taken down at the end, and the rows are as they were.
 
     Args:
         setup: makes the rows of a schedule, before each, and returns what they are called.
+        is_set_up_once: before the first only, and its rows stay.
+        ignore: see ignoring.py.
         seconds_max: that a call is given between two statements.
 
     Raises:
@@ -85,10 +133,11 @@ def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max:
         stack.enter_context(_spread_sequences(target))
         capture.mark()
         may_look = _may_look(target)
-        desk = Desk(is_told_of_looks=may_look)
+        ignored = Ignored(ignore)
+        desk = Desk(is_told_of_looks=may_look, ignored=ignored)
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
         with closing(desk), _proxy(target, desk, settings) as proxy:
-            rows = _Kept(capture, setup)
+            rows = _Kept(capture, setup, is_set_up_once=is_set_up_once, is_beside_others=bool(ignore))
             cast = GatedCalls(
                 target,
                 desk,
@@ -100,10 +149,10 @@ def open_stand(target: Target, *, setup: Callable[[], Keys] = dict, seconds_max:
             )
             scheduler = Scheduler(target, cast=cast)
             try:
-                yield Stand(proxy.target(target), scheduler, capture, keeping)
+                yield Stand(proxy.target(target), scheduler, capture, keeping, ignored)
             finally:
                 scheduler.close()
-                capture.undo()
+                rows.undo()
 
 
 @contextmanager

@@ -78,11 +78,13 @@ class Unit:
         messages: in order, the last one that which ends it, if it is ended.
         statements: those that are executed.
         has_next: it is a part, and not the last.
+        is_part: it is one.
     """
 
     messages: tuple[Message, ...]
     statements: tuple[Asked, ...]
     has_next: bool = False
+    is_part: bool = False
 
     @property
     def is_simple(self) -> bool:
@@ -132,7 +134,7 @@ class Unit:
     def parts(self) -> "list[Unit]":
         """The unit a statement at a time; itself alone, if it has one, too many, or one that is refused among others."""
         count = len(self.statements)
-        if not 1 < count <= PARTS_MOST or Act.BARE in self.acts:
+        if not 1 < count <= PARTS_MOST or Act.BARE in self.acts or self.is_quiet:
             return [self]
         if self.is_simple:
             cut: list[tuple[Message, ...]] = [(make_message(QUERY, each.sql.encode() + b"\0"),) for each in self.statements]
@@ -140,8 +142,8 @@ class Unit:
             ends = [place for place, each in enumerate(self.messages, start=1) if each.kind == _EXECUTE]
             ends[-1] = len(self.messages)
             cut = [self.messages[start:end] for start, end in pairwise((0, *ends))]
-        each = zip(cut, self.statements, strict=True)
-        return [Unit(part, (said,), has_next=place < count) for place, (part, said) in enumerate(each, start=1)]
+        each = enumerate(zip(cut, self.statements, strict=True), start=1)
+        return [Unit(part, (said,), has_next=place < count, is_part=True) for place, (part, said) in each]
 
 
 class Reader:
@@ -199,8 +201,8 @@ _DEFINING = frozenset({"CREATE", "ALTER", "DROP", "REFRESH", "GRANT", "REVOKE", 
 _BARE_OBJECTS = frozenset({"database", "tablespace", "concurrently", "system", "subscription"})
 # What drivers and pools ask to see whether a connection lives, and what kind of server that is.
 _PING = re.compile(
-    r"select\s+(?:1|version\(\)|pg_catalog\.version\(\)|current_schema\(\)|current_database\(\)|now\(\)"
-    r"|current_setting\([^)]*\)|pg_catalog\.set_config\([^)]*\)|set_config\([^)]*\))(?:\s+as\s+\w+)?\s*;?\s*",
+    r"select\s+(?:1|null|'[^']*'|version\(\)|pg_catalog\.version\(\)|current_schema\(\)|current_database\(\)|now\(\)"
+    r"|pg_is_in_recovery\(\)|pg_advisory_unlock_all\(\)|current_setting\([^)]*\)|pg_catalog\.set_config\([^)]*\)|set_config\([^)]*\))(?:\s+as\s+\w+)?\s*;?\s*",
     re.IGNORECASE,
 )
 
@@ -219,7 +221,8 @@ def act_of(sql: str) -> Act:
         return Act.BARE
     if (first, second) in _BY_TWO:
         return _BY_TWO[first, second]
-    if _PING.fullmatch(sql.strip()):
+    said = spliced(sql, [(token, "") for token in tokenize(sql) if token.kind is TokenKind.COMMENT])
+    if _PING.fullmatch(said.strip()):
         return Act.QUIET
     return _BY_WORD.get(first, Act.WORK)
 

@@ -56,6 +56,10 @@ class UndoRefused(DatabaseError):
     """The rows cannot be put back as they were; they are as the schedule left them."""
 
 
+class StillOpen(DatabaseError):
+    """A transaction that wrote is open, and nothing was done."""
+
+
 class Capture:
     """A capture that is on.
 
@@ -137,7 +141,7 @@ class Capture:
 
     def _failure(self, error: psycopg.Error) -> DatabaseError:
         if isinstance(error, errors.LockNotAvailable):
-            return DatabaseError(
+            return StillOpen(
                 f"{self._target}: a transaction that wrote there is still open", hint="See that the application is idle."
             )
         return refusal(self._target, error)
@@ -270,4 +274,4 @@ _LOG_OIDS = f"""
 _RIGHTS = "Connect as the owner of the tables, and let that role make a schema: grant create on database ... to ...."
 _FRESH = "A fresh copy of the database for each schedule does without."
 
-__all__ = ["Capture", "Record", "UndoRefused", "install", "remove"]
+__all__ = ["Capture", "Record", "StillOpen", "UndoRefused", "install", "remove"]
