@@ -238,9 +238,39 @@ def test_every_kind_of_constraint_is_met_at_any_size(fill: Fill, database: Targe
     assert min(seeded.row_counts.values()) > 0
 
 
+def test_odd_keys_checks_and_circles_are_met_and_the_same_seed_makes_the_same_rows(fill: Fill, database: Target) -> None:
+    tables = (Path(__file__).parent / "schemas" / "odd_keys.sql").read_text(encoding="utf-8")
+    names = ("nodes", "people", "homes", "flags", "rings", "staff", "baskets", "lodgers")
+    query = f"select md5(concat({', '.join(f'(select string_agg(t::text, chr(10)) from {name} as t)' for name in names)}))"
+    _, seeded = fill(tables, **dict.fromkeys(names, 90), empty_parents=0)
+    first = ask(database, query)
+    job = seed_schema(
+        database,
+        rows={**dict.fromkeys(names, 90), "empty_parents": 0},
+        seed=1,
+        test_database=database.url.database,
+        replaces=True,
+    )
+    listen(job)
+
+    assert seeded.row_counts == {f"public.{name}": 90 for name in names}
+    assert ask(database, query) == first
+    assert ask(database, "select count(parent) > 0, count(distinct org) > 1 from nodes") == [(True, True)]
+
+
 @pytest.mark.parametrize(
     ("ddl", "rows", "refusal"),
     [
+        (
+            "create table codes (code char(2) primary key); create table pairs (a char(2) not null references codes, "
+            "b char(2) not null references codes, constraint ordered check (a < b))",
+            {"codes": 3, "pairs": 3},
+            (
+                "public.pairs: no rows are known here that 'ordered' takes: new row for relation \"pairs\" violates check "
+                'constraint "ordered". Failing row contains (01, 00)',
+                "--rows pairs=0",
+            ),
+        ),
         (
             "create table sides (side boolean primary key)",
             {"sides": 3},

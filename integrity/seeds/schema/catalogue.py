@@ -196,7 +196,7 @@ order by nspname, relname
 _COLUMNS = """
 select
     attrelid::int8, attnum, attname, atttypid::int8, atttypmod, attnotnull,
-    case when attgenerated = '' then pg_get_expr(adbin, adrelid) end, nullif(attgenerated, ''),
+    pg_get_expr(adbin, adrelid), nullif(attgenerated, ''),
     pg_get_serial_sequence(quote_ident(nspname) || '.' || quote_ident(relname), attname)
 from pg_attribute
 join pg_class on pg_class.oid = attrelid

@@ -8,7 +8,8 @@ the server checks every row.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from integrity.engines.occupancy import occupy
 from integrity.engines.postgresql.bulk import load
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
-from integrity.errors import SeedError, UsageError
+from integrity.errors import SeedError, UsageError, quote
 from integrity.events import Job, Noted
 from integrity.numbers import counted
 from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase, ahead
@@ -152,11 +153,13 @@ def fill(
         held = read_all_held(ground, ordered)
         counts: dict[str, int] = {}
         for plan, columns in ahead(make_all(ground, ordered, held)):
-            counts[plan.table.full_name] = _send(driver, plan, columns)
+            with _telling_refusals():
+                counts[plan.table.full_name] = _send(driver, plan, columns)
             yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, min(total, sum(counts.values())), total)
         loaded = time.perf_counter()
         yield SeedAdvanced(name, SeedingPhase.INDEXES, UNIT, total, total)
-        put_back(driver, loosened)
+        with _telling_refusals():
+            put_back(driver, loosened)
         _go_on_after(driver, ordered)
         _note(connection, name, seed, ordered, counts)
     return SchemaSeeded(name, seed, counts, loaded - started, time.perf_counter() - loaded)
@@ -178,6 +181,25 @@ def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -
                 f"{name} belongs to another role, and its foreign keys cannot be taken off while it is filled",
                 hint=f"Connect as its owner, or leave it empty: --rows {table.name}=0",
             )
+
+
+@contextmanager
+def _telling_refusals() -> Iterator[None]:
+    """Say of rows that the server refuses what they are of, and what to do: it has the last word.
+
+    Raises:
+        UsageError: names table, constraint and row.
+    """
+    try:
+        yield
+    except psycopg.errors.IntegrityError as error:
+        said = error.diag
+        table, constraint = said.table_name or "", said.constraint_name or said.column_name or ""
+        raise UsageError(
+            f"{said.schema_name}.{table}: no rows are known here that {quote(constraint)} takes: {said.message_primary}. "
+            f"{said.message_detail or ''}".rstrip(". "),
+            hint=f"Nothing was changed. Write values of its columns in a seeds file, or leave it empty: --rows {table}=0",
+        ) from None
 
 
 def _send(connection: "psycopg.Connection[Any]", plan: Plan, columns: Sequence[ColumnValues]) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
+from integrity.seeds.schema.computed import spelled_out
 from integrity.seeds.schema.dice import Dice
 from integrity.seeds.schema.guide import Row
 from integrity.seeds.schema.judge import judge
@@ -81,8 +82,7 @@ def checks_of(table: SchemaTable) -> list[Check]:
     domains = [
         Check(f"{column.name}: its domain", text, (column.name,)) for column in table.written for text in column.checks
     ]
-    written = {column.name for column in table.written}
-    return [*(check for check in table.checks if written.issuperset(check.columns)), *domains]
+    return [*(spelled_out(table, check) for check in table.checks), *domains]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,14 @@ class Planner:
 
     @property
     def _parents_columns(self) -> set[str]:
-        return {name for reference in self._plan.taken for name in reference.columns}
+        return {name for reference in self._plan.taken for name in reference.gives(self._table.full_name)}
+
+    @property
+    def _left_null(self) -> set[str]:
+        """The columns of foreign keys that refer to nothing here."""
+        references = (*self._table.references, *self._table.outside)
+        names = {name for reference in references if reference not in self._plan.taken for name in reference.columns}
+        return {name for name in names - self._parents_columns if not self._table.columns[name].is_required}
 
     def _take_references(self) -> None:
         table = self._table
@@ -148,6 +155,8 @@ class Planner:
                         hint=f"Give it some: --rows {parent.name}=N",
                     )
                 continue
+            if self._is_in_a_circle(reference):
+                continue  # it is left null, and the columns that it shares with other keys are made without it
             for name, parent_name in zip(reference.columns, reference.parent_columns, strict=True):
                 if not suits(table.columns[name], parent.columns[parent_name]):
                     raise UsageError(
@@ -157,6 +166,24 @@ class Planner:
                     )
             self._plan.taken.append(reference)
         self._plan.taken.sort(key=lambda each: (each.parent == table.full_name, -len(each.columns), each.name))
+
+    def _is_in_a_circle(self, reference: Reference) -> bool:
+        """Whether it may be null in some of its columns, and the parent's rows need those of this table."""
+        required = [name for name in reference.columns if self._table.columns[name].is_required]
+        if not required or len(required) == len(reference.columns) or reference.is_whole:
+            return False
+        needed, asked = set[str](), [reference.parent]
+        while asked:
+            parent = asked.pop()
+            if parent not in needed and parent in self._sizes:
+                needed.add(parent)
+                columns = self._tables[parent].columns
+                asked += [
+                    each.parent
+                    for each in self._tables[parent].references
+                    if each.parent != parent and all(columns[name].is_required for name in each.columns)
+                ]
+        return self._table.full_name in needed and reference.parent != self._table.full_name
 
     def _space_out(self) -> None:
         for exclusion in self._table.exclusions:
@@ -171,7 +198,8 @@ class Planner:
                 raise UsageError(
                     f"{self._table.full_name}: exclusion constraint {quote(exclusion.name)} ({parts}) is of a kind that is "
                     "not known here",
-                    hint=f"Known are = and && over ranges; --rows {self._table.name}=0 leaves the table empty.",
+                    hint="Known are = and && over ranges of whole numbers, days and times; "
+                    f"--rows {self._table.name}=0 leaves the table empty.",
                 )
 
     def _spans_of(self, exclusion: Exclusion) -> Spans | None:
@@ -197,6 +225,8 @@ class Planner:
         for unique in sorted((*table.uniques, *plan.uniques), key=lambda each: (len(each.columns), not each.is_primary)):
             if any(name in plan.numbered for name in unique.columns):
                 continue
+            if unique.takes_nulls and not self._left_null.isdisjoint(unique.columns):
+                continue  # no two rows are alike in it
             if not set(unique.columns).isdisjoint(spaced) and not unique.predicate:
                 continue  # no two of them begin alike within the same others, and otherwise the rows are picked
             own = [
@@ -318,12 +348,6 @@ class Planner:
         taken = self._parents_columns
         spaced = {name for spans in plan.spaced for name in (spans.start, spans.end)}
         made = taken | spaced | set(plan.numbered) | set(plan.ranked)
-        outside = {
-            name
-            for reference in (*table.references, *table.outside)
-            if reference not in plan.taken
-            for name in reference.columns
-        }
         rest: list[str] = []
         for column in table.written:
             if column.name in made:
@@ -331,7 +355,7 @@ class Planner:
             tied = [check for check in self._checks if column.name in check.columns]
             wish = self._wishes.of_column(table, column.name)
             is_known = make_text(column, self._dice("probe"), self._wishes.days.first, 1) is not None
-            if column.name in outside or (
+            if column.name in self._left_null or (
                 not is_known and wish.values is None and (column.default or not column.is_required)
             ):
                 plan.left_out.append(column.name)  # null, or the column's default

@@ -197,7 +197,8 @@ class RowMaker:
             where = holds(unique.predicate, about, count, nulls_pass=False)
             counts = counts if where is None else counts & where
         places = np.flatnonzero(counts)
-        _, first = np.unique(fold(codes)[places], return_index=True)
+        alike = fold(codes) if codes else np.zeros(count, np.int64)  # of constants alone: there is one such row
+        _, first = np.unique(alike[places], return_index=True)
         passed = ~counts
         passed[places[first]] = True
         self._keep(good, passed | ~good, f"unique constraint {quote(unique.name)}")
@@ -287,7 +288,7 @@ class RowMaker:
                 made.setdefault(name, self._taken(reference, name, draws[_parent(reference)]))
         for number, pool in enumerate(plan.pools):
             for name in pool.columns:
-                if name not in made and not any(name in reference.columns for reference in plan.taken):
+                if name not in made and not any(name in each.gives(table.full_name) for each in plan.taken):
                     made[name] = self._pooled(number, name, draws[_pool(number)])
         for column in plan.drawn:
             made[column.name] = self._drawn(column, count)
@@ -321,7 +322,10 @@ class RowMaker:
             made[name] = ColumnValues(name, kind_of(self._table.columns[name].type), values)
 
     def _refer_to_own(self, reference: Reference, made: dict[str, ColumnValues], draws: Draws, count: int) -> None:
-        """Let rows refer to earlier rows of their own table: each first one to none, or to itself if it must."""
+        """Let rows refer to earlier rows of their own table: each first one to none, or to itself if it must.
+
+        To the last one, where no two may refer to the same, or where a check may want another than itself.
+        """
         shared = [name for name in reference.columns if name in made]
         parents_shared = [
             parent for name, parent in zip(reference.columns, reference.parent_columns, strict=True) if name in made
@@ -337,7 +341,12 @@ class RowMaker:
         is_chain = any(set(unique.columns) <= set(reference.columns) for unique in self._table.uniques)
         back = np.minimum(ranks, 1) if is_chain else self._source.below(ranks) + 1
         first = ranks == 0
-        places = order[np.maximum(place_of - np.where(first, 0, back), 0)]
+        is_tied = any(
+            len(check.columns) > 1 and not set(reference.columns).isdisjoint(check.columns) for check in self._table.checks
+        )
+        sizes = np.bincount(group, minlength=int(group.max(initial=0)) + 1)[group]
+        ahead = np.where(first & (is_chain | is_tied), sizes - 1, 0)
+        places = order[np.maximum(place_of - np.where(first, 0, back), 0) + ahead]
         nullable = [name for name in reference.columns if not self._table.columns[name].is_required]
         nulls = (first | self._find_null(reference, draws, count)) if nullable else np.zeros(count, np.bool_)
         for name, parent in zip(reference.columns, reference.parent_columns, strict=True):

@@ -55,7 +55,7 @@ class Column:
     """A column.
 
     Args:
-        default: the server's text; empty: none.
+        default: the server's text, of a generated one that of its expression; empty: none.
         is_generated: the server computes it: it is never written.
         sequence: the sequence that numbers it, as "schema.name"; empty: none.
         checks: of its domains, said of the column.
@@ -124,6 +124,11 @@ class Reference:
     parent_columns: tuple[str, ...]
     definition: str = ""
     is_whole: bool = False
+
+    def gives(self, table: str) -> tuple[str, ...]:
+        """Return the columns that have the parent's values; one of its own table that refers to itself has its own."""
+        pairs = zip(self.columns, self.parent_columns, strict=True)
+        return tuple(name for name, other in pairs if self.parent != table or name != other)
 
 
 @dataclass(frozen=True, slots=True)
