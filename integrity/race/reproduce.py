@@ -10,31 +10,27 @@ is cut off leaves half of its work when its client dies.
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
 from random import Random
 
-from integrity.domain import IntegerIn, KeyOf, World
+from integrity.domain import IntegerIn, World
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
-from integrity.history import Call, Outcome
 from integrity.invariants.evidence import operation_ids_of
 from integrity.numbers import counted
 from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding, plain_row
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
-from integrity.race.judge.row_changes import named_in
 from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.planned_calls import PlannedCall, make_world
+from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.program.trace import CUT_OFF
 from integrity.race.reproduction.attempts import Attempt, plan_attempts, words_of
 from integrity.race.reproduction.cutting import cutting_off
-from integrity.race.reproduction.effects import Effects
-from integrity.race.reproduction.pairs import PairKind, plan_calls, variants
+from integrity.race.reproduction.effects import Effects, Looks, find_lacking
+from integrity.race.reproduction.pairs import PairKind, variants
 from integrity.race.reproduction.reproduction import BACK, NOT_BACK, Reproduction, Trial, Violation, Way
 from integrity.race.reproduction.subjects import Subjects
 from integrity.race.reproduction.touching import Reach, Touch, find_touching
@@ -46,7 +42,6 @@ from integrity.systems.system import Bug, System
 
 AMOUNTS_MAX = 40
 STEPS_MAX = 60
-_SAMPLES_MAX = 3  # calls of an operation that are looked at for what it changes
 
 
 def reproduce(
@@ -80,49 +75,44 @@ def reproduce(
         return Reproduction(is_over=True, untried=("all of it",))
     with Arena(target, system, test_database=test_database) as arena:
         scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
-        made = {call.operation for call in violation.calls} & system.operations.keys()
-        raced = system.raced_as(made)  # what others want is no matter of theirs
-        ground = _asking_only(survey(scheduler, raced, files), violation.invariant)
-        effects = Effects(scheduler, ground, bug, subjects.tables_read)
-        calls = yield from _calls_on_stage(violation.calls, ground)
-        are_read = partial(_is_what_it_changes_read, calls, ground, effects)
-        may_be_read = partial(_is_what_it_names_read, system, subjects.tables_read)
-        touching = find_touching(calls, system, subjects, named=named, are_read=are_read, may_be_read=may_be_read)
+        looks = Looks(scheduler, system, bug, violation.calls, subjects.tables_read)
+        touching = find_touching(
+            violation.calls, system, subjects, named=named, are_read=looks.are_read, may_be_read=looks.may_be_read
+        )
         if not touching:
             raise UsageError(
                 f"{violation.invariant}: no call in the run's history touched this row",
                 hint="It may be older than the run: validate before the run, or name another row (#2, #3, ...).",
             )
-        yield _note_of(touching, len(calls))
+        yield _note_of(touching, len(violation.calls))
+        ground = _find_ground(scheduler, system, touching, files, violation.invariant)
+        touching = yield from _touching_on_stage(touching, ground)
+        effects = Effects(scheduler, ground, bug, subjects.tables_read)
         return (yield from _Search(scheduler, ground, effects, bug, budget, seed, deadline).run(touching))
 
 
-def _calls_on_stage(calls: Sequence[Call], ground: Ground) -> Job[list[Call]]:
+def _find_ground(
+    scheduler: Scheduler, system: System, touching: Sequence[Touch], files: Sequence[SqlFile], invariant: str
+) -> Ground:
+    """Return the rows to race on: those that the operations want which touched the row, what others want is no matter of
+    theirs; of all, where the invariant does not hold of those.
+
+    Raises:
+        UsageError: the invariant cannot be asked about either.
+    """
+    ground = survey(scheduler, system.raced_as({touch.call.operation for touch in touching}), files)
+    if all(check.name != invariant for check in ground.checks):
+        ground = survey(scheduler, system, files)
+    return _asking_only(ground, invariant)
+
+
+def _touching_on_stage(touching: Sequence[Touch], ground: Ground) -> Job[list[Touch]]:
     """Return the calls that can be made on the stage; note whose cannot, as it has no key that they need."""
-    pools = make_world(ground.keys).keys
-    lacking = {
-        name: domain.pool
-        for name, operation in ground.system.operations.items()
-        for domain in operation.arguments.values()
-        if isinstance(domain, KeyOf) and not pools.get(domain.pool)
-    }
-    counts = Counter(call.operation for call in calls)
+    lacking = find_lacking(ground)
+    counts = Counter(touch.call.operation for touch in touching)
     for name in lacking.keys() & counts.keys():
         yield Noted(f"{counted(counts[name], 'call')} of {name} left out: there is no row of {lacking[name]} to race on")
-    return [call for call in calls if call.operation not in lacking]
-
-
-def _is_what_it_changes_read(calls: Sequence[Call], ground: Ground, effects: Effects, operation: str) -> bool | None:
-    """Return whether an operation changes a table that the invariant reads, by some of its calls; None: nobody knows."""
-    made = (call for call in calls if call.operation == operation and call.outcome is Outcome.OK)
-    seen = [effects.are_read(plan_calls([call], ground)[0]) for call in islice(made, _SAMPLES_MAX)]
-    return True if True in seen else False if False in seen else None
-
-
-def _is_what_it_names_read(system: System, tables_read: Set[str], operation: str) -> bool:
-    """Return whether an operation's statements name a table that the invariant reads; where nobody knows, they may."""
-    named = system.operations[operation].tables
-    return not named or not tables_read or any(named_in(table, named) for table in tables_read)
+    return [touch for touch in touching if touch.call.operation not in lacking]
 
 
 def _note_of(touching: Sequence[Touch], count: int) -> Noted:

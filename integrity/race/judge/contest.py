@@ -122,7 +122,7 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
         UsageError: the system has no stage.
         DatabaseError: the database refuses the stage.
     """
-    keys = scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
+    keys = read_stage_keys(scheduler, system)
     checks, left_out = make_checks(files, system, keys, dialect=scheduler.dialect)
     is_made = isinstance(system.metadata, Reflected)
     if not checks and not is_made:
@@ -130,6 +130,16 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
     unfit = dict(_ask_untouched(scheduler, checks, keys, "" if is_made else _describe_stage(system)))
     left_out += [LeftOut(name, reason) for name, reason in unfit.items()]
     return Ground(system, keys, tuple(check for check in checks if check.name not in unfit), tuple(left_out))
+
+
+def read_stage_keys(scheduler: Scheduler, system: System) -> Keys:
+    """Return the keys of a system's stage, which is played once for that.
+
+    Raises:
+        UsageError: the system has no stage.
+        DatabaseError: the database refuses the stage.
+    """
+    return scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
 
 
 def _ask_untouched(scheduler: Scheduler, checks: Sequence[Check], keys: Keys, stage: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,8 @@ from integrity.domain import Domain, KeyOf, OneOf
 from integrity.history import Call, Outcome
 from integrity.race.judge.contest import Ground
 from integrity.race.program.planned_calls import PlannedCall
-from integrity.race.reproduction.pairs import PairKind, find_kinds, mark_of, plan_calls
+from integrity.race.reproduction.pairs import PairKind, find_kinds, mark_of
+from integrity.race.reproduction.planning import plan_calls
 from integrity.race.reproduction.reproduction import Way
 from integrity.race.reproduction.touching import Touch
 

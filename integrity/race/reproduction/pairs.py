@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from itertools import combinations, islice, product
 from typing import Any
 
-from integrity.domain import Domain, Key, KeyOf, NewKey, OneOf, from_history
+from integrity.domain import Domain, Key, KeyOf, NewKey, OneOf
 from integrity.history import Call
 from integrity.race.judge.contest import Ground
 from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.reproduction.effects import Effects
+from integrity.race.reproduction.planning import plan_calls
 from integrity.race.reproduction.subjects import text_key
 from integrity.race.reproduction.touching import Reach, Touch
 
@@ -132,25 +133,6 @@ def _keys(call: Call, domains: Mapping[str, Domain]) -> list[tuple[str, ...]]:
     return [
         (each.pool, *text_key(call.arguments[name])) for name, each in domains.items() if isinstance(each, KeyOf)
     ]  # fmt: skip
-
-
-def plan_calls(calls: Sequence[Call], ground: Ground) -> tuple[PlannedCall, ...]:
-    """Return calls like these on rows of the stage: a key is the first, second, ... of its pool, the same where it was."""
-    pools = make_world(ground.keys).keys
-    names: dict[tuple[str, str], Key] = {}
-    planned = []
-    for call in calls:
-        arguments: dict[str, Key] = {}
-        for name, domain in ground.system.operations[call.operation].arguments.items():
-            value = call.arguments[name]
-            if isinstance(domain, KeyOf):
-                pool = pools[domain.pool]
-                taken = sum(known == domain.pool for known, _ in names)
-                arguments[name] = names.setdefault((domain.pool, str(value)), pool[taken % len(pool)])
-            else:
-                arguments[name] = from_history(domain, value)
-        planned.append(PlannedCall(call.operation, arguments))
-    return tuple(planned)
 
 
 def variants(kind: PairKind, ground: Ground, effects: Effects) -> list[tuple[PlannedCall, ...]]:
