@@ -46,13 +46,19 @@ def look_at(project: Project) -> About:
         invariant_count=len(own),
         query_count=_count_queries(project),
         operations=operations,
-        systems=list(project.settings.systems),
+        systems=_systems(project),
         last_run=_describe_run(RunFolder(runs[-1])) if runs else "",
         broken=broken,
         last_audit=audit.said,
         last_race=_last_race(project),
         next=_next(project, audit, has_data=has_data, is_checked=bool(own), operations=operations, broken=broken),
     )
+
+
+def _systems(project: Project) -> list[str]:
+    """Return the project's own, but for that of the operations, which are named themselves."""
+    itself = [name for name, path in project.operation_folders if path == OPERATIONS_FOLDER]
+    return [name for name in Registry(project).own if name not in itself]
 
 
 def _broken(project: Project, own: Sequence[SqlFile]) -> dict[str, str]:

@@ -165,6 +165,10 @@ def render_finding(finding: Finding) -> str:
             lines.append(fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}"))
             if cure.is_prevented and cure.sql and cure.sql not in cure.name:
                 lines.append(fold(f"      {cure.sql};"))
+        levels = [cure for cure in finding.cures if cure.kind == "isolation"]
+        if levels and not any(cure.is_prevented for cure in levels):
+            tried = " and ".join(cure.name for cure in levels)
+            lines.append(fold(f"No isolation level prevents it: {tried} {'was' if len(levels) == 1 else 'were'} tried."))
     return "\n".join(lines)
 
 

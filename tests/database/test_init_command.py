@@ -266,8 +266,10 @@ def test_the_state_of_a_project_names_what_is_broken_and_what_comes_next(command
         Path(folder).mkdir(exist_ok=True)
         Path(f"{folder}/{name}.sql").write_text(text)
 
+    Path("operations/dead-lock.spec").write_text("setup { create table t (i int); }\nsession s step a { select 1; }\n")
+
     code, out, _ = command("--json")
-    assert code == 0
+    assert (code, json.loads(out)["systems"]) == (0, ["shop", "dead_lock"])
     broken = json.loads(out)["broken"]
     assert list(broken) == ["one", "bad", "shop"]
     assert broken["bad"] == "operations/bad.sql:1: the statement is not ended"
@@ -275,8 +277,16 @@ def test_the_state_of_a_project_names_what_is_broken_and_what_comes_next(command
     assert "broken      bad: operations/bad.sql:1: the statement is not ended\n" in command()[1]
     for meant, typed in (("good", "goood"), ("shop", "shoop"), ("ghostpass", "ghostpas")):
         code, _, err = command("race", typed)
-        assert (code, f"Perhaps you meant {meant}. The systems are: shop, " in err) == (2, True), err
+        assert (code, f"Perhaps you meant {meant}. The systems are: shop, " in " ".join(err.split())) == (
+            2,
+            True,
+        ), err
     assert "ghostpass" not in command("race", "pai")[2]
+    code, _, err = command("race", "dead_lock")
+    assert (code, " a file of isolationtester's is PostgreSQL's: operations/dead-lock.spec\n  hint: " in err) == (
+        2,
+        True,
+    ), err
 
 
 def test_after_an_audit_that_found_something_the_state_suggests_to_reproduce_it(command: Command, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Explanation:
         is_told = self.orders and self.anomaly is not Anomaly.ANSWERS  # whose words say it
         lines.append(f"{'No order gives this: ' if is_told else ''}{self.anomaly.words}{code}.")
         if self.anomaly in (Anomaly.STALE_CHECK, Anomaly.HALF_DONE):
-            lines.append("No isolation level prevents it, for each transaction by itself is in order.")
+            lines.append("Each transaction by itself is in order.")
         return lines
 
 
@@ -158,7 +158,7 @@ def _differences(run: PlayedSchedule, order: SerialOrder, judge: Judge) -> list[
         ignored = {column for table, column in judge.masked if named_in(table, tables_of(event.sql))}
         text = _compare(event, other, generated, ignored) if other else ""
         if text:
-            found[event.actor] = _difference(event, text, names, judge.tables)
+            found[event.actor] = _difference(event, text, names, judge.tables_named_in(event.sql))
     for letter, value in order.run.trace.returns.items():
         actor = order.names[ascii_uppercase.index(letter)]
         if actor not in found and (text := _compare_returns(actor, run.trace.returns[actor], value, generated)):
@@ -175,7 +175,7 @@ def _difference(event: TraceEvent, text: str, names: Mapping[Any, str], tables: 
         event.actor,
         event.number,
         f"{event.actor} {text}",
-        frozenset(table for table in tables if named_in(table, tables_of(event.sql))),
+        tables,
         frozenset(str(named(event.parameters[each], names)) for each in find_parameters(event.sql))
         & frozenset(names.values()),
         is_fetch=event.tag.startswith("FETCH"),

@@ -43,10 +43,11 @@ from integrity.race.judge.failures import (
 )
 from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.relations import history_of
-from integrity.race.judge.row_changes import RowChanges, row_changes
+from integrity.race.judge.row_changes import RowChanges, named_in, row_changes
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.change import Change
 from integrity.race.program.program import Check, Program
+from integrity.race.program.statements import tables_of
 from integrity.race.program.trace import Failed
 from integrity.race.program.wire import Answer, generated_values
 
@@ -202,6 +203,12 @@ class Judge:
     def tables(self) -> frozenset[str]:
         """What the tables are called whose rows are compared."""
         return frozenset(digest.table for digest in self._program.digests)
+
+    def tables_named_in(self, sql: str) -> frozenset[str]:
+        """Return those of these tables that a statement names, or reads through a view that it names."""
+        named = tables_of(sql)
+        read = (tables for view, tables in self._program.views.items() if named_in(view, named))
+        return frozenset(table for table in self.tables if named_in(table, named)).union(*read) & self.tables
 
     def staged(self) -> Remains:
         """Return the rows of a stage on which no call was made."""

@@ -26,6 +26,7 @@ from integrity.systems.service import Context
 from integrity.systems.service import Service as SystemService
 from integrity.systems.stage import Ref, Stage
 from integrity.systems.system import Bug, System
+from integrity.systems.views import tables_of_views
 from integrity.user_code import place_of
 
 
@@ -51,6 +52,7 @@ def make_program(
         checks=tuple(checks),
         digests=tuple(make_digests(system.metadata)),
         services={name: _answer_of(service) for name, service in system.services.items()},
+        views=tables_of_views(system.metadata) if isinstance(system.metadata, Reflected) else {},
     )
 
 
