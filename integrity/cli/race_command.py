@@ -113,7 +113,7 @@ def command(
     settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
                             seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names, is_json)
+    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names, is_json, is_mutating)
     wanted = Wanted(output, pytest_file)
     if asked.is_anything:
         return race_asked(asked, settings, project, wanted, database=database, test_database=test_database)

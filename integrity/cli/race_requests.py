@@ -22,6 +22,7 @@ class Asked:
     scenario: str | None
     names: tuple[str, ...]
     is_json: bool = False
+    is_mutating: bool = False
 
     @property
     def is_anything(self) -> bool:
@@ -45,8 +46,9 @@ def race_asked(
     """
     from integrity.errors import UsageError
     from integrity.events import listen
-    from integrity.jobs.race_requests import RequestRace, race_requests
+    from integrity.jobs.race_requests import RequestRace, mutate_requests, race_requests
     from integrity.report.progress import open_bar, write_notes
+    from integrity.report.race_output import note_mutation, write_mutated
     from integrity.report.requests_text import write_requests
     from integrity.scenarios.subject import subject_of_curl, subject_of_file
 
@@ -69,6 +71,11 @@ def race_asked(
     far = RequestRace(
         settings.preemptions, settings.schedules, settings.seconds, settings.seed, is_strict=settings.is_strict
     )
+    if asked.is_mutating:
+        mutating = mutate_requests(subject, target, project, far, test_database=declared)
+        mutated = listen(mutating, note_mutation, write_notes)
+        write_mutated(mutated, is_json=asked.is_json)
+        return mutated.exit_code
     racing = race_requests(subject, target, project, far, wanted, test_database=declared)
     with open_bar() as bar:
         raced = listen(racing, bar, write_notes)

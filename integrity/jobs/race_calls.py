@@ -32,6 +32,8 @@ from integrity.race.program.trace import Failed, Return
 from integrity.race.program.wire import StatementRefused
 from integrity.race.search.exploration import Coverage, Exploration
 from integrity.race.search.explore import Budget, explore
+from integrity.race.trial.call_mutations import mutate_calls, try_cures
+from integrity.race.trial.mutate import Mutation
 from integrity.systems.stage import Stage
 from integrity.verdict import Verdict
 
@@ -193,9 +195,11 @@ class CallRace:
         judge = Judge(self._stand.scheduler, program)
         recording = _Recording(judge)
         self._callers.opaque = set()
+        self._stand.desk.texts.clear()
         found = explore(self._stand.scheduler, program, budget=self._budget, judge=recording, stops_at_first=False)
-        raced = CallsRaced(self._stand, program, judge, found, recording.returns, recording.seen)
+        raced = CallsRaced(self._stand, program, judge, found, self._budget, recording.returns, recording.seen)
         raced.opaque = frozenset(self._callers.opaque)
+        raced.statements = self._stand.statements
         self._raced.append(raced)
         return raced
 
@@ -242,9 +246,11 @@ class CallsRaced:
     program: Program
     judge: Judge
     found: Exploration
+    budget: Budget = field(default_factory=Budget)
     returns: dict[str, Mapping[str, Return]] = field(default_factory=dict)
     seen: Set[str] = frozenset()
     opaque: Set[str] = frozenset()
+    statements: tuple[str, ...] = ()
     is_asked: bool = False
 
     @property
@@ -264,6 +270,27 @@ class CallsRaced:
             raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
         self._check_seen()
         return self
+
+    def each_protection_is_needed(self) -> Self:
+        """Raise NotHeld unless a race is found when a lock, an `on conflict` or the level is taken out of the statements.
+
+        Each is taken out on the wire, alone; where nothing goes wrong without it, this test guards nothing by it.
+        """
+        self.holds()
+        tried = self.mutations()
+        if not tried:
+            raise NotHeld("no statement has a protection that could be taken away: for update, on conflict, a level")
+        if idle := [f"{each.protection} ({each.word})" for each in tried if each.word != "needed"]:
+            raise NotHeld(f"nothing goes wrong without {'; '.join(idle)}")
+        return self
+
+    def mutations(self) -> list[Mutation]:
+        """Return what each protection in the statements is good for: `needed`, `vacuous`, or `untried`."""
+        return list(mutate_calls(self.stand, self.program, self.statements, budget=self.budget))
+
+    def cures(self) -> dict[str, bool]:
+        """Return what was tried against what was found, each with whether all orders are right with it."""
+        return dict(try_cures(self.stand, self.program, self.statements, budget=self.budget))
 
     def exactly_one_succeeds(self) -> Self:
         """Raise NotHeld unless in every schedule one call returned and all others raised, or declined."""

@@ -12,6 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.events import FileWritten, Job
 from integrity.http.secrets import hidden_in
 from integrity.jobs.findings import Wanted, keep_all
@@ -21,12 +22,15 @@ from integrity.race.finding.discovery import finding_of_program
 from integrity.race.finding.finding import CallRecord, Finding, return_record
 from integrity.race.finding.token import Token, codes_of
 from integrity.race.judge.judge import Judge
+from integrity.race.raced import Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
 from integrity.race.search.explore import Budget, explore
 from integrity.race.search.least import Cast, Least, find_least
 from integrity.race.search.shrink import points_of
+from integrity.race.trial.call_mutations import mutate_calls
 from integrity.scenarios.subject import RequestSubject, cast_of
+from integrity.verdict import Verdict
 
 PREEMPTIONS = 2
 _CURL = "requests"
@@ -87,6 +91,47 @@ def race_requests(
         yield from (FileWritten((each.file,), is_told=False) for each in kept)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
         return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
+
+
+def mutate_requests(
+    subject: RequestSubject,
+    target: Target,
+    project: Project,
+    settings: RequestRace | None = None,
+    *,
+    test_database: str | None = None,
+) -> Job[Mutated]:
+    """Take each protection out of the statements that a scenario's requests make, on the wire, and search for a race.
+
+    Raises:
+        UsageError: as race_requests; or the requests race as they are.
+    """
+    settings = settings or RequestRace()
+    with ExitStack() as stack:
+        site = yield from open_site(
+            subject,
+            target,
+            project,
+            stack,
+            test_database=test_database,
+            is_strict=settings.is_strict,
+            seconds_max=settings.seconds_max,
+        )
+        budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
+        found = explore(site.stand.scheduler, site.program(), budget=budget, seed=settings.seed)
+        if found.verdict is not Verdict.HOLDS:
+            raise UsageError(
+                f"the requests are {'racy' if found.hits else 'not known to be sound'} with all their protections",
+                hint="Leave --mutate out, and see what is wrong.",
+            )
+        mutations = []
+        seen = site.stand.statements
+        is_copy = bool(subject.scenario.app.command)
+        for mutation in mutate_calls(site.stand, site.program(), seen, budget=budget, seed=settings.seed, is_copy=is_copy):
+            site.app.check()
+            mutations.append(mutation)
+            yield mutation
+        return Mutated(mutations)
 
 
 def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:

@@ -23,38 +23,38 @@ from integrity.proxy.faults import FaultGate, Gates
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.postgresql.session import KEY_PARAMETER, PostgresqlProtocol
+from integrity.proxy.server_tls import encrypt, server_context
 
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens: a unix socket's path, or a host and a port."""
+    """Where a server listens: a unix socket's path, or a host and a port.
+
+    Args:
+        tls: with which connections to it are encrypted; None: they are not.
+    """
 
     path: str | None = None
     host: str = ""
     port: int = 5432
+    tls: ssl.SSLContext | None = None
 
 
 def address_of(target: Target) -> Address:
     """Return where the server of this database listens.
 
     Raises:
-        UsageError: on several hosts, or encryption is demanded, which would hide the messages from a proxy.
+        UsageError: on several hosts; or the certificates that the URL names cannot be used.
     """
     url = target.url
-    mode = url.query.get("sslmode")
-    if mode in ("require", "verify-ca", "verify-full"):
-        raise UsageError(
-            f"{target}: faults on the wire need a connection without encryption, and the URL has sslmode={mode}",
-            hint="Use faults that need no proxy, or a database that may be reached with sslmode=prefer.",
-        )
     hosts, ports = url.query.get("host", url.host or "localhost"), url.query.get("port", url.port or 5432)
     if "," in hosts:
         raise UsageError(f"{target}: faults on the wire need a single host", hint="Name one host in the URL.")
     if hosts.startswith("/"):
         return Address(path=f"{hosts}/.s.PGSQL.{ports}")
-    return Address(host=hosts, port=int(ports))
+    return Address(host=hosts, port=int(ports), tls=server_context(target))
 
 
 class Proxy:
@@ -87,7 +87,12 @@ class Proxy:
         self.key = secrets.token_hex(16)
         self._gate_of = gate_of or (lambda _link: FaultGate(self.gates))
         self._protocol = PostgresqlProtocol(
-            self.key, database=database, admits_all=admits_all, settings=settings or {}, tls=tls
+            self.key,
+            database=database,
+            admits_all=admits_all,
+            settings=settings or {},
+            tls=tls,
+            is_server_encrypted=address.tls is not None,
         )
         self._tls = tls
         self.port = port
@@ -109,7 +114,11 @@ class Proxy:
 
     def target(self, target: Target) -> Target:
         """Return the same database, reached through here."""
-        kept = {name: value for name, value in target.url.query.items() if name not in ("host", "port")}
+        kept = {
+            name: value
+            for name, value in target.url.query.items()
+            if name not in ("host", "port", "channel_binding") and not name.startswith("ssl")
+        }
         address = Url(
             target.url.drivername,
             username=target.url.username,
@@ -184,7 +193,11 @@ class Proxy:
         if address.path is not None:
             await loop.create_unix_connection(lambda: protocol, address.path)
             return
-        await loop.create_connection(lambda: protocol, sock=await _connect(address.host, address.port))
+        connection = await _connect(address.host, address.port)
+        if address.tls is not None:
+            await encrypt(connection, address.tls, address.host, lambda: protocol)
+            return
+        await loop.create_connection(lambda: protocol, sock=connection)
 
     def _count(self, what: str) -> None:
         self.counts[what] += 1

@@ -311,7 +311,7 @@ def test_a_lost_commit_has_not_happened_and_looks_the_same_to_its_client(marks: 
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://u@h/d?sslmode=require", "postgresql://u@a,b/d", "postgresql://u@/d?host=a,b"],
+    ["postgresql://u@h/d?sslmode=verify-full", "postgresql://u@a,b/d", "postgresql://u@/d?host=a,b"],
 )
 def test_a_server_that_it_cannot_stand_in_front_of_is_refused(url: str) -> None:
     with pytest.raises(UsageError):

@@ -3,14 +3,18 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import psycopg
 import pytest
 
 from integrity.engines.target import Target
+from integrity.engines.url import Url
+from integrity.jobs.race_calls import CallRace, NotHeld
 from integrity.proxy.postgresql.framing import PROTOCOL_MAJOR, SSL_REQUEST, make_message, make_startup
+from integrity.proxy.postgresql.session import PostgresqlProtocol
+from integrity.proxy.server import HOST
 from tests.database.proxies import standing
 
 ASKS = (8).to_bytes(4) + SSL_REQUEST.to_bytes(4)
@@ -45,6 +49,39 @@ def test_a_driver_that_insists_on_encryption_is_served(database: Target, binding
             assert server.execute("select length(%s)", ["x" * 1_000_000]).fetchone() == (1_000_000,)
         with pytest.raises(psycopg.OperationalError, match="certificate"):
             psycopg.connect(stood.url, sslmode="verify-full", sslrootcert="system")
+
+
+def test_a_server_that_demands_encryption_is_stood_in_front_of(database: Target) -> None:
+    """The server is a proxy of ours that lets in what is encrypted; a race's own connections get there by libpq."""
+    with closing(database.connect()) as connection:
+        connection.execute(b"create table counts (n int); insert into counts values (0)")
+        connection.commit()
+    with standing(database, has_tls=True) as server:
+        address = Url(
+            "postgresql", username=database.url.username, host=HOST, port=server.port, database=database.url.database
+        )
+        demanding = Target(address.set(query={"sslmode": "require"}))
+        with standing(demanding) as stood, psycopg.connect(stood.url, sslmode="disable") as own:
+            assert own.execute("select length(%s)", ["x" * 1_000_000]).fetchone() == (1_000_000,)
+        with CallRace(demanding, test_database=database.url.database) as race:
+
+            def add() -> None:
+                with psycopg.connect(race.url) as connection:
+                    ((n,),) = connection.execute("select n from counts").fetchall()
+                    connection.execute("update counts set n = %s", (n + 1,))
+
+            with pytest.raises(NotHeld, match="lost update"):
+                race(add).holds()
+    with standing(database) as server:
+        unencrypted = Target(address.set(port=server.port, query={"sslmode": "require"}))
+        with standing(unencrypted) as stood, pytest.raises(psycopg.OperationalError):
+            psycopg.connect(stood.url, sslmode="disable")
+
+
+def test_what_a_server_that_demands_encryption_offers_is_passed_on_without_what_binds_to_it() -> None:
+    session = PostgresqlProtocol("key", is_server_encrypted=True).begin()
+    offered = make_message(b"R", (10).to_bytes(4) + b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")
+    assert session.read_server(offered.raw) == [make_message(b"R", (10).to_bytes(4) + b"SCRAM-SHA-256\0\0")]
 
 
 class Encrypted:

@@ -25,11 +25,27 @@ def buy(lock: str) -> tuple[int, dict[str, object]]:
         POOL.put(connection)
 
 
+def reserve() -> tuple[int, dict[str, object]]:
+    connection = POOL.get()
+    try:
+        with connection.transaction():
+            ((count,),) = connection.execute("select count(*) from orders where item_id = 1").fetchall()
+            if count:
+                return 409, {"error": "taken"}
+            connection.execute("insert into orders (item_id) values (1)")
+            return 200, {}
+    except psycopg.errors.UniqueViolation:
+        return 409, {"error": "taken"}
+    finally:
+        POOL.put(connection)
+
+
 class Shop(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         paths: dict[str, Callable[[], tuple[int, dict[str, object]]]] = {
             "/buy": lambda: buy(""),
             "/buy-locked": lambda: buy("for update"),
+            "/reserve": reserve,
             "/ping": lambda: (200, {}),
         }
         status, body = paths[self.path]()

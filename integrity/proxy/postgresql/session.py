@@ -20,6 +20,7 @@ from integrity.proxy.postgresql.framing import (
     SSL_REQUEST,
     Framer,
     make_cancel,
+    make_message,
     make_refusal,
     make_startup,
     read_startup,
@@ -29,6 +30,8 @@ from integrity.proxy.protocol import Opening, Step
 KEY_PARAMETER = "integrity.proxy_key"
 HUNG_UP = "clients that hung up when encryption was refused"
 _NO, _YES = Message(b"N", b"N"), Message(b"S", b"S")
+_SASL = (10).to_bytes(4)
+_BOUND = b"SCRAM-SHA-256-PLUS\0"
 _TLS_HANDSHAKE = 0x16  # the first byte of a client that does not ask
 
 
@@ -43,6 +46,7 @@ class PostgresqlProtocol:
         settings: parameters that the server is told at the start of each session. They come last: they win over the
             client's own startup parameters and over its `options`, which pass as they are; not over what it sets later.
         tls: with which a client that asks for encryption is given it; None: it is not.
+        is_server_encrypted: the connection to the server is, whatever the client's is.
     """
 
     key: str
@@ -50,6 +54,7 @@ class PostgresqlProtocol:
     admits_all: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
+    is_server_encrypted: bool = False
 
     def begin(self) -> "PostgresqlSession":
         """See protocol.WireProtocol."""
@@ -88,7 +93,10 @@ class PostgresqlSession:
 
     def read_server(self, data: bytes) -> list[Message]:
         """See protocol.Session."""
-        return self._from_server.feed(data)
+        messages = self._from_server.feed(data)
+        if self._common.is_server_encrypted and not self._key_data:
+            return [_without_binding(message) for message in messages]
+        return messages
 
     def open(self, message: Message) -> Opening:
         """See protocol.Session."""
@@ -137,3 +145,10 @@ class PostgresqlSession:
     def make_refusal(self, reason: str) -> Message:
         """See protocol.Session."""
         return make_refusal("08P01", reason)
+
+
+def _without_binding(message: Message) -> Message:
+    """Return what a server offers without what binds a password to the encrypted connection: the client's is another."""
+    if message.kind == b"R" and message.body.startswith(_SASL) and _BOUND in message.body:
+        return make_message(b"R", message.body.replace(_BOUND, b""))
+    return message

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from select import select
@@ -146,6 +146,10 @@ class Desk:
 
     def __init__(self, *, is_told_of_looks: bool, ignored: Ignored | None = None) -> None:
         self.ignored = ignored or Ignored()
+        self.changes: Mapping[str, str] = {}
+        """Texts of statements, and what the server is given in their place."""
+        self.texts: dict[str, None] = {}
+        """Of the statements of schedules, as the server was given them."""
         self.ignored_pids: set[int] = set()
         """The server's processes of connections that are ignored: what they change is not the calls'."""
         self.is_told_of_looks = is_told_of_looks
@@ -194,6 +198,9 @@ class Desk:
         return self._signal
 
     # What gates say, in the proxy's event loop, and actors in any thread.
+
+    def noticed(self, unit: Unit) -> None:
+        self.texts.update((each.sql, None) for each in unit.statements)
 
     def ignores(self, gate: RaceGate, unit: Unit) -> bool:
         if not self.ignored.patterns or gate in self._owners:  # of a call's transaction nothing is left out

@@ -13,7 +13,7 @@ simple query our begin and commit are around all of them, of the extended protoc
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Protocol
@@ -24,6 +24,7 @@ from integrity.proxy.message import Message
 from integrity.proxy.postgresql.bodies import read_text
 from integrity.proxy.postgresql.framing import make_message
 from integrity.race.gated.postgresql.answer import Result
+from integrity.race.gated.postgresql.rewriting import Rewriting
 from integrity.race.gated.postgresql.unit import ENDS, FLUSH, SYNC, Act, Reader, Unit
 
 _COPYING = (b"d", b"c", b"f")
@@ -32,6 +33,7 @@ _READY, _ERROR, _NOTICE, _COPY_IN, _SUSPENDED = b"Z", b"E", b"N", b"G", b"s"
 _EXECUTE = b"E"  # of a client
 _ANSWERED = (b"P", b"B", b"D", b"C", b"E")  # of a client's, those that have an answer each
 _ANSWERS = (b"1", b"2", b"3", b"T", b"n")  # beside those that a statement is done
+_PARSED = b"1"
 _NAMED = b"application_name\0"
 IDLE, OPEN, BROKEN = b"I", b"T", b"E"
 _LOOKS_IN = b"RProcSleep"  # of the server's source, as a notice names it
@@ -53,6 +55,13 @@ class Listener(Protocol):
 
     is_watching: bool
     """A schedule is played; else all passes."""
+
+    changes: Mapping[str, str]
+    """Texts of statements, and what the server is given in their place."""
+
+    def noticed(self, unit: Unit) -> None:
+        """A unit of the schedule came."""
+        ...
 
     def ignores(self, gate: "RaceGate", unit: Unit) -> bool:
         """Return whether a unit is none of the race's, and count it."""
@@ -88,6 +97,7 @@ class _Flight:
         executes: how many answers there are until an extended unit is executed; without a Sync, until it is over.
         is_watched: the scheduler has let it go, and is told what comes of it.
         is_end: ends the transaction that was kept open for a unit.
+        swallowed: so many parsings more are ours, and no news for the client.
         held: what the client gets when it is delivered.
     """
 
@@ -96,6 +106,7 @@ class _Flight:
     executes: int = 0
     is_watched: bool = False
     is_end: bool = False
+    swallowed: int = 0
     result: Result = field(default_factory=Result)
     held: list[Message] = field(default_factory=list)
 
@@ -118,6 +129,8 @@ class RaceGate:
         """It looks for a deadlock as soon as it waits; None: nobody knows. The scheduler's."""
         self._listener = listener
         self._reader = Reader()
+        self._rewriting = Rewriting(lambda: listener.changes)
+        self._ours: set[int] = set()  # messages among those of units whose answers the client does not get
         self._messages: list[Message] = []  # of the unit that is not whole yet
         self._units: deque[Unit] = deque()  # behind the one under way
         self._flights: deque[_Flight] = deque()
@@ -151,7 +164,9 @@ class RaceGate:
         if message.kind in _COPYING:
             self._copied.append(message)
             return Ruling.HOLD
-        self._messages.append(message)
+        rewritten = self._rewriting.rewrite(message)
+        self._ours.update(map(id, rewritten[:-1]))
+        self._messages += rewritten
         if message.kind in ENDS:
             self._units.append(self._reader.read(self._messages))
             self._messages = []
@@ -177,6 +192,8 @@ class RaceGate:
         if opens:
             self.opened_by = unit.sql
         is_ignored = self._ignores(unit)
+        if self._listener.is_watching and not is_ignored:
+            self._listener.noticed(unit)
         if (
             not self._listener.is_watching
             or is_ignored
@@ -264,6 +281,10 @@ class RaceGate:
     def _send(self, flight: _Flight, messages: Sequence[Message]) -> None:
         answered = _ANSWERED if flight.is_flushed else (_EXECUTE,)
         flight.executes = sum(message.kind in answered for message in messages)
+        if self._ours:
+            ours = self._ours & set(map(id, messages))
+            flight.swallowed = len(ours)
+            self._ours -= ours
         self._flights.append(flight)
         self.link.send(Direction.TO_SERVER, messages)
 
@@ -282,6 +303,8 @@ class RaceGate:
             return Ruling.PASS
         flight = self._flights[0]
         flight.result.take(message)
+        is_swallowed = kind == _PARSED and flight.swallowed > 0
+        flight.swallowed -= is_swallowed
         if kind == _COPY_IN:
             self._is_copying_in = flight.unit is not None
             copied, self._copied = self._copied, []
@@ -296,11 +319,11 @@ class RaceGate:
             self._take_ready(flight, message)
             return Ruling.PASS if is_told else Ruling.HOLD
         is_held = flight.is_watched and (kind in _DONE or bool(flight.held))
-        if is_held:
+        if is_held and not is_swallowed:
             flight.held.append(message)
         if kind in _DONE or (kind in _ANSWERS and flight.is_flushed):
             self._take_done(flight, message)
-        return Ruling.HOLD if is_held else Ruling.PASS
+        return Ruling.HOLD if is_held or is_swallowed else Ruling.PASS
 
     def _take_done(self, flight: _Flight, message: Message) -> None:
         """One statement of a unit is answered; without a Sync that is all that tells of its end."""

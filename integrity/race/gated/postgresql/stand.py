@@ -49,6 +49,8 @@ class Stand:
         target: the database as the calls must reach it: through the proxy.
         keeping: how each schedule gets the same rows.
         ignored: what of the statements is none of the race's.
+        desk: of the gates.
+        direct: the database without the proxy.
     """
 
     target: Target
@@ -56,6 +58,46 @@ class Stand:
     capture: Capture
     keeping: Keeping
     ignored: Ignored
+    desk: Desk
+    direct: Target
+
+    @contextmanager
+    def altered(self, drop: str, restore: str) -> Iterator[None]:
+        """Have a constraint dropped for the block; of a database of ours. Rows that it forbids are gone behind it.
+
+        Args:
+            drop, restore: statements; empty: nothing is dropped.
+        """
+        self._define(drop)
+        try:
+            yield
+        finally:
+            self._define(restore)
+
+    def _define(self, statement: str) -> None:
+        if statement:
+            self.capture.undo()
+            with closing(self.direct.connect(application_name="integrity race rows")) as connection:
+                connection.execute(statement.encode())
+                connection.commit()
+
+    @contextmanager
+    def changing(self, changes: Mapping[str, str]) -> Iterator[None]:
+        """Give the server other texts in place of some statements' for the block.
+
+        Args:
+            changes: text of a statement -> what stands for it.
+        """
+        self.desk.changes = changes
+        try:
+            yield
+        finally:
+            self.desk.changes = {}
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The texts of the statements that schedules were seen to make, begins included."""
+        return tuple(self.desk.texts)
 
     @property
     def rows(self) -> str:
@@ -149,7 +191,7 @@ def open_stand(
             )
             scheduler = Scheduler(target, cast=cast)
             try:
-                yield Stand(proxy.target(target), scheduler, capture, keeping, ignored)
+                yield Stand(proxy.target(target), scheduler, capture, keeping, ignored, desk, target)
             finally:
                 scheduler.close()
                 rows.undo()
