@@ -3,7 +3,9 @@
 import itertools
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -51,6 +53,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     server.start()
     yield server
     server.reset()
+
+
+LayData = Callable[[Path], None]
+
+
+@pytest.fixture(scope="session")
+def lay_data(tmp_path_factory: pytest.TempPathFactory) -> LayData:
+    """Lay into a server's folder the data that its first start would make: a copy, in a tenth of the time."""
+    made = EmbeddedServer(tmp_path_factory.mktemp("laid"), settings=THROWAWAY_SETTINGS, dies_with_parent=True)
+    made.start()
+    made.stop()
+
+    def lay(home: Path) -> None:
+        home.mkdir(parents=True)
+        subprocess.run(["cp", "-a", made.home / "data", home / "data"], check=True)
+
+    return lay
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
+from tests.conftest import LayData
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ELSEWHERE = "postgresql://user:hunter2@127.0.0.1:1/name"
@@ -29,6 +30,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
     yield run
     EmbeddedServer(tmp_path / ".integrity/postgres").stop()
+
+
+@pytest.fixture
+def _has_data(tmp_path: Path, lay_data: LayData) -> None:
+    """The server of the test's folder was started before."""
+    lay_data(tmp_path / ".integrity" / "postgres")
 
 
 def test_the_server_outlives_the_command_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
@@ -49,6 +56,7 @@ def test_the_server_outlives_the_command_until_it_is_stopped(run: Run, tmp_path:
     assert run("stop").stdout == "It was not running.\n"
 
 
+@pytest.mark.usefixtures("_has_data")
 def test_leaving_the_server_behind_gives_no_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     started = run("start")
@@ -62,6 +70,7 @@ def test_status_of_a_project_without_a_server_makes_nothing(run: Run, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("_has_data")
 def test_psql_starts_the_server_and_passes_its_own_arguments_on(run: Run) -> None:
     entered = run("psql", "-At", "-c", "select 41 + 1", "-c", "select current_database()")
     assert (entered.stdout, entered.returncode) == ("42\nintegrity\n", 0)
@@ -69,6 +78,7 @@ def test_psql_starts_the_server_and_passes_its_own_arguments_on(run: Run) -> Non
     assert run("psql", "-c", "select nonsense").returncode == 1
 
 
+@pytest.mark.usefixtures("_has_data")
 def test_reset_asks_first(run: Run, tmp_path: Path) -> None:
     data = tmp_path / ".integrity/postgres/data"
     run("psql", "-c", "create table kept ()")
@@ -82,6 +92,7 @@ def test_reset_asks_first(run: Run, tmp_path: Path) -> None:
     assert run("status").returncode == 3
 
 
+@pytest.mark.usefixtures("_has_data")
 @pytest.mark.parametrize(
     "words", [("stop",), pytest.param(("reset", "--yes"), marks=pytest.mark.exhaustive)], ids=["stop", "reset"]
 )
@@ -101,6 +112,7 @@ def test_a_server_is_not_stopped_while_a_run_works_in_any_of_its_databases(
     assert not server.status().is_running
 
 
+@pytest.mark.usefixtures("_has_data")
 def test_the_url_of_the_embedded_server_may_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTEGRITY_DATABASE_URL", run("url").stdout.strip())
     assert run("status").returncode == 0

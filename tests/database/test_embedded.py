@@ -20,6 +20,7 @@ from integrity.engines.embedded.postmaster import holders_of, is_of_server
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import EmbeddedError
+from tests.conftest import LayData
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 MakeServer = Callable[..., EmbeddedServer]
@@ -54,12 +55,15 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change 
 
 
 @pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[MakeServer]:
-    """Make servers that are stopped after the test; by default on a folder of the test's own."""
+def make_server(tmp_path: Path, lay_data: LayData) -> Iterator[MakeServer]:
+    """Make servers that are stopped after the test; by default on a folder of the test's own, with data in it."""
     made: list[EmbeddedServer] = []
 
-    def make(home: Path | None = None, **settings: str) -> EmbeddedServer:
-        made.append(EmbeddedServer(home or tmp_path / "home", settings={**QUICK, **settings}, dies_with_parent=True))
+    def make(home: Path | None = None, *, is_new: bool = False, **settings: str) -> EmbeddedServer:
+        home = home or tmp_path / "home"
+        if not is_new and not home.exists():
+            lay_data(home)
+        made.append(EmbeddedServer(home, settings={**QUICK, **settings}, dies_with_parent=True))
         return made[-1]
 
     yield make
@@ -96,7 +100,7 @@ def rows(server: EmbeddedServer, statement: str) -> list[tuple[object, ...]]:
 
 
 def test_a_started_server_answers_on_its_own_database_and_does_not_listen_on_tcp(make_server: MakeServer) -> None:
-    server = make_server()
+    server = make_server(is_new=True)
     with server.start().connect() as connection:
         assert connection.execute("select current_database(), current_user").fetchall() == [("integrity", "integrity")]
         assert connection.execute("show listen_addresses").fetchall() == [("",)]
@@ -143,7 +147,7 @@ def test_reset_deletes_the_data_and_the_next_start_is_anew(make_server: MakeServ
 
 
 def test_processes_that_start_at_once_get_one_server(make_server: MakeServer, tmp_path: Path) -> None:
-    server = make_server()
+    server = make_server(is_new=True)
     starters = [start_elsewhere(tmp_path / "home", "wait") for _ in range(4)]
     pids = {starter.stdout.readline() for starter in starters if starter.stdout}
     assert pids == {f"{pid_of(server)}\n"}
@@ -241,7 +245,7 @@ def test_what_a_killed_first_start_left_at_work_is_waited_for(make_server: MakeS
         while not new.exists() or not any(is_of_server(pid, new) for pid in holders_of(tmp_path / "home/server.lock")):
             assert starter.poll() is None
         starter.kill()
-    server = make_server()
+    server = make_server(is_new=True)
     server.start()
     assert rows(server, "select 1") == [(1,)]
     assert not new.exists()
@@ -303,7 +307,7 @@ def test_a_server_whose_socket_was_deleted_is_started_again(make_server: MakeSer
 def test_an_initialization_that_was_interrupted_is_begun_again(make_server: MakeServer, tmp_path: Path) -> None:
     (tmp_path / "home/data.new").mkdir(parents=True)
     (tmp_path / "home/data.new/PG_VERSION").write_text("18\n")
-    server = make_server()
+    server = make_server(is_new=True)
     server.start()
     assert rows(server, "select 1") == [(1,)]
 
@@ -367,7 +371,7 @@ def test_a_file_in_place_of_the_folder_is_a_clear_error(make_server: MakeServer,
     (tmp_path / "file").write_text("")
     for home in (tmp_path / "file", tmp_path / "file/home"):
         with pytest.raises(EmbeddedError, match=f"{home}: the embedded server cannot start: (File exists|Not a directory)"):
-            make_server(home).start()
+            make_server(home, is_new=True).start()
 
 
 @needs_root
@@ -413,7 +417,7 @@ def skip_unless_open(uid: int) -> None:
 def test_root_runs_it_as_another_user_and_changes_no_folder_of_others(make_server: MakeServer, open_folder: Path) -> None:
     skip_unless_open(NOBODY)
     before = open_folder.stat()
-    server = make_server(open_folder / "home")
+    server = make_server(open_folder / "home", is_new=True)
     server.start()
     owner = pwd.getpwuid((server.home / "data").stat().st_uid).pw_name
     assert owner in ("postgres", "nobody")
@@ -427,7 +431,7 @@ def test_root_runs_it_as_another_user_and_changes_no_folder_of_others(make_serve
 def test_root_runs_it_in_a_folder_that_no_other_user_can_enter(make_server: MakeServer, open_folder: Path) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
-    server = make_server(closed / "home")
+    server = make_server(closed / "home", is_new=True)
     server.start()
     assert (server.home / "data").stat().st_uid == 0
     assert rows(server, "select 1") == [(1,)]
