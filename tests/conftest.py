@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from integrity.engines.embedded.server import EmbeddedServer
@@ -24,6 +25,10 @@ collect_ignore = ["examples"]
 
 # What a message says is asked in many tests, and where it is folded in those of the layout and of whole outputs.
 os.environ["COLUMNS"] = "10000"
+
+# How long an example takes on a busy machine says nothing about the property.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
