@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
+from integrity.numbers import counted
 from integrity.operation import Isolation
 from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
@@ -247,7 +248,7 @@ class GatedSession(Session):
             self.opens_transaction = True
         sql, parameters = with_marks(unit, decode)
         if len(unit.statements) > 1:
-            self.hidden = f"{len(unit.statements)} statements in one go: {unit.statements[0].sql}"
+            self.hidden = f"{counted(len(unit.statements), 'statement')} in one go: {unit.statements[0].sql}"
         self._note(sql, parameters, opens=opens)
 
     def _note_level(self, answer: Answer) -> None:
