@@ -339,3 +339,23 @@ def test_a_role_that_may_make_no_schema_is_told_the_right(
     )
     with pytest.raises(DatabaseError, match="grant create on database"), install(ordinary):
         pass
+
+
+def test_no_vacuum_that_begins_by_itself_is_taken_for_an_open_transaction(
+    database: Target, connection: Connection
+) -> None:
+    """It locks what it works on, about once a minute, against the lock that tells whether somebody still writes."""
+    connection.execute("create table items (id int)")
+    connection.commit()
+    with install(database):
+        locked = connection.execute(
+            """
+            select relation.relname, relation.reloptions
+            from pg_proc as function
+            join pg_namespace as place on place.oid = function.pronamespace and place.nspname = 'integrity_capture'
+            join pg_class as relation on relation.relnamespace = place.oid
+                and function.prosrc ~ format('lock table %I.%I ', place.nspname, relation.relname)
+            group by relation.oid
+            """
+        ).fetchall()
+    assert locked == [("log", ["autovacuum_enabled=false"])]

@@ -44,7 +44,7 @@ create unlogged table {SCHEMA}.log (
     seen_by pg_snapshot,  -- of a truncate that did not see what is committed, but what its transaction saw
     old text collate "C",
     new text collate "C"
-);
+) with (autovacuum_enabled = false);  -- whose lock is in the way of `mark` and `undo` as an open transaction's is
 create table {SCHEMA}.tables (
     relation oid primary key, undo text not null, swap text not null,
     off text not null, back_on text not null  -- statements about what would run when rows are put back
