@@ -341,9 +341,7 @@ def test_a_role_that_may_make_no_schema_is_told_the_right(
         pass
 
 
-def test_no_vacuum_that_begins_by_itself_is_taken_for_an_open_transaction(
-    database: Target, connection: Connection
-) -> None:
+def test_no_vacuum_that_begins_by_itself_is_taken_for_an_open_transaction(database: Target, connection: Connection) -> None:
     """It locks what it works on, about once a minute, against the lock that tells whether somebody still writes."""
     connection.execute("create table items (id int)")
     connection.commit()

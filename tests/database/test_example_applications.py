@@ -5,7 +5,6 @@ Node's gets its packages from npm's registry, and is left out where that is not 
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -17,10 +16,9 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
+from tests.database.registries import install_npm
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NPM = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-NOT_REACHED = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")
 AGAIN = 20
 
 
@@ -55,15 +53,9 @@ Open = Callable[[str], Race]
 @pytest.fixture(scope="session")
 def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages of the example on Node."""
-    if not shutil.which("npm"):
-        pytest.skip("there is no npm")
     folder = tmp_path_factory.mktemp("node")
     shutil.copy(EXAMPLES / "node_pg" / "package.json", folder)
-    done = subprocess.run(NPM, cwd=folder, capture_output=True, text=True, check=False)
-    if any(word in done.stderr for word in NOT_REACHED):
-        pytest.skip("npm's registry is not reached")
-    assert done.returncode == 0, done.stderr
-    return folder / "node_modules"
+    return install_npm(folder)
 
 
 @pytest.fixture
