@@ -173,6 +173,7 @@ class _Shrinker:
         self._variation = variation
         self._judges: dict[str, tuple[Program, Judge]] = {}
         self._tries = 0
+        self._known: dict[str, bool] = {}
         calls = variation.calls if variation else ()
         self.whole = _Example(tuple(range(len(program.actors))), points_of(hit.run.choices), calls)
 
@@ -197,10 +198,19 @@ class _Shrinker:
         return example()
 
     def fails_alike(self, example: _Example) -> bool:
-        """Play an example; return whether it goes wrong like the hit."""
+        """Return whether an example goes wrong like the hit, which is asked of the server once.
+
+        Hypothesis asks again, and raises where the answer is another one, as that of an application may be.
+        """
         if not example.kept:
             return False
-        self._tries += 1
+        name = str(example)
+        if name not in self._known:
+            self._tries += 1
+            self._known[name] = self._goes_wrong_alike(example)
+        return self._known[name]
+
+    def _goes_wrong_alike(self, example: _Example) -> bool:
         run, judgement = self._play(example)
         if self._is_race and not count_preemptions(run.choices):
             return False  # wrong for another reason: it needs no other actor
