@@ -114,6 +114,7 @@ class CureRecord(_Model):
     sql: str = ""
     choices: int = 0
     not_for: tuple[str, ...] = ()
+    held_against: tuple[str, ...] = ()
 
 
 class Finding(_Model):

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from string import ascii_uppercase
 
 from integrity.errors import UsageError
 from integrity.operation import Declined, Ok, Unavailable
@@ -24,6 +23,7 @@ from integrity.race.search.exploration import Exploration
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.choices import by_pattern
+from integrity.race.trial.holding import Course, find_courses, find_misfit
 from integrity.race.trial.remedies import Remedy, find_remedies
 from integrity.verdict import Verdict
 
@@ -31,6 +31,7 @@ _SEARCH = Budget(preemptions=1, schedules=400)
 _SEARCH_OF_OTHERS = Budget(preemptions=1, schedules=100)
 _OTHERS_SEARCHED_MAX = 6
 _OTHERS_MAX = 3
+AS_RACED = "as raced"
 _NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
 
 
@@ -64,6 +65,7 @@ class Cure:
         schedules: how many that search played.
         choices: of arguments that go wrong without it and not with it, those of the schedule included.
         not_for: the calls with which it still goes wrong.
+        held_against: what goes right one after the other without it, and with it: as raced, other rows, other arguments.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class Cure:
     sql: str = ""
     choices: int = 0
     not_for: tuple[str, ...] = ()
+    held_against: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -109,13 +112,14 @@ def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing, 
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
     others = list(_find_others(arena, ground, contest, failing, deadline))
+    courses = find_courses(arena, ground, contest, played.trace.events)
     cures = []
     for remedy in find_remedies(arena, contest, failing.letters):
         if time.monotonic() > deadline:
             break
-        cure = _try(arena, contest, remedy, failing, others)
+        cure = _try(arena, contest, remedy, failing, others, courses=courses)
         if remedy.fallback is not None and _NEEDS_CONSTRAINT in cure.story:
-            cure = _try(arena, contest, remedy.fallback, failing, others)
+            cure = _try(arena, contest, remedy.fallback, failing, others, courses=courses)
         cures.append(cure)
     return sorted(cures, key=lambda cure: not cure.is_whole)
 
@@ -159,34 +163,39 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
             return
 
 
-def _try(arena: Arena, contest: Contest, remedy: Remedy, failing: Failing, others: Sequence[Contest]) -> Cure:
+def _try(
+    arena: Arena,
+    contest: Contest,
+    remedy: Remedy,
+    failing: Failing,
+    others: Sequence[Contest],
+    *,
+    courses: Sequence[Course],
+) -> Cure:
+    held = tuple(dict.fromkeys(course.words or AS_RACED for course in courses))
     tried = Cure(remedy.kind, remedy.name, is_prevented=False, story="", sql=remedy.sql)
     cured = remedy.change(contest)
-    if cured.added == contest.added:
-        return _follow(arena, tried, cured, failing, [remedy.change(other) for other in others])
+    others = [remedy.change(other) for other in others]
+    if cured.added == contest.added:  # what refuses no row by itself is rarely in the way of calls one after the other
+        tried = _follow(arena, tried, cured, failing, others)
+        if not tried.is_prevented:
+            return tried
+        held_out = replace(tried, is_prevented=False, is_sound=None, choices=0, not_for=())
+        misfit = find_misfit(arena, courses, remedy.change)
+        return _misfitting(held_out, misfit) if misfit else replace(tried, held_against=held)
     try:
-        misfit = _misfit(arena, contest, cured)
+        misfit = find_misfit(arena, courses, remedy.change)
     except StatementRefused as refused:
         return replace(tried, story=f"it cannot be made: {refused.reason}")
     except UsageError as error:  # the stage is refused
         return replace(tried, story=f"the rows of the race contradict it: {error.message}")
     if misfit:
-        return replace(tried, story=f"calls that are right would be refused: {misfit}")
-    return _follow(arena, tried, cured, failing, [remedy.change(other) for other in others])
+        return _misfitting(tried, misfit)
+    return replace(_follow(arena, tried, cured, failing, others), held_against=held)
 
 
-def _misfit(arena: Arena, contest: Contest, cured: Contest) -> str:
-    """Return how calls one after the other are refused for what was added and were not before; empty: they are not."""
-    for calls in (contest.calls, contest.calls[::-1]):
-        runs = [
-            arena.scheduler(each.dropped, each.added).play(each.part(calls).program()).trace.returns
-            for each in (contest, cured)
-        ]
-        for actor, returned in sorted(runs[1].items()):
-            if isinstance(returned, Failed) and not isinstance(runs[0][actor], Failed):
-                place = "alone" if actor == "A" else "after another"
-                return f"{calls[ascii_uppercase.index(actor)]} {place} {told_of_failure(returned)}"
-    return ""
+def _misfitting(tried: Cure, misfit: str) -> Cure:
+    return replace(tried, story=f"calls that are right would be refused{misfit}")
 
 
 def _follow(arena: Arena, tried: Cure, cured: Contest, failing: Failing, others: Sequence[Contest]) -> Cure:
