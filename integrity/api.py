@@ -9,22 +9,25 @@ passed as an object, and need not be declared in integrity.toml. Whoever wants t
 is told every event (events.py). What cannot be done is an AuditError; a violation is none, but in what is returned.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrity.audit import AuditSettings
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.events import Listener, listen
 from integrity.jobs import race as racing
+from integrity.jobs import replay as replaying
 from integrity.jobs import run as running
 from integrity.jobs import seed as seeding
 from integrity.jobs import validate as validating
 from integrity.jobs.findings import Wanted
 from integrity.load.request import EndedRun
-from integrity.project import Project, find_project
-from integrity.race.raced import Raced
+from integrity.project import Project, find_project, make_state_folder
+from integrity.race.raced import Raced, Replayed
 from integrity.race.search.settings import RaceSettings
 from integrity.report.audit_report import AuditReport
 from integrity.seeds.load import Mode, Seeded
@@ -205,6 +208,39 @@ class Race:
         wanted = Wanted(pytest_file=self.pytest_file)
         test_database = _test_database(project, self.test_database)
         return listen(racing.race(chosen, self.target, project, wanted, test_database=test_database), *listeners)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A finding of a race that is to be played again; a call returns whether it came back.
+
+    Args:
+        finding: its file, its name among those that are kept, or a token.
+        target: None: the database that a scenario names, else the project's, else the embedded server, started if need be.
+        times: to play it.
+        folder: of the project.
+        test_database: the name of a database that may hold other tables; None: as the project declares it.
+
+    Raises:
+        UsageError: it cannot be read, or what it is about is not there any more.
+        DatabaseError: the server is gone.
+    """
+
+    finding: Path | str
+    target: Target | None = None
+    times: int = 1
+    folder: Path = Path()
+    test_database: str | None = None
+
+    def __call__(self, *listeners: Listener) -> Replayed:
+        project = _project(self.folder, None)
+        chosen = replaying.choose(project, Path(self.finding))
+        target = self.target or Target.find(project, replaying.url_of(chosen), os.environ)
+        if target is None:
+            make_state_folder(project)
+            target = EmbeddedServer(project.state_folder / "postgres").start()
+        test_database = _test_database(project, self.test_database)
+        return listen(replaying.replay(chosen, target, times=self.times, test_database=test_database), *listeners)
 
 
 def machine(

@@ -48,22 +48,14 @@ def command(
     """
     from integrity.events import listen
     from integrity.jobs.findings import Wanted
-    from integrity.jobs.replay import ChosenFinding, choose, replay
-    from integrity.jobs.replay_requests import replay_requests
+    from integrity.jobs.replay import choose, replay, url_of
     from integrity.report.progress import write_notes
     from integrity.report.race_output import write_replayed
 
     project = open_project(project_folder)
     chosen = choose(project, file)
     wanted = Wanted(pytest_file=pytest_file)
-    if isinstance(chosen, ChosenFinding):
-        target = open_target(project, database)
-        job = replay(chosen, target, wanted, times=times, test_database=test_database)
-    else:
-        url = chosen.subject.scenario.database.url
-        declared = project.settings.database.test if test_database is None else test_database
-        target = open_target(project, url if database is None else database)
-        job = replay_requests(chosen, target, project, times=times, test_database=declared)
-    replayed = listen(job, write_notes)
+    target = open_target(project, url_of(chosen) if database is None else database)
+    replayed = listen(replay(chosen, target, wanted, times=times, test_database=test_database), write_notes)
     write_replayed(replayed, is_showing=is_showing, is_json=is_json)
     return replayed.exit_code

@@ -6,42 +6,35 @@
 The database is changed while a schedule is played and put back after it, so it must be empty or declared a test database.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import replace
 from importlib import import_module
-from string import ascii_uppercase
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from integrity.database.namespace import guard
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.numbers import counted
-from integrity.operation import Ok, Statement
+from integrity.jobs.calls_raced import CallsRaced, CallsReplayed, NotHeld, digest_of, not_one
+from integrity.operation import Statement
+from integrity.race.finding.finding import read_finding
+from integrity.race.finding.replay import Sought, replay, sought_of_finding, sought_of_token
+from integrity.race.finding.token import MARK, Token, code_of, read_token
 from integrity.race.gated.calls import Callers
 from integrity.race.gated.postgresql.cast import SECONDS_MAX
 from integrity.race.gated.postgresql.stand import Stand, open_stand
-from integrity.race.judge.explain import explain
-from integrity.race.judge.failures import DEADLOCK
-from integrity.race.judge.judge import Judge, Judgement
-from integrity.race.judge.timeline import timeline_of
+from integrity.race.judge.judge import EXPECTED, Judge, Judgement
+from integrity.race.judge.oracles import Oracle
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Check, Keys, Program, RaceHistory, on_keys
-from integrity.race.program.trace import Failed, Return
+from integrity.race.program.trace import Return
 from integrity.race.program.wire import StatementRefused
-from integrity.race.search.exploration import Coverage, Exploration
 from integrity.race.search.explore import Budget, explore
-from integrity.race.trial.call_mutations import mutate_calls, try_cures
-from integrity.race.trial.mutate import Mutation
 from integrity.systems.stage import Stage
-from integrity.verdict import Verdict
 
 PREEMPTIONS = 2
-
-
-class NotHeld(AssertionError):
-    """What was claimed of a race is not so, or nobody knows whether it is."""
 
 
 class CallRace:
@@ -87,7 +80,7 @@ class CallRace:
         self._ignore = tuple(ignore)
         self.strict_replies = strict_replies
         self._callers = Callers(declines=tuple(declines))
-        self._raced: list[CallsRaced] = []
+        self._raced: list[CallsRaced | CallsReplayed] = []
         self._stack = ExitStack()
         self._opened: Stand | None = None
 
@@ -180,18 +173,7 @@ class CallRace:
             functions: without arguments; one alone is called twice.
             count: how often each is called.
         """
-        wanted = [each for each in functions for _ in range(count)]
-        if len(wanted) < 2:
-            wanted *= 2
-        if not wanted:
-            raise UsageError("no function was given to race", hint="race(pay, pay), or race(pay) for two calls of one.")
-        program = Program(
-            tuple(self._callers.actor(each) for each in wanted),
-            _no_stage,
-            checks=self._checks,
-            is_captured=True,
-            is_strict=self.strict_replies,
-        )
+        program = self._program(functions, count)
         judge = Judge(self._stand.scheduler, program)
         recording = _Recording(judge)
         self._callers.opaque = set()
@@ -202,6 +184,53 @@ class CallRace:
         raced.statements = self._stand.statements
         self._raced.append(raced)
         return raced
+
+    def replay(self, kept: str | Path, *functions: Callable[[], Any], count: int = 1) -> CallsReplayed:
+        """Return what comes of one schedule that was found, and of no other.
+
+        Args:
+            kept: its token, or the file that it was saved in.
+            functions: those that were raced, in that order.
+            count: as it was then.
+
+        Raises:
+            UsageError: it is none, or of other functions.
+        """
+        program = self._program(functions, count)
+        token, sought = _read_kept(kept)
+        names = [actor.operation for actor in program.actors]
+        if token.digest != digest_of(names) or any(number >= len(names) for number, _ in token.kept):
+            raise UsageError(
+                f"{kept}: it is of {token.name}, and these calls are {', '.join(names)}",
+                hint="Give the functions that were raced, in that order; or search again: race(pay, pay).holds()",
+            )
+        numbers = [number for number, _ in token.kept] or range(len(names))
+        is_of_answers = code_of((Oracle.INVARIANT, EXPECTED)) in token.failures
+        program = replace(
+            program,
+            actors=tuple(program.actors[number] for number in numbers),
+            is_strict=self.strict_replies or sought.is_strict,
+            expect=not_one if is_of_answers else program.expect,
+        )
+        (again,) = replay(self._stand.scheduler, program, sought, times=1)
+        replayed = CallsReplayed(again)
+        self._raced.append(replayed)
+        return replayed
+
+    def _program(self, functions: Sequence[Callable[[], Any]], count: int) -> Program:
+        wanted = [each for each in functions for _ in range(count)]
+        if len(wanted) < 2:
+            wanted *= 2
+        if not wanted:
+            raise UsageError("no function was given to race", hint="race(pay, pay), or race(pay) for two calls of one.")
+        known = {id(each): self._callers.actor(each) for each in wanted}  # one that comes twice is one actor twice
+        return Program(
+            tuple(known[id(each)] for each in wanted),
+            _no_stage,
+            checks=self._checks,
+            is_captured=True,
+            is_strict=self.strict_replies,
+        )
 
     def check_asked(self) -> None:
         """Raise NotHeld where nothing was asked of what came out of a race: it would pass, whatever that is."""
@@ -238,132 +267,6 @@ class CallRace:
                 )
 
 
-@dataclass
-class CallsRaced:
-    """What came out of a race of functions: ask what must hold of it; what was not found out does not hold."""
-
-    stand: Stand
-    program: Program
-    judge: Judge
-    found: Exploration
-    budget: Budget = field(default_factory=Budget)
-    returns: dict[str, Mapping[str, Return]] = field(default_factory=dict)
-    seen: Set[str] = frozenset()
-    opaque: Set[str] = frozenset()
-    statements: tuple[str, ...] = ()
-    is_asked: bool = False
-
-    @property
-    def verdict(self) -> Verdict:
-        """Of the data: it holds in all schedules of the bound; violated; unknown."""
-        return self.found.verdict
-
-    def holds(self) -> Self:
-        """Raise NotHeld, with the schedule and why it is wrong, unless the data is right in every schedule.
-
-        Right is what some order of the calls, one after the other, leaves behind, and what no `never` query returns.
-        """
-        self.is_asked = True
-        if self.verdict is Verdict.VIOLATED:
-            raise NotHeld(self.text)
-        if self.verdict is not Verdict.HOLDS:
-            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
-        self._check_seen()
-        return self
-
-    def each_protection_is_needed(self) -> Self:
-        """Raise NotHeld unless a race is found when a lock, an `on conflict` or the level is taken out of the statements.
-
-        Each is taken out on the wire, alone; where nothing goes wrong without it, this test guards nothing by it.
-        """
-        self.holds()
-        tried = self.mutations()
-        if not tried:
-            raise NotHeld("no statement has a protection that could be taken away: for update, on conflict, a level")
-        if idle := [f"{each.protection} ({each.word})" for each in tried if each.word != "needed"]:
-            raise NotHeld(f"nothing goes wrong without {'; '.join(idle)}")
-        return self
-
-    def mutations(self) -> list[Mutation]:
-        """Return what each protection in the statements is good for: `needed`, `vacuous`, or `untried`."""
-        return list(mutate_calls(self.stand, self.program, self.statements, budget=self.budget))
-
-    def cures(self) -> dict[str, bool]:
-        """Return what was tried against what was found, each with whether all orders are right with it."""
-        return dict(try_cures(self.stand, self.program, self.statements, budget=self.budget))
-
-    def exactly_one_succeeds(self) -> Self:
-        """Raise NotHeld unless in every schedule one call returned and all others raised, or declined."""
-        self.is_asked = True
-        for letters, returns in self.returns.items():
-            winners = [letter for letter, value in returns.items() if isinstance(value, Ok)]
-            if len(winners) != 1:
-                told = ", ".join(f"{letter} {_told(value)}" for letter, value in sorted(returns.items()))
-                succeeded = f"{counted(len(winners), 'call')} of {len(returns)} succeeded in schedule {letters}"
-                raise NotHeld(f"{succeeded}: {told}\n{self.text}")
-        return self._known()
-
-    def no_deadlock(self) -> Self:
-        """Raise NotHeld if a call was refused as a deadlock's victim, whatever it made of that."""
-        self.is_asked = True
-        if self.found.coverage.deadlocks:
-            raise NotHeld(f"{counted(self.found.coverage.deadlocks, 'deadlock')} in {self._searched}\n{self.text}")
-        return self._known()
-
-    def _check_seen(self) -> None:
-        """Raise NotHeld where a call made no statement that we saw: its orders were not searched."""
-        if unseen := [letter for letter in self.actors if letter not in self.seen]:
-            raise NotHeld(
-                f"nobody knows whether it holds: no statement of {', '.join(unseen)} passed the proxy; "
-                f"let what is called connect to race.url, or lead its engine there: race.sqlalchemy(engine)"
-            )
-
-    @property
-    def actors(self) -> str:
-        """Their letters."""
-        return ascii_uppercase[: len(self.program.actors)]
-
-    def _known(self) -> Self:
-        if self.verdict is Verdict.UNKNOWN:
-            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
-        self._check_seen()
-        return self
-
-    @property
-    def uncompared(self) -> tuple[str, ...]:
-        """What was compared with nothing, and why: columns, members of documents, parts of answers."""
-        types = sorted(f"{each} (only its type)" for each in self.opaque)
-        return (*self.judge.uncompared, *types)
-
-    @property
-    def text(self) -> str:
-        """The first schedule that goes wrong, why it is wrong, and what was searched; else what was searched alone."""
-        hits = (*self.found.hits, *self.found.apart)
-        if not hits:
-            return self._searched
-        hit = hits[0]
-        again = self.stand.scheduler.play(self.program, hit.run.letters)
-        why = explain(Judge(self.stand.scheduler, self.program), again, alarms=hit.alarms)
-        broken = [f"{alarm.name}: {dict(alarm.rows[0])}" for alarm in hit.alarms if alarm.rows]
-        return "\n".join([f"schedule {hit.run.letters}", *timeline_of(again), *broken, *why.lines, self._searched])
-
-    @property
-    def _searched(self) -> str:
-        coverage: Coverage = self.found.coverage
-        return (
-            f"{counted(coverage.played, 'schedule')} played, {coverage.spared} more known without playing, "
-            f"{counted(coverage.waits, 'lock wait')}; {self.stand.rows}"
-            f"{'; not compared: ' if self.uncompared else ''}{', '.join(self.uncompared)}{self._apart}"
-        )
-
-    @property
-    def _apart(self) -> str:
-        if not self.found.apart:
-            return ""
-        letters = self.found.apart[0].run.letters
-        return f"; answers that no serial order gives, over rows that are right, in schedule {letters}: see strict_replies"
-
-
 class _Recording:
     """Keeps what the calls returned in each schedule that is judged."""
 
@@ -378,13 +281,20 @@ class _Recording:
         return self._judge.judge(run)
 
 
-def _told(value: Return) -> str:
-    match value:
-        case Ok():
-            return "succeeded"
-        case Failed():
-            return f"failed with {value.error}{' (deadlock)' if value.sqlstate == DEADLOCK else ''}"
-    return f"declined ({value.reason})"
+def _read_kept(kept: str | Path) -> tuple[Token, Sought]:
+    """Return a token, and what is to be seen again: of a file all letters, of a token where they depart."""
+    if isinstance(kept, str) and kept.startswith(MARK):
+        token = read_token(kept)
+        return token, sought_of_token(token)
+    finding = read_finding(Path(kept))
+    record = finding.scenario
+    if record is None or not record.is_of_functions:
+        raise UsageError(
+            f"{kept}: it is no finding of functions", hint=f"Replay it by the command: integrity replay {kept}"
+        )
+    of = tuple((number, None) for number, _ in record.kept)
+    sought = sought_of_finding(finding)
+    return Token(record.name, record.digest, of, (), sought.failures), sought
 
 
 def _no_stage() -> Stage:

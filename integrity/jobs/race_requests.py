@@ -15,19 +15,18 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import FileWritten, Job
 from integrity.http.secrets import hidden_in
-from integrity.jobs.findings import Wanted, keep_all
+from integrity.jobs.findings import Wanted, export_replay, keep_all
 from integrity.jobs.site import SECONDS_MAX, Site, open_site
 from integrity.project import Project
 from integrity.race.finding.discovery import finding_of_program
 from integrity.race.finding.finding import CallRecord, Finding, return_record
-from integrity.race.finding.token import Token, codes_of
+from integrity.race.finding.token import token_of
 from integrity.race.judge.judge import Judge
 from integrity.race.raced import Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
 from integrity.race.search.explore import Budget, explore
-from integrity.race.search.least import Cast, Least, find_least
-from integrity.race.search.shrink import points_of
+from integrity.race.search.least import find_least
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.scenarios.subject import RequestSubject, cast_of
 from integrity.verdict import Verdict
@@ -87,8 +86,11 @@ def race_requests(
         site.app.check()
         hits = (*found.hits, *found.apart[: not found.hits])
         findings = [_finding(site, hit, seed=settings.seed) for hit in hits]
-        kept = keep_all(findings, target, project, first=wanted.output if wanted else None)
+        wanted = wanted or Wanted()
+        kept = keep_all(findings, target, project, first=wanted.output)
         yield from (FileWritten((each.file,), is_told=False) for each in kept)
+        if kept and wanted.pytest_file is not None:
+            yield export_replay(kept[0].finding, wanted.pytest_file, replay_command=kept[0].replay)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
         return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
 
@@ -157,24 +159,6 @@ def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:
         seconds=hit.seconds,
     )
     shown: Mapping[str, Any] = hidden_in(finding.model_dump(mode="json"), site.secrets)
-    kept = record.model_copy(update={"kept": least.cast, "token": str(token_of(site.subject, least, cast))})
+    token = token_of(record.name, record.digest, least, cast)
+    kept = record.model_copy(update={"kept": least.cast, "token": str(token)})
     return Finding.model_validate(shown).model_copy(update={"scenario": kept})
-
-
-def token_of(subject: RequestSubject, least: Least, whole: Cast) -> Token:
-    """Return the token of what was found.
-
-    Args:
-        whole: all actors of the scenario, with all of their requests.
-    """
-    requests = dict(whole)
-    kept = tuple((number, None if of == requests[number] else of) for number, of in least.cast)
-    failures = codes_of([alarm.fingerprint for alarm in least.judgement.alarms])
-    record = subject.record
-    return Token(
-        record.name,
-        record.digest,
-        () if least.cast == whole else kept,
-        points_of(least.run.choices),
-        failures,
-    )

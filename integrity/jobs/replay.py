@@ -11,7 +11,13 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Job
 from integrity.jobs.findings import Wanted, export, invariants_of, races_folder, system_on
-from integrity.jobs.replay_requests import ChosenRequests, choose_requests, choose_token
+from integrity.jobs.replay_requests import (
+    ChosenRequests,
+    choose_requests,
+    choose_token,
+    export_chosen,
+    replay_requests,
+)
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, names_of, read_finding
 from integrity.race.finding.token import MARK, read_token
@@ -75,15 +81,20 @@ def _find(project: Project, named: Path) -> Path:
     raise UsageError(f"{quote(str(named))}: there is no such file, and no finding of that name", hint=hint)
 
 
+def url_of(chosen: ChosenFinding | ChosenRequests) -> str | None:
+    """Return the database that what is chosen names itself; None: it names none."""
+    return chosen.subject.scenario.database.url if isinstance(chosen, ChosenRequests) else None
+
+
 def replay(
-    chosen: ChosenFinding,
+    chosen: ChosenFinding | ChosenRequests,
     target: Target,
     wanted: Wanted | None = None,
     *,
     times: int = 1,
     test_database: str | None = None,
 ) -> Job[Replayed]:
-    """Play the finding again, so many times, on a scratch database.
+    """Play the finding again, so many times, on a scratch database; of requests as replay_requests.py says.
 
     Args:
         wanted: the test to write.
@@ -93,12 +104,18 @@ def replay(
         UsageError: what the finding is about is not there any more, or the target is of another engine.
         DatabaseError: the server is gone.
     """
+    wanted = wanted or Wanted()
+    if isinstance(chosen, ChosenRequests):
+        replayed = yield from replay_requests(chosen, target, times=times, test_database=test_database)
+        if wanted.pytest_file is not None:
+            yield export_chosen(chosen, wanted.pytest_file)
+        return replayed
     race = chosen.race
     with open_study(
         target, system_on(target, race.system, race.files), chosen.finding, race.files, test_database=test_database
     ) as study:
         replays = study.replay(times)
         differences = study.find_differences(replays[-1])
-        if wanted is not None and wanted.pytest_file is not None:
+        if wanted.pytest_file is not None:
             yield export(study, wanted.pytest_file, replay_command=f"integrity replay {chosen.file}")
     return Replayed(chosen.finding.name, names_of(chosen.finding), replays, differences, chosen.finding)

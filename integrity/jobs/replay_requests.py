@@ -1,17 +1,18 @@
 """The job of replaying a race of requests: the application is asked again, its statements let go as the finding says.
 
 chosen = choose_requests(project, finding, finding.scenario, file)     # or choose_token(...)
-replayed = listen(replay_requests(chosen, target, project))
+replayed = listen(replay_requests(chosen, target))
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import Job
+from integrity.events import FileWritten, Job
+from integrity.jobs.findings import export_replay
 from integrity.jobs.site import SECONDS_MAX, open_site
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, names_of, read_finding
@@ -49,6 +50,7 @@ class ChosenRequests:
     failures: Sequence[str]
     finding: Finding | None = None
     changed: Sequence[str] = ()
+    project: Project = field(kw_only=True)
 
 
 def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, file: Path) -> ChosenRequests:
@@ -57,6 +59,11 @@ def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, 
     Raises:
         UsageError: its scenario cannot be used here.
     """
+    if record.is_of_functions:
+        raise UsageError(
+            f"{file}: it is of functions, which their own test calls",
+            hint=f"race.replay({str(file)!r}, {', '.join(record.given['calls'])}).holds()",
+        )
     subject = subject_of_record(project, record)
     changed = []
     if record.name and scenario_file(project, record.name).is_file() and subject.place == record.shown:
@@ -65,7 +72,9 @@ def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, 
             changed.append(f"{record.shown} is another one by now ({now}, was {record.digest}); the one of then was played")
     _check_cast(record.kept, subject, str(file))
     cast = record.kept or cast_of(subject.scenario)
-    return ChosenRequests(finding.name, subject, cast, sought_of_finding(finding), names_of(finding), finding, changed)
+    return ChosenRequests(
+        finding.name, subject, cast, sought_of_finding(finding), names_of(finding), finding, changed, project=project
+    )
 
 
 def choose_token(project: Project, token: Token, kept: Path) -> ChosenRequests:
@@ -85,24 +94,25 @@ def choose_token(project: Project, token: Token, kept: Path) -> ChosenRequests:
     _check_cast(cast, subject, "the token")
     cast = cast or cast_of(subject.scenario)
     failures = sorted(map(describe_code, token.failures))
-    return ChosenRequests(str(token), subject, cast, sought_of_token(token), failures)
+    return ChosenRequests(str(token), subject, cast, sought_of_token(token), failures, project=project)
 
 
 def replay_requests(
-    chosen: ChosenRequests, target: Target, project: Project, *, times: int = 1, test_database: str | None = None
+    chosen: ChosenRequests, target: Target, *, times: int = 1, test_database: str | None = None
 ) -> Job[Replayed]:
     """Start the application, or take the one that runs, and play the schedule again, so many times.
 
     Raises:
         UsageError, UnsafeDatabase, DatabaseError: as `open_site` says.
     """
+    declared = chosen.project.settings.database.test
     with ExitStack() as stack:
         site = yield from open_site(
             chosen.subject,
             target,
-            project,
+            chosen.project,
             stack,
-            test_database=test_database,
+            test_database=declared if test_database is None else test_database,
             is_strict=chosen.sought.is_strict,
             seconds_max=SECONDS_MAX,
         )
@@ -112,6 +122,20 @@ def replay_requests(
     seen = tuple(dict.fromkeys(name for each in replays for name in each.names))  # a token knows kinds, and no names
     failures = chosen.failures if chosen.finding else seen or chosen.failures
     return Replayed(chosen.name, failures, replays, differences, chosen.finding)
+
+
+def export_chosen(chosen: ChosenRequests, pytest_file: Path) -> FileWritten:
+    """Write what was chosen as a test.
+
+    Raises:
+        UsageError: it is a token, which says too little for people.
+    """
+    if chosen.finding is None:
+        raise UsageError(
+            "--pytest writes a finding's statements into the test, and a token has none",
+            hint="Name the finding's file, or find the race anew: integrity race --scenario NAME --pytest FILE",
+        )
+    return export_replay(chosen.finding, pytest_file, replay_command=f"integrity replay {chosen.name}")
 
 
 def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSubject]:
@@ -126,7 +150,7 @@ def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSub
             record = read_finding(file).scenario
         except UsageError:  # of another version, or changed by hand: `replay` of that file says so
             continue
-        if record is not None and record.digest == token.digest:
+        if record is not None and not record.is_of_functions and record.digest == token.digest:
             yield subject_of_record(project, record)
 
 
@@ -138,10 +162,11 @@ def _unknown(project: Project, token: Token) -> UsageError:
             f"{named[0]}: it is another scenario than the token is of: {now}, not {token.digest}",
             hint=f"Take it as it was when the race was found, or find it anew: integrity race --scenario {named[0].stem}",
         )
-    what = f"scenarios/{token.name}.toml" if token.name else "curl lines"
+    what = f"scenarios/{token.name}.toml, or of functions of these names," if token.name else "curl lines"
     return UsageError(
         f"the token is of {what} ({token.digest}), and no scenario here is that",
-        hint="Replay it where the scenario is, or the finding's file: integrity replay FILE",
+        hint="Replay it where the scenario is, or the finding's file (integrity replay FILE); of functions in their test: "
+        "race.replay(TOKEN, pay, pay).holds()",
     )
 
 

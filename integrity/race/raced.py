@@ -7,6 +7,7 @@ from typing import Any
 
 from integrity.events import Event
 from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
+from integrity.numbers import counted
 from integrity.race.finding.finding import Finding
 from integrity.race.finding.replay import Replay
 from integrity.race.matrix import Group
@@ -109,6 +110,13 @@ class Replayed:
     replays: Sequence[Replay]
     differences: Sequence[str] = ()
     finding: Finding | None = None
+
+    @property
+    def text(self) -> str:
+        """What happened the last time, and how often it came back."""
+        back = sum(each.is_back for each in self.replays)
+        came = f"{', '.join(self.failures)}: came back {back} of {counted(len(self.replays), 'time')}"
+        return "\n".join([came, self.replays[-1].course, *self.replays[-1].timeline, *self.differences])
 
     @property
     def exit_code(self) -> int:

@@ -12,7 +12,8 @@ import pytest
 from psycopg import sql
 
 from integrity.engines.target import Target
-from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.jobs.calls_raced import NotHeld
+from integrity.jobs.race_calls import CallRace
 
 METHODS = {"scram-sha-256": "scram-sha-256", "md5": "md5", "trust": "scram-sha-256"}
 FIRST_WITH_3_2 = 180_000

@@ -11,7 +11,8 @@ import pytest
 
 from integrity.engines.target import Target
 from integrity.engines.url import Url
-from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.jobs.calls_raced import NotHeld
+from integrity.jobs.race_calls import CallRace
 from integrity.proxy.postgresql.framing import PROTOCOL_MAJOR, SSL_REQUEST, make_message, make_startup
 from integrity.proxy.postgresql.session import PostgresqlProtocol
 from integrity.proxy.server import HOST

@@ -11,7 +11,8 @@ from psycopg import IsolationLevel
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
-from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.jobs.calls_raced import NotHeld
+from integrity.jobs.race_calls import CallRace
 
 SCHEMA = """
 create table wallets (id int primary key, balance int not null);

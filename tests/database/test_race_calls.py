@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -15,8 +16,9 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import create_engine, text
 
 from integrity.engines.target import Target
-from integrity.errors import UnsafeDatabase
-from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.errors import UnsafeDatabase, UsageError
+from integrity.jobs.calls_raced import NotHeld
+from integrity.jobs.race_calls import CallRace
 from integrity.verdict import Verdict
 
 SCHEMA = """
@@ -67,8 +69,44 @@ def rows_of(database: Target) -> list[Any]:
 
 def test_an_update_that_is_lost_is_found_with_its_schedule_and_its_name(wallets: CallRace) -> None:
     raced = wallets(lambda: pay(wallets))
-    with pytest.raises(NotHeld, match=r"(?s)schedule ABAB.*waits for A.*lost update"):
+    with pytest.raises(NotHeld, match=r"(?s)schedule ABBBBAAA.*lost update"):
         raced.holds()
+
+
+def test_what_is_found_is_played_again_by_its_token_and_its_file(wallets: CallRace, tmp_path: Path) -> None:
+    lock = ""
+
+    def buy() -> None:
+        pay(wallets, lock)
+
+    finding = wallets(buy).finding
+    assert finding is not None
+    assert (finding.schedule, finding.token.split(":")[3:]) == ("ABBBBAAA", ["", "B1", "s"])
+    assert finding.token in finding.text
+    for kept in (finding.token, finding.save(tmp_path / "found.json")):
+        with pytest.raises(NotHeld, match="serial equivalence"):
+            wallets.replay(kept, buy).holds()
+    lock = "for update"
+    assert not wallets.replay(finding.token, buy).holds().is_back
+    with pytest.raises(UsageError, match="these calls are buy, buy, buy"):
+        wallets.replay(finding.token, buy, count=3)
+
+
+def test_answers_that_were_claimed_otherwise_are_kept_as_well(wallets: CallRace) -> None:
+    lock = ""
+
+    def buy() -> None:
+        pay(wallets, lock)
+
+    raced = wallets(buy)
+    with pytest.raises(NotHeld, match="2 calls of 2 succeeded in schedule") as told:
+        raced.exactly_one_succeeds()
+    assert raced.finding is not None
+    assert raced.finding.token in str(told.value)
+    with pytest.raises(NotHeld, match="what is expected of the answers"):
+        wallets.replay(raced.finding.token, buy).holds()
+    lock = "for update"
+    wallets.replay(raced.finding.token, buy).holds()
 
 
 def test_the_same_behind_a_lock_is_searched_to_the_end_and_holds(wallets: CallRace) -> None:

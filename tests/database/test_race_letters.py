@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from integrity.engines.target import Target
-from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.jobs.calls_raced import NotHeld
+from integrity.jobs.race_calls import CallRace
 from integrity.operation import Ok
 from integrity.verdict import Verdict
 

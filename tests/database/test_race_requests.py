@@ -1,6 +1,7 @@
 """`integrity race` on an application's requests: started on a copy of its database, nothing in it changed."""
 
 import json
+import runpy
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -115,6 +116,18 @@ def test_what_is_found_is_as_small_as_may_be_and_is_played_again_by_its_file_and
     Path("scenarios/buy.toml").write_text(text.replace("/buy", "/buy-locked"))
     code, _, err = integrity(record["token"], command="replay")
     assert (code, "another scenario than the token is of" in " ".join(err.split())) == (2, True), err
+
+
+def test_a_test_is_written_that_asks_the_application_again(integrity: Command) -> None:
+    scenario("buy")
+    integrity("--scenario", "buy", "--pytest", "tests/test_buy.py")
+    written = Path("tests/test_buy.py")
+    beside = written.with_suffix(".json")
+    with pytest.raises(AssertionError, match=r"(?s)came back 1 of 1 time.*update stock set left_over = 0"):
+        runpy.run_path(str(written))["test_post_buy_and_post_buy"]()
+    Path("scenarios/buy.toml").unlink()  # the finding carries it
+    beside.write_text(beside.read_text().replace("POST /buy", "POST /buy-locked"))
+    runpy.run_path(str(written))["test_post_buy_and_post_buy"]()
 
 
 def test_a_finding_that_does_not_come_back_is_told_with_what_has_changed(integrity: Command) -> None:

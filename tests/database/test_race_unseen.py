@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from integrity.engines.target import Target
-from integrity.jobs.race_calls import CallRace, NotHeld
+from integrity.jobs.calls_raced import NotHeld
+from integrity.jobs.race_calls import CallRace
 
 SCHEMA = """
 create table boxes (id int primary key, n int not null);

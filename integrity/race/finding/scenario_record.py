@@ -32,6 +32,11 @@ class ScenarioRecord(BaseModel):
     variables: tuple[str, ...] = ()
 
     @property
+    def is_of_functions(self) -> bool:
+        """It is of functions that a test calls, and of no requests; `given` has their names as `calls`."""
+        return "calls" in self.given
+
+    @property
     def shown(self) -> str:
         """What it is called."""
         return f"scenarios/{self.name}.toml" if self.name else "the scenario of the curl lines"

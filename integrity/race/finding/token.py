@@ -18,7 +18,8 @@ from string import digits
 
 from integrity.errors import UsageError, quote
 from integrity.race.judge.oracles import Oracle
-from integrity.race.search.shrink import Point
+from integrity.race.search.least import Cast, Least
+from integrity.race.search.shrink import Point, points_of
 
 MARK = "r1:"
 LENGTH_MOST = 120
@@ -83,6 +84,19 @@ def read_token(text: str) -> Token:
     points = tuple((int(at, 36), actor) for actor, at in re.findall(r"([A-Z])([0-9a-z]+)", found["points"]))
     failures = frozenset(re.findall(r"[a-z][0-9A-F]*", found["failures"]))
     return Token(found["name"], found["digest"], tuple(kept), points, failures)
+
+
+def token_of(name: str, digest: str, least: Least, whole: Cast) -> Token:
+    """Return the token of the least that goes wrong.
+
+    Args:
+        name, digest: of what is raced.
+        whole: all actors of it, with all of their parts.
+    """
+    parts = dict(whole)
+    kept = tuple((number, None if of == parts[number] else of) for number, of in least.cast)
+    failures = codes_of([alarm.fingerprint for alarm in least.judgement.alarms])
+    return Token(name, digest, () if least.cast == whole else kept, points_of(least.run.choices), failures)
 
 
 def code_of(fingerprint: tuple[str, str]) -> str:
