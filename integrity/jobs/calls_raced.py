@@ -112,7 +112,7 @@ class CallsRaced:
         if self.verdict is Verdict.VIOLATED:
             raise NotHeld(self.text)
         if self.verdict is not Verdict.HOLDS:
-            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
+            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.reasons)}\n{self._searched}")
         self._check_seen()
         return self
 
@@ -180,7 +180,7 @@ class CallsRaced:
 
     def _known(self) -> Self:
         if self.verdict is Verdict.UNKNOWN:
-            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.cut)}\n{self._searched}")
+            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.reasons)}\n{self._searched}")
         self._check_seen()
         return self
 

@@ -54,7 +54,7 @@ def _sentence(raced: RequestsRaced) -> str:
     if raced.verdict is Verdict.HOLDS:
         bound = "every schedule there is" if coverage.is_exhaustive else f"{coverage.bound_completed} preemptions"
         return f"{_WORDS[raced.verdict]}; complete to {bound}: {searched}."
-    why = f": {'; '.join(coverage.cut)}" if raced.verdict is Verdict.UNKNOWN and coverage.cut else ""
+    why = f": {'; '.join(coverage.reasons)}" if raced.verdict is Verdict.UNKNOWN and coverage.reasons else ""
     return f"{_WORDS[raced.verdict]}{why}; {searched}."
 
 
@@ -70,7 +70,7 @@ def requests_json(raced: RequestsRaced) -> dict[str, Any]:
         "waits": coverage.waits,
         "is_exhaustive": coverage.is_exhaustive,
         "preemptions": coverage.bound_completed,
-        "cut": list(coverage.cut),
+        "cut": coverage.reasons,
         "not_compared": list(raced.uncompared),
         "findings": [{"file": str(each.file), **each.finding.model_dump(mode="json")} for each in raced.found],
     }

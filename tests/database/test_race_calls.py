@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 import psycopg
 import pytest
@@ -168,7 +170,9 @@ def test_a_counter_that_looks_like_a_key_is_not_taken_for_one(database: Target) 
 
 
 PAGES = """
-create table pages (id int primary key, data jsonb not null, owner text, until timestamptz, seen_at timestamptz);
+create table pages (
+    id int primary key, data jsonb not null, owner text, until timestamptz, seen_at timestamptz, held_by uuid, visit uuid
+);
 insert into pages values (1, '{"hits": 0}');
 """
 
@@ -186,6 +190,12 @@ def book(race: CallRace, owner: str, until: str) -> None:
         connection.execute("update pages set until = %s where id = 1", (until,))
 
 
+def assigned(race: CallRace, assign: str, owner: str) -> None:
+    with psycopg.connect(race.url, autocommit=True) as connection:
+        connection.execute("update pages set owner = %s where id = 1", (owner,))
+        connection.execute(assign.encode(), (uuid5(NAMESPACE_DNS, owner),))
+
+
 def test_what_differs_by_itself_hides_nothing_beside_it_and_is_said(database: Target) -> None:
     """A counter with a time in one document; a time that is a value, beside one of the clock."""
     with closing(database.connect()) as connection:
@@ -196,6 +206,9 @@ def test_what_differs_by_itself_hides_nothing_beside_it_and_is_said(database: Ta
             race(lambda: hit(race)).holds()
         sound = race(lambda: hit(race, "for update")).holds()
         assert sound.uncompared == ("pages.seen_at (times of the run)", "pages.data.at (differs by itself)")
+        assign = "update pages set held_by = %s, visit = gen_random_uuid() where id = 1"
+        with pytest.raises(NotHeld, match="schedule AABBBBAA"):
+            race(*(partial(assigned, race, assign, owner) for owner in ("ann", "bob"))).holds()
         with pytest.raises(NotHeld, match="schedule AABBBBAA"):
             race(lambda: book(race, "ann", "2030-01-01"), lambda: book(race, "bob", "2031-01-01")).holds()
 

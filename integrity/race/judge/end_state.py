@@ -61,6 +61,12 @@ class Remains:
         """Return the same with what the masked columns hold made alike."""
         return replace(self, rows=tuple(self._unmasked(masked)))
 
+    def naming(self, lasting: Set[Any]) -> "Remains":
+        """Return the same with these of its generated values taken as the values that they are."""
+        if not lasting:
+            return self
+        return replace(self, keys=tuple((key, name or (str(key) if key in lasting else "")) for key, name in self.keys))
+
     def without(self, tables: Set[str]) -> "Remains":
         """Return the rest when some tables are left out."""
         return replace(self, rows=tuple(row for row in self.rows if row[0] not in tables))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from string import ascii_uppercase
 from typing import Any, Protocol
+from uuid import UUID
 
 from integrity.operation import Row
 from integrity.race.judge.end_state import (
@@ -128,6 +129,8 @@ class Judge:
         self._outcomes: dict[str, frozenset[EndState]] = {}
         self._masked: frozenset[ComparedColumn] = frozenset()
         self._timed: set[ComparedColumn] = set()
+        self._lasting: set[UUID] = set()  # ids that more than one run has: they are values, and were not made by one
+        self._run_of: dict[UUID, UUID] = {}
         self._outcome_by_looks: dict[EndState, EndState] = {}
         self._passed: set[EndState] = set()
 
@@ -135,7 +138,7 @@ class Judge:
         """Return what the oracles say of a run that was just played, while its rows are as it left them."""
         check_own_mistakes(run, self._program, is_serial=bool(_serial_order(run, self._letters)))
         remains = self._read(run, self._letters)
-        masked, looks = self._masked, remains.looks(self._masked)
+        masked, looks = self._masked, self._looks(remains)
         alarms = (*self._ask_checks(run, looks), *self._ask_expected(run))
         survivors = _survivors(run, self._letters)
         if not self._is_serial_judged or alarms:
@@ -149,7 +152,7 @@ class Judge:
             return Judgement((), outcome)
         expected = self._serial_outcomes(self._letters)
         if self._masked != masked:  # serial orders were played, and showed more that differs by itself
-            outcome = self._outcome_of(remains, remains.looks(self._masked))
+            outcome = self._outcome_of(remains, self._looks(remains))
         found = () if outcome in expected else tuple(self._compare(run, remains, survivors))
         if outcome not in expected and not any(alarm.oracle is Oracle.SERIAL for alarm in found):
             found = (*self._failures(run), *found)
@@ -172,7 +175,7 @@ class Judge:
     def _seen_outcomes(self) -> frozenset[EndState]:
         """Return how the serial orders come out that the search has played; the mask may be too small for some yet."""
         if _SEEN not in self._outcomes:
-            outcomes = (order.remains.outcome(self._masked) for order in self._seen.values())
+            outcomes = (self._outcome(order.remains) for order in self._seen.values())
             self._outcomes[_SEEN] = frozenset(outcomes)
         return self._outcomes[_SEEN]
 
@@ -182,11 +185,11 @@ class Judge:
 
     def is_alike(self, remains: Remains, order: SerialOrder) -> bool:
         """Return whether what a run left is what a serial order leaves."""
-        return remains.outcome(self._masked) == order.remains.outcome(self._masked)
+        return self._outcome(remains) == self._outcome(order.remains)
 
     def masking(self, remains: Remains) -> Remains:
         """Return what a run left, with what differs by itself between equal runs made alike."""
-        return remains.masking(self._masked)
+        return remains.naming(self._lasting).masking(self._masked)
 
     @property
     def masked(self) -> frozenset[ComparedColumn]:
@@ -235,7 +238,7 @@ class Judge:
         """Return how the serial orders of some of the actors come out."""
         orders = self.serial_orders(actors)
         if actors not in self._outcomes:
-            self._outcomes[actors] = frozenset(order.remains.outcome(self._masked) for order in orders)
+            self._outcomes[actors] = frozenset(self._outcome(order.remains) for order in orders)
         return self._outcomes[actors]
 
     def _compare(self, run: PlayedSchedule, remains: Remains, survivors: str) -> Iterator[Alarm]:
@@ -250,7 +253,7 @@ class Judge:
                 yield from (swallowed_alarm(run, self._program, actor) for actor in silent)
                 return
         serial = [order.remains for order in self.serial_orders(survivors)]
-        rows = rows_unlike(remains, serial)
+        rows = rows_unlike(remains.naming(self._lasting), [each.naming(self._lasting) for each in serial])
         if self._are_rows_right(remains, (self._letters, survivors, serious)):
             returns = self._returns(self._letters)
             told = tuple(row for row in rows if row["table"] in returns)
@@ -264,16 +267,16 @@ class Judge:
             return False
         lost = self._returns("".join(actor for actor in self._letters if actor not in actors))
         expected = self._serial_outcomes(actors)  # it may show more that differs by itself
-        return remains.without(lost).outcome(self._masked) in expected
+        return self._outcome(remains.without(lost)) in expected
 
     def _are_rows_right(self, remains: Remains, orders: Sequence[str]) -> bool:
         """Return whether the rows, answers apart, are those of a serial order of some of these groups of actors."""
         if not self._sees_rows:
             return False
         returns = self._returns(self._letters)
-        rows = remains.without(returns).outcome(self._masked)
+        rows = self._outcome(remains.without(returns))
         serial = (order.remains for actors in dict.fromkeys(orders) for order in self.serial_orders(actors))
-        return any(each.without(returns).outcome(self._masked) == rows for each in serial)
+        return any(self._outcome(each.without(returns)) == rows for each in serial)
 
     def _failures(self, run: PlayedSchedule) -> Iterator[Alarm]:
         """Yield the deadlocks, and the calls that failed as they do in no serial order."""
@@ -313,7 +316,7 @@ class Judge:
     def _outcome_of(self, remains: Remains, looks: EndState) -> EndState:
         """Return the outcome; runs that look alike have the same, and looking is cheaper."""
         if looks not in self._outcome_by_looks:
-            self._outcome_by_looks[looks] = remains.outcome(self._masked)
+            self._outcome_by_looks[looks] = self._outcome(remains)
         return self._outcome_by_looks[looks]
 
     def _ask_checks(self, run: PlayedSchedule, looks: EndState) -> tuple[Alarm, ...]:
@@ -364,7 +367,28 @@ class Judge:
         remains = make_remains(rows, returns, known=known, generated=generated, took=run.took)
         if run.took:
             self._timed |= remains.timed()
+            self._note_ids(run, remains)
         return remains
+
+    def _note_ids(self, run: PlayedSchedule, remains: Remains) -> None:
+        """Note which ids a run has that another had: who is given which of them is a matter of the calls."""
+        lasting = {
+            key
+            for key, _ in remains.keys
+            if type(key) is UUID
+            and run.operation_ids
+            and self._run_of.setdefault(key, run.operation_ids[0]) != run.operation_ids[0]
+        }
+        if not lasting <= self._lasting:
+            self._lasting |= lasting
+            self._outcomes.clear()
+            self._outcome_by_looks.clear()
+
+    def _outcome(self, remains: Remains) -> EndState:
+        return remains.naming(self._lasting).outcome(self._masked)
+
+    def _looks(self, remains: Remains) -> EndState:
+        return remains.naming(self._lasting).looks(self._masked)
 
 
 def _spelled(table: str, column: str) -> str:

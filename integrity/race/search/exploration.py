@@ -92,6 +92,11 @@ class Coverage:
     failing: dict[str, str] = field(default_factory=dict)
 
     @property
+    def reasons(self) -> list[str]:
+        """Why nobody knows of all schedules, in words."""
+        return [*self.cut, *(f"{call} fails however it is called: {error}" for call, error in self.failing.items())]
+
+    @property
     def pairs_in_both_orders(self) -> int:
         return sum(len(orders) == 2 for orders in self.pairs.values())
 
