@@ -48,8 +48,10 @@ ACTORS_MAX = 8
               help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
 @click.option("--app", "app_url", metavar="URL", help="Race requests to the application at this address.")
 @click.option("--curl", "curls", metavar="LINE", multiple=True, help="A request as browsers copy it; again for another.")
+@click.option("--actor", "actor_lines", metavar="LINE", multiple=True,
+              help="A command that does it, told by DATABASE_URL; again for another, alone it is run twice.")  # fmt: skip
 @click.option("--count", metavar="N", type=Integer(2, ACTORS_MAX), default=2, show_default=True,
-              help="Of a single --curl, so many at once.")  # fmt: skip
+              help="Of a single --curl or --actor, so many at once.")  # fmt: skip
 @click.option("--command", "app_command", metavar="LINE", default="",
               help="Start the application so, on a copy of the database, told by DATABASE_URL and PORT.")  # fmt: skip
 @click.option("--scenario", "scenario_name", metavar="NAME", help="Race what scenarios/NAME.toml says.")
@@ -76,6 +78,7 @@ def command(
     pytest_file: Path | None,
     app_url: str | None,
     curls: tuple[str, ...],
+    actor_lines: tuple[str, ...],
     count: int,
     app_command: str,
     scenario_name: str | None,
@@ -113,7 +116,7 @@ def command(
     settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
                             seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names, is_json, is_mutating)
+    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names, actor_lines, is_json, is_mutating)
     wanted = Wanted(output, pytest_file)
     if asked.is_anything:
         return race_asked(asked, settings, project, wanted, database=database, test_database=test_database)

@@ -21,13 +21,14 @@ class Asked:
     command: str
     scenario: str | None
     names: tuple[str, ...]
+    actors: tuple[str, ...] = ()
     is_json: bool = False
     is_mutating: bool = False
 
     @property
     def is_anything(self) -> bool:
         """An application is raced, and no operations."""
-        return bool(self.url or self.curls or self.command or self.scenario is not None)
+        return bool(self.url or self.curls or self.actors or self.command or self.scenario is not None)
 
 
 def race_asked(
@@ -54,10 +55,10 @@ def race_asked(
 
     if asked.names:
         raise UsageError(
-            f"{' '.join(asked.names)}: operations are raced by name, requests by --app or --scenario",
-            hint="Leave one of the two out.",
+            f"{' '.join(asked.names)}: operations are raced by name, requests by --app or --scenario, commands by --actor",
+            hint="Leave all but one out.",
         )
-    if asked.scenario is None and not asked.curls:
+    if asked.scenario is None and not asked.curls and not asked.actors:
         raise UsageError(
             "--app says where the application is, and no request to race",
             hint="Paste one: --curl 'curl -X POST http://127.0.0.1:8000/pay -d amount=5'",
@@ -65,7 +66,7 @@ def race_asked(
     if asked.scenario is not None:
         subject = subject_of_file(project, asked.scenario)
     else:
-        subject = subject_of_curl(project, asked.curls, asked.url, asked.command, count=asked.count)
+        subject = subject_of_curl(project, asked.curls, asked.url, asked.command, count=asked.count, commands=asked.actors)
     target = open_target(project, subject.scenario.database.url if database is None else database)
     declared = project.settings.database.test if test_database is None else test_database
     far = RequestRace(

@@ -128,7 +128,7 @@ def mutate_requests(
             )
         mutations = []
         seen = site.stand.statements
-        is_copy = bool(subject.scenario.app.command)
+        is_copy = subject.scenario.is_started_here
         for mutation in mutate_calls(site.stand, site.program(), seen, budget=budget, seed=settings.seed, is_copy=is_copy):
             site.app.check()
             mutations.append(mutation)

@@ -39,6 +39,7 @@ from integrity.verdict import Verdict
 SECONDS_MAX = 10.0
 """That a request is given between two statements, unless somebody says otherwise."""
 WARMED = 2  # times that each call is made alone before: pools are filled, statements prepared, caches warm
+_NO_APPLICATION = Running("")
 _WAITS = 20  # times what a request is given between two statements: so long one waits that is held at the gate
 
 
@@ -119,9 +120,9 @@ def open_site(
         )
     )
     log = project.state_folder / "apps" / "race.log"
-    app = stack.enter_context(
-        running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text),
-    )
+    app = _NO_APPLICATION
+    if scenario.has_application:
+        app = stack.enter_context(running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text))
     client = stack.enter_context(Client(app.url, timeout_s=_WAITS * seconds_max))
     commands = Commands(project.folder, database_environment(stand.target.text))
     stack.callback(commands.close)
@@ -157,8 +158,8 @@ def open_site(
 
 
 def _database(scenario: Scenario, target: Target, test_database: str | None, stack: ExitStack) -> Job[Target]:
-    """Return the database that schedules are played on: a copy, for an application that is started here."""
-    if scenario.app.command:
+    """Return the database that schedules are played on: a copy, where all that acts is started here."""
+    if scenario.is_started_here:
         place = stack.enter_context(reserve_copy(target))
         copied = yield from make_copy(place)
         for missing in copied.missing:
@@ -204,6 +205,7 @@ def _warm_up(site: Site, program: Program) -> None:
     Raises:
         UsageError: a call alone does not come to its end, or none makes a statement that we see.
     """
+    has_application = site.subject.scenario.has_application
     is_seen, told = False, ""
     for actor in {actor.operation: actor for actor in program.actors}.values():
         for _ in range(WARMED):
@@ -216,9 +218,10 @@ def _warm_up(site: Site, program: Program) -> None:
         raise UsageError(f"a request that is made alone does not come to its end: {told}")
     if not is_seen:
         raise UsageError(
-            "no statement of the application was seen: its connections do not lead through our proxy",
-            hint="Let it take its database from DATABASE_URL, which is set where we start it; where it runs already, start "
-            "it with --command, or [app] command.",
+            f"no statement of {'the application' if has_application else 'a command'} was seen: "
+            "its connections do not lead through our proxy",
+            hint="Let it take its database from DATABASE_URL, which is set where we start it; an application that runs "
+            "already can be started with --command, or [app] command.",
         )
 
 

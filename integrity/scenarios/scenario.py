@@ -181,3 +181,14 @@ class Scenario(_Table):
     login: Login | None = None
     actors: Annotated[list[ActorTable], Field(min_length=1)]
     expect: Expect = Field(default_factory=Expect)
+
+    @property
+    def has_application(self) -> bool:
+        """Somebody answers requests; else all that acts is commands."""
+        is_asked = bool(self.setup.requests or self.login or any(actor.requests for actor in self.actors))
+        return is_asked or bool(self.app.command or self.app.url)
+
+    @property
+    def is_started_here(self) -> bool:
+        """All that acts is started by us, and so is led to a copy of the database."""
+        return bool(self.app.command) or not self.has_application

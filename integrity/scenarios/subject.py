@@ -1,7 +1,7 @@
 """What is raced of an application: a scenario, of its file, of curl lines, or of a finding that carries it.
 
 subject = subject_of_file(project, "buy")
-subject = subject_of_curl(["curl -X POST http://127.0.0.1:8000/buy"], "", "flask run -p $PORT", count=2)
+subject = subject_of_curl(project, ["curl -X POST http://127.0.0.1:8000/buy"], "", "flask run -p $PORT", count=2)
 subject = subject_of_record(project, finding.scenario)
 """
 
@@ -67,25 +67,30 @@ def scenario_file(project: Project, name: str) -> Path:
     return project.folder / SCENARIOS_FOLDER / f"{name.removesuffix('.toml')}.toml"
 
 
-def subject_of_curl(project: Project, lines: Sequence[str], url: str, command: str, *, count: int) -> RequestSubject:
+def subject_of_curl(
+    project: Project, lines: Sequence[str], url: str, command: str, *, count: int, commands: Sequence[str] = ()
+) -> RequestSubject:
     """Return what a command line says.
 
     Args:
-        lines: each an actor, at the application's address whatever theirs is; one alone is made `count` times.
+        lines: each an actor, at the application's address whatever theirs is.
+        commands: each an actor, behind them. One actor alone is made `count` times.
 
     Raises:
         UsageError: a line cannot be read.
     """
     read = [read_curl(line, folder=project.folder) for line in lines]
-    actors = [
+    times = count if len(lines) + len(commands) == 1 else 1
+    actors: list[dict[str, Any]] = [
         {
             "name": request.shown.replace(_address_of(request.url), ""),
             "requests": [_without_address(line, request).replace("${", "$${")],
-            "count": count if len(lines) == 1 else 1,
+            "count": times,
         }
         for line, request in zip(lines, read, strict=True)
     ]
-    app = {"command": command, "url": url or ("" if command else _address_of(read[0].url))}
+    actors += [{"command": each, "count": times} for each in commands]
+    app = {"command": command, "url": url or ("" if command or not read else _address_of(read[0].url))}
     given = {"app": {key: value for key, value in app.items() if value}, "actors": actors}
     return _subject(project, "", _OF_CURL, scenario_of(given, file=Path(_OF_CURL)), given)
 

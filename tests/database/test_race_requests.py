@@ -13,6 +13,7 @@ from integrity.cli.main import main
 from integrity.engines.target import Target
 
 APP = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'shop.py'}"
+BUYER = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'buyer.py'}"
 SCHEMA = b"""
 create table stock (id int primary key, left_over int not null);
 create table orders (id bigserial primary key, item_id int not null references stock);
@@ -151,6 +152,21 @@ def test_the_same_behind_a_lock_is_searched_to_the_end(integrity: Command) -> No
     )
 
 
+def test_two_commands_race_without_an_application_on_a_copy_and_behind_a_lock_they_do_not(
+    integrity: Command, database: Target
+) -> None:
+    code, out, err = integrity("--actor", f"{BUYER} ''", "--json")
+    assert code == 1, out + err
+    (found,) = json.loads(out)["findings"]
+    assert (found["anomaly"], found["scenario"]["token"].startswith("r1:")) == ("P4", True)
+    words = ("--actor", f"{BUYER} 'for update'", "--actor", f"{BUYER} 'for no key update'")
+    code, out, err = integrity(*words, "--preemptions", "1", "--json")
+    told = json.loads(out)
+    assert (code, told["verdict"], list(told["actors"].values())) == (0, "holds", list(words[1::2])), out + err
+    with closing(database.connect()) as connection:
+        assert connection.execute(b"select left_over, (select count(*) from orders) from stock").fetchall() == [(1, 0)]
+
+
 def test_what_the_application_does_is_done_to_a_copy_of_its_database(database: Target, integrity: Command) -> None:
     scenario("buy")
     integrity("--scenario", "buy")
@@ -186,6 +202,7 @@ def test_one_that_runs_already_is_raced_on_a_declared_test_database_only(integri
         (("--app", "http://127.0.0.1:9"), "no request to race"),
         (("--scenario", "by"), "cannot be read"),
         (("sell", "--app", "http://127.0.0.1:9"), "operations are raced by name"),
+        (("--actor", f"{sys.executable} -c pass"), "no statement of a command was seen"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused(integrity: Command, words: tuple[str, ...], told: str) -> None:
