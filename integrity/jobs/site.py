@@ -19,6 +19,7 @@ from integrity.errors import UnsafeDatabase, UsageError
 from integrity.events import Job, Noted
 from integrity.http.client import Client
 from integrity.http.request import Request
+from integrity.jobs.site_checks import find_checks
 from integrity.project import Project
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.program.program import Keys, Program
@@ -128,6 +129,8 @@ def open_site(
     stack.callback(commands.close)
     prepare.append(_preparing(subject, place, client, project))
 
+    checks = yield from find_checks(stand.scheduler, project, scenario.expect.invariants, place=subject.place)
+
     def actors(scenario: Scenario) -> Program:
         made = actors_of(
             scenario,
@@ -141,6 +144,8 @@ def open_site(
         return Program(
             made,
             _no_stage,
+            checks=checks,
+            volatile=frozenset(scenario.expect.volatile.columns),
             is_captured=True,
             is_strict=is_strict,
             expect=lambda returns: _wrong_answers(returns, scenario),

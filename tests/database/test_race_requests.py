@@ -32,6 +32,8 @@ count = 2
 exactly_one = 200
 """
 
+SOLD = "select count(*) as sold from orders having count(*) > 1"
+
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -77,6 +79,27 @@ def test_two_requests_that_lose_an_update_are_found_with_their_sql_and_schedule(
 def test_a_line_pasted_from_a_browser_is_made_twice_at_the_address_of_the_application(integrity: Command) -> None:
     code, out, _ = integrity(*curl("buy"))
     assert (code, "lost update" in " ".join(out.split())) == (1, True), out
+
+
+def test_what_a_scenario_expects_of_the_rows_is_asked_and_what_it_calls_volatile_is_not_compared(
+    integrity: Command,
+) -> None:
+    invariants = Path("invariants")
+    invariants.mkdir()
+    (invariants / "sold.sql").write_text("-- title: no more is sold than was there\n" + SOLD)
+    (invariants / "other.sql").write_text("-- title: of another database\nselect id from nothing")
+    cases = (
+        ("buy", "invariants = ['sold']", 1, "violated sold 1 row"),
+        ("buy-locked", "", 0, "invariant other is not asked: the database refuses it"),
+        ("buy-locked", "invariants = ['other']", 2, "expect.invariants: other: the database refuses it"),
+        ("buy-locked", "volatile = { columns = ['stock.left_over'] }", 0, "not compared: stock.left_over (volatile)"),
+    )
+    for path, key, code, said in cases:
+        scenario(path)
+        text = Path("scenarios/buy.toml").read_text().replace("exactly_one = 200", key)
+        Path("scenarios/buy.toml").write_text(text)
+        ended, out, err = integrity("--scenario", "buy")
+        assert (ended, said in " ".join((out + err).split())) == (code, True), out + err
 
 
 def test_rows_that_are_made_once_are_there_in_every_schedule(integrity: Command, database: Target) -> None:

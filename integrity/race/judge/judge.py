@@ -15,7 +15,7 @@ played, each twice in all: what differs between the two differs by itself (rando
 masked, and what then comes out as none of them is wrong.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from string import ascii_uppercase
@@ -200,7 +200,8 @@ class Judge:
     def uncompared(self) -> tuple[str, ...]:
         """What was compared with nothing so far, and why, in words: columns, members of documents, parts of answers."""
         said = ((self._timed - self._masked, "times of the run"), (self._masked, "differs by itself"))
-        return tuple(f"{_spelled(*each)} ({why})" for columns, why in said for each in sorted(columns))
+        volatile = (f"{column} (volatile)" for column in sorted(self._program.volatile))
+        return (*volatile, *(f"{_spelled(*each)} ({why})" for columns, why in said for each in sorted(columns)))
 
     @property
     def tables(self) -> frozenset[str]:
@@ -356,7 +357,7 @@ class Judge:
         digests = self._program.digests
         answers = self._scheduler.ask_of(run, [digest.rows(run.keys, run.operation_ids) for digest in digests])
         generated = set(run.trace.generated)
-        rows = _left_by(run.changes or ())
+        rows = _left_by(run.changes or (), self._program.volatile)
         for digest, answer in zip(digests, answers, strict=True):
             generated.update(generated_values(answer, self._scheduler.generated_columns))
             rows += [(digest.table, row) for row in answer.rows]
@@ -408,10 +409,17 @@ def _serial_order(run: PlayedSchedule, letters: str) -> str:
     return order
 
 
-def _left_by(changes: Sequence[Change]) -> list[tuple[str, Row]]:
+def _left_by(changes: Sequence[Change], volatile: Set[str]) -> list[tuple[str, Row]]:
     """Return rows that are not as they were, with their tables: one that is gone as it was, under a name of its own."""
     return [
-        (each.table, each.after) if each.after is not None else (f"{each.table} gone", each.before or {})
+        (
+            each.table if each.after is not None else f"{each.table} gone",
+            {
+                name: value
+                for name, value in (each.after or each.before or {}).items()
+                if name not in volatile and f"{each.table}.{name}" not in volatile
+            },
+        )
         for each in changes
     ]
 

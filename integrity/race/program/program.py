@@ -128,6 +128,7 @@ class Program:
         allowed: what every call may come to beside others.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
         is_captured: what a schedule changes is captured, and compared beside the digests.
+        volatile: columns that are compared with nothing, "table.column" or "column".
         expect: given what each call returned, by letter, yields what is wrong with that, as rows; asked as the checks are.
         views: view -> the tables that it reads, as digests call them.
         standing: shared by programs that are this one but for how its actors are listened to.
@@ -143,6 +144,7 @@ class Program:
     allowed: Allowed = NOTHING
     is_strict: bool = False
     is_captured: bool = False
+    volatile: frozenset[str] = frozenset()
     expect: Callable[[Mapping[str, Return]], Sequence[Row]] = lambda _returns: ()
     views: Mapping[str, frozenset[str]] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing, compare=False, repr=False)
