@@ -103,6 +103,10 @@ class CallsRaced:
             self._kept = keep_calls(self.stand, self.program, hits[0])
         return self._kept
 
+    def keep(self) -> None:
+        """Look into what was found, while the race is open: it may be asked for later."""
+        _ = self.finding
+
     def holds(self) -> Self:
         """Raise NotHeld, with the schedule and why it is wrong, unless the data is right in every schedule.
 

@@ -103,7 +103,12 @@ class CallRace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stack.close()
+        try:
+            if error is None:
+                for raced in (each for each in self._raced if isinstance(each, CallsRaced)):
+                    raced.keep()
+        finally:
+            self._stack.close()
 
     @property
     def url(self) -> str:

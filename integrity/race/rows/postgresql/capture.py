@@ -142,7 +142,8 @@ class Capture:
     def _failure(self, error: psycopg.Error) -> DatabaseError:
         if isinstance(error, errors.LockNotAvailable):
             return StillOpen(
-                f"{self._target}: a transaction that wrote there is still open", hint="See that the application is idle."
+                f"{self._target}: a transaction that wrote there is still open, whose rows no other connection sees",
+                hint="See that the application is idle; let a test commit what it has written before it races.",
             )
         return refusal(self._target, error)
 

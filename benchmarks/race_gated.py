@@ -1,0 +1,162 @@
+"""Races through the proxy: functions, and requests of an application, beside the same statements raced in process.
+
+    python -m benchmarks.race_gated [--rounds 5]
+
+Two calls each read a balance in a transaction and write one less. In process they are operations that are stepped on
+connections of its own; functions and the application, a process of its own, have one pool of psycopg's connections, which
+leads through the proxy. All orders are played, none spared, both oracles asked. Rounds alternate; printed are medians of
+schedules a second, and of the ratios of each round; aims: 0.5 of the rate for functions, 0.3 over HTTP.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import psycopg
+
+from benchmarks.race import ALL_ORDERS, SEARCHES, SETTINGS, case
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.events import listen
+from integrity.jobs.site import SECONDS_MAX, open_site
+from integrity.project import Project, Settings
+from integrity.race.gated.calls import Callers
+from integrity.race.gated.postgresql.stand import open_stand
+from integrity.race.judge.judge import Judge
+from integrity.race.play.scheduler import Scheduler
+from integrity.race.program.program import Program
+from integrity.race.search.explore import explore
+from integrity.scenarios.subject import subject_of_curl
+from integrity.systems.stage import Stage
+from tests.detection.race_bench import create_tables
+
+CASES = {"lost update": "", "lost update, for update": "for update"}
+APP = f"{sys.executable} -m benchmarks.race_gated --serve"
+Pool = Queue[psycopg.Connection[Any]]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    chosen = arguments.parse_args()
+    if chosen.serve:
+        serve()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        server = EmbeddedServer(Path(folder), settings=SETTINGS, dies_with_parent=True)
+        server.start()
+        try:
+            create_tables(server.target)
+            with server.target.connect() as connection:
+                connection.execute("insert into accounts (id, balance) values (1, 1000)")
+            measure(server.target, chosen.rounds)
+        finally:
+            server.stop()
+
+
+def measure(target: Target, rounds: int) -> None:
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures fall when others compute")
+    for name, lock in CASES.items():
+        rates: dict[str, list[float]] = {"in process": [], "functions": [], "HTTP": []}
+        for number in range(rounds + 1):  # the first warms up
+            for way, search in (("in process", in_process), ("functions", by_functions), ("HTTP", over_http)):
+                rate = search(target, name, lock)
+                if number:
+                    rates[way].append(rate)
+        for way, seen in rates.items():
+            ratios = [one / other for one, other in zip(seen, rates["in process"], strict=True)]
+            spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]"
+            print(f"{name:24} {way:10} {statistics.median(seen):6.0f} schedules/s   {spread} of those in process")
+
+
+def in_process(target: Target, name: str, _lock: str) -> float:
+    with Scheduler(target) as scheduler:
+        return search_all(scheduler, case(name).program)
+
+
+def by_functions(target: Target, _name: str, lock: str) -> float:
+    with ExitStack() as stack:
+        stand = stack.enter_context(open_stand(target))
+        pool = fill_pool(stand.target.text)
+        callers = Callers()
+        stack.callback(callers.close)
+        for connection in pool.queue:
+            stack.callback(connection.close)
+        actor = callers.actor(lambda: withdraw(pool, lock))
+        program = Program((actor, actor), lambda: Stage((), {}), is_captured=True)
+        return search_all(stand.scheduler, program)
+
+
+def over_http(target: Target, _name: str, lock: str) -> float:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        project = Project(folder, Settings())
+        line = f"curl -X POST http://127.0.0.1:9/withdraw?lock={lock.replace(' ', '+')}"
+        subject = subject_of_curl(project, [line], "", f"cd {Path.cwd()} && {APP}", count=2)
+        site = listen(open_site(subject, target, project, stack, seconds_max=SECONDS_MAX))
+        return search_all(site.stand.scheduler, site.program())
+
+
+def search_all(scheduler: Scheduler, program: Program) -> float:
+    """Play every order of a program several times, none spared; return schedules of the search per second."""
+    played = 0
+    began = time.perf_counter()
+    for _ in range(SEARCHES):
+        judge = Judge(scheduler, program)
+        found = explore(scheduler, program, budget=ALL_ORDERS, is_pruned=False, stops_at_first=False, judge=judge)
+        played += found.coverage.played
+    return played / (time.perf_counter() - began)
+
+
+def withdraw(pool: Pool, lock: str) -> dict[str, int]:
+    connection = pool.get()
+    try:
+        with connection.transaction():
+            row = connection.execute(f"select balance from accounts where id = %s {lock}".encode(), (1,)).fetchone()
+            balance = row[0] - 100 if row else 0
+            connection.execute("update accounts set balance = %s, n = n + 1 where id = %s", (balance, 1))
+        return {"balance": balance}
+    finally:
+        pool.put(connection)
+
+
+def fill_pool(url: str) -> Pool:
+    pool: Pool = Queue()
+    for _ in range(3):
+        pool.put(psycopg.connect(url, autocommit=True))
+    return pool
+
+
+def serve() -> None:
+    pool = fill_pool(os.environ["DATABASE_URL"])
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            lock = "for update" if "update" in self.path else ""
+            content = json.dumps(withdraw(pool, lock)).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
