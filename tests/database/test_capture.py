@@ -16,6 +16,7 @@ from psycopg import sql
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.race.program.change import ChangeKind
+from integrity.race.rows.keeping import StillOpen
 from integrity.race.rows.postgresql.capture import Capture, UndoRefused, install, remove
 from integrity.race.rows.tables import CapturedTable
 from integrity.sql.parameters import number_parameters
@@ -292,8 +293,9 @@ def test_a_transaction_that_is_still_open_is_said_at_once(database: Target, conn
     with install(database) as capture:
         connection.execute("begin; insert into t values (1)")
         for act in (capture.mark, capture.undo):
-            with pytest.raises(DatabaseError, match="a transaction that wrote there is still open"):
+            with pytest.raises(StillOpen, match=r"a transaction that wrote there is still open, .*insert into t") as told:
                 act()
+            assert told.value.exit_code == 3
         connection.execute("commit")
         capture.undo()
     assert connection.execute("select * from t").fetchall() == []

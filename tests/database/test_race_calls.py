@@ -361,7 +361,8 @@ def test_a_statement_that_no_call_asked_for_leaves_the_verdict_unknown(database:
 
         def log() -> None:
             with suppress(psycopg.Error):
-                background.execute("insert into redeemed values ('logged')")
+                # one transaction, which is open when the call is over and the rows are put back
+                background.execute("insert into redeemed values ('logged'); select pg_sleep(0.05)")
 
         def pay_and_log() -> None:
             with psycopg.connect(race.url) as connection:
@@ -374,6 +375,32 @@ def test_a_statement_that_no_call_asked_for_leaves_the_verdict_unknown(database:
             raced.holds()
         for job in jobs:
             job.join()
+
+
+def test_a_strangers_transaction_that_stays_open_ends_the_search_unknown_and_is_named(
+    database: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrity.race.rows.keeping.PATIENCE_SECONDS", 0.1)
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with (
+        CallRace(database, declines=[NotEnough], test_database=database.url.database) as race,
+        closing(database.connect(application_name="stranger")) as stranger,
+    ):
+        calls: list[int] = []
+
+        def pay_beside() -> None:
+            pay(race, "for update")
+            calls.append(1)
+            if len(calls) == 4:
+                stranger.execute("begin; insert into redeemed values ('open')")
+
+        raced = race(pay_beside)
+        with pytest.raises(NotHeld, match=r"nobody knows whether it holds: .*still open.*stranger.*insert into redeemed"):
+            raced.holds()
+        stranger.rollback()
+        race(lambda: pay(race, "for update")).holds()
 
 
 @pytest.mark.parametrize("pattern", ["application_name=poll*", "*WHERE coupon = 'polled'*"])

@@ -1,17 +1,26 @@
 """How each schedule gets the same rows: by undoing what the last one changed, or by a database made anew."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
-from time import perf_counter
-from typing import Protocol
+from time import monotonic, perf_counter, sleep
+from typing import ClassVar, Protocol
 
-from integrity.errors import UsageError
+from integrity.errors import DatabaseError, UsageError
 from integrity.race.rows.changes import Record
 from integrity.race.rows.tables import Uncovered
 
+PATIENCE_SECONDS = 5.0
+"""That transactions of others are given to end, before rows are put back."""
+_ASKED_EVERY_SECONDS = 0.002
 _TRIES = 5
+
+
+class StillOpen(DatabaseError):
+    """A transaction that wrote is open, and nothing was put back: what is played meanwhile is judged by nobody."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class Undoing(Protocol):
@@ -20,7 +29,11 @@ class Undoing(Protocol):
     uncovered: tuple[Uncovered, ...]
 
     def mark(self) -> None:
-        """Note that a schedule begins."""
+        """Note that a schedule begins.
+
+        Raises:
+            StillOpen: a transaction that wrote is open.
+        """
         ...
 
     def read(self) -> Record:
@@ -28,7 +41,11 @@ class Undoing(Protocol):
         ...
 
     def undo(self) -> None:
-        """Put all back as it was at the mark."""
+        """Put all back as it was at the mark.
+
+        Raises:
+            StillOpen: a transaction that wrote is open.
+        """
         ...
 
 
@@ -59,6 +76,26 @@ class Keeping:
         why = f", as {self.reasons[0]}" if self.reasons else ""
         unseen = f"; not seen: {'; '.join(map(str, self.unseen))}" if self.unseen else ""
         return f"rows: {self.way.value}{cost}{why}{unseen}"
+
+
+def between_transactions(act: Callable[[], None]) -> None:
+    """Do something while nobody else has written and goes on: what is ignored, a job that a call has left behind.
+
+    Whoever it is, is waited for: how long a stranger's transaction takes is chance, and nothing that a call did.
+
+    Raises:
+        StillOpen: one did not end in time.
+    """
+    until = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            act()
+        except StillOpen:
+            if monotonic() > until:
+                raise
+            sleep(_ASKED_EVERY_SECONDS)
+        else:
+            return
 
 
 def choose_keeping(capture: Undoing, *, has_template: bool) -> Keeping:
@@ -92,8 +129,9 @@ def _written_unseen(uncovered: Iterable[Uncovered]) -> Iterable[str]:
 def _measure(capture: Undoing) -> float:
     """Return what reading and undoing take where nothing was changed."""
     seconds = []
-    capture.mark()
+    between_transactions(capture.mark)
     for _ in range(_TRIES):
+        between_transactions(capture.undo)
         begun = perf_counter()
         _ = capture.read().changes
         capture.undo()

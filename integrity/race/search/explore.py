@@ -37,6 +37,7 @@ from integrity.race.program.schedule import (
     letters_of,
 )
 from integrity.race.program.trace import Failed, StepPhase
+from integrity.race.rows.keeping import StillOpen
 from integrity.race.search.exploration import Coverage, Exploration, Hit
 from integrity.race.search.independence import Independence, Occurrence
 from integrity.race.search.orders import PCT_DEPTHS, Priorities, rotate
@@ -182,10 +183,15 @@ class _Search:
 
     def run(self, seed: int, kept: Sequence[str]) -> None:
         while True:
-            with suppress(_Outgrown):
+            try:
                 self._run(Random(seed), kept)
+            except _Outgrown:
+                self._begin()
+            except StillOpen as error:  # what was found before is found
+                self._coverage.cut.append(error.message)
                 return
-            self._begin()
+            else:
+                return
 
     def _run(self, random: Random, kept: Sequence[str]) -> None:
         for letters in kept:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from time import monotonic, sleep
 
 from integrity.engines.target import Target
 from integrity.proxy.gate import Gate
@@ -21,13 +20,11 @@ from integrity.race.play.postgresql.wire import LOOKING
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Keys
 from integrity.race.rows.changes import Record
-from integrity.race.rows.keeping import Keeping, choose_keeping
-from integrity.race.rows.postgresql.capture import Capture, StillOpen, install
+from integrity.race.rows.keeping import Keeping, between_transactions, choose_keeping
+from integrity.race.rows.postgresql.capture import Capture, install
 
 _PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _SPREAD = 1_000_000
-_PATIENCE_SECONDS = 5.0
-_ASKED_EVERY_SECONDS = 0.002
 _SEQUENCES = """
 select format('%I.%I', schemaname, sequencename), max_value
 from pg_catalog.pg_sequences
@@ -76,7 +73,7 @@ class Stand:
 
     def _define(self, statement: str) -> None:
         if statement:
-            self.capture.undo()
+            between_transactions(self.capture.undo)
             with closing(self.direct.connect(application_name="integrity race rows")) as connection:
                 connection.execute(statement.encode())
                 connection.commit()
@@ -109,13 +106,10 @@ class Stand:
 class _Kept:
     """Rows that are undone after each schedule, and set up anew before it."""
 
-    def __init__(
-        self, capture: Capture, setup: Callable[[], Keys], *, is_set_up_once: bool, is_beside_others: bool
-    ) -> None:
+    def __init__(self, capture: Capture, setup: Callable[[], Keys], *, is_set_up_once: bool) -> None:
         self._capture = capture
         self._setup = setup
         self._is_set_up_once = is_set_up_once
-        self._is_beside_others = is_beside_others
         self._keys: Keys | None = None
 
     def renew(self) -> Keys:
@@ -124,7 +118,7 @@ class _Kept:
             return self._keys
         self._keys = self._setup()
         if self._is_set_up_once:
-            self._between(self._capture.mark)  # what it has made stays
+            between_transactions(self._capture.mark)  # what it has made stays
         return self._keys
 
     def read(self) -> Record:
@@ -132,20 +126,7 @@ class _Kept:
 
     def undo(self) -> None:
         """Put the rows back."""
-        self._between(self._capture.undo)
-
-    def _between(self, act: Callable[[], None]) -> None:
-        """Do something between two transactions of what is ignored, and goes on meanwhile."""
-        until = monotonic() + (_PATIENCE_SECONDS if self._is_beside_others else 0)
-        while True:
-            try:
-                act()
-            except StillOpen:
-                if monotonic() > until:
-                    raise
-                sleep(_ASKED_EVERY_SECONDS)
-            else:
-                return
+        between_transactions(self._capture.undo)
 
 
 @contextmanager
@@ -173,13 +154,13 @@ def open_stand(
         capture = stack.enter_context(install(target))
         keeping = choose_keeping(capture, has_template=False)
         stack.enter_context(_spread_sequences(target))
-        capture.mark()
+        between_transactions(capture.mark)
         may_look = _may_look(target)
         ignored = Ignored(ignore)
         desk = Desk(is_told_of_looks=may_look, ignored=ignored)
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
         with closing(desk), _proxy(target, desk, settings) as proxy:
-            rows = _Kept(capture, setup, is_set_up_once=is_set_up_once, is_beside_others=bool(ignore))
+            rows = _Kept(capture, setup, is_set_up_once=is_set_up_once)
             cast = GatedCalls(
                 target,
                 desk,

@@ -37,9 +37,10 @@ from psycopg.pq import Format
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.engines.transaction import refusal
-from integrity.errors import DatabaseError, UsageError
+from integrity.errors import DatabaseError, UsageError, quote
 from integrity.operation import Statement
 from integrity.race.rows.changes import Entry, Record
+from integrity.race.rows.keeping import StillOpen
 from integrity.race.rows.postgresql.functions import MARK, REMOVAL, WATCH_COMMANDS, creation
 from integrity.race.rows.postgresql.net import net_rows, undo_part
 from integrity.race.rows.postgresql.tables import SCHEMA, find_tables, turned
@@ -54,10 +55,6 @@ Connection = psycopg.Connection[Any]
 
 class UndoRefused(DatabaseError):
     """The rows cannot be put back as they were; they are as the schedule left them."""
-
-
-class StillOpen(DatabaseError):
-    """A transaction that wrote is open, and nothing was done."""
 
 
 class Capture:
@@ -99,7 +96,8 @@ class Capture:
         Behind `undo` it is so noted; what else was made since, by a setup, is to be marked.
 
         Raises:
-            DatabaseError: a transaction that wrote is still open, or the server is gone.
+            StillOpen: a transaction that wrote is open, and nothing was done.
+            DatabaseError: the server is gone.
         """
         self._ask(f"select {SCHEMA}.mark()")
 
@@ -122,7 +120,8 @@ class Capture:
 
         Raises:
             UndoRefused: they do not come back; nothing was done.
-            DatabaseError: a transaction that wrote is still open, or the server is gone.
+            StillOpen: a transaction that wrote is open, and nothing was done.
+            DatabaseError: the server is gone.
         """
         try:
             self._connection.execute(f"select {SCHEMA}.undo()".encode())
@@ -142,10 +141,18 @@ class Capture:
     def _failure(self, error: psycopg.Error) -> DatabaseError:
         if isinstance(error, errors.LockNotAvailable):
             return StillOpen(
-                f"{self._target}: a transaction that wrote there is still open, whose rows no other connection sees",
+                f"{self._target}: a transaction that wrote there is still open, whose rows no other connection sees"
+                f"{self._who_wrote()}",
                 hint="See that the application is idle; let a test commit what it has written before it races.",
             )
         return refusal(self._target, error)
+
+    def _who_wrote(self) -> str:
+        """Return whose transaction is open, and the statement that it made last; empty: it has ended meanwhile."""
+        for pid, name, query in self._ask(_WRITERS):
+            application = f" ({name})" if name else ""
+            return f": process {pid}{application}, {quote(' '.join(query.split()))}"
+        return ""
 
     def _decode(self, type_oid: int, text: str) -> object:
         """Return a value as the rows of other queries have it; one that Python cannot hold, as the server spells it."""
@@ -265,6 +272,16 @@ def _become_quiet(connection: Connection) -> bool:
 
 _READ = f"select transaction_id::text::int8, pid, relation::int8, operation, old, new from {SCHEMA}.log order by written_at"
 _NOT_UNDONE = f"select done from {SCHEMA}.not_undone() as done where done is not null order by done"
+_WRITERS = f"""
+    select a.pid, a.application_name, a.query
+    from pg_catalog.pg_locks as l
+    join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+    where l.relation = '{SCHEMA}.log'::regclass and l.database = (
+        select oid from pg_catalog.pg_database where datname = current_database()
+    ) and l.mode = 'RowExclusiveLock' and l.granted
+    order by a.pid
+    limit 1
+"""
 _IS_SUPERUSER = "select rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _LOG_OIDS = f"""
     select unnest(array[c.oid, c.reltoastrelid, i.indexrelid])::int8
@@ -275,4 +292,4 @@ _LOG_OIDS = f"""
 _RIGHTS = "Connect as the owner of the tables, and let that role make a schema: grant create on database ... to ...."
 _FRESH = "A fresh copy of the database for each schedule does without."
 
-__all__ = ["Capture", "Record", "StillOpen", "UndoRefused", "install", "remove"]
+__all__ = ["Capture", "Record", "UndoRefused", "install", "remove"]
