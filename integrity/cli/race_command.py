@@ -46,7 +46,7 @@ ACTORS_MAX = 8
 @click.option("--mutate", "is_mutating", is_flag=True, help="Take each protection away: the search must find a race.")
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
-@click.option("--app", "app_url", metavar="URL", help="Race requests to the application at this address.")
+@click.option("--app", "app_url", metavar="URL", default="", help="Race requests to the application at this address.")
 @click.option("--curl", "curls", metavar="LINE", multiple=True, help="A request as browsers copy it; again for another.")
 @click.option("--actor", "actor_lines", metavar="LINE", multiple=True,
               help="A command that does it, told by DATABASE_URL; again for another, alone it is run twice.")  # fmt: skip
@@ -55,6 +55,8 @@ ACTORS_MAX = 8
 @click.option("--command", "app_command", metavar="LINE", default="",
               help="Start the application so, on a copy of the database, told by DATABASE_URL and PORT.")  # fmt: skip
 @click.option("--scenario", "scenario_name", metavar="NAME", help="Race what scenarios/NAME.toml says.")
+@click.option("--learn", "learnt_name", metavar="NAME",
+              help="Record the actors of scenarios/NAME.toml alone; race the pairs that meet, worst first.")  # fmt: skip
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the finding here.")
 @database_option
 @project_option
@@ -76,12 +78,13 @@ def command(
     is_strict: bool,
     is_mutating: bool,
     pytest_file: Path | None,
-    app_url: str | None,
+    app_url: str,
     curls: tuple[str, ...],
     actor_lines: tuple[str, ...],
     count: int,
     app_command: str,
     scenario_name: str | None,
+    learnt_name: str | None,
     output: Path | None,
     database: str | None,
     project_folder: Path,
@@ -116,7 +119,7 @@ def command(
     settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
                             seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    asked = Asked(app_url or "", curls, count, app_command, scenario_name, names, actor_lines, is_json, is_mutating)
+    asked = Asked(app_url, curls, count, app_command, scenario_name, names, actor_lines, learnt_name, is_json, is_mutating)
     wanted = Wanted(output, pytest_file)
     if asked.is_anything:
         return race_asked(asked, settings, project, wanted, database=database, test_database=test_database)

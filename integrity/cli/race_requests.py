@@ -22,13 +22,19 @@ class Asked:
     scenario: str | None
     names: tuple[str, ...]
     actors: tuple[str, ...] = ()
+    learnt: str | None = None
     is_json: bool = False
     is_mutating: bool = False
 
     @property
+    def has_others(self) -> bool:
+        """Something beside what is learnt is said."""
+        return bool(self.scenario is not None or self.url or self.curls or self.actors or self.command)
+
+    @property
     def is_anything(self) -> bool:
         """An application is raced, and no operations."""
-        return bool(self.url or self.curls or self.actors or self.command or self.scenario is not None)
+        return self.has_others or self.learnt is not None
 
 
 def race_asked(
@@ -47,7 +53,9 @@ def race_asked(
     """
     from integrity.errors import UsageError
     from integrity.events import listen
+    from integrity.jobs.learn import learn
     from integrity.jobs.race_requests import RequestRace, mutate_requests, race_requests
+    from integrity.report.learned_text import write_learned
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import note_mutation, write_mutated
     from integrity.report.requests_text import write_requests
@@ -58,13 +66,18 @@ def race_asked(
             f"{' '.join(asked.names)}: operations are raced by name, requests by --app or --scenario, commands by --actor",
             hint="Leave all but one out.",
         )
-    if asked.scenario is None and not asked.curls and not asked.actors:
+    if asked.scenario is None and asked.learnt is None and not asked.curls and not asked.actors:
         raise UsageError(
             "--app says where the application is, and no request to race",
             hint="Paste one: --curl 'curl -X POST http://127.0.0.1:8000/pay -d amount=5'",
         )
-    if asked.scenario is not None:
-        subject = subject_of_file(project, asked.scenario)
+    if asked.learnt is not None and (asked.has_others or asked.is_mutating):
+        raise UsageError(
+            f"--learn {asked.learnt} goes with no other application, request, scenario or --mutate",
+            hint=f"Leave all but one out: integrity race --learn {asked.learnt}",
+        )
+    if (scenario := asked.scenario or asked.learnt) is not None:
+        subject = subject_of_file(project, scenario)
     else:
         subject = subject_of_curl(project, asked.curls, asked.url, asked.command, count=asked.count, commands=asked.actors)
     target = open_target(project, subject.scenario.database.url if database is None else database)
@@ -77,6 +90,11 @@ def race_asked(
         mutated = listen(mutating, note_mutation, write_notes)
         write_mutated(mutated, is_json=asked.is_json)
         return mutated.exit_code
+    if asked.learnt is not None:
+        with open_bar() as bar:
+            learned = listen(learn(subject, target, project, far, wanted, test_database=declared), bar, write_notes)
+        write_learned(learned, is_json=asked.is_json)
+        return learned.exit_code
     racing = race_requests(subject, target, project, far, wanted, test_database=declared)
     with open_bar() as bar:
         raced = listen(racing, bar, write_notes)

@@ -26,7 +26,7 @@ from integrity.race.raced import Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
 from integrity.race.search.explore import Budget, explore
-from integrity.race.search.least import find_least
+from integrity.race.search.least import Cast, find_least
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.scenarios.subject import RequestSubject, cast_of
 from integrity.verdict import Verdict
@@ -85,7 +85,7 @@ def race_requests(
         found = explore(site.stand.scheduler, program, budget=budget, seed=settings.seed, judge=judge)
         site.app.check()
         hits = (*found.hits, *found.apart[: not found.hits])
-        findings = [_finding(site, hit, seed=settings.seed) for hit in hits]
+        findings = [finding_of_hit(site, hit, cast_of(subject.scenario), seed=settings.seed) for hit in hits]
         wanted = wanted or Wanted()
         kept = keep_all(findings, target, project, first=wanted.output)
         yield from (FileWritten((each.file,), is_told=False) for each in kept)
@@ -136,9 +136,13 @@ def mutate_requests(
         return Mutated(mutations)
 
 
-def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:
-    """Return what is written down of a hit, as small as may be, without the secrets that were seen."""
-    whole, cast = site.program(), cast_of(site.subject.scenario)
+def finding_of_hit(site: Site, hit: Hit, cast: Cast, *, seed: int) -> Finding:
+    """Return what is written down of a hit, as small as may be, without the secrets that were seen.
+
+    Args:
+        cast: that was raced.
+    """
+    whole = site.program(cast)
     least = find_least(site.stand.scheduler, whole, hit, cast=cast, make=site.program, seed=seed)
     calls = {
         letter: CallRecord(
@@ -159,6 +163,6 @@ def _finding(site: Site, hit: Hit, *, seed: int) -> Finding:
         seconds=hit.seconds,
     )
     shown: Mapping[str, Any] = hidden_in(finding.model_dump(mode="json"), site.secrets)
-    token = token_of(record.name, record.digest, least, cast)
+    token = token_of(record.name, record.digest, least, cast_of(site.subject.scenario))
     kept = record.model_copy(update={"kept": least.cast, "token": str(token)})
     return Finding.model_validate(shown).model_copy(update={"scenario": kept})

@@ -175,6 +175,7 @@ def test_the_same_behind_a_lock_is_searched_to_the_end(integrity: Command) -> No
     )
 
 
+@pytest.mark.slow  # each schedule starts two processes
 def test_two_commands_race_without_an_application_on_a_copy_and_behind_a_lock_they_do_not(
     integrity: Command, database: Target
 ) -> None:
@@ -188,6 +189,29 @@ def test_two_commands_race_without_an_application_on_a_copy_and_behind_a_lock_th
     assert (code, told["verdict"], list(told["actors"].values())) == (0, "holds", list(words[1::2])), out + err
     with closing(database.connect()) as connection:
         assert connection.execute(b"select left_over, (select count(*) from orders) from stock").fetchall() == [(1, 0)]
+
+
+def test_pairs_are_foretold_of_what_each_request_did_alone_and_raced_the_worst_first(integrity: Command) -> None:
+    actors = "".join(f"[[actors]]\nrequests = ['POST /{path}']\n" for path in ("ping", "buy-locked", "buy"))
+    Path("scenarios/shop.toml").write_text(SCENARIO.partition("[[actors]]")[0].format(app=APP) + actors)
+    code, out, err = integrity("--learn", "shop", "--json")
+    told = json.loads(out)
+    pairs = [(each["names"], each["conflict"], each["verdict"]) for each in told["pairs"]]
+    assert pairs == [
+        (["POST /buy-locked", "POST /buy"], "lost_change", "violated"),
+        (["POST /buy", "POST /buy"], "lost_change", "violated"),
+        (["POST /buy-locked", "POST /buy-locked"], "unguarded_inserts", "holds"),
+    ], out
+    assert (code, told["apart"], told["calls"][0]["reads"]) == (1, 3, [])
+    assert told["calls"][1] == {
+        "name": "POST /buy-locked",
+        "reads": [],
+        "locks": ["orders", "stock"],
+        "writes": ["orders", "stock"],
+    }
+    for pair in told["pairs"][:2]:
+        code, out, err = integrity(pair["findings"][0], command="replay")
+        assert code == 1, out + err
 
 
 def test_what_the_application_does_is_done_to_a_copy_of_its_database(database: Target, integrity: Command) -> None:
@@ -225,6 +249,7 @@ def test_one_that_runs_already_is_raced_on_a_declared_test_database_only(integri
         (("--app", "http://127.0.0.1:9"), "no request to race"),
         (("--scenario", "by"), "cannot be read"),
         (("sell", "--app", "http://127.0.0.1:9"), "operations are raced by name"),
+        (("--learn", "buy", "--scenario", "buy"), "goes with no other"),
         (("--actor", f"{sys.executable} -c pass"), "no statement of a command was seen"),
     ],
 )

@@ -109,6 +109,10 @@ class Relations:
         self._ignored = ignored
         self._bits: dict[tuple[str, int], int] = {}
 
+    def in_bits(self, bits: int) -> frozenset[int]:
+        """Return the oids of the relations that bits of a footprint stand for."""
+        return frozenset(what for (kind, what), bit in self._bits.items() if kind == "relation" and bits >> bit & 1)
+
     def read_locks(self, rows: "tuple[Mapping[str, Any], ...]") -> Footprint:
         """Return the footprint that rows of LOCKS_SQL stand for."""
         reads = row_locks = whole = 0

@@ -48,6 +48,7 @@ class Stand:
         ignored: what of the statements is none of the race's.
         desk: of the gates.
         direct: the database without the proxy.
+        relations_in: oids of the relations that bits of a footprint stand for.
     """
 
     target: Target
@@ -57,6 +58,12 @@ class Stand:
     ignored: Ignored
     desk: Desk
     direct: Target
+    relations_in: Callable[[int], frozenset[int]]
+
+    def tables_in(self, bits: int) -> frozenset[str]:
+        """Return the tables that bits of a footprint stand for, as changes call them."""
+        tables = self.capture.tables
+        return frozenset(tables[oid].name for oid in self.relations_in(bits) if oid in tables)
 
     @contextmanager
     def altered(self, drop: str, restore: str) -> Iterator[None]:
@@ -172,7 +179,8 @@ def open_stand(
             )
             scheduler = Scheduler(target, cast=cast)
             try:
-                yield Stand(proxy.target(target), scheduler, capture, keeping, ignored, desk, target)
+                place = proxy.target(target)
+                yield Stand(place, scheduler, capture, keeping, ignored, desk, target, cast.engine.relations_in)
             finally:
                 scheduler.close()
                 rows.undo()

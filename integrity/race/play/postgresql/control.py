@@ -166,6 +166,10 @@ class PostgresControl:
         self._control.close()
         self._selector.close()
 
+    def relations_in(self, bits: int) -> frozenset[int]:
+        """Return the oids of the relations that bits of a footprint stand for."""
+        return self._relations.in_bits(bits)
+
     def ask(self, commands: Sequence[Statement]) -> list[Answer]:
         try:
             answers = self._control.ask(commands, seconds=self._letter_seconds_max)

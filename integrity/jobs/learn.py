@@ -1,0 +1,124 @@
+"""Which requests of a scenario to race with which: each is recorded alone, then pairs that meet are raced, the worst first.
+
+    learned = listen(learn(subject_of_file(project, "shop"), target, project, settings))
+
+How often a scenario has an actor is of no account here: each is paired with each other and with itself.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from integrity.engines.target import Target
+from integrity.events import Advanced, FileWritten, Job
+from integrity.jobs.findings import Wanted, keep_all
+from integrity.jobs.race_requests import RequestRace, finding_of_hit
+from integrity.jobs.site import Site, open_site
+from integrity.operation import Statement
+from integrity.project import Project
+from integrity.race.finding.finding import Finding
+from integrity.race.learned import Learned, PairRaced
+from integrity.race.search.conflicts import Conflict, Observed, Observer, find_conflicts
+from integrity.race.search.exploration import Exploration
+from integrity.race.search.explore import Budget, explore
+from integrity.race.search.least import Cast
+from integrity.scenarios.subject import RequestSubject, cast_of
+
+_PAIR = 2
+_UNIQUE = Statement("select distinct indrelid::int8 as oid from pg_catalog.pg_index where indisunique and not indisprimary")
+
+
+def learn(
+    subject: RequestSubject,
+    target: Target,
+    project: Project,
+    settings: RequestRace | None = None,
+    wanted: Wanted | None = None,
+    *,
+    test_database: str | None = None,
+) -> Job[Learned]:
+    """Record each request alone, and race the pairs that meet, within the budget of seconds.
+
+    Raises:
+        UsageError, UnsafeDatabase, DatabaseError: as race_requests.
+    """
+    settings = settings or RequestRace()
+    subject = _of_pairs(subject)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        site = yield from open_site(
+            subject,
+            target,
+            project,
+            stack,
+            test_database=test_database,
+            is_strict=settings.is_strict,
+            seconds_max=settings.seconds_max,
+        )
+        casts = _casts(subject)
+        calls = [_observe(site, cast) for cast in casts]
+        conflicts = find_conflicts(calls, guarded=_guarded(site))
+        pairs: list[PairRaced] = []
+        for number, conflict in enumerate(conflicts):
+            left = settings.seconds - (time.monotonic() - began)
+            share = replace(settings, seconds=left / (len(conflicts) - number))
+            found, findings = _race(site, conflict, casts, share)
+            first = wanted.output if wanted and not any(pair.found for pair in pairs) else None
+            kept = keep_all(findings, target, project, first=first)
+            yield from (FileWritten((each.file,), is_told=False) for each in kept)
+            one, other = conflict.numbers
+            raced = PairRaced(conflict, (calls[one].name, calls[other].name), found, kept)
+            pairs.append(raced)
+            yield Advanced("racing", " and ".join(raced.names), number + 1, len(conflicts))
+        return Learned(calls, pairs, site.stand.rows)
+
+
+def _of_pairs(subject: RequestSubject) -> RequestSubject:
+    """Return it without what it expects of all of its actors together: of two of many that says nothing."""
+    if len(cast_of(subject.scenario)) <= _PAIR:
+        return subject
+    expect = subject.scenario.expect.model_copy(update={"exactly_one": None})
+    return replace(subject, scenario=subject.scenario.model_copy(update={"expect": expect}))
+
+
+def _casts(subject: RequestSubject) -> list[Cast]:
+    """Return each kind of actor once, with those beside it that are the same."""
+    casts, whole, begin = [], cast_of(subject.scenario), 0
+    for table in subject.scenario.actors:
+        casts.append(whole[begin : begin + table.count])
+        begin += table.count
+    return casts
+
+
+def _observe(site: Site, cast: Cast) -> Observed:
+    program = site.program(cast[:1])
+    observer = Observer()
+    run = site.stand.scheduler.play(program, recorder=observer)
+    site.app.check()
+    return observer.observed(program.actors[0].operation, run, site.stand.tables_in)
+
+
+def _guarded(site: Site) -> frozenset[str]:
+    """Return the tables whose rows a unique index tells apart by more than a number that the database counts."""
+    (answer,) = site.stand.scheduler.ask([_UNIQUE])
+    unique = {row["oid"] for row in answer.rows}
+    return frozenset(
+        table.name
+        for oid, table in site.stand.capture.tables.items()
+        if oid in unique or (table.key and not all(table.columns[at].is_numbered for at in table.key_places))
+    )
+
+
+def _race(
+    site: Site, conflict: Conflict, casts: Sequence[Cast], settings: RequestRace
+) -> tuple[Exploration | None, list[Finding]]:
+    if settings.seconds <= 0:
+        return None, []
+    one, other = conflict.numbers
+    cast = (casts[one][0], casts[other][-1])  # of one kind the first and the last, which are one where it is there once
+    budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
+    found = explore(site.stand.scheduler, site.program(cast), budget=budget, seed=settings.seed)
+    site.app.check()
+    hits = (*found.hits, *found.apart[: not found.hits])
+    return found, [finding_of_hit(site, hit, cast, seed=settings.seed) for hit in hits]
