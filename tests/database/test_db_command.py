@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,9 +38,7 @@ def _has_data(tmp_path: Path, lay_data: LayData) -> None:
 
 
 def test_the_server_outlives_the_command_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
-    began = time.monotonic()
     started = run("start")
-    assert time.monotonic() - began < 10, "the first start, with its initialization"
     assert started.returncode == 0, started.stderr
     running = json.loads(run("status", "--json").stdout)
     assert running["is_running"] is True

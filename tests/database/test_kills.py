@@ -147,6 +147,7 @@ def test_a_temporary_database_that_a_living_command_works_on_stays(venue: Target
             maker.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
             assert drop_left_over(other) == []
             assert temporary(venue) == [name]
+            other.execute("select pg_terminate_backend(%s, 10000)", (maker.info.backend_pid,))
         assert drop_left_over(other) == [name]
 
 

@@ -490,7 +490,7 @@ def test_the_queries_can_be_pasted_into_psql(shop: Target, tmp_path: Path) -> No
     [
         (["--process", "nobody"], "--process 'nobody': no process id"),
         (["--process", "app=4194999"], "--process 'app=4194999': there is no process 4194999"),
-        (["--every", "0.01s"], "'--every': '0.01s' is not a duration from 0.1s to 30 days"),
+        (["--every", "0.01s"], "'--every': '0.01s' is not a duration from 100ms to 30 days"),
         (["--database", "postgresql://nobody@127.0.0.1:1/x"], "cannot connect to"),
         (["--database", "sqlite:///venue.db"], "SQLite has no server to watch"),
     ],
