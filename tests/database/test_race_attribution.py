@@ -37,7 +37,7 @@ class Attribution:
 
     def judge(self, run: PlayedSchedule) -> Judgement:
         assert not run.cut, run.cut
-        done = [event for event in run.trace.events if event.phase is StepPhase.DONE]
+        done = [event for event in run.trace.events if event.phase is not StepPhase.WAITS]
         self.seen.update((event.actor, letter) for event in done for letter in _letters(event.sql))
         return Judgement((), ())
 
