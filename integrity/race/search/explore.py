@@ -97,6 +97,7 @@ def explore(
 
     Raises:
         DatabaseError: the server is gone, or refuses the stage or a check.
+        StillOpen: a stranger's transaction is in the way from the beginning; of a later one, what was found is kept.
     """
     search = _Search(
         scheduler,
@@ -187,7 +188,9 @@ class _Search:
                 self._run(Random(seed), kept)
             except _Outgrown:
                 self._begin()
-            except StillOpen as error:  # what was found before is found
+            except StillOpen as error:
+                if not self._coverage.played:
+                    raise
                 self._coverage.cut.append(error.message)
                 return
             else:
