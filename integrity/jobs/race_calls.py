@@ -23,8 +23,8 @@ from integrity.race.finding.finding import read_finding
 from integrity.race.finding.replay import Sought, replay, sought_of_finding, sought_of_token
 from integrity.race.finding.token import MARK, Token, code_of, read_token
 from integrity.race.gated.calls import Callers
-from integrity.race.gated.postgresql.cast import SECONDS_MAX
 from integrity.race.gated.postgresql.stand import Stand, open_stand
+from integrity.race.gated.postgresql.troupe import SECONDS_MAX
 from integrity.race.judge.judge import EXPECTED, Judge, Judgement
 from integrity.race.judge.oracles import Oracle
 from integrity.race.play.scheduler import PlayedSchedule

@@ -1,8 +1,8 @@
 """The scheduler: plays one schedule of a program, and owns the order of everything that happens in it.
 
-The cast of the program (cast.py) is kept from schedule to schedule, and stands on fresh rows before each; whose turn it is
-the letters say (turns.py). So program and schedule decide everything, up to two actors that one commit wakes together:
-those PostgreSQL runs at once (see again.py).
+The troupe of the program (troupe.py) is kept from schedule to schedule, and stands on fresh rows before each; whose turn
+it is the letters say (turns.py). So program and schedule decide everything, up to two actors that one commit wakes
+together: those PostgreSQL runs at once (see again.py).
 """
 
 import os
@@ -22,9 +22,9 @@ from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
 from integrity.numbers import counted
 from integrity.operation import Isolation, Statement
-from integrity.race.play.cast import Cast, Operations
 from integrity.race.play.engine import RaceEngine
 from integrity.race.play.session import Session
+from integrity.race.play.troupe import Operations, Troupe
 from integrity.race.play.turns import Turns
 from integrity.race.play.watch import TraceRecorder, Watch
 from integrity.race.program.change import Change
@@ -79,7 +79,7 @@ class Scheduler:
         letters_max: a schedule of more letters is cut: an operation that never ends.
         letter_seconds_max: a letter that neither ends nor waits for an actor's lock is cancelled after so long.
         emptying: what empties the tables that hold nothing but what runs have left.
-        cast: whose calls are played, by default operations on `target`; its engine is closed with the scheduler.
+        troupe: whose calls are played, by default operations on `target`; its engine is closed with the scheduler.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Scheduler:
         letters_max: int = LETTERS_MAX,
         letter_seconds_max: float = LETTER_SECONDS_MAX,
         emptying: Sequence[Statement] = (),
-        cast: Cast | None = None,
+        troupe: Troupe | None = None,
     ) -> None:
         self._target = target
         self._emptying = emptying
@@ -97,8 +97,8 @@ class Scheduler:
         self._letters_max = letters_max
         self._random = Random(os.urandom(16))  # operation_ids must be new in every run on the same database
         self._sessions: list[Session] = []
-        self._cast = cast or Operations(target, letter_seconds_max=letter_seconds_max, emptying=emptying)
-        self.engine: RaceEngine = self._cast.engine
+        self._troupe = troupe or Operations(target, letter_seconds_max=letter_seconds_max, emptying=emptying)
+        self.engine: RaceEngine = self._troupe.engine
         self._watch = Watch(self.engine)
 
     def __enter__(self) -> Self:
@@ -219,7 +219,7 @@ class Scheduler:
     ) -> PlayedSchedule:
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
-        made = self._cast.make_rows(program)
+        made = self._troupe.make_rows(program)
         keys, generated = made.keys, made.generated
         on_staged()
         began_at = self.engine.read_clock() if program.is_timed else None
@@ -231,14 +231,14 @@ class Scheduler:
         with self._forget_sessions_on_error():
             try:
                 for session, actor, operation_id in zip(sessions, program.actors, operation_ids, strict=True):
-                    self._cast.start(session.letter, actor, keys, operation_id, program)
+                    self._troupe.start(session.letter, actor, keys, operation_id, program)
                 misfit, cut = turns.play(letters, decide)
             except LetterTimeout as error:
                 misfit, cut = None, str(error)
             if cut:
                 self._close_sessions()
             else:
-                cut = self._cast.leave("".join(session.letter for session in sessions))
+                cut = self._troupe.leave("".join(session.letter for session in sessions))
         standing.holds = standing.holds.union(*(session.met for session in sessions))
         standing.actors = max(standing.actors, len(sessions))
         if misfit:
@@ -263,8 +263,8 @@ class Scheduler:
             operation_ids,
             cut,
             began_at,
-            changes=self._cast.changes(),
-            took=self._cast.took(),
+            changes=self._troupe.changes(),
+            took=self._troupe.took(),
         )
 
     def _take_sessions(self, count: int) -> list[Session]:
@@ -273,7 +273,7 @@ class Scheduler:
         while len(self._sessions) < count:
             letter = ascii_uppercase[len(self._sessions)]
             try:
-                self._sessions.append(self._cast.open(letter, self._watch.look))
+                self._sessions.append(self._troupe.open(letter, self._watch.look))
             except Unreachable as error:
                 if not error.is_full:
                     raise
@@ -286,7 +286,7 @@ class Scheduler:
 
     def _close_sessions(self) -> None:
         self._sessions.clear()
-        self._cast.forget()
+        self._troupe.forget()
 
     @contextmanager
     def _forget_sessions_on_error(self) -> Iterator[None]:

@@ -14,8 +14,8 @@ from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.server import Proxy, address_of
 from integrity.race.gated.ignoring import Ignored
-from integrity.race.gated.postgresql.cast import SECONDS_MAX, GatedCalls
 from integrity.race.gated.postgresql.desk import Desk
+from integrity.race.gated.postgresql.troupe import SECONDS_MAX, GatedCalls
 from integrity.race.play.postgresql.wire import LOOKING
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Keys
@@ -168,7 +168,7 @@ def open_stand(
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
         with closing(desk), _proxy(target, desk, settings) as proxy:
             rows = _Kept(capture, setup, is_set_up_once=is_set_up_once)
-            cast = GatedCalls(
+            troupe = GatedCalls(
                 target,
                 desk,
                 rows,
@@ -177,10 +177,10 @@ def open_stand(
                 has_patience=may_look,
                 unseen=capture.log_oids,
             )
-            scheduler = Scheduler(target, cast=cast)
+            scheduler = Scheduler(target, troupe=troupe)
             try:
                 place = proxy.target(target)
-                yield Stand(place, scheduler, capture, keeping, ignored, desk, target, cast.engine.relations_in)
+                yield Stand(place, scheduler, capture, keeping, ignored, desk, target, troupe.engine.relations_in)
             finally:
                 scheduler.close()
                 rows.undo()

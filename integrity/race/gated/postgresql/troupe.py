@@ -1,4 +1,4 @@
-"""The cast of actors that are not ours: requests, functions, commands, whose statements come through the proxy.
+"""The troupe of actors that are not ours: requests, functions, commands, whose statements come through the proxy.
 
 Every schedule begins with the rows as they were (see rows/), and with each actor held at its first statement. Otherwise it
 is played as any other: see play/scheduler.py.
@@ -39,7 +39,7 @@ class Rows(Protocol):
 
 
 class GatedCalls:
-    """See the module, and play/cast.py.
+    """See the module, and play/troupe.py.
 
     Args:
         target: where the proxy leads to.

@@ -1,4 +1,4 @@
-"""The cast of a program: whose calls its actors are, and how they and their rows come to stand before the first letter.
+"""The troupe of a program: whose calls its actors are, and how they and their rows come to stand before the first letter.
 
 A scheduler plays whoever it is given: operations, which are ours to step and have connections of ours, as here; or calls of
 somebody's own program, whose statements come through the proxy (gated/).
@@ -20,7 +20,7 @@ from integrity.race.program.change import Change
 from integrity.race.program.program import Actor, Keys, Program
 
 
-class Cast(Protocol):
+class Troupe(Protocol):
     """See the module."""
 
     @property
