@@ -59,7 +59,7 @@ def race_asked(
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import note_mutation, write_mutated
     from integrity.report.requests_text import write_requests
-    from integrity.scenarios.subject import subject_of_curl, subject_of_file
+    from integrity.scenarios.subject import database_of, subject_of_curl, subject_of_file
 
     if asked.names:
         raise UsageError(
@@ -80,7 +80,8 @@ def race_asked(
         subject = subject_of_file(project, scenario)
     else:
         subject = subject_of_curl(project, asked.curls, asked.url, asked.command, count=asked.count, commands=asked.actors)
-    target = open_target(project, subject.scenario.database.url if database is None else database)
+    named = open_target(project, subject.scenario.database.url if database is None else database)
+    target = named if database is not None else database_of(subject.scenario, named)
     declared = project.settings.database.test if test_database is None else test_database
     far = RequestRace(
         settings.preemptions, settings.schedules, settings.seconds, settings.seed, is_strict=settings.is_strict

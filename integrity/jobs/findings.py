@@ -14,7 +14,6 @@ from integrity.invariants.load import load_invariants
 from integrity.invariants.syntax import tables_of
 from integrity.project import Project, make_state_folder
 from integrity.race.export.pytest_export import check_path
-from integrity.race.export.replay_test import write_replay_test
 from integrity.race.finding.finding import Finding, write_finding
 from integrity.race.raced import FindingKept
 from integrity.race.search.settings import RaceSubject
@@ -167,11 +166,6 @@ def keep_all(
 def export(study: Study, pytest_file: Path, *, replay_command: str) -> FileWritten:
     """Write the finding that is studied as a test, with its SQL beside it, and return that as the event it is."""
     return FileWritten((pytest_file, study.export(pytest_file, replay_command=replay_command)))
-
-
-def export_replay(finding: Finding, pytest_file: Path, *, replay_command: str) -> FileWritten:
-    """Write a finding of requests as a test that asks the application again, and return that as the event it is."""
-    return FileWritten((pytest_file, write_replay_test(finding, pytest_file, replay_command=replay_command)))
 
 
 def replay_command(target: Target, file: Path) -> str:

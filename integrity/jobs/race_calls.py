@@ -31,7 +31,7 @@ from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Check, Keys, Program, RaceHistory, on_keys
 from integrity.race.program.trace import Return
 from integrity.race.program.wire import StatementRefused
-from integrity.race.search.explore import Budget, explore
+from integrity.race.search.explore import CUTS_MAX_SLOW, Budget, explore
 from integrity.systems.stage import Stage
 
 PREEMPTIONS = 2
@@ -75,7 +75,7 @@ class CallRace:
         self._setup = setup
         self._checks = tuple(Check(name, on_keys(query)) for name, query in (never or {}).items())
         self._test_database = test_database
-        self._budget = Budget(preemptions=preemptions, schedules=schedules)
+        self._budget = Budget(preemptions=preemptions, schedules=schedules, cuts=CUTS_MAX_SLOW)
         self._seconds_max = seconds_max
         self._ignore = tuple(ignore)
         self.strict_replies = strict_replies

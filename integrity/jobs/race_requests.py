@@ -15,7 +15,8 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import FileWritten, Job
 from integrity.http.secrets import hidden_in
-from integrity.jobs.findings import Wanted, export_replay, keep_all
+from integrity.jobs.export_requests import export_requests
+from integrity.jobs.findings import Wanted, keep_all
 from integrity.jobs.site import SECONDS_MAX, Site, open_site
 from integrity.project import Project
 from integrity.race.finding.discovery import finding_of_program
@@ -25,7 +26,7 @@ from integrity.race.judge.judge import Judge
 from integrity.race.raced import Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
-from integrity.race.search.explore import Budget, explore
+from integrity.race.search.explore import CUTS_MAX_SLOW, Budget, explore
 from integrity.race.search.least import Cast, find_least
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.scenarios.subject import RequestSubject, cast_of
@@ -80,7 +81,7 @@ def race_requests(
             seconds_max=settings.seconds_max,
         )
         program = site.program()
-        budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
+        budget = Budget(settings.preemptions, settings.schedules, settings.seconds, CUTS_MAX_SLOW)
         judge = Judge(site.stand.scheduler, program)
         found = explore(site.stand.scheduler, program, budget=budget, seed=settings.seed, judge=judge)
         site.app.check()
@@ -90,7 +91,7 @@ def race_requests(
         kept = keep_all(findings, target, project, first=wanted.output)
         yield from (FileWritten((each.file,), is_told=False) for each in kept)
         if kept and wanted.pytest_file is not None:
-            yield export_replay(kept[0].finding, wanted.pytest_file, replay_command=kept[0].replay)
+            yield from export_requests(site, kept[0].finding, wanted.pytest_file, replay_command=kept[0].replay)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
         return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
 

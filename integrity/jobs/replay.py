@@ -15,7 +15,6 @@ from integrity.jobs.replay_requests import (
     ChosenRequests,
     choose_requests,
     choose_token,
-    export_chosen,
     replay_requests,
 )
 from integrity.project import Project
@@ -106,10 +105,7 @@ def replay(
     """
     wanted = wanted or Wanted()
     if isinstance(chosen, ChosenRequests):
-        replayed = yield from replay_requests(chosen, target, times=times, test_database=test_database)
-        if wanted.pytest_file is not None:
-            yield export_chosen(chosen, wanted.pytest_file)
-        return replayed
+        return (yield from replay_requests(chosen, target, wanted.pytest_file, times=times, test_database=test_database))
     race = chosen.race
     with open_study(
         target, system_on(target, race.system, race.files), chosen.finding, race.files, test_database=test_database

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import FileWritten, Job
-from integrity.jobs.findings import export_replay
+from integrity.events import Job
+from integrity.jobs.export_requests import export_requests
 from integrity.jobs.site import SECONDS_MAX, open_site
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, names_of, read_finding
@@ -70,6 +70,8 @@ def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, 
         now = subject_of_file(project, record.name).record.digest
         if now != record.digest:
             changed.append(f"{record.shown} is another one by now ({now}, was {record.digest}); the one of then was played")
+    if (now := subject.scenario.app.commit) != record.commit:
+        changed.append(f"the application is at commit {now or '(none said)'}, it was at {record.commit or '(none said)'}")
     _check_cast(record.kept, subject, str(file))
     cast = record.kept or cast_of(subject.scenario)
     return ChosenRequests(
@@ -98,13 +100,26 @@ def choose_token(project: Project, token: Token, kept: Path) -> ChosenRequests:
 
 
 def replay_requests(
-    chosen: ChosenRequests, target: Target, *, times: int = 1, test_database: str | None = None
+    chosen: ChosenRequests,
+    target: Target,
+    pytest_file: Path | None = None,
+    *,
+    times: int = 1,
+    test_database: str | None = None,
 ) -> Job[Replayed]:
     """Start the application, or take the one that runs, and play the schedule again, so many times.
+
+    Args:
+        pytest_file: the test to write.
 
     Raises:
         UsageError, UnsafeDatabase, DatabaseError: as `open_site` says.
     """
+    if pytest_file is not None and chosen.finding is None:
+        raise UsageError(
+            "--pytest writes a finding's statements into the test, and a token has none",
+            hint="Name the finding's file, or find the race anew: integrity race --scenario NAME --pytest FILE",
+        )
     declared = chosen.project.settings.database.test
     with ExitStack() as stack:
         site = yield from open_site(
@@ -118,24 +133,12 @@ def replay_requests(
         )
         replays = list(replay(site.stand.scheduler, site.program(chosen.cast), chosen.sought, times=times))
         site.app.check()
+        if pytest_file is not None and chosen.finding is not None:
+            yield from export_requests(site, chosen.finding, pytest_file, replay_command=f"integrity replay {chosen.name}")
     differences = [*chosen.changed, *(compare_statements(chosen.finding, replays[-1]) if chosen.finding else ())]
     seen = tuple(dict.fromkeys(name for each in replays for name in each.names))  # a token knows kinds, and no names
     failures = chosen.failures if chosen.finding else seen or chosen.failures
     return Replayed(chosen.name, failures, replays, differences, chosen.finding)
-
-
-def export_chosen(chosen: ChosenRequests, pytest_file: Path) -> FileWritten:
-    """Write what was chosen as a test.
-
-    Raises:
-        UsageError: it is a token, which says too little for people.
-    """
-    if chosen.finding is None:
-        raise UsageError(
-            "--pytest writes a finding's statements into the test, and a token has none",
-            hint="Name the finding's file, or find the race anew: integrity race --scenario NAME --pytest FILE",
-        )
-    return export_replay(chosen.finding, pytest_file, replay_command=f"integrity replay {chosen.name}")
 
 
 def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSubject]:

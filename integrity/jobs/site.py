@@ -8,9 +8,10 @@ An application that is started here works on a copy of the database; one that is
 must then be declared a test database, and its connections must lead to our proxy.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from integrity.database.namespace import guard
@@ -20,26 +21,27 @@ from integrity.events import Job, Noted
 from integrity.http.client import Client
 from integrity.http.request import Request
 from integrity.jobs.site_checks import find_checks
+from integrity.jobs.warming import warm_up
 from integrity.project import Project
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.program.program import Keys, Program
-from integrity.race.program.trace import Failed, Return
+from integrity.race.program.trace import Return
 from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
 from integrity.race.search.least import Cast
 from integrity.scenarios.actors import actors_of
-from integrity.scenarios.answers import NO_ANSWER, judge_answers
+from integrity.scenarios.answers import judge_answers
 from integrity.scenarios.app import Running, database_environment, running
+from integrity.scenarios.expecting import check_volatile
 from integrity.scenarios.launching import Commands
 from integrity.scenarios.preparing import Preparation, Prepared
 from integrity.scenarios.requests import read_request
-from integrity.scenarios.scenario import RequestTable, Scenario
+from integrity.scenarios.scenario import App, RequestTable, Scenario
 from integrity.scenarios.subject import RequestSubject, part_of
 from integrity.systems.stage import Stage
 from integrity.verdict import Verdict
 
 SECONDS_MAX = 10.0
 """That a request is given between two statements, unless somebody says otherwise."""
-WARMED = 2  # times that each call is made alone before: pools are filled, statements prepared, caches warm
 _NO_APPLICATION = Running("")
 _WAITS = 20  # times what a request is given between two statements: so long one waits that is held at the gate
 
@@ -49,12 +51,14 @@ class Site:
     """See the module.
 
     Args:
+        place: the database that schedules are played on.
         make_program: of some of the actors, with some of their requests; None: of all.
         client: that sends what actors ask.
         prepared: what the actors of the schedule that was played last began with.
     """
 
     subject: RequestSubject
+    place: Target
     stand: Stand
     app: Running
     make_program: Callable[[Cast | None], Program]
@@ -118,9 +122,12 @@ def open_site(
             is_set_up_once=scenario.setup.once,
             ignore=scenario.app.ignore,
             seconds_max=seconds_max,
+            port=scenario.app.proxy if scenario.app.url and not scenario.app.command else 0,
         )
     )
-    log = project.state_folder / "apps" / "race.log"
+    if scenario.app.url and not scenario.app.command:
+        yield Noted(f"the application's connections must lead to {stand.target}, which is our proxy")
+    log = project.state_folder / "apps" / f"race-{os.getpid()}.log"
     app = _NO_APPLICATION
     if scenario.has_application:
         app = stack.enter_context(running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text))
@@ -128,7 +135,7 @@ def open_site(
     commands = Commands(project.folder, database_environment(stand.target.text))
     stack.callback(commands.close)
     prepare.append(_preparing(subject, place, client, project))
-
+    check_volatile(scenario.expect, place, place=subject.place)
     checks = yield from find_checks(stand.scheduler, project, scenario.expect.invariants, place=subject.place)
 
     def actors(scenario: Scenario) -> Program:
@@ -157,8 +164,10 @@ def open_site(
     def make_program(cast: Cast | None) -> Program:
         return actors(scenario if cast is None else part_of(scenario, cast, names=names))
 
-    site = Site(subject, stand, app, make_program, client, lambda: prepared[0])
-    _warm_up(site, whole)
+    site = Site(subject, place, stand, app, make_program, client, lambda: prepared[0])
+    who = "the application" if scenario.has_application else "a command"
+    pointing = _pointing(stand.target, scenario.app)
+    yield from warm_up(stand.scheduler, whole, app, pointing=pointing, who=who)
     return site
 
 
@@ -204,39 +213,16 @@ def _preparing(subject: RequestSubject, target: Target, client: Client, project:
     return preparation.make
 
 
-def _warm_up(site: Site, program: Program) -> None:
-    """Make each call alone, so that what only the first does is done; see that its statements pass us.
-
-    Raises:
-        UsageError: a call alone does not come to its end, or none makes a statement that we see.
-    """
-    has_application = site.subject.scenario.has_application
-    is_seen, told = False, ""
-    for actor in {actor.operation: actor for actor in program.actors}.values():
-        for _ in range(WARMED):
-            run = site.stand.scheduler.play(replace(program, actors=(actor,)))
-            is_seen = is_seen or bool(run.trace.events)
-            _check_answered(actor.operation, run.trace.returns)
-            told = told or run.cut
-    site.app.check()
-    if told:
-        raise UsageError(f"a request that is made alone does not come to its end: {told}")
-    if not is_seen:
-        raise UsageError(
-            f"no statement of {'the application' if has_application else 'a command'} was seen: "
-            "its connections do not lead through our proxy",
-            hint="Let it take its database from DATABASE_URL, which is set where we start it; an application that runs "
-            "already can be started with --command, or [app] command.",
+def _pointing(target: Target, app: App) -> str:
+    """Return how the application is led to our proxy."""
+    if app.command or not app.url:
+        return (
+            "Let it take its database from DATABASE_URL, or from PGHOST, PGPORT, PGUSER, PGDATABASE: they are set where it "
+            "is started. Does it read a file of settings, or work on another database?"
         )
-
-
-def _check_answered(name: str, returns: Mapping[str, Return]) -> None:
-    """Raise UsageError where a call that is made alone was not answered at all."""
-    for returned in returns.values():
-        if isinstance(returned, Failed) and returned.reason.startswith(NO_ANSWER):
-            raise UsageError(
-                f"{name}: {returned.reason}", hint="Send it by hand with curl -i: is that the application's address?"
-            )
+    return (
+        f"Start it with its database at {target}: the same name and password at this host and port, which are our proxy's."
+    )
 
 
 def _wrong_answers(returns: Mapping[str, Return], scenario: Scenario) -> Sequence[Mapping[str, Any]]:

@@ -55,7 +55,8 @@ def _sentence(raced: RequestsRaced) -> str:
         bound = "every schedule there is" if coverage.is_exhaustive else f"{coverage.bound_completed} preemptions"
         return f"{_WORDS[raced.verdict]}; complete to {bound}: {searched}."
     why = f": {'; '.join(coverage.reasons)}" if raced.verdict is Verdict.UNKNOWN and coverage.reasons else ""
-    return f"{_WORDS[raced.verdict]}{why}; {searched}."
+    asked = " Does a call try again for ever?" if any(" letters" in each for each in coverage.reasons) else ""
+    return f"{_WORDS[raced.verdict]}{why}; {searched}.{asked}"
 
 
 def requests_json(raced: RequestsRaced) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class App(_Table):
         ready_s: that it may take until then.
         ignore: statements that are no request's: "application_name=worker*" of connections, or a text's, "*from jobs*".
         commit: which version of it this is, as noted with what is found.
+        proxy: the port of our proxy, where the application is running already: its connections must lead there.
     """
 
     command: str = ""
@@ -69,6 +70,7 @@ class App(_Table):
     ready_s: float = Field(default=30.0, gt=0, le=600)
     ignore: list[str] = Field(default_factory=list)
     commit: str = ""
+    proxy: int = Field(default=6543, ge=1, le=65535)
 
 
 class Database(_Table):
@@ -145,7 +147,7 @@ class Expect(_Table):
     """[expect]: what must be true after each schedule, beside that some serial order explains it.
 
     Args:
-        invariants: names or patterns of those that are asked; all unless said.
+        invariants: names or patterns of those that are asked; all of the project's own unless said.
         exactly_one: so is exactly one actor answered: a status.
         statuses: no other status is right: 200, "2xx".
         declines: answers of 4xx that are right: statuses, or words in them; all unless said.

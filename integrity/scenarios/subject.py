@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
+from integrity.engines.target import Target
 from integrity.engines.values import from_json, json_of
 from integrity.environment import filled
 from integrity.errors import UsageError
@@ -31,6 +32,12 @@ from integrity.scenarios.scenario import ActorTable, Scenario
 _RACED = ("values", "setup", "login", "actors", "expect", "requests", "files")
 _DIGITS = 12
 _OF_CURL = "--curl"
+
+
+def database_of(scenario: Scenario, target: Target) -> Target:
+    """Return the database that a scenario means on the server of a target: the one that it names there, else the target."""
+    name = scenario.database.name
+    return target if name is None else Target(target.url.set(database=name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ def _subject(project: Project, name: str, place: str, scenario: Scenario, given:
     named = declared_requests(targets, file=project.folder / SETTINGS_FILE)
     secrets = Secrets()
     shown = secrets.taken_out({key: each for key, each in given.items() if key != "database"})
+    if scenario.app.commit:
+        shown["app"]["commit"] = scenario.app.commit  # a variable of the environment, often: as it was
     declared = _declared(targets, _lines_of(scenario))
     requests = secrets.taken_out(declared)
     files = _files_of(project, scenario)

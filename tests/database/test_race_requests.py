@@ -1,7 +1,9 @@
 """`integrity race` on an application's requests: started on a copy of its database, nothing in it changed."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -149,9 +151,27 @@ def test_a_test_is_written_that_asks_the_application_again(integrity: Command) -
     beside = written.with_suffix(".json")
     with pytest.raises(AssertionError, match=r"(?s)came back 1 of 1 time.*update stock set left_over = 0"):
         runpy.run_path(str(written))["test_post_buy_and_post_buy"]()
+    alone = Path("tests/test_buy_statements.py").read_text()
+    assert alone.count('connection.execute("update stock set left_over = 0 where id = 1")') == 2
+    assert "integrity_capture" not in Path("tests/test_buy_statements.sql").read_text()
     Path("scenarios/buy.toml").unlink()  # the finding carries it
     beside.write_text(beside.read_text().replace("POST /buy", "POST /buy-locked"))
     runpy.run_path(str(written))["test_post_buy_and_post_buy"]()
+
+
+@pytest.mark.exhaustive
+def test_the_test_without_the_application_is_red(integrity: Command, database: Target) -> None:
+    scenario("buy")
+    integrity("--scenario", "buy", "--pytest", "tests/test_buy.py")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_buy_statements.py"],
+        env={**os.environ, "DATABASE_URL": database.text, "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, "in SERIAL_ORDERS" in ran.stdout) == (1, True), ran.stdout
 
 
 def test_a_finding_that_does_not_come_back_is_told_with_what_has_changed(integrity: Command) -> None:
@@ -241,6 +261,24 @@ def test_an_application_that_dies_is_told_with_its_log(integrity: Command) -> No
 def test_one_that_runs_already_is_raced_on_a_declared_test_database_only(integrity: Command) -> None:
     code, _, err = integrity("--app", "http://127.0.0.1:9", "--curl", "curl -X POST http://127.0.0.1:9/buy")
     assert (code, "that we did not make" in " ".join(err.split())) == (2, True), err
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            'volatile = { columns = ["stock.left_ovr"] }',
+            "no table has 'stock.left_ovr' hint: Perhaps you meant stock.left_over",
+        ),
+    ],
+)
+def test_what_is_expected_must_be_there_and_hold_before_any_call(integrity: Command, said: str, told: str) -> None:
+    Path("checks.sql").write_text("-- title: as it says\n-- severity: error\nselect id from stock")
+    scenario("buy")
+    with Path("scenarios/buy.toml").open("a") as file:
+        file.write(f"{said}\n")
+    code, _, err = integrity("--scenario", "buy")
+    assert (code, told in " ".join(err.split())) == (2, True), err
 
 
 @pytest.mark.parametrize(

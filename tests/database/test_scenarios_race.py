@@ -54,7 +54,7 @@ def _shop(url: Callable[[], str], lock: str) -> Callable[[Got], Reply]:
     return answer
 
 
-def _race(database: Target, lock: str) -> tuple[Exploration, list[Verdict]]:
+def _race(database: Target, lock: str, volatile: frozenset[str] = frozenset()) -> tuple[Exploration, list[Verdict]]:
     scenario = read_text(SCENARIO, file=Path("scenarios/buy.toml"), environment={})
     with psycopg.connect(database.text, autocommit=True) as connection:
         connection.execute("create table seats (id int primary key, buyer int)")
@@ -73,7 +73,7 @@ def _race(database: Target, lock: str) -> tuple[Exploration, list[Verdict]]:
         with open_stand(database, setup=make_rows) as stand:
             url = stand.target.text
             actors = actors_of(scenario, client=client, commands=Commands(Path(), {}), prepared=lambda: made)
-            program = Program(actors, lambda: Stage((), {}), is_captured=True)
+            program = Program(actors, lambda: Stage((), {}), is_captured=True, volatile=volatile)
             judge = Judge(stand.scheduler, program)
             found = explore(stand.scheduler, program, budget=Budget(preemptions=2, schedules=200), judge=judge)
             letters = [hit.run for hit in (*found.hits, *found.apart)]
@@ -88,6 +88,11 @@ def test_a_seat_that_is_sold_twice_is_found_through_requests(database: Target) -
     assert found.verdict is Verdict.VIOLATED
     assert answered[0] is Verdict.VIOLATED
     assert answered[-1] is Verdict.HOLDS
+
+
+def test_what_is_volatile_is_compared_with_nothing(database: Target) -> None:
+    found, _ = _race(database, "", frozenset({"seats.buyer"}))
+    assert (found.verdict, [hit.is_of_data for hit in found.apart]) == (Verdict.HOLDS, [False])
 
 
 def test_a_seat_that_is_locked_before_it_is_sold_holds(database: Target) -> None:

@@ -69,8 +69,8 @@ def export_pytest(
         isolation=contest.isolation,
         recording=recording,
         assertion=_assert_no_failure(finding, scheduler.dialect)
-        or _assert_invariant(program, finding, recording, files)
-        or _assert_serial(scheduler, program, recording),
+        or assert_invariant(program, finding, recording, files)
+        or assert_serial(scheduler, program, recording),
         replay=replay_command,
         dialect=scheduler.dialect,
         journal_mode=scheduler.engine.journal_mode,
@@ -78,6 +78,11 @@ def export_pytest(
         standing=program.standing.holds,
     )
     return write_pytest(case, path, metadata=contest.system.metadata, dropped=contest.dropped)
+
+
+def title_of_failure(oracle: Oracle) -> str:
+    """Return what must hold where a call's failure, or a deadlock, was found."""
+    return _FAILURE_TITLES[oracle]
 
 
 def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | None:
@@ -98,7 +103,7 @@ def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | Non
     return None
 
 
-def _assert_invariant(
+def assert_invariant(
     program: Program, finding: Finding, recording: Recording, files: Sequence[SqlFile]
 ) -> Assertion | None:
     """Return the assertion of the first invariant that was violated; None when serial equivalence alone spoke.
@@ -114,7 +119,7 @@ def _assert_invariant(
     return None
 
 
-def _assert_serial(scheduler: Scheduler, program: Program, recording: Recording) -> SerialAssertion:
+def assert_serial(scheduler: Scheduler, program: Program, recording: Recording) -> SerialAssertion:
     """Return the assertion that the rows are those of a serial order, in the columns that no run makes up by itself."""
     actors = range(len(program.actors))
     runs = [recording.run]

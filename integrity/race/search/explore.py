@@ -47,7 +47,9 @@ _VISITS_MAX = 64  # of one schedule, until its calls go on in the order that it 
 SCHEDULES_MAX = 10_000
 """Of one search. Tens to a hundred are all that two sound calls have at two preemptions, three of them a thousand or so."""
 
-_CUTS_MAX = 32  # schedules that were not played to their end, after which a search can come to nothing any more
+CUTS_MAX = 32
+CUTS_MAX_SLOW = 4
+"""Of calls that are not ours to step: each is given seconds to come to its end."""
 
 Queue = list[tuple[int, int, int, str]]
 """A heap of prefixes: the most interesting first, then the oldest, each followed by those with as many preemptions that it
@@ -65,11 +67,13 @@ class Budget:
         preemptions: the bound: all schedules with at most so many are played, if the rest allows.
         schedules: at most so many are played.
         seconds: at most so long, if somebody wants an end by then.
+        cuts: schedules that were not played to their end, after which a search can come to nothing any more.
     """
 
     preemptions: int = 2
     schedules: int = SCHEDULES_MAX
     seconds: float = math.inf
+    cuts: int = CUTS_MAX
 
 
 def explore(
@@ -372,6 +376,6 @@ class _Search:
             return f"the budget of {counted(self._budget.schedules, 'schedule')} was spent"
         if time.monotonic() - self._started >= self._budget.seconds:
             return f"the budget of {self._budget.seconds:g} s was spent"
-        if self._cuts >= _CUTS_MAX:
+        if self._cuts >= self._budget.cuts:
             return f"{counted(self._cuts, 'schedule was', 'schedules were')} not played to their end"
         return ""

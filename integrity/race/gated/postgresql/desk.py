@@ -28,6 +28,8 @@ from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Unit
 from integrity.race.program.trace import Return
 
+_QUIET_SECONDS = 0.5  # in which a call that was given up sends something, if it goes on
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
@@ -155,6 +157,9 @@ class Desk:
         self.is_told_of_looks = is_told_of_looks
         self.is_watching = False
         """A schedule is played; else all passes, as what a setup asks for."""
+        self.is_cutting = False
+        """Whatever arrives is cut off."""
+        self._cuts = 0
         self.running = ""
         """The actor that runs; empty: none."""
         self.strays: list[str] = []
@@ -258,6 +263,11 @@ class Desk:
             os.eventfd_read(self._signal)
         while self._posts:
             letter, gate, news = self._posts.popleft()
+            if self.is_cutting and isinstance(news, Arrived):
+                self._cuts += 1
+                self._owners.pop(news.gate, None)
+                self.call(news.gate.link.cut)
+                continue
             letter = letter or self._owner(gate, news)
             if isinstance(news, Lost):
                 self._owners.pop(news.gate, None)
@@ -340,11 +350,29 @@ class Desk:
             if gate.status != IDLE or not is_over:
                 self.call(gate.link.cut)
 
-    def give_up(self, seconds: float) -> None:
-        """Let everything pass, cut off whom a unit is held of, and wait until the calls that were begun are over."""
+    def give_up(self, seconds: float) -> str:
+        """Let everything pass, cut off whom a unit is held of, and wait until the calls that were begun are over.
+
+        A call that is not by then tries again for ever, perhaps: as long as something arrives, that is cut off.
+
+        Returns:
+            the actors whose calls are not over and still send: that would be taken for another's.
+        """
         self.is_watching = False
         for letter in self._lanes:
             self.cut(letter, is_over=False)
+        self._wait_for_ends(seconds)
+        self.is_watching = self.is_cutting = True
+        cuts, self._cuts = -1, 0
+        until = time.monotonic() + seconds
+        while self._begun and cuts < self._cuts and time.monotonic() < until:
+            cuts = self._cuts
+            self._wait_for_ends(_QUIET_SECONDS)
+        self.is_watching = self.is_cutting = False
+        return "".join(sorted(self._begun)) if cuts < self._cuts else ""
+
+    def _wait_for_ends(self, seconds: float) -> None:
+        """Wait until the calls that were begun are over, at most so long."""
         until = time.monotonic() + seconds
         while self._begun and (left := until - time.monotonic()) > 0:
             select([self._signal], [], [], left)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from select import select
 
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.operation import Statement
 from integrity.race.gated.postgresql.desk import Desk, Lane
 from integrity.race.gated.postgresql.session import GatedSession
@@ -56,13 +57,23 @@ class GatedEngine(PostgresControl):
         return lane
 
     def forget_wires(self) -> None:
-        self._desk.give_up(_GIVEN_UP_SECONDS)
+        if left := self._forget_wires():
+            raise UsageError(
+                f"the call of {', '.join(left)} goes on, {2 * _GIVEN_UP_SECONDS:g} s after its connections were cut, "
+                "and what it sends would be taken for another's",
+                hint="Does it try again for ever, or wait without an end? Let it give up, and race it then.",
+            )
+
+    def _forget_wires(self) -> str:
+        """Let all connections go; return whose calls are not over."""
+        left = self._desk.give_up(_GIVEN_UP_SECONDS)
         self.end_transactions()
         self._lanes.clear()
         self._served.clear()
+        return left
 
     def close(self) -> None:
-        self.forget_wires()
+        self._forget_wires()
         super().close()
 
     def run(self, session: Session, sessions: Sequence[Session]) -> str:

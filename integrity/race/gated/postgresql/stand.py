@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.server import Proxy, address_of
@@ -144,6 +145,7 @@ def open_stand(
     is_set_up_once: bool = False,
     ignore: Sequence[str] = (),
     seconds_max: float = SECONDS_MAX,
+    port: int = 0,
 ) -> Iterator[Stand]:
     """Yield a stand on a database that may be changed; it is taken down at the end, and the rows are as they were.
 
@@ -152,9 +154,10 @@ def open_stand(
         is_set_up_once: before the first only, and its rows stay.
         ignore: see ignoring.py.
         seconds_max: that a call is given between two statements.
+        port: of the proxy; 0: any that is free.
 
     Raises:
-        UsageError: the rows cannot be kept.
+        UsageError: the rows cannot be kept, or the port is taken.
         DatabaseError: the server is gone, or the role may not.
     """
     with ExitStack() as stack:
@@ -166,7 +169,7 @@ def open_stand(
         ignored = Ignored(ignore)
         desk = Desk(is_told_of_looks=may_look, ignored=ignored)
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
-        with closing(desk), _proxy(target, desk, settings) as proxy:
+        with closing(desk), _proxy(target, desk, settings, port) as proxy:
             rows = _Kept(capture, setup, is_set_up_once=is_set_up_once)
             troupe = GatedCalls(
                 target,
@@ -216,15 +219,21 @@ def _may_look(target: Target) -> bool:
 
 
 @contextmanager
-def _proxy(target: Target, desk: Desk, settings: Mapping[str, str]) -> Iterator[Proxy]:
+def _proxy(target: Target, desk: Desk, settings: Mapping[str, str], port: int) -> Iterator[Proxy]:
     """Yield the proxy, in an event loop and a thread of its own."""
     loop = asyncio.new_event_loop()
     gate_of: Callable[[Link], Gate] = desk.open_in(loop)
-    proxy = Proxy(address_of(target), gate_of=gate_of, database=target.url.database or "", settings=settings)
+    proxy = Proxy(address_of(target), gate_of=gate_of, database=target.url.database or "", settings=settings, port=port)
     thread = threading.Thread(target=loop.run_forever, name="integrity proxy", daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
+        except OSError as error:
+            raise UsageError(
+                f"port {port} for the proxy cannot be had: {error.strerror}",
+                hint="Does another race run? End it, or say another port: [app] proxy = 6544",
+            ) from None
         yield proxy
     finally:
         asyncio.run_coroutine_threadsafe(proxy.close(), loop).result()

@@ -1,0 +1,112 @@
+"""Warming up: each call of a scenario is made alone before any order is played, and what comes of that is said.
+
+So what only a first call does is done (pools are filled, statements prepared), and what cannot be raced is told before a
+search that would find nothing: an application that is not there, or not behind our proxy, a URL that it does not know, a
+login that is missing, a call that never comes to its end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from integrity.errors import UsageError
+from integrity.events import Noted
+from integrity.operation import Declined, Ok
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.program import Program
+from integrity.race.program.trace import Failed, Return
+from integrity.scenarios.answers import NO_ANSWER, status_of
+from integrity.scenarios.app import Running
+
+WARMED = 2  # times that each call is made alone
+_NOT_THERE = (404, 405)
+_NOT_LET_IN = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What came of a call that was made alone, the last time."""
+
+    name: str
+    returned: Return | None
+    is_seen: bool
+
+
+def warm_up(
+    scheduler: Scheduler, program: Program, app: Running, *, pointing: str, who: str = "the application"
+) -> Iterator[Noted]:
+    """Make each call alone; yield what should be known of it.
+
+    Args:
+        pointing: how it is led to our proxy.
+        who: makes the statements.
+
+    Raises:
+        UsageError: a call alone does not come to its end or is not answered, or fewer than two calls make a statement that
+            we see.
+    """
+    alone: dict[int, Alone] = {}
+    for actor in program.actors:  # one that comes several times is one and the same
+        if id(actor) not in alone:
+            alone[id(actor)] = _make_alone(scheduler, replace(program, actors=(actor,)), app)
+    calls = [alone[id(actor)] for actor in program.actors]
+    wrong = [each for each in alone.values() if not each.is_seen and _status(each) in _NOT_THERE]
+    if wrong:
+        raise UsageError(
+            f"{wrong[0].name} is answered with {_status(wrong[0])}, without a statement: there is no such address",
+            hint="Send it by hand with curl -i; mend its path, its method, or [app] url.",
+        )
+    if not any(each.is_seen for each in calls):
+        raise UsageError(f"no statement of {who} was seen: its connections do not lead through our proxy", hint=pointing)
+    yield from (Noted(told) for each in alone.values() if (told := _describe(each)))
+    if sum(each.is_seen for each in calls) < 2:
+        raise UsageError(
+            f"only one call makes a statement, {next(each.name for each in calls if each.is_seen)}: nobody meets it",
+            hint="Race it with itself: count = 2, or the same --curl twice.",
+        )
+
+
+def _make_alone(scheduler: Scheduler, program: Program, app: Running) -> Alone:
+    name = program.actors[0].operation
+    runs = []
+    for _ in range(WARMED):
+        run = scheduler.play(program)
+        app.check()
+        _check_answered(name, run)
+        runs.append(run)
+    if cut := next((run.cut for run in runs if run.cut), ""):
+        raise UsageError(
+            f"{name} does not come to its end, though it is made alone: {cut}",
+            hint="Does it wait for a second connection, another service, or a job? Does it try again for ever?",
+        )
+    return Alone(name, runs[-1].trace.returns.get("A"), any(run.trace.events for run in runs))
+
+
+def _check_answered(name: str, run: PlayedSchedule) -> None:
+    for returned in run.trace.returns.values():
+        if isinstance(returned, Failed) and returned.reason.startswith(NO_ANSWER):
+            raise UsageError(
+                f"{name}: {returned.reason}", hint="Send it by hand with curl -i: is that the application's address?"
+            )
+
+
+def _status(alone: Alone) -> int | None:
+    return None if alone.returned is None else status_of(alone.returned)
+
+
+def _describe(alone: Alone) -> str:
+    """Return what should be known of a call; empty: nothing."""
+    returned, status = alone.returned, _status(alone)
+    if not alone.is_seen:
+        return f"{alone.name} makes no statement: it meets nobody"
+    if status in _NOT_LET_IN:
+        return f"{alone.name} is answered with {returned_words(returned)}, also alone: is there a [login]?"
+    if isinstance(returned, Declined | Failed):
+        return f"{alone.name} is answered with {returned_words(returned)}, also alone: is that what is to be raced?"
+    if isinstance(returned, Ok) and status is not None and status >= 300 and "login" in str(returned.value.get("location")):
+        return f"{alone.name} is sent on to {returned.value['location']}, also alone: is there a [login]?"
+    return ""
+
+
+def returned_words(returned: Return | None) -> str:
+    """Return in a few words what a call was answered with."""
+    return returned.reason if isinstance(returned, Declined | Failed) else "nothing"
