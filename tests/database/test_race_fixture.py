@@ -11,7 +11,10 @@ pytest_plugins = ["pytester"]
 SCHEMA = b"create table stock (left_over int); insert into stock values (9); create table taken (id serial)"
 
 TESTS = """
+import os
+
 import psycopg
+import pytest
 
 
 def take(race, lock):
@@ -31,6 +34,21 @@ def test_sound(race):
 
 def test_nothing_asked(race):
     race(lambda: take(race, "for update"))
+
+
+class Here:
+    url = property(lambda _: os.environ["DATABASE_URL"])
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("lock", ["", "for update"])
+def test_marked(lock):
+    take(Here(), lock)
+
+
+@pytest.mark.race(count=2, exactly_one=True)
+def test_only_one():
+    take(Here(), "for update")
 """
 
 
@@ -45,11 +63,13 @@ def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=2, failed=1, errors=1)
+    result.assert_outcomes(passed=3, failed=3, errors=1)
     result.stdout.fnmatch_lines(
         [
             "*NotHeld: schedule AB*",
             '*keep it: race.replay("r1:_lambda_-_lambda_:*:B1:s", lambda: ..., lambda: ...).holds()*',
+            "FAILED *::test_marked[[]] - *NotHeld: schedule AB*",
+            "FAILED *::test_only_one - *NotHeld: 2 calls of 2 succeeded*",
             "*a race was searched and nothing asked of it*",
         ]
     )
