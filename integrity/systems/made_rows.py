@@ -1,20 +1,19 @@
 """Rows that nobody described: what wanted rows need, so that a database takes them.
 
 A foreign key needs a row to refer to: one that is there by then, else a new one, which may need others. A column that must
-have a value, and has no default, gets one that its checks take and that no other row of the table has. What cannot be made
-is an error that names the table and the column, before any schedule is played.
+have a value, and has no default, gets one that its checks take and that no other row of the table has (filling.py). What
+cannot be made is an error that names the table and the column, before any schedule is played.
 
 The rows of a stage are alone in their tables, so the values are the same each time.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
     JSON,
-    CheckConstraint,
     Column,
     ForeignKeyConstraint,
     Integer,
@@ -22,26 +21,21 @@ from sqlalchemy import (
 )
 
 from integrity.database.names import find_named, full_name, name_of
-from integrity.engines.known import find_engine
 from integrity.engines.places import schema_of
 from integrity.engines.values import sql_of
-from integrity.errors import DatabaseError, UsageError
+from integrity.errors import UsageError
 from integrity.numbers import counted
 from integrity.operation import Value
-from integrity.sql.name import literal
 from integrity.suggestion import suggest
+from integrity.systems.filling import Filling
 from integrity.systems.made_row import Cell, MadeRow
-from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
-from integrity.systems.reflect import Catalogue, DomainType, Reflected
+from integrity.systems.made_values import AskDatabase
+from integrity.systems.reflect import Reflected
 from integrity.systems.row_copies import Differing, differing, distinct_keys_of
 from integrity.systems.row_needs import (
-    columns_in,
     foreign_keys_of,
-    groups_of,
     is_unique,
-    may_have,
     must_have,
-    type_of,
     unique_in,
     unique_keys_of,
 )
@@ -49,7 +43,6 @@ from integrity.systems.stage import Expression, Ref, StagedRow
 from integrity.systems.wanted_row import WantedRow
 
 _REFERENCE = re.compile(r':(?P<row>\w+)(?:\.(?P<column>\w+|"(?:[^"]|"")+"))?')
-_CHECK = re.compile(r"\bCHECK (\(.*\))(?: NO INHERIT| NOT VALID| NOT ENFORCED)*$", re.DOTALL)
 SPREAD = 1_000_000
 """Where SQLite numbers the rows of a table by its greatest key, each table gets keys of a million of its own."""
 
@@ -70,6 +63,10 @@ class RowMaker:
     _wanted: list[MadeRow] = field(default_factory=list)
     _made: list[MadeRow] = field(default_factory=list)
     _same: dict[str, str] = field(default_factory=dict)
+    _filling: Filling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._filling = Filling(self.tables, self.ask, self.dialect, self._wanted, self._made)
 
     def make(self, wanted: Sequence[WantedRow | StagedRow]) -> list[StagedRow]:
         """Return rows in an order in which they can be inserted, those that were wanted with their keys as names.
@@ -170,7 +167,7 @@ class RowMaker:
         return chosen
 
     def _differing(self, row: MadeRow, copied: Collection[str]) -> Differing:
-        excluded = self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
+        excluded = self._filling.catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
         keys = [*distinct_keys_of(row.table), *([name for name, _ in each.elements] for each in excluded)]
         return differing(row.table, keys, row.cells, row.asked, copied)
 
@@ -231,7 +228,7 @@ class RowMaker:
         self._give_key(row)
         for key in foreign_keys_of(row.table):
             self._refer(row, key, [*stack, row])
-        self._fill(row)
+        self._filling.fill(row)
         row.is_made = True
         if same := self._twin_of(row):
             if row in self._wanted:
@@ -243,9 +240,9 @@ class RowMaker:
     def _give_key(self, row: MadeRow) -> None:
         """Number a row where the database would begin at 1 in every table: a scratch of PostgreSQL's is told where to."""
         primary = list(row.table.primary_key.columns)
-        is_numbered = not self._speaks_postgresql and len(primary) == 1 and isinstance(primary[0].type, Integer)
+        is_numbered = not self._filling.speaks_postgresql and len(primary) == 1 and isinstance(primary[0].type, Integer)
         if is_numbered and primary[0].name not in row.cells and not primary[0].foreign_keys:
-            number = (sorted(self.tables.tables).index(row.table.key) + 1) * SPREAD + self._number(row)
+            number = (sorted(self.tables.tables).index(row.table.key) + 1) * SPREAD + self._filling.number_of(row)
             row.cells[primary[0].name] = Expression(str(number))
 
     def _refer(self, row: MadeRow, key: ForeignKeyConstraint, stack: list[MadeRow]) -> None:
@@ -278,8 +275,8 @@ class RowMaker:
     def _refer_to_itself(self, row: MadeRow, pairs: Sequence[tuple["Column[Any]", "Column[Any]"]]) -> None:
         for here, there in pairs:
             if there.name not in row.cells:
-                number = self._number(row)
-                found = self._candidates(there, number, row.table)
+                number = self._filling.number_of(row)
+                found = self._filling.candidates(there, number, row.table)
                 if not found:
                     raise row.fault(f"{here.name} refers to a row of the same table", hint=row.give_one(here.name))
                 row.cells[there.name] = Expression(found[0])
@@ -324,139 +321,6 @@ class RowMaker:
         stem = stem if stem != like else f"{like}_"
         return next(name for name in (like, *(f"{stem}{n}" for n in range(2, len(taken) + 3))) if name not in taken)
 
-    def _fill(self, row: MadeRow) -> None:
-        """Give values to the columns that must have one."""
-        sought = [
-            column
-            for column in row.table.columns
-            if column.name not in row.cells and (must_have(column) or column.name in row.anew)
-        ]
-        for columns, checks in groups_of(sought, self._checks(row.table), row.table, row.cells):
-            found = self._search(row, columns, checks)
-            if found is None:  # others may be what a check wants
-                more = [
-                    column
-                    for check in checks.values()
-                    for column in columns_in(check, row.table)
-                    if column.name not in row.cells and column not in columns and may_have(column)
-                ]
-                found = self._search(row, list(dict.fromkeys((*columns, *more))), checks) if more else None
-            if found is None:
-                self._check_values(row)
-                named = ", ".join(f"{name_of(row.table)}.{column.name}" for column in columns) or name_of(row.table)
-                said = "; ".join(f"{name} {check}" for name, check in checks.items())
-                if not columns:
-                    hint = "Give it values that the check takes, or leave them out: what must be there is made."
-                    checked = [each for check in checks.values() for each in columns_in(check, row.table)]
-                    first = next((each.name for each in checked if each.name in row.asked), "")
-                    said = f"the values that are given are refused by a check of {named}: {said}"
-                    raise row.fault(said, row.spelled.get(first, ""), hint=hint)
-                raise row.fault(
-                    f"no value was found for {named} that its checks take: {said}", hint=row.give_one(columns[0].name)
-                )
-            row.cells |= {name: Expression(value) for name, value in found.items()}
-
-    def _check_values(self, row: MadeRow) -> None:
-        """Raise for a value that somebody gave and that is none of its column's type, or no expression.
-
-        Raises:
-            UsageError: there is one.
-        """
-        for name, cell in row.asked.items():
-            if not isinstance(cell, Expression):
-                continue
-            questions = [f"select {cell.sql}"]
-            if self._speaks_postgresql:
-                document = f"jsonb_build_object({literal(name)}, {cell.sql})"
-                questions.append(f"select jsonb_populate_record(null::{self._place_of(row.table)}, {document})")
-            for question in questions:
-                try:
-                    self.ask(question)
-                except DatabaseError as error:
-                    said = f"{name} = {cell.sql}: {error.message.partition(': ')[2]}"
-                    raise row.fault(said, row.spelled.get(name, ""), cell.sql, hint=VALUE_FORM) from None
-
-    def _place_of(self, table: Table) -> str:
-        return full_name(table) if table.schema else f"public.{full_name(table)}"
-
-    def _search(self, row: MadeRow, sought: Sequence["Column[Any]"], checks: Mapping[str, str]) -> dict[str, str] | None:
-        """Return values of columns that some checks speak of; None: none was found that they take."""
-        taken = self._taken(row)
-        tried: dict[str, list[str]] = {}
-        for column in sought:
-            known = self._candidates(column, self._number(row), row.table)
-            if not known:
-                raise row.fault(
-                    f"{name_of(row.table)}.{column.name} must have a value, and none is known of its type"
-                    f" ({type_of(column)})",
-                    hint=row.give_one(column.name),
-                )
-            tried[column.name] = [each for each in known if each not in taken.get(column.name, ())] or known
-        if not checks:
-            return {name: values[0] for name, values in tried.items()}
-        cells: dict[str, str] = {}
-        for column in dict.fromkeys(each for check in checks.values() for each in columns_in(check, row.table)):
-            cell = row.cells.get(column.name)
-            default = "null" if column.name in row.cells else str(getattr(column.server_default, "arg", "null"))
-            cells[column.name] = cell.sql if isinstance(cell, Expression) else default
-        found = combinations_taken(
-            self._place_of(row.table) if self._speaks_postgresql else "", cells, tried, list(checks.values()), self.ask
-        )
-        return found[0] if found else None
-
-    def _candidates(self, column: "Column[Any]", number: int, table: Table) -> list[str]:
-        domain = self._domain(column)
-        checks = [check for _, check in self._checks(table) if column in columns_in(check, table)]
-        found = candidates(Sought(column, number, checks, domain))
-        return within_domain(domain, found, self.ask) if domain else found
-
-    def _domain(self, column: "Column[Any]") -> DomainType | None:
-        kind: Any = column.type
-        if not self._speaks_postgresql or not hasattr(kind, "data_type"):
-            return None
-        return self._catalogue.domains.get((kind.schema or "public", kind.name))
-
-    @property
-    def _speaks_postgresql(self) -> bool:
-        return find_engine(self.dialect).speaks_postgresql
-
-    @property
-    def _catalogue(self) -> Catalogue:
-        assert self.tables.catalogue is not None
-        return self.tables.catalogue
-
-    def _checks(self, table: Table) -> Iterator[tuple[str, str]]:
-        """Yield the checks of a table by their names, in words that need no search path."""
-        if not self._speaks_postgresql:
-            for each in table.constraints:
-                if isinstance(each, CheckConstraint):
-                    yield str(each.name), f"({each.sqltext})"
-            return
-        for definition in self._catalogue.definitions:
-            if (definition.kind, definition.schema, definition.table) == ("constraint", schema_of(table), table.name) and (
-                match := _CHECK.search(definition.statements[0])
-            ):
-                yield definition.name, match[1]
-
-    def _number(self, row: MadeRow) -> int:
-        return 1 + sum(each.table is row.table for each in self._made)
-
-    def _taken(self, row: MadeRow) -> dict[str, set[str]]:
-        """Return for each column of a unique key the values that other rows have."""
-        unique = {name for key in unique_keys_of(row.table) for name in key} | set(row.anew)
-        unique |= {
-            name
-            for each in self._catalogue.exclusions.get((schema_of(row.table), row.table.name), ())
-            for name, _ in each.elements
-        }
-        taken: dict[str, set[str]] = {}
-        for other in (*self._made, *self._wanted):
-            if other.table is row.table and other is not row:
-                for name, cell in other.cells.items():
-                    if name in unique and isinstance(cell, Expression):
-                        taken.setdefault(name, set()).add(cell.sql)
-        return taken
-
     def _twin_of(self, row: MadeRow) -> MadeRow | None:
         """Return a row that has the same unique key."""
         for other in self._made:
@@ -473,9 +337,6 @@ def find_table(tables: Reflected, spelled: str) -> Table | None:
     known = {name: table for table in tables.sorted_tables for name in (name_of(table), f"{schema_of(table)}.{table.name}")}
     found = find_named(known, spelled)
     return found[1] if found else None
-
-
-VALUE_FORM = "A value is an expression of SQL, 100 or 'text', or a row above."
 
 
 def _cell_of(value: "Value | Cell", column: "Column[Any]", *, is_text: bool) -> Cell:

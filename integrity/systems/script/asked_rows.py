@@ -7,8 +7,9 @@ from integrity.database.names import full_name
 from integrity.engines.target import Target
 from integrity.errors import AuditError, UsageError
 from integrity.sql.name import quoted
+from integrity.systems.filling import VALUE_FORM
 from integrity.systems.made_row import MadeRow
-from integrity.systems.made_rows import VALUE_FORM, RowMaker, find_table
+from integrity.systems.made_rows import RowMaker, find_table
 from integrity.systems.reflect import Reflected
 from integrity.systems.script.file import OperationFile
 from integrity.systems.script.rows import unite
