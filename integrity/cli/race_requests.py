@@ -77,7 +77,7 @@ def race_asked(
             hint=f"Leave all but one out: integrity race --learn {asked.learnt}",
         )
     if (scenario := asked.scenario or asked.learnt) is not None:
-        subject = subject_of_file(project, scenario)
+        subject = subject_of_file(project, scenario, is_of_pairs=asked.learnt is not None)
     else:
         subject = subject_of_curl(project, asked.curls, asked.url, asked.command, count=asked.count, commands=asked.actors)
     named = open_target(project, subject.scenario.database.url if database is None else database)

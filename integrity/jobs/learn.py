@@ -1,6 +1,6 @@
 """Which requests of a scenario to race with which: each is recorded alone, then pairs that meet are raced, the worst first.
 
-    learned = listen(learn(subject_of_file(project, "shop"), target, project, settings))
+    learned = listen(learn(subject_of_file(project, "shop", is_of_pairs=True), target, project, settings))
 
 How often a scenario has an actor is of no account here: each is paired with each other and with itself.
 """
@@ -25,7 +25,6 @@ from integrity.race.search.explore import Budget, explore
 from integrity.race.search.least import Cast
 from integrity.scenarios.subject import RequestSubject, cast_of
 
-_PAIR = 2
 _UNIQUE = Statement("select distinct indrelid::int8 as oid from pg_catalog.pg_index where indisunique and not indisprimary")
 
 
@@ -44,7 +43,6 @@ def learn(
         UsageError, UnsafeDatabase, DatabaseError: as race_requests.
     """
     settings = settings or RequestRace()
-    subject = _of_pairs(subject)
     began = time.monotonic()
     with ExitStack() as stack:
         site = yield from open_site(
@@ -74,14 +72,6 @@ def learn(
         return Learned(calls, pairs, site.stand.rows)
 
 
-def _of_pairs(subject: RequestSubject) -> RequestSubject:
-    """Return it without what it expects of all of its actors together: of two of many that says nothing."""
-    if len(cast_of(subject.scenario)) <= _PAIR:
-        return subject
-    expect = subject.scenario.expect.model_copy(update={"exactly_one": None})
-    return replace(subject, scenario=subject.scenario.model_copy(update={"expect": expect}))
-
-
 def _casts(subject: RequestSubject) -> list[Cast]:
     """Return each kind of actor once, with those beside it that are the same."""
     casts, whole, begin = [], cast_of(subject.scenario), 0
@@ -94,9 +84,11 @@ def _casts(subject: RequestSubject) -> list[Cast]:
 def _observe(site: Site, cast: Cast) -> Observed:
     program = site.program(cast[:1])
     observer = Observer()
-    run = site.stand.scheduler.play(program, recorder=observer)
+    capture, staged = site.stand.capture, []
+    site.stand.scheduler.play(program, recorder=observer, on_staged=lambda: staged.append(capture.read()))
+    written = capture.read().written_since(staged[-1])  # what the setup wrote is no call's
     site.app.check()
-    return observer.observed(program.actors[0].operation, run, site.stand.tables_in)
+    return observer.observed(program.actors[0].operation, written, site.stand.tables_in)
 
 
 def _guarded(site: Site) -> frozenset[str]:

@@ -57,8 +57,11 @@ class RequestSubject:
     secrets: frozenset[str] = field(default_factory=frozenset, repr=False)
 
 
-def subject_of_file(project: Project, name: str) -> RequestSubject:
+def subject_of_file(project: Project, name: str, *, is_of_pairs: bool = False) -> RequestSubject:
     """Return what scenarios/NAME.toml says.
+
+    Args:
+        is_of_pairs: without what it expects of all actors together: of two of several kinds that says nothing.
 
     Raises:
         UsageError: it cannot be read, or something in it cannot be used.
@@ -66,6 +69,9 @@ def subject_of_file(project: Project, name: str) -> RequestSubject:
     file = scenario_file(project, name)
     text, given = read_given(file)
     scenario = scenario_of(given, file=file, text=text)
+    if is_of_pairs and len(scenario.actors) > 1 and scenario.expect.exactly_one is not None:
+        given["expect"] = {key: each for key, each in given["expect"].items() if key != "exactly_one"}
+        scenario = scenario_of(given, file=file, text=text)
     return _subject(project, file.stem, f"{SCENARIOS_FOLDER}/{file.name}", scenario, given)
 
 

@@ -81,6 +81,15 @@ class Record:
         entries = [entry for entry in self._entries if entry.pid not in pids]
         return Record(entries, self._tables, self._decode, not_undone=self.not_undone)
 
+    def written_since(self, earlier: "Record") -> list[tuple[str, str, Fields]]:
+        """Return what was written since an earlier reading, also where rows are as before: operation, table, identity."""
+        entries = Counter(self._entries) - Counter(earlier._entries)
+        return [
+            (entry.operation, table.name, identity_of(table, read_fields(image)) if image is not None else ())
+            for entry in entries
+            for table, image in ((self._tables[entry.relation], entry.new if entry.old is None else entry.old),)
+        ]
+
     @cached_property
     def changes(self) -> list[Change]:
         """Rows that are not as they were, by table and identity."""

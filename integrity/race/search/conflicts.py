@@ -5,14 +5,13 @@ foreign keys count as what they do. Which rows were changed, the capture tells. 
 touch no table in common; it says which pairs to race first.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import combinations_with_replacement
 
 from integrity.race.play.footprint import Footprint
-from integrity.race.play.scheduler import PlayedSchedule
-from integrity.race.program.change import ChangeKind, Fields
+from integrity.race.program.change import Fields
 from integrity.race.program.trace import StepPhase
 
 
@@ -86,10 +85,13 @@ class Observer:
     def end_letter(self, *, done: str) -> None:
         """Nothing is kept of where letters end."""
 
-    def observed(self, name: str, run: PlayedSchedule, tables_in: Callable[[int], Collection[str]]) -> Observed:
+    def observed(
+        self, name: str, written: Iterable[tuple[str, str, Fields]], tables_in: Callable[[int], Collection[str]]
+    ) -> Observed:
         """Return what the run shows.
 
         Args:
+            written: by the call: operation, table, identity.
             tables_in: the tables that bits of a footprint stand for.
         """
         reads: dict[str, int] = {}
@@ -100,13 +102,13 @@ class Observer:
                     reads.setdefault(table, number)
             for table in tables_in(footprint.rows | footprint.whole):
                 locks.setdefault(table, number)
-        changes = run.changes or ()
+        rows = list(written)
         return Observed(
             name,
             reads,
             locks,
-            frozenset((each.table, each.identity) for each in changes if each.kind is not ChangeKind.MADE),
-            frozenset(each.table for each in changes if each.kind is ChangeKind.MADE),
+            frozenset((table, identity) for operation, table, identity in rows if operation != "INSERT"),
+            frozenset(table for operation, table, _ in rows if operation == "INSERT"),
         )
 
 
