@@ -31,7 +31,7 @@ from integrity.race.played import play_schedule
 from integrity.race.program.schedule import parse
 from integrity.race.raced import Mutated, Raced
 from integrity.race.search.settings import RaceSettings, RaceSubject
-from integrity.race.trial.mutate import Mutation, mutate_system
+from integrity.race.trial.mutate import Mutation, Unguarded, mutate_system
 from integrity.registry import Registry
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
@@ -148,7 +148,7 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
     """Take the protections of the operations away, one at a time, and tell of each whether it was missed.
 
     Raises:
-        UsageError: the system cannot be raced on this target.
+        UsageError: the system cannot be raced on this target, or each pair is racy as it is.
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race, chosen.operations)
@@ -158,11 +158,15 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
         yield from map(Noted, race.system.describe_unusable())
     names = list(dict.fromkeys(chosen.operations or race.system.operations))
     mutations: list[Mutation] = []
-    for mutation in mutate_system(target, race, names, test_database=test_database):
-        mutations.append(mutation)
-        yield mutation
+    unguarded: list[Unguarded] = []
+    for found in mutate_system(target, race, names, test_database=test_database):
+        if isinstance(found, Unguarded):
+            unguarded.append(found)
+        else:
+            mutations.append(found)
+        yield found
     yield from notes_of_missing(race.system)
-    return Mutated(mutations)
+    return Mutated(mutations, unguarded)
 
 
 def _on(target: Target, race: RaceSubject, asked: Sequence[str]) -> RaceSubject:

@@ -14,7 +14,7 @@ from integrity.race.matrix import Group
 from integrity.race.played import Played
 from integrity.race.reproduction.reproduction import Reproduction
 from integrity.race.search.settings import RaceSubject
-from integrity.race.trial.mutate import Mutation
+from integrity.race.trial.mutate import Mutation, Unguarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,25 @@ class Raced:
 
 @dataclass(frozen=True, slots=True)
 class Mutated:
-    """What a system's protections are good for."""
+    """What a system's protections are good for.
+
+    Args:
+        unguarded: pairs that go wrong with all of them in place.
+    """
 
     mutations: Sequence[Mutation]
+    unguarded: Sequence[Unguarded] = ()
 
     @property
     def exit_code(self) -> int:
-        """Return what a script is told: where one of an operation's own was not missed, or not tried, that is unknown."""
+        """Return what a script is told: where one of an operation's own was not missed, or not tried, that is unknown.
+
+        So is what a pair needs that is racy as it is.
+        """
         is_open = any(
             each.word == "untried" or (each.word == "vacuous" and not each.is_constraint) for each in self.mutations
         )
-        return exit_code_of({Shortfall.UNKNOWN} if is_open or not self.mutations else ())
+        return exit_code_of({Shortfall.UNKNOWN} if is_open or self.unguarded or not self.mutations else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 from integrity.race.finding.finding import Finding
 from integrity.race.matrix import Group
 from integrity.race.played import Played
-from integrity.race.raced import FindingKept, Raced, Replayed
+from integrity.race.raced import FindingKept, Mutated, Raced, Replayed
 from integrity.race.reproduction.reproduction import Reproduction
-from integrity.race.trial.mutate import Mutation
+from integrity.race.trial.mutate import Attempt, Mutation
 from integrity.report.race_text import describe_played, left_out_of, told_failing
 
 
@@ -100,25 +100,33 @@ def replays_json(replayed: Replayed) -> dict[str, Any]:
     }
 
 
-def mutation_json(mutation: Mutation) -> dict[str, Any]:
-    """Return what a protection is good for, for programs."""
+def mutated_json(mutated: Mutated) -> dict[str, Any]:
+    """Return what protections are good for, for programs."""
+    return {
+        "mutations": [_mutation_json(each) for each in mutated.mutations],
+        "unguarded": [_attempt_json(each.attempt) for each in mutated.unguarded],
+    }
+
+
+def _mutation_json(mutation: Mutation) -> dict[str, Any]:
     return {
         "protection": mutation.protection,
         "is_constraint": mutation.is_constraint,
         "verdict": mutation.word,
         "redundant_with": list(mutation.partners) if mutation.word == "redundant" else [],
-        "attempts": [
-            {
-                "removed": list(attempt.removed),
-                "operations": list(attempt.operations),
-                "schedule": attempt.hit.schedule if attempt.hit else None,
-                "violated": sorted({alarm.name for alarm in attempt.hit.alarms}) if attempt.hit else [],
-                "pairs": attempt.pairs,
-                "choices": attempt.choices,
-                "schedules": attempt.schedules,
-            }
-            for attempt in mutation.attempts
-        ],
+        "attempts": [_attempt_json(attempt) for attempt in mutation.attempts],
+    }
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "removed": list(attempt.removed),
+        "operations": list(attempt.operations),
+        "schedule": attempt.hit.schedule if attempt.hit else None,
+        "violated": sorted({alarm.name for alarm in attempt.hit.alarms}) if attempt.hit else [],
+        "pairs": attempt.pairs,
+        "choices": attempt.choices,
+        "schedules": attempt.schedules,
     }
 
 

@@ -5,7 +5,7 @@ from integrity.race.played import Played
 from integrity.race.raced import Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Mutation
 from integrity.report.layout import fold, lay_command
-from integrity.report.race_json import mutation_json, played_json, raced_json, replays_json, reproduction_json
+from integrity.report.race_json import mutated_json, played_json, raced_json, replays_json, reproduction_json
 from integrity.report.race_text import (
     left_out_of,
     render_apart,
@@ -42,9 +42,9 @@ def write_raced(raced: Raced, *, is_json: bool) -> None:
 def write_mutated(mutated: Mutated, *, is_json: bool) -> None:
     """Print what protections are good for."""
     if is_json:
-        write_json({"mutations": [mutation_json(each) for each in mutated.mutations]})
+        write_json(mutated_json(mutated))
     else:
-        write_result(render_mutations(mutated.mutations))
+        write_result(render_mutations(mutated))
 
 
 def write_reproduced(reproduced: Reproduced, *, is_json: bool) -> None:

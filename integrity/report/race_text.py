@@ -11,9 +11,9 @@ from integrity.race.judge.checks import LeftOut
 from integrity.race.judge.oracles import Oracle
 from integrity.race.matrix import Group
 from integrity.race.played import Played
-from integrity.race.raced import Replayed
+from integrity.race.raced import Mutated, Replayed
 from integrity.race.search.settings import RaceSettings
-from integrity.race.trial.mutate import Mutation
+from integrity.race.trial.mutate import Attempt
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.values import row_table
 from integrity.verdict import Verdict
@@ -218,11 +218,15 @@ def render_replays(replayed: Replayed) -> str:
     return fold("\n".join(lines))
 
 
-def render_mutations(mutations: Sequence[Mutation]) -> str:
-    """Return each protection with what it is good for, and in one line the constraints that no race needed."""
-    idle = [each for each in mutations if each.is_constraint and each.word == "vacuous"]
-    lines = []
-    for each in mutations:
+def render_mutations(mutated: Mutated) -> str:
+    """Return the racy pairs, each protection with what it is good for, and in one line the constraints no race needed."""
+    idle = [each for each in mutated.mutations if each.is_constraint and each.word == "vacuous"]
+    lines = [
+        f"{' + '.join(each.attempt.operations)}\n"
+        f"  racy with all protections in place, so that it tells of none ({_alarms_of(each.attempt)})"
+        for each in mutated.unguarded
+    ]
+    for each in mutated.mutations:
         if each in idle:
             continue
         words = {
@@ -241,16 +245,18 @@ def render_mutations(mutations: Sequence[Mutation]) -> str:
                 lines.append(f"  {counted(schedules, 'schedule')} of {counted(last.pairs, 'pair')} in {choices} searched")
             case _:
                 last = each.attempts[-1]
-                assert last.hit is not None
-                names = ", ".join(sorted({alarm.name or alarm.oracle.value for alarm in last.hit.alarms}))
                 without = "without it" if each.word == "needed" else "without all of them"
-                lines.append(
-                    f"  {without} {' + '.join(last.operations)} goes wrong ({names}); {counted(schedules, 'schedule')}"
-                )
+                pair = " + ".join(last.operations)
+                lines.append(f"  {without} {pair} goes wrong ({_alarms_of(last)}); {counted(schedules, 'schedule')}")
     if idle:
         names = ", ".join(each.protection.replace(": ", ".") for each in idle)
         lines += ["", f"No race here needs these constraints, which were taken away together: {names}"]
     return fold("\n".join(lines))
+
+
+def _alarms_of(attempt: Attempt) -> str:
+    alarms = attempt.hit.alarms if attempt.hit else ()
+    return ", ".join(sorted({alarm.name or alarm.oracle.value for alarm in alarms}))
 
 
 def _returned(returned: Mapping[str, Any]) -> str:

@@ -79,6 +79,21 @@ def test_its_protection_is_needed(integrity: Command) -> None:
     assert (code, "withdraw_locked: for update\n  needed" in told) == (0, True)
 
 
+def test_calls_that_are_racy_as_they_are_tell_of_no_protection(integrity: Command) -> None:
+    code, told = integrity("race", "withdraw", "--mutate")
+    assert (code, "withdraw + withdraw: racy with all protections in place" in told, "needed" in told) == (2, True, False)
+    code, told = integrity("race", "withdraw", "withdraw_locked", "--mutate", "--json")
+    mutated = json.loads(told[told.index("{") :])
+    pairs = [each["operations"] for each in mutated["unguarded"]]
+    assert pairs == [["withdraw", "withdraw"], ["withdraw", "withdraw_locked"]]
+    words = {each["protection"]: each["verdict"] for each in mutated["mutations"]}
+    assert (code, words) == (3, {
+        "withdraw_locked: for update": "needed",
+        "accounts: accounts_balance_not_negative": "vacuous",
+        "movements: movements_once": "vacuous",
+    })  # fmt: skip
+
+
 def test_what_a_run_breaks_is_found_and_brought_back_and_its_calls_are_judged(integrity: Command, database: Target) -> None:
     code, told = integrity("validate")
     assert (code, "The only invariant holds." in told) == (0, True)

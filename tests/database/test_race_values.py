@@ -23,7 +23,7 @@ from integrity.race.judge.contest import Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
-from integrity.race.trial.mutate import Mutator
+from integrity.race.trial.mutate import Mutation, Mutator
 from integrity.sql.file import parse_sql_file
 from integrity.verdict import Verdict
 from tests.database.clinic import INVARIANT, RACY, SOUND, VALUES, make_system
@@ -109,7 +109,8 @@ def test_the_sound_twin_is_silent_and_its_protections_are_taken_away_by_name(tar
         program = replace(next(ground.vary(["raise_rate", "raise_rate"])).program(), is_strict=True)
         assert explore(arena.scheduler(), program, budget=BUDGET).verdict is Verdict.HOLDS
         mutator = Mutator(arena, ground, Isolation.READ_COMMITTED, BUDGET, 0, 1, float("inf"))
-        words = {each.protection: each.word for each in mutator.mutate(["raise_rate"])}
+        found = list(mutator.mutate(["raise_rate"]))
+    words = {each.protection: each.word for each in found if isinstance(each, Mutation)}
     assert words["raise_rate: for update"] == "needed"
     assert words["Vet: Vet_check"] == words["Vet: Vet_displayName_key"] == "vacuous"
 

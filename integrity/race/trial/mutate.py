@@ -3,13 +3,17 @@
 A protection without which nothing goes wrong is redundant (another one guards the same), or vacuous here: then either it
 guards nothing, or the search is too weak to show it. Which of these is tried: the constraints of the tables that the
 operation writes are taken away along with it, then the other protections of the operation, too.
+
+Calls that go wrong with everything in place tell of no protection, so that pairs of them are searched first and left out.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
 
 from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.events import Event
 from integrity.operation import Isolation, Statement
 from integrity.race.judge.contest import Contest, Ground, survey
@@ -79,17 +83,28 @@ class Mutation(Event):
         return tuple(name for name in self.attempts[-1].removed if name != self.protection)
 
 
+@dataclass(frozen=True, slots=True)
+class Unguarded(Event):
+    """A pair that goes wrong with every protection in place: none is judged by it.
+
+    Args:
+        attempt: nothing was removed.
+    """
+
+    attempt: Attempt
+
+
 def mutate_system(
     target: Target,
     race: RaceSubject,
     names: Sequence[str],
     *,
     test_database: str | None = None,
-) -> Iterator[Mutation]:
-    """Yield what each protection of a system's sound operations is good for.
+) -> Iterator[Mutation | Unguarded]:
+    """Yield the pairs that are racy as they are, then what each protection of a system's operations is good for.
 
     Raises:
-        UsageError: the system cannot be raced on this target.
+        UsageError: the system cannot be raced on this target, or each pair is racy as it is.
         DatabaseError: the server is gone.
     """
     system, settings = race.system, race.settings
@@ -125,13 +140,16 @@ class Mutator:
     choices_max: int
     deadline: float
     _attempts: dict[frozenset[str], Attempt] = field(default_factory=dict)
+    _racy: set[frozenset[str]] = field(default_factory=set)
 
-    def mutate(self, names: Sequence[str]) -> Iterator[Mutation]:
-        """Yield what each protection of the operations is good for; constraints that no race needs come last.
+    def mutate(self, names: Sequence[str]) -> Iterator[Mutation | Unguarded]:
+        """Yield the racy pairs, then what each protection is good for; constraints that no race needs come last.
 
         Raises:
+            UsageError: each pair is racy.
             DatabaseError: the server is gone.
         """
+        yield from self._leave_out_racy(names)
         statements = {name: self._observe(name) for name in names}
         constraints = list(find_constraints(self.ground.system.metadata, statements))
         has_one_writer = self.arena.kind.has_one_writer
@@ -146,12 +164,29 @@ class Mutator:
         ]
         seen: dict[str, Mutation] = {}
         for protection in own:
+            if not self._pairs((protection,), names):
+                continue
             if time.monotonic() > self.deadline:
                 yield Mutation(protection.name, is_constraint=False, attempts=())
                 continue
             seen[protection.name] = self._judge(protection, constraints, own, names)
             yield seen[protection.name]
         yield from self._judge_constraints(constraints, list(seen.values()), names)
+
+    def _leave_out_racy(self, names: Sequence[str]) -> Iterator[Unguarded]:
+        pairs = list(combinations_with_replacement(names, 2))
+        for pair in pairs:
+            if time.monotonic() > self.deadline:
+                return
+            attempt = self._search((), [pair])
+            if attempt.hit:
+                self._racy.add(frozenset(pair))
+                yield Unguarded(attempt)
+        if len(self._racy) == len(pairs):
+            raise UsageError(
+                f"{', '.join(' + '.join(pair) for pair in pairs)}: racy with all protections in place",
+                hint="Leave --mutate out, and see what is wrong; with --strict-replies answers are judged, too.",
+            )
 
     def _judge_constraints(
         self, constraints: list[Protection], known: list[Mutation], names: Sequence[str]
@@ -160,6 +195,7 @@ class Mutator:
         if time.monotonic() > self.deadline:
             yield from (Mutation(each.name, is_constraint=True, attempts=()) for each in constraints)
             return
+        constraints = [each for each in constraints if self._pairs((each,), names)]
         together = self._attempt(tuple(constraints), names) if constraints else None
         for protection in constraints:
             alone = self._attempt((protection,), names) if together and together.hit else together
@@ -205,16 +241,21 @@ class Mutator:
         return attempt
 
     def _attempt(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
-        """Search the pairs that would feel the loss, an operation with itself first, until one goes wrong."""
+        """Search the pairs that would feel the loss until one goes wrong."""
+        key = frozenset(each.name for each in removed)
+        if key not in self._attempts:
+            self._attempts[key] = self._search(removed, self._pairs(removed, names))
+        return self._attempts[key]
+
+    def _pairs(self, removed: tuple[Protection, ...], names: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the pairs that would feel the loss, an operation with itself first; none that is racy as it is."""
         felt = removed[0].operations
         if removed[0].constraint:
             felt = felt.union(*(each.operations for each in removed))
         pairs = [(name, name) for name in names if name in felt]
         pairs += [(one, other) for one in names if one in felt for other in names if other != one]
-        key = frozenset(each.name for each in removed)
-        if key not in self._attempts:
-            self._attempts[key] = self._search(removed, list({frozenset(pair): pair for pair in pairs}.values()))
-        return self._attempts[key]
+        distinct = {frozenset(pair): pair for pair in pairs}
+        return [pair for key, pair in distinct.items() if key not in self._racy]
 
     def _search(self, removed: tuple[Protection, ...], pairs: Sequence[tuple[str, ...]]) -> Attempt:
         removed_names = tuple(each.name for each in removed)
