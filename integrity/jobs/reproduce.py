@@ -25,7 +25,8 @@ from integrity.registry import Registry
 from integrity.runs.files import VERDICTS_FILE
 from integrity.runs.folder import RunFolder
 from integrity.runs.order import find_runs
-from integrity.runs.verdicts import read_verdicts
+from integrity.runs.verdicts import Verdicts, read_verdicts
+from integrity.systems.system import System
 
 ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
 _CALLS_BETWEEN_LOOKS = 1000  # at the clock
@@ -37,12 +38,14 @@ class ChosenViolation:
 
     Args:
         row: of the invariant, as the audit kept it.
+        taken_at: the time of the audit, as its verdicts have it.
         folder: of the run, whose history is read when the search begins.
         race: the system, the invariants and the bug of the run; its settings are not asked.
     """
 
     invariant: str
     row: Mapping[str, Any]
+    taken_at: str
     folder: RunFolder
     race: RaceSubject
 
@@ -58,17 +61,18 @@ def choose(project: Project, violation: str, *, run_id: str | None = None) -> Ch
         UsageError: no such run was audited, or no such violation found.
         HistoryError: the run's folder cannot be read.
     """
-    folder = _find_run(project, run_id)
-    name, row = _find_row(folder, violation)
-    settings = folder.settings()
     registry = Registry(project)
+    folder = _find_run(project, run_id, registry)
+    verdicts = read_verdicts(folder)
+    name, row = _find_row(verdicts, folder.run_id, violation)
+    settings = folder.settings()
     system = registry.resolve(settings.system, settings.reference, place=str(folder.path))
     files = invariants_of(project, system)
     if name not in {file.name for file in files}:
         said = f"{name} is violated, and not about system {system.name}, whose calls were made in run {folder.run_id}"
         raise UsageError(said, hint=registry.describe_ownership(system.name))
     bug = system.find_bug(settings.bug) if settings.bug else None
-    return ChosenViolation(name, row, folder, RaceSubject(system, files, bug=bug))
+    return ChosenViolation(name, row, verdicts.taken_at, folder, RaceSubject(system, files, bug=bug))
 
 
 def reproduce(
@@ -116,7 +120,7 @@ def reproduce(
     findings = [reproduction.finding] if reproduction.finding else []
     keeping = keep(findings, race, target, project, wanted or Wanted(), test_database=test_database, deadline=deadline)
     found = yield from keeping
-    return Reproduced(reproduction, chosen.invariant, chosen.row, found)
+    return Reproduced(reproduction, chosen.invariant, chosen.row, chosen.folder.run_id, chosen.taken_at, found)
 
 
 def _read_calls(folder: RunFolder, deadline: float) -> Job[list[Call]]:
@@ -138,7 +142,7 @@ def _read_calls(folder: RunFolder, deadline: float) -> Job[list[Call]]:
     return calls
 
 
-def _find_run(project: Project, run_id: str | None) -> RunFolder:
+def _find_run(project: Project, run_id: str | None, registry: Registry) -> RunFolder:
     """Return the folder of the run, by default the newest that was audited.
 
     Raises:
@@ -149,12 +153,17 @@ def _find_run(project: Project, run_id: str | None) -> RunFolder:
     if run_id is None and not audited:
         raise UsageError(
             f"no run in {project.runs_folder} has been audited",
-            hint="integrity run hammer --bug lost_update && integrity validate",
+            hint=f"integrity run hammer{_bug_of(registry.default)} && integrity validate",
         )
     if run_id is not None and run_id not in audited:
         known = f"Those that were: {', '.join(audited[-3:])}." if audited else "`integrity validate --run ID` does it."
         raise UsageError(f"run {quote(run_id)} has not been audited, or is not in {project.runs_folder}", hint=known)
     return RunFolder(project.runs_folder / (run_id or audited[-1]))
+
+
+def _bug_of(system: System) -> str:
+    """Return the option that plants a bug of the system, empty for one that has none to plant."""
+    return "".join(f" --bug {name}" for name in list(system.bugs)[:1])
 
 
 def _number(text: str) -> int:
@@ -165,20 +174,19 @@ def _number(text: str) -> int:
         return 0
 
 
-def _find_row(folder: RunFolder, violation: str) -> tuple[str, Mapping[str, Any]]:
+def _find_row(verdicts: Verdicts, run_id: str, violation: str) -> tuple[str, Mapping[str, Any]]:
     """Return the invariant's name and the row that is meant.
 
     Raises:
-        UsageError: no such violation in the last audit.
-        HistoryError: the verdicts cannot be read.
+        UsageError: no such violation in the audit.
     """
     name, _, number_text = violation.partition("#")
     number = _number(number_text) if number_text else 1
-    violated = read_verdicts(folder).violated
+    violated = verdicts.violated
     found = [each for each in violated if name in (each, each.rpartition("/")[2])]
     if not found:
         known = f"Violated are: {', '.join(violated)}." if violated else "All its invariants hold or are unknown."
-        raise UsageError(f"{quote(name)} was not violated in the audit of run {folder.run_id}", hint=known)
+        raise UsageError(f"{quote(name)} was not violated in the audit of run {run_id}", hint=known)
     rows = violated[found[0]].rows
     if not 1 <= number <= len(rows):
         raise UsageError(

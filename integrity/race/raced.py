@@ -89,12 +89,15 @@ class Reproduced:
 
     Args:
         invariant, row: that was violated.
+        run_id, taken_at: of the audit that says so.
         found: the race that did, if one did.
     """
 
     reproduction: Reproduction
     invariant: str
     row: Mapping[str, Any]
+    run_id: str
+    taken_at: str
     found: Sequence[FindingKept]
 
     @property

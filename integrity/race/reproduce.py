@@ -135,6 +135,7 @@ class _Search:
     schedules: int = 0
     pairs: list[str] = field(default_factory=list)
     tried: list[Trial] = field(default_factory=list)
+    raced: set[str] = field(default_factory=set)
 
     def run(self, touching: Sequence[Touch]) -> Job[Reproduction]:
         """Try what is cheap or likely first: calls alone, clients that died, pairs, other amounts, any client that dies."""
@@ -142,10 +143,10 @@ class _Search:
         attempts, left = plan_attempts(touching, self.ground, self.deadline)
         for number, attempt in enumerate(attempts):
             if self._is_over:
-                return replace(self._result(), untried=(*map(str, attempts[number:]), *left), is_over=True)
+                return replace(self._result(), untried=_once([*map(str, attempts[number:]), *left]), is_over=True)
             if (found := (yield from self._try(attempt))) is not None:
                 return found
-        return replace(self._result(), untried=left, is_over=self._is_over)
+        return replace(self._result(), untried=_once(left), is_over=self._is_over)
 
     @property
     def _is_over(self) -> bool:
@@ -165,11 +166,14 @@ class _Search:
         return self._race(attempt.way, attempt.words, [(attempt.call,)])
 
     def _race_kind(self, kind: PairKind, words: str) -> Job[Reproduction | None]:
-        """Race a pair with the amounts that it had, then with the greatest."""
+        """Race a pair with the amounts that it had, then with the greatest; none twice, whatever its kind."""
         self.pairs.append(words)
         for planned in variants(kind, self.ground, self.effects):
             most = tuple(self._with_amounts(call, None) for call in planned)
             for calls in dict.fromkeys((words_of(planned), words_of(most))):
+                if calls in self.raced:
+                    continue
+                self.raced.add(calls)
                 yield Noted(f"racing {calls}")
                 found = self._race(Way.RACE, calls, [planned if calls == words_of(planned) else most])
                 yield Noted(f"  {self.tried[-1].result}")
@@ -259,6 +263,11 @@ def _describe(played: int, reasons: Sequence[str], budget: Budget) -> str:
     if reasons:
         return f"{NOT_BACK} in {counted(played, 'schedule')}, and not searched to its end: {'; '.join(reasons)}"
     return f"{NOT_BACK} in {counted(played, 'schedule')}, all with at most {counted(budget.preemptions, 'preemption')}"
+
+
+def _once(words: Sequence[str]) -> tuple[str, ...]:
+    """Return what is told alike once: kinds of pairs that are made of the same rows of the stage."""
+    return tuple(dict.fromkeys(words))
 
 
 def _asking_only(ground: Ground, invariant: str) -> Ground:

@@ -1,13 +1,10 @@
 """Races as JSON for programs: groups, a reproduction, replays and mutations."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from integrity.race.finding.finding import Finding
 from integrity.race.matrix import Group
 from integrity.race.played import Played
-from integrity.race.raced import FindingKept, Mutated, Raced, Replayed
-from integrity.race.reproduction.reproduction import Reproduction
+from integrity.race.raced import FindingKept, Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Attempt, Mutation
 from integrity.report.race_text import describe_played, left_out_of, told_failing
 
@@ -33,13 +30,13 @@ def played_json(played: Played) -> dict[str, Any]:
     return {"schedule": played.letters, "outcome": describe_played(played), "findings": []}
 
 
-def reproduction_json(
-    found: Reproduction, invariant: str, row: Mapping[str, Any], findings: Sequence[Finding]
-) -> dict[str, Any]:
-    """Return the same for programs."""
+def reproduced_json(reproduced: Reproduced) -> dict[str, Any]:
+    """Return what brought a violated row back, for programs."""
+    found = reproduced.reproduction
     return {
-        "invariant": invariant,
-        "row": dict(row),
+        "invariant": reproduced.invariant,
+        "row": dict(reproduced.row),
+        "audit": {"run": reproduced.run_id, "taken_at": reproduced.taken_at},
         "kind": found.kind or None,
         "touched": found.touched,
         "raced": list(found.pairs),
@@ -51,7 +48,7 @@ def reproduction_json(
         "untried": list(found.untried),
         "is_budget_over": found.is_over,
         "crash": {"call": found.call, "after": list(found.steps), "rows": list(found.rows)} if found.call else None,
-        "finding": findings[0].model_dump(mode="json") if findings else None,
+        "finding": reproduced.found[0].finding.model_dump(mode="json") if reproduced.found else None,
     }
 
 

@@ -5,7 +5,7 @@ from integrity.race.played import Played
 from integrity.race.raced import Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Mutation
 from integrity.report.layout import fold, lay_command
-from integrity.report.race_json import mutated_json, played_json, raced_json, replays_json, reproduction_json
+from integrity.report.race_json import mutated_json, played_json, raced_json, replays_json, reproduced_json
 from integrity.report.race_text import (
     left_out_of,
     render_apart,
@@ -49,11 +49,10 @@ def write_mutated(mutated: Mutated, *, is_json: bool) -> None:
 
 def write_reproduced(reproduced: Reproduced, *, is_json: bool) -> None:
     """Print what brought a violated row back."""
-    parts = reproduced.reproduction, reproduced.invariant, reproduced.row
     if is_json:
-        write_json(reproduction_json(*parts, [each.finding for each in reproduced.found]))
+        write_json(reproduced_json(reproduced))
         return
-    write_result(render_reproduction(*parts))
+    write_result(render_reproduction(reproduced))
     for each in reproduced.found:
         write_result(f"\n{render_finding(each.finding)}\n\n{lay_command(each.replay, label='replay: ')}")
 

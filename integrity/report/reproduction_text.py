@@ -1,20 +1,25 @@
 """A reproduction as text for people: what brought the row back, or all that was tried and all that was not."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from integrity.numbers import counted
+from integrity.race.raced import Reproduced
 from integrity.race.reproduction.reproduction import BACK, Reproduction, Trial
 from integrity.report.layout import fold
 from integrity.report.values import show
 
 
-def render_reproduction(found: Reproduction, invariant: str, row: Mapping[str, Any]) -> str:
+def render_reproduction(reproduced: Reproduced) -> str:
     """Return what was tried for a violated row, and what brought it back."""
-    shown = "  ".join(f"{name}={show(value, width=40)}" for name, value in row.items())
-    lines = [f"violated  {invariant}", f"  {shown}"]
-    raced = counted(len(found.pairs), "kind")
-    lines.append(f"  {counted(found.touched, 'call')} of the run touched it; {raced} of pairs of them raced")
+    found = reproduced.reproduction
+    shown = "  ".join(f"{name}={show(value, width=40)}" for name, value in reproduced.row.items())
+    lines = [f"violated  {reproduced.invariant}", f"  {shown}"]
+    lines.append(f"  in the audit of run {reproduced.run_id}, taken at {reproduced.taken_at}")
+    if found.touched is None:
+        lines.append("  which calls of the run touched it was not counted: the budget was over before")
+    else:
+        raced = counted(len(found.pairs), "kind")
+        lines.append(f"  {counted(found.touched, 'call')} of the run touched it; {raced} of pairs of them raced")
     return "\n".join(map(fold, [*lines, *_outcome(found)]))
 
 

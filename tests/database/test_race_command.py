@@ -516,6 +516,7 @@ def test_a_violated_row_leads_back_to_the_schedule_that_broke_it(integrity: Comm
     code, out, _ = integrity("reproduce", "balance-equals-entries#1")
     assert code == 1
     assert "2 calls of the run touched it; 1 kind of pairs of them raced" in out
+    assert f"taken at {verdicts_json('', {})['taken_at']}" in " ".join(out.split())
     assert "a race." in out
     assert "A = sell(wallet_id=wallets_1, terminal_id=terminals_1, amount_minor=500)" in out
     assert "schedule AB, 1 preemption" in out

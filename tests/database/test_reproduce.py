@@ -124,11 +124,17 @@ def test_an_operation_that_reaches_the_row_by_another_key_than_its_parameter_is_
 
 
 def test_the_budget_is_for_all_of_it_and_what_was_not_tried_by_then_is_listed(bank: Path, reproduce: Reproduce) -> None:
-    calls = calls_of(("deposit", {"account_id": 7}), ("withdraw_locked", {"account_id": 7}))
+    locked = PAY.format(joined="cards.account_id = accounts.id").replace(" \\gset", " for update \\gset")
+    (bank / "operations/pay.sql").write_text(locked)
+    calls = calls_of(*(("pay", {"card_id": card}) for card in (7, 47)))
     row = {"account_id": 7, "balance_minor": 900, "movements_minor": 800}
     code, document, notes = reproduce(calls, row)
     assert (code, document["touched"], document["untried"]) == (3, 4, []), notes
     assert {each["way"] for each in document["tried"]} == {"alone", "cut off", "race", "alone, with other amounts"}
+    races = [each["calls"] for each in document["tried"] if each["way"] == "race"]
+    assert len(set(races)) == len(races), "the same two calls are raced once"
     code, document, notes = reproduce(calls, row, "--budget", "1ms")
     assert (code, document["schedules"], document["is_budget_over"]) == (3, 0, True), notes
     assert document["untried"]
+    assert (document["touched"], document["raced"]) == (None, [])
+    assert document["audit"] == {"run": "20260117-120000-bank-hammer", "taken_at": "2026-01-17T12:00:00+00:00"}

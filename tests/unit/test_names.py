@@ -1,4 +1,7 @@
-"""Names: no code but the registry knows which reference systems there are. A sixth touches its own folder and one line."""
+"""Names: no code but the registry knows which reference systems there are, or which bugs.
+
+A sixth touches its own folder and one line.
+"""
 
 import ast
 import re
@@ -12,7 +15,8 @@ from integrity.registry import SYSTEMS
 
 PACKAGE = Path(integrity.__file__).parent
 MAY_NAME = ("reference/", "registry.py", "cli/demo_command.py")
-NAMES = re.compile(rf"\b(?:{'|'.join(SYSTEMS)})\b", re.IGNORECASE)
+_BUGS = {bug for system in SYSTEMS.values() for bug in system.bugs}
+NAMES = re.compile(rf"\b(?:{'|'.join(SYSTEMS)})\b|--bug (?:{'|'.join(sorted(_BUGS))})\b", re.IGNORECASE)
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -52,6 +56,7 @@ def _words_of(node: ast.AST) -> Iterator[str]:
         "import integrity.reference.streamvote",
         "limits(inbox=3)",
         "def instainstru(): ...",
+        "raise UsageError(said, hint='integrity run hammer --bug lost_update')",
         "'''The module.'''\nx = f'{y} of ghostpass'",
     ],
 )

@@ -61,7 +61,7 @@ class Reproduction:
         call: of a crash.
         steps: of a crash: its statements up to where it was cut off.
         rows: of a crash: that violate.
-        touched: calls in the history that touched the row, or may have.
+        touched: calls in the history that touched the row, or may have; None: the budget was over before they were counted.
         pairs: kinds of pairs raced, in words.
         schedules: played in all.
         tried: one after the other.
@@ -74,7 +74,7 @@ class Reproduction:
     call: str = ""
     steps: tuple[str, ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
-    touched: int = 0
+    touched: int | None = None
     pairs: tuple[str, ...] = ()
     schedules: int = 0
     tried: tuple[Trial, ...] = ()
