@@ -115,10 +115,7 @@ class CallsRaced:
         self.is_asked = True
         if self.verdict is Verdict.VIOLATED:
             raise NotHeld(self.text)
-        if self.verdict is not Verdict.HOLDS:
-            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.reasons)}\n{self._searched}")
-        self._check_seen()
-        return self
+        return self._known()
 
     def each_protection_is_needed(self) -> Self:
         """Raise NotHeld unless a race is found when a lock, an `on conflict` or the level is taken out of the statements.
@@ -174,18 +171,22 @@ class CallsRaced:
         """The first schedule that goes wrong, why it is wrong, and what was searched; else what was searched alone."""
         return self._searched if self.finding is None else f"{self.finding.text}\n{self._searched}"
 
-    def _check_seen(self) -> None:
-        """Raise NotHeld where a call made no statement that we saw: its orders were not searched."""
-        if unseen := [letter for letter in self.actors if letter not in self.seen]:
-            raise NotHeld(
-                f"nobody knows whether it holds: no statement of {', '.join(unseen)} passed the proxy; "
-                f"let what is called connect to race.url, or lead its engine there: race.sqlalchemy(engine)"
-            )
+    @property
+    def _unseen(self) -> list[str]:
+        """That calls made no statement that we saw, as a reason; none: all did."""
+        unseen = [letter for letter in self.actors if letter not in self.seen]
+        if not unseen or not self.found.coverage.played:
+            return []
+        return [
+            f"no statement of {', '.join(unseen)} passed the proxy: let what is called connect to race.url, "
+            "lead its engine there with race.sqlalchemy(engine), or mark the test race, for DATABASE_URL"
+        ]
 
     def _known(self) -> Self:
-        if self.verdict is Verdict.UNKNOWN:
-            raise NotHeld(f"nobody knows whether it holds: {'; '.join(self.found.coverage.reasons)}\n{self._searched}")
-        self._check_seen()
+        """Raise NotHeld where nobody knows, as where a call made no statement that we saw: its orders were not searched."""
+        reasons = [*(self.found.coverage.reasons if self.verdict is Verdict.UNKNOWN else ()), *self._unseen]
+        if reasons or self.verdict is Verdict.UNKNOWN:
+            raise NotHeld("\n".join([f"nobody knows whether it holds: {'; '.join(reasons)}", self._searched]))
         return self
 
     def _keep_answers(self, letters: str) -> CallFinding:

@@ -17,6 +17,7 @@ from typing import Any, Self
 from integrity.database.namespace import guard
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.jobs.calls_alone import call_alone
 from integrity.jobs.calls_raced import CallsRaced, CallsReplayed, NotHeld, digest_of, not_one
 from integrity.operation import Statement
 from integrity.race.finding.finding import read_finding
@@ -179,11 +180,15 @@ class CallRace:
             count: how often each is called.
         """
         program = self._program(functions, count)
-        judge = Judge(self._stand.scheduler, program)
+        scheduler = self._stand.scheduler
+        judge = Judge(scheduler, program)
         recording = _Recording(judge)
+        alone = call_alone(scheduler, program)
         self._callers.opaque = set()
         self._stand.desk.texts.clear()
-        found = explore(self._stand.scheduler, program, budget=self._budget, judge=recording, stops_at_first=False)
+        found = alone.search(
+            lambda: explore(scheduler, program, budget=self._budget, judge=recording, stops_at_first=False)
+        )
         raced = CallsRaced(self._stand, program, judge, found, self._budget, recording.returns, recording.seen)
         raced.opaque = frozenset(self._callers.opaque)
         raced.statements = self._stand.statements
@@ -217,6 +222,7 @@ class CallRace:
             is_strict=self.strict_replies or sought.is_strict,
             expect=not_one if is_of_answers else program.expect,
         )
+        call_alone(self._stand.scheduler, program)
         (again,) = replay(self._stand.scheduler, program, sought, times=1)
         replayed = CallsReplayed(again)
         self._raced.append(replayed)

@@ -262,6 +262,14 @@ def test_calls_that_pass_the_proxy_by_are_not_said_to_hold(database: Target, wal
     with pytest.raises(NotHeld, match="no statement of A, B passed the proxy"):
         wallets(pay_past_it).holds()
 
+    def fail_past_it() -> None:
+        pay_past_it()
+        raise RuntimeError("sold out")
+
+    said = r"fail_past_it \(test_race_calls.py:\d+\) fails .*RuntimeError: sold out; no statement of A, B .*race.url"
+    with pytest.raises(NotHeld, match=said):
+        wallets(fail_past_it).holds()
+
 
 def test_a_function_that_ends_the_program_has_failed_and_nothing_waits_for_it(wallets: CallRace) -> None:
     def leave() -> None:
