@@ -12,7 +12,7 @@ from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.schedule import parse
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.cure import describe_course
-from integrity.race.trial.scratch import scratch_database
+from integrity.race.trial.scratch import emptying, scratch_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def play_schedule(
     letters = parse(schedule, actor_count=len(names))
     with (
         scratch_database(target, system, bug=bug, test_database=test_database) as database,
-        Scheduler(database) as scheduler,
+        Scheduler(database, emptying=emptying(database, system)) as scheduler,
     ):
         contest = next(
             survey(scheduler, system.raced_as(names), race.files).vary(names, bug=bug, isolation=settings.isolation)

@@ -150,8 +150,9 @@ def render_coverage(group: Group) -> str:
 def render_finding(finding: Finding) -> str:
     """Return a finding: what met, what was violated, the order, why no serial order gives it, what would prevent it."""
     engine = find_engine(finding.dialect)
-    level = finding.isolation.value if engine.has_levels else engine.title
-    lines = [f"race  {finding.system}  {level}  {'bug ' + finding.bug if finding.bug else 'the sound operations'}"]
+    begun = finding.levels or (finding.isolation,)
+    level = " and ".join(each.value for each in begun) if engine.has_levels else engine.title
+    lines = [f"race  {finding.system}  {level}{'  bug ' + finding.bug if finding.bug else ''}"]
     if (scenario := finding.scenario) is not None:
         lines = [f"race  {scenario.shown}{f'  commit {scenario.commit}' if scenario.commit else ''}"]
     for letter, call in sorted(finding.calls.items()):

@@ -75,3 +75,26 @@ def test_a_file_with_a_mistake_is_told_with_its_place(
     code, _, told = integrity("race", "deadlock_of_two")
     assert (code, said in told) == (2, True), told
     assert integrity("race", "child_and_parent_deleted", "two", "--preemptions", "0")[0] == 0
+
+
+WAGON = """
+setup { create table wagon (no int primary key, load int not null); insert into wagon values (1, 60), (2, 60); }
+session one
+setup { begin isolation level repeatable read; }
+step look_one { select sum(load) from wagon; }
+step take_one { update wagon set load = load - 60 where no = 1; }
+step end_one { commit; }
+session two
+setup { begin isolation level repeatable read; }
+step look_two { select sum(load) from wagon; }
+step take_two { update wagon set load = load - 60 where no = 2; }
+step end_two { commit; }
+"""
+
+
+def test_the_rows_that_a_step_is_given_are_answers(integrity: Command, tmp_path: Path) -> None:
+    (tmp_path / "operations/wagon.spec").write_text(WAGON)
+    code, printed, _ = integrity("race", "wagon", "one", "two")
+    assert (code, "answers apart" in printed, "B read sum 120, not 60" in printed) == (0, True, True)
+    code, printed, _ = integrity("race", "wagon", "one", "two", "--schedule", "ABAB", "--strict-replies")
+    assert (code, printed.splitlines()[0]) == (1, "race  wagon  repeatable read")

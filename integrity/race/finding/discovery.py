@@ -121,10 +121,12 @@ def finding_of_program(
         DatabaseError: the server is gone.
     """
     explanation = explain(Judge(scheduler, program), run, alarms=judgement.alarms)
+    levels = tuple(dict.fromkeys(event.level for event in run.trace.events))
     return Finding(
         system=system,
         bug=None,
         isolation=program.isolation,
+        levels=levels if levels != (program.isolation,) else (),
         dialect=scheduler.dialect,
         seed=seed,
         schedule=shorten(run.choices),

@@ -121,6 +121,7 @@ class Finding(_Model):
     """A race that was found.
 
     `reference` says where the system is found, as "module:attribute"; empty, and not written: by its name.
+    `levels` are those that its transactions were begun at; empty, and not written: `isolation`, of those that name none.
     `raced` are the operations whose rows it was played on, maybe more than those of `calls`; empty, and not written: all.
     `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
     table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
@@ -135,6 +136,7 @@ class Finding(_Model):
     raced: tuple[str, ...] = ()
     bug: str | None
     isolation: Isolation
+    levels: tuple[Isolation, ...] = ()
     dialect: str = USUAL
     seed: int
     schedule: str
@@ -160,6 +162,8 @@ class Finding(_Model):
             del fields["reference"]
         if not self.raced:
             del fields["raced"]
+        if not self.levels:
+            del fields["levels"]
         if self.scenario is None:
             del fields["scenario"]
         return fields

@@ -64,13 +64,23 @@ class Play:
         told: what its client is told, unless the body says so.
         reactions: to what any statement is refused with.
         place: of the file, for messages.
+        shown: whose client is shown all rows that come back: line -> what they are told by.
     """
 
-    def __init__(self, nodes: Sequence[Node], *, told: Tell | None, reactions: Mapping[str, Reaction], place: str) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        *,
+        told: Tell | None,
+        reactions: Mapping[str, Reaction],
+        place: str,
+        shown: Mapping[int, str] | None = None,
+    ) -> None:
         self._nodes = nodes
         self._told = told
         self._reactions = reactions
         self._place = place
+        self._shown = shown or {}
 
     def steps(self, arguments: Mapping[str, Value], operation_id: UUID) -> Steps:
         """Return the steps of the call."""
@@ -125,6 +135,8 @@ class Play:
         if not self._is_open:
             self._has_committed = True
         self._row = dict(rows[0]) if rows else None
+        if node.line in self._shown:
+            self._show(self._shown[node.line], rows)
         if node.prefix is not None and self._row is not None:
             if len(rows) > 1:
                 came = counted(len(rows), "row")
@@ -133,6 +145,14 @@ class Play:
         for decline in node.declines:
             if decline.condition.holds(self._row, self._values) is not decline.is_unless:
                 yield from self._decline(decline.reason)
+
+    def _show(self, name: str, rows: Sequence[Row]) -> None:
+        """Tell all rows, in an order of their own: the one they came in is nobody's promise."""
+        for row in sorted(rows, key=lambda row: [str(value) for value in row.values()]):
+            for column, value in row.items():
+                told = f"{name} {column}"
+                names = (told, *(f"{told} {number}" for number in range(2, len(self._reply) + 3)))
+                self._reply[next(each for each in names if each not in self._reply)] = value
 
     def _end(self, node: Ends) -> Generator[Step, Any, None]:
         self._is_open = False

@@ -1,7 +1,8 @@
 """A file of isolationtester's as a system: its setup makes the tables and the rows, each session is an operation.
 
 The file is read as it is. Its permutations are left aside: the orders of the sessions' steps are what a race searches. What
-a session leaves open at its end is rolled back, as when it disconnects.
+a session leaves open at its end is rolled back, as when it disconnects. What its client is told are the rows that its steps
+are given.
 """
 
 from collections.abc import Sequence
@@ -72,8 +73,11 @@ def load_spec_system(reference: SystemReference) -> System:
 
 
 def _operation(spec: Spec, session: SpecSession) -> Operation:
-    parts = [session.setup, *(step.sql for step in session.steps), session.teardown]
-    written = "\n".join(f"{part.rstrip().rstrip(';')};" for part in parts if part.strip(" \n;"))
+    named = [("setup", session.setup), *((step.name, step.sql) for step in session.steps), ("teardown", session.teardown)]
+    parts = [(name, f"{sql.rstrip().rstrip(';')};") for name, sql in named if sql.strip(" \n;")]
+    written = "\n".join(sql for _, sql in parts)
+    names = [name for name, sql in parts for _ in sql.split("\n")]
+    shown = dict(enumerate(names, start=1))
     place = f"{shown_path(spec.path)}: session {session.name}"
     try:
         nodes = read_body(written, given=(), is_lenient=True)
@@ -84,7 +88,7 @@ def _operation(spec: Spec, session: SpecSession) -> Operation:
     known = frozenset[str]().union(*(each or () for each in tables))
     return Operation(
         session.name,
-        lambda *, operation_id: Play(nodes, told=None, reactions={}, place=place).steps({}, operation_id),
+        lambda *, operation_id: Play(nodes, told=None, reactions={}, place=place, shown=shown).steps({}, operation_id),
         {},
         tables=known if None not in tables else None,
     )
