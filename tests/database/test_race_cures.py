@@ -218,3 +218,15 @@ def test_a_lock_that_only_different_keys_need_is_not_called_vacuous(integrity: C
     Path("invariants/rule.sql").write_text(NOT_OVERDRAWN.replace("< 0", "< 150"))
     _, out = integrity("race", "call", "--mutate")
     assert "call: for update\n  needed" in out
+
+
+def test_a_lock_beside_a_needed_one_is_a_protection_of_its_own(integrity: Command) -> None:
+    """Two of one text, told apart by their tables; what the one is good for is not said of the other."""
+    look = "select sum(balance)"
+    Path("operations/call.sql").write_text(
+        SPARING.replace(look, f"select id as seen from accounts where id = :account for update \\gset\n{look}")
+    )
+    Path("invariants/rule.sql").write_text(NOT_OVERDRAWN.replace("< 0", "< 150"))
+    _, out = integrity("race", "call", "--mutate", "--json")
+    words = {each["protection"]: each["verdict"] for each in json.loads(out)["mutations"]}
+    assert (words["call: for update on owners"], words["call: for update on accounts"]) == ("needed", "vacuous")

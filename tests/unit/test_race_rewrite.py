@@ -16,6 +16,7 @@ from integrity.operation import (
     StatementFailed,
     Steps,
 )
+from integrity.race.trial.protections import Protection, tell_apart
 from integrity.race.trial.rewrite import in_one_transaction, in_parts, replacing, with_steps_changed
 from integrity.race.trial.statement_parts import find_guards, find_on_conflict, find_row_lock, lock_rows
 
@@ -175,3 +176,18 @@ def test_an_operation_is_taken_apart_into_statements_of_their_own() -> None:
     words, reply = drive(in_parts(PARTED).steps(operation_id=UUID(int=1)), refusing="select 3")
     assert words == ["select 1", "select 2", "select 3", "request", "select 4"]
     assert reply == Ok({"rows": "select 2"})
+
+
+def test_protections_of_one_text_are_told_apart_by_what_it_takes() -> None:
+    def lock(sql: str, place: str = "") -> Protection:
+        return Protection("lend", "for update", frozenset({"lend"}), lambda each: each, statement=Statement(sql, {}, place))
+
+    member, title = lock("select 1 from members for update"), lock("select 1 from titles for update")
+    lines = [lock(f"select {n} from titles for update", f"operations/lend.sql:{n}") for n in (8, 9)]
+    assert [each.name for each in tell_apart([member])] == ["lend: for update"]
+    assert [each.name for each in tell_apart([member, title])] == [
+        "lend: for update on members",
+        "lend: for update on titles",
+    ]
+    assert [each.name for each in tell_apart(lines)] == [f"lend: for update on titles (line {n})" for n in (8, 9)]
+    assert len({each.name for each in tell_apart([title, title, *lines])}) == 4

@@ -19,7 +19,7 @@ from integrity.operation import Isolation, Statement
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
 from integrity.race.play.recording import record
-from integrity.race.search.exploration import Hit
+from integrity.race.search.exploration import Exploration, Hit
 from integrity.race.search.explore import Budget, explore
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.arena import Arena
@@ -30,6 +30,7 @@ from integrity.race.trial.protections import (
     find_in_statements,
     find_levels,
     find_transactions,
+    tell_apart,
 )
 
 SCHEDULES_MAX = 300  # of each pair, with each choice of arguments
@@ -139,8 +140,9 @@ class Mutator:
     seed: int
     choices_max: int
     deadline: float
-    _attempts: dict[frozenset[str], Attempt] = field(default_factory=dict)
+    _attempts: dict[frozenset[Protection], Attempt] = field(default_factory=dict)
     _racy: set[frozenset[str]] = field(default_factory=set)
+    _wrong: dict[tuple[tuple[str, ...], str], frozenset[tuple[str, str]]] = field(default_factory=dict)
 
     def mutate(self, names: Sequence[str]) -> Iterator[Mutation | Unguarded]:
         """Yield the racy pairs, then what each protection is good for; constraints that no race needs come last.
@@ -151,9 +153,9 @@ class Mutator:
         """
         yield from self._leave_out_racy(names)
         statements = {name: self._observe(name) for name in names}
-        constraints = list(find_constraints(self.ground.system.metadata, statements))
+        constraints = tell_apart(list(find_constraints(self.ground.system.metadata, statements)))
         has_one_writer = self.arena.kind.has_one_writer
-        own = [
+        found = [
             protection
             for name in names
             for protection in (
@@ -162,16 +164,17 @@ class Mutator:
                 *find_transactions(name, statements[name], has_one_writer=has_one_writer),
             )
         ]
-        seen: dict[str, Mutation] = {}
+        own = tell_apart(found)
+        seen: list[Mutation] = []
         for protection in own:
             if not self._pairs((protection,), names):
                 continue
             if time.monotonic() > self.deadline:
                 yield Mutation(protection.name, is_constraint=False, attempts=())
                 continue
-            seen[protection.name] = self._judge(protection, constraints, own, names)
-            yield seen[protection.name]
-        yield from self._judge_constraints(constraints, list(seen.values()), names)
+            seen.append(self._judge(protection, constraints, own, names))
+            yield seen[-1]
+        yield from self._judge_constraints(constraints, seen, names)
 
     def _leave_out_racy(self, names: Sequence[str]) -> Iterator[Unguarded]:
         pairs = list(combinations_with_replacement(names, 2))
@@ -242,7 +245,7 @@ class Mutator:
 
     def _attempt(self, removed: tuple[Protection, ...], names: Sequence[str]) -> Attempt:
         """Search the pairs that would feel the loss until one goes wrong."""
-        key = frozenset(each.name for each in removed)
+        key = frozenset(removed)
         if key not in self._attempts:
             self._attempts[key] = self._search(removed, self._pairs(removed, names))
         return self._attempts[key]
@@ -266,25 +269,44 @@ class Mutator:
                 choices += 1
                 for protection in removed:
                     contest = protection.strip(contest)
-                scheduler = self.arena.scheduler(contest.dropped)
-                program = contest.program()
-                # Not of calls that fail: one that then changes nothing shows that something else guards the same.
-                judge = Judge(scheduler, program, are_failures_judged=False, is_strict=True)
-                found = explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
+                found = self._explore(contest)
+                if not removed:
+                    self._wrong[choice.names, str(choice.calls)] = frozenset().union(
+                        *(each.fingerprint for each in found.hits)
+                    )
                 schedules += found.coverage.played
-                if found.hits:
-                    return Attempt(removed_names, pair, found.hits[0], number, choices, schedules)
+                hit = next((each for each in found.hits if self._is_of_loss(each, choice, removed)), None)
+                if hit is not None:
+                    return Attempt(removed_names, pair, hit, number, choices, schedules)
         return Attempt(removed_names, (), None, len(pairs), choices, schedules)
+
+    def _explore(self, contest: Contest) -> Exploration:
+        scheduler = self.arena.scheduler(contest.dropped)
+        program = contest.program()
+        # Not of calls that fail: one that then changes nothing shows that something else guards the same.
+        judge = Judge(scheduler, program, are_failures_judged=False, is_strict=True)
+        return explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
+
+    def _is_of_loss(self, hit: Hit, choice: Contest, removed: tuple[Protection, ...]) -> bool:
+        """Return whether a hit is a race that the loss of these lets through; if nothing is lost, whether it is a race.
+
+        Calls that go wrong in the same way one after the other, with everything in place, tell of no loss.
+        """
+        if not removed:
+            return hit.preemptions > 0
+        return not hit.fingerprint <= self._wrong.get((choice.names, str(choice.calls)), frozenset())
 
     def _choices(self, pair: Sequence[str]) -> list[Contest]:
         """Return the contests of a pair, one of each way in which the calls share keys."""
         return by_pattern(self.ground.vary(pair, isolation=self.isolation))[0][: self.choices_max]
 
-    def _observe(self, name: str) -> list[str]:
-        """Return the statements of an operation: those of a call, and of another one after it on the same rows."""
-        statements: dict[str, None] = {}
+    def _observe(self, name: str) -> list[Statement]:
+        """Return the statements of an operation, each text once: of a call, and of another after it on the same rows."""
+        statements: dict[str, Statement] = {}
         for contest in self._choices((name, name)):
             recording = record(self.arena.scheduler(), contest.program(), "")
             steps = [each.step for played in recording.played.values() for each in played]
-            statements |= dict.fromkeys(step.sql for step in steps if isinstance(step, Statement))
-        return list(statements)
+            for step in steps:
+                if isinstance(step, Statement):
+                    statements.setdefault(step.sql, step)
+        return list(statements.values())

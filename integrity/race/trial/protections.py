@@ -1,15 +1,16 @@
 """Protections: what in operations and in constraints keeps calls apart, each with how it is taken away."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import CheckConstraint, MetaData, Table, UniqueConstraint
 
 from integrity.database.names import name_of
 from integrity.engines.places import schema_of
-from integrity.operation import Begin, Isolation, Step
+from integrity.operation import Begin, Isolation, Statement, Step
 from integrity.race.judge.contest import Contest
-from integrity.race.program.statements import name_in_text, written_tables
+from integrity.race.program.statements import name_in_text, tables_of, written_tables
 from integrity.race.trial.rewrite import in_parts, replacing, with_steps_changed
 from integrity.race.trial.statement_parts import find_guards, find_on_conflict, find_row_lock
 from integrity.systems.reflect import Reflected
@@ -28,6 +29,7 @@ class Protection:
         operations: those that would feel its loss.
         strip: takes it away.
         constraint: "table.name", for a constraint or unique index.
+        statement: that it is a part of; None: of none.
     """
 
     owner: str
@@ -35,6 +37,7 @@ class Protection:
     operations: frozenset[str]
     strip: Strip
     constraint: str = ""
+    statement: Statement | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -42,9 +45,22 @@ class Protection:
         return f"{self.owner}: {self.text}"
 
 
-def find_in_statements(system: System, name: str, statements: list[str], *, has_row_locks: bool) -> Iterator[Protection]:
+def tell_apart(protections: Sequence[Protection]) -> list[Protection]:
+    """Return them, each with a name of its own: equal ones are told by table, line and number, whatever it takes."""
+    for tell in (_with_tables, _with_line, _with_number):
+        count = Counter(each.name for each in protections)
+        protections = [
+            tell(each, number) if count[each.name] > 1 else each for number, each in enumerate(protections, start=1)
+        ]
+    return list(protections)
+
+
+def find_in_statements(
+    system: System, name: str, statements: Sequence[Statement], *, has_row_locks: bool
+) -> Iterator[Protection]:
     """Yield what in an operation's statements keeps calls apart."""
-    for sql in statements:
+    for statement in statements:
+        sql = statement.sql
         keys = {
             column.name
             for table in system.metadata.sorted_tables
@@ -55,12 +71,13 @@ def find_in_statements(system: System, name: str, statements: list[str], *, has_
         parts = [part for part in (*locks, find_on_conflict(sql)) if part]
         for part in (*parts, *find_guards(sql, keys=keys)):
             strip = _change(name, replacing(sql, part.remove()))
-            yield Protection(name, part.text.removeprefix("and ").removesuffix(" and"), frozenset({name}), strip)
+            text = part.text.removeprefix("and ").removesuffix(" and")
+            yield Protection(name, text, frozenset({name}), strip, statement=statement)
 
 
-def find_transactions(name: str, statements: list[str], *, has_one_writer: bool) -> Iterator[Protection]:
+def find_transactions(name: str, statements: Sequence[Statement], *, has_one_writer: bool) -> Iterator[Protection]:
     """Yield the transaction of one that reads before it writes: with one writer it is a lock, and the only one."""
-    writes = [bool(written_tables(sql)) for sql in statements]
+    writes = [bool(written_tables(each.sql)) for each in statements]
     if has_one_writer and True in writes and False in writes[: writes.index(True)]:
         yield Protection(name, "its transaction", frozenset({name}), _split(name))
 
@@ -71,11 +88,13 @@ def find_levels(name: str, isolation: Isolation) -> Iterator[Protection]:
         yield Protection(name, f"isolation level {isolation.value}", frozenset({name}), _lower(name))
 
 
-def find_constraints(metadata: MetaData, statements: dict[str, list[str]]) -> Iterator[Protection]:
+def find_constraints(metadata: MetaData, statements: dict[str, list[Statement]]) -> Iterator[Protection]:
     """Yield the unique, check and exclusion constraints and unique indexes of the tables that the operations write."""
     for table in metadata.sorted_tables:
         writers = frozenset(
-            name for name, texts in statements.items() if any(name_in_text(table) in written_tables(sql) for sql in texts)
+            name
+            for name, made in statements.items()
+            if any(name_in_text(table) in written_tables(each.sql) for each in made)
         )
         for constraint in _constraints_of(table) if writers else ():
             qualified = f"{name_of(table)}.{constraint}"
@@ -91,6 +110,22 @@ def _constraints_of(table: Table) -> list[str]:
     if isinstance(table.metadata, Reflected) and table.metadata.catalogue is not None:
         names += [each.name for each in table.metadata.catalogue.exclusions.get((schema_of(table), table.name), ())]
     return sorted([*names, *(str(index.name) for index in table.indexes if index.unique)])
+
+
+def _with_tables(protection: Protection, _number: int) -> Protection:
+    tables = sorted(
+        table.rpartition(".")[2] for table in tables_of(protection.statement.sql if protection.statement else "")
+    )
+    return replace(protection, text=f"{protection.text} on {', '.join(tables)}") if tables else protection
+
+
+def _with_line(protection: Protection, _number: int) -> Protection:
+    line = protection.statement.place.rpartition(":")[2] if protection.statement else ""
+    return replace(protection, text=f"{protection.text} (line {line})") if line else protection
+
+
+def _with_number(protection: Protection, number: int) -> Protection:
+    return replace(protection, text=f"{protection.text} (no. {number})")
 
 
 def _change(name: str, change: Callable[[Step], Step]) -> Strip:
