@@ -14,7 +14,7 @@ Stopped early (Ctrl-C), a run does all of that too, only in less time.
 from integrity.domain import World
 from integrity.engines.occupancy import RUN
 from integrity.errors import AuditError
-from integrity.events import Job, Listener, listen
+from integrity.events import Job, Listener, Noted, listen
 from integrity.load.client import Clock
 from integrity.load.driving import drive
 from integrity.load.faulting import Faulting, PlannedFaults
@@ -40,7 +40,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
     """Run the workload; return when its history is in the database.
 
     Yields:
-        RunPrepared when nothing is left that would refuse the run, RunAdvanced once a second from then on.
+        Noted of operations that cannot be called yet, RunPrepared when nothing is left that would refuse the run,
+        RunAdvanced once a second from then on.
 
     Raises:
         AuditError: the run cannot begin, or cannot go on; what was recorded by then is in its folder.
@@ -48,9 +49,12 @@ def play(request: RunRequest) -> Job[EndedRun]:
     workload = Workload(request.system, request.profile, request.bug, request.seed)
     database = RunDatabase(request.target, workload, request.test_database)
     planned = PlannedFaults(request.faults, request.faults_may_overlap, request.server, request.revive)
-    record = RunRecord(request.project, request.target, workload, request.profile_name, request.time_scale)
-    with database.occupy(record.profile_name) as hold:
+    with database.occupy(request.profile_name) as hold:
         server = database.prepare()
+        database, notes = database.narrowed()
+        yield from map(Noted, notes)
+        workload = database.workload
+        record = RunRecord(request.project, request.target, workload, request.profile_name, request.time_scale)
         world = database.read_world()
         faulting = Faulting(planned, workload, database.target, world.keys)
         yield RunPrepared(request)

@@ -4,19 +4,21 @@ Is it ours, seeded and large enough? Then what a bug leaves out is dropped, or m
 """
 
 import shlex
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from integrity.database.constraints import plant, restore
 from integrity.database.names import located
 from integrity.database.namespace import Contents, guard, keep_books
-from integrity.domain import World
+from integrity.domain import Key, World
 from integrity.engines.hold import Hold
 from integrity.engines.occupancy import RUN, occupy
 from integrity.engines.places import schema_of
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError
+from integrity.load.profile import ClosedProfile
 from integrity.load.workload import Workload
 from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.numbers import counted
@@ -87,7 +89,7 @@ class RunDatabase:
         """
         profile, system = self.workload.profile, self.workload.system.name
         self.workload.check_pools()
-        keys = read_keys(self.target, self.workload.system)
+        keys = self._read_keys()
         for pool, count in self.workload.needed_keys.items():
             found = len(keys.get(pool, ()))
             if found < count:
@@ -96,6 +98,37 @@ class RunDatabase:
                     hint=self._how_to_fill(pool, count, is_empty=not found),
                 )
         return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count)
+
+    def narrowed(self) -> tuple["RunDatabase", Sequence[str]]:
+        """Return the same with the operations that can be called now, and what is to be said of the others.
+
+        Calls are drawn from the keys that there are when the run begins. Where a closed loop's other operations make the
+        rows that one is called with, the next run calls it. A seeder's system whose rows lack is broken: it stays whole,
+        and so does a profile none of whose operations can be called.
+
+        Raises:
+            UsageError, DatabaseError: as read_world.
+        """
+        profile, system = self.workload.profile, self.workload.system
+        if not isinstance(profile, ClosedProfile) or system.seeder is not None:
+            return self, ()
+        self.workload.check_pools()
+        keys = self._read_keys()
+        empty = {pool for pool in self.workload.needed_keys if not keys.get(pool)}
+        lacking = {name: pools for name in profile.operations if (pools := sorted(empty & self.workload.pools_of(name)))}
+        left = {name: weight for name, weight in profile.weights.items() if name not in lacking}
+        if not lacking or not any(left.values()):
+            return self, ()
+        workload = replace(self.workload, profile=profile.model_copy(update={"weights": left}))
+        notes = [
+            f"{name} is left out of this run: there is no row yet of {', '.join(pools)}\n"
+            "  hint: Where the others make such rows, the next run calls it, too."
+            for name, pools in lacking.items()
+        ]
+        return replace(self, workload=workload), notes
+
+    def _read_keys(self) -> dict[str, list[Key]]:
+        return read_keys(self.target, self.workload.system)
 
     def _how_to_fill(self, pool: str, count: int, *, is_empty: bool) -> str:
         """Return what gives a pool of keys as many as are needed: a command that runs as it stands, where there is one."""

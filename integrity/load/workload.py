@@ -54,6 +54,11 @@ class Workload:
                         hint=suggest(domain.pool, pools, always=f"{known} {declare}"),
                     )
 
+    def pools_of(self, operation: str) -> set[str]:
+        """Return the pools that an operation's calls draw from."""
+        domains = self.system.operations[operation].arguments.values()
+        return {domain.pool for domain in domains if isinstance(domain, KeyOf) and not isinstance(domain, NewKey)}
+
     @property
     def needed_keys(self) -> dict[str, int]:
         """How many keys of each pool there must be: one to draw, and each that a stream is pinned to."""

@@ -198,7 +198,7 @@ def render_apart(finding: Finding, replay: str) -> str:
             lay_command(replay, label="  replay: "),
             fold(
                 "  hint: --strict-replies makes this a finding; an operation that may answer so says it: "
-                "Allowed(declines=...)"
+                "`-- may: decline none_left` in its file, Allowed(declines=...) in Python"
             ),
         ]
     )

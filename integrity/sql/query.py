@@ -114,9 +114,10 @@ def parse_statements(text: str) -> list[exp.Expr | None]:
     try:
         return list(sqlglot.parse(text, read="postgres"))
     except _UNKNOWN_TO_THE_PARSER as error:
-        message = str(error).partition("\n")[0]
+        message = _explain(str(error).partition("\n")[0])
         place = next(iter(error.errors), {}) if isinstance(error, ParseError) else {}
-        raise Unparsed(message, str(place.get("description", message)).rstrip("."), int(place.get("col") or 1)) from None
+        reason = _explain(str(place.get("description", message))).rstrip(".")
+        raise Unparsed(message, reason, int(place.get("col") or 1)) from None
 
 
 def find_tree(text: str) -> exp.Expr | None:
@@ -144,5 +145,10 @@ def _find_word(text: str, word: str) -> tuple[int, int, str]:
 
 
 def _explain(description: str) -> str:
-    """The parser's description without the names of its own classes."""
-    return re.sub(r" for <class '[\w.]+'>", "", description).rstrip(".") + "."
+    """Return the parser's description in words of ours: it names classes and tokens of its own."""
+    said = _MISSING.sub("a value or a name is missing here", description)
+    return _OWN.sub("", said).rstrip(".") + "."
+
+
+_MISSING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]+'>")
+_OWN = re.compile(r"(?: for| but got)? <(?:class|Token) .*>")

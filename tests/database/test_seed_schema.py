@@ -437,3 +437,15 @@ def test_what_a_run_misses_is_made_by_the_command_that_it_tells(
     (_, command) = str(refused.value.hint).split("Fill it: integrity ")
     assert invoke(shlex.split(command)) == 0
     assert ask(database, 'select count(*) from shop."Accounts"') == [(50,)]
+    Path("operations/enrol.sql").write_text(
+        '-- parameter balance: integer 1..9\ninsert into shop."Accounts" (balance) values (:balance);\n', encoding="utf-8"
+    )
+    with database.connect() as connection:
+        connection.execute('delete from shop."Accounts"')
+    hammer = ["run", "hammer", "--duration", "300ms", "--yes-this-is-a-test-database", str(database.url.database)]
+    told = []
+    for _ in range(2):
+        capsys.readouterr()
+        assert invoke(hammer) == 0
+        told.append("pay is left out of this run: there is no row yet of" in " ".join(capsys.readouterr().err.split()))
+    assert told == [True, False]

@@ -104,6 +104,18 @@ def test_a_condition_is_worked_out_as_sql_does(condition: str, declines: bool) -
     assert isinstance(play(text, [[row]], given=4)[1], Declined) is declines
 
 
+@pytest.mark.parametrize(
+    "torn",
+    ["n <", "n between 1 and", "case when", "n in (select a from", "cast(n as", "not", "n in (", "n + 1 =", "n and"],
+)
+def test_a_torn_condition_is_told_with_its_line_and_in_no_words_of_the_parsers(torn: str) -> None:
+    with pytest.raises(SqlFileError) as raised:
+        play(f"-- parameter a: integer 1..9\nselect * from t where n = :a;\n-- decline no unless {torn}\n", [[]], a=4)
+    told = str(raised.value)
+    assert told.startswith("operations/pay.sql:3: ")
+    assert not any(word in told.partition("\n")[0] for word in ("<", "sqlglot", "SENTINEL", "keyword: '"))
+
+
 def test_no_row_keeps_nothing_and_whoever_uses_the_value_fails() -> None:
     with pytest.raises(NoRow, match=r"^operations/pay\.sql:7: :balance_minor is not set"):
         play(WITHDRAW.replace("-- decline", "-- once: decline"), [[]], wallet_id=1, amount_minor=3)
