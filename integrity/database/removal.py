@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 class Staying:
     """Rows that runs may have made, and that stay: nothing tells them from others'.
 
+    A row keeps which transaction wrote it last, and not whether that inserted or changed it: one that was there before
+    every run is among them once a call has changed it. So nothing here says how to delete them.
+
     Args:
         table: with its schema.
-        count: those that were written since the first run began.
-        statement: that deletes them.
+        count: those that were inserted or changed since the first run began.
+        statement: that shows them.
     """
 
     table: str
@@ -112,7 +115,7 @@ def _find_staying(connection: "Connection", held: Mapping[int, Held], marks: Seq
         goes = held[oid].goes if oid in held else "false"
         query = f"select count(*) from {located} as t where {written} and not {goes}"
         if count := int(connection.exec_driver_sql(query).scalar_one()):
-            found.append(Staying(f"{schema}.{name}", count, f"delete from {located} as t where {written}"))
+            found.append(Staying(f"{schema}.{name}", count, f"select * from {located} as t where {written}"))
     return found
 
 

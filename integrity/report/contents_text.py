@@ -89,11 +89,11 @@ def _describe_rows(by_seed: int, by_runs: int) -> str:
 
 
 def _write_staying(emptied: Emptied) -> None:
-    """Write what stays though runs may have made it, with the statement that deletes it."""
+    """Write what stays though runs may have made it, with the statement that shows it."""
     for each in emptied.staying:
-        since = "written since the first run began, by whom nobody can tell"
+        since = "inserted or changed since the first run began; which of both, and by whom, PostgreSQL does not keep"
         write_result(f"Left alone: {counted(each.count, 'row')} of {each.table} {since}.")
-        write_result("Look at them, and if they may go:")
+        write_result("Rows of your own that a call has changed may be among them. To see them:")
         write_result(f"  {each.statement}", is_verbatim=True)
 
 

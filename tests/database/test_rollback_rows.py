@@ -66,7 +66,7 @@ def command(
     return run
 
 
-def test_rows_go_that_calls_are_known_to_have_inserted_and_what_nobody_can_tell_is_told_with_how_to_delete_it(
+def test_rows_go_that_calls_are_known_to_have_inserted_and_what_nobody_can_tell_is_told_with_how_to_see_it(
     command: Command, database: Target
 ) -> None:
     with database.connect() as connection:
@@ -88,11 +88,13 @@ def test_rows_go_that_calls_are_known_to_have_inserted_and_what_nobody_can_tell_
         assert f"{paid + parts + noted} rows that runs wrote in 3 tables of public; these tables" in told
         assert connection.execute(COUNTS.encode()).fetchone() == (3, 4, 0, 2, ran[4])
         connection.commit()
-        statements = [line for line in told.splitlines() if line.startswith("  delete from")]
-        assert [line.split()[2] for line in statements] == ["public.accounts", "public.lines"]
-        assert f"Left alone: {written} rows of public.lines" in told
-        assert connection.execute(statements[1].encode()).rowcount == written
-        assert connection.execute("table lines").fetchall() == [("mine",)]
+        assert "delete" not in told, "what calls have only changed was there before"
+        statements = [line for line in told.splitlines() if line.startswith("  select * from")]
+        assert [line.split()[3] for line in statements] == ["public.accounts", "public.lines"]
+        assert f"Left alone: {written} rows of public.lines inserted or changed since" in " ".join(told.split())
+        assert connection.execute(statements[0].encode()).fetchall(), "the rows of the user's own"
+        shown = connection.execute(statements[1].encode()).fetchall()
+        assert (len(shown), ("mine",) in shown) == (written, False)
 
 
 def test_a_row_of_others_that_has_null_where_calls_mark_theirs_stays(database: Target) -> None:
