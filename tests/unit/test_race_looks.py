@@ -92,3 +92,19 @@ def test_an_index_and_a_lock_guard_what_is_looked_for(sql: str, index: str, lock
 )
 def test_what_is_no_look_at_one_known_table_is_passed_over(sql: str) -> None:
     assert list(find_looks(sql, METADATA)) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "index", "locks"),
+    [
+        ("coupon_id = k.id", INDEX, [LOCK]),
+        ("k.id = uses.coupon_id and n = k.n", "", [LOCK]),
+        ("coupon_id = k.n", "", []),
+        ("coupon_id = id", "", []),
+    ],
+)
+def test_a_subselect_looks_for_what_the_statement_around_it_is_given(condition: str, index: str, locks: list[str]) -> None:
+    sql = f"select (select count(*) from uses where {condition}) from coupons as k where id = :c"
+    (look,) = (each for each in find_looks(sql, METADATA) if each.table.name == "uses")
+    assert unique_index(look, dialect="postgresql") == index
+    assert [lock for _, lock in parent_locks(look)] == locks

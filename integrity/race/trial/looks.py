@@ -6,6 +6,7 @@ looked for, so that a second row of it is refused; or a lock on the row that all
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 
 from sqlalchemy import ForeignKeyConstraint, Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint, text
 from sqlglot import exp
@@ -90,7 +91,11 @@ def _look(sql: str, select: exp.Select, table: Table) -> Look:
     fixed: list[str] = []
     constant: set[str] = set()
     is_known = True
-    for condition in _conditions(select.args["where"].this):
+    own, outer = {select.args["from_"].this.alias_or_name, table.name, ""}, _given_around(select)
+    for condition in (_with_given(each, outer) for each in _conditions(select.args["where"].this)):
+        if any(column.table not in own for column in condition.find_all(exp.Column)):
+            is_known = False
+            continue
         pair = _given(condition, table)
         if pair is not None:
             given[pair[0]] = pair[1]
@@ -113,15 +118,42 @@ def _conditions(condition: exp.Expr) -> Iterator[exp.Expr]:
         yield condition
 
 
+def _given_around(select: exp.Select) -> dict[tuple[str, str], str]:
+    """Return which columns of the statements around a subselect equal a parameter: (alias, column) -> parameter."""
+    given: dict[tuple[str, str], str] = {}
+    around = select.parent_select
+    while around is not None:
+        source, where = around.args.get("from_"), around.args.get("where")
+        alias = source.this.alias_or_name if source is not None and not around.args.get("joins") else ""
+        for condition in _conditions(where.this) if where is not None else ():
+            for column, parameter in _equal(condition):
+                given.setdefault((column.table or alias, column.name), parameter)
+        around = around.parent_select
+    return given
+
+
+def _with_given(condition: exp.Expr, given: Mapping[tuple[str, str], str]) -> exp.Expr:
+    """Return a condition with the parameters that columns of statements around it equal in place of these."""
+
+    def put(node: exp.Expr) -> exp.Expr:
+        parameter = given.get((node.table, node.name), "") if isinstance(node, exp.Column) and node.table else ""
+        return exp.Placeholder(this=parameter) if parameter else node
+
+    return condition.transform(put)
+
+
 def _given(condition: exp.Expr, table: Table) -> tuple[str, str] | None:
     """Return column and parameter of `column = :parameter`, in either order and with a cast or without."""
-    if not isinstance(condition, exp.EQ):
-        return None
-    for one, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
+    pairs = ((_column(node, table), parameter) for node, parameter in _equal(condition))
+    return next((pair for pair in pairs if pair[0]), None)
+
+
+def _equal(condition: exp.Expr) -> Iterator[tuple[exp.Column, str]]:
+    """Yield the column and the parameter that a condition wants to be equal."""
+    for one, other in permutations((condition.this, condition.expression)) if isinstance(condition, exp.EQ) else ():
         value = other.this if isinstance(other, exp.Cast) else other
-        if isinstance(value, exp.Placeholder) and value.name and (column := _column(one, table)):
-            return column, value.name
-    return None
+        if isinstance(one, exp.Column) and isinstance(value, exp.Placeholder) and value.name:
+            yield one, value.name
 
 
 def _is_fixed(condition: exp.Expr, table: Table) -> bool:
