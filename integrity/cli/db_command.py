@@ -170,7 +170,7 @@ def _require_embedded(act: str, project_folder: Path, database: str | None) -> "
     project = open_project(project_folder)
     server = embedded_server(project)
     target = Target.find(project, database, os.environ)
-    if target is None or target == server.target:
+    if target is None or server.serves(target):
         return server
     if database:
         where, hint = "--database", "Leave --database out."

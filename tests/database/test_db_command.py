@@ -12,6 +12,7 @@ import pytest
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
+from integrity.errors import Unreachable
 from tests.conftest import LayData
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -111,9 +112,18 @@ def test_a_server_is_not_stopped_while_a_run_works_in_any_of_its_databases(
 
 @pytest.mark.usefixtures("_has_data")
 def test_the_url_of_the_embedded_server_may_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INTEGRITY_DATABASE_URL", run("url").stdout.strip())
+    own = Target.parse(run("url").stdout.strip())
+    other = Target(own.url.set(database="library"))
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", other.text)
+    with pytest.raises(Unreachable, match='database "library" does not exist') as missing, other.asking():
+        pass
+    assert "integrity db start" not in str(missing.value.hint)
     assert run("status").returncode == 0
     assert run("stop").stdout == "Stopped.\n"
+    with pytest.raises(Unreachable) as stopped, other.asking():
+        pass
+    assert str(stopped.value.hint).endswith("and stopped; there: integrity db start")
+    assert run("status").returncode == 3
 
 
 @pytest.mark.parametrize("act", ["start", "stop", "status", "reset"])

@@ -121,6 +121,13 @@ class EmbeddedServer:
         query = {"host": self._socket.folder, "port": str(PORT)}
         return Target(Url("postgresql", username=ROLE, database=DATABASE, query=query))
 
+    def serves(self, target: Target) -> bool:
+        """Whether the database is one of this server's, whatever its name and user, running or not."""
+        place, own = target.url, self.target.url
+        folder = place.query.get("host", "")
+        is_port = place.query.get("port", str(PORT)) == str(PORT)
+        return place.drivername == own.drivername and is_port and bool(folder) and _is_same(folder, self._socket.folder)
+
     def start(self) -> Target:
         """Return the database on the server, which runs from here on: found running, or started, or made.
 
@@ -488,3 +495,7 @@ def _shared_buffers_mb() -> int:
     if limit.isdigit():
         memory = min(memory, int(limit))
     return max(16, min(SHARED_BUFFERS_MB_MAX, memory // 4 // 2**20))
+
+
+def _is_same(folder: str, other: str) -> bool:
+    return Path(folder).resolve() == Path(other).resolve()
