@@ -190,9 +190,9 @@ def _on(target: Target, race: RaceSubject, asked: Sequence[str]) -> RaceSubject:
 
 
 def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:
-    """Return the findings; first, to be studied, the race that the bug is known for, else the shortest."""
+    """Return the findings; first, to be studied, the race that the bug is known for, else the worst and shortest."""
     findings = [group.finding for group in groups if group.finding]
-    findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, len(each.letters)))
+    findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, each.rank, len(each.letters)))
     return findings + [other for group in groups for other in group.others]
 
 

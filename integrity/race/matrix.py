@@ -1,7 +1,8 @@
 """The race matrix: groups of operations, usually each pair, searched for races with several choices of arguments.
 
 The likeliest choice of each group is searched first, then the second one of each, while the time lasts. A group is sound
-when its first choice was searched to the bound and nothing was found; how many more were is said beside it.
+when its first choice was searched to the bound and nothing was found; how many more were is said beside it. Where a call
+fails, or a deadlock is met, the other choices are searched all the same: with one of them the data may go wrong.
 
 One choice of one group is searched as searcher.py has it; with several jobs, processes share the groups (processes.py).
 """
@@ -46,11 +47,24 @@ class Group:
 
     @property
     def finding(self) -> Finding | None:
-        return next((each.finding for each in self.searched if each.finding), None)
+        """The one that means the most, of all choices; of those that mean as much the first."""
+        return min(self._findings, key=lambda each: each.rank, default=None)
 
     @property
     def others(self) -> tuple[Finding, ...]:
-        return next((each.others for each in self.searched if each.finding), ())
+        """What else goes wrong, each kind of failure once."""
+        first = self.finding
+        kinds = {each.fingerprint: each for each in reversed(self._findings)}
+        return tuple(each for kind, each in reversed(kinds.items()) if first and kind != first.fingerprint)
+
+    @property
+    def is_settled(self) -> bool:
+        """The data was seen to go wrong: nothing that other arguments show is worse."""
+        return any(each.is_of_data for each in self._findings)
+
+    @property
+    def _findings(self) -> list[Finding]:
+        return [finding for each in self.searched if each.finding for finding in (each.finding, *each.others)]
 
     @property
     def apart(self) -> Finding | None:
@@ -89,9 +103,7 @@ def race_groups(
     with open_searchers(target, race, known, test_database) as search:
         for choice in range(settings.choices_max):
             open_groups = [
-                group
-                for group in known.values()
-                if not (group.is_out_of_choices or group.fault or group.verdict is Verdict.VIOLATED)
+                group for group in known.values() if not (group.is_out_of_choices or group.fault or group.is_settled)
             ]
             left = deadline - time.monotonic()
             if not open_groups or (choice and left < SECONDS_LEAST):

@@ -56,6 +56,7 @@ class Study:
                 sql=cure.sql,
                 choices=cure.choices,
                 not_for=cure.not_for,
+                but_then=cure.but_then,
                 held_against=cure.held_against,
             )
             for cure in try_cures(self.arena, self.ground, self.contest, failing, deadline)

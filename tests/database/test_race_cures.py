@@ -58,6 +58,22 @@ update accounts set balance = balance - 150 where id = :account and balance >= 1
 -- decline insufficient unless row
 commit;
 """
+SPENDING = """-- title: claim once, and pay for it from an account that has it
+-- parameter owner: key of owners
+-- parameter account: key of accounts
+-- row ada: owners(name = 'Ada')
+-- row bob: owners(name = 'Bob')
+-- row one: accounts(owner_id = :ada)
+-- row two: accounts(owner_id = :ada)
+begin;
+select count(*) as n from claims where owner_id = :owner \\gset
+-- decline claimed unless n = 0
+select balance from accounts where id = :account \\gset
+-- decline empty unless balance >= 100
+insert into claims (owner_id) values (:owner);
+update accounts set balance = balance - 100 where id = :account;
+commit;
+"""
 CLAIMED_ONCE = """-- title: an owner claims once
 select owner_id, count(*) as n from claims where not is_void group by owner_id having count(*) > {most} order by owner_id
 """
@@ -210,6 +226,26 @@ def test_a_level_that_prevents_it_for_one_row_and_not_for_two_is_said_to(race: R
     assert serializable["verdict"].startswith("prevented for all ")
     assert next(iter(cures)).startswith("parent lock owners, before the look of call")
     assert list(cures)[-1] == "isolation repeatable read"
+
+
+def test_wrong_data_with_other_arguments_comes_before_a_call_that_fails_and_no_cure_leaves_either(
+    integrity: Command, database: Target
+) -> None:
+    """The likeliest calls share an account, and one of them dies; those of one owner and two accounts break the rule."""
+    with database.connect() as connection:
+        connection.execute("alter table accounts add check (balance >= 0)")
+    Path("operations/call.sql").write_text(SPENDING)
+    Path("invariants/rule.sql").write_text(CLAIMED_ONCE.format(most=1))
+    code, out = integrity("race", "call", "call", "--json")
+    first, *others = json.loads(out)["findings"]
+    assert (code, [alarm["name"] for alarm in first["alarms"]]) == (1, ["rule"])
+    assert [alarm["name"] for other in others for alarm in other["alarms"]] == ["call: 23514"]
+    cures = {each["name"]: each for each in first["cures"]}
+    assert (next(iter(cures)), cures["serializable"]["but_then"]) == ("serializable", [])
+    for name in ("claims (owner_id)", "owners, before the look of call"):
+        assert cures[name]["verdict"].startswith(
+            "prevents this, but then: a call fails that alone never does: call: 23514 with call("
+        )
 
 
 def test_a_lock_that_only_different_keys_need_is_not_called_vacuous(integrity: Command) -> None:

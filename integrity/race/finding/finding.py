@@ -27,7 +27,7 @@ from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
 from integrity.race.finding.scenario_record import ScenarioRecord
-from integrity.race.judge.oracles import Oracle, fingerprint_of
+from integrity.race.judge.oracles import OF_DATA, Oracle, fingerprint_of, rank_of
 from integrity.race.play.ddl import create_statements_by_table
 from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
@@ -114,6 +114,7 @@ class CureRecord(_Model):
     sql: str = ""
     choices: int = 0
     not_for: tuple[str, ...] = ()
+    but_then: tuple[str, ...] = ()
     held_against: tuple[str, ...] = ()
 
 
@@ -172,6 +173,16 @@ class Finding(_Model):
     def fingerprint(self) -> frozenset[tuple[str, str]]:
         """Equal for two findings of the same failure."""
         return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def rank(self) -> int:
+        """How much it means, the lowest the most."""
+        return rank_of(alarm.oracle for alarm in self.alarms)
+
+    @property
+    def is_of_data(self) -> bool:
+        """The data is wrong, rather than only how calls came out."""
+        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
 
     @property
     def operations(self) -> tuple[str, ...]:

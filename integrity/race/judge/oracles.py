@@ -1,5 +1,6 @@
 """Alarms: what is wrong with one run, and what says so."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +43,11 @@ class Alarm:
     def fingerprint(self) -> tuple[str, str]:
         """Equal for two runs that fail alike."""
         return fingerprint_of(self.oracle, self.name)
+
+
+def rank_of(oracles: Iterable[Oracle]) -> int:
+    """Return how much the worst of these means, the lowest the most."""
+    return min(map(list(Oracle).index, oracles))
 
 
 def fingerprint_of(oracle: str, name: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from integrity.operation import Isolation
 from integrity.race.judge.end_state import EndState
 from integrity.race.judge.judge import Judgement
-from integrity.race.judge.oracles import OF_DATA, Alarm, Oracle
+from integrity.race.judge.oracles import OF_DATA, Alarm, rank_of
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import count_preemptions, shorten
 from integrity.verdict import Verdict
@@ -49,7 +49,7 @@ class Hit:
     @property
     def rank(self) -> int:
         """How much it means, the lowest the most."""
-        return min(list(Oracle).index(alarm.oracle) for alarm in self.alarms)
+        return rank_of(alarm.oracle for alarm in self.alarms)
 
     @property
     def is_of_data(self) -> bool:

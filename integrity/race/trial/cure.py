@@ -2,19 +2,20 @@
 
 The schedule is followed as far as it fits, since a cure makes calls wait that did not wait before. A cure that prevents it
 is then searched by itself, for a moment: it may prevent one order and let another through. And so it is with the other
-arguments with which these calls go wrong: a level that refuses two writes of one row lets those of two rows through.
+arguments with which these calls go wrong, in whatever way: a level that refuses two writes of one row lets those of two
+rows through, and a lock that guards a stock guards no limit.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from integrity.errors import UsageError
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.contest import Contest, Ground
-from integrity.race.judge.judge import Judge
-from integrity.race.judge.oracles import OF_DATA
+from integrity.race.judge.judge import Judge, Judgement, Judging
+from integrity.race.judge.oracles import OF_DATA, Alarm, Oracle
 from integrity.race.play.recording import Following, following
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
@@ -32,6 +33,7 @@ _SEARCH_OF_OTHERS = Budget(preemptions=1, schedules=100)
 _OTHERS_SEARCHED_MAX = 6
 _OTHERS_MAX = 3
 AS_RACED = "as raced"
+_REFUSING = {"constraint": "23", "unique index": "23505"}
 _NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
 
 
@@ -64,7 +66,8 @@ class Cure:
         is_sound: nothing was found with one preemption either; None: not searched, or not to the end.
         schedules: how many that search played.
         choices: of arguments that go wrong without it and not with it, those of the schedule included.
-        not_for: the calls with which it still goes wrong.
+        not_for: the calls with which it still goes wrong in this way.
+        but_then: what still goes wrong in another, and with which calls, e.g. "within-limit violated with pay(...)".
         held_against: what goes right one after the other without it, and with it: as raced, other rows, other arguments.
     """
 
@@ -77,6 +80,7 @@ class Cure:
     sql: str = ""
     choices: int = 0
     not_for: tuple[str, ...] = ()
+    but_then: tuple[str, ...] = ()
     held_against: tuple[str, ...] = ()
 
     @property
@@ -84,8 +88,10 @@ class Cure:
         """In words, e.g. "prevented: B was refused with 40001"."""
         if not self.is_prevented:
             return f"not prevented: {self.story}"
-        if self.is_sound is False:
+        if self.is_sound is False and not self.but_then:
             return f"prevented: {self.story}; but another order still goes wrong"
+        if self.but_then:
+            return f"prevents this, but then: {'; '.join(self.but_then)}: {self.story}"
         if self.not_for:
             return f"prevented here, but not for {' or '.join(self.not_for)}: {self.story}"
         if self.choices > 1:
@@ -96,7 +102,7 @@ class Cure:
     @property
     def is_whole(self) -> bool:
         """Nothing that was tried goes wrong with it."""
-        return self.is_prevented and self.is_sound is not False and not self.not_for
+        return self.is_prevented and self.is_sound is not False and not self.not_for and not self.but_then
 
 
 def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing, deadline: float = math.inf) -> list[Cure]:
@@ -145,7 +151,9 @@ def describe_course(run: PlayedSchedule) -> str:
 
 
 def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing, deadline: float) -> Iterator[Contest]:
-    """Yield the contest with other arguments that go wrong in the same way: each way to share keys first.
+    """Yield the contest with other arguments that go wrong, each way to share keys first.
+
+    Of each way to go wrong the first, then some of those that do so as this one or those do.
 
     Calls that go wrong one after the other, too, are no race, and nothing that is tried could prevent it.
     """
@@ -153,14 +161,19 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
         contest.part(each.calls) for each in ground.vary(contest.names, bug=contest.bug) if each.calls != contest.calls
     )
     ahead, behind = by_pattern(choices, known=[contest])
-    found = 0
+    alike: list[Contest] = []
+    known = failing.fingerprint
     for other in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
-        hits = _search(arena.scheduler(other.dropped), other, failing, _SEARCH_OF_OTHERS).hits
-        if any(hit.preemptions and hit.fingerprint & failing.fingerprint for hit in hits):
+        hits = _search(arena.scheduler(other.dropped), other, _SEARCH_OF_OTHERS, refusing="").hits
+        wrong = _kinds(hit.fingerprint for hit in hits if hit.preemptions)
+        if wrong - known:
+            known |= wrong
             yield other
-            found += 1
-        if found == _OTHERS_MAX or time.monotonic() > deadline:
-            return
+        elif wrong:
+            alike.append(other)
+        if time.monotonic() > deadline:
+            break
+    yield from alike[:_OTHERS_MAX]
 
 
 def _try(
@@ -180,7 +193,7 @@ def _try(
         tried = _follow(arena, tried, cured, failing, others)
         if not tried.is_prevented:
             return tried
-        held_out = replace(tried, is_prevented=False, is_sound=None, choices=0, not_for=())
+        held_out = replace(tried, is_prevented=False, is_sound=None, choices=0, not_for=(), but_then=())
         misfit = find_misfit(arena, courses, remedy.change)
         return _misfitting(held_out, misfit) if misfit else replace(tried, held_against=held)
     try:
@@ -199,9 +212,10 @@ def _misfitting(tried: Cure, misfit: str) -> Cure:
 
 
 def _follow(arena: Arena, tried: Cure, cured: Contest, failing: Failing, others: Sequence[Contest]) -> Cure:
+    refusing = _REFUSING.get(tried.kind, "") if failing.is_of_data else ""
     scheduler = arena.scheduler(cured.dropped, cured.added)
     program = cured.program()
-    judge = _judge(scheduler, cured, failing)
+    judge = _judge(scheduler, cured, refusing=refusing)
     follower = Following(program, failing.letters, failing.ends)
     run = scheduler.play(follower.program, decide=follower.decide)
     if run.cut:
@@ -214,21 +228,62 @@ def _follow(arena: Arena, tried: Cure, cured: Contest, failing: Failing, others:
         wrong = ", ".join(sorted(name or oracle for oracle, name in failure))
         return replace(tried, story=f"another failure came: {wrong}; {story}")
     searched = explore(scheduler, program, budget=_SEARCH, judge=judge)
+    otherwise = _kinds(hit.fingerprint for hit in searched.hits) - failing.fingerprint
     is_sound = {Verdict.HOLDS: True, Verdict.VIOLATED: False}.get(searched.verdict)
     tried = replace(tried, is_prevented=True, story=story, is_sound=is_sound, schedules=searched.coverage.played, choices=1)
+    if otherwise:
+        tried = replace(tried, but_then=(f"{_told(otherwise)} in another order",))
     for other in others if is_sound is not False else ():
-        found = _search(arena.scheduler(other.dropped, other.added), other, failing, _SEARCH_OF_OTHERS).verdict
-        if found is Verdict.HOLDS:
+        scheduler = arena.scheduler(other.dropped, other.added)
+        found = _search(scheduler, other, _SEARCH_OF_OTHERS, refusing=refusing)
+        calls = " + ".join(map(str, other.calls))
+        kinds = _kinds(hit.fingerprint for hit in found.hits)
+        if found.verdict is Verdict.HOLDS:
             tried = replace(tried, choices=tried.choices + 1)
-        elif found is Verdict.VIOLATED:
-            tried = replace(tried, not_for=(*tried.not_for, " + ".join(map(str, other.calls))))
+        elif kinds & failing.fingerprint:
+            tried = replace(tried, not_for=(*tried.not_for, calls))
+        elif kinds:
+            tried = replace(tried, but_then=(*tried.but_then, f"{_told(kinds)} with {calls}"))
     return tried
 
 
-def _search(scheduler: Scheduler, contest: Contest, failing: Failing, budget: Budget) -> Exploration:
-    return explore(scheduler, contest.program(), budget=budget, judge=_judge(scheduler, contest, failing))
+def _kinds(fingerprints: Iterable[frozenset[tuple[str, str]]]) -> frozenset[tuple[str, str]]:
+    return frozenset[tuple[str, str]]().union(*fingerprints)
 
 
-def _judge(scheduler: Scheduler, contest: Contest, failing: Failing) -> Judge:
-    # What keeps wrong data out by refusing a call is a cure, and how the call fares is told.
-    return Judge(scheduler, contest.program(), are_failures_judged=not failing.is_of_data)
+def _told(kinds: frozenset[tuple[str, str]]) -> str:
+    """Return failures in words, e.g. "within-limit violated"."""
+    told = (
+        f"{name} violated" if oracle == Oracle.INVARIANT else f"{oracle}: {name}" if name else str(oracle)
+        for oracle, name in sorted(kinds)
+    )
+    return ", ".join(told)
+
+
+def _search(scheduler: Scheduler, contest: Contest, budget: Budget, *, refusing: str) -> Exploration:
+    judge = _judge(scheduler, contest, refusing=refusing)
+    return explore(scheduler, contest.program(), budget=budget, judge=judge)
+
+
+def _judge(scheduler: Scheduler, contest: Contest, *, refusing: str) -> Judging:
+    judge = Judge(scheduler, contest.program())
+    return _Tolerant(judge, refusing) if refusing else judge
+
+
+@dataclass(frozen=True, slots=True)
+class _Tolerant:
+    """Judges as another does, but a constraint that keeps wrong data out by refusing a call is a cure.
+
+    Args:
+        refusing: how the SQLSTATEs of that begin.
+    """
+
+    judging: Judging
+    refusing: str
+
+    def judge(self, run: PlayedSchedule) -> Judgement:
+        found = self.judging.judge(run)
+        return replace(found, alarms=tuple(each for each in found.alarms if not self._is_refusal(each)))
+
+    def _is_refusal(self, alarm: Alarm) -> bool:
+        return alarm.oracle is Oracle.FAILURE and alarm.name.rpartition(": ")[2].startswith(self.refusing)
