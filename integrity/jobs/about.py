@@ -18,10 +18,10 @@ from integrity.runs.files import RESULT_FILE, VERDICTS_FILE
 from integrity.runs.folder import RunFolder
 from integrity.runs.order import find_runs
 from integrity.sql.file import SqlFile
-from integrity.systems.script.folder import files_in, read_folder
 
 if TYPE_CHECKING:
     from integrity.engines.embedded.server import ServerStatus
+    from integrity.systems.script.folder import OperationFolder
 
 
 def look_at(project: Project) -> About:
@@ -33,7 +33,7 @@ def look_at(project: Project) -> About:
     target = Target.find(project, None, os.environ)
     status = EmbeddedServer(project.state_folder / "postgres").status() if target is None else None
     own = [file for file in load_invariants(project, is_own_enough=True).values() if file.is_own]
-    operations = [path.stem for path in files_in(project.folder / OPERATIONS_FOLDER)]
+    operations = _operations(project)
     broken = _broken(project, own)
     runs = [folder.path for folder in find_runs(project.runs_folder)]
     database = _describe_server(status) if status else _describe_named(target)
@@ -55,6 +55,22 @@ def look_at(project: Project) -> About:
     )
 
 
+def _operations(project: Project) -> list[str]:
+    if not _in(project.folder / OPERATIONS_FOLDER):
+        return []
+    from integrity.systems.script.folder import files_in  # a second of imports, for those who have some
+
+    return [path.stem for path in files_in(project.folder / OPERATIONS_FOLDER)]
+
+
+def _read_operations(project: Project) -> "OperationFolder | None":
+    if not _operations(project):
+        return None
+    from integrity.systems.script.folder import read_folder
+
+    return read_folder(project.folder / OPERATIONS_FOLDER)
+
+
 def _systems(project: Project) -> list[str]:
     """Return the project's own, but for that of the operations, which are named themselves."""
     itself = [name for name, path in project.operation_folders if path == OPERATIONS_FOLDER]
@@ -66,7 +82,7 @@ def _broken(project: Project, own: Sequence[SqlFile]) -> dict[str, str]:
     registry = Registry(project)
     list(registry.usable(registry.own))
     faults = {file.name: file.fault for file in own if file.fault}
-    faults |= read_folder(project.folder / OPERATIONS_FOLDER).faults
+    faults |= read.faults if (read := _read_operations(project)) else {}
     faults |= {name: error.message for name, error in registry.passed_over.items()}
     return {name: fault.partition("\n")[0] for name, fault in faults.items()}
 
@@ -108,7 +124,7 @@ def _filling(project: Project, broken: Mapping[str, str]) -> str:
 
 def _race(project: Project) -> list[str]:
     """Return how the first operation is raced that can be, and is no system's name as well."""
-    usable = read_folder(project.folder / OPERATIONS_FOLDER).files
+    usable = read.files if (read := _read_operations(project)) else ()
     names = [file.name for file in usable if file.name not in Registry(project)]
     return [f"integrity race {names[0]} {names[0]}"] if names else []
 
