@@ -10,16 +10,19 @@ def test_payment():
 """
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from integrity.jobs.race_calls import CallRace
+    from integrity.project import Project
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,6 +41,48 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Give a test that is marked the race, before all else that it asks for."""
     if isinstance(item, pytest.Function) and item.get_closest_marker("race") is not None:
         item.fixturenames[:] = ["race", *(name for name in item.fixturenames if name != "race")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    """What pytest's summary says of a failure."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A failure as pytest prints it: where the test asked, and what came of it, without our own source around it."""
+
+    text: str
+    reprcrash: _Crash
+
+    def __str__(self) -> str:
+        return self.text
+
+    def toterminal(self, writer: Any) -> None:
+        """Write it."""
+        writer.line(self.text)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[Any]"
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what a race came to as the text that it is."""
+    from integrity.report.layout import fold
+
+    report = yield
+    raced = sys.modules.get("integrity.jobs.calls_raced")  # what was not imported was not raised
+    if raced is not None and call.excinfo is not None and isinstance(call.excinfo.value, raced.NotHeld):
+        own = str(Path(__file__).parent)
+        asked = next((each for each in reversed(call.excinfo.traceback) if not str(each.path).startswith(own)), None)
+        ours = asked is None or "site-packages" in str(asked.path)
+        place = item.location[0] if asked is None or ours else f"{os.path.relpath(asked.path)}:{asked.lineno + 1}"
+        lines = str(call.excinfo.value).splitlines()
+        told = "\n".join(line if line.startswith(raced.KEPT) else fold(line) for line in lines)
+        report.longrepr = _Told(f"{place}: NotHeld\n{told}", _Crash(f"NotHeld: {told}"))  # type: ignore[assignment]
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -87,10 +132,24 @@ def race(request: pytest.FixtureRequest) -> "Iterator[CallRace]":
         project = find_project(Path(request.config.rootpath))
         url = project.database_url(request.config.getini("integrity_database") or None, os.environ)
         if url is None:
-            pytest.fail("race: no database is named: set integrity_database in pytest's settings", pytrace=False)
+            url = _embedded(project)
         named = request.config.getini("integrity_test_database") or project.settings.database.test
         with CallRace(url, test_database=named or None) as opened:
             yield opened
             opened.check_asked()
     except AuditError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+def _embedded(project: "Project") -> str:
+    """Return where the project's own embedded server is reached; fail the test where none runs."""
+    from integrity.engines.embedded.server import EmbeddedServer
+
+    server = EmbeddedServer(project.state_folder / "postgres")
+    if not server.status().is_running:
+        pytest.fail(
+            "race: no database is named, and no embedded server of this project runs\n"
+            "hint: Set INTEGRITY_DATABASE_URL, or integrity_database in pytest's settings; or: integrity db start",
+            pytrace=False,
+        )
+    return server.target.text

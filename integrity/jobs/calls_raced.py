@@ -28,7 +28,12 @@ from integrity.race.search.explore import Budget
 from integrity.race.search.least import Cast, find_least
 from integrity.race.trial.call_mutations import mutate_calls, try_cures
 from integrity.race.trial.mutate import Mutation
+from integrity.report.layout import fold
+from integrity.report.race_text import render_happening
 from integrity.verdict import Verdict
+
+KEPT = "keep it: "
+"""Before a line that is to be pasted, and never folded."""
 
 
 class NotHeld(AssertionError):
@@ -63,15 +68,13 @@ class CallFinding:
 
     @property
     def text(self) -> str:
-        """The schedule, why it is wrong, and how it is kept."""
-        finding = self.finding
-        broken = [f"{alarm.name}: {dict(alarm.rows[0])}" for alarm in finding.alarms if alarm.rows]
-        assert finding.scenario is not None
-        calls = ", ".join("lambda: ..." if name == "<lambda>" else name for name in finding.scenario.given["calls"])
+        """The schedule, why it is wrong, how it is kept, and how to ask what prevents it."""
+        assert self.finding.scenario is not None
+        calls = ", ".join("lambda: ..." if name == "<lambda>" else name for name in self.finding.scenario.given["calls"])
         kept = f'race.replay("{self.token}", {calls}).holds()' if self.token else "race(...).finding.save(PATH)"
-        return "\n".join(
-            [f"schedule {finding.letters}", *finding.timeline, *broken, *finding.explanation, f"keep it: {kept}"]
-        )
+        _, *happening = render_happening(self.finding)
+        cures = f"what prevents it: print(race({calls}).cures())"
+        return "\n".join([f"schedule {self.finding.letters}", *happening, "", f"{KEPT}{kept}", cures])
 
 
 @dataclass
@@ -145,14 +148,14 @@ class CallsRaced:
             if not_one(returns):
                 self._kept = self._kept or self._keep_answers(letters)
                 succeeded, told = _succeeded(returns)
-                raise NotHeld(f"{succeeded} in schedule {letters}: {told}\n{self.text}")
+                raise NotHeld(f"{fold(f'{succeeded} in schedule {letters}: {told}')}\n{self.text}")
         return self._known()
 
     def no_deadlock(self) -> Self:
         """Raise NotHeld if a call was refused as a deadlock's victim, whatever it made of that."""
         self.is_asked = True
         if self.found.coverage.deadlocks:
-            raise NotHeld(f"{counted(self.found.coverage.deadlocks, 'deadlock')} in {self._searched}\n{self.text}")
+            raise NotHeld(f"{counted(self.found.coverage.deadlocks, 'deadlock')} in these schedules\n{self.text}")
         return self._known()
 
     @property
@@ -186,7 +189,7 @@ class CallsRaced:
         """Raise NotHeld where nobody knows, as where a call made no statement that we saw: its orders were not searched."""
         reasons = [*(self.found.coverage.reasons if self.verdict is Verdict.UNKNOWN else ()), *self._unseen]
         if reasons or self.verdict is Verdict.UNKNOWN:
-            raise NotHeld("\n".join([f"nobody knows whether it holds: {'; '.join(reasons)}", self._searched]))
+            raise NotHeld("\n".join([fold(f"nobody knows whether it holds: {'; '.join(reasons)}"), self._searched]))
         return self
 
     def _keep_answers(self, letters: str) -> CallFinding:
@@ -199,11 +202,12 @@ class CallsRaced:
     @property
     def _searched(self) -> str:
         coverage: Coverage = self.found.coverage
-        return (
+        told = (
             f"{counted(coverage.played, 'schedule')} played, {coverage.spared} more known without playing, "
             f"{counted(coverage.waits, 'lock wait')}; {self.stand.rows}"
             f"{'; not compared: ' if self.uncompared else ''}{', '.join(self.uncompared)}{self._apart}"
         )
+        return fold(told)
 
     @property
     def _apart(self) -> str:

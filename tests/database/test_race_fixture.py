@@ -61,15 +61,33 @@ def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes
     monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
     pytester.makeini(f"[pytest]\nintegrity_test_database = {database.url.database}")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    pytester.makepyfile(TESTS)
+    monkeypatch.setenv("COLUMNS", "80")
+    pytester.makepyfile(test_it=TESTS)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, failed=3, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "*NotHeld: schedule AB*",
+            "*a race was searched and nothing asked of it*",
+            "test_it.py:15: NotHeld",
+            "schedule AB*",
             '*keep it: race.replay("r1:_lambda_-_lambda_:*:B1:s", lambda: ..., lambda: ...).holds()*',
             "FAILED *::test_marked[[]] - *NotHeld: schedule AB*",
             "FAILED *::test_only_one - *NotHeld: 2 calls of 2 succeeded*",
-            "*a race was searched and nothing asked of it*",
         ]
     )
+    begun = next(number for number, line in enumerate(result.outlines) if " ERRORS " in line)
+    shown = [line for line in result.outlines[begun:] if not line.startswith("keep it: ")]
+    assert max(map(len, shown)) <= 80
+    assert not [line for line in shown if "raise NotHeld" in line or "Stand(" in line], "no source of ours"
+
+
+def test_without_a_database_the_embedded_one_is_meant_and_how_it_is_started_is_said(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    pytester.makefile(".toml", integrity='[database]\ntest = "integrity"')
+    pytester.makepyfile("def test_race(race): pass")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*no database is named, and no embedded server*", "*integrity db start*"])
