@@ -23,6 +23,7 @@ WIDTH_MOST = 200
 
 _DIGITS_MOST = 6  # of COLUMNS: whoever wants no line folded says a large number
 _GAP = 2  # between two columns
+_WORD_LONG = 30  # of a command: a file or a token, before which it may be broken
 
 
 def terminal_width() -> int:
@@ -156,7 +157,8 @@ def _fold_command(line: str) -> str | None:
 
 
 _COMMAND = re.compile(
-    r"(?P<label>\s*(?:[A-Za-z][a-z ]*: )?)(?P<command>(?!.*\S {2})integrity [a-z]+ (?:.*\s)?--\S.*[^.?!])"
+    r"(?P<label>\s*(?:[A-Za-z][a-z ]*: )?)"
+    r"(?P<command>(?!.*\S {2})integrity (?:[a-z]+ (?:.*\s)?--\S.*[^.?!]|replay \S+[^\s.?!]))"
 )
 
 
@@ -205,10 +207,11 @@ def lay_command(text: str, *, label: str = "", width: int | None = None) -> str:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield what must stay in one line: an option with its value, the program with its first words."""
+    """Yield what must stay in one line: an option with its value, its first words, a long file or token."""
     part: list[str] = []
     for word in text.split(" "):
-        if word.startswith("--") and part:
+        is_long = len(word) > _WORD_LONG and not any(each.startswith("--") for each in part) and "'" not in text
+        if part and (word.startswith("--") or is_long):
             yield " ".join(part)
             part = []
         part.append(word)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrity.report.layout import WIDTH, fold, lay_command, lay_table, terminal_width
+from integrity.report.layout import WIDTH, fold, fold_all, lay_command, lay_table, terminal_width
 
 WORDS = st.text("abcdefghij0123456789-_./", min_size=1, max_size=30)
 CELLS = st.lists(WORDS, max_size=12).map(" ".join)
@@ -73,3 +73,15 @@ def test_without_a_terminal_there_are_80_letters_or_as_many_as_columns_says(
 ) -> None:
     monkeypatch.setenv("COLUMNS", said)
     assert (terminal_width(), WIDTH) == (width, 80)
+
+
+def test_a_command_with_a_file_or_a_token_that_is_long_is_pasted_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    for word in (f".integrity/races/{'post-clubs-' * 6}.json", f"r1:{'x' * 32}:{'0' * 12}:0-1:B1A3B5:s"):
+        line = f"replay: integrity replay {word}"
+        shown = fold_all(lay_command(line.removeprefix("replay: "), label="replay: "))
+        assert shown == fold_all(shown), "once more changes nothing"
+        assert fold_all(line) == shown
+        assert shown.replace("\\\n", "").split() == line.split()
+        assert max(map(len, (each for each in shown.splitlines() if word not in each)), default=0) <= WIDTH
+    assert fold_all("integrity replay " + "y" * 40) == "integrity replay " + "y" * 40, "what fits stays as it is"

@@ -33,6 +33,7 @@ from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
 FORMAT = 1
 
+_NAME_MOST = 60  # of a file: whole URLs are named there, and it is typed again
 _NOT_OF_FILES = re.compile(r"[^\w.-]+")
 
 _KINDS = {
@@ -201,7 +202,10 @@ class Finding(_Model):
         parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
         parts += [self.dialect] if self.dialect != USUAL else []
-        return "-".join(_NOT_OF_FILES.sub("_", part).strip("_") for part in parts)
+        name = "-".join(_NOT_OF_FILES.sub("_", part).strip("_") for part in parts)
+        if len(name) <= _NAME_MOST:
+            return name
+        return f"{name[: _NAME_MOST - 9].rstrip('-_.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     def encode(self) -> bytes:
         """Return the file's text."""
