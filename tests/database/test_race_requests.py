@@ -215,7 +215,8 @@ def test_pairs_are_foretold_of_what_each_request_did_alone_and_raced_the_worst_f
     actors = "".join(f"[[actors]]\nrequests = ['POST /{path}']\n" for path in ("buy-locked", "buy"))
     others = "[setup]\nsql = 'update stock set left_over = 2'\n[expect]\nexactly_one = 200\n"  # of all, and of no pair
     Path("scenarios/shop.toml").write_text(SCENARIO.partition("[[actors]]")[0].format(app=APP) + actors + others)
-    code, out, err = integrity("--learn", "shop", "--json")
+    code, out, err = integrity("--learn", "shop", "--json", "--pytest", "test_shop.py")
+    assert Path("test_shop.py").exists(), "of the worst finding"
     told = json.loads(out)
     pairs = [(each["names"], each["conflict"], each["verdict"]) for each in told["pairs"]]
     assert pairs == [

@@ -380,12 +380,36 @@ class Desk:
 
     def begin(self, *, is_watching: bool) -> list[str]:
         """Forget what belongs to the schedule before, and watch again or no more; return what came while nobody ran."""
-        self.take_in()
-        self.is_watching = is_watching
+        self._watch(is_watching)
         self.running = ""
+        self.take_in()
         self._users.clear()
-        strays, self.strays = self.strays, []
         for lane in self._lanes.values():
-            lane.news.clear()
+            self._pass_on_rest(lane)
             lane.is_executing, lane.gate = False, None
+        strays, self.strays = self.strays, []
         return strays
+
+    def _watch(self, is_watching: bool) -> None:
+        """Have gates hold units, or let all pass, and return when none acts any more on what held before.
+
+        Gates read it in the proxy's loop: set from here, a unit that one holds meanwhile would come behind what is taken in
+        next, and after the last schedule nobody takes in anything again.
+        """
+        is_set = threading.Event()
+
+        def turn() -> None:
+            self.is_watching = is_watching
+            is_set.set()
+
+        self.call(turn)
+        is_set.wait()
+
+    def _pass_on_rest(self, lane: Lane) -> None:
+        """Let go what is still held of a call that is over: somebody may wait for it who goes on after the race."""
+        for news in lane.news:
+            if isinstance(news, Arrived) and self._owners.get(news.gate) == lane.letter:
+                self._owners.pop(news.gate)
+                self.strays.append(news.unit.sql)
+                self.call(partial(news.gate.pass_on, news.unit))
+        lane.news.clear()
