@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -23,13 +25,22 @@ ELSEWHERE = "postgresql://user:hunter2@127.0.0.1:1/name"
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run `integrity db` in a folder of the test's own; its server is stopped afterwards."""
     monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+    with running_in(tmp_path) as run:
+        yield run
+
+
+@contextmanager
+def running_in(folder: Path) -> Iterator[Run]:
+    """Run `integrity db` in a folder; its server is stopped afterwards."""
 
     def run(*words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "integrity", "db", *words]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=folder, check=False, timeout=60)
 
-    yield run
-    EmbeddedServer(tmp_path / ".integrity/postgres").stop()
+    try:
+        yield run
+    finally:
+        EmbeddedServer(folder / ".integrity/postgres").stop()
 
 
 @pytest.fixture
@@ -110,20 +121,23 @@ def test_a_server_is_not_stopped_while_a_run_works_in_any_of_its_databases(
     assert not server.status().is_running
 
 
-@pytest.mark.usefixtures("_has_data")
-def test_the_url_of_the_embedded_server_may_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = Target.parse(run("url").stdout.strip())
-    other = Target(own.url.set(database="library"))
-    monkeypatch.setenv("INTEGRITY_DATABASE_URL", other.text)
-    with pytest.raises(Unreachable, match='database "library" does not exist') as missing, other.asking():
-        pass
-    assert "integrity db start" not in str(missing.value.hint)
-    assert run("status").returncode == 0
-    assert run("stop").stdout == "Stopped.\n"
-    with pytest.raises(Unreachable) as stopped, other.asking():
-        pass
-    assert str(stopped.value.hint).endswith("and stopped; there: integrity db start")
-    assert run("status").returncode == 3
+def test_the_url_of_the_embedded_server_may_be_named(lay_data: LayData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a short folder: of a long path the socket lies elsewhere, and where it lay is forgotten with the server."""
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+    with TemporaryDirectory(dir="/tmp") as folder, running_in(Path(folder)) as run:
+        lay_data(Path(folder) / ".integrity" / "postgres")
+        own = Target.parse(run("url").stdout.strip())
+        other = Target(own.url.set(database="library"))
+        monkeypatch.setenv("INTEGRITY_DATABASE_URL", other.text)
+        with pytest.raises(Unreachable, match='database "library" does not exist') as missing, other.asking():
+            pass
+        assert "integrity db start" not in str(missing.value.hint)
+        assert run("status").returncode == 0
+        assert run("stop").stdout == "Stopped.\n"
+        with pytest.raises(Unreachable) as stopped, other.asking():
+            pass
+        assert str(stopped.value.hint).endswith("and stopped; there: integrity db start")
+        assert run("status").returncode == 3
 
 
 @pytest.mark.parametrize("act", ["start", "stop", "status", "reset"])

@@ -265,7 +265,9 @@ def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_
     Path("operations/ask.sql").write_text("select 1 / (count(*) - count(*)) from accounts;\n")
     code, told = integrity("race", "ask")
     told = " ".join(told.split())  # long lines are wrapped
-    assert (code, "ask fails however it is called: 22012 division by zero" in told) == (3, True), told
+    assert (code, "ask (operations/ask.sql:1) fails however it is called: 22012 division by zero" in told) == (3, True), (
+        told
+    )
 
 
 @pytest.mark.parametrize(
@@ -306,7 +308,7 @@ def test_a_run_in_which_nothing_worked_is_no_pass_and_no_missed_threshold_and_sa
     assert re.search(r"Most often, [\d,]+ times?: ask: 22012 division by zero", told)
     assert told.endswith("next, one call by itself: integrity race bank ask")
     code, told = integrity(*smoke, "--json")
-    assert (code, "No call was answered" in told) == (3, True)
+    assert (code, "No call was answered" in told) == (3, True), told
 
 
 def test_sqlite_is_asked_too(integrity: Command, tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes
     pytester.makeini(f"[pytest]\nintegrity_test_database = {database.url.database}")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
+    for name in ("CI", "BUILD_NUMBER"):  # where they are set, pytest cuts no line of its summary
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(test_it=TESTS)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, failed=3, errors=1)

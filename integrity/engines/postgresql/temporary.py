@@ -45,7 +45,8 @@ def temporary_name(server: Connection, kind: str) -> Iterator[str]:
     finally:
         # A server that is gone has been told of already; the next one that makes such a database takes this one along.
         with suppress(psycopg.OperationalError):
-            drop_database(server, name)
+            if server.execute("select 1 from pg_catalog.pg_database where datname = %s", (name,)).fetchone():
+                drop_database(server, name)  # a role that may not make one is refused this, too, which would hide why
             server.execute("select pg_catalog.pg_advisory_unlock(%s::int4, %s::int4)", (_LOCK_CLASS, _lock_number(random)))
 
 
