@@ -2,6 +2,10 @@
 
 import asyncio
 import gc
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from integrity.errors import AuditError
@@ -18,7 +22,7 @@ def drive(work: Work) -> Job[None]:
     gc.collect()
     gc.freeze()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with _giving_ctrl_c_back(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             task = runner.get_loop().create_task(work.run())
             while not task.done() or not work.told.empty():
                 if (event := runner.run(_next(work, task))) is not None:
@@ -33,6 +37,21 @@ def drive(work: Work) -> Job[None]:
         raise
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def _giving_ctrl_c_back() -> Iterator[None]:
+    """Behind the block let who answered Ctrl-C before answer it again.
+
+    A runner takes it for each step and gives it back only if nobody else has it by then. What takes it within one step and
+    gives it back within another leaves the first step's answer behind, which does nothing the first time it is asked.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 async def _next(work: Work, task: "asyncio.Task[None]") -> Event | None:
