@@ -29,14 +29,17 @@ def draft_path(folder: Path, kind: str, name: str, *, suffix: str = ".sql") -> P
 NAME_MOST = 150
 
 
-def write_draft(path: Path, text: str) -> None:
-    """Write a draft that was asked for by its name.
+def write_draft(path: Path, text: str) -> bool:
+    """Write a draft; return False where that very one is there.
 
     Raises:
-        UsageError: a file is there, even that very one, or it cannot be written.
+        UsageError: another file is there, or it cannot be written.
     """
-    if not write_new(path, text):
+    if write_new(path, text):
+        return True
+    if path.read_bytes() != text.encode():
         raise UsageError(f"{path} is there already: nothing was written", hint="Give another name, or remove it.")
+    return False
 
 
 def write_new(path: Path, text: str) -> bool:

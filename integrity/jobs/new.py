@@ -42,7 +42,7 @@ def write_invariant(
         given: word of the template -> what it stands for.
 
     Raises:
-        UsageError: there is a file of that name, or the table, or what a word stands for, cannot be told.
+        UsageError: there is another file of that name, or the table, or what a word stands for, cannot be told.
     """
     if name is not None:
         draft_path(project.folder, "invariants", name)  # before a database is asked
@@ -50,25 +50,25 @@ def write_invariant(
     if template is None:
         table = _choose_table(tables, table_name)
         path = draft_path(project.folder, "invariants", name or f"{folder_of(table)}/new")
-        write_draft(path, draft_bare(table))
-        return _written(project, path, f"about {table.words}: say in it what must not be")
+        is_new = write_draft(path, draft_bare(table))
+        return _written(project, path, f"about {table.words}: say in it what must not be", is_new=is_new)
     filling = fill(template, tables, {**given, **({"table": table_name} if table_name else {})})
     text = render(template, filling)
     path = draft_path(project.folder, "invariants", name or f"{folder_of(filling.tables['table'])}/{template.name}")
-    write_draft(path, text)
-    return _written(project, path, f"about {filling.tables['table'].words}", judge(target, path))
+    is_new = write_draft(path, text)
+    return _written(project, path, f"about {filling.tables['table'].words}", judge(target, path), is_new=is_new)
 
 
 def write_query(project: Project, target: Target, *, name: str, table_name: str | None) -> WrittenFile:
     """Write a named query.
 
     Raises:
-        UsageError: there is a file of that name, or the table cannot be told.
+        UsageError: there is another file of that name, or the table cannot be told.
     """
     path = draft_path(project.folder, "queries", name)
     table = _choose_table(find_tables(target), table_name)
-    write_draft(path, draft_query(table))
-    return _written(project, path, f"a row of {table.words} by its key")
+    is_new = write_draft(path, draft_query(table))
+    return _written(project, path, f"a row of {table.words} by its key", is_new=is_new)
 
 
 def write_operation(
@@ -80,17 +80,17 @@ def write_operation(
         column: what it takes from; None: what looks like a balance.
 
     Raises:
-        UsageError: there is a file of that name, or the table or the column cannot be told.
+        UsageError: there is another file of that name, or the table or the column cannot be told.
     """
     path = draft_path(project.folder, "operations", name)
     tables = find_tables(target)
     table = named_table(tables, table_name, place="--table") if table_name is not None and column is None else None
     if table is not None and len(table.key) == 1 and not numbers_of(table):
-        write_draft(path, draft_plain(table))
-        return _written(project, path, f"reads a row of {table.words}, and writes it")
+        is_new = write_draft(path, draft_plain(table))
+        return _written(project, path, f"reads a row of {table.words}, and writes it", is_new=is_new)
     account = _choose_account(tables, table_name, column)
-    write_draft(path, draft_operation(account, has_one_writer=target.engine.has_one_writer))
-    return _written(project, path, f"takes from {account.table.words}.{account.balance}")
+    is_new = write_draft(path, draft_operation(account, has_one_writer=target.engine.has_one_writer))
+    return _written(project, path, f"takes from {account.table.words}.{account.balance}", is_new=is_new)
 
 
 def write_scenario(project: Project, *, name: str, curls: Sequence[str], command: str) -> WrittenFile:
@@ -109,8 +109,8 @@ def write_scenario(project: Project, *, name: str, curls: Sequence[str], command
     path = draft_path(project.folder, SCENARIOS_FOLDER, name, suffix=".toml")
     text = draft_scenario(path.stem, curls, command=command)
     actors = sum(actor.count for actor in read_text(text, file=path).actors)
-    write_draft(path, text)
-    return _written(project, path, f"a race of {counted(actors, 'actor')}")
+    is_new = write_draft(path, text)
+    return _written(project, path, f"a race of {counted(actors, 'actor')}", is_new=is_new)
 
 
 def judge(target: Target, path: Path) -> InvariantVerdict:
@@ -153,5 +153,7 @@ def _which(tables: Sequence[FoundTable], what: str) -> UsageError:
     return UsageError(f"which table {what} is not said", hint=f"--table NAME. There are: {listed}.")
 
 
-def _written(project: Project, path: Path, says: str, verdict: InvariantVerdict | None = None) -> WrittenFile:
-    return WrittenFile(path.relative_to(project.folder).as_posix(), says, is_new=True, verdict=verdict)
+def _written(
+    project: Project, path: Path, says: str, verdict: InvariantVerdict | None = None, *, is_new: bool
+) -> WrittenFile:
+    return WrittenFile(path.relative_to(project.folder).as_posix(), says, is_new=is_new, verdict=verdict)

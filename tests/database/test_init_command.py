@@ -112,6 +112,11 @@ def test_a_folder_without_a_database_becomes_a_project_and_no_server_is_started(
     assert "There is no database yet" in out
 
 
+def test_the_same_draft_twice_is_one(bank: Target, command: Command) -> None:
+    command("init", "--database", bank.text)
+    assert command("new", "operation", "withdraw")[0] == 0
+
+
 def test_new_files_of_a_table_with_names_in_capitals_and_a_schema_are_right(database: Target, command: Command) -> None:
     carry_out(
         database,

@@ -160,13 +160,10 @@ def test_files_of_operations_without_tables_are_not_told_of_python(integrity: Co
     assert "System(" not in err
 
 
-@pytest.mark.parametrize("edit", ["", "-- mine\n"])
-def test_a_draft_of_a_name_that_is_taken_is_refused_whatever_stands_there(
-    integrity: Command, tmp_path: Path, edit: str
-) -> None:
+def test_a_draft_of_a_name_that_another_file_has_is_refused(integrity: Command, tmp_path: Path) -> None:
     file = tmp_path / "operations/take.sql"
     assert integrity("new", "operation", "take", "--table", "accounts")[0] == 0
-    text = f"{file.read_text()}{edit}"
+    text = f"{file.read_text()}-- mine\n"
     file.write_text(text)
     code, _, err = integrity("new", "operation", "take", "--table", "accounts")
     assert code == 2
