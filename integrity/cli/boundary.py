@@ -172,7 +172,7 @@ def _interrupt_again(hook: CodeType) -> None:
 
     def interrupt() -> None:
         while any(frame.f_code is hook for frame, _ in traceback.walk_stack(sys._current_frames()[main])):
-            time.sleep(_MOMENT_S)
+            time.sleep(_MOMENT_S)  # nothing tells when the main thread is out of a hook
         signal.pthread_kill(main, signal.SIGINT)
 
     timer = threading.Timer(_MOMENT_S, interrupt)

@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from integrity.engines.target import Target
-from integrity.events import Advanced, FileWritten, Job
-from integrity.jobs.export_requests import export_requests
-from integrity.jobs.findings import Wanted, keep_all
-from integrity.jobs.race_requests import RequestRace, finding_of_hit
+from integrity.events import Advanced, Job
+from integrity.jobs.findings import Wanted
+from integrity.jobs.race_requests import RequestRace, finding_of_hit, keep_found
 from integrity.jobs.site import Site, open_site
 from integrity.operation import Statement
 from integrity.project import Project
@@ -64,10 +63,7 @@ def learn(
             share = replace(settings, seconds=left / (len(conflicts) - number))
             found, findings = _race(site, conflict, casts, share)
             first = wanted if wanted and not any(pair.found for pair in pairs) else Wanted()  # files that are named are its
-            kept = keep_all(findings, target, project, first=first.output)
-            yield from (FileWritten((each.file,), is_told=False) for each in kept)
-            if kept and first.pytest_file is not None:
-                yield from export_requests(site, kept[0].finding, first.pytest_file, replay_command=kept[0].replay)
+            kept = yield from keep_found(site, findings, target, project, first)
             one, other = conflict.numbers
             raced = PairRaced(conflict, (calls[one].name, calls[other].name), found, kept)
             pairs.append(raced)

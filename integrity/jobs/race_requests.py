@@ -5,7 +5,7 @@
 What is found is shrunk and kept in files of the state folder, with the scenario that it is of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -23,7 +23,7 @@ from integrity.race.finding.discovery import finding_of_program
 from integrity.race.finding.finding import CallRecord, Finding, return_record
 from integrity.race.finding.token import token_of
 from integrity.race.judge.judge import Judge
-from integrity.race.raced import Mutated
+from integrity.race.raced import FindingKept, Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
 from integrity.race.search.explore import CUTS_MAX_SLOW, Budget, explore
@@ -87,13 +87,24 @@ def race_requests(
         site.app.check()
         hits = (*found.hits, *found.apart[: not found.hits])
         findings = [finding_of_hit(site, hit, cast_of(subject.scenario), seed=settings.seed) for hit in hits]
-        wanted = wanted or Wanted()
-        kept = keep_all(findings, target, project, first=wanted.output)
-        yield from (FileWritten((each.file,), is_told=False) for each in kept)
-        if kept and wanted.pytest_file is not None:
-            yield from export_requests(site, kept[0].finding, wanted.pytest_file, replay_command=kept[0].replay)
+        kept = yield from keep_found(site, findings, target, project, wanted or Wanted())
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
         return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
+
+
+def keep_found(
+    site: Site, findings: Sequence[Finding], target: Target, project: Project, wanted: Wanted
+) -> Job[list[FindingKept]]:
+    """Keep what was found of requests, and write the files that are wanted of the first.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    kept = keep_all(findings, target, project, first=wanted.output)
+    yield from (FileWritten((each.file,), is_told=False) for each in kept)
+    if kept and wanted.pytest_file is not None:
+        yield from export_requests(site, kept[0].finding, wanted.pytest_file, replay_command=kept[0].replay)
+    return kept
 
 
 def mutate_requests(
