@@ -33,7 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the mark is."""
-    said = "race(count=2, exactly_one=False): the body of the test is a call, and so many of them race each other"
+    said = (
+        'race(count=2, exactly_one=False, replay=""): the body of the test is a call, and so many of them race each other; '
+        "with the token of a schedule that was found, that one is played again"
+    )
     config.addinivalue_line("markers", said)
 
 
@@ -100,7 +103,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _race_body(test: pytest.Function, count: int = 2, *, exactly_one: bool = False) -> None:
+def _race_body(test: pytest.Function, count: int = 2, *, exactly_one: bool = False, replay: str = "") -> None:
     from integrity.jobs.race_calls import CallRace
     from integrity.scenarios.app import database_environment
 
@@ -116,6 +119,11 @@ def _race_body(test: pytest.Function, count: int = 2, *, exactly_one: bool = Fal
     with pytest.MonkeyPatch.context() as patch:
         for name, value in database_environment(race.url).items():
             patch.setenv(name, value)
+        if replay:
+            race.replay(replay, body, count=count).holds()
+            return
+        told = [f"count={count}"] if count != 2 else []
+        race.mark = f"@pytest.mark.race({''.join(f'{each}, ' for each in (*told, *['exactly_one=True'] * exactly_one))}"
         raced = race(body, count=count).holds()
         if exactly_one:
             raced.exactly_one_succeeds()

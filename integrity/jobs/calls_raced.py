@@ -42,9 +42,14 @@ class NotHeld(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class CallFinding:
-    """A schedule of calls that goes wrong, as small as may be."""
+    """A schedule of calls that goes wrong, as small as may be.
+
+    Args:
+        mark: that the test bears whose body was raced, without what ends it: `@pytest.mark.race(count=3`; empty: none.
+    """
 
     finding: Finding
+    mark: str = ""
 
     @property
     def token(self) -> str:
@@ -71,10 +76,12 @@ class CallFinding:
         """The schedule, why it is wrong, how it is kept, and how to ask what prevents it."""
         assert self.finding.scenario is not None
         calls = ", ".join("lambda: ..." if name == "<lambda>" else name for name in self.finding.scenario.given["calls"])
-        kept = f'race.replay("{self.token}", {calls}).holds()' if self.token else "race(...).finding.save(PATH)"
         _, *happening = render_happening(self.finding)
-        cures = f"what prevents it: print(race({calls}).cures())"
-        return "\n".join([f"schedule {self.finding.letters}", *happening, "", f"{KEPT}{kept}", cures])
+        said = [f"schedule {self.finding.letters}", *happening, ""]
+        if self.mark and self.token:
+            return "\n".join([*said, f'{KEPT}{self.mark}replay="{self.token}")'])
+        kept = f'race.replay("{self.token}", {calls}).holds()' if self.token else "race(...).finding.save(PATH)"
+        return "\n".join([*said, f"{KEPT}{kept}", f"what prevents it: print(race({calls}).cures())"])
 
 
 @dataclass
@@ -90,6 +97,8 @@ class CallsRaced:
     seen: Set[str] = frozenset()
     opaque: Set[str] = frozenset()
     statements: tuple[str, ...] = ()
+    led: tuple[str, ...] = ()
+    mark: str = ""
     is_asked: bool = False
     _kept: CallFinding | None = None
 
@@ -103,7 +112,7 @@ class CallsRaced:
         """The first schedule that goes wrong; None: none does."""
         hits = (*self.found.hits, *self.found.apart)
         if self._kept is None and hits:
-            self._kept = keep_calls(self.stand, self.program, hits[0])
+            self._kept = CallFinding(keep_calls(self.stand, self.program, hits[0]), self.mark)
         return self._kept
 
     def keep(self) -> None:
@@ -180,9 +189,15 @@ class CallsRaced:
         unseen = [letter for letter in self.actors if letter not in self.seen]
         if not unseen or not self.found.coverage.played:
             return []
+        none = f"no statement of {', '.join(unseen)} passed the proxy"
+        if self.led:
+            return [
+                f"{none}, though connections are led there by {' and '.join(self.led)}: may that user log in on the "
+                "race's server, and do the calls use what is led? An engine with a creator of its own is not"
+            ]
         return [
-            f"no statement of {', '.join(unseen)} passed the proxy: let what is called connect to race.url, "
-            "lead its engine there with race.sqlalchemy(engine), or mark the test race, for DATABASE_URL"
+            f"{none}: let what is called connect to race.url, lead its engine there with race.sqlalchemy(engine), "
+            "or mark the test race, for DATABASE_URL"
         ]
 
     def _known(self) -> Self:
@@ -197,7 +212,8 @@ class CallsRaced:
         program = replace(self.program, expect=not_one)
         run = self.stand.scheduler.play(program, letters)
         judgement = Judge(self.stand.scheduler, program).judge(run)
-        return keep_calls(self.stand, program, Hit(run, judgement, 1, 0.0, is_repeatable=True))
+        hit = Hit(run, judgement, 1, 0.0, is_repeatable=True)
+        return CallFinding(keep_calls(self.stand, program, hit), self.mark)
 
     @property
     def _searched(self) -> str:
@@ -239,7 +255,7 @@ class CallsReplayed:
         return self
 
 
-def keep_calls(stand: Stand, program: Program, hit: Hit) -> CallFinding:
+def keep_calls(stand: Stand, program: Program, hit: Hit) -> Finding:
     """Return the finding that a hit is."""
 
     def make(cast: Cast) -> Program:
@@ -269,7 +285,7 @@ def keep_calls(stand: Stand, program: Program, hit: Hit) -> CallFinding:
     token = str(token_of(name, digest, least, whole))
     record = ScenarioRecord(name=name, digest=digest, token=token, kept=least.cast, given={"calls": names})
     shown = Finding.model_validate(hidden_in(finding.model_dump(mode="json"), frozenset()))
-    return CallFinding(shown.model_copy(update={"scenario": record}))
+    return shown.model_copy(update={"scenario": record})
 
 
 def digest_of(names: Sequence[str]) -> str:

@@ -84,6 +84,9 @@ class CallRace:
         self._raced: list[CallsRaced | CallsReplayed] = []
         self._stack = ExitStack()
         self._opened: Stand | None = None
+        self._led: list[str] = []
+        self.mark = ""
+        """Of a test whose body is raced; see CallFinding."""
 
     def __enter__(self) -> Self:
         if not self._target.engine.speaks_postgresql:
@@ -95,7 +98,12 @@ class CallRace:
         with self._stack as stack:
             stack.callback(self._callers.close)
             self._opened = stack.enter_context(
-                open_stand(self._target, setup=self._make_rows, ignore=self._ignore, seconds_max=self._seconds_max)
+                open_stand(
+                    self._target,
+                    setup=self._make_rows if self._setup else dict,
+                    ignore=self._ignore,
+                    seconds_max=self._seconds_max,
+                )
             )
             self._stack = stack.pop_all()
         self._check_untouched()
@@ -117,7 +125,7 @@ class CallRace:
         return self._stand.target.text
 
     def sqlalchemy(self, engine: Any) -> None:
-        """Lead an engine of SQLAlchemy's here, a sync or an async one, until the race is closed."""
+        """Lead an engine of SQLAlchemy's here, a sync or an async one, until the race is closed; its user stays its own."""
         from sqlalchemy import event
 
         own = getattr(engine, "sync_engine", engine)
@@ -132,11 +140,14 @@ class CallRace:
 
         event.listen(own, "do_connect", lead_here)
         own.dispose()
+        self._led.append(f"race.sqlalchemy, as its own user{_quoted(own.url.username)}")
         self._stack.callback(own.dispose)
         self._stack.callback(event.remove, own, "do_connect", lead_here)
 
     def django(self, alias: str = "default") -> None:
         """Lead a database of Django's settings here until the race is closed; each call gets a connection of its own.
+
+        Its user stays its own.
 
         Raises:
             UsageError: a test's transaction is open there, which hides its rows from the calls.
@@ -155,6 +166,7 @@ class CallRace:
         connection.close()
         settings |= {"HOST": host, "PORT": str(port), "NAME": database, "CONN_MAX_AGE": 0}
         self._callers.behind_each = connections.close_all
+        self._led.append(f"race.django, as its own user{_quoted(settings['USER'])}")
 
         def lead_back() -> None:
             connections.close_all()
@@ -192,6 +204,7 @@ class CallRace:
         raced = CallsRaced(self._stand, program, judge, found, self._budget, recording.returns, recording.seen)
         raced.opaque = frozenset(self._callers.opaque)
         raced.statements = self._stand.statements
+        raced.led, raced.mark = tuple(self._led), self.mark
         self._raced.append(raced)
         return raced
 
@@ -306,6 +319,10 @@ def _read_kept(kept: str | Path) -> tuple[Token, Sought]:
     of = tuple((number, None) for number, _ in record.kept)
     sought = sought_of_finding(finding)
     return Token(record.name, record.digest, of, (), sought.failures), sought
+
+
+def _quoted(user: str | None) -> str:
+    return f" {user!r}" if user else ""
 
 
 def _no_stage() -> Stage:

@@ -25,6 +25,7 @@ from integrity.scenarios.reading import SCENARIOS_FOLDER
 from integrity.scenarios.subject import (
     RequestSubject,
     cast_of,
+    find_subject,
     scenario_file,
     subject_of_file,
     subject_of_record,
@@ -66,10 +67,10 @@ def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, 
         )
     subject = subject_of_record(project, record)
     changed = []
-    if record.name and scenario_file(project, record.name).is_file() and subject.place == record.shown:
+    has_file = bool(record.name) and scenario_file(project, record.name).is_file() and subject.place == record.shown
+    if has_file and find_subject(project, record.name, record.digest) is None:
         now = subject_of_file(project, record.name).record.digest
-        if now != record.digest:
-            changed.append(f"{record.shown} is another one by now ({now}, was {record.digest}); the one of then was played")
+        changed.append(f"{record.shown} is another one by now ({now}, was {record.digest}); the one of then was played")
     if (now := subject.scenario.app.commit) != record.commit:
         changed.append(f"the application is at commit {now or '(none said)'}, it was at {record.commit or '(none said)'}")
     _check_cast(record.kept, subject, str(file))
@@ -145,8 +146,8 @@ def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSub
     """Yield the scenarios that a token is of."""
     for file in sorted((project.folder / SCENARIOS_FOLDER).glob("*.toml")):
         if token.is_of(file.stem):
-            subject = subject_of_file(project, file.stem)
-            if subject.record.digest == token.digest:
+            subject = find_subject(project, file.stem, token.digest)
+            if subject is not None:
                 yield subject
     for file in sorted(kept.glob("*.json")):
         try:

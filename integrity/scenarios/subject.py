@@ -75,6 +75,19 @@ def subject_of_file(project: Project, name: str, *, is_of_pairs: bool = False) -
     return _subject(project, file.stem, f"{SCENARIOS_FOLDER}/{file.name}", scenario, given)
 
 
+def find_subject(project: Project, name: str, digest: str) -> RequestSubject | None:
+    """Return what scenarios/NAME.toml says, of all actors or of pairs, where that is what the digest is of.
+
+    Raises:
+        UsageError: as subject_of_file.
+    """
+    for is_of_pairs in (False, True):
+        subject = subject_of_file(project, name, is_of_pairs=is_of_pairs)
+        if subject.record.digest == digest:
+            return subject
+    return None
+
+
 def scenario_file(project: Project, name: str) -> Path:
     """Return the file of a scenario, which need not be there."""
     return project.folder / SCENARIOS_FOLDER / f"{name.removesuffix('.toml')}.toml"
@@ -115,8 +128,8 @@ def subject_of_record(project: Project, record: ScenarioRecord) -> RequestSubjec
         UsageError: a variable that stands for a secret is not set.
     """
     if record.name and scenario_file(project, record.name).is_file():
-        subject = subject_of_file(project, record.name)
-        if subject.record.digest == record.digest:
+        subject = find_subject(project, record.name, record.digest)
+        if subject is not None:
             return subject
     given = _as_given(record.given)
     file = Path(record.shown)

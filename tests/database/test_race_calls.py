@@ -323,6 +323,12 @@ def test_an_engine_with_one_pool_for_all_calls_is_led_to_the_proxy(database: Tar
 
     with pytest.raises(NotHeld, match="lost update"):
         wallets(pay_by_engine).holds()
+    nobody = create_engine("postgresql+psycopg://nobody@127.0.0.1/none")
+    wallets.sqlalchemy(nobody)
+    with pytest.raises(
+        NotHeld, match=r"no statement of A, B passed .* led there by .*as its own user 'nobody': may that user"
+    ):
+        wallets(lambda: nobody.connect().close()).holds()
 
 
 def test_rows_and_sequences_are_as_before_when_the_race_is_closed(database: Target) -> None:
@@ -413,6 +419,32 @@ def test_a_strangers_transaction_that_stays_open_ends_the_search_unknown_and_is_
         with pytest.raises(NotHeld, match=r"nobody knows whether it holds: .*still open.*stranger.*insert into redeemed"):
             raced.holds()
         stranger.rollback()
+        race(lambda: pay(race, "for update")).holds()
+
+
+@pytest.mark.parametrize("setup", ["", "update wallets set balance = 100"])
+def test_what_another_client_writes_past_the_proxy_is_no_calls_and_leaves_the_verdict_unknown(
+    database: Target, setup: str
+) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.commit()
+    with (
+        CallRace(database, test_database=database.url.database, setup=setup) as race,
+        psycopg.connect(database.text, autocommit=True) as stranger,
+    ):
+        calls: list[int] = []
+
+        def pay_beside() -> None:
+            pay(race, "for update")
+            calls.append(1)
+            if len(calls) % 5 == 0:
+                stranger.execute("insert into redeemed values (%s)", (str(len(calls)),))
+
+        raced = race(pay_beside)
+        assert raced.verdict is Verdict.UNKNOWN
+        with pytest.raises(NotHeld, match=r"(?s)nobody knows whether it holds: another client wrote to redeemed.*past"):
+            raced.holds()
         race(lambda: pay(race, "for update")).holds()
 
 

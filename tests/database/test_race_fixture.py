@@ -77,6 +77,19 @@ def test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes
             "FAILED *::test_only_one - *NotHeld: 2 calls of 2 succeeded*",
         ]
     )
+    kept = [line.removeprefix("keep it: ") for line in result.outlines if line.startswith("keep it: @")]
+    assert [line.partition("r1:")[0] for line in kept] == [
+        '@pytest.mark.race(replay="',
+        '@pytest.mark.race(exactly_one=True, replay="',
+    ]
+    replayed = TESTS.replace("@pytest.mark.race\n", f"{kept[0]}\n")
+    replayed = replayed.replace("@pytest.mark.race(count=2, exactly_one=True)", kept[1])
+    pytester.makepyfile(test_it=replayed)
+    again = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "test_marked or test_only_one")
+    again.assert_outcomes(passed=1, failed=2, deselected=3)
+    again.stdout.fnmatch_lines(
+        ["FAILED *::test_marked[[]] - *NotHeld: schedule AB*", "FAILED *::test_only_one - *: schedule *"]
+    )
     begun = next(number for number, line in enumerate(result.outlines) if " ERRORS " in line)
     shown = [line for line in result.outlines[begun:] if not line.startswith("keep it: ")]
     assert max(map(len, shown)) <= 80

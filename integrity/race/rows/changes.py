@@ -81,6 +81,13 @@ class Record:
         entries = [entry for entry in self._entries if entry.pid not in pids]
         return Record(entries, self._tables, self._decode, not_undone=self.not_undone)
 
+    def tables_of_others(self, pids: Collection[int], *, since: "Record") -> list[str]:
+        """Return the tables that processes of the server other than these wrote to since an earlier reading."""
+        theirs = [entry for entry in self._entries if entry.pid not in pids]
+        if not theirs:
+            return []
+        return sorted({self._tables[entry.relation].name for entry in Counter(theirs) - Counter(since._entries)})
+
     def written_since(self, earlier: "Record") -> list[tuple[str, str, Fields]]:
         """Return what was written since an earlier reading, also where rows are as before: operation, table, identity."""
         entries = Counter(self._entries) - Counter(earlier._entries)
@@ -123,6 +130,10 @@ class Record:
     def touched(self) -> list[Touched]:
         """Rows that were written, by transaction."""
         return find_touched(self._entries, self._tables)
+
+
+NOTHING = Record((), {}, lambda _type, text: text)
+"""Nothing was changed."""
 
 
 def find_changes(entries: Iterable[Entry], tables: Mapping[int, CapturedTable], decode: Decode) -> list[Change]:

@@ -166,6 +166,7 @@ class Desk:
         """Statements that came while nobody ran."""
         self.pids: set[int] = set()
         """The server's processes that were at work in the schedule."""
+        self._known_pids: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posts: deque[tuple[str, RaceGate | None, News | None]] = deque()
         self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -245,6 +246,7 @@ class Desk:
     def _post(self, letter: str, gate: RaceGate | None, news: News | None) -> None:
         if gate is not None:
             self.pids.add(gate.link.backend_pid)
+            self._known_pids.add(gate.link.backend_pid)
         self._posts.append((letter, gate, news))
         self._ring()
 
@@ -306,6 +308,11 @@ class Desk:
     def all_pids(self) -> set[int]:
         """The server's processes of all connections."""
         return {gate.link.backend_pid for gate in list(self._open)}
+
+    @property
+    def known_pids(self) -> set[int]:
+        """The server's processes of all connections that there are and were."""
+        return self._known_pids | self.all_pids
 
     def cut_off(self, pids: Collection[int]) -> None:
         """Cut off the connections of these processes of the server."""

@@ -20,7 +20,7 @@ from integrity.race.gated.postgresql.troupe import SECONDS_MAX, GatedCalls
 from integrity.race.play.postgresql.wire import LOOKING
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Keys
-from integrity.race.rows.changes import Record
+from integrity.race.rows.changes import NOTHING, Record
 from integrity.race.rows.keeping import Keeping, between_transactions, choose_keeping
 from integrity.race.rows.postgresql.capture import Capture, install
 
@@ -119,6 +119,7 @@ class _Kept:
         self._setup = setup
         self._is_set_up_once = is_set_up_once
         self._keys: Keys | None = None
+        self.staged = NOTHING
 
     def renew(self) -> Keys:
         self.undo()
@@ -127,6 +128,8 @@ class _Kept:
         self._keys = self._setup()
         if self._is_set_up_once:
             between_transactions(self._capture.mark)  # what it has made stays
+        elif self._setup is not dict:
+            self.staged = self._capture.read()
         return self._keys
 
     def read(self) -> Record:

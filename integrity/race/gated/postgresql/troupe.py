@@ -17,7 +17,7 @@ from integrity.race.play.session import Session
 from integrity.race.play.staging import Staged
 from integrity.race.program.change import Change
 from integrity.race.program.program import Actor, Keys, Program
-from integrity.race.rows.changes import Record
+from integrity.race.rows.changes import NOTHING, Record
 
 SECONDS_MAX = 10.0
 """That an actor is given between two statements, unless somebody says otherwise."""
@@ -28,6 +28,9 @@ _OF_THE_SERVER = ("role", "database", "tablespace", "system")
 
 class Rows(Protocol):
     """What makes the rows of every schedule the same."""
+
+    staged: Record
+    """What was made of them before the calls began, and is undone with what those change."""
 
     def renew(self) -> Keys:
         """Put the rows back as they were, and make those that the actors need; return what they are called."""
@@ -66,7 +69,7 @@ class GatedCalls:
         self._rows = rows
         self._sees_commands = sees_commands
         self._has_patience = has_patience
-        self._record = Record((), {}, lambda _type, text: text)
+        self._record = NOTHING
         self._sessions: dict[str, GatedSession] = {}
         self.engine = GatedEngine(target, desk, letter_seconds_max=seconds_max, unseen=unseen)
 
@@ -98,15 +101,28 @@ class GatedCalls:
 
     def leave(self, letters: str) -> str:
         keeps_lock = self.engine.end_transactions()
-        self._record = self._rows.read().without(self._desk.ignored_pids)
+        record = self._rows.read()
+        self._record = record.without(self._desk.ignored_pids)
         sessions = [self._sessions[letter] for letter in letters]
         for session in sessions:
             session.generated |= self._record.generated
+        known = self._desk.known_pids
         strays = self._desk.begin(is_watching=False)
         if strays:
             return f"a statement came that no call was asked for, from a job in the background perhaps: {strays[0]}"
+        # Calls that make no statement which we see have no orders: that is told of them, whoever writes.
+        others = record.tables_of_others(known, since=self._rows.staged) if any(each.event for each in sessions) else ()
+        if others:
+            return (
+                f"another client wrote to {', '.join(others)} during the schedule, past the proxy: "
+                "end it, or, where it is a call's own connection, lead that to the proxy as well"
+            )
         if keeps_lock:
             return "a call has kept an advisory lock on a connection that goes on: nobody else would ever have it"
+        return self._why_unseen(sessions)
+
+    def _why_unseen(self, sessions: Sequence[GatedSession]) -> str:
+        """Return what calls did that nobody compares, or that no order shows; empty: nothing."""
         defined = [
             *self._record.not_undone,
             *(tag for session in sessions for tag in session.defined if self._is_unseen(tag)),
