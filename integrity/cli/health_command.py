@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.cli.options import (
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
 from integrity.exit_codes import ExitCode
 
 
@@ -13,8 +20,17 @@ from integrity.exit_codes import ExitCode
 @click.option("--after", "is_after", is_flag=True, help="Look at what is left open instead: transactions, locks, runs.")
 @database_option
 @project_option
+@test_database_option
 @json_option
-def command(*, system_name: str | None, is_after: bool, database: str | None, project_folder: Path, is_json: bool) -> int:
+def command(
+    *,
+    system_name: str | None,
+    is_after: bool,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+    is_json: bool,
+) -> int:
     """Check a database before a run, or with --after when it is over; each check with its figure and the next step.
 
     Exits with 3 when a check failed: what a run said of this target would not be known to be so. A warning exits with 0.
@@ -37,6 +53,6 @@ def command(*, system_name: str | None, is_after: bool, database: str | None, pr
     except DatabaseError as error:  # the embedded server does not start
         checks = [unreachable(error)]
     else:
-        checks = check(target, project, expected, is_after=is_after)
+        checks = check(target, project, expected, is_after=is_after, test_database=test_database)
     write_health(checks, is_json=is_json)
     return ExitCode.UNKNOWN if worst(checks) is Health.FAILED else ExitCode.OK

@@ -33,7 +33,8 @@ def command(*, folder: Path, database: str | None, is_json: bool) -> int:
     server = embedded_server(project)
     target = named or (server.start() if server.status().version else None)
     place = str(target) if named else "the embedded PostgreSQL of this folder"
-    made = make_project(folder, target, place=place, is_named=database is not None)
+    own = sorted(project.settings.systems)
+    made = make_project(folder, target, place=place, is_named=database is not None, systems=own)
     if is_json:
         write_json({"folder": str(folder.absolute()), "table_count": made.table_count, "files": written_fields(made.files)})
     else:

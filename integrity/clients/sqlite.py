@@ -1,4 +1,7 @@
-"""An SQLite connection for the driver. SQLite has one writer: who finds the database busy starts again, and is counted.
+"""An SQLite connection for the driver. SQLite has one writer: others wait for it, as long as applications' connections do.
+
+So a statement of a call that has committed something is not lost to a writer who is soon done, as on a server it would not
+be; such a call cannot start again. Who has waited in vain starts again where it can, and is counted as busy.
 
 Each connection has a thread of its own, so that clients really collide on the file. A transaction takes the write lock as
 it begins: one that read first and wrote later could only fail, as SQLite lets nobody wait for an upgrade.
@@ -18,6 +21,9 @@ from integrity.operation import Begin, Rows, StatementFailed, Value
 
 Answer = TypeVar("Answer")
 
+BUSY_S = 5.0
+"""How long a statement waits for the file, as a connection of Python's sqlite3 does by default."""
+
 
 def make_connection(
     target: Target, namespaces: Sequence[str], *, conduct: Conduct | None, startup: Mapping[str, str], has_fine_clock: bool
@@ -36,8 +42,8 @@ class SqliteConnection:
             call from those of the next.
     """
 
-    # Waiting for one writer is the normal case here, not an accident: about 20 s at the longest pause.
-    attempts_most = 400
+    # Waiting for one writer is the normal case here, not an accident: about 20 s, in which a writer may come to an end.
+    attempts_most = 4
 
     def __init__(self, target: Target, schemas: Sequence[str], *, has_fine_clock: bool = False) -> None:
         self._target = target
@@ -57,13 +63,14 @@ class SqliteConnection:
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._target.connect_sqlite(self._schemas)
-        connection.execute("pragma busy_timeout = 0")  # a conflict is to be seen, not waited out
+        connection.execute(f"pragma busy_timeout = {round(BUSY_S * 1000)}")
         if self._has_fine_clock:
             connection.create_function("current_timestamp", 0, lambda: self._now)
         return connection
 
     async def begin(self, begin: Begin) -> None:
-        await self._send(lambda connection: connection.execute("begin immediate"))
+        sql = "begin" if begin.is_read_only else "begin immediate"
+        await self._send(lambda connection: connection.execute(sql))
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         text = adapt(sql, "sqlite")

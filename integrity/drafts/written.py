@@ -36,7 +36,8 @@ class NewProject:
     Args:
         table_count: tables of its database; None: there is no database yet.
         variable: of the environment, in which the password must stand; empty: none.
-        operation: that can be raced; empty: none was written.
+        race: what `integrity race` takes to race something of it; empty: there is nothing to race.
+        own: operations, and systems in Python, that the project had already: none was drafted beside them.
         table: that one can be written about; empty: none.
     """
 
@@ -44,5 +45,6 @@ class NewProject:
     files: Sequence[WrittenFile]
     table_count: int | None = None
     variable: str = ""
-    operation: str = ""
+    race: str = ""
     table: str = ""
+    own: Sequence[str] = ()

@@ -3,12 +3,14 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from integrity.database.contents import Contents
 from integrity.database.namespace import inspect_database
 from integrity.engines.refusals import LOCKED
 from integrity.engines.target import Target
@@ -31,17 +33,21 @@ Needs = Mapping[str, SystemNeeds]
 """By system."""
 
 
-def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_required: bool) -> list[HealthCheck]:
+def check_before(
+    target: Target, systems: Sequence[System], needs: Needs, *, is_required: bool, test_database: str | None = None
+) -> list[HealthCheck]:
     """Return what a run would want to know of the target.
 
     Args:
         systems: to look for; those that are not there are passed over.
         needs: system -> profile -> the connections that it asks for.
         is_required: a system that is not there is a failure: it was asked for by name.
+        test_database: the name of the database that is declared to be a test database, as guard takes it.
     """
+    contents = partial(_check_contents, target, systems, needs, is_required=is_required, test_database=test_database)
     try:
         if not target.engine.has_server:
-            return [*_check_file(target), *_check_contents(target, systems, needs, None, is_required=is_required)]
+            return [*_check_file(target), *contents(None)]
         with open_server(target) as server:
             facts = server.ask("server")[0]
             return [
@@ -51,7 +57,7 @@ def check_before(target: Target, systems: Sequence[System], needs: Needs, *, is_
                 *_check_disk(facts),
                 *_check_indexes(server),
                 _check_monitoring(target),
-                *_as_far_as_it_may(_check_contents(target, systems, needs, facts, is_required=is_required)),
+                *_as_far_as_it_may(contents(facts)),
             ]
     except psycopg.Error as error:
         return [unreachable(refusal(target, error))]
@@ -178,6 +184,7 @@ def _check_contents(
     facts: Mapping[str, Any] | None,
     *,
     is_required: bool,
+    test_database: str | None,
 ) -> Iterator[HealthCheck]:
     contents = inspect_database(target)
     here = [system for system in systems if f"seed:{system.name}" in contents.notes or contents.of_others(system)]
@@ -188,10 +195,19 @@ def _check_contents(
     if not here and not is_required:
         yield warning("seeded", "no system of ours is here", "integrity seed, or audit your own with integrity validate")
     if contents.foreign:
-        yield warning(
-            "other tables",
-            f"{len(contents.foreign)} that we did not make: {some(contents.foreign, most=3)}",
-            "Nothing is seeded or run beside them, unless [database] test or --yes-this-is-a-test-database names it.",
-        )
+        yield _check_others(contents, test_database)
     for system in here:
         yield from check_system(target, system, contents, needs.get(system.name, {}), facts)
+
+
+def _check_others(contents: Contents, test_database: str | None) -> HealthCheck:
+    """Say whether what others made is in the way: not where its owner has declared the database."""
+    found = f"{len(contents.foreign)} that we did not make: {some(contents.foreign, most=3)}"
+    if contents.name == test_database:
+        return ok("other tables", f"{found}; {contents.name!r} is declared a test database")
+    named = f"it names {test_database!r}, and this is {contents.name!r}" if test_database else f"it is {contents.name!r}"
+    return warning(
+        "other tables",
+        found,
+        f"Nothing is seeded or run beside them, unless [database] test or --yes-this-is-a-test-database names it: {named}.",
+    )

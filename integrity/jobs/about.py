@@ -38,7 +38,7 @@ def look_at(project: Project) -> About:
     runs = [folder.path for folder in find_runs(project.runs_folder)]
     database = _describe_server(status) if status else _describe_named(target)
     has_data = status is None or status.version is not None
-    audit = _last_audit(runs)
+    audit = _last_audit(project, runs)
     return About(
         folder=project.folder,
         has_settings=(project.folder / SETTINGS_FILE).is_file(),
@@ -109,7 +109,8 @@ def _next(
     if not has_data:
         return [_filling(project, broken), help_]
     first = [] if (project.folder / SETTINGS_FILE).is_file() and is_checked else ["integrity init"]
-    asked = [f"integrity reproduce {audit.violated}"] if audit.violated else []
+    follow = "reproduce" if audit.of_run else "explain"  # without a run there are no calls that could be reproduced
+    asked = [f"integrity {follow} {audit.violated}"] if audit.violated else []
     return [*first, *(asked if audit.is_newest else ["integrity validate"]), *_race(project), help_]
 
 
@@ -165,27 +166,31 @@ class _Audit:
     Args:
         said: in words; empty: there was none.
         is_newest: no run came behind it.
+        of_run: it is about the calls of a run, too.
         violated: the first invariant that was; empty: none.
     """
 
     said: str = ""
     is_newest: bool = False
+    of_run: bool = False
     violated: str = ""
 
 
-def _last_audit(runs: list[Path]) -> _Audit:
+def _last_audit(project: Project, runs: list[Path]) -> _Audit:
     from integrity.runs.verdicts import read_verdicts
 
-    kept = [path / VERDICTS_FILE for path in runs if (path / VERDICTS_FILE).exists()]
+    kept = [path / VERDICTS_FILE for path in (*runs, project.state_folder) if (path / VERDICTS_FILE).exists()]
     if not kept:
         return _Audit()
     newest = max(kept, key=lambda path: path.stat().st_mtime)
     try:
-        verdicts = read_verdicts(RunFolder(newest.parent))
+        verdicts = read_verdicts(newest.parent)
     except AuditError:
         return _Audit(f"{newest}, which cannot be read")
-    said = f"{_when(newest.stat().st_mtime)}  {verdicts.sentence}"
-    return _Audit(said, newest.parent == runs[-1], next(iter(verdicts.violated), ""))
+    of_run, audited_at = newest.parent != project.state_folder, newest.stat().st_mtime
+    said = f"{_when(audited_at)}  {verdicts.sentence}"
+    is_newest = newest.parent == runs[-1] if of_run else not runs or runs[-1].stat().st_mtime < audited_at
+    return _Audit(said, is_newest, of_run, next(iter(verdicts.violated), ""))
 
 
 def _last_race(project: Project) -> str:

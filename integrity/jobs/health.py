@@ -45,8 +45,13 @@ def choose(project: Project, system_name: str | None) -> ExpectedSystems:
     return ExpectedSystems(systems, is_required=False, passed_over=registry.describe_passed_over())
 
 
-def check(target: Target, project: Project, expected: ExpectedSystems, *, is_after: bool) -> list[HealthCheck]:
+def check(
+    target: Target, project: Project, expected: ExpectedSystems, *, is_after: bool, test_database: str | None = None
+) -> list[HealthCheck]:
     """Return the checks of a target that a run is to be made on, or was.
+
+    Args:
+        test_database: as guard takes it, so that what a run is let do is found fit for one.
 
     Raises:
         UsageError: a profile of a system cannot be read.
@@ -55,7 +60,7 @@ def check(target: Target, project: Project, expected: ExpectedSystems, *, is_aft
     if is_after:
         return check_after(target, systems, project)
     needs = {system.name: _needs_of(system, project) for system in systems}
-    return check_before(target, systems, needs, is_required=expected.is_required)
+    return check_before(target, systems, needs, is_required=expected.is_required, test_database=test_database)
 
 
 def _on(target: Target, expected: ExpectedSystems) -> Iterator[System]:

@@ -19,18 +19,21 @@ from integrity.drafts.project import (
 from integrity.drafts.written import NewProject, WrittenFile
 from integrity.engines.target import Target
 from integrity.jobs.new import judge
-from integrity.project import SETTINGS_FILE
+from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, is_of_operation
 
 OPERATION = "withdraw"
 
 
-def make_project(folder: Path, target: Target | None, *, place: str, is_named: bool) -> NewProject:
+def make_project(
+    folder: Path, target: Target | None, *, place: str, is_named: bool, systems: Sequence[str] = ()
+) -> NewProject:
     """Write the files of a project that are not there.
 
     Args:
         target: its database; None: there is none yet, as the embedded one was never started.
         place: what people call the database.
         is_named: the settings are to name it.
+        systems: that the project has in Python.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -44,19 +47,32 @@ def make_project(folder: Path, target: Target | None, *, place: str, is_named: b
             address, variable = without_password(address), PASSWORD_VARIABLE
     settings = _write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")
     files = [settings if settings.is_new else replace(settings, says="settings, with the database that they name")]
-    operation, about = "", ""
+    account = find_account(tables)
+    draft = draft_operation(account, has_one_writer=target.engine.has_one_writer) if target and account else ""
+    own, race = _find_own(folder, systems, draft=draft)
+    about = ""
     if target is not None and tables:
         files.append(_write_invariant(folder, target, tables))
-        account = find_account(tables)
-        if account is not None:
-            text = draft_operation(account, has_one_writer=target.engine.has_one_writer)
+        if account is not None and set(own) <= {OPERATION}:
             said = f"an operation: takes from {account.table.words}.{account.balance}"
-            files.append(_write(folder, f"operations/{OPERATION}.sql", text, said))
-            operation = OPERATION
+            files.append(_write(folder, f"{OPERATIONS_FOLDER}/{OPERATION}.sql", draft, said))
+            race = race if own else f"{OPERATION} {OPERATION}"
         about = next((table.words for table in tables if len(table.key) == 1 and len(numbers_of(table)) <= 1), "")
     files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
     files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
-    return NewProject(folder, files, None if target is None else len(tables), variable, operation, about)
+    return NewProject(folder, files, None if target is None else len(tables), variable, race, about, own)
+
+
+def _find_own(folder: Path, systems: Sequence[str], *, draft: str) -> tuple[Sequence[str], str]:
+    """Return what the project has to race already, and what is raced of it; what an earlier init drafted is not its own."""
+    files = [path for path in sorted((folder / OPERATIONS_FOLDER).glob("*")) if is_of_operation(path)]
+    own = [path.stem for path in files if path.stem != OPERATION or path.read_bytes() != draft.encode()]
+    usable: list[str] = []
+    if own:
+        from integrity.systems.script.folder import read_folder  # a second of imports, for those who have some
+
+        usable = [f"{each.name} {each.name}" for each in read_folder(folder / OPERATIONS_FOLDER).files if each.name in own]
+    return [*own, *systems], next(iter([*usable, *systems]), "")
 
 
 def _seen_from(folder: Path, target: Target) -> str:

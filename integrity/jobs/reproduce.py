@@ -63,7 +63,7 @@ def choose(project: Project, violation: str, *, run_id: str | None = None) -> Ch
     """
     registry = Registry(project)
     folder = _find_run(project, run_id, registry)
-    verdicts = read_verdicts(folder)
+    verdicts = read_verdicts(folder.path)
     name, row = _find_row(verdicts, folder.run_id, violation)
     settings = folder.settings()
     system = registry.resolve(settings.system, settings.reference, place=str(folder.path))

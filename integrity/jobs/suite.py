@@ -1,10 +1,10 @@
-"""The job of a suite: its runs one after the other, the data judged after each, and a record of all of them.
+"""The job of a suite: the data judged before its first run and after each, and a record of all of them.
 
 The verdicts of each audit are kept in the folder of the run that it came after: what a suite finds is reproduced as what
-`validate` finds.
+`validate` finds. What was wrong before the first run is told then, and apart from what the suite made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from integrity.errors import UsageError
 from integrity.events import FileWritten, Job, Noted
 from integrity.exit_codes import Shortfall, exit_code_of
 from integrity.jobs.run import ChosenRun, make_seed, own_server, run, windows_of
-from integrity.jobs.validate import choose_of_run, validate
+from integrity.jobs.validate import choose_of_run, judge, validate
 from integrity.load.faulting import PlannedFaults, find_unmet_need
 from integrity.load.request import EndedRun
 from integrity.load.suite import PlannedSuite, Suite, load_suite, plan_suite
@@ -24,6 +24,7 @@ from integrity.load.workload import Workload
 from integrity.numbers import counted
 from integrity.project import Project
 from integrity.registry import Registry
+from integrity.report.audit_report import AuditReport
 from integrity.runs.files import unwritable
 from integrity.runs.suites import SuiteRecord, SuiteStep, make_step, write_suite
 from integrity.systems.system import Bug, System
@@ -129,6 +130,8 @@ def play(
     """
     seed = make_seed() if seed is None else seed
     _check_faults(planned, target, own_server(project, target), seed)
+    before = yield from _look_before(planned, target, project)
+    found = dict(before)
     steps: list[SuiteStep] = []
     shortfalls: set[Shortfall] = set()
     for number, each in enumerate(planned.runs):
@@ -141,13 +144,18 @@ def play(
             bug=planned.bug,
         )
         ended = yield from run(chosen, target, project, seed=seed + number, test_database=test_database)
-        step, fell_short = yield from _judge(ended, each.system, target, project)
+        step, fell_short = yield from _judge(ended, each.system, target, project, found)
         steps.append(step)
         shortfalls |= fell_short
         if step.state == "interrupted":
             break
     record = SuiteRecord(
-        suite=planned.name, seed=seed, shorten=planned.shorten, planned=len(planned.runs), steps=tuple(steps)
+        suite=planned.name,
+        seed=seed,
+        shorten=planned.shorten,
+        planned=len(planned.runs),
+        before=before,
+        steps=tuple(steps),
     )
     file = _write(project, record)
     yield FileWritten((file,), is_told=False)
@@ -171,16 +179,46 @@ def _check_faults(planned: PlannedSuite, target: Target, server: EmbeddedServer 
         )
 
 
+def _look_before(planned: PlannedSuite, target: Target, project: Project) -> Job[Mapping[str, int]]:
+    """Return which invariants are violated before the first run, with their rows, and say so."""
+    contents = inspect_database(target)
+    found: dict[str, int] = {}
+    for system in {each.system.name: each.system for each in planned.runs}.values():
+        # Of one that is not there its run says what is to be done.
+        if f"seed:{system.name}" in contents.notes or contents.of_others(system.on(target)):
+            report = yield from judge(target, project, choose_of_run(project, system.name))
+            found |= _count_violated(report)
+    if found:
+        named = ", ".join(f"{name} ({counted(count, 'row')})" for name, count in found.items())
+        many = counted(len(found), "invariant is", "invariants are")
+        yield Noted(
+            f"before the first run {many} violated already: {named}\n  What the suite makes is told apart from that."
+        )
+    return found
+
+
+def _count_violated(report: AuditReport) -> dict[str, int]:
+    return {judged.finding.name: judged.finding.violation_count for judged in report.of(Verdict.VIOLATED)}
+
+
 def _judge(
-    ended: EndedRun, system: System, target: Target, project: Project
+    ended: EndedRun, system: System, target: Target, project: Project, found: dict[str, int]
 ) -> Job[tuple[SuiteStep, frozenset[Shortfall]]]:
-    """Judge the data after a run; return the record of both, and what fell short."""
+    """Judge the data after a run; return the record of both, and what fell short.
+
+    Args:
+        found: rows that the audits before this one found, by invariant; it is brought up to date.
+    """
     of_run = choose_of_run(project, system.name)
     report = yield from validate(target, project, of_run, folder=ended.folder)
+    violated = _count_violated(report)
+    made = {name: count - found.get(name, 0) for name, count in violated.items() if count > found.get(name, 0)}
+    found |= {judged.finding.name: violated.get(judged.finding.name, 0) for judged in report.judged}
     step = make_step(
         ended.result,
         audit=report.sentence,
-        violated=tuple(judged.finding.name for judged in report.of(Verdict.VIOLATED)),
+        violated=tuple(violated),
+        made=made,
         exit_codes=(ended.exit_code, report.exit_code),
     )
     return step, ended.shortfalls | report.shortfalls

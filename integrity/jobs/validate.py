@@ -15,7 +15,7 @@ from pathlib import Path
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.database.contents import find_schemas
 from integrity.engines.target import Target
-from integrity.errors import DatabaseError, UsageError
+from integrity.errors import AuditError, DatabaseError, UsageError
 from integrity.events import Event, FileWritten, Job, Noted
 from integrity.invariants.effects.making import EFFECTS_FILE
 from integrity.invariants.load import load_invariants, select_invariants
@@ -26,7 +26,7 @@ from integrity.numbers import counted
 from integrity.project import Project
 from integrity.registry import SYSTEMS, Registry
 from integrity.report.audit_report import AuditReport, Reported, collect
-from integrity.report.run_verdicts import find_run, write_verdicts
+from integrity.report.run_verdicts import find_run, folder_without_run, write_verdicts
 from integrity.runs.coverage import Known
 from integrity.runs.folder import RunFolder
 from integrity.runs.unfinished import find_systems_that_ran, load_unfinished
@@ -115,8 +115,8 @@ def validate(
     Args:
         settings: how to audit; what the project says and what is known of runs is put in here.
         folder: of the run that the audit is about; None: that of the run that was chosen, else of the newest on this
-            database, if there is one.
-        is_read_only: load no history of a killed run.
+            database; where there is none, the verdicts are kept in the project's own.
+        is_read_only: load no history of a killed run; verdicts that are about no run are not kept.
         fails_on_empty: one that had nothing to judge is as good as unknown; so it is, too, where the project says so.
 
     Raises:
@@ -124,8 +124,30 @@ def validate(
         DatabaseError: no connection, or a server that is too old.
         HistoryError: the verdicts cannot be kept.
     """
-    fitted = yield from _fit(target, project, chosen, settings or AuditSettings())
     folder = folder or find_run(target, project, chosen.run_id)
+    report = yield from judge(target, project, chosen, settings, is_read_only=is_read_only, fails_on_empty=fails_on_empty)
+    if folder is not None:
+        yield FileWritten((write_verdicts(folder.path, report),), is_told=False)
+    elif not is_read_only:
+        yield from _keep_without_run(project, report)
+    return report
+
+
+def judge(
+    target: Target,
+    project: Project,
+    chosen: Chosen,
+    settings: AuditSettings | None = None,
+    *,
+    is_read_only: bool = False,
+    fails_on_empty: bool = False,
+) -> Job[AuditReport]:
+    """Judge what was chosen as `validate` does, and keep no verdicts; return the report.
+
+    Raises:
+        UsageError, DatabaseError: as validate says.
+    """
+    fitted = yield from _fit(target, project, chosen, settings or AuditSettings())
     known = yield from _load_unfinished(target, project, is_read_only=is_read_only, is_told=fitted.is_told)
     events: list[Event] = []
     for event in audit(target, fitted.files, replace(fitted.settings, known=known)):
@@ -133,9 +155,17 @@ def validate(
         yield event
     report = collect(events, fails_on_empty=fails_on_empty or project.settings.audit.empty == "unknown")
     yield Reported(report)
-    if folder is not None:
-        yield FileWritten((write_verdicts(folder, report),), is_told=False)
     return report
+
+
+def _keep_without_run(project: Project, report: AuditReport) -> Job[None]:
+    """Keep the verdicts for whoever asks what was done last; a folder that cannot be written ends no audit."""
+    try:
+        place = folder_without_run(project)
+        if place is not None:
+            yield FileWritten((write_verdicts(place, report),), is_told=False)
+    except AuditError as error:
+        yield Noted(f"the verdicts are not kept: {error.message}")
 
 
 def plan(target: Target, project: Project, chosen: Chosen, settings: AuditSettings | None = None) -> Job[Plan]:

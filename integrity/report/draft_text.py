@@ -22,7 +22,9 @@ def render_project(made: NewProject, *, start: Path) -> str:
         lines.append("There is no database yet: no invariant was written. With --database URL one is fitted to yours.")
     elif not made.table_count:
         lines.append("The database holds no table: no invariant was written.")
-    elif not made.operation:
+    elif made.own:
+        lines.append(f"What it has to race is its own: {', '.join(made.own)}; no operation was written beside it.")
+    elif not made.race:
         lines.append("No table has what looks as if it could be taken, a balance or a stock: no operation was written.")
     lines.append("Type next:")
     if made.folder.resolve() != start.resolve():
@@ -37,8 +39,10 @@ def _next(made: NewProject) -> list[str]:
     if not made.table_count:
         return ["integrity init --database URL" if made.table_count is None else "integrity validate"]
     next_ = ["integrity new invariant --from"]
-    if made.operation:
-        next_ = [f"integrity race {made.operation} {made.operation}"]
+    if made.own and not made.race:  # none of its files can be read: `integrity` says why
+        next_ = ["integrity"]
+    elif made.race:
+        next_ = [f"integrity race {made.race}"]
     elif made.table:
         next_ = [f"integrity new operation NAME --table {shlex.quote(made.table)}", *next_]
     return ["integrity validate", *next_]

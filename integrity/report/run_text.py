@@ -213,9 +213,21 @@ def _notes(result: RunResult) -> list[str]:
     lines += _owed(result)
     blocks = ["\n".join(map(fold, lines))]
     if result.errors:
+        blocks += _locked(result)
         rows = [[row.operation, row.count, row.error] for row in result.errors]
         blocks.append(lay_table(rows, ["operation", "count", "error"]))
     return blocks
+
+
+def _locked(result: RunResult) -> list[str]:
+    """Say once what many calls may have been lost to, where a database has one writer."""
+    lost = sum(row.count for row in result.errors if row.error.startswith("40001 "))
+    if not lost or not find_engine(result.database.partition(":")[0]).has_one_writer:
+        return []
+    calls = counted(lost, "call was", "calls were")
+    told = f"{calls} given up: the database stayed locked by its one writer for longer than a connection waits."
+    hint = "hint: Write in short transactions, or ask for fewer --clients; an application would lose such calls, too."
+    return [f"{fold(told)}\n{fold(f'  {hint}', hanging='  ')}"]
 
 
 def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:

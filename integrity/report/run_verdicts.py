@@ -1,11 +1,15 @@
-"""Verdicts in a run's folder: verdicts.json, beside the history that they are about."""
+"""Where verdicts are kept: verdicts.json, in a run's folder beside the history that they are about.
+
+Those of an audit that no run of the database goes with, since none was made there or since it was put back to before them,
+are kept in the project's own folder, so that the last audit is known all the same.
+"""
 
 from pathlib import Path
 
 from integrity.engines.snapshot import QueryFailed
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.project import Project
+from integrity.project import SETTINGS_FILE, Project, make_state_folder
 from integrity.report.audit_json import render_json
 from integrity.report.audit_report import AuditReport
 from integrity.runs.files import VERDICTS_FILE, write_whole
@@ -30,13 +34,23 @@ def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder 
     return folder
 
 
-def write_verdicts(folder: RunFolder, report: AuditReport) -> Path:
-    """Write the report into the run's folder, whole or not at all; return the file.
+def folder_without_run(project: Project) -> Path | None:
+    """Return where the verdicts are kept that are about no run; None: the current folder is no project, and stays as it is.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    is_project = (project.folder / SETTINGS_FILE).is_file() or project.state_folder.is_dir()
+    return make_state_folder(project) if is_project else None
+
+
+def write_verdicts(folder: Path, report: AuditReport) -> Path:
+    """Write the report into the folder, whole or not at all; return the file.
 
     Raises:
         HistoryError: it cannot be written.
     """
-    file = folder.path / VERDICTS_FILE
+    file = folder / VERDICTS_FILE
     write_whole(file, (render_json(report) + "\n").encode())
     return file
 

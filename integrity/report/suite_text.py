@@ -1,6 +1,6 @@
 """A suite as text and JSON: what will be run and how long it takes, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,17 +47,29 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
     ]
     headers = ["system", "profile", "took", "calls", "calls/s", "p95 ms", "faults", "thresholds", "data"]
     blocks = [lay_table(rows, headers)]
+    blocks += _render_before(record)
     blocks += [fold(f"{step.system} {step.profile}: {said}") for step in steps for said in _said(step)]
     missing = record.planned - len(steps)
     if missing:
         blocks.append(f"interrupted: {missing} of {counted(record.planned, 'run was', 'runs were')} not made.")
-    blocks += [
-        lay_command(f"integrity reproduce {step.violated[0]} --run {step.run_id}", label="next: ")
-        for step in steps[-1:]
-        if step.violated
-    ]
+    worst = next((step for step in reversed(steps) if step.made), None)
+    if worst is not None:
+        blocks.append(lay_command(f"integrity reproduce {next(iter(worst.made))} --run {worst.run_id}", label="next: "))
     blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))
+
+
+def _render_before(record: "SuiteRecord") -> list[str]:
+    """Return what was violated before the first run, and whether the suite made anything beside it."""
+    if not record.before:
+        return []
+    made = any(step.made for step in record.steps)
+    beside = "what the runs made beside that is said below" if made else "the runs made nothing wrong beside that"
+    return [fold(f"violated before the first run: {_name_rows(record.before)}; {beside}.")]
+
+
+def _name_rows(violated: "Mapping[str, int]") -> str:
+    return ", ".join(f"{name} ({counted(count, 'row')})" for name, count in violated.items())
 
 
 def write_suite(record: "SuiteRecord", file: Path, *, is_json: bool) -> None:
@@ -75,7 +87,7 @@ def _thresholds(thresholds: "Sequence[ThresholdResult]") -> str:
 
 
 def _said(step: "SuiteStep") -> list[str]:
-    said = []
+    said = [f"made {_name_rows(step.made)}"] if step.made else []
     search, sweep = step.search, step.sweep
     if search and search.first_break:
         first = search.first_break

@@ -1,5 +1,6 @@
 """A suite's record, `.integrity/suites/<time>-<name>.json`: a step for each run that was made and judged."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ class SuiteStep(DocumentPart):
     Args:
         total: of all operations.
         audit: what was found, in a sentence; violated: the invariants, by name.
+        made: of those: how many rows more are wrong than in the audit before this run.
         exit_codes: what the run by itself would have ended with, and the audit.
     """
 
@@ -33,6 +35,7 @@ class SuiteStep(DocumentPart):
     slopes: tuple[SlopeResult, ...] = ()
     audit: str
     violated: tuple[str, ...] = ()
+    made: Mapping[str, int] = {}
     exit_codes: tuple[int, int]
 
     @property
@@ -46,6 +49,7 @@ class SuiteRecord(Document):
 
     Args:
         planned: how many runs it is of; with fewer steps it was interrupted.
+        before: invariants that were violated before the first run -> their rows.
     """
 
     format: Literal[1] = 1
@@ -53,13 +57,16 @@ class SuiteRecord(Document):
     seed: int
     shorten: float
     planned: int
+    before: Mapping[str, int] = {}
     steps: tuple[SuiteStep, ...]
 
 
-def make_step(result: RunResult, *, audit: str, violated: tuple[str, ...], exit_codes: tuple[int, int]) -> SuiteStep:
+def make_step(
+    result: RunResult, *, audit: str, violated: tuple[str, ...], made: Mapping[str, int], exit_codes: tuple[int, int]
+) -> SuiteStep:
     """Return the step of a run that was audited; what its result does not say is left out here, too."""
     fields = {name: getattr(result, name) for name in result.model_fields_set & set(SuiteStep.model_fields)}
-    more = {"total": result.total, "audit": audit, "violated": violated, "exit_codes": exit_codes}
+    more = {"total": result.total, "audit": audit, "violated": violated, "made": made, "exit_codes": exit_codes}
     return SuiteStep.model_validate({**fields, **more})
 
 

@@ -1,17 +1,15 @@
-"""A run's verdicts, verdicts.json: the audit of a run, with the rows that each violated invariant returned.
+"""Verdicts, verdicts.json: an audit, with the rows that each violated invariant returned; of a run, in its folder.
 
 Plain data classes: `validate` writes them, also to stdout, and does not wait for models to be built that only readers need.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from integrity.runs.files import VERDICTS_FILE
 from integrity.verdict import Severity, Verdict
-
-if TYPE_CHECKING:
-    from integrity.runs.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +63,8 @@ class Verdicts:
         return {each.name: each for each in self.invariants if each.verdict is Verdict.VIOLATED}
 
 
-def read_verdicts(folder: "RunFolder") -> Verdicts:
-    """Return the verdicts in a run's folder.
+def read_verdicts(folder: Path) -> Verdicts:
+    """Return the verdicts that are kept in a folder.
 
     Raises:
         HistoryError: there are none, they cannot be read, or are of another format.
@@ -74,4 +72,4 @@ def read_verdicts(folder: "RunFolder") -> Verdicts:
     from integrity.runs.documents import DocumentKind, read_document
 
     kind = DocumentKind(VERDICTS_FILE, Verdicts, format=1, hint="Audit the run again: integrity validate")
-    return read_document(folder.path, kind)
+    return read_document(folder, kind)

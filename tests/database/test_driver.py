@@ -3,18 +3,31 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from integrity.clients import driver
+from integrity.clients import driver, sqlite
 from integrity.clients.driver import Driver, Returned
 from integrity.clients.postgresql import PostgresConnection
 from integrity.engines.target import Target
 from integrity.history import Outcome
-from integrity.operation import Begin, Commit, Isolation, Ok, Operation, Rows, Statement, StatementFailed, Steps, Value
+from integrity.operation import (
+    Begin,
+    Commit,
+    Isolation,
+    Ok,
+    Operation,
+    Request,
+    Rows,
+    Statement,
+    StatementFailed,
+    Steps,
+    Value,
+)
 from integrity.systems.service import Reaction
 
 
@@ -216,3 +229,40 @@ def test_a_deadlock_starts_again_and_is_counted(two_rows: Target, monkeypatch: p
     assert [one.outcome for one in returned] == [Outcome.OK, Outcome.OK]
     assert sorted(one.attempts for one in returned) == [1, 2]
     assert ask(two_rows, "select n from t order by id") == [(2,), (2,)]
+
+
+def in_two_transactions(*, operation_id: UUID) -> Steps:
+    yield Statement("insert into told values (1)")
+    yield Request("other_writer", {})
+    yield Statement("insert into told values (2)")
+    return Ok()
+
+
+@pytest.mark.parametrize("is_soon_done", [True, False])
+def test_on_sqlite_a_call_that_has_committed_waits_for_the_one_writer_and_is_not_lost_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_soon_done: bool
+) -> None:
+    """It cannot be started again. A writer that stays is told as what it costs: nobody knows what the call has done."""
+    target = Target.parse(f"sqlite:///{tmp_path}/told.db")
+    monkeypatch.setattr(sqlite, "BUSY_S", 5.0 if is_soon_done else 0.01)
+    with closing(target.connect_sqlite()) as other:
+        other.execute("create table told (number integer)")
+
+        def write(_: Request) -> Reaction:
+            other.execute("begin immediate")
+            if is_soon_done:
+                asyncio.get_running_loop().call_later(0.02, other.execute, "commit")
+            return Reaction({})
+
+        async def play() -> Returned:
+            connection = sqlite.SqliteConnection(target, [])
+            await connection.open()
+            operation = Operation("told", in_two_transactions, {})
+            returned = await Driver(connection, Random(1)).call(operation, {"operation_id": UUID(int=1)}, write)
+            await connection.close()
+            return returned
+
+        returned = asyncio.run(play())
+        held = [row[0] for row in other.execute("select number from told")]
+    expected = (Outcome.OK, "", [1, 2]) if is_soon_done else (Outcome.UNKNOWN, "40001 database is locked", [1])
+    assert (returned.outcome, returned.error, held) == expected

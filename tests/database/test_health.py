@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from integrity.database.constraints import plant, restore
-from integrity.database.namespace import create_schemas, guard
+from integrity.database.namespace import create_schemas, guard, inspect_database
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import SeedError
@@ -144,6 +144,18 @@ def test_what_is_missing_or_broken_is_named(venue: Target, statement: str, name:
     found = look(venue)[name]
     assert (found.state, words in found.found) == (state, True), found
     assert found.hint
+
+
+def test_tables_of_others_are_in_no_runs_way_where_the_database_is_declared_and_else_it_is_said_what_to_declare(
+    venue: Target,
+) -> None:
+    execute(venue, "create table public.precious ()")
+    name = inspect_database(venue).name
+    for declared, state in ((name, Health.OK), ("elsewhere", Health.WARNING), (None, Health.WARNING)):
+        looked = by_name(check_before(venue, [GHOSTPASS], NEEDS, is_required=True, test_database=declared))["other tables"]
+        assert (looked.state, "public.precious" in looked.found) == (state, True), declared
+        assert (declared == name) == (looked.hint == "")
+        assert ("it names 'elsewhere'" in looked.hint) == (declared == "elsewhere")
 
 
 def test_what_a_planted_bug_leaves_out_is_a_warning_that_names_it(venue: Target) -> None:

@@ -261,6 +261,33 @@ def test_where_no_operation_fits_that_is_said_and_what_is_suggested_works(comman
     assert (code, "sound" in out) == (0, True), out
 
 
+@pytest.mark.parametrize("has_account", [False, True])
+def test_operations_that_a_project_has_are_what_it_is_told_to_race(
+    command: Command, tmp_path: Path, *, has_account: bool
+) -> None:
+    target = Target.parse(f"sqlite:///{tmp_path / 'shop.db'}")
+    table = (
+        "accounts (id integer primary key, balance integer not null)" if has_account else "notes (id integer primary key)"
+    )
+    carry_out(
+        target,
+        [
+            f"create table {table}",
+            f"insert into {table.split(maxsplit=1)[0]} (id{', balance' * has_account}) values (1{', 5' * has_account})",
+        ],
+    )
+    Path("operations").mkdir()
+    Path("operations/broken.sql").write_text("begin;\nselect 1;\n")
+    Path("operations/take.sql").write_text(f"select count(*) from {table.split(maxsplit=1)[0]};\n")
+
+    code, out, _ = command("init", "--database", target.text)
+
+    assert (code, "What it has to race is its own: broken, take;" in " ".join(out.split())) == (0, True), out
+    assert out.splitlines()[-1].strip() == "integrity race take take"
+    assert not Path("operations/withdraw.sql").exists()
+    assert command("race", "take", "take")[0] == 0
+
+
 def test_the_state_of_a_project_names_what_is_broken_and_what_comes_next(command: Command) -> None:
     Path("integrity.toml").write_text('[database]\nurl = "sqlite:///x.db"\n[systems]\nshop = "shp:SHOP"\n')
     for folder, name, text in (

@@ -376,14 +376,13 @@ def test_a_bug_leaves_its_constraint_out_and_a_sound_run_makes_it_again(venue: T
 # SQLite.
 
 
-def test_on_sqlite_busy_conflicts_are_counted_and_every_acknowledged_call_is_there(tmp_path: Path) -> None:
+def test_on_sqlite_clients_wait_for_the_one_writer_and_every_acknowledged_call_is_there(tmp_path: Path) -> None:
     target = seed(Target.parse(f"sqlite:///{tmp_path}/venue.db"), wallet_count=50)
 
     result = run_profile(target, tmp_path, {**CALM, "clients": 4, "duration_s": 1.5})
 
     total = result.result.operations[-1]
     assert total.ok > 10
-    assert total.retries > 0
     assert (total.failed, total.unknown) == (0, 0)
     missing = """
         select count(*)

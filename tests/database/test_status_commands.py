@@ -77,3 +77,39 @@ def test_a_project_whose_own_database_is_not_there_yet_is_led_to_its_tables(
     monkeypatch.delenv("INTEGRITY_DATABASE_URL")
     commands = suggested(integrity()[1])
     assert commands == [("db", "psql", "-f", "schema.sql", "-f", "data.sql"), ("--help",)]
+
+
+def test_an_audit_that_no_run_of_the_database_goes_with_is_the_last_one_all_the_same(
+    integrity: Command, database: Target, tmp_path: Path
+) -> None:
+    with database.connect() as connection:
+        connection.execute("create table accounts (id bigint primary key, balance bigint not null)")
+        connection.execute("insert into accounts values (1, -5)")
+    integrity("init")
+    (tmp_path / ".integrity/runs/20260101-000000-shop-smoke").mkdir(parents=True)  # of before the database was put back
+    code, _ = integrity("validate")
+    status = integrity()[1]
+    assert code == 1
+    assert "last audit  none" not in status
+    assert "violated" in status
+    (first, *_) = suggested(status)
+    assert first[0] == "explain"
+    assert integrity(*first)[0] == 0
+    assert integrity("validate", "--read-only")[0] == 1
+
+    (tmp_path / ".integrity/verdicts.json").unlink()
+    integrity("validate", "--read-only")
+    assert not (tmp_path / ".integrity/verdicts.json").exists()
+
+
+def test_verdicts_that_cannot_be_kept_are_no_reason_to_withhold_them(
+    integrity: Command, database: Target, tmp_path: Path
+) -> None:
+    with database.connect() as connection:
+        connection.execute("create table accounts (id bigint primary key, balance bigint not null)")
+        connection.execute("insert into accounts values (1, 5)")
+    integrity("init")
+    (tmp_path / ".integrity").write_text("somebody's file")
+    code, said = integrity("validate")
+    assert code == 0
+    assert "the verdicts are not kept: " in said

@@ -78,14 +78,27 @@ def test_a_suite_runs_each_profile_and_judges_the_data_after_each(
     assert json.loads(kept.read_bytes())["steps"] == record["steps"]
 
 
-def test_a_violation_in_any_step_is_the_exit_code_of_all(
+def test_what_is_wrong_before_the_first_run_is_told_before_it_and_apart_from_what_the_suite_makes(
     capsys: pytest.CaptureFixture[str], venue: Target, project: Path
 ) -> None:
+    """It is the exit code all the same: the data is wrong."""
     with venue.connect() as connection:
         connection.execute("update ghostpass.wallets set balance_minor = balance_minor + 1 where id = 7")
-    code, out, _ = run(capsys, "brief", "--database", venue.text, "--project", str(project))
+    where = ("--database", venue.text, "--project", str(project))
+    code, out, err = run(capsys, "brief", *where)
     assert code == 1
-    assert "violated" in out
+    told = " ".join(err.partition("[1/2]")[0].split())
+    assert f"before the first run 1 invariant is violated already: {FOUND} (1 row)" in told
+    said = " ".join(out.split())
+    assert f"violated before the first run: {FOUND} (1 row); the runs made nothing wrong beside that." in said
+    assert "next: " not in out  # no call of a run touched it
+
+    code, out, _ = run(capsys, "races", "--bug", "lost_update", "--seed", "1", "--json", *where)
+    record = json.loads(out)
+    (step,) = record["steps"]
+    assert (code, record["before"]) == (1, {FOUND: 1})
+    assert FOUND in step["violated"]
+    assert step["made"][FOUND] > 0
 
 
 def test_what_a_suite_finds_is_kept_where_reproduce_looks_for_it(

@@ -138,3 +138,11 @@ def test_on_a_terminal_there_is_a_live_table() -> None:
 
     assert "sell" in stream.getvalue()
     assert "p95 ms" in stream.getvalue()
+
+
+def test_calls_that_one_writer_cost_are_told_once_with_what_to_do() -> None:
+    errors = [{"operation": name, "error": "40001 database is locked", "count": 2} for name in ("sell", "buy")]
+    shown = " ".join(render_run(make_result(database="sqlite:///venue.db", errors=errors)).split())
+    assert shown.count("4 calls were given up: the database stayed locked by its one writer") == 1
+    assert "hint: Write in short transactions" in shown
+    assert "given up" not in render_run(make_result(errors=errors))  # a serialization failure, of a server

@@ -78,7 +78,7 @@ def test_what_a_later_version_adds_to_a_format_is_no_mistake(tmp_path: Path) -> 
 
 
 def test_verdicts_are_read_with_their_rows(tmp_path: Path) -> None:
-    verdicts = read_verdicts(put(tmp_path, VERDICTS_FILE, verdicts_json("ghostpass/balance-not-negative", ROW)))
+    verdicts = read_verdicts(put(tmp_path, VERDICTS_FILE, verdicts_json("ghostpass/balance-not-negative", ROW)).path)
 
     (judged,) = verdicts.violated.values()
     assert (judged.name, judged.verdict, judged.rows) == ("ghostpass/balance-not-negative", Verdict.VIOLATED, [ROW])
@@ -88,7 +88,7 @@ def test_verdicts_without_a_number_are_to_be_made_again(tmp_path: Path) -> None:
     folder = put(tmp_path, VERDICTS_FILE, {"invariants": []})
 
     with pytest.raises(HistoryError, match="it has no format") as refused:
-        read_verdicts(folder)
+        read_verdicts(folder.path)
 
     assert refused.value.hint == "Audit the run again: integrity validate"
 

@@ -96,10 +96,15 @@ def test_a_decline_rolls_back_and_ends_the_call() -> None:
         ("if n is distinct from :given", True),
         ("if not (n = :given or price <> 1.50)", True),
         ("if n * 2 - 1 = 9 and -n < 0 and is_open", True),
+        ("if is_told", True),  # as SQLite tells what is true: it has no type for it
+        ("unless is_told and not is_denied", False),
+        ("if is_denied", False),
+        ("unless is_denied or missing", True),
     ],
 )
 def test_a_condition_is_worked_out_as_sql_does(condition: str, declines: bool) -> None:
     row = {"n": 5, "state": "open", "missing": None, "price": Decimal("1.5"), "is_open": True}
+    row |= {"is_told": 1, "is_denied": 0}
     text = f"-- parameter given: integer 1..9\nselect * from t where n = :given;\n-- decline no {condition}\n"
     assert isinstance(play(text, [[row]], given=4)[1], Declined) is declines
 

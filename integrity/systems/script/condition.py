@@ -58,7 +58,7 @@ class Condition:
             values: by name.
         """
         found = {name.lower(): value for name, value in row.items()} if row is not None else {}
-        return _value(self._tree, {**found, ROW: row is not None}, values) is True
+        return _truth(_value(self._tree, {**found, ROW: row is not None}, values)) is True
 
 
 def read_condition(text: str) -> Condition:
@@ -130,7 +130,8 @@ def _value(node: "exp.Expr", row: Values, values: Values) -> Any:
 
     if isinstance(node, exp.And | exp.Or):
         is_or = isinstance(node, exp.Or)
-        one, other = (_not(of(each)) if is_or else of(each) for each in (node.this, node.expression))
+        truths = [_truth(of(each)) for each in (node.this, node.expression)]
+        one, other = map(_not, truths) if is_or else truths
         return _not(_both(one, other)) if is_or else _both(one, other)
     if isinstance(node, exp.Is | exp.NullSafeEQ | exp.NullSafeNEQ):
         one, other = of(node.this), of(node.expression)
@@ -172,6 +173,11 @@ def _leaf(node: "exp.Expr", of: "Callable[[exp.Expr], Any]", row: Values, values
             low, one, high = of(node.args["low"]), of(node.this), of(node.args["high"])
             value = None if None in (low, one, high) else low <= one <= high
     return value
+
+
+def _truth(value: Any) -> Any:
+    """Return a value that stands for true or false as that: SQLite has no other type for it than whole numbers."""
+    return bool(value) if isinstance(value, int) else value
 
 
 def _both(one: Any, other: Any) -> Any:
