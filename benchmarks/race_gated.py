@@ -27,7 +27,8 @@ from benchmarks.race import ALL_ORDERS, SEARCHES, SETTINGS, case
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.events import listen
-from integrity.jobs.site import SECONDS_MAX, open_site
+from integrity.jobs.request_race import RequestRace
+from integrity.jobs.site import open_site
 from integrity.project import Project, Settings
 from integrity.race.gated.calls import Callers
 from integrity.race.gated.postgresql.stand import open_stand
@@ -103,7 +104,7 @@ def over_http(target: Target, _name: str, lock: str) -> float:
         project = Project(folder, Settings())
         line = f"curl -X POST http://127.0.0.1:9/withdraw?lock={lock.replace(' ', '+')}"
         subject = subject_of_curl(project, [line], "", f"cd {Path.cwd()} && {APP}", count=2)
-        site = listen(open_site(subject, target, project, stack, seconds_max=SECONDS_MAX))
+        site = listen(open_site(subject, target, project, RequestRace(), stack))
         return search_all(site.stand.scheduler, site.program())
 
 

@@ -54,7 +54,8 @@ def race_asked(
     from integrity.errors import UsageError
     from integrity.events import listen
     from integrity.jobs.learn import learn
-    from integrity.jobs.race_requests import RequestRace, mutate_requests, race_requests
+    from integrity.jobs.race_requests import mutate_requests, race_requests
+    from integrity.jobs.request_race import RequestRace
     from integrity.report.learned_text import write_learned
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import note_mutation, write_mutated
@@ -84,19 +85,24 @@ def race_asked(
     target = named if database is not None else database_of(subject.scenario, named)
     declared = project.settings.database.test if test_database is None else test_database
     far = RequestRace(
-        settings.preemptions, settings.schedules, settings.seconds, settings.seed, is_strict=settings.is_strict
+        settings.preemptions,
+        settings.schedules,
+        settings.seconds,
+        settings.seed,
+        is_strict=settings.is_strict,
+        test_database=declared,
     )
     if asked.is_mutating:
-        mutating = mutate_requests(subject, target, project, far, test_database=declared)
+        mutating = mutate_requests(subject, target, project, far)
         mutated = listen(mutating, note_mutation, write_notes)
         write_mutated(mutated, is_json=asked.is_json)
         return mutated.exit_code
     if asked.learnt is not None:
         with open_bar() as bar:
-            learned = listen(learn(subject, target, project, far, wanted, test_database=declared), bar, write_notes)
+            learned = listen(learn(subject, target, project, far, wanted), bar, write_notes)
         write_learned(learned, is_json=asked.is_json)
         return learned.exit_code
-    racing = race_requests(subject, target, project, far, wanted, test_database=declared)
+    racing = race_requests(subject, target, project, far, wanted)
     with open_bar() as bar:
         raced = listen(racing, bar, write_notes)
     write_requests(raced, is_json=asked.is_json)

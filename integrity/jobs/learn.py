@@ -13,7 +13,8 @@ from dataclasses import replace
 from integrity.engines.target import Target
 from integrity.events import Advanced, Job
 from integrity.jobs.findings import Wanted
-from integrity.jobs.race_requests import RequestRace, finding_of_hit, keep_found
+from integrity.jobs.race_requests import finding_of_hit, keep_found
+from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site import Site, open_site
 from integrity.operation import Statement
 from integrity.project import Project
@@ -21,7 +22,7 @@ from integrity.race.finding.finding import Finding
 from integrity.race.learned import Learned, PairRaced
 from integrity.race.search.conflicts import Conflict, Observed, Observer, find_conflicts
 from integrity.race.search.exploration import Exploration
-from integrity.race.search.explore import Budget, explore
+from integrity.race.search.explore import explore
 from integrity.race.search.least import Cast
 from integrity.scenarios.subject import RequestSubject, cast_of
 
@@ -34,8 +35,6 @@ def learn(
     project: Project,
     settings: RequestRace | None = None,
     wanted: Wanted | None = None,
-    *,
-    test_database: str | None = None,
 ) -> Job[Learned]:
     """Record each request alone, and race the pairs that meet, within the budget of seconds.
 
@@ -45,15 +44,7 @@ def learn(
     settings = settings or RequestRace()
     began = time.monotonic()
     with ExitStack() as stack:
-        site = yield from open_site(
-            subject,
-            target,
-            project,
-            stack,
-            test_database=test_database,
-            is_strict=settings.is_strict,
-            seconds_max=settings.seconds_max,
-        )
+        site = yield from open_site(subject, target, project, settings, stack)
         casts = _casts(subject)
         calls = [_observe(site, cast) for cast in casts]
         conflicts = find_conflicts(calls, guarded=_guarded(site))
@@ -86,7 +77,6 @@ def _observe(site: Site, cast: Cast) -> Observed:
     capture, staged = site.stand.capture, []
     site.stand.scheduler.play(program, recorder=observer, on_staged=lambda: staged.append(capture.read()))
     written = capture.read().written_since(staged[-1])  # what the setup wrote is no call's
-    site.app.check()
     return observer.observed(program.actors[0].operation, written, site.stand.tables_in)
 
 
@@ -108,8 +98,6 @@ def _race(
         return None, []
     one, other = conflict.numbers
     cast = (casts[one][0], casts[other][-1])  # of one kind the first and the last, which are one where it is there once
-    budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
-    found = explore(site.stand.scheduler, site.program(cast), budget=budget, seed=settings.seed)
-    site.app.check()
+    found = explore(site.stand.scheduler, site.program(cast), budget=settings.budget, seed=settings.seed)
     hits = (*found.hits, *found.apart[: not found.hits])
     return found, [finding_of_hit(site, hit, cast, seed=settings.seed) for hit in hits]

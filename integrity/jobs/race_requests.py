@@ -7,7 +7,6 @@ What is found is shrunk and kept in files of the state folder, with the scenario
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
@@ -17,7 +16,8 @@ from integrity.events import FileWritten, Job
 from integrity.http.secrets import hidden_in
 from integrity.jobs.export_requests import export_requests
 from integrity.jobs.findings import Wanted, keep_all
-from integrity.jobs.site import SECONDS_MAX, Site, open_site
+from integrity.jobs.request_race import RequestRace
+from integrity.jobs.site import Site, open_site
 from integrity.project import Project
 from integrity.race.finding.discovery import finding_of_program
 from integrity.race.finding.finding import CallRecord, Finding, return_record
@@ -26,31 +26,14 @@ from integrity.race.judge.judge import Judge
 from integrity.race.raced import FindingKept, Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
-from integrity.race.search.explore import CUTS_MAX_SLOW, Budget, explore
+from integrity.race.search.explore import explore
 from integrity.race.search.least import Cast, find_least
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.scenarios.subject import RequestSubject, cast_of
 from integrity.verdict import Verdict
 
-PREEMPTIONS = 2
 _CURL = "requests"
 """What a race of curl lines is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRace:
-    """How far a race of requests goes.
-
-    Args:
-        seconds_max: that a request is given between two statements.
-    """
-
-    preemptions: int = PREEMPTIONS
-    schedules: int = 10_000
-    seconds: float = float("inf")
-    seed: int = 0
-    is_strict: bool = False
-    seconds_max: float = SECONDS_MAX
 
 
 def race_requests(
@@ -59,8 +42,6 @@ def race_requests(
     project: Project,
     settings: RequestRace | None = None,
     wanted: Wanted | None = None,
-    *,
-    test_database: str | None = None,
 ) -> Job[RequestsRaced]:
     """Search the orders of the statements that a scenario's requests make, and keep what is found.
 
@@ -71,20 +52,10 @@ def race_requests(
     """
     settings = settings or RequestRace()
     with ExitStack() as stack:
-        site = yield from open_site(
-            subject,
-            target,
-            project,
-            stack,
-            test_database=test_database,
-            is_strict=settings.is_strict,
-            seconds_max=settings.seconds_max,
-        )
+        site = yield from open_site(subject, target, project, settings, stack)
         program = site.program()
-        budget = Budget(settings.preemptions, settings.schedules, settings.seconds, CUTS_MAX_SLOW)
         judge = Judge(site.stand.scheduler, program)
-        found = explore(site.stand.scheduler, program, budget=budget, seed=settings.seed, judge=judge)
-        site.app.check()
+        found = explore(site.stand.scheduler, program, budget=settings.budget, seed=settings.seed, judge=judge)
         hits = (*found.hits, *found.apart[: not found.hits])
         findings = [finding_of_hit(site, hit, cast_of(subject.scenario), seed=settings.seed) for hit in hits]
         kept = yield from keep_found(site, findings, target, project, wanted or Wanted())
@@ -112,8 +83,6 @@ def mutate_requests(
     target: Target,
     project: Project,
     settings: RequestRace | None = None,
-    *,
-    test_database: str | None = None,
 ) -> Job[Mutated]:
     """Take each protection out of the statements that a scenario's requests make, on the wire, and search for a race.
 
@@ -122,17 +91,8 @@ def mutate_requests(
     """
     settings = settings or RequestRace()
     with ExitStack() as stack:
-        site = yield from open_site(
-            subject,
-            target,
-            project,
-            stack,
-            test_database=test_database,
-            is_strict=settings.is_strict,
-            seconds_max=settings.seconds_max,
-        )
-        budget = Budget(settings.preemptions, settings.schedules, settings.seconds)
-        found = explore(site.stand.scheduler, site.program(), budget=budget, seed=settings.seed)
+        site = yield from open_site(subject, target, project, settings, stack)
+        found = explore(site.stand.scheduler, site.program(), budget=settings.budget, seed=settings.seed)
         if found.verdict is not Verdict.HOLDS:
             raise UsageError(
                 f"the requests are {'racy' if found.hits else 'not known to be sound'} with all their protections",
@@ -141,8 +101,9 @@ def mutate_requests(
         mutations = []
         seen = site.stand.statements
         is_copy = subject.scenario.is_started_here
-        for mutation in mutate_calls(site.stand, site.program(), seen, budget=budget, seed=settings.seed, is_copy=is_copy):
-            site.app.check()
+        for mutation in mutate_calls(
+            site.stand, site.program(), seen, budget=settings.budget, seed=settings.seed, is_copy=is_copy
+        ):
             mutations.append(mutation)
             yield mutation
         return Mutated(mutations)

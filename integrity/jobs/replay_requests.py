@@ -13,7 +13,8 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job
 from integrity.jobs.export_requests import export_requests
-from integrity.jobs.site import SECONDS_MAX, open_site
+from integrity.jobs.request_race import RequestRace
+from integrity.jobs.site import open_site
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, names_of, read_finding
 from integrity.race.finding.replay import Sought, compare_statements, replay, sought_of_finding, sought_of_token
@@ -121,19 +122,11 @@ def replay_requests(
             "--pytest writes a finding's statements into the test, and a token has none",
             hint="Name the finding's file, or find the race anew: integrity race --scenario NAME --pytest FILE",
         )
-    declared = chosen.project.settings.database.test
+    declared = chosen.project.settings.database.test if test_database is None else test_database
+    settings = RequestRace(is_strict=chosen.sought.is_strict, test_database=declared)
     with ExitStack() as stack:
-        site = yield from open_site(
-            chosen.subject,
-            target,
-            chosen.project,
-            stack,
-            test_database=declared if test_database is None else test_database,
-            is_strict=chosen.sought.is_strict,
-            seconds_max=SECONDS_MAX,
-        )
+        site = yield from open_site(chosen.subject, target, chosen.project, settings, stack)
         replays = list(replay(site.stand.scheduler, site.program(chosen.cast), chosen.sought, times=times))
-        site.app.check()
         if pytest_file is not None and chosen.finding is not None:
             yield from export_requests(site, chosen.finding, pytest_file, replay_command=f"integrity replay {chosen.name}")
     differences = [*chosen.changed, *(compare_statements(chosen.finding, replays[-1]) if chosen.finding else ())]

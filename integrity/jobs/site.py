@@ -20,6 +20,7 @@ from integrity.errors import UnsafeDatabase, UsageError
 from integrity.events import Job, Noted
 from integrity.http.client import Client
 from integrity.http.request import Request
+from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site_checks import find_checks
 from integrity.jobs.warming import warm_up
 from integrity.project import Project
@@ -31,6 +32,7 @@ from integrity.race.search.least import Cast
 from integrity.scenarios.actors import actors_of
 from integrity.scenarios.answers import judge_answers
 from integrity.scenarios.app import Running, database_environment, running
+from integrity.scenarios.dying import check_alive, check_alive_in_setup
 from integrity.scenarios.expecting import check_volatile
 from integrity.scenarios.launching import Commands
 from integrity.scenarios.preparing import Preparation, Prepared
@@ -40,8 +42,6 @@ from integrity.scenarios.subject import RequestSubject, part_of
 from integrity.systems.stage import Stage
 from integrity.verdict import Verdict
 
-SECONDS_MAX = 10.0
-"""That a request is given between two statements, unless somebody says otherwise."""
 _NO_APPLICATION = Running("")
 _WAITS = 20  # times what a request is given between two statements: so long one waits that is held at the gate
 
@@ -85,16 +85,10 @@ def open_site(
     subject: RequestSubject,
     target: Target,
     project: Project,
+    settings: RequestRace,
     stack: ExitStack,
-    *,
-    test_database: str | None = None,
-    is_strict: bool = False,
-    seconds_max: float,
 ) -> Job[Site]:
     """Return the site, open until the stack is closed, each call made alone before.
-
-    Args:
-        seconds_max: that a request is given between two statements.
 
     Raises:
         UsageError: the application cannot be started or reached, makes no statement that we see, or a request is wrong.
@@ -107,12 +101,17 @@ def open_site(
             hint="Name the application's PostgreSQL database: --database URL",
         )
     scenario, named = subject.scenario, subject.named
-    place = yield from _database(scenario, target, test_database, stack)
+    place = yield from _database(scenario, target, settings.test_database, stack)
     prepared: list[Prepared] = [Prepared()]
     prepare: list[Callable[[], Prepared]] = []
+    apps = [_NO_APPLICATION]
 
     def make_rows() -> Keys:
-        prepared[:] = [prepare[0]()] if prepare else prepared
+        try:
+            prepared[:] = [prepare[0]()] if prepare else prepared
+        except UsageError:
+            check_alive_in_setup(apps[-1])
+            raise
         return {}
 
     stand = stack.enter_context(
@@ -121,17 +120,19 @@ def open_site(
             setup=make_rows,
             is_set_up_once=scenario.setup.once,
             ignore=scenario.app.ignore,
-            seconds_max=seconds_max,
+            seconds_max=settings.seconds_max,
+            on_played=lambda program, run: check_alive(apps[-1], program, run),
             port=scenario.app.proxy if scenario.app.url and not scenario.app.command else 0,
         )
     )
     if scenario.app.url and not scenario.app.command:
         yield Noted(f"the application's connections must lead to {stand.target}, which is our proxy")
     log = project.state_folder / "apps" / f"race-{os.getpid()}.log"
-    app = _NO_APPLICATION
     if scenario.has_application:
-        app = stack.enter_context(running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text))
-    client = stack.enter_context(Client(app.url, timeout_s=_WAITS * seconds_max))
+        begun = running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text)
+        apps.append(stack.enter_context(begun))
+    app = apps[-1]
+    client = stack.enter_context(Client(app.url, timeout_s=_WAITS * settings.seconds_max))
     commands = Commands(project.folder, database_environment(stand.target.text))
     stack.callback(commands.close)
     prepare.append(_preparing(subject, place, client, project))
@@ -154,7 +155,7 @@ def open_site(
             checks=checks,
             volatile=frozenset(scenario.expect.volatile.columns),
             is_captured=True,
-            is_strict=is_strict,
+            is_strict=settings.is_strict,
             expect=lambda returns: _wrong_answers(returns, scenario),
         )
 
@@ -167,7 +168,7 @@ def open_site(
     site = Site(subject, place, stand, app, make_program, client, lambda: prepared[0])
     who = "the application" if scenario.has_application else "a command"
     pointing = _pointing(stand.target, scenario.app)
-    yield from warm_up(stand.scheduler, whole, app, pointing=pointing, who=who)
+    yield from warm_up(stand.scheduler, whole, pointing=pointing, who=who)
     return site
 
 

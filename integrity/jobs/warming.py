@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from integrity.errors import UsageError
 from integrity.events import Noted
 from integrity.operation import Declined, Ok
+from integrity.race.judge.unfinished import tell_schedule, what_to_do, why_unfinished
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed, Return
 from integrity.scenarios.answers import NO_ANSWER, status_of
-from integrity.scenarios.app import Running
 
 WARMED = 2  # times that each call is made alone
 _NOT_THERE = (404, 405)
@@ -31,9 +31,7 @@ class Alone:
     is_seen: bool
 
 
-def warm_up(
-    scheduler: Scheduler, program: Program, app: Running, *, pointing: str, who: str = "the application"
-) -> Iterator[Noted]:
+def warm_up(scheduler: Scheduler, program: Program, *, pointing: str, who: str = "the application") -> Iterator[Noted]:
     """Make each call alone; yield what should be known of it.
 
     Args:
@@ -47,7 +45,7 @@ def warm_up(
     alone: dict[int, Alone] = {}
     for actor in program.actors:  # one that comes several times is one and the same
         if id(actor) not in alone:
-            alone[id(actor)] = _make_alone(scheduler, replace(program, actors=(actor,)), app)
+            alone[id(actor)] = _make_alone(scheduler, replace(program, actors=(actor,)))
     calls = [alone[id(actor)] for actor in program.actors]
     wrong = [each for each in alone.values() if not each.is_seen and _status(each) in _NOT_THERE]
     if wrong:
@@ -65,19 +63,19 @@ def warm_up(
         )
 
 
-def _make_alone(scheduler: Scheduler, program: Program, app: Running) -> Alone:
+def _make_alone(scheduler: Scheduler, program: Program) -> Alone:
     name = program.actors[0].operation
     runs = []
     for _ in range(WARMED):
         run = scheduler.play(program)
-        app.check()
+        if run.cut:
+            why = f"{name} does not come to its end, though it is made alone: {why_unfinished(run, program)}"
+            raise UsageError(
+                "\n".join([why, *tell_schedule(run)]),
+                hint=what_to_do(run.cut) or "Does it wait for a second connection, for another service, or for a job?",
+            )
         _check_answered(name, run)
         runs.append(run)
-    if cut := next((run.cut for run in runs if run.cut), ""):
-        raise UsageError(
-            f"{name} does not come to its end, though it is made alone: {cut}",
-            hint="Does it wait for a second connection, another service, or a job? Does it try again for ever?",
-        )
     return Alone(name, runs[-1].trace.returns.get("A"), any(run.trace.events for run in runs))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from integrity.numbers import counted
+from integrity.race.judge.unfinished import tell_schedule, what_to_do
 from integrity.race.raced import FindingKept
 from integrity.race.requested import RequestsRaced
 from integrity.report.layout import fold, lay_command
@@ -30,6 +31,9 @@ def render_requests(raced: RequestsRaced) -> str:
     lines = [fold(f"{letter}: {name}") for letter, name in raced.actors.items()]
     for each in raced.found[:1]:
         lines += ["", *render_happening(each.finding)]
+    unfinished = raced.exploration.coverage.unfinished
+    if raced.verdict is Verdict.UNKNOWN and unfinished is not None:
+        lines += ["", *tell_schedule(unfinished)]
     lines += ["", fold(_sentence(raced)), fold(raced.rows)]
     if raced.uncompared:
         lines.append(fold(f"not compared: {', '.join(raced.uncompared)}"))
@@ -55,8 +59,8 @@ def _sentence(raced: RequestsRaced) -> str:
         bound = "every schedule there is" if coverage.is_exhaustive else f"{coverage.bound_completed} preemptions"
         return f"{_WORDS[raced.verdict]}; complete to {bound}: {searched}."
     why = f": {'; '.join(coverage.reasons)}" if raced.verdict is Verdict.UNKNOWN and coverage.reasons else ""
-    asked = " Does a call try again for ever?" if any(" letters" in each for each in coverage.reasons) else ""
-    return f"{_WORDS[raced.verdict]}{why}; {searched}.{asked}"
+    hint = what_to_do(coverage.unfinished.cut) if coverage.unfinished is not None else ""
+    return " ".join(filter(None, (f"{_WORDS[raced.verdict]}{why}; {searched}.", hint)))
 
 
 def requests_json(raced: RequestsRaced) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def requests_json(raced: RequestsRaced) -> dict[str, Any]:
         "is_exhaustive": coverage.is_exhaustive,
         "preemptions": coverage.bound_completed,
         "cut": coverage.reasons,
+        "unfinished": [] if coverage.unfinished is None else tell_schedule(coverage.unfinished),
         "not_compared": list(raced.uncompared),
         "findings": [{"file": str(each.file), **each.finding.model_dump(mode="json")} for each in raced.found],
     }

@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,16 +37,33 @@ class Running:
         url: its address.
         log: what it prints.
         process_id: of its process, and its group; None: it was running already.
+        secrets: that it was given, and must not be told.
     """
 
     url: str
     log: Path | None = None
     process_id: int | None = None
+    secrets: tuple[str, ...] = ()
 
-    def check(self) -> None:
-        """Raise UsageError if it has died since."""
-        if self.process_id is not None and self.log is not None and (how := _end_of(self.process_id)):
-            raise UsageError(f"the application {how} meanwhile{_last_lines(self.log, ())}", hint=_look_at(self.log))
+    def how_ended(self, *, wait_s: float = 0.0) -> str:
+        """Return how it has ended since, in words; empty: it has not.
+
+        Args:
+            wait_s: so long it may take until that is known.
+        """
+        if self.process_id is None:
+            is_gone = bool(self.url and wait_s) and not _listens(_host(self.url), _port_of(App(url=self.url)))
+            return f"answers no more at {self.url}" if is_gone else ""
+        until = monotonic() + wait_s
+        while not (how := _end_of(self.process_id)) and monotonic() < until:
+            sleep(POLL_S)
+        return how
+
+    def died(self, how: str, schedule: Sequence[str] = ()) -> UsageError:
+        """Return the error that it has ended, with the end of what it printed, and the schedule that it was asked in."""
+        printed = "" if self.log is None else _last_lines(self.log, self.secrets)
+        hint = "See what it says of it, and start it again." if self.log is None else _look_at(self.log)
+        return UsageError("\n".join([f"the application {how}{printed}", *schedule]), hint=hint)
 
 
 def database_environment(url: str) -> dict[str, str]:
@@ -106,7 +123,7 @@ def running(
     process = _start(app.command, folder, log, environment)
     try:
         _wait(_Begun(app, url, port, log, process, secrets), on_wait)
-        yield Running(url, log, process.pid)
+        yield Running(url, log, process.pid, secrets)
     finally:
         _end(process)
 

@@ -12,6 +12,7 @@ import pytest
 
 from integrity.engines.target import Target
 from integrity.events import listen
+from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site import open_site
 from integrity.project import Project, Settings
 from integrity.race.gated.calls import Callers
@@ -61,7 +62,7 @@ def requests(target: Target, folder: Path) -> Iterator[tuple[Any, Program]]:
     with ExitStack() as stack:
         project = Project(folder, Settings())
         subject = subject_of_curl(project, lines, "", f"{sys.executable} {marked.__file__}", count=1)
-        site = listen(open_site(subject, target, project, stack, seconds_max=10.0))
+        site = listen(open_site(subject, target, project, RequestRace(), stack))
         yield site.stand.scheduler, site.program()
 
 

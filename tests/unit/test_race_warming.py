@@ -10,7 +10,6 @@ from integrity.operation import Declined, Ok
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Actor, Program
 from integrity.race.program.trace import Failed, Return, StepPhase, Trace, TraceEvent
-from integrity.scenarios.app import Running
 from integrity.systems.stage import Stage
 
 SEEN = TraceEvent("A", 0, StepPhase.DONE, "select 1", {})
@@ -36,7 +35,7 @@ class Scheduler:
 
 def warmed(scheduler: Scheduler, *actors: Actor) -> list[str]:
     program = Program(actors, lambda: Stage((), {}), is_captured=True)
-    return [each.text for each in warm_up(scheduler, program, Running("http://a"), pointing="Start it at 127.0.0.1:6543")]  # type: ignore[arg-type]  # stands for one
+    return [each.text for each in warm_up(scheduler, program, pointing="Start it at 127.0.0.1:6543")]  # type: ignore[arg-type]  # stands for one
 
 
 FINE: tuple[Return, bool, str] = (Ok({"status": 200}), True, "")

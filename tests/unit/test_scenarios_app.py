@@ -54,7 +54,7 @@ def test_an_application_is_started_on_a_database_and_ended_with_what_it_started(
     with running(app, folder=tmp_path, log=tmp_path / "log" / "app", database_url=URL) as found:
         with Client(found.url) as client:
             said = client.session().send(Request("GET", "/")).json()
-        found.check()
+        assert found.how_ended() == ""
         assert found.process_id is not None
         os.kill(found.process_id, 0)
         child = os.pidfd_open(said["child"])
@@ -110,8 +110,8 @@ def test_one_that_dies_while_it_is_raced_is_told(tmp_path: Path) -> None:
                 pass
         assert found.process_id is not None
         os.waitid(os.P_PID, found.process_id, os.WEXITED | os.WNOWAIT)
-        with pytest.raises(UsageError, match="the application ended with 7 meanwhile"):
-            found.check()
+        assert found.how_ended() == "ended with 7"
+        assert "the application ended with 7; it printed nothing\nat AB" in str(found.died("ended with 7", ["at AB"]))
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:

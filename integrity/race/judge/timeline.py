@@ -16,17 +16,23 @@ def timeline_of(run: PlayedSchedule) -> list[str]:
     return timeline(run.trace.events, names_of(run))
 
 
-def timeline(events: Sequence[TraceEvent], names: Mapping[Any, str], *, width: int = 80) -> list[str]:
+def timeline(
+    events: Sequence[TraceEvent], names: Mapping[Any, str], *, width: int = 80, left_out: range = range(0)
+) -> list[str]:
     """Return a schedule as lines of text, a column an actor.
 
     Args:
         names: of keys, shown in place of them.
+        left_out: numbers of events, from 1, in whose place stands how many they are.
         width: of a line, where there are not so many actors that their columns need more.
     """
     actors = sorted({event.actor for event in events})
     column = max(16, (width - 4) // max(1, len(actors)) - 2)
     lines = []
     for place, event in enumerate(events, start=1):
+        if place in left_out:
+            lines += [f"    … {len(left_out)} more"] if place == left_out.start else []
+            continue
         cell = [
             line
             for text in _describe(event, names)

@@ -5,6 +5,7 @@ it is the letters say (turns.py). So program and schedule decide everything, up 
 together: those PostgreSQL runs at once (see again.py).
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,7 @@ from integrity.race.program.change import Change
 from integrity.race.program.program import Keys, Program
 from integrity.race.program.schedule import ACTORS_MAX, Choice, Decide, ScheduleError, continue_with, letters_of
 from integrity.race.program.trace import Trace
-from integrity.race.program.wire import Answer, LetterTimeout
+from integrity.race.program.wire import Answer, GoesOn, LetterTimeout
 
 LETTERS_MAX = 400
 # Only what hangs takes so long, also on a machine that many share: what is done by then decides nothing else.
@@ -53,6 +54,8 @@ class PlayedSchedule:
         began_at: by the server's clock, behind the stage; None if the program is not timed.
         changes: rows that it changed, where that was captured.
         took: from when to when, by the server's clock, setup included, where that was captured.
+        seconds: how long its letters took.
+        is_last: none can be played behind it: a call that is not ours goes on.
         answers: to what was asked of its rows, by the question's text: they may be gone when that is asked again.
     """
 
@@ -64,6 +67,8 @@ class PlayedSchedule:
     began_at: datetime | None = None
     changes: Sequence[Change] | None = None
     took: tuple[datetime, datetime] | None = None
+    seconds: float = field(default=0.0, compare=False)
+    is_last: bool = False
     answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -78,6 +83,8 @@ class Scheduler:
         target: PostgreSQL, or an SQLite file that is a scratch of the caller's.
         letters_max: a schedule of more letters is cut: an operation that never ends.
         letter_seconds_max: a letter that neither ends nor waits for an actor's lock is cancelled after so long.
+        seconds_max: a schedule that is not over by then is cut, too.
+        on_played: is given each program with the schedule that was played of it, and may raise what ends the race.
         emptying: what empties the tables that hold nothing but what runs have left.
         troupe: whose calls are played, by default operations on `target`; its engine is closed with the scheduler.
     """
@@ -88,6 +95,8 @@ class Scheduler:
         *,
         letters_max: int = LETTERS_MAX,
         letter_seconds_max: float = LETTER_SECONDS_MAX,
+        seconds_max: float = math.inf,
+        on_played: Callable[[Program, PlayedSchedule], None] = lambda _program, _run: None,
         emptying: Sequence[Statement] = (),
         troupe: Troupe | None = None,
     ) -> None:
@@ -95,6 +104,9 @@ class Scheduler:
         self._emptying = emptying
         self._plays = 0
         self._letters_max = letters_max
+        self._seconds_max = seconds_max
+        self._on_played = on_played
+        self._over: GoesOn | None = None
         self._random = Random(os.urandom(16))  # operation_ids must be new in every run on the same database
         self._sessions: list[Session] = []
         self._troupe = troupe or Operations(target, letter_seconds_max=letter_seconds_max, emptying=emptying)
@@ -217,6 +229,8 @@ class Scheduler:
         recorder: TraceRecorder | None,
         on_staged: Callable[[], None],
     ) -> PlayedSchedule:
+        if self._over is not None:
+            raise self._over
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
         made = self._troupe.make_rows(program)
@@ -227,7 +241,8 @@ class Scheduler:
         operation_ids = tuple(make_operation_id(unix_ms, self._random) for _ in sessions)
         standing = program.standing
         self._watch.begin(recorder, is_first=standing.actors < len(program.actors))
-        turns = Turns(sessions, self.engine, self._watch, self._letters_max)
+        began = time.monotonic()
+        turns = Turns(sessions, self.engine, self._watch, self._letters_max, began + self._seconds_max)
         with self._forget_sessions_on_error():
             try:
                 for session, actor, operation_id in zip(sessions, program.actors, operation_ids, strict=True):
@@ -235,10 +250,9 @@ class Scheduler:
                 misfit, cut = turns.play(letters, decide)
             except LetterTimeout as error:
                 misfit, cut = None, str(error)
-            if cut:
-                self._close_sessions()
-            else:
-                cut = self._troupe.leave("".join(session.letter for session in sessions))
+            seconds = time.monotonic() - began
+            letters_left = "".join(session.letter for session in sessions)
+            cut = self._end_early(cut) if cut else self._troupe.leave(letters_left)
         standing.holds = standing.holds.union(*(session.met for session in sessions))
         standing.actors = max(standing.actors, len(sessions))
         if misfit:
@@ -256,7 +270,7 @@ class Scheduler:
             requests=tuple(asked for session in sessions for asked in session.requests),
             pushed={session.letter: session.pushed for session in sessions if session.pushed},
         )
-        return PlayedSchedule(
+        run = PlayedSchedule(
             trace,
             tuple(turns.choices),
             keys,
@@ -265,7 +279,11 @@ class Scheduler:
             began_at,
             changes=self._troupe.changes(),
             took=self._troupe.took(),
+            seconds=seconds,
+            is_last=self._over is not None,
         )
+        self._on_played(program, run)
+        return run
 
     def _take_sessions(self, count: int) -> list[Session]:
         if count > ACTORS_MAX:
@@ -284,6 +302,15 @@ class Scheduler:
                 ) from None
         return self._sessions[:count]
 
+    def _end_early(self, cut: str) -> str:
+        """Close the connections of a schedule that is cut; return why it is, and why it is the last where it must be."""
+        try:
+            self._close_sessions()
+        except GoesOn as error:
+            self._over = error
+            return f"{cut}; {error.message}"
+        return cut
+
     def _close_sessions(self) -> None:
         self._sessions.clear()
         self._troupe.forget()
@@ -294,5 +321,5 @@ class Scheduler:
         try:
             yield
         except BaseException:
-            self._close_sessions()
+            self._end_early("")
             raise

@@ -19,6 +19,10 @@ from integrity.race.play.staging import Staged
 from integrity.race.program.change import Change
 from integrity.race.program.program import Actor, Keys, Program
 
+STRAY = "a statement came that no call was asked for, from a job in the background perhaps"
+AT_ONCE = "sent several statements at once, on connections of their own"
+"""Why a schedule of calls that are not ours cannot be judged."""
+
 
 class Troupe(Protocol):
     """See the module."""

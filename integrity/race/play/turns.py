@@ -5,6 +5,8 @@ that waits stays pending and another is released; when its lock is free it goes 
 decision.
 """
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +19,9 @@ from integrity.race.program.schedule import Choice, Decide, ScheduleError, conti
 from integrity.race.program.trace import StepPhase, TraceEvent, one_line
 from integrity.race.program.wire import LetterTimeout
 
+_LETTERS = "more than {} letters"
+_OVER_TIME = "not over when its time was up"
+
 
 @dataclass(slots=True)
 class Turns:
@@ -25,7 +30,7 @@ class Turns:
     Args:
         sessions: each of which stands before its first letter.
         watch: told what every letter touched.
-        letters_max: a schedule of more letters is cut.
+        letters_max, until: a schedule of more letters, or that is not over by then (time.monotonic), is cut.
         choices: afterwards, the decisions, in order.
         events: afterwards, what happened.
     """
@@ -34,6 +39,7 @@ class Turns:
     engine: RaceEngine
     watch: Watch
     letters_max: int
+    until: float = math.inf
     choices: list[Choice] = field(default_factory=list)
     events: list[TraceEvent] = field(default_factory=list)
 
@@ -54,7 +60,9 @@ class Turns:
                 break
             position = len(self.choices)
             if position >= self.letters_max:
-                return misfit, f"more than {self.letters_max} letters"
+                return misfit, _LETTERS.format(self.letters_max)
+            if time.monotonic() > self.until:
+                return misfit, _OVER_TIME
             if position < len(letters) and misfit is None:
                 chosen = letters[position]
                 if chosen not in ready:
@@ -136,6 +144,11 @@ class Turns:
     def _add(self, session: Session, event: TraceEvent) -> None:
         self.events.append(event)
         self.watch.add(session, event)
+
+
+def is_endless(cut: str) -> bool:
+    """Return whether a schedule was cut that nothing else would have ended."""
+    return cut.startswith((_LETTERS.partition("{}")[0], _OVER_TIME))
 
 
 def _wake(session: Session) -> Wake:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from integrity.errors import DatabaseError
+from integrity.errors import DatabaseError, UsageError
 from integrity.operation import Begin, Row, Statement
 
 
@@ -54,6 +54,10 @@ class StatementRefused(DatabaseError):
 
 class WireTimeout(DatabaseError):
     """The server did not answer in time."""
+
+
+class GoesOn(UsageError):
+    """Calls that are not ours go on though their connections were cut: what they send would be taken for others'."""
 
 
 class LetterTimeout(Exception):

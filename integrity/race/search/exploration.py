@@ -73,6 +73,7 @@ class Coverage:
         random: schedules drawn at random.
         levels: isolation levels of the transactions; an operation may name one other than the race's.
         cut: why schedules were not played to their end, or the search not to its bound.
+        unfinished: the first schedule that was not played to its end.
         failing: calls that failed in every schedule, also alone, "withdraw (bank.py:41)", and with what.
     """
 
@@ -89,6 +90,7 @@ class Coverage:
     random: int = 0
     levels: set[Isolation] = field(default_factory=set)
     cut: list[str] = field(default_factory=list)
+    unfinished: PlayedSchedule | None = field(default=None, repr=False)
     failing: dict[str, str] = field(default_factory=dict)
 
     @property

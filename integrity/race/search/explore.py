@@ -24,6 +24,7 @@ from integrity.numbers import counted
 from integrity.race.judge.end_state import EndState
 from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexpected_failures
 from integrity.race.judge.judge import Judge, Judgement, Judging
+from integrity.race.judge.unfinished import why_unfinished
 from integrity.race.play.again import order_of, play_again
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
@@ -37,6 +38,7 @@ from integrity.race.program.schedule import (
     letters_of,
 )
 from integrity.race.program.trace import Failed, StepPhase
+from integrity.race.program.wire import GoesOn
 from integrity.race.rows.keeping import StillOpen
 from integrity.race.search.exploration import Coverage, Exploration, Hit
 from integrity.race.search.independence import Independence, Occurrence
@@ -120,6 +122,10 @@ class _Outgrown(Exception):
     """More ends of transactions were seen to be letters than the schedules so far have: they are not those of today."""
 
 
+class _Ended(Exception):
+    """Behind this schedule none can be played."""
+
+
 class _Search:
     def __init__(
         self,
@@ -152,6 +158,7 @@ class _Search:
         self._outcomes: set[EndState] = set()
         self._longest = 1
         self._cuts = 0
+        self._cut_as: set[str] = set()
         self._added = 0
         self._footprints: dict[tuple[str, int], Footprint] = {}
         self._interest: dict[tuple[str, int], int] = {}
@@ -196,6 +203,11 @@ class _Search:
                 if not self._coverage.played:
                     raise
                 self._coverage.cut.append(error.message)
+                return
+            except GoesOn as error:
+                self._coverage.cut.append(error.message)
+                return
+            except _Ended:
                 return
             else:
                 return
@@ -272,14 +284,15 @@ class _Search:
             self._scheduler.sweep()
         recorder = self._independence.record() if self._is_watched else None
         run = self._scheduler.play(self._program, letters, decide=decide, recorder=recorder)
+        if run.is_last:
+            self._note_cut(run)
+            raise _Ended
         if self._program.standing.holds != self._standing:
             raise _Outgrown
         coverage = self._coverage
         coverage.played += 1
         if run.cut:
-            self._cuts += 1
-            if run.cut not in coverage.cut:
-                coverage.cut.append(run.cut)
+            self._note_cut(run)
             return run.choices
         self._longest = max(self._longest, len(run.choices))
         if recorder:
@@ -299,6 +312,13 @@ class _Search:
         if self._on_run:
             self._on_run(coverage)
         return run.choices
+
+    def _note_cut(self, run: PlayedSchedule) -> None:
+        self._cuts += 1
+        self._coverage.unfinished = self._coverage.unfinished or run
+        if run.cut not in self._cut_as:
+            self._cut_as.add(run.cut)
+            self._coverage.cut.append(why_unfinished(run, self._program))
 
     def _keep(self, run: PlayedSchedule, judgement: Judgement) -> None:
         fingerprint = frozenset(alarm.fingerprint for alarm in judgement.alarms)

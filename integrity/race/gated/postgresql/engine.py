@@ -8,14 +8,13 @@ from collections.abc import Collection, Sequence
 from select import select
 
 from integrity.engines.target import Target
-from integrity.errors import UsageError
 from integrity.operation import Statement
 from integrity.race.gated.postgresql.desk import Desk, Lane
 from integrity.race.gated.postgresql.session import GatedSession
 from integrity.race.play.postgresql.control import BLOCKERS, PostgresControl
 from integrity.race.play.session import Session
 from integrity.race.program.trace import one_line
-from integrity.race.program.wire import LetterTimeout
+from integrity.race.program.wire import GoesOn, LetterTimeout
 
 _GRACE_SECONDS = 0.0003  # in which most statements have ended, so that it need not be asked whether they wait
 _ASKED_EVERY_SECONDS = 0.001
@@ -58,10 +57,10 @@ class GatedEngine(PostgresControl):
 
     def forget_wires(self) -> None:
         if left := self._forget_wires():
-            raise UsageError(
+            raise GoesOn(
                 f"the call of {', '.join(left)} goes on, {2 * _GIVEN_UP_SECONDS:g} s after its connections were cut, "
                 "and what it sends would be taken for another's",
-                hint="Does it try again for ever, or wait without an end? Let it give up, and race it then.",
+                hint="Let it give up after some tries, and race it then.",
             )
 
     def _forget_wires(self) -> str:

@@ -18,14 +18,16 @@ from integrity.race.gated.ignoring import Ignored
 from integrity.race.gated.postgresql.desk import Desk
 from integrity.race.gated.postgresql.troupe import SECONDS_MAX, GatedCalls
 from integrity.race.play.postgresql.wire import LOOKING
-from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.program import Keys
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.program import Keys, Program
 from integrity.race.rows.changes import NOTHING, Record
 from integrity.race.rows.keeping import Keeping, between_transactions, choose_keeping
 from integrity.race.rows.postgresql.capture import Capture, install
 
 _PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _SPREAD = 1_000_000
+_LETTERS_MAX = 400  # of a schedule: whoever sends more statements goes on for ever
+_SCHEDULE_WAITS = 3  # times what a call is given between two statements: so long a schedule may take
 _SEQUENCES = """
 select format('%I.%I', schemaname, sequencename), max_value
 from pg_catalog.pg_sequences
@@ -149,6 +151,7 @@ def open_stand(
     ignore: Sequence[str] = (),
     seconds_max: float = SECONDS_MAX,
     port: int = 0,
+    on_played: Callable[[Program, PlayedSchedule], None] = lambda _program, _run: None,
 ) -> Iterator[Stand]:
     """Yield a stand on a database that may be changed; it is taken down at the end, and the rows are as they were.
 
@@ -158,6 +161,7 @@ def open_stand(
         ignore: see ignoring.py.
         seconds_max: that a call is given between two statements.
         port: of the proxy; 0: any that is free.
+        on_played: is given each program with the schedule that was played of it, and may raise what ends the race.
 
     Raises:
         UsageError: the rows cannot be kept, or the port is taken.
@@ -183,7 +187,13 @@ def open_stand(
                 has_patience=may_look,
                 unseen=capture.log_oids,
             )
-            scheduler = Scheduler(target, troupe=troupe)
+            scheduler = Scheduler(
+                target,
+                troupe=troupe,
+                letters_max=_LETTERS_MAX,
+                seconds_max=_SCHEDULE_WAITS * seconds_max,
+                on_played=on_played,
+            )
             try:
                 place = proxy.target(target)
                 yield Stand(place, scheduler, capture, keeping, ignored, desk, target, troupe.engine.relations_in)

@@ -15,6 +15,7 @@ from integrity.race.gated.postgresql.engine import GatedEngine
 from integrity.race.gated.postgresql.session import GatedSession
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Staged
+from integrity.race.play.troupe import AT_ONCE, STRAY
 from integrity.race.program.change import Change
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.rows.changes import NOTHING, Record
@@ -109,7 +110,7 @@ class GatedCalls:
         known = self._desk.known_pids
         strays = self._desk.begin(is_watching=False)
         if strays:
-            return f"a statement came that no call was asked for, from a job in the background perhaps: {strays[0]}"
+            return f"{STRAY}: {strays[0]}"
         # Calls that make no statement which we see have no orders: that is told of them, whoever writes.
         others = record.tables_of_others(known, since=self._rows.staged) if any(each.event for each in sessions) else ()
         if others:
@@ -134,7 +135,7 @@ class GatedCalls:
             return f"nobody can come between what one letter stands for: {' and '.join(hidden)}"
         parallel = [session.letter for session in sessions if session.is_parallel]
         if parallel:
-            return f"{' and '.join(parallel)} sent several statements at once, on connections of their own"
+            return f"{' and '.join(parallel)} {AT_ONCE}"
         return ""
 
     def _is_unseen(self, tag: str) -> bool:

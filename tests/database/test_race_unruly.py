@@ -1,0 +1,77 @@
+"""Applications that give a race trouble: each race has an end, and says what the trouble is, where, and what to do."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.engines.target import Target
+from integrity.race.gated.postgresql import engine, stand
+
+UNRULY = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'unruly.py'}"
+SCHEMA = b"""
+create table stock (id int primary key, left_over int not null);
+create table orders (id bigserial primary key, item_id int not null references stock);
+insert into stock values (1, 1);
+"""
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def integrity(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA)
+        connection.commit()
+    monkeypatch.setattr(engine, "_GIVEN_UP_SECONDS", 0.3)  # of the seconds that nothing comes back in
+    monkeypatch.setattr(stand, "_LETTERS_MAX", 60)
+    (tmp_path / "integrity.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+
+    def run(*words: str, command: str = "race") -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([command, *words])
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+def asked(path: str) -> tuple[str, ...]:
+    return ("--command", UNRULY, "--curl", f"curl -X POST http://127.0.0.1:9{path}")
+
+
+def test_a_request_that_never_ends_is_given_up_with_its_statements_so_far(integrity: Command) -> None:
+    code, _, err = integrity(*asked("/poll"))
+    said = " ".join(err.split())
+    assert code == 2, err
+    assert "the application goes on by itself (60 statements in " in said
+    assert "the schedule so far: Ax60" in said
+    assert "select left_over from stock where id = 1" in said
+    assert "50 more" in said
+
+
+def test_a_request_that_never_ends_beside_another_is_unknown_with_the_schedule_so_far(integrity: Command) -> None:
+    code, out, _ = integrity(*asked("/wait"), "--json")
+    told = json.loads(out)
+    assert (code, told["verdict"]) == (3, "unknown"), out
+    assert any("goes on by itself" in each for each in told["cut"]), told["cut"]
+    assert told["unfinished"][0].startswith("the schedule so far: A")
+
+
+def test_an_application_that_dies_in_a_schedule_is_told_with_that_what_it_was_asked_and_its_log(integrity: Command) -> None:
+    code, _, err = integrity(*asked("/die"))
+    said = " ".join(err.split())
+    assert code == 2, err
+    assert "the application ended with 7 in the midst of a schedule, and did not answer POST /die (" in said
+    assert "| the last one was sold twice" in said
+    assert "the schedule so far: A" in said
+    assert said.count("returning left_over") == 2
