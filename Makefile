@@ -12,16 +12,16 @@ demo: $(VENV)/.installed
 	$(BIN)/integrity demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # The tests without the long searches, for the loop of editing.
 quick: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 # The proofs that the suite makes in samples, made in full: every pair of operations at every level, every fault on every
 # system, twenty seeds, all six kinds of server.
 proof: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m "exhaustive or sampled"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "exhaustive or sampled"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -40,7 +40,8 @@ class Meeting:
             self._all_here.set()
             return
         try:
-            await asyncio.wait_for(self._all_here.wait(), MEETING_S_MOST)
+            async with asyncio.timeout(MEETING_S_MOST):
+                await self._all_here.wait()
         except TimeoutError:
             return  # nobody was free: sent one after the other, as webhooks also are
 

@@ -171,7 +171,8 @@ class Player:
     async def _is_over(self, until: float) -> bool:
         """Wait until that moment; return whether the run was over before."""
         try:
-            await asyncio.wait_for(self._over.wait(), max(0.0, until - asyncio.get_running_loop().time()))
+            async with asyncio.timeout_at(until):
+                await self._over.wait()
         except TimeoutError:
             return False
         return True

@@ -168,6 +168,7 @@ def _stopped_by_signals(runner: asyncio.Runner) -> Iterator[asyncio.Event]:
 
 async def _wait(over: asyncio.Event, duration_s: float | None) -> None:
     try:
-        await asyncio.wait_for(over.wait(), duration_s)
+        async with asyncio.timeout(duration_s):
+            await over.wait()
     except TimeoutError:
         return

@@ -167,7 +167,8 @@ class OpenLoop:
             await asyncio.sleep(seconds)
             return
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         except TimeoutError:
             return
 
@@ -207,7 +208,8 @@ class OpenLoop:
             next_at_us = deliveries.next_at_us
             wait_s = None if next_at_us is None else max(0.0, (next_at_us - clock.now_us()) / 1_000_000)
             try:
-                await asyncio.wait_for(deliveries.added.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await deliveries.added.wait()
             except TimeoutError:
                 continue  # one is due
 

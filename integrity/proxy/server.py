@@ -215,7 +215,8 @@ async def _connect(host: str, port: int) -> socket.socket:
         connection = socket.socket(family)
         connection.setblocking(False)  # noqa: FBT003  a flag by position is all that it takes
         try:
-            await asyncio.wait_for(loop.sock_connect(connection, place), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await loop.sock_connect(connection, place)
         except OSError as error:
             connection.close()
             refusal = error
