@@ -28,6 +28,7 @@ def load_invariants(
     patterns: Sequence[str] = (),
     find_operations: FindOperations | None = None,
     is_own_enough: bool = False,
+    is_own_only: bool = False,
 ) -> dict[str, SqlFile]:
     """Return every invariant by name, sorted: those of the reference systems and those of the project's `invariants/`.
 
@@ -38,6 +39,7 @@ def load_invariants(
         patterns: as select_invariants takes them; files that none of them is about are not read.
         find_operations: what the names in an effects.toml of the project's own are held against.
         is_own_enough: where the project has some of its own, those are all, and the others are not read.
+        is_own_only: those of the reference systems are not read, nor are they there where the project has none.
 
     Raises:
         UsageError: a pattern that fits none, of these or of [systems] in the project's settings.
@@ -45,8 +47,9 @@ def load_invariants(
     reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
     found: dict[str, Callable[[], SqlFile]] = {}
     paths: dict[str, Path] = {}
-    is_alone = is_own_enough and own != reference and any(_find_files(own, below=""))
-    for folder in [own] if is_alone else dict.fromkeys((reference, own)):
+    is_alone = is_own_only or (is_own_enough and own != reference and any(_find_files(own, below="")))
+    folders = [folder for folder in dict.fromkeys((reference, own)) if not is_alone or folder != reference]
+    for folder in folders:
         names_known = None if folder == reference else find_operations
         for name, path, read in _find_files(folder, below="" if folder == own else system, find_operations=names_known):
             if name in paths:

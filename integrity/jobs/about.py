@@ -32,7 +32,7 @@ def look_at(project: Project) -> About:
     """
     target = Target.find(project, None, os.environ)
     status = EmbeddedServer(project.state_folder / "postgres").status() if target is None else None
-    own = [file for file in load_invariants(project, is_own_enough=True).values() if file.is_own]
+    own = list(load_invariants(project, is_own_only=True).values())
     operations = _operations(project)
     broken = _broken(project, own)
     runs = [folder.path for folder in find_runs(project.runs_folder)]

@@ -75,8 +75,8 @@ def seed_schema(
 
 def _judged(target: Target, project: Project, seeded: SchemaSeeded) -> SchemaSeeded:
     """Ask the project's own invariants of what was made, each for a short time and all for not much longer."""
-    known = load_invariants(project, find_operations=Registry(project).operations_of, is_own_enough=True)
-    files = [file for file in set_variables(known.values(), project) if file.is_own and not file.is_of_calls]
+    known = load_invariants(project, find_operations=Registry(project).operations_of, is_own_only=True)
+    files = [file for file in set_variables(known.values(), project) if not file.is_of_calls]
     settings = AuditSettings(timeout_s=JUDGED_S, trusted_functions=project.settings.audit.functions)
     violated: dict[str, int] = {}
     left = [file.name for file in files]

@@ -122,7 +122,7 @@ def test_a_server_is_not_stopped_while_a_run_works_in_any_of_its_databases(
 
 
 def test_the_url_of_the_embedded_server_may_be_named(lay_data: LayData, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a short folder: of a long path the socket lies elsewhere, and where it lay is forgotten with the server."""
+    """Of a long path, whose socket lies elsewhere, tests/database/test_embedded.py says the same."""
     monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
     with TemporaryDirectory(dir="/tmp") as folder, running_in(Path(folder)) as run:
         lay_data(Path(folder) / ".integrity" / "postgres")

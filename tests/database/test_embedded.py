@@ -19,7 +19,7 @@ from integrity.engines.embedded.binaries import candidate_folders
 from integrity.engines.embedded.postmaster import holders_of, is_of_server
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.errors import EmbeddedError
+from integrity.errors import EmbeddedError, Unreachable
 from tests.conftest import LayData
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -324,10 +324,24 @@ def test_a_folder_whose_path_no_socket_can_have_gets_a_short_one_elsewhere(
     again = EmbeddedServer(server.home)
     assert again.start() == server.target
     assert rows(again, "select 1") == [(1,)]
+    own = server.target
     server.stop()
-    assert not elsewhere.exists()
+    assert EmbeddedServer(server.home).serves(own)
+    with pytest.raises(Unreachable) as stopped, own.asking():
+        pass
+    assert (
+        stopped.value.hint
+        == f"It is the embedded server of {server.home.parent.parent}, and stopped; there: integrity db start"
+    )
+    assert server.start() == own, "who wrote its URL down has it still"
+    assert rows(server, "select 1") == [(1,)]
+    server.stop()
+    shutil.rmtree(elsewhere)  # as what tidies up temporary folders does
     server.start()
     assert rows(server, "select 1") == [(1,)]
+    elsewhere = Path(os.path.realpath(server.home / "socket"))
+    server.reset()
+    assert not elsewhere.exists()
 
 
 def test_a_bad_setting_fails_fast_with_the_reason(make_server: MakeServer) -> None:

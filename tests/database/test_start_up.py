@@ -33,7 +33,7 @@ def imported_by(folder: Path, *words: str) -> set[str]:
     return set(json.loads(ran.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("words", [("--version",), ("list",), ("list", "--system", "ghostpass", "--json")])
+@pytest.mark.parametrize("words", [("--version",), (), ("list",), ("list", "--system", "ghostpass", "--json")])
 def test_what_asks_no_database_imports_no_parser_and_no_models(words: tuple[str, ...], tmp_path: Path) -> None:
     assert imported_by(tmp_path, *words) & (HEAVY | PARSER) == set()
 

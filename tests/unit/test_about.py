@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
+from integrity.invariants import load
+from integrity.project import reference_folder
 
 
 def about(capsys: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
@@ -44,6 +46,18 @@ def test_a_project_is_told_with_its_database_and_what_is_its_own(
     assert "@127.0.0.1:1/shop (integrity.toml)" in out
     assert "its own     2 invariants, 1 operation (withdraw), 1 query\n" in out
     assert "  integrity validate\n  integrity race withdraw withdraw\n" in out
+
+
+@pytest.mark.parametrize("folder", ["an empty one", "our own"])
+def test_files_that_are_not_the_projects_own_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(load, "read_sql_file", lambda path, name: read.append(path))
+    monkeypatch.chdir(tmp_path if folder == "an empty one" else reference_folder("invariants").parent)
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+    assert about(capsys)[0] == 0
+    assert read == []
 
 
 def test_settings_that_cannot_be_read_are_said_instead(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.engines.embedded.account import Account
-from integrity.engines.postgresql.connecting import SERVER_VERSION_LEAST
+from integrity.engines.postgresql.version import SERVER_VERSION_LEAST
 from integrity.errors import EmbeddedError
 
 VARIABLE = "INTEGRITY_PG_BIN"

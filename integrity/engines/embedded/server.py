@@ -38,7 +38,7 @@ from integrity.engines.embedded.postmaster import (
     pid_file_lines,
     was_shut_down,
 )
-from integrity.engines.embedded.socket_folder import PORT, SocketFolder
+from integrity.engines.embedded.socket_folder import PORT, SOCKET, SocketFolder
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import EmbeddedError, quote
@@ -111,7 +111,7 @@ class EmbeddedServer:
         self.home = home.absolute()
         self.log = self.home / "log"
         self._data = self.home / "data"
-        self._socket = SocketFolder(self.home / "socket")
+        self._socket = SocketFolder(self.home / SOCKET)
         self._settings = {"shared_buffers": f"{_shared_buffers_mb()}MB", **SETTINGS, **(settings or {})}
         self._dies_with_parent = dies_with_parent
 
@@ -196,6 +196,7 @@ class EmbeddedServer:
             return
         with self._explained("be reset"), self._lock("command.lock", STOP_S_MAX):
             self._end()
+            self._socket.unlink()
             doomed = self.home / "data.deleted"
             if self._data.exists():
                 shutil.rmtree(doomed, ignore_errors=True)
@@ -340,7 +341,6 @@ class EmbeddedServer:
             self._wait_for_others(running, began, STOP_S_MAX)
         for pid in [pid for pid, process in _children.items() if process.poll() is not None]:
             del _children[pid]
-        self._socket.unlink()
         return was_running
 
     @contextlib.contextmanager

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, LiteralString, Protocol
 
 import psycopg
 
+from integrity.engines.embedded.socket_folder import home_of
 from integrity.engines.postgresql.accepting import is_accepted
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, QUESTIONS, statements_of
 from integrity.engines.postgresql.url import connection_string
+from integrity.engines.postgresql.version import SERVER_VERSION_LEAST
 from integrity.engines.refusals import is_full, next_step
 from integrity.engines.url import Url
 from integrity.errors import NoAnswer, Unreachable, UnsuitableServer
 
-SERVER_VERSION_LEAST = 13
 CONNECT_TIMEOUT_S = 10
 
 
@@ -78,19 +78,12 @@ def explain(place: ServerPlace, error: Exception, reason: str) -> Unreachable:
     known = next_step(error)
     if known is not None:  # the server was reached
         return Unreachable(f"{place}: no answer: {reason}", hint=known, is_full=is_full(error))
-    home = _home_of(place.url)
+    home = home_of(place.url.query.get("host", ""))
     if home is not None and not is_accepted(connection_string(place.url)):
         hint = f"It is the embedded server of {home.parent.parent}, and stopped; there: integrity db start"
         return Unreachable(f"cannot connect to {place}: {reason}", hint=hint)
     hint = "Check host, port, name, user and password; without --database the embedded server is used."
     return Unreachable(f"cannot connect to {place}: {reason}", hint=hint)
-
-
-def _home_of(url: Url) -> Path | None:
-    """Return the folder of the embedded server whose socket the URL names, running or not; None: it names another's."""
-    folder = Path(url.query.get("host", ""))
-    is_embedded = folder.name == "socket" and folder.is_absolute() and (folder.parent / "data" / "PG_VERSION").is_file()
-    return folder.parent if is_embedded else None
 
 
 def begin_with(connection: "psycopg.Connection[Any]", modes: LiteralString, settings: Mapping[str, str]) -> None:
