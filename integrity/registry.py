@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.invariants.load import fits
-from integrity.project import SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
+from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, SYSTEM_NAME, SYSTEM_NAME_HINT, Project
 from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -238,24 +238,27 @@ class Registry(Mapping[str, "System"]):
             also = " and ".join(f"{each.path} ({each.place})" for each in others)
             raise UsageError(
                 f"{first.place}: {first.path}: a second system has the name {name}: {also}",
-                hint="Uninstall one of the packages, or give a system of your own another name.",
+                hint=_hint_of_second([first, *others]),
             )
         return load_system(SystemReference(*first))
 
     def _suggest(self, name: str) -> str:
         return self.suggest(name)
 
-    def suggest(self, name: str, operations: Sequence[str] = ()) -> str:
+    def suggest(self, name: str, operations: Sequence[str] = (), unusable: Mapping[str, str] | None = None) -> str:
         """Return which system or operation could be meant: of the project's own, where it has any, those that ship last.
 
         Args:
             operations: that could be, too.
+            unusable: the same of those that cannot be called, with why.
         """
+        left_out = {each: next(iter(fault.splitlines()), "") for each, fault in (unusable or {}).items()}
         own = [each for each in self if each not in _REFERENCE]
         listed = f"{', '.join(own)}, and those that ship" if own else ", ".join(self)
         shown = f"The systems are: {listed}."
         shown += f" The operations are: {', '.join(operations)}." if operations else ""
-        return " ".join(filter(None, (suggest(name, [*operations, *own]) or suggest(name, self), shown)))
+        shown += "".join(f" {each} is left out: {fault}." for each, fault in left_out.items())
+        return " ".join(filter(None, (suggest(name, [*operations, *left_out, *own]) or suggest(name, self), shown)))
 
 
 def tables_named(operations: "Iterable[Operation]") -> set[tuple[str, str]] | None:
@@ -270,6 +273,16 @@ def tables_named(operations: "Iterable[Operation]") -> set[tuple[str, str]] | No
             schema, _, name = table.rpartition(".")
             named.add((schema or DEFAULT_SCHEMA, name))
     return named or None
+
+
+def _hint_of_second(declared: "Sequence[_Declared]") -> str:
+    """Return how systems of one name come to have two."""
+    if any(not each.folder for each in declared):
+        return "Uninstall one of the packages, or give a system of your own another name."
+    return (
+        "Rename the folder or the file of one, or move its operations to the other's; those directly in "
+        f'{OPERATIONS_FOLDER}/ are called as the project is, in {SETTINGS_FILE}: [project] name = "...".'
+    )
 
 
 def _of_reference(name: str) -> _Declared:

@@ -23,7 +23,9 @@ ACTORS_MAX = 8
 @click.command(name="race")
 @click.argument("names", metavar="[SYSTEM] [OPERATION]...", nargs=-1)
 @click.option("--system", "system_name", metavar="NAME", help="All words are operations of this system.")
-@click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound operations race.")
+@click.option(
+    "--bug", "bug_name", metavar="NAME", help="Plant this bug of the system; without it operations race as written."
+)
 @click.option("--isolation", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Of transactions.")
 @click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
               help="Search every schedule with at most so many.")  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from integrity.engines.target import Target
-from integrity.errors import UsageError, quote
+from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.jobs.findings import (
     Wanted,
@@ -23,6 +23,7 @@ from integrity.jobs.findings import (
     races_folder,
     system_on,
 )
+from integrity.jobs.race_names import describe_unnamed, find_operations, race_of, read_names
 from integrity.operation import Isolation
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, kept_schedules
@@ -33,8 +34,7 @@ from integrity.race.raced import Mutated, Raced
 from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.mutate import Mutation, Unguarded, mutate_system
 from integrity.registry import Registry
-from integrity.suggestion import suggest
-from integrity.systems.system import Bug, System
+from integrity.systems.system import Bug
 
 CHOICES_OF_NAMED = 12  # of arguments, where the calls that meet were named
 
@@ -47,14 +47,14 @@ class ChosenRace:
         operations: that were named; none: all of the system's.
         group: the operations whose calls meet; none: each pair.
         schedule: the one to play; None: they are searched.
-        passed_over: of each system that could not be looked into for them, why.
+        told: what is raced where nothing was named, and of each system that could not be looked into, why.
     """
 
     race: RaceSubject
     operations: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     schedule: str | None = None
-    passed_over: Sequence[str] = ()
+    told: Sequence[str] = ()
 
 
 def choose(
@@ -84,9 +84,9 @@ def choose(
     """
     registry = Registry(project)
     if system_name is not None:
-        system, operations = _find_operations(registry.find(system_name), names)
+        system, operations = find_operations(registry.find(system_name), names)
     else:
-        system, operations = _read_names(registry, names)
+        system, operations = read_names(project, registry, names)
     bug = system.find_bug(bug_name) if bug_name is not None else None
     if is_mutating and (bug is not None or schedule is not None):
         raise UsageError(
@@ -94,15 +94,15 @@ def choose(
         )
     group = tuple(name for name in operations for _ in range(actors or (2 if len(operations) == 1 else 1)))
     if schedule is not None:
-        group = group or _race_of(system, bug)
+        group = group or race_of(system, bug)
         parse(schedule, actor_count=len(group))
     settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
     if group:
         settings = replace(settings, choices_max=CHOICES_OF_NAMED)
     files = invariants_of(project, system, group or system.operations)
-    return ChosenRace(
-        RaceSubject(system, files, settings, bug), operations, group, schedule, registry.describe_passed_over()
-    )
+    told = describe_unnamed(system) if not names and system_name is None and system.name not in registry.own else []
+    told += registry.describe_passed_over()
+    return ChosenRace(RaceSubject(system, files, settings, bug), operations, group, schedule, told)
 
 
 def race(
@@ -123,7 +123,7 @@ def race(
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race, chosen.group)
-    yield from map(Noted, chosen.passed_over)
+    yield from map(Noted, chosen.told)
     yield from notes_of_scratch(target, project)
     groups: list[Group] = []
     played = None
@@ -152,7 +152,7 @@ def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_databas
         DatabaseError: the server is gone.
     """
     race = _on(target, chosen.race, chosen.operations)
-    yield from map(Noted, chosen.passed_over)
+    yield from map(Noted, chosen.told)
     yield from notes_of_scratch(target, project)
     if not chosen.operations:
         yield from map(Noted, race.system.describe_unusable())
@@ -194,63 +194,3 @@ def _order(groups: Sequence[Group], bug: Bug | None) -> list[Finding]:
     findings = [group.finding for group in groups if group.finding]
     findings.sort(key=lambda each: (bug is not None and each.operations != bug.race, each.rank, len(each.letters)))
     return findings + [other for group in groups for other in group.others]
-
-
-def _read_names(registry: Registry, names: Sequence[str]) -> tuple[System, tuple[str, ...]]:
-    """Return the system and its operations that are named; the default system when none is.
-
-    The first name is a system's, or an operation's of one that the project has as files.
-    """
-    if not names:
-        return registry.default, ()
-    first, *operations = names
-    owners = registry.owners_of_operation(first)
-    spelled = [f"integrity race --system {owner} {' '.join(names)}" for owner in owners]
-    if first in registry and owners:
-        spelled.append(f"integrity race --system {' '.join(names)}")
-        raise UsageError(
-            f"{quote(first)} is a system, and an operation of {' and of '.join(owners)}",
-            hint=f"Say which is meant: {' or '.join(spelled)}",
-        )
-    if len(owners) > 1:
-        said = f"{quote(first)} is an operation of {' and of '.join(owners)}"
-        raise UsageError(said, hint=f"Say of which: {' or '.join(spelled)}")
-    if first not in registry and owners:
-        return _find_operations(registry[owners[0]], names)
-    if first not in registry:
-        usable = list(registry.usable(registry))
-        others = [system.name for system in usable if first in system.operations]
-        if others:
-            raise UsageError(
-                f"{quote(first)} is no system", hint=f"Name it first: integrity race {others[0]} {' '.join(names)}"
-            )
-        raise _unknown(first, registry, [system for system in usable if system.name in registry.own])
-    return _find_operations(registry.find(first), operations)
-
-
-def _unknown(name: str, registry: Registry, own: Sequence[System]) -> UsageError:
-    """Return that a word is no system's name and no operation's, and what is spelt nearly so."""
-    operations = [each for system in own for each in system.operations]
-    hint = " ".join([registry.suggest(name, operations), *registry.describe_passed_over()])
-    return UsageError(f"unknown system{' or operation' if operations else ''} {quote(name)}", hint=hint)
-
-
-def _find_operations(system: System, operations: Sequence[str]) -> tuple[System, tuple[str, ...]]:
-    for operation in operations:
-        if operation in system.unusable:
-            raise UsageError(system.unusable[operation])
-        if operation not in system.operations:
-            hint = suggest(operation, system.operations, otherwise=f"The operations are: {', '.join(system.operations)}.")
-            raise UsageError(f"system {system.name} has no operation {quote(operation)}", hint=hint)
-    return system, tuple(operations)
-
-
-def _race_of(system: System, bug: Bug | None) -> tuple[str, ...]:
-    """Return the operations that a bug says collide."""
-    if bug is not None and bug.race:
-        return bug.race
-    named = next(iter(system.operations))
-    raise UsageError(
-        "--schedule plays the calls of some operations, and none are named",
-        hint=f"For example: integrity race {system.name} {named} {named} --schedule ABBA",
-    )

@@ -32,17 +32,18 @@ def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
 
 
 def _of_any(system: System) -> dict[str, Any]:
-    """Return the profiles of a system that declares none: each operation that clients call, equally often."""
-    called = [name for name, operation in system.operations.items() if operation.arguments] or list(system.operations)
+    """Return the profiles of a system that declares none: each of its operations, equally often."""
     profiles = _read(_DEFAULT)
     for name, profile in profiles.items():
         if name == MAIN:
             continue
         if profile["model"] == "closed":
-            profile["weights"] = dict.fromkeys(called, 1)
+            profile["weights"] = dict.fromkeys(system.operations, 1)
         else:
             per_minute = profile.pop("per_minute")
-            profile["streams"] = [{"name": each, "operations": [each], "per_minute": per_minute} for each in called]
+            profile["streams"] = [
+                {"name": each, "operations": [each], "per_minute": per_minute} for each in system.operations
+            ]
     return profiles
 
 

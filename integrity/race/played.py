@@ -67,5 +67,5 @@ def play_schedule(
             course += "; no serial order gives these answers, over rows that are right" if judgement.apart else ""
             if judgement.alarms:
                 finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
-        lines = timeline_of(run)
+        lines = timeline_of(run, scheduler.dialect)
         return Played(run.letters, lines, course, run.cut, finding)

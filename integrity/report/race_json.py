@@ -6,7 +6,8 @@ from integrity.race.matrix import Group
 from integrity.race.played import Played
 from integrity.race.raced import FindingKept, Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Attempt, Mutation
-from integrity.report.race_text import describe_played, left_out_of, told_failing
+from integrity.report.race_coverage import told_failing
+from integrity.report.race_text import describe_played, left_out_of
 
 
 def raced_json(raced: Raced) -> dict[str, Any]:

@@ -4,20 +4,17 @@ from integrity.events import Event
 from integrity.race.played import Played
 from integrity.race.raced import Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Mutation
-from integrity.report.layout import fold, lay_command
+from integrity.report.layout import lay_command
+from integrity.report.race_coverage import render_coverage, render_matrix
 from integrity.report.race_json import mutated_json, played_json, raced_json, replays_json, reproduced_json
 from integrity.report.race_text import (
     left_out_of,
     render_apart,
-    render_coverage,
-    render_failing,
     render_finding,
     render_left_out,
-    render_matrix,
     render_mutations,
     render_played,
     render_replays,
-    sentence_of,
 )
 from integrity.report.reproduction_text import render_reproduction
 from integrity.report.terminal import write_json, write_note, write_result
@@ -85,7 +82,7 @@ def _write_raced_text(raced: Raced) -> None:
     if groups and raced.is_matrix:
         write_result(render_matrix(groups, settings))
     elif groups and not raced.found:
-        write_result(f"{render_coverage(groups[0])}\n\n{render_failing(groups)}{fold(sentence_of(groups, settings))}")
+        write_result(render_coverage(groups[0], settings))
     if left_out := render_left_out(left_out_of(groups)):
         write_result(left_out)
     for each in raced.apart:

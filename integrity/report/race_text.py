@@ -1,22 +1,19 @@
-"""Races as text for people: the matrix, a finding, what was tried against it, replays and mutations."""
+"""Races as text for people: a finding, what was tried against it, replays and mutations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from integrity.engines.known import find_engine
 from integrity.numbers import counted
-from integrity.operation import Isolation
-from integrity.race.finding.finding import Finding, names_of
+from integrity.race.finding.finding import Finding
 from integrity.race.judge.checks import LeftOut
 from integrity.race.judge.oracles import Oracle
 from integrity.race.matrix import Group
 from integrity.race.played import Played
 from integrity.race.raced import Mutated, Replayed
-from integrity.race.search.settings import RaceSettings
 from integrity.race.trial.mutate import Attempt
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.values import row_table
-from integrity.verdict import Verdict
 
 _TOLD = {
     Oracle.SERIAL: "violated  serial equivalence: the rows and replies are those of no serial order",
@@ -25,54 +22,6 @@ _TOLD = {
     Oracle.DEADLOCK: "violated  a deadlock that nobody retries: {}",
     Oracle.REPLIES: "violated  answers no serial order gives, of {}; the rows are right",
 }
-_WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
-
-
-def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
-    """Return a table of the groups with what was covered, and a sentence."""
-    rows = []
-    for group in groups:
-        coverages = [each.coverage for each in group.searched]
-        bound = min((coverage.bound_completed for coverage in coverages), default=-1)
-        if group.finding:
-            remark = f"{group.finding.schedule or 'serial'}: {', '.join(names_of(group.finding))}"
-        else:
-            remarks = [f"{group.apart.schedule}: answers apart"] if group.apart else []
-            remarks += [cut for coverage in coverages for cut in coverage.cut]
-            remark = "; ".join(dict.fromkeys(remarks))
-        rows.append(
-            [
-                " + ".join(group.names),
-                _WORDS[group.verdict],
-                sum(coverage.played for coverage in coverages),
-                sum(coverage.spared for coverage in coverages),
-                len(group.finished),
-                "-" if bound < 0 or group.finding else bound,
-                sum(coverage.waits for coverage in coverages),
-                remark,
-            ]
-        )
-    headers = ["operations", "verdict", "schedules", "spared", "choices", "preemptions", "lock waits", "remarks"]
-    columns = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
-    table = lay_table(
-        [row[:columns] for row in rows],
-        headers[:columns],
-        align=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
-    )
-    return f"{table}\n\n{render_failing(groups)}{fold(sentence_of(groups, settings))}"
-
-
-def render_failing(groups: Sequence[Group]) -> str:
-    """Return of each call that failed in whatever schedule and with whatever arguments what it failed with, once."""
-    failing: dict[str, str] = {}
-    for coverage in (each.coverage for group in groups for each in group.searched):
-        failing = {**coverage.failing, **failing}  # the likeliest arguments come first
-    return "".join(f"{fold(line)}\n" for line in told_failing(failing)) + ("\n" if failing else "")
-
-
-def told_failing(failing: Mapping[str, str]) -> list[str]:
-    """Return such calls, a line each."""
-    return [f"{call} fails however it is called: {error}" for call, error in failing.items()]
 
 
 def describe_played(played: Played) -> str:
@@ -93,58 +42,6 @@ def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:
 def render_left_out(left_out: Sequence[LeftOut]) -> str:
     """Return a line each, or nothing."""
     return "\n".join(fold(f"not asked: {each.name}: {each.reason}") for each in left_out)
-
-
-def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
-    """Return the outcome in one sentence, with what it covers."""
-    searched = [each for group in groups for each in group.searched]
-    schedules = sum(each.coverage.played for each in searched)
-    spared = sum(each.coverage.spared for each in searched)
-    racy = sum(group.verdict is Verdict.VIOLATED for group in groups)
-    unknown = sum(group.verdict is Verdict.UNKNOWN for group in groups)
-    what = "pair" if all(len(group.names) == 2 for group in groups) else "group"
-    count = counted(len(groups), what)
-    covered = f"{counted(schedules, 'schedule')} played, {spared:,} known from others without playing"
-    engine = find_engine(settings.dialect)
-    met = set[Isolation]().union(*(each.coverage.levels for each in searched)) or {settings.isolation}
-    levels = " and ".join(each.value for each in Isolation if each in met)
-    level = f"at {levels}" if engine.has_levels else f"on {engine.title}"
-    if racy:
-        verdict = f"{racy} of {count} of operations can go wrong {level}"
-    elif unknown:
-        verdict = f"inconclusive {level}: {unknown} of {count} not searched to the bound"
-    else:
-        verdict = (
-            f"sound {level}: no schedule of {count} with at most {counted(settings.preemptions, 'preemption')} goes wrong"
-        )
-    return f"{verdict}; {covered}."
-
-
-def render_coverage(group: Group) -> str:
-    """Return what the search of one group covered, a line a choice of arguments."""
-    lines = []
-    for each in group.searched:
-        coverage = each.coverage
-        bound = "every schedule there is" if coverage.is_exhaustive else counted(coverage.bound_completed, "preemption")
-        pairs = counted(len(coverage.pairs), "pair")
-        parts = [
-            f"{counted(coverage.played, 'schedule')} ({coverage.spared:,} more known without playing)",
-            f"complete to {bound}" if coverage.bound_completed >= 0 else "not even the serial orders were completed",
-            f"{coverage.pairs_in_both_orders} of {pairs} of conflicting steps in both orders",
-            counted(coverage.waits, "lock wait"),
-        ]
-        met = {
-            "random schedule": coverage.random,
-            "deadlock": coverage.deadlocks,
-            "serialization failure": coverage.serialization_failures,
-            "failed call": coverage.refusals,
-        }
-        parts += [counted(number, what) for what, number in met.items() if number]
-        parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
-        parts += coverage.cut
-        lines.append(fold(f"{_WORDS[each.verdict]:<8} {'; '.join(each.calls)}", hanging=" " * 9))
-        lines.append(fold(f"         {', '.join(parts)}", hanging=""))
-    return "\n".join(lines)
 
 
 def render_finding(finding: Finding) -> str:

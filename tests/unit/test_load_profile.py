@@ -33,6 +33,17 @@ def test_a_system_with_profiles_of_its_own_can_be_smoked_and_hammered_too(tmp_pa
     assert load_profile(own, "hammer", {}).title == "as fast as it goes, on hot rows"
 
 
+def test_an_operation_without_arguments_is_called_like_any_other_where_no_profile_is_declared() -> None:
+    """One that only inserts was left out in silence as soon as another one took arguments."""
+    take = KIOSK.operations["take"]
+    system = replace(KIOSK, operations={"take": take, "open": replace(take, name="open", arguments={})}, profiles=None)
+    hammer, smoke = (load_profile(system, name, {}) for name in ("hammer", "smoke"))
+    assert isinstance(hammer, ClosedProfile)
+    assert isinstance(smoke, OpenProfile)
+    assert hammer.weights == {"take": 1, "open": 1}
+    assert [stream.operations for stream in smoke.streams] == [("take",), ("open",)]
+
+
 def test_a_shape_takes_the_main_profile_and_its_own_length() -> None:
     pilot, spike, soak, peak = (load_profile(GHOSTPASS, name, {}) for name in ("pilot", "spike", "soak", "peak"))
     assert isinstance(pilot, OpenProfile)

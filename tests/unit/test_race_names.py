@@ -51,6 +51,11 @@ def test_a_system_is_named_before_its_operations(chosen: Choose) -> None:
         (["broken"], ["operations/broken.sql:1: the transaction is never ended", "  1 | begin;\n      ^"]),
         (["withdraw", "refunt"], ["system till has no operation 'refunt'", "Perhaps you meant refund."]),
         (["sell"], ["'sell' is no system", "integrity race ghostpass sell"]),
+        (["nope"], ["unknown system or operation 'nope'", "broken.sql:1: the transaction is never ended."]),
+        (
+            ["brokn"],
+            ["Perhaps you meant broken.", "The operations are: inbox, refund, withdraw, refund. broken is left out"],
+        ),
     ],
 )
 def test_what_cannot_be_raced_is_told_with_what_can(chosen: Choose, words: list[str], said: list[str]) -> None:
@@ -62,3 +67,38 @@ def test_what_cannot_be_raced_is_told_with_what_can(chosen: Choose, words: list[
 def test_a_system_that_is_named_by_itself_is_never_an_operation(chosen: Choose) -> None:
     assert chosen("inbox", system_name="till").group == ("inbox", "inbox")
     assert chosen(system_name="inbox").race.system.name == "inbox"
+
+
+def test_a_folder_of_operations_that_is_called_as_the_project_is_told_with_what_to_rename(
+    chosen: Choose, tmp_path: Path
+) -> None:
+    """Its operations are those of a second system of that name: neither can be used, and no word of theirs is unknown."""
+    (tmp_path / "operations/till").mkdir()
+    (tmp_path / "operations/till/pay.sql").write_text("select 1 from wallets;\n")
+    for word in ("pay", "withdraw"):
+        with pytest.raises(UsageError) as raised:
+            chosen(word, word)
+        assert "till cannot be used: " in str(raised.value)
+        assert "a second system has the name till: operations/till" in str(raised.value)
+        assert "Rename the folder" in str(raised.value.hint)
+        assert "package" not in str(raised.value.hint)
+    assert chosen("shop", "refund").group == ("refund", "refund")
+
+
+def test_what_is_raced_where_nothing_is_named_is_the_projects_own_and_never_what_ships_without_a_word(
+    tmp_path: Path,
+) -> None:
+    """A project without operations raced ghostpass for a minute and a half, and said nothing of it."""
+    (told,) = choose(find_project(tmp_path), ()).told  # of no project
+    assert told.startswith("racing ghostpass, which ships, as nothing was named: ")
+    assert "integrity race ghostpass request_funding request_funding" in told
+    (tmp_path / "integrity.toml").write_text("")
+    project = find_project(tmp_path)
+    with pytest.raises(UsageError) as raised:
+        choose(project, ())
+    assert f"{tmp_path} has no operations to race" in str(raised.value)
+    assert "integrity new operation NAME" in str(raised.value.hint)
+    assert choose(project, ("ghostpass",)).told == choose(project, (), system_name="ghostpass").told == []
+    (tmp_path / "operations").mkdir()
+    (tmp_path / "operations/pay.sql").write_text("select 1 from wallets;\n")
+    assert (choose(project, ()).race.system.name, choose(project, ()).told) == (project.name, [])

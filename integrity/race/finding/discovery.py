@@ -144,5 +144,5 @@ def finding_of_program(
         seconds=seconds,
         anomaly=explanation.anomaly.code,
         explanation=tuple(explanation.lines),
-        timeline=tuple(timeline_of(run)),
+        timeline=tuple(timeline_of(run, scheduler.dialect)),
     )

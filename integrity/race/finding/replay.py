@@ -119,7 +119,7 @@ def replay(scheduler: Scheduler, program: Program, sought: Sought, *, times: int
             course=f"cut off, {run.cut}" if run.cut else describe_course(run),
             statements=statements_of(events_of(run.trace)),
             names=tuple(sorted(name or oracle for oracle, name in back)),
-            timeline=tuple(timeline_of(run)),
+            timeline=tuple(timeline_of(run, scheduler.dialect)),
             is_cut=bool(run.cut),
         )
 
