@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -224,6 +225,32 @@ class Seen:
     """What a call tells its client."""
 
     others: list[dict[str, int]]
+
+
+def test_how_rows_lie_where_no_order_is_asked_for_gives_an_anomaly_no_other_name(database: Target) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(b"create table doctors (name text primary key, is_on_duty bool not null)")
+        connection.execute(b"insert into doctors values ('alice', true), ('bob', true)")
+        connection.commit()
+    last = cycle(["alice", "bob", "bob"])
+
+    def move() -> None:
+        with psycopg.connect(database.text) as connection:
+            connection.execute("update doctors set is_on_duty = is_on_duty where name = %s", (next(last),))
+
+    def leave(name: str) -> None:
+        with psycopg.connect(race.url) as connection:
+            if len(connection.execute("select name from doctors where is_on_duty").fetchall()) > 1:
+                connection.execute("update doctors set is_on_duty = false where name = %s", (name,))
+
+    names: set[str] = set()
+    for _ in range(3):
+        next(last)
+        with CallRace(database, test_database=database.url.database, setup=move) as race:
+            finding = race(partial(leave, "alice"), partial(leave, "bob")).finding
+            assert finding is not None
+            names.add(finding.finding.anomaly)
+    assert names == {"A5B"}
 
 
 def test_answers_of_no_serial_order_are_told_apart_unless_they_are_strict(database: Target) -> None:
