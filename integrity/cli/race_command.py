@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from integrity.cli.number_types import SEED, Duration, Integer
+from integrity.cli.once import OnceCommand
 from integrity.cli.options import (
     database_option,
     json_option,
@@ -20,7 +21,7 @@ LEVELS = ("read committed", "repeatable read", "serializable")
 ACTORS_MAX = 8
 
 
-@click.command(name="race")
+@click.command(name="race", cls=OnceCommand)
 @click.argument("names", metavar="[SYSTEM] [OPERATION]...", nargs=-1)
 @click.option("--system", "system_name", metavar="NAME", help="All words are operations of this system.")
 @click.option(

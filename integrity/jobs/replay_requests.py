@@ -11,8 +11,9 @@ from pathlib import Path
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import Job
+from integrity.events import Job, Noted
 from integrity.jobs.export_requests import export_requests
+from integrity.jobs.kept_scenario import tell_changes
 from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site import open_site
 from integrity.project import Project
@@ -27,7 +28,6 @@ from integrity.scenarios.subject import (
     RequestSubject,
     cast_of,
     find_subject,
-    scenario_file,
     subject_of_file,
     subject_of_record,
 )
@@ -67,13 +67,7 @@ def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, 
             hint=f"race.replay({str(file)!r}, {', '.join(record.given['calls'])}).holds()",
         )
     subject = subject_of_record(project, record)
-    changed = []
-    has_file = bool(record.name) and scenario_file(project, record.name).is_file() and subject.place == record.shown
-    if has_file and find_subject(project, record.name, record.digest) is None:
-        now = subject_of_file(project, record.name).record.digest
-        changed.append(f"{record.shown} is another one by now ({now}, was {record.digest}); the one of then was played")
-    if (now := subject.scenario.app.commit) != record.commit:
-        changed.append(f"the application is at commit {now or '(none said)'}, it was at {record.commit or '(none said)'}")
+    changed = tell_changes(project, record, subject)
     _check_cast(record.kept, subject, str(file))
     cast = record.kept or cast_of(subject.scenario)
     return ChosenRequests(
@@ -124,6 +118,7 @@ def replay_requests(
         )
     declared = chosen.project.settings.database.test if test_database is None else test_database
     settings = RequestRace(is_strict=chosen.sought.is_strict, test_database=declared)
+    yield from map(Noted, chosen.changed)
     with ExitStack() as stack:
         site = yield from open_site(chosen.subject, target, chosen.project, settings, stack)
         replays = list(replay(site.stand.scheduler, site.program(chosen.cast), chosen.sought, times=times))

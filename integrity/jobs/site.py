@@ -168,7 +168,7 @@ def open_site(
     site = Site(subject, place, stand, app, make_program, client, lambda: prepared[0])
     who = "the application" if scenario.has_application else "a command"
     pointing = _pointing(stand.target, scenario.app)
-    yield from warm_up(stand.scheduler, whole, pointing=pointing, who=who)
+    yield from warm_up(stand.scheduler, whole, pointing=pointing, who=who, turned_away=lambda: stand.turned_away)
     return site
 
 
@@ -219,7 +219,7 @@ def _pointing(target: Target, app: App) -> str:
     if app.command or not app.url:
         return (
             "Let it take its database from DATABASE_URL, or from PGHOST, PGPORT, PGUSER, PGDATABASE: they are set where it "
-            "is started. Does it read a file of settings, or work on another database?"
+            "is started. Does its code or a file of settings name a database, or one in memory?"
         )
     return (
         f"Start it with its database at {target}: the same name and password at this host and port, which are our proxy's."

@@ -5,7 +5,7 @@ search that would find nothing: an application that is not there, or not behind 
 login that is missing, a call that never comes to its end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from integrity.errors import UsageError
@@ -18,8 +18,12 @@ from integrity.race.program.trace import Failed, Return
 from integrity.scenarios.answers import NO_ANSWER, status_of
 
 WARMED = 2  # times that each call is made alone
-_NOT_THERE = (404, 405)
-_NOT_LET_IN = (401, 403)
+_NOT_THERE = (404, 405, 410, 421, 501)  # of a path, of a method: 501 is what Python's http.server says of one
+_NOT_LET_IN = (401, 403, 407, 511)
+_NOT_READ = (400, 411, 413, 414, 415, 422, 431)
+_TOO_OFTEN = (423, 425, 429)
+_OF_TLS = "Let it connect with sslmode=prefer or disable where it is raced: our proxy has no certificate to be verified."
+_BY_HAND = "Send it by hand with curl -i"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,20 @@ class Alone:
     is_seen: bool
 
 
-def warm_up(scheduler: Scheduler, program: Program, *, pointing: str, who: str = "the application") -> Iterator[Noted]:
+def warm_up(
+    scheduler: Scheduler,
+    program: Program,
+    *,
+    pointing: str,
+    who: str = "the application",
+    turned_away: Callable[[], Sequence[str]] = tuple,
+) -> Iterator[Noted]:
     """Make each call alone; yield what should be known of it.
 
     Args:
         pointing: how it is led to our proxy.
         who: makes the statements.
+        turned_away: tells which connections came to our proxy and were not served.
 
     Raises:
         UsageError: a call alone does not come to its end or is not answered, or fewer than two calls make a statement that
@@ -51,10 +63,10 @@ def warm_up(scheduler: Scheduler, program: Program, *, pointing: str, who: str =
     if wrong:
         raise UsageError(
             f"{wrong[0].name} is answered with {_status(wrong[0])}, without a statement: there is no such address",
-            hint="Send it by hand with curl -i; mend its path, its method, or [app] url.",
+            hint=f"{_BY_HAND}; mend its path, its method, or [app] url.",
         )
     if not any(each.is_seen for each in calls):
-        raise UsageError(f"no statement of {who} was seen: its connections do not lead through our proxy", hint=pointing)
+        raise _unseen(calls[0], who, pointing, turned_away())
     yield from (Noted(told) for each in alone.values() if (told := _describe(each)))
     if sum(each.is_seen for each in calls) < 2:
         raise UsageError(
@@ -77,6 +89,38 @@ def _make_alone(scheduler: Scheduler, program: Program) -> Alone:
         _check_answered(name, run)
         runs.append(run)
     return Alone(name, runs[-1].trace.returns.get("A"), any(run.trace.events for run in runs))
+
+
+def _unseen(call: Alone, who: str, pointing: str, turned_away: Sequence[str]) -> UsageError:
+    """Return what to say where no call makes a statement that we see."""
+    status, answered = _status(call), _answered(call)
+    begun = f"{call.name} was made, and {answered}; no statement of {who} was seen"
+    if turned_away:
+        is_of_tls = any("encryption" in each for each in turned_away)
+        hint = _OF_TLS if is_of_tls else "Mend the name, password or database that it connects with, or its pool's size."
+        return UsageError(f"{begun}: {'; '.join(turned_away)}", hint=hint)
+    if status is not None and 300 <= status < 400 and isinstance(call.returned, Ok):
+        location = call.returned.value.get("location")
+        return UsageError(
+            f"{begun}: it is sent on to {location}", hint="Ask for that address: is it the slash at the end, or a [login]?"
+        )
+    for statuses, why, hint in (
+        (_NOT_LET_IN, "it is not let in", "Is there a [login], or a token that the form had?"),
+        (_NOT_READ, "it is not understood", f"{_BY_HAND}: are its body, its Content-Type and its Host as wanted?"),
+        (_TOO_OFTEN, "it is asked too often", "Turn the limit off where it is raced."),
+    ):
+        if status in statuses:
+            return UsageError(f"{begun}: {why}", hint=hint)
+    if status is not None and status >= 500:
+        return UsageError(f"{begun}: it failed before, or its connections do not lead through our proxy", hint=pointing)
+    return UsageError(f"{begun}: its connections do not lead through our proxy", hint=pointing)
+
+
+def _answered(call: Alone) -> str:
+    """Return what a call was answered with, as a sentence goes on."""
+    if isinstance(call.returned, Declined | Failed):
+        return f"answered with {call.returned.reason}" if _status(call) else f"came to {call.returned.reason}"
+    return f"answered with {_status(call)}" if _status(call) else "took effect"
 
 
 def _check_answered(name: str, run: PlayedSchedule) -> None:

@@ -8,6 +8,7 @@ subject = subject_of_record(project, finding.scenario)
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,10 @@ def subject_of_record(project: Project, record: ScenarioRecord) -> RequestSubjec
         UsageError: a variable that stands for a secret is not set.
     """
     if record.name and scenario_file(project, record.name).is_file():
-        subject = find_subject(project, record.name, record.digest)
-        if subject is not None:
-            return subject
+        with suppress(UsageError):  # the file says it no more: what was kept does
+            subject = find_subject(project, record.name, record.digest)
+            if subject is not None:
+                return subject
     given = _as_given(record.given)
     file = Path(record.shown)
     tables = {"recorded": {"requests": _as_given(record.requests)}} if record.requests else {}

@@ -314,7 +314,8 @@ def test_what_a_killed_race_left_is_removed_by_the_next(database: Target, connec
     abandoned = install(database)
     abandoned.__enter__()
     connection.execute(
-        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s", ("integrity race rows",)
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s",
+        (f"integrity race rows of {os.getpid()}",),
     )
     with install(database) as capture:
         connection.execute("insert into t values (1)")
@@ -323,7 +324,8 @@ def test_what_a_killed_race_left_is_removed_by_the_next(database: Target, connec
 
 
 def test_two_captures_do_not_stand_on_one_database(database: Target) -> None:
-    with install(database), pytest.raises(UsageError, match="another race"), install(database):
+    who = f"another race is played there, by the process {os.getpid()}"
+    with install(database), pytest.raises(UsageError, match=who), install(database):
         pass
 
 

@@ -298,6 +298,8 @@ def test_what_is_expected_must_be_there_and_hold_before_any_call(integrity: Comm
         (("--scenario", "by"), "cannot be read"),
         (("sell", "--app", "http://127.0.0.1:9"), "operations are raced by name"),
         (("--learn", "buy", "--scenario", "buy"), "goes with no other"),
+        (("--scenario", "buy", "--scenario=sell"), "--scenario is given 2 times, 'buy' and 'sell', and takes one value"),
+        (("--app", "--curl", "--curl", "curl /", "--app=b"), "--app is given 2 times, '--curl' and 'b'"),
         (("--actor", f"{sys.executable} -c pass"), "no statement of a command was seen"),
     ],
 )

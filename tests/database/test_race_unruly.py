@@ -49,6 +49,20 @@ def asked(path: str) -> tuple[str, ...]:
     return ("--command", UNRULY, "--curl", f"curl -X POST http://127.0.0.1:9{path}")
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/no-method", "answered with 501, without a statement: there is no such address"),
+        ("/no-statement", "was made, and answered with 200; no statement of the application was seen"),
+        ("/verified", "no statement of the application was seen: 2 clients that hung up when encryption was refused"),
+        ("/stranger", "no statement of the application was seen: the server did not let 2 connections in: "),
+    ],
+)
+def test_an_application_that_cannot_be_raced_is_told_why_and_what_to_do(integrity: Command, path: str, told: str) -> None:
+    code, _, err = integrity(*asked(path))
+    assert (code, told in " ".join(err.split()), "hint: " in err) == (2, True, True), err
+
+
 def test_a_request_that_never_ends_is_given_up_with_its_statements_so_far(integrity: Command) -> None:
     code, _, err = integrity(*asked("/poll"))
     said = " ".join(err.split())

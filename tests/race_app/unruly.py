@@ -44,6 +44,15 @@ def die_of_a_race() -> int:
         return 200
 
 
+def connect(**how: str) -> int:
+    """Connect as the server or the proxy does not let it."""
+    try:
+        psycopg.connect(os.environ["DATABASE_URL"], **how).close()  # type: ignore[arg-type]  # of a connection string
+    except psycopg.OperationalError:
+        return 500
+    return 200
+
+
 class Unruly(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         paths: dict[str, Callable[[], int]] = {
@@ -52,6 +61,8 @@ class Unruly(BaseHTTPRequestHandler):
             "/wait": wait_for_change,
             "/die": die_of_a_race,
             "/no-method": lambda: 501,
+            "/verified": lambda: connect(sslmode="verify-full", sslrootcert="system"),
+            "/stranger": lambda: connect(user="nobody_there"),
             "/no-statement": lambda: 200,
         }
         self.send_response(paths[self.path]())

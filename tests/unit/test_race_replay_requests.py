@@ -92,6 +92,43 @@ def test_a_finding_carries_its_scenario_and_says_what_it_lacks(folder: Path, mon
     assert chosen.changed == ["the application is at commit 3a1b, it was at 2f0c"]
 
 
+KEPT, FILE = "what the finding kept is played", "the file is played"
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (SCENARIO, []),
+        (f"title = 'another'\n{SCENARIO}", []),
+        (SCENARIO.replace("/cart", "/basket"), ["another one by now", "in actors.0.requests.0; ", KEPT]),
+        (SCENARIO + "[expect]\nexactly_one = 200\n", ["another one by now", "in expect; ", KEPT]),
+        (SCENARIO.replace("flask", "gunicorn"), ["another one by now in app.command; ", FILE]),
+        (
+            SCENARIO.replace("[login]", "[login"),
+            ["cannot be used by now; ", KEPT, "scenarios/buy.toml:6:7: cannot be read"],
+        ),
+        (SCENARIO.replace("count = 2", "count = 99"), ["cannot be used by now; ", KEPT, "actors.0.count"]),
+        (None, ["scenarios/buy.toml is gone; ", KEPT]),
+    ],
+)
+def test_a_scenario_that_was_changed_since_is_told_with_what_differs_and_which_of_both_is_played(
+    folder: Path, now: str | None, told: list[str]
+) -> None:
+    write_finding(
+        make_finding(bug=None, scenario=subject_of_file(find_project(folder), "buy").record), folder / "found.json"
+    )
+    (folder / "scenarios/buy.toml").write_text(now or "")
+    if now is None:
+        (folder / "scenarios/buy.toml").unlink()
+    chosen = choose(find_project(folder), Path("found.json"))
+    assert isinstance(chosen, ChosenRequests)
+    assert len(chosen.changed) == bool(told), chosen.changed
+    assert [part for part in told if part not in "".join(chosen.changed)] == [], chosen.changed
+    is_of_file = now is not None and "gunicorn" in now
+    assert chosen.subject.scenario.app.command == ("gunicorn run" if is_of_file else "flask run")
+    assert chosen.subject.scenario.actors[0].requests[0].request == "GET /cart"
+
+
 def test_a_secret_of_a_curl_line_is_a_variable_that_must_be_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "curl -X POST http://ann@127.0.0.1:8000/buy -b 'session=x7secret' -d '{\"note\": \"${HOME}\"}'"
     subject = subject_of_curl(find_project(folder), [line], "", "flask run", count=2)

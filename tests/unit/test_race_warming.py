@@ -46,7 +46,16 @@ FINE: tuple[Return, bool, str] = (Ok({"status": 200}), True, "")
     [
         ((Failed(None, "no answer: no connection: Connection refused"), False, ""), "/buy: no answer: no connection"),
         ((Declined("404 Not Found"), False, ""), "answered with 404, without a statement"),
-        ((Ok({"status": 200}), False, ""), "no statement of the application was seen"),
+        ((Declined("501 Unsupported method"), False, ""), "answered with 501, without a statement"),
+        (
+            (Ok({"status": 200}), False, ""),
+            r"POST /buy was made, and answered with 200; no statement of the application was seen: its connections",
+        ),
+        ((Ok({"status": 308, "location": "/buy/"}), False, ""), "answered with 308; .*: it is sent on to /buy/"),
+        ((Declined("403 CSRF"), False, ""), "answered with 403 CSRF; .*: it is not let in"),
+        ((Declined("422 field required"), False, ""), "answered with 422 field required; .*: it is not understood"),
+        ((Declined("429 slow down"), False, ""), "answered with 429 slow down; .*: it is asked too often"),
+        ((Failed(None, "500 oops"), False, ""), "answered with 500 oops; .*: it failed before, or its connections"),
         (
             (Ok({"status": 200}), True, "more than 400 letters"),
             "not come to its end, though it is made alone: more than 400",

@@ -42,7 +42,7 @@ class Result:
                 self.tags.append(message.body.rstrip(b"\0").decode())
             case b"E":
                 self.errors.append(message)
-                self.refusal = self.refusal or _read_refusal(message.body)
+                self.refusal = self.refusal or read_refusal(message.body)
 
     def suspend(self, sql: str) -> None:
         """Note that the client has not asked for all rows of a statement: the server tells no tag then."""
@@ -124,6 +124,6 @@ def _read_cells(body: bytes) -> tuple[bytes | None, ...]:
     return tuple(cells)
 
 
-def _read_refusal(body: bytes) -> Refusal:
+def read_refusal(body: bytes) -> Refusal:
     fields = {piece[:1]: piece[1:].decode("utf-8", "replace") for piece in body.split(b"\0") if piece}
     return Refusal(fields.get(b"C", ""), fields.get(b"M", ""))

@@ -14,7 +14,7 @@ import contextlib
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +27,7 @@ from integrity.race.gated.postgresql.answer import Result
 from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Unit
 from integrity.race.program.trace import Return
+from integrity.race.program.wire import Refusal
 
 _QUIET_SECONDS = 0.5  # in which a call that was given up sends something, if it goes on
 
@@ -154,6 +155,8 @@ class Desk:
         """Of the statements of schedules, as the server was given them."""
         self.ignored_pids: set[int] = set()
         """The server's processes of connections that are ignored: what they change is not the calls'."""
+        self.refusals: Counter[str] = Counter()
+        """What the server said to connections that it did not let in."""
         self.is_told_of_looks = is_told_of_looks
         self.is_watching = False
         """A schedule is played; else all passes, as what a setup asks for."""
@@ -226,6 +229,9 @@ class Desk:
 
     def finished(self, gate: RaceGate, result: Result) -> None:
         self._post("", gate, Finished(gate, result))
+
+    def turned_away(self, refusal: Refusal) -> None:
+        self.refusals[f"{refusal.message} ({refusal.sqlstate})"] += 1
 
     def looked(self, gate: RaceGate) -> None:
         self._post("", gate, None)

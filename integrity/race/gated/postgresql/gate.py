@@ -23,9 +23,10 @@ from integrity.proxy.link import Link
 from integrity.proxy.message import Message
 from integrity.proxy.postgresql.bodies import read_text
 from integrity.proxy.postgresql.framing import make_message
-from integrity.race.gated.postgresql.answer import Result
+from integrity.race.gated.postgresql.answer import Result, read_refusal
 from integrity.race.gated.postgresql.rewriting import Rewriting
 from integrity.race.gated.postgresql.unit import ENDS, FLUSH, SYNC, Act, Reader, Unit
+from integrity.race.program.wire import Refusal
 
 _COPYING = (b"d", b"c", b"f")
 _DONE = (b"C", b"I", b"s", b"E")
@@ -77,6 +78,10 @@ class Listener(Protocol):
 
     def finished(self, gate: "RaceGate", result: Result) -> None:
         """The transaction that was kept open is at its end."""
+        ...
+
+    def turned_away(self, refusal: Refusal) -> None:
+        """The server does not let a connection in."""
         ...
 
     def looked(self, gate: "RaceGate") -> None:
@@ -295,6 +300,8 @@ class RaceGate:
         if kind == b"S" and message.body.startswith(_NAMED):
             self.application_name = read_text(message.body.removeprefix(_NAMED))
         if not self._is_begun:
+            if kind == _ERROR:
+                self._listener.turned_away(read_refusal(message.body))
             self._is_begun = kind == _READY
             return Ruling.PASS
         if kind == _NOTICE:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.numbers import counted
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.server import Proxy, address_of
@@ -51,6 +52,7 @@ class Stand:
         ignored: what of the statements is none of the race's.
         desk: of the gates.
         direct: the database without the proxy.
+        counts: what became of connections at the proxy, beside those that were served.
         relations_in: oids of the relations that bits of a footprint stand for.
     """
 
@@ -61,6 +63,7 @@ class Stand:
     ignored: Ignored
     desk: Desk
     direct: Target
+    counts: Mapping[str, int]
     relations_in: Callable[[int], frozenset[int]]
 
     def tables_in(self, bits: int) -> frozenset[str]:
@@ -110,7 +113,15 @@ class Stand:
     def rows(self) -> str:
         """How each schedule gets the same rows, and what was left out, in words."""
         left_out = f"; ignored: {self.ignored}" if self.ignored.patterns else ""
-        return f"{self.keeping}{left_out}"
+        return f"{self.keeping}{left_out}{''.join(f'; {each}' for each in self.turned_away)}"
+
+    @property
+    def turned_away(self) -> tuple[str, ...]:
+        """Which connections came and were not served, and why, in words."""
+        refused = [
+            f"the server did not let {counted(many, 'connection')} in: {said}" for said, many in self.desk.refusals.items()
+        ]
+        return (*refused, *(f"{many:,} {what}" for what, many in self.counts.items()))
 
 
 class _Kept:
@@ -196,7 +207,9 @@ def open_stand(
             )
             try:
                 place = proxy.target(target)
-                yield Stand(place, scheduler, capture, keeping, ignored, desk, target, troupe.engine.relations_in)
+                yield Stand(
+                    place, scheduler, capture, keeping, ignored, desk, target, proxy.counts, troupe.engine.relations_in
+                )
             finally:
                 scheduler.close()
                 rows.undo()

@@ -25,6 +25,8 @@ restart: servers come with `replica`, ours with `minimal`. And reading a slot to
 reading the log takes 0.05. So triggers are what there is everywhere.
 """
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -47,7 +49,8 @@ from integrity.race.rows.postgresql.tables import SCHEMA, find_tables, turned
 from integrity.race.rows.tables import CapturedTable, Uncovered
 
 _LOCK = 0x1A7E6221  # of an advisory lock of the database: who holds it has a capture there
-_APPLICATION = "integrity race rows"
+_APPLICATION = "integrity race rows of {}"
+_OF_PROCESS = re.compile(_APPLICATION.format(r"(\d+)"))
 _SETTINGS = {**OWN, "synchronous_commit": "off"}
 
 Connection = psycopg.Connection[Any]
@@ -172,7 +175,7 @@ def install(target: Target) -> Iterator[Capture]:
         UsageError: another one is on; somebody else has a schema of its name.
         DatabaseError: the role may not, or the tables are locked.
     """
-    with closing(target.connect(application_name=_APPLICATION, settings=_SETTINGS)) as connection:
+    with closing(target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)) as connection:
         try:
             _take_place(target, connection)
             is_quiet = _become_quiet(connection)
@@ -220,7 +223,7 @@ def remove(target: Target) -> bool:
         UsageError: it is at work; somebody else has a schema of its name.
         DatabaseError: the server refuses it.
     """
-    with closing(target.connect(application_name=_APPLICATION, settings=_SETTINGS)) as connection:
+    with closing(target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)) as connection:
         try:
             return _take_place(target, connection)
         except psycopg.Error as error:
@@ -231,7 +234,10 @@ def _take_place(target: Target, connection: Connection) -> bool:
     """See to it that no capture is on, and that none can be put on beside; return whether one was left over."""
     (is_free,) = connection.execute("select pg_try_advisory_lock(%s)", (_LOCK,)).fetchall()[0]
     if not is_free:
-        raise UsageError(f"{target}: another race is played there", hint="Wait for its end, or race on another database.")
+        raise UsageError(
+            f"{target}: another race is played there{_by_whom(connection)}",
+            hint="Wait for its end, or race on another database; one that hangs is over when that process is ended.",
+        )
     found = connection.execute(
         "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", (SCHEMA,)
     ).fetchall()
@@ -241,6 +247,15 @@ def _take_place(target: Target, connection: Connection) -> bool:
         raise UsageError(f"{target}: the schema {SCHEMA} is not ours", hint="Rename or drop it.")
     connection.execute(REMOVAL)
     return True
+
+
+def _by_whom(connection: Connection) -> str:
+    """Return whose the place is that is taken, as it goes on in a sentence; empty: it is free by now, or nobody may see."""
+    holders: list[tuple[int, str | None]] = connection.execute(_HOLDER, {"lock": _LOCK}).fetchall()
+    for pid, name in holders:
+        theirs = _OF_PROCESS.search(name or "")
+        return f", by the process {theirs[1]}" if theirs else f", by the server's process {pid}"
+    return ""
 
 
 def _remove(target: Target, connection: Connection) -> None:
@@ -281,6 +296,13 @@ _WRITERS = f"""
     ) and l.mode = 'RowExclusiveLock' and l.granted
     order by a.pid
     limit 1
+"""
+_HOLDER = """
+    select a.pid, a.application_name
+    from pg_catalog.pg_locks as l
+    join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid = 0 and l.objid = %(lock)s
+        and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
 """
 _IS_SUPERUSER = "select rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _LOG_OIDS = f"""
