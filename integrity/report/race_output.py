@@ -85,10 +85,10 @@ def _write_raced_text(raced: Raced) -> None:
         write_result(render_coverage(groups[0], settings))
     if left_out := render_left_out(left_out_of(groups)):
         write_result(left_out)
-    for each in raced.apart:
-        write_result(f"\n{render_apart(each.finding, each.replay)}")
     if raced.found:
-        write_result(("\n" if raced.is_matrix or raced.apart else "") + render_finding(raced.found[0].finding))
+        write_result(("\n" if raced.is_matrix else "") + render_finding(raced.found[0].finding))
         write_result()
     for label, each in zip(("replay: ", "others: ", *["        "] * len(raced.found)), raced.found, strict=False):
         write_result(lay_command(each.replay, label=label))
+    for each in raced.apart:
+        write_result(f"\n{render_apart(each.finding, each.replay)}")

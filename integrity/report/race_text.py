@@ -52,10 +52,7 @@ def render_finding(finding: Finding) -> str:
     lines = [f"race  {finding.system}  {level}{'  bug ' + finding.bug if finding.bug else ''}"]
     if (scenario := finding.scenario) is not None:
         lines = [f"race  {scenario.shown}{f'  commit {scenario.commit}' if scenario.commit else ''}"]
-    for letter, call in sorted(finding.calls.items()):
-        arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())
-        called = call.operation if finding.scenario else f"{call.operation}({arguments})"
-        lines.append(fold(f"  {letter} = {called} {_returned(call.returned)}", hanging="    "))
+    lines += [fold(f"  {each}", hanging="    ") for each in _calls(finding)]
     lines += render_happening(finding)
     if finding.cures:
         lines += ["", "Tried on this very schedule (what helps first, and of that what costs least):"]
@@ -68,6 +65,16 @@ def render_finding(finding: Finding) -> str:
             tried = " and ".join(cure.name for cure in levels)
             lines.append(fold(f"No isolation level prevents it: {tried} {'was' if len(levels) == 1 else 'were'} tried."))
     return "\n".join(lines)
+
+
+def _calls(finding: Finding) -> list[str]:
+    """Return a line for each call: its arguments and what it returned."""
+    lines = []
+    for letter, call in sorted(finding.calls.items()):
+        arguments = ", ".join(f"{name}={value}" for name, value in call.values.items())
+        called = call.operation if finding.scenario else f"{call.operation}({arguments})"
+        lines.append(f"{letter} = {called} {_returned(call.returned)}")
+    return lines
 
 
 def render_happening(finding: Finding) -> list[str]:
@@ -86,11 +93,11 @@ def render_happening(finding: Finding) -> list[str]:
 
 def render_apart(finding: Finding, replay: str) -> str:
     """Return answers that are told apart: why no serial order gives them, and how they become a finding."""
-    calls = [f"{letter} = {call.operation} {_returned(call.returned)}" for letter, call in sorted(finding.calls.items())]
     schedule = finding.schedule or "(one after the other)"
     return "\n".join(
         [
-            fold(f"answers apart  {' + '.join(finding.operations)}, schedule {schedule}: {'; '.join(calls)}"),
+            fold(f"answers apart  {' + '.join(finding.operations)}, schedule {schedule}"),
+            *(fold(f"  {each}", hanging="    ") for each in _calls(finding)),
             *(fold(f"  {line}") for line in finding.explanation),
             lay_command(replay, label="  replay: "),
             fold(
