@@ -20,6 +20,15 @@ from integrity.http.answer import Answer
 from integrity.http.request import FORM_TYPE, JSON_TYPE, Json, Part, Parts, Raw, Request
 from integrity.suggestion import suggest
 
+
+class NoValue(UsageError):
+    """A name in a request that no value has."""
+
+    def __init__(self, place: str, name: str, *, hint: str) -> None:
+        super().__init__(f"{place}: there is no value {name}", hint=hint)
+        self.name = name
+
+
 Values = Mapping[str, Any]
 """By name: texts, numbers, booleans, None; what JSON has."""
 
@@ -193,8 +202,8 @@ def _fill_text(text: str, values: Values, spell: Callable[[Any], str], place: st
         meant = suggest(name, values)
         if not is_strict and not meant:
             return found[0]
-        known = f"Known: {', '.join(values)}." if values else "No value was taken before it."
-        raise UsageError(f"{place}: there is no value {name}", hint=" ".join(filter(None, (meant, known))))
+        known = f"Known: {', '.join(values)}." if values else "None is: [values] has some, `take` of a request makes some."
+        raise NoValue(place, name, hint=" ".join(filter(None, (meant, known))))
 
     return _PLACE.sub(spelling, text)
 

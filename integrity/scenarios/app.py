@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from integrity.engines.target import Target
 from integrity.engines.url import Secret
 from integrity.errors import UsageError, quote
+from integrity.http.request import shown_url
 from integrity.scenarios.scenario import App
 
 LINES_TOLD = 12
@@ -211,6 +212,20 @@ def _listens(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def check_address(app: App, *, place: str) -> None:
+    """Raise UsageError unless the url of an application is an address of HTTP."""
+    parts = urlsplit(app.url)
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            f"{place}: {quote(shown_url(app.url))} is no address of HTTP",
+            hint='Write "http://127.0.0.1:8000", or ${PORT} for its port where a command starts it.',
+        )
+    try:
+        _port_of(app)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.message.removeprefix('[app] url: ')}", hint=error.hint) from None
 
 
 def _port_of(app: App) -> int:

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from integrity.environment import filled
-from integrity.errors import UsageError, quote
+from integrity.environment import filled, has_variables
+from integrity.errors import UsageError
 from integrity.numbers import counted
 from integrity.scenarios.scenario import (
     ACTORS_MOST,
@@ -28,7 +28,8 @@ from integrity.scenarios.scenario import (
     Setup,
     Volatile,
 )
-from integrity.scenarios.toml_place import place_of
+from integrity.scenarios.source import Source
+from integrity.scenarios.wording import tell_mistake
 from integrity.suggestion import suggest
 
 SCENARIOS_FOLDER = "scenarios"
@@ -91,34 +92,35 @@ def scenario_of(
     Args:
         text: of the file, for places in it.
     """
+    source = Source(file, text)
     known = {**(os.environ if environment is None else environment), "PORT": "${PORT}"}
     try:
-        scenario = Scenario.model_validate(_filled(_in_our_words(dict(given)), known, f"{file}: "))
+        scenario = Scenario.model_validate(_filled(_in_our_words(dict(given)), known, source, ()))
     except ValidationError as error:
-        raise mistake(error, file, (), text) from None
-    _check_actors(scenario, file, text)
+        raise mistake(error, source) from None
+    _check_actors(scenario, source)
     return scenario
 
 
-def mistake(error: ValidationError, file: Path, above: Sequence[int | str], text: str | None = None) -> UsageError:
+def mistake(error: ValidationError, source: Source, above: Sequence[int | str] = ()) -> UsageError:
     """Return, as a sentence, the first thing that is wrong.
 
     Args:
         above: the path that what was read stands at.
-        text: of the file; None: it is read.
     """
-    first = error.errors(include_url=False, include_input=True)[0]
-    path = (*above, *(part for part in first["loc"] if not _is_of_union(part)))
-    line, column = place_of(file.read_text(encoding="utf-8") if text is None else text, path)
-    where = f"{file}:{line}:{column}: {'.'.join(map(str, path))}"
+    errors = error.errors(include_url=False, include_input=True)
+    first, path = errors[0], _path_of(errors[0], above)
     table, known = _known_at(path)
     if first["type"] == "extra_forbidden":
         always = f"Known in {table}: {', '.join(known)}."
-        return UsageError(f"{where}: there is no such key", hint=suggest(str(path[-1]), known, always=always))
-    value = first.get("input")
-    is_shown = isinstance(value, str | int | float) and not any(part in (*_FREE, "url") for part in path)
-    shown = f", not {quote(value)}" if is_shown else ""
-    return UsageError(f"{where}: {first['msg']}{shown}", hint=f"docs/scenarios.md has every key of {table}.")
+        return source.error(path, "there is no such key", hint=suggest(str(path[-1]), known, always=always))
+    is_shown = isinstance(first.get("input"), str | int | float) and not any(part in (*_FREE, "url") for part in path)
+    said = tell_mistake([each for each in errors if _path_of(each, above) == path], is_shown=is_shown)
+    return source.error(path, said, hint=f"docs/scenarios.md has every key of {table}.")
+
+
+def _path_of(error: Mapping[str, Any], above: Sequence[int | str]) -> tuple[int | str, ...]:
+    return (*above, *(part for part in error["loc"] if not _is_of_union(part)))
 
 
 def _known_at(path: Sequence[int | str]) -> tuple[str, list[str]]:
@@ -144,18 +146,19 @@ def _unreadable(error: Exception, file: Path, text: str) -> UsageError:
     return UsageError(f"{file}:{line}:{column}: cannot be read: {reason}", hint="A scenario is a TOML file in UTF-8.")
 
 
-def _filled(given: Any, known: Mapping[str, str], place: str) -> Any:
+def _filled(given: Any, known: Mapping[str, str], source: Source, path: tuple[int | str, ...]) -> Any:
     """Return values with the variables in them filled in, but for what a shell reads."""
     if isinstance(given, dict):
         return {
-            name: each
-            if name in _FOR_A_SHELL
-            else _filled(each, known, f"{place}{'' if place.endswith(' ') else '.'}{name}")
+            name: each if name in _FOR_A_SHELL else _filled(each, known, source, (*path, name))
             for name, each in given.items()
         }
     if isinstance(given, list):
-        return [_filled(each, known, f"{place}.{number}") for number, each in enumerate(given)]
-    return filled(given, known, place=place)
+        return [_filled(each, known, source, (*path, number)) for number, each in enumerate(given)]
+    if not has_variables(given):
+        return given
+    with source.telling(path) as place:
+        return filled(given, known, place=place)
 
 
 def _in_our_words(given: dict[str, Any]) -> dict[str, Any]:
@@ -170,20 +173,21 @@ def _in_our_words(given: dict[str, Any]) -> dict[str, Any]:
     return {**others, "actors": [{"requests": [each], "count": count} for each in requests]}
 
 
-def _check_actors(scenario: Scenario, file: Path, text: str) -> None:
+def _check_actors(scenario: Scenario, source: Source) -> None:
     for number, actor in enumerate(scenario.actors):
         if bool(actor.requests) == bool(actor.command):
-            line, column = place_of(text, ("actors", number))
             said = "both requests and a command" if actor.command else "nothing to do"
-            raise UsageError(
-                f"{file}:{line}:{column}: actors.{number} has {said}",
+            raise source.error(
+                ("actors", number),
+                f"actors.{number} has {said}",
                 hint='Write requests = ["POST /pay {...}"], or command = "...".',
+                key=False,
             )
     count = sum(actor.count for actor in scenario.actors)
-    line, column = place_of(text, ("actors",))
     if count == 1:
-        raise UsageError(f"{file}:{line}:{column}: one actor races nobody", hint="Write count = 2, or a second [[actors]].")
-    if count > ACTORS_MOST:
-        raise UsageError(
-            f"{file}:{line}:{column}: {counted(count, 'actor')} are more than {ACTORS_MOST}", hint="Two or three find most."
+        raise source.error(
+            ("actors",), "one actor races nobody", hint="Write count = 2, or a second [[actors]].", key=False
         )
+    if count > ACTORS_MOST:
+        said = f"{counted(count, 'actor')} are more than {ACTORS_MOST}"
+        raise source.error(("actors",), said, hint="Two or three find most.", key=False)

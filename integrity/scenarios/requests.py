@@ -12,6 +12,7 @@ from integrity.http.request import FORM_TYPE, JSON_TYPE, METHODS, Json, Raw, Req
 from integrity.http.statuses import read_statuses
 from integrity.http.values import check_take
 from integrity.scenarios.scenario import RequestTable
+from integrity.scenarios.source import Source
 from integrity.suggestion import suggest
 
 
@@ -124,7 +125,8 @@ def declared_requests(targets: Mapping[str, Mapping[str, Any]], *, file: Path) -
             try:
                 table = RequestTable.model_validate(given)
             except ValidationError as error:
-                raise mistake(error, file, ("targets", target, "requests", name)) from None
+                source = Source(file, file.read_text(encoding="utf-8"))
+                raise mistake(error, source, ("targets", target, "requests", name)) from None
             request = replace(read_request(table, place=f"{file}: targets.{target}.requests.{name}"), name=name)
             shared |= {name} & named.keys()
             named |= {f"{target}.{name}": request, name: request}

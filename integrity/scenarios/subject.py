@@ -26,9 +26,11 @@ from integrity.http.secrets import Secrets
 from integrity.project import SETTINGS_FILE, Project
 from integrity.race.finding.scenario_record import ScenarioRecord
 from integrity.race.search.least import Cast
+from integrity.scenarios.checking import check_scenario
 from integrity.scenarios.reading import SCENARIOS_FOLDER, read_given, scenario_of
 from integrity.scenarios.requests import declared_requests
 from integrity.scenarios.scenario import ActorTable, Scenario
+from integrity.scenarios.source import Source
 
 _RACED = ("values", "setup", "login", "actors", "expect", "requests", "files")
 _DIGITS = 12
@@ -73,7 +75,8 @@ def subject_of_file(project: Project, name: str, *, is_of_pairs: bool = False) -
     if is_of_pairs and len(scenario.actors) > 1 and scenario.expect.exactly_one is not None:
         given["expect"] = {key: each for key, each in given["expect"].items() if key != "exactly_one"}
         scenario = scenario_of(given, file=file, text=text)
-    return _subject(project, file.stem, f"{SCENARIOS_FOLDER}/{file.name}", scenario, given)
+    place = f"{SCENARIOS_FOLDER}/{file.name}"
+    return _subject(project, scenario, given, name=file.stem, place=place, source=Source(file, text))
 
 
 def find_subject(project: Project, name: str, digest: str) -> RequestSubject | None:
@@ -119,7 +122,8 @@ def subject_of_curl(
     actors += [{"command": each, "count": times} for each in commands]
     app = {"command": command, "url": url or ("" if command or not read else _address_of(read[0].url))}
     given = {"app": {key: value for key, value in app.items() if value}, "actors": actors}
-    return _subject(project, "", _OF_CURL, scenario_of(given, file=Path(_OF_CURL)), given)
+    scenario = scenario_of(given, file=Path(_OF_CURL))
+    return _subject(project, scenario, given, name="", place=_OF_CURL, source=Source(Path(_OF_CURL)))
 
 
 def subject_of_record(project: Project, record: ScenarioRecord) -> RequestSubject:
@@ -166,9 +170,12 @@ def cast_of(scenario: Scenario) -> Cast:
     return tuple((number, tuple(range(len(actor.requests)))) for number, actor in enumerate(all_actors))
 
 
-def _subject(project: Project, name: str, place: str, scenario: Scenario, given: Mapping[str, Any]) -> RequestSubject:
+def _subject(
+    project: Project, scenario: Scenario, given: Mapping[str, Any], *, name: str, place: str, source: Source
+) -> RequestSubject:
     targets = project.settings.targets
     named = declared_requests(targets, file=project.folder / SETTINGS_FILE)
+    check_scenario(scenario, source, named=named, folder=project.folder)
     secrets = Secrets()
     shown = secrets.taken_out({key: each for key, each in given.items() if key != "database"})
     if scenario.app.commit:

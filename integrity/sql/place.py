@@ -57,7 +57,7 @@ class WrittenAt:
             at, start = (found.start(), found.end()) if found else (at, start)
         line, column = place_of(self.text, at)
         shown = f"{self.path}:{self.line + line - 1}: {reason}"
-        return f"{shown}\n{_show_line(str(self.line + line - 1), self.text.splitlines()[line - 1], column)}"
+        return f"{shown}\n{show_line(str(self.line + line - 1), self.text.splitlines()[line - 1], column)}"
 
 
 def place_of(text: str, offset: int) -> tuple[int, int]:
@@ -84,10 +84,11 @@ def describe_place(
         number = "query"
     if column is None or line > len(lines):
         return described
-    return f"{described}\n{_show_line(number, lines[line - 1], column)}"
+    return f"{described}\n{show_line(number, lines[line - 1], column)}"
 
 
-def _show_line(number: str, line: str, column: int) -> str:
+def show_line(number: str, line: str, column: int) -> str:
+    """Return a line behind its number, with a caret below its column, from 1."""
     margin = f"  {number} | "
     # Tabs stay tabs before the caret, so that it stands below its word however wide the terminal shows them.
     indent = "".join("\t" if character == "\t" else " " for character in line[: column - 1])

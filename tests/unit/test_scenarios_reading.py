@@ -73,44 +73,50 @@ def test_a_scenario_is_read_with_the_variables_in_it() -> None:
 ACTOR = '[[actors]]\nrequests = ["POST /pay"]\ncount = 2\n'
 
 MISTAKES = {
-    "a section": (f"{ACTOR}[expct]\n", "4:1: expct: there is no such key\n  hint: Perhaps you meant expect."),
+    "a section": (
+        f"{ACTOR}[expct]\n",
+        "4:1: expct: there is no such key\n  4 | [expct]\n      ^\n  hint: Perhaps you meant expect.",
+    ),
     "a key": (
         f'{ACTOR}[app]\n  comand = "x"\n',
-        "5:3: app.comand: there is no such key\n  hint: Perhaps you meant command.",
+        '5:3: app.comand: there is no such key\n  5 |   comand = "x"\n        ^\n  hint: Perhaps you meant command.',
     ),
     "a key of the second actor": (
         f"{ACTOR}\n[[actors]]\nrequests = []\ncuont = 1\n",
-        "7:1: actors.1.cuont: there is no such key\n  hint: Perhaps you meant count.",
+        "7:1: actors.1.cuont: there is no such key\n  7 | cuont = 1\n      ^\n  hint: Perhaps you meant count.",
     ),
     "a key of a request": (
         "[[actors]]\ncount = 2\nrequests = [\n  'POST /a',\n  { url = '/a', heders = {} },\n]\n",
-        "5:17: actors.0.requests.1.heders: there is no such key\n  hint: Perhaps you meant headers.",
+        "5:17: actors.0.requests.1.heders: there is no such key"
+        "\n  5 |   { url = '/a', heders = {} },\n                      ^\n"
+        "  hint: Perhaps you meant headers.",
     ),
     "a key of an inline table": (
         f"{ACTOR}[expect]\nvolatile = {{ columns = [], feilds = [] }}\n",
-        "5:28: expect.volatile.feilds: there is no such key\n  hint: Perhaps you meant fields.",
+        "5:28: expect.volatile.feilds: there is no such key\n  5 | volatile = { columns = [], feilds = [] }\n"
+        "                                 ^\n  hint: Perhaps you meant fields.",
     ),
     "a number": (
         '[[actors]]\nrequests = ["GET /"]\ncount = "many"\n',
-        "3:1: actors.0.count: Input should be a valid integer",
+        "3:1: actors.0.count: it must be a whole number, not 'many'\n  3 | count = \"many\"\n      ^",
     ),
     "too many": (
         "[[actors]]\nrequests = ['GET /']\ncount = 99\n",
-        "3:1: actors.0.count: Input should be less than or equal to 8",
+        "3:1: actors.0.count: it must be at most 8",
     ),
     "too many requests": (
         f"[[actors]]\ncount = 2\nrequests = {['GET /'] * 6}\n",
-        "3:1: actors.0.requests: List should have at most 5",
+        "3:1: actors.0.requests: it has 6, and at most 5 are possible",
     ),
     "nothing to do": ("[[actors]]\ncount = 2\n", "1:1: actors.0 has nothing to do"),
     "two things to do": (f"{ACTOR}command = 'x'\n", "1:1: actors.0 has both requests and a command"),
-    "nobody": ("title = 'x'\n", "1:1: actors: Field required"),
+    "nobody": ("title = 'x'\n", "1:1: actors: it is needed, and not there"),
     "one alone": ("[[actors]]\nrequests = ['GET /']\n", "1:1: one actor races nobody"),
-    "a function": (f"{ACTOR}[setup]\npython = 'make'\n", "5:1: setup.python: String should match pattern"),
+    "a function": (f"{ACTOR}[setup]\npython = 'make'\n", "5:1: setup.python: it must be \"module:function\", not 'make'"),
     "no TOML": (f"{ACTOR}[app\n", "4:5: cannot be read: Expected ']' at the end of a table declaration"),
     "a variable": (
         f"{ACTOR}[app]\nurl = 'http://${{HOST}}/'\n",
-        "scenarios/pay.toml: app.url: the environment has no variable HOST",
+        "5:1: app.url: the environment has no variable HOST\n  5 | url = 'http://${HOST}/'\n      ^\n  hint: export HOST",
     ),
 }
 
