@@ -7,6 +7,8 @@ def test_two_payments(race):
 @pytest.mark.race                                 # or the body of the test itself, as two calls of it
 def test_payment():
     pay(connect(os.environ["DATABASE_URL"]))
+
+With `pytest --integrity-race` the transactions of a whole suite are recorded, and raced behind it (pytest_pass.py).
 """
 
 import os
@@ -20,15 +22,46 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+_TESTS_VARIABLE = "INTEGRITY_RACE_TESTS"  # as jobs/pass_recording.py has it, which is not imported for every suite
+
 if TYPE_CHECKING:
     from integrity.jobs.race_calls import CallRace
-    from integrity.project import Project
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a project say on which database its tests race."""
     parser.addini("integrity_database", "URL of the database that races are played on", default="")
     parser.addini("integrity_test_database", "its name, if it holds tables and may be changed all the same", default="")
+    group = parser.getgroup("integrity")
+    group.addoption(
+        "--integrity-race",
+        action="store_true",
+        help="Record each test's transactions, on a copy of the database, and race those that meet behind the last test.",
+    )
+    group.addoption(
+        "--integrity-race-budget", metavar="DURATION", default="60s", help="For the races; default: 60s.", type=_duration
+    )
+
+
+def _duration(text: str) -> float:
+    from argparse import ArgumentTypeError
+
+    from integrity.numbers import read_duration
+
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Stand between a suite and its database before any of its code is imported."""
+    is_asked = early_config.known_args_namespace.integrity_race
+    if is_asked or _TESTS_VARIABLE in os.environ:
+        from integrity import pytest_pass
+
+        early_config.pluginmanager.register(pytest_pass.open_pass(early_config, is_asked=is_asked), "integrity-pass")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -133,31 +166,16 @@ def _race_body(test: pytest.Function, count: int = 2, *, exactly_one: bool = Fal
 def race(request: pytest.FixtureRequest) -> "Iterator[CallRace]":
     """A race on the database of the test run; a result that nothing was asked of fails the test."""
     from integrity.errors import AuditError
+    from integrity.jobs.database_of_tests import database_of_tests
     from integrity.jobs.race_calls import CallRace
     from integrity.project import find_project
 
     try:
         project = find_project(Path(request.config.rootpath))
-        url = project.database_url(request.config.getini("integrity_database") or None, os.environ)
-        if url is None:
-            url = _embedded(project)
+        url = database_of_tests(project, request.config.getini("integrity_database"))
         named = request.config.getini("integrity_test_database") or project.settings.database.test
         with CallRace(url, test_database=named or None) as opened:
             yield opened
             opened.check_asked()
     except AuditError as error:
         pytest.fail(str(error), pytrace=False)
-
-
-def _embedded(project: "Project") -> str:
-    """Return where the project's own embedded server is reached; fail the test where none runs."""
-    from integrity.engines.embedded.server import EmbeddedServer
-
-    server = EmbeddedServer(project.state_folder / "postgres")
-    if not server.status().is_running:
-        pytest.fail(
-            "race: no database is named, and no embedded server of this project runs\n"
-            "hint: Set INTEGRITY_DATABASE_URL, or integrity_database in pytest's settings; or: integrity db start",
-            pytrace=False,
-        )
-    return server.target.text

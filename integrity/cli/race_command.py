@@ -58,8 +58,9 @@ ACTORS_MAX = 8
 @click.option("--command", "app_command", metavar="LINE", default="",
               help="Start the application so, on a copy of the database, told by DATABASE_URL and PORT.")  # fmt: skip
 @click.option("--scenario", "scenario_name", metavar="NAME", help="Race what scenarios/NAME.toml says.")
-@click.option("--learn", "learnt_name", metavar="NAME",
-              help="Record the actors of scenarios/NAME.toml alone; race the pairs that meet, worst first.")  # fmt: skip
+@click.option("--learn", "learnt_name", metavar="[NAME]", is_flag=False, flag_value="",
+              help="Record the actors of scenarios/NAME.toml alone, or a suite (--learn -- pytest tests); race the "
+              "pairs that meet, worst first.")  # fmt: skip
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the finding here.")
 @database_option
 @project_option

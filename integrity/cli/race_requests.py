@@ -62,6 +62,8 @@ def race_asked(
     from integrity.report.requests_text import write_requests
     from integrity.scenarios.subject import database_of, subject_of_curl, subject_of_file
 
+    if asked.learnt == "":
+        return _learn_pass(asked, settings, project, wanted, database=database)
     if asked.names:
         raise UsageError(
             f"{' '.join(asked.names)}: operations are raced by name, requests by --app or --scenario, commands by --actor",
@@ -107,3 +109,43 @@ def race_asked(
         raced = listen(racing, bar, write_notes)
     write_requests(raced, is_json=asked.is_json)
     return raced.exit_code
+
+
+def _learn_pass(
+    asked: Asked, settings: "RaceSettings", project: "Project", wanted: "Wanted", *, database: str | None
+) -> int:
+    """Record the suite that the words are, race the pairs of its transactions that meet, and return the exit code.
+
+    Raises:
+        AuditError: what learn_pass raises; there is no command.
+    """
+    from pathlib import Path
+
+    from integrity.errors import UsageError
+    from integrity.events import Noted, listen
+    from integrity.jobs.learn_pass import learn_pass
+    from integrity.jobs.pass_recording import recording, run_command
+    from integrity.jobs.request_race import RequestRace
+    from integrity.report.learned_pass_text import write_pass
+    from integrity.report.progress import open_bar, write_notes
+
+    if not asked.names:
+        raise UsageError(
+            "--learn names no scenario, and no command that runs tests",
+            hint="integrity race --learn shop, for scenarios/shop.toml; or integrity race --learn -- pytest tests",
+        )
+    if asked.has_others or asked.is_mutating:
+        raise UsageError(
+            "--learn -- goes with no application, request, scenario or --mutate",
+            hint=f"Leave all but the command out: integrity race --learn -- {asked.names[0]}",
+        )
+    target = open_target(project, database)
+    far = RequestRace(settings.preemptions, settings.schedules, settings.seconds, settings.seed)
+    with recording(target) as recorded:
+        code = run_command(asked.names, recorded, Path.cwd())
+    if code:
+        write_notes(Noted(f"{asked.names[0]} ended with {code}: what its tests did up to there is raced"))
+    with open_bar() as bar:
+        learned = listen(learn_pass(recorded, target, project, far, wanted), bar, write_notes)
+    write_pass(learned, is_json=asked.is_json)
+    return learned.exit_code

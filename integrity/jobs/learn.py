@@ -19,7 +19,10 @@ from integrity.jobs.site import Site, open_site
 from integrity.operation import Statement
 from integrity.project import Project
 from integrity.race.finding.finding import Finding
+from integrity.race.gated.postgresql.stand import Stand
 from integrity.race.learned import Learned, PairRaced
+from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.program import Program
 from integrity.race.search.conflicts import Conflict, Observed, Observer, find_conflicts
 from integrity.race.search.exploration import Exploration
 from integrity.race.search.explore import explore
@@ -46,8 +49,8 @@ def learn(
     with ExitStack() as stack:
         site = yield from open_site(subject, target, project, settings, stack)
         casts = _casts(subject)
-        calls = [_observe(site, cast) for cast in casts]
-        conflicts = find_conflicts(calls, guarded=_guarded(site))
+        calls = [observe(site.stand, site.program(cast[:1]))[0] for cast in casts]
+        conflicts = find_conflicts(calls, guarded=guarded_tables(site.stand))
         pairs: list[PairRaced] = []
         for number, conflict in enumerate(conflicts):
             left = settings.seconds - (time.monotonic() - began)
@@ -71,22 +74,22 @@ def _casts(subject: RequestSubject) -> list[Cast]:
     return casts
 
 
-def _observe(site: Site, cast: Cast) -> Observed:
-    program = site.program(cast[:1])
+def observe(stand: Stand, program: Program) -> tuple[Observed, PlayedSchedule]:
+    """Return what the one call of a program does alone."""
     observer = Observer()
-    capture, staged = site.stand.capture, []
-    site.stand.scheduler.play(program, recorder=observer, on_staged=lambda: staged.append(capture.read()))
+    capture, staged = stand.capture, []
+    run = stand.scheduler.play(program, recorder=observer, on_staged=lambda: staged.append(capture.read()))
     written = capture.read().written_since(staged[-1])  # what the setup wrote is no call's
-    return observer.observed(program.actors[0].operation, written, site.stand.tables_in)
+    return observer.observed(program.actors[0].operation, written, stand.tables_in), run
 
 
-def _guarded(site: Site) -> frozenset[str]:
+def guarded_tables(stand: Stand) -> frozenset[str]:
     """Return the tables whose rows a unique index tells apart by more than a number that the database counts."""
-    (answer,) = site.stand.scheduler.ask([_UNIQUE])
+    (answer,) = stand.scheduler.ask([_UNIQUE])
     unique = {row["oid"] for row in answer.rows}
     return frozenset(
         table.name
-        for oid, table in site.stand.capture.tables.items()
+        for oid, table in stand.capture.tables.items()
         if oid in unique or (table.key and not all(table.columns[at].is_numbered for at in table.key_places))
     )
 

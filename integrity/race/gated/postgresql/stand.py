@@ -181,13 +181,13 @@ def open_stand(
     with ExitStack() as stack:
         capture = stack.enter_context(install(target))
         keeping = choose_keeping(capture, has_template=False)
-        stack.enter_context(_spread_sequences(target))
+        stack.enter_context(spread_sequences(target))
         between_transactions(capture.mark)
         may_look = _may_look(target)
         ignored = Ignored(ignore)
         desk = Desk(is_told_of_looks=may_look, ignored=ignored)
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
-        with closing(desk), _proxy(target, desk, settings, port) as proxy:
+        with closing(desk), proxy_before(target, desk.open_in, settings, port=port) as proxy:
             rows = _Kept(capture, setup, is_set_up_once=is_set_up_once)
             troupe = GatedCalls(
                 target,
@@ -216,7 +216,7 @@ def open_stand(
 
 
 @contextmanager
-def _spread_sequences(target: Target) -> Iterator[None]:
+def spread_sequences(target: Target) -> Iterator[None]:
     """Let each sequence count from a million of its own on, for the block.
 
     Runs are compared with the keys that they made taken as names, so that no amount and no count may look like one.
@@ -234,7 +234,7 @@ def _spread_sequences(target: Target) -> Iterator[None]:
     finally:
         with closing(target.connect(application_name="integrity race rows")) as connection:
             for name, last, is_called in before:
-                connection.execute(b"select setval(%s::regclass, %s, %s)", (name, last, is_called))
+                connection.execute(b"select setval(to_regclass(%s), %s, %s)", (name, last, is_called))  # it may be gone
             connection.commit()
 
 
@@ -245,10 +245,25 @@ def _may_look(target: Target) -> bool:
 
 
 @contextmanager
-def _proxy(target: Target, desk: Desk, settings: Mapping[str, str], port: int) -> Iterator[Proxy]:
-    """Yield the proxy, in an event loop and a thread of its own."""
+def proxy_before(
+    target: Target,
+    gates_in: Callable[[asyncio.AbstractEventLoop], Callable[[Link], Gate]],
+    settings: Mapping[str, str],
+    *,
+    port: int = 0,
+) -> Iterator[Proxy]:
+    """Yield a proxy before a database, in an event loop and a thread of its own.
+
+    Args:
+        gates_in: returns what makes a link's gate, given that loop.
+        settings: that each session begins with.
+        port: to listen on; 0: any that is free.
+
+    Raises:
+        UsageError: the port is taken.
+    """
     loop = asyncio.new_event_loop()
-    gate_of: Callable[[Link], Gate] = desk.open_in(loop)
+    gate_of = gates_in(loop)
     proxy = Proxy(address_of(target), gate_of=gate_of, database=target.url.database or "", settings=settings, port=port)
     thread = threading.Thread(target=loop.run_forever, name="integrity proxy", daemon=True)
     thread.start()
