@@ -1,7 +1,5 @@
 """Findings of races are kept: each in its own file; the first one is studied and, where asked for, written as a test."""
 
-import math
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from integrity.invariants.syntax import tables_of
 from integrity.project import Project, make_state_folder
 from integrity.race.export.pytest_export import check_path
 from integrity.race.finding.finding import Finding, write_finding
+from integrity.race.play.deadline import Deadline
 from integrity.race.raced import FindingKept
 from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
@@ -114,12 +113,12 @@ def keep(
     wanted: Wanted,
     *,
     test_database: str | None,
-    deadline: float = math.inf,
+    deadline: Deadline | None = None,
 ) -> Job[list[FindingKept]]:
     """Write each finding to its file; study the first one, and write it again with what would prevent it.
 
     Args:
-        deadline: by the monotonic clock; cures that were not tried by then are left out, and that is noted.
+        deadline: cures that were not tried by then are left out, and that is noted.
 
     Raises:
         UsageError: a file cannot be written.
@@ -130,13 +129,16 @@ def keep(
         return []
     yield from map(_written, found)  # before the study: whatever happens there, the finding is kept
     file = found[0].file
-    if time.monotonic() > deadline and wanted.pytest_file is None:
+    deadline = deadline or Deadline()
+    if deadline.is_over and wanted.pytest_file is None:
         yield Noted("the budget was over: what would prevent it was not tried")
         yield from found
         return found
-    with open_study(target, race.system, found[0].finding, race.files, test_database=test_database) as study:
-        found[0] = FindingKept(study.with_cures(deadline), file, found[0].replay)
-        if time.monotonic() > deadline:
+    with open_study(
+        target, race.system, found[0].finding, race.files, test_database=test_database, deadline=deadline
+    ) as study:
+        found[0] = FindingKept(study.with_cures(), file, found[0].replay)
+        if deadline.is_over:
             yield Noted("the budget was over: not all that could prevent it was tried")
         write_finding(found[0].finding, file)
         if wanted.pytest_file is not None:

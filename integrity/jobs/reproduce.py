@@ -4,7 +4,6 @@ chosen = choose(project, "ghostpass/balance-equals-entries#2")
 reproduced = listen(reproduce(chosen, target, project))
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from integrity.history import Call, decode
 from integrity.jobs.findings import Wanted, invariants_of, keep, notes_of_scratch, system_on
 from integrity.numbers import counted, read_integer
 from integrity.project import Project
+from integrity.race.play.deadline import Deadline
 from integrity.race.raced import Reproduced
 from integrity.race.reproduce import reproduce as search
 from integrity.race.reproduction.reproduction import Violation
@@ -100,7 +100,7 @@ def reproduce(
         DatabaseError: the server is gone.
     """
     budget = budget or Budget()
-    deadline = time.monotonic() + budget.seconds
+    deadline = Deadline.within(budget.seconds)
     calls = yield from _read_calls(chosen.folder, deadline)
     system = system_on(target, chosen.race.system, chosen.race.files).understood_by(target, is_raced=True)
     race = replace(chosen.race, system=system)
@@ -123,7 +123,7 @@ def reproduce(
     return Reproduced(reproduction, chosen.invariant, chosen.row, chosen.folder.run_id, chosen.taken_at, found)
 
 
-def _read_calls(folder: RunFolder, deadline: float) -> Job[list[Call]]:
+def _read_calls(folder: RunFolder, deadline: Deadline) -> Job[list[Call]]:
     """Return the calls of a run; those that were read until the deadline, where that comes first, which is noted.
 
     Raises:
@@ -136,7 +136,7 @@ def _read_calls(folder: RunFolder, deadline: float) -> Job[list[Call]]:
             calls.append(call)
             if len(calls) % _CALLS_BETWEEN_LOOKS == 0:
                 yield Advanced("reading", f"the history of run {folder.run_id}", lines.tell(), size)
-                if time.monotonic() > deadline:
+                if deadline.is_over:
                     yield Noted(f"the budget was over when {counted(len(calls), 'call')} of the history had been read")
                     break
     return calls

@@ -7,8 +7,6 @@ invariant that was violated is asked. A call that breaks it by itself is wrong w
 is cut off leaves half of its work when its client dies.
 """
 
-import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +22,7 @@ from integrity.race.finding.discovery import finding_of_run, make_finding
 from integrity.race.finding.finding import Finding, plain_row
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
+from integrity.race.play.deadline import BudgetOver, Deadline
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.program.trace import CUT_OFF
@@ -53,7 +52,7 @@ def reproduce(
     bug: Bug | None,
     budget: Budget,
     seed: int,
-    deadline: float = math.inf,
+    deadline: Deadline | None = None,
     test_database: str | None = None,
 ) -> Job[Reproduction]:
     """Return what brings the violation back, on scratch databases; note what is tried, and what came of it.
@@ -62,7 +61,7 @@ def reproduce(
         files: the invariants of the system.
         bug: of the run.
         budget: of each race.
-        deadline: by the monotonic clock; what was not tried by then is listed.
+        deadline: what was not tried by then is listed.
 
     Raises:
         UsageError: the invariant cannot be asked about the rows of a race, or no call in the history touched the row.
@@ -71,24 +70,32 @@ def reproduce(
     named = frozenset(operation_ids_of([violation.row]))
     file = next(each for each in files if each.name == violation.invariant)
     subjects = Subjects(file, violation.row, system.metadata, target)
-    if time.monotonic() > deadline:
-        return Reproduction(is_over=True, untried=("all of it",))
-    with Arena(target, system, test_database=test_database) as arena:
-        scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
-        looks = Looks(scheduler, system, bug, violation.calls, subjects.tables_read)
-        touching = find_touching(
-            violation.calls, system, subjects, named=named, are_read=looks.are_read, may_be_read=looks.may_be_read
-        )
-        if not touching:
-            raise UsageError(
-                f"{violation.invariant}: no call in the run's history touched this row",
-                hint="It may be older than the run: validate before the run, or name another row (#2, #3, ...).",
+    touching: list[Touch] = []
+    with Arena(target, system, test_database=test_database, deadline=deadline) as arena:
+        try:
+            scheduler = arena.scheduler(frozenset(bug.dropped if bug else ()))
+            looks = Looks(scheduler, system, bug, violation.calls, subjects.tables_read)
+            touching = find_touching(
+                violation.calls,
+                system,
+                subjects,
+                named=named,
+                are_read=looks.are_read,
+                may_be_read=looks.may_be_read,
+                deadline=arena.deadline,
             )
-        yield _note_of(touching, len(violation.calls))
-        ground = _find_ground(scheduler, system, touching, files, violation.invariant)
+            if not touching:
+                raise UsageError(
+                    f"{violation.invariant}: no call in the run's history touched this row",
+                    hint="It may be older than the run: validate before the run, or name another row (#2, #3, ...).",
+                )
+            yield _note_of(touching, len(violation.calls))
+            ground = _find_ground(scheduler, system, touching, files, violation.invariant)
+        except BudgetOver:
+            return Reproduction(touched=len(touching) or None, is_over=True, untried=("all of it",))
         touching = yield from _touching_on_stage(touching, ground)
         effects = Effects(scheduler, ground, bug, subjects.tables_read)
-        return (yield from _Search(scheduler, ground, effects, bug, budget, seed, deadline).run(touching))
+        return (yield from _Search(scheduler, ground, effects, bug, budget, seed).run(touching))
 
 
 def _find_ground(
@@ -130,7 +137,6 @@ class _Search:
     bug: Bug | None
     budget: Budget
     seed: int
-    deadline: float
     touched: int = 0
     schedules: int = 0
     pairs: list[str] = field(default_factory=list)
@@ -140,17 +146,20 @@ class _Search:
     def run(self, touching: Sequence[Touch]) -> Job[Reproduction]:
         """Try what is cheap or likely first: calls alone, clients that died, pairs, other amounts, any client that dies."""
         self.touched = len(touching)
-        attempts, left = plan_attempts(touching, self.ground, self.deadline)
+        attempts, left = plan_attempts(touching, self.ground, self.scheduler.deadline)
         for number, attempt in enumerate(attempts):
-            if self._is_over:
+            try:
+                self.scheduler.deadline.check()
+                found = yield from self._try(attempt)
+            except BudgetOver:
                 return replace(self._result(), untried=_once([*map(str, attempts[number:]), *left]), is_over=True)
-            if (found := (yield from self._try(attempt))) is not None:
+            if found is not None:
                 return found
         return replace(self._result(), untried=_once(left), is_over=self._is_over)
 
     @property
     def _is_over(self) -> bool:
-        return time.monotonic() > self.deadline
+        return self.scheduler.deadline.is_over
 
     def _try(self, attempt: Attempt) -> Job[Reproduction | None]:
         """Return what the attempt brought back; None: nothing."""
@@ -195,7 +204,7 @@ class _Search:
                 break
             contest = self.ground.contest(calls, bug=self.bug)
             judge = Judge(self.scheduler, contest.program(), is_serial_judged=False)
-            budget = replace(self.budget, seconds=self.deadline - time.monotonic())
+            budget = replace(self.budget, seconds=self.scheduler.deadline.seconds_left)
             found = explore(self.scheduler, contest.program(), budget=budget, seed=self.seed, judge=judge)
             self.schedules += found.coverage.played
             if found.hits:
@@ -217,7 +226,6 @@ class _Search:
         """Let the client die after each of the call's statements, until that leaves the violation."""
         program = self.ground.contest((call,), bug=self.bug).program()
         judge = Judge(self.scheduler, program, is_serial_judged=False)
-        result = NOT_BACK
         played = 0
         for count in range(1, STEPS_MAX):
             run = self.scheduler.play(replace(program, actors=(cutting_off(program.actors[0], count),)))
@@ -231,11 +239,8 @@ class _Search:
                 return replace(self._result(), kind="crash", call=str(call), steps=steps, rows=rows)
             if run.trace.returns["A"] is not CUT_OFF:
                 break
-            if self._is_over:
-                result = f"{NOT_BACK} so far: {_OVER}"
-                break
         self.schedules += played
-        self.tried.append(Trial(Way.CUT_OFF, words, played, result))
+        self.tried.append(Trial(Way.CUT_OFF, words, played, NOT_BACK))
         return None
 
     def _with_amounts(self, call: PlannedCall, random: Random | None) -> PlannedCall:

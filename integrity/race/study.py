@@ -1,6 +1,5 @@
 """A study: a finding back on scratch databases of its own, to be replayed, cured, exported."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from integrity.race.export.export import export_pytest
 from integrity.race.finding.finding import CureRecord, Finding
 from integrity.race.finding.replay import Replay, contest_of, find_differences, replay, sought_of_finding
 from integrity.race.judge.contest import Contest, Ground, survey
+from integrity.race.play.deadline import Deadline
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.cure import Failing, try_cures
 from integrity.sql.file import SqlFile
@@ -38,12 +38,8 @@ class Study:
         """Return what is not as it was when the finding was made."""
         return find_differences(self.finding, self.contest.system, replayed, dropped=self.contest.dropped)
 
-    def with_cures(self, deadline: float = math.inf) -> Finding:
-        """Return the finding with what was tried against it.
-
-        Args:
-            deadline: by the monotonic clock; what was not tried by then is left out.
-        """
+    def with_cures(self) -> Finding:
+        """Return the finding with what was tried against it until the deadline."""
         failing = Failing(self.finding.letters, self.finding.fingerprint)
         cures = tuple(
             CureRecord(
@@ -59,23 +55,33 @@ class Study:
                 but_then=cure.but_then,
                 held_against=cure.held_against,
             )
-            for cure in try_cures(self.arena, self.ground, self.contest, failing, deadline)
+            for cure in try_cures(self.arena, self.ground, self.contest, failing)
         )
         return self.finding.model_copy(update={"cures": cures})
 
     def export(self, path: Path, *, replay_command: str) -> Path:
         """Write it as a test for pytest and, beside that, its SQL; return the path of that."""
-        return export_pytest(self.arena, self.contest, self.finding, path, files=self.files, replay_command=replay_command)
+        with self.arena.deadline.lifted():
+            return export_pytest(
+                self.arena, self.contest, self.finding, path, files=self.files, replay_command=replay_command
+            )
 
 
 @contextmanager
 def open_study(
-    target: Target, system: System, finding: Finding, files: Sequence[SqlFile], *, test_database: str | None = None
+    target: Target,
+    system: System,
+    finding: Finding,
+    files: Sequence[SqlFile],
+    *,
+    test_database: str | None = None,
+    deadline: Deadline | None = None,
 ) -> Iterator[Study]:
     """Yield the study of a finding; its databases are dropped at the end.
 
     Args:
         files: the invariants of the system.
+        deadline: of what is tried against it.
 
     Raises:
         UsageError: the bug, an operation or a key of the finding is not there any more, or the target is of another engine.
@@ -88,6 +94,7 @@ def open_study(
             f"the finding was made on {made_on.title}, and {target} is another engine, with other locks",
             hint=f"Name a database of that kind: --database {made_on.example_url}",
         )
-    with Arena(target, system, test_database=test_database) as arena:
-        ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system.raced_as(finding.raced), files)
+    with Arena(target, system, test_database=test_database, deadline=deadline) as arena:
+        with arena.deadline.lifted():
+            ground = survey(arena.scheduler(frozenset(bug.dropped if bug else ())), system.raced_as(finding.raced), files)
         yield Study(finding, arena, ground, contest_of(finding, ground, bug=bug), files)

@@ -1,6 +1,5 @@
 """Kinds of pairs: each once, the surest and those that overlapped most first, however many calls there are."""
 
-import math
 import time
 from collections.abc import Mapping
 from random import Random
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from integrity.domain import Domain, IntegerIn, KeyOf, OneOf
 from integrity.history import Call, Outcome, make_operation_id
+from integrity.race.play.deadline import Deadline
 from integrity.race.reproduction.pairs import find_kinds, mark_of
 from integrity.race.reproduction.touching import Reach, Touch
 
@@ -32,7 +32,8 @@ def touch(made: Call, reach: Reach = Reach.ROW) -> Touch:
 
 def names(touching: list[Touch]) -> list[tuple[str, str]]:
     return [
-        (one.operation, other.operation) for one, other in (kind.calls for kind in find_kinds(touching, DOMAINS, math.inf))
+        (one.operation, other.operation)
+        for one, other in (kind.calls for kind in find_kinds(touching, DOMAINS, Deadline()))
     ]
 
 
@@ -44,7 +45,7 @@ def test_amounts_make_no_kind_and_keys_only_by_which_are_the_same() -> None:
         call(4, "pay", 3, 9, payer=1, payee=8, amount=5),
     ]
     assert mark_of(made[0], DOMAINS["pay"]) == mark_of(made[3], DOMAINS["pay"])
-    kinds = find_kinds([touch(each) for each in made], DOMAINS, math.inf)
+    kinds = find_kinds([touch(each) for each in made], DOMAINS, Deadline())
     assert len(kinds) == 2  # both keys shared, or the payer alone
 
 
@@ -71,9 +72,9 @@ def test_pairs_of_twenty_thousand_calls_on_one_row_are_found_in_seconds() -> Non
         operation, arguments = operations[number % 2]
         touching.append(touch(call(number, operation, number * 100, 850, **arguments)))
     began = time.process_time()
-    assert len(find_kinds(touching, DOMAINS, math.inf)) == 3
+    assert len(find_kinds(touching, DOMAINS, Deadline())) == 3
     assert time.process_time() - began < 10
-    assert len(find_kinds(touching, DOMAINS, time.monotonic() - 1)) <= 3
+    assert find_kinds(touching, DOMAINS, Deadline(at=0)) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 100), st.integers(1, 3), st.integers(1, 3)), max_size=12))
@@ -90,5 +91,5 @@ def test_of_a_few_calls_every_kind_of_pair_is_found(drawn: list[tuple[int, int, 
             if other.invoked_at_us <= (one.returned_at_us or 0) or by_time.index(other) - place <= 4:
                 keys = [one.arguments["payer"], one.arguments["payee"], other.arguments["payer"], other.arguments["payee"]]
                 expected.add(tuple(map(keys.index, keys)))
-    kinds = find_kinds([touch(each) for each in made], DOMAINS, math.inf)
+    kinds = find_kinds([touch(each) for each in made], DOMAINS, Deadline())
     assert len(kinds) == len(expected)

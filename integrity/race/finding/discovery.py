@@ -1,6 +1,7 @@
 """From a hit to a finding: the race is shrunk, played once more, and written down."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from string import ascii_uppercase
 
@@ -18,6 +19,7 @@ from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.explain import explain
 from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.judge.timeline import timeline_of
+from integrity.race.play.deadline import BudgetOver
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.program.program import Program
@@ -29,6 +31,8 @@ from integrity.race.search.shrink import TRIES_MAX, Variation, find_one_preempti
 def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hit, *, seed: int) -> Finding:
     """Return the finding that a hit is, with the fewest calls and preemptions, and these as early as may be.
 
+    Where the deadline comes first, it is as small as it was by then, and told whole.
+
     Raises:
         DatabaseError: the server is gone.
     """
@@ -36,7 +40,9 @@ def make_finding(scheduler: Scheduler, ground: Ground, contest: Contest, hit: Hi
     def rebuild(calls: Sequence[PlannedCall]) -> Program:
         return contest.part(calls).program()
 
-    found = find_one_preemption(scheduler, contest.program(), hit)
+    found = None
+    with suppress(BudgetOver):
+        found = find_one_preemption(scheduler, contest.program(), hit)
     if found is None:
         variation = Variation(contest.calls, contest.operations, make_world(ground.keys), rebuild)
         shrunk = shrink(scheduler, contest.program(), hit, variation=variation, runs_max=TRIES_MAX, seed=seed)
@@ -120,7 +126,8 @@ def finding_of_program(
     Raises:
         DatabaseError: the server is gone.
     """
-    explanation = explain(Judge(scheduler, program), run, alarms=judgement.alarms)
+    with scheduler.deadline.lifted():
+        explanation = explain(Judge(scheduler, program), run, alarms=judgement.alarms)
     levels = tuple(dict.fromkeys(event.level for event in run.trace.events))
     return Finding(
         system=system,

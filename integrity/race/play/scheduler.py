@@ -23,6 +23,7 @@ from integrity.errors import Unreachable, UsageError
 from integrity.history import make_operation_id
 from integrity.numbers import counted
 from integrity.operation import Isolation, Statement
+from integrity.race.play.deadline import Deadline
 from integrity.race.play.engine import RaceEngine
 from integrity.race.play.session import Session
 from integrity.race.play.troupe import Operations, Troupe
@@ -87,6 +88,7 @@ class Scheduler:
         on_played: is given each program with the schedule that was played of it, and may raise what ends the race.
         emptying: what empties the tables that hold nothing but what runs have left.
         troupe: whose calls are played, by default operations on `target`; its engine is closed with the scheduler.
+        deadline: behind which nothing is played.
     """
 
     def __init__(
@@ -99,7 +101,9 @@ class Scheduler:
         on_played: Callable[[Program, PlayedSchedule], None] = lambda _program, _run: None,
         emptying: Sequence[Statement] = (),
         troupe: Troupe | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
+        self.deadline = deadline or Deadline()
         self._target = target
         self._emptying = emptying
         self._plays = 0
@@ -196,7 +200,9 @@ class Scheduler:
         Raises:
             ScheduleError: a letter's actor could not go on there. The run was ended properly.
             DatabaseError: the stage was refused, or the server is gone.
+            BudgetOver: the deadline has passed.
         """
+        self.deadline.check()
         kind = self._target.engine
         if not kind.has_levels and program.isolation is not Isolation.READ_COMMITTED:
             raise UsageError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from integrity.domain import Domain, KeyOf, OneOf
 from integrity.history import Call, Outcome
 from integrity.race.judge.contest import Ground
+from integrity.race.play.deadline import Deadline
 from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.reproduction.pairs import PairKind, find_kinds, mark_of
 from integrity.race.reproduction.planning import plan_calls
@@ -35,7 +36,7 @@ class Attempt:
         return f"{self.way}: {self.words}"
 
 
-def plan_attempts(touching: Sequence[Touch], ground: Ground, deadline: float) -> tuple[list[Attempt], tuple[str, ...]]:
+def plan_attempts(touching: Sequence[Touch], ground: Ground, deadline: Deadline) -> tuple[list[Attempt], tuple[str, ...]]:
     """Return what is to be tried, and the kinds of pairs that are too many.
 
     First calls alone, then clients that died, pairs, calls with other amounts, and any client that dies.

@@ -5,7 +5,6 @@ the two that overlapped most stand for it. Calls are compared with those that be
 23,000 calls are 270 million.
 """
 
-import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from integrity.domain import Domain, Key, KeyOf, NewKey, OneOf
 from integrity.history import Call
 from integrity.race.judge.contest import Ground
+from integrity.race.play.deadline import Deadline
 from integrity.race.program.planned_calls import PlannedCall, make_world
 from integrity.race.reproduction.effects import Effects
 from integrity.race.reproduction.planning import plan_calls
@@ -53,20 +53,20 @@ class PairKind:
 
 
 def find_kinds(
-    touching: Sequence[Touch], operations: Mapping[str, Mapping[str, Domain]], deadline: float
+    touching: Sequence[Touch], operations: Mapping[str, Mapping[str, Domain]], deadline: Deadline
 ) -> list[PairKind]:
     """Return a pair of each kind, those that touched the row for certain first, of them those that overlapped most.
 
     Args:
         operations: the domains of the arguments of each.
-        deadline: by the monotonic clock; what was found by then is returned.
+        deadline: what was found by then is returned.
     """
     ordered = sorted(touching, key=lambda touch: touch.call.invoked_at_us)
     shapes = [shape_of(touch.call, operations[touch.call.operation]) for touch in ordered]
     keys = [_keys(touch.call, operations[touch.call.operation]) for touch in ordered]
     found: dict[Any, tuple[tuple[Reach, Reach, int], int, int]] = {}
     for count, (first, second) in enumerate(_neighbours(ordered, shapes)):
-        if count % _LOOKS_AT_CLOCK_EVERY == 0 and time.monotonic() > deadline:
+        if count % _LOOKS_AT_CLOCK_EVERY == 0 and deadline.is_over:
             break
         one, other = (first, second) if shapes[first] <= shapes[second] else (second, first)
         both = keys[one] + keys[other]

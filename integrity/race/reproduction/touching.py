@@ -16,9 +16,12 @@ from integrity.domain import KeyOf, OneOf
 from integrity.engines.places import schema_of
 from integrity.history import Call, Outcome
 from integrity.operation import Operation
+from integrity.race.play.deadline import Deadline
 from integrity.race.reproduction.subjects import Subjects, TextKey, text_key
 from integrity.systems.script.domains import tables_in
 from integrity.systems.system import System
+
+_CALLS_BETWEEN_LOOKS = 1000  # at the clock
 
 
 class Reach(IntEnum):
@@ -72,6 +75,7 @@ def find_touching(
     named: Set[UUID],
     are_read: Callable[[str], bool | None],
     may_be_read: Callable[[str], bool],
+    deadline: Deadline,
 ) -> list[Touch]:
     """Return the calls that touched the row and may have had an effect, the surest first.
 
@@ -79,11 +83,16 @@ def find_touching(
         named: operation ids in the evidence.
         are_read: whether an operation was seen to change a table that the invariant reads; None: it changed none.
         may_be_read: whether one that changed none could.
+
+    Raises:
+        BudgetOver: the deadline has passed.
     """
     with_effect = [each for each in calls if each.operation in system.operations and each.outcome is not Outcome.FAILED]
     sought = {name: _sought(system, system.operations[name], subjects) for name in {each.operation for each in with_effect}}
     found: dict[str, list[tuple[Call, _Sought | None]]] = {}
-    for call in with_effect:
+    for number, call in enumerate(with_effect):
+        if number % _CALLS_BETWEEN_LOOKS == 0:
+            deadline.check()
         found.setdefault(call.operation, []).append((call, _match(call, sought[call.operation])))
     touching: list[Touch] = []
     for operation, matched in found.items():

@@ -26,6 +26,7 @@ from integrity.race.judge.failures import DEADLOCK, SERIALIZATION_FAILURE, unexp
 from integrity.race.judge.judge import Judge, Judgement, Judging
 from integrity.race.judge.unfinished import why_unfinished
 from integrity.race.play.again import order_of, play_again
+from integrity.race.play.deadline import BudgetOver
 from integrity.race.play.footprint import Footprint, is_dependent
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
@@ -204,6 +205,9 @@ class _Search:
                     raise
                 self._coverage.cut.append(error.message)
                 return
+            except BudgetOver:
+                self._coverage.cut.append("the budget was over")
+                return
             except GoesOn as error:
                 self._coverage.cut.append(error.message)
                 return
@@ -326,7 +330,8 @@ class _Search:
             return
         seconds = time.monotonic() - self._started
         order = order_of(run.trace.events)
-        again = self._judge.judge(play_again(lambda: self._scheduler.play(self._program, run.letters), order))
+        with self._scheduler.deadline.lifted():
+            again = self._judge.judge(play_again(lambda: self._scheduler.play(self._program, run.letters), order))
         is_repeatable = frozenset(alarm.fingerprint for alarm in again.alarms) == fingerprint
         self._hits[fingerprint] = Hit(run, judgement, self._coverage.played, seconds, is_repeatable)
 

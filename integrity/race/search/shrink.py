@@ -7,6 +7,7 @@ Smaller counts only if the same checks fail by the same oracle.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from integrity.domain import Key, World
 from integrity.operation import Operation
 from integrity.race.judge.judge import Judge, Judgement
+from integrity.race.play.deadline import BudgetOver
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.planned_calls import PlannedCall
 from integrity.race.program.program import Program
@@ -138,7 +140,7 @@ def shrink(
     runs_max: int = RUNS_MAX,
     seed: int = 0,
 ) -> Shrunk:
-    """Return the smallest schedule that goes wrong like the hit.
+    """Return the smallest schedule that goes wrong like the hit; of those that were tried until the deadline.
 
     Args:
         variation: how calls may be made simpler; without it only actors and points are left out.
@@ -157,10 +159,10 @@ def shrink(
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    try:
-        example = hypothesis.find(shrinker.examples(), shrinker.fails_alike, settings=settings, random=Random(seed))
-    except hypothesis.errors.NoSuchExample:
-        example = shrinker.whole
+    example = shrinker.whole
+    if not scheduler.deadline.is_over:
+        with suppress(hypothesis.errors.NoSuchExample):
+            example = hypothesis.find(shrinker.examples(), shrinker.fails_alike, settings=settings, random=Random(seed))
     return shrinker.result(example)
 
 
@@ -207,7 +209,10 @@ class _Shrinker:
         name = str(example)
         if name not in self._known:
             self._tries += 1
-            self._known[name] = self._goes_wrong_alike(example)
+            try:
+                self._known[name] = self._goes_wrong_alike(example)
+            except BudgetOver:  # Hypothesis would look for the smallest example of that
+                return False
         return self._known[name]
 
     def _goes_wrong_alike(self, example: _Example) -> bool:
@@ -217,7 +222,8 @@ class _Shrinker:
         return frozenset(alarm.fingerprint for alarm in judgement.alarms) == self._fingerprint
 
     def result(self, example: _Example) -> Shrunk:
-        run, judgement = self._play(example)
+        with self._scheduler.deadline.lifted():
+            run, judgement = self._play(example)
         program, _ = self._judge_of(example)
         return Shrunk(program, example.kept, example.calls, run, judgement, self._tries)
 

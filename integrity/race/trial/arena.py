@@ -11,6 +11,7 @@ from typing import Self
 from integrity.engines.engine import Engine
 from integrity.engines.target import Target
 from integrity.operation import Statement
+from integrity.race.play.deadline import Deadline
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.systems.reflect import Reflected
@@ -23,9 +24,13 @@ class Arena:
     Args:
         target: the server to make them on.
         test_database: the name of a database that its owner says is a test database.
+        deadline: behind which no database is made and nothing is played.
     """
 
-    def __init__(self, target: Target, system: System, *, test_database: str | None = None) -> None:
+    def __init__(
+        self, target: Target, system: System, *, test_database: str | None = None, deadline: Deadline | None = None
+    ) -> None:
+        self.deadline = deadline or Deadline()
         self._target = target
         self._system = system
         self._test_database = test_database
@@ -58,9 +63,11 @@ class Arena:
 
         Raises:
             StatementRefused: one of them cannot be made.
+            BudgetOver: the deadline has passed.
         """
         key = dropped, added
         if key not in self._schedulers:
+            self.deadline.check()
             scheduler = self._open(dropped, is_spread=True)
             scheduler.ask([Statement(sql) for sql in added])
             self._schedulers[key] = scheduler
@@ -84,4 +91,4 @@ class Arena:
         # of reflected tables are alone there: those of two runs would collide in what is unique.
         is_swept = is_spread or isinstance(self._system.metadata, Reflected)
         swept = emptying(database, self._system) if is_swept else ()
-        return self._stack.enter_context(Scheduler(database, emptying=swept))
+        return self._stack.enter_context(Scheduler(database, emptying=swept, deadline=self.deadline))

@@ -6,9 +6,8 @@ arguments with which these calls go wrong, in whatever way: a level that refuses
 rows through, and a lock that guards a stock guards no limit.
 """
 
-import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from integrity.errors import UsageError
@@ -16,6 +15,7 @@ from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.judge import Judge, Judgement, Judging
 from integrity.race.judge.oracles import OF_DATA, Alarm, Oracle
+from integrity.race.play.deadline import BudgetOver
 from integrity.race.play.recording import Following, following
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.trace import Failed, told_of_failure, waits_of
@@ -105,29 +105,34 @@ class Cure:
         return self.is_prevented and self.is_sound is not False and not self.not_for and not self.but_then
 
 
-def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing, deadline: float = math.inf) -> list[Cure]:
+def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> list[Cure]:
     """Return every cure that applies, tried: those that prevent all that was tried first, each time what costs least first.
 
-    Args:
-        deadline: by the monotonic clock; what was not tried by then is left out.
+    What was not tried to its end by the arena's deadline is left out.
 
     Raises:
         DatabaseError: the server is gone.
     """
+    cures: list[Cure] = []
+    with suppress(BudgetOver):
+        for cure in _try_each(arena, ground, contest, failing):
+            arena.deadline.check()  # searches end there, with what they have by then
+            cures.append(cure)
+    return sorted(cures, key=lambda cure: not cure.is_whole)
+
+
+def _try_each(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Cure]:
+    """Yield every cure that applies, tried, what costs least first."""
     played = arena.scheduler(contest.dropped).play(contest.program(), decide=following(failing.letters))
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
-    others = list(_find_others(arena, ground, contest, failing, deadline))
+    others = list(_find_others(arena, ground, contest, failing))
     courses = find_courses(arena, ground, contest, played.trace.events)
-    cures = []
     for remedy in find_remedies(arena, contest, failing.letters):
-        if time.monotonic() > deadline:
-            break
         cure = _try(arena, contest, remedy, failing, others, courses=courses)
         if remedy.fallback is not None and _NEEDS_CONSTRAINT in cure.story:
             cure = _try(arena, contest, remedy.fallback, failing, others, courses=courses)
-        cures.append(cure)
-    return sorted(cures, key=lambda cure: not cure.is_whole)
+        yield cure
 
 
 def describe_course(run: PlayedSchedule) -> str:
@@ -150,7 +155,7 @@ def describe_course(run: PlayedSchedule) -> str:
     return "; ".join(parts) or "all calls returned ok"
 
 
-def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing, deadline: float) -> Iterator[Contest]:
+def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Contest]:
     """Yield the contest with other arguments that go wrong, each way to share keys first.
 
     Of each way to go wrong the first, then some of those that do so as this one or those do.
@@ -171,8 +176,6 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
             yield other
         elif wrong:
             alike.append(other)
-        if time.monotonic() > deadline:
-            break
     yield from alike[:_OTHERS_MAX]
 
 
