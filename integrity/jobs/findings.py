@@ -17,6 +17,7 @@ from integrity.race.play.deadline import Deadline
 from integrity.race.raced import FindingKept
 from integrity.race.search.settings import RaceSubject
 from integrity.race.study import Study, open_study
+from integrity.race.trial.cure import NotBack
 from integrity.registry import Registry, tables_named
 from integrity.sql.file import SqlFile
 from integrity.systems.made_stage import MadeStage
@@ -137,7 +138,10 @@ def keep(
     with open_study(
         target, race.system, found[0].finding, race.files, test_database=test_database, deadline=deadline
     ) as study:
-        found[0] = FindingKept(study.with_cures(), file, found[0].replay)
+        try:
+            found[0] = FindingKept(study.with_cures(), file, found[0].replay)
+        except NotBack:
+            yield Noted("what would prevent it was not tried: played again with nothing changed, it did not go wrong")
         if deadline.is_over:
             yield Noted("the budget was over: not all that could prevent it was tried")
         write_finding(found[0].finding, file)

@@ -12,6 +12,7 @@ from integrity.race.export.export import export_pytest
 from integrity.race.finding.finding import CureRecord, Finding
 from integrity.race.finding.replay import Replay, contest_of, find_differences, replay, sought_of_finding
 from integrity.race.judge.contest import Contest, Ground, survey
+from integrity.race.play.again import order_of
 from integrity.race.play.deadline import Deadline
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.cure import Failing, try_cures
@@ -39,8 +40,12 @@ class Study:
         return find_differences(self.finding, self.contest.system, replayed, dropped=self.contest.dropped)
 
     def with_cures(self) -> Finding:
-        """Return the finding with what was tried against it until the deadline."""
-        failing = Failing(self.finding.letters, self.finding.fingerprint)
+        """Return the finding with what was tried against it until the deadline.
+
+        Raises:
+            NotBack: it does not go wrong with nothing changed.
+        """
+        failing = Failing(self.finding.letters, self.finding.fingerprint, order_of(self.finding.events))
         cures = tuple(
             CureRecord(
                 kind=cure.kind,

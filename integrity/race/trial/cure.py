@@ -15,6 +15,7 @@ from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.judge import Judge, Judgement, Judging
 from integrity.race.judge.oracles import OF_DATA, Alarm, Oracle
+from integrity.race.play.again import play_again
 from integrity.race.play.deadline import BudgetOver
 from integrity.race.play.recording import Following, following
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
@@ -24,7 +25,7 @@ from integrity.race.search.exploration import Exploration
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.race.trial.choices import by_pattern
-from integrity.race.trial.holding import Course, find_courses, find_misfit
+from integrity.race.trial.holding import Course, find_courses, hold_against
 from integrity.race.trial.remedies import Remedy, find_remedies
 from integrity.verdict import Verdict
 
@@ -37,16 +38,22 @@ _REFUSING = {"constraint": "23", "unique index": "23505"}
 _NEEDS_CONSTRAINT = "refused with 42P10"  # `on conflict` without its unique constraint
 
 
+class NotBack(Exception):
+    """The schedule does not go wrong again as it did, with nothing changed: whatever is tried would seem to prevent it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failing:
     """A schedule, to its end, and how it fails.
 
     Args:
+        order: of those that one commit wakes together, as again.py has it.
         ends: the letters that end a transaction: (actor, number of the actor's letter).
     """
 
     letters: str
     fingerprint: frozenset[tuple[str, str]]
+    order: str = ""
     ends: frozenset[tuple[str, int]] = frozenset()
 
     @property
@@ -111,6 +118,7 @@ def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
     What was not tried to its end by the arena's deadline is left out.
 
     Raises:
+        NotBack: it does not go wrong with nothing changed.
         DatabaseError: the server is gone.
     """
     cures: list[Cure] = []
@@ -123,7 +131,7 @@ def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
 
 def _try_each(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Cure]:
     """Yield every cure that applies, tried, what costs least first."""
-    played = arena.scheduler(contest.dropped).play(contest.program(), decide=following(failing.letters))
+    played = _play_as_it_is(arena, contest, failing)
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
     others = list(_find_others(arena, ground, contest, failing))
@@ -133,6 +141,21 @@ def _try_each(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
         if remedy.fallback is not None and _NEEDS_CONSTRAINT in cure.story:
             cure = _try(arena, contest, remedy.fallback, failing, others, courses=courses)
         yield cure
+
+
+def _play_as_it_is(arena: Arena, contest: Contest, failing: Failing) -> PlayedSchedule:
+    """Return the schedule, gone wrong as it did.
+
+    Raises:
+        NotBack: it did not.
+    """
+    scheduler, program = arena.scheduler(contest.dropped), contest.program()
+    played = play_again(lambda: scheduler.play(program, decide=following(failing.letters)), failing.order)
+    if played.cut or not failing.fingerprint & {
+        each.fingerprint for each in Judge(scheduler, program).judge(played).alarms
+    }:
+        raise NotBack
+    return played
 
 
 def describe_course(run: PlayedSchedule) -> str:
@@ -188,7 +211,6 @@ def _try(
     *,
     courses: Sequence[Course],
 ) -> Cure:
-    held = tuple(dict.fromkeys(course.words or AS_RACED for course in courses))
     tried = Cure(remedy.kind, remedy.name, is_prevented=False, story="", sql=remedy.sql)
     cured = remedy.change(contest)
     others = [remedy.change(other) for other in others]
@@ -197,17 +219,21 @@ def _try(
         if not tried.is_prevented:
             return tried
         held_out = replace(tried, is_prevented=False, is_sound=None, choices=0, not_for=(), but_then=())
-        misfit = find_misfit(arena, courses, remedy.change)
-        return _misfitting(held_out, misfit) if misfit else replace(tried, held_against=held)
+        misfit, held = hold_against(arena, courses, remedy.change)
+        return _misfitting(held_out, misfit) if misfit else replace(tried, held_against=_words_of(held))
     try:
-        misfit = find_misfit(arena, courses, remedy.change)
+        misfit, held = hold_against(arena, courses, remedy.change)
     except StatementRefused as refused:
         return replace(tried, story=f"it cannot be made: {refused.reason}")
     except UsageError as error:  # the stage is refused
         return replace(tried, story=f"the rows of the race contradict it: {error.message}")
     if misfit:
         return _misfitting(tried, misfit)
-    return replace(_follow(arena, tried, cured, failing, others), held_against=held)
+    return replace(_follow(arena, tried, cured, failing, others), held_against=_words_of(held))
+
+
+def _words_of(courses: Sequence[Course]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(course.words or AS_RACED for course in courses))
 
 
 def _misfitting(tried: Cure, misfit: str) -> Cure:

@@ -63,13 +63,18 @@ def find_courses(arena: Arena, ground: Ground, contest: Contest, events: Sequenc
     return [course for course in courses if course is not None]
 
 
-def find_misfit(arena: Arena, courses: Sequence[Course], change: Callable[[Contest], Contest]) -> str:
+def hold_against(
+    arena: Arena, courses: Sequence[Course], change: Callable[[Contest], Contest]
+) -> tuple[str, Sequence[Course]]:
     """Return with what, and how, a call of these courses is refused when they are changed, in words; empty: none is.
+
+    Beside that, the courses that were made: of some there can be no rows with the change.
 
     Raises:
         UsageError: the rows of a race contradict the change.
         DatabaseError: it cannot be made, or the server is gone.
     """
+    made = []
     for course in courses:
         cured = change(course.contest)
         try:
@@ -78,13 +83,14 @@ def find_misfit(arena: Arena, courses: Sequence[Course], change: Callable[[Conte
             if not course.words:
                 raise
             continue  # no such rows can be with it: that says nothing of calls
+        made.append(course)
         for actor, returned in sorted(run.trace.returns.items()):
             if isinstance(returned, Failed) and actor not in course.refused:
                 call = course.contest.calls[ascii_uppercase.index(actor)]
                 place = "alone" if actor == "A" else "after another"
                 among = f" with {course.words}" if course.words else ""
-                return f"{among}: {call} {place} {told_of_failure(returned)}"
-    return ""
+                return f"{among}: {call} {place} {told_of_failure(returned)}", made
+    return "", made
 
 
 def _course(arena: Arena, words: str, contest: Contest) -> Course | None:
