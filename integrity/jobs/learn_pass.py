@@ -4,6 +4,7 @@ A transaction is made again as a script, on the rows that it found (script.py, t
 of two of them. Of those that differ in values only the first stands for all.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from integrity.project import Project
 from integrity.race.export.statements_export import export_statements, schemas_of
 from integrity.race.finding.finding import write_finding
 from integrity.race.gated.calls import Callers
-from integrity.race.gated.postgresql.scribe import Transaction, kind_of
+from integrity.race.gated.postgresql.scribe import Transaction, kind_of, parts_of
 from integrity.race.gated.postgresql.script import Script
 from integrity.race.gated.postgresql.stand import Stand
 from integrity.race.gated.postgresql.tape import Tape
@@ -73,6 +74,7 @@ def learn_pass(
     """
     settings, wanted = settings or RequestRace(), wanted or Wanted()
     deadline = time.monotonic() + settings.seconds
+    observed_until = deadline - settings.seconds / 2 if math.isfinite(settings.seconds) else math.inf
     made = recorded.written.transactions
     if not made:
         raise UsageError(
@@ -80,14 +82,19 @@ def learn_pass(
             hint="Let it connect to DATABASE_URL, or by PGHOST, PGPORT, PGUSER, PGDATABASE, which lead there; "
             "a URL of its own in its settings does not.",
         )
-    units, left_out = _choose(recorded)
-    of_copy = [each for each in made if each.database == recorded.database]
-    with Tape(origin, of_copy, seconds_max=_SECONDS_MAX) as tape:
+    database = Counter(each.database for each in made).most_common(1)[0][0]
+    units, left_out = _choose(recorded, database)
+    of_database = [each for each in made if each.database == database]
+    is_empty = database != recorded.database
+    with Tape(origin, of_database, is_empty=is_empty, seconds_max=_SECONDS_MAX) as tape:
         observed: list[Observed] = []
         known: list[_Unit] = []
         guarded: frozenset[str] = frozenset()
         for number, unit in enumerate(units, start=1):
-            stand = tape.at(unit.transaction.number)
+            if time.monotonic() > observed_until:
+                left_out["the budget was spent before"] += len(units) - number + 1
+                break
+            stand = tape.at(unit.transaction)
             seen = _observe(stand, unit)
             if seen is None:
                 left_out["made again alone it is refused, or answered otherwise"] += 1
@@ -114,31 +121,33 @@ def learn_pass(
     return LearnedPass(len(made), recorded.written.statement_count, len(known), pairs, told)
 
 
-def _choose(recorded: Recorded) -> tuple[list[_Unit], Counter[str]]:
+def _choose(recorded: Recorded, database: str) -> tuple[list[_Unit], Counter[str]]:
     """Return the transactions that are made again, one of each kind, and how many are not, by the reason."""
     left_out: Counter[str] = Counter()
     units: dict[tuple[str, ...], _Unit] = {}
     if recorded.written.left_out:
         left_out["behind those that are kept"] = recorded.written.left_out
-    for transaction in recorded.written.transactions:
-        phase, test = recorded.test_of(transaction)
-        if phase and phase != CALL:
-            continue
-        if why := _why_not(transaction, recorded.database):
-            left_out[why] += 1
-            continue
-        work = transaction.work
-        if len(work) > 1 or (work and work[0].command not in _READS):  # what only reads, and once, is in no wrong order
-            units.setdefault(kind_of(transaction), _Unit(transaction, test))
+    for whole in recorded.written.transactions:
+        parts = () if whole.is_committed else parts_of(whole)
+        for transaction in parts or (whole,):
+            phase, test = recorded.test_of(transaction)
+            if phase and phase != CALL:
+                continue
+            if why := _why_not(transaction, database):
+                left_out[why] += 1
+                continue
+            work = transaction.work
+            if len(work) > 1 or (work and work[0].command not in _READS):  # what only reads, and once, is in no wrong order
+                units.setdefault(kind_of(transaction), _Unit(transaction, test))
     return list(units.values()), left_out
 
 
 def _why_not(transaction: Transaction, database: str) -> str:
     """Return why a transaction cannot be made again; empty: it can."""
     if transaction.database != database:
-        return "of another database than DATABASE_URL names, which the suite has made itself"
+        return "of another database than most"
     if not transaction.is_committed:
-        return "rolled back: what a fixture undoes behind its test is raced where the test commits"
+        return "rolled back, and in no savepoint that was released"
     if any(each.is_copy for each in transaction.statements):
         return "it copies rows in or out, and those are not kept"
     if transaction.defines:
@@ -164,10 +173,10 @@ def _try_pair(
     """Race two on the rows that the later one found, else on those that the earlier one did."""
     if settings.seconds <= 0:
         return Tried(Outcome.NOT_RACED, "the budget was spent before: a greater one gives more")
-    numbers = sorted({unit.transaction.number for unit in units}, reverse=True)
     one, other = units
-    for number in numbers:
-        stand = tape.at(number)
+    places = sorted((one.transaction, other.transaction), key=lambda each: (each.number, len(each.before)), reverse=True)
+    for place in dict.fromkeys(places):
+        stand = tape.at(place)
         checks = yield from _checks(stand, project, notes)
         pair = (one.transaction, other.transaction)
         with closing(TransactionRace(stand, pair, (one.name, other.name), checks)) as race:

@@ -71,11 +71,11 @@ class TransactionRace:
         self._stand = stand
         self._checks = tuple(checks)
         self._callers = Callers(declines=(AnsweredOtherwise,))
-        scripts = {each.number: Script(each, stand.target) for each in transactions}
-        called = dict(zip((each.number for each in transactions), names, strict=True))
+        called = dict(zip(transactions, names, strict=True))
+        scripts = {each: Script(each, stand.target) for each in called}
         self._scripts = tuple(scripts.values())
-        known = {number: self._callers.actor(script, name=called[number]) for number, script in scripts.items()}
-        self._actors = tuple(known[each.number] for each in transactions)
+        known = {each: self._callers.actor(script, name=called[each]) for each, script in scripts.items()}
+        self._actors = tuple(known[each] for each in transactions)
         self._alone: dict[Actor, Sequence[Change]] = {}
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ client wanted.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import zip_longest
 
@@ -34,6 +34,7 @@ class Spoken:
         tag: what the server said it has done, e.g. "UPDATE 1"; empty: it was refused.
         rows: the first ones that it was answered.
         is_binary: they are in the binary format.
+        at_ns: when it was answered, by the clock on the wall.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Spoken:
     tag: str = ""
     rows: tuple[tuple[bytes | None, ...], ...] = ()
     is_binary: bool = False
+    at_ns: int = 0
 
     @property
     def act(self) -> Act:
@@ -69,6 +71,7 @@ class Transaction:
         statements: all of it, begin and commit included where the client sent them.
         is_committed: else it was rolled back, or refused.
         ended_ns: by the clock on the wall.
+        before: what stood before it in a transaction around it, that was rolled back as a whole; empty: there was none.
     """
 
     number: int
@@ -78,6 +81,7 @@ class Transaction:
     statements: tuple[Spoken, ...]
     is_committed: bool
     ended_ns: int
+    before: tuple[Spoken, ...] = ()
 
     @property
     def work(self) -> tuple[Spoken, ...]:
@@ -177,7 +181,7 @@ def _spoken(statement: Statement, result: Result | None) -> Spoken:
     if result is None:
         return Spoken(statement.text, statement.parameters)
     is_binary = any(column.is_binary for column in result.columns)
-    return Spoken(statement.text, statement.parameters, result.tag, tuple(result.rows), is_binary)
+    return Spoken(statement.text, statement.parameters, result.tag, tuple(result.rows), is_binary, time.time_ns())
 
 
 def _is_kept(spoken: Spoken) -> bool:
@@ -203,3 +207,43 @@ def kind_of(transaction: Transaction) -> tuple[str, ...]:
 def _shape_of(text: str) -> str:
     values = [(token, "?") for token in tokenize(text) if token.kind in _VALUES]
     return " ".join(spliced(text, values).split())
+
+
+def parts_of(transaction: Transaction) -> list[Transaction]:
+    """Return what was done in savepoints of a transaction that was rolled back, each as one that is committed.
+
+    So a fixture undoes what its test did: what the application commits is a savepoint that is released.
+    """
+    open_at: list[tuple[str, int]] = []
+    found: list[tuple[int, int]] = []
+    statements = transaction.statements
+    for number, spoken in enumerate(statements):
+        if spoken.tag == "SAVEPOINT":
+            open_at.append((_last_name(spoken.text), number))
+        elif spoken.tag in ("RELEASE", "ROLLBACK") and spoken.act is not Act.ROLLBACK:
+            name = _last_name(spoken.text)
+            place = next((at for at in reversed(range(len(open_at))) if open_at[at][0] == name), None)
+            if place is None:
+                continue
+            begin = open_at[place][1]
+            if spoken.tag == "RELEASE":
+                del open_at[place:]
+                found = [each for each in found if each[0] < begin]
+                found.append((begin, number))
+            else:
+                del open_at[place + 1 :]
+                open_at[place] = ("", begin)  # what is released of it is nothing any more
+    return [
+        replace(
+            transaction,
+            statements=(Spoken("begin", tag="BEGIN"), *statements[begin + 1 : end], Spoken("commit", tag="COMMIT")),
+            before=tuple(each for each in statements[:begin] if each.act is not Act.BEGIN),
+            is_committed=True,
+            ended_ns=statements[end].at_ns,
+        )
+        for begin, end in found
+    ]
+
+
+def _last_name(text: str) -> str:
+    return next((token.text for token in reversed(tokenize(text)) if token.is_name), "")

@@ -111,6 +111,15 @@ def apply(transaction: Transaction, place: Target) -> None:
             connection.pgconn.exec_(b"rollback")
 
 
+def apply_before(transaction: Transaction, place: Target) -> None:
+    """Make for good what stood before a part of a transaction."""
+    with closing(_connect(place, transaction)) as connection:
+        connection.pgconn.exec_(b"begin")
+        for spoken in transaction.before:
+            _execute(connection.pgconn, spoken.text.encode(), spoken.parameters)
+        connection.pgconn.exec_(b"commit")
+
+
 def _connect(place: Target, transaction: Transaction) -> "psycopg.Connection[tuple[object, ...]]":
     """Return a connection as the transaction's was."""
     given = " ".join(

@@ -1,6 +1,7 @@
 """A tape: a copy of the database that is brought to where a recorded transaction began, by making all before it again.
 
-It goes forward as far as may be; back to an earlier one it begins anew, on another copy.
+It goes forward as far as may be; back to an earlier one, or from within one that was rolled back, it begins anew, on
+another copy. What was rolled back is made and rolled back again: it took numbers of sequences.
 """
 
 from collections.abc import Sequence
@@ -10,11 +11,11 @@ from typing import Self
 
 from integrity.engines.target import Target
 from integrity.events import listen
-from integrity.race.gated.postgresql.scribe import Transaction
-from integrity.race.gated.postgresql.script import apply
+from integrity.race.gated.postgresql.scribe import Spoken, Transaction
+from integrity.race.gated.postgresql.script import apply, apply_before
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.rows.keeping import between_transactions
-from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
+from integrity.race.rows.postgresql.copy import make_copy, make_empty, reserve_copy
 
 
 class Tape:
@@ -22,16 +23,19 @@ class Tape:
 
     Args:
         origin: the database as it was when the recording began; it is left alone.
+        is_empty: the suite has made its own database, an empty one, beside the copy.
         transactions: of the recorded copy, by their ends.
         seconds_max: that a call is given between two statements.
     """
 
-    def __init__(self, origin: Target, transactions: Sequence[Transaction], *, seconds_max: float) -> None:
+    def __init__(self, origin: Target, transactions: Sequence[Transaction], *, is_empty: bool, seconds_max: float) -> None:
         self._origin = origin
         self._transactions = transactions
+        self._is_empty = is_empty
         self._seconds_max = seconds_max
         self._place: Target | None = None
         self._done = 0
+        self._within: tuple[Spoken, ...] = ()
         self._stand: Stand | None = None
         self._of_copy = ExitStack()
         self._of_stand = ExitStack()
@@ -44,29 +48,38 @@ class Tape:
     ) -> None:
         self._rewind()
 
-    def at(self, number: int) -> Stand:
+    def at(self, transaction: Transaction) -> Stand:
         """Return a stand on the rows that a transaction found.
 
         Raises:
             DatabaseError: the server is gone.
         """
-        if number < self._done or self._place is None:
+        number = transaction.number
+        if number < self._done or (self._within and self._within != transaction.before) or self._place is None:
             self._rewind()
-            place = self._of_copy.enter_context(reserve_copy(self._origin))
-            self._place = listen(make_copy(place)).target
-        before = [each for each in self._transactions if self._done <= each.number < number]
-        if any(each.defines for each in before):
+        place = self._place = self._place or self._make()
+        earlier = [each for each in self._transactions if self._done <= each.number < number]
+        is_new_part = bool(transaction.before) and not self._within
+        if is_new_part or any(each.defines for each in earlier):
             self._leave_stand()
         if self._stand is not None:
             between_transactions(self._stand.capture.undo)
-        for transaction in before:
-            apply(transaction, self._place)
-        self._done = max(self._done, number)
+        for each in earlier:
+            apply(each, place)
+        self._done = number
+        if is_new_part:
+            apply_before(transaction, place)
+            self._within = transaction.before
         if self._stand is None:
-            opened = open_stand(self._place, seconds_max=self._seconds_max)
-            self._stand = self._of_stand.enter_context(opened)
+            self._stand = self._of_stand.enter_context(open_stand(place, seconds_max=self._seconds_max))
         between_transactions(self._stand.capture.mark)
         return self._stand
+
+    def _make(self) -> Target:
+        place = self._of_copy.enter_context(reserve_copy(self._origin))
+        if self._is_empty:
+            return make_empty(place)
+        return listen(make_copy(place)).target
 
     def _leave_stand(self) -> None:
         self._stand = None
@@ -75,5 +88,5 @@ class Tape:
     def _rewind(self) -> None:
         """Let the copy go."""
         self._leave_stand()
-        self._place, self._done = None, 0
+        self._place, self._done, self._within = None, 0, ()
         self._of_copy.close()

@@ -124,6 +124,19 @@ def make_copy(place: CopyPlace, *, bytes_most: int = BYTES_MOST, has_rows: bool 
     return Copied(place.target, CopyWay.ROWS, tuple(missing), perf_counter() - begun)
 
 
+def make_empty(place: CopyPlace) -> Target:
+    """Make a database without anything in its place, as who makes one says no more, and return it.
+
+    Raises:
+        DatabaseError: the server refuses it.
+    """
+    try:
+        place.server.execute(sql.SQL("create database {}").format(sql.Identifier(place.name)))
+    except psycopg.Error as error:
+        raise refusal(place.like, error) from None
+    return place.target
+
+
 @contextmanager
 def _connection_beside(target: Target) -> Iterator[Connection]:
     """Give a connection to another database of the server; to this one, where the user is let into no other."""
