@@ -5,7 +5,9 @@
 Two calls each read a balance in a transaction and write one less. In process they are operations that are stepped on
 connections of its own; functions and the application, a process of its own, have one pool of psycopg's connections, which
 leads through the proxy. All orders are played, none spared, both oracles asked. Rounds alternate; printed are medians of
-schedules a second, and of the ratios of each round; aims: 0.5 of the rate for functions, 0.3 over HTTP.
+schedules a second, of the ratios of each round, and of what a schedule takes of the processors, of ours, the server's and
+the application's processes together, which others on the machine disturb less; aims: 0.5 of the rate for functions, 0.3
+over HTTP.
 """
 
 import argparse
@@ -15,7 +17,8 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import astuple, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
@@ -65,27 +68,50 @@ def main() -> None:
             server.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Of one round.
+
+    Args:
+        rate: schedules of the search a second.
+        cpu_ms: of all processes, a schedule.
+    """
+
+    rate: float
+    cpu_ms: float
+
+
 def measure(target: Target, rounds: int) -> None:
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures fall when others compute")
+    all_ratios: dict[str, list[float]] = {}
     for name, lock in CASES.items():
-        rates: dict[str, list[float]] = {"in process": [], "functions": [], "HTTP": []}
+        paces: dict[str, list[Pace]] = {"in process": [], "functions": [], "HTTP": []}
         for number in range(rounds + 1):  # the first warms up
             for way, search in (("in process", in_process), ("functions", by_functions), ("HTTP", over_http)):
-                rate = search(target, name, lock)
+                pace = search(target, name, lock)
                 if number:
-                    rates[way].append(rate)
-        for way, seen in rates.items():
-            ratios = [one / other for one, other in zip(seen, rates["in process"], strict=True)]
-            spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]"
-            print(f"{name:24} {way:10} {statistics.median(seen):6.0f} schedules/s   {spread} of those in process")
+                    paces[way].append(pace)
+        for way, seen in paces.items():
+            ratios = [one.rate / other.rate for one, other in zip(seen, paces["in process"], strict=True)]
+            all_ratios.setdefault(way, []).extend(ratios)
+            rate, cpu_ms = (statistics.median(figures) for figures in zip(*map(astuple, seen), strict=True))
+            print(
+                f"{name:24} {way:10} {rate:6.0f} schedules/s   {spread(ratios)} of those in process   {cpu_ms:5.1f} ms CPU"
+            )
+    for way in ("functions", "HTTP"):
+        print(f"both {way:30} {spread(all_ratios[way])} of those in process")
 
 
-def in_process(target: Target, name: str, _lock: str) -> float:
+def spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]"
+
+
+def in_process(target: Target, name: str, _lock: str) -> Pace:
     with Scheduler(target) as scheduler:
         return search_all(scheduler, case(name).program)
 
 
-def by_functions(target: Target, _name: str, lock: str) -> float:
+def by_functions(target: Target, _name: str, lock: str) -> Pace:
     with ExitStack() as stack:
         stand = stack.enter_context(open_stand(target))
         pool = fill_pool(stand.target.text)
@@ -98,7 +124,7 @@ def by_functions(target: Target, _name: str, lock: str) -> float:
         return search_all(stand.scheduler, program)
 
 
-def over_http(target: Target, _name: str, lock: str) -> float:
+def over_http(target: Target, _name: str, lock: str) -> Pace:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         project = Project(folder, Settings())
@@ -108,15 +134,34 @@ def over_http(target: Target, _name: str, lock: str) -> float:
         return search_all(site.stand.scheduler, site.program())
 
 
-def search_all(scheduler: Scheduler, program: Program) -> float:
-    """Play every order of a program several times, none spared; return schedules of the search per second."""
+def search_all(scheduler: Scheduler, program: Program) -> Pace:
+    """Play every order of a program several times, none spared."""
     played = 0
-    began = time.perf_counter()
+    cpu_before, began = cpu_seconds(), time.perf_counter()
     for _ in range(SEARCHES):
         judge = Judge(scheduler, program)
         found = explore(scheduler, program, budget=ALL_ORDERS, is_pruned=False, stops_at_first=False, judge=judge)
         played += found.coverage.played
-    return played / (time.perf_counter() - began)
+    rate = played / (time.perf_counter() - began)
+    return Pace(rate, 1000 * (cpu_seconds() - cpu_before) / played)
+
+
+def cpu_seconds() -> float:
+    """Return what this process and those that live and come from it have had of the processors."""
+    children: dict[int, list[int]] = {}
+    ticks: dict[int, int] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = place.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            pid = int(place.parent.name)
+            ticks[pid] = int(fields[11]) + int(fields[12])
+            children.setdefault(int(fields[1]), []).append(pid)
+    total, left = 0, [os.getpid()]
+    while left:
+        pid = left.pop()
+        total += ticks.get(pid, 0)
+        left += children.get(pid, [])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def withdraw(pool: Pool, lock: str) -> dict[str, int]:

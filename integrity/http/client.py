@@ -1,8 +1,8 @@
 """Sending requests: one client for an application, one session for each actor.
 
-A client is a thread with an event loop of its own; sessions are called from any other thread, and either wait for the
-answer (`send`) or are told it when it is there (`begin`). Nothing is sent twice. Every request opens a
-connection of its own: a server of one worker stays taken by one that is kept.
+A client has an event loop, in a thread of its own or of whoever gives it one; sessions are called from any other thread,
+and either wait for the answer (`send`) or are told it when it is there (`begin`). Nothing is sent twice. Every request
+opens a connection of its own: a server of one worker stays taken by one that is kept.
 """
 
 import asyncio
@@ -50,32 +50,39 @@ class Kept:
 
 
 class Client:
-    """A thread that sends what sessions are told to send.
+    """Sends what sessions are told to send.
 
     Args:
         url: the application's address, which paths are at.
         timeout_s: for an answer, from the connection on.
+        loop: that somebody runs, as long as the client is open; None: one with a thread of its own.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.url = url.rstrip("/") + "/"
         self.timeout_s = timeout_s
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="integrity-http", daemon=True)
+        self._loop = loop or asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        if loop is None:
+            self._thread = threading.Thread(target=self._loop.run_forever, name="integrity-http", daemon=True)
+        self._connector: aiohttp.TCPConnector | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._sessions: list[Session] = []
         self.cookies_seen: set[str] = set()
         """Values of the cookies that sessions had: secrets."""
 
     def __enter__(self) -> "Client":
-        self._thread.start()
+        if self._thread is not None:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End what is under way, and the thread."""
         self.wait_for(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def session(self, kept: Kept | None = None) -> "Session":
         """Return a new session, logged in as `kept` says."""
@@ -91,11 +98,25 @@ class Client:
 
     def start(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
         """Let the loop do something; the future is told, and can be cancelled."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(self._noting(work), self._loop)
 
     def wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Return what the loop makes of something."""
         return self.start(work).result()
+
+    async def _noting(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do something, as one of the tasks that end with the client."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await work
+
+    def take_connector(self) -> aiohttp.TCPConnector:
+        """Return what connects all sessions; called in the loop."""
+        if self._connector is None:
+            self._connector = aiohttp.TCPConnector(force_close=True, limit=0)
+        return self._connector
 
     async def _open(self, kept: Kept) -> "Session":
         return Session(self, kept)  # within the loop, as its library wants it
@@ -110,12 +131,14 @@ class Client:
             await session.close()
 
     async def _end(self) -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         for session in self._sessions:
             await session.close()
+        if self._connector is not None:
+            await self._connector.close()
 
 
 class Session:
@@ -130,7 +153,8 @@ class Session:
         self._token = kept.token
         self._session = aiohttp.ClientSession(
             cookie_jar=self._jar,
-            connector=aiohttp.TCPConnector(force_close=True),
+            connector=client.take_connector(),
+            connector_owner=False,
             timeout=aiohttp.ClientTimeout(total=client.timeout_s),
         )
         # Else a GET whose connection is closed is sent a second time, unseen, on new connections, too (3.14). The library

@@ -132,7 +132,7 @@ def open_site(
         begun = running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text)
         apps.append(stack.enter_context(begun))
     app = apps[-1]
-    client = stack.enter_context(Client(app.url, timeout_s=_WAITS * settings.seconds_max))
+    client = stack.enter_context(Client(app.url, timeout_s=_WAITS * settings.seconds_max, loop=stand.loop))
     commands = Commands(project.folder, database_environment(stand.target.text))
     stack.callback(commands.close)
     prepare.append(_preparing(subject, place, client, project))

@@ -16,6 +16,8 @@ class Direction(Enum):
     TO_SERVER = auto()
     TO_CLIENT = auto()
 
+    __hash__ = object.__hash__  # asked several times a message: enum's own hashes the name, in Python
+
 
 class Ruling(Enum):
     """What becomes of a message.

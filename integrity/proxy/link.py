@@ -182,7 +182,8 @@ class Link:
         self._side(direction).send(data, delay_s)
         if held := self._held[direction]:
             self._held[direction] = max(0, held - len(data))
-            self.pace()
+            if held >= HELD_BYTES_MOST:
+                self.pace()
 
     def cancel(self) -> None:
         """Have the server cancel what it is at for this link."""

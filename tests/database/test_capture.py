@@ -1,6 +1,7 @@
 """A capture sees every row that changes, changes nothing about the application, and puts all back as it was."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,6 +18,7 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.race.program.change import ChangeKind
 from integrity.race.rows.keeping import StillOpen
+from integrity.race.rows.postgresql import capture as capturing
 from integrity.race.rows.postgresql.capture import Capture, UndoRefused, install, remove
 from integrity.race.rows.tables import CapturedTable
 from integrity.sql.parameters import number_parameters
@@ -321,6 +323,28 @@ def test_what_a_killed_race_left_is_removed_by_the_next(database: Target, connec
         connection.execute("insert into t values (1)")
         assert len(capture.read().changes) == 1
     assert not remove(database)
+
+
+def test_what_has_a_table_locked_at_the_end_is_waited_for_and_then_told(
+    database: Target, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.execute("create table t (a int primary key); create table u (a int primary key)")
+    with closing(database.connect(application_name="nightly")) as holder:
+        with install(database):
+            holder.execute("set idle_in_transaction_session_timeout = '700ms'")  # by then it is gone, without a word
+            holder.execute("begin; select from u")
+        assert connection.execute(TRIGGERS_ON).fetchall() == []
+    monkeypatch.setattr(capturing, "REMOVAL_S", 0.0)
+    with closing(database.connect(application_name="nightly")) as holder:
+        with pytest.raises(DatabaseError) as told, install(database):
+            holder.execute("begin; select from u")
+        said = rf"could not be taken from its tables within 0 s: process {holder.info.backend_pid} \(nightly\), "
+        assert re.search(said + r"'begin; select from u' has one locked", told.value.message)
+        assert "drop schema integrity_capture cascade" in (told.value.hint or "")
+        connection.execute("insert into t values (1)")
+        holder.rollback()
+        assert remove(database)
+        assert connection.execute(TRIGGERS_ON).fetchall() == []
 
 
 def test_two_captures_do_not_stand_on_one_database(database: Target) -> None:

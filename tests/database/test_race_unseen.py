@@ -24,6 +24,7 @@ UNSEEN = {
     "select tidy()": "refresh materialized view public.totals",
     "grant select on boxes to public": "grant",
     "create view seen as select 1 as n": "create view public.seen",
+    "set session_replication_role = replica; create or replace view hushed as select 1 as n": "create view public.hushed",
     "select lo_from_bytea(0, 'x')": "large objects were written",
     "alter role current_user set work_mem = '4MB'": "alter role",
     "select pg_advisory_lock(7)": "(a lock that A kept|kept an advisory lock)",

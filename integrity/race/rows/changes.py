@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from integrity.operation import Row
@@ -61,6 +62,7 @@ class Record:
 
     Args:
         not_undone: what was done that leaves more than rows and is not put back, in words.
+        read_at: by the server's clock; None: nobody has asked.
     """
 
     def __init__(
@@ -70,16 +72,18 @@ class Record:
         decode: Decode,
         *,
         not_undone: tuple[str, ...] = (),
+        read_at: datetime | None = None,
     ) -> None:
         self._entries, self._tables, self._decode = entries, tables, decode
         self.not_undone = not_undone
+        self.read_at = read_at
 
     def without(self, pids: Collection[int]) -> "Record":
         """Return it without what these processes of the server wrote."""
         if not pids:
             return self
         entries = [entry for entry in self._entries if entry.pid not in pids]
-        return Record(entries, self._tables, self._decode, not_undone=self.not_undone)
+        return Record(entries, self._tables, self._decode, not_undone=self.not_undone, read_at=self.read_at)
 
     def tables_of_others(self, pids: Collection[int], *, since: "Record") -> list[str]:
         """Return the tables that processes of the server other than these wrote to since an earlier reading."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from statistics import median
 from time import monotonic, perf_counter, sleep
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from integrity.errors import DatabaseError, UsageError
 from integrity.race.rows.changes import Record
@@ -15,6 +16,7 @@ PATIENCE_SECONDS = 5.0
 """That transactions of others are given to end, before rows are put back."""
 _ASKED_EVERY_SECONDS = 0.002
 _TRIES = 5
+_T = TypeVar("_T")
 
 
 class StillOpen(DatabaseError):
@@ -40,8 +42,8 @@ class Undoing(Protocol):
         """Return what was changed since the mark."""
         ...
 
-    def undo(self) -> None:
-        """Put all back as it was at the mark.
+    def undo(self) -> datetime:
+        """Put all back as it was at the mark; return the server's time.
 
         Raises:
             StillOpen: a transaction that wrote is open.
@@ -78,8 +80,9 @@ class Keeping:
         return f"rows: {self.way.value}{cost}{why}{unseen}"
 
 
-def between_transactions(act: Callable[[], None]) -> None:
-    """Do something while nobody else has written and goes on: what is ignored, a job that a call has left behind.
+def between_transactions(act: Callable[[], _T]) -> _T:
+    """Do something, and return what comes of it, while nobody else has written and goes on: what is ignored, a job that a
+    call has left behind.
 
     Whoever it is, is waited for: how long a stranger's transaction takes is chance, and nothing that a call did.
 
@@ -89,13 +92,11 @@ def between_transactions(act: Callable[[], None]) -> None:
     until = monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            act()
+            return act()
         except StillOpen:
             if monotonic() > until:
                 raise
             sleep(_ASKED_EVERY_SECONDS)
-        else:
-            return
 
 
 def choose_keeping(capture: Undoing, *, has_template: bool) -> Keeping:

@@ -6,7 +6,7 @@ actor while it is in a transaction of its, or until its answer is delivered. Wha
 it goes through, and is told.
 
 Gates speak in the proxy's event loop and actors in threads of theirs; the scheduler, in its own, takes in what they have
-said when it looks.
+said when it looks. While a schedule is played it has the loop, and runs it where it waits (lent_loop.py).
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from typing import Any
 
 from integrity.proxy.link import Link
 from integrity.race.gated.ignoring import Ignored
+from integrity.race.gated.lent_loop import LentLoop
 from integrity.race.gated.postgresql.answer import Result
 from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Unit
@@ -160,6 +161,7 @@ class Desk:
         self.is_told_of_looks = is_told_of_looks
         self.is_watching = False
         """A schedule is played; else all passes, as what a setup asks for."""
+        self._is_turned_off = False  # and no gate acts any more on what held before
         self.is_cutting = False
         """Whatever arrives is cut off."""
         self._cuts = 0
@@ -170,19 +172,19 @@ class Desk:
         self.pids: set[int] = set()
         """The server's processes that were at work in the schedule."""
         self._known_pids: set[int] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: LentLoop | None = None
         self._posts: deque[tuple[str, RaceGate | None, News | None]] = deque()
         self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._begun: set[str] = set()  # whose call is not over
         self._errors: list[Exception] = []
         self._closing = threading.Lock()
-        self._is_closed = False
+        self._is_closed = self._is_lent = False
         self._lanes: dict[str, Lane] = {}
         self._owners: dict[RaceGate, str] = {}
         self._users: dict[RaceGate, str] = {}  # who worked there last: it may keep a lock between two transactions
         self._open: set[RaceGate] = set()
 
-    def open_in(self, loop: asyncio.AbstractEventLoop) -> Callable[[Link], RaceGate]:
+    def open_in(self, loop: LentLoop) -> Callable[[Link], RaceGate]:
         """Return what makes a link's gate, in the proxy's event loop."""
         self._loop = loop
         return self._open_gate
@@ -202,9 +204,14 @@ class Desk:
         """Return an actor's lane, an empty one the first time."""
         return self._lanes.setdefault(letter, Lane(letter, self))
 
-    def fileno(self) -> int:
-        """Return what can be read from when there is something to take in."""
-        return self._signal
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is something to take in, at most so long; return whether there is."""
+        if not self._is_lent:
+            return bool(select([self._signal], [], [], seconds)[0])
+        until = time.monotonic() + seconds
+        while not self._posts and (left := until - time.monotonic()) > 0:
+            self._own_loop.run(left)
+        return bool(self._posts)
 
     # What gates say, in the proxy's event loop, and actors in any thread.
 
@@ -258,7 +265,9 @@ class Desk:
 
     def _ring(self) -> None:
         with self._closing:
-            if not self._is_closed:
+            if self._is_lent:
+                self._own_loop.stop()
+            elif not self._is_closed:
                 os.eventfd_write(self._signal, 1)
 
     # What the scheduler asks.
@@ -267,8 +276,9 @@ class Desk:
         """Give what was said to whom it concerns."""
         if self._errors:
             raise self._errors.pop()
-        with contextlib.suppress(BlockingIOError):  # always, before: what is rung for may have been taken in already
-            os.eventfd_read(self._signal)
+        if not self._is_lent:
+            with contextlib.suppress(BlockingIOError):  # always, before: what is rung for may have been taken in already
+                os.eventfd_read(self._signal)
         while self._posts:
             letter, gate, news = self._posts.popleft()
             if self.is_cutting and isinstance(news, Arrived):
@@ -320,6 +330,11 @@ class Desk:
         """The server's processes of all connections that there are and were."""
         return self._known_pids | self.all_pids
 
+    @property
+    def open_pids(self) -> set[int]:
+        """Those that were at work in the schedule and of which the last word is not that they are in no transaction."""
+        return self.pids - {gate.link.backend_pid for gate in list(self._open) if gate.is_at_rest}
+
     def cut_off(self, pids: Collection[int]) -> None:
         """Cut off the connections of these processes of the server."""
         for gate in list(self._open):
@@ -337,9 +352,32 @@ class Desk:
         self.call(gate.deliver)
 
     def call(self, act: Callable[[], Any]) -> None:
-        """Have something done in the proxy's event loop."""
+        """Have something done in the proxy's event loop; at once, while the scheduler has that."""
+        if self._is_lent:
+            act()
+        else:
+            self._own_loop.call(partial(self._act, act))
+
+    @property
+    def _own_loop(self) -> LentLoop:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._act, act)
+        return self._loop
+
+    @property
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """The proxy's."""
+        return self._own_loop.loop
+
+    def _lend(self, *, is_wanted: bool) -> None:
+        """Take the proxy's event loop, where this thread can, or give it back."""
+        if is_wanted:
+            is_wanted = self._own_loop.take()
+        with self._closing:
+            self._is_lent = is_wanted
+            if not is_wanted and self._posts and not self._is_closed:  # nobody was rung for them
+                os.eventfd_write(self._signal, 1)
+        if not is_wanted:
+            self._own_loop.give_back()
 
     def _act(self, act: Callable[[], Any]) -> None:
         try:
@@ -350,7 +388,7 @@ class Desk:
 
     def cancel(self, gate: RaceGate) -> None:
         """Have what runs on a connection cancelled."""
-        self.call(gate.link.cancel)
+        self._own_loop.call(partial(self._act, gate.link.cancel))
 
     def cut(self, letter: str, *, is_over: bool) -> None:
         """Cut off an actor's connections.
@@ -371,7 +409,8 @@ class Desk:
         Returns:
             the actors whose calls are not over and still send: that would be taken for another's.
         """
-        self.is_watching = False
+        self._lend(is_wanted=False)
+        self.is_watching = self._is_turned_off = False
         for letter in self._lanes:
             self.cut(letter, is_over=False)
         self._wait_for_ends(seconds)
@@ -388,7 +427,7 @@ class Desk:
         """Wait until the calls that were begun are over, at most so long."""
         until = time.monotonic() + seconds
         while self._begun and (left := until - time.monotonic()) > 0:
-            select([self._signal], [], [], left)
+            self.wait(left)
             self.take_in()
 
     def begin(self, *, is_watching: bool) -> list[str]:
@@ -401,14 +440,22 @@ class Desk:
             self._pass_on_rest(lane)
             lane.is_executing, lane.gate = False, None
         strays, self.strays = self.strays, []
+        if not is_watching:
+            self._lend(is_wanted=False)
         return strays
 
     def _watch(self, is_watching: bool) -> None:
         """Have gates hold units, or let all pass, and return when none acts any more on what held before.
 
         Gates read it in the proxy's loop: set from here, a unit that one holds meanwhile would come behind what is taken in
-        next, and after the last schedule nobody takes in anything again.
+        next, and after the last schedule nobody takes in anything again. Whoever has the loop is alone with them.
         """
+        if is_watching:
+            self._lend(is_wanted=True)
+        if self._is_lent:
+            self.is_watching, self._is_turned_off = is_watching, not is_watching
+        if self._is_lent or (self._is_turned_off and not is_watching):
+            return
         is_set = threading.Event()
 
         def turn() -> None:
@@ -417,6 +464,7 @@ class Desk:
 
         self.call(turn)
         is_set.wait()
+        self._is_turned_off = not is_watching
 
     def _pass_on_rest(self, lane: Lane) -> None:
         """Let go what is still held of a call that is over: somebody may wait for it who goes on after the race."""

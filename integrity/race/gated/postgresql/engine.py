@@ -5,7 +5,6 @@ Who waits for whom is asked of the server while a unit of an actor's is there, n
 
 import time
 from collections.abc import Collection, Sequence
-from select import select
 
 from integrity.engines.target import Target
 from integrity.operation import Statement
@@ -20,14 +19,15 @@ _GRACE_SECONDS = 0.0003  # in which most statements have ended, so that it need 
 _ASKED_EVERY_SECONDS = 0.001
 _GIVEN_UP_SECONDS = 5.0  # that calls of a schedule which is not played to its end are given to be over
 _LEFT_OPEN_SECONDS = 1.0  # that a call which has returned is given to end its transaction
-_LEFT = """
-select
-    exists (select from pg_catalog.pg_stat_activity where pid = any (:pids::int4[]) and xact_start is not null) as is_left,
-    (
-        select coalesce(json_agg(json_build_array(pid, classid::int8, objid::int8, objsubid)), '[]')
-        from pg_catalog.pg_locks
-        where locktype = 'advisory' and granted and pid = any (:pids::int4[])
-    ) as kept
+_OPEN = """
+select exists (
+    select from pg_catalog.pg_stat_activity where pid = any (:pids::int4[]) and xact_start is not null
+) as is_left
+"""
+_KEPT = """
+select pid, classid::int8, objid::int8, objsubid
+from pg_catalog.pg_lock_status()
+where locktype = 'advisory' and granted and pid = any (:pids::int4[])
 """
 _LOOK_SECONDS = 5.0  # as of operations: of three and more, the one that waits last must have looked for a deadlock
 
@@ -111,33 +111,41 @@ class GatedEngine(PostgresControl):
     def begin(self) -> None:
         """Note, before the first schedule, which advisory locks connections keep for longer than one."""
         if self._standing is None:
-            self._standing = self._left_by(self._desk.all_pids)[1]
+            self._standing = self._kept_by(self._desk.all_pids)
 
     def end_transactions(self) -> bool:
         """Cut off connections that a call has left in a transaction, and wait until the server has rolled that back; and
         those on which it has kept an advisory lock: return whether there are any."""
+        open_pids = self._desk.open_pids
         for letter in self._lanes:
             self._desk.cut(letter, is_over=True)
         pids, self._desk.pids = self._desk.pids, set()
         until = time.monotonic() + _GIVEN_UP_SECONDS
-        is_left, kept = self._left_by(pids)
-        while is_left and time.monotonic() < until:
-            self.wait(_ASKED_EVERY_SECONDS)
-            is_left, kept = self._left_by(pids)
-        kept -= self._standing or set()
+        while open_pids and self._is_open(open_pids) and time.monotonic() < until:
+            self._pause()
+        kept = self._kept_by(pids) - (self._standing or set())
         self._desk.cut_off({pid for pid, *_ in kept})
         return bool(kept)
 
-    def _left_by(self, pids: Collection[int]) -> tuple[bool, set[_Kept]]:
-        """Return whether one of the server's processes is in a transaction, and the advisory locks that they keep."""
+    def _is_open(self, pids: Collection[int]) -> bool:
+        """Return whether one of the server's processes is in a transaction."""
+        (answer,) = self.ask([Statement(_OPEN, {"pids": _listed(pids)})])
+        return bool(answer.rows[0]["is_left"])
+
+    def _kept_by(self, pids: Collection[int]) -> set[_Kept]:
+        """Return the advisory locks that processes of the server have."""
         if not pids:
-            return False, set()
-        (answer,) = self.ask([Statement(_LEFT, {"pids": f"{{{','.join(map(str, pids))}}}"})])
-        return answer.rows[0]["is_left"], {tuple(each) for each in answer.rows[0]["kept"]}
+            return set()
+        (answer,) = self.ask([Statement(_KEPT, {"pids": _listed(pids)})])
+        return {tuple(row.values()) for row in answer.rows}
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is news, at most so long; return whether there is."""
-        return bool(select([self._desk], [], [], seconds)[0])
+        return self._desk.wait(seconds)
+
+    def _pause(self) -> None:
+        self._desk.take_in()
+        self.wait(_ASKED_EVERY_SECONDS)
 
     def _why_late(self, session: Session) -> str:
         """Return what an actor is at that does not come to an end."""
@@ -149,3 +157,7 @@ class GatedEngine(PostgresControl):
         return (
             f"{late} {after}: it waits for something else than its database, e.g. a connection of a pool that has no more"
         )
+
+
+def _listed(pids: Collection[int]) -> str:
+    return f"{{{','.join(map(str, pids))}}}"

@@ -151,6 +151,11 @@ class RaceGate:
         self._is_skipping = False  # the server is, until a Sync
         self._is_busy = False  # with a unit of the client's
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Its server has been asked nothing that it has not answered, and is in no transaction."""
+        return self.status == IDLE and not self._flights and self.link.is_open
+
     # What passes.
 
     def rule(self, direction: Direction, message: Message) -> Ruling:

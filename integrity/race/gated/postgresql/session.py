@@ -14,7 +14,7 @@ from integrity.numbers import counted
 from integrity.operation import Isolation
 from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
-from integrity.race.gated.postgresql.gate import BROKEN, IDLE, RaceGate, Split
+from integrity.race.gated.postgresql.gate import BROKEN, IDLE, OPEN, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Act, Unit, defines, level_of, with_marks
 from integrity.race.play.session import ActorState, Drive, Needs, Session
 from integrity.race.program.program import Launch
@@ -25,6 +25,7 @@ GONE = "08006"
 _BARE = "25001"
 _ENDS_ITSELF = "2D000"
 _SERIALIZATION_FAILURE = "40001"
+_WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE")
 _SET_PATIENCE = {True: "set deadlock_timeout = '1ms'", False: "set deadlock_timeout = '2000000000ms'"}
 
 
@@ -62,6 +63,7 @@ class GatedSession(Session):
         self._generated_columns = generated_columns
         self._isolation = isolation
         self._works: set[RaceGate] = set()  # in whose transaction it has sent a statement
+        self._writes: set[RaceGate] = set()  # in whose transaction it has written
         self._later: list[Arrived] = []
         self.is_parallel = False
         self.defined: list[str] = []
@@ -137,6 +139,7 @@ class GatedSession(Session):
         self._forward(gate, unit, split)
         answer = yield from self._answer(gate, unit)
         self._note_answer(answer)
+        self._note_write(gate, answer)
         self._note_level(answer)
         self.in_transaction = gate.status != IDLE
         self.is_noticeable = self.in_transaction  # the server is asked when it ends
@@ -159,11 +162,12 @@ class GatedSession(Session):
             self._forward(gate, unit, Split.NOT)
             answer = yield from self._answer(gate, unit)
         self._note_answer(answer)
+        self._note_write(gate, answer)
         self._note_level(answer)
         self.in_transaction = gate.status != IDLE
         if self.in_transaction:
             self._observe(self)
-            self.is_noticeable = self.has_written = self._is_held(self)
+            self.is_noticeable = self.has_written = self._holds(gate)
             if self.is_noticeable:
                 yield Needs.LETTER
                 self._note("commit", {})
@@ -178,7 +182,7 @@ class GatedSession(Session):
 
     def _end_by(self, gate: RaceGate, unit: Unit) -> Drive:
         """Commit or roll back: a letter of its own if others can notice it, else along with the letter before."""
-        held = self._is_held(self)
+        held = self._holds(gate)
         word = "rollback" if Act.ROLLBACK in unit.acts else "commit"  # a Sync alone commits
         if held:
             yield Needs.LETTER
@@ -234,6 +238,7 @@ class GatedSession(Session):
     def _deliver(self, gate: RaceGate) -> None:
         if gate.status == IDLE:
             self._works.discard(gate)
+            self._writes.discard(gate)
             self.is_noticeable = self.has_written = False
         self.wire.deliver()
 
@@ -251,6 +256,16 @@ class GatedSession(Session):
             self.hidden = f"{counted(len(unit.statements), 'statement')} in one go: {unit.statements[0].sql}"
         self._note(sql, parameters, opens=opens)
 
+    def _note_write(self, gate: RaceGate, answer: Answer) -> None:
+        """Note that rows were written: the transaction has an id then, until it ends, whatever is rolled back within."""
+        command, _, count = answer.tag.partition(" ")
+        if answer.refusal is None and command in _WRITES and not count.endswith(" 0") and count != "0":
+            self._writes.add(gate)
+
+    def _holds(self, gate: RaceGate) -> bool:
+        """Return whether a transaction holds what others can notice; the server is asked where its answers do not say."""
+        return (gate in self._writes and gate.status == OPEN) or self._is_held(self)
+
     def _note_level(self, answer: Answer) -> None:
         """A transaction at read committed is never refused for what others did at the same time."""
         is_refused = answer.refusal is not None and answer.refusal.sqlstate == _SERIALIZATION_FAILURE
@@ -264,3 +279,4 @@ class GatedSession(Session):
             gate.is_impatient = None  # what was set in what is rolled back is as it was before
         self.has_committed |= has_committed
         self._works.discard(gate)
+        self._writes.discard(gate)

@@ -4,10 +4,10 @@ The proxy leads there, its gates hold what passes, triggers note what a schedule
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -16,6 +16,7 @@ from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.server import Proxy, address_of
 from integrity.race.gated.ignoring import Ignored
+from integrity.race.gated.lent_loop import LentLoop
 from integrity.race.gated.postgresql.desk import Desk
 from integrity.race.gated.postgresql.troupe import SECONDS_MAX, GatedCalls
 from integrity.race.play.postgresql.wire import LOOKING
@@ -54,6 +55,7 @@ class Stand:
         direct: the database without the proxy.
         counts: what became of connections at the proxy, beside those that were served.
         relations_in: oids of the relations that bits of a footprint stand for.
+        loop: the proxy's: what calls wait for there wakes nobody else while a schedule is played.
     """
 
     target: Target
@@ -65,6 +67,7 @@ class Stand:
     direct: Target
     counts: Mapping[str, int]
     relations_in: Callable[[int], frozenset[int]]
+    loop: asyncio.AbstractEventLoop
 
     def tables_in(self, bits: int) -> frozenset[str]:
         """Return the tables that bits of a footprint stand for, as changes call them."""
@@ -134,23 +137,23 @@ class _Kept:
         self._keys: Keys | None = None
         self.staged = NOTHING
 
-    def renew(self) -> Keys:
-        self.undo()
+    def renew(self) -> tuple[Keys, datetime]:
+        began_at = self.undo()
         if self._is_set_up_once and self._keys is not None:
-            return self._keys
+            return self._keys, began_at
         self._keys = self._setup()
         if self._is_set_up_once:
             between_transactions(self._capture.mark)  # what it has made stays
         elif self._setup is not dict:
             self.staged = self._capture.read()
-        return self._keys
+        return self._keys, began_at
 
     def read(self) -> Record:
         return self._capture.read()
 
-    def undo(self) -> None:
-        """Put the rows back."""
-        between_transactions(self._capture.undo)
+    def undo(self) -> datetime:
+        """Put the rows back; return when, by the server's clock."""
+        return between_transactions(self._capture.undo)
 
 
 @contextmanager
@@ -208,7 +211,16 @@ def open_stand(
             try:
                 place = proxy.target(target)
                 yield Stand(
-                    place, scheduler, capture, keeping, ignored, desk, target, proxy.counts, troupe.engine.relations_in
+                    target=place,
+                    scheduler=scheduler,
+                    capture=capture,
+                    keeping=keeping,
+                    ignored=ignored,
+                    desk=desk,
+                    direct=target,
+                    counts=proxy.counts,
+                    relations_in=troupe.engine.relations_in,
+                    loop=desk.event_loop,
                 )
             finally:
                 scheduler.close()
@@ -247,7 +259,7 @@ def _may_look(target: Target) -> bool:
 @contextmanager
 def proxy_before(
     target: Target,
-    gates_in: Callable[[asyncio.AbstractEventLoop], Callable[[Link], Gate]],
+    gates_in: Callable[[LentLoop], Callable[[Link], Gate]],
     settings: Mapping[str, str],
     *,
     port: int = 0,
@@ -262,14 +274,13 @@ def proxy_before(
     Raises:
         UsageError: the port is taken.
     """
-    loop = asyncio.new_event_loop()
-    gate_of = gates_in(loop)
+    lent = LentLoop("integrity proxy")
+    gate_of = gates_in(lent)
     proxy = Proxy(address_of(target), gate_of=gate_of, database=target.url.database or "", settings=settings, port=port)
-    thread = threading.Thread(target=loop.run_forever, name="integrity proxy", daemon=True)
-    thread.start()
+    lent.start()
     try:
         try:
-            asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
+            asyncio.run_coroutine_threadsafe(proxy.start(), lent.loop).result()
         except OSError as error:
             raise UsageError(
                 f"port {port} for the proxy cannot be had: {error.strerror}",
@@ -277,7 +288,6 @@ def proxy_before(
             ) from None
         yield proxy
     finally:
-        asyncio.run_coroutine_threadsafe(proxy.close(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        lent.give_back()
+        asyncio.run_coroutine_threadsafe(proxy.close(), lent.loop).result()
+        lent.close()

@@ -33,8 +33,9 @@ class Rows(Protocol):
     staged: Record
     """What was made of them before the calls began, and is undone with what those change."""
 
-    def renew(self) -> Keys:
-        """Put the rows back as they were, and make those that the actors need; return what they are called."""
+    def renew(self) -> tuple[Keys, datetime]:
+        """Put the rows back as they were, and make those that the actors need; return what they are called, and the time
+        before any was made, by the server's clock."""
         ...
 
     def read(self) -> Record:
@@ -82,9 +83,9 @@ class GatedCalls:
 
     def make_rows(self, program: Program) -> Staged:
         del program
+        self._record = NOTHING
         self._desk.begin(is_watching=False)
-        self._began = self.engine.read_clock()
-        keys = self._rows.renew()
+        keys, self._began = self._rows.renew()
         self.engine.begin()
         self._desk.begin(is_watching=True)
         return Staged(keys, set())
@@ -145,8 +146,9 @@ class GatedCalls:
     def changes(self) -> Sequence[Change]:
         return self._record.changes
 
-    def took(self) -> tuple[datetime, datetime]:
-        return self._began, self.engine.read_clock()
+    def took(self) -> tuple[datetime, datetime] | None:
+        ended = self._record.read_at
+        return (self._began, ended) if ended else None
 
     def forget(self) -> None:
         self._sessions.clear()

@@ -7,7 +7,7 @@ of several statements is cut into its parts, a statement each: others may come b
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
 from itertools import pairwise
@@ -41,6 +41,8 @@ class Act(Enum):
     QUIET = auto()
     BARE = auto()
     WORK = auto()
+
+    __hash__ = object.__hash__  # as proxy.gate.Direction's
 
 
 @dataclass(slots=True)
@@ -79,12 +81,17 @@ class Unit:
         statements: those that are executed.
         has_next: it is a part, and not the last.
         is_part: it is one.
+        acts: what its statements mean.
     """
 
     messages: tuple[Message, ...]
     statements: tuple[Asked, ...]
     has_next: bool = False
     is_part: bool = False
+    acts: frozenset[Act] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "acts", frozenset([act_of(statement.sql) for statement in self.statements]))
 
     @property
     def is_simple(self) -> bool:
@@ -109,11 +116,6 @@ class Unit:
     @property
     def ends_with_sync(self) -> bool:
         return self.messages[-1].kind == SYNC
-
-    @property
-    def acts(self) -> set[Act]:
-        """What its statements mean."""
-        return {statement.act for statement in self.statements}
 
     @property
     def is_quiet(self) -> bool:
@@ -241,6 +243,7 @@ def command_of(sql: str) -> str:
     return words[0] if words else ""
 
 
+@lru_cache(maxsize=4096)
 def level_of(sql: str, *, otherwise: Isolation) -> Isolation:
     """Return the level that a `begin` names."""
     words = " ".join(token.text for token in tokenize(sql) if token.kind is TokenKind.WORD)
@@ -254,12 +257,14 @@ def defines(sql: str, tag: str) -> bool:
     return not any(token.text in ("temp", "temporary") for token in tokenize(sql)[:4] if token.kind is TokenKind.WORD)
 
 
+@lru_cache(maxsize=4096)
 def may_commit(sql: str) -> bool:
     """Return whether a statement may end transactions of its own accord."""
     first = next((token for token in tokenize(sql) if token.kind is not TokenKind.COMMENT), None)
     return first is not None and first.kind is TokenKind.WORD and first.text in ("call", "do")
 
 
+@lru_cache(maxsize=4096)
 def _is_copy_in(sql: str) -> bool:
     words = [token.text for token in tokenize(sql) if token.kind is TokenKind.WORD]
     return words[:1] == ["copy"] and "stdin" in words

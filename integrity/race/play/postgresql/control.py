@@ -227,7 +227,11 @@ class PostgresControl:
                 raise LetterTimeout(f"{last.letter} could not be cancelled: {one_line(last.event)}")
             if not last.is_deadlock_victim and seconds > self._decision_seconds(last, is_pair=is_pair):
                 last.cancel_as_deadlock_victim()  # where the server does not look for a deadlock, in its place
-            self._selector.select(0.001)
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait a millisecond, while what is under way goes on."""
+        self._selector.select(0.001)
 
     def _decision_seconds(self, last: Session, *, is_pair: bool) -> float:
         """Return how long the server is given to say whether a circle is a deadlock.

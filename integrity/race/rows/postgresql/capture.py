@@ -27,8 +27,10 @@ reading the log takes 0.05. So triggers are what there is everywhere.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -39,18 +41,21 @@ from psycopg.pq import Format
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.engines.transaction import refusal
-from integrity.errors import DatabaseError, UsageError, quote
+from integrity.errors import DatabaseError, Unreachable, UsageError, quote
 from integrity.operation import Statement
 from integrity.race.rows.changes import Entry, Record
 from integrity.race.rows.keeping import StillOpen
 from integrity.race.rows.postgresql.functions import MARK, REMOVAL, WATCH_COMMANDS, creation
 from integrity.race.rows.postgresql.net import net_rows, undo_part
-from integrity.race.rows.postgresql.tables import SCHEMA, find_tables, turned
+from integrity.race.rows.postgresql.tables import SCHEMA, TRIGGER, find_tables, turned
 from integrity.race.rows.tables import CapturedTable, Uncovered
 
 _LOCK = 0x1A7E6221  # of an advisory lock of the database: who holds it has a capture there
 _APPLICATION = "integrity race rows of {}"
 _OF_PROCESS = re.compile(_APPLICATION.format(r"(\d+)"))
+REMOVAL_S = 30.0
+"""That whoever has a table locked is given before our triggers are left on it."""
+_REMOVAL_TRY_MS = 500
 _SETTINGS = {**OWN, "synchronous_commit": "off"}
 
 Connection = psycopg.Connection[Any]
@@ -110,16 +115,20 @@ class Capture:
         Raises:
             DatabaseError: the server is gone.
         """
-        entries = [Entry(*row) for row in self._ask(_READ)]
-        not_undone = tuple(done for (done,) in self._ask(_NOT_UNDONE))
-        return Record(entries, self.tables, self._decode, not_undone=not_undone)
+        found = self._ask(_READ)
+        entries = [Entry(*row) for _, _, *row in found if row[0] is not None]
+        read_at, not_undone, *_ = found[0]
+        return Record(entries, self.tables, self._decode, not_undone=tuple(not_undone or ()), read_at=read_at)
 
     def net_statement(self, table: CapturedTable) -> Statement:
         """Return the query of the rows of a table that are not as they were; see net.net_rows."""
         return Statement(net_rows(table).as_string(self._connection))
 
-    def undo(self) -> None:
+    def undo(self) -> datetime:
         """Put all rows and sequences back as they were at the mark, in one transaction; nobody may be at work there.
+
+        Returns:
+            when, by the server's clock: what is made from then on is later.
 
         Raises:
             UndoRefused: they do not come back; nothing was done.
@@ -127,13 +136,15 @@ class Capture:
             DatabaseError: the server is gone.
         """
         try:
-            self._connection.execute(f"select {SCHEMA}.undo()".encode())
+            ((began_at, _),) = self._connection.execute(_UNDO.encode()).fetchall()
         except psycopg.OperationalError as error:
             raise self._failure(error) from None
         except psycopg.Error as error:
             raise UndoRefused(
                 f"{self._target}: rows are not put back: {mask(error.diag.message_primary or str(error))}", hint=_FRESH
             ) from None
+        now: datetime = began_at
+        return now
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
         try:
@@ -152,10 +163,7 @@ class Capture:
 
     def _who_wrote(self) -> str:
         """Return whose transaction is open, and the statement that it made last; empty: it has ended meanwhile."""
-        for pid, name, query in self._ask(_WRITERS):
-            application = f" ({name})" if name else ""
-            return f": process {pid}{application}, {quote(' '.join(query.split()))}"
-        return ""
+        return _told([(pid, name, query) for pid, name, query in self._ask(_WRITERS)])
 
     def _decode(self, type_oid: int, text: str) -> object:
         """Return a value as the rows of other queries have it; one that Python cannot hold, as the server spells it."""
@@ -173,7 +181,7 @@ def install(target: Target) -> Iterator[Capture]:
 
     Raises:
         UsageError: another one is on; somebody else has a schema of its name.
-        DatabaseError: the role may not, or the tables are locked.
+        DatabaseError: the role may not, or the tables are locked, at the end perhaps: then it stays, and that is said.
     """
     with closing(target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)) as connection:
         try:
@@ -221,7 +229,7 @@ def remove(target: Target) -> bool:
 
     Raises:
         UsageError: it is at work; somebody else has a schema of its name.
-        DatabaseError: the server refuses it.
+        DatabaseError: the server refuses it, or somebody has tables locked.
     """
     with closing(target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)) as connection:
         try:
@@ -245,7 +253,7 @@ def _take_place(target: Target, connection: Connection) -> bool:
         return False
     if found[0][0] != MARK:
         raise UsageError(f"{target}: the schema {SCHEMA} is not ours", hint="Rename or drop it.")
-    connection.execute(REMOVAL)
+    _drop(target, connection)
     return True
 
 
@@ -262,15 +270,53 @@ def _remove(target: Target, connection: Connection) -> None:
     """Take the triggers away; where the connection is gone, on another one."""
     if not connection.closed:
         try:
-            connection.execute(REMOVAL)
-            connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))  # the end of a session takes its time
+            _drop(target, connection)
         except psycopg.OperationalError:
             connection.close()
         except psycopg.Error as error:
             raise refusal(target, error) from None
+        finally:
+            if not connection.closed:
+                connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))  # the end of a session takes its time
     if connection.closed:
-        with suppress(DatabaseError):  # the next one removes it
+        with suppress(Unreachable):  # the next one removes it
             remove(target)
+
+
+def _drop(target: Target, connection: Connection) -> None:
+    """Drop the schema, and with it the triggers.
+
+    That takes each table's strongest lock, and whoever wants the table meanwhile queues behind us: so it is tried for a
+    moment, and again.
+
+    Raises:
+        DatabaseError: somebody kept a table locked all the while.
+        psycopg.Error: the server refuses it.
+    """
+    until = monotonic() + REMOVAL_S
+    while True:
+        try:
+            with connection.transaction():
+                connection.execute(f"set local lock_timeout = '{_REMOVAL_TRY_MS}ms'".encode())
+                connection.execute(REMOVAL)
+        except errors.LockNotAvailable:
+            if monotonic() < until:
+                continue
+            raise DatabaseError(
+                f"{target}: our triggers could not be taken from its tables within {REMOVAL_S:g} s"
+                f"{_told(connection.execute(_LOCKERS.encode(), (TRIGGER,)).fetchall())} has one locked",
+                hint=f"End that transaction; the next race there removes them, as does: drop schema {SCHEMA} cascade",
+            ) from None
+        else:
+            return
+
+
+def _told(processes: Sequence[tuple[int, str, str]]) -> str:
+    """Return who the first of these processes of the server is, and what it asked last."""
+    for pid, name, query in processes:
+        application = f" ({name})" if name else ""
+        return f": process {pid}{application}, {quote(' '.join(query.split()))}"
+    return ""
 
 
 def _become_quiet(connection: Connection) -> bool:
@@ -285,8 +331,18 @@ def _become_quiet(connection: Connection) -> bool:
     return True
 
 
-_READ = f"select transaction_id::text::int8, pid, relation::int8, operation, old, new from {SCHEMA}.log order by written_at"
-_NOT_UNDONE = f"select done from {SCHEMA}.not_undone() as done where done is not null order by done"
+_UNDO = f"select clock_timestamp(), {SCHEMA}.undo()"
+# One row at least, that of the time: a question more would cost as much again.
+_READ = f"""
+    select now.*, log.transaction_id::text::int8, log.pid, log.relation::int8, log.operation, log.old, log.new
+    from (
+        select
+            clock_timestamp(),
+            (select array_agg(done order by done) from {SCHEMA}.not_undone() as done where done is not null)
+    ) as now
+    left join {SCHEMA}.log on true
+    order by log.written_at
+"""
 _WRITERS = f"""
     select a.pid, a.application_name, a.query
     from pg_catalog.pg_locks as l
@@ -303,6 +359,17 @@ _HOLDER = """
     join pg_catalog.pg_stat_activity as a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid = 0 and l.objid = %(lock)s
         and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
+"""
+_LOCKERS = """
+    select a.pid, a.application_name, a.query
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_locks as l on l.relation = t.tgrelid and l.granted
+    join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+    where t.tgname = %s and a.pid <> pg_backend_pid() and l.database = (
+        select oid from pg_catalog.pg_database where datname = current_database()
+    )
+    order by a.pid
+    limit 1
 """
 _IS_SUPERUSER = "select rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _LOG_OIDS = f"""
