@@ -20,6 +20,7 @@ from zlib import crc32
 import orjson
 
 from integrity.errors import HistoryError
+from integrity.typed import typed
 
 _PREFIX = re.compile(rb'\{"line":(\d{1,18}),"sum":(\d{1,10}),')
 _END = b'{"event":"end"}\n'
@@ -102,5 +103,5 @@ class Records:
         """Return the error of a line that is no record."""
         return HistoryError(
             f"{self._place}:{number}: not a record of a history ({reason})",
-            hint="The file was changed after the run: bring it back from a copy, or give the run up: integrity forget RUN.",
+            hint=f"The file was changed after the run: bring it back from a copy, or give it up: {typed('forget RUN')}.",
         )

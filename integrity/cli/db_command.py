@@ -15,7 +15,6 @@ from integrity.cli.asking import confirm
 from integrity.cli.options import (
     database_option,
     embedded_server,
-    go_on,
     json_option,
     open_project,
     open_target,
@@ -26,6 +25,7 @@ from integrity.errors import Unreachable, UsageError
 from integrity.exit_codes import ExitCode
 from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, make_state_folder
 from integrity.report.terminal import write_json, write_result
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from integrity.engines.embedded.server import EmbeddedServer
@@ -151,7 +151,7 @@ def reset(project_folder: Path, database: str | None, is_confirmed: bool) -> int
     server = _require_embedded("reset", project_folder, database)
     _refuse_while_in_use(server, project_folder)
     if not is_confirmed:
-        again = go_on("integrity db reset --yes", server.target, open_project(project_folder), None)
+        again = typed("db reset --yes")
         is_confirmed = confirm(f"Delete all data in {server.home}?", without_terminal=again)
     if not is_confirmed:
         write_result("Nothing was deleted.")

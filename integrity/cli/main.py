@@ -14,6 +14,7 @@ from integrity.cli.boundary import Boundary
 from integrity.cli.usage import UnknownCommand
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import flush_result
+from integrity.typed import forget_given
 from integrity.user_code import forget_claims
 
 COMPLETION_VARIABLE = "_INTEGRITY_COMPLETE"
@@ -121,6 +122,7 @@ def invoke(words: Sequence[str], boundary: Boundary | None = None) -> int:
     Args:
         boundary: is told which command it is and which project it works in.
     """
+    forget_given()
     try:
         with group.make_context("integrity", list(words)) as context:
             if boundary is not None:

@@ -9,6 +9,7 @@ from integrity.cli.options import database_option, json_option, open_project, op
 from integrity.drafts.written import WrittenFile
 from integrity.errors import UsageError, quote
 from integrity.report.terminal import write_json, write_result
+from integrity.typed import typed
 
 
 @click.group(name="new")
@@ -59,7 +60,7 @@ def new_invariant(
     if template is None and (name is None or pairs):
         raise UsageError(
             "--set is of templates" if pairs else "it has no name",
-            hint="integrity new invariant NAME --table TABLE, or --from TEMPLATE; --from alone lists the templates.",
+            hint=f"{typed('new invariant NAME --table TABLE')}, or --from TEMPLATE; --from alone lists the templates.",
         )
     project = open_project(project_folder)
     given = _read_pairs(pairs)

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from integrity.cli.boundary import Boundary
 from integrity.errors import UsageError, quote
+from integrity.typed import note_given
 
 if TYPE_CHECKING:
     from integrity.engines.embedded.server import EmbeddedServer
@@ -26,8 +26,25 @@ def database_option(command: Command) -> Command:
     return click.option(
         "--database",
         metavar="URL",
+        callback=_note_database,
         help="PostgreSQL 13+ or sqlite:///file; else INTEGRITY_DATABASE_URL, integrity.toml, the embedded one.",
     )(command)
+
+
+def _note_database(_context: click.Context, _parameter: click.Parameter, database: str | None) -> str | None:
+    """Let commands that are told to be given next name the same database."""
+
+    def shown() -> str:
+        from integrity.engines.target import Target
+
+        try:
+            return str(Target.parse(database or ""))
+        except UsageError:  # the command says so itself
+            return ""
+
+    if database is not None:
+        note_given(database=shown)
+    return database
 
 
 def project_option(command: Command) -> Command:
@@ -45,13 +62,15 @@ def project_option(command: Command) -> Command:
 
 
 def _note_project(context: click.Context, _parameter: click.Parameter, folder: Path) -> Path:
-    """Let the boundary know where the traceback of a failure belongs."""
+    """Let the boundary know where the traceback of a failure belongs, and the next command which folder is meant."""
     from integrity.project import find_folder
 
     boundary = context.find_object(Boundary)
-    if boundary is not None:
-        with suppress(UsageError):
-            boundary.project_folder = find_folder(folder)
+    with suppress(UsageError):
+        found = find_folder(folder)
+        note_given(folder="" if found == find_folder(Path()) else str(found))
+        if boundary is not None:
+            boundary.project_folder = found
     return folder
 
 
@@ -60,6 +79,7 @@ def test_database_option(command: Command) -> Command:
 
     @functools.wraps(command)
     def declared(*, project_folder: Path, test_database: str | None, **options: Any) -> Any:
+        note_given(test_database=test_database)
         if test_database is None:
             from integrity.project import find_project
 
@@ -118,15 +138,6 @@ def open_target(project: "Project", database: str | None) -> "Target":
         return target
     make_state_folder(project)
     return embedded_server(project).start()
-
-
-def go_on(command: str, target: "Target", project: "Project", database: str | None) -> str:
-    """Return a command to be given next: with the database and the folder, where this command line alone names them."""
-    from integrity.project import find_folder
-
-    words = [command] if database is None else [command, "--database", shlex.quote(str(target))]
-    words += [] if find_folder(Path()) == project.folder else ["--project", shlex.quote(str(project.folder))]
-    return " ".join(words)
 
 
 def embedded_server(project: "Project") -> "EmbeddedServer":

@@ -7,7 +7,6 @@ import click
 from integrity.cli.asking import confirm
 from integrity.cli.options import (
     database_option,
-    go_on,
     json_option,
     open_project,
     open_target,
@@ -17,6 +16,7 @@ from integrity.cli.options import (
 from integrity.cli.snapshot_command import is_embedded
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
+from integrity.typed import typed
 
 
 @click.command()
@@ -47,7 +47,7 @@ def command(
     if not is_sure:
         write_note(f"{target}: will be as at {taken_at}, {show_size(copy.size_bytes)}; what it holds now is lost.")
         tell_lost("It got since then, and would lose", find_lost(target, copy))
-        again = go_on(f"integrity restore {name} --yes", target, project, database)
+        again = typed(f"restore {name} --yes")
         if not confirm("Restore it?", without_terminal=again):
             write_note("Nothing was changed.")
             return ExitCode.OK
@@ -59,6 +59,6 @@ def command(
         return ExitCode.OK
     tell_ended(restored.ended)
     tell_lost("It had got since then, and has lost", restored.lost)
-    drop = go_on(f"integrity snapshot --drop {name}", target, project, database)
+    drop = typed(f"snapshot --drop {name}")
     write_result(f"{target} is as it was at {taken_at}; the snapshot stays.\nTo drop it: {drop}")
     return ExitCode.OK

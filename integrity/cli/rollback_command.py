@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from integrity.cli.asking import confirm
-from integrity.cli.options import database_option, go_on, json_option, open_project, open_target, project_option
+from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_note
+from integrity.typed import typed
 
 
 @click.command()
@@ -34,7 +35,7 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
         return ExitCode.OK
     if contents.is_ours:
         write_note(f"{target}: will be removed:\n{list_ours(contents, emptied)}")
-        again = go_on("integrity rollback --yes", target, project, database)
+        again = typed("rollback --yes")
         if not is_sure and not confirm("Remove them?", without_terminal=again):
             write_note("Nothing was removed.")
             return ExitCode.OK

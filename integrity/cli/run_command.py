@@ -8,7 +8,6 @@ from integrity.cli.known_names import PROFILE
 from integrity.cli.number_types import SEED, Duration, Integer, NumberType
 from integrity.cli.options import (
     database_option,
-    go_on,
     json_option,
     open_project,
     open_target,
@@ -96,5 +95,5 @@ def command(
     job = run(chosen, target, project, seed=seed, test_database=test_database)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)
-    write_run(ended.result, is_json=is_json, next_step=go_on("integrity validate", target, project, database))
+    write_run(ended.result, is_json=is_json)
     return ended.exit_code

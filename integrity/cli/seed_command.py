@@ -10,7 +10,6 @@ from integrity.cli.number_types import Integer
 from integrity.cli.options import (
     Command,
     database_option,
-    go_on,
     json_option,
     open_project,
     open_target,
@@ -22,6 +21,7 @@ from integrity.exit_codes import ExitCode
 from integrity.numbers import read_integer
 from integrity.registry import SYSTEMS
 from integrity.report.terminal import write_note
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from integrity.engines.target import Target
@@ -128,7 +128,7 @@ def _seed(seeding: "Seeding", project: "Project", database: str | None, *, test_
         return ExitCode.INTERRUPTED
     write_seeded(target, seeding.mode, seeding.seeded, is_json=is_json)
     if not is_json:
-        write_note(f"Next: {go_on(f'integrity run smoke --system {seeding.systems[0].name}', target, project, database)}")
+        write_note(f"Next: {typed(f'run smoke --system {seeding.systems[0].name}')}")
     return ExitCode.OK
 
 

@@ -10,7 +10,6 @@ import click
 from integrity.cli.options import (
     database_option,
     embedded_server,
-    go_on,
     json_option,
     open_project,
     open_target,
@@ -20,6 +19,7 @@ from integrity.cli.options import (
 from integrity.errors import UsageError
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from integrity.engines.target import Target
@@ -70,7 +70,7 @@ def command(
         return ExitCode.OK
     tell_ended(taken.ended)
     write_result(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
-    write_result(f"To put it back: {go_on(f'integrity restore {taken.copy.name}', target, project, database)}")
+    write_result(f"To put it back: {typed(f'restore {taken.copy.name}')}")
     return ExitCode.OK
 
 

@@ -12,6 +12,7 @@ from integrity.errors import UsageError
 from integrity.exit_codes import ExitCode
 from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_note, write_result
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from integrity.runs.stopping import Stopped
@@ -66,6 +67,6 @@ def _describe(stopped: "Stopped") -> str:
     if stopped.ending is Ending.STILL_RUNNING:
         return f"{stopped.run_id}: still running {took}; as a last resort: kill -9 {stopped.pid}"
     if stopped.ending is Ending.TERMINATED:
-        return f"{stopped.run_id}: did not end by itself and was ended {took}; integrity validate loads its history."
+        return f"{stopped.run_id}: did not end by itself and was ended {took}; {typed('validate')} loads its history."
     calls = "before it came to a result" if stopped.call_count is None else f"with {counted(stopped.call_count, 'call')}"
     return f"{stopped.run_id}: stopped {took}, {calls}."

@@ -35,6 +35,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.sql.name import quoted
+from integrity.typed import typed
 
 
 def name_constraints(metadata: MetaData) -> None:
@@ -120,7 +121,7 @@ def _match(connection: Connection, system: Application, *, without: AbstractSet[
         broken = f"bug {bug!r} has broken the data of {system.name}" if bug else f"{system.name} holds bad data"
         raise SeedError(
             f"{broken}: a constraint that was left out cannot be made again: {reason}",
-            hint=f"Make the data anew: integrity seed --system {system.name} --replace",
+            hint=f"Make the data anew: {typed(f'seed --system {system.name} --replace')}",
         ) from None
 
 

@@ -24,6 +24,7 @@ from integrity.engines.places import TableName, schema_of
 from integrity.engines.schemas import schema_from
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -167,7 +168,7 @@ def _contents(
 
 def _of_another_version(target: Target, name: str, noted: str | None) -> DatabaseError:
     if noted == FORMAT_BEFORE or (noted == FORMAT_OF_NAMES and target.engine.tells_makers):
-        hint = "Remove what that version made: integrity rollback. Then make it anew: integrity seed"
+        hint = f"Remove what that version made: {typed('rollback')}. Then make it anew: {typed('seed')}"
     elif noted == FORMAT_OF_NAMES:
         files = target.file.with_name(f"{target.file.stem}*{target.file.suffix}")
         hint = f"It did not note its tables so that they can be told from others'. Look, then remove the files: {files}"

@@ -14,6 +14,7 @@ from integrity.database.namespace import guard
 from integrity.engines.copies import Kept, Newer
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError, quote
+from integrity.typed import typed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,29}")
 
@@ -48,10 +49,11 @@ def take_copy(target: Target, name: str, *, test_database: str | None, may_end_s
     _check_name(name)
     if any(copy.name == name for copy in list_copies(target)):
         raise UsageError(
-            f"{target}: there is a snapshot {quote(name)} already", hint=f"First: integrity snapshot --drop {name}"
+            f"{target}: there is a snapshot {quote(name)} already",
+            hint=f"First: {typed(f'snapshot --drop {name}')}",
         )
     if guard(target, test_database).is_empty:
-        raise SeedError(f"{target}: there is nothing to keep", hint="Make something first: integrity seed")
+        raise SeedError(f"{target}: there is nothing to keep", hint=f"Make something first: {typed('seed')}")
     copy, ended = target.engine.copies.take(target, name, may_end_sessions=may_end_sessions)
     return Restored(copy, ended)
 
@@ -127,7 +129,7 @@ def find_copy(target: Target, name: str) -> Kept:
     """
     copies = {copy.name: copy for copy in list_copies(target)}
     if name not in copies:
-        known = f"Its snapshots are: {', '.join(copies)}." if copies else "It has none; `integrity snapshot` takes one."
+        known = f"Its snapshots are: {', '.join(copies)}." if copies else f"It has none; `{typed('snapshot')}` takes one."
         raise UsageError(f"{target} has no snapshot {quote(name)}", hint=known)
     return copies[name]
 

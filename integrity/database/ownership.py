@@ -32,6 +32,7 @@ from integrity.engines.inventory import Identity
 from integrity.engines.known import find_engine
 from integrity.engines.places import TableName
 from integrity.errors import DatabaseError
+from integrity.typed import typed
 
 
 def note_made(connection: Connection, name: str, tables: Sequence[TableName], *, schemas: Iterable[str]) -> None:
@@ -97,7 +98,7 @@ def check_unchanged(connection: Connection, name: str, tables: Sequence[TableNam
         if found.get(place) != made.tables.get(place):
             raise DatabaseError(
                 f"{'.'.join(place)} is not the table that was made here: somebody made it anew meanwhile",
-                hint="Nothing was changed. Look again: integrity rollback --dry-run",
+                hint=f"Nothing was changed. Look again: {typed('rollback --dry-run')}",
             )
 
 

@@ -59,27 +59,30 @@ def holds_rows(notes: Mapping[str, str]) -> bool:
     return any(key.startswith((KEY, MARKS)) for key in notes)
 
 
-def remove_rows(connection: "Connection", found: Sequence[Filled]) -> None:
+def remove_rows(connection: "Connection", found: Sequence[Filled]) -> Mapping[str, tuple[int, int]]:
     """Take out of the tables the rows that we put in, and those that calls of runs wrote there, or have marked as theirs.
 
-    Runs whose rows go are forgotten.
+    Runs whose rows go are forgotten. Returned is what went, as in Emptied.
 
     Raises:
         DatabaseError: rows of others rest on ours; nothing was changed.
     """
     marks = find_marks(read_notes(connection))
     held = find_held(connection, found, marks)
+    going: Mapping[str, tuple[int, int]] = {}
     if held:
         located = ", ".join(each.located for each in held.values())
         connection.exec_driver_sql(f"lock table {located} in access exclusive mode")
         triggers = connection.execute(_TRIGGERS, {"oids": list(held)}).all()
         for off, _ in triggers:
             connection.exec_driver_sql(off)
+        going = _count_going(connection, held)
         _remove_held(connection, held)
         for _, on in triggers:
             connection.exec_driver_sql(on)
     for filled in found:
         connection.execute(text("delete from integrity.notes where key = :key"), {"key": f"{KEY}{filled.name}"})
+    return going
 
 
 def count_emptied(connection: "Connection", found: Sequence[Filled], notes: Mapping[str, str]) -> Emptied:
@@ -89,6 +92,10 @@ def count_emptied(connection: "Connection", found: Sequence[Filled], notes: Mapp
     """
     marks = find_marks(notes)
     held = find_held(connection, found, marks)
+    return Emptied(_count_going(connection, held), _find_staying(connection, held, marks))
+
+
+def _count_going(connection: "Connection", held: Mapping[int, Held]) -> Mapping[str, tuple[int, int]]:
     going = {}
     for each in held.values():
         query = f"""
@@ -98,7 +105,7 @@ def count_emptied(connection: "Connection", found: Sequence[Filled], notes: Mapp
         by_seed, by_runs = connection.exec_driver_sql(query).one()
         if each.is_filled or by_runs:
             going[each.name] = (int(by_seed), int(by_runs))
-    return Emptied(going, _find_staying(connection, held, marks))
+    return going
 
 
 def _find_staying(connection: "Connection", held: Mapping[int, Held], marks: Sequence[Marks]) -> list[Staying]:

@@ -21,6 +21,7 @@ from integrity.drafts.found import FoundTable
 from integrity.drafts.template import ColumnWord, ReferenceWord, TableWord, Template, ValuesWord
 from integrity.errors import UsageError
 from integrity.sql.name import literal, quoted
+from integrity.typed import typed
 
 LINE = ",\n    "
 
@@ -58,7 +59,7 @@ class _SaidTable(_Said):
         if not columns:
             raise UsageError(
                 f"{self.table.words} has no primary key, by which a row could be told",
-                hint="Write the query by hand: integrity new invariant NAME --table " + self.table.words,
+                hint=f"Write the query by hand: {typed(f'new invariant NAME --table {self.table.words}')}",
             )
         return columns
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from integrity.engines.hold import Hold
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
+from integrity.typed import typed
 
 RUN = "run "
 
@@ -54,7 +55,8 @@ def refuse(target: Target, occupants: Sequence[Occupant]) -> DatabaseError:
     place = f" in {first.database}" if first.database not in ("", target.engine.database_name(target.url)) else ""
     if first.who.startswith(RUN):
         return DatabaseError(
-            f"{target}: a run works there{place}: {first.who.removeprefix(RUN)}{since}", hint="End it first: integrity stop"
+            f"{target}: a run works there{place}: {first.who.removeprefix(RUN)}{since}",
+            hint=f"End it first: {typed('stop')}",
         )
     what = f"integrity {first.who}" if first.who else "another command"
     return DatabaseError(f"{target}: {what} works there{place}{since}", hint="Wait until it has ended, then try again.")

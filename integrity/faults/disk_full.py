@@ -10,6 +10,7 @@ from integrity.errors import UsageError
 from integrity.faults.fault import KEPT, MONEY, Fault, Given, Need
 from integrity.faults.processes import children_of, postmaster_of
 from integrity.faults.scene import Scene
+from integrity.typed import typed
 
 FILE_BYTES_MOST = 2**30  # PostgreSQL begins another file then
 
@@ -62,7 +63,7 @@ def check(scene: Scene, given: Given) -> None:
             f"fault disk_full: it stops the largest table from growing, and {schema}.{name} has "
             f"{size / 2**20:.1f} MB; it must have less than 1 GB and more than a segment of the write-ahead log "
             f"({segment / 2**20:.0f} MB), or that would be stopped too and the server would end itself",
-            hint=f"Seed a larger world: integrity seed --system {scene.system.name} --replace, with larger numbers.",
+            hint=f"Seed a larger world: {typed(f'seed --system {scene.system.name} --replace')}, with larger numbers.",
         )
     postmaster = postmaster_of(scene.own_server)
     try:

@@ -9,6 +9,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.errors import EmbeddedError, UsageError
 from integrity.faults.fault import Given
 from integrity.faults.scene import Scene
+from integrity.typed import typed
 
 PROCESSES = Path("/proc")
 
@@ -31,7 +32,7 @@ def postmaster_of(server: EmbeddedServer) -> int:
     """
     pid = server.status().pid
     if pid is None:
-        raise EmbeddedError(f"{server.home}: the embedded server does not run", hint="Start it: integrity db start")
+        raise EmbeddedError(f"{server.home}: the embedded server does not run", hint=f"Start it: {typed('db start')}")
     return pid
 
 

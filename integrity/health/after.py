@@ -18,6 +18,7 @@ from integrity.health.server import Row, Server, open_server
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.systems.system import System
+from integrity.typed import typed
 
 IDLE_S_MOST = 5.0
 LONG_S = 30.0
@@ -82,7 +83,11 @@ def _check_sessions(sessions: Sequence[Row], hidden: int) -> Iterator[HealthChec
     else:
         yield ok("idle in transaction", f"none{seen} for more than {IDLE_S_MOST:g} s")
     if blocked:
-        yield warning("blocked", some([_describe(row) for row in blocked]), "integrity monitor names who holds them up.")
+        yield warning(
+            "blocked",
+            some([_describe(row) for row in blocked]),
+            f"{typed('monitor')} names who holds them up.",
+        )
     else:
         yield ok("blocked", f"nobody{seen} waits for a lock")
     if long:
@@ -115,9 +120,8 @@ def _check_runs(noted: Sequence[str], beating: Sequence[str], project: Project) 
     dead = [run_id for run_id in noted if run_id not in alive]
     if dead:
         said = f"{len(dead)} noted as running, and not alive in {project.runs_folder}: {some(dead)}"
-        hint = (
-            f"Killed: integrity validate loads its history where its folder is; else give it up: integrity forget {dead[0]}"
-        )
+        give_up = typed(f"forget {dead[0]}")
+        hint = f"Killed: {typed('validate')} loads its history where its folder is; else give it up: {give_up}"
         return warning("runs", said, hint)
     return ok("runs", f"{len(alive)} running: {some(alive)}" if alive else "none is running, none was killed")
 

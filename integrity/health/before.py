@@ -21,6 +21,7 @@ from integrity.health.server import Server, open_server
 from integrity.health.systems import SystemNeeds, check_system
 from integrity.monitor.database import DatabaseWatch
 from integrity.systems.system import System
+from integrity.typed import typed
 
 FREE_BYTES_WARN = 2_000_000_000
 FREE_BYTES_LEAST = 256_000_000
@@ -151,7 +152,7 @@ def _check_monitoring(target: Target) -> HealthCheck:
     sample = watch.sample(is_full=True)
     watch.close()
     if "error" in sample:
-        return warning("monitoring", f"no sample: {sample['error']}", "integrity monitor says more.")
+        return warning("monitoring", f"no sample: {sample['error']}", f"{typed('monitor')} says more.")
     unseen = f"; not seen: {'; '.join(watch.notes)}" if watch.notes else ""
     return ok("monitoring", f"a full sample takes {sample['took_ms']:.0f} ms{unseen}")
 
@@ -159,7 +160,7 @@ def _check_monitoring(target: Target) -> HealthCheck:
 def _check_file(target: Target) -> Iterator[HealthCheck]:
     began = time.perf_counter()
     if not target.file.exists():
-        raise DatabaseError(f"{target}: there is no such file", hint="Make it: integrity seed")
+        raise DatabaseError(f"{target}: there is no such file", hint=f"Make it: {typed('seed')}")
     with target.open_line(is_read_only=True):
         yield ok("reachable", f"{target} opened in {(time.perf_counter() - began) * 1000:.0f} ms")
     yield ok("version", target.engine.read_server(target).version)
@@ -190,10 +191,14 @@ def _check_contents(
     here = [system for system in systems if f"seed:{system.name}" in contents.notes or contents.of_others(system)]
     for system in systems:
         if is_required and system not in here:
-            hint = f"integrity seed --system {system.name}" if system.seeder else "Make its tables: it has no seeder."
+            hint = f"{typed(f'seed --system {system.name}')}" if system.seeder else "Make its tables: it has no seeder."
             yield failed(system.name, "it was not seeded here", hint)
     if not here and not is_required:
-        yield warning("seeded", "no system of ours is here", "integrity seed, or audit your own with integrity validate")
+        yield warning(
+            "seeded",
+            "no system of ours is here",
+            f"{typed('seed')}, or audit your own with {typed('validate')}",
+        )
     if contents.foreign:
         yield _check_others(contents, test_database)
     for system in here:

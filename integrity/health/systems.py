@@ -15,6 +15,7 @@ from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.numbers import counted
 from integrity.systems.keys import read_keys
 from integrity.systems.system import System
+from integrity.typed import typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _check_declared(target: Target, system: System, contents: Contents, profile_
     if misfits:
         said = f"{found}; rows that came in meanwhile do not allow {some(misfits)} any more, so no sound run can begin"
         return failed(name, said, _seed_anew(system))
-    hint = f"integrity run {profile_name} --system {system.name}, without --bug, makes them again."
+    hint = f"{typed(f'run {profile_name} --system {system.name}')}, without --bug, makes them again."
     return (warning if bug else failed)(name, found, hint)
 
 
@@ -118,7 +119,7 @@ def _check_keys(target: Target, system: System, contents: Contents, needs: Syste
 
 
 def _seed_anew(system: System) -> str:
-    return f"Make the data anew: integrity seed --system {system.name} --replace"
+    return f"Make the data anew: {typed(f'seed --system {system.name} --replace')}"
 
 
 def _check_connections(system: System, needs: SystemNeeds, facts: Mapping[str, Any]) -> HealthCheck:

@@ -17,6 +17,7 @@ from integrity.numbers import counted
 from integrity.project import SETTINGS_FILE, Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
+from integrity.typed import typed
 
 SUFFIX = ".sql"
 
@@ -195,7 +196,7 @@ def find_invariant(invariants: Iterable[SqlFile], name: str) -> SqlFile:
 
 
 def _suggest(name: str, names: Iterable[str]) -> str:
-    return suggest(name, names, otherwise="`integrity list` shows their names.")
+    return suggest(name, names, otherwise=f"`{typed('list')}` shows their names.")
 
 
 def fits(name: str, pattern: str) -> bool:

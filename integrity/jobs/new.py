@@ -19,6 +19,7 @@ from integrity.events import InvariantJudged
 from integrity.numbers import counted
 from integrity.project import Project
 from integrity.sql.file import read_sql_file
+from integrity.typed import typed
 from integrity.verdict import InvariantVerdict
 
 ASKED_S_MOST = 20.0
@@ -147,7 +148,8 @@ def _choose_account(tables: Sequence[FoundTable], name: str | None, column: str 
 def _which(tables: Sequence[FoundTable], what: str) -> UsageError:
     if not tables:
         return UsageError(
-            "the database holds no table", hint="--database URL names another; `integrity seed` fills this one."
+            "the database holds no table",
+            hint=f"--database URL names another; `{typed('seed')}` fills this one.",
         )
     listed = ", ".join(table.words for table in tables[:20]) + (" ..." if len(tables) > 20 else "")
     return UsageError(f"which table {what} is not said", hint=f"--table NAME. There are: {listed}.")

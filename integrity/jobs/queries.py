@@ -26,6 +26,7 @@ from integrity.seeds.load import Mode, seed_system, seeder_of
 from integrity.sql.file import SqlFile
 from integrity.sql.parameters import read_value
 from integrity.systems.system import System
+from integrity.typed import typed
 from integrity.value import Value
 
 TIMEOUT_S = 60.0
@@ -89,7 +90,7 @@ def choose(project: Project, *, names: Sequence[str] = (), system_name: str | No
         queries = [query for query in queries if query.is_own or _system_of(query) in registry]
     if not queries:
         said = f"no query of {system_name} was named" if names else f"there is no query of {system_name}"
-        raise UsageError(said, hint="`integrity queries list` shows their names.")
+        raise UsageError(said, hint=f"`{typed('queries list')}` shows their names.")
     about = dict.fromkeys(name for query in queries if (name := _system_of(query)) in registry)
     return ChosenQueries(queries, tuple(about), registry, is_named=bool(names or system_name))
 
@@ -149,10 +150,10 @@ def _leave_out_missing(chosen: ChosenQueries, target: Target) -> Job[list[SqlFil
         raise UsageError(
             f"nothing to ask: the project has no queries of its own, and {target} holds none of the systems that ours are "
             "about",
-            hint="Put a .sql file into queries/, or make a system of ours: integrity seed",
+            hint=f"Put a .sql file into queries/, or make a system of ours: {typed('seed')}",
         )
     if not left or (missing and chosen.is_named):
-        raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint="`integrity seed` makes it.")
+        raise UsageError(f"{target} holds no {' and no '.join(sorted(missing))}", hint=f"`{typed('seed')}` makes it.")
     own = {_system_of(query) for query in chosen.queries if query.is_own}
     for name in sorted(missing & own if own else missing):  # of ours nothing is said where there are the project's own
         yield Noted(f"{name} is not in the database: its queries are left out")

@@ -27,6 +27,7 @@ from integrity.runs.folder import RunFolder
 from integrity.runs.order import find_runs
 from integrity.runs.verdicts import Verdicts, read_verdicts
 from integrity.systems.system import System
+from integrity.typed import typed
 
 ROWS_MOST = 10_000  # of an invariant, as --limit-evidence has it
 _CALLS_BETWEEN_LOOKS = 1000  # at the clock
@@ -153,10 +154,10 @@ def _find_run(project: Project, run_id: str | None, registry: Registry) -> RunFo
     if run_id is None and not audited:
         raise UsageError(
             f"no run in {project.runs_folder} has been audited",
-            hint=f"integrity run hammer{_bug_of(registry.default)} && integrity validate",
+            hint=f"{typed(f'run hammer{_bug_of(registry.default)}')} && {typed('validate')}",
         )
     if run_id is not None and run_id not in audited:
-        known = f"Those that were: {', '.join(audited[-3:])}." if audited else "`integrity validate --run ID` does it."
+        known = f"Those that were: {', '.join(audited[-3:])}." if audited else f"`{typed('validate --run ID')}` does it."
         raise UsageError(f"run {quote(run_id)} has not been audited, or is not in {project.runs_folder}", hint=known)
     return RunFolder(project.runs_folder / (run_id or audited[-1]))
 
@@ -191,6 +192,6 @@ def _find_row(verdicts: Verdicts, run_id: str, violation: str) -> tuple[str, Map
     if not 1 <= number <= len(rows):
         raise UsageError(
             f"{quote(violation)}: the audit kept {counted(len(rows), 'row')} of {found[0]}",
-            hint=f"Name one of #1 to #{len(rows)}, or keep more: integrity validate --limit-evidence 100",
+            hint=f"Name one of #1 to #{len(rows)}, or keep more: {typed('validate --limit-evidence 100')}",
         )
     return found[0], rows[number - 1]

@@ -20,6 +20,7 @@ from integrity.project import Project
 from integrity.registry import SYSTEMS, Registry
 from integrity.seeds.load import Mode, Seeded, check_numbers, check_state, fill, is_made, seeder_of
 from integrity.systems.system import System
+from integrity.typed import typed
 
 SIDE_BY_SIDE = 2
 """Systems at a time: each keeps a process of the server and, while it makes rows, one of ours busy."""
@@ -110,7 +111,8 @@ class Seeding:
         known = {size.name for system in self.left for size in seeder_of(system).sizes}
         words = ["--append", *(f"--system {system.name}" for system in self.left), f"--seed {self.seed}"]
         words += [_option(name, str(count)) for name, count in self.sizes.items() if name in known]
-        return f"Added to by now: {made}. To go on, on the same database: integrity seed {' '.join(words)}"
+        again = typed(" ".join(["seed", *words]))
+        return f"Added to by now: {made}. To go on, on the same database: {again}"
 
 
 def choose(

@@ -23,6 +23,7 @@ from integrity.project import Project
 from integrity.registry import Registry
 from integrity.seeds.schema.fill import SchemaSeeded, check_wishes, fill
 from integrity.seeds.schema.wishes import Wishes, read_wishes, with_rows
+from integrity.typed import typed
 from integrity.verdict import Verdict
 
 JUDGED_S, ALL_JUDGED_S = 2.0, 10.0
@@ -67,7 +68,7 @@ def seed_schema(
         raise SeedError(
             f"database {contents.name!r}: {quote(earlier[0].name)} is filled ({counted(earlier[0].row_count, 'row')}, "
             f"seed {earlier[0].seed})",
-            hint="--replace takes those rows out and fills it anew; integrity rollback only takes them out.",
+            hint=f"--replace takes those rows out and fills it anew; {typed('rollback')} only takes them out.",
         )
     seeded = yield from fill(target, wishes, schemas=chosen, seed=seed, place=place, earlier=earlier)
     return seeded if project is None else _judged(target, project, seeded)

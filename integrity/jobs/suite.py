@@ -28,6 +28,7 @@ from integrity.report.audit_report import AuditReport
 from integrity.runs.files import unwritable
 from integrity.runs.suites import SuiteRecord, SuiteStep, make_step, write_suite
 from integrity.systems.system import Bug, System
+from integrity.typed import typed
 from integrity.verdict import Verdict
 
 
@@ -97,7 +98,7 @@ def _systems_in(target: Target | None, project: Project) -> Sequence[System]:
     held = inspect_database(target).systems if target is not None else ()
     found = [registry[name] for name in registry if name in held or (not held and name in registry.own)]
     if not found:
-        raise UsageError(f"{target} holds no system", hint="`integrity seed` makes them.")
+        raise UsageError(f"{target} holds no system", hint=f"`{typed('seed')}` makes them.")
     return found
 
 

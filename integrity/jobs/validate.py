@@ -31,6 +31,7 @@ from integrity.runs.coverage import Known
 from integrity.runs.folder import RunFolder
 from integrity.runs.unfinished import find_systems_that_ran, load_unfinished
 from integrity.sql.file import SqlFile, broken_file
+from integrity.typed import typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def _fit(target: Target, project: Project, chosen: Chosen, settings: AuditSettin
     if shipped:
         yield Noted(f"the project's own invariants are judged; --all judges those of {', '.join(sorted(shipped))}, too")
     if place:
-        yield Noted(f"{place}: `integrity seed` fills it, --database URL names another")
+        yield Noted(f"{place}: `{typed('seed')}` fills it, --database URL names another")
     files = yield from _without_systems_that_do_not_come(files, chosen, systems)
     yield from _operations_without_checks(project, chosen)
     if not chosen.is_named:
@@ -238,7 +239,7 @@ def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -
             f"nothing to judge: {place}"
             if place
             else f"{target} holds none of the systems ({', '.join(systems)}) that the invariants are about",
-            hint="`integrity seed` makes one; or name your database with --database, and put .sql files into invariants/.",
+            hint=f"`{typed('seed')}` makes one; or name yours with --database, and put .sql files into invariants/.",
         )
     return files
 

@@ -29,6 +29,7 @@ from integrity.measure.effects import describe_effects
 from integrity.monitor.sampler import Monitor
 from integrity.runs.files import MONITOR_FILE
 from integrity.runs.result import RunResult
+from integrity.typed import typed
 
 
 def run(request: RunRequest, *listeners: Listener) -> EndedRun:
@@ -95,7 +96,7 @@ def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, 
     except AuditError as error:
         if begun.take_back():
             raise
-        kept = f"What was recorded by then is in {folder.path}; the next integrity validate loads it."
+        kept = f"What was recorded by then is in {folder.path}; the next {typed('validate')} loads it."
         error.hint = f"{error.hint} {kept}" if error.hint else kept
         raise
     finally:

@@ -25,6 +25,7 @@ from integrity.numbers import counted
 from integrity.systems.keys import read_keys
 from integrity.systems.made_rows import find_table
 from integrity.systems.reflect import Reflected
+from integrity.typed import typed
 
 FILLED_WITH = 50
 """Rows that a table is to be filled with, where nobody said how many: clients meet on some and pass each other by."""
@@ -134,13 +135,13 @@ class RunDatabase:
         """Return what gives a pool of keys as many as are needed: a command that runs as it stands, where there is one."""
         system = self.workload.system
         if system.seeder:
-            return f"Seed a whole world: integrity seed --system {system.name} --replace"
+            return f"Seed a whole world: {typed(f'seed --system {system.name} --replace')}"
         table = find_table(system.metadata, pool) if isinstance(system.metadata, Reflected) else None
         if table is None or not is_empty or not self.target.engine.speaks_postgresql:
             return f"Make rows that it finds: {' '.join(system.pools[pool].split())}"
-        words = ["integrity", "seed", "--schema", schema_of(table), "--rows", f"{table.name}={max(count, FILLED_WITH)}"]
+        words = ["seed", "--schema", schema_of(table), "--rows", f"{table.name}={max(count, FILLED_WITH)}"]
         words += ["--yes-this-is-a-test-database", self.test_database] if self.test_database else []
-        return f"Fill it: {shlex.join(words)}"
+        return f"Fill it: {typed(shlex.join(words))}"
 
     def _check_tables(self, contents: Contents) -> None:
         """Refuse a system that was not seeded, unless somebody else made all its tables."""
@@ -152,7 +153,7 @@ class RunDatabase:
                 hint="Make them as you made the others; the system's metadata says which it has.",
             )
         if not contents.of_others(system):
-            made = f"integrity seed --system {system.name}" if system.seeder else "it has no seeder, so by its own means"
+            made = f"{typed(f'seed --system {system.name}')}" if system.seeder else "it has no seeder, so by its own means"
             raise SeedError(f"{target}: there is no data of {system.name} to run on", hint=f"Make it first: {made}")
 
     def _check_room(self, facts: ServerFacts) -> None:

@@ -8,6 +8,7 @@ from integrity.numbers import counted
 from integrity.project import Project, reference_folder
 from integrity.sql.file import SqlFile, broken_file, printable_path, read_sql_file
 from integrity.suggestion import suggest
+from integrity.typed import typed
 
 SUFFIX = ".sql"
 
@@ -54,5 +55,5 @@ def find_query(queries: dict[str, SqlFile], name: str) -> SqlFile:
             f"{name!r} names {counted(len(found), 'query', 'queries')}",
             hint=f"Say which: {', '.join(q.name for q in found)}.",
         )
-    hint = suggest(name, queries, otherwise="`integrity queries list` shows their names.")
+    hint = suggest(name, queries, otherwise=f"`{typed('queries list')}` shows their names.")
     raise UsageError(f"no query is called {name!r}", hint=hint)

@@ -8,6 +8,7 @@ from typing import Any
 from integrity.drafts.template import TableWord, Template
 from integrity.drafts.written import NewProject, WrittenFile
 from integrity.numbers import counted
+from integrity.typed import typed
 from integrity.verdict import InvariantVerdict, Verdict
 
 
@@ -37,15 +38,15 @@ def render_project(made: NewProject, *, start: Path) -> str:
 
 def _next(made: NewProject) -> list[str]:
     if not made.table_count:
-        return ["integrity init --database URL" if made.table_count is None else "integrity validate"]
-    next_ = ["integrity new invariant --from"]
+        return ["integrity init --database URL" if made.table_count is None else typed("validate")]
+    next_ = [typed("new invariant --from")]
     if made.own and not made.race:  # none of its files can be read: `integrity` says why
         next_ = ["integrity"]
     elif made.race:
-        next_ = [f"integrity race {made.race}"]
+        next_ = [typed(f"race {made.race}")]
     elif made.table:
-        next_ = [f"integrity new operation NAME --table {shlex.quote(made.table)}", *next_]
-    return ["integrity validate", *next_]
+        next_ = [typed(f"new operation NAME --table {shlex.quote(made.table)}"), *next_]
+    return [typed("validate"), *next_]
 
 
 def render_written(file: WrittenFile) -> str:
@@ -54,9 +55,9 @@ def render_written(file: WrittenFile) -> str:
     if kind == "scenarios":
         return f"{_line(file)}\nIts comments say what else it can hold; docs/scenarios.md has every key."
     command = {
-        "invariants": f"integrity validate --select {shlex.quote(file.stem)}",
-        "operations": f"integrity race {shlex.quote(file.stem)} {shlex.quote(file.stem)}",
-        "queries": f"integrity queries run {shlex.quote(file.stem)}",
+        "invariants": typed(f"validate --select {shlex.quote(file.stem)}"),
+        "operations": typed(f"race {shlex.quote(file.stem)} {shlex.quote(file.stem)}"),
+        "queries": typed(f"queries run {shlex.quote(file.stem)}"),
     }[kind]
     return f"{_line(file)}\nType next:\n  {command}"
 
@@ -67,7 +68,7 @@ def render_templates(templates: Sequence[Template]) -> str:
     for template in templates:
         words = ", ".join(word.name for word in template.words if not isinstance(word, TableWord) or word.refers_to)
         lines.append(f"{template.name}\n  {plain_title(template)}\n  words: {words}")
-    lines.append("integrity new invariant --from TEMPLATE --table NAME [--set WORD=NAME]")
+    lines.append(typed("new invariant --from TEMPLATE --table NAME [--set WORD=NAME]"))
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from integrity.faults.fault import Argument, ChoiceArgument, Fault, Number
 from integrity.numbers import counted
 from integrity.report.layout import fold, lay_command, lay_table
+from integrity.typed import typed
 
 if TYPE_CHECKING:  # `integrity faults` has no run to read
     from integrity.runs.effects import EffectPhase, FaultEffect
@@ -83,7 +84,7 @@ def render_fault_list(faults: Sequence[Fault]) -> str:
     """Return the names and titles of faults."""
     longest = max(len(fault.name) for fault in faults)
     lines = [fold(f"{fault.name:<{longest}}  {fault.title}", hanging=" " * (longest + 2)) for fault in faults]
-    lines += ["", "All about one: integrity faults NAME. In a run:", "integrity run hammer --fault NAME@20%-40%"]
+    lines += ["", f"All about one: {typed('faults NAME')}. In a run:", typed("run hammer --fault NAME@20%-40%")]
     return "\n".join(lines)
 
 
@@ -97,7 +98,7 @@ def render_one_fault(fault: Fault) -> str:
         lines += ["", lay_table(rows, ["argument", "default", "meaning", "values"])]
     said = [f"{name}={_show_default(argument)}" for name, argument in fault.arguments.items() if _show_default(argument)]
     example = f":{said[0]}" if said else ""
-    command = lay_command(f"integrity run hammer --fault {fault.name}{example}@20%-40%")
+    command = lay_command(typed(f"run hammer --fault {fault.name}{example}@20%-40%"))
     return "\n".join([*map(fold, lines), "", command])
 
 

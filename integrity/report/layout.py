@@ -157,7 +157,7 @@ def _fold_command(line: str) -> str | None:
 
 
 _COMMAND = re.compile(
-    r"(?P<label>\s*(?:[A-Za-z][a-z ]*: )?)"
+    r"(?P<label>\s*(?:[A-Za-z][a-z ]*: ){0,2})"
     r"(?P<command>(?!.*\S {2})integrity (?:[a-z]+ (?:.*\s)?--\S.*[^.?!]|replay \S+[^\s.?!]))"
 )
 

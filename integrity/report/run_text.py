@@ -18,6 +18,7 @@ from integrity.report.terminal import note_writer, open_console, visible, write_
 from integrity.report.values import name_database
 from integrity.runs.result import RunResult, ThresholdResult
 from integrity.runs.samples import Counts
+from integrity.typed import typed
 
 LINE_EVERY_S = 5.0
 
@@ -110,28 +111,24 @@ def _live_table(progress: RunAdvanced) -> Any:
     return table
 
 
-def write_run(result: RunResult, *, is_json: bool, next_step: str) -> None:
+def write_run(result: RunResult, *, is_json: bool) -> None:
     """Write what came of a run to stdout."""
     if is_json:
         write_json(result.to_json())
         if not result.is_answered:
             write_note("\n".join(_unanswered(result)))
     else:
-        write_result(render_run(result, next_step=next_step))
+        write_result(render_run(result))
 
 
-def render_run(result: RunResult, *, next_step: str = "integrity validate") -> str:
-    """Return the text that a run ends with.
-
-    Args:
-        next_step: the command that is to be given next.
-    """
+def render_run(result: RunResult) -> str:
+    """Return the text that a run ends with."""
     blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.faults)]
     if result.thresholds:
         blocks.append(_thresholds(result.thresholds))
     if result.monitor is not None:
         blocks.append(render_alerts(result.monitor))
-    blocks.append(_ending(result, next_step))
+    blocks.append(_ending(result))
     return "\n\n".join(blocks)
 
 
@@ -256,7 +253,7 @@ def _shower(statistic: str) -> Callable[[float], str]:
     )
 
 
-def _ending(result: RunResult, next_step: str) -> str:
+def _ending(result: RunResult) -> str:
     states = [row.state for row in result.thresholds]
     said = ", ".join(
         f"{states.count(state)} {state}"
@@ -269,7 +266,7 @@ def _ending(result: RunResult, next_step: str) -> str:
         fold(f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}"),
         f"run folder: {result.folder}",
     ]
-    lines += [lay_command(next_step, label="next: ")] if result.is_answered else _unanswered(result)
+    lines += [lay_command(typed("validate"), label="next: ")] if result.is_answered else _unanswered(result)
     return "\n".join(lines)
 
 
@@ -277,7 +274,10 @@ def _unanswered(result: RunResult) -> list[str]:
     """Return that nothing worked, why not most often, and what shows where."""
     total = result.total
     if not total.calls:
-        return [fold("No call was made, so nothing was measured."), lay_command("integrity health", label="next: ")]
+        return [
+            fold("No call was made, so nothing was measured."),
+            lay_command(typed("health"), label="next: "),
+        ]
     ends = {"failed": total.failed, "unavailable": total.unavailable, "of unknown outcome": total.unknown}
     told = ", ".join(f"{count:,} {word}" for word, count in ends.items() if count)
     lines = [fold(f"No call was answered: {told}. Nothing was measured, and nothing is said of the data.")]
@@ -286,7 +286,10 @@ def _unanswered(result: RunResult) -> list[str]:
         most = max(result.errors, key=lambda each: each.count)
         operation = f" {most.operation}"
         lines.append(fold(f"Most often, {counted(most.count, 'time')}: {most.operation}: {most.error}", hanging="  "))
-    return [*lines, lay_command(f"integrity race {result.system}{operation}", label="next, one call by itself: ")]
+    return [
+        *lines,
+        lay_command(typed(f"race {result.system}{operation}"), label="next, one call by itself: "),
+    ]
 
 
 def _think(think_time_s: float | None) -> str:

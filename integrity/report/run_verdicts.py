@@ -15,6 +15,7 @@ from integrity.report.audit_report import AuditReport
 from integrity.runs.files import VERDICTS_FILE, write_whole
 from integrity.runs.folder import RunFolder
 from integrity.runs.order import find_runs
+from integrity.typed import typed
 
 
 def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder | None:
@@ -29,7 +30,7 @@ def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder 
     folder = RunFolder(project.runs_folder / run_id)
     if "/" in run_id or not folder.path.is_dir():
         known = [folder.run_id for folder in find_runs(project.runs_folder)][-3:]
-        hint = f"The newest are: {', '.join(reversed(known))}." if known else "`integrity run` makes one."
+        hint = f"The newest are: {', '.join(reversed(known))}." if known else f"`{typed('run')}` makes one."
         raise UsageError(f"there is no run {run_id!r} in {project.runs_folder}", hint=hint)
     return folder
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from integrity.engines.target import Target
@@ -77,6 +77,7 @@ def render_seeded(seeded: Sequence[Seeded]) -> str:
     """Return a table of the rows of each system, and how long they took."""
     parts = []
     for made in seeded:
+        parts += _render_removed(made.removed)
         seconds = made.rows_s + made.indexes_s
         rows = [[made.places[table], f"{count:,}"] for table, count in made.row_counts.items()]
         rows.append(["together", f"{made.row_count:,}"])
@@ -94,6 +95,15 @@ def render_seeded(seeded: Sequence[Seeded]) -> str:
     return "\n".join(parts)
 
 
+def _render_removed(removed: Mapping[str, int]) -> list[str]:
+    """Return what is gone of the rows that were there before; nothing where none were."""
+    gone = {table: count for table, count in removed.items() if count}
+    if not gone:
+        return []
+    named = ", ".join(f"{count:,} of {table}" for table, count in gone.items())
+    return [fold(f"Removed before: {counted(sum(gone.values()), 'row')}: {named}.") + "\n"]
+
+
 def seeded_fields(target: Target, mode: Mode, seeded: Sequence[Seeded]) -> dict[str, object]:
     """Return the same for a program to read."""
     systems = [
@@ -102,6 +112,7 @@ def seeded_fields(target: Target, mode: Mode, seeded: Sequence[Seeded]) -> dict[
             "sizes": dict(made.sizes),
             "seed": made.seed,
             "rows": dict(made.row_counts),
+            "removed": dict(made.removed),
             "rows_s": round(made.rows_s, 3),
             "indexes_s": round(made.indexes_s, 3),
             "rows_per_second": round(made.rows_per_second),
@@ -113,12 +124,14 @@ def seeded_fields(target: Target, mode: Mode, seeded: Sequence[Seeded]) -> dict[
 
 def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) -> None:
     """Write to stdout what tables of others were filled with."""
+    removed = {table: sum(counts) for table, counts in seeded.removed.items()}
     if is_json:
         fields = {
             "database": str(target),
             "schemas": seeded.name.split(","),
             "seed": seeded.seed,
             "rows": dict(seeded.row_counts),
+            "removed": removed,
             "rows_s": round(seeded.rows_s, 3),
             "indexes_s": round(seeded.indexes_s, 3),
             "violated": dict(seeded.violated),
@@ -134,7 +147,7 @@ def write_schema_seeded(target: Target, seeded: SchemaSeeded, *, is_json: bool) 
         f"{seeded.name}: {counted(len(seeded.row_counts), 'table')}, seed {seeded.seed}: {seconds:.1f} s (rows "
         f"{seeded.rows_s:.1f}, constraints and indexes {seeded.indexes_s:.1f}), {seeded.row_count / seconds:,.0f} rows/s"
     )
-    write_result(f"{table}\n\n{fold(said)}")
+    write_result("\n".join([*_render_removed(removed), f"{table}\n\n{fold(said)}"]))
     if seeded.violated:
         write_result("\nThese rows pass all that the server checks, and break invariants of the project:")
         for name, count in seeded.violated.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from integrity.numbers import counted
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.terminal import write_json, write_result
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from integrity.load.suite import PlannedSuite
@@ -54,7 +55,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
         blocks.append(f"interrupted: {missing} of {counted(record.planned, 'run was', 'runs were')} not made.")
     worst = next((step for step in reversed(steps) if step.made), None)
     if worst is not None:
-        blocks.append(lay_command(f"integrity reproduce {next(iter(worst.made))} --run {worst.run_id}", label="next: "))
+        blocks.append(lay_command(f"{typed(f'reproduce {next(iter(worst.made))} --run {worst.run_id}')}", label="next: "))
     blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))
 

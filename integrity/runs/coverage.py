@@ -20,6 +20,7 @@ from integrity.invariants.syntax import tables_of
 from integrity.numbers import counted
 from integrity.queries.run import run_query
 from integrity.sql.file import SqlFile
+from integrity.typed import typed
 from integrity.value import Value
 
 OURS = "integrity"
@@ -149,15 +150,16 @@ def _describe_missing(row: Mapping[str, Any], known: Known) -> str:
         reason = f"it gives no sign of life, its history is not loaded, and there is no folder of it{where}"
     return (
         f"run {run_id} is noted as running, and is not: {reason}. What its clients asked for is not known. "
-        f"A validate that may write loads its calls where its folder is; or give the run up: integrity forget {run_id}"
+        f"A validate that may write loads its calls where its folder is; or give the run up: {typed(f'forget {run_id}')}"
     )
 
 
 def _describe_rows(rows: list[Any], noted: list[Any]) -> str:
     runs = sorted({str(row["run_id"]) for row in rows if row.get("run_id")})
     names = ", ".join(runs or [row["run_id"] for row in noted if row["state"] != "running"])
+    give_up = typed(f"forget {names.partition(', ')[0]}")
     count = counted(len(rows), "row is", "rows are")
     return (
         f"{count} of a time that the history of run {names} does not cover: it breaks off, and what it lacks says nothing. "
-        f"Bring the whole folder back and validate again, or give that time up: integrity forget {names.split(', ')[0]}"
+        f"Bring the whole folder back and validate again, or give that time up: {give_up}"
     )

@@ -18,6 +18,7 @@ from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.heartbeat import ALIVE_S, session_name
 from integrity.runs.times import moment
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from integrity.runs.loading import LoadedRun
@@ -123,7 +124,7 @@ def forget_run(target: Target, project: Project, run_id: str) -> None:
         said = "has been given up already" if state == "lost" else "is in the database, with all its calls"
         raise UsageError(f"{target}: the run {run_id} {said}", hint="Only a run without its history can be given up.")
     if state == "running" and (RunFolder(project.runs_folder / run_id).is_alive() or run_id in find_beating(target)):
-        hint = f"Stop it first: integrity stop {run_id}. One that was killed is believed dead {ALIVE_S:.0f} s later."
+        hint = f"Stop it first: {typed(f'stop {run_id}')}. One that was killed is believed dead {ALIVE_S:.0f} s later."
         raise UsageError(f"{target}: the run {run_id} is running", hint=hint)
     with target.open_line(("integrity",)) as line:
         line.write("update integrity.runs set state = 'lost' where run_id = %s", (run_id,))

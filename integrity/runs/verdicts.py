@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from integrity.runs.files import VERDICTS_FILE
+from integrity.typed import typed
 from integrity.verdict import Severity, Verdict
 
 
@@ -71,5 +72,5 @@ def read_verdicts(folder: Path) -> Verdicts:
     """
     from integrity.runs.documents import DocumentKind, read_document
 
-    kind = DocumentKind(VERDICTS_FILE, Verdicts, format=1, hint="Audit the run again: integrity validate")
+    kind = DocumentKind(VERDICTS_FILE, Verdicts, format=1, hint=f"Audit the run again: {typed('validate')}")
     return read_document(folder, kind)

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from integrity.database.names import name_of
 from integrity.database.namespace import Contents, create_tables, drop_tables
 from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
-from integrity.engines.places import schema_of
+from integrity.engines.places import TableName, schema_of
 from integrity.engines.schemas import schema_in
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
@@ -70,6 +70,7 @@ class Seeded:
         row_counts: table -> rows that were added.
         places: table -> the table with its schema.
         rows_s, indexes_s: seconds of the phases; in all there is a little more.
+        removed: table with its schema -> rows that were there before and are gone.
     """
 
     system: str
@@ -79,6 +80,7 @@ class Seeded:
     places: Mapping[str, str]
     rows_s: float
     indexes_s: float
+    removed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
@@ -139,6 +141,7 @@ def fill(
         transaction(target, (*system.schemas, OURS)) as connection,
     ):
         started = time.perf_counter()
+        removed: dict[str, int] = {}
         if hold is not None:
             hold(connection.connection.driver_connection)
         find_engine(connection.dialect.name).catalogue.prepare_load(connection)
@@ -153,6 +156,7 @@ def fill(
             start = Start({name_of(table): 1 for table in _numbered(metadata)}, {})
             noted = dict.fromkeys(sizes, 0)
             if name in contents.made:
+                removed = _count_rows(connection, contents.made[name])
                 drop_tables(connection, name, contents)
                 drop_runs_of(connection, name)
             create_tables(connection, system)
@@ -167,7 +171,7 @@ def fill(
             complete(connection, system)
         _finish(connection, metadata)
     places = {name_of(table): f"{schema_of(table)}.{table.name}" for table in metadata.sorted_tables}
-    return Seeded(name, seed, sizes, row_counts, places, loaded - started, time.perf_counter() - loaded)
+    return Seeded(name, seed, sizes, row_counts, places, loaded - started, time.perf_counter() - loaded, removed)
 
 
 def seeder_of(system: System) -> Seeder:
@@ -232,6 +236,15 @@ def check_state(contents: Contents, system: System, mode: Mode) -> None:
             f"database {contents.name!r} holds {taken[0]}, which we did not make, and {name} has a table of that name",
             hint=f"Seed {name} in another database; nothing that somebody made is dropped or filled.",
         )
+
+
+def _count_rows(connection: Connection, tables: Sequence[TableName]) -> dict[str, int]:
+    return {
+        f"{schema}.{name}": connection.execute(
+            select(func.count()).select_from(Table(name, MetaData(schema=schema)))
+        ).scalar_one()
+        for schema, name in tables
+    }
 
 
 def _find_start(connection: Connection, metadata: MetaData, seeder: Seeder) -> Start:

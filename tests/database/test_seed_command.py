@@ -79,6 +79,13 @@ def test_the_command_prints_rows_a_table_and_then_refuses(capsys: pytest.Capture
     assert "--replace" in err
     assert "--append" in err
 
+    command = ["seed", "--system", "ghostpass", "--wallets", "10", "--replace", "--database", url]
+    code, out, _ = run(capsys, *command)
+    assert code == 0
+    assert re.match(r"Removed before: [\d,]+ rows: .*\b20 of ghostpass\.wallets\b", " ".join(out.split()))
+    (made,) = json.loads(run(capsys, *command, "--json")[1])["systems"]
+    assert made["removed"] == {f"ghostpass.{table}": count for table, count in made["rows"].items()}, "the same world"
+
 
 def test_the_command_tells_machines_the_same(capsys: pytest.CaptureFixture[str], url: str) -> None:
     code, out, _ = run(

@@ -344,6 +344,26 @@ def test_what_cannot_be_satisfied_is_named_and_nothing_is_written(
     assert ask(database, "select count(*) from pg_namespace where nspname = 'integrity'") == [(0,)]
 
 
+# What only the server can judge, as it is about columns from several places; each behind a parent with rows of its own.
+UNKNOWN = {
+    "texts of parents": "a text not null references tags, b text not null references tags, constraint odd check (a > b)",
+    "a function of a parent's": "a text not null references tags, constraint odd check (length(md5(a)) = 31)",
+    "a computed column": "a text not null references tags, n int generated always as (length(a)) stored check (n > 99)",
+    "an index of no column": "a text not null references tags, n int not null); create unique index odd on pairs ((1)",
+}
+
+
+@pytest.mark.parametrize("columns", UNKNOWN.values(), ids=UNKNOWN)
+def test_rows_that_only_the_server_can_judge_are_shown_to_it_before_anything_is_written(
+    fill: Fill, database: Target, columns: str
+) -> None:
+    """A table that rows were sent to, and taken back from, has pages."""
+    with pytest.raises(UsageError, match=r"public\.pairs: (no rows are known here that|only [01] of)") as refused:
+        fill(f"create table tags (tag text primary key); create table pairs ({columns})", tags=50, pairs=50)
+    assert "leave it empty: --rows pairs=0" in str(refused.value.hint) or "Ask for fewer" in str(refused.value.hint)
+    assert ask(database, "select pg_relation_size('tags'), pg_relation_size('pairs')") == [(0, 0)]
+
+
 def test_rows_that_are_there_already_are_left_and_referred_to(fill: Fill) -> None:
     target, seeded = fill(
         "create table countries (code char(2) primary key); insert into countries values ('DE'), ('FR');"
@@ -417,6 +437,7 @@ def test_invariants_of_the_project_that_the_rows_break_are_told_at_once_and_a_so
     invoke(["seed", "--schema", "public", "--rows", "orders=50", "--replace", "--json"])
     seeded = json.loads(capsys.readouterr().out)
     assert (seeded["violated"], seeded["unjudged"]) == ({}, [])
+    assert seeded["removed"] == seeded["rows"]
 
 
 def test_what_a_run_misses_is_made_by_the_command_that_it_tells(

@@ -1,5 +1,6 @@
 """What `integrity` alone says to type next runs: on the examples, and on a project that was just made."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -113,3 +114,20 @@ def test_verdicts_that_cannot_be_kept_are_no_reason_to_withhold_them(
     code, said = integrity("validate")
     assert code == 0
     assert "the verdicts are not kept: " in said
+
+
+def test_what_a_refusal_says_to_type_works_on_the_database_and_in_the_folder_that_were_named(
+    integrity: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL")
+    (tmp_path / "venue").mkdir()
+    named = ("--database", f"sqlite:///{tmp_path}/venue/venue.db", "--project", str(tmp_path / "venue"))
+    code, said = integrity("run", "smoke", "--system", "ghostpass", *named)
+    assert code == 2
+    words = shlex.split(said.partition("Make it first: ")[2])  # with the line's end that a shell leaves out, too
+    assert words[:4] == ["integrity", "seed", "--system", "ghostpass"]
+    code, said = integrity(*words[1:], "--wallets", "50")
+    assert code == 0
+    assert shlex.split(said.partition("Next: ")[2])[-4:] == [*named]
+    assert (tmp_path / "venue/venue.db").exists()
+    assert not (tmp_path / ".integrity").exists()

@@ -39,6 +39,7 @@ LAYERS = (
         "events",
         "numbers",
         "suggestion",
+        "typed",
         "environment",
         "errors",
         "user_code",

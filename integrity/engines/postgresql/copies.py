@@ -25,6 +25,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError, Unreachable, UsageError
 from integrity.numbers import counted
+from integrity.typed import typed
 
 RUN_APPLICATION = "integrity-run"
 MAINTENANCE_DATABASES = ("postgres", "template1")  # one cannot copy or rename the database that one is connected to
@@ -216,7 +217,7 @@ def _clear(server: Connection, target: Target, *, may_end_sessions: bool) -> tup
     many = counted(len(sessions), "session is", "sessions are")
     refused = f"{target}: {many} connected: {', '.join(named[:5])}{', ...' if len(named) > 5 else ''}"
     if any(application == RUN_APPLICATION for _, application, _ in sessions):
-        raise DatabaseError(refused, hint="A run works there: integrity stop")
+        raise DatabaseError(refused, hint=f"A run works there: {typed('stop')}")
     if not may_end_sessions:
         raise DatabaseError(refused, hint="Close them, then try again; on the embedded server they are ended.")
     for pid, _, _ in sessions:

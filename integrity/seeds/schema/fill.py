@@ -2,14 +2,13 @@
 
     listen(fill(target, ["public"], wishes, seed=1))
 
-The catalogue is read, sizes follow from what is wished, each table is planned and what cannot be is named; then rows are
-made table by table, parents first, and sent by binary COPY. Foreign keys and plain indexes are put back at the end, when
-the server checks every row.
+The catalogue is read, sizes follow from what is wished, each table is planned and its first rows are shown to the server:
+what cannot be is named. Then rows are made table by table, parents first, and sent by binary COPY. Foreign keys and
+plain indexes are put back at the end, when the server checks every row.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from integrity.engines.occupancy import occupy
 from integrity.engines.postgresql.bulk import load
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
-from integrity.errors import SeedError, UsageError, quote
+from integrity.errors import SeedError, UsageError
 from integrity.events import Job, Noted
 from integrity.numbers import counted
 from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase, ahead
@@ -34,10 +33,12 @@ from integrity.seeds.schema.loosen import loosen, put_back
 from integrity.seeds.schema.making import make_all, read_all_held
 from integrity.seeds.schema.order import order_plans
 from integrity.seeds.schema.plan import Ground, Plan, Planner
+from integrity.seeds.schema.rehearsal import rehearse, telling_refusals
 from integrity.seeds.schema.sizes import derive_sizes
 from integrity.seeds.schema.tables import SchemaTable
 from integrity.seeds.schema.wishes import Wishes, check_names
 from integrity.sql.name import literal
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,6 +56,7 @@ class SchemaSeeded:
         rows_s, indexes_s: seconds of the phases.
         violated: name of an invariant of the project -> its rows that are wrong now.
         unjudged: those that could not be asked in a short time.
+        removed: full name of a table -> rows that are gone, of an earlier one and of runs.
     """
 
     name: str
@@ -64,6 +66,7 @@ class SchemaSeeded:
     indexes_s: float
     violated: Mapping[str, int] = field(default_factory=dict)
     unjudged: Sequence[str] = ()
+    removed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
@@ -123,8 +126,7 @@ def fill(
         occupy(target, f"seed --schema {name}", is_exclusive=bool(earlier)),
         transaction(target, (OURS,)) as connection,
     ):
-        if earlier:
-            remove_rows(connection, earlier)
+        removed = remove_rows(connection, earlier) if earlier else {}
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         started = time.perf_counter()
@@ -138,6 +140,8 @@ def fill(
         ground = Ground(driver, tables, sizes, wishes, seed)
         plans = {table: Planner(ground, tables[table]).plan() for table in sizes if sizes[table]}
         ordered = order_plans(plans)
+        held = read_all_held(ground, ordered)
+        rehearse(ground, ordered, held)
         driver.execute("set local search_path to pg_catalog")
         loosened = loosen(driver, [plan.table for plan in ordered], [plan.count for plan in ordered])
         driver.execute("set local search_path to default")
@@ -150,19 +154,18 @@ def fill(
             )
         total = sum(plan.count for plan in ordered)
         yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, 0, total)
-        held = read_all_held(ground, ordered)
         counts: dict[str, int] = {}
         for plan, columns in ahead(make_all(ground, ordered, held)):
-            with _telling_refusals():
+            with telling_refusals():
                 counts[plan.table.full_name] = _send(driver, plan, columns)
             yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, min(total, sum(counts.values())), total)
         loaded = time.perf_counter()
         yield SeedAdvanced(name, SeedingPhase.INDEXES, UNIT, total, total)
-        with _telling_refusals():
+        with telling_refusals():
             put_back(driver, loosened)
         _go_on_after(driver, ordered)
         _note(connection, name, seed, ordered, counts)
-    return SchemaSeeded(name, seed, counts, loaded - started, time.perf_counter() - loaded)
+    return SchemaSeeded(name, seed, counts, loaded - started, time.perf_counter() - loaded, removed=removed)
 
 
 def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -> None:
@@ -171,7 +174,7 @@ def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -
         if size and table.is_filled:
             raise SeedError(
                 f"{name} holds rows already",
-                hint="Rows that seed made go with `integrity rollback`. A table that is not named is left as it is, and "
+                hint=f"Rows that seed made go with `{typed('rollback')}`. A table that is not named is left as it is, and "
                 "its rows are referred to.",
             )
         if size and table.is_closed:
@@ -181,25 +184,6 @@ def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -
                 f"{name} belongs to another role, and its foreign keys cannot be taken off while it is filled",
                 hint=f"Connect as its owner, or leave it empty: --rows {table.name}=0",
             )
-
-
-@contextmanager
-def _telling_refusals() -> Iterator[None]:
-    """Say of rows that the server refuses what they are of, and what to do: it has the last word.
-
-    Raises:
-        UsageError: names table, constraint and row.
-    """
-    try:
-        yield
-    except psycopg.errors.IntegrityError as error:
-        said = error.diag
-        table, constraint = said.table_name or "", said.constraint_name or said.column_name or ""
-        raise UsageError(
-            f"{said.schema_name}.{table}: no rows are known here that {quote(constraint)} takes: {said.message_primary}. "
-            f"{said.message_detail or ''}".rstrip(". "),
-            hint=f"Nothing was changed. Write values of its columns in a seeds file, or leave it empty: --rows {table}=0",
-        ) from None
 
 
 def _send(connection: "psycopg.Connection[Any]", plan: Plan, columns: Sequence[ColumnValues]) -> int:

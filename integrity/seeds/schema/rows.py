@@ -238,7 +238,7 @@ class RowMaker:
         """Return what deals out the combinations of a unique constraint all of whose columns are drawn."""
         for unique in self._plan.uniques:
             sizes = self._drawers_of(unique)
-            if unique.predicate or sizes is None:
+            if unique.predicate or not sizes:  # one that is about constants alone has nothing to deal out
                 continue
             product = 1
             for size in sizes.values():
