@@ -239,7 +239,8 @@ def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -
             f"nothing to judge: {place}"
             if place
             else f"{target} holds none of the systems ({', '.join(systems)}) that the invariants are about",
-            hint=f"`{typed('seed')}` makes one; or name yours with --database, and put .sql files into invariants/.",
+            hint=f"`{typed('seed')}` makes one; or name your database with --database, "
+            "and put .sql files into invariants/.",
         )
     return files
 

