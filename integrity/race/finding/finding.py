@@ -27,7 +27,7 @@ from integrity.engines.values import evidence_of, from_json
 from integrity.errors import UsageError
 from integrity.operation import Declined, Isolation, Ok, Unavailable
 from integrity.race.finding.scenario_record import ScenarioRecord
-from integrity.race.judge.oracles import OF_DATA, Oracle, fingerprint_of, rank_of
+from integrity.race.judge.oracles import Alarmed, Oracle, fingerprint_of
 from integrity.race.play.ddl import create_statements_by_table
 from integrity.race.program.trace import Failed, Return, Trace, TraceEvent
 
@@ -119,7 +119,7 @@ class CureRecord(_Model):
     held_against: tuple[str, ...] = ()
 
 
-class Finding(_Model):
+class Finding(_Model, Alarmed):
     """A race that was found.
 
     `reference` says where the system is found, as "module:attribute"; empty, and not written: by its name.
@@ -169,21 +169,6 @@ class Finding(_Model):
         if self.scenario is None:
             del fields["scenario"]
         return fields
-
-    @property
-    def fingerprint(self) -> frozenset[tuple[str, str]]:
-        """Equal for two findings of the same failure."""
-        return frozenset(alarm.fingerprint for alarm in self.alarms)
-
-    @property
-    def rank(self) -> int:
-        """How much it means, the lowest the most."""
-        return rank_of(alarm.oracle for alarm in self.alarms)
-
-    @property
-    def is_of_data(self) -> bool:
-        """The data is wrong, rather than only how calls came out."""
-        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
 
     @property
     def operations(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ from integrity.race.judge.failures import (
     swallowers,
     unexpected_failures,
 )
-from integrity.race.judge.oracles import Alarm, Oracle
+from integrity.race.judge.oracles import Alarm, Alarmed, Oracle
 from integrity.race.judge.relations import history_of
 from integrity.race.judge.row_changes import RowChanges, named_in, row_changes
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
@@ -72,7 +72,7 @@ class SerialOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Alarmed):
     """What the oracles say of one run.
 
     Args:

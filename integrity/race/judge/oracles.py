@@ -1,8 +1,9 @@
 """Alarms: what is wrong with one run, and what says so."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from integrity.operation import Row
 
@@ -45,9 +46,40 @@ class Alarm:
         return fingerprint_of(self.oracle, self.name)
 
 
-def rank_of(oracles: Iterable[Oracle]) -> int:
-    """Return how much the worst of these means, the lowest the most."""
-    return min(map(list(Oracle).index, oracles))
+class Raised(Protocol):
+    """An Alarm, or one that was written down."""
+
+    @property
+    def oracle(self) -> Oracle: ...
+
+    @property
+    def fingerprint(self) -> tuple[str, str]: ...
+
+
+class HasAlarms(Protocol):
+    @property
+    def alarms(self) -> Sequence[Raised]: ...
+
+
+class Alarmed:
+    """What its alarms say together of a judgement, a hit, a finding."""
+
+    __slots__ = ()
+
+    @property
+    def fingerprint(self: HasAlarms) -> frozenset[tuple[str, str]]:
+        """Equal for two that fail alike."""
+        return frozenset(alarm.fingerprint for alarm in self.alarms)
+
+    @property
+    def rank(self: HasAlarms) -> int:
+        """How much the worst of them means, the lowest the most."""
+        return min(list(Oracle).index(alarm.oracle) for alarm in self.alarms)
+
+    @property
+    def is_of_data(self: HasAlarms) -> bool:
+        """The data is wrong, rather than only how calls came out."""
+        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
 
 
 def fingerprint_of(oracle: str, name: str) -> tuple[str, str]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from integrity.operation import Isolation
 from integrity.race.judge.end_state import EndState
 from integrity.race.judge.judge import Judgement
-from integrity.race.judge.oracles import OF_DATA, Alarm, rank_of
+from integrity.race.judge.oracles import Alarm, Alarmed
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import count_preemptions, shorten
 from integrity.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Alarmed):
     """A schedule that went wrong.
 
     Args:
@@ -41,20 +41,6 @@ class Hit:
     @property
     def preemptions(self) -> int:
         return count_preemptions(self.run.choices)
-
-    @property
-    def fingerprint(self) -> frozenset[tuple[str, str]]:
-        return frozenset(alarm.fingerprint for alarm in self.alarms)
-
-    @property
-    def rank(self) -> int:
-        """How much it means, the lowest the most."""
-        return rank_of(alarm.oracle for alarm in self.alarms)
-
-    @property
-    def is_of_data(self) -> bool:
-        """The data is wrong, rather than only how calls came out."""
-        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
 
 
 @dataclass(slots=True)

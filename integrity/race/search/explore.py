@@ -325,14 +325,14 @@ class _Search:
             self._coverage.cut.append(why_unfinished(run, self._program))
 
     def _keep(self, run: PlayedSchedule, judgement: Judgement) -> None:
-        fingerprint = frozenset(alarm.fingerprint for alarm in judgement.alarms)
+        fingerprint = judgement.fingerprint
         if fingerprint in self._hits:
             return
         seconds = time.monotonic() - self._started
         order = order_of(run.trace.events)
         with self._scheduler.deadline.lifted():
             again = self._judge.judge(play_again(lambda: self._scheduler.play(self._program, run.letters), order))
-        is_repeatable = frozenset(alarm.fingerprint for alarm in again.alarms) == fingerprint
+        is_repeatable = again.fingerprint == fingerprint
         self._hits[fingerprint] = Hit(run, judgement, self._coverage.played, seconds, is_repeatable)
 
     def _count(self, run: PlayedSchedule) -> None:

@@ -126,7 +126,7 @@ def find_one_preemption(scheduler: Scheduler, program: Program, hit: Hit) -> Shr
                 break  # the first one had come to its end
             judgement = judge.judge(run)
             tries += 1
-            if not run.cut and frozenset(alarm.fingerprint for alarm in judgement.alarms) == hit.fingerprint:
+            if not run.cut and judgement.fingerprint == hit.fingerprint:
                 return Shrunk(program, (0, 1), (), run, judgement, tries)
     return None
 
@@ -219,7 +219,7 @@ class _Shrinker:
         run, judgement = self._play(example)
         if self._is_race and not count_preemptions(run.choices):
             return False  # wrong for another reason: it needs no other actor
-        return frozenset(alarm.fingerprint for alarm in judgement.alarms) == self._fingerprint
+        return judgement.fingerprint == self._fingerprint
 
     def result(self, example: _Example) -> Shrunk:
         with self._scheduler.deadline.lifted():

@@ -151,9 +151,7 @@ def _play_as_it_is(arena: Arena, contest: Contest, failing: Failing) -> PlayedSc
     """
     scheduler, program = arena.scheduler(contest.dropped), contest.program()
     played = play_again(lambda: scheduler.play(program, decide=following(failing.letters)), failing.order)
-    if played.cut or not failing.fingerprint & {
-        each.fingerprint for each in Judge(scheduler, program).judge(played).alarms
-    }:
+    if played.cut or not failing.fingerprint & Judge(scheduler, program).judge(played).fingerprint:
         raise NotBack
     return played
 
@@ -249,7 +247,7 @@ def _follow(arena: Arena, tried: Cure, cured: Contest, failing: Failing, others:
     run = scheduler.play(follower.program, decide=follower.decide)
     if run.cut:
         return replace(tried, story=f"it was cut off, {run.cut}")
-    failure = frozenset(alarm.fingerprint for alarm in judge.judge(run).alarms)
+    failure = judge.judge(run).fingerprint
     story = describe_course(run)
     if failure & failing.fingerprint:
         return replace(tried, story=story)
