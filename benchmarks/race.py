@@ -47,7 +47,8 @@ from integrity.race.program.program import Actor, Keys, Program, RaceHistory
 from integrity.race.search.explore import Budget, explore
 from integrity.sql.parameters import number_parameters
 from integrity.systems.stage import Stage
-from tests.detection.race_bench import CASES, Case, create_tables
+from tests.detection.race_bench import CASES, Case
+from tests.detection.race_tables import create_tables
 
 ROUNDS = 5
 SEARCHES = 5  # of one program in a row

@@ -41,7 +41,7 @@ from integrity.race.program.program import Program
 from integrity.race.search.explore import explore
 from integrity.scenarios.subject import subject_of_curl
 from integrity.systems.stage import Stage
-from tests.detection.race_bench import create_tables
+from tests.detection.race_tables import create_tables
 
 CASES = {"lost update": "", "lost update, for update": "for update"}
 APP = f"{sys.executable} -m benchmarks.race_gated --serve"

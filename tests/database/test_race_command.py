@@ -1,27 +1,18 @@
-"""`integrity race`, `replay` and `reproduce` on a real server: what they find, print, write and leave behind."""
+"""`integrity race` and `replay` on a real server: what they find, print and write."""
 
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
-from psycopg import sql
 
-from integrity.cli.main import main
-from integrity.database.namespace import create_schemas, inspect_database
-from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
 from integrity.invariants.load import load_invariants
 from integrity.operation import Statement, Steps
 from integrity.project import Project, Settings
@@ -32,9 +23,8 @@ from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import Registry
-from tests.documents import make_settings, verdicts_json
+from tests.database.race_commands import Command, run_beside
 
-Command = Callable[..., tuple[int, str, str]]
 LOST_UPDATE = ("race", "ghostpass", "sell", "sell", "--bug", "lost_update")
 FINDING = ".integrity/races/ghostpass-lost_update-sell-sell.json"
 
@@ -43,25 +33,7 @@ FINDING = ".integrity/races/ghostpass-lost_update-sell-sell.json"
 def integrity(
     database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
-    """Run a command in an empty project beside an empty database; no scratch database may be left behind."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, captured.out, captured.err
-
-    yield run
-    assert scratch_databases(database) == []
-
-
-def scratch_databases(target: Target) -> list[str]:
-    with target.connect() as connection:
-        found = connection.execute("select datname from pg_database where starts_with(datname, 'integrity_tmp_race_')")
-        return [name for (name,) in found.fetchall()]
+    yield from run_beside(database, tmp_path, monkeypatch, capsys)
 
 
 def test_a_race_is_found_explained_and_comes_back_each_time_it_is_replayed(integrity: Command) -> None:
@@ -344,246 +316,3 @@ def test_a_protection_that_is_taken_away_turns_the_search_red(integrity: Command
     assert found["scans: scans_one_per_entry_number"]["redundant_with"] == ["scan_in: for update"]
     assert found["scans: scans_direction_known"]["verdict"] == "vacuous"
     assert code == 3, "its debit is one that no race of scan_in with itself needs"
-
-
-# What is left behind.
-
-
-def test_an_interrupted_race_leaves_no_database(database: Target, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--jobs", "2", "--budget", "5m"]
-    race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: len(busy_schemas(database)) == 2)
-    race.send_signal(signal.SIGINT)
-    _, err = race.communicate(timeout=30)
-    told = "databases of races (integrity_tmp_race_...) are made beside this one, and dropped at the end"
-    assert (race.returncode, err.strip().splitlines()) == (130, [told, "integrity: interrupted"])
-    assert scratch_databases(database) == []
-
-
-@pytest.mark.exhaustive
-def test_what_a_killed_race_left_is_dropped_by_the_next(integrity: Command, database: Target, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--budget", "5m"]
-    race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(busy_schemas(database)) == 1)
-    race.kill()
-    race.wait()
-    left = scratch_databases(database)
-    assert len(left) == 1
-    wait_for(lambda: not backends_in(database, left[0]))
-    assert integrity("race", "ghostpass", "sell", "--schedule", "AB")[0] == 0
-    assert scratch_databases(database) == []
-
-
-@pytest.mark.exhaustive
-def test_the_processes_of_a_killed_race_end_with_it(integrity: Command, database: Target, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--jobs", "2", "--budget", "5m"]
-    race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(busy_schemas(database)) == 2)
-    race.kill()
-    race.wait()
-    left = scratch_databases(database)
-    assert len(left) == 2
-    wait_for(lambda: not any(backends_in(database, name) for name in left))
-    assert integrity("race", "ghostpass", "sell", "--schedule", "AB")[0] == 0
-    assert scratch_databases(database) == []
-
-
-def test_a_server_that_dies_in_the_middle_is_said_to_have(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path / "server", dies_with_parent=True)
-    server.start()
-    try:
-        command = [sys.executable, "-m", "integrity", "race", "--database", server.target.text, "--budget", "5m"]
-        race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: len(busy_schemas(server.target)) == 1)
-        pid = server.status().pid
-        assert pid is not None
-        os.kill(pid, signal.SIGQUIT)  # an immediate shutdown
-        _, err = race.communicate(timeout=60)
-    finally:
-        server.reset()
-    assert race.returncode == 2
-    assert re.search(r"the connection to postgresql://\S+ broke|cannot connect to postgresql://", err), err
-    assert "Traceback" not in err
-
-
-@pytest.fixture
-def poor(database: Target, server: EmbeddedServer) -> Iterator[Target]:
-    """The database, as a user who owns it and may not create another."""
-    with server.target.connect() as admin:
-        admin.execute("create role poor login")
-        admin.execute(sql.SQL("alter database {} owner to poor").format(sql.Identifier(str(database.url.database))))
-        yield Target(database.url.set(username="poor"))
-        with database.connect() as inside:
-            inside.execute("reassign owned by poor to current_user")
-            inside.execute("drop owned by poor")
-        admin.execute("drop role poor")
-
-
-def test_a_user_who_may_not_create_databases_races_in_an_empty_one(integrity: Command, poor: Target) -> None:
-    code, out, _ = integrity(*LOST_UPDATE, "--database", poor.text, "--schedule", "AB")
-    assert code == 1, out
-    assert inspect_database(poor).is_empty
-
-
-def test_a_user_who_may_not_create_databases_does_not_race_in_a_seeded_one(integrity: Command, poor: Target) -> None:
-    create_schemas(poor, [GHOSTPASS])
-    code, _, err = integrity("race", "ghostpass", "sell", "--database", poor.text)
-    assert code == 2
-    assert "may not create databases" in err
-    assert "createdb" in err
-    assert inspect_database(poor).systems == ("ghostpass",)
-
-
-def test_actors_who_need_more_connections_than_there_are_are_told(
-    integrity: Command, poor: Target, server: EmbeddedServer
-) -> None:
-    with server.target.connect() as admin:
-        admin.execute("alter role poor connection limit 4")
-    code, _, err = integrity("race", "ghostpass", "sell", "--actors", "4", "--schedule", "A", "--database", poor.text)
-    assert code == 2
-    assert "4 actors need 5 connections" in err
-    assert "Race fewer actors" in err
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-
-
-def busy_schemas(target: Target) -> list[str]:
-    """Return the scratch databases in which actors are at work."""
-    with target.connect() as connection:
-        found = connection.execute(
-            """
-            select datname from pg_stat_activity where starts_with(datname, 'integrity_tmp_race_')
-            and application_name = 'integrity race'
-            group by datname having count(*) >= 3 and bool_or(query = 'commit')
-            """
-        )
-        return [name for (name,) in found.fetchall()]
-
-
-def backends_in(target: Target, name: str) -> int:
-    with target.connect() as connection:
-        found = connection.execute("select count(*) from pg_stat_activity where datname = %s", (name,)).fetchone()
-        assert found is not None
-        return int(found[0])
-
-
-# Reproduce.
-
-
-def write_run(project: Path, bug: str, calls: list[Call], invariant: str, row: dict[str, Any]) -> None:
-    """Write the folder of a run that was audited."""
-    folder = project / ".integrity/runs/20260117-120000-ghostpass-hammer"
-    folder.mkdir(parents=True)
-    (folder / "settings.json").write_text(json.dumps(make_settings(bug=bug).to_json()))
-    (folder / "history.jsonl").write_bytes(b"".join(encode_invoked(call) + encode_returned(call) for call in calls))
-    (folder / "verdicts.json").write_text(json.dumps(verdicts_json(invariant, row)))
-
-
-def make_call(number: int, operation: str, arguments: dict[str, Any], *, outcome: Outcome = Outcome.OK) -> Call:
-    """Return a call of a run, all of whose calls overlap."""
-    start_us = int(datetime(2026, 1, 17, 12, tzinfo=UTC).timestamp()) * 1_000_000
-    return Call(
-        operation_id=make_operation_id(start_us // 1000, Random(number)),
-        operation=operation,
-        arguments=arguments,
-        client=number,
-        intended_at_us=start_us + number,
-        invoked_at_us=start_us + number,
-        returned_at_us=start_us + 5_000,
-        outcome=outcome,
-        reply={},
-    )
-
-
-def sale(number: int, wallet_id: int, amount_minor: int, *, outcome: Outcome = Outcome.OK) -> Call:
-    arguments = {"wallet_id": wallet_id, "terminal_id": 3, "amount_minor": amount_minor}
-    return make_call(number, "sell", arguments, outcome=outcome)
-
-
-def test_a_violated_row_leads_back_to_the_schedule_that_broke_it(integrity: Command, tmp_path: Path) -> None:
-    calls = [
-        sale(1, 41, 500),
-        sale(2, 41, 700),
-        sale(3, 7, 300),
-        make_call(4, "request_funding", {"wallet_id": 7, "amount_minor": 500}),
-    ]
-    row = {"wallet_id": 41, "operation_ids": f"{calls[0].operation_id} {calls[1].operation_id}"}
-    write_run(tmp_path, "lost_update", calls, "ghostpass/balance-equals-entries", row)
-    code, out, _ = integrity("reproduce", "balance-equals-entries#1")
-    assert code == 1
-    assert "2 calls of the run touched it; 1 kind of pairs of them raced" in out
-    assert f"taken at {verdicts_json('', {})['taken_at']}" in " ".join(out.split())
-    assert "a race." in out
-    assert "A = sell(wallet_id=wallets_1, terminal_id=terminals_1, amount_minor=500)" in out
-    assert "schedule AB, 1 preemption" in out
-    assert integrity("replay", FINDING)[0] == 1
-
-
-def test_a_call_that_is_wrong_by_itself_is_told_from_a_race(integrity: Command, tmp_path: Path) -> None:
-    calls = [sale(1, 41, 500), sale(2, 41, 1_020)]
-    row = {"sale_id": 12, "wallet_id": 41, "operation_id": str(calls[1].operation_id)}
-    write_run(tmp_path, "split_rounding", calls, "ghostpass/sale-equals-splits", row)
-    code, out, _ = integrity("reproduce", "ghostpass/sale-equals-splits", "--json")
-    document = json.loads(out)
-    assert code == 1
-    assert document["kind"] == "alone"
-    assert document["finding"]["calls"]["A"]["arguments"]["amount_minor"] == 1_020
-    assert document["finding"]["schedule"] == ""
-
-
-def test_a_client_that_died_is_told_from_a_race(integrity: Command, tmp_path: Path) -> None:
-    calls = [sale(1, 41, 500), sale(2, 41, 700, outcome=Outcome.UNKNOWN)]
-    row = {"sale_id": 12, "wallet_id": 41, "operation_id": str(calls[1].operation_id)}
-    write_run(tmp_path, "unlogged_sale", calls, "ghostpass/sale-is-logged", row)
-    code, out, _ = integrity("reproduce", "sale-is-logged", "--json")
-    document = json.loads(out)
-    assert code == 1
-    assert document["kind"] == "crash"
-    assert document["crash"]["after"][-1] == "commit"
-    assert document["crash"]["call"].startswith("sell(")
-
-
-def test_what_nothing_brings_back_is_said_to_be_inconclusive(integrity: Command, tmp_path: Path) -> None:
-    """The operation is sound: the row was broken by something else."""
-    calls = [make_call(number, "scan_out", {"wallet_id": 41, "gateway_id": 1}) for number in (1, 2)]
-    row = {"wallet_id": 41, "operation_ids": str(calls[0].operation_id)}
-    write_run(tmp_path, "lost_update", calls, "ghostpass/balance-equals-entries", row)
-    code, out, _ = integrity("reproduce", "balance-equals-entries")
-    assert code == 3
-    assert "Nothing brought it back" in out
-    assert "raced: scan_out(wallet_id=wallets_1" in out
-
-
-@pytest.mark.parametrize(
-    ("violation", "place", "next_step"),
-    [
-        ("balance-equals-entries#9", "the audit kept 1 row of", "--limit-evidence"),
-        ("balance-not-negative", "'balance-not-negative' was not violated", "ghostpass/balance-equals-entries"),
-        ("balance-equals-entries#1", "no call in the run's history touched this row", "#2"),
-    ],
-)
-def test_a_violation_that_cannot_be_reproduced_is_named(
-    integrity: Command, tmp_path: Path, violation: str, place: str, next_step: str
-) -> None:
-    write_run(tmp_path, "lost_update", [sale(1, 7, 300)], "ghostpass/balance-equals-entries", {"wallet_id": 41})
-    code, _, err = integrity("reproduce", violation)
-    assert code == 2
-    assert place in err
-    assert next_step in err
-
-
-def test_an_invariant_that_cannot_be_asked_about_a_race_is_named_with_the_reason(
-    integrity: Command, tmp_path: Path
-) -> None:
-    file = tmp_path / "invariants" / "ghostpass" / "few-notes.sql"
-    file.parent.mkdir(parents=True)
-    file.write_text("-- title: there are few notes\nselect notes.key from integrity.notes where notes.key = 'many'\n")
-    reason = "it asks integrity.notes, which a race does not have"
-    code, out, _ = integrity("race", "ghostpass", "scan_out", "--preemptions", "0")
-    assert (code, f"not asked: ghostpass/few-notes: {reason}\n" in out) == (0, True)
-    code, out, _ = integrity("race", "ghostpass", "scan_out", "--preemptions", "0", "--json")
-    assert json.loads(out)["left_out"] == [{"name": "ghostpass/few-notes", "reason": reason}]

@@ -22,7 +22,7 @@ from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.search.explore import Budget, explore
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict
-from tests.detection.race_bench import new_database
+from tests.detection.race_tables import new_database
 
 LEVELS = (Isolation.READ_COMMITTED, Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE)
 

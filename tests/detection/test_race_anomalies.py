@@ -14,7 +14,7 @@ from integrity.race.judge.judge import Judge
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Check, Digest, Keys, Program, on_keys
 from integrity.systems.stage import Ref, Stage, StagedRow
-from tests.detection.race_bench import new_database
+from tests.detection.race_tables import new_database
 
 SCHEMA = """
 create unlogged table coupons (

@@ -15,7 +15,7 @@ from integrity.race.search.explore import Budget, explore
 from integrity.race.search.shrink import shrink
 from integrity.verdict import Verdict
 from tests.detection.race_answers import BY_NAME, CASES, SCHEMA, Case, create_bare
-from tests.detection.race_bench import new_database
+from tests.detection.race_tables import new_database
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ from integrity.race.search.explore import Budget, explore
 from integrity.race.search.shrink import shrink
 from integrity.systems.stage import Ref, Stage, StagedRow
 from integrity.verdict import Verdict
-from tests.detection.race_bench import CASES, DIGESTS, Case, create_tables, new_database, stage, without_checks
+from tests.detection.race_bench import CASES, Case, without_checks
+from tests.detection.race_tables import DIGESTS, create_tables, new_database, stage
 
 RACY = [case for case in CASES if case.is_racy]
 SOUND = [case for case in CASES if not case.is_racy]

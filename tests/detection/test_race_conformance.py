@@ -14,7 +14,7 @@ from integrity.engines.target import Target
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Standing
 from integrity.systems.script.spec import Permutation, load_spec
-from tests.detection.race_bench import new_database
+from tests.detection.race_tables import new_database
 from tests.detection.spec_plain import PlainServer, connect, laid_out, read_tables
 from tests.detection.spec_race import RacedPermutation
 

@@ -18,7 +18,7 @@ from integrity.race.play.recording import Recording, record
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.program.trace import Failed
-from tests.detection.race_bench import create_tables, new_database, stage
+from tests.detection.race_tables import create_tables, new_database, stage
 
 ADD_ONE = "update accounts set n = n + 1 where id = "
 READ = "select n from accounts where id = :account"

@@ -14,7 +14,7 @@ from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.search.exploration import Exploration
 from integrity.race.search.explore import Budget, explore
 from integrity.verdict import Verdict
-from tests.detection.race_bench import DIGESTS, create_tables, new_database, stage
+from tests.detection.race_tables import DIGESTS, create_tables, new_database, stage
 
 ADD = "update accounts set n = n + 1 where id = :account"
 

@@ -13,7 +13,7 @@ from integrity.operation import Ok, Rows, Statement, Steps
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.systems.stage import Stage
-from tests.detection.race_bench import new_database
+from tests.detection.race_tables import new_database
 
 COUNT_SEEN = "select count(*) as n from pg_class where relname = 'seen'"
 STATE = {
