@@ -1,7 +1,8 @@
 """What tells the rows that calls of runs have inserted into tables of others, noted when a run prepares its database.
 
 The note `marks:<system>` says by which columns they are known, into which tables calls insert rows that nothing tells, and
-since when: the transaction before the first call, so that what was written there later can be counted (held.py).
+since when: the transaction before the first call, so that what was written there later can be counted (held.py). A database
+without such numbers, but with one of each row, has the last one of each table in the note `numbers:<system>`.
 """
 
 import json
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
 
 KEY = "marks:"
+NUMBERS = "numbers:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,13 @@ class Marks:
 def note_marks(connection: "Connection", system: str, operations: Iterable[Operation], metadata: "MetaData") -> None:
     """Note what tells the rows of a run that is about to begin, beside what is noted of those before it.
 
-    Where there is no number of a transaction, nothing is: there, rows that others' tables hold stay.
+    Where there is no number of a transaction, rows that others' tables hold stay, and their numbers are noted to tell them.
     """
-    if not find_engine(connection.dialect.name).speaks_postgresql:
+    engine = find_engine(connection.dialect.name)
+    if not engine.speaks_postgresql:
+        if find_note(connection, f"{NUMBERS}{system}") is None:
+            last = engine.catalogue.last_numbers(connection, metadata.sorted_tables)
+            put_note(connection, f"{NUMBERS}{system}", json.dumps([[*place, number] for place, number in last.items()]))
         return
     operations = list(operations)
     rows = [
@@ -74,8 +80,10 @@ def note_marks(connection: "Connection", system: str, operations: Iterable[Opera
     ]
     marked = {(row.schema, row.table) for row in rows}
     unmarked = {table for each in operations for table in each.unmarked or ()}
-    if any(each.unmarked is None for each in operations):
-        unmarked |= {(schema_of(table), table.name) for table in metadata.sorted_tables} - marked
+    tables = {(schema_of(table), table.name) for table in metadata.sorted_tables}
+    # Who inserts into a view, or what has no name here, inserts into tables that nobody knows.
+    if any(each.unmarked is None for each in operations) or not (unmarked | marked) <= tables:
+        unmarked |= tables - marked
     since = int(connection.exec_driver_sql("select pg_current_xact_id()::text").scalar_one())
     for before in find_marks({f"{KEY}{system}": find_note(connection, f"{KEY}{system}") or ""}):
         rows += before.rows
@@ -102,5 +110,18 @@ def find_marks(notes: Mapping[str, str]) -> list[Marks]:
                 unmarked = [(schema, table) for schema, table in read["unmarked"]]
                 found.append(Marks(key.removeprefix(KEY), int(read["since"]), rows, unmarked))
             except (ValueError, TypeError, KeyError):
+                continue
+    return found
+
+
+def find_numbers(notes: Mapping[str, str]) -> dict[TableName, int]:
+    """Return the last number of each table's rows before the first run; nothing of what we would not write."""
+    found: dict[TableName, int] = {}
+    for key, value in sorted(notes.items()):
+        if key.startswith(NUMBERS):
+            try:
+                for schema, table, number in json.loads(value):
+                    found[schema, table] = min(int(number), found.get((schema, table), int(number)))
+            except (ValueError, TypeError):
                 continue
     return found

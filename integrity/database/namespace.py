@@ -23,7 +23,7 @@ from integrity.database.bookkeeping import (
 from integrity.database.contents import Contents, inspect_database
 from integrity.database.filled import find_filled
 from integrity.database.made import FORMAT, OURS
-from integrity.database.marks import note_marks
+from integrity.database.marks import find_numbers, note_marks
 from integrity.database.names import schemas_of
 from integrity.database.ownership import (
     adopt,
@@ -35,7 +35,7 @@ from integrity.database.ownership import (
     note_made,
     note_views,
 )
-from integrity.database.removal import Emptied, count_emptied, holds_rows, remove_rows
+from integrity.database.removal import Emptied, count_emptied, find_numbered, holds_rows, remove_rows
 from integrity.engines.known import find_engine
 from integrity.engines.occupancy import occupy
 from integrity.engines.places import schema_of
@@ -109,7 +109,7 @@ def keep_books(target: Target, system: Application, operations: Collection[Opera
     Args:
         operations: that will be called, and whose rows stand in tables of others then.
     """
-    with transaction(target, (OURS,)) as connection:
+    with transaction(target, (OURS, *system.schemas)) as connection:
         create_bookkeeping(connection)
         if find_note(connection, f"made:{system.name}") is None:
             note_made(connection, system.name, [], schemas=())
@@ -193,6 +193,11 @@ def find_emptied(target: Target, contents: Contents) -> Emptied:
     Raises:
         DatabaseError: they cannot be read.
     """
+    there = contents.foreign_tables
+    numbers = {place: number for place, number in find_numbers(contents.notes).items() if place in there}
+    if numbers:
+        with transaction(target, (OURS, *dict.fromkeys(schema for schema, _ in numbers))) as connection:
+            return Emptied({}, find_numbered(connection, numbers))
     if not holds_rows(contents.notes):
         return Emptied({})
     with transaction(target, (OURS,)) as connection:

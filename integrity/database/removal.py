@@ -15,6 +15,8 @@ from integrity.database.filled import KEY, XIDS, Filled
 from integrity.database.held import Held, find_held, find_oids, find_systems
 from integrity.database.marks import KEY as MARKS
 from integrity.database.marks import Marks, find_marks
+from integrity.engines.known import find_engine
+from integrity.engines.places import TableName
 from integrity.errors import DatabaseError
 from integrity.numbers import counted
 from integrity.sql.name import quoted
@@ -34,11 +36,13 @@ class Staying:
         table: with its schema.
         count: those that were inserted or changed since the first run began.
         statement: that shows them.
+        may_be_changed: those that calls have only changed are among them; else all were inserted.
     """
 
     table: str
     count: int
     statement: str
+    may_be_changed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,21 @@ def count_emptied(connection: "Connection", found: Sequence[Filled], notes: Mapp
     marks = find_marks(notes)
     held = find_held(connection, found, marks)
     return Emptied(_count_going(connection, held), _find_staying(connection, held, marks))
+
+
+def find_numbered(connection: "Connection", numbers: Mapping[TableName, int]) -> list[Staying]:
+    """Return the rows that came into tables of others since the first run, where the database only numbers them: they stay.
+
+    Args:
+        numbers: of tables that are there: the last number before that run.
+    """
+    rows_after = find_engine(connection.dialect.name).catalogue.rows_after
+    found = []
+    for place, last in sorted(numbers.items()):
+        which = rows_after(place, last)
+        if count := int(connection.exec_driver_sql(f"select count(*) {which}").scalar_one()):
+            found.append(Staying(".".join(place), count, f"select * {which}", may_be_changed=False))
+    return found
 
 
 def _count_going(connection: "Connection", held: Mapping[int, Held]) -> Mapping[str, tuple[int, int]]:

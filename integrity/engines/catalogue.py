@@ -45,6 +45,17 @@ class Catalogue(Protocol):
         """Return rows of what was made by the very transaction that noted it; for engines that tell makers."""
         ...
 
+    def last_numbers(self, connection: "Connection", tables: Sequence["Table"]) -> dict[TableName, int]:
+        """Return of the tables whose rows the database itself numbers in the order in which they come the last number.
+
+        None are where rows keep the transaction that wrote them.
+        """
+        ...
+
+    def rows_after(self, place: TableName, number: int) -> str:
+        """Return the `from` and `where` of a table's rows that have come since that number was the last."""
+        ...
+
     def prepare_load(self, connection: "Connection") -> None:
         """Let this transaction take what it needs to build the indexes of much data."""
         ...

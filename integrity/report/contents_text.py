@@ -91,9 +91,12 @@ def _describe_rows(by_seed: int, by_runs: int) -> str:
 def _write_staying(emptied: Emptied) -> None:
     """Write what stays though runs may have made it, with the statement that shows it."""
     for each in emptied.staying:
-        since = "inserted or changed since the first run began; which of both, and by whom, PostgreSQL does not keep"
+        how = "inserted or changed" if each.may_be_changed else "inserted"
+        what = "which of both, and by whom, PostgreSQL" if each.may_be_changed else "by whom, the database"
+        since = f"{how} since the first run began; {what} does not keep"
         write_result(f"Left alone: {counted(each.count, 'row')} of {each.table} {since}.")
-        write_result("Rows of your own that a call has changed may be among them. To see them:")
+        mine = "that a call has changed" if each.may_be_changed else "that were inserted beside the runs"
+        write_result(f"Rows of your own {mine} may be among them. To see them:")
         write_result(f"  {each.statement}", is_verbatim=True)
 
 

@@ -1,6 +1,8 @@
 """What a rollback takes out of tables that others made: all that runs are known to have inserted, none of others."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,55 @@ def test_a_row_of_others_that_has_null_where_calls_mark_theirs_stays(database: T
 
 def _never(**_: object) -> Steps:
     raise AssertionError("it is not called")
+
+
+# Each writes into lines, and nothing in the file says so.
+UNSEEN = {"a function": "select note_it(:'word');", "a view": "insert into shown values (:'word');"}
+
+
+@pytest.mark.parametrize("statement", UNSEEN.values(), ids=UNSEEN)
+def test_rows_that_a_function_or_a_view_has_inserted_are_told(command: Command, database: Target, statement: str) -> None:
+    for name in OPERATIONS:
+        Path(f"operations/{name}.sql").unlink()
+    Path("operations/unseen.sql").write_text(f"-- parameter word: choice run\n{statement}\n", encoding="utf-8")
+    with database.connect() as connection:
+        connection.execute(TABLES.encode())
+        connection.execute(
+            "create view shown as select line from lines;"
+            "create function note_it(text) returns void language sql as 'insert into lines values ($1)'"
+        )
+    assert command("run smoke --seed 1 --duration 1s")[0] == 0
+
+    told = command("rollback --yes")[1]
+
+    with database.connect() as connection:
+        rows = connection.execute("select count(*) - 1 from lines").fetchone()
+    assert rows is not None
+    assert rows[0] > 0
+    assert f"Left alone: {rows[0]} rows of public.lines inserted or changed since" in " ".join(told.split())
+
+
+def test_rows_of_runs_on_sqlite_are_told_with_a_statement_that_shows_them(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", "sqlite:///shop.db")
+    Path("integrity.toml").write_text('[project]\nname = "shop"\n[database]\ntest = "shop.db"\n')
+    for name in OPERATIONS:
+        Path(f"operations/{name}.sql").unlink()
+    Path("operations/write.sql").write_text("-- parameter word: choice run\ninsert into lines values (:'word');\n")
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.executescript(
+            "create table lines (line text); insert into lines values ('mine'); create table seen (line text);"
+            "create trigger see after insert on lines begin insert into seen values (new.line); end"
+        )
+    connection.close()
+    assert command("run smoke --seed 1 --duration 1s")[0] == 0
+
+    code, told = command("rollback --yes")
+
+    statements = [line.strip() for line in told.splitlines() if line.startswith("  select * from")]
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        shown = [connection.execute(statement).fetchall() for statement in statements]
+    assert (code, len(shown)) == (0, 2), told
+    assert {row for rows in shown for row in rows} == {("run",)}
+    assert f"Left alone: {len(shown[0])} rows of public.lines inserted since the first run began" in " ".join(told.split())

@@ -52,6 +52,14 @@ def find_made_with_their_note(connection: Connection) -> Sequence[Sequence[Any]]
     return connection.exec_driver_sql(MADE_WITH_THEIR_NOTE).all()
 
 
+def last_numbers(_connection: Connection, _tables: Sequence[Table]) -> dict[TableName, int]:
+    return {}
+
+
+def rows_after(place: TableName, number: int) -> str:
+    raise AssertionError(f"rows of {place} keep their transaction, and have no number {number}")
+
+
 def prepare_load(connection: Connection) -> None:
     """Sort the keys of an index in memory, with helpers, where the server would give less or none."""
     for name, least in (("maintenance_work_mem", INDEX_MEMORY_KB), ("max_parallel_maintenance_workers", INDEX_HELPERS)):

@@ -57,6 +57,28 @@ def find_made_with_their_note(_connection: Connection) -> Sequence[Sequence[Any]
     return ()
 
 
+def last_numbers(connection: Connection, tables: Sequence[Table]) -> dict[TableName, int]:
+    found: dict[TableName, int] = {}
+    for table in tables:
+        file, name = quoted(_file(schema_of(table))), quoted(table.name)
+        if _is_numbered(connection, file, table.name):
+            last = connection.exec_driver_sql(f"select coalesce(max(rowid), 0) from {file}.{name}").scalar_one()
+            found[schema_of(table), table.name] = int(last)
+    return found
+
+
+def rows_after(place: TableName, number: int) -> str:
+    schema, name = place
+    return f"from {quoted(_file(schema))}.{quoted(name)} where rowid > {number}"
+
+
+def _is_numbered(connection: Connection, file: str, name: str) -> bool:
+    """Whether a table has numbers of its rows: one `without rowid` has none."""
+    said = connection.exec_driver_sql(f"select sql from {file}.sqlite_master where type = 'table' and name = ?", (name,))
+    statement = said.scalar_one_or_none()
+    return statement is not None and "without rowid" not in " ".join(statement.lower().split())
+
+
 def prepare_load(_connection: Connection) -> None:
     """Its pages are cached as they are."""
 

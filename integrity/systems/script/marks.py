@@ -44,7 +44,7 @@ class Telling:
     @cached_property
     def unmarked(self) -> frozenset[TableName] | None:
         """The tables into which it inserts, or says that it stores, and whose rows nothing tells; None: nobody knows."""
-        if not self._is_read:
+        if not self._is_read or self._calls_functions:
             return None
         said = {(schema, table) for schema, table, _ in map(_place, self.header.stores)}
         return frozenset((self._inserted | said) - {(mark.schema, mark.table) for mark in self.marks})
@@ -68,6 +68,13 @@ class Telling:
     def _is_read(self) -> bool:
         """Whether the parser knows all that it may write."""
         return all(node.command.tree is not None for node in self._sent if node.command.may_write)
+
+    @cached_property
+    def _calls_functions(self) -> bool:
+        """Whether it calls a function of somebody's own: what that writes is not followed."""
+        from sqlglot import exp
+
+        return any(each.name.lower() not in _OF_SERVER for each in self._all(exp.Anonymous))
 
     def _is_proven(self, stores: Stores) -> bool:
         schema, table, column = _place(stores)
@@ -114,6 +121,21 @@ class Telling:
         for node in self._sent:
             if node.command.tree is not None:
                 yield from node.command.tree.find_all(*kinds)
+
+
+_OF_SERVER = frozenset(
+    [
+        "clock_timestamp",
+        "format",
+        "gen_random_uuid",
+        "jsonb_build_object",
+        "nextval",
+        "pg_sleep",
+        "statement_timestamp",
+        "transaction_timestamp",
+    ]
+)
+"""Functions that sqlglot has no name for, and that write no row."""
 
 
 def _is_plain_insert(tree: Any) -> bool:
