@@ -6,6 +6,7 @@ from integrity.engines.target import Target
 from integrity.race.finding.discovery import finding_of_run
 from integrity.race.finding.finding import Finding
 from integrity.race.judge.contest import survey
+from integrity.race.judge.failures import unexpected_failures
 from integrity.race.judge.judge import Judge
 from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.scheduler import Scheduler
@@ -25,6 +26,7 @@ class Played:
         course: how the calls fared, in words.
         cut: why it was not played to its end, or empty.
         finding: what is wrong with it, if anything is.
+        has_failed: a call failed that may not, and does so alone: that is no race, and what it does was not played.
     """
 
     letters: str
@@ -32,6 +34,7 @@ class Played:
     course: str
     cut: str
     finding: Finding | None
+    has_failed: bool = False
 
 
 def play_schedule(
@@ -68,4 +71,5 @@ def play_schedule(
             if judgement.alarms:
                 finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
         lines = timeline_of(run, scheduler.dialect)
-        return Played(run.letters, lines, course, run.cut, finding)
+        has_failed = finding is None and bool(unexpected_failures(run, program, dialect=scheduler.dialect))
+        return Played(run.letters, lines, course, run.cut, finding, has_failed)

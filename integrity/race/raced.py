@@ -52,11 +52,12 @@ class Raced:
 
     @property
     def exit_code(self) -> int:
-        """Return what a script is told: a schedule that was cut off is as unknown as a group that was not searched."""
+        """Return what a script is told: a schedule that was cut off, or of calls that fail alone, is as unknown as a group
+        that was not searched."""
         if self.found:
             return exit_code_of({Shortfall.VIOLATED})
         if self.played is not None:
-            return exit_code_of({Shortfall.UNKNOWN} if self.played.cut else ())
+            return exit_code_of({Shortfall.UNKNOWN} if self.played.cut or self.played.has_failed else ())
         return exit_code_of(shortfalls_of([group.verdict for group in self.groups]))
 
 

@@ -26,7 +26,9 @@ _TOLD = {
 
 def describe_played(played: Played) -> str:
     """Return how a schedule came out that was played and in which nothing went wrong."""
-    return f"cut off, {played.cut}" if played.cut else f"nothing goes wrong; {played.course}"
+    if played.cut:
+        return f"cut off, {played.cut}"
+    return f"{'no race, and calls fail as they do alone' if played.has_failed else 'nothing goes wrong'}; {played.course}"
 
 
 def render_played(played: Played) -> str:

@@ -268,6 +268,8 @@ def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_
     assert (code, "ask (operations/ask.sql:1) fails however it is called: 22012 division by zero" in told) == (3, True), (
         told
     )
+    code, told = integrity("race", "ask", "--schedule", "A")
+    assert (code, "AB: no race, and calls fail as they do alone; A was refused with 22012" in told) == (3, True), told
 
 
 @pytest.mark.parametrize(
