@@ -42,10 +42,15 @@ _READS = ("select", "values", "show", "table")
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The first transaction of its kind, and which test made it; empty: nobody knows."""
+    """The first transaction of its kind, and which test made it; empty: nobody knows.
+
+    Args:
+        number: among those of its test.
+    """
 
     transaction: Transaction
     test: str
+    number: int
 
     @property
     def name(self) -> str:
@@ -56,7 +61,7 @@ class _Unit:
         start = next((at for at, word in enumerate(words) if word.lower() == said.command), 0)
         what = " ".join(words[start : start + (2 if said.command == "update" else 3)])
         test = self.test.rpartition("::")[2]
-        return f"{test} ({what})" if test else f"{what} (transaction {self.transaction.number + 1})"
+        return f"{test} ({what}{f', {self.number}' if self.number > 1 else ''})" if test else f"{what} ({self.number})"
 
 
 def learn_pass(
@@ -138,7 +143,8 @@ def _choose(recorded: Recorded, database: str) -> tuple[list[_Unit], Counter[str
                 continue
             work = transaction.work
             if len(work) > 1 or (work and work[0].command not in _READS):  # what only reads, and once, is in no wrong order
-                units.setdefault(kind_of(transaction), _Unit(transaction, test))
+                of_test = sum(each.test == test for each in units.values())
+                units.setdefault(kind_of(transaction), _Unit(transaction, test, of_test + 1))
     return list(units.values()), left_out
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from integrity.numbers import counted
 from integrity.race.learned_pass import LearnedPass, Outcome, TransactionPair
 from integrity.report.layout import fold
-from integrity.report.race_text import render_happening
 from integrity.report.terminal import write_json, write_result
 
 
@@ -30,7 +29,7 @@ def render_pass(learned: LearnedPass) -> str:
         lines += [fold(f"   {pair.conflict.reason}"), fold(f"   {_outcome(pair)}")]
         if pair.outcome is Outcome.WRONG and pair.finding is not None and not is_shown:
             is_shown = True
-            lines += ["", *render_happening(pair.finding), ""]
+            lines += ["", *pair.finding.timeline, "", *map(fold, pair.finding.explanation[:-1]), ""]
         if pair.outcome in (Outcome.WRONG, Outcome.SUSPECTED):
             lines.append(fold(f"   next: {_next(pair)}"))
     if learned.left_out:

@@ -79,6 +79,48 @@ def test_undone():
         connection.execute("update stock set left_over = 5")
         connection.rollback()
 """
+DJANGO = {
+    "settings.py": """
+import os
+from urllib.parse import urlsplit
+
+url = urlsplit(os.environ["DATABASE_URL"])
+place = {"NAME": url.path[1:], "HOST": url.hostname, "PORT": url.port, "USER": url.username, "PASSWORD": url.password}
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", **place}}
+SECRET_KEY, USE_TZ, INSTALLED_APPS, DEFAULT_AUTO_FIELD = "x", True, ["kiosk"], "django.db.models.BigAutoField"
+""",
+    "kiosk/__init__.py": "",
+    "kiosk/models.py": """
+from django.db import models
+
+
+class Wallet(models.Model):
+    balance = models.IntegerField()
+    made_at = models.DateTimeField(auto_now_add=True)
+""",
+    "kiosk/tests.py": """
+from django.db import transaction
+from django.test import TestCase
+from kiosk.models import Wallet
+
+
+class Tests(TestCase):
+    def setUp(self):
+        self.wallet = Wallet.objects.create(balance=100)
+
+    def pay(self, wallets):
+        with transaction.atomic():
+            wallet = wallets.get(pk=self.wallet.pk)
+            wallet.balance -= 30
+            wallet.save()
+
+    def test_pay(self):
+        self.pay(Wallet.objects)
+
+    def test_pay_locked(self):
+        self.pay(Wallet.objects.select_for_update())
+""",
+}
 NOTHING = "def test_nothing(): pass\n"
 
 
@@ -135,6 +177,25 @@ def test_pairs_of_a_suites_transactions_are_raced_on_the_rows_that_they_found(
     with closing(suite.connect()) as connection:
         assert connection.execute(b"select count(*) from stock").fetchall() == [(0,)], "what is named is left alone"
         left = connection.execute(b"select datname from pg_database where datname like 'integrity_tmp%'").fetchall()
+    assert left == []
+
+
+@pytest.mark.exhaustive
+def test_a_suite_of_djangos_is_raced_in_the_database_that_it_makes_and_undoes_its_tests_in(
+    suite: Target, learn: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("kiosk").mkdir()
+    for name, text in DJANGO.items():
+        Path(name).write_text(text)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "settings")
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    code, out, err = learn("--json", "--learn", "--", sys.executable, "-m", "django", "test", "kiosk")
+    assert out, err
+    pairs = [(each["conflict"], each["outcome"]) for each in json.loads(out)["pairs"]]
+    assert (code, pairs[0], pairs[-1]) == (1, ("lost_change", "violated"), ("locked_changes", "holds")), out
+    assert "ended with" not in err, "it has made its database, and dropped it"
+    with closing(suite.connect()) as connection:
+        left = connection.execute(b"select datname from pg_database where datname like '%integrity_tmp%'").fetchall()
     assert left == []
 
 

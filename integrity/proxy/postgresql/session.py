@@ -8,6 +8,7 @@ that would like that goes without.
 """
 
 import hmac
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from integrity.proxy.postgresql.framing import (
 from integrity.proxy.protocol import Opening, Step
 
 KEY_PARAMETER = "integrity.proxy_key"
+_KEY = re.compile(rf"-c\s*{re.escape(KEY_PARAMETER)}=(\w+)")
 HUNG_UP = "clients that hung up when encryption was refused"
 _NO, _YES = Message(b"N", b"N"), Message(b"S", b"S")
 _SASL = (10).to_bytes(4)
@@ -40,7 +42,7 @@ class PostgresqlProtocol:
     """What all sessions of a proxy have in common.
 
     Args:
-        key: who sends it as KEY_PARAMETER is let in; the server never sees it.
+        key: who sends it as KEY_PARAMETER, or among `options` (PGOPTIONS), is let in; the server never sees it.
         database: who names it, or what a suite of tests calls its own one beside it (test_NAME), is let in, without the
             key: its name is not to be guessed; empty: none.
         admits_all: everybody is let in, without the key.
@@ -121,9 +123,12 @@ class PostgresqlSession:
 
     def _open_session(self, message: Message) -> Opening:
         common = self._common
-        self.parameters = read_startup(message)
-        parameters = dict(self.parameters)
-        if not common.admits(parameters, parameters.pop(KEY_PARAMETER, "")):
+        parameters = read_startup(message)
+        options, in_options = _without_key(parameters.get("options", ""))
+        if in_options:
+            parameters = {**parameters, "options": options}
+        self.parameters = dict(parameters)
+        if not common.admits(parameters, parameters.pop(KEY_PARAMETER, in_options)):
             refusal = make_refusal("28000", "this proxy belongs to a run of integrity")
             return Opening(Step.REFUSE, refusal, "connections turned away")
         if parameters.get("replication", "false").lower() not in ("false", "off", "no", "0", ""):
@@ -146,6 +151,17 @@ class PostgresqlSession:
     def make_refusal(self, reason: str) -> Message:
         """See protocol.Session."""
         return make_refusal("08P01", reason)
+
+
+def options_with(key: str, options: str = "") -> str:
+    """Return the value of PGOPTIONS with which clients of libpq send the key."""
+    return f"{options} -c {KEY_PARAMETER}={key}".strip()
+
+
+def _without_key(options: str) -> tuple[str, str]:
+    """Return `options` without the key, and the key; empty: there is none."""
+    found = _KEY.search(options)
+    return (options, "") if found is None else (_KEY.sub("", options).strip(), found[1])
 
 
 def _without_binding(message: Message) -> Message:
