@@ -27,7 +27,7 @@ from integrity.race.export.statements_export import export_statements, schemas_o
 from integrity.race.finding.finding import write_finding
 from integrity.race.gated.calls import Callers
 from integrity.race.gated.postgresql.scribe import Transaction, kind_of, parts_of
-from integrity.race.gated.postgresql.script import Script
+from integrity.race.gated.postgresql.script import Names, Script
 from integrity.race.gated.postgresql.stand import Stand
 from integrity.race.gated.postgresql.tape import Tape
 from integrity.race.learned_pass import LearnedPass, Outcome, TransactionPair
@@ -100,7 +100,7 @@ def learn_pass(
                 left_out["the budget was spent before"] += len(units) - number + 1
                 break
             stand = tape.at(unit.transaction)
-            seen = _observe(stand, unit)
+            seen = _observe(stand, unit, tape.names)
             if seen is None:
                 left_out["made again alone it is refused, or answered otherwise"] += 1
             else:
@@ -161,10 +161,10 @@ def _why_not(transaction: Transaction, database: str) -> str:
     return ""
 
 
-def _observe(stand: Stand, unit: _Unit) -> Observed | None:
+def _observe(stand: Stand, unit: _Unit, names: Names) -> Observed | None:
     """Return what a transaction does alone on the rows that it found; None: not what it did then."""
     with closing(Callers()) as callers:
-        script = Script(unit.transaction, stand.target)
+        script = Script(unit.transaction, stand.target, names)
         actor = callers.actor(script, name=unit.name)
         seen, run = observe(stand, Program((actor,), lambda: Stage((), {}), is_captured=True))
         if run.cut or not all(isinstance(each, Ok) for each in run.trace.returns.values()):
@@ -185,7 +185,7 @@ def _try_pair(
         stand = tape.at(place)
         checks = yield from _checks(stand, project, notes)
         pair = (one.transaction, other.transaction)
-        with closing(TransactionRace(stand, pair, (one.name, other.name), checks)) as race:
+        with closing(TransactionRace(stand, pair, (one.name, other.name), checks, tape.names)) as race:
             if race.stands():
                 tried = race.race(settings.budget, seed=settings.seed)
                 if tried.outcome is Outcome.WRONG:

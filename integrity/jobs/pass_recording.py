@@ -18,10 +18,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import psycopg
-from psycopg import sql
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -29,7 +25,7 @@ from integrity.events import listen
 from integrity.proxy.postgresql.session import options_with
 from integrity.race.gated.postgresql.scribe import Pass, Transaction
 from integrity.race.gated.postgresql.stand import proxy_before, spread_sequences
-from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
+from integrity.race.rows.postgresql.copy import drop_beside, make_copy, reserve_copy
 from integrity.scenarios.app import database_environment
 
 TESTS_VARIABLE = "INTEGRITY_RACE_TESTS"
@@ -98,18 +94,10 @@ def recording(target: Target) -> Iterator[Recorded]:
             "PGOPTIONS": options_with(proxy.key, os.environ.get("PGOPTIONS", "")),
             TESTS_VARIABLE: str(tests),
         }
-        stack.callback(_drop_beside, copy, place.server)
+        stack.callback(drop_beside, place)
         recorded = Recorded(str(copy.url.database), through, written, environment, tests)
         yield recorded
         recorded.read_tests()
-
-
-def _drop_beside(copy: Target, server: "psycopg.Connection[Any]") -> None:
-    """Drop what the suite has made beside the copy for itself and left there, as test_NAME."""
-    name = str(copy.url.database)
-    found = server.execute("select datname from pg_catalog.pg_database where strpos(datname, %s) > 1", (name,)).fetchall()
-    for (database,) in found:
-        server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
 
 def run_command(command: Sequence[str], recorded: Recorded, folder: Path) -> int:

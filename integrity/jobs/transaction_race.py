@@ -16,7 +16,7 @@ from integrity.operation import Ok
 from integrity.race.finding.finding import Finding
 from integrity.race.gated.calls import Callers
 from integrity.race.gated.postgresql.scribe import Transaction
-from integrity.race.gated.postgresql.script import AnsweredOtherwise, Script
+from integrity.race.gated.postgresql.script import AnsweredOtherwise, Names, Script
 from integrity.race.gated.postgresql.stand import Stand
 from integrity.race.judge.judge import Judge, Judgement
 from integrity.race.judge.oracles import OF_DATA, Oracle
@@ -59,6 +59,7 @@ class TransactionRace:
         transactions: the same twice: it meets itself.
         names: what they are called.
         checks: that are asked behind each schedule.
+        ids: what stands for those that rows were given in the pass.
     """
 
     def __init__(
@@ -67,12 +68,13 @@ class TransactionRace:
         transactions: tuple[Transaction, Transaction],
         names: tuple[str, str],
         checks: Sequence[Check] = (),
+        ids: Names | None = None,
     ) -> None:
         self._stand = stand
         self._checks = tuple(checks)
         self._callers = Callers(declines=(AnsweredOtherwise,))
         called = dict(zip(transactions, names, strict=True))
-        scripts = {each: Script(each, stand.target) for each in called}
+        scripts = {each: Script(each, stand.target, ids) for each in called}
         self._scripts = tuple(scripts.values())
         known = {each: self._callers.actor(script, name=called[each]) for each, script in scripts.items()}
         self._actors = tuple(known[each] for each in transactions)

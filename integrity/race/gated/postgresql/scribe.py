@@ -31,7 +31,8 @@ class Spoken:
     """A statement as a client sent it.
 
     Args:
-        tag: what the server said it has done, e.g. "UPDATE 1"; empty: it was refused.
+        tag: what the server said it has done, e.g. "UPDATE 1"; empty: it was refused, or not all of its rows
+            were asked for.
         rows: the first ones that it was answered.
         is_binary: they are in the binary format.
         at_ns: when it was answered, by the clock on the wall.

@@ -9,9 +9,8 @@ script. What differs between two calls alone, a time or a random number, is comp
 """
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import zip_longest
 from uuid import UUID
 
 import psycopg
@@ -56,14 +55,17 @@ class Script:
 
     Args:
         place: the database that it is made on.
+        names: what stands for ids that rows were given in the pass.
     """
 
-    def __init__(self, transaction: Transaction, place: Target) -> None:
+    def __init__(self, transaction: Transaction, place: Target, names: Names | None = None) -> None:
         self.transaction = transaction
+        self._names = names or {}
         self.goes_on = False
         self.alone: list[list[Answered]] = []
         """What it was answered alone, each time; empty: nothing is compared."""
         self.last: list[Answered] = []
+        self._last_names: Names = {}
         self._place = place
 
     def __call__(self) -> None:
@@ -78,46 +80,57 @@ class Script:
 
     def _make(self, pgconn: PGconn) -> None:
         answers: list[Answered] = []
-        names: Names = {}
+        names = dict(self._names)  # what stands for ids of the pass
+        twins: Names = {}  # and for those that it was given alone
         for number, spoken in enumerate(self.transaction.statements):
             answer = make_again(pgconn, spoken, names)
             answers.append(answer)
-            if self.alone:
-                expected = [each[number] for each in self.alone]
-                if spoken.command in _MAKES:
-                    names.update(_renamed(expected[0], answer))
-                elif not self.goes_on and _differs(expected, answer, names):
-                    text = " ".join(spoken.text.split())
-                    short = text if len(text) <= _WORDS_MOST else f"{text[:_WORDS_MOST]}..."
-                    raise AnsweredOtherwise(f"it is answered otherwise than alone: {short}")
-        self.last = answers
+            expected = [each[number] for each in self.alone]
+            if spoken.command in _MAKES:
+                names |= _renamed(spoken.rows, answer, is_binary=spoken.is_binary)
+                twins |= _renamed(expected[0].rows, answer, is_binary=spoken.is_binary) if expected else {}
+            elif expected and not self.goes_on and _differs(expected, answer, twins, is_binary=spoken.is_binary):
+                text = " ".join(spoken.text.split())
+                short = text if len(text) <= _WORDS_MOST else f"{text[:_WORDS_MOST]}..."
+                raise AnsweredOtherwise(f"it is answered otherwise than alone: {short}")
+        self.last, self._last_names = answers, names
 
     @property
     def is_as_written(self) -> bool:
         """What it was answered alone is what it was answered then, but for times and ids that are drawn."""
         return bool(self.alone) and all(
-            _is_same(spoken, answer)
+            _is_same(spoken, answer, self._last_names)
             for answers in self.alone
             for spoken, answer in zip(self.transaction.statements, answers, strict=True)
         )
 
 
-def apply(transaction: Transaction, place: Target) -> None:
-    """Make a transaction again for good; what was refused then may be refused again."""
+def apply(transaction: Transaction, place: Target, names: Names) -> None:
+    """Make a transaction again for good; what was refused then may be refused again.
+
+    Args:
+        names: what stands for ids that rows were given; is told those that they are given now.
+    """
     with closing(_connect(place, transaction)) as connection:
-        for spoken in transaction.statements:
-            _execute(connection.pgconn, spoken.text.encode(), spoken.parameters)
+        _apply(connection.pgconn, transaction.statements, names)
         if not transaction.is_committed:
             connection.pgconn.exec_(b"rollback")
 
 
-def apply_before(transaction: Transaction, place: Target) -> None:
+def apply_before(transaction: Transaction, place: Target, names: Names) -> None:
     """Make for good what stood before a part of a transaction."""
     with closing(_connect(place, transaction)) as connection:
         connection.pgconn.exec_(b"begin")
-        for spoken in transaction.before:
-            _execute(connection.pgconn, spoken.text.encode(), spoken.parameters)
+        _apply(connection.pgconn, transaction.before, names)
         connection.pgconn.exec_(b"commit")
+
+
+def _apply(pgconn: PGconn, statements: Sequence[Spoken], names: Names) -> None:
+    for spoken in statements:
+        with suppress(psycopg.Error):  # it was refused then, too, or what is made of it shows that it is another
+            answer = make_again(pgconn, spoken, names)
+            if spoken.command in _MAKES:
+                names.update(_renamed(spoken.rows, answer, is_binary=spoken.is_binary))
 
 
 def _connect(place: Target, transaction: Transaction) -> "psycopg.Connection[tuple[object, ...]]":
@@ -191,41 +204,52 @@ def _with_names(text: str, names: Names) -> str:
     return spliced(text, edits)
 
 
-def _renamed(expected: Answered, answer: Answered) -> Names:
-    """Return what an insert gave now, by what it gave alone."""
-    pairs = [
-        pair
-        for one, other in zip(expected.rows, answer.rows, strict=False)
-        for pair in zip(one, other, strict=False)
-        if pair[0] != pair[1]
-    ]
-    return {before: now for before, now in pairs if before is not None and now is not None}
+def _renamed(before: Sequence[Cells], answer: Answered, *, is_binary: bool) -> Names:
+    """Return what an insert gave now, by what it gave before, as text."""
+    names: Names = {}
+    for one, other in zip(before, answer.rows, strict=False):
+        for old, new, kind in zip(one, other, answer.types, strict=False):
+            if old is not None and new is not None and old != new:
+                names[_as_text(old, kind, is_binary=is_binary)] = _as_text(new, kind, is_binary=is_binary)
+    return names
 
 
-def _is_same(spoken: Spoken, answer: Answered) -> bool:
-    if spoken.tag != answer.tag:
+def _as_text(cell: bytes, kind: int, *, is_binary: bool) -> bytes:
+    if is_binary and kind == _UUID:
+        return str(UUID(bytes=cell)).encode()
+    if is_binary and kind in _INTEGERS:
+        return str(int.from_bytes(cell, signed=True)).encode()
+    return cell
+
+
+def _is_same(spoken: Spoken, answer: Answered, names: Names) -> bool:
+    is_cut = not spoken.tag and bool(spoken.rows)  # who asks for the first rows only is told no tag
+    if spoken.tag != answer.tag and not is_cut:
         return False
     return all(
-        one == other or kind in _DRAWN
+        kind in _DRAWN or _is_alike(one, other, kind, names, is_binary=spoken.is_binary)
         for before, now in zip(spoken.rows, answer.rows, strict=False)
         for one, other, kind in zip(before, now, answer.types, strict=False)
     )
 
 
-def _differs(expected: Sequence[Answered], answer: Answered, names: Names) -> bool:
+def _differs(expected: Sequence[Answered], answer: Answered, names: Names, *, is_binary: bool) -> bool:
     """Return whether an answer is another one than each time alone, where those agree."""
-    if all(each.tag != answer.tag for each in expected) or all(len(each.rows) != len(answer.rows) for each in expected):
-        return True
     first, *others = expected
-    for number, (row, now) in enumerate(zip_longest(first.rows, answer.rows)):
-        if row is None or now is None:
-            continue
-        for column, (cell, value) in enumerate(zip_longest(row, now)):
-            is_steady = all(
-                number < len(each.rows) and column < len(each.rows[number]) and each.rows[number][column] == cell
-                for each in others
-            )
-            wanted = cell if cell is None else names.get(cell, cell)
-            if is_steady and value not in (cell, wanted):
+    if any(first.tag == each.tag for each in others) and first.tag != answer.tag:
+        return True
+    for number, (row, now) in enumerate(zip(first.rows, answer.rows, strict=False)):
+        for column, (cell, value) in enumerate(zip(row, now, strict=True)):
+            is_steady = all(number < len(each.rows) and each.rows[number][column] == cell for each in others)
+            if is_steady and not _is_alike(cell, value, answer.types[column], names, is_binary=is_binary):
                 return True
     return False
+
+
+def _is_alike(one: bytes | None, other: bytes | None, kind: int, names: Names, *, is_binary: bool) -> bool:
+    """Return whether two cells are the same, or the one stands for the other."""
+    if one == other:
+        return True
+    if one is None or other is None:
+        return False
+    return names.get(_as_text(one, kind, is_binary=is_binary)) == _as_text(other, kind, is_binary=is_binary)

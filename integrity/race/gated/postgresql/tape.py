@@ -12,7 +12,7 @@ from typing import Self
 from integrity.engines.target import Target
 from integrity.events import listen
 from integrity.race.gated.postgresql.scribe import Spoken, Transaction
-from integrity.race.gated.postgresql.script import apply, apply_before
+from integrity.race.gated.postgresql.script import Names, apply, apply_before
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.rows.keeping import between_transactions
 from integrity.race.rows.postgresql.copy import make_copy, make_empty, reserve_copy
@@ -35,6 +35,8 @@ class Tape:
         self._seconds_max = seconds_max
         self._place: Target | None = None
         self._done = 0
+        self.names: Names = {}
+        """What stands for ids that rows were given in the pass."""
         self._within: tuple[Spoken, ...] = ()
         self._stand: Stand | None = None
         self._of_copy = ExitStack()
@@ -65,10 +67,10 @@ class Tape:
         if self._stand is not None:
             between_transactions(self._stand.capture.undo)
         for each in earlier:
-            apply(each, place)
+            apply(each, place, self.names)
         self._done = number
         if is_new_part:
-            apply_before(transaction, place)
+            apply_before(transaction, place, self.names)
             self._within = transaction.before
         if self._stand is None:
             self._stand = self._of_stand.enter_context(open_stand(place, seconds_max=self._seconds_max))
@@ -89,4 +91,5 @@ class Tape:
         """Let the copy go."""
         self._leave_stand()
         self._place, self._done, self._within = None, 0, ()
+        self.names = {}
         self._of_copy.close()

@@ -137,6 +137,19 @@ def make_empty(place: CopyPlace) -> Target:
     return place.target
 
 
+def drop_beside(place: CopyPlace) -> None:
+    """Drop the databases that somebody who worked on a copy has made beside it, and named after it, as test_NAME.
+
+    Raises:
+        DatabaseError: the server refuses it.
+    """
+    try:
+        for (name,) in place.server.execute(_BESIDE, (place.name,)).fetchall():
+            place.server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        raise refusal(place.like, error) from None
+
+
 @contextmanager
 def _connection_beside(target: Target) -> Iterator[Connection]:
     """Give a connection to another database of the server; to this one, where the user is let into no other."""
@@ -233,6 +246,7 @@ _LIKE = """
     where d.datname = %s
 """
 _MAY_CREATE = "select rolcreatedb or rolsuper from pg_catalog.pg_roles where rolname = current_user"
+_BESIDE = "select datname from pg_catalog.pg_database where strpos(datname, %s) > 1"
 _IS_BUSY = """
     select exists (
         select from pg_catalog.pg_stat_activity
