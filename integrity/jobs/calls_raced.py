@@ -21,12 +21,15 @@ from integrity.race.finding.token import token_of
 from integrity.race.gated.postgresql.stand import Stand
 from integrity.race.judge.failures import DEADLOCK
 from integrity.race.judge.judge import Judge
+from integrity.race.play.again import order_of
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed, Return
 from integrity.race.search.exploration import Coverage, Exploration, Hit
 from integrity.race.search.explore import Budget
 from integrity.race.search.least import Cast, find_least
-from integrity.race.trial.call_mutations import mutate_calls, try_cures
+from integrity.race.trial.call_cures import try_call_cures
+from integrity.race.trial.call_mutations import mutate_calls
+from integrity.race.trial.cure import Failing, NotBack
 from integrity.race.trial.mutate import Mutation
 from integrity.report.layout import fold
 from integrity.report.race_text import render_happening
@@ -138,17 +141,25 @@ class CallsRaced:
         tried = self.mutations()
         if not tried:
             raise NotHeld("no statement has a protection that could be taken away: for update, on conflict, a level")
-        if idle := [f"{each.protection} ({each.word})" for each in tried if each.word != "needed"]:
+        if idle := [_idle(each) for each in tried if each.word != "needed"]:
             raise NotHeld(f"nothing goes wrong without {'; '.join(idle)}")
         return self
 
     def mutations(self) -> list[Mutation]:
-        """Return what each protection in the statements is good for: `needed`, `vacuous`, or `untried`."""
+        """Return what each protection in the statements is good for: `needed`, `redundant`, `vacuous`, or `untried`."""
         return list(mutate_calls(self.stand, self.program, self.statements, budget=self.budget))
 
     def cures(self) -> dict[str, bool]:
         """Return what was tried against what was found, each with whether all orders are right with it."""
-        return dict(try_cures(self.stand, self.program, self.statements, budget=self.budget))
+        if not self.found.hits:
+            return {}
+        first = self.found.hits[0]
+        failing = Failing(first.run.letters, first.fingerprint, order_of(first.run.trace.events))
+        try:
+            tried = list(try_call_cures(self.stand, self.program, failing, self.statements, search=self.budget))
+        except NotBack:
+            return {}
+        return {f"{'isolation level ' if each.kind == 'isolation' else ''}{each.name}": each.is_whole for each in tried}
 
     def exactly_one_succeeds(self) -> Self:
         """Raise NotHeld unless in every schedule one call returned and all others raised, or declined."""
@@ -291,6 +302,12 @@ def keep_calls(stand: Stand, program: Program, hit: Hit) -> Finding:
 def digest_of(names: Sequence[str]) -> str:
     """Return what calls are known by: their names, in order."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+
+
+def _idle(tried: Mutation) -> str:
+    """Return a protection that is not needed, with its word, and with what guards the same."""
+    same = f": {' and '.join(tried.partners)} guards the same" if tried.attempts and tried.partners else ""
+    return f"{tried.protection} ({tried.word}{same})"
 
 
 def not_one(returns: Mapping[str, Return]) -> Sequence[Row]:

@@ -5,31 +5,39 @@
 What is found is shrunk and kept in files of the state folder, with the scenario that it is of.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import FileWritten, Job
+from integrity.events import FileWritten, Job, Noted
 from integrity.http.secrets import hidden_in
 from integrity.jobs.export_requests import export_requests
 from integrity.jobs.findings import Wanted, keep_all
 from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site import Site, open_site
 from integrity.project import Project
+from integrity.race.export.statements_export import schemas_of
 from integrity.race.finding.discovery import finding_of_program
-from integrity.race.finding.finding import CallRecord, Finding, return_record
+from integrity.race.finding.finding import CallRecord, CureRecord, Finding, return_record, write_finding
 from integrity.race.finding.token import token_of
 from integrity.race.judge.judge import Judge
+from integrity.race.play.again import order_of
 from integrity.race.raced import FindingKept, Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
 from integrity.race.search.explore import explore
 from integrity.race.search.least import Cast, find_least
+from integrity.race.study import record_of
+from integrity.race.trial.call_cures import try_call_cures
 from integrity.race.trial.call_mutations import mutate_calls
+from integrity.race.trial.cure import Failing, NotBack
 from integrity.scenarios.subject import RequestSubject, cast_of
+from integrity.systems.reflect import reflect
 from integrity.verdict import Verdict
 
 _CURL = "requests"
@@ -51,6 +59,7 @@ def race_requests(
         DatabaseError: the server is gone, or the role may not.
     """
     settings = settings or RequestRace()
+    began = time.monotonic()
     with ExitStack() as stack:
         site = yield from open_site(subject, target, project, settings, stack)
         program = site.program()
@@ -59,8 +68,46 @@ def race_requests(
         hits = (*found.hits, *found.apart[: not found.hits])
         findings = [finding_of_hit(site, hit, cast_of(subject.scenario), seed=settings.seed) for hit in hits]
         kept = yield from keep_found(site, findings, target, project, wanted or Wanted())
+        if kept:  # before the cures: whatever happens there, the finding is kept
+            kept[0] = yield from _with_cures(site, kept[0], began + settings.seconds)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
         return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
+
+
+def _with_cures(site: Site, kept: FindingKept, deadline: float) -> Job[FindingKept]:
+    """Return what was kept with what was tried against it; tells why where that is nothing."""
+    why = ""
+    try:
+        kept = replace(kept, finding=_cured(site, kept.finding, deadline))
+        write_finding(kept.finding, kept.file)
+    except NotBack:
+        why = "played again with nothing changed, it did not go wrong"
+    except UsageError as error:  # the application died of it, or goes on for ever
+        why = error.message
+    if why:
+        yield Noted(f"what would prevent it was not tried: {why}")
+    return kept
+
+
+def _cured(site: Site, finding: Finding, deadline: float) -> Finding:
+    """Return a finding of requests with what was tried against it on the wire, and on a copy of ours by unique indexes.
+
+    Raises:
+        NotBack: it does not go wrong again as it is.
+    """
+    assert finding.scenario is not None
+    metadata = reflect(site.place, schemas_of(finding)) if site.subject.scenario.is_started_here else None
+    tried = try_call_cures(
+        site.stand,
+        site.program(finding.scenario.kept),
+        Failing(finding.letters, finding.fingerprint, order_of(finding.events)),
+        site.stand.statements,
+        metadata=metadata,
+        deadline=deadline,
+    )
+    cures = [record_of(each).model_dump(mode="json") for each in sorted(tried, key=lambda cure: not cure.is_whole)]
+    shown = [CureRecord.model_validate(hidden_in(each, site.secrets)) for each in cures]
+    return finding.model_copy(update={"cures": tuple(shown)})
 
 
 def keep_found(

@@ -15,7 +15,7 @@ from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.play.again import order_of
 from integrity.race.play.deadline import Deadline
 from integrity.race.trial.arena import Arena
-from integrity.race.trial.cure import Failing, try_cures
+from integrity.race.trial.cure import Cure, Failing, try_cures
 from integrity.sql.file import SqlFile
 from integrity.systems.system import System
 
@@ -46,22 +46,7 @@ class Study:
             NotBack: it does not go wrong with nothing changed.
         """
         failing = Failing(self.finding.letters, self.finding.fingerprint, order_of(self.finding.events))
-        cures = tuple(
-            CureRecord(
-                kind=cure.kind,
-                name=cure.name,
-                verdict=cure.verdict,
-                is_prevented=cure.is_prevented,
-                is_sound=cure.is_sound,
-                schedules=cure.schedules,
-                sql=cure.sql,
-                choices=cure.choices,
-                not_for=cure.not_for,
-                but_then=cure.but_then,
-                held_against=cure.held_against,
-            )
-            for cure in try_cures(self.arena, self.ground, self.contest, failing)
-        )
+        cures = tuple(map(record_of, try_cures(self.arena, self.ground, self.contest, failing)))
         return self.finding.model_copy(update={"cures": cures})
 
     def export(self, path: Path, *, replay_command: str) -> Path:
@@ -70,6 +55,23 @@ class Study:
             return export_pytest(
                 self.arena, self.contest, self.finding, path, files=self.files, replay_command=replay_command
             )
+
+
+def record_of(cure: Cure) -> CureRecord:
+    """Return what is written down of a cure."""
+    return CureRecord(
+        kind=cure.kind,
+        name=cure.name,
+        verdict=cure.verdict,
+        is_prevented=cure.is_prevented,
+        is_sound=cure.is_sound,
+        schedules=cure.schedules,
+        sql=cure.sql,
+        choices=cure.choices,
+        not_for=cure.not_for,
+        but_then=cure.but_then,
+        held_against=cure.held_against,
+    )
 
 
 @contextmanager

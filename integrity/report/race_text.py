@@ -55,18 +55,23 @@ def render_finding(finding: Finding) -> str:
     if (scenario := finding.scenario) is not None:
         lines = [f"race  {scenario.shown}{f'  commit {scenario.commit}' if scenario.commit else ''}"]
     lines += [fold(f"  {each}", hanging="    ") for each in _calls(finding)]
-    lines += render_happening(finding)
-    if finding.cures:
-        lines += ["", "Tried on this very schedule (what helps first, and of that what costs least):"]
-        for cure in finding.cures:
-            lines.append(fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}"))
-            if cure.is_prevented and cure.sql and cure.sql not in cure.name:
-                lines.append(fold(f"      {cure.sql};"))
-        levels = [cure for cure in finding.cures if cure.kind == "isolation"]
-        if levels and not any(cure.is_prevented for cure in levels):
-            tried = " and ".join(cure.name for cure in levels)
-            lines.append(fold(f"No isolation level prevents it: {tried} {'was' if len(levels) == 1 else 'were'} tried."))
-    return "\n".join(lines)
+    return "\n".join([*lines, *render_happening(finding), *render_cures(finding)])
+
+
+def render_cures(finding: Finding) -> list[str]:
+    """Return what was tried against it; nothing where nothing was."""
+    if not finding.cures:
+        return []
+    lines = ["", "Tried on this very schedule (what helps first, and of that what costs least):"]
+    for cure in finding.cures:
+        lines.append(fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}"))
+        if cure.is_prevented and cure.sql and cure.sql not in cure.name:
+            lines.append(fold(f"      {cure.sql};"))
+    levels = [cure for cure in finding.cures if cure.kind == "isolation"]
+    if levels and not any(cure.is_prevented for cure in levels):
+        tried = " and ".join(cure.name for cure in levels)
+        lines.append(fold(f"No isolation level prevents it: {tried} {'was' if len(levels) == 1 else 'were'} tried."))
+    return lines
 
 
 def _calls(finding: Finding) -> list[str]:

@@ -7,7 +7,7 @@ from integrity.race.judge.unfinished import tell_schedule, what_to_do
 from integrity.race.raced import FindingKept
 from integrity.race.requested import RequestsRaced
 from integrity.report.layout import fold, lay_command
-from integrity.report.race_text import render_happening
+from integrity.report.race_text import render_cures, render_happening
 from integrity.report.terminal import write_json, write_result
 from integrity.verdict import Verdict
 
@@ -30,7 +30,7 @@ def render_requests(raced: RequestsRaced) -> str:
     """Return the race as text: the schedule that goes wrong, why it is wrong, and what was searched."""
     lines = [fold(f"{letter}: {name}") for letter, name in raced.actors.items()]
     for each in raced.found[:1]:
-        lines += ["", *render_happening(each.finding)]
+        lines += ["", *render_happening(each.finding), *render_cures(each.finding)]
     unfinished = raced.exploration.coverage.unfinished
     if raced.verdict is Verdict.UNKNOWN and unfinished is not None:
         lines += ["", *tell_schedule(unfinished)]

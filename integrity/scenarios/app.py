@@ -52,10 +52,10 @@ class Running:
         Args:
             wait_s: so long it may take until that is known.
         """
+        is_there = not (self.url and wait_s) or _listens(_host(self.url), _port_of(App(url=self.url)))
         if self.process_id is None:
-            is_gone = bool(self.url and wait_s) and not _listens(_host(self.url), _port_of(App(url=self.url)))
-            return f"answers no more at {self.url}" if is_gone else ""
-        until = monotonic() + wait_s
+            return "" if is_there else f"answers no more at {self.url}"
+        until = monotonic() + (0.0 if is_there else wait_s)
         while not (how := _end_of(self.process_id)) and monotonic() < until:
             sleep(POLL_S)
         return how

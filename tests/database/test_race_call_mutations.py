@@ -77,6 +77,21 @@ def test_levels_and_conflicts_are_taken_out_too(race: CallRace) -> None:
     assert [each.word for each in race(note).each_protection_is_needed().mutations()] == ["needed"]
 
 
+def test_two_that_guard_the_same_are_redundant_and_each_is_told_with_the_other(race: CallRace) -> None:
+    def pay() -> None:
+        with psycopg.connect(race.url) as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            ((balance,),) = connection.execute("select balance from wallets where id = 1 for update").fetchall()
+            connection.execute("update wallets set balance = %s where id = 1", (balance - 10,))
+
+    held = race(pay).holds()
+    tried = {each.protection.partition(":")[0]: each for each in held.mutations()}
+    assert {name: each.word for name, each in tried.items()} == dict.fromkeys(tried, "redundant")
+    assert tried["isolation level repeatable read"].partners == (tried["for update"].protection,)
+    with pytest.raises(NotHeld, match=r"\(redundant: isolation level repeatable read guards the same\)"):
+        held.each_protection_is_needed()
+
+
 def test_what_helps_against_a_race_is_tried_on_the_wire(race: CallRace) -> None:
     def pay() -> None:
         with psycopg.connect(race.url) as connection:

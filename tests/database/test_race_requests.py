@@ -77,6 +77,27 @@ def test_two_requests_that_lose_an_update_are_found_with_their_sql_and_schedule(
     assert "select left_over from stock where id = 1" in " ".join(out.split())
     assert "2 of 2 were answered with 200 (A, B), not one" in " ".join(out.split())
     assert "lost update" in " ".join(out.split())
+    lock = "row lock select left_over from stock where id = 1 for update: prevented: B waited for A, then declined: 409"
+    assert " ".join(out.split()).count(lock) == 1, out
+
+
+def test_a_unique_index_is_tried_on_our_copy_and_what_refuses_calls_is_held_against_them_one_after_the_other(
+    integrity: Command, database: Target
+) -> None:
+    code, out, _ = integrity(*curl("reserve"), "--json")
+    cures = {each["name"]: each for each in json.loads(out)["findings"][0]["cures"]}
+    index = cures.pop("orders (item_id)")
+    assert (code, index["kind"], index["sql"]) == (
+        1,
+        "unique index",
+        "CREATE UNIQUE INDEX orders_item_id_key ON orders (item_id)",
+    )
+    assert (index["is_prevented"], index["is_sound"], index["held_against"]) == (True, True, ["as raced"])
+    assert "was refused with 23505" in index["verdict"]
+    found = {name: (each["is_prevented"], each["is_sound"]) for name, each in cures.items()}
+    assert found == {"repeatable read": (False, None), "serializable": (True, True)}
+    with closing(database.connect()) as connection:
+        assert connection.execute(b"select from pg_indexes where indexname = 'orders_item_id_key'").fetchall() == []
 
 
 def test_a_line_pasted_from_a_browser_is_made_twice_at_the_address_of_the_application(integrity: Command) -> None:

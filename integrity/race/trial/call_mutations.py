@@ -1,28 +1,28 @@
 """Mutations of calls that are not ours: each protection is taken out of their statements on the wire, one at a time.
 
 The application stays as it is; the server is given the statement without `for update`, without `on conflict`, or the begin
-at the least level. The search must then find a race: where it finds none, the protection guards nothing that the test sees,
-or something else guards the same. Cures are tried likewise, against a race that was found: a lock that a select lacks, a
-higher level for what begins a transaction.
+at the least level. The search must then find a race: where it finds none, each other one that is not needed alone is taken
+away with it. If that goes wrong, they guard the same (redundant); if not, it guards nothing that the test sees (vacuous).
+What would help against a race that was found is tried likewise: see call_cures.py.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from integrity.operation import Statement
 from integrity.race.gated.postgresql.stand import Stand
 from integrity.race.judge.judge import Judge
 from integrity.race.program.program import Program, Standing
-from integrity.race.program.statements import tables_of, written_tables
-from integrity.race.search.exploration import Exploration
+from integrity.race.program.statements import written_tables
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.mutate import SCHEDULES_MAX, Attempt, Mutation
-from integrity.race.trial.statement_parts import find_on_conflict, find_row_lock, lock_rows
+from integrity.race.trial.statement_parts import find_on_conflict, find_row_lock
 from integrity.verdict import Verdict
 
 _LEVEL = re.compile(r"\b(isolation\s+level|transaction_isolation\b\W+)\s*'?(serializable|repeatable\s+read)", re.IGNORECASE)
-_BEGINS = re.compile(r"\s*(begin|start\s+transaction)\b(?!.*isolation)", re.IGNORECASE | re.DOTALL)
 _WORDS_MOST = 60
 
 # What a foreign key of another table needs cannot be dropped alone.
@@ -85,19 +85,6 @@ def find_constraints(stand: Stand, statements: tuple[str, ...]) -> Iterator[Call
             yield CallProtection(f"{row['name']}: {row['constraint']}", drop=row["drop"], restore=row["restore"])
 
 
-def find_cures(statements: tuple[str, ...]) -> Iterator[CallProtection]:
-    """Yield what can be tried in these statements: a lock on what is read of tables that they write, a higher level."""
-    written = {table for sql in statements for table in written_tables(sql)}
-    for sql in statements:
-        locked = lock_rows(sql)
-        if locked and tables_of(sql) & written:
-            yield CallProtection(" ".join(locked.split()), {sql: locked})
-    begins = [sql for sql in statements if _BEGINS.match(sql)]
-    for level in ("repeatable read", "serializable") if begins else ():
-        changes = {sql: _BEGINS.sub(rf"\1 isolation level {level}", sql, count=1) for sql in begins}
-        yield CallProtection(f"isolation level {level}", changes)
-
-
 def mutate_calls(
     stand: Stand, program: Program, statements: tuple[str, ...], *, budget: Budget, seed: int = 0, is_copy: bool = False
 ) -> Iterator[Mutation]:
@@ -110,34 +97,57 @@ def mutate_calls(
     Raises:
         DatabaseError: the server is gone.
     """
-    names = tuple(actor.operation for actor in program.actors)
     constraints = find_constraints(stand, statements) if is_copy else ()
-    for protection in (*find_protections(statements), *constraints):
-        found = _explore(stand, program, protection, budget=budget, seed=seed)
+    trial = _Trial(stand, program, budget, seed)
+    protections = (*find_protections(statements), *constraints)
+    for protection in protections:
+        attempts = [attempt for attempt in [trial.attempt(protection)] if attempt is not None]
+        if attempts and attempts[0].hit is None:
+            others = (each for each in protections if each is not protection and _may_guard_the_same(protection, each))
+            backed = (trial.attempt(protection, other) for other in others if trial.is_vacuous(other))
+            attempts += [each for each in backed if each is not None and each.hit is not None][:1]
+        yield Mutation(protection.name, is_constraint=bool(protection.drop), attempts=tuple(attempts))
+
+
+def _may_guard_the_same(one: CallProtection, other: CallProtection) -> bool:
+    """Return whether two can be taken away together: constraints alone are tried alone, as are parts of one statement."""
+    return not (one.drop and other.drop) and not one.changes.keys() & other.changes.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    stand: Stand
+    program: Program
+    budget: Budget
+    seed: int
+    _known: dict[frozenset[str], Attempt | None] = field(default_factory=dict)
+
+    def is_vacuous(self, protection: CallProtection) -> bool:
+        """Return whether nothing goes wrong without it, as long as the others are there."""
+        alone = self.attempt(protection)
+        return alone is not None and alone.hit is None
+
+    def attempt(self, *removed: CallProtection) -> Attempt | None:
+        """Return what comes of the calls without these; None: that is not known."""
+        key = frozenset(each.name for each in removed)
+        if key not in self._known:
+            self._known[key] = self._search(removed)
+        return self._known[key]
+
+    def _search(self, removed: Sequence[CallProtection]) -> Attempt | None:
+        changed = replace(self.program, standing=Standing())
+        least = replace(self.budget, schedules=min(self.budget.schedules, SCHEDULES_MAX))
+        scheduler = self.stand.scheduler
+        with ExitStack() as stack:
+            for each in removed:
+                stack.enter_context(self.stand.altered(each.drop, each.restore))
+            stack.enter_context(self.stand.changing(dict(ChainMap(*(dict(each.changes) for each in removed)))))
+            found = explore(scheduler, changed, budget=least, seed=self.seed, judge=Judge(scheduler, changed))
+        if not found.hits and found.verdict is not Verdict.HOLDS:
+            return None
         hit = found.hits[0] if found.hits else None
-        attempt = Attempt((protection.name,), names if hit else (), hit, 1, 1, found.coverage.played)
-        is_known = hit is not None or found.verdict is Verdict.HOLDS
-        yield Mutation(protection.name, is_constraint=bool(protection.drop), attempts=(attempt,) if is_known else ())
-
-
-def try_cures(
-    stand: Stand, program: Program, statements: tuple[str, ...], *, budget: Budget, seed: int = 0
-) -> Iterator[tuple[str, bool]]:
-    """Yield what was tried against a race, and whether all schedules of the budget were right with it.
-
-    Raises:
-        DatabaseError: the server is gone.
-    """
-    for cure in find_cures(statements):
-        found = _explore(stand, program, cure, budget=budget, seed=seed)
-        yield cure.name, found.verdict is Verdict.HOLDS
-
-
-def _explore(stand: Stand, program: Program, change: CallProtection, *, budget: Budget, seed: int) -> Exploration:
-    changed = replace(program, standing=Standing())
-    least = replace(budget, schedules=min(budget.schedules, SCHEDULES_MAX))
-    with stand.altered(change.drop, change.restore), stand.changing(change.changes):
-        return explore(stand.scheduler, changed, budget=least, seed=seed, judge=Judge(stand.scheduler, changed))
+        names = tuple(actor.operation for actor in self.program.actors)
+        return Attempt(tuple(each.name for each in removed), names if hit else (), hit, 1, 1, found.coverage.played)
 
 
 def _at_least_level(found: re.Match[str]) -> str:

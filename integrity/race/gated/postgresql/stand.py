@@ -9,8 +9,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
+
+from integrity.engines.refusals import reason_of
 from integrity.engines.target import Target
-from integrity.errors import UsageError
+from integrity.errors import DatabaseError, UsageError
 from integrity.numbers import counted
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
@@ -80,6 +83,9 @@ class Stand:
 
         Args:
             drop, restore: statements; empty: nothing is dropped.
+
+        Raises:
+            DatabaseError: the server refuses one.
         """
         self._define(drop)
         try:
@@ -91,8 +97,11 @@ class Stand:
         if statement:
             between_transactions(self.capture.undo)
             with closing(self.direct.connect(application_name="integrity race rows")) as connection:
-                connection.execute(statement.encode())
-                connection.commit()
+                try:
+                    connection.execute(statement.encode())
+                    connection.commit()
+                except psycopg.Error as error:
+                    raise DatabaseError(reason_of(error)) from None
 
     @contextmanager
     def changing(self, changes: Mapping[str, str]) -> Iterator[None]:

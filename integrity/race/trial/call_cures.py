@@ -1,0 +1,232 @@
+"""Cures of calls that are not ours: each is put into their statements on the wire, or on a copy of ours, and tried.
+
+    cures = list(try_call_cures(stand, program, failing, stand.statements, ...))
+
+The application stays as it is: the server is given a select with `for update`, or a begin at a higher level; on a copy of
+ours a unique index is made for a while. Told and judged they are as those of operations (cure.py): the schedule that goes
+wrong is followed as far as it fits, then all orders of one preemption are searched. What refuses calls is held against the
+same calls one after the other, which must fare with it as they do without.
+"""
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from sqlalchemy import MetaData
+
+from integrity.errors import DatabaseError, UsageError
+from integrity.race.gated.postgresql.stand import Stand
+from integrity.race.judge.failures import SERIALIZATION_FAILURE
+from integrity.race.judge.judge import Judge, Judgement
+from integrity.race.judge.oracles import Oracle
+from integrity.race.play.again import play_again
+from integrity.race.play.recording import following
+from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.program import Program, Standing
+from integrity.race.program.statements import filled_tables, name_in_text, tables_of, written_tables
+from integrity.race.program.trace import Return
+from integrity.race.search.explore import CUTS_MAX_SLOW, Budget, explore
+from integrity.race.trial.cure import AS_RACED, Cure, Failing, NotBack, describe_course
+from integrity.race.trial.looks import find_looks, unique_index
+from integrity.race.trial.statement_parts import lock_rows
+from integrity.sql.name import quoted
+from integrity.verdict import Verdict
+
+_SEARCH = Budget(preemptions=1, schedules=400, cuts=CUTS_MAX_SLOW)
+_BEGINS = re.compile(r"\s*(begin|start\s+transaction)\b(?!.*isolation)", re.IGNORECASE | re.DOTALL)
+_NUMBER = re.compile(r"(?<==)\s*(\d+)\b")
+_UNIQUE = "23505"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRemedy:
+    """One thing to try.
+
+    Args:
+        kind, name, sql: as Remedy has them.
+        changes: text of a statement -> what the server is given in its place.
+        make, drop: of an index.
+        refusing: the SQLSTATE by which it keeps wrong data out; empty: it refuses nobody.
+    """
+
+    kind: str
+    name: str
+    sql: str = ""
+    changes: tuple[tuple[str, str], ...] = ()
+    make: str = ""
+    drop: str = ""
+    refusing: str = ""
+
+
+def find_call_remedies(
+    statements: Sequence[str], looked: Sequence[str] = (), metadata: MetaData | None = None, *, dialect: str
+) -> Iterator[CallRemedy]:
+    """Yield what can be tried, what costs least first.
+
+    Args:
+        statements: of the calls, as the server was given them.
+        looked: the same as a trace shows them, with names for their parameters.
+        metadata: of a database of ours, where indexes may be made; None: it is none.
+    """
+    if metadata is not None:
+        yield from _unique_indexes(looked, metadata, dialect)
+    written = {table for sql in statements for table in written_tables(sql)}
+    locks: dict[str, list[tuple[str, str]]] = {}  # one statement may come in several spellings: of a pool, prepared
+    for sql in statements:
+        locked = lock_rows(sql)
+        if locked and tables_of(sql) & written:
+            locks.setdefault(" ".join(locked.split()), []).append((sql, locked))
+    for name, spelled in locks.items():
+        yield CallRemedy("row lock", name, changes=tuple(spelled))
+    begins = [sql for sql in statements if _BEGINS.match(sql)]
+    for level in ("repeatable read", "serializable") if begins else ():
+        begin = rf"\1 isolation level {level}"
+        changes = tuple((sql, _BEGINS.sub(begin, sql, count=1)) for sql in begins)
+        yield CallRemedy("isolation", level, f"begin isolation level {level}", changes, refusing=SERIALIZATION_FAILURE)
+
+
+def try_call_cures(
+    stand: Stand,
+    program: Program,
+    failing: Failing,
+    statements: Sequence[str],
+    *,
+    metadata: MetaData | None = None,
+    search: Budget = _SEARCH,
+    deadline: float = math.inf,
+) -> Iterator[Cure]:
+    """Yield what was tried against a schedule of calls; see cure.Cure.
+
+    Args:
+        metadata: of the database, where that is a copy of ours.
+        search: for other orders that go wrong with what prevents this one.
+        deadline: by the monotonic clock; what was not tried by then is left out.
+
+    Raises:
+        NotBack: it does not go wrong with nothing changed.
+        DatabaseError: the server is gone.
+    """
+    run = play_again(lambda: stand.scheduler.play(program, decide=following(failing.letters)), failing.order)
+    alarms = () if run.cut else Judge(stand.scheduler, program).judge(run).alarms
+    if not failing.fingerprint & {each.fingerprint for each in alarms}:
+        raise NotBack
+    looked = list(dict.fromkeys(event.sql for event in run.trace.events))
+    trial = _Trial(stand, program, failing, _one_after_the_other(stand, program), search)
+    for remedy in find_call_remedies(statements, looked, metadata, dialect=stand.scheduler.dialect):
+        if time.monotonic() > deadline:
+            return
+        left = replace(trial, search=replace(search, seconds=min(search.seconds, deadline - time.monotonic())))
+        yield left.try_on(remedy)
+
+
+def _unique_indexes(looked: Sequence[str], metadata: MetaData, dialect: str) -> Iterator[CallRemedy]:
+    """Yield an index for each look at a table that the calls fill; a number in a text stands for a parameter."""
+    filled = {table for sql in looked for table in filled_tables(sql)}
+    texts = [_NUMBER.sub(lambda found: f" :number_{found.start()}", sql) for sql in looked]
+    looks = [look for sql in texts for look in find_looks(sql, metadata) if name_in_text(look.table) in filled]
+    made = {sql: look for look in looks if (sql := unique_index(look, dialect=dialect))}
+    for sql, look in made.items():
+        name = sql.partition(" INDEX ")[2].partition(" ON ")[0]
+        schema = f"{quoted(look.table.schema)}." if look.table.schema else ""
+        on = " ".join(sql.partition(" ON ")[2].split())
+        yield CallRemedy("unique index", on, sql, make=sql, drop=f"drop index {schema}{name}", refusing=_UNIQUE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What each is tried on.
+
+    Args:
+        before: what the calls come to one after the other as they are.
+    """
+
+    stand: Stand
+    program: Program
+    failing: Failing
+    before: Sequence[Mapping[str, type[Return]]]
+    search: Budget
+
+    def try_on(self, remedy: CallRemedy) -> Cure:
+        """Return what comes of it."""
+        tried = Cure(remedy.kind, remedy.name, is_prevented=False, story="", sql=remedy.sql)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.stand.altered(remedy.make, remedy.drop))
+            except DatabaseError as error:
+                return replace(tried, story=f"it cannot be made: {error.message}")
+            stack.enter_context(self.stand.changing(dict(remedy.changes)))
+            program = replace(self.program, standing=Standing())
+            try:
+                return self._follow(program, tried, remedy)
+            except UsageError as error:  # of the setup, whose rows an index refuses
+                if not remedy.make:
+                    raise
+                return replace(tried, story=f"the rows of the race contradict it: {error.message}")
+
+    def _follow(self, program: Program, tried: Cure, remedy: CallRemedy) -> Cure:
+        scheduler, failing = self.stand.scheduler, self.failing
+        if remedy.make and _one_after_the_other(self.stand, program) != self.before:
+            return replace(tried, story=f"calls that are right would be refused, {AS_RACED}")
+        judge = _Tolerant(Judge(scheduler, program), remedy.refusing if failing.is_of_data else "")
+        run = scheduler.play(program, decide=following(failing.letters))
+        if run.cut:
+            return replace(tried, story=f"it was cut off, {run.cut}")
+        tried = replace(tried, story=_story(run))
+        failure = {alarm.fingerprint for alarm in judge.judge(run).alarms}
+        if failure & failing.fingerprint:
+            return tried
+        if failure:
+            return replace(tried, story=f"another failure came: {_told(failure)}; {tried.story}")
+        found = explore(scheduler, program, budget=self.search, judge=judge)
+        kinds = {kind for hit in found.hits for kind in hit.fingerprint} - failing.fingerprint
+        return replace(
+            tried,
+            is_prevented=True,
+            is_sound={Verdict.HOLDS: True, Verdict.VIOLATED: False}.get(found.verdict),
+            schedules=found.coverage.played,
+            choices=1,
+            but_then=(f"{_told(kinds)} in another order",) if kinds else (),
+            held_against=(AS_RACED,) if remedy.make else (),
+        )
+
+
+def _told(kinds: AbstractSet[tuple[str, str]]) -> str:
+    return ", ".join(sorted(name or oracle for oracle, name in kinds))
+
+
+def _one_after_the_other(stand: Stand, program: Program) -> list[dict[str, type[Return]]]:
+    """Return what calls come to one after the other, in either direction, by their names there."""
+    courses = []
+    for actors in (program.actors, tuple(reversed(program.actors))):
+        run = stand.scheduler.play(replace(program, actors=actors, standing=Standing()))
+        courses.append({letter: type(value) for letter, value in run.trace.returns.items()})
+    return courses
+
+
+def _story(run: PlayedSchedule) -> str:
+    """Return how the calls fared, with what the server refused them, which their answers need not say."""
+    refused = [f"{each.actor} was refused with {each.refusal.sqlstate}" for each in run.trace.events if each.refusal]
+    return "; ".join([*dict.fromkeys(refused), describe_course(run)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tolerant:
+    """Judges as another does, but a call that is refused as the cure means it is no failure, whatever its client is told.
+
+    Args:
+        refusing: the SQLSTATE of that; empty: none is.
+    """
+
+    judging: Judge
+    refusing: str
+
+    def judge(self, run: PlayedSchedule) -> Judgement:
+        found = self.judging.judge(run)
+        refused = (event for event in run.trace.events if event.refusal is not None)
+        meant = {event.actor for event in refused if event.refusal and event.refusal.sqlstate == self.refusing}
+        kept = (each for each in found.alarms if each.oracle is not Oracle.FAILURE or each.rows[0]["call"] not in meant)
+        return replace(found, alarms=tuple(kept))
