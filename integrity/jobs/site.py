@@ -118,7 +118,7 @@ def open_site(
         open_stand(
             place,
             setup=make_rows,
-            is_set_up_once=scenario.setup.once,
+            is_set_up_once=scenario.setup.once or scenario.makes_nothing,
             ignore=scenario.app.ignore,
             seconds_max=settings.seconds_max,
             on_played=lambda program, run: check_alive(apps[-1], program, run),

@@ -191,6 +191,11 @@ class Scenario(_Table):
         return is_asked or bool(self.app.command or self.app.url)
 
     @property
+    def makes_nothing(self) -> bool:
+        """It makes no rows before a schedule, and nobody logs in."""
+        return self.login is None and self.setup == Setup(once=self.setup.once)
+
+    @property
     def is_started_here(self) -> bool:
         """All that acts is started by us, and so is led to a copy of the database."""
         return bool(self.app.command) or not self.has_application

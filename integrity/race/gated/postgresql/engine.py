@@ -10,12 +10,12 @@ from integrity.engines.target import Target
 from integrity.operation import Statement
 from integrity.race.gated.postgresql.desk import Desk, Lane
 from integrity.race.gated.postgresql.session import GatedSession
-from integrity.race.play.postgresql.control import BLOCKERS, PostgresControl
+from integrity.race.play.postgresql.control import BLOCKERS, PostgresControl, sql_of
+from integrity.race.play.postgresql.engine import GRACE_SECONDS, LONG_GRACE_SECONDS, LONGEST_GRACE_SECONDS
 from integrity.race.play.session import Session
 from integrity.race.program.trace import one_line
 from integrity.race.program.wire import GoesOn, LetterTimeout
 
-_GRACE_SECONDS = 0.0003  # in which most statements have ended, so that it need not be asked whether they wait
 _ASKED_EVERY_SECONDS = 0.001
 _GIVEN_UP_SECONDS = 5.0  # that calls of a schedule which is not played to its end are given to be over
 _LEFT_OPEN_SECONDS = 1.0  # that a call which has returned is given to end its transaction
@@ -48,6 +48,7 @@ class GatedEngine(PostgresControl):
         self._desk = desk
         self._lanes: dict[str, Lane] = {}
         self._standing: set[_Kept] | None = None
+        self._waiting_sql: set[str] = set()  # texts that have waited for a lock
         super().__init__(target, letter_seconds_max=letter_seconds_max, unseen=unseen)
 
     def take_lane(self, letter: str) -> Lane:
@@ -80,6 +81,7 @@ class GatedEngine(PostgresControl):
         deadline = time.monotonic() + self._letter_seconds_max
         must_look = len(sessions) > 2 and bool(session.is_impatient)
         looks, looks_until = lane.looks, 0.0
+        grace = self._grace(session, sessions)
         while not session.progress():
             if session.returned is not None and not lane.is_executing:
                 deadline = min(deadline, time.monotonic() + _LEFT_OPEN_SECONDS)
@@ -94,7 +96,7 @@ class GatedEngine(PostgresControl):
                 self.wait(left)
                 continue
             flight, has_looked = lane.flights, lane.looks > looks
-            if self.wait(_GRACE_SECONDS if not looks_until else _ASKED_EVERY_SECONDS):
+            if self.wait(grace if not looks_until else _ASKED_EVERY_SECONDS):
                 continue
             (answer,) = self.ask([Statement(BLOCKERS, {"pid": lane.pid})])
             self._desk.take_in()
@@ -103,10 +105,17 @@ class GatedEngine(PostgresControl):
                 looks_until = looks_until or time.monotonic() + _LOOK_SECONDS
                 is_for_snapshot = not answer.rows[0]["blockers"]
                 if not must_look or has_looked or is_for_snapshot or time.monotonic() > looks_until:
+                    self._waiting_sql.add(sql_of(session))
                     return blockers
             else:
                 self.wait(_ASKED_EVERY_SECONDS)
         return ""
+
+    def _grace(self, session: Session, sessions: Sequence[Session]) -> float:
+        """Return how long a statement is given to end before the server is asked whether it waits."""
+        if not any(other.in_transaction for other in sessions if other is not session):
+            return LONGEST_GRACE_SECONDS
+        return GRACE_SECONDS if sql_of(session) in self._waiting_sql else LONG_GRACE_SECONDS
 
     def begin(self) -> None:
         """Note, before the first schedule, which advisory locks connections keep for longer than one."""

@@ -18,7 +18,8 @@ from integrity.race.program.trace import one_line
 from integrity.race.program.wire import LetterTimeout, Wire
 
 # What has never waited is given so long to end before the server is asked whether it waits: reads, commits. It mostly
-# has ended by then, and the question, which costs what a statement does, is spared.
+# has ended by then, and the question, which costs what a statement does, is spared. Of what comes through the proxy
+# (gated/) it is what has waited before, and the next but one what has not.
 GRACE_SECONDS = 0.0002
 # The same where no other transaction has written: what it can hold then is an advisory lock or one on a whole table.
 LONG_GRACE_SECONDS = 0.002
