@@ -58,8 +58,9 @@ def test_where_rows_are_kept_in_neither_way_it_is_said(database: Target, ordinar
     with install(ordinary) as capture:
         said = str(choose_keeping(capture, has_template=True))
         assert re.fullmatch(f"rows: a database made anew from a template, as {reason}", said)
-        with pytest.raises(UsageError, match=f"cannot be put back: {reason}"):
+        with pytest.raises(UsageError, match=f"cannot be put back: {reason}") as told:
             choose_keeping(capture, has_template=False)
+    assert "made anew" not in (told.value.hint or ""), "that is chosen by nobody yet"
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def choose_keeping(capture: Undoing, *, has_template: bool) -> Keeping:
     if not has_template:
         raise UsageError(
             f"what a schedule changes cannot be put back: {'; '.join(reasons)}",
-            hint="Race on a copy, which can be made anew for each schedule, or give the role the right.",
+            hint="Name the database with the user that owns these tables, or give this one the right: a copy keeps owners.",
         )
     return Keeping(KeepingWay.TEMPLATE, reasons=reasons, unseen=unseen)
 

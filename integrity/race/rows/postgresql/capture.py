@@ -379,6 +379,6 @@ _LOG_OIDS = f"""
     where c.oid = '{SCHEMA}.log'::regclass
 """
 _RIGHTS = "Connect as the owner of the tables, and let that role make a schema: grant create on database ... to ...."
-_FRESH = "A fresh copy of the database for each schedule does without."
+_FRESH = "Race without what does that: between two schedules nothing else puts it back."
 
 __all__ = ["Capture", "Record", "UndoRefused", "install", "remove"]
