@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+
 from integrity.database.bookkeeping import find_note, put_note
 from integrity.engines.known import find_engine
 from integrity.engines.places import DEFAULT_SCHEMA, TableName, schema_of
@@ -82,7 +84,8 @@ def note_marks(connection: "Connection", system: str, operations: Iterable[Opera
     unmarked = {table for each in operations for table in each.unmarked or ()}
     tables = {(schema_of(table), table.name) for table in metadata.sorted_tables}
     # Who inserts into a view, or what has no name here, inserts into tables that nobody knows.
-    if any(each.unmarked is None for each in operations) or not (unmarked | marked) <= tables:
+    is_unknown = any(each.unmarked is None for each in operations) or not (unmarked | marked) <= tables
+    if is_unknown or _has_triggers(connection, unmarked | marked):
         unmarked |= tables - marked
     since = int(connection.exec_driver_sql("select pg_current_xact_id()::text").scalar_one())
     for before in find_marks({f"{KEY}{system}": find_note(connection, f"{KEY}{system}") or ""}):
@@ -97,6 +100,12 @@ def note_marks(connection: "Connection", system: str, operations: Iterable[Opera
         "unmarked": sorted(unmarked),
     }
     put_note(connection, f"{KEY}{system}", json.dumps(note))
+
+
+def _has_triggers(connection: "Connection", places: Iterable[TableName]) -> bool:
+    """Whether a trigger of somebody's own stands on one of the tables: what it writes elsewhere is not followed."""
+    tables = [".".join(place) for place in places]
+    return bool(connection.execute(_TRIGGERS, {"tables": tables}).scalar_one())
 
 
 def find_marks(notes: Mapping[str, str]) -> list[Marks]:
@@ -125,3 +134,15 @@ def find_numbers(notes: Mapping[str, str]) -> dict[TableName, int]:
             except (ValueError, TypeError):
                 continue
     return found
+
+
+_TRIGGERS = text(
+    """
+    select exists (
+        select from pg_catalog.pg_trigger
+        join pg_catalog.pg_class on pg_class.oid = tgrelid
+        join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+        where not tgisinternal and nspname || '.' || relname = any (:tables)
+    )
+    """
+)

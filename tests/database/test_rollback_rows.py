@@ -127,11 +127,17 @@ def _never(**_: object) -> Steps:
 
 
 # Each writes into lines, and nothing in the file says so.
-UNSEEN = {"a function": "select note_it(:'word');", "a view": "insert into shown values (:'word');"}
+UNSEEN = {
+    "a function": "select note_it(:'word');",
+    "a view": "insert into shown values (:'word');",
+    "a trigger": "insert into receipts (note) values (:'word');",
+}
 
 
 @pytest.mark.parametrize("statement", UNSEEN.values(), ids=UNSEEN)
-def test_rows_that_a_function_or_a_view_has_inserted_are_told(command: Command, database: Target, statement: str) -> None:
+def test_rows_that_a_function_a_view_or_a_trigger_has_inserted_are_told(
+    command: Command, database: Target, statement: str
+) -> None:
     for name in OPERATIONS:
         Path(f"operations/{name}.sql").unlink()
     Path("operations/unseen.sql").write_text(f"-- parameter word: choice run\n{statement}\n", encoding="utf-8")
@@ -139,7 +145,10 @@ def test_rows_that_a_function_or_a_view_has_inserted_are_told(command: Command, 
         connection.execute(TABLES.encode())
         connection.execute(
             "create view shown as select line from lines;"
-            "create function note_it(text) returns void language sql as 'insert into lines values ($1)'"
+            "create function note_it(text) returns void language sql as 'insert into lines values ($1)';"
+            "create function note_receipt() returns trigger language plpgsql as "
+            "$$ begin insert into lines values (new.note); return null; end $$;"
+            "create trigger note_receipt after insert on receipts for each row execute function note_receipt()"
         )
     assert command("run smoke --seed 1 --duration 1s")[0] == 0
 
