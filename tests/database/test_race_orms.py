@@ -17,6 +17,7 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.jobs.calls_raced import NotHeld
 from integrity.jobs.race_calls import CallRace
+from tests.database.registries import install_pip
 
 SCHEMA = b"create table wallets (id int primary key, balance int not null); insert into wallets values (1, 100)"
 DJANGO = Path(__file__).parents[1] / "wild" / "django_wallet.py"
@@ -92,3 +93,26 @@ def test_a_model_of_djangos_is_raced_and_a_tests_transaction_is_refused(database
     assert told["after"] == [100]
     assert "whose rows no other connection sees" in told["in a TestCase"]
     assert told["behind TransactionTestCase"] == "raced"
+
+
+ORMS = {
+    "peewee": ("peewee==3.18.2",),
+    "tortoise": ("tortoise-orm==0.25.1", "pypika-tortoise==0.6.5", "iso8601==2.1.0", "aiosqlite==0.22.1", "pytz==2024.2"),
+}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ORMS)
+def test_a_model_of_another_orms_is_raced_on_its_own_connections(name: str, database: Target, tmp_path: Path) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA)
+        connection.commit()
+    place = install_pip(tmp_path, ORMS[name])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(place), str(Path(__file__).parents[2])])}
+    program = Path(__file__).parents[1] / "wild" / f"{name}_wallet.py"
+    command = [sys.executable, str(program), database.text]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert "lost update" in told["racy"], told
+    assert told["sound"] == "exhausted"
