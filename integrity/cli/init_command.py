@@ -8,6 +8,7 @@ import click
 from integrity.cli.options import database_option, embedded_server, json_option
 from integrity.project import Project, Settings, find_project
 from integrity.report.terminal import write_json, write_result
+from integrity.typed import forget_given
 
 
 @click.command(name="init")
@@ -35,6 +36,8 @@ def command(*, folder: Path, database: str | None, is_json: bool) -> int:
     place = str(target) if named else "the embedded PostgreSQL of this folder"
     own = sorted(project.settings.systems)
     made = make_project(folder, target, place=place, is_named=database is not None, systems=own)
+    if not is_project:  # its settings name the database from now on
+        forget_given()
     if is_json:
         write_json({"folder": str(folder.absolute()), "table_count": made.table_count, "files": written_fields(made.files)})
     else:

@@ -44,7 +44,7 @@ class Telling:
     @cached_property
     def unmarked(self) -> frozenset[TableName] | None:
         """The tables into which it inserts, or says that it stores, and whose rows nothing tells; None: nobody knows."""
-        if not self._is_read or self._calls_functions:
+        if not self._is_read or (self._calls_functions and not self.header.stores):
             return None
         said = {(schema, table) for schema, table, _ in map(_place, self.header.stores)}
         return frozenset((self._inserted | said) - {(mark.schema, mark.table) for mark in self.marks})
