@@ -27,6 +27,7 @@ from integrity.race.finding.finding import CallRecord, CureRecord, Finding, retu
 from integrity.race.finding.token import token_of
 from integrity.race.judge.judge import Judge
 from integrity.race.play.again import order_of
+from integrity.race.program.program import Program
 from integrity.race.raced import FindingKept, Mutated
 from integrity.race.requested import RequestsRaced
 from integrity.race.search.exploration import Hit
@@ -97,9 +98,10 @@ def _cured(site: Site, finding: Finding, deadline: float) -> Finding:
     """
     assert finding.scenario is not None
     metadata = reflect(site.place, schemas_of(finding)) if site.subject.scenario.is_started_here else None
+    program = site.program(finding.scenario.kept)
     tried = try_call_cures(
         site.stand,
-        site.program(finding.scenario.kept),
+        replace(program, is_strict=program.is_strict or finding.is_strict),
         Failing(finding.letters, finding.fingerprint, order_of(finding.events)),
         site.stand.statements,
         metadata=metadata,
@@ -162,8 +164,11 @@ def finding_of_hit(site: Site, hit: Hit, cast: Cast, *, seed: int) -> Finding:
     Args:
         cast: that was raced.
     """
-    whole = site.program(cast)
-    least = find_least(site.stand.scheduler, whole, hit, cast=cast, make=site.program, seed=seed)
+
+    def make(part: Cast) -> Program:
+        return replace(site.program(part), is_strict=hit.is_apart or site.program(part).is_strict)
+
+    least = find_least(site.stand.scheduler, make(cast), hit, cast=cast, make=make, seed=seed)
     calls = {
         letter: CallRecord(
             operation=actor.operation, arguments={}, returned=return_record(least.run.trace.returns.get(letter))

@@ -17,6 +17,11 @@ _WORDS = {
     Verdict.UNKNOWN: "inconclusive",
 }
 
+_APART = (
+    "answers apart: the rows are right in every order, and the answers above are those of no order of the calls: "
+    "--strict-replies makes that a finding"
+)
+
 
 def write_requests(raced: RequestsRaced, *, is_json: bool) -> None:
     """Print what came out of a race of requests."""
@@ -57,7 +62,8 @@ def _sentence(raced: RequestsRaced) -> str:
     )
     if raced.verdict is Verdict.HOLDS:
         bound = "every schedule there is" if coverage.is_exhaustive else f"{coverage.bound_completed} preemptions"
-        return f"{_WORDS[raced.verdict]}; complete to {bound}: {searched}."
+        words = _APART if raced.found else _WORDS[raced.verdict]
+        return f"{words}; complete to {bound}: {searched}."
     why = f": {'; '.join(coverage.reasons)}" if raced.verdict is Verdict.UNKNOWN and coverage.reasons else ""
     hint = what_to_do(coverage.unfinished.cut) if coverage.unfinished is not None else ""
     return " ".join(filter(None, (f"{_WORDS[raced.verdict]}{why}; {searched}.", hint)))

@@ -1,5 +1,6 @@
 """The actors of a scenario, as a race has them: calls that are not ours to step."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from integrity.scenarios.launching import Commands, MakeLaunch, launch_requests
 from integrity.scenarios.preparing import Prepared
 from integrity.scenarios.requests import read_request
 from integrity.scenarios.scenario import ActorTable, Scenario
+
+_ADDRESS = re.compile(r"https?://[^/\s]+(?=/)", re.IGNORECASE)  # of a pasted line; the path tells requests apart
 
 
 def actors_of(
@@ -64,7 +67,7 @@ def actors_of(
 
 
 def _name_of(table: ActorTable, requests: list[Request]) -> str:
-    return table.command if table.command else requests[0].name or requests[0].shown
+    return table.command if table.command else requests[0].name or _ADDRESS.sub("", requests[0].shown)
 
 
 def _not_ours(*_: object) -> Any:

@@ -89,3 +89,19 @@ def test_an_application_that_dies_in_a_schedule_is_told_with_that_what_it_was_as
     assert "| the last one was sold twice" in said
     assert "the schedule so far: A" in said
     assert said.count("returning left_over") == 2
+
+
+def test_answers_apart_are_no_sound_race_and_are_kept_cured_and_played_again(integrity: Command) -> None:
+    code, out, err = integrity(*asked("/sell"))
+    said = " ".join(out.split())
+    assert (code, "sound" in said, "answers apart: the rows are right in every order" in said) == (0, False, True), (
+        out + err
+    )
+    assert (
+        "row lock select left_over from stock where id = 1 for update: prevented: B waited for A, then declined: 402"
+        in said
+    )
+    (kept,) = Path(".integrity/races").glob("*.json")
+    assert json.loads(kept.read_text())["scenario"]["token"].endswith(":r")
+    code, out, _ = integrity(str(kept), command="replay")
+    assert (code, "came back 1 of 1 time" in " ".join(out.split())) == (1, True), out

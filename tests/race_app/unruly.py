@@ -32,6 +32,15 @@ def wait_for_change() -> int:
         return 200
 
 
+def sell() -> int:
+    """Sell the last one, to whoever looks in time."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        ((left,),) = connection.execute(LEFT).fetchall()
+        if left:
+            connection.execute(b"update stock set left_over = 0 where id = 1")
+        return 200 if left else 402
+
+
 def die_of_a_race() -> int:
     """End the process where another has sold the last one meanwhile."""
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
@@ -59,6 +68,7 @@ class Unruly(BaseHTTPRequestHandler):
             "/poll": lambda: poll(0),
             "/poll-slowly": lambda: poll(0.1),
             "/wait": wait_for_change,
+            "/sell": sell,
             "/die": die_of_a_race,
             "/no-method": lambda: 501,
             "/verified": lambda: connect(sslmode="verify-full", sslrootcert="system"),

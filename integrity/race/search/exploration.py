@@ -39,6 +39,11 @@ class Hit(Alarmed):
         return shorten(self.run.choices)
 
     @property
+    def is_apart(self) -> bool:
+        """Only answers are none of any serial order, over rows that are right, where nobody asked for those."""
+        return bool(self.judgement.apart) and self.alarms == self.judgement.apart
+
+    @property
     def preemptions(self) -> int:
         return count_preemptions(self.run.choices)
 
