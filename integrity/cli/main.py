@@ -122,7 +122,6 @@ def invoke(words: Sequence[str], boundary: Boundary | None = None) -> int:
     Args:
         boundary: is told which command it is and which project it works in.
     """
-    forget_given()
     try:
         with group.make_context("integrity", list(words)) as context:
             if boundary is not None:
@@ -130,4 +129,6 @@ def invoke(words: Sequence[str], boundary: Boundary | None = None) -> int:
             code: Any = group.invoke(context)
     except click.exceptions.Exit as ended:  # of --help and --version
         return ended.exit_code
+    finally:
+        forget_given()
     return code if isinstance(code, int) else ExitCode.OK

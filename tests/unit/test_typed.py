@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pytest
 
 import integrity
 from integrity import typed as typing
-from integrity.cli.main import COMMANDS, group
+from integrity.cli.main import COMMANDS, group, invoke
+from integrity.errors import UsageError
 from integrity.typed import forget_given, note_given, typed
 
 PACKAGE = Path(integrity.__path__[0])
@@ -51,6 +53,12 @@ def test_a_command_has_what_the_command_line_named_once_and_in_a_shells_words() 
     finally:
         forget_given()
     assert typed("seed --system bank") == "integrity seed --system bank"
+
+
+def test_what_a_command_line_named_is_forgotten_with_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no suite is called"):
+        invoke(["suite", "none", "--database", "sqlite:///shop.db", "--project", str(tmp_path)])
+    assert typed("validate") == "integrity validate"
 
 
 ELSEWHERE = {
