@@ -143,8 +143,9 @@ def mutate_requests(
         site = yield from open_site(subject, target, project, settings, stack)
         found = explore(site.stand.scheduler, site.program(), budget=settings.budget, seed=settings.seed)
         if found.verdict is not Verdict.HOLDS:
+            why = f": {'; '.join(found.coverage.reasons)}" if found.coverage.reasons and not found.hits else ""
             raise UsageError(
-                f"the requests are {'racy' if found.hits else 'not known to be sound'} with all their protections",
+                f"the requests are {'racy' if found.hits else 'not known to be sound'} with all their protections{why}",
                 hint="Leave --mutate out, and see what is wrong.",
             )
         mutations = []

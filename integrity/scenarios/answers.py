@@ -56,7 +56,7 @@ def words_of(answer: Answer) -> str:
             said = re.sub(r"<[^>]*>", " ", title[2]) if title else ""
         elif answer.content_type in ("text/plain", ""):
             said = answer.text
-    said = " ".join(said.split())
+    said = re.sub(rf"^{answer.status}\b[\s:.-]*", "", " ".join(said.split()))  # a page's title often begins with it
     if len(said) > WORDS_MOST:
         said = said[:WORDS_MOST].rpartition(" ")[0] or said[:WORDS_MOST]
     if said:

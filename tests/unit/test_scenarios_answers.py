@@ -26,6 +26,10 @@ ANSWERS: dict[str, tuple[Answer | Unanswered, Return]] = {
         Declined("422 too small"),
     ),
     "a no of Django": (Answer(400, JSON, '{"amount": ["must be positive"]}'), Declined("400 must be positive")),
+    "a page that begins with its status": (
+        Answer(500, HTML, "<title>500 Internal Server Error</title>"),
+        Failed(None, "500 Internal Server Error"),
+    ),
     "a no as a page": (Answer(403, HTML, "<title>No\n way</title>"), Declined("403 No way")),
     "a no as text": (Answer(409, {"content-type": "text/plain"}, "sold out\n"), Declined("409 sold out")),
     "a no without a word": (Answer(404), Declined("404 Not Found")),
