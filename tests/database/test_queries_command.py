@@ -194,7 +194,8 @@ def test_a_project_without_queries_is_told_so_and_not_of_systems_that_it_never_n
         "",
         f"integrity: nothing to ask: the project has no queries of its own, and sqlite:///{tmp_path}/shop.db holds none of "
         "the systems that ours are about\n"
-        "  hint: Put a .sql file into queries/, or make a system of ours: integrity seed\n",
+        "  hint: Put a .sql file into queries/, or make a system of ours: integrity seed --database "
+        f"sqlite:///{tmp_path}/shop.db --project {tmp_path}\n",
     )
 
 
