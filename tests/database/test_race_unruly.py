@@ -105,3 +105,23 @@ def test_answers_apart_are_no_sound_race_and_are_kept_cured_and_played_again(int
     assert json.loads(kept.read_text())["scenario"]["token"].endswith(":r")
     code, out, _ = integrity(str(kept), command="replay")
     assert (code, "came back 1 of 1 time" in " ".join(out.split())) == (1, True), out
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('[login]\nrequests = ["POST /stranger"]', "login: POST /stranger"),
+        ('[setup]\nrequests = ["POST /no-method"]', "setup.requests: POST /no-method"),
+        ('[setup]\nsql = "insert into nowhere values (1)"', 'setup.sql: the database refuses it: relation "nowhere"'),
+        ("ready_s = 0.2\n", "port"),
+    ],
+)
+def test_what_goes_wrong_before_a_schedule_ends_the_race_with_its_place_and_a_next_step(
+    integrity: Command, said: str, told: str
+) -> None:
+    command = "sleep 60" if "ready_s" in said else UNRULY
+    actors = '[[actors]]\ncount = 2\nrequests = ["POST /sell"]'
+    Path("scenarios").mkdir()
+    Path("scenarios/a.toml").write_text(f'[app]\ncommand = "{command}"\n{said}\n{actors}\n')
+    code, _, err = integrity("--scenario", "a")
+    assert (code, told in " ".join(err.split()), "hint: " in err) == (2, True, True), err
