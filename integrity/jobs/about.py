@@ -194,12 +194,23 @@ def _last_audit(project: Project, runs: list[Path]) -> _Audit:
 
 
 def _last_race(project: Project) -> str:
+    """Return how the newest finding is played again that can be; the answers alone that were wrong tell less, and come last."""
     found = [path for path in _in(project.state_folder / "races") if path.suffix == ".json"]
-    if not found:
-        return ""
-    broken = [path for path in found if "-answers" not in path.stem] or found  # those that only answer wrongly tell less
-    newest = max(broken, key=lambda path: path.stat().st_mtime)
-    return f"{_when(newest.stat().st_mtime)}  integrity replay {newest.relative_to(project.folder)}"
+    newest = sorted(found, key=lambda path: ("-answers" not in path.stem, path.stat().st_mtime), reverse=True)
+    for path in newest:
+        if _is_playable(project, path):
+            return f"{_when(path.stat().st_mtime)}  integrity replay {path.relative_to(project.folder)}"
+    return f"{newest[0].relative_to(project.folder)}, which cannot be played any more" if newest else ""
+
+
+def _is_playable(project: Project, path: Path) -> bool:
+    from integrity.jobs.replay import choose  # as long as a race takes to import, for those who found one
+
+    try:
+        choose(project, path)
+    except AuditError:  # `replay` says which: here it is not offered
+        return False
+    return True
 
 
 def _in(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from integrity.errors import UsageError, quote
 from integrity.numbers import counted
 from integrity.project import SETTINGS_FILE, Project
 from integrity.race.matrix import pairs_of
-from integrity.registry import DEFAULT_SYSTEM, Registry
+from integrity.registry import DEFAULT_SYSTEM, SYSTEMS, Registry
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
@@ -14,7 +14,8 @@ from integrity.systems.system import Bug, System
 def read_names(project: Project, registry: Registry, names: Sequence[str]) -> tuple[System, tuple[str, ...]]:
     """Return the system and its operations that are named; the default system when none is.
 
-    The first name is a system's, or an operation's of one that the project has as files.
+    The first name is a system's, or an operation's of one that the project has as files. Whoever has a project means
+    their own: an operation that only a system which ships has is told as one that nobody has.
 
     Raises:
         UsageError: there is no such system or operation, or several; or none is named in a project that has none.
@@ -42,12 +43,14 @@ def read_names(project: Project, registry: Registry, names: Sequence[str]) -> tu
         return find_operations(registry[owners[0]], names)
     if first not in registry:
         usable = list(registry.usable(registry))
-        others = [system.name for system in usable if first in system.operations]
-        if others:
+        own = [system for system in usable if system.name in registry.own]
+        is_ours = not registry.own and not (project.folder / SETTINGS_FILE).is_file()
+        others = [each.name for each in usable if first in each.operations and (is_ours or each.name not in SYSTEMS)]
+        if others and registry.passed_over.keys().isdisjoint(registry.own):
             raise UsageError(
                 f"{quote(first)} is no system", hint=f"Name it first: integrity race {others[0]} {' '.join(names)}"
             )
-        raise _unknown(first, registry, [system for system in usable if system.name in registry.own])
+        raise _unknown(first, registry, own)
     return find_operations(registry.find(first), operations)
 
 

@@ -19,6 +19,7 @@ from integrity.jobs.replay_requests import (
 )
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, names_of, read_finding
+from integrity.race.finding.replay import check_calls
 from integrity.race.finding.token import MARK, read_token
 from integrity.race.raced import Replayed
 from integrity.race.search.settings import RaceSubject
@@ -50,7 +51,7 @@ def choose(project: Project, named: Path) -> ChosenFinding | ChosenRequests:
         named: its file, or its name in the folder where `race` keeps them, or a token.
 
     Raises:
-        UsageError: it cannot be read, or is about a system that nobody declares.
+        UsageError: it cannot be read, or is about a system that nobody declares, or calls what that has not any more.
     """
     if str(named).startswith(MARK):
         return choose_token(project, read_token(str(named)), races_folder(project))
@@ -59,6 +60,7 @@ def choose(project: Project, named: Path) -> ChosenFinding | ChosenRequests:
     if finding.scenario is not None:
         return choose_requests(project, finding, finding.scenario, file)
     system = Registry(project).resolve(finding.system, finding.reference, place=str(file))
+    check_calls(finding, system, place=str(file))
     return ChosenFinding(finding, file, RaceSubject(system, invariants_of(project, system)))
 
 

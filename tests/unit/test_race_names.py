@@ -50,7 +50,7 @@ def test_a_system_is_named_before_its_operations(chosen: Choose) -> None:
         (["refund"], ["operation of till and of shop", "--system till refund or integrity race --system shop refund"]),
         (["broken"], ["operations/broken.sql:1: the transaction is never ended", "  1 | begin;\n      ^"]),
         (["withdraw", "refunt"], ["system till has no operation 'refunt'", "Perhaps you meant refund."]),
-        (["sell"], ["'sell' is no system", "integrity race ghostpass sell"]),
+        (["sell"], ["unknown system or operation 'sell'", "The operations are: inbox, "]),
         (["nope"], ["unknown system or operation 'nope'", "broken.sql:1: the transaction is never ended."]),
         (
             ["brokn"],
@@ -74,14 +74,16 @@ def test_a_folder_of_operations_that_is_called_as_the_project_is_told_with_what_
 ) -> None:
     """Its operations are those of a second system of that name: neither can be used, and no word of theirs is unknown."""
     (tmp_path / "operations/till").mkdir()
-    (tmp_path / "operations/till/pay.sql").write_text("select 1 from wallets;\n")
-    for word in ("pay", "withdraw"):
+    for name in ("pay", "sell"):
+        (tmp_path / f"operations/till/{name}.sql").write_text("select 1 from wallets;\n")
+    for word in ("pay", "withdraw", "sell"):
         with pytest.raises(UsageError) as raised:
             chosen(word, word)
         assert "till cannot be used: " in str(raised.value)
         assert "a second system has the name till: operations/till" in str(raised.value)
         assert "Rename the folder" in str(raised.value.hint)
         assert "package" not in str(raised.value.hint)
+        assert "ghostpass" not in str(raised.value)  # which has a `sell`, too
     assert chosen("shop", "refund").group == ("refund", "refund")
 
 
@@ -92,8 +94,13 @@ def test_what_is_raced_where_nothing_is_named_is_the_projects_own_and_never_what
     (told,) = choose(find_project(tmp_path), ()).told  # of no project
     assert told.startswith("racing ghostpass, which ships, as nothing was named: ")
     assert "integrity race ghostpass request_funding request_funding" in told
+    with pytest.raises(UsageError, match="'sell' is no system"):
+        choose(find_project(tmp_path), ("sell", "sell"))
     (tmp_path / "integrity.toml").write_text("")
     project = find_project(tmp_path)
+    with pytest.raises(UsageError) as raised:
+        choose(project, ("sell", "sell"))
+    assert "ghostpass sell" not in str(raised.value)
     with pytest.raises(UsageError) as raised:
         choose(project, ())
     assert f"{tmp_path} has no operations to race" in str(raised.value)

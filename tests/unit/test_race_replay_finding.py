@@ -1,6 +1,7 @@
 """A finding is a file that can be read again, by this version or not at all, and that knows what has changed since."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import pytest
 from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, Table
 
 from integrity.errors import UsageError
+from integrity.jobs.about import look_at
+from integrity.jobs.replay import choose
 from integrity.operation import Isolation, Unavailable
+from integrity.project import find_project
 from integrity.race.finding.finding import Finding, hash_tables, read_finding, return_record, write_finding
 from integrity.race.finding.replay import Replay, find_differences, search_command
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -153,3 +157,39 @@ def test_hashes_are_the_same_each_time() -> None:
     """SQLAlchemy keeps constraints in sets, whose order is another one in each process and with each copy."""
     hashes = [hash_tables(GHOSTPASS.metadata, dropped=frozenset()) for _ in range(5)]
     assert all(each == hashes[0] for each in hashes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, ["it calls the operation 'sell', which is not there any more", "The operations of till are: buy."]),
+        ("begin;\nselect 1;", ["it calls the operation 'sell', which cannot be used: ", "the transaction is never ended"]),
+        ("select 1;", ["it calls sell with n, and sell takes none by now", "integrity race till sell sell"]),
+    ],
+)
+def test_a_finding_whose_operation_is_another_one_by_now_says_which_and_is_not_offered(
+    tmp_path: Path, text: str | None, said: list[str]
+) -> None:
+    operations, races = tmp_path / "operations", tmp_path / ".integrity/races"
+    operations.mkdir()
+    for name in ("sell", "buy"):
+        (operations / f"{name}.sql").write_text("-- parameter n: integer 1..2\nselect 1 from t where n = :n;\n")
+    (tmp_path / "integrity.toml").write_text('[project]\nname = "till"\n')
+    call = {"operation": "sell", "arguments": {"n": 1}, "returned": {"ok": {}}}
+    found = {"system": "till", "reference": "operations", "bug": None, "isolation": Isolation.READ_COMMITTED}
+    write_finding(make_finding(**found, calls={"A": call, "B": call}), races / "newest.json")
+    project = find_project(tmp_path)
+    assert choose(project, Path("newest")).finding is not None
+    assert look_at(project).last_race.endswith("integrity replay .integrity/races/newest.json")
+    (operations / "sell.sql").unlink()
+    if text is not None:
+        (operations / "sell.sql").write_text(text)
+    with pytest.raises(UsageError) as raised:
+        choose(project, Path("newest"))
+    assert str(raised.value).startswith(str(races / "newest.json"))
+    assert all(each in str(raised.value) for each in said), raised.value
+    assert look_at(project).last_race == ".integrity/races/newest.json, which cannot be played any more"
+    buying = {**call, "operation": "buy"}
+    write_finding(make_finding(**found, calls={"A": buying, "B": buying}), races / "older.json")
+    os.utime(races / "older.json", (1, 1))
+    assert look_at(project).last_race.endswith("integrity replay .integrity/races/older.json")

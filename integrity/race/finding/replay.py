@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from integrity.engines.known import find_engine
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
 from integrity.race.finding.token import Token, code_of, codes_of
 from integrity.race.judge.contest import Contest, Ground
@@ -66,6 +66,31 @@ def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
             hint=f"Find the race anew: {search_command(finding)}",
         )
     return replace(ground.contest(calls, bug=bug, isolation=finding.isolation), is_strict=finding.is_strict)
+
+
+def check_calls(finding: Finding, system: System, *, place: str) -> None:
+    """Raise where a system has not what a finding calls any more.
+
+    Args:
+        place: the finding's file.
+
+    Raises:
+        UsageError: the bug or an operation is gone or cannot be used, or takes other arguments.
+    """
+    hint = f"Bring it back and replay again, or find the race anew: {search_command(finding)}"
+    known = system.operations_with(system.find_bug(finding.bug) if finding.bug else None)
+    for call in finding.calls.values():
+        name = call.operation
+        if name not in known:
+            why = f"cannot be used: {system.unusable[name]}" if name in system.unusable else "is not there any more"
+            others = f"The operations of {system.name} are: {', '.join(known) or 'none'}."
+            raise UsageError(
+                f"{place}: it calls the operation {quote(name)}, which {why}",
+                hint=f"Bring {name} back and replay again, or delete the file: it can be played by nothing else. {others}",
+            )
+        if call.arguments.keys() != known[name].arguments.keys():
+            has, takes = (", ".join(each) or "none" for each in (call.arguments, known[name].arguments))
+            raise UsageError(f"{place}: it calls {name} with {has}, and {name} takes {takes} by now", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ nobody has set, a condition on the rows of a statement that has none.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from integrity.operation import Begin, Isolation, Value
 from integrity.sql.header import TextFault
@@ -157,10 +158,25 @@ class _Parser:
             return (*nodes, Ends(is_commit=False, line=self._line(self._open)))
         if self._open is not None:
             hint = "Write commit; or rollback; where it ends."
+            self._check_ends(self._open)
             raise self._fault(self._open, "the transaction is never ended", hint=hint)
         if not any(True for _ in sent_by(nodes)):
             raise fault_at(self._text, max(0, len(self._text) - 1), "there is no statement", hint="Write what it does.")
         return nodes
+
+    def _check_ends(self, opened: Piece) -> None:
+        """Raise where the end that a transaction lacks is the last of a line within a statement: no `;` is before it."""
+        for piece in self._pieces:
+            if piece.kind is not Kind.COMMAND or piece.start < opened.start:
+                continue
+            tokens = code_tokens(piece.text)
+            cases = 0
+            for ahead, token in pairwise(tokens):
+                cases += ahead.is_word("case") - ahead.is_word("end")
+                line = piece.text[token.start :].partition("\n")[0]
+                if cases <= 0 and _END.fullmatch(" ".join(each.text for each in code_tokens(line))):
+                    reason = f"a semicolon is missing here, before `{token.text}`"
+                    raise fault_at(self._text, piece.start + ahead.end, reason, hint="A statement ends with a semicolon.")
 
     def _block(self) -> tuple[Node, ...]:
         nodes: list[Node] = []
