@@ -194,7 +194,7 @@ def _last_audit(project: Project, runs: list[Path]) -> _Audit:
 
 
 def _last_race(project: Project) -> str:
-    """Return how the newest finding is played again that can be; the answers alone that were wrong tell less, and come last."""
+    """Return how the newest finding is played again that can be: one of wrong answers alone tells less."""
     found = [path for path in _in(project.state_folder / "races") if path.suffix == ".json"]
     newest = sorted(found, key=lambda path: ("-answers" not in path.stem, path.stat().st_mtime), reverse=True)
     for path in newest:

@@ -278,6 +278,12 @@ def test_a_statement_that_the_database_refuses_however_it_is_called_is_no_sound_
         ("updte accounts set owner = 'x';", 'ask.sql:3: syntax error at or near "updte"\n  3 | updte accounts'),
         ("select owner\nfrom accounts where ownr = :'o';", 'ask.sql:4: column "ownr" does not exist'),
         ("select 1 from acounts where owner = :'o';", 'ask.sql:3: relation "acounts" does not exist'),
+        (
+            "update accounts set account = :'o';",
+            'ask.sql:3: column "account" of relation "accounts" does not exist\n'
+            "  3 | update accounts set account = :'o';\n                          ^\n  hint: Its columns are: id, owner",
+        ),
+        ("update accounts set ownr = :'o';", "  hint: Perhaps you meant owner.\n"),
     ],
 )
 def test_a_statement_that_the_database_does_not_understand_is_told_before_a_call_and_leaves_out_its_operation_alone(
@@ -324,6 +330,14 @@ def test_sqlite_is_asked_too(integrity: Command, tmp_path: Path) -> None:
     Path("operations/ask.sql").write_text("updte accounts set id = 1;\n")
     code, told = integrity("race", "ask", "--database", f"sqlite:///{tmp_path / 'bank.db'}")
     assert (code, 'ask.sql:1: near "updte": syntax error' in told) == (2, True), told
+    for body in (
+        "update accounts set ownr = 'x';",
+        "insert into accounts (ownr) values ('x');",
+        "select a.ownr from accounts a;",
+    ):
+        Path("operations/ask.sql").write_text(body)
+        code, told = integrity("race", "ask", "--database", f"sqlite:///{tmp_path / 'bank.db'}")
+        assert (code, "  hint: Perhaps you meant owner.\n" in told) == (2, True), told
     code, told = integrity("race", "fine", "--database", f"sqlite:///{tmp_path / 'bank.db'}", "--preemptions", "0")
     assert code == 0, told
 

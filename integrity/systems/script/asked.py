@@ -1,7 +1,7 @@
 """What a database says of operations' files before any is called: whether it understands their statements and rows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from sqlalchemy import MetaData
 
@@ -19,7 +19,13 @@ from integrity.systems.script.file import OperationFile
 
 _CHANGES_NAMES = re.compile(r"create|alter|drop|set|reset|call|do|execute|prepare|select\b.*\binto\b", re.DOTALL)
 """What a statement of such a kind makes, and what later ones name, is not there before."""
-_MISSING_TABLE = re.compile(r'(?:relation "|no such table: )(?P<name>[^"\s]+)')
+_MISSING_TABLE = re.compile(r'(?:^relation "|no such table: )(?P<name>[^"\s]+)')
+_MISSING_COLUMN = (
+    re.compile(r'^column "(?P<name>.+?)" (?:of relation "(?P<table>.+?)" )?does not exist'),
+    re.compile(r"^(?:column |no such column: )(?:(?P<table>\w+)\.)?(?P<name>\w+)(?: does not exist)?$"),
+    re.compile(r"^table (?P<table>\S+) has no column named (?P<name>\S+)$"),
+)
+"""As PostgreSQL and SQLite say it. A table may be an alias."""
 
 
 def find_faults(files: Sequence[OperationFile], target: Target, tables: MetaData) -> dict[str, AuditError]:
@@ -44,8 +50,23 @@ def _fault(file: OperationFile, node: Sends, said: NotUnderstood, tables: MetaDa
     start = sum(map(len, file.text.splitlines(keepends=True)[: node.line - 1]))
     start = file.text.index(node.command.text, start)
     line, column = place_of(file.text, start + (said.at or 0))
-    hint = said.hint
-    if not hint and (missing := _MISSING_TABLE.search(said.reason)):
-        known = sorted(name_of(table) for table in tables.tables.values())
-        hint = suggest(missing["name"], known, otherwise=f"The tables are: {', '.join(known[:8])}.")
+    hint = said.hint or _hint_of_name(said.reason, node.command.tables, tables)
     return SqlFileError(describe_place(shown_path(file.path), file.text, line, column, said.reason), hint=hint or None)
+
+
+def _hint_of_name(reason: str, named: Set[str] | None, tables: MetaData) -> str:
+    """Return what may be meant by a name that is not there: a column's among those of the statement's tables alone.
+
+    Args:
+        named: the tables that the statement names, as Command.tables has them.
+    """
+    if missing := _MISSING_TABLE.search(reason):
+        known = sorted(name_of(table) for table in tables.tables.values())
+        return suggest(missing["name"], known, otherwise=f"The tables are: {', '.join(known[:8])}.")
+    missing = next(filter(None, (pattern.search(reason) for pattern in _MISSING_COLUMN)), None)
+    if missing is None:
+        return ""
+    asked = [table for table in tables.tables.values() if {table.name, f"{table.schema}.{table.name}"} & (named or set())]
+    asked = [table for table in asked if table.name == missing["table"]] or asked
+    columns = list(dict.fromkeys(column.name for table in asked for column in table.columns))
+    return suggest(missing["name"], columns, otherwise=f"Its columns are: {', '.join(columns)}." if asked else "")
