@@ -167,7 +167,13 @@ CASES = [
             "update coupons set used = :value where id = :coupon"))),
     Case("in a cursor that found it", Anomaly.CURSOR_LOST_UPDATE, both(
         call("declare c cursor for select id from coupons where id = :coupon and used = 0", "fetch 1 from c",
-            "update coupons set used = used + 1 where id = :coupon", REDEEM))),
+            "update coupons set used = 1 where id = :coupon", REDEEM))),
+    # A row that both write, neither over the other's change.
+    Case("found, and counted up", Anomaly.LOST_PRECONDITION, both(
+        call("select used from coupons where id = :coupon", COUNT_UP, REDEEM, unless=first))),
+    Case("in a cursor, and counted up", Anomaly.LOST_PRECONDITION, both(
+        call("declare c cursor for select id from coupons where id = :coupon and used = 0", "fetch 1 from c",
+            COUNT_UP, REDEEM))),
     # Rows that each reads, of which each writes another.
     Case("rows counted", Anomaly.WRITE_SKEW, off_call(
         "select count(*)::int as n from doctors where coupon_id = :coupon and is_on_call", less_than_two)),

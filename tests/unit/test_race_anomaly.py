@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from integrity.race.judge.anomaly import Anomaly, Difference, name_anomaly
+from integrity.race.judge.overwriting import adds_only
 from integrity.race.judge.row_changes import NamedRow, RowChanges, named_in
 
 ACCOUNTS, ENTRIES = "public.accounts", "public.entries"
@@ -79,3 +80,25 @@ def test_every_name_stands_in_the_documents_with_its_code() -> None:
     rows = {tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table.splitlines() if line.startswith("|")}
     named = {(anomaly.words.partition(":")[0], anomaly.code) for anomaly in Anomaly}
     assert named <= rows
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_added"),
+    [
+        ("update t set n = n - :n", "update T set n = t.n - 1, at = now()", True),
+        ("update t set n = n - 1, at = now()", 'UPDATE "t" AS x SET "n" = (x."n" + $1), at = current_timestamp', True),
+        ("insert into t values (1) on conflict (id) do update set n = t.n + excluded.n", "update t set n = n + 1", True),
+        ("with x as (update t set (n, m) = (n + 1, m) returning 1) select 1", "update t set n = n + 1", True),
+        ("insert into t values (1) on conflict (id) do update set n = excluded.n", "update t set n = n + 1", False),
+        ("update t set n = :n", "update t set n = n - 1", False),
+        ("update t set is_used = true", "update t set is_used = true", False),
+        ("update t set n = (select n from t where id = 1) - 1", "update t set n = n - 1", False),
+        ("update t set n = n - 1, name = :a", "update t set n = n - 1, name = :b", False),
+        ("update t set n = n - 1", "update u set n = n - 1", False),  # nothing in common: their text does not tell
+        ("select take(1)", "select take(1)", False),
+    ],
+)
+def test_what_is_worked_out_on_the_row_as_it_is_by_then_writes_nothing_over(
+    one: str, other: str, *, is_added: bool
+) -> None:
+    assert adds_only({"A": [one], "B": [other]}) is is_added

@@ -2,8 +2,9 @@
 
 The codes are those of Berenson and others (SIGMOD 1995) where an isolation level is to blame, and Adya's (ICDE 2000) for a
 cycle of three calls and more. Which name is given follows from the rows that each call read otherwise than in a serial
-order, and from what the other one does to them; never from how a statement looks: a count, an `exists` and a select of the
-same rows have the same name. A table of them stands in docs/races.md.
+order, and from what the other one does to them; never from how a read looks: a count, an `exists` and a select of the
+same rows have the same name. Of two writes of one row the text tells whether one took the other's place: overwriting.py.
+A table of the names stands in docs/races.md.
 """
 
 from collections.abc import Mapping, Sequence, Set

@@ -22,6 +22,7 @@ from integrity.race.judge.documents import Document
 from integrity.race.judge.end_state import Remains, is_moment
 from integrity.race.judge.judge import Judge, SerialOrder
 from integrity.race.judge.oracles import Alarm, Oracle
+from integrity.race.judge.overwriting import adds_only
 from integrity.race.judge.row_changes import named_in
 from integrity.race.judge.spelling_out import named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
@@ -135,12 +136,19 @@ def _name(judge: Judge, run: PlayedSchedule, actors: str, differences: Sequence[
     anomaly = name_anomaly(
         differences, changes={actor: judge.changes_alone(actor) for actor in actors} if len(actors) == 2 else {}
     )
+    if anomaly in (Anomaly.LOST_UPDATE, Anomaly.CURSOR_LOST_UPDATE) and adds_only(_writes_of(run, actors)):
+        anomaly = Anomaly.LOST_PRECONDITION  # both changes stand in the end
     reads = [order[0] for order in differences if order]
     if any(_wrote_later(run.trace.events, each) for order in differences for each in order):
         return Anomaly.STALE_CHECK
     if anomaly in (Anomaly.READ_SKEW, Anomaly.CYCLE) and _is_half_done(run.trace.events, reads):
         return Anomaly.HALF_DONE
     return anomaly
+
+
+def _writes_of(run: PlayedSchedule, actors: str) -> dict[str, list[str]]:
+    done = _done(run.trace.events)
+    return {actor: [event.sql for event in done if event.actor == actor and _is_write(event)] for actor in actors}
 
 
 def _differences(run: PlayedSchedule, order: SerialOrder, judge: Judge) -> list[Difference]:
