@@ -13,6 +13,7 @@ from typing import Self
 from integrity.http.secrets import hidden_in
 from integrity.numbers import counted
 from integrity.operation import Ok, Row
+from integrity.proxy.tls import hint_of
 from integrity.race.finding.discovery import finding_of_program
 from integrity.race.finding.finding import CallRecord, Finding, return_record, write_finding
 from integrity.race.finding.replay import Replay
@@ -201,6 +202,8 @@ class CallsRaced:
         if not unseen or not self.found.coverage.played:
             return []
         none = f"no statement of {', '.join(unseen)} passed the proxy"
+        if hint := hint_of(self.stand.turned_away):
+            return [f"{none}: {hint}"]
         if self.led:
             return [
                 f"{none}, though connections are led there by {' and '.join(self.led)}: may that user log in on the "

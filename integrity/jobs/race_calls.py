@@ -136,7 +136,7 @@ class CallRace:
                 parameters.pop(name, None)
             is_libpq = own.dialect.driver in ("psycopg", "psycopg2")
             parameters |= {"dbname" if is_libpq and name == "database" else name: each for name, each in place.items()}
-            parameters |= {"sslmode": "disable"} if is_libpq else {}
+            parameters |= {"sslmode": "disable"} if is_libpq else {"ssl": False} if own.dialect.driver == "asyncpg" else {}
 
         event.listen(own, "do_connect", lead_here)
         own.dispose()
@@ -161,10 +161,12 @@ class CallRace:
                 hint="Let the test commit: TransactionTestCase, or @pytest.mark.django_db(transaction=True).",
             )
         settings = connection.settings_dict
-        kept = {name: settings[name] for name in ("HOST", "PORT", "NAME", "CONN_MAX_AGE")}
+        kept = {name: settings[name] for name in ("HOST", "PORT", "NAME", "CONN_MAX_AGE", "OPTIONS")}
         host, port, database = self._place
         connection.close()
-        settings |= {"HOST": host, "PORT": str(port), "NAME": database, "CONN_MAX_AGE": 0}
+        own = {name: each for name, each in kept["OPTIONS"].items() if not name.startswith("ssl")}
+        led = {"HOST": host, "PORT": str(port), "NAME": database, "CONN_MAX_AGE": 0}
+        settings |= {**led, "OPTIONS": {**own, "sslmode": "disable"}}
         self._callers.behind_each = connections.close_all
         self._led.append(f"race.django, as its own user{_quoted(settings['USER'])}")
 

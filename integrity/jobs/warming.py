@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from integrity.errors import UsageError
 from integrity.events import Noted
 from integrity.operation import Declined, Ok
+from integrity.proxy.tls import hint_of
 from integrity.race.judge.unfinished import tell_schedule, what_to_do, why_unfinished
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
@@ -22,7 +23,7 @@ _NOT_THERE = (404, 405, 410, 421, 501)  # of a path, of a method: 501 is what Py
 _NOT_LET_IN = (401, 403, 407, 511)
 _NOT_READ = (400, 411, 413, 414, 415, 422, 431)
 _TOO_OFTEN = (423, 425, 429)
-_OF_TLS = "Let it connect with sslmode=prefer or disable where it is raced: our proxy has no certificate to be verified."
+_OF_LOGIN = "Mend the name, password or database that it connects with, or its pool's size."
 _BY_HAND = "Send it by hand with curl -i"
 
 
@@ -57,7 +58,7 @@ def warm_up(
     alone: dict[int, Alone] = {}
     for actor in program.actors:  # one that comes several times is one and the same
         if id(actor) not in alone:
-            alone[id(actor)] = _make_alone(scheduler, replace(program, actors=(actor,)))
+            alone[id(actor)] = _make_alone(scheduler, replace(program, actors=(actor,)), turned_away)
     calls = [alone[id(actor)] for actor in program.actors]
     wrong = [each for each in alone.values() if not each.is_seen and _status(each) in _NOT_THERE]
     if wrong:
@@ -75,7 +76,7 @@ def warm_up(
         )
 
 
-def _make_alone(scheduler: Scheduler, program: Program) -> Alone:
+def _make_alone(scheduler: Scheduler, program: Program, turned_away: Callable[[], Sequence[str]]) -> Alone:
     name = program.actors[0].operation
     runs = []
     for _ in range(WARMED):
@@ -86,7 +87,7 @@ def _make_alone(scheduler: Scheduler, program: Program) -> Alone:
                 "\n".join([why, *tell_schedule(run)]),
                 hint=what_to_do(run.cut) or "Does it wait for a second connection, for another service, or for a job?",
             )
-        _check_answered(name, run)
+        _check_answered(name, run, turned_away)
         runs.append(run)
     return Alone(name, runs[-1].trace.returns.get("A"), any(run.trace.events for run in runs))
 
@@ -96,9 +97,7 @@ def _unseen(call: Alone, who: str, pointing: str, turned_away: Sequence[str]) ->
     status, answered = _status(call), _answered(call)
     begun = f"{call.name} was made, and {answered}; no statement of {who} was seen"
     if turned_away:
-        is_of_tls = any("encryption" in each for each in turned_away)
-        hint = _OF_TLS if is_of_tls else "Mend the name, password or database that it connects with, or its pool's size."
-        return UsageError(f"{begun}: {'; '.join(turned_away)}", hint=hint)
+        return UsageError(f"{begun}: {'; '.join(turned_away)}", hint=hint_of(turned_away) or _OF_LOGIN)
     if status is not None and 300 <= status < 400 and isinstance(call.returned, Ok):
         location = call.returned.value.get("location")
         return UsageError(
@@ -123,12 +122,12 @@ def _answered(call: Alone) -> str:
     return f"answered with {_status(call)}" if _status(call) else "took effect"
 
 
-def _check_answered(name: str, run: PlayedSchedule) -> None:
+def _check_answered(name: str, run: PlayedSchedule, turned_away: Callable[[], Sequence[str]]) -> None:
     for returned in run.trace.returns.values():
         if isinstance(returned, Failed) and returned.reason.startswith(NO_ANSWER):
-            raise UsageError(
-                f"{name}: {returned.reason}", hint="Send it by hand with curl -i: is that the application's address?"
-            )
+            if away := turned_away():
+                raise UsageError(f"{name}: {returned.reason}; {'; '.join(away)}", hint=hint_of(away) or _OF_LOGIN)
+            raise UsageError(f"{name}: {returned.reason}", hint=f"{_BY_HAND}: is that the application's address?")
 
 
 def _status(alone: Alone) -> int | None:

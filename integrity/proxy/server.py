@@ -23,7 +23,7 @@ from integrity.proxy.faults import FaultGate, Gates
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
 from integrity.proxy.postgresql.session import KEY_PARAMETER, PostgresqlProtocol
-from integrity.proxy.server_tls import encrypt, server_context
+from integrity.proxy.server_tls import demands_encryption, encrypt, server_context
 
 HOST = "127.0.0.1"
 
@@ -113,7 +113,7 @@ class Proxy:
         return {KEY_PARAMETER: self.key}
 
     def target(self, target: Target) -> Target:
-        """Return the same database, reached through here."""
+        """Return the same database, reached through here; encrypted where it was to be, and can be."""
         kept = {
             name: value
             for name, value in target.url.query.items()
@@ -126,7 +126,7 @@ class Proxy:
             host=HOST,
             port=self.port,
             database=target.url.database,
-            query={**kept, "sslmode": "disable"},
+            query={**kept, "sslmode": "require" if self._tls and demands_encryption(target) else "disable"},
         )
         return Target(address)
 

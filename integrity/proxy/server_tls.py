@@ -18,6 +18,11 @@ from integrity.proxy.postgresql.framing import SSL_REQUEST
 _DEMANDING = ("require", "verify-ca", "verify-full")
 
 
+def demands_encryption(target: Target) -> bool:
+    """Return whether a URL says that connections are encrypted, or none."""
+    return target.url.query.get("sslmode", "") in _DEMANDING
+
+
 def server_context(target: Target) -> ssl.SSLContext | None:
     """Return what encrypts the connections to a server; None: its URL does not demand it.
 
@@ -26,7 +31,7 @@ def server_context(target: Target) -> ssl.SSLContext | None:
     """
     query = target.url.query
     mode = query.get("sslmode", "")
-    if mode not in _DEMANDING:
+    if not demands_encryption(target):
         return None
     root = query.get("sslrootcert", "")
     if mode != "require" and not root:

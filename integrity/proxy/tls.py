@@ -5,12 +5,41 @@ certificates, so this takes a package that few need.
 """
 
 import ssl
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from integrity.errors import UsageError
+from integrity.proxy.postgresql.session import DISBELIEVED, HUNG_UP
+
+_LENIENT = "connect with sslmode=require, prefer or disable"
+
+
+@cache
+def find_context(host: str) -> ssl.SSLContext | None:
+    """Return what encrypts, the same for all proxies of this process; None: nothing here makes certificates."""
+    return make_context(host) if find_spec("cryptography") else None
+
+
+def hint_of(counted: Iterable[str]) -> str:
+    """Return what to do about clients that a proxy has not served for their encryption; empty: there were none.
+
+    Args:
+        counted: what a proxy counts, as it stands or behind the number.
+    """
+    said = " ".join(counted)
+    if HUNG_UP in said:
+        return (
+            "pip install 'integrity[tls]', with which our proxy encrypts for drivers that insist, or let them connect with "
+            "sslmode=prefer or disable."
+        )
+    if DISBELIEVED in said:
+        return f"Let it {_LENIENT} there: a certificate of our proxy's own making verifies for nobody (verify-full)."
+    return ""
 
 
 def make_context(host: str) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ from integrity.events import Event, Listener
 from integrity.faults.served import ProxyOpened, Served
 from integrity.numbers import counted
 from integrity.proxy.postgresql.session import HUNG_UP
+from integrity.proxy.tls import hint_of
 from integrity.report.layout import lay_table
 from integrity.report.terminal import write_json, write_note, write_result
 
@@ -78,6 +79,8 @@ def render_served(served: Served) -> str:
             "hint: Let clients that insist on encryption connect with sslmode=prefer, or start the proxy with --tls\n"
             "  (pip install 'integrity[tls]'). One that verifies certificates (sslmode=verify-full) cannot be served."
         )
+    elif hint := hint_of(served.counts):
+        blocks.append(f"hint: {hint}")
     if not served.connection_count:
         blocks.append("hint: No connection came: is the DATABASE_URL of the application the one that was named?")
     return "\n".join(blocks)

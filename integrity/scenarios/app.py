@@ -79,6 +79,7 @@ def database_environment(url: str) -> dict[str, str]:
         "PGUSER": target.url.username,
         "PGPASSWORD": target.url.password.reveal() if isinstance(target.url.password, Secret) else None,
         "PGDATABASE": target.url.database,
+        "PGSSLMODE": target.url.query.get("sslmode"),
     }
     return variables | {name: str(value) for name, value in parts.items() if value}
 

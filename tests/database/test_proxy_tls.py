@@ -3,11 +3,13 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TypeVar
 
+import asyncpg
 import psycopg
 import pytest
+from sqlalchemy import create_engine, text
 
 from integrity.engines.target import Target
 from integrity.engines.url import Url
@@ -16,6 +18,7 @@ from integrity.jobs.race_calls import CallRace
 from integrity.proxy.postgresql.framing import PROTOCOL_MAJOR, SSL_REQUEST, make_message, make_startup
 from integrity.proxy.postgresql.session import PostgresqlProtocol
 from integrity.proxy.server import HOST
+from integrity.race.gated.postgresql import stand
 from tests.database.proxies import standing
 
 ASKS = (8).to_bytes(4) + SSL_REQUEST.to_bytes(4)
@@ -71,12 +74,45 @@ def test_a_server_that_demands_encryption_is_stood_in_front_of(database: Target)
                     ((n,),) = connection.execute("select n from counts").fetchall()
                     connection.execute("update counts set n = %s", (n + 1,))
 
+            assert race.url.endswith("sslmode=require")
             with pytest.raises(NotHeld, match="lost update"):
                 race(add).holds()
     with standing(database) as server:
         unencrypted = Target(address.set(port=server.port, query={"sslmode": "require"}))
         with standing(unencrypted) as stood, pytest.raises(psycopg.OperationalError):
             psycopg.connect(stood.url, sslmode="disable")
+
+
+def test_calls_whose_drivers_insist_on_encryption_are_raced_and_told_how_where_there_is_none(
+    database: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(b"create table counts (n int); insert into counts values (0)")
+        connection.commit()
+    with ExitStack() as stack, CallRace(database, test_database=database.url.database) as race:
+        assert race.url.endswith("sslmode=disable")
+        url = race.url.partition("?")[0]
+        engine = create_engine(url.replace("://", "+psycopg://"), connect_args={"sslmode": "require"})
+
+        async def add_by_asyncpg() -> None:
+            connection = await asyncpg.connect(url, ssl="require")
+            n = await connection.fetchval("select n from counts")
+            await connection.execute("update counts set n = $1", n + 1)
+            await connection.close()
+
+        def add_by_sqlalchemy() -> None:
+            with engine.begin() as connection:
+                n = connection.scalar(text("select n from counts"))
+                connection.execute(text("update counts set n = :n"), {"n": n + 1})
+
+        stack.callback(engine.dispose)
+        with pytest.raises(NotHeld, match="A before B: B read n 0, not 1"):
+            race(add_by_asyncpg, add_by_sqlalchemy).holds()
+    monkeypatch.setattr(stand, "find_context", lambda _host: None)
+    with CallRace(database, test_database=database.url.database) as race:
+        insisting = f"{race.url.partition('?')[0]}?sslmode=require"
+        with pytest.raises(NotHeld, match=r"(?s)no statement of A, B passed .*pip install 'integrity\[tls\]'"):
+            race(lambda: psycopg.connect(insisting)).holds()
 
 
 def test_what_a_server_that_demands_encryption_offers_is_passed_on_without_what_binds_to_it() -> None:

@@ -54,13 +54,26 @@ def asked(path: str) -> tuple[str, ...]:
     [
         ("/no-method", "answered with 501, without a statement: there is no such address"),
         ("/no-statement", "was made, and answered with 200; no statement of the application was seen"),
-        ("/verified", "no statement of the application was seen: 2 clients that hung up when encryption was refused"),
+        ("/verified", "no statement of the application was seen: 2 clients that hung up at the proxy's own certificate"),
         ("/stranger", "no statement of the application was seen: the server did not let 2 connections in: "),
     ],
 )
 def test_an_application_that_cannot_be_raced_is_told_why_and_what_to_do(integrity: Command, path: str, told: str) -> None:
     code, _, err = integrity(*asked(path))
     assert (code, told in " ".join(err.split()), "hint: " in err) == (2, True, True), err
+
+
+def test_an_application_that_insists_on_encryption_is_served_where_certificates_can_be_made_and_told_how_elsewhere(
+    integrity: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography", reason="cryptography is not installed, which makes certificates")
+    code, out, err = integrity(*asked("/insisting"))
+    assert (code, "answers apart" in out) == (0, True), out + err
+    monkeypatch.setattr(stand, "find_context", lambda _host: None)
+    code, _, err = integrity(*asked("/insisting"))
+    said = " ".join(err.split())
+    assert (code, "clients that hung up when encryption was refused" in said) == (2, True), err
+    assert "pip install 'integrity[tls]'" in said
 
 
 def test_a_request_that_never_ends_is_given_up_with_its_statements_so_far(integrity: Command) -> None:

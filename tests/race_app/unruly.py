@@ -32,9 +32,9 @@ def wait_for_change() -> int:
         return 200
 
 
-def sell() -> int:
+def sell(**how: str) -> int:
     """Sell the last one, to whoever looks in time."""
-    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    with psycopg.connect(os.environ["DATABASE_URL"], **how) as connection:  # type: ignore[arg-type]  # of a connection string
         ((left,),) = connection.execute(LEFT).fetchall()
         if left:
             connection.execute(b"update stock set left_over = 0 where id = 1")
@@ -71,6 +71,7 @@ class Unruly(BaseHTTPRequestHandler):
             "/sell": sell,
             "/die": die_of_a_race,
             "/no-method": lambda: 501,
+            "/insisting": lambda: sell(sslmode="require"),
             "/verified": lambda: connect(sslmode="verify-full", sslrootcert="system"),
             "/stranger": lambda: connect(user="nobody_there"),
             "/no-statement": lambda: 200,

@@ -31,6 +31,7 @@ from integrity.proxy.protocol import Opening, Step
 KEY_PARAMETER = "integrity.proxy_key"
 _KEY = re.compile(rf"-c\s*{re.escape(KEY_PARAMETER)}=(\w+)")
 HUNG_UP = "clients that hung up when encryption was refused"
+DISBELIEVED = "clients that hung up at the proxy's own certificate"
 _NO, _YES = Message(b"N", b"N"), Message(b"S", b"S")
 _SASL = (10).to_bytes(4)
 _BOUND = b"SCRAM-SHA-256-PLUS\0"
@@ -85,7 +86,9 @@ class PostgresqlSession:
     @property
     def unmet(self) -> str:
         """See protocol.Session."""
-        return HUNG_UP if self._was_refused and not self._has_opened else ""
+        if self._has_opened:
+            return ""
+        return DISBELIEVED if self._is_encrypted else HUNG_UP if self._was_refused else ""
 
     def read_client(self, data: bytes) -> list[Message]:
         """See protocol.Session."""

@@ -17,7 +17,8 @@ from integrity.errors import DatabaseError, UsageError
 from integrity.numbers import counted
 from integrity.proxy.gate import Gate
 from integrity.proxy.link import Link
-from integrity.proxy.server import Proxy, address_of
+from integrity.proxy.server import HOST, Proxy, address_of
+from integrity.proxy.tls import find_context
 from integrity.race.gated.ignoring import Ignored
 from integrity.race.gated.lent_loop import LentLoop
 from integrity.race.gated.postgresql.desk import Desk
@@ -273,7 +274,7 @@ def proxy_before(
     *,
     port: int = 0,
 ) -> Iterator[Proxy]:
-    """Yield a proxy before a database, in an event loop and a thread of its own.
+    """Yield a proxy before a database, in a loop and a thread of its own; it encrypts where certificates can be made.
 
     Args:
         gates_in: returns what makes a link's gate, given that loop.
@@ -285,7 +286,14 @@ def proxy_before(
     """
     lent = LentLoop("integrity proxy")
     gate_of = gates_in(lent)
-    proxy = Proxy(address_of(target), gate_of=gate_of, database=target.url.database or "", settings=settings, port=port)
+    proxy = Proxy(
+        address_of(target),
+        gate_of=gate_of,
+        database=target.url.database or "",
+        settings=settings,
+        tls=find_context(HOST),
+        port=port,
+    )
     lent.start()
     try:
         try:
