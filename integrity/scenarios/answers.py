@@ -79,25 +79,34 @@ def _first_words(value: Any) -> str:
 
 
 def _fields(answer: Answer, volatile: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a body of JSON by their paths; of another body none, of a redirect where it points to."""
+    """Return the fields of a body of JSON by their paths, a list whole; of another body none, of a redirect where it
+    points to."""
     fields: dict[str, Any] = {}
     if answer.status >= 300 and "location" in answer.headers and not _is_volatile("location", volatile):
         fields["location"] = answer.headers["location"]
     try:
-        _flatten("", answer.json(), fields)
+        _flatten("", _steady("", answer.json(), volatile), fields)
     except ValueError:
         return fields
-    kept = {path: value for path, value in fields.items() if not _is_volatile(path, volatile)}
-    return dict(list(kept.items())[:FIELDS_MOST])
+    return dict(list(fields.items())[:FIELDS_MOST])
 
 
 def _flatten(path: str, value: Any, into: dict[str, Any]) -> None:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if inner is None:
+    if not isinstance(value, dict):
         into[path or "body"] = value
         return
-    for name, each in inner:
+    for name, each in value.items():
         _flatten(f"{path}.{name}" if path else str(name), each, into)
+
+
+def _steady(path: str, value: Any, volatile: Sequence[str]) -> Any:
+    """Return a value without the members that are volatile."""
+    if not isinstance(value, dict | list):
+        return value
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    paths = [(name, f"{path}.{name}" if path else str(name), each) for name, each in inner]
+    kept = [(name, _steady(where, each, volatile)) for name, where, each in paths if not _is_volatile(where, volatile)]
+    return dict(kept) if isinstance(value, dict) else [each for _, each in kept]
 
 
 def _is_volatile(path: str, volatile: Sequence[str]) -> bool:

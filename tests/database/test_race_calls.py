@@ -274,6 +274,28 @@ def test_answers_of_no_serial_order_are_told_apart_unless_they_are_strict(databa
         assert race(object).uncompared == ("return of object: object (only its type)",)
 
 
+@pytest.mark.parametrize("is_ordered", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_in_what_order_an_answer_lists_rows_counts_only_where_an_order_is_asked_for(
+    database: Target, *, is_ordered: bool
+) -> None:
+    """Two calls turn pages over, each its own, and list all: rows lie in the order in which they were written."""
+    with closing(database.connect()) as connection:
+        connection.execute(b"create table pages (name text primary key, turned int not null default 0)")
+        connection.execute(b"insert into pages values ('a'), ('b'), ('c')")
+        connection.commit()
+    query = f"select name from pages{' order by ctid' if is_ordered else ''}"
+
+    def turn(name: str) -> dict[str, list[str]]:
+        with psycopg.connect(race.url, autocommit=True) as connection:
+            for _ in range(2):
+                connection.execute("update pages set turned = turned + 1 where name = %s", (name,))
+            return {"pages": [each for (each,) in connection.execute(query)]}
+
+    with CallRace(database, test_database=database.url.database, preemptions=1) as race:
+        raced = race(partial(turn, "a"), partial(turn, "b")).holds()
+        assert ("answers that no serial order gives" in raced.text) is is_ordered
+
+
 def test_a_function_that_gives_a_coroutine_is_awaited(wallets: CallRace) -> None:
     import asyncpg
 

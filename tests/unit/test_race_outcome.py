@@ -37,6 +37,33 @@ def sales(
     return make_remains(rows, returns, known=known, generated=generated)
 
 
+def answered(*told: Any) -> Remains:
+    return make_remains(
+        [("sales", {"id": each[0], "amount": each[1]}) for each in told],
+        {"A": Ok({"sales": [*told]})},
+        known={},
+        generated={each[0] for each in told},
+    )
+
+
+def test_lists_whose_order_is_chance_are_compared_as_what_they_hold() -> None:
+    chance = frozenset({"return of A"})
+    one, other = answered([7, 10], [8, 20]), answered([9, 20], [11, 10])
+    assert one.outcome() != other.outcome()
+    assert one.outcome(unsorted=chance) == other.outcome(unsorted=chance)
+    assert rows_unlike(one, [other])
+    assert not rows_unlike(one, [other], chance)
+    for wrong in (answered([9, 20], [11, 20]), answered([9, 20]), answered([7, 10], [8, 20], [9, 20])):
+        assert one.outcome(unsorted=chance) != wrong.outcome(unsorted=chance)
+    crossed = make_remains(
+        [("sales", {"id": 7, "amount": 10}), ("sales", {"id": 8, "amount": 20})],
+        {"A": Ok({"sales": [[8, 10], [7, 20]]})},
+        known={},
+        generated={7, 8},
+    )
+    assert one.outcome(unsorted=chance) != crossed.outcome(unsorted=chance), "what stands in one row stays together"
+
+
 @given(first=st.integers(10_000, 10**6), second=st.integers(10_000, 10**6), order=st.permutations("AB"))
 def test_keys_ids_and_the_order_of_rows_do_not_matter(first: int, second: int, order: list[str]) -> None:
     amounts = {"A": 100, "B": 200}

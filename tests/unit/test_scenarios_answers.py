@@ -15,9 +15,9 @@ HTML = {"content-type": "text/html; charset=utf-8"}
 ANSWERS: dict[str, tuple[Answer | Unanswered, Return]] = {
     "a body of JSON": (
         Answer(200, JSON, '{"id": 7, "w": {"left": [1, "x"]}}'),
-        Ok({"status": 200, "id": 7, "w.left.0": 1, "w.left.1": "x"}),
+        Ok({"status": 200, "id": 7, "w.left": [1, "x"]}),
     ),
-    "a list": (Answer(200, JSON, "[1]"), Ok({"status": 200, "0": 1})),
+    "a list": (Answer(200, JSON, "[1]"), Ok({"status": 200, "body": [1]})),
     "another body": (Answer(201, HTML, "<p>hello"), Ok({"status": 201})),
     "a redirect": (Answer(303, {**HTML, "location": "/done"}, ""), Ok({"status": 303, "location": "/done"})),
     "a no with a word": (Answer(402, JSON, '{"error": "insufficient_funds"}'), Declined("402 insufficient_funds")),
@@ -49,6 +49,12 @@ def test_an_answer_means_what_its_status_says(name: str) -> None:
 def test_volatile_fields_are_left_out(pattern: str) -> None:
     answer = Answer(200, JSON, '{"id": 1, "data": {"at": "12:00"}}')
     assert as_return(answer, volatile=[pattern]) == Ok({"status": 200, "id": 1})
+
+
+@pytest.mark.parametrize("pattern", ["at", "sales.0.at", "sales.*.at"])
+def test_volatile_members_of_a_list_are_left_out(pattern: str) -> None:
+    answer = Answer(200, JSON, '{"sales": [{"id": 1, "at": "12:00"}]}')
+    assert as_return(answer, volatile=[pattern]) == Ok({"status": 200, "sales": [{"id": 1}]})
 
 
 YES: Return = Ok({"status": 200})

@@ -132,7 +132,8 @@ def _value_of(value: Any, opaque: set[str], *, depth: int) -> Any:
         if isinstance(value, Mapping):
             return {str(name): _value_of(each, opaque, depth=depth + 1) for name, each in value.items()}
         if isinstance(value, list | tuple):
-            return [_value_of(each, opaque, depth=depth + 1) for each in value]
+            inner = [_value_of(each, opaque, depth=depth + 1) for each in value]
+            return tuple(inner) if isinstance(value, tuple) else inner
         if isinstance(value, set | frozenset):
             return sorted((_value_of(each, opaque, depth=depth + 1) for each in value), key=repr)
     opaque.add(type(value).__name__)

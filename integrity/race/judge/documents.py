@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ MEMBERS_MOST = 500
 """A larger one is compared as a whole."""
 
 _NUMBER = re.compile(r"\[\d+\]")
+_PART = re.compile(r"\.[^.\[]*|\[\d+\]")
 _BEGINS = ("{", "[")
 
 
@@ -29,6 +30,10 @@ class Document:
         """Return it with each member's cell changed."""
         return replace(self, members=tuple((path, change(cell)) for path, cell in self.members))
 
+    def unsorted(self) -> "Document":
+        """Return it with the elements of its lists in an order that is theirs, wherever they stood; see `settled`."""
+        return replace(self, members=settled(self.members))
+
     def without(self, paths: frozenset[str]) -> "Document":
         """Return it without the members that stand at these paths, whichever place in a list they have."""
         return replace(self, members=tuple(each for each in self.members if general(each[0]) not in paths))
@@ -45,6 +50,37 @@ class Document:
 def general(path: str) -> str:
     """Return a path without the places in lists: what "items[3].at" is, "items[].at", its neighbours are too."""
     return _NUMBER.sub("[]", path)
+
+
+def settled(members: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+    """Return members, elements of lists in the order of what they hold: lists that hold the same come out the same.
+
+    A list in a list keeps its order: it is one of many rows, and its places are columns.
+    """
+    root: dict[str, Any] = {}
+    for path, cell in members:
+        node = root
+        for part in _PART.findall(path):
+            node = node.setdefault(part, {})
+        node[""] = cell
+    return tuple(_flat("", _settled(root, is_row=False)))
+
+
+def _settled(node: Mapping[str, Any], *, is_row: bool) -> list[tuple[str, Any]]:
+    is_list = all(part.startswith("[") for part in node)
+    inner = [(part, each if part == "" else _settled(each, is_row=is_list)) for part, each in node.items()]
+    if not is_list or is_row:
+        return inner
+    held = sorted((each for _, each in inner), key=repr)
+    return [(f"[{place}]", each) for place, each in enumerate(held)]
+
+
+def _flat(path: str, inner: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for part, each in inner:
+        if part == "":
+            yield path, each
+        else:
+            yield from _flat(path + part, each)
 
 
 def make_document(value: Any, cell_of: Callable[[Any], Any]) -> Document | None:
@@ -77,7 +113,10 @@ def _members(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for name in sorted(value, key=str):
             yield from _members(f"{path}.{name}", value[name])
-    elif isinstance(value, list | tuple) and value:
+    elif isinstance(value, tuple) and value:
+        for place, each in enumerate(value):
+            yield from _members(f"{path}.{place}", each)
+    elif isinstance(value, list) and value:
         for place, each in enumerate(value):
             yield from _members(f"{path}[{place}]", each)
     elif isinstance(value, Mapping | list | tuple):

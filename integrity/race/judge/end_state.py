@@ -18,7 +18,7 @@ from uuid import UUID
 
 from integrity.engines.values import text_of
 from integrity.operation import Declined, Ok, Row, Unavailable
-from integrity.race.judge.documents import Document, general, make_document
+from integrity.race.judge.documents import Document, general, make_document, settled
 from integrity.race.program.trace import Failed, Return
 
 ComparedColumn = tuple[str, str]
@@ -78,8 +78,12 @@ class Remains:
             for table, cells in self.rows
         ]
 
-    def named(self) -> list[tuple[str, tuple[Any, ...]]]:
-        """Return the rows with generated values by their names, those without one alike, and times alike."""
+    def named(self, unsorted: Set[str] = frozenset()) -> list[tuple[str, tuple[Any, ...]]]:
+        """Return the rows with generated values by their names, those without one alike, and times alike.
+
+        Args:
+            unsorted: see `outcome`.
+        """
         names = [name or "(key)" for _, name in self.keys]
 
         def named(cell: Any) -> Any:
@@ -87,7 +91,11 @@ class Remains:
                 return cell.mapped(named)
             return _TIME if is_moment(cell) else names[cell[0]] if _is_key(cell) else cell
 
-        return [(table, tuple(map(named, cells))) for table, cells in self.rows]
+        def settle(cell: Any) -> Any:
+            return cell.unsorted() if type(cell) is Document else cell
+
+        rows = [(table, tuple(map(named, cells))) for table, cells in self.rows]
+        return [(table, tuple(map(settle, cells))) if table in unsorted else (table, cells) for table, cells in rows]
 
     def values(self) -> dict[ComparedColumn, Counter[Any]]:
         """Return for each column the plain values in it, with how often: what agrees between equal runs."""
@@ -109,26 +117,28 @@ class Remains:
             if is_moment(cell)
         }
 
-    def outcome(self, masked: Set[ComparedColumn] = frozenset()) -> EndState:
-        """Return the canonical form, without what the masked columns hold."""
+    def outcome(self, masked: Set[ComparedColumn] = frozenset(), unsorted: Set[str] = frozenset()) -> EndState:
+        """Return the canonical form, without what the masked columns hold.
+
+        Args:
+            unsorted: tables in whose lists it is chance which element comes first.
+        """
         rows = self._unmasked(masked)
         colours = [hash(name) for _, name in self.keys]
         for _ in range(_ROUNDS):
             around: list[list[int]] = [[] for _ in colours]
             for table, cells in rows:
-                row = hash((table, *[_coloured(cell, colours) if type(cell) in _NESTED else cell for cell in cells]))
+                is_unsorted = table in unsorted
+                row = hash((table, *_coloured_row(cells, colours, is_unsorted=is_unsorted)))
                 for place, cell in enumerate(cells):
                     if type(cell) is tuple and len(cell) == 1:
                         around[cell[0]].append(hash((row, place)))
                     elif type(cell) is Document:
                         for path, each in cell.members:
                             if _is_key(each):
-                                around[each[0]].append(hash((row, place, path)))
+                                around[each[0]].append(hash((row, place, general(path) if is_unsorted else path)))
             colours = [hash((colour, *sorted(seen))) for colour, seen in zip(colours, around, strict=True)]
-        canonical = [
-            (table, *[_coloured(cell, colours) if type(cell) in _NESTED else cell for cell in cells])
-            for table, cells in rows
-        ]
+        canonical = [(table, *_coloured_row(cells, colours, is_unsorted=table in unsorted)) for table, cells in rows]
         return tuple(sorted(canonical, key=repr))
 
     def looks(self, masked: Set[ComparedColumn] = frozenset()) -> EndState:
@@ -241,10 +251,10 @@ def differing_columns(one: Remains, other: Remains) -> frozenset[ComparedColumn]
     return frozenset(column for column in values.keys() | others.keys() if values.get(column) != others.get(column))
 
 
-def rows_unlike(remains: Remains, others: Sequence[Remains]) -> list[Row]:
+def rows_unlike(remains: Remains, others: Sequence[Remains], unsorted: Set[str] = frozenset()) -> list[Row]:
     """Return the rows that the most similar of the others does not have."""
-    ours = remains.named()
-    theirs = min((Counter(other.named()) for other in others), key=lambda other: (Counter(ours) - other).total())
+    ours = remains.named(unsorted)
+    theirs = min((Counter(other.named(unsorted)) for other in others), key=lambda other: (Counter(ours) - other).total())
     return [row for row, named in zip(remains.plain(), ours, strict=True) if not theirs[named]]
 
 
@@ -288,6 +298,13 @@ def _is_key(cell: Any) -> bool:
 def is_moment(cell: Any) -> bool:
     """Return whether a cell is a time, by its number or rank."""
     return type(cell) is tuple and len(cell) == 2
+
+
+def _coloured_row(cells: Sequence[Any], colours: Sequence[int], *, is_unsorted: bool) -> list[Any]:
+    coloured = [_coloured(cell, colours) if type(cell) in _NESTED else cell for cell in cells]
+    if not is_unsorted:
+        return coloured
+    return [settled(one) if type(cell) is Document else one for cell, one in zip(cells, coloured, strict=True)]
 
 
 def _coloured(cell: Any, colours: Sequence[int]) -> Any:

@@ -26,10 +26,9 @@ from integrity.race.judge.overwriting import adds_only
 from integrity.race.judge.row_changes import named_in
 from integrity.race.judge.spelling_out import named, names_of
 from integrity.race.play.scheduler import PlayedSchedule
-from integrity.race.program.statements import tables_of, written_tables
+from integrity.race.program.statements import asks_for_order, tables_of, written_tables
 from integrity.race.program.trace import Failed, Return, StepPhase, TraceEvent
 from integrity.sql.parameters import find_parameters
-from integrity.sql.tokens import tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +216,7 @@ def _pairs(event: TraceEvent, other: TraceEvent, is_alike: Callable[[Row, Row], 
     The server gives rows as they lie, and those that were put back behind a schedule lie elsewhere.
     """
     pairs = zip(event.rows, other.rows, strict=True)
-    if any(token.is_word("order") for token in tokenize(event.sql)):
+    if asks_for_order(event.sql):
         yield from pairs
         return
     apart = [pair for pair in pairs if not is_alike(*pair)]

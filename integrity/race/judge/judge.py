@@ -48,8 +48,8 @@ from integrity.race.judge.row_changes import RowChanges, named_in, row_changes
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.change import Change
 from integrity.race.program.program import Check, Program
-from integrity.race.program.statements import tables_of
-from integrity.race.program.trace import Failed
+from integrity.race.program.statements import asks_for_order, tables_of
+from integrity.race.program.trace import Failed, TraceEvent
 from integrity.race.program.wire import Answer, generated_values
 
 
@@ -129,6 +129,7 @@ class Judge:
         self._outcomes: dict[str, frozenset[EndState]] = {}
         self._masked: frozenset[ComparedColumn] = frozenset()
         self._timed: set[ComparedColumn] = set()
+        self._unsorted: set[str] = set()  # answers in whose lists it is chance which element comes first
         self._lasting: set[UUID] = set()  # ids that more than one run has: they are values, and were not made by one
         self._run_of: dict[UUID, UUID] = {}
         self._outcome_by_looks: dict[EndState, EndState] = {}
@@ -254,7 +255,8 @@ class Judge:
                 yield from (swallowed_alarm(run, self._program, actor) for actor in silent)
                 return
         serial = [order.remains for order in self.serial_orders(survivors)]
-        rows = rows_unlike(remains.naming(self._lasting), [each.naming(self._lasting) for each in serial])
+        named = [each.naming(self._lasting) for each in serial]
+        rows = rows_unlike(remains.naming(self._lasting), named, self._unsorted)
         if self._are_rows_right(remains, (self._letters, survivors, serious)):
             returns = self._returns(self._letters)
             told = tuple(row for row in rows if row["table"] in returns)
@@ -365,11 +367,23 @@ class Judge:
         known |= dict(zip(run.operation_ids, actors, strict=True))
         known |= dict(zip(map(str, run.operation_ids), actors, strict=True))  # as replies have them on SQLite
         returns = {actors[ascii_uppercase.index(letter)]: value for letter, value in run.trace.returns.items()}
+        self._note_unsorted(run, actors)
         remains = make_remains(rows, returns, known=known, generated=generated, took=run.took)
         if run.took:
             self._timed |= remains.timed()
             self._note_ids(run, remains)
         return remains
+
+    def _note_unsorted(self, run: PlayedSchedule, actors: str) -> None:
+        """Note whose answers tell rows that the server gave as they lay: their order is chance, and no result."""
+        several = [event for event in run.trace.events if _gives_several(event)]
+        ordered = {event.actor for event in several if asks_for_order(event.sql)}
+        letters = {event.actor for event in several} - ordered
+        found = self._returns("".join(actors[ascii_uppercase.index(letter)] for letter in letters))
+        if not found <= self._unsorted:
+            self._unsorted |= found
+            self._outcomes.clear()
+            self._outcome_by_looks.clear()
 
     def _note_ids(self, run: PlayedSchedule, remains: Remains) -> None:
         """Note which ids a run has that another had: who is given which of them is a matter of the calls."""
@@ -386,7 +400,7 @@ class Judge:
             self._outcome_by_looks.clear()
 
     def _outcome(self, remains: Remains) -> EndState:
-        return remains.naming(self._lasting).outcome(self._masked)
+        return remains.naming(self._lasting).outcome(self._masked, self._unsorted)
 
     def _looks(self, remains: Remains) -> EndState:
         return remains.naming(self._lasting).looks(self._masked)
@@ -394,6 +408,11 @@ class Judge:
 
 def _spelled(table: str, column: str) -> str:
     return f"{table}: {column}" if table.startswith(RETURN_OF) else f"{table}.{column}"
+
+
+def _gives_several(event: TraceEvent) -> bool:
+    """Return whether a statement gave rows that have an order: several, or one with a list (`json_agg`)."""
+    return len(event.rows) > 1 or any(isinstance(value, list) for row in event.rows for value in row.values())
 
 
 def _serial_order(run: PlayedSchedule, letters: str) -> str:

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from integrity.engines.places import DEFAULT_SCHEMA, schema_of
 from integrity.sql.query import find_tree
+from integrity.sql.tokens import tokenize
 
 
 @lru_cache(maxsize=1024)
@@ -20,6 +21,12 @@ def tables_of(sql: str) -> frozenset[str]:
 def tables_of_tree(tree: exp.Expr) -> frozenset[str]:
     """Return the tables that a part of a statement names."""
     return _names(tree.find_all(exp.Table))
+
+
+@lru_cache(maxsize=1024)
+def asks_for_order(sql: str) -> bool:
+    """Return whether it says in which order rows come; else the server gives them as they lie."""
+    return any(token.is_word("order") for token in tokenize(sql))
 
 
 @lru_cache(maxsize=1024)
