@@ -6,7 +6,8 @@ Which rows are a call's is told by the call alone: its argument, its operation_i
 may have had before, such as a key of a table, tells only that the row is there; one that is new with the call tells, too,
 that there is one of it, and that none is left of a call that failed. When a row was made is what `at` says: without it
 nobody can tell whether a run made it, and whether somebody asked for it is not asked; nor is it where another operation
-makes rows of that table, and does not say which.
+makes rows of that table, and does not say which. A place is the table's and the column's, whichever operations store
+there: a row is of any of their calls that was told so, and a call that failed beside such a one has left nothing.
 """
 
 import re
@@ -86,8 +87,8 @@ class _Declared:
         by_new = [each for each in self.stored if each.is_new]
         uses = {
             "stored": [self._place(each) for each in self.stored],
-            "once": list(self._effects(by_new)),
-            "failed": list(self._effects([each for each in by_new if not each.stores.reply], is_of_failed=True)),
+            "once": [self._once(each) for each in _by_place(by_new).values()],
+            "failed": [self._failed(each) for each in _by_place([one for one in by_new if not one.stores.reply]).values()],
             "asked": list(self._made([each for each in by_new if each.stores.made_at])),
         }
         return {family: found for family, found in uses.items() if found}
@@ -98,45 +99,96 @@ class _Declared:
         alias = quoted(each.table.column)
         return Use(each.table, alias, {}, join=(), where=(), by=(each.operation,), found_by=(found_by,))
 
-    def _effects(self, stored: Iterable[_Stored], *, is_of_failed: bool = False) -> Iterator[Use]:
-        """Yield rows with the calls whose they are."""
-        for each in stored:
-            calls = self._calls(each, "calls", f"calls.operation_id, {each.value('calls')} as stored_value")
-            if is_of_failed:  # and no other call with that value may have left it
-                others = self._calls(each, "others", each.value("others"))
-                others += f" and others.outcome not in ('declined', 'failed') and {each.value('others')} is not null"
-                calls += f" and {each.value('calls')} not in ({others})"
-            yield self._use(each, join=f"({calls}) as asked on asked.stored_value = {each.column}")
+    def _once(self, stored: Sequence[_Stored]) -> Use:
+        """Return the rows of a place with the calls whose they are.
+
+        Each operation that may have stored the value there has a row of its own: those of the others are left out, and
+        which of the rows they are is all the same where they are counted.
+        """
+        each, operation_id = stored[0], "asked.operation_id"
+        joined = f"({self._calls(stored)}) as asked on asked.stored_value = {each.column}"
+        same = self._same(each)
+        if len({one.operation for one in same}) > 1:
+            joined += (
+                " left join (select storing.stored_value, count(distinct storing.operation) - 1 as other_count"
+                f" from ({self._calls(same, is_standing=True)}) as storing group by storing.stored_value) as others"
+                " on others.stored_value = asked.stored_value"
+            )
+            number = "row_number() over (partition by asked.operation_id)"
+            operation_id = f"case when {number} > coalesce(others.other_count, 0) then asked.operation_id end"
+        return self._use(each, join=joined, operation_id=operation_id)
+
+    def _failed(self, stored: Sequence[_Stored]) -> Use:
+        """Return the rows of a place with the calls whose they would be: no other call, of any operation, may be it."""
+        each = stored[0]
+        storing = self._calls(self._same(each), is_standing=True)
+        calls = (
+            f"select asking.operation_id, asking.stored_value from ({self._calls(stored)}) as asking"
+            f" left join ({storing}) as storing on storing.stored_value = asking.stored_value"
+            " where storing.stored_value is null"
+        )
+        return self._use(each, join=f"({calls}) as asked on asked.stored_value = {each.column}")
 
     def _made(self, stored: Sequence[_Stored]) -> Iterator[Use]:
-        """Yield the rows of each table with the call that asked for them, if one did.
+        """Yield the rows of each place with the call that asked for them, if one did.
 
         Left out is a table that an operation writes which does not say so: its rows are asked for, too.
         """
-        for (table, column), each in {(one.stores.table, one.stores.column): one for one in stored}.items():
-            same = [one for one in self.stored if (one.stores.table, one.stores.column) == (table, column)]
-            if self.writers.get(plain_name(table), set()) - {one.operation for one in same}:
+        for (_, table, _), (each, *_) in _by_place(stored).items():
+            same = self._same(each)
+            if self.writers.get(table, set()) - {one.operation for one in same}:
                 continue
-            values = " union ".join(
-                self._calls(one, "calls", f"calls.operation_id, {one.value('calls')} as stored_value") for one in same
-            )
-            joined = f"({values}) as asked on asked.stored_value = {each.column}"
+            joined = f"({self._calls(same)}) as asked on asked.stored_value = {each.column}"
             yield self._use(each, join=joined, is_left=True, made_at=each.stores.made_at)
 
-    def _use(self, each: _Stored, *, join: str, is_left: bool = False, made_at: str = "") -> Use:
+    def _same(self, each: _Stored) -> Sequence[_Stored]:
+        """Return what is stored in the same place, by whichever operation."""
+        return [one for one in self.stored if one.stores.place == each.stores.place]
+
+    def _use(
+        self,
+        each: _Stored,
+        *,
+        join: str,
+        operation_id: str = "asked.operation_id",
+        is_left: bool = False,
+        made_at: str = "",
+    ) -> Use:
         alias = quoted(plain_name(each.stores.table))
         columns = {
             "name": each.written(literal(plain_name(each.stores.table))),
             "id": each.written(each.column),
             "subject": each.written(each.column),
-            "operation_id": each.written("asked.operation_id"),
+            "operation_id": each.written(operation_id),
         }
         columns |= {"made_at": each.written(f"{alias}.{made_at}")} if made_at else {}
         return Use(each.table, alias, columns, join=(each.written(join),), where=(), is_left=is_left)
 
-    def _calls(self, each: _Stored, alias: str, selected: str) -> str:
+    def _calls(self, stored: Sequence[_Stored], *, is_standing: bool = False) -> str:
+        """Return the query of the calls that asked for such a row, and of the value that it has.
+
+        Args:
+            is_standing: those alone that were told of it, or may have made it: what the database refused is out.
+        """
+        by_value: dict[str, set[str]] = {}
+        for each in stored:
+            by_value.setdefault(each.value("calls"), set()).add(each.operation)
         relation = f"integrity.{quoted(f'{self.system}_calls')}"
-        return f"select {selected} from {relation} as {alias} where {alias}.operation = {literal(each.operation)}"
+        standing = (
+            " and calls.outcome not in ('declined', 'failed') and (calls.outcome <> 'unavailable' or calls.error = '')"
+        )
+        return " union all ".join(
+            f"select calls.operation_id, calls.operation, {value} as stored_value from {relation} as calls"
+            f" where calls.operation in ({', '.join(map(literal, sorted(operations)))}){standing if is_standing else ''}"
+            for value, operations in by_value.items()
+        )
+
+
+def _by_place(stored: Iterable[_Stored]) -> Mapping[tuple[str, str, str], Sequence[_Stored]]:
+    found: dict[tuple[str, str, str], list[_Stored]] = {}
+    for each in stored:
+        found.setdefault(each.stores.place, []).append(each)
+    return found
 
 
 def make_stored(system: str, folder: Path) -> Mapping[str, Callable[[], SqlFile]]:

@@ -82,8 +82,10 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
         if found := [alarm for alarm in alarms if alarm.oracle is oracle]:
             return Explanation(anomaly, (), tuple(line for alarm in found for line in _lines(alarm)))
     actors = "".join(actor for actor in sorted(run.trace.returns) if not isinstance(run.trace.returns[actor], Failed))
-    orders = judge.serial_orders(actors)
     remains = judge.read(run)
+    if judge.is_wrong_serially(run, remains):
+        return Explanation(Anomaly.SERIAL, ())
+    orders = judge.serial_orders(actors)
     refuted = []
     for order in orders:
         differences = _differences(run, order, judge)

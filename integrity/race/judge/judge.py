@@ -188,6 +188,13 @@ class Judge:
         """Return whether what a run left is what a serial order leaves."""
         return self._outcome(remains) == self._outcome(order.remains)
 
+    def is_wrong_serially(self, run: PlayedSchedule, remains: Remains) -> bool:
+        """Return whether the calls come out wrong one after the other, those that fail among them, as in this wrong run."""
+        if _serial_order(run, self._letters):
+            return True
+        alike = [order for order in self.serial_orders(self._letters) if self.is_alike(remains, order)]
+        return bool(alike) and all(order.is_wrong for order in alike)
+
     def masking(self, remains: Remains) -> Remains:
         """Return what a run left, with what differs by itself between equal runs made alike."""
         return remains.naming(self._lasting).masking(self._masked)

@@ -16,11 +16,22 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.errors import quote
 from integrity.operation import RESTARTED, Allowed
 from integrity.sql.header import HeaderEntry, TextFault, header_length, read_entries
 from integrity.sql.place import WrittenAt
-from integrity.systems.script.domains import DOMAIN_WORDS, FORMS, NAME, TABLE, DeclaredDomain, NoDomain, read_domain
+from integrity.systems.script.domains import (
+    DOMAIN_WORDS,
+    FORMS,
+    NAME,
+    TABLE,
+    DeclaredDomain,
+    NoDomain,
+    plain_name,
+    read_domain,
+    schema_name,
+)
 from integrity.systems.script.notes import NoNote, Reaction, Tell, read_on, read_reply
 from integrity.systems.script.playing import OPERATION_ID
 from integrity.systems.script.rows import ROW_FORM, NoRowWanted, read_row
@@ -57,6 +68,11 @@ class Stores:
     reply: str
     made_at: str
     line: int
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Schema, table and column, as the database has them."""
+        return schema_name(self.table) or DEFAULT_SCHEMA, plain_name(self.table), plain_name(self.column)
 
 
 @dataclass(slots=True)

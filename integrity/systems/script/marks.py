@@ -14,7 +14,6 @@ from integrity.domain import NewKey
 from integrity.engines.places import DEFAULT_SCHEMA, TableName
 from integrity.operation import Mark
 from integrity.systems.script.body import Node, Sends, sent_by, set_by
-from integrity.systems.script.domains import plain_name, schema_name
 from integrity.systems.script.header import OperationHeader, Stores
 from integrity.systems.script.playing import OPERATION_ID
 
@@ -46,7 +45,7 @@ class Telling:
         """The tables into which it inserts, or says that it stores, and whose rows nothing tells; None: nobody knows."""
         if not self._is_read or (self._calls_functions and not self.header.stores):
             return None
-        said = {(schema, table) for schema, table, _ in map(_place, self.header.stores)}
+        said = {(schema, table) for schema, table, _ in (each.place for each in self.header.stores)}
         return frozenset((self._inserted | said) - {(mark.schema, mark.table) for mark in self.marks})
 
     def _given(self) -> Iterator[Mark]:
@@ -77,7 +76,7 @@ class Telling:
         return any(each.name.lower() not in _OF_SERVER for each in self._all(exp.Anonymous))
 
     def _is_proven(self, stores: Stores) -> bool:
-        schema, table, column = _place(stores)
+        schema, table, column = stores.place
         return (
             is_new(self.header, stores)
             and self._is_read
@@ -160,12 +159,8 @@ def _name_of(value: Any) -> str:
 
 
 def _mark(stores: Stores) -> Mark:
-    schema, table, column = _place(stores)
+    schema, table, column = stores.place
     return Mark(table, column, "" if stores.argument == OPERATION_ID else stores.argument, stores.reply, schema)
-
-
-def _place(stores: Stores) -> tuple[str, str, str]:
-    return schema_name(stores.table) or DEFAULT_SCHEMA, plain_name(stores.table), plain_name(stores.column)
 
 
 def _table_of(tree: "exp.Expr") -> "exp.Table | None":

@@ -1,0 +1,162 @@
+"""A row belongs to whichever call stored its value there, of whatever operation; what a call that failed left is found."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.invariants.load import load_invariants
+from integrity.project import find_project
+
+SELL = """
+-- title: {title}
+-- parameter {key}: text
+-- stores: {place} = :{key} at created_at
+insert into payments (idempotency_key) values (:'{key}') returning id as payment_id;
+"""
+DECLINES = "-- on 23505: decline paid_before\n"
+OPERATIONS = {
+    "sell": SELL.format(title="sold", key="key", place="payments.idempotency_key") + DECLINES,
+    "door": SELL.format(title="at the door", key="sent_key", place="PAYMENTS.Idempotency_Key") + DECLINES,
+    "raw": SELL.format(title="raw", key="key", place="payments.idempotency_key"),
+}
+LEAVES = SELL.format(title="leaves its row", key="key", place="payments.idempotency_key")
+LEAVES += "select count(*) as payment_count from payments \\gset\n-- decline too_many if payment_count > 1\n"
+"""The first statement is a transaction of its own, and stays where the call declines."""
+
+TRIES = """
+-- title: leaves a note, and is refused behind it
+-- parameter key: text
+insert into payments (idempotency_key, amount) values (:'key' || '-tried', 1);
+insert into payments (idempotency_key, amount) values (:'key', 1);
+"""
+TRIED_BESIDE = """-- title: beside a sale nobody tries
+select tried.id
+from payments as tried
+join payments as paid on tried.idempotency_key = paid.idempotency_key || '-tried'
+where paid.amount is null
+order by tried.id
+"""
+
+PAYMENTS = """
+    create table payments (
+        id {key} primary key, amount integer, idempotency_key text not null {unique},
+        created_at {time} default current_timestamp
+    )
+"""
+BOOKS = """
+    create table integrity.p_calls (
+        run_id text, operation_id text, operation text, client text, arguments {json}, reply {json}, returned_at {time},
+        outcome text, error text
+    );
+    create table integrity.p_runs (
+        run_id text, started_at {time}, ended_at {time}, alive_until {time}, state text
+    );
+    create table integrity.p_gaps (run_id text, calls_from {time}, ended_at {time});
+    insert into integrity.p_runs values ('r', '2020-01-01', '2040-01-01', '2040-01-01', 'finished')
+"""
+WORDS = {
+    "postgresql": {"key": "bigint generated always as identity", "time": "timestamptz", "json": "jsonb"},
+    "sqlite": {"key": "integer", "time": "text", "json": "text"},
+}
+CALLS: Sequence[tuple[Any, ...]] = (  # operation, outcome, error, key: and how many rows have it, and who is told of
+    (("sell", "ok", ""), ("door", "declined", ""), 1, {}),
+    (("door", "ok", ""), ("sell", "failed", "23505"), 1, {}),
+    (("sell", "unknown", ""), ("raw", "failed", "23505"), 1, {}),
+    (("sell", "ok", ""), ("door", "ok", ""), 1, {}),
+    (("sell", "ok", ""), ("door", "ok", ""), 2, {}),
+    (("sell", "ok", ""), ("door", "ok", ""), 3, {"call-at-most-once": {"sell", "door"}}),
+    (("sell", "ok", ""), ("sell", "ok", ""), 2, {"call-at-most-once": {"sell"}}),
+    (("sell", "ok", ""), ("door", "declined", ""), 2, {"call-at-most-once": {"sell", "door"}}),
+    (("sell", "declined", ""), ("door", "failed", "23505"), 1, {"failed-call-left-nothing": {"sell", "door"}}),
+    (("sell", "unavailable", "53300"), ("door", "declined", ""), 1, {"failed-call-left-nothing": {"sell", "door"}}),
+    (("sell", "unavailable", ""), ("door", "declined", ""), 1, {}),
+    (("sell", "ok", ""), ("door", "ok", ""), 0, {"acknowledged-call-is-stored": {"sell", "door"}}),
+)
+
+
+def lay(folder: Path, operations: Mapping[str, str]) -> None:
+    for name, text in operations.items():
+        path = folder / "operations" / f"{name}.sql"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.lstrip(), encoding="utf-8")
+    (folder / "integrity.toml").write_text('[project]\nname = "p"\n', encoding="utf-8")
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def asked(request: pytest.FixtureRequest) -> Iterator[tuple[str, Callable[[str], Sequence[Any]]]]:
+    """What a database is called, and what asks it."""
+    if request.param == "sqlite":
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("attach ':memory:' as integrity")
+            yield request.param, lambda sql: connection.execute(sql).fetchall()
+        return
+    target = request.getfixturevalue("database")
+    with target.connect() as served:
+        served.autocommit = True
+        served.execute("create schema integrity")
+        yield request.param, lambda sql: cursor.fetchall() if (cursor := served.execute(sql)).description else []
+
+
+def test_a_row_is_of_any_acknowledged_call_that_stored_its_value_there(
+    asked: tuple[str, Callable[[str], Sequence[Any]]], tmp_path: Path
+) -> None:
+    engine, ask = asked
+    lay(tmp_path, OPERATIONS)
+    for statement in (PAYMENTS.format(**WORDS[engine], unique=""), *BOOKS.format(**WORDS[engine]).split(";")):
+        ask(statement)
+    expected: dict[str, set[tuple[str, str]]] = {"row-was-asked-for": {("", "nobody")}}
+    for number, (*calls, rows, told) in enumerate(CALLS):
+        for place, (operation, outcome, error) in enumerate(calls):
+            name = "sent_key" if operation == "door" else "key"
+            values = (
+                f"'r', '{number}-{place}', '{operation}', '1', '{{\"{name}\": \"k{number}\"}}', '{{}}', current_timestamp"
+            )
+            ask(f"insert into integrity.p_calls values ({values}, '{outcome}', '{error}')")
+        for _ in range(rows):
+            ask(f"insert into payments (idempotency_key) values ('k{number}')")
+        for invariant, operations in told.items():
+            expected.setdefault(invariant, set()).update((each, f"k{number}") for each in operations)
+    ask("insert into payments (idempotency_key) values ('nobody')")
+    found: dict[str, set[tuple[str, str]]] = {}
+    files = load_invariants(find_project(tmp_path), system="p")
+    for invariant in (*expected,):
+        text = files[f"p/{invariant}"].text.replace(":run_id", "cast(null as text)").replace(":in_gaps", "false")
+        key = "arguments" if invariant.startswith("acknowledged") else "stored_value"
+        operation = "''" if invariant == "row-was-asked-for" else "operation"
+        found[invariant] = {
+            (each, str(value).rpartition('": "')[2].rstrip('"}'))
+            for each, value in ask(f"select {operation}, cast({key} as text) from ({text}) as told")
+        }
+    assert found == expected
+
+
+def test_in_races_too_and_what_comes_out_wrong_one_after_the_other_is_explained_by_no_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(tmp_path, {**OPERATIONS, "leaves": LEAVES, "tries": TRIES})
+    with closing(sqlite3.connect(tmp_path / "p.db")) as connection:
+        connection.execute(PAYMENTS.format(**WORDS["sqlite"], unique="unique"))
+    monkeypatch.chdir(tmp_path)
+
+    def race(*names: str) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["race", *names, "--database", "sqlite:///p.db", "--preemptions", "1"])
+        return ended.value.code, "".join(capsys.readouterr())
+
+    for other in ("door", "raw"):
+        code, out = race("sell", other)
+        assert (code, "violated" in out) == (0, False), out
+    code, out = race("leaves", "leaves")
+    assert (code, "violated  p/failed-call-left-nothing  1 row" in out) == (1, True), out
+    Path("invariants").mkdir()
+    Path("invariants/no-try-beside-a-sale.sql").write_text(TRIED_BESIDE)
+    code, out = race("sell", "tries")
+    assert (code, "violated  no-try-beside-a-sale  1 row" in out, "refused: 23505" in out) == (1, True, True), out
+    assert "schedule (one after the other), 0 preemptions" in out
+    assert "no race: the calls come out wrong even one after the other." in out
+    assert "cycle" not in out
