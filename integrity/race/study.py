@@ -71,6 +71,7 @@ def record_of(cure: Cure) -> CureRecord:
         not_for=cure.not_for,
         but_then=cure.but_then,
         held_against=cure.held_against,
+        no_races=cure.no_races,
     )
 
 

@@ -67,6 +67,10 @@ def render_cures(finding: Finding) -> list[str]:
         lines.append(fold(f"  {_cure_kind(cure.kind)}{cure.name}: {cure.verdict}"))
         if cure.is_prevented and cure.sql and cure.sql not in cure.name:
             lines.append(fold(f"      {cure.sql};"))
+    no_races = dict.fromkeys(each for cure in finding.cures for each in cure.no_races)
+    lines += [
+        fold(f"Not tried with {each}: they go wrong one after the other, too, which is no race.") for each in no_races
+    ]
     levels = [cure for cure in finding.cures if cure.kind == "isolation"]
     if levels and not any(cure.is_prevented for cure in levels):
         tried = " and ".join(cure.name for cure in levels)

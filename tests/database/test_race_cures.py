@@ -44,6 +44,18 @@ select sum(balance) as total from accounts where owner_id = :owner \\gset
 update accounts set balance = balance - 150 where id = :account;
 commit;
 """
+COUNTING_DOWN = f"""-- title: claim, and write down how many are left
+-- parameter owner: key of owners
+{OWNERS.replace("')", "', quota = 5)")}begin;
+select quota from owners where id = :owner \\gset
+insert into claims (owner_id) values (:owner);
+update owners set quota = :quota - 1 where id = :owner;
+commit;
+"""
+COUNTED_DOWN = """-- title: what was claimed is no longer left
+select id, quota from owners
+where quota + (select count(*) from claims where owner_id = owners.id) <> 5
+"""
 SPARING = """-- title: take money from an account that has it, as long as its owner has some left
 -- parameter owner: key of owners
 -- parameter account: key of accounts
@@ -266,3 +278,30 @@ def test_a_lock_beside_a_needed_one_is_a_protection_of_its_own(integrity: Comman
     _, out = integrity("race", "call", "--mutate", "--json")
     words = {each["protection"]: each["verdict"] for each in json.loads(out)["mutations"]}
     assert (words["call: for update on owners"], words["call: for update on accounts"]) == ("needed", "vacuous")
+
+
+def test_what_is_violated_one_after_the_other_too_is_told_apart_from_the_race_and_held_against_no_cure(
+    integrity: Command, database: Target
+) -> None:
+    """Two claims of one owner are too many already: a schedule that is given is not preceded by the serial orders."""
+    Path("operations/call.sql").write_text(COUNTING_DOWN)
+    Path("invariants/rule.sql").write_text(COUNTED_DOWN)
+    Path("invariants/once.sql").write_text(CLAIMED_ONCE.format(most=1))
+    code, out = integrity("race", "call", "call", "--schedule", "AAB", "--json")
+    (found,) = json.loads(out)["findings"]
+    assert (code, [alarm["name"] for alarm in found["alarms"]]) == (1, ["once", "rule"])
+    *_, named, beside = found["explanation"]
+    assert named.startswith("No order gives this: lost update")
+    assert beside == "once is no part of this race: it is violated one after the other, too (A before B, B before A)."
+    lock = found["cures"][0]
+    assert (lock["kind"], lock["no_races"]) == ("row lock", [])
+    assert lock["verdict"].startswith("prevented for both choices of arguments tried: ")
+
+    Path("invariants/once.sql").unlink()
+    Path("invariants/apart.sql").write_text(
+        "-- title: two owners never claim\n"
+        "select c.id from claims c, claims d where c.owner_id <> d.owner_id and c.id > d.id\n"
+    )
+    _, out = integrity("race", "call", "call")
+    told = " ".join(out.split())
+    assert "Not tried with call(owner=owners_1) + call(owner=owners_2): they go wrong one after the other, too" in told

@@ -117,6 +117,7 @@ class CureRecord(_Model):
     not_for: tuple[str, ...] = ()
     but_then: tuple[str, ...] = ()
     held_against: tuple[str, ...] = ()
+    no_races: tuple[str, ...] = ()
 
 
 class Finding(_Model, Alarmed):

@@ -50,11 +50,13 @@ class Explanation:
         anomaly: its kind.
         orders: why each serial order does not explain it; empty when one does (then it is an invariant that says no).
         events: what happened, where that says it all: a call that failed, a deadlock.
+        beside: the invariants that are violated here, and one after the other, too, a sentence each.
     """
 
     anomaly: Anomaly
     orders: tuple[OrderRefuted, ...]
     events: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
@@ -65,7 +67,7 @@ class Explanation:
         lines.append(f"{'No order gives this: ' if is_told else ''}{self.anomaly.words}{code}.")
         if self.anomaly in (Anomaly.STALE_CHECK, Anomaly.HALF_DONE):
             lines.append("Each transaction by itself is in order.")
-        return lines
+        return [*lines, *self.beside]
 
 
 def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None = None) -> Explanation:
@@ -90,7 +92,7 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
     for order in orders:
         differences = _differences(run, order, judge)
         if not differences and judge.is_alike(remains, order):
-            if order.is_wrong:
+            if order.violated:
                 return Explanation(Anomaly.SERIAL, ())
             # Outcomes do not tell times apart, since those of two runs always differ. A check that puts them in order does.
             text = _compare_times(judge.masking(remains), judge.masking(order.remains))
@@ -108,7 +110,14 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
             )
             for order, differences in refuted
         ),
+        beside=tuple(_tell_no_races(alarms, orders)),
     )
+
+
+def _tell_no_races(alarms: Sequence[Alarm], orders: Sequence[SerialOrder]) -> Iterator[str]:
+    for name in (alarm.name for alarm in alarms if alarm.oracle is Oracle.INVARIANT):
+        if also := [" before ".join(order.actors) for order in orders if name in order.violated]:
+            yield f"{name} is no part of this race: it is violated one after the other, too ({', '.join(also)})."
 
 
 _TOLD_AS_IT_IS = {

@@ -61,14 +61,14 @@ class SerialOrder:
         actors: letters, in this order.
         names: the letters in the program of the run's actors A, B, ...
         run: the first of its two runs.
-        is_wrong: a check says no to it.
+        violated: the checks that say no to it.
     """
 
     actors: str
     names: str
     run: PlayedSchedule
     remains: Remains
-    is_wrong: bool = False
+    violated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Judge:
         if _serial_order(run, self._letters):
             return True
         alike = [order for order in self.serial_orders(self._letters) if self.is_alike(remains, order)]
-        return bool(alike) and all(order.is_wrong for order in alike)
+        return bool(alike) and all(order.violated for order in alike)
 
     def masking(self, remains: Remains) -> Remains:
         """Return what a run left, with what differs by itself between equal runs made alike."""
@@ -317,7 +317,9 @@ class Judge:
             run = self._scheduler.play(program)
             check_own_mistakes(run, program, is_serial=True)
             answers = self._ask(program, run, self._program.checks)
-            order = SerialOrder(actors, actors, run, self._read(run, actors), any(answer.rows for answer in answers))
+            asked = zip(program.checks, answers, strict=True)
+            violated = tuple(check.name for check, answer in asked if answer.rows)
+            order = SerialOrder(actors, actors, run, self._read(run, actors), violated)
         again = self._read(self._scheduler.play(program), actors)
         self._masked |= differing_columns(order.remains, again)
         self._outcome_by_looks.clear()

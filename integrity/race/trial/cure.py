@@ -9,6 +9,7 @@ rows through, and a lock that guards a stock guards no limit.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from string import ascii_uppercase
 
 from integrity.errors import UsageError
 from integrity.operation import Declined, Ok, Unavailable
@@ -76,6 +77,7 @@ class Cure:
         not_for: the calls with which it still goes wrong in this way.
         but_then: what still goes wrong in another, and with which calls, e.g. "within-limit violated with pay(...)".
         held_against: what goes right one after the other without it, and with it: as raced, other rows, other arguments.
+        no_races: calls with which it was not tried, as they go wrong one after the other, too.
     """
 
     kind: str
@@ -89,6 +91,7 @@ class Cure:
     not_for: tuple[str, ...] = ()
     but_then: tuple[str, ...] = ()
     held_against: tuple[str, ...] = ()
+    no_races: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -134,13 +137,30 @@ def _try_each(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
     played = _play_as_it_is(arena, contest, failing)
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
-    others = list(_find_others(arena, ground, contest, failing))
+    contest, failing = _without_no_races(arena, contest, failing)
+    others, no_races = _find_others(arena, ground, contest, failing)
     courses = find_courses(arena, ground, contest, played.trace.events)
     for remedy in find_remedies(arena, contest, failing.letters):
         cure = _try(arena, contest, remedy, failing, others, courses=courses)
         if remedy.fallback is not None and _NEEDS_CONSTRAINT in cure.story:
             cure = _try(arena, contest, remedy.fallback, failing, others, courses=courses)
-        yield cure
+        yield replace(cure, no_races=no_races)
+
+
+def _without_no_races(arena: Arena, contest: Contest, failing: Failing) -> tuple[Contest, Failing]:
+    """Return both without the invariants that are violated one after the other, too, unless that is all there is.
+
+    Nothing that is tried against a race prevents that, and none is to be blamed for it.
+    """
+    judge = Judge(arena.scheduler(contest.dropped), contest.program())
+    is_asked = any(oracle == Oracle.INVARIANT for oracle, _ in failing.fingerprint)
+    orders = judge.serial_orders(ascii_uppercase[: len(contest.calls)]) if is_asked else []
+    serial = {name for order in orders for name in order.violated}
+    left = frozenset(each for each in failing.fingerprint if each[0] != Oracle.INVARIANT or each[1] not in serial)
+    if not left:
+        return contest, failing
+    checks = tuple(check for check in contest.checks if check.name not in serial)
+    return replace(contest, checks=checks), replace(failing, fingerprint=left)
 
 
 def _play_as_it_is(arena: Arena, contest: Contest, failing: Failing) -> PlayedSchedule:
@@ -176,28 +196,31 @@ def describe_course(run: PlayedSchedule) -> str:
     return "; ".join(parts) or "all calls returned ok"
 
 
-def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Contest]:
-    """Yield the contest with other arguments that go wrong, each way to share keys first.
+def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> tuple[list[Contest], tuple[str, ...]]:
+    """Return the contest with other arguments that go wrong, each way to share keys first.
 
-    Of each way to go wrong the first, then some of those that do so as this one or those do.
-
-    Calls that go wrong one after the other, too, are no race, and nothing that is tried could prevent it.
+    Of each way to go wrong the first, then some of those that do so as this one or those do. Beside that, calls that go
+    wrong one after the other, too: they are no race, and nothing that is tried could prevent it.
     """
     choices = (
         contest.part(each.calls) for each in ground.vary(contest.names, bug=contest.bug) if each.calls != contest.calls
     )
     ahead, behind = by_pattern(choices, known=[contest])
+    others: list[Contest] = []
     alike: list[Contest] = []
+    no_races: list[str] = []
     known = failing.fingerprint
     for other in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
         hits = _search(arena.scheduler(other.dropped), other, _SEARCH_OF_OTHERS, refusing="").hits
         wrong = _kinds(hit.fingerprint for hit in hits if hit.preemptions)
+        if any(not hit.preemptions and hit.is_of_data for hit in hits):
+            no_races.append(" + ".join(map(str, other.calls)))
         if wrong - known:
             known |= wrong
-            yield other
+            others.append(other)
         elif wrong:
             alike.append(other)
-    yield from alike[:_OTHERS_MAX]
+    return [*others, *alike[:_OTHERS_MAX]], tuple(no_races)
 
 
 def _try(
