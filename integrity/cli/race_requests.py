@@ -56,6 +56,7 @@ def race_asked(
     from integrity.jobs.learn import learn
     from integrity.jobs.race_requests import mutate_requests, race_requests
     from integrity.jobs.request_race import RequestRace
+    from integrity.jobs.wanted import telling
     from integrity.report.learned_text import write_learned
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import note_mutation, write_mutated
@@ -101,12 +102,12 @@ def race_asked(
         return mutated.exit_code
     if asked.learnt is not None:
         with open_bar() as bar:
-            learned = listen(learn(subject, target, project, far, wanted), bar, write_notes)
+            learned = listen(telling(learn(subject, target, project, far, wanted), wanted), bar, write_notes)
         write_learned(learned, is_json=asked.is_json)
         return learned.exit_code
     racing = race_requests(subject, target, project, far, wanted)
     with open_bar() as bar:
-        raced = listen(racing, bar, write_notes)
+        raced = listen(telling(racing, wanted), bar, write_notes)
     write_requests(raced, is_json=asked.is_json)
     return raced.exit_code
 
@@ -126,6 +127,7 @@ def _learn_pass(
     from integrity.jobs.learn_pass import learn_pass
     from integrity.jobs.pass_recording import recording, run_command
     from integrity.jobs.request_race import RequestRace
+    from integrity.jobs.wanted import telling
     from integrity.report.learned_pass_text import write_pass
     from integrity.report.progress import open_bar, write_notes
 
@@ -146,6 +148,6 @@ def _learn_pass(
     if code:
         write_notes(Noted(f"{asked.names[0]} ended with {code}: what its tests did up to there is raced"))
     with open_bar() as bar:
-        learned = listen(learn_pass(recorded, target, project, far, wanted), bar, write_notes)
+        learned = listen(telling(learn_pass(recorded, target, project, far, wanted), wanted), bar, write_notes)
     write_pass(learned, is_json=asked.is_json)
     return learned.exit_code

@@ -49,6 +49,7 @@ def command(
     from integrity.events import listen
     from integrity.jobs.findings import Wanted
     from integrity.jobs.replay import choose, replay, url_of
+    from integrity.jobs.wanted import telling
     from integrity.report.progress import write_notes
     from integrity.report.race_output import write_replayed
 
@@ -56,6 +57,7 @@ def command(
     chosen = choose(project, file)
     wanted = Wanted(pytest_file=pytest_file)
     target = open_target(project, url_of(chosen) if database is None else database)
-    replayed = listen(replay(chosen, target, wanted, times=times, test_database=test_database), write_notes)
+    replaying = replay(chosen, target, wanted, times=times, test_database=test_database)
+    replayed = listen(telling(replaying, wanted), write_notes)
     write_replayed(replayed, is_showing=is_showing, is_json=is_json)
     return replayed.exit_code

@@ -57,6 +57,7 @@ def command(
     from integrity.events import listen
     from integrity.jobs.findings import Wanted
     from integrity.jobs.reproduce import choose, reproduce
+    from integrity.jobs.wanted import telling
     from integrity.race.search.explore import Budget
     from integrity.report.progress import open_bar, write_notes
     from integrity.report.race_output import write_reproduced
@@ -68,6 +69,6 @@ def command(
     budget = Budget(preemptions=preemptions, seconds=budget_s or math.inf)
     job = reproduce(chosen, target, project, wanted, budget=budget, seed=seed, test_database=test_database)
     with open_bar() as bar:
-        reproduced = listen(job, bar, write_notes)
+        reproduced = listen(telling(job, wanted), bar, write_notes)
     write_reproduced(reproduced, is_json=is_json)
     return reproduced.exit_code
