@@ -115,7 +115,6 @@ def command(
     from integrity.events import listen
     from integrity.jobs.findings import Wanted
     from integrity.jobs.race import choose, mutate, race
-    from integrity.jobs.wanted import telling
     from integrity.operation import Isolation
     from integrity.race.search.settings import RaceSettings
     from integrity.report.progress import open_bar, write_notes
@@ -136,7 +135,6 @@ def command(
         write_mutated(mutated, is_json=is_json)
         return mutated.exit_code
     with open_bar() as bar:
-        racing = race(chosen, target, project, wanted, test_database=test_database)
-        raced = listen(telling(racing, wanted), bar, write_notes)
+        raced = listen(race(chosen, target, project, wanted, test_database=test_database), bar, write_notes)
     write_raced(raced, is_json=is_json)
     return raced.exit_code

@@ -55,6 +55,10 @@ class Engine(Protocol[T_contra]):
         """What a URL of it looks like, in a hint."""
         ...
 
+    def load_command(self, target: T_contra) -> str:
+        """Return what brings the tables of a file into the target, to be typed."""
+        ...
+
     @property
     def spelling(self) -> Spelling:
         """How a query has to be written."""

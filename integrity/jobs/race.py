@@ -24,6 +24,7 @@ from integrity.jobs.findings import (
     system_on,
 )
 from integrity.jobs.race_names import describe_unnamed, find_operations, race_of, read_names
+from integrity.jobs.wanted import telling
 from integrity.operation import Isolation
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, kept_schedules
@@ -122,6 +123,11 @@ def race(
         UsageError: the system cannot be raced on this target, or a file cannot be written.
         DatabaseError: the server is gone.
     """
+    wanted = wanted or Wanted()
+    return (yield from telling(_race(chosen, target, project, wanted, test_database=test_database), wanted))
+
+
+def _race(chosen: ChosenRace, target: Target, project: Project, wanted: Wanted, *, test_database: str | None) -> Job[Raced]:
     race = _on(target, chosen.race, chosen.group)
     yield from map(Noted, chosen.told)
     yield from notes_of_scratch(target, project)
@@ -138,7 +144,7 @@ def race(
         findings = _order(groups, race.bug)
     yield from notes_of_missing(race.system)
     yield from notes_of_single_rows(race.system, chosen.group)
-    found = yield from keep(findings, race, target, project, wanted or Wanted(), test_database=test_database)
+    found = yield from keep(findings, race, target, project, wanted, test_database=test_database)
     apart = keep_all([group.apart for group in groups if group.apart], target, project)
     yield from apart
     return Raced(race, groups, found, apart, played, is_matrix=not chosen.group)

@@ -57,6 +57,9 @@ class Exclusion:
     definition: str
 
 
+_HINT_OF_PYTHON = "Or name the schemas that they stand in: System(..., metadata=Reflected('shop'))."
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """What a database says of itself beside its tables.
@@ -141,7 +144,7 @@ def reflect(target: Target, schemas: Sequence[str] = (DEFAULT_SCHEMA,), *, hint:
     A table of `public` names no schema, as in a model that names none. Nothing but the catalogue is read.
 
     Args:
-        hint: what to do where there is no table; empty: that of a system in Python.
+        hint: what else to do where there is no table; empty: that of a system in Python.
 
     Raises:
         Unreachable: no connection.
@@ -175,8 +178,8 @@ def reflect(target: Target, schemas: Sequence[str] = (DEFAULT_SCHEMA,), *, hint:
     if not metadata.tables:
         named = " or ".join(schemas)
         raise UsageError(
-            f"{target}: there is no table in {named}, and a system without `metadata` has those of the database",
-            hint=hint or "Name the schemas that it has: System(..., metadata=Reflected('shop')). Or make the tables first.",
+            f"{target}: there is no table in {named}",
+            hint=f"Make the tables first: {target.engine.load_command(target)}. {hint or _HINT_OF_PYTHON}",
         )
     return metadata
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import integrity
+from integrity.cli.main import main
 from integrity.engines.engine import Engine
 from integrity.engines.known import ENGINES, SCHEMES, find_engine, find_part
 from integrity.engines.target import Target
@@ -141,3 +142,29 @@ def _imports(path: Path) -> Iterator[str]:
             yield str(node.module)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def test_a_database_that_is_not_there_and_one_without_tables_are_told_as_such_with_how_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "operations").mkdir()
+    (tmp_path / "operations/sell.sql").write_text("select 1 from t;\n")
+    (tmp_path / "invariants").mkdir()
+    (tmp_path / "invariants/t.sql").write_text("-- title: t\nselect id from t where id < 0\n")
+    (tmp_path / "integrity.toml").write_text('[project]\nname = "till"\n')
+    monkeypatch.chdir(tmp_path)
+
+    def told(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        assert ended.value.code == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    for command in (("race", "sell", "sell"), ("validate",)):
+        said = told(*command, "--database", "sqlite:///none.db")
+        assert "there is no " in said
+        assert "make the file with your tables in it: sqlite3 none.db < schema.sql" in said
+        assert "exists and that you may write" not in said
+    (tmp_path / "empty.db").touch()
+    said = told("race", "sell", "sell", "--database", "sqlite:///empty.db")
+    assert "there is no table in public hint: Make the tables first: sqlite3 empty.db < schema.sql" in said

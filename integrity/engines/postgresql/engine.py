@@ -24,6 +24,7 @@ from integrity.engines.snapshot import Snapshot
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import Unreachable
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -61,6 +62,9 @@ class PostgresqlEngine:
 
     def write_url(self, url: Url, *, shows_secrets: bool) -> str:
         return write_url(url, shows_secrets=shows_secrets)
+
+    def load_command(self, target: Target) -> str:
+        return f"{typed('db psql')} -f schema.sql"
 
     def unreachable(self, target: Target, error: Exception, reason: str) -> Unreachable:
         return explain(target, error, reason)

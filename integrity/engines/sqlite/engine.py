@@ -1,5 +1,6 @@
 """SQLite as an engine."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -45,6 +46,9 @@ class SqliteEngine:
     alters_constraints: Final = False
     default_schema: Final = MAIN
 
+    def load_command(self, target: Target) -> str:
+        return f"sqlite3 {target.file} < schema.sql"
+
     @property
     def spelling(self) -> Spelling:
         from integrity.engines.sqlite.spelling import SPELLING  # it brings a parser along
@@ -65,6 +69,9 @@ class SqliteEngine:
     def unreachable(self, target: Target, error: Exception, reason: str) -> Unreachable:
         folder = target.file.absolute().parent
         hint = f"Check that the folder {folder} exists and that you may write there."
+        if not target.file.exists() and os.access(folder, os.W_OK):
+            reason = f"there is no file {target.file.absolute()}"
+            hint = f"Mend the path, or make the file with your tables in it: {self.load_command(target)}"
         if target.file.is_dir():
             hint = f"It is a folder. Name a file: sqlite:///{target.file / 'venue.db'}"
         elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:

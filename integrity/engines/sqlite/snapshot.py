@@ -26,7 +26,8 @@ from integrity.sql.name import in_quotes
 def open_snapshot(target: Target, timeout_s: float) -> Iterator[Snapshot]:
     """Open a snapshot for the block; see Target.open_snapshot."""
     if not target.file.exists():
-        raise Unreachable(f"cannot open {target}: there is no such file", hint="Name the file that `integrity seed` made.")
+        hint = f"Mend the path, or make the file with your tables in it: {target.engine.load_command(target)}"
+        raise Unreachable(f"cannot open {target}: there is no such file", hint=hint)
     connection = target.connect_sqlite(target.find_schemas(), is_read_only=True)
     connection.text_factory = _decode
     try:

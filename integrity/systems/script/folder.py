@@ -22,7 +22,7 @@ from integrity.systems.script.rows import unite
 from integrity.systems.system import System, SystemReference
 from integrity.systems.wanted_row import WantedRow
 
-_NO_TABLES = "Make the tables first; or name the database that has them: --database URL, or [database] url."
+_NO_TABLES = "Or name the database that has them: --database URL, or [database] url."
 
 
 @dataclass(frozen=True, slots=True)
