@@ -262,8 +262,8 @@ class CallsReplayed:
     def holds(self) -> Self:
         """Raise NotHeld, with what happened, if it went wrong as it did, or otherwise, or was not played to its end."""
         self.is_asked = True
-        if self.replay.is_cut:
-            raise NotHeld(f"nobody knows whether it holds: {self.replay.course}")
+        if self.replay.why_unknown:
+            raise NotHeld(f"nobody knows whether it holds: {self.replay.why_unknown}")
         if wrong := (*self.replay.names, *self.replay.others):
             raise NotHeld("\n".join([f"schedule {self.replay.letters}: {', '.join(wrong)}", *self.replay.timeline]))
         return self

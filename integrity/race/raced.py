@@ -128,11 +128,13 @@ class Replayed:
         """What happened the last time, and how often it came back."""
         back = sum(each.is_back for each in self.replays)
         came = f"{', '.join(self.failures)}: came back {back} of {counted(len(self.replays), 'time')}"
-        return "\n".join([came, self.replays[-1].course, *self.replays[-1].timeline, *self.differences])
+        last = self.replays[-1]
+        unknown = [f"nobody knows whether that is a fix: {last.why_unknown}"] if last.why_unknown else []
+        return "\n".join([came, *unknown, last.course, *last.timeline, *self.differences])
 
     @property
     def exit_code(self) -> int:
-        """Return what a script is told: a schedule that was cut off may have brought it back."""
+        """Return what a script is told: what was cut off, or calls that went astray, might have brought it back."""
         if any(each.is_back for each in self.replays):
             return exit_code_of({Shortfall.VIOLATED})
-        return exit_code_of({Shortfall.UNKNOWN} if any(each.is_cut for each in self.replays) else ())
+        return exit_code_of({Shortfall.UNKNOWN} if any(each.why_unknown for each in self.replays) else ())

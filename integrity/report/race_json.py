@@ -92,7 +92,13 @@ def replays_json(replayed: Replayed) -> dict[str, Any]:
         "came_back": sum(each.is_back for each in replays),
         "differences": list(replayed.differences),
         "replays": [
-            {"letters": each.letters, "is_back": each.is_back, "other_failures": list(each.others), "course": each.course}
+            {
+                "letters": each.letters,
+                "is_back": each.is_back,
+                "other_failures": list(each.others),
+                "course": each.course,
+                "why_unknown": each.why_unknown,
+            }
             for each in replays
         ],
     }

@@ -127,6 +127,8 @@ def render_replays(replayed: Replayed) -> str:
     lines = [f"{replayed.name}: the failure came back {back} of {times}: {', '.join(replayed.failures)}"]
     for letters, course in dict.fromkeys((each.letters, each.course) for each in replays):
         lines.append(f"  {letters}: {course}")
+    unknown = dict.fromkeys(each.why_unknown for each in replays if each.why_unknown)
+    lines += [f"  nobody knows whether that is a fix: {why}" for why in unknown]
     others = sorted({name for each in replays for name in each.others})
     lines += [f"  another failure came: {name}" for name in others]
     if replayed.differences:

@@ -97,6 +97,9 @@ def test_what_is_found_is_played_again_by_its_token_and_its_file(wallets: CallRa
             wallets.replay(kept, buy).holds()
     lock = "for update"
     assert not wallets.replay(finding.token, buy).holds().is_back
+    lock = "for no key"  # is no SQL
+    with pytest.raises(NotHeld, match="nobody knows whether it holds: A and B fail alone, too: SyntaxError"):
+        wallets.replay(finding.token, buy).holds()
     with pytest.raises(UsageError, match="these calls are buy, buy, buy"):
         wallets.replay(finding.token, buy, count=3)
 

@@ -205,6 +205,30 @@ def test_a_finding_that_does_not_come_back_is_told_with_what_has_changed(integri
     assert "is `select left_over from stock where id = 1 for update`" in " ".join(out.split())
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("broken", "A and B fail alone, too: 500 no such page"),
+        ("forbidden", "no call took effect"),
+        ("sent-on", "no call changed a row"),
+    ],
+)
+def test_calls_that_do_not_do_what_they_did_when_the_race_was_found_tell_nothing_of_a_fix(
+    integrity: Command, path: str, why: str
+) -> None:
+    code, out, _ = integrity(*curl("buy"), "--json", "--output", "found.json")
+    Path("found.json").write_text(Path("found.json").read_text().replace("buy", path))
+    code, out, err = integrity("found.json", command="replay")
+    said = " ".join(out.split())
+    assert (code, "came back 0 of 1 time" in said, f"nobody knows whether that is a fix: {why}" in said) == (
+        3,
+        True,
+        True,
+    ), out + err
+    code, out, _ = integrity("found.json", "--json", command="replay")
+    assert (code, [why in each["why_unknown"] for each in json.loads(out)["replays"]]) == (3, [True])
+
+
 def test_the_same_behind_a_lock_is_searched_to_the_end(integrity: Command) -> None:
     scenario("buy-locked")
     code, out, _ = integrity("--scenario", "buy", "--json")

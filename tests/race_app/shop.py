@@ -40,12 +40,25 @@ def reserve() -> tuple[int, dict[str, object]]:
         POOL.put(connection)
 
 
+def only_look(status: int) -> tuple[int, dict[str, object]]:
+    connection = POOL.get()
+    try:
+        with connection.transaction():
+            connection.execute("select left_over from stock where id = 1")
+            return status, {"error": "no such page"}
+    finally:
+        POOL.put(connection)
+
+
 class Shop(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         paths: dict[str, Callable[[], tuple[int, dict[str, object]]]] = {
             "/buy": lambda: buy(""),
             "/buy-locked": lambda: buy("for update"),
             "/reserve": reserve,
+            "/broken": lambda: only_look(500),
+            "/forbidden": lambda: only_look(403),
+            "/sent-on": lambda: only_look(302),
             "/ping": lambda: (200, {}),
         }
         status, body = paths[self.path]()

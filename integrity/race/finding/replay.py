@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from integrity.engines.known import find_engine
 from integrity.errors import UsageError, quote
+from integrity.race.finding.astray import why_astray
 from integrity.race.finding.finding import Finding, events_of, hash_tables, statements_of
 from integrity.race.finding.token import Token, code_of, codes_of
 from integrity.race.judge.contest import Contest, Ground
@@ -39,7 +40,7 @@ class Replay:
         statements: of each actor.
         names: of the failures that came back, as `others` has them.
         timeline: what happened, as lines of text.
-        is_cut: it was not played to its end.
+        why_unknown: why it tells nothing, in words; empty: it tells.
     """
 
     letters: str
@@ -49,7 +50,7 @@ class Replay:
     statements: dict[str, list[str]]
     names: tuple[str, ...] = ()
     timeline: tuple[str, ...] = ()
-    is_cut: bool = False
+    why_unknown: str = ""
 
 
 def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
@@ -101,11 +102,13 @@ class Sought:
         decide: makes who decides, for one run.
         failures: how it goes wrong, as token.py has it in codes.
         order: as again.py has it; None: nobody knows, and it is played until it goes wrong, or no two wait at once.
+        failed: letters of the calls that failed when it was found.
     """
 
     decide: Callable[[], Decide]
     failures: frozenset[str]
     order: str | None = ""
+    failed: frozenset[str] = frozenset()
 
     @property
     def is_strict(self) -> bool:
@@ -115,7 +118,8 @@ class Sought:
 
 def sought_of_finding(finding: Finding) -> Sought:
     """Return what a replay of a finding is to see."""
-    return Sought(lambda: following(finding.letters), codes_of(finding.fingerprint), order_of(finding.events))
+    failed = frozenset(letter for letter, call in finding.calls.items() if "failed" in call.returned)
+    return Sought(lambda: following(finding.letters), codes_of(finding.fingerprint), order_of(finding.events), failed)
 
 
 def sought_of_token(token: Token) -> Sought:
@@ -137,6 +141,8 @@ def replay(scheduler: Scheduler, program: Program, sought: Sought, *, times: int
             back = {each for each in failure if code_of(each) in sought.failures}
             if back or not left or sought.order is not None or not order_of(run.trace.events):
                 break
+        is_right = not (failure or run.cut)
+        why = why_astray(scheduler, program, run, failed=sought.failed) if is_right else ""
         yield Replay(
             letters=run.letters,
             is_back=bool(back),
@@ -145,7 +151,7 @@ def replay(scheduler: Scheduler, program: Program, sought: Sought, *, times: int
             statements=statements_of(events_of(run.trace)),
             names=tuple(sorted(name or oracle for oracle, name in back)),
             timeline=tuple(timeline_of(run, scheduler.dialect)),
-            is_cut=bool(run.cut),
+            why_unknown=f"it was cut off, {run.cut}" if run.cut else why,
         )
 
 
