@@ -21,7 +21,7 @@ from integrity.events import Job, Noted
 from integrity.http.client import Client
 from integrity.http.request import Request
 from integrity.jobs.request_race import RequestRace
-from integrity.jobs.site_checks import find_checks
+from integrity.jobs.site_checks import check_named, find_checks
 from integrity.jobs.warming import warm_up
 from integrity.project import Project
 from integrity.race.gated.postgresql.stand import Stand, open_stand
@@ -101,6 +101,7 @@ def open_site(
             hint="Name the application's PostgreSQL database: --database URL",
         )
     scenario, named = subject.scenario, subject.named
+    check_named(subject, target, project)
     place = yield from _database(scenario, target, settings.test_database, stack)
     prepared: list[Prepared] = [Prepared()]
     prepare: list[Callable[[], Prepared]] = []

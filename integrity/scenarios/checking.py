@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from integrity.engines.target import Target
+from integrity.errors import UsageError
 from integrity.http.request import Request
 from integrity.http.statuses import read_statuses
 from integrity.http.values import NoValue, check_take, fill
@@ -23,6 +25,7 @@ def check_scenario(scenario: Scenario, source: Source, *, named: Mapping[str, Re
     """
     _check_app(scenario, source)
     _check_setup(scenario, source, folder)
+    _check_database(scenario, source)
     with source.telling(("expect", "statuses")) as place:
         read_statuses(scenario.expect.statuses, place=place)
     if scenario.login is not None and scenario.login.bearer is not None:
@@ -54,6 +57,17 @@ def _check_setup(scenario: Scenario, source: Source, folder: Path) -> None:
         raise source.error(
             ("setup", "sql"), f"there is no file {said!r}", hint=f"It is looked for in the project's folder, {folder}."
         )
+
+
+def _check_database(scenario: Scenario, source: Source) -> None:
+    if scenario.database.url is None:
+        return
+    with source.telling(("database", "url")) as found:
+        place = found
+    try:
+        Target.parse(scenario.database.url)
+    except UsageError as error:  # without its line: that has the password
+        raise UsageError(f"{place}: {error.message}", hint=error.hint) from None
 
 
 class _Checks:

@@ -112,18 +112,10 @@ class Preparation:
 
     def _call(self, reference: str) -> dict[str, Any]:
         place = f"{self.place}: setup.python"
-        module_name, _, attribute = reference.partition(":")
-        if str(self.folder) not in sys.path:
-            sys.path.insert(0, str(self.folder))  # it stays: modules import others as they are used
-        claim(module_name, str(self.folder))
+        function = find_function(reference, folder=self.folder, place=place)
         try:
             with redirect_stdout(sys.stderr):
-                function: Callable[[str], Any] = attrgetter(attribute)(import_module(module_name))
                 made = function(self._known_target("python").text)
-        except (ImportError, AttributeError) as error:
-            if (theirs := as_user_error(error)) is not None:
-                raise theirs from None
-            raise UsageError(f"{place}: {quote(reference)}: {error}", hint='Write "module:function".') from None
         except Exception as error:
             raise as_user_error(error) or error from None
         if made is not None and not isinstance(made, Mapping):
@@ -159,3 +151,26 @@ class Preparation:
             raise UsageError(
                 f"{place}: ended with {ended.returncode}{lines}", hint="Try it by hand, with DATABASE_URL set."
             )
+
+
+def find_function(reference: str, *, folder: Path, place: str) -> Callable[[str], Any]:
+    """Return the function of the user's that "module:function" names.
+
+    Raises:
+        UsageError: there is none.
+        UserCodeError: its module raised an exception.
+    """
+    module_name, _, attribute = reference.partition(":")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))  # it stays: modules import others as they are used
+    claim(module_name, str(folder))
+    try:
+        with redirect_stdout(sys.stderr):
+            function: Callable[[str], Any] = attrgetter(attribute)(import_module(module_name))
+    except Exception as error:
+        if (theirs := as_user_error(error)) is not None:
+            raise theirs from None
+        if not isinstance(error, ImportError | AttributeError):
+            raise
+        raise UsageError(f"{place}: {quote(reference)}: {error}", hint='Write "module:function".') from None
+    return function

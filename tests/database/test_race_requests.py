@@ -14,6 +14,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
+from integrity.jobs import site
 
 APP = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'shop.py'}"
 BUYER = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'buyer.py'}"
@@ -313,27 +314,42 @@ def test_an_application_that_dies_is_told_with_its_log(integrity: Command) -> No
     assert (code, "ended with 7 before it was ready" in " ".join(err.split())) == (2, True), err
 
 
+def test_what_a_scenario_names_that_is_not_there_is_told_before_a_copy_is_made(
+    integrity: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "make_copy", lambda _place: pytest.fail("a copy was made"))
+    Path("invariants").mkdir()
+    Path("invariants/sold.sql").write_text(f"-- title: t\n-- severity: error\n{SOLD}")
+    Path("invariants/of-item.sql").write_text(
+        "-- title: t\n-- severity: error\n-- parameter: item int = 1\nselect id from stock where id = :item"
+    )
+    for said, told in (
+        ('[expect]\ninvariants = ["sodl"]', "expect.invariants: no invariant fits 'sodl'"),
+        ('[expect]\ninvariants = ["of-item"]', "expect.invariants: of-item: it has parameters: item"),
+        (
+            '[expect]\nvolatile = { columns = ["stock.left_ovr"] }',
+            "no table has 'stock.left_ovr' hint: Perhaps you meant stock.left_over",
+        ),
+        ('[setup]\npython = "row_maker:make"', "setup.python: 'row_maker:make': No module named 'row_maker'"),
+        ('[setup]\npython = "json:make"', "setup.python: 'json:make': module 'json' has no attribute 'make'"),
+        ('[database]\nurl = "postgres//shop:hunter2"', "scenarios/buy.toml:11:7: database.url: "),
+    ):
+        Path("scenarios/buy.toml").write_text(f"{SCENARIO.format(app=APP, path='buy').partition('[expect]')[0]}{said}\n")
+        code, _, err = integrity("--scenario", "buy")
+        assert (code, told in " ".join(err.split()), "hint: " in err, "hunter2" in err) == (2, True, True, False), err
+
+
 def test_one_that_runs_already_is_raced_on_a_declared_test_database_only(integrity: Command) -> None:
     code, _, err = integrity("--app", "http://127.0.0.1:9", "--curl", "curl -X POST http://127.0.0.1:9/buy")
     assert (code, "that we did not make" in " ".join(err.split())) == (2, True), err
 
 
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        (
-            'volatile = { columns = ["stock.left_ovr"] }',
-            "no table has 'stock.left_ovr' hint: Perhaps you meant stock.left_over",
-        ),
-    ],
-)
-def test_what_is_expected_must_be_there_and_hold_before_any_call(integrity: Command, said: str, told: str) -> None:
-    Path("checks.sql").write_text("-- title: as it says\n-- severity: error\nselect id from stock")
+def test_a_volatile_column_that_no_start_of_the_application_made_is_told_behind_it(integrity: Command) -> None:
     scenario("buy")
     with Path("scenarios/buy.toml").open("a") as file:
-        file.write(f"{said}\n")
+        file.write('volatile = { columns = ["made_by_migrations"] }\n')
     code, _, err = integrity("--scenario", "buy")
-    assert (code, told in " ".join(err.split())) == (2, True), err
+    assert (code, "expect.volatile.columns: no table has 'made_by_migrations'" in " ".join(err.split())) == (2, True), err
 
 
 @pytest.mark.parametrize(
