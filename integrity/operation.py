@@ -28,7 +28,9 @@ from enum import Enum
 from typing import Any
 
 from integrity import value
+from integrity.declaring import check_arguments, check_fields
 from integrity.domain import Domain
+from integrity.errors import UsageError
 
 Scalar = value.Scalar
 Value = value.Value
@@ -188,6 +190,9 @@ class Allowed:
     declines: frozenset[str] = frozenset()
     retries: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def __or__(self, other: "Allowed") -> "Allowed":
         return Allowed(self.failures | other.failures, self.declines | other.declines, self.retries | other.retries)
 
@@ -211,6 +216,9 @@ class Mark:
     argument: str = ""
     reply: str = ""
     schema: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,15 @@ class Operation:
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     marks: tuple[Mark, ...] = ()
     unmarked: frozenset[tuple[str, str]] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_arguments(self.name, self.steps, self.arguments)
+        for mark in self.marks:
+            if mark.argument and self.arguments and mark.argument not in self.arguments:
+                hint = f"Its arguments are: {', '.join(self.arguments)}."
+                reason = f"marks: {mark.table}.{mark.column} holds the argument {mark.argument!r}, which there is not"
+                raise UsageError(f"operation {self.name!r}: {reason}", hint=hint)
 
     def start(self, **arguments: Any) -> Steps:
         """Return the generator of a call; where calling it raises, one that raises the same: it is the operation's."""

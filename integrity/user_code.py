@@ -80,10 +80,10 @@ def place_in_operation(steps: object, error: BaseException | None = None) -> str
     if place := getattr(error, "place", ""):
         return str(place)
     for frame, line in reversed(list(walk_tb(error.__traceback__ if error else None))):
-        if not _is_installed(frame.f_code.co_filename):
+        if not is_installed(frame.f_code.co_filename):
             return f"{_shown(frame.f_code.co_filename)}:{line}, in {frame.f_code.co_name}"
     code = getattr(steps, "gi_code", None)
-    if code is None or _is_installed(code.co_filename):
+    if code is None or is_installed(code.co_filename):
         return ""
     return f"{_shown(code.co_filename)}:{code.co_firstlineno}, in {code.co_name}"
 
@@ -105,14 +105,14 @@ def lines_of(steps: Any) -> Sequence[Line]:
 
 def describe_lines(lines: Sequence[Line]) -> str:
     """Return the innermost of these lines that is a user's, as "bank.py:12, in withdraw"; empty: none is."""
-    code, line = next((each for each in reversed(lines) if not _is_installed(each[0].co_filename)), (None, 0))
+    code, line = next((each for each in reversed(lines) if not is_installed(each[0].co_filename)), (None, 0))
     return f"{_shown(code.co_filename)}:{line}, in {code.co_name}" if code else ""
 
 
 def place_of_caller() -> str:
     """Return the innermost line of a user's that led to this call, in the same way."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_installed(frame.f_code.co_filename):
+    while frame.f_back is not None and is_installed(frame.f_code.co_filename):
         frame = frame.f_back
     return describe_lines([(frame.f_code, frame.f_lineno)])
 
@@ -120,7 +120,7 @@ def place_of_caller() -> str:
 def place_of(function: Callable[..., Any]) -> str:
     """Return where a function is written, as "bank.py:117"; empty: by us, or nobody can say."""
     code = getattr(unwrap(function), "__code__", None)
-    if code is None or _is_installed(code.co_filename):
+    if code is None or is_installed(code.co_filename):
         return ""
     return f"{_shown(code.co_filename)}:{code.co_firstlineno}"
 
@@ -128,11 +128,12 @@ def place_of(function: Callable[..., Any]) -> str:
 def _is_of_user(file: str, module_name: str) -> bool:
     if module_name.partition(".")[0] in _packages:
         return True
-    return any(_is_below(file, folder) for folder in _folders) and not _is_installed(file)
+    return any(_is_below(file, folder) for folder in _folders) and not is_installed(file)
 
 
 @lru_cache(maxsize=1024)
-def _is_installed(file: str) -> bool:
+def is_installed(file: str) -> bool:
+    """Whether a file is ours, Python's or a package's, and so none of a user's."""
     return any(_is_below(file, folder) for folder in _installed())
 
 

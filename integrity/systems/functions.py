@@ -179,6 +179,20 @@ def steps_of(
             return Declined(type(error).__name__)
         raise error.__cause__ if isinstance(error.__cause__, StatementFailed) else error
 
+    return _as_written(steps, function, takes_id=takes_id)
+
+
+def _as_written(steps: Callable[..., Steps], function: Callable[..., Any], *, takes_id: bool) -> Callable[..., Steps]:
+    """Return the steps with the signature of the function, but for the connection, and a way to where it is written."""
+    others = list(inspect.signature(function).parameters.values())[1:]
+    names = [
+        each if each.kind is each.VAR_KEYWORD else each.replace(kind=each.KEYWORD_ONLY)
+        for each in others
+        if each.kind is not each.VAR_POSITIONAL
+    ]
+    own = [] if takes_id else [inspect.Parameter("operation_id", inspect.Parameter.KEYWORD_ONLY)]
+    steps.__signature__ = inspect.Signature([*own, *names])  # type: ignore[attr-defined]
+    steps.__wrapped__ = function  # type: ignore[attr-defined]
     return steps
 
 

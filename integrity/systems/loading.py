@@ -11,7 +11,7 @@ from typing import Any
 from integrity.errors import AuditError, UsageError, quote
 from integrity.project import SPEC_SUFFIX
 from integrity.systems.system import System, SystemReference
-from integrity.user_code import claim
+from integrity.user_code import claim, is_installed
 
 
 def load_system(reference: SystemReference) -> System:
@@ -104,5 +104,9 @@ def _place(error: BaseException, folder: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: "
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)[1:] if not frame.filename.startswith("<frozen")]
-    own = [frame for frame in frames if folder and Path(frame.filename).is_relative_to(folder)]
+    own = [
+        frame
+        for frame in frames
+        if folder and Path(frame.filename).is_relative_to(folder) and not is_installed(frame.filename)
+    ]
     return next((f"{frame.filename}:{frame.lineno}: " for frame in reversed(own or frames)), "")

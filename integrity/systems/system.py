@@ -9,12 +9,15 @@ from sqlalchemy import MetaData
 from integrity.database.constraints import name_constraints
 from integrity.database.made import OURS
 from integrity.database.names import schemas_of
+from integrity.declaring import check_fields
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.target import Target
 from integrity.errors import AuditError, UsageError, quote
 from integrity.operation import NOTHING, Allowed, Operation, Steps
 from integrity.project import SYSTEM_NAME, SYSTEM_NAME_HINT
 from integrity.suggestion import suggest
 from integrity.systems.made_stage import MadeStage, key_queries, pools_of
+from integrity.systems.marked import check_marks
 from integrity.systems.narrowing import narrowed
 from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.reflect import Reflected
@@ -59,6 +62,9 @@ class Subscription:
     follow: Operation
     cursor: str = "last_sequence"
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -72,6 +78,9 @@ class Sweep:
 
     operation: str
     open: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,9 @@ class Bug:
     dropped: tuple[str, ...] = ()
     race: tuple[str, ...] = ()
     schedule: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +164,7 @@ class System:
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not SYSTEM_NAME.fullmatch(self.name):  # it is a part of the names of views
             raise UsageError(f"{quote(self.name)} is no name of a system", hint=SYSTEM_NAME_HINT)
         if self.name == OURS or OURS in self.schemas:
@@ -196,6 +209,7 @@ class System:
         operations = [*self.operations.values(), *(each for bug in self.bugs.values() for each in bug.operations.values())]
         if raced_with is not None and self.rows and all(each.tables is not None for each in operations):
             named = [name for each in operations for name in each.tables or ()]
+            named += [f"{mark.schema or DEFAULT_SCHEMA}.{mark.table}" for each in operations for mark in each.marks]
             tables = narrowed(tables, [*named, *(row.table for row in self.rows), *drawn, *raced_with])
         drawn_by = {name: pools_of([each.arguments.values()]) for name, each in self.operations.items()}
         stage = MadeStage(target, tables, given, self.rows, self.rows_of, drawn_by, self.pools)
@@ -224,8 +238,13 @@ class System:
             is_raced: nor those whose rows cannot be made.
 
         Raises:
-            UsageError: it does not understand one that is asked for, or none at all.
+            UsageError: it does not understand one that is asked for, or none at all; or marks name what there is not.
         """
+        if self.is_known and self.find_faults is None:  # those of files are told by their statements
+            check_marks(
+                [*self.operations.values(), *(each for bug in self.bugs.values() for each in bug.operations.values())],
+                self.metadata,
+            )
         faults = dict(self.find_faults(target, self.metadata)) if self.find_faults and self.is_known else {}
         if is_raced:
             faults |= self._find_rowless([name for name in self.operations if name not in faults])

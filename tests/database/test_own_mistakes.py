@@ -102,6 +102,34 @@ def test_every_operation_that_our_own_effects_name_is_there() -> None:
             assert make().fault == ""
 
 
+DECLARED = {
+    "marks=(Mark('movements', 'id'))": ("marks is of type Mark, and must be a tuple of Mark", True),
+    "marks=(Mark('movments', 'id'),)": ("marks: there is no table 'movments'\n  hint: Perhaps you meant movements.", False),
+    "marks=(Mark('movements', 'operation'),)": (
+        "marks: table movements has no column 'operation'\n  hint: Perhaps you meant operation_id",
+        False,
+    ),
+    "arguments={**ARGUMENTS, 'seat': IntegerIn(1, 2)}": ("takes no 'seat', which it is called with", True),
+}
+"""What is written wrongly, and whether that is told as the module is imported: else where a database is."""
+
+
+def test_what_a_system_declares_wrongly_is_told_with_its_place_before_a_race_or_a_run(integrity: Command) -> None:
+    integrity("seed", "--size", "accounts=2")
+    module = Path("bank.py").read_text(encoding="utf-8").replace("    RESTARTED,", "    RESTARTED,\n    Mark,", 1)
+    made = '"deposit": Operation("deposit", deposit, ARGUMENTS),'
+    for wrong, (told, is_at_import) in DECLARED.items():
+        arguments = "" if wrong.startswith("arguments") else "arguments=ARGUMENTS, "
+        changed = module.replace(made, f'"deposit": Operation("deposit", deposit, {arguments}{wrong}),')
+        Path("bank.py").write_text(changed, encoding="utf-8")
+        place = changed.splitlines().index(next(each for each in changed.splitlines() if wrong in each)) + 1
+        for command in (("race", "bank", "deposit"), ("run", "smoke", "--duration", "1s")):
+            code, said = integrity(*command)
+            assert (code, told in said) == (2, True), said
+            assert f"bank.py:{place}: operation 'deposit'" in said or not is_at_import
+            assert re.search(r"bank\.py:\d+: operation 'deposit'", said)
+
+
 def test_a_pattern_of_a_system_that_fits_no_invariant_is_refused_by_its_place(integrity: Command) -> None:
     change(SETTINGS, "money/*", "money/no-balance-belw-zero")
     for command in (("validate",), ("list",), ("race", "bank")):
