@@ -160,3 +160,46 @@ def test_in_races_too_and_what_comes_out_wrong_one_after_the_other_is_explained_
     assert "schedule (one after the other), 0 preemptions" in out
     assert "no race: the calls come out wrong even one after the other." in out
     assert "cycle" not in out
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_where_a_row_is_stored_is_looked_for_before_a_race_and_a_run(
+    engine: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if engine == "sqlite":
+        url = "sqlite:///p.db"
+        with closing(sqlite3.connect(tmp_path / "p.db")) as connection:
+            connection.execute(PAYMENTS.format(**WORDS[engine], unique=""))
+    else:
+        target = request.getfixturevalue("database")
+        url = target.text
+        with target.connect() as served:
+            served.execute(PAYMENTS.format(**WORDS[engine], unique=""))
+            served.commit()
+    monkeypatch.chdir(tmp_path)
+    wrong = {
+        "payments.idempotency_key": ("payments.idempotency_kee", "idempotency_kee", "idempotency_key"),
+        "at created_at": ("at creatd_at", "creatd_at", "created_at"),
+        "stores: payments.": ("stores: paymnts.", "paymnts", "payments"),
+    }
+    for right, (written, name, meant) in wrong.items():
+        lay(tmp_path, {"sell": OPERATIONS["sell"].replace(right, written)})
+        line = Path("operations/sell.sql").read_text().splitlines()[2]
+        for command in (("race", "sell"), ("run", "smoke", "--duration", "1s")):
+            with pytest.raises(SystemExit) as ended:
+                main([*command, "--database", url])
+            said = capsys.readouterr().err
+            told, shown, caret, hint = said.removeprefix("integrity: ").splitlines()[:4]
+            assert (ended.value.code, told.startswith("operations/sell.sql:3: stores: "), name in told) == (
+                2,
+                True,
+                True,
+            ), said
+            assert shown.endswith(line)
+            assert shown[caret.index("^") :].startswith(name)
+            assert "Perhaps you meant" in hint
+            assert meant in hint

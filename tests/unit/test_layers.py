@@ -42,6 +42,7 @@ LAYERS = (
         "typed",
         "environment",
         "errors",
+        "declaring",
         "user_code",
     },
 )

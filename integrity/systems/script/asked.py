@@ -37,8 +37,37 @@ def find_faults(files: Sequence[OperationFile], target: Target, tables: MetaData
     for (file, node), said in zip(sent, told, strict=True):
         if said is not None and file.name not in faults and (said.is_syntax or not _makes_names(file)):
             faults[file.name] = _fault(file, node, said, tables)
+    faults = {**_find_stores_faults(files, target, tables), **faults}
     if isinstance(tables, Reflected):
         faults |= find_row_faults([file for file in files if file.name not in faults], target, tables)
+    return faults
+
+
+def _find_stores_faults(files: Sequence[OperationFile], target: Target, tables: MetaData) -> dict[str, AuditError]:
+    """Return the errors of the operations that store their row where there is no place for it, by name."""
+    asked = [
+        (file, each, column)
+        for file in files
+        if not _makes_names(file)
+        for each in file.header.stores
+        for column in filter(None, (each.column, each.made_at))
+    ]
+    schemas = sorted({table.schema for table in tables.tables.values() if table.schema})
+    told = target.engine.find_not_understood(
+        target, (f"select {column} from {each.table}" for _, each, column in asked), schemas
+    )
+    faults: dict[str, AuditError] = {}
+    for (file, each, column), said in zip(asked, told, strict=True):
+        if said is not None and file.name not in faults:
+            schema, table, _ = each.place
+            hint = said.hint or _hint_of_name(said.reason, {table, f"{schema}.{table}"}, tables)
+            name = each.table if _MISSING_TABLE.search(said.reason) else column
+            line = file.text.splitlines()[each.line - 1]
+            places = [found.start() for found in re.finditer(rf"(?<![\w:]){re.escape(name)}(?!\w)", line)]
+            at = places[-1 if column is each.made_at else 0] + 1 if places else None
+            reason = f"stores: {said.reason}"
+            described = describe_place(shown_path(file.path), file.text, each.line, at, reason)
+            faults[file.name] = SqlFileError(described, hint=hint or None)
     return faults
 
 
