@@ -234,6 +234,8 @@ class Operation:
         places: of an operation that is a file of SQL: where it declares each argument, "operations/withdraw.sql:3".
         marks: what tells the rows that it inserts; by these a rollback takes them out of tables that others made.
         unmarked: schema and name of tables that it inserts into, and whose rows none of `marks` tells; None: nobody knows.
+        is_changing: it has statements that change rows, as far as a file of SQL tells by its text.
+        rows: of such a file: with which its calls are likely to be accepted, "-- row event: events(seats_left = 4)".
     """
 
     name: str
@@ -244,6 +246,8 @@ class Operation:
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     marks: tuple[Mark, ...] = ()
     unmarked: frozenset[tuple[str, str]] | None = None
+    is_changing: bool = False
+    rows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -1,7 +1,8 @@
 """The race matrix: groups of operations, usually each pair, searched for races with several choices of arguments.
 
 The likeliest choice of each group is searched first, then the second one of each, while the time lasts. A group is sound
-when its first choice was searched to the bound and nothing was found; how many more were is said beside it. Where a call
+when its first choice was searched to the bound and nothing was found; how many more were is said beside it. One with which
+nothing was raced counts for nothing, and is not the first; where none is left, that is unknown (idle.py). Where a call
 fails, or a deadlock is met, the other choices are searched all the same: with one of them the data may go wrong.
 
 One choice of one group is searched as searcher.py has it; with several jobs, processes share the groups (processes.py).
@@ -39,11 +40,19 @@ class Group:
 
     @property
     def verdict(self) -> Verdict:
-        """Violated; holds, for the choices that were searched to the bound; unknown when not even the first was."""
+        """Violated; holds, for the choices that were searched to the bound; unknown when not even the first was of those
+        with which something was raced."""
         verdicts = [each.verdict for each in self.searched]
         if Verdict.VIOLATED in verdicts:
             return Verdict.VIOLATED
-        return next((each.verdict for each in self.searched if each.choice == 0), Verdict.UNKNOWN)
+        raced = [each for each in self.searched if each.coverage.idle is None]
+        is_first = bool(raced) and len(self.searched) > raced[0].choice  # none before it is left out
+        return raced[0].verdict if is_first else Verdict.UNKNOWN
+
+    @property
+    def idle(self) -> list[Searched]:
+        """Those of which each is idle, with which nothing was raced; none where one was not."""
+        return self.searched if self.searched and all(each.coverage.idle for each in self.searched) else []
 
     @property
     def finding(self) -> Finding | None:

@@ -18,6 +18,7 @@ from integrity.report.layout import fold, lay_table
 from integrity.verdict import Verdict
 
 _WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
+_IDLE = "idle"  # of one choice of arguments: nothing was raced with it
 _DATA_SOUND = "data sound"  # holds, and answers are apart: the word for both would be wrong of these
 
 
@@ -32,6 +33,7 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         else:
             remarks = [f"{group.apart.schedule}: answers apart"] if group.apart else []
             remarks += [cut for coverage in coverages for cut in coverage.cut]
+            remarks += [each.coverage.idle.reason for each in group.idle if each.coverage.idle]
             remark = "; ".join(dict.fromkeys(remarks))
         rows.append(
             [
@@ -52,7 +54,7 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         headers[:columns],
         align=("left", "left", "right", "right", "right", "right", "right", "left")[:columns],
     )
-    return f"{table}\n\n{_render_failing(groups)}{fold(sentence_of(groups, settings))}"
+    return f"{table}\n\n{_render_failing(groups)}{_render_idle(groups)}{fold(sentence_of(groups, settings))}"
 
 
 def render_coverage(group: Group, settings: RaceSettings) -> str:
@@ -63,7 +65,8 @@ def render_coverage(group: Group, settings: RaceSettings) -> str:
     failing = [each for each in group.searched if each.coverage.failing]
     others = [each for each in group.searched if not each.coverage.failing]
     lines = [*(_failing_lines(failing) if failing else ()), *(line for each in others for line in _lines_of(each))]
-    return "\n".join([*lines, "", f"{_render_failing([group])}{fold(sentence_of([group], settings))}"])
+    told = f"{_render_failing([group])}{_render_idle([group])}{fold(sentence_of([group], settings))}"
+    return "\n".join([*lines, "", told])
 
 
 def told_failing(failing: Mapping[str, str]) -> list[str]:
@@ -87,8 +90,11 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
         verdict = f"{racy} of {count} of operations can go wrong {level}"
     elif unknown:
         never = sum(any(each.coverage.failing for each in group.searched if each.choice == 0) for group in unknown)
+        idle = sum(bool(group.idle) for group in unknown)
+        left = len(unknown) - never - idle
         reasons = [f"a call of {never} of {count} never works"] if never else []
-        reasons += [f"{len(unknown) - never} of {count} not searched to the bound"] if len(unknown) > never else []
+        reasons += [f"nothing was raced in {idle} of {count}"] if idle else []
+        reasons += [f"{left} of {count} not searched to the bound"] if left else []
         verdict = f"inconclusive {level}: {', '.join(reasons)}"
     else:
         bound = counted(settings.preemptions, "preemption")
@@ -129,6 +135,8 @@ def _lines_of(searched: Searched) -> list[str]:
     parts += [counted(number, what) for what, number in met.items() if number]
     parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
     parts += coverage.cut
+    if coverage.idle:
+        return _paragraph(_IDLE, searched.calls, ", ".join([*parts, coverage.idle.reason]))
     return _paragraph(_word(searched.verdict, is_apart=searched.apart is not None), searched.calls, ", ".join(parts))
 
 
@@ -186,3 +194,15 @@ def _render_failing(groups: Sequence[Group]) -> str:
     next_step = f"next: mend it; the same command {named} --schedule A shows each step"
     lines = [line for call, each in found.items() for line in each.lines(call)]
     return "\n".join(map(fold, [*lines, next_step])) + "\n\n"
+
+
+def _render_idle(groups: Sequence[Group]) -> str:
+    """Return of groups in which nothing was raced why, each reason once, and which rows would change that."""
+    idle = [each.coverage.idle for group in groups for each in group.idle if each.coverage.idle]
+    if not idle:
+        return ""
+    rows = list(dict.fromkeys(row for each in idle for row in each.rows))
+    next_step = "next: give the race rows with which calls are accepted and change something"
+    lines = [fold(f"{each[0].upper()}{each[1:]}.") for each in dict.fromkeys(each.reason for each in idle)]
+    lines += [fold(f"{next_step}{', in the file of the operation, such as:' if rows else '.'}")]
+    return "\n".join([*lines, *(f"  {row}" for row in rows)]) + "\n\n"

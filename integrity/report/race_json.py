@@ -5,6 +5,7 @@ from typing import Any
 from integrity.race.matrix import Group
 from integrity.race.played import Played
 from integrity.race.raced import FindingKept, Mutated, Raced, Replayed, Reproduced
+from integrity.race.search.idle import Idle
 from integrity.race.trial.mutate import Attempt, Mutation
 from integrity.report.race_coverage import told_failing
 from integrity.report.race_text import describe_played, left_out_of
@@ -75,11 +76,16 @@ def group_json(group: Group) -> dict[str, Any]:
                 "refusals": each.coverage.refusals,
                 "abstentions": each.coverage.abstentions,
                 "cut": [*each.coverage.cut, *told_failing(each.coverage.failing)],
+                "idle": _idle_json(each.coverage.idle),
                 "seconds": round(each.seconds, 3),
             }
             for each in group.searched
         ],
     }
+
+
+def _idle_json(idle: Idle | None) -> dict[str, Any] | None:
+    return {"reason": idle.reason, "rows": list(idle.rows)} if idle else None
 
 
 def replays_json(replayed: Replayed) -> dict[str, Any]:

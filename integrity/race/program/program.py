@@ -32,6 +32,8 @@ class Actor:
         allowed: what it may come to beside others.
         place: where its operation is written, e.g. "bank.py:41"; empty: nobody knows.
         launch: of one that is not ours to step: given the same as `steps`, what begins the call.
+        is_changing: its operation has statements that change rows, by their text.
+        rows: with which its calls are likely to be accepted, as a file of SQL has them.
     """
 
     operation: str
@@ -41,6 +43,8 @@ class Actor:
     allowed: Allowed = NOTHING
     place: str = ""
     launch: Callable[[Keys, UUID], Launch] | None = None
+    is_changing: bool = False
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

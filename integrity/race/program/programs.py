@@ -136,7 +136,16 @@ def _actor(operation: Operation, call: PlannedCall) -> Actor:
     def steps(keys: Keys, operation_id: UUID) -> Steps:
         return operation.start(operation_id=operation_id, **given(keys))
 
-    return Actor(operation.name, steps, str(call), given, operation.allowed, place_of(operation.steps))
+    return Actor(
+        operation.name,
+        steps,
+        str(call),
+        given,
+        operation.allowed,
+        place_of(operation.steps),
+        is_changing=operation.is_changing,
+        rows=operation.rows,
+    )
 
 
 def _answer_of(service: SystemService) -> Service:

@@ -8,6 +8,7 @@ from integrity.race.judge.judge import Judgement
 from integrity.race.judge.oracles import Alarm, Alarmed
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.schedule import count_preemptions, shorten
+from integrity.race.search.idle import Idle
 from integrity.verdict import Verdict
 
 
@@ -66,6 +67,7 @@ class Coverage:
         cut: why schedules were not played to their end, or the search not to its bound.
         unfinished: the first schedule that was not played to its end.
         failing: calls that failed in every schedule, also alone, "withdraw (bank.py:41)", and with what.
+        idle: why nothing was raced in any of them; None: something was.
     """
 
     played: int = 0
@@ -83,11 +85,13 @@ class Coverage:
     cut: list[str] = field(default_factory=list)
     unfinished: PlayedSchedule | None = field(default=None, repr=False)
     failing: dict[str, str] = field(default_factory=dict)
+    idle: Idle | None = None
 
     @property
     def reasons(self) -> list[str]:
         """Why nobody knows of all schedules, in words."""
-        return [*self.cut, *(f"{call} fails however it is called: {error}" for call, error in self.failing.items())]
+        failing = (f"{call} fails however it is called: {error}" for call, error in self.failing.items())
+        return [*self.cut, *failing, *([self.idle.reason] if self.idle else ())]
 
     @property
     def pairs_in_both_orders(self) -> int:

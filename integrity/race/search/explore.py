@@ -42,6 +42,7 @@ from integrity.race.program.trace import Failed, StepPhase
 from integrity.race.program.wire import GoesOn
 from integrity.race.rows.keeping import StillOpen
 from integrity.race.search.exploration import Coverage, Exploration, Hit
+from integrity.race.search.idle import Effects
 from integrity.race.search.independence import Independence, Occurrence
 from integrity.race.search.orders import PCT_DEPTHS, Priorities, rotate
 from integrity.verdict import Verdict
@@ -165,16 +166,19 @@ class _Search:
         self._interest: dict[tuple[str, int], int] = {}
         self._failed: dict[str, Failed] = {}
         self._returned: set[str] = set()
+        self._effects = Effects()
+        self._ended = 0
 
     def result(self) -> Exploration:
         coverage = self._coverage
         coverage.failing |= {} if self._hits else self._never_carried_out()
+        coverage.idle = None if self._hits or coverage.failing else self._effects.why_idle(self._program, self._ended)
         if self._hits:
             verdict = Verdict.VIOLATED
         elif coverage.abstentions and not self._program.checks:
             coverage.cut.append(f"{counted(coverage.abstentions, 'schedule')} could not be judged: a call failed half done")
             verdict = Verdict.UNKNOWN
-        elif coverage.cut or coverage.failing or coverage.bound_completed < self._budget.preemptions:
+        elif coverage.reasons or coverage.bound_completed < self._budget.preemptions:
             verdict = Verdict.UNKNOWN
         else:
             verdict = Verdict.HOLDS
@@ -337,6 +341,8 @@ class _Search:
 
     def _count(self, run: PlayedSchedule) -> None:
         coverage = self._coverage
+        self._ended += 1
+        self._effects.add(run)
         coverage.waits += sum(event.phase is StepPhase.WAITS for event in run.trace.events)
         coverage.levels |= {event.level for event in run.trace.events}
         refused = Counter(event.refusal.sqlstate for event in run.trace.events if event.refusal)

@@ -39,11 +39,12 @@ class Condition:
     Args:
         text: as it was written.
         columns: of the row above that it names, in lower case.
+        tree: of it.
     """
 
     text: str
     columns: frozenset[str]
-    _tree: "exp.Expr"
+    tree: "exp.Expr"
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class Condition:
             values: by name.
         """
         found = {name.lower(): value for name, value in row.items()} if row is not None else {}
-        return _truth(_value(self._tree, {**found, ROW: row is not None}, values)) is True
+        return _truth(_value(self.tree, {**found, ROW: row is not None}, values)) is True
 
 
 def read_condition(text: str) -> Condition:

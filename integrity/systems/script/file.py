@@ -16,6 +16,7 @@ from integrity.sql.header import TextFault
 from integrity.sql.parameters import marks_in
 from integrity.sql.place import describe_place
 from integrity.sql.tokens import TokenKind, tokenize
+from integrity.systems.script.accepting import Accepting
 from integrity.systems.script.body import Node, read_body, sent_by
 from integrity.systems.script.domains import schema_name
 from integrity.systems.script.header import OperationHeader, read_operation_header
@@ -52,6 +53,7 @@ class OperationFile:
         domains = {name: declared.domain for name, declared in self.header.parameters.items()}
         places = {name: written_at.place for name, written_at in self.header.lines.items()}
         telling = Telling(self.header, self.nodes)
+        accepting = self.accepting
         return Operation(
             self.name,
             self._steps,
@@ -61,7 +63,14 @@ class OperationFile:
             places,
             marks=telling.marks,
             unmarked=telling.unmarked,
+            is_changing=accepting.is_changing,
+            rows=accepting.rows,
         )
+
+    @property
+    def accepting(self) -> Accepting:
+        """What it asks of rows."""
+        return Accepting(self.header, self.nodes)
 
     @property
     def wants(self) -> Wants:

@@ -1,0 +1,100 @@
+"""Idle searches: those in whose schedules nothing was raced, so that they prove nothing, however many were played.
+
+A search is idle where no call was ever accepted and nothing was committed (each was declined: the rows do not suffice for
+one), and where no statement changed a row though there are some that change rows: those found none. One call that is
+accepted once, or one row that is changed, is enough: a call that always declines beside another may be right.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from integrity.numbers import counted
+from integrity.operation import Declined, Ok, Unavailable
+from integrity.race.play.scheduler import PlayedSchedule
+from integrity.race.program.program import Program
+from integrity.race.program.trace import Failed, StepPhase, TraceEvent
+
+_COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
+_QUIET = frozenset(
+    {"", "SELECT", "WITH", "VALUES", "TABLE", "FETCH", "SHOW", "EXPLAIN", "BEGIN", "SAVEPOINT", "RELEASE", "SET", "RESET"}
+    | {"LOCK", "PRAGMA", "DECLARE", "CLOSE", "DISCARD"}
+)
+_CHANGES_WITHIN = re.compile(r"\b(?:insert\s+into|update\s+\S+\s+(?:as\s+\S+\s+)?set|delete\s+from|merge\s+into)\b", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Why a search proves nothing.
+
+    Args:
+        reason: in words.
+        rows: rows with which its calls are likely to do something, as a file of SQL has them; none: nobody knows any.
+    """
+
+    reason: str
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Effects:
+    """What the calls of a search came to.
+
+    Args:
+        is_accepted: one call was, in one schedule.
+        is_kept: one committed something, or asked a service.
+        is_changing, has_changed: there was a statement that changes rows; one changed some.
+        refused: in how many schedules a call came to each no.
+    """
+
+    is_accepted: bool = False
+    is_kept: bool = False
+    is_changing: bool = False
+    has_changed: bool = False
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, run: PlayedSchedule) -> None:
+        """Note what the calls of one schedule came to."""
+        returns = run.trace.returns.values()
+        self.is_accepted |= any(isinstance(each, Ok) for each in returns)
+        self.is_kept |= bool(run.trace.requests or run.changes)
+        self.has_changed |= bool(run.changes)
+        self.refused.update({each.reason for each in returns if isinstance(each, Declined | Unavailable)})
+        self.refused.update({each.error for each in returns if isinstance(each, Failed)})
+        open_changes: set[str] = set()
+        for event in run.trace.events:
+            if event.phase is not StepPhase.WAITS and event.refusal is None:
+                self._add_event(event, open_changes)
+
+    def _add_event(self, event: TraceEvent, open_changes: set[str]) -> None:
+        verb = event.tag.partition(" ")[0].upper()
+        if verb in ("COMMIT", "ROLLBACK"):
+            self.is_kept |= verb == "COMMIT" and event.actor in open_changes
+            if not event.sql.lower().startswith("rollback to"):
+                open_changes.discard(event.actor)
+            return
+        is_within = verb in _QUIET and _CHANGES_WITHIN.search(event.sql) is not None
+        self.is_changing |= verb in _COUNTED or is_within
+        # How many rows a part of a query changed is told by nobody, nor what another command did: some, by all we know.
+        has_changed = not event.tag.endswith(" 0") if verb in _COUNTED else is_within or verb not in _QUIET
+        if has_changed:
+            self.has_changed = True
+            open_changes.add(event.actor)
+
+    def why_idle(self, program: Program, schedules: int) -> Idle | None:
+        """Return why the schedules of a program prove nothing; None: they do, or none was played.
+
+        Args:
+            schedules: that were played.
+        """
+        if not schedules or not program.actors:
+            return None
+        played = f"in all {counted(schedules, 'schedule')}" if schedules > 1 else "in the one schedule"
+        if not self.is_accepted and not self.is_kept:
+            noes = ", ".join(reason for reason, _ in self.refused.most_common())
+            reason = f"every call was declined: {noes}, {played}; nothing was raced"
+        elif (self.is_changing or any(each.is_changing for each in program.actors)) and not self.has_changed:
+            reason = f"no statement changed a row, {played}; nothing was raced"
+        else:
+            return None
+        return Idle(reason, tuple(dict.fromkeys(row for each in program.actors for row in each.rows)))

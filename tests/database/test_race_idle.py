@@ -1,0 +1,117 @@
+"""A race in which no call was accepted, or no row changed, proves nothing: it is unknown, and says which row to write."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.engines.target import Target
+
+Command = Callable[..., tuple[int, str]]
+
+TABLES = """
+create table events (id bigint generated always as identity primary key, name text not null,
+    seats_left int not null check (seats_left >= 0));
+create table lots (id bigint generated always as identity primary key, state text not null default 'shut',
+    taken int not null default 0, capacity int not null default 0, check (taken <= capacity));
+"""
+TAKE = """-- title: take
+-- parameter event_id: key of events
+-- parameter seats: integer 2..4
+begin;
+select seats_left from events where id = :event_id \\gset
+-- decline sold_out unless seats_left >= :seats
+update events set seats_left = {left} - :seats where id = :event_id;
+commit;
+"""
+LOST, GUARDED = (
+    TAKE.format(left=":seats_left"),
+    TAKE.format(left="seats_left").replace(":event_id \\g", ":event_id for update \\g"),
+)
+ALL = "update events set seats_left = :s - 1;\n"
+OPERATIONS = {
+    "take": LOST,
+    "take_none": LOST.replace("begin", "-- row last: events(seats_left = 0)\nbegin"),
+    "take_last": LOST.replace("begin", "-- row last: events(seats_left = 50)\nbegin"),
+    "take_all": f"select coalesce(sum(seats_left), 0) as s from events \\gset\n{ALL}",
+    "read": "-- parameter event_id: key of events\nselect seats_left from events where id = :event_id;\n",
+    "refuse": "-- parameter event_id: key of events\n-- row last: events(seats_left = 0)\nselect seats_left from events"
+    " where id = :event_id \\gset\n-- decline sold_out unless seats_left >= 1\n",
+    "some": "-- parameter kind: choice none, one\n-- row last: events(name = 'one', seats_left = 9)\n"
+    "update events set seats_left = seats_left - 1 where name = :'kind';\n",
+    "park": "-- parameter lot: key of lots\n-- parameter cars: integer 1..3\nbegin;\n"
+    "select state, taken as already, capacity from lots where id = :lot \\gset\n"
+    "-- decline shut if state <> 'open'\n-- decline full if already + :cars > capacity\n"
+    "update lots set taken = :already + :cars where id = :lot;\ncommit;\n",
+}
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def integrity(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Command:
+    """Run a command in a project with these operations; gives its code and all that it printed."""
+    is_sqlite = request.param == "sqlite"
+    if is_sqlite:
+        url = f"sqlite:///{tmp_path / 'it.db'}"
+        with closing(sqlite3.connect(tmp_path / "it.db")) as connection:
+            connection.executescript(TABLES.replace("bigint generated always as identity", "integer"))
+    else:
+        target: Target = request.getfixturevalue("database")
+        url = target.text
+        with target.connect() as server:
+            server.execute(TABLES)
+    folder = tmp_path / "operations"
+    folder.mkdir()
+    for name, text in OPERATIONS.items():
+        is_locked = is_sqlite and "for update" in text
+        (folder / f"{name}.sql").write_text(text.replace(" for update", "") if is_locked else text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", url)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, f"{captured.err}{captured.out}"
+
+    return run
+
+
+def test_what_no_call_did_anything_in_is_not_sound(integrity: Command) -> None:
+    """Every call declines; a sum over no row is written to none; a call that is accepted, and only reads, is raced."""
+    code, told = integrity("race", "take_none", "take_none", "--preemptions", "1")
+    flat = " ".join(told.split())
+    assert (code, "Every call was declined: sold_out, in all" in flat, "; nothing was raced." in flat) == (3, True, True), (
+        told
+    )
+    assert "\n  -- row event: events(seats_left = 4)\n" in told
+    assert "inconclusive" in told
+    code, told = integrity("race", "take_all", "take_all", "--json")
+    (group,) = json.loads(told[told.index("{") :])["groups"]
+    (choice,) = group["choices"]
+    assert (code, group["verdict"], choice["verdict"]) == (3, "unknown", "unknown")
+    assert choice["idle"]["reason"].startswith("no statement changed a row, in all ")
+    assert choice["idle"]["rows"] == ["-- row event: events(seats_left = 1)"]
+    assert integrity("race", "refuse", "refuse", "--preemptions", "1")[0] == 3
+    assert integrity("race", "read", "read", "--preemptions", "1")[0] == 0
+    assert integrity("race", "read", "refuse", "--preemptions", "1")[0] == 0
+
+
+def test_choices_with_which_nothing_was_raced_leave_the_verdict_to_the_others(integrity: Command) -> None:
+    code, told = integrity("race", "some", "some", "--json", "--preemptions", "1")
+    (group,) = json.loads(told[told.index("{") :])["groups"]
+    idle = [bool(each["idle"]) for each in group["choices"]]
+    assert (code, group["verdict"], any(idle), all(idle)) == (0, "holds", True, False), told
+    _, told = integrity("race", "some", "some", "--preemptions", "1")
+    assert "\nidle" in f"\n{told}"
+    assert "nothing was raced" in " ".join(told.split())
