@@ -4,6 +4,7 @@ A call that fails in every schedule was raced by nobody: it is told once, with h
 with, however many there are.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from integrity.numbers import counted
 from integrity.operation import Isolation
 from integrity.race.finding.finding import names_of
 from integrity.race.matrix import Group
+from integrity.race.search.idle import describe_idle
 from integrity.race.search.settings import RaceSettings
 from integrity.race.searcher import Searched
 from integrity.report.layout import fold, lay_table
@@ -33,7 +35,7 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
         else:
             remarks = [f"{group.apart.schedule}: answers apart"] if group.apart else []
             remarks += [cut for coverage in coverages for cut in coverage.cut]
-            remarks += [each.coverage.idle.reason for each in group.idle if each.coverage.idle]
+            remarks += _reasons_of_idle(group.idle)
             remark = "; ".join(dict.fromkeys(remarks))
         rows.append(
             [
@@ -60,11 +62,14 @@ def render_matrix(groups: Sequence[Group], settings: RaceSettings) -> str:
 def render_coverage(group: Group, settings: RaceSettings) -> str:
     """Return what the search of one group covered, and a sentence.
 
-    The choices of arguments with which a call never works come first, as one; then the others, a paragraph each.
+    The choices of arguments with which a call never works come first, as one; then the others, a paragraph each; last those
+    with which nothing was raced, as one.
     """
     failing = [each for each in group.searched if each.coverage.failing]
-    others = [each for each in group.searched if not each.coverage.failing]
+    idle = [each for each in group.searched if each.coverage.idle]
+    others = [each for each in group.searched if not each.coverage.failing and not each.coverage.idle]
     lines = [*(_failing_lines(failing) if failing else ()), *(line for each in others for line in _lines_of(each))]
+    lines += _idle_lines(idle) if idle else []
     told = f"{_render_failing([group])}{_render_idle([group])}{fold(sentence_of([group], settings))}"
     return "\n".join([*lines, "", told])
 
@@ -135,19 +140,27 @@ def _lines_of(searched: Searched) -> list[str]:
     parts += [counted(number, what) for what, number in met.items() if number]
     parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
     parts += coverage.cut
-    if coverage.idle:
-        return _paragraph(_IDLE, searched.calls, ", ".join([*parts, coverage.idle.reason]))
     return _paragraph(_word(searched.verdict, is_apart=searched.apart is not None), searched.calls, ", ".join(parts))
 
 
 def _failing_lines(failing: Sequence[Searched]) -> list[str]:
     """Return what the choices with which a call never works have in common."""
     schedules = counted(sum(each.coverage.played for each in failing), "schedule")
-    more = len(failing) - 1
-    alike = f", and {counted(more, 'choice of arguments', 'choices of arguments')} more" if more else ""
     told = [f"{schedules}, in each of which a call fails", *(cut for each in failing for cut in each.coverage.cut)]
     first = failing[0]
-    return _paragraph(_WORDS[first.verdict], first.calls, ", ".join(dict.fromkeys(told)), alike=alike)
+    return _paragraph(_WORDS[first.verdict], first.calls, ", ".join(dict.fromkeys(told)), alike=_more(failing))
+
+
+def _idle_lines(idle: Sequence[Searched]) -> list[str]:
+    """Return what the choices with which nothing was raced have in common."""
+    told = [*_reasons_of_idle(idle), *(cut for each in idle for cut in each.coverage.cut)]
+    return _paragraph(_IDLE, idle[0].calls, ", ".join(dict.fromkeys(told)), alike=_more(idle))
+
+
+def _more(choices: Sequence[Searched]) -> str:
+    """Return how many more choices there are than the first."""
+    more = len(choices) - 1
+    return f", and {counted(more, 'choice of arguments', 'choices of arguments')} more" if more else ""
 
 
 def _paragraph(word: str, calls: Sequence[str], told: str, *, alike: str = "") -> list[str]:
@@ -196,13 +209,22 @@ def _render_failing(groups: Sequence[Group]) -> str:
     return "\n".join(map(fold, [*lines, next_step])) + "\n\n"
 
 
+def _reasons_of_idle(idle: Sequence[Searched]) -> list[str]:
+    """Return why nothing was raced with some choices, each reason once, with the schedules of all that have it."""
+    schedules: Counter[str] = Counter()
+    for each in idle:
+        if each.coverage.idle:
+            schedules[each.coverage.idle.what] += each.coverage.idle.schedules
+    return [describe_idle(what, count) for what, count in schedules.items()]
+
+
 def _render_idle(groups: Sequence[Group]) -> str:
-    """Return of groups in which nothing was raced why, each reason once, and which rows would change that."""
-    idle = [each.coverage.idle for group in groups for each in group.idle if each.coverage.idle]
+    """Return of groups in which nothing was raced why, and which rows would change that."""
+    idle = [each for group in groups for each in group.idle]
     if not idle:
         return ""
-    rows = list(dict.fromkeys(row for each in idle for row in each.rows))
+    rows = list(dict.fromkeys(row for each in idle if each.coverage.idle for row in each.coverage.idle.rows))
     next_step = "next: give the race rows with which calls are accepted and change something"
-    lines = [fold(f"{each[0].upper()}{each[1:]}.") for each in dict.fromkeys(each.reason for each in idle)]
+    lines = [fold(f"{each[0].upper()}{each[1:]}.") for each in _reasons_of_idle(idle)]
     lines += [fold(f"{next_step}{', in the file of the operation, such as:' if rows else '.'}")]
     return "\n".join([*lines, *(f"  {row}" for row in rows)]) + "\n\n"

@@ -13,12 +13,22 @@ from integrity.engines.places import schema_of
 from integrity.errors import DatabaseError
 from integrity.sql.name import literal
 from integrity.systems.made_row import MadeRow
-from integrity.systems.made_values import AskDatabase, Sought, candidates, combinations_taken, within_domain
+from integrity.systems.made_values import (
+    AskDatabase,
+    Sought,
+    candidates,
+    combinations_taken,
+    is_of_type,
+    within_domain,
+)
 from integrity.systems.reflect import Catalogue, DomainType, Reflected
 from integrity.systems.row_needs import columns_in, groups_of, may_have, must_have, type_of, unique_keys_of
 from integrity.systems.stage import Expression
 
 _CHECK = re.compile(r"\bCHECK (\(.*\))(?: NO INHERIT| NOT VALID| NOT ENFORCED)*$", re.DOTALL)
+Likely = Mapping[tuple[str, str], str]
+"""Table and column -> a literal of SQL."""
+
 VALUE_FORM = "A value is an expression of SQL, 100 or 'text', or a row above."
 
 
@@ -29,6 +39,7 @@ class Filling:
     Args:
         tables, ask, dialect: see RowMaker.
         wanted, made: its rows, to which it adds.
+        likely: values with which calls are accepted: tried before others, also in a column that could be without.
     """
 
     tables: Reflected
@@ -36,13 +47,15 @@ class Filling:
     dialect: str
     wanted: list[MadeRow]
     made: list[MadeRow]
+    likely: Likely
 
     def fill(self, row: MadeRow) -> None:
         """Give values to the columns that must have one."""
         sought = [
             column
             for column in row.table.columns
-            if column.name not in row.cells and (must_have(column) or column.name in row.anew)
+            if column.name not in row.cells
+            and (must_have(column) or column.name in row.anew or self._likely_value(column) is not None)
         ]
         for columns, checks in groups_of(sought, self._checks(row.table), row.table, row.cells):
             found = self._search(row, columns, checks)
@@ -121,7 +134,15 @@ class Filling:
         domain = self._domain(column)
         checks = [check for _, check in self._checks(table) if column in columns_in(check, table)]
         found = candidates(Sought(column, number, checks, domain))
+        if (likely := self._likely_value(column)) is not None:
+            found = list(dict.fromkeys((likely, *found)))
         return within_domain(domain, found, self.ask) if domain else found
+
+    def _likely_value(self, column: "Column[Any]") -> str | None:
+        """Return the value of a column, that is no key, with which calls are accepted; None: none of its type is known."""
+        value = self.likely.get((column.table.name, column.name))
+        is_key = column.primary_key or bool(column.foreign_keys) or not may_have(column)
+        return value if value is not None and not is_key and is_of_type(value, column) else None
 
     def _domain(self, column: "Column[Any]") -> DomainType | None:
         kind: Any = column.type

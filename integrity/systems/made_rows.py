@@ -27,7 +27,7 @@ from integrity.errors import UsageError
 from integrity.numbers import counted
 from integrity.operation import Value
 from integrity.suggestion import suggest
-from integrity.systems.filling import Filling
+from integrity.systems.filling import Filling, Likely
 from integrity.systems.made_row import Cell, MadeRow
 from integrity.systems.made_values import AskDatabase
 from integrity.systems.reflect import Reflected
@@ -55,18 +55,20 @@ class RowMaker:
         tables: of the database.
         ask: the database, about values.
         dialect: as Target.dialect names it.
+        likely: values for columns that nobody gave one; see Filling.
     """
 
     tables: Reflected
     ask: AskDatabase
     dialect: str
+    likely: Likely = field(default_factory=dict)
     _wanted: list[MadeRow] = field(default_factory=list)
     _made: list[MadeRow] = field(default_factory=list)
     _same: dict[str, str] = field(default_factory=dict)
     _filling: Filling = field(init=False)
 
     def __post_init__(self) -> None:
-        self._filling = Filling(self.tables, self.ask, self.dialect, self._wanted, self._made)
+        self._filling = Filling(self.tables, self.ask, self.dialect, self._wanted, self._made, self.likely)
 
     def make(self, wanted: Sequence[WantedRow | StagedRow]) -> list[StagedRow]:
         """Return rows in an order in which they can be inserted, those that were wanted with their keys as names.

@@ -4,7 +4,7 @@ It is made once, when a race first asks for it, and is the same each time: its r
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -16,6 +16,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.operation import Value
 from integrity.sql.name import quoted
+from integrity.systems.filling import Likely
 from integrity.systems.made_rows import RowMaker, find_table
 from integrity.systems.reflect import Reflected
 from integrity.systems.stage import Ref, Stage, StagedRow
@@ -34,6 +35,7 @@ class MadeStage:
         wanted_by: those of a race of some operations; None: the same.
         drawn: of each operation the pools of keys that it draws from.
         queries: pool -> a query, of those that are no table's.
+        likely, likely_by: values with which calls are accepted, of a race of all operations, and of some; see Filling.
         single: afterwards, table -> why it has one row only, of those that keys are drawn of.
     """
 
@@ -44,6 +46,8 @@ class MadeStage:
     wanted_by: Callable[[Collection[str]], Sequence[WantedRow]] | None
     drawn: Mapping[str, Sequence[str]]
     queries: Mapping[str, str]
+    likely: Likely = field(default_factory=dict)
+    likely_by: Callable[[Collection[str]], Likely] | None = None
     single: dict[str, str] = field(default_factory=dict)
     _made: list[Stage] = field(default_factory=list)
     _of: "dict[frozenset[str], MadeStage]" = field(default_factory=dict)
@@ -59,12 +63,13 @@ class MadeStage:
         if names not in self._of:
             drawn = {name: pools for name, pools in self.drawn.items() if name in names}
             wanted = self.wanted_by(names) if self.wanted_by else self.wanted
-            self._of[names] = MadeStage(self.target, self.tables, self.given, wanted, self.wanted_by, drawn, self.queries)
+            likely = self.likely_by(names) if self.likely_by else self.likely
+            self._of[names] = replace(self, wanted=wanted, drawn=drawn, likely=likely, single={}, _made=[], _of={})
         return self._of[names]
 
     def _make(self) -> Stage:
         given = self.given() if self.given else Stage((), {})
-        maker = RowMaker(self.tables, self._ask, self.target.dialect)
+        maker = RowMaker(self.tables, self._ask, self.target.dialect, self.likely)
         maker.make([*given.rows, *self.wanted])
         keys: dict[str, Ref | Value] = {
             name: Ref(maker.name_of_row(key.row), key.column) if isinstance(key, Ref) else key

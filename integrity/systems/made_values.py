@@ -66,6 +66,16 @@ def candidates(sought: Sought) -> list[str]:
     return list(dict.fromkeys(_of_type(kind, sought.column.name, sought.number, said, numbers)))
 
 
+def is_of_type(value: str, column: "Column[Any]") -> bool:
+    """Return whether a literal of SQL may be a value of a column: a text, a number or a truth value."""
+    kind = _without_domain(column.type)
+    if value in ("true", "false"):
+        return isinstance(kind, Boolean)
+    if value.startswith("'"):
+        return isinstance(kind, String)  # as an Enum is
+    return isinstance(kind, Numeric) or (isinstance(kind, Integer) and "." not in value)
+
+
 def _without_domain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(kind, postgresql.DOMAIN):
         kind = kind.data_type

@@ -28,12 +28,19 @@ class Idle:
     """Why a search proves nothing.
 
     Args:
-        reason: in words.
+        what: became of all calls, "every call was declined: sold_out".
+        schedules: that were played.
         rows: rows with which its calls are likely to do something, as a file of SQL has them; none: nobody knows any.
     """
 
-    reason: str
+    what: str
+    schedules: int
     rows: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The whole, in words."""
+        return describe_idle(self.what, self.schedules)
 
 
 @dataclass(slots=True)
@@ -89,12 +96,16 @@ class Effects:
         """
         if not schedules or not program.actors:
             return None
-        played = f"in all {counted(schedules, 'schedule')}" if schedules > 1 else "in the one schedule"
         if not self.is_accepted and not self.is_kept:
-            noes = ", ".join(reason for reason, _ in self.refused.most_common())
-            reason = f"every call was declined: {noes}, {played}; nothing was raced"
+            what = f"every call was declined: {', '.join(reason for reason, _ in self.refused.most_common())}"
         elif (self.is_changing or any(each.is_changing for each in program.actors)) and not self.has_changed:
-            reason = f"no statement changed a row, {played}; nothing was raced"
+            what = "no statement changed a row"
         else:
             return None
-        return Idle(reason, tuple(dict.fromkeys(row for each in program.actors for row in each.rows)))
+        return Idle(what, schedules, tuple(dict.fromkeys(row for each in program.actors for row in each.rows)))
+
+
+def describe_idle(what: str, schedules: int) -> str:
+    """Return what became of all calls, in how many schedules, and what follows."""
+    played = f"in all {counted(schedules, 'schedule')}" if schedules > 1 else "in the one schedule"
+    return f"{what}, {played}; nothing was raced"

@@ -7,7 +7,7 @@ not as plain as these; whether the tables' own checks take a value is asked of t
 """
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -67,7 +67,21 @@ class Accepting:
             for node in tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Merge) if tree is not None else ():
                 table = node.this.this if isinstance(node.this, exp.Schema) else node.this
                 if isinstance(table, exp.Table):
-                    yield table.name
+                    yield _folded(table)
+
+
+def sufficing(found: Iterable[Mapping[Place, str]]) -> Mapping[Place, str]:
+    """Return values that suffice for all: of two numbers the greater, of two others the first."""
+    values: dict[Place, str] = {}
+    for place, value in (item for each in found for item in each.items()):
+        known = values.setdefault(place, value)
+        if _is_number(known) and _is_number(value) and Decimal(value) > Decimal(known):
+            values[place] = value
+    return values
+
+
+def _is_number(value: str) -> bool:
+    return value[0] in "-0123456789"
 
 
 def _key_of(table: str) -> str:
@@ -105,7 +119,8 @@ class _Reading:
         if sends.prefix is not None:
             self.kept |= {f"{sends.prefix}{name}": places for name, places in row.items()}
         for update in tree.find_all(exp.Update) if tree is not None else ():
-            own = {column.name.lower(): [(update.this.name, column.name)] for column in update.find_all(exp.Column)}
+            table = _folded(update.this)
+            own = {each.name.lower(): [(table, _folded(each))] for each in update.find_all(exp.Column)}
             for taken in update.find_all(exp.Sub):
                 self._want(taken.this, self._most(taken.expression, own), own)
 
@@ -185,14 +200,19 @@ def _columns_of(tree: Any) -> dict[str, list[Place]]:
 
     returning = tree.args.get("returning")
     selects = returning.expressions if returning else tree.selects if isinstance(tree, exp.Query) else []
-    tables = {each.alias_or_name: each.name for each in tree.find_all(exp.Table)}
+    tables = {each.alias_or_name.lower(): _folded(each) for each in tree.find_all(exp.Table)}
     found: dict[str, list[Place]] = {}
     for each in selects:
         columns = each.find_all(exp.Column) if each.find(exp.Count) is None else ()
-        named = [(tables.get(column.table) or _only(tables), column.name) for column in columns]
+        named = [(tables.get(column.table.lower()) or _only(tables), _folded(column)) for column in columns]
         found[each.alias_or_name.lower()] = [(table, column) for table, column in named if table]
     return found
 
 
 def _only(tables: Mapping[str, str]) -> str:
     return next(iter(tables.values())) if len(tables) == 1 else ""
+
+
+def _folded(node: Any) -> str:
+    """Return the name of a table or a column as the catalogue has it: in lower case, unless it stands in quotes."""
+    return str(node.name if getattr(node.this, "args", {}).get("quoted") else node.name.lower())

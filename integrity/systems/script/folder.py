@@ -7,7 +7,7 @@ That they lie there is enough: they are read, and no code of theirs runs here. A
 own operation unusable and no other.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from integrity.errors import SqlFileError, UsageError
 from integrity.project import is_of_operation
 from integrity.sql.file import shown_path
 from integrity.systems.reflect import Reflected
+from integrity.systems.script.accepting import sufficing
 from integrity.systems.script.asked import find_faults
 from integrity.systems.script.file import OperationFile, read_operation_file
 from integrity.systems.script.rows import unite
@@ -74,6 +75,7 @@ def load_folder(reference: SystemReference) -> System:
         pools={pool: query for file in found.files for pool, query in file.pools.items()},
         rows=_rows_of(found.files),
         rows_of=partial(_rows_of, found.files),
+        likely_of=partial(_likely_of, found.files),
         find_faults=partial(find_faults, found.files),
         unusable=found.faults,
         reference=reference,
@@ -83,3 +85,8 @@ def load_folder(reference: SystemReference) -> System:
 def _rows_of(files: Sequence[OperationFile], names: Collection[str] | None = None) -> tuple[WantedRow, ...]:
     """Return the rows that a race of the operations of these names is played on, by default of all."""
     return unite(file.wants for file in files if names is None or file.name in names)
+
+
+def _likely_of(files: Sequence[OperationFile], names: Collection[str]) -> Mapping[tuple[str, str], str]:
+    """Return values of columns with which calls of the operations of these names are accepted."""
+    return sufficing(file.accepting.values for file in files if file.name in names)
