@@ -50,6 +50,11 @@ class Group:
         return raced[0].verdict if is_first else Verdict.UNKNOWN
 
     @property
+    def is_unasked(self) -> bool:
+        """An invariant was not asked, as a row that somebody wrote violates it, or is beside one that does."""
+        return any(left_out.blamed for each in self.searched for left_out in each.left_out)
+
+    @property
     def idle(self) -> list[Searched]:
         """Those of which each is idle, with which nothing was raced; none where one was not."""
         return self.searched if self.searched and all(each.coverage.idle for each in self.searched) else []

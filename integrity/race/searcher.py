@@ -26,6 +26,7 @@ class Searched:
         names: the operations.
         choice: 0 is the likeliest.
         calls: as shown to people.
+        verdict: that nothing was found is unknown where a row that somebody wrote kept an invariant from being asked.
         finding: of a race, else None; one in which the data goes wrong, if there is one.
         left_out: the invariants that could not be asked.
         others: what else goes wrong: calls that fail, deadlocks.
@@ -101,11 +102,12 @@ def search_contest(
     findings = [make_finding(scheduler, ground, contest, hit, seed=settings.seed) for hit in found.hits[:FINDINGS_MAX]]
     strict = replace(contest, is_strict=True)
     apart = [make_finding(scheduler, ground, strict, hit, seed=settings.seed) for hit in found.apart[:1]]
+    is_unasked = any(each.blamed for each in ground.left_out)
     return Searched(
         names=contest.names,
         choice=choice,
         calls=tuple(map(str, contest.calls)),
-        verdict=found.verdict,
+        verdict=Verdict.UNKNOWN if is_unasked and found.verdict is Verdict.HOLDS else found.verdict,
         coverage=found.coverage,
         seconds=found.seconds,
         finding=findings[0] if findings else None,

@@ -96,9 +96,11 @@ def sentence_of(groups: Sequence[Group], settings: RaceSettings) -> str:
     elif unknown:
         never = sum(any(each.coverage.failing for each in group.searched if each.choice == 0) for group in unknown)
         idle = sum(bool(group.idle) for group in unknown)
-        left = len(unknown) - never - idle
+        unasked = sum(group.is_unasked and not group.idle for group in unknown)
+        left = max(0, len(unknown) - never - idle - unasked)
         reasons = [f"a call of {never} of {count} never works"] if never else []
         reasons += [f"nothing was raced in {idle} of {count}"] if idle else []
+        reasons += [f"an invariant was not asked in {unasked} of {count}"] if unasked else []
         reasons += [f"{left} of {count} not searched to the bound"] if left else []
         verdict = f"inconclusive {level}: {', '.join(reasons)}"
     else:

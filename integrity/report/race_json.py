@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from integrity.race.judge.checks import LeftOut
 from integrity.race.matrix import Group
 from integrity.race.played import Played
 from integrity.race.raced import FindingKept, Mutated, Raced, Replayed, Reproduced
@@ -21,7 +22,7 @@ def raced_json(raced: Raced) -> dict[str, Any]:
         "preemptions": race.settings.preemptions,
         "seed": race.settings.seed,
         "groups": [group_json(group) for group in raced.groups],
-        "left_out": [{"name": each.name, "reason": each.reason} for each in left_out_of(raced.groups)],
+        "left_out": [_left_out_json(each) for each in left_out_of(raced.groups)],
         "findings": [_found_json(each) for each in raced.found],
         "answers_apart": [_found_json(each) for each in raced.apart],
     }
@@ -82,6 +83,10 @@ def group_json(group: Group) -> dict[str, Any]:
             for each in group.searched
         ],
     }
+
+
+def _left_out_json(left_out: LeftOut) -> dict[str, str]:
+    return {"name": left_out.name, "reason": left_out.reason, **({"row": left_out.blamed} if left_out.blamed else {})}
 
 
 def _idle_json(idle: Idle | None) -> dict[str, Any] | None:

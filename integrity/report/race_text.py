@@ -38,12 +38,21 @@ def render_played(played: Played) -> str:
 
 def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:
     """Return the invariants that could not be asked in the race, with the reasons."""
-    return next((each.left_out for group in groups for each in group.searched), ())
+    found = (left_out for group in groups for each in group.searched for left_out in each.left_out)
+    return tuple({(each.name, each.blamed): each for each in found}.values())
 
 
 def render_left_out(left_out: Sequence[LeftOut]) -> str:
     """Return a line each, or nothing."""
-    return "\n".join(fold(f"not asked: {each.name}: {each.reason}") for each in left_out)
+    return "\n".join(line for each in left_out for line in _left_out_lines(each))
+
+
+def _left_out_lines(left_out: LeftOut) -> list[str]:
+    lines = [fold(f"not asked: {left_out.name}: {left_out.reason}")]
+    if left_out.blamed:
+        lines.append(fold(f"  {left_out.blamed} is in a table that it asks, so that nothing is called sound here"))
+        lines.append(fold(f"  next: write rows of which {left_out.name} holds; the rows that it goes with, too"))
+    return lines
 
 
 def render_finding(finding: Finding) -> str:

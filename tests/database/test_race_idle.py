@@ -40,6 +40,8 @@ OPERATIONS = {
     "take_none": LOST.replace("begin", "-- row last: events(seats_left = 0)\nbegin"),
     "take_last": LOST.replace("begin", "-- row last: events(seats_left = 50)\nbegin"),
     "take_all": f"select coalesce(sum(seats_left), 0) as s from events \\gset\n{ALL}",
+    "hold": "-- title: hold\n-- row last: events(seats_left = 50)\n-- parameter event_id: key of events\n"
+    "update events set seats_left = seats_left - 1 where id = :event_id;\n",
     "read": "-- parameter event_id: key of events\nselect seats_left from events where id = :event_id;\n",
     "refuse": "-- parameter event_id: key of events\n-- row last: events(seats_left = 0)\nselect seats_left from events"
     " where id = :event_id \\gset\n-- decline sold_out unless seats_left >= 1\n",
@@ -119,6 +121,24 @@ def test_rows_that_are_made_have_what_calls_ask_of_them(integrity: Command) -> N
         assert (code, raced["groups"][0]["verdict"]) == ((0, "holds") if is_sound else (1, "violated")), told
         assert raced["groups"][0]["choices"][0]["idle"] is None, told
         assert [each["anomaly"] for each in raced["findings"]] == ([] if is_sound else ["P4"]), told
+
+
+def test_a_written_row_that_violates_an_invariant_leaves_nothing_sound_and_is_named(integrity: Command) -> None:
+    Path("invariants").mkdir()
+    Path("invariants/few.sql").write_text(
+        "-- title: few are left\nselect id, seats_left from events where seats_left > 45\n"
+    )
+    code, told = integrity("race", "hold", "hold", "--preemptions", "0", "--json")
+    raced = json.loads(told[told.index("{") :])
+    assert (code, raced["groups"][0]["verdict"], raced["findings"]) == (3, "unknown", []), told
+    (left_out,) = raced["left_out"]
+    assert (left_out["name"], left_out["row"]) == ("few", "operations/hold.sql:2: row 'last'"), told
+    code, told = integrity("race", "hold", "hold", "--preemptions", "0")
+    assert "inconclusive" in told
+    assert "an invariant was not asked in 1 of 1 pair" in " ".join(told.split())
+    assert "\n  operations/hold.sql:2: row 'last' is in a table that it asks" in told
+    Path("operations/hold.sql").write_text(OPERATIONS["hold"].replace("= 50", "= 40"))
+    assert integrity("race", "hold", "hold", "--preemptions", "0")[0] == 0
 
 
 def test_choices_with_which_nothing_was_raced_leave_the_verdict_to_the_others(integrity: Command) -> None:

@@ -48,10 +48,13 @@ class LeftOut:
     Args:
         name: the invariant's.
         reason: why not.
+        blamed: the row that somebody wrote, by its name and place, where the rows of the race violate it and one of those
+            in the tables that it asks is theirs; empty: no row of theirs is to blame.
     """
 
     name: str
     reason: str
+    blamed: str = ""
 
 
 def make_checks(

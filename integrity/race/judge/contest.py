@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from integrity.errors import UsageError
+from sqlglot import exp
+
+from integrity.errors import UsageError, quote
 from integrity.operation import Isolation, Ok, Operation, Steps
 from integrity.race.judge.checks import LeftOut, make_checks
 from integrity.race.play.scheduler import Scheduler
@@ -13,7 +15,9 @@ from integrity.race.program.program import Actor, Check, Keys, Program, RaceHist
 from integrity.race.program.programs import make_program, stage_of
 from integrity.race.program.wire import StatementRefused
 from integrity.sql.file import SqlFile
+from integrity.systems.made_stage import MadeStage
 from integrity.systems.reflect import Reflected
+from integrity.systems.script.domains import plain_name
 from integrity.systems.system import Bug, System
 from integrity.user_code import place_of
 
@@ -127,9 +131,11 @@ def survey(scheduler: Scheduler, system: System, files: Sequence[SqlFile]) -> Gr
     is_made = isinstance(system.metadata, Reflected)
     if not checks and not is_made:
         raise UsageError(f"no invariant of {system.name} can be narrowed to the rows of a race")
-    unfit = dict(_ask_untouched(scheduler, checks, keys, "" if is_made else _describe_stage(system)))
-    left_out += [LeftOut(name, reason) for name, reason in unfit.items()]
-    return Ground(system, keys, tuple(check for check in checks if check.name not in unfit), tuple(left_out))
+    unfit = list(_ask_untouched(scheduler, checks, keys, "" if is_made else _describe_stage(system)))
+    trees = {file.name: file.tree for file in files}
+    left_out += [replace(each, blamed=_blamed(system, trees[each.name])) if each.blamed else each for each in unfit]
+    names = {each.name for each in unfit}
+    return Ground(system, keys, tuple(check for check in checks if check.name not in names), tuple(left_out))
 
 
 def read_stage_keys(scheduler: Scheduler, system: System) -> Keys:
@@ -142,8 +148,10 @@ def read_stage_keys(scheduler: Scheduler, system: System) -> Keys:
     return scheduler.play(Program((Actor("nothing", _do_nothing),), stage_of(system))).keys
 
 
-def _ask_untouched(scheduler: Scheduler, checks: Sequence[Check], keys: Keys, stage: str) -> Iterator[tuple[str, str]]:
+def _ask_untouched(scheduler: Scheduler, checks: Sequence[Check], keys: Keys, stage: str) -> Iterator[LeftOut]:
     """Yield the checks that the database refuses, and those that the rows violate before any call is made: with the reason.
+
+    Of the latter the rows of the race are blamed.
 
     Somebody's own may ask what the tables of a race do not have, and rows that are made for it may be no rows of theirs.
 
@@ -158,7 +166,7 @@ def _ask_untouched(scheduler: Scheduler, checks: Sequence[Check], keys: Keys, st
         try:
             (answer,) = scheduler.ask([check.violations(keys, untouched)])
         except StatementRefused as refused:
-            yield check.name, f"the database refuses it: {refused.reason}"
+            yield LeftOut(check.name, f"the database refuses it: {refused.reason}")
             continue
         if not answer.rows:
             continue
@@ -168,7 +176,19 @@ def _ask_untouched(scheduler: Scheduler, checks: Sequence[Check], keys: Keys, st
                 f"{stage} violates {check.name} before any call is made: {first}",
                 hint="Let every invariant hold of its rows: what a race finds is then what the calls did.",
             )
-        yield check.name, f"the rows of the race violate it before any call is made: {first}"
+        yield LeftOut(check.name, f"the rows of the race violate it before any call is made: {first}", "the rows")
+
+
+def _blamed(system: System, query: exp.Query | None) -> str:
+    """Return the first row with values that somebody wrote into a table that a query asks, with its place; none: nothing.
+
+    Rows that are made are nobody's: that they violate what is asked of a project's own rows says nothing of its calls.
+    """
+    asked = {table.name.lower() for table in query.find_all(exp.Table)} if query is not None else set()
+    for row in system.stage.wanted if isinstance(system.stage, MadeStage) else ():
+        if row.values and plain_name(row.table).lower() in asked:
+            return f"{row.written_at.place}: row {quote(row.key)}" if row.written_at.place else f"row {quote(row.key)}"
+    return ""
 
 
 def _describe_stage(system: System) -> str:
