@@ -321,7 +321,7 @@ def test_what_a_scenario_names_that_is_not_there_is_told_before_a_copy_is_made(
     Path("invariants").mkdir()
     Path("invariants/sold.sql").write_text(f"-- title: t\n-- severity: error\n{SOLD}")
     Path("invariants/of-item.sql").write_text(
-        "-- title: t\n-- severity: error\n-- parameter: item int = 1\nselect id from stock where id = :item"
+        "-- title: t\n-- severity: error\n-- parameter: item integer = 1\nselect id from stock where id = :item"
     )
     for said, told in (
         ('[expect]\ninvariants = ["sodl"]', "expect.invariants: no invariant fits 'sodl'"),
@@ -332,7 +332,7 @@ def test_what_a_scenario_names_that_is_not_there_is_told_before_a_copy_is_made(
         ),
         ('[setup]\npython = "row_maker:make"', "setup.python: 'row_maker:make': No module named 'row_maker'"),
         ('[setup]\npython = "json:make"', "setup.python: 'json:make': module 'json' has no attribute 'make'"),
-        ('[database]\nurl = "postgres//shop:hunter2"', "scenarios/buy.toml:11:7: database.url: "),
+        ('[database]\nurl = "mysql://shop:hunter2@localhost/shop"', "scenarios/buy.toml:11:1: database.url: "),
     ):
         Path("scenarios/buy.toml").write_text(f"{SCENARIO.format(app=APP, path='buy').partition('[expect]')[0]}{said}\n")
         code, _, err = integrity("--scenario", "buy")
