@@ -133,6 +133,8 @@ def open_site(
         begun = running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text)
         apps.append(stack.enter_context(begun))
     app = apps[-1]
+    if app.process_id is not None:
+        stand.accompany(app.process_id)
     client = stack.enter_context(Client(app.url, timeout_s=_WAITS * settings.seconds_max, loop=stand.loop))
     commands = Commands(project.folder, database_environment(stand.target.text))
     stack.callback(commands.close)

@@ -1,14 +1,19 @@
 """A search and the backends that serve it share a core, and nobody else is moved."""
 
 import os
+import signal
 import socket
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.jobs.race_calls import CallRace
 from integrity.operation import Statement
 from integrity.race.play.one_core import OneCore
 from integrity.race.play.postgresql.engine import PostgresEngine
@@ -47,6 +52,48 @@ def test_a_search_and_its_backends_share_a_core_until_it_is_over(database: Targe
             assert os.sched_getaffinity(pid) == {core}
             assert os.sched_getaffinity(connection.info.backend_pid) == cores, "a stranger was moved"
         assert os.sched_getaffinity(0) == cores
+
+
+def test_calls_that_are_not_ours_and_their_backends_come_along_and_nobody_else(database: Target, cores: set[int]) -> None:
+    told: list[tuple[set[int], set[int]]] = []
+
+    def call() -> None:
+        with psycopg.connect(race.url) as connection:
+            connection.execute("select count(*) from pg_class")
+            told.append((os.sched_getaffinity(0), os.sched_getaffinity(connection.info.backend_pid)))
+
+    is_over = threading.Event()
+    beside = threading.Thread(target=is_over.wait)
+    beside.start()
+    with database.connect() as stranger:
+        with CallRace(database, test_database=database.url.database) as race:
+            race(call)
+            assert os.sched_getaffinity(stranger.info.backend_pid) == cores
+        assert beside.native_id is not None
+        assert os.sched_getaffinity(0) == os.sched_getaffinity(beside.native_id) == cores
+    is_over.set()
+    beside.join()
+    assert [at for at in told if len(at[0]) == 1 and at[0] == at[1]], told
+
+
+def test_a_process_comes_along_with_its_children(server: EmbeddedServer, cores: set[int]) -> None:
+    with (
+        server.target.connect() as connection,
+        subprocess.Popen(
+            ["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, start_new_session=True
+        ) as parent,
+    ):
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        core = OneCore()
+        core.add(connection.info.backend_pid, connection.fileno())
+        core.accompany(parent.pid, with_children=True)
+        core.keep()
+        (kept,) = os.sched_getaffinity(0)
+        assert os.sched_getaffinity(parent.pid) == os.sched_getaffinity(child) == {kept}
+        core.close()
+        assert os.sched_getaffinity(parent.pid) == os.sched_getaffinity(child) == os.sched_getaffinity(0) == cores
+        os.killpg(parent.pid, signal.SIGKILL)
 
 
 def test_it_moves_now_and_then(database: Target, cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:

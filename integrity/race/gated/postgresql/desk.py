@@ -172,6 +172,8 @@ class Desk:
         self.pids: set[int] = set()
         """The server's processes that were at work in the schedule."""
         self._known_pids: set[int] = set()
+        self.on_backend: Callable[[int], None] = lambda _pid: None
+        """Is told of each of the server's processes, when it is first at work."""
         self._loop: LentLoop | None = None
         self._posts: deque[tuple[str, RaceGate | None, News | None]] = deque()
         self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -258,8 +260,11 @@ class Desk:
 
     def _post(self, letter: str, gate: RaceGate | None, news: News | None) -> None:
         if gate is not None:
-            self.pids.add(gate.link.backend_pid)
-            self._known_pids.add(gate.link.backend_pid)
+            pid = gate.link.backend_pid
+            self.pids.add(pid)
+            if pid not in self._known_pids:
+                self._known_pids.add(pid)
+                self.on_backend(pid)
         self._posts.append((letter, gate, news))
         self._ring()
 

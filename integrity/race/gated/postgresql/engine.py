@@ -3,6 +3,7 @@
 Who waits for whom is asked of the server while a unit of an actor's is there, never while the actor runs its own code.
 """
 
+import os
 import time
 from collections.abc import Collection, Sequence
 
@@ -50,6 +51,16 @@ class GatedEngine(PostgresControl):
         self._standing: set[_Kept] | None = None
         self._waiting_sql: set[str] = set()  # texts that have waited for a lock
         super().__init__(target, letter_seconds_max=letter_seconds_max, unseen=unseen)
+        self._core.accompany(os.getpid(), with_children=False)
+        desk.on_backend = self.share_core_with
+
+    def share_core_with(self, backend_pid: int) -> None:
+        """Have one of the server's processes share the core of the search."""
+        self._core.add_sibling(backend_pid)
+
+    def accompany(self, pid: int) -> None:
+        """Have an application share the core of the search: only one of them runs at a time."""
+        self._core.accompany(pid, with_children=True)
 
     def take_lane(self, letter: str) -> Lane:
         """Return what concerns an actor, who is asked after from then on."""
@@ -118,7 +129,8 @@ class GatedEngine(PostgresControl):
         return GRACE_SECONDS if sql_of(session) in self._waiting_sql else LONG_GRACE_SECONDS
 
     def begin(self) -> None:
-        """Note, before the first schedule, which advisory locks connections keep for longer than one."""
+        """Come together on a core; before the first schedule, note which advisory locks connections keep for longer."""
+        self._core.keep()
         if self._standing is None:
             self._standing = self._kept_by(self._desk.all_pids)
 

@@ -59,6 +59,7 @@ class Stand:
         direct: the database without the proxy.
         counts: what became of connections at the proxy, beside those that were served.
         relations_in: oids of the relations that bits of a footprint stand for.
+        accompany: is told of an application's process, which then shares the search's core.
         loop: the proxy's: what calls wait for there wakes nobody else while a schedule is played.
     """
 
@@ -71,6 +72,7 @@ class Stand:
     direct: Target
     counts: Mapping[str, int]
     relations_in: Callable[[int], frozenset[int]]
+    accompany: Callable[[int], None]
     loop: asyncio.AbstractEventLoop
 
     def tables_in(self, bits: int) -> frozenset[str]:
@@ -211,6 +213,7 @@ def open_stand(
                 has_patience=may_look,
                 unseen=capture.log_oids,
             )
+            troupe.engine.share_core_with(capture.backend_pid)
             scheduler = Scheduler(
                 target,
                 troupe=troupe,
@@ -230,6 +233,7 @@ def open_stand(
                     direct=target,
                     counts=proxy.counts,
                     relations_in=troupe.engine.relations_in,
+                    accompany=troupe.engine.accompany,
                     loop=desk.event_loop,
                 )
             finally:

@@ -162,7 +162,7 @@ class PostgresControl:
         return wire
 
     def close(self) -> None:
-        self._core.release()
+        self._core.close()
         self._control.close()
         self._selector.close()
 

@@ -98,6 +98,11 @@ class Capture:
         self.log_oids = log_oids
         self.sees_commands = sees_commands
 
+    @property
+    def backend_pid(self) -> int:
+        """Of the server's process that puts rows back."""
+        return self._connection.info.backend_pid
+
     def mark(self) -> None:
         """Note that a schedule begins: what is there now is what `read` compares with and `undo` goes back to.
 
