@@ -19,6 +19,7 @@ from integrity.cli.options import (
 from integrity.errors import UsageError
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
+from integrity.report.values import name_database
 from integrity.typed import typed
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def command(
         write_json({**copy_fields(taken.copy), "ended_sessions": list(taken.ended)})
         return ExitCode.OK
     tell_ended(taken.ended)
-    write_result(f"{target}: kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}")
+    kept = f"kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}"
+    write_result(f"{name_database(str(target))}: {kept}")
     write_result(f"To put it back: {typed(f'restore {taken.copy.name}')}")
     return ExitCode.OK
 

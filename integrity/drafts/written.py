@@ -35,6 +35,7 @@ class NewProject:
 
     Args:
         table_count: tables of its database; None: there is no database yet.
+        load: what brings tables into that, to be typed.
         variable: of the environment, in which the password must stand; empty: none.
         race: what `integrity race` takes to race something of it; empty: there is nothing to race.
         own: operations, and systems in Python, that the project had already: none was drafted beside them.
@@ -48,3 +49,4 @@ class NewProject:
     race: str = ""
     table: str = ""
     own: Sequence[str] = ()
+    load: str = ""

@@ -76,10 +76,10 @@ def read_window(text: str, *, duration_s: float) -> Window:
         UsageError: as read_schedule says.
     """
     said, mark, when = text.rpartition("@")
+    name, _, words = (said if mark else text).partition(":")
+    fault = find_fault(name)
     if not mark:
         _refuse(text, "it does not say when", _EXAMPLE)
-    name, _, words = said.partition(":")
-    fault = find_fault(name)
     start, dash, end = when.partition("-")
     if not dash:
         _refuse(text, f"{quote(when)} is no window", _EXAMPLE)

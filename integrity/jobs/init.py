@@ -20,6 +20,7 @@ from integrity.drafts.written import NewProject, WrittenFile
 from integrity.engines.target import Target
 from integrity.jobs.new import judge
 from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, is_of_operation
+from integrity.typed import typed
 
 OPERATION = "withdraw"
 
@@ -60,7 +61,8 @@ def make_project(
         about = next((table.words for table in tables if len(table.key) == 1 and len(numbers_of(table)) <= 1), "")
     files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
     files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
-    return NewProject(folder, files, None if target is None else len(tables), variable, race, about, own)
+    load = target.engine.load_command(target) if target else f"{typed('db psql')} -f schema.sql"
+    return NewProject(folder, files, None if target is None else len(tables), variable, race, about, own, load)
 
 
 def _find_own(folder: Path, systems: Sequence[str], *, draft: str) -> tuple[Sequence[str], str]:

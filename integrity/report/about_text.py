@@ -54,7 +54,7 @@ def _render(about: About) -> str:
         *(("broken", f"{name}: {reason}") for name, reason in about.broken.items()),
         ("last run", about.last_run or "none"),
         ("last audit", about.last_audit or "none that was kept"),
-        ("last race", about.last_race or "none that was found"),
+        ("race found", about.last_race or "none"),  # those that held are not kept
     ]
     text = [f"{name:<10}  {value}" for name, value in lines]
     return "\n".join([*text, "Type next:", *(f"  {command}" for command in about.next)])

@@ -38,7 +38,7 @@ def render_project(made: NewProject, *, start: Path) -> str:
 
 def _next(made: NewProject) -> list[str]:
     if not made.table_count:
-        return ["integrity init --database URL" if made.table_count is None else typed("validate")]
+        return [made.load, typed("init")]
     next_ = [typed("new invariant --from")]
     if made.own and not made.race:  # none of its files can be read: `integrity` says why
         next_ = ["integrity"]

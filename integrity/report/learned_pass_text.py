@@ -42,7 +42,7 @@ def _is_self(pair: TransactionPair) -> bool:
 
 
 def _outcome(pair: TransactionPair) -> str:
-    schedule = f"schedule {pair.finding.letters}; " if pair.finding is not None else ""
+    schedule = f"schedule {pair.finding.schedule}; " if pair.finding is not None else ""
     played = f"; {schedule}{counted(pair.schedules, 'schedule')} played" if pair.schedules else ""
     return f"{pair.outcome.value}{f': {pair.reason}' if pair.reason else ''}{played}"
 
@@ -75,7 +75,7 @@ def pass_json(learned: LearnedPass) -> dict[str, Any]:
                 "meets": pair.conflict.reason,
                 "outcome": pair.outcome.value,
                 "reason": pair.reason,
-                "schedule": pair.finding.letters if pair.finding is not None else None,
+                "schedule": pair.finding.schedule if pair.finding is not None else None,
                 "schedules": pair.schedules,
             }
             for pair in learned.pairs

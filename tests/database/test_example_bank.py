@@ -338,8 +338,12 @@ def test_sqlite_is_asked_too(integrity: Command, tmp_path: Path) -> None:
         Path("operations/ask.sql").write_text(body)
         code, told = integrity("race", "ask", "--database", f"sqlite:///{tmp_path / 'bank.db'}")
         assert (code, "  hint: Perhaps you meant owner.\n" in told) == (2, True), told
+    # What a cure prints there can be pasted; PostgreSQL knows no such transaction.
+    Path("operations/fine.sql").write_text("-- parameter a: key of accounts\nbegin immediate;\nselect :a;\ncommit;\n")
     code, told = integrity("race", "fine", "--database", f"sqlite:///{tmp_path / 'bank.db'}", "--preemptions", "0")
     assert code == 0, told
+    code, told = integrity("race", "fine")
+    assert (code, "fine.sql:2: a transaction that begins immediate is SQLite's alone\n" in told) == (2, True), told
 
 
 def test_what_a_file_makes_itself_is_there_for_it(integrity: Command) -> None:

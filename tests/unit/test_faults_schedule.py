@@ -37,6 +37,7 @@ def test_windows_come_in_the_order_in_which_they_begin() -> None:
 
 REFUSED = [
     (["lost_commit_ack"], "does not say when"),
+    (["nofault"], "there is no fault 'nofault'"),
     (["lost_commit_ack@2"], "'2' is no window"),
     (["lost_commit_ack@a-b"], "'a' is no moment"),
     (["lost_commit_ack@2-"], "'' is no moment"),

@@ -324,3 +324,9 @@ def test_what_is_wrong_is_said_with_its_line_and_a_caret(text: str, place: str, 
     first, *shown = raised.value.message.splitlines()
     assert first.startswith(f"operations/pay.sql:{line}: {reason}")
     assert not column or shown[-1].index("^") + 1 - len(f"  {line} | ") == int(column)
+
+
+def test_a_second_row_of_one_name_is_told_with_a_name_that_is_free() -> None:
+    with pytest.raises(SqlFileError) as raised:
+        read("-- row a: t\n-- row a_2: t\n-- row a: t\nselect 1;")
+    assert raised.value.hint == "Give it a name of its own: -- row a_3: ..., which other rows call :a_3."

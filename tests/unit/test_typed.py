@@ -83,7 +83,6 @@ ELSEWHERE = {
 MENTIONED = (
     " integrity db ",  # of another database, in whose place the variable stands
     ", and stopped; there: integrity db start",  # in another folder
-    "Name the file that `integrity seed` made.",
     " does not happen on the wire: integrity run has it",
     "run it where integrity seed has made them.",
     "or name a pair yourself: integrity race.",
@@ -92,7 +91,6 @@ MENTIONED = (
 """Ends of texts that tell of a command, and do not say to type it here and now."""
 WHOLE = {
     ("report/audit_junit.py", "integrity validate"),  # a suite's name
-    ("report/draft_text.py", "integrity init --database URL"),  # none was named
 }
 
 

@@ -1,7 +1,7 @@
 """What a database says of operations' files before any is called: whether it understands their statements and rows."""
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 
 from sqlalchemy import MetaData
 
@@ -14,7 +14,7 @@ from integrity.sql.place import describe_place, place_of
 from integrity.suggestion import suggest
 from integrity.systems.reflect import Reflected
 from integrity.systems.script.asked_rows import find_row_faults
-from integrity.systems.script.body import Sends, sent_by
+from integrity.systems.script.body import Sends, opened_by, sent_by
 from integrity.systems.script.file import OperationFile
 
 _CHANGES_NAMES = re.compile(r"create|alter|drop|set|reset|call|do|execute|prepare|select\b.*\binto\b", re.DOTALL)
@@ -34,6 +34,8 @@ def find_faults(files: Sequence[OperationFile], target: Target, tables: MetaData
     schemas = sorted({table.schema for table in tables.tables.values() if table.schema})
     told = target.engine.find_not_understood(target, (node.command.text for _, node in sent), schemas)
     faults: dict[str, AuditError] = {}
+    if not target.engine.has_one_writer:
+        faults |= {file.name: _refuse_immediate(file, at) for file in files for at in _immediate_in(file)}
     for (file, node), said in zip(sent, told, strict=True):
         if said is not None and file.name not in faults and (said.is_syntax or not _makes_names(file)):
             faults[file.name] = _fault(file, node, said, tables)
@@ -69,6 +71,16 @@ def _find_stores_faults(files: Sequence[OperationFile], target: Target, tables: 
             described = describe_place(shown_path(file.path), file.text, each.line, at, reason)
             faults[file.name] = SqlFileError(described, hint=hint or None)
     return faults
+
+
+def _immediate_in(file: OperationFile) -> Iterator[int]:
+    return (each.immediate_at for each in opened_by(file.nodes) if each.immediate_at is not None)
+
+
+def _refuse_immediate(file: OperationFile, at: int) -> SqlFileError:
+    line, column = place_of(file.text, at)
+    reason = "a transaction that begins immediate is SQLite's alone"
+    return SqlFileError(describe_place(shown_path(file.path), file.text, line, column, reason), hint="Write begin;")
 
 
 def _makes_names(file: OperationFile) -> bool:

@@ -25,7 +25,7 @@ from integrity.systems.script.notes import Decline, NoNote, On, Reaction, Tell, 
 from integrity.systems.script.pieces import Kind, Piece, fault_at, read_pieces
 from integrity.systems.script.statement import Command, read_command
 
-_BEGIN = re.compile(r"(?:begin(?: work| transaction)?|start transaction)(?P<modes>.*)")
+_BEGIN = re.compile(r"(?:begin(?P<immediate> immediate)?(?: work| transaction)?|start transaction)(?P<modes>.*)")
 _MODE = re.compile(
     r"[ ,]*(?:isolation level (?P<level>read committed|repeatable read|serializable)"
     r"|(?P<access>read only|read write)|(?P<deferrable>not deferrable|deferrable))"
@@ -55,9 +55,15 @@ class Sends:
 
 @dataclass(frozen=True, slots=True)
 class Opens:
-    """A transaction begins."""
+    """A transaction begins.
+
+    Args:
+        immediate_at: where it is said, in the text, that it takes the lock that writing takes: SQLite alone knows that, and
+            transactions begin so there in any case.
+    """
 
     begin: Begin
+    immediate_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,16 @@ def sent_by(nodes: Sequence[Node]) -> Iterator[Sends]:
         elif isinstance(node, Branches):
             for _, block in node.arms:
                 yield from sent_by(block)
+
+
+def opened_by(nodes: Sequence[Node]) -> Iterator[Opens]:
+    """Yield the beginnings of transactions, whatever branch they are in."""
+    for node in nodes:
+        if isinstance(node, Opens):
+            yield node
+        elif isinstance(node, Branches):
+            for _, block in node.arms:
+                yield from opened_by(block)
 
 
 def set_by(nodes: Sequence[Node]) -> Iterator[str]:
@@ -203,7 +219,7 @@ class _Parser:
                     piece, "a transaction is open already", hint="A savepoint stands within one: savepoint s;"
                 )
             self._open = piece
-            return Opens(self._modes(piece, begin["modes"].strip()))
+            return Opens(self._modes(piece, begin["modes"].strip()), piece.start if begin["immediate"] else None)
         if end := _END.fullmatch(words):
             if self._open is None and self._is_lenient:
                 return Branches(())

@@ -154,7 +154,9 @@ def _take_parameter(header: OperationHeader, entry: HeaderEntry, place: str) -> 
 def _take_row(header: OperationHeader, entry: HeaderEntry, place: str) -> None:
     known = [row.key for row in header.rows]
     if entry.name in known:
-        raise _fault(entry, f"a second row with the key {entry.name!r}")
+        free = next(name for name in (f"{entry.name}_{number}" for number in range(2, len(known) + 3)) if name not in known)
+        hint = f"Give it a name of its own: -- row {free}: ..., which other rows call :{free}."
+        raise _fault(entry, f"a second row with the key {entry.name!r}", hint)
     try:
         row = read_row(entry.name, entry.value, known=known)
     except NoRowWanted as fault:
