@@ -1,8 +1,8 @@
 """Which rows of others' tables are ours: those that seed put there, and those that calls of runs have written.
 
-A call's id is random and stands in our books, so that a row in which one stands, in a column that is neither null nor a
-reference, was written for that call: in a table that seed filled, or one that refers to such a table. In any table a row is
-a call's that holds what the call's operation marks its rows with (marks.py). All others are somebody else's.
+A row is a call's that holds what the call's operation marks its rows with (marks.py). All others are somebody else's, also
+where a call's id stands in one: whether the call inserted that row or wrote its id into one that was there, nobody can tell
+who was not told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,10 +83,7 @@ def find_held(connection: "Connection", found: Sequence[Filled], marks: Sequence
     marked = _find_marked(connection, marks)
     oids = list(dict.fromkeys([*filled, *marked]))
     referring = connection.execute(_REFERRING, {"oids": oids}).all() if oids else []
-    of_filled = {oid for oid, _, _ in connection.execute(_REFERRING, {"oids": list(filled)})} if filled else set()
     known: dict[int, list[_Known]] = {oid: list(marked.get(oid, ())) for oid, _, _ in referring}
-    for oid, column, is_uuid in connection.execute(_CALL_COLUMNS, {"oids": sorted(of_filled)}):
-        known[oid].append(_Known(f"t.{quoted(column)}", "calls.operation_id" if is_uuid else "calls.operation_id::text"))
     return {
         oid: Held(schema, name, f"({' or '.join(filled.get(oid, ['false']))})", known[oid], oid in filled)
         for oid, schema, name in sorted(referring, key=lambda row: oids.index(row[0]) if row[0] in oids else len(oids))
@@ -170,18 +167,3 @@ _REFERRING = text(
     """
 )
 """The tables themselves, and those that refer to them, however far."""
-
-_CALL_COLUMNS = text(
-    """
-    select attrelid::int8, attname::text, atttypid = 'uuid'::regtype
-    from pg_catalog.pg_attribute
-    where attrelid = any (:oids) and attnum > 0 and not attisdropped and attnotnull
-        and atttypid in ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype)
-        and not exists (
-            select from pg_catalog.pg_constraint
-            where contype = 'f' and conrelid = attrelid and attnum = any (conkey)
-        )
-    order by attrelid, attnum
-    """
-)
-"""Not where a reference stands: whoever refers to a row that is known by a call's id writes that, too."""

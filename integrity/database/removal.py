@@ -19,10 +19,12 @@ from integrity.engines.known import find_engine
 from integrity.engines.places import TableName
 from integrity.errors import DatabaseError
 from integrity.numbers import counted
-from integrity.sql.name import quoted
+from integrity.sql.name import literal, quoted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+SHOWN_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,25 +167,59 @@ def _holds_others(connection: "Connection", table: Held) -> bool:
 
 
 def _check_nothing_rests(connection: "Connection", held: Mapping[int, Held]) -> None:
-    """Raise where rows that stay refer to rows that go."""
+    """Raise where rows that stay refer to rows that go.
+
+    How to delete them is not told: rows of calls whose operation does not mark them, or marks them wrongly, are among them.
+    """
+    resting: dict[str, tuple[int, list[str], str]] = {}
     for child_oid, parent_oid, columns, referred in connection.execute(_REFERENCES, {"oids": list(held)}):
         child, parent = held[child_oid], held[parent_oid]
         given = ", ".join(f"t.{quoted(column)}" for column in columns)
         keys = ", ".join(f"t.{quoted(column)}" for column in referred)
         stays = f"({given}) in (select {keys} from {parent.located} as t where {parent.goes})"
         if child is parent or _holds_others(connection, child):
-            query = (
-                f"select count(*), count(distinct ({given})) from {child.located} as t where not {child.goes} and {stays}"
-            )
-            count, referred_count = connection.exec_driver_sql(query).one()
+            rests = f"from {child.located} as t where not {child.goes} and {stays}"
+            count, referred_count = connection.exec_driver_sql(f"select count(*), count(distinct ({given})) {rests}").one()
             if count:
-                raise DatabaseError(
-                    f"{child.name}: {counted(count, 'row')} that others added would go with those that seed or runs "
-                    f"made, or lose what they refer to: {counted(referred_count, 'row')} of {parent.name}",
-                    hint="Nothing was removed. Where they may go, delete them first: "
-                    f"delete from {child.located} as t where not {child.goes} and {stays}",
+                most, parents, shown = resting.get(child.name, (0, [], ""))
+                parents.append(f"{counted(referred_count, 'row')} of {parent.name}")
+                resting[child.name] = (
+                    max(most, count),
+                    parents,
+                    shown or _showing(connection, child_oid, child, columns, rests),
                 )
+    if resting:
+        told = [
+            f"{name}: {counted(count, 'row')} that others added would go with those that seed or runs made, or lose what "
+            f"they refer to: {' and '.join(parents)}"
+            for name, (count, parents, _) in resting.items()
+        ]
+        raise DatabaseError(
+            "; ".join(told),
+            hint="Nothing was removed. Delete them yourself where they may go; rows of calls are known by what their "
+            f"operations mark. To see some: {next(iter(resting.values()))[2]}",
+        )
 
+
+def _showing(connection: "Connection", oid: int, table: Held, columns: Sequence[str], rests: str) -> str:
+    """Return a statement that shows the first of these rows: by the table's key, without one by what they refer to."""
+    key = list(connection.execute(_KEY_COLUMNS, {"oid": oid}).scalars()) or list(columns)
+    named = ", ".join(f"t.{quoted(column)}::text" for column in key)
+    rows = connection.exec_driver_sql(f"select distinct {named} {rests} order by {named} limit {SHOWN_MOST}").all()
+    values = [[each if each.isdigit() else literal(each) for each in row] for row in rows]
+    spelled = [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in values]
+    name = quoted(key[0]) if len(key) == 1 else f"({', '.join(map(quoted, key))})"
+    return f"select * from {table.located} where {name} in ({', '.join(spelled)})"
+
+
+_KEY_COLUMNS = text(
+    """
+    select attname::text from pg_catalog.pg_index
+    join pg_catalog.pg_attribute on attrelid = indrelid and attnum = any (indkey)
+    where indrelid = :oid and indisprimary
+    order by array_position(indkey, attnum)
+    """
+)
 
 _PARTLY_KNOWN = """
     select distinct system from integrity.runs where state in ('running', 'lost') or calls_until is not null

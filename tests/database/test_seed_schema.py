@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import MetaData
 
 from integrity.cli.main import invoke, main
-from integrity.database.namespace import drop_schemas
+from integrity.database.namespace import drop_schemas, keep_books
 from integrity.engines.target import Target
 from integrity.errors import AuditError, UsageError
 from integrity.events import listen
 from integrity.jobs.seed_schema import seed_schema
+from integrity.operation import Mark, Operation, Steps
 from integrity.seeds.schema.fill import SchemaSeeded
+from integrity.systems.system import System
 
 SHOP = """
     create type status as enum ('open', 'paid', 'cancelled');
@@ -117,11 +120,41 @@ def test_rollback_refuses_when_rows_of_others_rest_on_ours_and_then_removes_noth
         drop_schemas(target)
 
     assert ask(target, "select count(*) from orders") == [(51,)]
-    (_, statement) = (refused.value.hint or "").split("delete them first: ")
-    with target.connect() as connection:
-        assert connection.execute(statement.encode()).rowcount == 1
+    hint = refused.value.hint or ""
+    (_, statement) = hint.split("To see some: ")
+    assert statement == f"select * from public.orders where id in ({ask(target, 'select max(id) from orders')[0][0]})"
+    assert "delete from" not in hint, "which rows may go only their owner knows"
+    ask(target, statement.replace("select *", "delete", 1) + " returning id")
     drop_schemas(target)
     assert ask(target, "select count(*) from orders") == [(0,)]
+
+
+def test_a_row_in_which_a_calls_id_stands_stays_unless_its_operation_marks_it(fill: Fill) -> None:
+    """The call may have written its id into a row of the user's."""
+    target, _ = fill("create table payments (id bigserial primary key, key text not null, note text not null)", payments=5)
+
+    def pay(**_: object) -> Steps:
+        raise AssertionError("it is not called")
+
+    operations = {
+        "pay": Operation("pay", pay, {}),
+        "mark": Operation("mark", pay, {}, marks=(Mark("payments", "key"),)),
+    }
+    with target.connect() as connection:
+        keep_books(target, System("shop", "", MetaData(), operations), operations.values())
+        connection.execute(
+            b"insert into integrity.runs (run_id, system, profile, seed, started_at, state)"
+            b"values ('r', 'shop', 'smoke', 1, now(), 'finished');"
+            b"insert into integrity.calls"
+            b"(run_id, operation_id, operation, arguments, client, intended_at, invoked_at, outcome)"
+            b"select 'r', gen_random_uuid(), unnest(array['pay', 'mark']), '{}', 1, now(), now(), 'ok';"
+            b"insert into payments (key, note) select operation_id, operation from integrity.calls;"
+            b"insert into payments (key, note) select 'mine', operation_id from integrity.calls"
+        )
+
+    drop_schemas(target)
+
+    assert ask(target, "select note = 'pay', count(*) from payments group by 1 order by 1") == [(False, 2), (True, 1)]
 
 
 def test_rollback_sets_no_reference_of_others_to_null(fill: Fill) -> None:
