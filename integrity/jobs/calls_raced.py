@@ -10,6 +10,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Self
 
+from integrity.errors import UsageError
 from integrity.http.secrets import hidden_in
 from integrity.numbers import counted
 from integrity.operation import Ok, Row
@@ -24,16 +25,18 @@ from integrity.race.judge.failures import DEADLOCK
 from integrity.race.judge.judge import Judge
 from integrity.race.play.again import order_of
 from integrity.race.program.program import Program
+from integrity.race.program.statements import tables_of
 from integrity.race.program.trace import Failed, Return
 from integrity.race.search.exploration import Coverage, Exploration, Hit
 from integrity.race.search.explore import Budget
 from integrity.race.search.least import Cast, find_least
-from integrity.race.trial.call_cures import try_call_cures
+from integrity.race.trial.call_cures import find_by_hand, try_call_cures
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.race.trial.cure import Failing, NotBack
 from integrity.race.trial.mutate import Mutation
 from integrity.report.layout import fold
 from integrity.report.race_text import render_happening
+from integrity.systems.reflect import reflect
 from integrity.verdict import Verdict
 
 KEPT = "keep it: "
@@ -150,17 +153,28 @@ class CallsRaced:
         """Return what each protection in the statements is good for: `needed`, `redundant`, `vacuous`, or `untried`."""
         return list(mutate_calls(self.stand, self.program, self.statements, budget=self.budget))
 
-    def cures(self) -> dict[str, bool]:
+    def cures(self) -> "CuresTried":
         """Return what was tried against what was found, each with whether all orders are right with it."""
         if not self.found.hits:
-            return {}
+            return CuresTried()
         first = self.found.hits[0]
         failing = Failing(first.run.letters, first.fingerprint, order_of(first.run.trace.events))
         try:
             tried = list(try_call_cures(self.stand, self.program, failing, self.statements, search=self.budget))
         except NotBack:
+            return CuresTried()
+        named = {f"{'isolation level ' if each.kind == 'isolation' else ''}{each.name}": each.is_whole for each in tried}
+        return CuresTried(named, by_hand=self._by_hand(first))
+
+    def _by_hand(self, hit: Hit) -> dict[str, str]:
+        looked = list(dict.fromkeys(event.sql for event in hit.run.trace.events))
+        tables = {name for sql in looked for name in tables_of(sql)}
+        schemas = sorted({name.rpartition(".")[0] for name in tables})
+        try:
+            metadata = reflect(self.stand.direct, schemas)
+        except UsageError:  # no table of theirs is there when no call runs: there is nothing to make an index on
             return {}
-        return {f"{'isolation level ' if each.kind == 'isolation' else ''}{each.name}": each.is_whole for each in tried}
+        return dict(find_by_hand(looked, metadata, dialect=self.stand.scheduler.dialect))
 
     def exactly_one_succeeds(self) -> Self:
         """Raise NotHeld unless in every schedule one call returned and all others raised, or declined."""
@@ -245,6 +259,27 @@ class CallsRaced:
             return ""
         letters = self.found.apart[0].run.letters
         return f"; answers that no serial order gives, over rows that are right, in schedule {letters}: see strict_replies"
+
+
+class CuresTried(dict[str, bool]):
+    """What was tried, each with whether all orders are right with it.
+
+    Args:
+        by_hand: what may help and was not tried, as the database is the caller's own, with its statement.
+    """
+
+    def __init__(self, tried: Mapping[str, bool] | None = None, *, by_hand: Mapping[str, str] | None = None) -> None:
+        super().__init__(tried or {})
+        self.by_hand = dict(by_hand or {})
+
+    def __str__(self) -> str:
+        """Each on a line of its own."""
+        words = {True: "all orders are right with it", False: "not all orders are right with it"}
+        lines = [f"{name}: {words[is_whole]}" for name, is_whole in self.items()] or ["nothing was tried"]
+        if self.by_hand:
+            lines.append("not tried, as no table is changed in a database that is not our copy; by hand:")
+            lines += [f"  {name}: {' '.join(sql.split())}" for name, sql in self.by_hand.items()]
+        return "\n".join(lines)
 
 
 @dataclass

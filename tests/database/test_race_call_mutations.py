@@ -106,6 +106,32 @@ def test_what_helps_against_a_race_is_tried_on_the_wire(race: CallRace) -> None:
     }
 
 
+def test_what_is_not_tried_in_a_database_of_the_callers_own_is_told_with_its_statement(
+    database: Target,
+) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.execute(b"create table claims (id bigserial primary key, wallet_id int references wallets)")
+        connection.commit()
+    with CallRace(database, test_database=database.url.database) as race:
+
+        def claim() -> None:
+            with closing(psycopg.connect(race.url)) as connection, connection.transaction():
+                if not connection.execute("select from claims where wallet_id = %s", (1,)).fetchall():
+                    connection.execute("insert into claims (wallet_id) values (%s)", (1,))
+
+        tried = race(claim).cures()
+    assert list(tried.by_hand.values()) == [
+        "CREATE UNIQUE INDEX claims_wallet_id_key ON claims (wallet_id)",
+        "select id from wallets where id = :p1 for update",
+    ]
+    said = str(tried)
+    assert "isolation level serializable: all orders are right with it" in said
+    assert (
+        "not tried, as no table is changed in a database that is not our copy; by hand:\n  unique index on claims" in said
+    )
+
+
 def test_a_scenario_of_requests_is_mutated_by_the_command(
     database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

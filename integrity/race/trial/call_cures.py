@@ -31,7 +31,7 @@ from integrity.race.program.statements import filled_tables, name_in_text, table
 from integrity.race.program.trace import Return
 from integrity.race.search.explore import CUTS_MAX_SLOW, Budget, explore
 from integrity.race.trial.cure import AS_RACED, Cure, Failing, NotBack, describe_course
-from integrity.race.trial.looks import find_looks, unique_index
+from integrity.race.trial.looks import Look, find_looks, parent_locks, unique_index
 from integrity.race.trial.statement_parts import lock_rows
 from integrity.sql.name import quoted
 from integrity.verdict import Verdict
@@ -123,12 +123,30 @@ def try_call_cures(
         yield left.try_on(remedy)
 
 
-def _unique_indexes(looked: Sequence[str], metadata: MetaData, dialect: str) -> Iterator[CallRemedy]:
-    """Yield an index for each look at a table that the calls fill; a number in a text stands for a parameter."""
+def find_by_hand(looked: Sequence[str], metadata: MetaData, *, dialect: str) -> Iterator[tuple[str, str]]:
+    """Yield what is not tried on a database that is not ours, or not on the wire: what it is, and its statement.
+
+    Args:
+        looked: the statements of the calls, as a trace shows them.
+        metadata: of the database.
+    """
+    for remedy in _unique_indexes(looked, metadata, dialect):
+        yield f"{remedy.kind} on {remedy.name}", remedy.sql
+    for look in _looks_at_filled(looked, metadata):
+        for parent, lock in parent_locks(look):
+            yield f"lock on a row of {parent}, before it is looked", lock
+
+
+def _looks_at_filled(looked: Sequence[str], metadata: MetaData) -> list[Look]:
+    """Return the looks at tables that the calls fill; a number in a text stands for a parameter."""
     filled = {table for sql in looked for table in filled_tables(sql)}
     texts = [_NUMBER.sub(lambda found: f" :number_{found.start()}", sql) for sql in looked]
-    looks = [look for sql in texts for look in find_looks(sql, metadata) if name_in_text(look.table) in filled]
-    made = {sql: look for look in looks if (sql := unique_index(look, dialect=dialect))}
+    return [look for sql in texts for look in find_looks(sql, metadata) if name_in_text(look.table) in filled]
+
+
+def _unique_indexes(looked: Sequence[str], metadata: MetaData, dialect: str) -> Iterator[CallRemedy]:
+    """Yield an index for each look at a table that the calls fill."""
+    made = {sql: look for look in _looks_at_filled(looked, metadata) if (sql := unique_index(look, dialect=dialect))}
     for sql, look in made.items():
         name = sql.partition(" INDEX ")[2].partition(" ON ")[0]
         schema = f"{quoted(look.table.schema)}." if look.table.schema else ""
