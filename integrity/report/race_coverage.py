@@ -7,6 +7,7 @@ with, however many there are.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from integrity.engines.known import find_engine
 from integrity.numbers import counted
@@ -68,7 +69,7 @@ def render_coverage(group: Group, settings: RaceSettings) -> str:
     failing = [each for each in group.searched if each.coverage.failing]
     idle = [each for each in group.searched if each.coverage.idle]
     others = [each for each in group.searched if not each.coverage.failing and not each.coverage.idle]
-    lines = [*(_failing_lines(failing) if failing else ()), *(line for each in others for line in _lines_of(each))]
+    lines = [*(_failing_lines(failing) if failing else ()), *_other_lines(others)]
     lines += _idle_lines(idle) if idle else []
     told = f"{_render_failing([group])}{_render_idle([group])}{fold(sentence_of([group], settings))}"
     return "\n".join([*lines, "", told])
@@ -122,7 +123,21 @@ def _word(verdict: Verdict, *, is_apart: bool) -> str:
     return _DATA_SOUND if verdict is Verdict.HOLDS and is_apart else _WORDS[verdict]
 
 
-def _lines_of(searched: Searched) -> list[str]:
+def _other_lines(searched: Sequence[Searched]) -> Iterator[str]:
+    """Yield what the searches covered, in one paragraph where that is the same: the calls of each in a line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in searched:
+        word = _word(each.verdict, is_apart=each.apart is not None)
+        alike.setdefault((word, _told_of(each)), []).append("; ".join(each.calls))
+    for (word, told), calls in alike.items():
+        each_of = f"each of the {len(calls)}: " if len(calls) > 1 else ""
+        margin = " " * max(9, len(word) + 2)
+        for begin, line in zip_longest([word], calls, fillvalue=""):
+            yield fold(f"{begin:<{len(margin)}}{line}", hanging=margin)
+        yield fold(f"{margin}{each_of}{told}", hanging="")
+
+
+def _told_of(searched: Searched) -> str:
     """Return what the search of one choice of arguments covered."""
     coverage = searched.coverage
     bound = "every schedule there is" if coverage.is_exhaustive else counted(coverage.bound_completed, "preemption")
@@ -142,7 +157,7 @@ def _lines_of(searched: Searched) -> list[str]:
     parts += [counted(number, what) for what, number in met.items() if number]
     parts += [f"{coverage.abstentions} judged by invariants only"] if coverage.abstentions else []
     parts += coverage.cut
-    return _paragraph(_word(searched.verdict, is_apart=searched.apart is not None), searched.calls, ", ".join(parts))
+    return ", ".join(parts)
 
 
 def _failing_lines(failing: Sequence[Searched]) -> list[str]:

@@ -61,9 +61,21 @@ def test_an_operation_that_cannot_work_is_told_once_with_its_error_place_choices
 
 def test_a_call_that_fails_with_some_arguments_is_not_said_to_fail_however_it_is_called(printed: Printed) -> None:
     out = printed([searched(0), searched(1, Verdict.UNKNOWN, failing="22012 division by zero"), searched(2)])
-    assert out.index("unknown  ask(n=1)") < out.index("sound    ask(n=0)") < out.index("sound    ask(n=2)")
+    assert out.index("unknown  ask(n=1)") < out.index("sound    ask(n=0)") < out.index("         ask(n=2)")
     assert "ask (operations/ask.sql:1) fails with 1 of 3 choices: 22012" in out
     assert "however it is called" not in out
+
+
+def test_choices_of_arguments_that_were_covered_alike_are_one_paragraph(printed: Printed) -> None:
+    """Twelve choices of a sound pair took fifty lines, which said the same twelve times."""
+    more = searched(12)
+    lines = printed(
+        [*(searched(n) for n in range(12)), replace(more, coverage=replace(more.coverage, played=3))]
+    ).splitlines()
+    assert lines[:3] == ["sound    ask(n=0); ask(n=0)", "         ask(n=1); ask(n=1)", "         ask(n=2); ask(n=2)"]
+    assert lines[12].startswith("         each of the 12: 2 schedules (0 more known without playing), ")
+    assert [line for line in lines if line.startswith("sound   ")][1:] == ["sound    ask(n=12); ask(n=12)"]
+    assert len(lines) < 22
 
 
 def test_answers_apart_take_the_word_sound_from_the_answers_and_leave_it_to_the_data(printed: Printed) -> None:
