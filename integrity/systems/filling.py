@@ -26,8 +26,8 @@ from integrity.systems.row_needs import columns_in, groups_of, may_have, must_ha
 from integrity.systems.stage import Expression
 
 _CHECK = re.compile(r"\bCHECK (\(.*\))(?: NO INHERIT| NOT VALID| NOT ENFORCED)*$", re.DOTALL)
-Likely = Mapping[tuple[str, str], str]
-"""Table and column -> a literal of SQL."""
+Likely = Mapping[tuple[str, str], tuple[str, ...]]
+"""Table and column -> literals of SQL: of a first row, a second, and so on, the last of all that come behind."""
 
 VALUE_FORM = "A value is an expression of SQL, 100 or 'text', or a row above."
 
@@ -55,7 +55,7 @@ class Filling:
             column
             for column in row.table.columns
             if column.name not in row.cells
-            and (must_have(column) or column.name in row.anew or self._likely_value(column) is not None)
+            and (must_have(column) or column.name in row.anew or self._likely_value(column, 1) is not None)
         ]
         for columns, checks in groups_of(sought, self._checks(row.table), row.table, row.cells):
             found = self._search(row, columns, checks)
@@ -134,15 +134,17 @@ class Filling:
         domain = self._domain(column)
         checks = [check for _, check in self._checks(table) if column in columns_in(check, table)]
         found = candidates(Sought(column, number, checks, domain))
-        if (likely := self._likely_value(column)) is not None:
+        if (likely := self._likely_value(column, number)) is not None:
             found = list(dict.fromkeys((likely, *found)))
         return within_domain(domain, found, self.ask) if domain else found
 
-    def _likely_value(self, column: "Column[Any]") -> str | None:
+    def _likely_value(self, column: "Column[Any]", number: int) -> str | None:
         """Return the value of a column, that is no key, with which calls are accepted; None: none of its type is known."""
-        value = self.likely.get((column.table.name, column.name))
-        is_key = column.primary_key or bool(column.foreign_keys) or not may_have(column)
-        return value if value is not None and not is_key and is_of_type(value, column) else None
+        values = self.likely.get((column.table.name, column.name), ())
+        if not values or column.primary_key or column.foreign_keys or not may_have(column):
+            return None
+        value = values[min(number, len(values)) - 1]
+        return value if is_of_type(value, column) else None
 
     def _domain(self, column: "Column[Any]") -> DomainType | None:
         kind: Any = column.type

@@ -131,8 +131,8 @@ class System:
         rows: what a race is to be played on where there is no stage: those that matter, the rest is made of the tables. A
             pool that is named as a table, and no query of `pools`, is of the keys of such rows.
         rows_of: those of a race of some operations, by their names, where not all want the same.
-        likely_of: table and column -> a literal with which calls of some operations, by their names, are accepted: for the
-            columns of such rows that nobody gave a value.
+        likely_of: table and column -> literals, of a first row and of others, with which calls of some operations, by their
+            names, are accepted: for the columns of such rows that nobody gave a value.
         raced: the operations whose rows its stage has; empty: all.
         seeder: makes its worlds; None: they are made elsewhere.
         profiles: a file of its load profiles.
@@ -156,7 +156,7 @@ class System:
     stage: Callable[[], Stage] | None = None
     rows: Sequence[WantedRow] = ()
     rows_of: Callable[[Collection[str]], Sequence[WantedRow]] | None = None
-    likely_of: Callable[[Collection[str]], Mapping[tuple[str, str], str]] | None = None
+    likely_of: Callable[[Collection[str]], Mapping[tuple[str, str], tuple[str, ...]]] | None = None
     raced: tuple[str, ...] = ()
     seeder: Seeder | None = None
     profiles: Path | None = None

@@ -1,13 +1,15 @@
 """Idle searches: those in whose schedules nothing was raced, so that they prove nothing, however many were played.
 
 A search is idle where no call was ever accepted and nothing was committed (each was declined: the rows do not suffice for
-one), and where no statement changed a row though there are some that change rows: those found none. One call that is
-accepted once, or one row that is changed, is enough: a call that always declines beside another may be right.
+one), and where no statement changed a row though calls were accepted that have some that change rows: those found none. One
+row that is changed is enough, and so is one call that is accepted, and only reads: one that always declines beside it may
+be right.
 """
 
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 
 from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
@@ -48,22 +50,23 @@ class Effects:
     """What the calls of a search came to.
 
     Args:
-        is_accepted: one call was, in one schedule.
+        accepted: the letters of calls that were, in one schedule at least.
         is_kept: one committed something, or asked a service.
-        is_changing, has_changed: there was a statement that changes rows; one changed some.
+        changing: the letters of calls of which a statement was carried out that changes rows.
+        has_changed: one changed some.
         refused: in how many schedules a call came to each no.
     """
 
-    is_accepted: bool = False
+    accepted: set[str] = field(default_factory=set)
     is_kept: bool = False
-    is_changing: bool = False
+    changing: set[str] = field(default_factory=set)
     has_changed: bool = False
     refused: Counter[str] = field(default_factory=Counter)
 
     def add(self, run: PlayedSchedule) -> None:
         """Note what the calls of one schedule came to."""
         returns = run.trace.returns.values()
-        self.is_accepted |= any(isinstance(each, Ok) for each in returns)
+        self.accepted |= {actor for actor, each in run.trace.returns.items() if isinstance(each, Ok)}
         self.is_kept |= bool(run.trace.requests or run.changes)
         self.has_changed |= bool(run.changes)
         self.refused.update({each.reason for each in returns if isinstance(each, Declined | Unavailable)})
@@ -81,7 +84,8 @@ class Effects:
                 open_changes.discard(event.actor)
             return
         is_within = verb in _QUIET and _CHANGES_WITHIN.search(event.sql) is not None
-        self.is_changing |= verb in _COUNTED or is_within
+        if verb in _COUNTED or is_within:
+            self.changing.add(event.actor)
         # How many rows a part of a query changed is told by nobody, nor what another command did: some, by all we know.
         has_changed = not event.tag.endswith(" 0") if verb in _COUNTED else is_within or verb not in _QUIET
         if has_changed:
@@ -96,9 +100,12 @@ class Effects:
         """
         if not schedules or not program.actors:
             return None
-        if not self.is_accepted and not self.is_kept:
+        changing = self.changing | {
+            letter for letter, each in zip(ascii_uppercase, program.actors, strict=False) if each.is_changing
+        }
+        if not self.accepted and not self.is_kept:
             what = f"every call was declined: {', '.join(reason for reason, _ in self.refused.most_common())}"
-        elif (self.is_changing or any(each.is_changing for each in program.actors)) and not self.has_changed:
+        elif changing & self.accepted and not self.has_changed:
             what = "no statement changed a row"
         else:
             return None

@@ -1,12 +1,12 @@
 """Values of rows with which an operation's calls are accepted, as far as its file tells.
 
 Of what a decline asks, `unless seats_left >= :seats`, and of what a statement takes away, `seats_left - :seats`, the column
-gets the least value that suffices for the greatest argument: one such call is accepted, and of two the second is not, which
-is where most races are. `status = 'open'` and `is_open` get that very value. Nothing is said of a column whose condition is
-not as plain as these; whether the tables' own checks take a value is asked of the database by whoever makes the row.
+gets in a first row what suffices for two calls of the greatest arguments, so that a lost update shows in the rows, and in
+all others what suffices for one, so that two take too much. `status = 'open'` and `is_open` get that very value. Nothing is
+said of a column whose condition is not as plain as these; whether the tables' own checks take a value is asked of the
+database by whoever makes the row.
 """
 
-from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Place = tuple[str, str]
 """A table, by its plain name, and a column of it."""
 
+_OF_NUMBERS = 2  # values: for two calls, and for one
 _OTHER_COLUMN = Decimal(2)  # what a column that nothing is known of may have: a second row's are made 2
 
 
@@ -44,8 +45,8 @@ class Accepting:
         return any(True for _ in self._changed())
 
     @cached_property
-    def values(self) -> Mapping[Place, str]:
-        """Values of columns, as literals of SQL, with which a call is likely to be accepted."""
+    def values(self) -> Mapping[Place, tuple[str, ...]]:
+        """Literals of SQL for columns with which a call is likely to be accepted: of a first row, and of others."""
         return _Reading(self.header, self.nodes).values()
 
     @cached_property
@@ -54,8 +55,8 @@ class Accepting:
         if not self.values:
             return tuple(f"-- row {_key_of(table)}: {quoted(table)}" for table in dict.fromkeys(self._changed()))
         by_table: dict[str, list[str]] = {}
-        for (table, column), value in self.values.items():
-            by_table.setdefault(table, []).append(f"{quoted(column)} = {value}")
+        for (table, column), values in self.values.items():
+            by_table.setdefault(table, []).append(f"{quoted(column)} = {values[0]}")
         return tuple(f"-- row {_key_of(table)}: {quoted(table)}({', '.join(told)})" for table, told in by_table.items())
 
     def _changed(self) -> Iterator[str]:
@@ -70,18 +71,14 @@ class Accepting:
                     yield _folded(table)
 
 
-def sufficing(found: Iterable[Mapping[Place, str]]) -> Mapping[Place, str]:
+def sufficing(found: Iterable[Mapping[Place, tuple[str, ...]]]) -> Mapping[Place, tuple[str, ...]]:
     """Return values that suffice for all: of two numbers the greater, of two others the first."""
-    values: dict[Place, str] = {}
-    for place, value in (item for each in found for item in each.items()):
-        known = values.setdefault(place, value)
-        if _is_number(known) and _is_number(value) and Decimal(value) > Decimal(known):
-            values[place] = value
-    return values
-
-
-def _is_number(value: str) -> bool:
-    return value[0] in "-0123456789"
+    sufficient: dict[Place, tuple[str, ...]] = {}
+    for place, values in (item for each in found for item in each.items()):
+        known = sufficient.setdefault(place, values)
+        if len(known) == len(values) == _OF_NUMBERS and Decimal(values[-1]) > Decimal(known[-1]):
+            sufficient[place] = values
+    return sufficient
 
 
 def _key_of(table: str) -> str:
@@ -104,10 +101,11 @@ class _Reading:
     _least: dict[Place, Decimal] = field(default_factory=dict)
     _equal: dict[Place, str] = field(default_factory=dict)
 
-    def values(self) -> Mapping[Place, str]:
+    def values(self) -> Mapping[Place, tuple[str, ...]]:
         for each in sent_by(self.nodes):
             self._read(each)
-        return ChainMap(self._equal, {place: f"{value:f}" for place, value in self._least.items()})
+        least = {place: (f"{2 * value:f}", f"{value:f}") for place, value in self._least.items()}
+        return {**least, **{place: (value,) for place, value in self._equal.items()}}
 
     def _read(self, sends: Sends) -> None:
         from sqlglot import exp

@@ -87,6 +87,6 @@ def _rows_of(files: Sequence[OperationFile], names: Collection[str] | None = Non
     return unite(file.wants for file in files if names is None or file.name in names)
 
 
-def _likely_of(files: Sequence[OperationFile], names: Collection[str]) -> Mapping[tuple[str, str], str]:
+def _likely_of(files: Sequence[OperationFile], names: Collection[str]) -> Mapping[tuple[str, str], tuple[str, ...]]:
     """Return values of columns with which calls of the operations of these names are accepted."""
     return sufficing(file.accepting.values for file in files if file.name in names)
