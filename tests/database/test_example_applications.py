@@ -4,6 +4,7 @@ Node's gets its packages from npm's registry, and is left out where that is not 
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,10 +17,12 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
-from tests.database.registries import install_npm
+from tests.database.registries import install_npm, install_pip
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+WILD = Path(__file__).parents[1] / "wild"
 AGAIN = 20
+FASTAPI = ("fastapi==0.165.0", "annotated-doc==0.0.7", "opentelemetry-api==1.45.2")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def example(
     capsys: pytest.CaptureFixture[str],
 ) -> Open:
     def open_example(name: str) -> Race:
-        folder = shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("node_modules"))
+        parent = EXAMPLES if (EXAMPLES / name).exists() else WILD
+        folder = shutil.copytree(parent / name, tmp_path / name, ignore=shutil.ignore_patterns("node_modules"))
         if (folder / "package.json").exists():
             (folder / "node_modules").symlink_to(request.getfixturevalue("node_packages"))
         with closing(database.connect()) as connection:
@@ -98,6 +102,20 @@ def test_an_application_on_one_pool_is_raced_as_it_is(twins: Twins, example: Ope
     code, told = race(twins.sound)
     schedules = told["schedules"] + told["spared"]
     assert (code, told["verdict"], told["is_exhaustive"], schedules) == (0, "holds", True, twins.schedules), told
+
+
+@pytest.mark.exhaustive
+def test_an_application_of_fastapis_is_raced_as_it_is(
+    example: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = install_pip(tmp_path, FASTAPI)
+    monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+    race = example("fastapi_seats")
+    code, told = race("book")
+    found = told["findings"][0]
+    assert (code, found["anomaly"]) == (1, "A5B/P3"), told
+    code, told = race("book-once")
+    assert (code, told["verdict"], told["is_exhaustive"]) == (0, "holds", True), told
 
 
 @pytest.mark.exhaustive
