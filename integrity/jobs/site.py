@@ -22,12 +22,12 @@ from integrity.http.client import Client
 from integrity.http.request import Request
 from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site_checks import check_named, find_checks
-from integrity.jobs.warming import warm_up
+from integrity.jobs.warming import NotUndone, warm_up
 from integrity.project import Project
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.program.program import Keys, Program
 from integrity.race.program.trace import Return
-from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
+from integrity.race.rows.postgresql.copy import CopyPlace, make_copy, reserve_copy
 from integrity.race.search.least import Cast
 from integrity.scenarios.actors import actors_of
 from integrity.scenarios.answers import judge_answers
@@ -100,9 +100,40 @@ def open_site(
             f"{target}: requests are raced through a proxy that speaks PostgreSQL's protocol",
             hint="Name the application's PostgreSQL database: --database URL",
         )
+    with ExitStack() as own:
+        try:
+            site = yield from _open(subject, target, project, settings, own)
+        except NotUndone as error:
+            if not subject.scenario.is_started_here:
+                raise
+            against = error.message
+        else:
+            stack.push(own.pop_all())
+            return site
+    yield Noted(f"{against}: each schedule gets a copy of the database that is made anew")
+    return (yield from _open(subject, target, project, settings, stack, against_undoing=against))
+
+
+def _open(
+    subject: RequestSubject,
+    target: Target,
+    project: Project,
+    settings: RequestRace,
+    stack: ExitStack,
+    *,
+    against_undoing: str = "",
+) -> Job[Site]:
+    """Return the site; see `open_site`.
+
+    Args:
+        against_undoing: why what a schedule changes is not undone; empty: it is.
+
+    Raises:
+        NotUndone: it cannot be.
+    """
     scenario, named = subject.scenario, subject.named
     check_named(subject, target, project)
-    place = yield from _database(scenario, target, settings.test_database, stack)
+    place, copy = yield from _database(scenario, target, settings.test_database, stack)
     prepared: list[Prepared] = [Prepared()]
     prepare: list[Callable[[], Prepared]] = []
     apps = [_NO_APPLICATION]
@@ -118,6 +149,8 @@ def open_site(
     stand = stack.enter_context(
         open_stand(
             place,
+            copy=copy,
+            against_undoing=against_undoing,
             setup=make_rows,
             is_set_up_once=scenario.setup.once or scenario.makes_nothing,
             ignore=scenario.app.ignore,
@@ -175,14 +208,17 @@ def open_site(
     return site
 
 
-def _database(scenario: Scenario, target: Target, test_database: str | None, stack: ExitStack) -> Job[Target]:
-    """Return the database that schedules are played on: a copy, where all that acts is started here."""
+def _database(
+    scenario: Scenario, target: Target, test_database: str | None, stack: ExitStack
+) -> Job[tuple[Target, CopyPlace | None]]:
+    """Return the database that schedules are played on, and its place if it is a copy: where all that acts is started
+    here."""
     if scenario.is_started_here:
         place = stack.enter_context(reserve_copy(target))
         copied = yield from make_copy(place)
         for missing in copied.missing:
             yield Noted(f"not in the copy of the database: {missing}")
-        return place.target
+        return place.target, place
     contents = guard(target, test_database)
     if contents.name != test_database:
         raise UnsafeDatabase(
@@ -190,7 +226,7 @@ def _database(scenario: Scenario, target: Target, test_database: str | None, sta
             f"{contents.name!r} is a test database",
             hint=f'Let it be started on a copy: [app] command = "..."; or declare it: [database] test = "{contents.name}"',
         )
-    return target
+    return target, None
 
 
 def _preparing(subject: RequestSubject, target: Target, client: Client, project: Project) -> Callable[[], Prepared]:

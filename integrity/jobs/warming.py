@@ -14,6 +14,7 @@ from integrity.operation import Declined, Ok
 from integrity.proxy.tls import hint_of
 from integrity.race.judge.unfinished import tell_schedule, what_to_do, why_unfinished
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.play.troupe import NOT_UNDONE
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed, Return
 from integrity.scenarios.answers import NO_ANSWER, status_of
@@ -24,6 +25,7 @@ _NOT_LET_IN = (401, 403, 407, 511)
 _NOT_READ = (400, 411, 413, 414, 415, 422, 431)
 _TOO_OFTEN = (423, 425, 429)
 _OF_LOGIN = "Mend the name, password or database that it connects with, or its pool's size."
+_ON_A_COPY = "Let the application be started on a copy of its database, which is made anew then: [app] command."
 _BY_HAND = "Send it by hand with curl -i"
 
 
@@ -76,11 +78,17 @@ def warm_up(
         )
 
 
+class NotUndone(UsageError):
+    """A call that is made alone does what is not undone behind it."""
+
+
 def _make_alone(scheduler: Scheduler, program: Program, turned_away: Callable[[], Sequence[str]]) -> Alone:
     name = program.actors[0].operation
     runs = []
     for _ in range(WARMED):
         run = scheduler.play(program)
+        if NOT_UNDONE in run.cut:
+            raise NotUndone(f"{name}: {run.cut}", hint=_ON_A_COPY)
         if run.cut:
             why = f"{name} does not come to its end, though it is made alone: {why_unfinished(run, program)}"
             raise UsageError(

@@ -3,8 +3,9 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -12,10 +13,15 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError, UsageError
 from integrity.events import listen
+from integrity.operation import Ok
+from integrity.race.gated.calls import Callers
+from integrity.race.gated.postgresql.stand import open_stand
+from integrity.race.program.program import Program
 from integrity.race.rows.keeping import KeepingWay, choose_keeping
 from integrity.race.rows.postgresql.capture import install
 from integrity.race.rows.postgresql.copy import make_copy, reserve_copy
 from integrity.race.rows.postgresql.template import make_template
+from integrity.systems.stage import Stage
 from tests.database.odd_tables import contents, make_odd_tables
 
 
@@ -60,7 +66,53 @@ def test_where_rows_are_kept_in_neither_way_it_is_said(database: Target, ordinar
         assert re.fullmatch(f"rows: a database made anew from a template, as {reason}", said)
         with pytest.raises(UsageError, match=f"cannot be put back: {reason}") as told:
             choose_keeping(capture, has_template=False)
-    assert "made anew" not in (told.value.hint or ""), "that is chosen by nobody yet"
+    assert "started here" in (told.value.hint or ""), "there a copy is made anew"
+
+
+def test_a_copy_is_raced_on_though_what_is_done_there_is_neither_seen_nor_undone(
+    database: Target, ordinary: Target
+) -> None:
+    """A call makes a table, and writes one of another owner's: each schedule finds both as they were."""
+    with closing(database.connect()) as admin:
+        admin.execute(f"create table others (a int); grant select, insert on others to {ordinary.url.username}".encode())
+    with closing(ordinary.connect()) as connection:
+        connection.execute("create table boxes (id int primary key, n int); insert into boxes values (1, 0)")
+        connection.commit()
+
+    def make() -> list[tuple[int, int]]:
+        with psycopg.connect(stand.target.text, autocommit=True) as connection:
+            connection.execute("create table made (a int); insert into others values (1)")
+            connection.execute("update boxes set n = n + 1")
+            return connection.execute("select n, (select count(*) from others) from boxes").fetchall()
+
+    def reshape() -> None:
+        with psycopg.connect(stand.target.text, autocommit=True) as connection:
+            connection.execute("alter table boxes add m int default 1; update boxes set n = n + 1")
+
+    with ExitStack() as stack:
+        place = stack.enter_context(reserve_copy(ordinary))
+        listen(make_copy(place))
+        with pytest.raises(UsageError, match="changes of table others are not seen"), open_stand(place.target):
+            pass
+        stand = stack.enter_context(open_stand(place.target, copy=place))
+        callers = Callers()
+        stack.callback(callers.close)
+        program, reshaping = (
+            Program((callers.actor(each),), lambda: Stage((), {}), is_captured=True) for each in (make, reshape)
+        )
+        assert "rows of boxes have other columns than before" in stand.scheduler.play(reshaping).cut
+        for _ in range(2):
+            run = stand.scheduler.play(program)
+            assert (run.cut, run.trace.returns) == ("", {"A": Ok({"returned": [(1, 1)]})})
+            assert [(change.table, change.after) for change in run.changes or ()] == [("boxes", {"id": 1, "n": 1})]
+            assert re.fullmatch("what a call did is not compared: .*create table.*; changes of table others .*", run.unseen)
+        said = (
+            r"rows: a database made anew from a template, \d+\.\d ms a schedule, as changes of table others are not seen .*"
+        )
+        assert re.fullmatch(said, stand.rows)
+        with stand.altered("alter table boxes add constraint few check (n < 1)", "not needed: the copy is made anew"):
+            assert "few" in str(stand.scheduler.play(program).trace.returns)
+        assert stand.scheduler.play(program).trace.returns == run.trace.returns
 
 
 @pytest.mark.parametrize(

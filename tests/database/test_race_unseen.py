@@ -1,6 +1,6 @@
 """What a call does that is neither undone nor compared leaves the verdict unknown, with what it was."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 
 import psycopg
@@ -40,8 +40,14 @@ def test_what_is_not_undone_is_said_and_never_held(database: Target) -> None:
     with closing(database.connect()) as connection:
         connection.execute(SCHEMA.encode())
         connection.commit()
-    with CallRace(database, test_database=database.url.database, schedules=40) as race:
+    with CallRace(database, test_database=database.url.database, schedules=40) as race, ExitStack() as stack:
         pool = [psycopg.connect(race.url, autocommit=True) for _ in range(2)]
+
+        def close_all() -> None:  # also those that came in the place of one that was cut
+            for connection in pool:
+                connection.close()
+
+        stack.callback(close_all)
 
         def call(sql: str) -> None:
             connection = pool.pop()
@@ -55,8 +61,6 @@ def test_what_is_not_undone_is_said_and_never_held(database: Target) -> None:
         for sql, said in UNSEEN.items():
             with pytest.raises(NotHeld, match=f"nobody knows whether it holds.*{said}"):
                 race(partial(call, sql)).holds()
-        for connection in pool:
-            connection.close()
 
 
 def test_a_lock_that_is_kept_between_two_transactions_is_its_holders(database: Target) -> None:

@@ -5,14 +5,28 @@ import os
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
+from select import select
 
 import psycopg
 
 POOL: "Queue[psycopg.Connection[tuple[int, ...]]]" = Queue()
 
 
-def buy(lock: str) -> tuple[int, dict[str, object]]:
+def connect() -> "psycopg.Connection[tuple[int, ...]]":
+    return psycopg.connect(os.environ["DATABASE_URL"])
+
+
+def take() -> "psycopg.Connection[tuple[int, ...]]":
+    """Return a connection of the pool's, a new one in the place of one that was closed from the other side."""
     connection = POOL.get()
+    if select([connection], [], [], 0)[0]:
+        connection.close()
+        return connect()
+    return connection
+
+
+def buy(lock: str, *, refreshed: str = "") -> tuple[int, dict[str, object]]:
+    connection = take()
     try:
         with connection.transaction():
             ((left,),) = connection.execute(f"select left_over from stock where id = 1 {lock}".encode()).fetchall()
@@ -20,6 +34,8 @@ def buy(lock: str) -> tuple[int, dict[str, object]]:
                 return 409, {"error": "sold out"}
             connection.execute("insert into orders (item_id) values (%s)", (1,))
             connection.execute("update stock set left_over = %s where id = 1", (left - 1,))
+            if refreshed:
+                connection.execute(f"refresh materialized view {refreshed}".encode())
             return 200, {"left": left - 1}
     finally:
         POOL.put(connection)
@@ -55,6 +71,8 @@ class Shop(BaseHTTPRequestHandler):
         paths: dict[str, Callable[[], tuple[int, dict[str, object]]]] = {
             "/buy": lambda: buy(""),
             "/buy-locked": lambda: buy("for update"),
+            "/buy-counted": lambda: buy("", refreshed="sold"),
+            "/buy-locked-counted": lambda: buy("for update", refreshed="sold"),
             "/reserve": reserve,
             "/broken": lambda: only_look(500),
             "/forbidden": lambda: only_look(403),
@@ -76,5 +94,5 @@ class Shop(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     if "NO_DATABASE" not in os.environ:
         for _ in range(3):
-            POOL.put(psycopg.connect(os.environ["DATABASE_URL"]))
+            POOL.put(connect())
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Shop).serve_forever()

@@ -55,6 +55,7 @@ class PlayedSchedule:
         began_at: by the server's clock, behind the stage; None if the program is not timed.
         changes: rows that it changed, where that was captured.
         took: from when to when, by the server's clock, setup included, where that was captured.
+        unseen: what it did that is not compared; what is wrong in it is so all the same.
         seconds: how long its letters took.
         is_last: none can be played behind it: a call that is not ours goes on.
         answers: to what was asked of its rows, by the question's text: they may be gone when that is asked again.
@@ -68,6 +69,7 @@ class PlayedSchedule:
     began_at: datetime | None = None
     changes: Sequence[Change] | None = None
     took: tuple[datetime, datetime] | None = None
+    unseen: str = ""
     seconds: float = field(default=0.0, compare=False)
     is_last: bool = False
     answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
@@ -285,6 +287,7 @@ class Scheduler:
             began_at,
             changes=self._troupe.changes(),
             took=self._troupe.took(),
+            unseen=self._troupe.unseen(),
             seconds=seconds,
             is_last=self._over is not None,
         )

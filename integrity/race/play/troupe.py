@@ -22,6 +22,8 @@ from integrity.race.program.program import Actor, Keys, Program
 STRAY = "a statement came that no call was asked for, from a job in the background perhaps"
 AT_ONCE = "sent several statements at once, on connections of their own"
 """Why a schedule of calls that are not ours cannot be judged."""
+NOT_UNDONE = "what a call did is not undone, nor compared"
+"""The same, where a database made anew would do for the first half of it."""
 
 
 class Troupe(Protocol):
@@ -62,6 +64,10 @@ class Troupe(Protocol):
 
     def changes(self) -> Sequence[Change] | None:
         """Return the rows that the schedule before changed, where that is captured."""
+        ...
+
+    def unseen(self) -> str:
+        """Return what the schedule before did that is not compared, though it can be judged; empty: nothing."""
         ...
 
     def took(self) -> tuple[datetime, datetime] | None:
@@ -112,6 +118,9 @@ class Operations:
     def leave(self, letters: str) -> str:
         for letter in letters:
             self._sessions[letter].wire.reset()
+        return ""
+
+    def unseen(self) -> str:
         return ""
 
     def changes(self) -> None:

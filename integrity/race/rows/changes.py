@@ -74,6 +74,10 @@ class Record:
         not_undone: tuple[str, ...] = (),
         read_at: datetime | None = None,
     ) -> None:
+        self.reshaped = tuple(sorted(_reshaped(entries, tables))) if not_undone else ()
+        """Tables whose rows were written with other columns than they had: what was written there is left out."""
+        if self.reshaped:
+            entries = [entry for entry in entries if tables[entry.relation].name not in self.reshaped]
         self._entries, self._tables, self._decode = entries, tables, decode
         self.not_undone = not_undone
         self.read_at = read_at
@@ -83,7 +87,9 @@ class Record:
         if not pids:
             return self
         entries = [entry for entry in self._entries if entry.pid not in pids]
-        return Record(entries, self._tables, self._decode, not_undone=self.not_undone, read_at=self.read_at)
+        left = Record(entries, self._tables, self._decode, not_undone=self.not_undone, read_at=self.read_at)
+        left.reshaped = self.reshaped
+        return left
 
     def tables_of_others(self, pids: Collection[int], *, since: "Record") -> list[str]:
         """Return the tables that processes of the server other than these wrote to since an earlier reading."""
@@ -171,6 +177,16 @@ def find_touched(entries: Iterable[Entry], tables: Mapping[int, CapturedTable]) 
         if image is not None
     }
     return sorted(touched, key=lambda each: (each.transaction_id, each.table, repr(each.identity)))
+
+
+def _reshaped(entries: Iterable[Entry], tables: Mapping[int, CapturedTable]) -> set[str]:
+    return {
+        table.name
+        for entry in entries
+        for table in (tables[entry.relation],)
+        for image in (entry.old, entry.new)
+        if image is not None and len(read_fields(image)) != len(table.columns)
+    }
 
 
 def identity_of(table: CapturedTable, fields: Fields) -> Fields:

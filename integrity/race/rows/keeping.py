@@ -64,14 +64,21 @@ class Keeping:
 
     Args:
         reasons: against undoing them; empty: none.
+        blind: what a schedule may change that is not seen, though it is put back: what comes of it is unknown.
         unseen: what changes without being seen, whichever way; a verdict about it is unknown.
         seconds: what a schedule that changes nothing takes; None: not measured.
     """
 
     way: KeepingWay
     reasons: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
     unseen: tuple[Uncovered, ...] = ()
     seconds: float | None = None
+
+    @property
+    def is_made_anew(self) -> bool:
+        """The database is, for each schedule."""
+        return self.way is KeepingWay.TEMPLATE
 
     def __str__(self) -> str:
         cost = f", {self.seconds * 1000:.1f} ms a schedule" if self.seconds is not None else ""
@@ -99,7 +106,7 @@ def between_transactions(act: Callable[[], _T]) -> _T:
             sleep(_ASKED_EVERY_SECONDS)
 
 
-def choose_keeping(capture: Undoing, *, has_template: bool) -> Keeping:
+def choose_keeping(capture: Undoing, *, has_template: bool, against: str = "") -> Keeping:
     """Return how the rows of a database with a capture are kept.
 
     They are undone where all that the role may write is seen and comes back. Each schedule then takes under a millisecond
@@ -107,20 +114,23 @@ def choose_keeping(capture: Undoing, *, has_template: bool) -> Keeping:
 
     Args:
         has_template: a template can be made: the database is a copy of ours.
+        against: why they are not to be undone; empty: nothing is known against it.
 
     Raises:
         UsageError: rows can be kept in neither way.
     """
-    reasons = tuple(_written_unseen(capture.uncovered))
+    blind = tuple(_written_unseen(capture.uncovered))
+    reasons = (*filter(None, (against,)), *blind)
     unseen = tuple(each for each in capture.uncovered if not each.is_writable)
     if not reasons:
         return Keeping(KeepingWay.UNDO, unseen=unseen, seconds=_measure(capture))
     if not has_template:
         raise UsageError(
             f"what a schedule changes cannot be put back: {'; '.join(reasons)}",
-            hint="Name the database with the user that owns these tables, or give this one the right: a copy keeps owners.",
+            hint="Name the database with the user that owns these tables, or race requests of an application that is "
+            "started here ([app] command): it works on a copy, which is made anew for each schedule.",
         )
-    return Keeping(KeepingWay.TEMPLATE, reasons=reasons, unseen=unseen)
+    return Keeping(KeepingWay.TEMPLATE, reasons=reasons, blind=blind, unseen=unseen)
 
 
 def _written_unseen(uncovered: Iterable[Uncovered]) -> Iterable[str]:

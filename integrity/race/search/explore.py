@@ -302,6 +302,8 @@ class _Search:
         if run.cut:
             self._note_cut(run)
             return run.choices
+        if run.unseen and run.unseen not in coverage.cut:
+            coverage.cut.append(run.unseen)
         self._longest = max(self._longest, len(run.choices))
         if recorder:
             self._independence.remember(run.choices[0].ready if run.choices else "", recorder.occurrences)

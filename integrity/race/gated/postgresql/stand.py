@@ -6,8 +6,9 @@ The proxy leads there, its gates hold what passes, triggers note what a schedule
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import psycopg
 
@@ -22,6 +23,7 @@ from integrity.proxy.tls import find_context
 from integrity.race.gated.ignoring import Ignored
 from integrity.race.gated.lent_loop import LentLoop
 from integrity.race.gated.postgresql.desk import Desk
+from integrity.race.gated.postgresql.remaking import MadeAnew, remaking
 from integrity.race.gated.postgresql.troupe import SECONDS_MAX, GatedCalls
 from integrity.race.play.postgresql.wire import LOOKING
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
@@ -29,6 +31,7 @@ from integrity.race.program.program import Keys, Program
 from integrity.race.rows.changes import NOTHING, Record
 from integrity.race.rows.keeping import Keeping, between_transactions, choose_keeping
 from integrity.race.rows.postgresql.capture import Capture, install
+from integrity.race.rows.postgresql.copy import CopyPlace
 
 _PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _SPREAD = 1_000_000
@@ -60,6 +63,7 @@ class Stand:
         counts: what became of connections at the proxy, beside those that were served.
         relations_in: oids of the relations that bits of a footprint stand for.
         accompany: is told of an application's process, which then shares the search's core.
+        anew: makes the database anew for each schedule; None: what one changed is undone.
         loop: the proxy's: what calls wait for there wakes nobody else while a schedule is played.
     """
 
@@ -74,6 +78,7 @@ class Stand:
     relations_in: Callable[[int], frozenset[int]]
     accompany: Callable[[int], None]
     loop: asyncio.AbstractEventLoop
+    anew: MadeAnew | None = None
 
     def tables_in(self, bits: int) -> frozenset[str]:
         """Return the tables that bits of a footprint stand for, as changes call them."""
@@ -90,6 +95,10 @@ class Stand:
         Raises:
             DatabaseError: the server refuses one.
         """
+        if self.anew is not None:
+            with self.anew.altered(drop):
+                yield
+            return
         self._define(drop)
         try:
             yield
@@ -128,7 +137,8 @@ class Stand:
     def rows(self) -> str:
         """How each schedule gets the same rows, and what was left out, in words."""
         left_out = f"; ignored: {self.ignored}" if self.ignored.patterns else ""
-        return f"{self.keeping}{left_out}{''.join(f'; {each}' for each in self.turned_away)}"
+        keeping = replace(self.keeping, seconds=self.anew.seconds_each) if self.anew else self.keeping
+        return f"{keeping}{left_out}{''.join(f'; {each}' for each in self.turned_away)}"
 
     @property
     def turned_away(self) -> tuple[str, ...]:
@@ -140,17 +150,20 @@ class Stand:
 
 
 class _Kept:
-    """Rows that are undone after each schedule, and set up anew before it."""
+    """Rows that are put back after each schedule, and set up anew before it."""
 
-    def __init__(self, capture: Capture, setup: Callable[[], Keys], *, is_set_up_once: bool) -> None:
+    def __init__(
+        self, capture: Capture, setup: Callable[[], Keys], put_back: Callable[[], datetime], *, is_set_up_once: bool
+    ) -> None:
         self._capture = capture
         self._setup = setup
+        self._put_back = put_back
         self._is_set_up_once = is_set_up_once
         self._keys: Keys | None = None
         self.staged = NOTHING
 
     def renew(self) -> tuple[Keys, datetime]:
-        began_at = self.undo()
+        began_at = self._put_back()
         if self._is_set_up_once and self._keys is not None:
             return self._keys, began_at
         self._keys = self._setup()
@@ -163,15 +176,13 @@ class _Kept:
     def read(self) -> Record:
         return self._capture.read()
 
-    def undo(self) -> datetime:
-        """Put the rows back; return when, by the server's clock."""
-        return between_transactions(self._capture.undo)
-
 
 @contextmanager
 def open_stand(
     target: Target,
     *,
+    copy: CopyPlace | None = None,
+    against_undoing: str = "",
     setup: Callable[[], Keys] = dict,
     is_set_up_once: bool = False,
     ignore: Sequence[str] = (),
@@ -182,6 +193,8 @@ def open_stand(
     """Yield a stand on a database that may be changed; it is taken down at the end, and the rows are as they were.
 
     Args:
+        copy: the place of a copy of ours, which `target` is then; None: it is somebody's, and is not dropped and made anew.
+        against_undoing: why what a schedule of a copy changes is not undone; empty: it is where it can be.
         setup: makes the rows of a schedule, before each, and returns what they are called.
         is_set_up_once: before the first only, and its rows stay.
         ignore: see ignoring.py.
@@ -195,15 +208,17 @@ def open_stand(
     """
     with ExitStack() as stack:
         capture = stack.enter_context(install(target))
-        keeping = choose_keeping(capture, has_template=False)
-        stack.enter_context(spread_sequences(target))
+        keeping = choose_keeping(capture, has_template=copy is not None, against=against_undoing)
+        stack.enter_context(spread_sequences(target, is_put_back=copy is None))
         between_transactions(capture.mark)
         may_look = _may_look(target)
         ignored = Ignored(ignore)
         desk = Desk(is_told_of_looks=may_look, ignored=ignored)
         settings = {**_PATIENT, **(LOOKING if may_look else {})}
         with closing(desk), proxy_before(target, desk.open_in, settings, port=port) as proxy:
-            rows = _Kept(capture, setup, is_set_up_once=is_set_up_once)
+            anew = stack.enter_context(remaking(copy, capture, desk)) if copy and keeping.is_made_anew else None
+            put_back = anew.renew if anew else partial(between_transactions, capture.undo)
+            rows = _Kept(capture, setup, put_back, is_set_up_once=is_set_up_once and anew is None)
             troupe = GatedCalls(
                 target,
                 desk,
@@ -211,9 +226,13 @@ def open_stand(
                 seconds_max=seconds_max,
                 sees_commands=capture.sees_commands,
                 has_patience=may_look,
+                is_made_anew=anew is not None,
+                blind="; ".join(keeping.blind),
                 unseen=capture.log_oids,
             )
             troupe.engine.share_core_with(capture.backend_pid)
+            if anew is not None:
+                anew.engine = troupe.engine
             scheduler = Scheduler(
                 target,
                 troupe=troupe,
@@ -235,17 +254,22 @@ def open_stand(
                     relations_in=troupe.engine.relations_in,
                     accompany=troupe.engine.accompany,
                     loop=desk.event_loop,
+                    anew=anew,
                 )
             finally:
                 scheduler.close()
-                rows.undo()
+                if copy is None:  # else it is dropped anyway
+                    put_back()
 
 
 @contextmanager
-def spread_sequences(target: Target) -> Iterator[None]:
+def spread_sequences(target: Target, *, is_put_back: bool = True) -> Iterator[None]:
     """Let each sequence count from a million of its own on, for the block.
 
     Runs are compared with the keys that they made taken as names, so that no amount and no count may look like one.
+
+    Args:
+        is_put_back: they count on from where they were; not of a copy, which is dropped.
     """
     with closing(target.connect(application_name="integrity race rows")) as connection:
         connection.autocommit = True
@@ -258,10 +282,11 @@ def spread_sequences(target: Target) -> Iterator[None]:
     try:
         yield
     finally:
-        with closing(target.connect(application_name="integrity race rows")) as connection:
-            for name, last, is_called in before:
-                connection.execute(b"select setval(to_regclass(%s), %s, %s)", (name, last, is_called))  # it may be gone
-            connection.commit()
+        if is_put_back:
+            with closing(target.connect(application_name="integrity race rows")) as connection:
+                for name, last, is_called in before:
+                    connection.execute(b"select setval(to_regclass(%s), %s, %s)", (name, last, is_called))  # it may be gone
+                connection.commit()
 
 
 def _may_look(target: Target) -> bool:

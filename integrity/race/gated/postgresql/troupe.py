@@ -15,7 +15,7 @@ from integrity.race.gated.postgresql.engine import GatedEngine
 from integrity.race.gated.postgresql.session import GatedSession
 from integrity.race.play.session import Session
 from integrity.race.play.staging import Staged
-from integrity.race.play.troupe import AT_ONCE, STRAY
+from integrity.race.play.troupe import AT_ONCE, NOT_UNDONE, STRAY
 from integrity.race.program.change import Change
 from integrity.race.program.program import Actor, Keys, Program
 from integrity.race.rows.changes import NOTHING, Record
@@ -53,6 +53,8 @@ class GatedCalls:
         seconds_max: that an actor is given between two statements.
         unseen: see GatedEngine.
         sees_commands: what changes definitions is among what the rows say of themselves.
+        is_made_anew: so is the database, whatever a schedule did there.
+        blind: what else may change that is not seen; empty: nothing.
         has_patience: connections may be told how long to wait before they look for a deadlock.
     """
 
@@ -65,12 +67,16 @@ class GatedCalls:
         seconds_max: float = SECONDS_MAX,
         sees_commands: bool,
         has_patience: bool,
+        is_made_anew: bool = False,
+        blind: str = "",
         unseen: Collection[int] = (),
     ) -> None:
         self._desk = desk
         self._rows = rows
         self._sees_commands = sees_commands
         self._has_patience = has_patience
+        self._is_made_anew, self._blind = is_made_anew, blind
+        self._unseen = ""
         self._record = NOTHING
         self._sessions: dict[str, GatedSession] = {}
         self.engine = GatedEngine(target, desk, letter_seconds_max=seconds_max, unseen=unseen)
@@ -121,16 +127,28 @@ class GatedCalls:
             )
         if keeps_lock:
             return "a call has kept an advisory lock on a connection that goes on: nobody else would ever have it"
+        defined = self._defined_by(sessions)
+        self._unseen = ""
+        if self._is_made_anew and self._record.reshaped:
+            tables = ", ".join(self._record.reshaped)
+            return f"rows of {tables} have other columns than before, and are not compared: {defined}"
+        if self._is_made_anew:
+            did = f"what a call did is not compared: {defined}" if defined else ""
+            self._unseen = "; ".join(filter(None, (did, self._blind)))
+        elif defined:
+            return f"{NOT_UNDONE}: {defined}"
         return self._why_unseen(sessions)
 
-    def _why_unseen(self, sessions: Sequence[GatedSession]) -> str:
-        """Return what calls did that nobody compares, or that no order shows; empty: nothing."""
+    def _defined_by(self, sessions: Sequence[GatedSession]) -> str:
+        """Return what calls defined, or wrote where no trigger is; empty: nothing."""
         defined = [
             *self._record.not_undone,
             *(tag for session in sessions for tag in session.defined if self._is_unseen(tag)),
         ]
-        if defined:
-            return f"what a call did is not undone, nor compared: {'; '.join(dict.fromkeys(defined))}"
+        return "; ".join(dict.fromkeys(defined))
+
+    def _why_unseen(self, sessions: Sequence[GatedSession]) -> str:
+        """Return what calls did that nobody compares, or that no order shows; empty: nothing."""
         hidden = [f"{session.letter} ({session.hidden})" for session in sessions if session.hidden]
         if hidden:
             return f"nobody can come between what one letter stands for: {' and '.join(hidden)}"
@@ -145,6 +163,9 @@ class GatedCalls:
 
     def changes(self) -> Sequence[Change]:
         return self._record.changes
+
+    def unseen(self) -> str:
+        return self._unseen
 
     def took(self) -> tuple[datetime, datetime] | None:
         ended = self._record.read_at

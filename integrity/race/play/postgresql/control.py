@@ -144,8 +144,7 @@ class PostgresControl:
         self._selector = DefaultSelector()
         self._core = OneCore()
         self._has_functions = False
-        self._control = self._connect({})
-        self._selector.register(self._control, EVENT_READ)
+        self.connect()
         try:
             answer, functions = self.ask([_COLUMNS, FUNCTIONS])
             self._has_functions = functions.rows[0]["has_functions"]
@@ -155,6 +154,17 @@ class PostgresControl:
         generated = [row for row in answer.rows if row["is_generated"]]
         self.generated_columns = frozenset((row["table"], row["number"]) for row in generated)
         self.inserter = Inserter(_facts(answer))
+
+    def connect(self) -> None:
+        """Connect to the database that is asked, which may be another one of its name."""
+        self._control = self._connect({})
+        self._selector.register(self._control, EVENT_READ)
+
+    def disconnect(self) -> None:
+        """Let go of the database, which is to be dropped."""
+        self._core.remove(self._control.pid)
+        self._selector.unregister(self._control)
+        self._control.close()
 
     def _connect(self, wishes: Mapping[str, str]) -> PostgresWire:
         wire = PostgresWire(self._target, settings=self._settings, wishes=wishes, has_functions=self._has_functions)

@@ -103,6 +103,39 @@ class Capture:
         """Of the server's process that puts rows back."""
         return self._connection.info.backend_pid
 
+    def disconnect(self) -> None:
+        """Let go of the database, which is to be dropped or copied; what was put on it stays."""
+        self._connection.close()
+
+    def connect(self) -> None:
+        """Go on in a database that was made of one with this capture.
+
+        Raises:
+            UsageError: another one is on.
+            DatabaseError: the server is gone.
+        """
+        self._connection = _connect(self._target)
+        try:
+            if not _lock(self._connection):
+                raise _taken(self._target, self._connection)
+            _become_quiet(self._connection)
+        except psycopg.Error as error:
+            raise refusal(self._target, error) from None
+
+    def read_clock(self) -> datetime:
+        """Return the server's time."""
+        ((now,),) = self._ask("select clock_timestamp()")
+        read: datetime = now
+        return read
+
+    def remove(self) -> None:
+        """Take it off.
+
+        Raises:
+            DatabaseError: somebody has tables locked.
+        """
+        _remove(self._target, self._connection)
+
     def mark(self) -> None:
         """Note that a schedule begins: what is there now is what `read` compares with and `undo` goes back to.
 
@@ -188,7 +221,7 @@ def install(target: Target) -> Iterator[Capture]:
         UsageError: another one is on; somebody else has a schema of its name.
         DatabaseError: the role may not, or the tables are locked, at the end perhaps: then it stays, and that is said.
     """
-    with closing(target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)) as connection:
+    with closing(_connect(target)) as connection:
         try:
             _take_place(target, connection)
             is_quiet = _become_quiet(connection)
@@ -216,17 +249,19 @@ def install(target: Target) -> Iterator[Capture]:
             raise DatabaseError(refusal(target, error).message, hint=_RIGHTS) from None
         except psycopg.Error as error:
             raise refusal(target, error) from None
+        capture = Capture(
+            target,
+            connection,
+            tables={table.oid: table for table in found.tables},
+            uncovered=found.uncovered,
+            log_oids=log_oids,
+            sees_commands=sees_commands,
+        )
         try:
-            yield Capture(
-                target,
-                connection,
-                tables={table.oid: table for table in found.tables},
-                uncovered=found.uncovered,
-                log_oids=log_oids,
-                sees_commands=sees_commands,
-            )
+            yield capture
         finally:
-            _remove(target, connection)
+            capture.remove()
+            capture.disconnect()
 
 
 def remove(target: Target) -> bool:
@@ -236,21 +271,33 @@ def remove(target: Target) -> bool:
         UsageError: it is at work; somebody else has a schema of its name.
         DatabaseError: the server refuses it, or somebody has tables locked.
     """
-    with closing(target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)) as connection:
+    with closing(_connect(target)) as connection:
         try:
             return _take_place(target, connection)
         except psycopg.Error as error:
             raise refusal(target, error) from None
 
 
+def _connect(target: Target) -> Connection:
+    return target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)
+
+
+def _lock(connection: Connection) -> bool:
+    """Take the place of the one capture that a database has; return whether it was free."""
+    return bool(connection.execute("select pg_try_advisory_lock(%s)", (_LOCK,)).fetchall()[0][0])
+
+
+def _taken(target: Target, connection: Connection) -> UsageError:
+    return UsageError(
+        f"{target}: another race is played there{_by_whom(connection)}",
+        hint="Wait for its end, or race on another database; one that hangs is over when that process is ended.",
+    )
+
+
 def _take_place(target: Target, connection: Connection) -> bool:
     """See to it that no capture is on, and that none can be put on beside; return whether one was left over."""
-    (is_free,) = connection.execute("select pg_try_advisory_lock(%s)", (_LOCK,)).fetchall()[0]
-    if not is_free:
-        raise UsageError(
-            f"{target}: another race is played there{_by_whom(connection)}",
-            hint="Wait for its end, or race on another database; one that hangs is over when that process is ended.",
-        )
+    if not _lock(connection):
+        raise _taken(target, connection)
     found = connection.execute(
         "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", (SCHEMA,)
     ).fetchall()

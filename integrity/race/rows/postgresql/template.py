@@ -6,7 +6,8 @@
 It needs no right but that of making databases, and leaves nothing behind in rows, sequences, definitions or the order of
 rows on their pages. Of a database of 12 MB, of which the catalogue is 8, it takes 130 to 170 ms a schedule where making its
 300 files is slow (`benchmarks/race_rows.py`), and 17 to 31 elsewhere. The copy keeps its name, so that the application
-connects to it again as before; its sessions are ended by it.
+connects to it again as before; its sessions are ended by it. Races of requests fall back
+to it: gated/postgresql/remaking.py.
 """
 
 from collections.abc import Iterator
