@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
+from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.race.gated.postgresql import engine, stand
 
@@ -74,6 +75,30 @@ def test_an_application_that_insists_on_encryption_is_served_where_certificates_
     said = " ".join(err.split())
     assert (code, "clients that hung up when encryption was refused" in said) == (2, True), err
     assert "pip install 'integrity[tls]'" in said
+
+
+@pytest.mark.exhaustive
+def test_an_application_that_opens_more_connections_than_the_server_has_is_told_so(
+    integrity: Command, tmp_path: Path
+) -> None:
+    """On a server of its own, which has 20: 8 of them would do for two calls."""
+    server = EmbeddedServer(
+        tmp_path / "small", settings={"max_connections": "20", "fsync": "off", "shared_buffers": "32MB"}
+    )
+    target = server.start()
+    try:
+        with closing(target.connect()) as connection:
+            connection.execute(SCHEMA)
+            connection.commit()
+        code, _, err = integrity(*asked("/greedy"), "--database", target.text)
+        said = " ".join(err.split())
+        assert (code, "too many clients already" in said, "its pool's size" in said) == (2, True, True), err
+        code, out, err = integrity(*asked("/greedy-together"), "--database", target.text)
+        assert (code, "too many clients already" in out) == (3, True), out + err
+        code, out, err = integrity(*asked("/sell"), "--database", target.text)
+        assert (code, "answers apart" in out) == (0, True), out + err
+    finally:
+        server.stop()
 
 
 def test_a_request_that_never_ends_is_given_up_with_its_statements_so_far(integrity: Command) -> None:

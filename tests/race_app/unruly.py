@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
@@ -62,6 +63,17 @@ def connect(**how: str) -> int:
     return 200
 
 
+def sell_over_many(held: int) -> int:
+    """Sell the last one while so many connections more are open; 500 where the server has no more of them."""
+    with ExitStack() as stack:
+        try:
+            for _ in range(held):
+                stack.enter_context(closing(psycopg.connect(os.environ["DATABASE_URL"])))
+        except psycopg.OperationalError:
+            return 500
+        return sell()
+
+
 class Unruly(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         paths: dict[str, Callable[[], int]] = {
@@ -70,6 +82,8 @@ class Unruly(BaseHTTPRequestHandler):
             "/wait": wait_for_change,
             "/sell": sell,
             "/die": die_of_a_race,
+            "/greedy-together": lambda: sell_over_many(9),
+            "/greedy": lambda: sell_over_many(40),
             "/no-method": lambda: 501,
             "/insisting": lambda: sell(sslmode="require"),
             "/verified": lambda: connect(sslmode="verify-full", sslrootcert="system"),
