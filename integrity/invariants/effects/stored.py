@@ -177,10 +177,17 @@ class _Declared:
         standing = (
             " and calls.outcome not in ('declined', 'failed') and (calls.outcome <> 'unavailable' or calls.error = '')"
         )
+        by_names = {
+            value: f"calls.operation in ({', '.join(map(literal, sorted(each)))})" for value, each in by_value.items()
+        }
+        if len(by_value) > 1 and sum(map(len, by_value.values())) == len({each.operation for each in stored}):
+            # each has one value: the history is gone through once
+            cases = " ".join(f"when {names} then {value}" for value, names in by_names.items())
+            by_names = {f"case {cases} end": f"({' or '.join(by_names.values())})"}
         return " union all ".join(
             f"select calls.operation_id, calls.operation, {value} as stored_value from {relation} as calls"
-            f" where calls.operation in ({', '.join(map(literal, sorted(operations)))}){standing if is_standing else ''}"
-            for value, operations in by_value.items()
+            f" where {names}{standing if is_standing else ''}"
+            for value, names in by_names.items()
         )
 
 
