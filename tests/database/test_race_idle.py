@@ -108,7 +108,7 @@ def test_what_no_call_did_anything_in_is_not_sound(integrity: Command) -> None:
     assert choice["idle"]["rows"] == ["-- row event: events(seats_left = 2)"]
     assert integrity("race", "refuse", "refuse", "--preemptions", "0")[0] == 3
     assert integrity("race", "read", "read", "--preemptions", "0")[0] == 0
-    assert integrity("race", "read", "refuse", "--preemptions", "0")[0] == 0
+    assert integrity("race", "read", "take_none", "--preemptions", "0")[0] == 0
 
 
 def test_rows_that_are_made_have_what_calls_ask_of_them(integrity: Command) -> None:
