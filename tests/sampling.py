@@ -65,7 +65,16 @@ EVERY: dict[str, int] = {
     "test_pruned_and_unpruned_searches_come_to_the_same": 3,
     "test_a_service_that_answers_nothing_fails_the_run_and_is_named_and_the_data_is_right": 2,
     "test_race_cures.py": 2,
+    "test_db_command.py": 2,
+    "test_race_calls.py": 2,
+    "test_race_requests.py": 2,
+    "test_race_unruly.py": 2,
+    "test_kills.py": 2,
+    "test_five_systems.py": 2,
     "test_own_system.py": 2,  # one engine a run: each of its tests has both, in one order
+    "test_own_mistakes.py": 2,
+    "test_own_exceptions.py": 2,
+    "test_race_idle.py": 2,
     "test_servers.py": 6,  # a whole file: each of its tests has the six servers in one order, and all play on the same one
 }
 

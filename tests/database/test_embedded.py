@@ -29,6 +29,7 @@ START = """
 import os
 import sys
 from pathlib import Path
+import integrity.engines.postgresql.engine  # what is imported later may lie where that user cannot enter
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.errors import EmbeddedError
 for word in sys.argv:
