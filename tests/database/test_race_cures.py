@@ -75,8 +75,8 @@ SPENDING = """-- title: claim once, and pay for it from an account that has it
 -- parameter account: key of accounts
 -- row ada: owners(name = 'Ada')
 -- row bob: owners(name = 'Bob')
--- row one: accounts(owner_id = :ada)
--- row two: accounts(owner_id = :ada)
+-- row one: accounts(owner_id = :ada, balance = 100)
+-- row two: accounts(owner_id = :ada, balance = 100)
 begin;
 select count(*) as n from claims where owner_id = :owner \\gset
 -- decline claimed unless n = 0

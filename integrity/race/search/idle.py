@@ -1,9 +1,10 @@
 """Idle searches: those in whose schedules nothing was raced, so that they prove nothing, however many were played.
 
 A search is idle where no call was ever accepted and nothing was committed (each was declined: the rows do not suffice for
-one), and where no statement changed a row though calls were accepted that have some that change rows: those found none. One
-row that is changed is enough, and so is one call that is accepted, and only reads: one that always declines beside it may
-be right.
+one), and where no statement changed a row, on tables in which the race has made none, though calls were accepted that have
+some that change rows: those found none. One row that is changed is enough, and so is one call that is accepted, and only
+reads: one that always declines beside it may be right. Calls that find nothing to do on rows that were made for them, such
+as to empty a cart that is empty, are right as well.
 """
 
 import re
@@ -54,6 +55,7 @@ class Effects:
         is_kept: one committed something, or asked a service.
         changing: the letters of calls of which a statement was carried out that changes rows.
         has_changed: one changed some.
+        has_rows: the race has made some.
         refused: in how many schedules a call came to each no.
     """
 
@@ -61,6 +63,7 @@ class Effects:
     is_kept: bool = False
     changing: set[str] = field(default_factory=set)
     has_changed: bool = False
+    has_rows: bool = False
     refused: Counter[str] = field(default_factory=Counter)
 
     def add(self, run: PlayedSchedule) -> None:
@@ -69,6 +72,7 @@ class Effects:
         self.accepted |= {actor for actor, each in run.trace.returns.items() if isinstance(each, Ok)}
         self.is_kept |= bool(run.trace.requests or run.changes)
         self.has_changed |= bool(run.changes)
+        self.has_rows |= bool(run.keys)
         self.refused.update({each.reason for each in returns if isinstance(each, Declined | Unavailable)})
         self.refused.update({each.error for each in returns if isinstance(each, Failed)})
         open_changes: set[str] = set()
@@ -105,7 +109,7 @@ class Effects:
         }
         if not self.accepted and not self.is_kept:
             what = f"every call was declined: {', '.join(reason for reason, _ in self.refused.most_common())}"
-        elif changing & self.accepted and not self.has_changed:
+        elif changing & self.accepted and not self.has_changed and not self.has_rows:
             what = "no statement changed a row"
         else:
             return None
