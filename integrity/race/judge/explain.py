@@ -146,7 +146,7 @@ def _name(judge: Judge, run: PlayedSchedule, actors: str, differences: Sequence[
     anomaly = name_anomaly(
         differences, changes={actor: judge.changes_alone(actor) for actor in actors} if len(actors) == 2 else {}
     )
-    if anomaly in (Anomaly.LOST_UPDATE, Anomaly.CURSOR_LOST_UPDATE) and adds_only(_writes_of(run, actors)):
+    if anomaly in (Anomaly.LOST_UPDATE, Anomaly.CURSOR_LOST_UPDATE) and adds_only(_statements_of(run, actors)):
         anomaly = Anomaly.LOST_PRECONDITION  # both changes stand in the end
     reads = [order[0] for order in differences if order]
     if any(_wrote_later(run.trace.events, each) for order in differences for each in order):
@@ -156,9 +156,9 @@ def _name(judge: Judge, run: PlayedSchedule, actors: str, differences: Sequence[
     return anomaly
 
 
-def _writes_of(run: PlayedSchedule, actors: str) -> dict[str, list[str]]:
+def _statements_of(run: PlayedSchedule, actors: str) -> dict[str, list[str]]:
     done = _done(run.trace.events)
-    return {actor: [event.sql for event in done if event.actor == actor and _is_write(event)] for actor in actors}
+    return {actor: [event.sql for event in done if event.actor == actor] for actor in actors}
 
 
 def _differences(run: PlayedSchedule, order: SerialOrder, judge: Judge) -> list[Difference]:
