@@ -45,6 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_exhaustive(items)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_given_back() -> Iterator[None]:
+    """Who answered Ctrl-C before a test answers it behind it: else another test, far from here, waits for it in vain."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    left = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert left is before, f"Ctrl-C is answered by {left}"
+
+
 MakeDatabase = Callable[[str | None], Target]
 
 THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_wal_size": "512MB"}

@@ -155,7 +155,7 @@ def test_a_database_of_nobody_we_know_is_an_error(run: Run, database: Target) ->
     ran = run("validate", "--database", database.text)
     assert ran.code == 2
     assert "holds none of the systems (ghostpass" in ran.err
-    assert "`integrity seed` makes one" in ran.err
+    assert f"`integrity seed --database '{database.text}'` makes one" in ran.err
 
 
 def test_without_a_database_it_says_that_it_audits_the_embedded_one_and_that_it_is_empty(
