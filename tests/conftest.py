@@ -48,11 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def ctrl_c_is_given_back() -> Iterator[None]:
     """Who answered Ctrl-C before a test answers it behind it: else another test, far from here, waits for it in vain."""
-    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what makes a world for many tests may have left another
     yield
     left = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
-    assert left is before, f"Ctrl-C is answered by {left}"
+    assert left is signal.default_int_handler, f"Ctrl-C is answered by {left}"
 
 
 MakeDatabase = Callable[[str | None], Target]
