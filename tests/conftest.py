@@ -14,7 +14,11 @@ from psycopg import sql
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.proxy.tls import find_context
 from tests.sampling import SEED_VARIABLE, draw_seed, mark_exhaustive, seed
+
+# Its core may be loaded once in a process, and what pytester loads first it forgets.
+find_context("127.0.0.1")
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that; tests press Ctrl-C on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)

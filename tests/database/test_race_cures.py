@@ -36,8 +36,8 @@ WITHDRAW = """-- title: take money from one of an owner's accounts, as long as a
 -- parameter owner: key of owners
 -- parameter account: key of accounts
 -- row ada: owners(name = 'Ada')
--- row one: accounts(owner_id = :ada)
--- row two: accounts(owner_id = :ada)
+-- row one: accounts(owner_id = :ada, balance = 100)
+-- row two: accounts(owner_id = :ada, balance = 100)
 begin;
 select sum(balance) as total from accounts where owner_id = :owner \\gset
 -- decline insufficient unless total >= 150
