@@ -139,7 +139,7 @@ def test_a_function_that_writes_is_no_reader_where_its_commit_was_forgotten(inte
         code, told = integrity("race", name, "--schedules", "4", *words)
         assert (code != 2, LEFT_OPEN in told) == (True, False), told
     _, told = integrity(
-        "run", "smoke", "--duration", "0.5s", *words, "--yes-this-is-a-test-database", database.url.database or ""
+        "run", "smoke", "--duration", "2s", *words, "--yes-this-is-a-test-database", database.url.database or ""
     )
     assert [place in told for place in places.values()] == [True, True], told
     assert told.count(LEFT_OPEN) == 2, told
