@@ -13,7 +13,7 @@ Nothing is concurrent here: what only another order of two calls' steps shows is
 import atexit
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -34,6 +34,11 @@ from integrity.systems.system import System
 ROWS_MAX = 5
 SECONDS_MAX = 3600
 STREAMS = "streams"
+LATE = Bundle[Any]("~late")
+"""Stays empty. Hypothesis sorts rules by their targets and shrinks towards the first: one that cannot be followed yet is
+drawn and thrown away again and again, and calls that nobody needs stay in what was to be the shortest sequence. So a rule
+that must wait for another targets this, which sorts behind every pool."""
+
 _KEPT = {"target": "target_", "targets": "targets_", "self": "self_"}
 """Arguments whose names Hypothesis keeps for itself, and what they are called here."""
 
@@ -158,7 +163,9 @@ def make_machine(
     """
     made = {pool for name, (pool, _) in system.makes.items() if name in operations}
     keys = {pool: Bundle(pool) for pool in (*pools, *sorted(made - set(pools)))}
-    rules = [_rule_of(system, operation, keys) for operation in operations.values() if _is_callable(operation, keys)]
+    rules = [
+        _rule_of(system, operation, keys, set(pools)) for operation in operations.values() if _is_callable(operation, keys)
+    ]
     if not rules:
         missing = sorted({pool for operation in operations.values() for pool in _pools_of(operation)} - set(keys))
         raise UsageError(
@@ -202,7 +209,7 @@ def _pools_of(operation: Operation) -> set[str]:
     return {domain.pool for domain in operation.arguments.values() if isinstance(domain, KeyOf)}
 
 
-def _rule_of(system: System, operation: Operation, keys: Mapping[str, Bundle[Any]]) -> Any:
+def _rule_of(system: System, operation: Operation, keys: Mapping[str, Bundle[Any]], staged: Set[str]) -> Any:
     subscription = system.subscriptions.get(operation.name)
     drawn: dict[str, Any] = {
         _KEPT.get(name, name): _strategy_of(domain, keys)
@@ -219,7 +226,7 @@ def _rule_of(system: System, operation: Operation, keys: Mapping[str, Bundle[Any
             return stream
         returned = self._check(self.playground.call(operation.name, given)).returned
         if operation.name not in system.makes:
-            return None
+            return multiple() if "target" in drawn else None
         key = system.makes[operation.name][1]
         reply = returned.reply if returned.outcome is Outcome.OK else None
         return reply[key] if reply and key in reply else multiple()
@@ -228,6 +235,8 @@ def _rule_of(system: System, operation: Operation, keys: Mapping[str, Bundle[Any
         drawn["target"] = Bundle(STREAMS)
     elif operation.name in system.makes:
         drawn["target"] = keys[system.makes[operation.name][0]]
+    elif not _pools_of(operation) <= staged:
+        drawn["target"] = LATE
     decorate: Any = rule(**drawn)
     return decorate(_named(call, operation.name))
 
@@ -248,14 +257,16 @@ def _rules_of_services(system: System) -> Iterator[Any]:
     if not system.services:
         return
 
-    def deliver(self: SequenceMachine, webhook: Webhook) -> None:
+    def deliver(self: SequenceMachine, webhook: Webhook) -> Any:
         self._check(self.playground.deliver(webhook))
+        return multiple()
 
     def newest_first(machine: SequenceMachine) -> SearchStrategy[Webhook]:
         return strategies.sampled_from(machine.playground.outside.webhooks[::-1])
 
     drawn = strategies.runner().flatmap(newest_first)
-    yield precondition(lambda self: bool(self.playground.outside.webhooks))(rule(webhook=drawn)(deliver))
+    late = rule(target=LATE, webhook=drawn)(deliver)
+    yield precondition(lambda self: bool(self.playground.outside.webhooks))(late)
 
     def next_request_meets(self: SequenceMachine, service: str, meeting: Meeting) -> None:
         self.playground.outside.meet_next(service, meeting)
@@ -274,14 +285,16 @@ def _rules_of_streams(system: System) -> Iterator[Any]:
     if not system.subscriptions:
         return
 
-    def follow(self: SequenceMachine, stream: OpenStream) -> None:
+    def follow(self: SequenceMachine, stream: OpenStream) -> Any:
         self.playground.follow(stream)
+        return multiple()
 
-    def come_back(self: SequenceMachine, stream: OpenStream) -> None:
+    def come_back(self: SequenceMachine, stream: OpenStream) -> Any:
         self._check(self.playground.come_back(stream))
+        return multiple()
 
-    yield rule(stream=Bundle(STREAMS))(follow)
-    yield rule(stream=Bundle(STREAMS))(come_back)
+    yield rule(target=LATE, stream=Bundle(STREAMS))(follow)
+    yield rule(target=LATE, stream=Bundle(STREAMS))(come_back)
 
 
 def _named(function: Any, name: str) -> Any:

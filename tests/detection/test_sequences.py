@@ -5,7 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleStrategy, run_state_machine_as_test
 
 import integrity
 from integrity.engines.target import Target
@@ -55,6 +55,18 @@ def test_a_wrong_sequence_is_found_and_is_the_shortest(system: str, bug: str, tm
         play(machine, examples=200, steps=8)
     assert sorted(made.operation for made in wrong.value.calls) == sorted(shortest)
     assert {violated.file.name for violated in wrong.value.violated} <= set(SYSTEMS[system].bugs[bug].violates)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_hypothesis_shrinks_towards_can_be_followed_from_the_start(system: str, tmp_path: Path) -> None:
+    machine = integrity.machine(SYSTEMS[system], Target.parse(f"sqlite:///{tmp_path / 'sequence.db'}"), folder=ROOT)
+    try:
+        begun = machine()
+        first = RuleStrategy(begun).rules[0]
+        assert not first.preconditions
+        assert all(begun.bundle(bundle.name) for bundle in first.bundles)
+    finally:
+        machine.close()
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
