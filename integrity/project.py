@@ -21,6 +21,7 @@ SETTINGS_FILE = "integrity.toml"
 STATE_FOLDER = ".integrity"
 OPERATIONS_FOLDER = "operations"
 SPEC_SUFFIX = ".spec"
+_KINDS = ("invariants", "queries", "seeds", OPERATIONS_FOLDER, "scenarios")
 """Of isolationtester's files."""
 DATABASE_VARIABLE = "INTEGRITY_DATABASE_URL"
 
@@ -135,6 +136,20 @@ class Project:
     def state_folder(self) -> Path:
         """What the tool makes is here: `.integrity/`."""
         return self.folder / STATE_FOLDER
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is somebody's project: it has settings, or anything in a folder that commands read."""
+        held = [self.folder / kind for kind in _KINDS if (self.folder / kind).resolve() != reference_folder(kind).resolve()]
+        return (self.folder / SETTINGS_FILE).is_file() or any(folder.is_dir() and any(folder.iterdir()) for folder in held)
+
+    @property
+    def unread_operations(self) -> list[str]:
+        """What lies directly in the folder of operations and is none, by its name or kind: Sell.SQL, a folder sell.sql."""
+        read = [path for _, path in (*self.operation_folders, *self.spec_files)]
+        found = sorted((self.folder / OPERATIONS_FOLDER).glob("[!.]*"))
+        shown = [str(each.relative_to(self.folder)) for each in found if not is_of_operation(each)]
+        return [each for each in shown if each not in read]
 
     @property
     def runs_folder(self) -> Path:

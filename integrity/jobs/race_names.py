@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
-from integrity.project import SETTINGS_FILE, Project
+from integrity.project import Project
 from integrity.race.matrix import pairs_of
 from integrity.registry import DEFAULT_SYSTEM, SYSTEMS, Registry
 from integrity.suggestion import suggest
@@ -20,11 +20,9 @@ def read_names(project: Project, registry: Registry, names: Sequence[str]) -> tu
     Raises:
         UsageError: there is no such system or operation, or several; or none is named in a project that has none.
     """
-    if not names and not registry.own and (project.folder / SETTINGS_FILE).is_file():
-        raise UsageError(
-            f"{project.folder} has no operations to race",
-            hint=f"Write one: integrity new operation NAME; or race a system that ships: integrity race {DEFAULT_SYSTEM}",
-        )
+    if not names and not registry.own and project.is_own:
+        hint = f"Write one: integrity new operation NAME; or race a system that ships: integrity race {DEFAULT_SYSTEM}"
+        raise UsageError(f"{project.folder} has no operations to race", hint=" ".join([*_describe_unread(project), hint]))
     if not names:
         return registry.default, ()
     first, *operations = names
@@ -44,13 +42,13 @@ def read_names(project: Project, registry: Registry, names: Sequence[str]) -> tu
     if first not in registry:
         usable = list(registry.usable(registry))
         own = [system for system in usable if system.name in registry.own]
-        is_ours = not registry.own and not (project.folder / SETTINGS_FILE).is_file()
+        is_ours = not registry.own and not project.is_own
         others = [each.name for each in usable if first in each.operations and (is_ours or each.name not in SYSTEMS)]
         if others and registry.passed_over.keys().isdisjoint(registry.own):
             raise UsageError(
                 f"{quote(first)} is no system", hint=f"Name it first: integrity race {others[0]} {' '.join(names)}"
             )
-        raise _unknown(first, registry, own)
+        raise _unknown(first, project, registry, own)
     return find_operations(registry.find(first), operations)
 
 
@@ -64,7 +62,7 @@ def describe_unnamed(system: System) -> list[str]:
     ]
 
 
-def _unknown(name: str, registry: Registry, own: Sequence[System]) -> UsageError:
+def _unknown(name: str, project: Project, registry: Registry, own: Sequence[System]) -> UsageError:
     """Return that a word is no system's name and no operation's, and what is spelt nearly so.
 
     Where systems of the project's own cannot be looked into, it may be an operation of theirs, and that is said first.
@@ -74,13 +72,18 @@ def _unknown(name: str, registry: Registry, own: Sequence[System]) -> UsageError
     hint = registry.suggest(name, operations, unusable)
     passed_over = {system: error for system, error in registry.passed_over.items() if system in registry.own}
     if not passed_over:
-        hints = [hint, *registry.describe_passed_over()]
+        hints = [*_describe_unread(project), hint, *registry.describe_passed_over()]
         return UsageError(f"unknown system{' or operation' if operations else ''} {quote(name)}", hint=" ".join(hints))
     faults = "; ".join(f"{system} cannot be used: {error.message}" for system, error in passed_over.items())
     hints = [error.hint for error in passed_over.values() if error.hint]
     return UsageError(
         f"{quote(name)} is no system, nor an operation that can be found: {faults}", hint=" ".join([*hints, hint])
     )
+
+
+def _describe_unread(project: Project) -> list[str]:
+    """Return what lies where operations do, and is none that is read."""
+    return [f"{path} is no operation's file: its name ends in .sql, in lower case." for path in project.unread_operations]
 
 
 def find_operations(system: System, operations: Sequence[str]) -> tuple[System, tuple[str, ...]]:

@@ -109,3 +109,19 @@ def test_what_is_raced_where_nothing_is_named_is_the_projects_own_and_never_what
     (tmp_path / "operations").mkdir()
     (tmp_path / "operations/pay.sql").write_text("select 1 from wallets;\n")
     assert (choose(project, ()).race.system.name, choose(project, ()).told) == (project.name, [])
+
+
+@pytest.mark.parametrize(
+    "held", ["invariants/a.sql", "queries/a.sql", "scenarios/a.toml", "operations/Sell.SQL", "operations/sell.sql/x"]
+)
+def test_a_folder_with_anything_of_somebodys_own_is_their_project(held: str, tmp_path: Path) -> None:
+    """What ships is raced there only by its name, and what in operations/ is no operation is named."""
+    (tmp_path / held).parent.mkdir(parents=True)
+    (tmp_path / held).write_text("select 1 as a where false\n")
+    for words in ((), ("sell", "sell")):
+        with pytest.raises(UsageError) as raised:
+            choose(find_project(tmp_path), words)
+        assert "ghostpass sell" not in str(raised.value)
+        named = "/".join(held.split("/")[:2])
+        assert (f"{named} is no operation's file" in str(raised.value.hint)) == held.startswith("operations")
+    assert choose(find_project(tmp_path), ("ghostpass", "sell")).group == ("sell", "sell")
