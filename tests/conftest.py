@@ -51,10 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def ctrl_c_is_given_back() -> Iterator[None]:
-    """Who answered Ctrl-C before a test answers it behind it: else another test, far from here, waits for it in vain."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what makes a world for many tests may have left another
+    """Behind a test Python itself answers Ctrl-C, as before it: else another test, far from here, waits for it in vain."""
     yield
-    left = signal.getsignal(signal.SIGINT)
+    left = signal.signal(signal.SIGINT, signal.default_int_handler)
     assert left is signal.default_int_handler, f"Ctrl-C is answered by {left}"
 
 

@@ -1,11 +1,9 @@
 """The job of monitoring: watch a database and processes for a while, or until stopped, and sum up what was seen."""
 
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -13,6 +11,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job
 from integrity.exit_codes import Shortfall
+from integrity.load.interruption import first_signal
 from integrity.monitor.limits import CRITICAL
 from integrity.monitor.processes import Process, parse_process
 from integrity.monitor.sample import Sample
@@ -97,7 +96,7 @@ def watch(
     monitor.check()
     yield MonitorOpened(monitor.facts)
     was_stopped = False
-    with _stopped_by_signals(told):
+    with first_signal(partial(told.put, None)):  # a simple queue may be put to in the middle of a get
         monitor.start()
         ends_at_s = None if duration_s is None else time.monotonic() + duration_s
         while True:
@@ -115,26 +114,3 @@ def watch(
         if (sample := told.get()) is not None:
             yield SampleTaken(sample)
     return Watched(summary, was_stopped and duration_s is not None, has_server)
-
-
-@contextmanager
-def _stopped_by_signals(told: "SimpleQueue[Sample | None]") -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM say once that it is enough; a second Ctrl-C interrupts as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def on_signal(_number: int, _frame: object) -> None:
-        for number in numbers:
-            signal.signal(number, before[number])
-        told.put(None)  # a simple queue may be put to in the middle of a get
-
-    for number in numbers:
-        signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])

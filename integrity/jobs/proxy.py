@@ -1,12 +1,11 @@
 """The job of the proxy as a tool of its own: stand in front of anybody's application, write down, let faults happen."""
 
 import asyncio
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -20,6 +19,7 @@ from integrity.events import Job
 from integrity.faults.application_gate import ApplicationGate
 from integrity.faults.pick import Pick, read_picks
 from integrity.faults.served import ProxyOpened, Served
+from integrity.load.interruption import first_signal
 from integrity.project import open_for_us_only
 from integrity.proxy.link import Link
 from integrity.proxy.postgresql.recorder import Recorder
@@ -98,7 +98,8 @@ def serve(target: Target, asked: ProxyAsked) -> Job[Served]:
                 f"--listen {asked.port}: nothing can listen there: {error.strerror or error}",
                 hint="Name another port, or leave --listen out: then it is one that is free.",
             ) from None
-        with _stopped_by_signals(loop) as over:
+        over = asyncio.Event()
+        with first_signal(partial(loop.get_loop().call_soon_threadsafe, over.set)):
             yield ProxyOpened(
                 str(_through(proxy, target, has_tls=asked.has_tls)),
                 target.url.password is not None,
@@ -141,29 +142,6 @@ def _loop() -> Iterator[asyncio.Runner]:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         yield runner
-
-
-@contextmanager
-def _stopped_by_signals(runner: asyncio.Runner) -> Iterator[asyncio.Event]:
-    """Let Ctrl-C and SIGTERM say once that it is enough; a second Ctrl-C interrupts as usual."""
-    over = asyncio.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield over
-        return
-    loop, numbers = runner.get_loop(), (signal.SIGINT, signal.SIGTERM)
-
-    def on_signal() -> None:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-        over.set()
-
-    for number in numbers:
-        loop.add_signal_handler(number, on_signal)
-    try:
-        yield over
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 async def _wait(over: asyncio.Event, duration_s: float | None) -> None:

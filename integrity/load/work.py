@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import World
@@ -121,7 +122,7 @@ class Work:
         self._started_at = asyncio.get_running_loop().time()
         watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
         try:
-            with first_signal(self.stop):
+            with first_signal(partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop)):
                 await self._run_phases()
         finally:
             for task in watching:

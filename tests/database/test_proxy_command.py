@@ -14,6 +14,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
+from integrity.jobs.proxy import ProxyAsked, serve
 
 Refused = Callable[..., str]
 
@@ -61,6 +62,12 @@ def test_it_names_the_url_counts_what_it_struck_and_ends_in_good_order(
     records = [json.loads(line) for line in (tmp_path / "record.jsonl").read_text().splitlines()]
     assert len(records) == told["record_count"]
     assert [record["event"] for record in records] == ["connected", "cycle", "ended"] * 2
+
+
+def test_behind_it_ctrl_c_is_answered_as_before_it_when_its_time_was_over_and_nobody_pressed_it(database: Target) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    assert len(list(serve(database, ProxyAsked(duration_s=0.0)))) == 1
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 @pytest.fixture
