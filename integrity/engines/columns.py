@@ -55,6 +55,11 @@ class ColumnValues:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return sum(each.nbytes for each in (self.values, self.nulls, self.labels, self.sizes) if each is not None)
+
     def rows(self, where: slice | Array) -> "ColumnValues":
         """Return the column of these rows."""
         nulls = None if self.nulls is None else self.nulls[where]

@@ -141,7 +141,9 @@ def fill(
         plans = {table: Planner(ground, tables[table]).plan() for table in sizes if sizes[table]}
         ordered = order_plans(plans)
         held = read_all_held(ground, ordered)
-        rehearse(ground, ordered, held)
+        total = sum(plan.count for plan in ordered)
+        yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, 0, total)
+        made = rehearse(ground, ordered, held)
         driver.execute("set local search_path to pg_catalog")
         loosened = loosen(driver, [plan.table for plan in ordered], [plan.count for plan in ordered])
         driver.execute("set local search_path to default")
@@ -152,11 +154,9 @@ def fill(
             yield Noted(
                 f"{counted(loosened.triggers, 'trigger does', 'triggers do')} not fire while the tables are filled."
             )
-        total = sum(plan.count for plan in ordered)
-        yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, 0, total)
         counts: dict[str, int] = {}
-        for plan, columns in ahead(make_all(ground, ordered, held)):
-            with telling_refusals():
+        for plan, columns in ahead(make_all(ground, ordered, held, made)):
+            with telling_refusals(plan.table):
                 counts[plan.table.full_name] = _send(driver, plan, columns)
             yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, min(total, sum(counts.values())), total)
         loaded = time.perf_counter()

@@ -1,6 +1,7 @@
 """The rows of all tables, one table after another, each taking over what the ones before it hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,9 +24,15 @@ def read_all_held(ground: Ground, plans: Sequence[Plan]) -> dict[str, Keys]:
 
 
 def make_all(
-    ground: Ground, plans: Sequence[Plan], held: Mapping[str, Keys]
+    ground: Ground,
+    plans: Sequence[Plan],
+    held: Mapping[str, Keys],
+    made: Mapping[str, Sequence[ColumnValues]] = MappingProxyType({}),
 ) -> Iterator[tuple[Plan, Sequence[ColumnValues]]]:
     """Yield each table's plan and its columns, in the order of the plans; nothing is asked of the server.
+
+    Args:
+        made: full name of a table -> its columns, where they are at hand from an earlier time.
 
     Raises:
         UsageError: so many rows cannot differ as they must.
@@ -43,7 +50,7 @@ def make_all(
                 keys[parent] = {
                     each: numbered[each].make(each, np.arange(count)) for each in columns_of[parent] if each in numbered
                 }
-        columns = RowMaker(plan, keys, ground.wishes, ground.seed).make()
+        columns = made[name] if name in made else RowMaker(plan, keys, ground.wishes, ground.seed).make()
         count = len(columns[0]) if columns else plan.count
         if count < foretold.get(name, 0):
             raise UsageError(

@@ -1,10 +1,13 @@
-"""The first rows of each table, shown to the server before a table of the user's is touched: what it refuses is named then.
+"""All rows of each table, made before a table of the user's is touched: what the server refuses, and why, is named then.
 
-They are sent to a temporary table that is made like theirs, with its checks, domains, computed columns, bounds of
-partitions, unique and exclusion constraints, and is gone again at once. So what no rows are known for is told before a row
-is written and a lock is taken. What only the thousandth row breaks is told when that is sent, and takes all of them back.
+Rows are made from a seed, so that all are known before the first is sent: how many there can be, and what they hold. Of
+what the way in which they are made does not prove the server is asked: rows go to a temporary table that is made like
+theirs, with checks, domains, computed columns, bounds of partitions, unique and exclusion constraints, and is gone again at
+once. Small tables are shown whole; of a large one the first rows, and of all rows the columns that there are doubts about.
 
-Foreign keys are left out: rows take what they refer to from the parents' own. So are columns that have their defaults.
+Foreign keys are left out: rows take what they refer to from the parents' own. So are columns that have their defaults. To
+the tables themselves are left defaults, functions that read what is being filled, and collations in which unlike texts are
+alike: what these refuse is told when the rows are sent, and takes all of them back.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +22,7 @@ from integrity.engines.columns import ColumnValues
 from integrity.engines.postgresql.bulk import load
 from integrity.errors import UsageError, quote
 from integrity.seeds.schema.catalogue import PARTITIONS
+from integrity.seeds.schema.doubts import Doubt, check_widths, find_doubts, inputs_of, rows_of
 from integrity.seeds.schema.making import Keys, make_all
 from integrity.seeds.schema.plan import Ground, Plan
 from integrity.seeds.schema.tables import SchemaTable
@@ -28,26 +32,44 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 500
 """Of each table: a few milliseconds, also of a wide one."""
+KEPT_MOST = 2**30
+"""Bytes of rows that are kept until they are sent; those of further tables are made a second time, and are the same."""
 
 
-def rehearse(ground: Ground, plans: Sequence[Plan], held: Mapping[str, Keys]) -> None:
-    """Return where the server takes the first rows of all tables, or lets us make no temporary one.
+def rehearse(ground: Ground, plans: Sequence[Plan], held: Mapping[str, Keys]) -> dict[str, Sequence[ColumnValues]]:
+    """Return the rows of the tables by name, as many as memory is for; none is refused.
 
     Args:
         plans: parents first.
         held: as make_all takes it.
 
     Raises:
-        UsageError: it refuses some; names table, constraint and row.
+        UsageError: fewer can be made, or the server refuses some; names table, constraint and row.
     """
-    if not _may_make_temporary(ground.connection):
+    may_show = _may_make_temporary(ground.connection)
+    if may_show:
+        _show_first(ground, plans, held)
+    kept: dict[str, Sequence[ColumnValues]] = {}
+    room = KEPT_MOST
+    for plan, columns in make_all(ground, plans, held):
+        check_widths(plan.table, columns)
+        if may_show and plan.count > ROWS_SHOWN:
+            for doubt in find_doubts(plan, columns, ground.tables):
+                _show(ground.connection, plan, rows_of(doubt, columns), doubt)
+        elif may_show and columns and _is_asked(plan):
+            _show(ground.connection, plan, columns)
+        room -= sum(column.size for column in columns)
+        if room >= 0:
+            kept[plan.table.full_name] = columns
+    return kept
+
+
+def _show_first(ground: Ground, plans: Sequence[Plan], held: Mapping[str, Keys]) -> None:
+    """Show the first rows of large tables: most of what is refused is refused there, in no time."""
+    if all(plan.count <= ROWS_SHOWN for plan in plans):
         return
-    if all(plan.count <= ROWS_SHOWN for plan in plans):  # they are all of them: also what does not fit together is told
-        made = make_all(ground, plans, held)
-    else:
-        small = [replace(plan, count=min(plan.count, ROWS_SHOWN), is_named=False) for plan in plans]
-        made = _as_far_as_they_fit(make_all(ground, small, held))
-    for plan, columns in made:
+    small = [replace(plan, count=min(plan.count, ROWS_SHOWN), is_named=False) for plan in plans]
+    for plan, columns in _as_far_as_they_fit(make_all(ground, small, held)):
         if columns and _is_asked(plan):
             _show(ground.connection, plan, columns)
 
@@ -74,30 +96,38 @@ def _is_asked(plan: Plan) -> bool:
     return bool(is_computed or table.checks or table.exclusions or table.uniques)
 
 
-def _show(connection: "Connection", plan: Plan, columns: Sequence[ColumnValues]) -> None:
+def _show(connection: "Connection", plan: Plan, columns: Sequence[ColumnValues], doubt: Doubt | None = None) -> None:
+    """Show rows; with a doubt they are held to that only."""
     with telling_refusals(plan.table), connection.transaction(force_rollback=True):
-        _make_alike(connection, plan.table, {column.name for column in columns})
+        _make_alike(connection, plan.table, {column.name for column in columns}, doubt)
         load(connection, "pg_temp", plan.table.name, columns, is_new=False)
-        connection.execute("set constraints all immediate")
+        if doubt is None or doubt.keys:
+            _add_keys(connection, plan.table, {column.name for column in columns}, doubt)
+            connection.execute("set constraints all immediate")
 
 
-def _make_alike(connection: "Connection", table: SchemaTable, given: set[str]) -> None:
+def _make_alike(connection: "Connection", table: SchemaTable, given: set[str], doubt: Doubt | None) -> None:
     """Make the temporary table; it has the table's name, as messages of the server tell that."""
     place = sql.Identifier("pg_temp", table.name)
-    like = sql.SQL("create temporary table {} (like {} including constraints including generated)")
-    connection.execute(like.format(place, sql.Identifier(table.schema, table.name)))
+    options = sql.SQL("including generated" if doubt else "including generated including constraints")
+    like = sql.SQL("create temporary table {} (like {} {})")
+    connection.execute(like.format(place, sql.Identifier(table.schema, table.name), options))
     alter = sql.SQL("alter table {} ").format(place)
-    for column in table.written:  # their defaults are not asked: a sequence would go on by as many
-        if column.name not in given and column.is_required:
+    for column in table.columns.values():  # their defaults are not asked: a sequence would go on by as many
+        if column.is_required and not given.issuperset(inputs_of(table, column) or [column.name]):
             connection.execute(alter + sql.SQL("alter column {} drop not null").format(sql.Identifier(column.name)))
-    for check in table.checks:
-        if check.name == PARTITIONS:
-            connection.execute(alter + sql.SQL("add constraint {} check ({})").format(_PARTITIONS, _text(check.text)))
+    for check in table.checks if doubt is None else doubt.checks:
+        if check.name == PARTITIONS or (doubt and check in table.checks):  # a domain's goes with the type
+            added = sql.SQL("add constraint {} check ({})").format(sql.Identifier(check.name), _text(check.text))
+            connection.execute(alter + added)
+
+
+def _add_keys(connection: "Connection", table: SchemaTable, given: set[str], doubt: Doubt | None) -> None:
     known = given | {column.name for column in table.columns.values() if column.is_generated}
     columns = {each.name: set(each.columns) for each in table.uniques}
     columns |= {each.name: {name for _, _, names in each.parts for name in names} for each in table.exclusions}
     for name, statement in connection.execute(_KEYS, {"oid": table.oid}).fetchall():
-        if columns.get(name, set()) <= known:
+        if columns.get(name, set()) <= known and (doubt is None or name in doubt.keys):
             connection.execute(_text(statement))
 
 
@@ -113,14 +143,16 @@ def telling_refusals(table: SchemaTable | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except psycopg.errors.IntegrityError as error:
+    except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
         said = error.diag
         name, constraint = said.table_name or "", said.constraint_name or said.column_name or ""
         place, name = (f"{said.schema_name}.{name}", name) if table is None else (table.full_name, table.name)
+        takes = f"no rows are known here that {quote(constraint)} takes" if constraint else "the server refuses rows of it"
+        detail = said.message_detail or (said.context or "").split("\n")[0].partition(": ")[0]
         raise UsageError(
-            f"{place}: no rows are known here that {quote(constraint)} takes: {said.message_primary}. "
-            f"{said.message_detail or ''}".rstrip(". "),
-            hint=f"Nothing was changed. Write values of its columns in a seeds file, or leave it empty: --rows {name}=0",
+            f"{place}: {takes}: {said.message_primary}. {detail}".rstrip(". "),
+            hint="Nothing was changed. Ask for fewer rows, write values of its columns in a seeds file, or leave it empty: "
+            f"--rows {name}=0",
         ) from None
 
 
@@ -128,8 +160,6 @@ def _text(text: str) -> sql.SQL:
     """Return the catalogue's own text as a part of a statement."""
     return sql.SQL(text)
 
-
-_PARTITIONS = sql.Identifier(PARTITIONS)
 
 # What makes each unique or exclusion constraint, and each unique index of no constraint, of the temporary table.
 _KEYS = """

@@ -166,7 +166,7 @@ class RowMaker:
         good = np.ones(count, np.bool_)
         for reference in self._others:
             drawn = draws[_parent(reference)]
-            self._keep(good, drawn != -2, f"foreign key {quote(reference.name)}")
+            self._keep(good, (drawn != -2) & ~self._lacks(reference, drawn), f"foreign key {quote(reference.name)}")
         for check in self._plan.conditions:
             columns = {name: self._column(name, draws, count) for name in check.columns if self._is_at_hand(name)}
             if len(columns) == len(set(check.columns)):
@@ -176,6 +176,15 @@ class RowMaker:
         for unique in self._plan.uniques:
             self._keep_different(good, unique, draws, count)
         return good
+
+    def _lacks(self, reference: Reference, places: Array) -> Array:
+        """Return in which rows a column that must have a value would take over a null."""
+        lacking = np.zeros(len(places), np.bool_)
+        for name, parent_name in zip(reference.columns, reference.parent_columns, strict=True):
+            nulls = self._keys[reference.parent][parent_name].nulls
+            if nulls is not None and self._table.columns[name].is_required:
+                lacking |= nulls[np.maximum(places, 0)] & (places >= 0)
+        return lacking
 
     def _keep(self, good: Array, passed: Array, name: str) -> None:
         refused = int((good & ~passed).sum())
