@@ -143,13 +143,14 @@ class OpenLoop:
         if piece is None:
             return False
         from_s = pace.horizon_s
+        rates = (piece.factor_from, piece.factor_to)
         if pieces.scales_subscribers:
             self.on_subscribers(piece.factor_to)
-            pace.extend(piece.duration_s, 1.0, 1.0)
-        else:
-            pace.extend(piece.duration_s, piece.factor_from, piece.factor_to)
+            rates = (1.0, 1.0)
+        pace.extend(piece.duration_s, *rates)
         judged_from_s = from_s + piece.duration_s * piece.settle_share
-        self.phases.begin(piece.name, piece.factor_to, at_s=from_s, judged_from_s=judged_from_s, part=piece.part)
+        rate = sum(rates) / 2
+        self.phases.begin(piece.name, piece.factor_to, at_s=from_s, judged_from_s=judged_from_s, part=piece.part, rate=rate)
         self.phases.settle(from_s, self.offered)
         return True
 

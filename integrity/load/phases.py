@@ -43,6 +43,7 @@ class Phase:
         factor: of the load at its end.
         from_s, to_s: of the run; what is judged begins at judged_from_s.
         offered: arrivals in what is judged.
+        rate: of the arrivals in what is judged, on average, times the profile's own.
         lag_p99_ms: how late the generator was.
         measures: of what is judged.
         judgements: of the thresholds, on that.
@@ -54,6 +55,7 @@ class Phase:
     from_s: float
     judged_from_s: float
     to_s: float = 0.0
+    rate: float = 1.0
     offered: int = 0
     lag_p99_ms: float | None = None
     measures: Measures = field(default_factory=Measures)
@@ -124,8 +126,10 @@ class PhaseLog:
         self._open: Phase | None = None
         self._mark: Mark | None = None
 
-    def begin(self, name: str, factor: float, *, at_s: float, judged_from_s: float, part: str = "") -> None:
-        self._open = Phase(name, part, factor, at_s, judged_from_s)
+    def begin(
+        self, name: str, factor: float, *, at_s: float, judged_from_s: float, part: str = "", rate: float = 1.0
+    ) -> None:
+        self._open = Phase(name, part, factor, at_s, judged_from_s, rate=rate)
         self._mark = None
 
     def settle(self, at_s: float, offered: int) -> None:
@@ -143,7 +147,7 @@ class PhaseLog:
         phase.measures = _since(self._measures, mark)
         phase.lag_p99_ms = percentiles(self._lags_ms.since(mark.lags))["p99_ms"]
         phase.judgements = judge(
-            [each for each in self._thresholds if not each.is_resource],  # those are of the run as a whole
+            [each.at_rate(phase.rate) for each in self._thresholds if not each.is_resource],  # those are of the whole run
             phase.measures,
             phase.lag_p99_ms,
             seconds=phase.seconds,

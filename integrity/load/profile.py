@@ -32,6 +32,7 @@ from integrity.load.shape import LoadStage, LoadSteps
 from integrity.load.thresholds import Threshold
 from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
 from integrity.project import SETTINGS_FILE
+from integrity.runs.result import Shortened
 from integrity.suggestion import suggest
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
@@ -106,6 +107,7 @@ class Common(BoundedSettings):
         subscribers: who keeps streams open.
         thresholds: what a run must keep.
         drain_s: how long, at the end, what is outstanding may take.
+        plan_s: how long the plan is, where this is a shortened form of it; a run says so. None: as long as this.
     """
 
     title: str
@@ -119,6 +121,17 @@ class Common(BoundedSettings):
     subscribers: tuple[Subscribers, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     drain_s: Seconds = 30.0
+    plan_s: Seconds | None = None
+
+    @property
+    def whole_s(self) -> float:
+        """How long the plan is."""
+        return max(self.plan_s or 0.0, self.duration_s)
+
+    @property
+    def shortened(self) -> Shortened | None:
+        """The mark of a profile that is shorter than its plan; None: it is not."""
+        return Shortened.of(self.duration_s, self.whole_s)
 
     def abandon_share(self, operation: str) -> float:
         return self.abandon.get(operation, self.abandon.get("default", 0.0))
@@ -269,6 +282,8 @@ def load_profile(
         mistake = describe_mistake(error.errors(include_url=False)[0], without=("open", "closed"))
         raise UsageError(f"{place}: {mistake}", hint=_WHERE_PROFILES_ARE) from None
     _check_names(profile, system, place)
+    if "duration_s" in (given or {}):
+        profile = profile.model_copy(update={"plan_s": load_profile(system, name, overrides).whole_s})
     if isinstance(profile, OpenProfile) and profile.rate_factor != 1.0:
         return scale(profile, rate=profile.rate_factor).model_copy(update={"rate_factor": 1.0})
     return profile
@@ -282,6 +297,8 @@ _WHERE_PROFILES_ARE = (
 def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> OpenProfile:
     """Return the profile with its rates multiplied, and then compressed: the same arrivals in a `time`-th of its time.
 
+    Limits on rates go with them; what is asked for at a fifth of the rate cannot be held to the whole.
+
     Raises:
         UsageError: it would have more arrivals, or another length, than a run can have.
     """
@@ -289,6 +306,8 @@ def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> Open
     scaled = profile.model_copy(
         update={
             "duration_s": profile.duration_s / time,
+            "plan_s": profile.plan_s if time == 1 else profile.whole_s,
+            "thresholds": tuple(each.at_rate(factor) for each in profile.thresholds),
             "streams": tuple(s.model_copy(update={"per_minute": s.per_minute * factor}) for s in profile.streams),
             "bursts": tuple(b.model_copy(update={"every_s": b.every_s / factor}) for b in profile.bursts),
             "stages": tuple(s.model_copy(update={"duration_s": s.duration_s / time}) for s in profile.stages),

@@ -15,6 +15,10 @@ from pydantic import Field, model_validator
 from integrity.load.bounds import BoundedSettings, Seconds
 from integrity.numbers import DURATION_S_MOST, counted
 
+CLAIM_STEP_S_LEAST = 30.0
+"""How long a step is held at least for a claim of capacity. One that answers a tenth less than it is asked has a queue of
+3 s then, over every limit on latency that the plans have; in a shorter one an overload may still pass."""
+
 Level = Annotated[float, Field(ge=0, le=10_000)]
 """How many times the arrivals, or the subscribers, that the profile declares."""
 
@@ -77,6 +81,13 @@ class LoadSteps(BoundedSettings):
         while (factor := factor * self.growth_after) <= self.factor_most:
             count += 1
         return count
+
+    @property
+    def no_claim(self) -> str:
+        """Why steps of this length say nothing of capacity; empty: they do."""
+        if self.step_s >= CLAIM_STEP_S_LEAST:
+            return ""
+        return f"steps of {self.step_s:.3g} s are shorter than the {CLAIM_STEP_S_LEAST:g} s in which an overload shows"
 
     def heading(self, number: int, factor: float) -> str:
         """Return the name of a step, counted from 0."""

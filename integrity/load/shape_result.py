@@ -46,7 +46,7 @@ def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSa
     }
     if profile.steps is not None and ladder is not None:
         if profile.steps.goal == "break":
-            found["search"] = _search(ladder, phases)
+            found["search"] = _search(ladder, phases, profile.steps.no_claim)
         else:
             found["sweep"] = _sweep(profile, phases)
     spike = next((phase for phase in phases if phase.part == "spike"), None)
@@ -85,7 +85,10 @@ def _said(judgement: ThresholdJudgement) -> PhaseThreshold:
     )
 
 
-def _search(ladder: Ladder, phases: Sequence[Phase]) -> Search:
+def _search(ladder: Ladder, phases: Sequence[Phase], no_claim: str) -> Search:
+    if no_claim:
+        ended = ladder.ended_because or "the run was stopped"
+        return Search(held_per_s=None, first_break=None, hard_break=None, ended_because=ended, no_claim=no_claim)
     first, hard = ladder.first_break, ladder.hard_break
     held = [phase for phase in phases if not phase.failed() and not phase.gave_way()]
     return Search(
@@ -144,8 +147,11 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
     assert profile.steps is not None
     counts = {phase.name: _load(profile, phase) for phase in phases}
     warned = next((phase for phase in phases if phase.warned()), None)
+    no_claim = profile.steps.no_claim
+    if no_claim:
+        warned = None
     points = [(counts[phase.name], phase.p95_ms) for phase in phases if phase.p95_ms is not None]
-    knee = find_knee(points)
+    knee = None if no_claim else find_knee(points)
     return LoadSweep(
         of="subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
         loads=tuple(SweepLoad(name=name, load=round(load, 2)) for name, load in counts.items()),
@@ -154,6 +160,7 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
             FirstWarning(load=round(counts[warned.name], 2), how=describe_failure(warned.warned()[0])) if warned else None
         ),
         safe_ceiling=round(CEILING_SHARE * counts[warned.name], 2) if warned else None,
+        no_claim=no_claim,
     )
 
 

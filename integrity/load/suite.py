@@ -134,4 +134,4 @@ def plan_suite(
 def _shortened(profile: Profile, factor: float) -> Profile:
     if isinstance(profile, OpenProfile):
         return scale(profile, rate=1 / factor, time=factor)
-    return profile.model_copy(update={"duration_s": profile.duration_s / factor})
+    return profile.model_copy(update={"duration_s": profile.duration_s / factor, "plan_s": profile.whole_s})

@@ -119,6 +119,14 @@ class Threshold(BoundedSettings):
     def is_latency(self) -> bool:
         return not (self.is_resource or self.statistic.endswith("_share") or self.statistic == "answered_per_s")
 
+    def at_rate(self, factor: float) -> Self:
+        """Return it as it is of so many times the arrivals: a rate to be reached is multiplied, and its source says so."""
+        if self.statistic != "answered_per_s" or factor == 1:
+            return self
+        levels = {name: getattr(self, name) for name in ("most", "warning", "critical", "least")}
+        scaled = {name: level * factor for name, level in levels.items() if level is not None}
+        return self.model_copy(update={**scaled, "source": f"{self.source}; here {factor:.3g} times the rate"})
+
     @property
     def limit(self) -> float:
         """What a measured value is over when it no longer passes."""

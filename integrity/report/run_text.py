@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from integrity.engines.known import find_engine
 from integrity.events import Event, Listener
+from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
@@ -29,10 +30,14 @@ def write_headline(event: Event) -> None:
         asked, profile = event.request, event.request.profile
         said = (
             f"{asked.system.name} {asked.profile_name}: {profile.title}; {counted(profile.clients, 'client')} on "
-            f"{counted(profile.connection_count, 'connection')}, {profile.duration_s:g} s, seed {asked.seed}, "
+            f"{counted(profile.connection_count, 'connection')}, {_planned_length(profile)}, seed {asked.seed}, "
             f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {name_database(str(asked.target))}"
         )
         write_note(fold(said))
+
+
+def _planned_length(profile: Profile) -> str:
+    return f"{profile.duration_s:g} s" if profile.shortened is None else profile.shortened.mark
 
 
 @contextmanager
@@ -261,6 +266,8 @@ def _ending(result: RunResult) -> str:
         if state in states
     )
     state = "interrupted; what was done is recorded and loaded" if result.state == "interrupted" else "finished"
+    if result.shortened is not None:
+        state += f", shortened: {result.shortened.mark}"
     bug = f" with bug {result.bug}" if result.bug else ""
     lines = [
         fold(f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from integrity.report.layout import lay_table
+from integrity.report.layout import fold, lay_table
 from integrity.runs.result import RunResult
 from integrity.runs.shape import LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
 
@@ -54,6 +54,8 @@ def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
 
 
 def _search(search: Search) -> list[str]:
+    if search.no_claim:
+        return [fold(f"no claim of capacity: {search.no_claim}; the search ended: {search.ended_because}.")]
     lines = []
     if search.held_per_s is not None:
         lines.append(f"held every threshold up to {search.held_per_s:g} calls/s.")
@@ -68,6 +70,8 @@ def _search(search: Search) -> list[str]:
 
 
 def _sweep(sweep: LoadSweep) -> list[str]:
+    if sweep.no_claim:
+        return [fold(f"no claim of capacity: {sweep.no_claim}.")]
     what = sweep.of
     knee = f"{sweep.knee:g} {what}" if sweep.knee is not None else "none: latency rises in a straight line, or not at all"
     lines = [f"knee: {knee}."]
@@ -101,9 +105,9 @@ def _slopes(slopes: Sequence[SlopeResult], result: RunResult) -> str:
             ]
         )
     table = lay_table(rows, ["trend", "of", "start", "end", "slope (95%)"])
-    if result.time_scale == 1:
+    if result.shortened is None:
         return table
-    return f"{table}\nshortened {result.time_scale:g} times: the intervals are wider than those of the whole length."
+    return f"{table}\nshortened: the intervals are wider than those of the whole length."
 
 
 def _ms(value: float | None) -> str:

@@ -10,7 +10,7 @@ from integrity.report.terminal import write_json, write_result
 from integrity.typed import typed
 
 if TYPE_CHECKING:
-    from integrity.load.suite import PlannedSuite
+    from integrity.load.suite import Planned, PlannedSuite
     from integrity.runs.result import ThresholdResult
     from integrity.runs.suites import SuiteRecord, SuiteStep
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def render_plan(planned: "PlannedSuite") -> str:
     """Return the runs of a suite with their lengths, and when it will be over."""
     rows = [
-        [number, each.system.name, each.profile_name, each.profile.title, _length(each.length_s)]
+        [number, each.system.name, each.profile_name, each.profile.title, _planned_length(each)]
         for number, each in enumerate(planned.runs, start=1)
     ]
     together = _length(sum(each.length_s for each in planned.runs))
@@ -29,6 +29,12 @@ def render_plan(planned: "PlannedSuite") -> str:
     )
 
 
+def _planned_length(planned: "Planned") -> str:
+    shortened = planned.profile.shortened
+    length = _length(planned.length_s)
+    return length if shortened is None else f"{length} of {_length(shortened.plan_s)}"
+
+
 def render_suite(record: "SuiteRecord", file: Path) -> str:
     """Return one table of all steps, and below it what is worth a sentence."""
     steps = record.steps
@@ -36,7 +42,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
         [
             step.system,
             step.profile,
-            f"{step.elapsed_s:.0f} s",
+            _took(step),
             step.total.calls,
             step.total.calls_per_s,
             "-" if step.total.p95_ms is None else f"{step.total.p95_ms:.1f}",
@@ -81,6 +87,11 @@ def write_suite(record: "SuiteRecord", file: Path, *, is_json: bool) -> None:
         write_result(render_suite(record, file))
 
 
+def _took(step: "SuiteStep") -> str:
+    took = f"{step.elapsed_s:.0f} s"
+    return took if step.shortened is None else f"{took} of {_length(step.shortened.plan_s)}"
+
+
 def _thresholds(thresholds: "Sequence[ThresholdResult]") -> str:
     states = [threshold.state for threshold in thresholds]
     known = ("passed", "warning", "failed", "not measured", "unknown")
@@ -89,7 +100,10 @@ def _thresholds(thresholds: "Sequence[ThresholdResult]") -> str:
 
 def _said(step: "SuiteStep") -> list[str]:
     said = [f"made {_name_rows(step.made)}"] if step.made else []
+    if step.shortened is not None:
+        said.append(f"shortened: {step.shortened.mark}")
     search, sweep = step.search, step.sweep
+    said += [f"no claim of capacity: {each.no_claim}" for each in (search, sweep) if each and each.no_claim]
     if search and search.first_break:
         first = search.first_break
         said.append(f"first break at {first.offered_per_s:g} calls/s: {first.operation or 'all'}: {first.how}")
@@ -112,4 +126,6 @@ def _said(step: "SuiteStep") -> list[str]:
 def _length(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    if hours:
+        return f"{hours} h {minutes:02} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest:02} s" if minutes and rest else f"{minutes} min" if minutes else f"{rest} s"

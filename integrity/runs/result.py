@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from integrity.monitor.summary import MonitorSummary
+from integrity.numbers import show_duration
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.effects import FaultEffect
 from integrity.runs.files import RESULT_FILE
@@ -94,6 +95,29 @@ class ThresholdResult(DocumentPart):
     source: str
 
 
+SHORTENED_SHARE = 0.999
+"""Of the plan's length: one that ran for less is shortened; a clock's last digits are not."""
+
+
+class Shortened(DocumentPart):
+    """A run that was shorter than its plan: by what, as it was asked for or as it came."""
+
+    ran_s: float
+    plan_s: float
+
+    @classmethod
+    def of(cls, ran_s: float, plan_s: float) -> "Shortened | None":
+        """Return the mark of a run of that length; None: it is as long as its plan, or longer."""
+        if ran_s >= SHORTENED_SHARE * plan_s:
+            return None
+        return cls(ran_s=round(ran_s, 3), plan_s=round(plan_s, 3))
+
+    @property
+    def mark(self) -> str:
+        """In words, e.g. "20 s of the plan's 4h"."""
+        return f"{self.ran_s:.4g} s of the plan's {show_duration(round(self.plan_s, 3))}"
+
+
 class GeneratorUse(DocumentPart):
     """What the load generator itself used, of all cores and at its peak."""
 
@@ -109,6 +133,7 @@ class RunResult(Document):
         elapsed_s: while calls were drawn.
         operations: the busiest first, and one of all together named "total" last.
         settled_at_us: when nothing was owed any more; None: time or the database cut that off.
+        shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
         monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
         recovery_s: after a spike; None: not within the run.
@@ -130,6 +155,7 @@ class RunResult(Document):
     connections: int
     duration_s: float
     elapsed_s: float
+    shortened: Shortened | None = None
     ended_at_us: int
     operations: tuple[OperationResult, ...]
     settled: tuple[SettledResult, ...]

@@ -52,12 +52,13 @@ class HardBreak(DocumentPart):
 
 
 class Search(DocumentPart):
-    """How far the load could rise; None: it did not come to that."""
+    """How far the load could rise; None: it did not come to that, or its steps were too short, as no_claim says."""
 
     held_per_s: float | None
     first_break: FirstBreak | None
     hard_break: HardBreak | None
     ended_because: str
+    no_claim: str = ""
 
 
 class SweepLoad(DocumentPart):
@@ -75,13 +76,14 @@ class FirstWarning(DocumentPart):
 
 
 class LoadSweep(DocumentPart):
-    """Where latency bends, and what may be promised; `of` is the unit of every load."""
+    """Where latency bends, and what may be promised; `of` is the unit of every load; no_claim as a search has it."""
 
     of: str
     loads: tuple[SweepLoad, ...]
     knee: float | None
     first_warning: FirstWarning | None
     safe_ceiling: float | None
+    no_claim: str = ""
 
 
 SlopeName = Literal["p95_ms", "failure_share", "rss_mb"]

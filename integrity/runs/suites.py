@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from integrity.runs.documents import Document, DocumentPart, write_document
-from integrity.runs.result import Arrivals, OperationResult, RunResult, ThresholdResult
+from integrity.runs.result import Arrivals, OperationResult, RunResult, Shortened, ThresholdResult
 from integrity.runs.shape import LoadSweep, Search, SlopeResult
 
 
@@ -27,6 +27,7 @@ class SuiteStep(DocumentPart):
     state: Literal["finished", "interrupted"]
     thresholds: tuple[ThresholdResult, ...]
     elapsed_s: float
+    shortened: Shortened | None = None
     total: OperationResult
     arrivals: Arrivals | None
     search: Search | None = None

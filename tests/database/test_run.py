@@ -435,6 +435,7 @@ def test_ctrl_c_stops_keeps_and_loads_what_was_done(venue: Target, tmp_path: Pat
 
     assert process.returncode == ExitCode.INTERRUPTED, said
     assert "interrupted; what was done is recorded and loaded" in shown
+    assert " s of the plan's 10m; thresholds" in " ".join(shown.split())
     assert "Traceback" not in said
     with history.open("rb") as lines:
         calls = list(decode(lines, place="history"))

@@ -1,0 +1,132 @@
+"""A run that is shorter than its plan says so wherever it is read, and claims nothing that its length does not carry."""
+
+from collections.abc import Callable
+
+import pytest
+
+from integrity.load.phases import Ladder, Phase, PhaseLog
+from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.load.shape import CLAIM_STEP_S_LEAST
+from integrity.load.shape_result import _search, _sweep
+from integrity.load.suite import Suite, plan_suite
+from integrity.load.thresholds import Threshold
+from integrity.measure.calls import Measures
+from integrity.measure.distribution import Distribution
+from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.report.run_text import render_run
+from integrity.report.suite_text import render_plan
+from integrity.runs.result import Shortened
+from tests.documents import make_result
+
+
+def of_suite(profile: str, *, shorten: float = 1.0, duration_s: float | None = None) -> Profile:
+    step = {"profile": profile} if duration_s is None else {"profile": profile, "duration_s": duration_s}
+    suite = Suite.model_validate({"title": "", "steps": [step]})
+    return plan_suite("s", suite, [GHOSTPASS], {}, shorten=shorten).runs[0].profile
+
+
+def compressed() -> Profile:
+    peak = load_profile(GHOSTPASS, "peak", {})
+    assert isinstance(peak, OpenProfile)
+    return scale(peak, time=120)
+
+
+@pytest.mark.parametrize(
+    ("made", "mark"),
+    [
+        (lambda: load_profile(GHOSTPASS, "soak", {}, {"duration_s": 18.0}), "18 s of the plan's 4h"),
+        (lambda: load_profile(GHOSTPASS, "spike", {}, {"duration_s": 6.0}), "6 s of the plan's 10m"),
+        (lambda: load_profile(GHOSTPASS, "hammer", {}, {"duration_s": 1.0}), "1 s of the plan's 10s"),
+        (compressed, "10 s of the plan's 20m"),
+        (lambda: of_suite("soak", shorten=100), "144 s of the plan's 4h"),
+        (lambda: of_suite("hammer", shorten=10), "1 s of the plan's 10s"),
+        (lambda: of_suite("baseline", shorten=2, duration_s=20.0), "10 s of the plan's 10m"),
+    ],
+)
+def test_whatever_shortens_a_profile_leaves_the_plans_length_on_it(made: Callable[[], Profile], mark: str) -> None:
+    shortened = made().shortened
+    assert shortened is not None
+    assert shortened.mark == mark
+
+
+def test_a_profile_of_its_own_length_or_longer_is_not_shortened() -> None:
+    assert load_profile(GHOSTPASS, "soak", {}).shortened is None
+    assert load_profile(GHOSTPASS, "hammer", {}, {"duration_s": 60.0}).shortened is None
+    assert load_profile(GHOSTPASS, "brief", {"brief": {"extends": "hammer", "duration_s": 1}}).shortened is None
+
+
+def test_a_shortened_run_says_so_in_its_text_and_its_document() -> None:
+    result = make_result(shortened={"ran_s": 18.0, "plan_s": 14_400.0})
+    assert "finished, shortened: 18 s of the plan's 4h; thresholds" in " ".join(render_run(result).split())
+    assert result.to_json()["shortened"] == {"ran_s": 18.0, "plan_s": 14_400.0}
+    assert "shortened" not in render_run(make_result(shortened=None))
+
+
+def test_a_plan_of_a_suite_says_what_is_shorter_than_its_plan() -> None:
+    suite = Suite.model_validate({"title": "", "steps": [{"profile": "soak", "duration_s": 20.0}, {"profile": "hammer"}]})
+    soak, hammer = render_plan(plan_suite("s", suite, [GHOSTPASS], {}, shorten=1.0)).splitlines()[-2:]
+    assert soak.endswith("24 s of 4 h")
+    assert hammer.endswith("  14 s")
+
+
+def test_a_limit_on_a_rate_goes_with_the_rate_and_says_so() -> None:
+    """ci-smoke and chaos of streamvote were held to the votes of the whole plan at a fifth and a quarter of its rate."""
+    whole, fifth, quarter = (
+        [each for each in load_profile(STREAMVOTE, name, {}).thresholds if each.statistic == "answered_per_s"]
+        for name in ("votes", "ci-smoke", "chaos")
+    )
+    assert [each.least for each in (*whole, *fifth, *quarter)] == [190, pytest.approx(38), 47.5]
+    assert fifth[0].source.endswith("; here 0.2 times the rate")
+    votes = load_profile(STREAMVOTE, "votes", {})
+    assert isinstance(votes, OpenProfile)
+    assert {each.least for each in scale(votes, rate=0.5).thresholds if each.least} == {95}
+    latencies = [each for each in votes.thresholds if each.is_latency]
+    assert [each for each in scale(votes, rate=0.5).thresholds if each.is_latency] == latencies
+
+
+def test_a_limit_on_a_rate_is_judged_at_the_rate_of_each_phase() -> None:
+    answered = Threshold.model_validate({"statistic": "answered_per_s", "least": 100, "source": "a plan"})
+    log = PhaseLog(Measures(), [answered], Distribution())
+    for rate in (0.5, 4.0):
+        log.begin("x", rate, at_s=0.0, judged_from_s=0.0, rate=rate)
+        log.settle(0.0, 0)
+        log.end(1.0, 1)
+    assert [phase.judgements[0].threshold.least for phase in log.phases] == [50, 400]
+
+
+def steps_of(step_s: float, goal: str) -> OpenProfile:
+    factors = {"factors": [1.0, 2.0]} if goal == "sweep" else {}
+    profile = load_profile(
+        GHOSTPASS, "x", {"x": {"extends": "pilot", "steps": {"goal": goal, "step_s": step_s, **factors}}}
+    )
+    assert isinstance(profile, OpenProfile)
+    return profile
+
+
+def an_overload(factor: float) -> Phase:
+    """Return a phase in which too few calls were answered."""
+    return Phase("x", "", factor, 0.0, 0.0, to_s=10.0, offered=1000)
+
+
+@pytest.mark.parametrize("step_s", [0.5, CLAIM_STEP_S_LEAST / 1.01, CLAIM_STEP_S_LEAST])
+def test_steps_too_short_for_it_make_no_claim_of_capacity(step_s: float) -> None:
+    is_long = step_s >= CLAIM_STEP_S_LEAST
+    searching = steps_of(step_s, "break")
+    assert searching.steps is not None
+    ladder = Ladder(searching.steps)
+    assert ladder.next(an_overload(1.0)) is None
+    search = _search(ladder, [an_overload(1.0)], searching.steps.no_claim)
+    assert (search.hard_break is not None) == is_long
+    assert (search.no_claim == "") == is_long
+    sweep = _sweep(steps_of(step_s, "sweep"), [an_overload(1.0), an_overload(2.0)])
+    assert (sweep.no_claim == "") == is_long
+    shown = " ".join(render_run(make_result(search=search.model_dump(), sweep=sweep.model_dump())).split())
+    assert ("gave way at" in shown) == is_long
+    assert (shown.count("no claim of capacity: steps of") == 2) == (not is_long)
+
+
+def test_the_mark_is_of_what_ran() -> None:
+    assert Shortened.of(600.0, 600.0) is None
+    assert Shortened.of(599.99, 600.0) is None
+    assert Shortened.of(4.2, 600.0) == Shortened(ran_s=4.2, plan_s=600.0)
