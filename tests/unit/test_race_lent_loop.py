@@ -2,11 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from integrity.engines.target import Target
+from integrity.proxy.gate import Gate
+from integrity.proxy.link import Link
 from integrity.race.gated.lent_loop import LentLoop
+from integrity.race.gated.postgresql.stand import proxy_before
 
 PATIENCE_S = 20.0
 
@@ -61,3 +65,15 @@ def test_a_thread_that_runs_another_loop_is_not_given_it(lent: LentLoop) -> None
 
     assert asyncio.run(ask()) is False
     assert not lent.is_taken
+
+
+def test_a_proxy_that_cannot_be_made_leaves_no_loop_behind() -> None:
+    made: list[LentLoop] = []
+
+    def fail(loop: LentLoop) -> Callable[[Link], Gate]:
+        made.append(loop)
+        raise ValueError("no gates")
+
+    with pytest.raises(ValueError, match="no gates"), proxy_before(Target.parse("postgresql:///shop"), fail, {}):
+        pass
+    assert made[0].loop.is_closed()

@@ -204,7 +204,10 @@ class Desk:
 
     def lane(self, letter: str) -> Lane:
         """Return an actor's lane, an empty one the first time."""
-        return self._lanes.setdefault(letter, Lane(letter, self))
+        lane = self._lanes.get(letter)
+        if lane is None:
+            lane = self._lanes[letter] = Lane(letter, self)
+        return lane
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to take in, at most so long; return whether there is."""

@@ -314,26 +314,25 @@ def proxy_before(
         UsageError: the port is taken.
     """
     lent = LentLoop("integrity proxy")
-    gate_of = gates_in(lent)
-    proxy = Proxy(
-        address_of(target),
-        gate_of=gate_of,
-        database=target.url.database or "",
-        settings=settings,
-        tls=find_context(HOST),
-        port=port,
-    )
     lent.start()
-    try:
+    with closing(lent):
+        proxy = Proxy(
+            address_of(target),
+            gate_of=gates_in(lent),
+            database=target.url.database or "",
+            settings=settings,
+            tls=find_context(HOST),
+            port=port,
+        )
         try:
-            asyncio.run_coroutine_threadsafe(proxy.start(), lent.loop).result()
-        except OSError as error:
-            raise UsageError(
-                f"port {port} for the proxy cannot be had: {error.strerror}",
-                hint="Does another race run? End it, or say another port: [app] proxy = 6544",
-            ) from None
-        yield proxy
-    finally:
-        lent.give_back()
-        asyncio.run_coroutine_threadsafe(proxy.close(), lent.loop).result()
-        lent.close()
+            try:
+                asyncio.run_coroutine_threadsafe(proxy.start(), lent.loop).result()
+            except OSError as error:
+                raise UsageError(
+                    f"port {port} for the proxy cannot be had: {error.strerror}",
+                    hint="Does another race run? End it, or say another port: [app] proxy = 6544",
+                ) from None
+            yield proxy
+        finally:
+            lent.give_back()
+            asyncio.run_coroutine_threadsafe(proxy.close(), lent.loop).result()
