@@ -3,12 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import integrity
 from integrity.numbers import counted
+from tests.unit.sources import trees
 
 THINGS = "actor call client connection event file finding invariant pair row run sample schedule session statement"
 THINGS += " system table webhook"
@@ -29,14 +28,13 @@ def test_several_may_be_more_than_an_s() -> None:
 
 
 def test_no_message_spells_a_number_of_things_by_itself() -> None:
-    root = Path(integrity.__path__[0])
-    found = {str(path.relative_to(root)): list(spelt_by_hand(path)) for path in sorted(root.rglob("*.py"))}
-    assert {path: spelt for path, spelt in found.items() if spelt} == {}
+    found = {place: list(spelt_by_hand(tree)) for place, tree in trees(rf"}}{COUNTED_BY_HAND.pattern}")}
+    assert {place: spelt for place, spelt in found.items() if spelt} == {}
 
 
-def spelt_by_hand(path: Path) -> Iterator[str]:
+def spelt_by_hand(tree: ast.Module) -> Iterator[str]:
     """Yield what f-strings say of numbers of things; constants are more than one, and `calls/s` is a unit."""
-    for text in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for text in ast.walk(tree):
         for value, behind in zip(text.values, text.values[1:], strict=False) if isinstance(text, ast.JoinedStr) else ():
             if not isinstance(value, ast.FormattedValue) or not isinstance(behind, ast.Constant):
                 continue

@@ -2,19 +2,16 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import integrity
 from integrity.cli.main import main
 from integrity.engines.engine import Engine
 from integrity.engines.known import ENGINES, SCHEMES, find_engine, find_part
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-
-PACKAGE = Path(integrity.__file__).parent
+from tests.unit.sources import PACKAGE, imports, nodes, sources
 
 DRIVERS = ("psycopg", "asyncpg", "sqlite3")
 
@@ -79,10 +76,9 @@ def test_an_engine_has_its_part_in_every_room_that_needs_one(name: str) -> None:
 def test_nobody_but_an_engine_names_one() -> None:
     """Neither compared with, nor as a default, nor as a key: who needs a fact asks the engine for it."""
     named = {
-        f"{_place(path)}: {node.value!r}"
-        for path in _others()
-        if not _place(path).startswith("reference/")  # a model of tables may say what an engine calls something
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{place}: {node.value!r}"
+        for place, node in nodes("|".join(ENGINES))
+        if _is_other(place) and not place.startswith("reference/")  # a model of tables may say what an engine calls a thing
         if isinstance(node, ast.Constant) and node.value in ENGINES
     }
     assert named == set()
@@ -90,23 +86,22 @@ def test_nobody_but_an_engine_names_one() -> None:
 
 def test_nobody_but_an_engine_asks_which_one_it_is_or_knows_its_driver() -> None:
     known = {
-        f"{_place(path)}: {name}"
-        for path in _others()
-        if _place(path) not in OF_SERVERS | IN_ANOTHERS_WORDS
-        for name in _imports(path)
+        f"{place}: {name}"
+        for place in sources()
+        if _is_other(place) and place not in OF_SERVERS | IN_ANOTHERS_WORDS
+        for name, _ in imports()[place]
         if _is_of_an_engine(name)
     }
-    asked = {_place(path) for path in _others() if re.search(r"\bis_(sqlite|postgres)", path.read_text(encoding="utf-8"))}
+    asked = {place for place, text in sources().items() if _is_other(place) and re.search(r"\bis_(sqlite|postgres)", text)}
     assert (known, asked) == (set(), set())
 
 
 def test_nobody_but_an_engine_writes_a_tree_as_sql() -> None:
     """A plan holds trees; in whose words they are asked is the engine's to say. A message may show one."""
     written = {
-        f"{_place(path)}:{node.lineno}"
-        for path in _others()
-        if not _place(path).startswith("sql/")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{place}:{node.lineno}"
+        for place, node in nodes(r"\bdialect\b")
+        if _is_other(place) and not place.startswith("sql/")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sql"
         if any(keyword.arg == "dialect" for keyword in node.keywords)
     }
@@ -115,33 +110,19 @@ def test_nobody_but_an_engine_writes_a_tree_as_sql() -> None:
 
 def test_what_is_of_servers_still_is() -> None:
     """An entry that is no longer needed goes."""
-    assert {place for place in OF_SERVERS if not any(_is_of_an_engine(name) for name in _imports(PACKAGE / place))} == set()
+    assert {place for place in OF_SERVERS if not any(_is_of_an_engine(name) for name, _ in imports()[place])} == set()
 
 
-def _others() -> Iterator[Path]:
-    """Yield all files but those of an engine: in engines/, or in the part of its name in another room."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[0] != "engines" and not set(parts[1:]) & set(ENGINES):
-            yield path
-
-
-def _place(path: Path) -> str:
-    return path.relative_to(PACKAGE).as_posix()
+def _is_other(place: str) -> bool:
+    """Whether a file is none of an engine's: in engines/, or in the part of its name in another room."""
+    parts = place.removesuffix(".py").split("/")
+    return parts[0] != "engines" and not set(parts[1:]) & set(ENGINES)
 
 
 def _is_of_an_engine(name: str) -> bool:
     return name.split(".", maxsplit=1)[0] in DRIVERS or any(
         name.startswith(f"integrity.engines.{engine}") for engine in ENGINES
     )
-
-
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            yield str(node.module)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
 
 
 def test_a_database_that_is_not_there_and_one_without_tables_are_told_as_such_with_how_they_are_made(

@@ -2,11 +2,8 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-import integrity
-
-PACKAGE = Path(integrity.__file__).parent
+from tests.unit.sources import imports, sources
 
 # Top to bottom. Names of one layer leave each other alone; a folder's own modules may import one another.
 LAYERS = (
@@ -58,19 +55,9 @@ def _rank(room: str) -> int:
     raise AssertionError(f"integrity/{room} has no layer: give it one in this test, in STYLE's order")
 
 
-def _modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield ".".join(("integrity", *path.relative_to(PACKAGE).with_suffix("").parts)), path
-
-
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide the layer"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+def _modules() -> Iterator[tuple[str, str]]:
+    for place in sources():
+        yield f"integrity.{place.removesuffix('.py').replace('/', '.')}", place
 
 
 def _edges() -> Iterator[tuple[str, str]]:
@@ -79,11 +66,11 @@ def _edges() -> Iterator[tuple[str, str]]:
     The package's own door is left out: it stands above all, and imports a name when it is asked for it.
     """
     known = {name.removesuffix(".__init__") for name, _ in _modules()}
-    for name, path in _modules():
+    for name, place in _modules():
         if name == "integrity.__init__":
             continue
-        for imported in _imports(path):
-            target = imported
+        for module, imported in imports()[place]:
+            target = f"{module}.{imported}"
             while target and target not in known:
                 target = target.rpartition(".")[0]
             if target.startswith("integrity."):
@@ -135,10 +122,10 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def test_package_files_that_only_mark_a_folder_hold_no_code() -> None:
-    for name, path in _modules():
+    for name, place in _modules():
         if name.endswith(".__init__"):
-            body = ast.parse(path.read_text(encoding="utf-8")).body
+            body = ast.parse(sources()[place]).body
             allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
             if name == "integrity.__init__":  # what a module needs to re-export lazily
                 allowed += (ast.If, ast.FunctionDef)
-            assert all(isinstance(node, allowed) for node in body), f"{path} re-exports public names and does nothing else"
+            assert all(isinstance(node, allowed) for node in body), f"{place} re-exports public names and does nothing else"

@@ -6,23 +6,20 @@ A sixth touches its own folder and one line.
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import integrity
 from integrity.registry import SYSTEMS
+from tests.unit.sources import trees
 
-PACKAGE = Path(integrity.__file__).parent
 MAY_NAME = ("reference/", "registry.py", "cli/demo_command.py")
 _BUGS = {bug for system in SYSTEMS.values() for bug in system.bugs}
 NAMES = re.compile(rf"\b(?:{'|'.join(SYSTEMS)})\b|--bug (?:{'|'.join(sorted(_BUGS))})\b", re.IGNORECASE)
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def names_in(code: str, *, is_of_a_command: bool = False) -> list[str]:
+def names_in(tree: ast.Module, *, is_of_a_command: bool = False) -> list[str]:
     """Return the lines of code that name a reference system; docstrings and, of commands, examples of them may."""
-    tree = ast.parse(code)
     firsts = [node.body[0] for node in ast.walk(tree) if isinstance(node, _WITH_DOCSTRING) and node.body]
     docstrings = {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
     found = []
@@ -61,21 +58,26 @@ def _words_of(node: ast.AST) -> Iterator[str]:
     ],
 )
 def test_a_name_in_code_is_found(code: str) -> None:
-    assert names_in(code)
+    assert names_in(ast.parse(code))
 
 
 @pytest.mark.parametrize(
     "code", ["'''As ghostpass does.'''", "def f():\n    '''As inbox does.'''", "x = 1  # as safebox has it", "wallets = 1"]
 )
 def test_docstrings_and_comments_may_name_whom_they_like(code: str) -> None:
-    assert names_in(code) == []
+    assert names_in(ast.parse(code)) == []
+
+
+def test_a_name_is_looked_for_behind_an_escape_and_over_the_parts_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"a.py": r"x = 'a\nghostpass'", "b.py": "x = ('--bug '\n     f'double_credit')", "c.py": "x = 'ghost'"}
+    monkeypatch.setattr("tests.unit.sources.sources", lambda: texts)
+    assert [place for place, _ in trees(NAMES)] == ["a.py", "b.py"]
 
 
 def test_no_code_but_the_registry_names_a_reference_system() -> None:
     found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        place = path.relative_to(PACKAGE).as_posix()
+    for place, tree in trees(NAMES):
         if not place.startswith(MAY_NAME):
-            names = names_in(path.read_text(encoding="utf-8"), is_of_a_command=place.startswith("cli/"))
+            names = names_in(tree, is_of_a_command=place.startswith("cli/"))
             found += [f"{place}:{each}" for each in names]
     assert found == []

@@ -1,16 +1,14 @@
 """SQL text is cut up as PostgreSQL cuts it, in one place; whoever has to know what stands in a text asks there."""
 
 import ast
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import integrity
 from integrity.sql.tokens import Token, TokenKind, code_tokens, spliced, tokenize, without_semicolon
+from tests.unit.sources import nodes
 
-PACKAGE = Path(integrity.__file__).parent
 PIECES = [
     "'",
     '"',
@@ -105,10 +103,9 @@ def test_what_stands_before_the_semicolon_can_stand_in_another_statement(text: s
 
 def test_only_the_room_of_sql_text_cuts_it_up_or_parses_it() -> None:
     others = [
-        f"{path.relative_to(PACKAGE)}:{node.lineno}: sqlglot.{node.attr}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] != "sql"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{place}:{node.lineno}: sqlglot.{node.attr}"
+        for place, node in nodes("sqlglot")
+        if not place.startswith("sql/")
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sqlglot"
         if node.attr in ("parse", "parse_one", "tokenize", "transpile")
     ]

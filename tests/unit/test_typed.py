@@ -8,13 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
-import integrity
 from integrity import typed as typing
 from integrity.cli.main import COMMANDS, group, invoke
 from integrity.errors import UsageError
 from integrity.typed import forget_given, note_given, typed
+from tests.unit.sources import trees
 
-PACKAGE = Path(integrity.__path__[0])
 NAMED = re.compile(rf"\bintegrity (?:{'|'.join(COMMANDS)})\b")
 
 
@@ -94,9 +93,8 @@ WHOLE = {
 }
 
 
-def spoken(path: Path) -> Iterator[str]:
+def spoken(tree: ast.Module) -> Iterator[str]:
     """Yield the texts of a file that are no documentation: docstrings, help of commands, names of sessions."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     silent = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
@@ -109,10 +107,10 @@ def spoken(path: Path) -> Iterator[str]:
 
 def test_no_command_is_told_that_was_not_made_where_its_options_are_known() -> None:
     told = {
-        (str(path.relative_to(PACKAGE)), text)
-        for path in PACKAGE.rglob("*.py")
-        if not str(path.relative_to(PACKAGE)).startswith(tuple(ELSEWHERE))
-        for text in spoken(path)
+        (place, text)
+        for place, tree in trees(NAMED)
+        if not place.startswith(tuple(ELSEWHERE))
+        for text in spoken(tree)
         if NAMED.search(text) and not text.endswith(MENTIONED)
     }
     assert told - WHOLE == set()
