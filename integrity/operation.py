@@ -77,11 +77,14 @@ class Statement:
 
     Args:
         place: where it is written, for messages, "operations/withdraw.sql:7"; empty: where the operation yields it.
+        quoted: of one of psql's the parameters that stand in quotes, wherever they stand: each value has the type that a
+            literal has in its place, see integrity.sql.literals. None: a parameter has one type in all of its places.
     """
 
     sql: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
     place: str = field(default="", compare=False, repr=False)
+    quoted: frozenset[str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

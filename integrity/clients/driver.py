@@ -42,6 +42,7 @@ from integrity.operation import (
     check_reply,
     check_step,
 )
+from integrity.sql.literals import as_sent
 from integrity.systems.left_open import LastStatement, TransactionLeftOpen, may_write_by_functions
 from integrity.systems.service import Reaction
 from integrity.user_code import lines_of, place_in_operation
@@ -214,7 +215,8 @@ class Driver:
                 if kind is Statement and self._is_in_transaction:
                     # What most steps are, without a detour: a lost connection refuses it.
                     self._open.append(step.sql)  # type: ignore[union-attr]  # by its type
-                    answer = await self.connection.execute(step.sql, step.parameters)  # type: ignore[union-attr]
+                    sent = as_sent(step)  # type: ignore[arg-type]
+                    answer = await self.connection.execute(sent.sql, sent.parameters)
                 else:
                     answer = await self._carry_out(step)
             except StatementFailed as refused:
@@ -246,7 +248,8 @@ class Driver:
         if not self.connection.is_open:
             await self._reopen(step)
         if type(step) is Statement:
-            statement = self.connection.execute(step.sql, step.parameters)
+            sent = as_sent(step)
+            statement = self.connection.execute(sent.sql, sent.parameters)
             # Alone, even a select may have written, by a function it calls.
             return await (statement if self._is_in_transaction else self._committing(statement))
         if type(step) is Begin:

@@ -26,6 +26,7 @@ from integrity.operation import Begin, Isolation, Statement, Value
 from integrity.race.play.postgresql.state import OWN_PREFIX, SessionState
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.wire import Answer, Refusal, WireTimeout, distinct_names
+from integrity.sql.literals import as_sent
 from integrity.sql.parameters import number_parameters
 
 # A first waiter never looks for deadlocks; one that begins to wait while another does looks at once. So the one that
@@ -180,7 +181,7 @@ class PostgresWire:
         self._answers = []
         self._refusal = None
         expected = self._expected
-        for command in commands:
+        for command in map(as_sent, commands):
             sql, names = number_parameters(command.sql)
             name = self._names.get(sql)
             if name is None:

@@ -23,6 +23,7 @@ from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
 from integrity.engines.values import from_text
 from integrity.operation import Begin, Row, Statement
 from integrity.race.program.wire import Answer, Refusal, distinct_names
+from integrity.sql.literals import as_sent
 
 BEGIN_DEFERRED = Statement("begin")
 BEGIN_IMMEDIATE = Statement("begin immediate")
@@ -244,7 +245,8 @@ class SqliteWire:
         if command.sql == "rollback":
             self._roll_back()
             return Answer(tag="ROLLBACK")
-        answer, uses = self._reader.execute(adapt(command.sql, "sqlite"), command)
+        sent = as_sent(command)
+        answer, uses = self._reader.execute(adapt(sent.sql, "sqlite"), sent)
         self.uses.add(uses)
         self.holds_lock |= bool(uses.writes)
         return answer
