@@ -20,6 +20,7 @@ A violated invariant is a result, not an error. The tree:
 Every message names the place, the value found and the reason; `hint` is the next step. Neither ever holds a password.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -113,6 +114,27 @@ def quote(value: object) -> str:
     """Return a value as messages show what somebody wrote: in quotes, and only as much of it as tells which it is."""
     text = str(value)
     return repr(text) if len(text) <= QUOTED_MOST else f"{text[:QUOTED_MOST]!r}... ({len(text):,} letters)"
+
+
+def quote_url(text: str) -> str:
+    """Return what somebody wrote for a URL, which is none, as messages show it: without what may be a password in it.
+
+    That is whatever stands before the last @, and behind a colon, unless a host with a dot in its name has its port there.
+    """
+    before, at, shown = text.rpartition("@")
+    begun = _BEGUN.match(shown)
+    start = begun.end() if begun and not at else 0
+    for colon in re.finditer(":", shown[start:]):
+        place = start + colon.start()
+        if not (_PORT.match(shown, place) and _HOST.search(shown[:place])):
+            shown = f"{shown[:place]}:***"
+            break
+    return quote(f"***@{shown}" if before else shown)
+
+
+_BEGUN = re.compile(r"[A-Za-z][\w+.-]*:/+")
+_PORT = re.compile(r":\d{1,5}(?=$|/)")
+_HOST = re.compile(r"(?:^|/)(?:localhost|[\w-]+(?:\.[\w-]+)+)$")
 
 
 def describe_mistake(first: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> str:

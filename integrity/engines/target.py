@@ -26,7 +26,7 @@ from integrity.engines.purpose import Purpose
 from integrity.engines.refusals import reason_of
 from integrity.engines.snapshot import Snapshot
 from integrity.engines.url import Secret, Unreadable, Url, is_secret
-from integrity.errors import Unreachable, UsageError
+from integrity.errors import Unreachable, UsageError, quote_url
 from integrity.project import Project
 
 if TYPE_CHECKING:
@@ -61,9 +61,8 @@ class Target:
                 return cls(find_engine(kind).read_url(text))
             named = Url.parse(text).drivername
         except ValueError as error:
-            shown = "***@" + text.rpartition("@")[2] if "@" in text else text  # before an @ there may be a password
             why = f": {' '.join(str(error).split())}" if isinstance(error, Unreadable) else ""
-            raise UsageError(f"not a database URL: {mask(shown)!r}{why}", hint=expected) from None
+            raise UsageError(f"not a database URL: {quote_url(mask(text))}{why}", hint=expected) from None
         raise UsageError(f"no support for databases of kind {named!r}", hint=expected)
 
     @classmethod

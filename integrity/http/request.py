@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from integrity.errors import UsageError, quote
+from integrity.errors import UsageError, quote, quote_url
 from integrity.http.statuses import Statuses
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -111,7 +111,7 @@ def shown_url(url: str) -> str:
     try:
         split = urlsplit(url)
     except ValueError:
-        return quote(url)
+        return quote_url(url)
     user, at, host = split.netloc.rpartition("@")
     place = f"{user.partition(':')[0]}{':***' if ':' in user else ''}{at}{host}"
     query = split.query
@@ -152,6 +152,6 @@ def check_url(url: str, *, place: str) -> None:
     """Raise UsageError unless it is a URL of HTTP or a path."""
     if not re.match(r"(?:https?://[^/\s]|/|\{)", url, re.IGNORECASE) or re.search(r"\s", url):
         raise UsageError(
-            f"{place}: {quote(shown_url(url))} is neither a path nor a URL of HTTP",
+            f"{place}: {quote_url(shown_url(url))} is neither a path nor a URL of HTTP",
             hint="Write /pay, which is at the application's address, or http://127.0.0.1:8000/pay.",
         )

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from integrity.engines.target import Target
 from integrity.engines.url import Secret
-from integrity.errors import UsageError, quote
+from integrity.errors import UsageError, quote, quote_url
 from integrity.http.request import shown_url
 from integrity.scenarios.scenario import App
 
@@ -220,7 +220,7 @@ def check_address(app: App, *, place: str) -> None:
     parts = urlsplit(app.url)
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise UsageError(
-            f"{place}: {quote(shown_url(app.url))} is no address of HTTP",
+            f"{place}: {quote_url(shown_url(app.url))} is no address of HTTP",
             hint='Write "http://127.0.0.1:8000", or ${PORT} for its port where a command starts it.',
         )
     try:
