@@ -7,53 +7,49 @@ postmaster.pid, says whether the data folder is free: a pid can be stale, reused
 container. A server of another container that shares the folder holds it too.
 
 Which programs to run is found in binaries.py, under whom in account.py, which process is the server in postmaster.py, where
-its socket is in socket_folder.py. What is stored in the server is not known here.
+its socket is in socket_folder.py; data_folder.py makes the data. What is stored in the server is not known here.
 """
 
 # ruff: noqa: S603 S607 - what is run are PostgreSQL's programs and util-linux's, with arguments of our own making
 
 import atexit
 import contextlib
-import fcntl
 import os
-import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from integrity.engines.embedded.account import Account, possible_accounts
-from integrity.engines.embedded.binaries import Binaries, choose_binaries, server_environment
+from integrity.engines.embedded.account import possible_accounts
+from integrity.engines.embedded.binaries import choose_binaries, server_environment
+from integrity.engines.embedded.data_folder import DATABASE, ROLE, data_version, initialize
+from integrity.engines.embedded.failures import explained, failure
+from integrity.engines.embedded.lock_file import POLL_S, LockedError, hold
 from integrity.engines.embedded.postmaster import (
     Postmaster,
     find_postmaster,
     holders_of,
     is_of_server,
     is_ready,
-    name_of,
     pid_file_lines,
     was_shut_down,
 )
 from integrity.engines.embedded.socket_folder import PORT, SOCKET, SocketFolder
 from integrity.engines.target import Target
 from integrity.engines.url import Url
-from integrity.errors import EmbeddedError, quote
-from integrity.numbers import read_integer
+from integrity.errors import EmbeddedError
 from integrity.typed import typed
 
-ROLE = "integrity"
-DATABASE = "integrity"
 SHARED_BUFFERS_MB_MAX = 2048
 START_S_MAX = 300  # recovery after a crash replays up to max_wal_size
 STOP_S_MAX = 60
 UNREADY_STOP_S_MAX = 5
 STRANGER_S_MAX = 5
 ORPHAN_S_MAX = 2  # children of a crashed server end by themselves in milliseconds, unless they compute
-POLL_S = 0.01
 
 SETTINGS: Mapping[str, str] = {
     "search_path": "public",  # not the role's first: it is called as our books are, and tables would be made among them
@@ -146,10 +142,10 @@ class EmbeddedServer:
         return self._start(is_revival=True)
 
     def _start(self, *, is_revival: bool) -> Target:
-        with self._explained("start"):
+        with explained(self.home, "start"):
             if not self._is_usable():
                 self.home.mkdir(parents=True, exist_ok=True)
-                with self._lock("command.lock", START_S_MAX) as _, self._lock_of_server() as lock:
+                with hold(self.home / "command.lock", START_S_MAX) as _, self._lock_of_server() as lock:
                     if lock is not None:
                         if is_revival and was_shut_down(self._data):
                             raise EmbeddedError(
@@ -161,9 +157,9 @@ class EmbeddedServer:
 
     def status(self) -> ServerStatus:
         """Return whether the server runs and where; starts and changes nothing."""
-        with self._explained("be asked for its status"):
+        with explained(self.home, "be asked for its status"):
             running = self._postmaster()
-            version = self._data_version()
+            version = data_version(self._data)
             if running is None or not (running.is_ready and running.is_listening):
                 return ServerStatus(is_running=False, home=self.home, log=self.log, version=version)
             return ServerStatus(
@@ -184,7 +180,7 @@ class EmbeddedServer:
         """
         if not self.home.exists():
             return False
-        with self._explained("stop"), self._lock("command.lock", STOP_S_MAX):
+        with explained(self.home, "stop"), hold(self.home / "command.lock", STOP_S_MAX):
             return self._end()
 
     def reset(self) -> None:
@@ -195,7 +191,7 @@ class EmbeddedServer:
         """
         if not self.home.exists():
             return
-        with self._explained("be reset"), self._lock("command.lock", STOP_S_MAX):
+        with explained(self.home, "be reset"), hold(self.home / "command.lock", STOP_S_MAX):
             self._end()
             self._socket.unlink()
             doomed = self.home / "data.deleted"
@@ -212,11 +208,20 @@ class EmbeddedServer:
         Args:
             lock: descriptor of the server's lock, for it to inherit.
         """
-        data_version = self._data_version()
+        made_by = data_version(self._data)
         accounts = possible_accounts(self.home, self._data)
-        binaries, account, version = choose_binaries(os.environ, accounts, data_version=data_version)
-        if data_version is None:
-            self._initialize(binaries, account, version, lock)
+        binaries, account, version = choose_binaries(os.environ, accounts, data_version=made_by)
+        if made_by is None:
+            is_throwaway = self._settings.get("fsync") == "off"
+            initialize(
+                self.home,
+                self.log,
+                binaries=binaries,
+                account=account,
+                version=version,
+                lock=lock,
+                is_throwaway=is_throwaway,
+            )
         folder = self._socket.make(account)
         # Nobody uses the folder: we hold the server's lock. PostgreSQL refuses to start when a stale file's pid is in use.
         for stale in (self._data / "postmaster.pid", folder / f".s.PGSQL.{PORT}.lock"):
@@ -256,24 +261,6 @@ class EmbeddedServer:
                     process.wait()
             raise
 
-    def _data_version(self) -> int | None:
-        """Return the major version of PostgreSQL that made the data; None: there is none yet.
-
-        Raises:
-            EmbeddedError: it does not say.
-        """
-        file = self._data / "PG_VERSION"
-        if not file.exists():
-            return None
-        text = file.read_text(errors="replace").strip()
-        try:
-            return read_integer(text, least=1, most=1000)
-        except ValueError:
-            raise EmbeddedError(
-                f"{file}: holds {quote(text)}, which is no version of PostgreSQL",
-                hint=f"The data is damaged; to start anew without it: {typed('db reset --yes')}",
-            ) from None
-
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + START_S_MAX
         while time.monotonic() < deadline:
@@ -281,54 +268,11 @@ class EmbeddedServer:
             if is_ready(lines) and lines[0] == str(process.pid):  # a file left by a crash says ready, of another pid
                 return
             if process.poll() is not None:
-                raise self._failure("the server did not start", self.log.read_text(errors="replace"))
+                raise failure(self.home, self.log, "the server did not start", self.log.read_text(errors="replace"))
             time.sleep(POLL_S)
-        raise self._failure(f"the server was not ready within {START_S_MAX} s", self.log.read_text(errors="replace"))
-
-    def _initialize(self, binaries: Binaries, account: Account, version: int, lock: int) -> None:
-        """Make the data folder with our role and database in it, all or nothing.
-
-        What makes it inherits the server's lock: when we are killed it goes on for a while, and nobody else may begin then.
-        """
-        new = self.home / "data.new"
-        if new.exists():
-            shutil.rmtree(new)
-        new.mkdir(mode=0o700)
-        account.own(new)
-        # Sorted as bytes, so that a report reads the same on every machine; upper() and lower() know Unicode from 17 on.
-        locale = ["--locale=C"]
-        if version >= 17:
-            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        is_throwaway = self._settings.get("fsync") == "off"
-        self._run(
-            account.command(
-                *(binaries.folder / "initdb", "-D", new, "-U", ROLE, "-A", "trust", "-E", "UTF8"),
-                *(*locale, *(["--no-sync"] if is_throwaway else [])),
-            ),
-            account,
-            lock,
+        raise failure(
+            self.home, self.log, f"the server was not ready within {START_S_MAX} s", self.log.read_text(errors="replace")
         )
-        single = account.command(binaries.folder / "postgres", "--single", "-D", new, *(["-F"] if is_throwaway else []))
-        self._run([*single, "postgres"], account, lock, standard_input=f"create database {DATABASE}\n")
-        new.rename(self._data)
-
-    def _run(self, command: list[str], account: Account, lock: int, *, standard_input: str = "") -> None:
-        ran = subprocess.run(
-            command,
-            input=standard_input,
-            capture_output=True,  # not to the log: on a full disk it would be empty
-            text=True,
-            errors="replace",
-            check=False,
-            cwd="/",
-            env=server_environment(),
-            pass_fds=(lock,),
-            umask=0o077,
-            **account.options,
-        )
-        # In single-user mode a failed statement does not change the exit code.
-        if ran.returncode != 0 or "ERROR:" in ran.stderr:
-            raise self._failure("the data folder could not be made", ran.stdout + ran.stderr)
 
     def _end(self) -> bool:
         """Return whether the server was running, and end it; the command lock is held."""
@@ -354,7 +298,7 @@ class EmbeddedServer:
         is_ended = False
         while not self._is_usable():
             if self._is_free():
-                with self._lock("server.lock", POLL_S) as lock:
+                with hold(self.home / "server.lock", POLL_S) as lock:
                     yield lock
                 return
             running = self._postmaster()
@@ -374,9 +318,9 @@ class EmbeddedServer:
             for pid in ours:
                 _signal(pid, signal.SIGQUIT)  # PostgreSQL's own word for: leave at once, the server is gone
             if holders and not ours and waited_s > STRANGER_S_MAX:
-                raise _LockedError(self.home / "server.lock", holders)
+                raise LockedError(self.home / "server.lock", holders)
         if waited_s > seconds_max:
-            raise _LockedError(self.home / "server.lock")
+            raise LockedError(self.home / "server.lock")
         time.sleep(POLL_S)
 
     def _is_ours(self, running: Postmaster) -> bool:
@@ -386,9 +330,9 @@ class EmbeddedServer:
     def _is_free(self) -> bool:
         """Return whether no server and no child of one is left."""
         try:
-            with self._lock("server.lock", 0):
+            with hold(self.home / "server.lock", 0):
                 return True
-        except _LockedError:
+        except LockedError:
             return False
 
     def _is_usable(self) -> bool:
@@ -397,76 +341,6 @@ class EmbeddedServer:
 
     def _postmaster(self) -> Postmaster | None:
         return find_postmaster(self._data, self._socket.socket)
-
-    @contextlib.contextmanager
-    def _lock(self, name: str, seconds_max: float) -> Iterator[int]:
-        """Hold a lock file of the home folder; gives its descriptor.
-
-        Raises:
-            _LockedError: another process holds it for longer than seconds_max.
-        """
-        path = self.home / name
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            deadline = time.monotonic() + seconds_max
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise _LockedError(path) from None
-                time.sleep(POLL_S)
-            yield descriptor
-        finally:
-            os.close(descriptor)  # a server that inherited it goes on holding the lock
-
-    @contextlib.contextmanager
-    def _explained(self, act: str) -> Iterator[None]:
-        """Turn what the system refuses into an EmbeddedError."""
-        try:
-            yield
-        except _LockedError as error:
-            if error.holders:
-                named = ", ".join(f"{pid} ({name_of(pid)})" for pid in error.holders[:3])
-                raise EmbeddedError(
-                    f"{error.path}: the embedded server cannot {act}: this lock is held, and of PostgreSQL is none of the "
-                    f"processes that have it open: {named}",
-                    hint="They were left alone. End them, or let go of the file.",
-                ) from None
-            raise EmbeddedError(
-                f"{error.path}: the embedded server cannot {act}: another process holds this lock",
-                hint=f"See which with `fuser {error.path}`; it may be a server in another container, or a query of a "
-                "crashed one that has not ended.",
-            ) from None
-        except OSError as error:
-            place = error.filename or self.home
-            raise EmbeddedError(
-                f"{place}: the embedded server cannot {act}: {error.strerror}",
-                hint="Choose a folder that you may write, on a disk with space, or name a database with --database.",
-            ) from None
-
-    def _failure(self, what: str, output: str) -> EmbeddedError:
-        """Return the error for a program that failed, with the last lines of its output."""
-        lines = [line for line in output.splitlines() if line.strip()]
-        reasons = [line for line in lines if re.search(r"FATAL:|PANIC:|ERROR:|error:", line)]
-        # On a full disk the log may be empty: its size is that of one more segment of the write-ahead log.
-        is_disk_full = "No space left on device" in output or (not reasons and shutil.disk_usage(self.home).free < 2**24)
-        reason = reasons[0] if reasons else (lines[-1] if lines else "it said nothing")
-        reason = re.sub(r"^.*?(FATAL|PANIC|ERROR|error):\s*", "", reason)
-        tail = "".join(f"\n  {line}" for line in lines[-5:])
-        hint = "Free some space on that disk, or choose another folder." if is_disk_full else f"The whole log: {self.log}"
-        prefix = "No space left on device: " if is_disk_full and "No space left" not in reason else ""
-        return EmbeddedError(f"{self.home}: {what}: {prefix}{reason}{tail}", hint=hint)
-
-
-class _LockedError(Exception):
-    """A lock file is held by another process; by one of the holders, where they are known and not ours."""
-
-    def __init__(self, path: Path, holders: Sequence[int] = ()) -> None:
-        super().__init__(str(path))
-        self.path = path
-        self.holders = holders
 
 
 def _open_for_us_only(path: str, flags: int) -> int:
