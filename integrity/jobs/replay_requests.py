@@ -66,6 +66,11 @@ def choose_requests(project: Project, finding: Finding, record: ScenarioRecord, 
             f"{file}: it is of functions, which their own test calls",
             hint=f"race.replay({str(file)!r}, {', '.join(record.given['calls'])}).holds()",
         )
+    if record.is_of_pass:
+        raise UsageError(
+            f"{file}: it is of transactions of a recorded pass, and the next pass may have other values",
+            hint="integrity race --learn --pytest FILE -- COMMAND writes such statements as a test, where rows show it.",
+        )
     subject = subject_of_record(project, record)
     changed = tell_changes(project, record, subject)
     _check_cast(record.kept, subject, str(file))
@@ -142,7 +147,7 @@ def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSub
             record = read_finding(file).scenario
         except UsageError:  # of another version, or changed by hand: `replay` of that file says so
             continue
-        if record is not None and not record.is_of_functions and record.digest == token.digest:
+        if record is not None and record.is_of_requests and record.digest == token.digest:
             yield subject_of_record(project, record)
 
 

@@ -109,15 +109,22 @@ class TransactionRace:
             outcome, reason = self._judge(program, hit)
             tried = Tried(outcome, reason, None, found.coverage.played, program)
             if outcome is Outcome.WRONG:
-                return replace(tried, finding=keep_calls(self._stand, program, hit))
+                return replace(tried, finding=self._keep(program, hit))
             if suspected is None:
-                suspected = replace(tried, finding=keep_calls(self._stand, program, hit))
+                suspected = replace(tried, finding=self._keep(program, hit))
         if suspected is not None:
             return suspected
         if found.verdict is Verdict.HOLDS:
             return Tried(Outcome.SOUND, schedules=found.coverage.played)
         reason = "; ".join(found.coverage.reasons) or "the budget ended before the search"
         return Tried(Outcome.UNKNOWN, reason, schedules=found.coverage.played)
+
+    def _keep(self, program: Program, hit: Hit) -> Finding:
+        """Return what is kept of it, without a token: what one would stand for is the values of this pass."""
+        finding = keep_calls(self._stand, program, hit)
+        assert finding.scenario is not None
+        given = {"transactions": finding.scenario.given["calls"]}
+        return finding.model_copy(update={"scenario": finding.scenario.model_copy(update={"given": given, "token": ""})})
 
     def _judge(self, program: Program, hit: Hit) -> tuple[Outcome, str]:
         """Return how sure it is that a schedule goes wrong, and why."""

@@ -7,6 +7,12 @@ from integrity.race.learned_pass import LearnedPass, Outcome, TransactionPair
 from integrity.report.layout import fold
 from integrity.report.terminal import write_json, write_result
 
+# What a token would stand for is the values of this pass, which the next one may not have.
+_REPLAY = (
+    "   replay: integrity race --learn --pytest FILE -- COMMAND writes these statements as a test, where rows show it; "
+    "a token, r1:..., has what the line below finds"
+)
+
 
 def write_pass(learned: LearnedPass, *, is_json: bool) -> None:
     """Print what came of the pairs."""
@@ -29,7 +35,7 @@ def render_pass(learned: LearnedPass) -> str:
         lines += [fold(f"   {pair.conflict.reason}"), fold(f"   {_outcome(pair)}")]
         if pair.outcome is Outcome.WRONG and pair.finding is not None and not is_shown:
             is_shown = True
-            lines += ["", *pair.finding.timeline, "", *map(fold, pair.finding.explanation[:-1]), ""]
+            lines += ["", *pair.finding.timeline, "", *map(fold, pair.finding.explanation[:-1]), "", fold(_REPLAY)]
         if pair.outcome in (Outcome.WRONG, Outcome.SUSPECTED):
             lines.append(fold(f"   next: {_next(pair)}"))
     if learned.left_out:

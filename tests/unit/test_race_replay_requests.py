@@ -149,3 +149,11 @@ def test_a_finding_of_functions_is_led_to_its_test(folder: Path) -> None:
     with pytest.raises(UsageError, match="of functions") as refused:
         choose(find_project(folder), Path("found.json"))
     assert "race.replay('found.json', pay, pay).holds()" in (refused.value.hint or "")
+
+
+def test_what_is_of_a_recorded_pass_is_no_scenario_and_says_what_makes_a_test_of_it(folder: Path) -> None:
+    record = ScenarioRecord(name="a-b", digest="0" * 12, given={"transactions": ["a (update stock)", "b (1)"]})
+    write_finding(make_finding(scenario=record), folder / "found.json")
+    with pytest.raises(UsageError, match="transactions of a recorded pass") as told:
+        choose(find_project(folder), Path("found.json"))
+    assert "--pytest FILE" in str(told.value.hint)

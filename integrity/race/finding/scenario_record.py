@@ -37,6 +37,16 @@ class ScenarioRecord(BaseModel):
         return "calls" in self.given
 
     @property
+    def is_of_requests(self) -> bool:
+        """It is of a scenario."""
+        return not (self.is_of_functions or self.is_of_pass)
+
+    @property
+    def is_of_pass(self) -> bool:
+        """It is of transactions of a recorded pass, whose values the next one may not have."""
+        return "transactions" in self.given
+
+    @property
     def shown(self) -> str:
         """What it is called."""
         return f"scenarios/{self.name}.toml" if self.name else "the scenario of the curl lines"
