@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integrity.load.judging import ThresholdJudgement, judge
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import LoadSteps
-from integrity.load.thresholds import Grade, Threshold, ThresholdJudgement, judge
+from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures, OperationMeasure
 from integrity.measure.distribution import Distribution, Held, percentiles
 
@@ -72,11 +73,11 @@ class Phase:
     @property
     def answered(self) -> int:
         """Calls that were answered, ok or declined."""
-        return sum(measure.ok + measure.declined for measure in self.measures.operations.values())
+        return sum(measure.answered for measure in self.measures.operations.values())
 
     @property
     def failure_share(self) -> float:
-        made = sum(measure.calls + measure.not_sent for measure in self.measures.operations.values())
+        made = sum(measure.calls - measure.abandoned for measure in self.measures.operations.values())
         return sum(measure.faults for measure in self.measures.operations.values()) / made if made else 0.0
 
     @property
@@ -87,6 +88,11 @@ class Phase:
     def failed(self) -> list[ThresholdJudgement]:
         """Return the thresholds that failed here."""
         return [judgement for judgement in self.judgements if judgement.state is Grade.FAILED]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every threshold was measured here and none failed."""
+        return all(each.state in (Grade.PASSED, Grade.WARNING) for each in self.judgements)
 
     def warned(self) -> list[ThresholdJudgement]:
         """Return the thresholds that are over their warning or failed here."""
@@ -147,7 +153,7 @@ class PhaseLog:
         phase.measures = _since(self._measures, mark)
         phase.lag_p99_ms = percentiles(self._lags_ms.since(mark.lags))["p99_ms"]
         phase.judgements = judge(
-            [each.at_rate(phase.rate) for each in self._thresholds if not each.is_resource],  # those are of the whole run
+            [each.at_rate(phase.rate) for each in self._thresholds if not each.is_of_the_whole],
             phase.measures,
             phase.lag_p99_ms,
             seconds=phase.seconds,

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from integrity.load.judging import ThresholdJudgement, judge
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
-from integrity.load.thresholds import ThresholdJudgement, judge
 from integrity.load.work import WorkDone
 from integrity.measure.calls import OperationMeasure, summarize
 from integrity.measure.distribution import Distribution, percentiles
@@ -124,7 +124,9 @@ def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:
     threshold = judgement.threshold
     return ThresholdResult(
         operation=threshold.operation,
+        rows=threshold.rows,
         statistic=threshold.statistic,
+        within_ms=threshold.within_ms,
         most=threshold.most,
         warning=threshold.warning,
         critical=threshold.critical,
@@ -133,5 +135,6 @@ def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:
         sample_count=judgement.sample_count,
         state=judgement.state.value,
         reason=judgement.reason,
+        left_out=judgement.left_out,
         source=threshold.source,
     )

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from integrity.load.judging import ThresholdJudgement
 from integrity.load.open_loop import OpenLoop
 from integrity.load.phases import Ladder, Phase
 from integrity.load.profile import OpenProfile
-from integrity.load.thresholds import ThresholdJudgement
 from integrity.measure.calls import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
 from integrity.runs.percentiles import Percentiles
@@ -90,7 +90,7 @@ def _search(ladder: Ladder, phases: Sequence[Phase], no_claim: str) -> Search:
         ended = ladder.ended_because or "the run was stopped"
         return Search(held_per_s=None, first_break=None, hard_break=None, ended_because=ended, no_claim=no_claim)
     first, hard = ladder.first_break, ladder.hard_break
-    held = [phase for phase in phases if not phase.failed() and not phase.gave_way()]
+    held = [phase for phase in phases if phase.is_kept and not phase.gave_way()]
     return Search(
         held_per_s=round(held[-1].offered_per_s, 2) if held else None,
         first_break=_broke(first) if first else None,
@@ -123,7 +123,7 @@ def _slowest(phase: Phase, judgement: ThresholdJudgement) -> str | None:
     """Return the operation that a threshold of all operations failed by: most failures, or the highest p95."""
     rows = summarize(phase.measures, phase.seconds)[:-1]
     if judgement.threshold.statistic.endswith("_share"):
-        rows.sort(key=lambda row: -(row.unavailable + row.failed + row.unknown + row.not_sent))
+        rows.sort(key=lambda row: -(row.unavailable + row.failed + row.unknown))
     else:
         rows.sort(key=lambda row: -(row.p95_ms or 0.0))
     return rows[0].operation if rows else None

@@ -1,24 +1,18 @@
-"""Thresholds: a run's measures held against a profile's limits.
+"""Thresholds: the limits of a profile, and how a value stands to one.
 
-Passed, warning and failed are for what was measured. Without a sample it is "not measured", and where the load generator
-itself was late a latency is "unknown": neither is ever shown as passed.
+Passed, warning and failed are for what was measured. On too few samples it is "not measured", and where the load generator
+was so late that it could have turned the answer, a latency is "unknown": neither is ever shown as passed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal, Self
 
 from pydantic import model_validator
 
 from integrity.exit_codes import Shortfall
 from integrity.load.bounds import Amount, BoundedSettings
-from integrity.measure.calls import Measures, OperationMeasure
-from integrity.measure.distribution import Distribution, percent_of
-
-LAG_SHARE_MOST = 0.1
-"""Of the tightest latency limit: a generator that was later than this measures itself."""
+from integrity.load.statistics import STATISTICS, Kind, samples_least
 
 
 class Grade(StrEnum):
@@ -43,9 +37,6 @@ def shortfalls_of(states: Iterable[Grade]) -> frozenset[Shortfall]:
     return frozenset(_SHORTFALLS[state] for state in states if state in _SHORTFALLS)
 
 
-RESOURCES = ("connections_share", "pool_share", "database_cpu_share", "generator_cpu_share", "rss_mb")
-
-
 class Threshold(BoundedSettings):
     """A limit that a run must keep.
 
@@ -53,14 +44,19 @@ class Threshold(BoundedSettings):
 
     Args:
         operation: of one operation; none: of all together.
+        rows: of what a query of `queries/` finds of the run, e.g. safebox/taps-answered, in place of calls. It is asked
+            with the run's id when the history is loaded; each of its rows is one sample, with the time that it took in the
+            column `ms`, null where that never came.
         statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
             acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
-            unavailable, failed, unknown and not sent calls of all that were to be made; declined_share, of calls;
-            missed_share, events that subscribers should have received and did not; broken_share, open streams that ended
-            by themselves.
-            answered_per_s: calls answered a second. Resources, as the monitor saw them: connections_share and pool_share,
-            at their peak, of what the server allows and of the profile's connections; database_cpu_share and
-            generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
+            unavailable, failed and unknown calls, of those sent by clients that were not made to die; declined_share, of
+            calls; achieved_share, answered calls of all that were to be made; missed_share, events that subscribers should
+            have received and did not; broken_share, open streams that ended by themselves; reached_share, rows whose time
+            is not null and at most `within_ms`. answered_per_s: calls answered a second. Resources, as the monitor saw
+            them: connections_share and pool_share, at their peak, of what the server allows and of the profile's
+            connections; database_cpu_share and generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
+            What has too few samples is not measured: a p50 or mean needs 10, a p95 100, a p99 500, a share of 1% 100.
+        within_ms: of reached_share: the time that counts as reached; none: any.
         reason: of declined_share: those declined for this reason only.
         most, least: the largest or the smallest value that passes, in ms or as a share; one of them.
         warning, critical: above which somebody should look, and above which it failed.
@@ -68,6 +64,7 @@ class Threshold(BoundedSettings):
     """
 
     operation: str | None = None
+    rows: str | None = None
     statistic: Literal[
         "mean",
         "p50",
@@ -84,6 +81,8 @@ class Threshold(BoundedSettings):
         "broken_share",
         "failure_share",
         "declined_share",
+        "achieved_share",
+        "reached_share",
         "answered_per_s",
         "connections_share",
         "pool_share",
@@ -91,6 +90,7 @@ class Threshold(BoundedSettings):
         "generator_cpu_share",
         "rss_mb",
     ]
+    within_ms: Amount | None = None
     reason: str | None = None
     most: Amount | None = None
     warning: Amount | None = None
@@ -107,17 +107,41 @@ class Threshold(BoundedSettings):
         levels = [self.most, self.warning, self.critical]
         if self.warning is not None and (None in levels or levels != sorted(level or 0.0 for level in levels)):
             raise ValueError("most, warning and critical must rise")
+        if self.kind is Kind.SHARE and self.least is not None and self.least > 1:
+            raise ValueError("least: a share is from 0 to 1")
         if self.reason is not None and self.statistic != "declined_share":
             raise ValueError("reason is of declined_share only")
         return self
 
+    @model_validator(mode="after")
+    def _is_of_one_thing(self) -> Self:
+        of_rows = STATISTICS[self.statistic].of_rows
+        if self.rows is not None and self.operation is not None:
+            raise ValueError("rows and operation: a threshold is of one of them")
+        if self.rows is not None and not of_rows:
+            raise ValueError(f"rows: they have no {self.statistic}")
+        if self.rows is None and of_rows == "only":
+            raise ValueError(f"rows: {self.statistic} is of a query's rows, and none is named")
+        if self.within_ms is not None and self.statistic != "reached_share":
+            raise ValueError("within_ms is of reached_share only")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        return STATISTICS[self.statistic].kind
+
     @property
     def is_resource(self) -> bool:
-        return self.statistic in RESOURCES
+        return self.kind is Kind.RESOURCE
 
     @property
     def is_latency(self) -> bool:
-        return not (self.is_resource or self.statistic.endswith("_share") or self.statistic == "answered_per_s")
+        return self.kind is Kind.LATENCY
+
+    @property
+    def is_of_the_whole(self) -> bool:
+        """Whether it is known of a whole run only, not of a phase of it."""
+        return self.is_resource or self.rows is not None
 
     def at_rate(self, factor: float) -> Self:
         """Return it as it is of so many times the arrivals: a rate to be reached is multiplied, and its source says so."""
@@ -133,96 +157,21 @@ class Threshold(BoundedSettings):
         limit = self.warning if self.warning is not None else self.most
         return limit if limit is not None else float("inf")
 
+    @property
+    def fails_above(self) -> float:
+        """What a measured value is over when it fails; infinity: none is too large."""
+        limit = self.critical if self.critical is not None else self.most
+        return limit if limit is not None else float("inf")
 
-@dataclass(frozen=True, slots=True)
-class ThresholdJudgement:
-    """One threshold judged.
+    @property
+    def samples_least(self) -> int:
+        """On how many samples it can pass."""
+        return samples_least(self.statistic, self.limit if self.least is None else 1 - self.least)
 
-    Args:
-        measured: in ms or as a share; None: not measured.
-        sample_count: what it was measured on.
-        reason: why it is not measured or unknown; else empty.
-    """
-
-    threshold: Threshold
-    state: Grade
-    measured: float | None
-    sample_count: int
-    reason: str = ""
-
-
-def judge(
-    thresholds: Sequence[Threshold],
-    measures: Measures,
-    lag_p99_ms: float | None,
-    *,
-    seconds: float,
-    resources: Mapping[str, float] = MappingProxyType({}),
-) -> list[ThresholdJudgement]:
-    """Return the thresholds judged, in their order.
-
-    Args:
-        lag_p99_ms: how late the generator was; None: in a closed loop it has no schedule to be late for.
-        seconds: how long it was measured, for rates.
-        resources: what the monitor saw, by the names of their statistics.
-    """
-    limits = [threshold.limit for threshold in thresholds if threshold.is_latency]
-    is_late = lag_p99_ms is not None and bool(limits) and lag_p99_ms > LAG_SHARE_MOST * min(limits)
-    late_ms = lag_p99_ms if is_late else None
-    return [_judge(threshold, measures, late_ms, seconds, resources) for threshold in thresholds]
-
-
-def _judge(
-    threshold: Threshold, measures: Measures, late_ms: float | None, seconds: float, resources: Mapping[str, float]
-) -> ThresholdJudgement:
-    if threshold.is_resource:
-        measured, sample_count = resources.get(threshold.statistic), 1
-    else:
-        chosen = [m for name, m in measures.operations.items() if threshold.operation in (None, name)]
-        measured, sample_count = _measure(threshold, chosen, seconds)
-    if measured is None:
-        reason = "nobody watched it" if threshold.is_resource else "no call that could be measured"
-        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, reason)
-    if threshold.is_latency and late_ms is not None:
-        reason = f"the load generator itself was late (p99 {late_ms:.0f} ms), so this measures the generator"
-        return ThresholdJudgement(threshold, Grade.UNKNOWN, measured, sample_count, reason)
-    return ThresholdJudgement(threshold, _state(threshold, measured), measured, sample_count)
-
-
-def _state(threshold: Threshold, measured: float) -> Grade:
-    if threshold.least is not None:
-        return Grade.PASSED if measured >= threshold.least else Grade.FAILED
-    if measured <= threshold.limit:
-        return Grade.PASSED
-    return Grade.WARNING if threshold.critical is not None and measured <= threshold.critical else Grade.FAILED
-
-
-def _samples(measure: OperationMeasure, kind: str) -> Distribution:
-    return {"": measure.latencies_ms, "settled": measure.settled_ms, "lag": measure.lags_ms}[kind]
-
-
-def _share(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
-    """Return how many there were, of how many."""
-    if threshold.statistic == "failure_share":
-        return measure.faults, measure.calls + measure.not_sent
-    if threshold.statistic == "declined_share":
-        return measure.declined if threshold.reason is None else measure.reasons[threshold.reason], measure.calls
-    if threshold.statistic == "missed_share":
-        return measure.missed, len(measure.lags_ms) + measure.missed
-    return measure.broken, measure.ok
-
-
-def _measure(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: float) -> tuple[float | None, int]:
-    """Return what was measured, and on how many samples; None: on none."""
-    if threshold.statistic == "answered_per_s":
-        answered = sum(measure.ok + measure.declined for measure in chosen)
-        return (answered / seconds, answered) if answered and seconds else (None, 0)
-    if threshold.statistic.endswith("_share"):
-        parts = [_share(threshold, measure) for measure in chosen]
-        count, whole = sum(part for part, _ in parts), sum(each for _, each in parts)
-        return (count / whole, whole) if whole else (None, 0)
-    kind, _, statistic = threshold.statistic.rpartition("_")
-    samples = Distribution.of(_samples(measure, kind) for measure in chosen)
-    if statistic == "mean":
-        return samples.mean, len(samples)
-    return samples.percentile(100 if statistic == "max" else percent_of(statistic)), len(samples)
+    def grade(self, measured: float) -> Grade:
+        """Return how a value stands to the limit."""
+        if self.least is not None:
+            return Grade.PASSED if measured >= self.least else Grade.FAILED
+        if measured <= self.limit:
+            return Grade.PASSED
+        return Grade.WARNING if self.critical is not None and measured <= self.critical else Grade.FAILED

@@ -58,9 +58,18 @@ class OperationMeasure:
         return self.ok + self.declined + self.unavailable + self.failed + self.unknown
 
     @property
+    def answered(self) -> int:
+        return self.ok + self.declined
+
+    @property
+    def offered(self) -> int:
+        """Calls that were to be made; those not sent are the generator's."""
+        return self.calls + self.not_sent
+
+    @property
     def faults(self) -> int:
         """Calls that went wrong by themselves: those whose client was made to die are no fault of the system's."""
-        return self.unavailable + self.failed + self.unknown - self.abandoned + self.not_sent
+        return self.unavailable + self.failed + self.unknown - self.abandoned
 
     def add(self, returned: Returned, latency_ms: float) -> None:
         outcome = returned.outcome

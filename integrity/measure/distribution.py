@@ -88,6 +88,10 @@ class Distribution:
         bucket = int(np.searchsorted(reached, max(1, math.ceil(p / 100 * self._number - 1e-9))))
         return self._greatest[bucket]
 
+    def count_above(self, limit: float) -> int:
+        """Return how many values are over the limit, as percentiles are: each as the largest of its bucket."""
+        return int(np.frombuffer(self._counts, dtype="i8")[np.frombuffer(self._greatest) > limit].sum())
+
     def held(self) -> Held:
         """Return what `since` needs to tell what has come later."""
         counts = np.frombuffer(self._counts, dtype="i8")

@@ -237,9 +237,10 @@ def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:
     for row in thresholds:
         show = _shower(row.statistic)
         measured = "-" if row.measured is None else show(row.measured)
-        name = f"{row.operation or 'all'} {row.statistic.replace('_', ' ')}"
         why = row.reason or row.source
-        rows.append([row.state, name, measured, _limit(row, show), row.sample_count, why])
+        if row.left_out:
+            why = f"{why}; leaves out {row.left_out}"
+        rows.append([row.state, row.subject, measured, _limit(row, show), row.sample_count, why])
     return lay_table(rows, ["threshold", "of", "measured", "limit", "samples", "why"])
 
 

@@ -80,10 +80,18 @@ ThresholdState = Literal["passed", "warning", "failed", "not measured", "unknown
 
 
 class ThresholdResult(DocumentPart):
-    """A threshold, judged; reason: why it is not measured or unknown, else empty."""
+    """A threshold, judged.
+
+    Args:
+        rows: the query whose rows it is of, in place of calls; within_ms: in which they had to reach their state.
+        reason: why it is not measured or unknown, else empty.
+        left_out: what the figure says nothing of, else empty.
+    """
 
     operation: str | None
+    rows: str | None = None
     statistic: str
+    within_ms: float | None = None
     most: float | None
     warning: float | None
     critical: float | None
@@ -92,7 +100,14 @@ class ThresholdResult(DocumentPart):
     sample_count: int
     state: ThresholdState
     reason: str
+    left_out: str = ""
     source: str
+
+    @property
+    def subject(self) -> str:
+        """What it is of, e.g. "sell p95"."""
+        within = "" if self.within_ms is None else f" within {self.within_ms:g} ms"
+        return f"{self.rows or self.operation or 'all'} {self.statistic.replace('_', ' ')}{within}"
 
 
 SHORTENED_SHARE = 0.999

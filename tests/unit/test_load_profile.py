@@ -166,7 +166,8 @@ def test_a_system_that_declares_no_profiles_is_loaded_by_all_of_its_operations_a
 def test_a_system_that_declares_no_limits_is_held_to_one_on_calls_that_fail_which_says_whose_it_is() -> None:
     for name in profile_names(KIOSK, {}):
         (limit,) = load_profile(KIOSK, name, {}).thresholds
-        assert (limit.operation, limit.statistic, limit.most) == (None, "failure_share", 0.01)
+        assert (limit.operation, limit.statistic) == (None, "failure_share")
+        assert limit.most == (0 if name == "smoke" else 0.01)  # a share of 1% needs a hundred calls
         assert limit.source.startswith("a default of ours")
 
 

@@ -127,21 +127,21 @@ def test_a_phase_counts_what_returned_in_it_alone() -> None:
         measures.of("sell").add(OK, 9_999.0)  # settling: not judged
         log.settle(0.4, 1)
         log.settle(0.6, 1)
-        for _ in range(3):
+        for _ in range(100):
             measures.of("sell").add(OK, latency_ms)
-        log.end(1.0, 4)
+        log.end(1.0, 101)
     first, second = log.phases
-    assert (first.answered, first.p95_ms, first.offered, first.failed()) == (3, 10.0, 3, [])
+    assert (first.answered, first.p95_ms, first.offered, first.failed()) == (100, 10.0, 100, [])
     assert (second.p95_ms, [judgement.measured for judgement in second.failed()]) == (500.0, [500.0])
 
 
 def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_way() -> None:
     ladder = Ladder(LoadSteps(goal="break", step_s=1, growth=2.0, growth_after=1.5))
     assert ladder.first() == 1.0
-    assert ladder.next(phase(OK, factor=1.0)) == 2.0
-    slow = phase(OK, latency_ms=150, factor=2.0)
+    assert ladder.next(phase(*[OK] * 100, factor=1.0)) == 2.0
+    slow = phase(*[OK] * 100, latency_ms=150, factor=2.0)
     assert ladder.next(slow) == 3.0
-    assert ladder.next(phase(OK, latency_ms=150, factor=3.0)) == 4.5
+    assert ladder.next(phase(*[OK] * 100, latency_ms=150, factor=3.0)) == 4.5
     broken = phase(*[OK, FAILED] * 30, factor=4.5)
     assert ladder.next(broken) is None
     assert (ladder.first_break, ladder.hard_break) == (slow, broken)
@@ -165,9 +165,10 @@ def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
     late.settle(0.0, 0)
     for _ in range(10):
         lags_ms.append(50.0)
-    measures.of("sell").add(OK, 10.0)
+    for _ in range(100):
+        measures.of("sell").add(OK, 90.0)  # 50 ms more or less decide
     ladder = Ladder(LoadSteps(goal="break", step_s=1))
-    assert ladder.next(late.end(1.0, 1)) is None
+    assert ladder.next(late.end(1.0, 100)) is None
     assert "generator" in ladder.ended_because
 
 

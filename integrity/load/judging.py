@@ -1,0 +1,245 @@
+"""Judging: a run's measures held against a profile's limits.
+
+On fewer samples than its statistic needs a limit never passes. It fails all the same where no further sample could save it:
+those that lack are taken for as good as they could have been.
+
+The load generator's own lateness counts only where it decides: a latency is unknown where so much more or less would turn a
+limit that is kept into one that is missed. Calls that it did not send are no failures of the system's; whether the rate was
+achieved is a limit of its own.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from integrity.load.statistics import Kind
+from integrity.load.thresholds import Grade, Threshold
+from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.distribution import Distribution, percent_of
+from integrity.numbers import counted
+
+RESOURCE_UNSEEN = "nobody watched it"
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdJudgement:
+    """One threshold judged.
+
+    Args:
+        measured: in ms or as a share; None: not measured.
+        sample_count: what it was measured on.
+        reason: why it is not measured or unknown; else empty.
+        left_out: what the figure does not say anything of, e.g. "3 calls that were not sent"; else empty.
+    """
+
+    threshold: Threshold
+    state: Grade
+    measured: float | None
+    sample_count: int
+    reason: str = ""
+    left_out: str = ""
+
+
+@dataclass(slots=True)
+class RowTimes:
+    """What a query found of a run.
+
+    Args:
+        times_ms: of its rows, how long each took.
+        never: rows without a time.
+        reason: why it could not be asked; else empty.
+    """
+
+    times_ms: Distribution = field(default_factory=Distribution)
+    never: int = 0
+    reason: str = ""
+
+    def __len__(self) -> int:
+        return len(self.times_ms) + self.never
+
+
+NOT_LOADED = RowTimes(reason="the history was not loaded")
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """What a threshold came to.
+
+    Args:
+        value: None: there was nothing to measure.
+        count: of samples.
+        is_lost: whether the limit is missed also if the samples that lack to the least number were as good as can be, and
+            as late as the generator was.
+        cause: why there is none.
+    """
+
+    value: float | None
+    count: int
+    is_lost: bool = False
+    left_out: str = ""
+    cause: str = ""
+
+
+def judge(
+    thresholds: Sequence[Threshold],
+    measures: Measures,
+    lag_p99_ms: float | None,
+    *,
+    seconds: float,
+    resources: Mapping[str, float] = MappingProxyType({}),
+    rows: Mapping[str, RowTimes] = MappingProxyType({}),
+) -> list[ThresholdJudgement]:
+    """Return the thresholds judged, in their order.
+
+    Args:
+        lag_p99_ms: how late the generator was; None: in a closed loop it has no schedule to be late for.
+        seconds: how long it was measured, for rates.
+        resources: what the monitor saw, by the names of their statistics.
+        rows: what the queries found, by their names.
+    """
+    judged, late_ms = [], lag_p99_ms or 0.0
+    for threshold in thresholds:
+        if threshold.kind is Kind.RATE:
+            judged.append(_judge_rate(threshold, _chosen(threshold, measures), seconds))
+            continue
+        if threshold.is_resource:
+            seen = resources.get(threshold.statistic)
+            figure = _Figure(seen, 1 if seen is not None else 0, cause=RESOURCE_UNSEEN)
+        elif threshold.rows is not None:
+            figure = _of_rows(threshold, rows.get(threshold.rows, NOT_LOADED), late_ms)
+        elif threshold.kind is Kind.SHARE:
+            figure = _share(threshold, _chosen(threshold, measures))
+        else:
+            figure = _latency(threshold, _chosen(threshold, measures), late_ms)
+        judged.append(_grade(threshold, figure, late_ms if threshold.is_latency else 0.0))
+    return judged
+
+
+def _grade(threshold: Threshold, figure: _Figure, late_ms: float) -> ThresholdJudgement:
+    if figure.value is None:
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, figure.count, figure.cause)
+    state, measured, reason = threshold.grade(figure.value), figure.value, ""
+    if figure.count < threshold.samples_least and figure.is_lost:
+        state = Grade.FAILED
+    elif figure.count < threshold.samples_least:
+        needed = f"{threshold.statistic.replace('_', ' ')} needs {counted(threshold.samples_least, 'sample')}"
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, figure.count, needed, figure.left_out)
+    elif _turns(threshold, figure.value, late_ms):
+        state = Grade.UNKNOWN
+        reason = f"the load generator was late (p99 {late_ms:.0f} ms), and so much more or less decides"
+    return ThresholdJudgement(threshold, state, measured, figure.count, reason, figure.left_out)
+
+
+def _turns(threshold: Threshold, measured: float, late_ms: float) -> bool:
+    """Return whether the generator's lateness decides between kept and missed."""
+    ends = {threshold.grade(value) is Grade.FAILED for value in (max(0.0, measured - late_ms), measured + late_ms)}
+    return len(ends) > 1
+
+
+def _chosen(threshold: Threshold, measures: Measures) -> list[OperationMeasure]:
+    return [m for name, m in measures.operations.items() if threshold.operation in (None, name)]
+
+
+def _of_rows(threshold: Threshold, found: RowTimes, late_ms: float) -> _Figure:
+    if found.reason:
+        return _Figure(None, 0, cause=found.reason)
+    if not len(found):
+        return _Figure(None, 0, cause="the query found nothing of this run")
+    if threshold.statistic == "reached_share":
+        late = found.times_ms.count_above(threshold.within_ms) if threshold.within_ms is not None else 0
+        return _of_share(threshold, len(found) - found.never - late, len(found))
+    figure = _of_times(threshold, threshold.statistic, found.times_ms, late_ms)
+    left_out = f"{found.never} that never came" if found.never else ""
+    return replace(figure, left_out=left_out, cause=f"none of {len(found)} ever came")
+
+
+def _latency(threshold: Threshold, chosen: Sequence[OperationMeasure], late_ms: float) -> _Figure:
+    kind, _, statistic = threshold.statistic.rpartition("_")
+    samples = Distribution.of(
+        {"": measure.latencies_ms, "settled": measure.settled_ms, "lag": measure.lags_ms}[kind] for measure in chosen
+    )
+    cause = "" if len(samples) else _why_nothing(kind, threshold.operation, chosen)
+    return replace(_of_times(threshold, statistic, samples, late_ms), left_out=_not_sent(chosen), cause=cause)
+
+
+def _of_times(threshold: Threshold, statistic: str, times_ms: Distribution, late_ms: float) -> _Figure:
+    count, least = len(times_ms), threshold.samples_least
+    limit_ms = threshold.fails_above + late_ms
+    if statistic == "mean":
+        mean = times_ms.mean
+        return _Figure(mean, count, is_lost=(mean or 0.0) * count / max(count, least) > limit_ms)
+    percent = 100.0 if statistic == "max" else percent_of(statistic)
+    # Of `least` samples the percentile is over the limit when fewer than its rank are not.
+    is_lost = least - times_ms.count_above(limit_ms) < math.ceil(percent / 100 * least - 1e-9)
+    return _Figure(times_ms.percentile(percent), count, is_lost)
+
+
+def _share(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> _Figure:
+    parts = [_counts(threshold, measure) for measure in chosen]
+    count, whole = sum(part for part, _ in parts), sum(each for _, each in parts)
+    left_out = ""
+    if threshold.statistic == "failure_share":
+        died = sum(measure.abandoned for measure in chosen)
+        dead = [f"{counted(died, 'call')} of clients made to die"] if died else []
+        left_out = " and ".join([*dead, *filter(None, [_not_sent(chosen)])])
+    cause = "" if whole else _why_nothing("", threshold.operation, chosen)
+    return _of_share(threshold, count, whole, left_out, cause)
+
+
+def _of_share(threshold: Threshold, count: int, whole: int, left_out: str = "", cause: str = "") -> _Figure:
+    if not whole:
+        return _Figure(None, 0, cause=cause)
+    size = max(whole, threshold.samples_least)
+    padded = 1 - (whole - count) / size if threshold.least is not None else count / size
+    return _Figure(count / whole, whole, threshold.grade(padded) is Grade.FAILED, left_out)
+
+
+def _counts(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
+    """Return how many there were, of how many."""
+    if threshold.statistic == "failure_share":
+        return measure.faults, measure.calls - measure.abandoned
+    if threshold.statistic == "declined_share":
+        return measure.declined if threshold.reason is None else measure.reasons[threshold.reason], measure.calls
+    if threshold.statistic == "achieved_share":
+        return measure.answered, measure.offered - measure.abandoned
+    if threshold.statistic == "missed_share":
+        return measure.missed, len(measure.lags_ms) + measure.missed
+    return measure.broken, measure.ok
+
+
+def _judge_rate(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: float) -> ThresholdJudgement:
+    answered, offered = sum(measure.answered for measure in chosen), sum(measure.offered for measure in chosen)
+    if not offered or seconds <= 0:
+        cause = _why_nothing("", threshold.operation, chosen)
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, cause)
+    if offered < threshold.samples_least:
+        needed = f"a rate needs {counted(threshold.samples_least, 'call')}"
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, offered, needed)
+    measured, state = answered / seconds, threshold.grade(answered / seconds)
+    if state is Grade.FAILED and threshold.least is not None and offered / seconds < threshold.least:
+        reason = f"the run itself asked for {offered / seconds:.1f}/s only"
+        return ThresholdJudgement(threshold, Grade.UNKNOWN, measured, offered, reason)
+    return ThresholdJudgement(threshold, state, measured, offered, left_out=_not_sent(chosen))
+
+
+def _not_sent(chosen: Sequence[OperationMeasure]) -> str:
+    count = sum(measure.not_sent for measure in chosen)
+    return f"{counted(count, 'call')} not sent" if count else ""
+
+
+def _why_nothing(kind: str, operation: str | None, chosen: Sequence[OperationMeasure]) -> str:
+    """Return the likely cause of why there is not one sample."""
+    name = operation or "any operation"
+    if not sum(measure.offered for measure in chosen):
+        return f"no call of {name} was made"
+    if not sum(measure.calls for measure in chosen):
+        return f"no call of {name} was sent: nobody was free to send it"
+    if not sum(measure.answered for measure in chosen):
+        errors = [error for measure in chosen for error, _ in measure.errors.most_common(1)]
+        return f"no call of {name} was answered" + (f": {errors[0]}" if errors else "")
+    if kind == "settled":
+        return f"no webhook followed a call of {name} within the run"
+    if kind == "lag":
+        return "streams were open, and nothing came: is anything sent to these subscribers?"
+    return "no call that could be measured"

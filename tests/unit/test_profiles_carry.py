@@ -1,0 +1,103 @@
+"""Each shipped profile, at its full length, brings each of its limits as many samples as its statistic needs.
+
+Counted from rates and lengths; arrivals at random come four standard deviations short of their mean now and then. What a
+service, a stream or a client causes is counted from the calls that cause it, with the share of them that does.
+"""
+
+import math
+
+import pytest
+
+from integrity.load.profile import ClosedProfile, OpenProfile, Profile, load_profile, profile_names
+from integrity.load.statistics import Kind
+from integrity.load.thresholds import Threshold
+from integrity.registry import SYSTEMS
+from integrity.systems.system import System
+
+CLOSED_CALLS_PER_S = 150
+"""Of a closed loop on the slowest machine that anything is promised for."""
+
+CAUSED = {
+    ("ghostpass", "receive_funding_webhook"): {"request_funding": 0.5},
+    ("safebox", "confirm_invoice"): {"create_invoice": 0.5, "create_pos_sale": 0.25},
+    ("safebox", "answer_nfc_request"): {"request_nfc_payment": 0.8},
+    ("streamvote", "vote"): {"tap": 0.9},
+    ("instainstru", "received"): {"send_message": 1.0},
+    ("streamvote", "received"): {"tap": 0.9},
+}
+
+
+def full_s(profile: OpenProfile) -> float:
+    """Return how many seconds at the profile's own rate the judged part of it is worth."""
+    if profile.steps:
+        return profile.steps.step_s * profile.steps.factors[0] * (1 - profile.steps.settle_share)
+    if not profile.stages:
+        return profile.duration_s
+    worth, factor = 0.0, profile.stages[0].factor
+    for stage in profile.stages:
+        worth += stage.duration_s * (factor + stage.factor) / 2
+        factor = stage.factor
+    return worth
+
+
+def calls(system: str, profile: Profile, operation: str | None) -> tuple[float, float]:
+    """Return how many calls of the operation the profile makes at random times, and how many at certain ones."""
+    caused = CAUSED.get((system, operation or ""))
+    if caused:
+        causes = [(share, *calls(system, profile, cause)) for cause, share in caused.items()]
+        return sum(share * random for share, random, _ in causes), sum(share * certain for share, _, certain in causes)
+    opened = sum(each.count for each in profile.subscribers if operation in (None, each.operation))
+    if isinstance(profile, ClosedProfile):
+        whole = sum(profile.weights.values())
+        weight = whole if operation is None else profile.weights.get(operation, 0)
+        return 0.0, opened + CLOSED_CALLS_PER_S * profile.duration_s * weight / whole
+    seconds = full_s(profile)
+    streamed = sum(
+        each.per_minute
+        / 60
+        * seconds
+        * sum(operation in (None, each_one) for each_one in each.operations)
+        / len(each.operations)
+        for each in profile.streams
+    )
+    # The first burst comes after half a period; more than there are clients find nobody to send them.
+    bursts = sum(
+        int(seconds / each.every_s + 0.5) * min(each.count, profile.clients)
+        for each in profile.bursts
+        if operation in (None, each.operation)
+    )
+    reopened = sum(
+        each.count * each.disconnect_share * profile.duration_s / each.poll_s
+        for each in profile.subscribers
+        if operation == each.operation
+    )
+    return streamed + reopened, opened + bursts
+
+
+ANSWERED_SHARE = 0.97
+"""Of calls: services of the profiles leave so many unanswered at most, and those have no latency."""
+
+
+def samples(system: str, profile: Profile, threshold: Threshold) -> float:
+    """Return on how many samples the threshold will be judged, at the least."""
+    if threshold.is_resource:
+        return 1
+    is_of_events = threshold.statistic.startswith("lag_") or threshold.statistic == "missed_share"
+    random, certain = calls(system, profile, "received" if is_of_events else threshold.operation)
+    share = ANSWERED_SHARE if threshold.is_latency else 1.0
+    share *= 0.5 if threshold.statistic.startswith("settled_") else 1.0
+    return share * (max(0.0, random - 4 * math.sqrt(random)) + certain)
+
+
+PROFILES = [(system, name) for system in SYSTEMS.values() for name in profile_names(system, {})]
+
+
+@pytest.mark.parametrize(("system", "name"), PROFILES, ids=lambda each: getattr(each, "name", each))
+def test_a_profile_reaches_the_least_number_of_each_of_its_limits(system: System, name: str) -> None:
+    profile = load_profile(system, name, {})
+    short = {
+        f"{each.operation or 'all'} {each.statistic}: {samples(system.name, profile, each):.0f} of {each.samples_least}"
+        for each in profile.thresholds
+        if each.kind is not Kind.RESOURCE and samples(system.name, profile, each) < each.samples_least
+    }
+    assert not short
