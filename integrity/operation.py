@@ -31,6 +31,7 @@ from integrity import value
 from integrity.declaring import check_arguments, check_fields
 from integrity.domain import Domain
 from integrity.errors import UsageError
+from integrity.user_code import Written, written_by_caller
 
 Scalar = value.Scalar
 Value = value.Value
@@ -219,9 +220,11 @@ class Mark:
     argument: str = ""
     reply: str = ""
     schema: str = ""
+    written: Written | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "written", written_by_caller())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ Whoever imports a module of the user's claims it, with what lies beside it. An e
 the user's, whatever was called from there.
 """
 
+import linecache
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from inspect import unwrap
+from itertools import islice
 from pathlib import Path
 from traceback import walk_tb
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import integrity
@@ -115,6 +118,37 @@ def place_of_caller() -> str:
     while frame.f_back is not None and is_installed(frame.f_code.co_filename):
         frame = frame.f_back
     return describe_lines([(frame.f_code, frame.f_lineno)])
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Lines of a user's, from one to another."""
+
+    file: str
+    line: int
+    end: int
+
+    @property
+    def path(self) -> str:
+        """The file as it is shown."""
+        return _shown(self.file)
+
+    @property
+    def text(self) -> str:
+        """What stands there; empty: in no file."""
+        linecache.checkcache(self.file)
+        return "".join(linecache.getlines(self.file)[self.line - 1 : self.end])
+
+
+def written_by_caller() -> Written | None:
+    """Return the innermost expression of a user's that led to this call; None: there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (is_installed(file := frame.f_code.co_filename) or file.startswith("<")):
+        frame = frame.f_back  # what dataclasses make is in "<string>"
+    if frame is None:
+        return None
+    line, end, _, _ = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+    return Written(frame.f_code.co_filename, line or frame.f_lineno, end or line or frame.f_lineno)
 
 
 def place_of(function: Callable[..., Any]) -> str:

@@ -7,9 +7,9 @@ from sqlalchemy import MetaData
 from integrity.database.names import name_of
 from integrity.engines.places import DEFAULT_SCHEMA, schema_of
 from integrity.errors import UsageError, quote
-from integrity.operation import Operation
+from integrity.operation import Mark, Operation
+from integrity.sql.place import WrittenAt
 from integrity.suggestion import suggest
-from integrity.user_code import place_of
 
 
 def check_marks(operations: Iterable[Operation], tables: MetaData) -> None:
@@ -25,13 +25,22 @@ def check_marks(operations: Iterable[Operation], tables: MetaData) -> None:
             if table is None:
                 shown = f"{mark.schema}.{mark.table}" if mark.schema else mark.table
                 known = sorted(name_of(each) for each in by_place.values())
-                raise _fault(operation, f"there is no table {quote(shown)}", shown, known, "tables")
+                raise _fault(
+                    operation, mark, f"there is no table {quote(shown)}", [mark.table], _hint(shown, known, "tables")
+                )
             if mark.column not in table.columns:
                 reason = f"table {name_of(table)} has no column {quote(mark.column)}"
-                raise _fault(operation, reason, mark.column, list(table.columns.keys()), "columns")
+                hint = _hint(mark.column, list(table.columns.keys()), "columns")
+                raise _fault(operation, mark, reason, [mark.table, mark.column], hint)
 
 
-def _fault(operation: Operation, reason: str, name: str, known: list[str], kind: str) -> UsageError:
-    place = place_of(operation.steps)
-    hint = suggest(name, known, otherwise=f"The {kind} are: {', '.join(known[:8])}.")
-    return UsageError(f"{f'{place}: ' if place else ''}operation {quote(operation.name)}: marks: {reason}", hint=hint)
+def _fault(operation: Operation, mark: Mark, reason: str, names: list[str], hint: str) -> UsageError:
+    said = f"operation {quote(operation.name)}: marks: {reason}"
+    if mark.written is None or not mark.written.text:
+        return UsageError(said, hint=hint)
+    place = WrittenAt(mark.written.path, mark.written.line, mark.written.text)
+    return UsageError(place.describe(said, *names), hint=hint)
+
+
+def _hint(name: str, known: list[str], kind: str) -> str:
+    return suggest(name, known, otherwise=f"The {kind} are: {', '.join(known[:8])}.")
