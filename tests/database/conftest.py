@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,6 +12,10 @@ import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.events import listen
+from integrity.jobs.seed_schema import seed_schema
+from integrity.seeds.schema.fill import SchemaSeeded
+from tests.database.shop import Fill
 from tests.database.system_worlds import SystemWorld
 from tests.database.worlds import Engine, PostgresEngine, SqliteEngine, lay_out, postgres_world, without_constraints
 
@@ -96,3 +101,16 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     sqlite_connection.execute("begin")
     yield SqliteEngine(sqlite_connection)
     sqlite_connection.execute("rollback")
+
+
+@pytest.fixture
+def fill(database: Target) -> Fill:
+    """Make tables and fill them by `integrity seed --schema`."""
+
+    def fill(ddl: str, seed: int = 1, file: Path | None = None, **rows: int) -> tuple[Target, SchemaSeeded]:
+        with database.connect() as connection:
+            connection.execute(ddl.encode())
+        job = seed_schema(database, rows=rows, seed=seed, file=file, test_database=database.url.database)
+        return database, listen(job)
+
+    return fill

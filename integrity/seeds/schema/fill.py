@@ -32,7 +32,8 @@ from integrity.seeds.schema.catalogue import read_tables
 from integrity.seeds.schema.loosen import loosen, put_back
 from integrity.seeds.schema.making import make_all, read_all_held
 from integrity.seeds.schema.order import order_plans
-from integrity.seeds.schema.plan import Ground, Plan, Planner
+from integrity.seeds.schema.plan import Ground, Plan
+from integrity.seeds.schema.planner import Planner
 from integrity.seeds.schema.rehearsal import rehearse, telling_refusals
 from integrity.seeds.schema.sizes import derive_sizes
 from integrity.seeds.schema.tables import SchemaTable
