@@ -10,6 +10,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Self
 
+from sqlalchemy import MetaData
+
 from integrity.errors import UsageError
 from integrity.http.secrets import hidden_in
 from integrity.numbers import counted
@@ -30,7 +32,7 @@ from integrity.race.program.trace import Failed, Return
 from integrity.race.search.exploration import Coverage, Exploration, Hit
 from integrity.race.search.explore import Budget
 from integrity.race.search.least import Cast, find_least
-from integrity.race.trial.call_cures import find_by_hand, try_call_cures
+from integrity.race.trial.call_cures import IN_NO_TRANSACTION, find_by_hand, try_call_cures
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.race.trial.cure import Failing, NotBack
 from integrity.race.trial.mutate import Mutation
@@ -39,6 +41,7 @@ from integrity.report.race_text import render_happening
 from integrity.systems.reflect import reflect
 from integrity.verdict import Verdict
 
+_CURES = {"isolation": "isolation level ", "parent lock": "lock on a row of "}
 KEPT = "keep it: "
 """Before a line that is to be pasted, and never folded."""
 
@@ -159,22 +162,32 @@ class CallsRaced:
             return CuresTried()
         first = self.found.hits[0]
         failing = Failing(first.run.letters, first.fingerprint, order_of(first.run.trace.events))
+        looked = list(dict.fromkeys(event.sql for event in first.run.trace.events))
         try:
-            tried = list(try_call_cures(self.stand, self.program, failing, self.statements, search=self.budget))
+            cures = try_call_cures(
+                self.stand, self.program, failing, self.statements, metadata=self._tables(looked), search=self.budget
+            )
+            tried = list(cures)
         except NotBack:
             return CuresTried()
-        named = {f"{'isolation level ' if each.kind == 'isolation' else ''}{each.name}": each.is_whole for each in tried}
-        return CuresTried(named, by_hand=self._by_hand(first))
+        by_hand = dict(find_by_hand(looked, self._tables(looked), dialect=self.stand.scheduler.dialect))
+        named: dict[str, bool] = {}
+        for each in tried:
+            name = f"{_CURES.get(each.kind, '')}{each.name}"
+            if each.story == IN_NO_TRANSACTION:
+                by_hand[f"{name}, and both in one transaction with what is written"] = each.sql
+            else:
+                named[name] = each.is_whole
+        return CuresTried(named, by_hand=by_hand)
 
-    def _by_hand(self, hit: Hit) -> dict[str, str]:
-        looked = list(dict.fromkeys(event.sql for event in hit.run.trace.events))
+    def _tables(self, looked: Sequence[str]) -> MetaData:
+        """Return the tables that statements name, as the database has them while no call runs."""
         tables = {name for sql in looked for name in tables_of(sql)}
         schemas = sorted({name.rpartition(".")[0] for name in tables})
         try:
-            metadata = reflect(self.stand.direct, schemas)
-        except UsageError:  # no table of theirs is there when no call runs: there is nothing to make an index on
-            return {}
-        return dict(find_by_hand(looked, metadata, dialect=self.stand.scheduler.dialect))
+            return reflect(self.stand.direct, schemas)
+        except UsageError:  # none of theirs is there then: there is nothing to make an index on, or to lock
+            return MetaData()
 
     def exactly_one_succeeds(self) -> Self:
         """Raise NotHeld unless in every schedule one call returned and all others raised, or declined."""
@@ -265,7 +278,7 @@ class CuresTried(dict[str, bool]):
     """What was tried, each with whether all orders are right with it.
 
     Args:
-        by_hand: what may help and was not tried, as the database is the caller's own, with its statement.
+        by_hand: what may help and was not tried, as it changes the caller's tables or transactions, with its statement.
     """
 
     def __init__(self, tried: Mapping[str, bool] | None = None, *, by_hand: Mapping[str, str] | None = None) -> None:
@@ -277,7 +290,7 @@ class CuresTried(dict[str, bool]):
         words = {True: "all orders are right with it", False: "not all orders are right with it"}
         lines = [f"{name}: {words[is_whole]}" for name, is_whole in self.items()] or ["nothing was tried"]
         if self.by_hand:
-            lines.append("not tried, as no table is changed in a database that is not our copy; by hand:")
+            lines.append("not tried, as neither your tables nor your transactions are changed; by hand:")
             lines += [f"  {name}: {' '.join(sql.split())}" for name, sql in self.by_hand.items()]
         return "\n".join(lines)
 

@@ -97,7 +97,7 @@ def _cured(site: Site, finding: Finding, deadline: float) -> Finding:
         NotBack: it does not go wrong again as it is.
     """
     assert finding.scenario is not None
-    metadata = reflect(site.place, schemas_of(finding)) if site.subject.scenario.is_started_here else None
+    metadata = reflect(site.place, schemas_of(finding))
     program = site.program(finding.scenario.kept)
     tried = try_call_cures(
         site.stand,
@@ -105,6 +105,7 @@ def _cured(site: Site, finding: Finding, deadline: float) -> Finding:
         Failing(finding.letters, finding.fingerprint, order_of(finding.events)),
         site.stand.statements,
         metadata=metadata,
+        is_our_copy=site.subject.scenario.is_started_here,
         deadline=deadline,
     )
     cures = [record_of(each).model_dump(mode="json") for each in sorted(tried, key=lambda cure: not cure.is_whole)]

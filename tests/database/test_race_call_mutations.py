@@ -120,16 +120,24 @@ def test_what_is_not_tried_in_a_database_of_the_callers_own_is_told_with_its_sta
                 if not connection.execute("select from claims where wallet_id = %s", (1,)).fetchall():
                     connection.execute("insert into claims (wallet_id) values (%s)", (1,))
 
-        tried = race(claim).cures()
-    assert list(tried.by_hand.values()) == [
-        "CREATE UNIQUE INDEX claims_wallet_id_key ON claims (wallet_id)",
-        "select id from wallets where id = :p1 for update",
-    ]
+        def claim_alone() -> None:
+            with closing(psycopg.connect(race.url, autocommit=True)) as connection:
+                if not connection.execute("select from claims where wallet_id = 1").fetchall():
+                    connection.execute("insert into claims (wallet_id) values (1)")
+
+        tried, alone = race(claim).cures(), race(claim_alone).cures()
+    assert tried == {
+        "select from claims where wallet_id = $1 for update": False,
+        "lock on a row of wallets, before it is looked": True,
+        "isolation level repeatable read": False,
+        "isolation level serializable": True,
+    }
+    assert list(tried.by_hand.values()) == ["CREATE UNIQUE INDEX claims_wallet_id_key ON claims (wallet_id)"]
     said = str(tried)
     assert "isolation level serializable: all orders are right with it" in said
-    assert (
-        "not tried, as no table is changed in a database that is not our copy; by hand:\n  unique index on claims" in said
-    )
+    assert "not tried, as neither your tables nor your transactions are changed; by hand:\n  unique index on claims" in said
+    assert list(alone.by_hand.values())[1:] == ["select id from wallets where id = 1 for update"]
+    assert [each for each in alone if "wallets" in each] == []
 
 
 def test_a_scenario_of_requests_is_mutated_by_the_command(

@@ -97,7 +97,9 @@ def test_a_unique_index_is_tried_on_our_copy_and_what_refuses_calls_is_held_agai
     assert (index["is_prevented"], index["is_sound"], index["held_against"]) == (True, True, ["as raced"])
     assert "was refused with 23505" in index["verdict"]
     found = {name: (each["is_prevented"], each["is_sound"]) for name, each in cures.items()}
-    assert found == {"repeatable read": (False, None), "serializable": (True, True)}
+    lock = "stock, before it is looked"
+    assert found == {lock: (True, True), "repeatable read": (False, None), "serializable": (True, True)}
+    assert cures[lock]["sql"] == "select id from stock where id = 1 for update"
     with closing(database.connect()) as connection:
         assert connection.execute(b"select from pg_indexes where indexname = 'orders_item_id_key'").fetchall() == []
 

@@ -2,10 +2,10 @@
 
     cures = list(try_call_cures(stand, program, failing, stand.statements, ...))
 
-The application stays as it is: the server is given a select with `for update`, or a begin at a higher level; on a copy of
-ours a unique index is made for a while. Told and judged they are as those of operations (cure.py): the schedule that goes
-wrong is followed as far as it fits, then all orders of one preemption are searched. What refuses calls is held against the
-same calls one after the other, which must fare with it as they do without.
+The application stays as it is: the server is given a select with `for update`, a lock on a parent's row before a look, or
+a begin at a higher level; on a copy of ours a unique index is made for a while. Told and judged they are as those of
+operations (cure.py): the schedule that goes wrong is followed as far as it fits, then all orders of one preemption are
+searched. What refuses calls is held against the same calls one after the other, which must fare with it as they do without.
 """
 
 import math
@@ -39,6 +39,9 @@ from integrity.verdict import Verdict
 _SEARCH = Budget(preemptions=1, schedules=400, cuts=CUTS_MAX_SLOW)
 _BEGINS = re.compile(r"\s*(begin|start\s+transaction)\b(?!.*isolation)", re.IGNORECASE | re.DOTALL)
 _NUMBER = re.compile(r"(?<==)\s*(\d+)\b")
+_NUMBER_NAME = re.compile(r":number_\d+")
+IN_NO_TRANSACTION = "it was not tried: the look is in no transaction, which would keep the lock up to the write"
+"""The story of a lock that nothing would keep."""
 _UNIQUE = "23505"
 
 
@@ -49,6 +52,7 @@ class CallRemedy:
     Args:
         kind, name, sql: as Remedy has them.
         changes: text of a statement -> what the server is given in its place.
+        locks: text of a look, as a trace has it -> what locks a row before it.
         make, drop: of an index.
         refusing: the SQLSTATE by which it keeps wrong data out; empty: it refuses nobody.
     """
@@ -57,22 +61,29 @@ class CallRemedy:
     name: str
     sql: str = ""
     changes: tuple[tuple[str, str], ...] = ()
+    locks: tuple[tuple[str, str], ...] = ()
     make: str = ""
     drop: str = ""
     refusing: str = ""
 
 
 def find_call_remedies(
-    statements: Sequence[str], looked: Sequence[str] = (), metadata: MetaData | None = None, *, dialect: str
+    statements: Sequence[str],
+    looked: Sequence[str] = (),
+    metadata: MetaData | None = None,
+    *,
+    dialect: str,
+    is_our_copy: bool = False,
 ) -> Iterator[CallRemedy]:
     """Yield what can be tried, what costs least first.
 
     Args:
         statements: of the calls, as the server was given them.
         looked: the same as a trace shows them, with names for their parameters.
-        metadata: of a database of ours, where indexes may be made; None: it is none.
+        metadata: of the database; None: nobody knows its tables.
+        is_our_copy: indexes may be made there.
     """
-    if metadata is not None:
+    if metadata is not None and is_our_copy:
         yield from _unique_indexes(looked, metadata, dialect)
     written = {table for sql in statements for table in written_tables(sql)}
     locks: dict[str, list[tuple[str, str]]] = {}  # one statement may come in several spellings: of a pool, prepared
@@ -82,6 +93,7 @@ def find_call_remedies(
             locks.setdefault(" ".join(locked.split()), []).append((sql, locked))
     for name, spelled in locks.items():
         yield CallRemedy("row lock", name, changes=tuple(spelled))
+    yield from _parent_locks(looked, metadata) if metadata is not None else ()
     begins = [sql for sql in statements if _BEGINS.match(sql)]
     for level in ("repeatable read", "serializable") if begins else ():
         begin = rf"\1 isolation level {level}"
@@ -96,13 +108,14 @@ def try_call_cures(
     statements: Sequence[str],
     *,
     metadata: MetaData | None = None,
+    is_our_copy: bool = False,
     search: Budget = _SEARCH,
     deadline: float = math.inf,
 ) -> Iterator[Cure]:
     """Yield what was tried against a schedule of calls; see cure.Cure.
 
     Args:
-        metadata: of the database, where that is a copy of ours.
+        metadata, is_our_copy: see find_call_remedies.
         search: for other orders that go wrong with what prevents this one.
         deadline: by the monotonic clock; what was not tried by then is left out.
 
@@ -116,7 +129,8 @@ def try_call_cures(
         raise NotBack
     looked = list(dict.fromkeys(event.sql for event in run.trace.events))
     trial = _Trial(stand, program, failing, _one_after_the_other(stand, program), search)
-    for remedy in find_call_remedies(statements, looked, metadata, dialect=stand.scheduler.dialect):
+    dialect = stand.scheduler.dialect
+    for remedy in find_call_remedies(statements, looked, metadata, dialect=dialect, is_our_copy=is_our_copy):
         if time.monotonic() > deadline:
             return
         left = replace(trial, search=replace(search, seconds=min(search.seconds, deadline - time.monotonic())))
@@ -124,7 +138,7 @@ def try_call_cures(
 
 
 def find_by_hand(looked: Sequence[str], metadata: MetaData, *, dialect: str) -> Iterator[tuple[str, str]]:
-    """Yield what is not tried on a database that is not ours, or not on the wire: what it is, and its statement.
+    """Yield what is not tried on a database that is not ours: what it is, and its statement.
 
     Args:
         looked: the statements of the calls, as a trace shows them.
@@ -132,21 +146,31 @@ def find_by_hand(looked: Sequence[str], metadata: MetaData, *, dialect: str) -> 
     """
     for remedy in _unique_indexes(looked, metadata, dialect):
         yield f"{remedy.kind} on {remedy.name}", remedy.sql
-    for look in _looks_at_filled(looked, metadata):
+
+
+def _parent_locks(looked: Sequence[str], metadata: MetaData) -> Iterator[CallRemedy]:
+    """Yield the locks on a row that all rows refer to which are looked for, before each such look."""
+    locks: dict[str, dict[str, str]] = {}
+    for sql, look in _looks_at_filled(looked, metadata):
         for parent, lock in parent_locks(look):
-            yield f"lock on a row of {parent}, before it is looked", lock
+            numbers = {f":number_{found.start()}": found[1] for found in _NUMBER.finditer(sql)}
+            locks.setdefault(parent, {})[sql] = _NUMBER_NAME.sub(lambda mark, of=numbers: of[mark[0]], lock)  # type: ignore[misc]
+    for parent, before in locks.items():
+        spelled = "; ".join(dict.fromkeys(before.values()))
+        yield CallRemedy("parent lock", f"{parent}, before it is looked", spelled, locks=tuple(before.items()))
 
 
-def _looks_at_filled(looked: Sequence[str], metadata: MetaData) -> list[Look]:
-    """Return the looks at tables that the calls fill; a number in a text stands for a parameter."""
+def _looks_at_filled(looked: Sequence[str], metadata: MetaData) -> list[tuple[str, Look]]:
+    """Return the looks at tables that the calls fill, with their texts, in which a number stands for a parameter."""
     filled = {table for sql in looked for table in filled_tables(sql)}
-    texts = [_NUMBER.sub(lambda found: f" :number_{found.start()}", sql) for sql in looked]
-    return [look for sql in texts for look in find_looks(sql, metadata) if name_in_text(look.table) in filled]
+    texts = {sql: _NUMBER.sub(lambda found: f" :number_{found.start()}", sql) for sql in looked}
+    looks = ((sql, look) for sql, text in texts.items() for look in find_looks(text, metadata))
+    return [(sql, look) for sql, look in looks if name_in_text(look.table) in filled]
 
 
 def _unique_indexes(looked: Sequence[str], metadata: MetaData, dialect: str) -> Iterator[CallRemedy]:
     """Yield an index for each look at a table that the calls fill."""
-    made = {sql: look for look in _looks_at_filled(looked, metadata) if (sql := unique_index(look, dialect=dialect))}
+    made = {sql: look for _, look in _looks_at_filled(looked, metadata) if (sql := unique_index(look, dialect=dialect))}
     for sql, look in made.items():
         name = sql.partition(" INDEX ")[2].partition(" ON ")[0]
         schema = f"{quoted(look.table.schema)}." if look.table.schema else ""
@@ -176,7 +200,7 @@ class _Trial:
                 stack.enter_context(self.stand.altered(remedy.make, remedy.drop))
             except DatabaseError as error:
                 return replace(tried, story=f"it cannot be made: {error.message}")
-            stack.enter_context(self.stand.changing(dict(remedy.changes)))
+            stack.enter_context(self.stand.changing(dict(remedy.changes), locks=dict(remedy.locks)))
             program = replace(self.program, standing=Standing())
             try:
                 return self._follow(program, tried, remedy)
@@ -190,7 +214,10 @@ class _Trial:
         if remedy.make and _one_after_the_other(self.stand, program) != self.before:
             return replace(tried, story=f"calls that are right would be refused, {AS_RACED}")
         judge = _Tolerant(Judge(scheduler, program), remedy.refusing if failing.is_of_data else "")
+        locked = self.stand.desk.locked
         run = scheduler.play(program, decide=following(failing.letters))
+        if remedy.locks and self.stand.desk.locked == locked:
+            return replace(tried, story=IN_NO_TRANSACTION)
         if run.cut:
             return replace(tried, story=f"it was cut off, {run.cut}")
         tried = replace(tried, story=_story(run))

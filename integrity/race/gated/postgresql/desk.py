@@ -152,6 +152,10 @@ class Desk:
         self.ignored = ignored or Ignored()
         self.changes: Mapping[str, str] = {}
         """Texts of statements, and what the server is given in their place."""
+        self.locks: Mapping[str, str] = {}
+        """Texts of statements, as a trace has them, and what is locked in their transaction before them."""
+        self.locked = 0
+        """How often that was."""
         self.texts: dict[str, None] = {}
         """Of the statements of schedules, as the server was given them."""
         self.ignored_pids: set[int] = set()

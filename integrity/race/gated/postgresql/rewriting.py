@@ -5,11 +5,17 @@ name and that bound. So nothing that is tried outlives the trial, on whatever co
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from psycopg import sql
+
+from integrity.engines.values import text_of
 from integrity.proxy.message import Message
 from integrity.proxy.postgresql.bodies import read_text
 from integrity.proxy.postgresql.framing import make_message
+from integrity.sql.parameters import marks_in
 from integrity.sql.statements import split_statements
+from integrity.sql.tokens import Token, TokenKind, spliced
 
 Changes = Callable[[], Mapping[str, str]]
 """Returns the texts that are changed now, each with what stands for it."""
@@ -50,3 +56,12 @@ class Rewriting:
 
 def _parse(sql: str, types: bytes) -> Message:
     return make_message(b"P", b"\0".join((b"", sql.encode(), types)))
+
+
+def with_values(text: str, values: Mapping[str, Any]) -> str:
+    """Return a statement with values in the place of its parameters, of which the server finds out the types."""
+    edits = [
+        (Token(TokenKind.SIGN, ":", mark.start, mark.end), sql.Literal(text_of(values[mark.name])).as_string(None))
+        for mark in marks_in(text)
+    ]
+    return spliced(text, edits)

@@ -6,7 +6,7 @@ beside it: nothing is sent on a connection of the actor's but what that sends it
 statement that has none, and how long it waits before it looks for a deadlock.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from integrity.operation import Isolation
 from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
 from integrity.race.gated.postgresql.gate import BROKEN, IDLE, OPEN, RaceGate, Split
+from integrity.race.gated.postgresql.rewriting import with_values
 from integrity.race.gated.postgresql.unit import Act, Unit, defines, level_of, with_marks
 from integrity.race.play.session import ActorState, Drive, Needs, Session
 from integrity.race.program.program import Launch
@@ -136,7 +137,7 @@ class GatedSession(Session):
         """Carry out a unit of a transaction, or one that cannot be in any."""
         yield Needs.LETTER
         self._note_unit(gate, unit)
-        self._forward(gate, unit, split)
+        self._forward(gate, unit, split, told=self._lock_before(gate, unit))
         answer = yield from self._answer(gate, unit)
         self._note_answer(answer)
         self._note_write(gate, answer)
@@ -209,16 +210,23 @@ class GatedSession(Session):
 
     # How it is told and asked.
 
-    def _forward(self, gate: RaceGate, unit: Unit, split: Split) -> None:
-        told: list[str] = []
+    def _forward(self, gate: RaceGate, unit: Unit, split: Split, *, told: Sequence[str] = ()) -> None:
         wanted = self._wants_impatience
-        # A query of ours would end what the messages of the extended protocol have open without a begin.
-        is_free = gate.status != BROKEN and (unit.is_simple or not gate.is_implicit)
-        if self._has_patience and is_free and gate.is_impatient != wanted:
-            told.append(_SET_PATIENCE[wanted])
+        if self._has_patience and _is_free(gate, unit) and gate.is_impatient != wanted:
+            told = (_SET_PATIENCE[wanted], *told)
             gate.is_impatient = wanted
         self.is_impatient = gate.is_impatient if self._has_patience else None
         self.wire.forward(unit, split=split, told=told)
+
+    def _lock_before(self, gate: RaceGate, unit: Unit) -> Sequence[str]:
+        """Return what is locked before a unit, where that is tried as a cure; the letter waits for that lock, too."""
+        assert self.event is not None
+        desk = self.wire.desk
+        lock = desk.locks.get(self.event.sql)
+        if lock is None or gate.status != OPEN or not _is_free(gate, unit):
+            return ()
+        desk.locked += 1
+        return (with_values(lock, self.event.parameters),)
 
     def _answer(self, gate: RaceGate, unit: Unit) -> Generator[Needs, Any, Answer]:
         result = yield from self._wait(gate, Executed)
@@ -280,3 +288,9 @@ class GatedSession(Session):
         self.has_committed |= has_committed
         self._works.discard(gate)
         self._writes.discard(gate)
+
+
+def _is_free(gate: RaceGate, unit: Unit) -> bool:
+    """Return whether a query of ours can go before a unit: it would end what the messages of the extended protocol have
+    open without a begin."""
+    return gate.status != BROKEN and (unit.is_simple or not gate.is_implicit)

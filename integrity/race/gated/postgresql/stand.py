@@ -116,17 +116,18 @@ class Stand:
                     raise DatabaseError(reason_of(error)) from None
 
     @contextmanager
-    def changing(self, changes: Mapping[str, str]) -> Iterator[None]:
-        """Give the server other texts in place of some statements' for the block.
+    def changing(self, changes: Mapping[str, str], *, locks: Mapping[str, str] | None = None) -> Iterator[None]:
+        """Give the server other texts in place of some statements' for the block, or what locks rows before them.
 
         Args:
             changes: text of a statement -> what stands for it.
+            locks: text of one of a transaction, as a trace has it -> what is asked there before, with its parameters.
         """
-        self.desk.changes = changes
+        self.desk.changes, self.desk.locks = changes, locks or {}
         try:
             yield
         finally:
-            self.desk.changes = {}
+            self.desk.changes, self.desk.locks = {}, {}
 
     @property
     def statements(self) -> tuple[str, ...]:
