@@ -53,6 +53,20 @@ def exit_code_of(shortfalls: Collection[Shortfall]) -> int:
     return next((_CODES[each] for each in Shortfall if each in shortfalls), ExitCode.OK)
 
 
+_WORDS = {
+    ExitCode.OK: "passed",
+    ExitCode.VIOLATED: "data violated",
+    ExitCode.UNKNOWN: "unknown",
+    ExitCode.THRESHOLD: "failed",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
+def verdict_of(shortfalls: Collection[Shortfall]) -> str:
+    """Return what the exit code says, in a word or two: of a run and its data together."""
+    return _WORDS[exit_code_of(shortfalls)]
+
+
 def exit_code_after_failure(code: int) -> int:
     """Return the exit code of a command that went on after an error of ours; one that was interrupted says that."""
     return ExitCode.UNKNOWN if code in (ExitCode.OK, ExitCode.THRESHOLD) else code

@@ -14,9 +14,10 @@ answered with what the project or a package declares, so that no file makes code
 """
 
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from integrity.errors import UsageError, quote
 from integrity.invariants.load import fits
@@ -319,6 +320,13 @@ def _of_packages() -> Iterator[_Declared]:
     for point in entry_points(group=GROUP):
         package = point.dist.name if point.dist else "an installed package"
         yield _Declared(point.name, point.value.replace(" ", ""), "", f"{package}: entry point {GROUP}.{point.name}")
+
+
+def shipped_suites() -> dict[str, Any]:
+    """Return the suites of the systems that ship: the phases of the plan that each is of."""
+    folder = Path(__file__).parent / "reference"
+    files = sorted(folder.glob("*/suites.toml"))
+    return {name: suite for file in files for name, suite in tomllib.loads(file.read_text(encoding="utf-8")).items()}
 
 
 SYSTEMS = Registry()

@@ -38,10 +38,10 @@ def _list_profiles(folder: Path, context: click.Context) -> str:
 
 
 def _list_suites(folder: Path, _context: click.Context) -> str:
-    from integrity.load.suite import suite_names
+    from integrity.jobs.suite import find_suites
     from integrity.project import find_project
 
-    return f"The suites are: {', '.join(suite_names(find_project(folder).settings.suites))}."
+    return f"The suites are: {', '.join(find_suites(find_project(folder)))}."
 
 
 PROFILE = KnownName(_list_profiles)

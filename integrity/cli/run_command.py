@@ -25,6 +25,7 @@ from integrity.registry import DEFAULT_SYSTEM
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
 @click.option("--duration", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
 @click.option("--clients", type=Integer(1, CLIENTS_MOST), help="Clients; in a closed loop as many connections.")
+@click.option("--users", type=Integer(1, CLIENTS_MOST), help="Users of an open loop: clients, streams and rate at once.")
 @click.option(
     "--connections", type=Integer(1, CONNECTIONS_MOST), help="Connections that the clients of an open loop share."
 )
@@ -56,6 +57,7 @@ def command(
     bug_name: str | None,
     duration: float | None,
     clients: int | None,
+    users: int | None,
     connections: int | None,
     rate: float | None,
     seed: int | None,
@@ -85,6 +87,7 @@ def command(
         bug_name=bug_name,
         duration_s=duration,
         clients=clients,
+        users=users,
         connections=connections,
         rate=rate,
         time_scale=time_scale,

@@ -63,6 +63,7 @@ def choose(
     bug_name: str | None = None,
     duration_s: float | None = None,
     clients: int | None = None,
+    users: int | None = None,
     connections: int | None = None,
     rate: float | None = None,
     time_scale: float = 1.0,
@@ -73,6 +74,7 @@ def choose(
 
     Args:
         system_name: None: the one that commands work on where none is named.
+        users: clients of an open loop, with as many times its streams and its rate.
         rate: arrivals per second in all, of an open loop.
         time_scale: an open loop is compressed by it.
         faults: as read_schedule reads them, beside those of the profile.
@@ -83,7 +85,7 @@ def choose(
     registry = Registry(project)
     system = registry.find(system_name) if system_name else registry.default
     bug = system.find_bug(bug_name) if bug_name is not None else None
-    asked = {"duration_s": duration_s, "clients": clients, "connections": connections}
+    asked = {"duration_s": duration_s, "clients": clients, "users": users, "connections": connections}
     given = {name: value for name, value in asked.items() if value is not None}
     declared = project.settings.profiles.get(system.name, {})
 

@@ -8,22 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from integrity.database.namespace import inspect_database
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.events import FileWritten, Job, Noted
-from integrity.exit_codes import Shortfall, exit_code_of
+from integrity.exit_codes import Shortfall, exit_code_of, verdict_of
 from integrity.jobs.run import ChosenRun, make_seed, own_server, run, windows_of
-from integrity.jobs.validate import choose_of_run, judge, validate
+from integrity.jobs.validate import choose_of_run, has_acknowledged_writes, judge, validate
 from integrity.load.faulting import PlannedFaults, find_unmet_need
 from integrity.load.request import EndedRun
-from integrity.load.suite import PlannedSuite, Suite, load_suite, plan_suite
+from integrity.load.suite import PlannedSuite, Suite, load_suite, plan_suite, suite_names
 from integrity.load.workload import Workload
 from integrity.numbers import counted
 from integrity.project import Project
-from integrity.registry import Registry
+from integrity.registry import Registry, shipped_suites
 from integrity.report.audit_report import AuditReport
 from integrity.runs.files import unwritable
 from integrity.runs.suites import SuiteRecord, SuiteStep, make_step, write_suite
@@ -69,9 +70,22 @@ def choose(project: Project, name: str, *, system_names: Sequence[str] = ()) -> 
     Raises:
         UsageError: there is no such suite, or system, or it cannot be read.
     """
-    suite = load_suite(name, project.settings.suites)
+    suite = load_suite(name, _declared(project))
     registry = Registry(project)
+    if suite.system is not None:
+        if other := next((each for each in system_names if each != suite.system), None):
+            raise UsageError(f"suite {name} is of {suite.system}, not of {quote(other)}", hint="Leave --system out.")
+        system_names = (suite.system,)
     return ChosenSuite(name, suite, tuple(registry.find(each) for each in system_names))
+
+
+def find_suites(project: Project) -> list[str]:
+    """Return the names of all suites, the project's own last."""
+    return suite_names(_declared(project))
+
+
+def _declared(project: Project) -> dict[str, Mapping[str, Any]]:
+    return {**shipped_suites(), **project.settings.suites}
 
 
 def plan(
@@ -157,6 +171,8 @@ def play(
         planned=len(planned.runs),
         before=before,
         steps=tuple(steps),
+        verdict=verdict_of(shortfalls),
+        exit_code=exit_code_of(shortfalls),
     )
     file = _write(project, record)
     yield FileWritten((file,), is_told=False)
@@ -211,18 +227,21 @@ def _judge(
         found: rows that the audits before this one found, by invariant; it is brought up to date.
     """
     of_run = choose_of_run(project, system.name)
-    report = yield from validate(target, project, of_run, folder=ended.folder)
+    has_written = has_acknowledged_writes(system, ended.result)
+    report = yield from validate(target, project, of_run, folder=ended.folder, fails_on_empty=has_written)
     violated = _count_violated(report)
     made = {name: count - found.get(name, 0) for name, count in violated.items() if count > found.get(name, 0)}
     found |= {judged.finding.name: violated.get(judged.finding.name, 0) for judged in report.judged}
+    fell_short = ended.shortfalls | report.shortfalls
     step = make_step(
         ended.result,
         audit=report.sentence,
         violated=tuple(violated),
         made=made,
         exit_codes=(ended.exit_code, report.exit_code),
+        verdict=verdict_of(fell_short),
     )
-    return step, ended.shortfalls | report.shortfalls
+    return step, fell_short
 
 
 def _write(project: Project, record: SuiteRecord) -> Path:

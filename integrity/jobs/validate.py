@@ -11,6 +11,7 @@ The verdicts are kept where `reproduce` looks for them, whoever asked for the au
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from integrity.audit import AuditSettings, audit, plan_audit
 from integrity.database.contents import find_schemas
@@ -32,6 +33,10 @@ from integrity.runs.folder import RunFolder
 from integrity.runs.unfinished import find_systems_that_ran, load_unfinished
 from integrity.sql.file import SqlFile, broken_file
 from integrity.typed import typed
+
+if TYPE_CHECKING:  # models take a moment to build: most audits have no run
+    from integrity.runs.result import RunResult
+    from integrity.systems.system import System
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +131,23 @@ def validate(
         HistoryError: the verdicts cannot be kept.
     """
     folder = folder or find_run(target, project, chosen.run_id)
+    if chosen.run_id is not None and folder is not None and (result := folder.result()) is not None:
+        systems = Registry(project)
+        if result.system in systems:
+            fails_on_empty = fails_on_empty or has_acknowledged_writes(systems.find(result.system), result)
     report = yield from judge(target, project, chosen, settings, is_read_only=is_read_only, fails_on_empty=fails_on_empty)
     if folder is not None:
         yield FileWritten((write_verdicts(folder.path, report),), is_told=False)
     elif not is_read_only:
         yield from _keep_without_run(project, report)
     return report
+
+
+def has_acknowledged_writes(system: "System", result: "RunResult") -> bool:
+    """Return whether calls were acknowledged that change rows, as far as anybody knows: then a table without a row is no
+    table that was never written to, and what is asked of it is unknown."""
+    changing = {name for name, operation in system.operations.items() if operation.is_changing or operation.tables is None}
+    return any(row.ok and row.operation in changing for row in result.operations)
 
 
 def judge(

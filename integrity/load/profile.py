@@ -30,12 +30,22 @@ from integrity.load.bounds import (
 from integrity.load.declared import declared_profiles
 from integrity.load.shape import LoadStage, LoadSteps
 from integrity.load.thresholds import Threshold
-from integrity.numbers import DURATION_S_LEAST, DURATION_S_MOST, RATE_MOST, show_duration
+from integrity.numbers import (
+    CLIENTS_MOST,
+    CONNECTIONS_MOST,
+    DURATION_S_LEAST,
+    DURATION_S_MOST,
+    RATE_MOST,
+    show_duration,
+)
 from integrity.project import SETTINGS_FILE
 from integrity.runs.result import Shortened
 from integrity.suggestion import suggest
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import System
+
+CALL_MS = 20.0
+"""How long a call is reckoned to take where nobody says: a few statements, and a wait for a lock now and then."""
 
 
 class Stream(BoundedSettings):
@@ -82,6 +92,8 @@ class Subscribers(BoundedSettings):
         poll_s: how often an open stream is looked at for what has come.
         disconnect_share: of those looks, how many find it cut off; the client comes back and says what it saw last.
         connections: that the streams share.
+        come_share: of the run's length: over which they come, one after the other; 0: all before the first call.
+        pin: as a stream of arrivals has it.
     """
 
     name: str
@@ -90,6 +102,17 @@ class Subscribers(BoundedSettings):
     poll_s: Seconds = 0.1
     disconnect_share: Share = 0.0
     connections: ConnectionCount = 2
+    come_share: Share = 0.0
+    pin: Mapping[str, Count] = {}
+
+    def times(self, factor: float) -> Self:
+        """Return so many times the clients, on as many times the connections."""
+        return self.model_copy(
+            update={
+                "count": min(CLIENTS_MOST, max(1, round(self.count * factor))),
+                "connections": min(CONNECTIONS_MOST, max(1, round(self.connections * factor))),
+            }
+        )
 
 
 class Common(BoundedSettings):
@@ -105,7 +128,10 @@ class Common(BoundedSettings):
         abandon: operation -> the share of its calls in which the client dies half way; "default": of the others.
         services: how the outside services behave.
         subscribers: who keeps streams open.
-        thresholds: what a run must keep.
+        call_ms: operation -> how long a call is reckoned to take, with the services that it asks; "default": the others.
+            Before a run it is said from this how many calls its clients can make.
+        calls_per_arrival: with the webhooks that follow, on average; reckoned with likewise.
+        thresholds: what a run must keep. Under more_thresholds stand those that a profile has beside those it extends.
         drain_s: how long, at the end, what is outstanding may take.
         plan_s: how long the plan is, where this is a shortened form of it; a run says so. None: as long as this.
     """
@@ -119,6 +145,8 @@ class Common(BoundedSettings):
     abandon: Mapping[str, Share] = {}
     services: Mapping[str, ServiceSettings] = {}
     subscribers: tuple[Subscribers, ...] = ()
+    call_ms: Mapping[str, Amount] = {}
+    calls_per_arrival: Annotated[float, Field(ge=1, le=100)] = 1.0
     thresholds: tuple[Threshold, ...] = ()
     drain_s: Seconds = 30.0
     plan_s: Seconds | None = None
@@ -132,6 +160,10 @@ class Common(BoundedSettings):
     def shortened(self) -> Shortened | None:
         """The mark of a profile that is shorter than its plan; None: it is not."""
         return Shortened.of(self.duration_s, self.whole_s)
+
+    def call_s(self, operation: str) -> float:
+        """Return how long a call is reckoned to take."""
+        return self.call_ms.get(operation, self.call_ms.get("default", CALL_MS)) / 1000
 
     def abandon_share(self, operation: str) -> float:
         return self.abandon.get(operation, self.abandon.get("default", 0.0))
@@ -176,7 +208,8 @@ class OpenProfile(Common):
         in_flight_most: arrivals beyond this are not sent, and counted as failed.
         streams: arrivals at a steady rate.
         bursts: arrivals at the same instant.
-        rate_factor: multiplies all arrivals.
+        rate_factor: multiplies all arrivals, and limits on their rates.
+        users: instead of `clients`: so many, with as many times the subscribers, arrivals and limits on rates.
         watches_trends: a soak: say whether latency, failures or memory rise.
         faults: what goes wrong on purpose and when, as `--fault` takes it.
         stages, steps: how the load changes; neither: it does not. The run is as long as they are.
@@ -189,6 +222,7 @@ class OpenProfile(Common):
     streams: tuple[Stream, ...] = ()
     bursts: tuple[Burst, ...] = ()
     rate_factor: Factor = 1.0
+    users: ClientCount | None = None
     watches_trends: bool = False
     faults: tuple[str, ...] = ()
     stages: tuple[LoadStage, ...] = ()
@@ -265,7 +299,10 @@ def load_profile(
         UsageError: no profile of that name, or it names what the system lacks, or a value is out of its bounds.
     """
     place = f"profile {name} of {system.name}"
-    settings = {**_resolve(system, name, overrides, ()), **(given or {})}
+    settings = _resolve(system, name, overrides, ())
+    if "clients" in (given or {}):
+        settings.pop("users", None)
+    settings |= given or {}
     settings.pop("extends", None)
     unknown = set(given or {}) - _fields(settings.get("model"))
     if unknown:
@@ -284,9 +321,17 @@ def load_profile(
     _check_names(profile, system, place)
     if "duration_s" in (given or {}):
         profile = profile.model_copy(update={"plan_s": load_profile(system, name, overrides).whole_s})
-    if isinstance(profile, OpenProfile) and profile.rate_factor != 1.0:
-        return scale(profile, rate=profile.rate_factor).model_copy(update={"rate_factor": 1.0})
-    return profile
+    return _multiplied(profile) if isinstance(profile, OpenProfile) else profile
+
+
+def _multiplied(profile: OpenProfile) -> OpenProfile:
+    """Return the profile with its users and at its rate."""
+    of_users = 1.0 if profile.users is None else profile.users / profile.clients
+    subscribers = tuple(each.times(of_users) for each in profile.subscribers) if of_users != 1 else profile.subscribers
+    rate = profile.rate_factor * of_users
+    at_rate = scale(profile, rate=rate) if rate != 1 else profile
+    clients = profile.users or profile.clients
+    return at_rate.model_copy(update={"clients": clients, "subscribers": subscribers, "users": None, "rate_factor": 1.0})
 
 
 _WHERE_PROFILES_ARE = (
@@ -354,7 +399,12 @@ def _resolve(
         if settings.get("stages") or settings.get("steps"):
             for key in ("duration_s", "stages", "steps"):  # a shape has its own length, and replaces another shape
                 inherited.pop(key, None)
-        return {**inherited, **settings}
+        if "clients" in settings or "users" in settings:  # each replaces the other
+            inherited.pop("users", None)
+        settings = {**inherited, **settings}
+    more = settings.pop("more_thresholds", None)
+    if more is not None:
+        settings["thresholds"] = [*settings.get("thresholds", []), *more]
     return settings
 
 
@@ -362,10 +412,13 @@ def _check_names(profile: Profile, system: System, place: str) -> None:
     """Raise where the profile names an operation, an argument, a pool or a service that the system lacks."""
     arguments = {name: operation.arguments for name, operation in system.operations.items()}
     named = [*profile.operations, *(t.operation for t in profile.thresholds if t.operation)]
-    named += [name for name in profile.abandon if name != "default"]
+    named += [name for name in (*profile.abandon, *profile.call_ms) if name != "default"]
     _all_known(place, "operation", named, arguments)
     _all_known(place, "service", profile.services, system.services)
     _all_known(place, "subscription", [each.operation for each in profile.subscribers], system.subscriptions)
+    for each in profile.subscribers:
+        at = f"{place}: subscribers {each.name}"
+        _all_known(at, f"argument of {each.operation}", each.pin, arguments[each.operation])
     if isinstance(profile, OpenProfile):
         _all_known(place, "pool", profile.own, system.pools)
         for stream in profile.streams:

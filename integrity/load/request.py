@@ -96,7 +96,8 @@ class EndedRun:
         if self.result.state == "interrupted":
             return frozenset({Shortfall.INTERRUPTED})
         unmeasured = frozenset() if self.result.is_answered else frozenset({Shortfall.UNKNOWN})
-        return unmeasured | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
+        critical = frozenset({Shortfall.MISSED}) if self.result.critical else frozenset()
+        return unmeasured | critical | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
 
     @property
     def exit_code(self) -> int:

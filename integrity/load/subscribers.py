@@ -17,6 +17,7 @@ from uuid import UUID
 from integrity.clients.connection import Connection
 from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
+from integrity.domain import KeyOf
 from integrity.history import Outcome, Received
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
@@ -47,7 +48,15 @@ class Subscribers:
         reconnector: Reconnector,
     ) -> None:
         self._groups = [
-            _Group(each, subscriptions[each.operation], caller, seed=seed, connect=connect, reconnector=reconnector)
+            _Group(
+                each,
+                subscriptions[each.operation],
+                caller,
+                come_within_s=each.come_share * profile.duration_s,
+                seed=seed,
+                connect=connect,
+                reconnector=reconnector,
+            )
             for each in profile.subscribers
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -98,11 +107,13 @@ class _Group:
         subscription: Subscription,
         caller: Caller,
         *,
+        come_within_s: float,
         seed: int,
         connect: Callable[[], Connection],
         reconnector: Reconnector,
     ) -> None:
         self.is_settling = False
+        self._come_within_s = come_within_s
         self._reconnector = reconnector
         self._pauses = Random(f"{seed}/{settings.name}/pauses")
         self._drivers = [Driver(connect(), self._pauses) for _ in range(min(settings.connections, settings.count))]
@@ -129,11 +140,13 @@ class _Group:
         for driver in self._drivers:
             await driver.connection.open()
             self._idle.put_nowait(driver)
-        for member in self._members:
-            await member.open()
+        if not self._come_within_s:
+            for member in self._members:
+                await member.open()
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
-        return [member.follow() for member in self._members]
+        each_s = self._come_within_s / len(self._members)
+        return [member.follow(after_s=number * each_s) for number, member in enumerate(self._members)]
 
     async def borrow(self) -> Driver:
         """Return a connected driver; whoever has it gives it back."""
@@ -177,6 +190,11 @@ class _Subscriber:
             for name, value in caller.draw(settings.operation, sources.draws).items()
             if name != subscription.cursor
         }
+        domains = caller.operations[settings.operation].arguments
+        for name, number in settings.pin.items():
+            domain = domains[name]
+            if isinstance(domain, KeyOf):
+                self._arguments[name] = caller.world.keys[domain.pool][number - 1]
         self._cursor: int | None = None
         self._last_seen: int | None = None
         self._measure = caller.measures.of(settings.operation)
@@ -197,8 +215,10 @@ class _Subscriber:
         self._go_on(returned.reply[subscription.cursor])
         return True
 
-    async def follow(self) -> None:
-        """Take what comes until the run settles; cut off now and then, come back."""
+    async def follow(self, *, after_s: float = 0.0) -> None:
+        """Come, and take what comes until the run settles; cut off now and then, come back."""
+        if after_s:
+            await asyncio.sleep(after_s)
         is_open = self._cursor is not None
         while True:
             is_settling = self._group.is_settling

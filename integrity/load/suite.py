@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from integrity.errors import UsageError, describe_mistake, quote
-from integrity.load.bounds import BoundedSettings, Seconds
+from integrity.load.bounds import BoundedSettings, Factor, Seconds
+from integrity.load.forecast import expected_calls
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.load.statistics import Kind
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
@@ -26,10 +28,12 @@ class SuiteRun(BoundedSettings):
     Args:
         profile: its name.
         duration_s: shortens or lengthens it at the same rates; None: the profile's own.
+        rate_factor: multiplies its arrivals, and its limits on rates.
     """
 
     profile: str
     duration_s: Seconds | None = None
+    rate_factor: Factor = 1.0
 
 
 class Suite(BoundedSettings):
@@ -38,9 +42,11 @@ class Suite(BoundedSettings):
     Args:
         title: in a few words.
         steps: its profiles, in their order.
+        system: of which it is alone; none: of any.
     """
 
     title: str
+    system: str | None = None
     steps: tuple[SuiteRun, ...] = Field(min_length=1)
 
 
@@ -50,12 +56,14 @@ class Planned:
 
     Args:
         length_s: how long it will take at most, all told: a search may end sooner.
+        left_out: limits that a shortened profile is not held to, as it brings too few calls for them; in words.
     """
 
     system: System
     profile_name: str
     profile: Profile
     length_s: float
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +133,32 @@ def plan_suite(
         for step in suite.steps:
             given = {"duration_s": step.duration_s} if step.duration_s is not None else {}
             profile = load_profile(system, step.profile, profiles.get(system.name, {}), given)
+            if step.rate_factor != 1.0 and isinstance(profile, OpenProfile):
+                profile = scale(profile, rate=step.rate_factor)
             if shorten != 1.0:
                 profile = _shortened(profile, shorten)
-            planned.append(Planned(system, step.profile, profile, profile.duration_s + AROUND_S))
+            profile, left_out = carried(profile)
+            planned.append(Planned(system, step.profile, profile, profile.duration_s + AROUND_S, left_out))
     return PlannedSuite(name, suite.title, shorten, tuple(planned))
+
+
+def carried(profile: Profile) -> tuple[Profile, tuple[str, ...]]:
+    """Return a shortened profile without the limits that its calls are too few for, and those in words.
+
+    Counted are calls that arrive by plan; how many of others there will be nobody knows, and their limits stay.
+    """
+    if profile.shortened is None or not isinstance(profile, OpenProfile):
+        return profile, ()
+    kept, left_out = [], []
+    for each in profile.thresholds:
+        is_counted = each.kind is not Kind.RESOURCE and each.rows is None and each.operation in (None, *profile.operations)
+        count = expected_calls(profile, each.operation) if is_counted else each.samples_least
+        if count >= each.samples_least:
+            kept.append(each)
+        else:
+            name = f"{each.operation or 'all'} {each.statistic.replace('_', ' ')}"
+            left_out.append(f"{name} (about {count:,.0f} of the {each.samples_least:,} calls that it needs)")
+    return profile.model_copy(update={"thresholds": tuple(kept)}), tuple(left_out)
 
 
 def _shortened(profile: Profile, factor: float) -> Profile:

@@ -67,6 +67,7 @@ class Workload:
         if isinstance(self.profile, OpenProfile):
             needed = dict.fromkeys(self.profile.own, 1)
             pins += [(operation, stream.pin) for stream in self.profile.streams for operation in stream.operations]
+        pins += [(each.operation, each.pin) for each in self.profile.subscribers if each.pin]
         for operation, pin in pins:
             for argument, domain in self.system.operations[operation].arguments.items():
                 if isinstance(domain, KeyOf) and not isinstance(domain, NewKey):

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from integrity.engines.known import find_engine
 from integrity.events import Event, Listener
+from integrity.load.forecast import describe, find_doubts, find_warning
 from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
@@ -34,6 +35,10 @@ def write_headline(event: Event) -> None:
             f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {name_database(str(asked.target))}"
         )
         write_note(fold(said))
+        if warning := find_warning(profile):
+            write_note(fold(f"warning: {warning}"))
+        for line in (*describe(profile), *(f"{asked.profile_name} {doubt}." for doubt in find_doubts(profile))):
+            write_note(fold(line))
 
 
 def _planned_length(profile: Profile) -> str:
@@ -269,6 +274,8 @@ def _ending(result: RunResult) -> str:
     state = "interrupted; what was done is recorded and loaded" if result.state == "interrupted" else "finished"
     if result.shortened is not None:
         state += f", shortened: {result.shortened.mark}"
+    if result.critical:
+        said = f"{said or 'none'}; {counted(len(result.critical), 'critical finding')} of the monitor"
     bug = f" with bug {result.bug}" if result.bug else ""
     lines = [
         fold(f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}"),

@@ -24,9 +24,23 @@ def render_plan(planned: "PlannedSuite") -> str:
     together = _length(sum(each.length_s for each in planned.runs))
     short = f", shortened {planned.shorten:g} times" if planned.shorten != 1 else ""
     table = lay_table(rows, ["", "system", "profile", "what it is", "at most"])
-    return (
-        f"suite {planned.name}: {planned.title}{short}; {counted(len(planned.runs), 'run')}, at most {together}\n\n{table}"
-    )
+    head = f"suite {planned.name}: {planned.title}{short}; {counted(len(planned.runs), 'run')}, at most {together}"
+    return "\n".join((fold(head), "", table, *(f"\n{fold(line)}" for line in _foreseen(planned))))
+
+
+def _foreseen(planned: "PlannedSuite") -> list[str]:
+    """Return what is known of the runs before the first: what they will not do here, do to others, and are not held to."""
+    from integrity.load.forecast import find_doubts, find_warning
+
+    lines = []
+    for number, each in enumerate(planned.runs, start=1):
+        name = f"{number} {each.system.name} {each.profile_name}"
+        lines += [f"{name} {doubt}." for doubt in find_doubts(each.profile)]
+        if warning := find_warning(each.profile):
+            lines.append(f"{name}: {warning}")
+        if each.left_out:
+            lines.append(f"{name} is shortened, so left out: {', '.join(each.left_out)}.")
+    return lines
 
 
 def _planned_length(planned: "Planned") -> str:
@@ -42,6 +56,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
         [
             step.system,
             step.profile,
+            step.verdict,
             _took(step),
             step.total.calls,
             step.total.calls_per_s,
@@ -52,7 +67,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
         ]
         for step in steps
     ]
-    headers = ["system", "profile", "took", "calls", "calls/s", "p95 ms", "faults", "thresholds", "data"]
+    headers = ["system", "profile", "verdict", "took", "calls", "calls/s", "p95 ms", "faults", "thresholds", "data"]
     blocks = [lay_table(rows, headers)]
     blocks += _render_before(record)
     blocks += [fold(f"{step.system} {step.profile}: {said}") for step in steps for said in _said(step)]
@@ -62,6 +77,8 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
     worst = next((step for step in reversed(steps) if step.made), None)
     if worst is not None:
         blocks.append(lay_command(f"{typed(f'reproduce {next(iter(worst.made))} --run {worst.run_id}')}", label="next: "))
+    failed = ", ".join(f"{step.system} {step.profile} {step.verdict}" for step in steps if step.verdict != "passed")
+    blocks.append(fold(f"verdict of all runs and their data: {record.verdict}{f' ({failed})' if failed else ''}"))
     blocks.append(f"suite {record.suite}, seed {record.seed}; kept in {file}")
     return "\n".join((blocks[0], "", *blocks[1:]))
 
@@ -102,6 +119,7 @@ def _said(step: "SuiteStep") -> list[str]:
     said = [f"made {_name_rows(step.made)}"] if step.made else []
     if step.shortened is not None:
         said.append(f"shortened: {step.shortened.mark}")
+    said += [f"critical: {sentence}" for sentence in step.critical]
     search, sweep = step.search, step.sweep
     said += [f"no claim of capacity: {each.no_claim}" for each in (search, sweep) if each and each.no_claim]
     if search and search.first_break:

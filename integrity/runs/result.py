@@ -7,6 +7,8 @@ many of its records stand in samples.py; what a shape found is in shape.py, what
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from integrity.monitor.findings import Alert
+from integrity.monitor.limits import CRITICAL, OURS
 from integrity.monitor.summary import MonitorSummary
 from integrity.numbers import show_duration
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
@@ -75,6 +77,12 @@ class Arrivals(DocumentPart):
     think_time_s: float | None
     dispatch_lag_p99_ms: float | None
 
+
+BUSY = ("connections", "pool", "database-cpu")
+"""Limits of the monitor on how busy the server is."""
+
+HEALING_S = 10.0
+"""After a fault for what it did to be over: connections come again, locks are given up."""
 
 ThresholdState = Literal["passed", "warning", "failed", "not measured", "unknown"]
 
@@ -197,6 +205,27 @@ class RunResult(Document):
     def is_answered(self) -> bool:
         """Whether any call was answered; where none was, nothing was measured."""
         return self.total.ok + self.total.declined > 0
+
+    @property
+    def critical(self) -> tuple[str, ...]:
+        """The monitor's critical findings that speak against the system, in words.
+
+        Not those that were asked for: what a fault did while it was in force, and how busy a closed loop or a search for
+        the breaking point makes the server. That all of the profile's own connections are busy is in the latencies
+        already, and counts where a plan has a limit on it.
+        """
+        alerts = self.monitor.alerts if self.monitor is not None else ()
+        return tuple(alert.sentence for alert in alerts if alert.level == CRITICAL and not self._asked_for(alert))
+
+    def _asked_for(self, alert: Alert) -> bool:
+        if alert.name == "pool" and alert.source.startswith(OURS):
+            return True
+        if alert.name in BUSY and (self.model == "closed" or self.search is not None):
+            return True
+        if not self.faults:
+            return False
+        at_s = alert.at_s
+        return at_s is None or any(fault.from_s <= at_s <= fault.healed_s + HEALING_S for fault in self.faults)
 
     @property
     def total(self) -> OperationResult:

@@ -16,6 +16,8 @@ class SuiteStep(DocumentPart):
         total: of all operations.
         audit: what was found, in a sentence; violated: the invariants, by name.
         made: of those: how many rows more are wrong than in the audit before this run.
+        critical: findings of the monitor that speak against the system.
+        verdict: of the run and the data together, as the exit code has it.
         exit_codes: what the run by itself would have ended with, and the audit.
     """
 
@@ -37,7 +39,9 @@ class SuiteStep(DocumentPart):
     audit: str
     violated: tuple[str, ...] = ()
     made: Mapping[str, int] = {}
+    critical: tuple[str, ...] = ()
     exit_codes: tuple[int, int]
+    verdict: str = ""
 
     @property
     def has_spike(self) -> bool:
@@ -51,6 +55,7 @@ class SuiteRecord(Document):
     Args:
         planned: how many runs it is of; with fewer steps it was interrupted.
         before: invariants that were violated before the first run -> their rows.
+        verdict: of all runs and their data together; exit_code: that it ends with.
     """
 
     format: Literal[1] = 1
@@ -60,14 +65,23 @@ class SuiteRecord(Document):
     planned: int
     before: Mapping[str, int] = {}
     steps: tuple[SuiteStep, ...]
+    verdict: str = ""
+    exit_code: int | None = None
 
 
 def make_step(
-    result: RunResult, *, audit: str, violated: tuple[str, ...], made: Mapping[str, int], exit_codes: tuple[int, int]
+    result: RunResult,
+    *,
+    audit: str,
+    violated: tuple[str, ...],
+    made: Mapping[str, int],
+    exit_codes: tuple[int, int],
+    verdict: str,
 ) -> SuiteStep:
     """Return the step of a run that was audited; what its result does not say is left out here, too."""
     fields = {name: getattr(result, name) for name in result.model_fields_set & set(SuiteStep.model_fields)}
     more = {"total": result.total, "audit": audit, "violated": violated, "made": made, "exit_codes": exit_codes}
+    more |= {"critical": result.critical, "verdict": verdict}
     return SuiteStep.model_validate({**fields, **more})
 
 

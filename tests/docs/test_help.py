@@ -14,8 +14,8 @@ from integrity.drafts.templates.catalogue import TEMPLATES
 from integrity.faults.catalogue import FAULTS
 from integrity.invariants.load import fits, load_invariants
 from integrity.jobs.run import find_profiles
-from integrity.load.suite import suite_names
-from integrity.project import find_project
+from integrity.jobs.suite import find_suites
+from integrity.project import Project, Settings, find_project
 from integrity.queries.load import load_queries
 from integrity.registry import Registry
 
@@ -119,7 +119,7 @@ def names_known(command: str, named: Mapping[str, Any]) -> Mapping[str, Collecti
     asked = {each.name for each in queries[named["name"]].parameters} if command == "ask" else set()
     of_command: Mapping[str, dict[str, Collection[Any]]] = {
         "race": {"names": [raced, *system.operations]},
-        "suite": {"name": suite_names({})},
+        "suite": {"name": find_suites(Project(Path(), Settings()))},
         "faults": {"name": FAULTS},
         "explain": {"name": invariants},
         "ask": {"name": queries, "given": [each for each in named.get("given", ()) if each.partition("=")[0] in asked]},

@@ -62,13 +62,13 @@ def test_a_shape_takes_the_main_profile_and_its_own_length() -> None:
 
 
 def test_the_pilot_is_the_plans() -> None:
-    """2 doors at 100 scans a minute, 4 terminals at 30 sales a minute, 50 fundings at once, 2,000 guests, 20 minutes."""
+    """2 doors, each 100 entries and 100 exits a minute, 4 terminals at 30 sales, 50 fundings at once, 2,000 guests."""
     pilot = load_profile(GHOSTPASS, "pilot", {})
     assert isinstance(pilot, OpenProfile)
 
     rates = {stream.name: stream.per_minute for stream in pilot.streams}
 
-    assert [rates[f"door-{n}"] for n in (1, 2)] == [100, 100]
+    assert [rates[f"door-{n}"] for n in (1, 2)] == [200, 200]
     assert [rates[f"terminal-{n}"] for n in (1, 2, 3, 4)] == [30, 30, 30, 30]
     assert [burst.count for burst in pilot.bursts] == [50]
     assert pilot.connections >= 50
@@ -139,9 +139,7 @@ def test_an_unknown_profile_is_told_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no profile 'pique'") as caught:
         load_profile(GHOSTPASS, "pique", {})
 
-    assert (caught.value.hint or "").startswith(
-        "Perhaps you meant spike. Its profiles are: smoke, pilot, hammer, ci-smoke, "
-    )
+    assert (caught.value.hint or "").startswith("Perhaps you meant spike. Its profiles are: smoke, pilot, entry-scan, ")
 
 
 def test_a_closed_loop_has_no_connections_of_its_own_number() -> None:
@@ -151,7 +149,7 @@ def test_a_closed_loop_has_no_connections_of_its_own_number() -> None:
 
 def test_a_system_that_declares_no_profiles_is_loaded_by_all_of_its_operations_alike() -> None:
     names = profile_names(KIOSK, {})
-    assert set(names) == {"smoke", "usual", "hammer", *SHARED, "burst", "capacity", "chaos"}
+    assert set(names) == {"smoke", "usual", "hammer", *SHARED, "sustained", "burst", "capacity", "chaos"}
     for name in names:
         profile = load_profile(KIOSK, name, {})
         assert sorted(profile.operations) == sorted(KIOSK.operations)

@@ -65,9 +65,10 @@ def test_a_shortened_run_says_so_in_its_text_and_its_document() -> None:
 
 def test_a_plan_of_a_suite_says_what_is_shorter_than_its_plan() -> None:
     suite = Suite.model_validate({"title": "", "steps": [{"profile": "soak", "duration_s": 20.0}, {"profile": "hammer"}]})
-    soak, hammer = render_plan(plan_suite("s", suite, [GHOSTPASS], {}, shorten=1.0)).splitlines()[-2:]
-    assert soak.endswith("24 s of 4 h")
-    assert hammer.endswith("  14 s")
+    lines = render_plan(plan_suite("s", suite, [GHOSTPASS], {}, shorten=1.0)).splitlines()
+    (soak,) = (line for line in lines if line.endswith("  24 s of 4 h"))
+    (hammer,) = (line for line in lines if line.endswith("  14 s"))
+    assert ("soak" in soak, "hammer" in hammer) == (True, True)
 
 
 def test_a_limit_on_a_rate_goes_with_the_rate_and_says_so() -> None:
