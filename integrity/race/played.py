@@ -11,6 +11,7 @@ from integrity.race.judge.judge import Judge
 from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.schedule import parse
+from integrity.race.search.idle import Effects, Idle
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.cure import describe_course
 from integrity.race.trial.scratch import emptying, scratch_database
@@ -27,6 +28,7 @@ class Played:
         cut: why it was not played to its end, or empty.
         finding: what is wrong with it, if anything is.
         has_failed: a call failed that may not, and does so alone: that is no race, and what it does was not played.
+        idle: why nothing was raced in it; None: something was.
     """
 
     letters: str
@@ -35,6 +37,7 @@ class Played:
     cut: str
     finding: Finding | None
     has_failed: bool = False
+    idle: Idle | None = None
 
 
 def play_schedule(
@@ -72,4 +75,7 @@ def play_schedule(
                 finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
         lines = timeline_of(run, scheduler.dialect)
         has_failed = finding is None and bool(unexpected_failures(run, program, dialect=scheduler.dialect))
-        return Played(run.letters, lines, course, run.cut, finding, has_failed)
+        effects = Effects(scheduler.dialect)
+        effects.add(run)
+        idle = None if run.cut or finding or has_failed else effects.why_idle(program, 1)
+        return Played(run.letters, lines, course, run.cut, finding, has_failed, idle)

@@ -52,12 +52,13 @@ class Raced:
 
     @property
     def exit_code(self) -> int:
-        """Return what a script is told: a schedule that was cut off, or of calls that fail alone, is as unknown as a group
-        that was not searched."""
+        """Return what a script is told: unknown as a group that was not searched is a schedule that was cut off, of
+        calls that fail alone, or in which nothing was raced."""
         if self.found:
             return exit_code_of({Shortfall.VIOLATED})
         if self.played is not None:
-            return exit_code_of({Shortfall.UNKNOWN} if self.played.cut or self.played.has_failed else ())
+            is_unknown = self.played.cut or self.played.has_failed or self.played.idle
+            return exit_code_of({Shortfall.UNKNOWN} if is_unknown else ())
         return exit_code_of(shortfalls_of([group.verdict for group in self.groups]))
 
 

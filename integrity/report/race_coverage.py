@@ -18,6 +18,7 @@ from integrity.race.search.idle import describe_idle
 from integrity.race.search.settings import RaceSettings
 from integrity.race.searcher import Searched
 from integrity.report.layout import fold, lay_table
+from integrity.report.race_text import render_rows_wanted
 from integrity.verdict import Verdict
 
 _WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
@@ -241,7 +242,5 @@ def _render_idle(groups: Sequence[Group]) -> str:
     if not idle:
         return ""
     rows = list(dict.fromkeys(row for each in idle if each.coverage.idle for row in each.coverage.idle.rows))
-    next_step = "next: give the race rows with which calls are accepted and change something"
     lines = [fold(f"{each[0].upper()}{each[1:]}.") for each in _reasons_of_idle(idle)]
-    lines += [fold(f"{next_step}{', in the file of the operation, such as:' if rows else '.'}")]
-    return "\n".join([*lines, *(f"  {row}" for row in rows)]) + "\n\n"
+    return "\n".join([*lines, *render_rows_wanted(rows)]) + "\n\n"

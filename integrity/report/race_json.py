@@ -30,7 +30,7 @@ def raced_json(raced: Raced) -> dict[str, Any]:
 
 def played_json(played: Played) -> dict[str, Any]:
     """Return one schedule that was played and went well, or was cut off, for programs."""
-    return {"schedule": played.letters, "outcome": describe_played(played), "findings": []}
+    return {"schedule": played.letters, "outcome": describe_played(played), "idle": _idle_json(played.idle), "findings": []}
 
 
 def reproduced_json(reproduced: Reproduced) -> dict[str, Any]:

@@ -28,12 +28,26 @@ def describe_played(played: Played) -> str:
     """Return how a schedule came out that was played and in which nothing went wrong."""
     if played.cut:
         return f"cut off, {played.cut}"
+    if played.idle:
+        return f"{played.idle.reason}; {played.course}"
     return f"{'no race, and calls fail as they do alone' if played.has_failed else 'nothing goes wrong'}; {played.course}"
 
 
 def render_played(played: Played) -> str:
     """Return such a schedule, with what happened in it."""
-    return "\n".join([*played.timeline, "", fold(f"{played.letters}: {describe_played(played)}.")])
+    next_step = render_rows_wanted(played.idle.rows) if played.idle else []
+    return "\n".join([*played.timeline, "", fold(f"{played.letters}: {describe_played(played)}."), *next_step])
+
+
+def render_rows_wanted(rows: Sequence[str]) -> list[str]:
+    """Return what to do where nothing was raced, in lines.
+
+    Args:
+        rows: with which calls are likely to do something, as a file of SQL has them.
+    """
+    next_step = "next: give the race rows with which calls are accepted and change something"
+    written = ", in the file of the operation, such as:" if rows else "."
+    return [fold(f"{next_step}{written}"), *(f"  {row}" for row in rows)]
 
 
 def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:

@@ -60,7 +60,7 @@ class LastStatement:
             TransactionLeftOpen: it may not.
         """
         sent = list(statements)
-        if type(reply) is Ok and (has_written(sent) or (has_id and not _may_lock(sent))) and self.place:
+        if type(reply) is Ok and (has_written(sent) or (has_id and not may_lock(sent))) and self.place:
             cure = "connection.commit()" if self._statement.place else "yield Commit()"
             raise TransactionLeftOpen(cure, place=self.place)
 
@@ -82,7 +82,7 @@ def has_written(statements: Iterable[str]) -> bool:
     return is_written
 
 
-def _may_lock(statements: Iterable[str]) -> bool:
+def may_lock(statements: Iterable[str]) -> bool:
     """Return whether a transaction may have an id without having written rows: for locks of them, or for a sequence."""
     return any(pair in _LOCKS for sql in statements for pair in pairwise(token.text for token in code_tokens(sql)))
 

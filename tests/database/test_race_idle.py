@@ -107,8 +107,25 @@ def test_what_no_call_did_anything_in_is_not_sound(integrity: Command) -> None:
     assert choice["idle"]["reason"].startswith("no statement changed a row, in all ")
     assert choice["idle"]["rows"] == ["-- row event: events(seats_left = 2)"]
     assert integrity("race", "refuse", "refuse", "--preemptions", "0")[0] == 3
+    code, told = integrity("race", "take_none", "take_none", "--schedule", "AB")
+    assert (code, "declined: sold_out, in the one schedule; nothing was raced" in " ".join(told.split())) == (3, True), told
+    assert told.endswith("such as:\n  -- row event: events(seats_left = 8)\n")
+    code, told = integrity("race", "take_all", "take_all", "--schedule", "AB", "--json")
+    assert (code, json.loads(told[told.index("{") :])["idle"]["rows"]) == (3, choice["idle"]["rows"]), told
     assert integrity("race", "read", "read", "--preemptions", "0")[0] == 0
     assert integrity("race", "read", "take_none", "--preemptions", "0")[0] == 0
+
+
+def test_what_a_function_changes_that_a_query_calls_is_a_change(integrity: Command) -> None:
+    """It was taken for a race in which no row changed, unknown, whatever the function did."""
+    if "sqlite" in os.environ["INTEGRITY_DATABASE_URL"]:  # which has no functions of SQL
+        return
+    for name, body in (("grow", "insert into lots (taken) values (0) returning taken"), ("look", "select 1")):
+        with Target.parse(os.environ["INTEGRITY_DATABASE_URL"]).connect() as server:
+            server.execute(f"create function {name}() returns int language sql volatile as '{body}'".encode())
+        Path(f"operations/{name}.sql").write_text(f"begin;\nselect {name}() as n \\gset\n{ALL.replace(':s', '3')}commit;\n")
+        code, told = integrity("race", name, name, "--preemptions", "0")
+        assert (code, "no statement changed a row" in told.lower()) == ((0, False) if name == "grow" else (3, True)), told
 
 
 def test_rows_that_are_made_have_what_calls_ask_of_them(integrity: Command) -> None:

@@ -166,7 +166,7 @@ class _Search:
         self._interest: dict[tuple[str, int], int] = {}
         self._failed: dict[str, Failed] = {}
         self._returned: set[str] = set()
-        self._effects = Effects()
+        self._effects = Effects(self._scheduler.dialect)
         self._ended = 0
 
     def result(self) -> Exploration:

@@ -12,11 +12,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
+from integrity.engines.known import find_engine
 from integrity.numbers import counted
 from integrity.operation import Declined, Ok, Unavailable
 from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.program import Program
 from integrity.race.program.trace import Failed, StepPhase, TraceEvent
+from integrity.systems.left_open import may_lock, may_write_by_functions
 
 _COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 _QUIET = frozenset(
@@ -47,10 +49,19 @@ class Idle:
 
 
 @dataclass(slots=True)
+class _Opened:
+    """The letters of calls with an open transaction that has changed rows, and of those whose functions may have."""
+
+    changed: set[str] = field(default_factory=set)
+    by_functions: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Effects:
     """What the calls of a search came to.
 
     Args:
+        dialect: of the database: SQLite's functions write nothing.
         accepted: the letters of calls that were, in one schedule at least.
         is_kept: one committed something, or asked a service.
         changing: the letters of calls of which a statement was carried out that changes rows.
@@ -59,6 +70,7 @@ class Effects:
         refused: in how many schedules a call came to each no.
     """
 
+    dialect: str
     accepted: set[str] = field(default_factory=set)
     is_kept: bool = False
     changing: set[str] = field(default_factory=set)
@@ -75,18 +87,25 @@ class Effects:
         self.has_rows |= bool(run.keys)
         self.refused.update({each.reason for each in returns if isinstance(each, Declined | Unavailable)})
         self.refused.update({each.error for each in returns if isinstance(each, Failed)})
-        open_changes: set[str] = set()
+        opened = _Opened()
         for event in run.trace.events:
             if event.phase is not StepPhase.WAITS and event.refusal is None:
-                self._add_event(event, open_changes)
+                self._add_event(event, opened)
 
-    def _add_event(self, event: TraceEvent, open_changes: set[str]) -> None:
+    def _add_event(self, event: TraceEvent, opened: _Opened) -> None:
         verb = event.tag.partition(" ")[0].upper()
         if verb in ("COMMIT", "ROLLBACK"):
-            self.is_kept |= verb == "COMMIT" and event.actor in open_changes
+            # A transaction that wrote nothing has no commit of its own here: this one wrote, by a function for all we know.
+            self.has_changed |= verb == "COMMIT" and event.actor in opened.by_functions
+            self.is_kept |= verb == "COMMIT" and event.actor in opened.changed | opened.by_functions
             if not event.sql.lower().startswith("rollback to"):
-                open_changes.discard(event.actor)
+                opened.changed.discard(event.actor)
+                opened.by_functions.discard(event.actor)
             return
+        if find_engine(self.dialect).has_levels and may_write_by_functions([event.sql]) and not may_lock([event.sql]):
+            opened.by_functions.add(event.actor)
+        if event.closes:
+            opened.by_functions.discard(event.actor)
         is_within = verb in _QUIET and _CHANGES_WITHIN.search(event.sql) is not None
         if verb in _COUNTED or is_within:
             self.changing.add(event.actor)
@@ -94,7 +113,7 @@ class Effects:
         has_changed = not event.tag.endswith(" 0") if verb in _COUNTED else is_within or verb not in _QUIET
         if has_changed:
             self.has_changed = True
-            open_changes.add(event.actor)
+            opened.changed.add(event.actor)
 
     def why_idle(self, program: Program, schedules: int) -> Idle | None:
         """Return why the schedules of a program prove nothing; None: they do, or none was played.
