@@ -1,5 +1,6 @@
 """Fixtures for tests on a real PostgreSQL: one server a test process, a fresh database a test."""
 
+import gc
 import itertools
 import os
 import signal
@@ -47,6 +48,13 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to the proof what the suite has no time for."""
     mark_exhaustive(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let what was collected stay: half a million objects, which each full collection, and each run, would look at."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,8 @@ def drive(work: Work) -> Job[None]:
 
     An error of the user's comes out bare, not in the group of its tasks.
     """
-    # What exists by now stays: a full collection in the middle of a run would look at all of it, some 50 ms long.
-    gc.collect()
-    gc.freeze()
     try:
-        with _giving_ctrl_c_back(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with _nothing_old_collected(), _giving_ctrl_c_back(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             task = runner.get_loop().create_task(work.run())
             while not task.done() or not work.told.empty():
                 if (event := runner.run(_next(work, task))) is not None:
@@ -35,6 +32,22 @@ def drive(work: Work) -> Job[None]:
         if isinstance(first, AuditError):
             raise first from None
         raise
+
+
+@contextmanager
+def _nothing_old_collected() -> Iterator[None]:
+    """For the block let what exists by now stay: a full collection amid a run would look at all of it, some 50 ms long.
+
+    Whoever has done so for the whole process, as a server that forks its workers does, is left his way: there is nothing
+    to collect before, and to end it behind the block would end his, too.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
     finally:
         gc.unfreeze()
 

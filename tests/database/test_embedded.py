@@ -21,6 +21,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import EmbeddedError, Unreachable
 from tests.conftest import LayData
+from tests.waiting import wait_until
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 MakeServer = Callable[..., EmbeddedServer]
@@ -243,8 +244,11 @@ def test_what_a_killed_first_start_left_at_work_is_waited_for(make_server: MakeS
     """The orphan of initdb goes on writing; who begins then finds a folder that fills while it is emptied."""
     new = tmp_path / "home/data.new"
     with start_elsewhere(tmp_path / "home") as starter:
-        while not new.exists() or not any(is_of_server(pid, new) for pid in holders_of(tmp_path / "home/server.lock")):
-            assert starter.poll() is None
+        lock = tmp_path / "home/server.lock"
+        wait_until(
+            lambda: starter.poll() is not None or (new.exists() and any(is_of_server(pid, new) for pid in holders_of(lock)))
+        )
+        assert starter.poll() is None
         starter.kill()
     server = make_server(is_new=True)
     server.start()

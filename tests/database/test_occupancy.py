@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,8 +16,7 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
-
-WAIT_S_MAX = 60
+from tests.waiting import wait_until
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -36,12 +34,6 @@ def seed(target: Target, mode: Mode) -> None:
 
 def take(target: Target) -> None:
     take_copy(target, "kept", test_database=None, may_end_sessions=True)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +88,7 @@ def test_a_hold_is_taken_again_when_its_session_was_ended(database: Target) -> N
     with occupy(database, "run one", is_exclusive=False, is_kept=True), closing(database.connect()) as other:
         ended = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = %s"
         assert other.execute(ended, (f"{APPLICATION}run one",)).fetchone() == (True,)
-        wait_for(lambda: [each.who for each in find_occupants(other, database.url.database)] == ["run one"])
+        wait_until(lambda: [each.who for each in find_occupants(other, database.url.database)] == ["run one"])
         with pytest.raises(DatabaseError, match="a run works there: one"):
             drop_schemas(database)
 
@@ -110,7 +102,7 @@ def begun(venue: Target, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     ) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        wait_for(lambda: any(file.stat().st_size for file in tmp_path.glob(".integrity/runs/*/history.jsonl")))
+        wait_until(lambda: any(file.stat().st_size for file in tmp_path.glob(".integrity/runs/*/history.jsonl")))
         yield process
         process.kill()
 

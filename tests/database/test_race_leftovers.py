@@ -5,8 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.reference.ghostpass.system import GHOSTPASS
 from tests.database.race_commands import Command, run_beside, scratch_databases
+from tests.waiting import wait_until
 
 LOST_UPDATE = ("race", "ghostpass", "sell", "sell", "--bug", "lost_update")
 
@@ -31,7 +31,7 @@ def integrity(
 def test_an_interrupted_race_leaves_no_database(database: Target, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--jobs", "2", "--budget", "5m"]
     race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: len(busy_schemas(database)) == 2)
+    wait_until(lambda: len(busy_schemas(database)) == 2)
     race.send_signal(signal.SIGINT)
     _, err = race.communicate(timeout=30)
     told = "databases of races (integrity_tmp_race_...) are made beside this one, and dropped at the end"
@@ -45,12 +45,12 @@ def test_an_interrupted_race_leaves_no_database(database: Target, tmp_path: Path
 def test_what_a_killed_race_left_is_dropped_by_the_next(integrity: Command, database: Target, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--budget", "5m"]
     race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(busy_schemas(database)) == 1)
+    wait_until(lambda: len(busy_schemas(database)) == 1)
     race.kill()
     race.wait()
     left = scratch_databases(database)
     assert len(left) == 1
-    wait_for(lambda: not backends_in(database, left[0]))
+    wait_until(lambda: not backends_in(database, left[0]))
     assert integrity("race", "ghostpass", "sell", "--schedule", "AB")[0] == 0
     assert scratch_databases(database) == []
 
@@ -59,12 +59,12 @@ def test_what_a_killed_race_left_is_dropped_by_the_next(integrity: Command, data
 def test_the_processes_of_a_killed_race_end_with_it(integrity: Command, database: Target, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "integrity", "race", "--database", database.text, "--jobs", "2", "--budget", "5m"]
     race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(busy_schemas(database)) == 2)
+    wait_until(lambda: len(busy_schemas(database)) == 2)
     race.kill()
     race.wait()
     left = scratch_databases(database)
     assert len(left) == 2
-    wait_for(lambda: not any(backends_in(database, name) for name in left))
+    wait_until(lambda: not any(backends_in(database, name) for name in left))
     assert integrity("race", "ghostpass", "sell", "--schedule", "AB")[0] == 0
     assert scratch_databases(database) == []
 
@@ -75,7 +75,7 @@ def test_a_server_that_dies_in_the_middle_is_said_to_have(tmp_path: Path) -> Non
     try:
         command = [sys.executable, "-m", "integrity", "race", "--database", server.target.text, "--budget", "5m"]
         race = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: len(busy_schemas(server.target)) == 1)
+        wait_until(lambda: len(busy_schemas(server.target)) == 1)
         pid = server.status().pid
         assert pid is not None
         os.kill(pid, signal.SIGQUIT)  # an immediate shutdown
@@ -124,12 +124,6 @@ def test_actors_who_need_more_connections_than_there_are_are_told(
     assert code == 2
     assert "4 actors need 5 connections" in err
     assert "Race fewer actors" in err
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
 
 
 def busy_schemas(target: Target) -> list[str]:

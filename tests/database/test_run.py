@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -28,6 +28,7 @@ from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.loading import load_history
 from integrity.seeds.load import Mode, seed_system
+from tests.waiting import wait_until
 
 CALM = {"extends": "hammer", "abandon": {}, "duration_s": 1.0}
 
@@ -454,11 +455,13 @@ def test_ctrl_c_stops_keeps_and_loads_what_was_done(venue: Target, tmp_path: Pat
 
 def wait_for_history(process: "subprocess.Popen[str]", folder: Path, lines: int = 400) -> Path:
     """Return the history of the process's run when it has so many lines."""
-    while process.poll() is None:
-        for history in folder.rglob("history.jsonl"):
-            if history.read_bytes().count(b"\n") >= lines:
-                return history
-    raise AssertionError(process.communicate()[1])
+
+    def find() -> Path | None:
+        assert process.poll() is None, process.communicate()[1]
+        histories = folder.glob(".integrity/runs/*/history.jsonl")
+        return next((history for history in histories if history.read_bytes().count(b"\n") >= lines), None)
+
+    return cast(Path, wait_until(find))
 
 
 @pytest.mark.parametrize(

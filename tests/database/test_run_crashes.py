@@ -24,6 +24,7 @@ from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.runs.unfinished import Unfinished, load_unfinished
 from integrity.seeds.load import Mode, seed_system
+from tests.waiting import wait_until
 
 # Each ok of these writes exactly one audit row under its operation_id, in the transaction that it is about; so does a scan
 # that is declined, but for an unknown wallet's. A declined sale, refund or webhook leaves nothing.
@@ -157,13 +158,15 @@ def test_a_killed_client_leaves_a_history_that_the_next_audit_loads(database: Ta
         stderr=subprocess.PIPE,
         text=True,
     )
-    while_alive = Unfinished()
-    while process.poll() is None:
-        history = next(iter(tmp_path.rglob("history.jsonl")), None)
-        if history is not None and history.read_bytes().count(b"\n") > 1000:
-            while_alive = load_unfinished(target, project)
-            process.kill()
-            break
+    histories = tmp_path / ".integrity/runs"
+    wait_until(
+        lambda: (
+            process.poll() is not None
+            or any(each.read_bytes().count(b"\n") > 1000 for each in histories.glob("*/history.jsonl"))
+        )
+    )
+    while_alive = load_unfinished(target, project)
+    process.kill()
     said = process.communicate(timeout=30)[1]
     assert process.returncode == -signal.SIGKILL, said
     wait_for_backends_to_end(target)

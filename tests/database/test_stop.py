@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,7 @@ from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.stopping import Ending, find_run, find_running, stop_run
 from integrity.seeds.load import Mode, seed_system
 from tests.documents import make_settings
+from tests.waiting import wait_until
 
 WAIT_S_MAX = 60
 
@@ -60,11 +60,11 @@ def has_calls(folder: RunFolder) -> bool:
 
 
 def until(process: "subprocess.Popen[str]", is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not is_so():
-        if process.poll() is not None:
-            raise AssertionError(f"the run ended: {process.communicate()[0]}")
-        assert time.monotonic() < deadline
+    def is_so_while_it_runs() -> bool:
+        assert process.poll() is None, f"the run ended: {process.communicate()[0]}"
+        return is_so()
+
+    wait_until(is_so_while_it_runs)
 
 
 def stop(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":

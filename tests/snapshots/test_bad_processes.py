@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from integrity.engines.target import Target
 from tests.snapshots.bad_input import Bad, assert_one_paragraph, bad, lay_out
+from tests.waiting import wait_until
 
 INTEGRITY = [sys.executable, "-m", "integrity"]
 WAIT_S = 60
@@ -112,13 +112,14 @@ def waiting(start: Start, seeded: Target) -> Iterator[tuple["subprocess.Popen[st
     with seeded.connect() as holder, seeded.connect() as watcher:
         holder.execute("begin; lock table integrity.notes in access exclusive mode")
         process = start("rollback", "--dry-run", env={"INTEGRITY_DATABASE_URL": seeded.text})
-        deadline = time.monotonic() + WAIT_S
-        found = None
-        while found is None and time.monotonic() < deadline and process.poll() is None:
-            found = watcher.execute(
-                "select pid from pg_catalog.pg_locks where not granted and relation = 'integrity.notes'::regclass"
-            ).fetchone()
-        assert found is not None, process.communicate()
+        asked = "select pid from pg_catalog.pg_locks where not granted and relation = 'integrity.notes'::regclass"
+
+        def find() -> "tuple[Any, ...] | None":
+            assert process.poll() is None, process.communicate()
+            return watcher.execute(asked).fetchone()
+
+        found = wait_until(find)
+        assert found is not None
         yield process, watcher, found[0]
         holder.execute("rollback")
 

@@ -1,7 +1,9 @@
 """A run's loop, driven from outside: who answered Ctrl-C before it answers it behind it."""
 
 import asyncio
+import gc
 import signal
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +31,18 @@ def test_ctrl_c_is_answered_behind_a_run_as_before_it() -> None:
     before = signal.getsignal(signal.SIGINT)
     assert len(list(drive(cast(Work, Working())))) == 3
     assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize(("frozen", "done"), [(0, ["collect", "freeze", "unfreeze"]), (7, [])])
+def test_what_a_program_has_frozen_is_not_unfrozen_behind_a_run(
+    monkeypatch: pytest.MonkeyPatch, frozen: int, done: list[str]
+) -> None:
+    did: list[str] = []
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: frozen)
+    for name in ("collect", "freeze", "unfreeze"):
+        monkeypatch.setattr(gc, name, partial(did.append, name))
+    assert len(list(drive(cast(Work, Working())))) == 3
+    assert did == done
 
 
 def test_the_first_signal_stops_the_second_interrupts_and_behind_the_block_they_are_answered_as_before() -> None:
