@@ -29,6 +29,17 @@ class KnownName(click.ParamType[str]):
             return ""
 
 
+def wanted_unless(option: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Return what refuses an argument that is left out, unless that option, which is read before it, stands for it."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        if value is None and context.params.get(option) is None:
+            raise click.MissingParameter(ctx=context, param=parameter)
+        return value
+
+    return check
+
+
 def _list_profiles(folder: Path, context: click.Context) -> str:
     from integrity.jobs.run import find_profiles
     from integrity.project import find_project

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from integrity.cli.known_names import PROFILE
+from integrity.cli.known_names import PROFILE, wanted_unless
 from integrity.cli.number_types import SEED, Duration, Integer, NumberType
 from integrity.cli.options import (
     database_option,
@@ -19,7 +19,10 @@ from integrity.registry import DEFAULT_SYSTEM
 
 
 @click.command(name="run")
-@click.argument("profile", type=PROFILE)
+@click.argument("profile", type=PROFILE, required=False, callback=wanted_unless("resumed"))
+@click.option(
+    "--resume", "resumed", metavar="RUN", is_eager=True, help="Go on with this interrupted run, for what is left."
+)
 @click.option("--system", "system_name", metavar="NAME", show_default=f"the project's own, else {DEFAULT_SYSTEM}",
               help="The system to load.")  # fmt: skip
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
@@ -52,7 +55,8 @@ from integrity.registry import DEFAULT_SYSTEM
 @json_option
 def command(
     *,
-    profile: str,
+    profile: str | None,
+    resumed: str | None,
     system_name: str | None,
     bug_name: str | None,
     duration: float | None,
@@ -83,6 +87,7 @@ def command(
     chosen = choose(
         project,
         profile,
+        resumed=resumed,
         system_name=system_name,
         bug_name=bug_name,
         duration_s=duration,
@@ -94,8 +99,7 @@ def command(
         faults=faults,
         faults_may_overlap=faults_may_overlap,
     )
-    target = open_target(project, database)
-    job = run(chosen, target, project, seed=seed, test_database=test_database)
+    job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)
     write_run(ended.result, is_json=is_json)

@@ -5,8 +5,9 @@ ended = listen(run(chosen, target, project, seed=1))
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
@@ -15,9 +16,11 @@ from integrity.events import Job, Noted
 from integrity.faults.schedule import Window, read_schedule
 from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import EndedRun, RunRequest
+from integrity.load.resuming import Rest, find_rest, told
 from integrity.load.run import play
 from integrity.project import Project
 from integrity.registry import Registry
+from integrity.report.run_verdicts import find_folder
 from integrity.systems.system import Bug, System
 
 SEED_MOST = 2**31
@@ -38,6 +41,7 @@ class ChosenRun:
     bug: Bug | None = None
     time_scale: float = 1.0
     faults_may_overlap: bool = False
+    resumes: Rest | None = None
     profile_of: Callable[[System], Profile] | None = None
 
 
@@ -57,8 +61,9 @@ def find_profiles(project: Project, system_name: str | None = None) -> tuple[Sys
 
 def choose(
     project: Project,
-    profile_name: str,
+    profile_name: str | None,
     *,
+    resumed: str | None = None,
     system_name: str | None = None,
     bug_name: str | None = None,
     duration_s: float | None = None,
@@ -73,6 +78,8 @@ def choose(
     """Return the run that is asked for; what is None is as the profile has it.
 
     Args:
+        profile_name: None: that of the run that is resumed.
+        resumed: the run that is gone on with, which is as it was asked for; None: none.
         system_name: None: the one that commands work on where none is named.
         users: clients of an open loop, with as many times its streams and its rate.
         rate: arrivals per second in all, of an open loop.
@@ -82,10 +89,14 @@ def choose(
     Raises:
         UsageError: there is no such system, profile, bug or fault, or they do not go together.
     """
+    asked = {"duration_s": duration_s, "clients": clients, "users": users, "connections": connections}
+    if resumed is not None:
+        more = {"system": system_name, "bug": bug_name, "rate": rate, "fault": faults, "time_scale": time_scale != 1}
+        return resume(project, resumed, given={"profile": profile_name, "duration": duration_s, **asked, **more})
+    assert profile_name is not None
     registry = Registry(project)
     system = registry.find(system_name) if system_name else registry.default
     bug = system.find_bug(bug_name) if bug_name is not None else None
-    asked = {"duration_s": duration_s, "clients": clients, "users": users, "connections": connections}
     given = {name: value for name, value in asked.items() if value is not None}
     declared = project.settings.profiles.get(system.name, {})
 
@@ -113,6 +124,31 @@ def choose(
     )
 
 
+def resume(project: Project, run_id: str, *, given: Mapping[str, Any]) -> ChosenRun:
+    """Return what is left of an interrupted run.
+
+    Args:
+        given: what else is asked for; nothing may be.
+
+    Raises:
+        UsageError: there is no such run, or nothing is left of it.
+    """
+    folder = find_folder(project, run_id)
+    rest = find_rest(folder)
+    told(rest, given)
+    system = Registry(project).find(rest.system_name)
+    return ChosenRun(
+        system=system,
+        profile_name=rest.profile_name,
+        profile=rest.profile,
+        faults=rest.faults,
+        bug=system.find_bug(rest.bug_name) if rest.bug_name is not None else None,
+        time_scale=rest.time_scale,
+        faults_may_overlap=True,
+        resumes=rest,
+    )
+
+
 def windows_of(profile: Profile, more: Sequence[str] = (), *, may_overlap: bool = False) -> tuple[Window, ...]:
     """Return when what goes wrong in a run of the profile: its own faults and some more."""
     planned = profile.faults if isinstance(profile, OpenProfile) else ()
@@ -128,6 +164,15 @@ def run(
         seed: of every random choice; None: a new one.
         test_database: as guard takes it.
     """
+    rest = chosen.resumes
+    if rest is not None:
+        if str(target) != rest.database:
+            raise UsageError(
+                f"--resume: run {rest.run_id} was made on {rest.database}, and this is {target}",
+                hint="Name its database with --database.",
+            )
+        seed = rest.seed if seed is None else seed
+        yield Noted(f"going on with run {rest.run_id}, which ran for {rest.ran_s:.0f} s; its figures are its own")
     system, profile = _understood(chosen, target, project)
     yield from map(Noted, system.describe_unusable())
     server = own_server(project, target)
@@ -145,6 +190,7 @@ def run(
         server=server,
         faults=tuple(chosen.faults),
         faults_may_overlap=chosen.faults_may_overlap,
+        resumes=rest,
     )
     return (yield from play(request))
 

@@ -313,15 +313,24 @@ def load_profile(
             if settings.get("model") == "closed"
             else None,
         )
-    try:
-        profile = _PROFILE.validate_python(settings)
-    except ValidationError as error:
-        mistake = describe_mistake(error.errors(include_url=False)[0], without=("open", "closed"))
-        raise UsageError(f"{place}: {mistake}", hint=_WHERE_PROFILES_ARE) from None
+    profile = read_profile(settings, place)
     _check_names(profile, system, place)
     if "duration_s" in (given or {}):
         profile = profile.model_copy(update={"plan_s": load_profile(system, name, overrides).whole_s})
     return _multiplied(profile) if isinstance(profile, OpenProfile) else profile
+
+
+def read_profile(settings: Mapping[str, Any], place: str) -> Profile:
+    """Return the profile of these settings, which extends no other.
+
+    Raises:
+        UsageError: there is a mistake in them.
+    """
+    try:
+        return _PROFILE.validate_python(settings)
+    except ValidationError as error:
+        mistake = describe_mistake(error.errors(include_url=False)[0], without=("open", "closed"))
+        raise UsageError(f"{place}: {mistake}", hint=_WHERE_PROFILES_ARE) from None
 
 
 def _multiplied(profile: OpenProfile) -> OpenProfile:

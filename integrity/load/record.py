@@ -16,6 +16,7 @@ import integrity
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
+from integrity.load.resuming import Rest
 from integrity.load.workload import Workload
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
@@ -33,6 +34,7 @@ class RunRecord:
 
     Args:
         time_scale: by which its profile was compressed, for the record.
+        resumes: the run that it goes on with; None: none.
     """
 
     project: Project
@@ -40,6 +42,7 @@ class RunRecord:
     workload: Workload
     profile_name: str
     time_scale: float
+    resumes: Rest | None = None
 
     def begin(self, server: ServerFacts, *, started_at_us: int) -> "BegunRun":
         """Make the run's folder and note the run in the database; one that is refused leaves no folder behind.
@@ -83,6 +86,9 @@ class RunRecord:
             commit=_commit_of(self.project),
             settings=self.workload.profile.model_dump(mode="json"),
         )
+        if self.resumes is not None:
+            before = {"resumes": self.resumes.run_id, "ran_before_s": round(self.resumes.ran_s, 3)}
+            described = described.model_copy(update=before)
         return described.model_copy(update={"reference": system.path}) if system.path else described
 
 

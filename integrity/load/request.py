@@ -9,6 +9,7 @@ from integrity.events import Event
 from integrity.exit_codes import Shortfall, exit_code_of
 from integrity.faults.schedule import Window
 from integrity.load.profile import Profile
+from integrity.load.resuming import Rest
 from integrity.load.thresholds import Grade, shortfalls_of
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
@@ -32,6 +33,7 @@ class RunRequest:
         server: where it is ours, for the faults that act on its processes.
         faults: what goes wrong on purpose, and when.
         faults_may_overlap: as read_schedule takes it.
+        resumes: the run that it goes on with; None: none.
     """
 
     system: System
@@ -47,6 +49,7 @@ class RunRequest:
     server: EmbeddedServer | None = None
     faults: tuple[Window, ...] = ()
     faults_may_overlap: bool = False
+    resumes: Rest | None = None
 
 
 @dataclass(frozen=True, slots=True)

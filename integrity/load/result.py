@@ -61,7 +61,10 @@ def make_result(
         connections=profile.connection_count,
         duration_s=profile.duration_s,
         elapsed_s=round(elapsed_s, 3),
-        shortened=Shortened.of(elapsed_s if done.was_stopped else profile.duration_s, profile.whole_s),
+        shortened=Shortened.of(
+            settings.ran_before_s + (elapsed_s if done.was_stopped else profile.duration_s), profile.whole_s
+        ),
+        resumes=settings.resumes,
         ended_at_us=done.ended_at_us,
         operations=tuple(operations),
         settled=tuple(_settled(name, m.settled_ms) for name, m in measures.operations.items() if len(m.settled_ms)),

@@ -55,7 +55,9 @@ def play(request: RunRequest) -> Job[EndedRun]:
         database, notes = database.narrowed()
         yield from map(Noted, notes)
         workload = database.workload
-        record = RunRecord(request.project, request.target, workload, request.profile_name, request.time_scale)
+        record = RunRecord(
+            request.project, request.target, workload, request.profile_name, request.time_scale, request.resumes
+        )
         world = database.read_world()
         faulting = Faulting(planned, workload, database.target, world.keys)
         yield RunPrepared(request)

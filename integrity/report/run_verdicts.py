@@ -27,6 +27,15 @@ def find_run(target: Target, project: Project, run_id: str | None) -> RunFolder 
     if run_id is None:
         held = _runs_on(target)
         return next((folder for folder in reversed(find_runs(project.runs_folder)) if folder.run_id in held), None)
+    return find_folder(project, run_id)
+
+
+def find_folder(project: Project, run_id: str) -> RunFolder:
+    """Return the folder of that run.
+
+    Raises:
+        UsageError: the project has none of that id.
+    """
     folder = RunFolder(project.runs_folder / run_id)
     if "/" in run_id or not folder.path.is_dir():
         known = [folder.run_id for folder in find_runs(project.runs_folder)][-3:]

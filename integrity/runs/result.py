@@ -156,6 +156,7 @@ class RunResult(Document):
         elapsed_s: while calls were drawn.
         operations: the busiest first, and one of all together named "total" last.
         settled_at_us: when nothing was owed any more; None: time or the database cut that off.
+        resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
         monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
@@ -179,6 +180,7 @@ class RunResult(Document):
     duration_s: float
     elapsed_s: float
     shortened: Shortened | None = None
+    resumes: str = ""
     ended_at_us: int
     operations: tuple[OperationResult, ...]
     settled: tuple[SettledResult, ...]

@@ -28,6 +28,7 @@ class RunSettings(Document):
 
     Args:
         reference: where the system is found, as "module:attribute"; empty: by its name.
+        resumes: the run that it goes on with; empty: none. ran_before_s: for how long that ran, and those before it.
         bug: planted; None: the sound system.
         database: its URL, without the password.
         server: what it says it is; synchronous_commit: None, for SQLite.
@@ -53,6 +54,8 @@ class RunSettings(Document):
     commit: str | None
     settings: Mapping[str, JsonValue]
     reference: str = ""
+    resumes: str = ""
+    ran_before_s: float = 0.0
 
 
 def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:

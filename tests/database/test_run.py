@@ -436,6 +436,31 @@ def test_the_command_prints_json(venue: Target, tmp_path: Path) -> None:
     assert orjson.loads((Path(result["folder"]) / "result.json").read_bytes()) == result
 
 
+def test_an_interrupted_run_goes_on_for_what_is_left_of_it(venue: Target, tmp_path: Path) -> None:
+    process = start(tmp_path, venue, "hammer", "--duration", "6s", "--seed", "4", "--bug", "lost_update")
+    wait_for_history(process, tmp_path)
+    os.kill(process.pid, signal.SIGINT)
+    shown, said = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED, said
+    (folder,) = (tmp_path / ".integrity/runs").iterdir()
+    assert f"to go on: integrity run --resume {folder.name}" in shown
+    before = orjson.loads((folder / "result.json").read_bytes())
+
+    rest = start(tmp_path, venue, "--resume", folder.name, "--json")
+    shown, said = rest.communicate(timeout=60)
+
+    assert rest.returncode == ExitCode.OK, said
+    assert f"going on with run {folder.name}" in " ".join(said.split())
+    result = orjson.loads(shown)
+    found = [result[name] for name in ("state", "profile", "bug", "seed", "resumes")]
+    assert found == ["finished", "hammer", "lost_update", 5, folder.name]
+    assert result["duration_s"] == pytest.approx(6.0 - before["elapsed_s"], abs=0.01)
+    assert result["shortened"] == {"ran_s": 6.0, "plan_s": 10.0}
+    told = start(tmp_path, venue, "--resume", result["run_id"])
+    assert "came to its end" in " ".join(told.communicate(timeout=60)[1].split())
+    assert told.returncode == ExitCode.USAGE
+
+
 def test_ctrl_c_stops_keeps_and_loads_what_was_done(venue: Target, tmp_path: Path) -> None:
     process = start(tmp_path, venue, "hammer", "--duration", "10m", "--seed", "1")
     history = wait_for_history(process, tmp_path)
