@@ -123,7 +123,6 @@ EVERY: dict[str, int] = {
             "test_bad_names.py",
             "test_bad_numbers.py",
             "test_embedded.py",
-            "test_five_systems.py",
             "test_race_cures.py",
             "test_race_idle.py",
             "test_session_settings.py",
@@ -133,7 +132,21 @@ EVERY: dict[str, int] = {
         ),
         3,
     ),
+    "stories": 3,
 }
+
+STORIES = {
+    "test_the_commands_of_the_readme_run",
+    "test_the_wheel_works_beside_its_dependencies_alone",
+    "test_a_users_program_is_typed",
+    "test_a_users_program_races_runs_and_audits_a_system_that_nobody_declares",
+    "test_a_users_test_lets_hypothesis_call_his_operations_and_tells_the_shortest_wrong_sequence",
+    "test_all_five_systems_hold_in_one_database_at_once_and_later",
+    "test_what_is_sent_in_one_go_is_a_letter_a_statement",
+    "test_a_racy_function_fails_its_test_with_the_schedule_and_a_sound_one_passes",
+    "test_what_is_not_undone_is_said_and_never_held",
+}
+"""Single tests, wherever they stand, that each tell a whole story and take 10 to 30 s for it: one family."""
 
 
 def mark_exhaustive(items: Iterable[pytest.Item]) -> None:
@@ -141,7 +154,9 @@ def mark_exhaustive(items: Iterable[pytest.Item]) -> None:
     families: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         test, file = item.name.partition("[")[0], item.path.name
-        if file in EVERY:
+        if test in STORIES:
+            families["stories"].append(item)
+        elif file in EVERY:
             families[file].append(item)
         elif test in EVERY:
             families[f"{file}::{test}"].append(item)

@@ -30,7 +30,7 @@ SOUND_SEEDS = [
 ]
 CALLS = 3000
 SOUND_CALLS = 1000
-AUDITED_CALLS = 4000
+AUDITED_CALLS = 2000
 ROUNDS_MOST = 8
 """Until a bug must have shown: the rarest meets once in some thousand calls what it needs."""
 

@@ -1,5 +1,6 @@
 """What the suite leaves out rotates with the seed, the same in every process, and never all of a family."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.sampling import EVERY, SEED_VARIABLE, draw_seed, first_of, mark_exhaustive, seed
+from tests.sampling import EVERY, SEED_VARIABLE, STORIES, draw_seed, first_of, mark_exhaustive, seed
 
 
 def test_a_seed_that_is_given_is_kept_and_one_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +54,26 @@ def test_the_tests_of_a_file_that_is_one_family_play_the_same_case(monkeypatch: 
     assert [case.marks for case in cases].count(["exhaustive"]) == len(cases) - 2
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_single_tests_that_take_long_are_one_family_wherever_they_stand(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setenv(SEED_VARIABLE, str(number))
+    cases: list[Any] = [Case(name, Path(f"{place}.py")) for place, name in enumerate(sorted(STORIES))]
+    others: Any = Case("test_another", Path("0.py"))
+    mark_exhaustive([*cases, others])
+    played = [place for place, case in enumerate(cases) if case.marks == ["sampled"]]
+    assert played == list(range(played[0], len(STORIES), EVERY["stories"]))
+    assert others.marks == []
+
+
 def test_two_families_do_not_begin_together_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SEED_VARIABLE, "1")
     assert len({first_of(name, 1000) for name in EVERY}) > len(EVERY) / 2
+
+
+def test_what_is_sampled_is_there() -> None:
+    files = list(Path(__file__).parents[1].rglob("test_*.py"))
+    known = {path.name for path in files}
+    known.update(*(re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")) for path in files))
+    assert {*EVERY, *STORIES} - known == {"stories"}
