@@ -41,7 +41,8 @@ def command(
     FILE is the finding's file, its name among those that are kept in .integrity/races, or a token, r1:..., of a race of
     requests: its application is started again, or asked where it runs.
 
-    Exits with 1 when it does, 0 when it does not. What has changed since is said.
+    Exits with 1 when it does, or when the schedule goes wrong in another way, 0 when all is right. What has changed since
+    is said.
 
     \b
     Example: integrity replay ghostpass-lost_update-sell-sell --times 10

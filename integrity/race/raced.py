@@ -130,12 +130,21 @@ class Replayed:
         back = sum(each.is_back for each in self.replays)
         came = f"{', '.join(self.failures)}: came back {back} of {counted(len(self.replays), 'time')}"
         last = self.replays[-1]
+        otherwise = [f"it went wrong in another way: {name}" for name in self.others]
         unknown = [f"nobody knows whether that is a fix: {last.why_unknown}"] if last.why_unknown else []
-        return "\n".join([came, *unknown, last.course, *last.timeline, *self.differences])
+        return "\n".join([came, *otherwise, *unknown, last.course, *last.timeline, *self.differences])
+
+    @property
+    def others(self) -> Sequence[str]:
+        """The other failures that came instead of it, or along with it."""
+        return sorted({name for each in self.replays for name in each.others})
 
     @property
     def exit_code(self) -> int:
-        """Return what a script is told: what was cut off, or calls that went astray, might have brought it back."""
-        if any(each.is_back for each in self.replays):
+        """Return what a script is told: a schedule that goes wrong in another way by now is no more right than it was.
+
+        What was cut off, or calls that went astray, might have brought it back.
+        """
+        if any(each.is_wrong for each in self.replays):
             return exit_code_of({Shortfall.VIOLATED})
         return exit_code_of({Shortfall.UNKNOWN} if any(each.why_unknown for each in self.replays) else ())

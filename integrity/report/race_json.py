@@ -101,6 +101,7 @@ def replays_json(replayed: Replayed) -> dict[str, Any]:
         "violated": sorted({alarm.name for alarm in finding.alarms}) if finding else list(replayed.failures),
         "times": len(replays),
         "came_back": sum(each.is_back for each in replays),
+        "went_wrong": sum(each.is_wrong for each in replays),
         "differences": list(replayed.differences),
         "replays": [
             {

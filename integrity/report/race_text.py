@@ -152,8 +152,7 @@ def render_replays(replayed: Replayed) -> str:
         lines.append(f"  {letters}: {course}")
     unknown = dict.fromkeys(each.why_unknown for each in replays if each.why_unknown)
     lines += [f"  nobody knows whether that is a fix: {why}" for why in unknown]
-    others = sorted({name for each in replays for name in each.others})
-    lines += [f"  another failure came: {name}" for name in others]
+    lines += [f"  it went wrong in another way: {name}" for name in replayed.others]
     if replayed.differences:
         lines += ["not as it was when the finding was made:", *(f"  {difference}" for difference in replayed.differences)]
     return fold("\n".join(lines))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from integrity.operation import Isolation, Unavailable
 from integrity.project import find_project
 from integrity.race.finding.finding import Finding, hash_tables, read_finding, return_record, write_finding
 from integrity.race.finding.replay import Replay, find_differences, search_command
+from integrity.race.raced import Replayed
 from integrity.reference.ghostpass.system import GHOSTPASS
-from integrity.report.race_text import render_finding
+from integrity.report.race_json import replays_json
+from integrity.report.race_text import render_finding, render_replays
 from integrity.systems.system import System
 
 READ, WRITE = "select n from boxes where id = :id", "update boxes set n = :n where id = :id"
@@ -126,6 +129,29 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "races").write_text("a file")
     with pytest.raises(UsageError, match=r"races.*cannot be written"):
         write_finding(make_finding(), tmp_path / "races" / "one.json")
+
+
+@pytest.mark.parametrize(
+    ("is_back", "others", "why_unknown", "code"),
+    [
+        (False, (), "", 0),
+        (True, (), "", 1),
+        (False, ("serial equivalence",), "", 1),
+        (True, ("boxes/limit",), "", 1),
+        (False, (), "no call changed a row", 3),
+    ],
+)
+def test_a_replay_is_right_only_where_nothing_goes_wrong_whatever_it_is_called(
+    is_back: bool, others: tuple[str, ...], why_unknown: str, code: int
+) -> None:
+    right = Replay("ABBAA", is_back=False, others=(), course="", statements={})
+    last = replace(right, is_back=is_back, others=others, why_unknown=why_unknown)
+    replayed = Replayed("one", ["boxes/sum"], [right, last])
+    assert replayed.exit_code == code
+    assert replays_json(replayed)["went_wrong"] == int(code == 1)
+    for text in (replayed.text, render_replays(replayed)):
+        assert f"came back {int(is_back)} of 2 times" in text
+        assert all(f"it went wrong in another way: {name}" in text for name in others)
 
 
 def make_replay(statements: dict[str, list[str]]) -> Replay:

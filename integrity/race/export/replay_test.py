@@ -20,7 +20,7 @@ are let go in this order by the proxy of integrity.{variables}
     pip install integrity pytest
     INTEGRITY_DATABASE_URL=postgresql://user@localhost/shop pytest {test_name}
 
-It fails while the failure comes back, and where nobody knows whether it does. By hand:
+It fails while that schedule goes wrong, in whatever way, and where nobody knows whether it does. By hand:
 
     {replay}
 """

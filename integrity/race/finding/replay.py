@@ -52,6 +52,11 @@ class Replay:
     timeline: tuple[str, ...] = ()
     why_unknown: str = ""
 
+    @property
+    def is_wrong(self) -> bool:
+        """It went wrong, as it did or in another way: a search would tell of either."""
+        return self.is_back or bool(self.others)
+
 
 def contest_of(finding: Finding, ground: Ground, *, bug: Bug | None) -> Contest:
     """Return the contest that the finding was made in.
