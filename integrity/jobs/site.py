@@ -20,6 +20,7 @@ from integrity.errors import UnsafeDatabase, UsageError
 from integrity.events import Job, Noted
 from integrity.http.client import Client
 from integrity.http.request import Request
+from integrity.jobs.at_start import MadeAtStart, keep_made_at_start
 from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site_checks import check_named, find_checks
 from integrity.jobs.warming import NotUndone, warm_up
@@ -100,18 +101,25 @@ def open_site(
             f"{target}: requests are raced through a proxy that speaks PostgreSQL's protocol",
             hint="Name the application's PostgreSQL database: --database URL",
         )
-    with ExitStack() as own:
-        try:
-            site = yield from _open(subject, target, project, settings, own)
-        except NotUndone as error:
-            if not subject.scenario.is_started_here:
-                raise
-            against = error.message
-        else:
-            stack.push(own.pop_all())
-            return site
-    yield Noted(f"{against}: each schedule gets a copy of the database that is made anew")
-    return (yield from _open(subject, target, project, settings, stack, against_undoing=against))
+    against, is_second = "", False
+    while True:
+        with ExitStack() as own:
+            try:
+                opened = _open(subject, target, project, settings, own, against_undoing=against, is_second=is_second)
+                site = yield from opened
+            except MadeAtStart as error:
+                is_second, told = True, f"{error.message}: it is started once before, and again when changes are seen"
+            except NotUndone as error:
+                if against or not subject.scenario.is_started_here:
+                    raise
+                against, told = (
+                    error.message,
+                    f"{error.message}: each schedule gets a copy of the database that is made anew",
+                )
+            else:
+                stack.push(own.pop_all())
+                return site
+        yield Noted(told)
 
 
 def _open(
@@ -121,15 +129,18 @@ def _open(
     settings: RequestRace,
     stack: ExitStack,
     *,
-    against_undoing: str = "",
+    against_undoing: str,
+    is_second: bool,
 ) -> Job[Site]:
     """Return the site; see `open_site`.
 
     Args:
         against_undoing: why what a schedule changes is not undone; empty: it is.
+        is_second: the application is started once before, for what it makes then.
 
     Raises:
         NotUndone: it cannot be.
+        MadeAtStart: the application is to be started before.
     """
     scenario, named = subject.scenario, subject.named
     check_named(subject, target, project)
@@ -146,6 +157,10 @@ def _open(
             raise
         return {}
 
+    log = project.state_folder / "apps" / f"race-{os.getpid()}.log"
+    if is_second:
+        with running(scenario.app, folder=project.folder, log=log, database_url=place.text):
+            pass
     stand = stack.enter_context(
         open_stand(
             place,
@@ -161,12 +176,12 @@ def _open(
     )
     if scenario.app.url and not scenario.app.command:
         yield Noted(f"the application's connections must lead to {stand.target}, which is our proxy")
-    log = project.state_folder / "apps" / f"race-{os.getpid()}.log"
     if scenario.has_application:
         begun = running(scenario.app, folder=project.folder, log=log, database_url=stand.target.text)
         apps.append(stack.enter_context(begun))
     app = apps[-1]
     if app.process_id is not None:
+        keep_made_at_start(stand, is_second=is_second)
         stand.accompany(app.process_id)
     client = stack.enter_context(Client(app.url, timeout_s=_WAITS * settings.seconds_max, loop=stand.loop))
     commands = Commands(project.folder, database_environment(stand.target.text))

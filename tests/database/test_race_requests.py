@@ -104,6 +104,24 @@ def test_a_unique_index_is_tried_on_our_copy_and_what_refuses_calls_is_held_agai
         assert connection.execute(b"select from pg_indexes where indexname = 'orders_item_id_key'").fetchall() == []
 
 
+@pytest.mark.parametrize(
+    ("how", "path", "code", "said"),
+    [
+        ("once", "buy", 1, "(create table public.shelf): it is started once before"),
+        pytest.param("once", "note", 1, "a copy of the database that is made anew", marks=pytest.mark.exhaustive),
+        ("anew", "buy", 2, "the application makes its tables anew each time that it starts"),
+    ],
+)
+def test_what_an_application_makes_as_it_starts_is_what_each_schedule_begins_with(
+    integrity: Command, how: str, path: str, code: int, said: str
+) -> None:
+    command = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'makes_at_start.py'} {how}"
+    ended, out, err = integrity("--command", command, "--curl", f"curl -X POST http://127.0.0.1:9/{path}", "--json")
+    assert (ended, said in " ".join(err.split())) == (code, True), out + err
+    if out:
+        assert json.loads(out)["findings"][0]["anomaly"] == "P4"
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("path", "preemptions", "verdict"), [("buy-locked-counted", "0", "unknown"), ("buy-counted", "1", "violated")]

@@ -82,6 +82,11 @@ class Record:
         self.not_undone = not_undone
         self.read_at = read_at
 
+    @property
+    def has_entries(self) -> bool:
+        """Rows were written, also where they are as before."""
+        return bool(self._entries)
+
     def without(self, pids: Collection[int]) -> "Record":
         """Return it without what these processes of the server wrote."""
         if not pids:
