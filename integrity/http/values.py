@@ -34,6 +34,9 @@ Values = Mapping[str, Any]
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLACE = re.compile(rf"\{{({NAME})\}}")
+_QUERY = re.compile(r'"query"\s*:\s*"(?:[^"\\]|\\.)*"|(?:^|&)query=[^&]*')
+"""A query of GraphQL in a body: braces in it are its own, `{id}` asks for the field id."""
+_GRAPHQL_TYPE = "application/graphql"
 _KINDS = {str: "a text", bool: "true or false", type(None): "null"}
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(-?\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
 HINT = 'Write "$.data[0].id" (JSON), "header Location" or "regex token=(\\\\w+)".'
@@ -144,8 +147,7 @@ def _describe(value: Any) -> str:
 def fill(request: Request, values: Values) -> Request:
     """Return a request with the values in it.
 
-    In a URL and in headers each name must be known. In a body what is not known stays (`{id}` may be a query of GraphQL),
-    unless a known name is spelt nearly so.
+    Each name must be known. In a query of GraphQL what is not known stays, unless a known name is spelt nearly so.
 
     Raises:
         UsageError: there is no such value.
@@ -155,22 +157,20 @@ def fill(request: Request, values: Values) -> Request:
     spell = {FORM_TYPE: _in_form, JSON_TYPE: _in_json}.get(kind, _text)
     return replace(
         request,
-        url=_fill_text(request.url, values, _in_url, place, is_strict=True),
-        headers=tuple(
-            (name, _fill_text(value, values, _text, f"{place}: {name}", is_strict=True)) for name, value in request.headers
-        ),
-        body=_fill_body(request.body, values, spell, place),
+        url=_fill_text(request.url, values, _in_url, place),
+        headers=tuple((name, _fill_text(value, values, _text, f"{place}: {name}")) for name, value in request.headers),
+        body=_fill_body(request.body, values, spell, place, is_query=kind == _GRAPHQL_TYPE),
     )
 
 
 def _fill_body(
-    body: Json | Raw | Parts | None, values: Values, spell: Callable[[Any], str], place: str
+    body: Json | Raw | Parts | None, values: Values, spell: Callable[[Any], str], place: str, *, is_query: bool
 ) -> Json | Raw | Parts | None:
     match body:
         case Json(value):
             return Json(_fill_json(value, values, place))
         case Raw(str(text)):
-            return Raw(_fill_text(text, values, spell, place))
+            return Raw(_fill_around_queries(text, values, spell, place, is_query=is_query))
         case Parts(parts):
             return Parts(tuple(_fill_part(part, values, place) for part in parts))
         case _:
@@ -180,30 +180,42 @@ def _fill_body(
 def _fill_part(part: Part, values: Values, place: str) -> Part:
     if isinstance(part.content, bytes):
         return part
-    return replace(part, content=_fill_text(part.content, values, _text, place))
+    return replace(part, content=_fill_around_queries(part.content, values, _text, place, is_query=part.name == "query"))
 
 
-def _fill_json(value: Any, values: Values, place: str) -> Any:
+def _fill_json(value: Any, values: Values, place: str, *, is_query: bool = False) -> Any:
     if isinstance(value, str):
         alone = _PLACE.fullmatch(value)
-        return values[alone[1]] if alone and alone[1] in values else _fill_text(value, values, _text, place)
+        known = alone is not None and alone[1] in values
+        return values[value[1:-1]] if known else _fill_text(value, values, _text, place, is_query=is_query)
     if isinstance(value, dict):
-        return {name: _fill_json(each, values, place) for name, each in value.items()}
+        return {name: _fill_json(each, values, place, is_query=name == "query") for name, each in value.items()}
     if isinstance(value, list):
         return [_fill_json(each, values, place) for each in value]
     return value
 
 
-def _fill_text(text: str, values: Values, spell: Callable[[Any], str], place: str, *, is_strict: bool = False) -> str:
+def _fill_around_queries(text: str, values: Values, spell: Callable[[Any], str], place: str, *, is_query: bool) -> str:
+    """Return a text of JSON, a form or what it may be with the values in it; `is_query`: the whole of it is a query."""
+    filled, at = "", 0
+    for query in _QUERY.finditer(text):
+        filled += _fill_text(text[at : query.start()], values, spell, place, is_query=is_query)
+        filled += _fill_text(query[0], values, spell, place, is_query=True)
+        at = query.end()
+    return filled + _fill_text(text[at:], values, spell, place, is_query=is_query)
+
+
+def _fill_text(text: str, values: Values, spell: Callable[[Any], str], place: str, *, is_query: bool = False) -> str:
     def spelling(found: re.Match[str]) -> str:
         name = found[1]
         if name in values:
             return spell(values[name])
         meant = suggest(name, values)
-        if not is_strict and not meant:
+        if is_query and not meant:
             return found[0]
         known = f"Known: {', '.join(values)}." if values else "None is: [values] has some, `take` of a request makes some."
-        raise NoValue(place, name, hint=" ".join(filter(None, (meant, known))))
+        as_it_stands = f'To send {found[0]} as it stands, write [values] {name} = "{found[0]}".'
+        raise NoValue(place, name, hint=" ".join(filter(None, (meant, known, "" if meant else as_it_stands))))
 
     return _PLACE.sub(spelling, text)
 

@@ -1,12 +1,14 @@
 """Values are taken from answers and put into later requests as the place needs them."""
 
+from typing import Any
+
 import pytest
 
 from integrity.errors import UsageError
 from integrity.http.answer import Answer
-from integrity.http.request import FORM_TYPE, JSON_TYPE, Json, Raw, Request
+from integrity.http.request import FORM_TYPE, JSON_TYPE, Json, Part, Parts, Raw, Request
 from integrity.http.statuses import read_statuses
-from integrity.http.values import check_take, fill, take
+from integrity.http.values import NoValue, check_take, fill, take
 
 ANSWER = Answer(
     200,
@@ -84,15 +86,47 @@ def test_a_value_in_a_tree_of_json_keeps_its_type_where_it_stands_alone() -> Non
     assert fill(request, VALUES).body == Json({"id": 7, "list": ["w-7", True]})
 
 
-def test_braces_of_a_body_that_name_no_value_stay() -> None:
-    request = Request("POST", "/graphql", (("Content-Type", JSON_TYPE),), Raw('{"query": "{ me {wallet} }"}'))
-    assert fill(request, VALUES) == request
+def sent(body: str, kind: str = JSON_TYPE) -> Request:
+    return Request("POST", "/a", (("Content-Type", kind),), Raw(body))
 
 
-@pytest.mark.parametrize("request_", [Request("GET", "/w/{wallet}"), Request("POST", "/a", (), Raw("x={nmae}"))])
-def test_a_name_without_a_value_is_refused(request_: Request) -> None:
-    with pytest.raises(UsageError, match=r"there is no value .*\n  hint: .*Known: id, name"):
-        fill(request_, VALUES)
+QUERIES = (
+    sent('{"query": "{ me {wallet} }", "variables": {"id": 7}}'),
+    sent('[{"query": "{wallet}"}, {"operation": 1, "query" : "a \\"b\\" {wallet}"}]'),
+    sent("query={wallet}&id=7", FORM_TYPE),
+    sent("{wallet}", "application/graphql"),
+    Request("POST", "/a", (), Json({"query": "{me {wallet}}"})),
+    Request("POST", "/a", (), Parts((Part("query", "{wallet}"),))),
+)
+
+
+@pytest.mark.parametrize("request_", QUERIES)
+def test_braces_of_a_query_of_graphql_that_name_no_value_stay(request_: Request) -> None:
+    assert fill(request_, {"amount": 7}) == request_
+
+
+PLACES = (
+    Request("GET", "/w/{wallet}"),
+    Request("GET", "/", (("X-Wallet", "{wallet}"),)),
+    sent('{"code": "{wallet}"}'), sent('{"cents": {wallet}}'), sent('{"code": "a-{wallet}", "query": "{id}"}'),
+    sent('{"query": "{id}", "variables": {"code": "{wallet}"}}'),
+    sent("code={wallet}", FORM_TYPE), sent("<code>{wallet}</code>", "text/xml"), Request("POST", "/a", (), Raw("{wallet}")),
+    Request("POST", "/a", (), Json({"code": "{wallet}"})), Request("POST", "/a", (), Json([{"code": ["a {wallet}"]}])),
+    Request("POST", "/a", (), Parts((Part("code", "{wallet}"),))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("request_", PLACES)
+@pytest.mark.parametrize("values", [{}, VALUES, {"walet": 7}])
+def test_a_name_without_a_value_is_refused_wherever_it_stands(request_: Request, values: dict[str, Any]) -> None:
+    with pytest.raises(NoValue, match=r"there is no value wallet\n  hint: .*(Known: |None is: )"):
+        fill(request_, values)
+
+
+def test_braces_are_sent_as_they_stand_where_a_value_says_so() -> None:
+    with pytest.raises(NoValue, match=r'To send \{b\} as it stands, write \[values\] b = "\{b\}"\.'):
+        fill(sent('{"a": "{b}"}'), {})
+    assert fill(sent('{"a": "{b}"}'), {"b": "{b}"}) == sent('{"a": "{b}"}')
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,14 @@ WRONG = {
         actor("""'POST /pay {"id": {walet}}'"""), "8:21: actors.0.requests.0: there is no value walet",
         "meant wallet.",
     ),
+    "of a body, spelt like none": (
+        actor("""'POST /pay {"code": "{cod}", "cents": 800}'"""), "8:24: actors.0.requests.0: there is no value cod",
+        "Known: wallet. To send {cod} as it stands",
+    ),
+    "of a number of a body": (
+        actor("""{ url = "/pay", json = { cents = "{amount}" } }"""), "8:37: actors.0.requests.0: there is no value amount",
+        "Known: wallet.",
+    ),
     "of a later request": (
         actor("""{ url = "/a", take = { b = "$.b" } }, "GET /{c}" """),
         "8:47: actors.0.requests.1: there is no value c",
