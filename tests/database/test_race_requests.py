@@ -7,23 +7,17 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from integrity.cli.main import main
 from integrity.engines.target import Target
 from integrity.jobs import site
+from tests.database.race_commands import Command, race_requests_beside
 
 APP = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'shop.py'}"
 BUYER = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'buyer.py'}"
-SCHEMA = b"""
-create table stock (id int primary key, left_over int not null);
-create table orders (id bigserial primary key, item_id int not null references stock);
-insert into stock values (1, 1);
-"""
 SCENARIO = """
 [app]
 command = "{app}"
@@ -39,29 +33,13 @@ exactly_one = 200
 
 SOLD = "select count(*) as sold from orders having count(*) > 1"
 
-Command = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
 def integrity(
     database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    with closing(database.connect()) as connection:
-        connection.execute(SCHEMA)
-        connection.commit()
-    (tmp_path / "integrity.toml").write_text("")
     (tmp_path / "scenarios").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
-
-    def run(*words: str, command: str = "race") -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([command, *words])
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, captured.out, captured.err
-
-    return run
+    return race_requests_beside(database, tmp_path, monkeypatch, capsys)
 
 
 def curl(path: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,6 @@ from random import Random
 
 import pytest
 
-from integrity.cli.main import main
 from integrity.engines.target import Target
 from integrity.history import Call, Outcome, encode_invoked, encode_returned, make_operation_id
 from integrity.invariants.load import load_invariants
@@ -25,9 +24,9 @@ from integrity.race.judge.contest import Ground, survey
 from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.reference.ghostpass.system import GHOSTPASS
+from tests.database.race_commands import Command, runs_commands
 from tests.documents import make_settings, verdicts_json
 
-Command = Callable[..., tuple[int, str, str]]
 URL = "sqlite:///venue.db"
 OVERDRAW = ("race", "ghostpass", "sell", "sell", "--bug", "overdraw", "--database", URL)
 FINDING = ".integrity/races/ghostpass-overdraw-sell-sell-sqlite.json"
@@ -43,14 +42,7 @@ def integrity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, captured.out, captured.err
-
-    yield run
+    yield runs_commands(capsys)
     assert list(scratch.glob("integrity-*")) == []
 
 

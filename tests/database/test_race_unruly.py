@@ -2,48 +2,26 @@
 
 import json
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from integrity.cli.main import main
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.race.gated.postgresql import engine, stand
+from tests.database.race_commands import STOCK, Command, race_requests_beside
 
 UNRULY = f"{sys.executable} {Path(__file__).parents[1] / 'race_app' / 'unruly.py'}"
-SCHEMA = b"""
-create table stock (id int primary key, left_over int not null);
-create table orders (id bigserial primary key, item_id int not null references stock);
-insert into stock values (1, 1);
-"""
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def integrity(
     database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    with closing(database.connect()) as connection:
-        connection.execute(SCHEMA)
-        connection.commit()
     monkeypatch.setattr(engine, "_GIVEN_UP_SECONDS", 0.3)  # of the seconds that nothing comes back in
     monkeypatch.setattr(stand, "_LETTERS_MAX", 60)
-    (tmp_path / "integrity.toml").write_text("")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
-
-    def run(*words: str, command: str = "race") -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([command, *words])
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, captured.out, captured.err
-
-    return run
+    return race_requests_beside(database, tmp_path, monkeypatch, capsys)
 
 
 def asked(path: str) -> tuple[str, ...]:
@@ -88,7 +66,7 @@ def test_an_application_that_opens_more_connections_than_the_server_has_is_told_
     target = server.start()
     try:
         with closing(target.connect()) as connection:
-            connection.execute(SCHEMA)
+            connection.execute(STOCK)
             connection.commit()
         code, _, err = integrity(*asked("/greedy"), "--database", target.text)
         said = " ".join(err.split())
