@@ -38,7 +38,7 @@ ACTORS_MAX = 8
 )
 @click.option("--schedules", metavar="N", type=Integer(1, 10_000_000), default=10_000, show_default=True,
               help="Of each pair, with each choice of arguments, play at most so many; with --mutate 300.")  # fmt: skip
-@click.option("--budget", type=Duration(), help="End the search after so long, wherever it is.")
+@click.option("--budget", type=Duration(), help="End after so long: the search, and what is tried against what it found.")
 @click.option("--seed", metavar="N", type=SEED, default=0, show_default=True, help="Of random schedules.")
 @click.option(
     "--jobs", metavar="N", type=Integer(1, 64), default=1, show_default=True, help="Processes that share the search."

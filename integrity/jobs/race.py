@@ -29,6 +29,7 @@ from integrity.operation import Isolation
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, kept_schedules
 from integrity.race.matrix import Group, pairs_of, race_groups
+from integrity.race.play.deadline import Deadline
 from integrity.race.played import play_schedule
 from integrity.race.program.schedule import parse
 from integrity.race.raced import Mutated, Raced
@@ -128,6 +129,7 @@ def race(
 
 
 def _race(chosen: ChosenRace, target: Target, project: Project, wanted: Wanted, *, test_database: str | None) -> Job[Raced]:
+    deadline = Deadline.within(chosen.race.settings.seconds)
     race = _on(target, chosen.race, chosen.group)
     yield from map(Noted, chosen.told)
     yield from notes_of_scratch(target, project)
@@ -140,11 +142,11 @@ def _race(chosen: ChosenRace, target: Target, project: Project, wanted: Wanted, 
         if not chosen.group:
             yield from map(Noted, race.system.describe_unusable())
         wanted_groups = [chosen.group] if chosen.group else pairs_of(list(race.system.operations))
-        groups = yield from race_groups(target, race, wanted_groups, test_database=test_database)
+        groups = yield from race_groups(target, race, wanted_groups, test_database=test_database, deadline=deadline)
         findings = _order(groups, race.bug)
     yield from notes_of_missing(race.system)
     yield from notes_of_single_rows(race.system, chosen.group)
-    found = yield from keep(findings, race, target, project, wanted, test_database=test_database)
+    found = yield from keep(findings, race, target, project, wanted, test_database=test_database, deadline=deadline)
     apart = keep_all([group.apart for group in groups if group.apart], target, project)
     yield from apart
     return Raced(race, groups, found, apart, played, is_matrix=not chosen.group)

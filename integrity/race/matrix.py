@@ -17,6 +17,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Advanced, Job, Noted
 from integrity.race.finding.finding import Finding
+from integrity.race.play.deadline import Deadline
 from integrity.race.processes import SECONDS_LEAST, open_searchers
 from integrity.race.search.settings import RaceSubject
 from integrity.race.searcher import Searched, Task
@@ -101,17 +102,21 @@ def race_groups(
     groups: Sequence[tuple[str, ...]],
     *,
     test_database: str | None = None,
+    deadline: Deadline | None = None,
 ) -> Job[list[Group]]:
     """Search the groups on scratch databases and return what is known of each, in their order.
 
     Where operations want rows of their own, the groups of one with wrong rows are left out, and that is noted.
+
+    Args:
+        deadline: of all of it; None: the settings' seconds from now.
 
     Raises:
         UsageError: the system has no such operation, or cannot be raced on this target, or by several processes.
         DatabaseError: the server is gone.
     """
     settings = race.settings
-    deadline = time.monotonic() + settings.seconds
+    ends_at = (deadline or Deadline.within(settings.seconds)).at
     known = {names: Group(names) for names in dict.fromkeys(groups)}
     yield Advanced("racing", "", 0, len(known))
     with open_searchers(target, race, known, test_database) as search:
@@ -119,11 +124,11 @@ def race_groups(
             open_groups = [
                 group for group in known.values() if not (group.is_out_of_choices or group.fault or group.is_settled)
             ]
-            left = deadline - time.monotonic()
+            left = ends_at - time.monotonic()
             if not open_groups or (choice and left < SECONDS_LEAST):
                 break
             tasks = [Task(group.names, choice) for group in open_groups]
-            for task, searched in search(tasks, deadline):
+            for task, searched in search(tasks, ends_at):
                 group = known[task.names]
                 if isinstance(searched, UsageError):
                     if race.system.rows_of is None or len(known) == 1:

@@ -65,7 +65,7 @@ def _scheduler(database: Target, system: System) -> Scheduler:
 def _search_here(searcher: Searcher, tasks: Sequence[Task], deadline: float) -> Iterator[tuple[Task, Found]]:
     for number, task in enumerate(tasks):
         left = deadline - time.monotonic()
-        yield task, searcher.search(task, max(SECONDS_LEAST, left / (len(tasks) - number)))
+        yield task, searcher.search(task, max(SECONDS_LEAST, left / (len(tasks) - number)), ends_at=deadline)
 
 
 @contextmanager
@@ -85,7 +85,9 @@ def _processes(databases: list[Target], race: RaceSubject, groups: Collection[tu
 
     def search(tasks: Sequence[Task], deadline: float) -> Iterator[tuple[Task, Found]]:
         seconds = max(SECONDS_LEAST, (deadline - time.monotonic()) * len(databases) / len(tasks))
-        futures: dict[Future[Found], Task] = {pool.submit(_search_in_process, task, seconds): task for task in tasks}
+        futures: dict[Future[Found], Task] = {
+            pool.submit(_search_in_process, task, seconds, deadline): task for task in tasks
+        }
         for future in as_completed(futures):
             yield futures[future], future.result()
 
@@ -150,12 +152,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _search_in_process(task: Task, seconds: float) -> Found:
+def _search_in_process(task: Task, seconds: float, ends_at: float) -> Found:
     try:
         if not _searcher:  # not when the process starts: an error there would be a broken pool, and not be told
             assert _make_searcher is not None
             _searcher.append(_make_searcher())
-        return _searcher[0].search(task, seconds)
+        return _searcher[0].search(task, seconds, ends_at=ends_at)
     except Exception as error:
         if user_error := as_user_error(error):  # told here: the places that it came through do not cross to the parent
             raise user_error from error

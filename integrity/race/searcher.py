@@ -69,9 +69,15 @@ class Searcher:
         self._system_of = system_of
         self._grounds: dict[tuple[str, ...], Ground] = {}
 
-    def search(self, task: Task, seconds: float) -> Found:
-        """Return what was found, None when the group has no such choice, or why it has no rows to be played on."""
+    def search(self, task: Task, seconds: float, *, ends_at: float) -> Found:
+        """Return what was found, None when the group has no such choice, or why it has no rows to be played on.
+
+        Args:
+            seconds: for the search.
+            ends_at: for all, by the monotonic clock: what was found by then is told, as small as it was made.
+        """
         settings = self._settings
+        self._scheduler.deadline.at = ends_at
         try:
             ground = self._ground_of(task.names)
             contests = ground.vary(task.names, bug=self._bug, isolation=settings.isolation)
@@ -87,7 +93,8 @@ class Searcher:
         """Return the ground of a group: one for all where they all are played on the same rows."""
         system = self._system_of(names)
         if system.raced not in self._grounds:
-            self._grounds[system.raced] = survey(self._scheduler, system, self._files)
+            with self._scheduler.deadline.lifted():
+                self._grounds[system.raced] = survey(self._scheduler, system, self._files)
         return self._grounds[system.raced]
 
 

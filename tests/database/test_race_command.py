@@ -110,6 +110,18 @@ def test_sound_operations_are_reported_with_what_was_covered(integrity: Command)
     assert "sound at read committed: no schedule of 1 pair with at most 2 preemptions goes wrong" in out
 
 
+def test_a_budget_ends_the_whole_race_also_a_letter_that_is_under_way(integrity: Command) -> None:
+    """A call that sleeps for a minute was waited for, and its cures were searched for minutes behind the budget."""
+    Path("operations").mkdir()
+    Path("operations/doze.sql").write_text("begin;\nselect pg_sleep(60);\nselect a from naps for update;\ncommit;\n")
+    with Target.parse(os.environ["INTEGRITY_DATABASE_URL"]).connect() as server:
+        server.execute(b"create table naps (a int primary key)")
+    for words, told in (((), "s was spent"), (("--mutate",), "doze: its protections\n  untried")):
+        began = time.monotonic()
+        code, out, err = integrity("race", "doze", "doze", "--budget", "1s", *words)
+        assert (code, told in f"{out}{err}", time.monotonic() - began < 15) == (3, True, True), f"{out}{err}"
+
+
 def test_a_search_that_its_budget_ends_is_inconclusive(integrity: Command) -> None:
     code, out, _ = integrity("race", "ghostpass", "scan_in", "scan_out", "sell", "--preemptions", "6", "--budget", "0.5s")
     assert code == 3

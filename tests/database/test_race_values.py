@@ -108,7 +108,7 @@ def test_the_sound_twin_is_silent_and_its_protections_are_taken_away_by_name(tar
         ground = survey(arena.scheduler(), system, [FILE])
         program = replace(next(ground.vary(["raise_rate", "raise_rate"])).program(), is_strict=True)
         assert explore(arena.scheduler(), program, budget=BUDGET).verdict is Verdict.HOLDS
-        mutator = Mutator(arena, ground, Isolation.READ_COMMITTED, BUDGET, 0, 1, float("inf"))
+        mutator = Mutator(arena, ground, Isolation.READ_COMMITTED, BUDGET, 0, 1)
         found = list(mutator.mutate(["raise_rate"]))
     words = {each.protection: each.word for each in found if isinstance(each, Mutation)}
     assert words["raise_rate: for update"] == "needed"

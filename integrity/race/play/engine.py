@@ -58,6 +58,9 @@ class RaceEngine(Protocol):
     tells_what_meets: bool
     """Whether what of a reader's is in the way of others differs from actor to actor, and `meets` tells."""
 
+    ends_at: float
+    """By the monotonic clock: a letter that is under way then is cancelled, where it can be."""
+
     generated_columns: frozenset[tuple[int, int]]
     """(table, column number) of the columns whose values the database makes up."""
 

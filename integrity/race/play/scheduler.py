@@ -251,12 +251,14 @@ class Scheduler:
         self._watch.begin(recorder, is_first=standing.actors < len(program.actors))
         began = time.monotonic()
         turns = Turns(sessions, self.engine, self._watch, self._letters_max, began + self._seconds_max)
+        self.engine.ends_at = self.deadline.at
         with self._forget_sessions_on_error():
             try:
                 for session, actor, operation_id in zip(sessions, program.actors, operation_ids, strict=True):
                     self._troupe.start(session.letter, actor, keys, operation_id, program)
                 misfit, cut = turns.play(letters, decide)
             except LetterTimeout as error:
+                self.deadline.check()  # which is why it was cancelled
                 misfit, cut = None, str(error)
             seconds = time.monotonic() - began
             letters_left = "".join(session.letter for session in sessions)

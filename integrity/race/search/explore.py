@@ -210,7 +210,8 @@ class _Search:
                 self._coverage.cut.append(error.message)
                 return
             except BudgetOver:
-                self._coverage.cut.append("the budget was over")
+                is_own = math.isfinite(self._budget.seconds)
+                self._coverage.cut.append(self._spent_seconds if is_own else "the budget was over")
                 return
             except GoesOn as error:
                 self._coverage.cut.append(error.message)
@@ -404,11 +405,15 @@ class _Search:
         seconds = to_play * spent / max(1, coverage.played)
         return coverage.played + to_play <= self._budget.schedules and spent + seconds <= self._budget.seconds
 
+    @property
+    def _spent_seconds(self) -> str:
+        return f"the budget of {self._budget.seconds:.3g} s was spent"
+
     def _why_over(self) -> str:
         if self._coverage.played >= self._budget.schedules:
             return f"the budget of {counted(self._budget.schedules, 'schedule')} was spent"
         if time.monotonic() - self._started >= self._budget.seconds:
-            return f"the budget of {self._budget.seconds:g} s was spent"
+            return self._spent_seconds
         if self._cuts >= self._budget.cuts:
             return f"{counted(self._cuts, 'schedule was', 'schedules were')} not played to their end"
         return ""

@@ -7,7 +7,6 @@ operation writes are taken away along with it, then the other protections of the
 Calls that go wrong with everything in place tell of no protection, so that pairs of them are searched first and left out.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
@@ -18,6 +17,7 @@ from integrity.events import Event
 from integrity.operation import Isolation, Statement
 from integrity.race.judge.contest import Contest, Ground, survey
 from integrity.race.judge.judge import Judge
+from integrity.race.play.deadline import BudgetOver, Deadline
 from integrity.race.play.recording import record
 from integrity.race.search.exploration import Exploration, Hit
 from integrity.race.search.explore import Budget, explore
@@ -81,7 +81,7 @@ class Mutation(Event):
     @property
     def partners(self) -> tuple[str, ...]:
         """Those that guard the same: it takes all of them away to go wrong."""
-        return tuple(name for name in self.attempts[-1].removed if name != self.protection)
+        return tuple(name for each in self.attempts[-1:] for name in each.removed if name != self.protection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +109,29 @@ def mutate_system(
         DatabaseError: the server is gone.
     """
     system, settings = race.system, race.settings
-    with Arena(target, system, test_database=test_database) as arena:
+    deadline = Deadline.within(settings.seconds)
+    with Arena(target, system, test_database=test_database, deadline=deadline) as arena:
+        with deadline.lifted():
+            ground = survey(arena.scheduler(), system.raced_as(names), race.files)
         mutator = Mutator(
             arena,
-            survey(arena.scheduler(), system.raced_as(names), race.files),
+            ground,
             settings.isolation,
             Budget(preemptions=settings.preemptions, schedules=SCHEDULES_MAX),
             settings.seed,
             CHOICES_MAX,
-            time.monotonic() + settings.seconds,
         )
         yield from mutator.mutate(names)
 
 
 @dataclass(frozen=True, slots=True)
 class Mutator:
-    """Takes protections away and searches.
+    """Takes protections away and searches; what was not at its end by the arena's deadline is untried.
 
     Args:
         isolation: that the sound operations run at.
         budget: of each search, of one pair with one choice of arguments.
         choices_max: of ways in which calls share keys, for each pair.
-        deadline: of the monotonic clock: what was not begun by then is untried.
     """
 
     arena: Arena
@@ -139,7 +140,6 @@ class Mutator:
     budget: Budget
     seed: int
     choices_max: int
-    deadline: float
     _attempts: dict[frozenset[Protection], Attempt] = field(default_factory=dict)
     _racy: set[frozenset[str]] = field(default_factory=set)
     _wrong: dict[tuple[tuple[str, ...], str], frozenset[tuple[str, str]]] = field(default_factory=dict)
@@ -152,7 +152,11 @@ class Mutator:
             DatabaseError: the server is gone.
         """
         yield from self._leave_out_racy(names)
-        statements = {name: self._observe(name) for name in names}
+        try:
+            statements = {name: self._observe(name) for name in names}
+        except BudgetOver:  # before anybody knows which protections there are
+            yield from (Mutation(f"{name}: its protections", is_constraint=False, attempts=()) for name in names)
+            return
         constraints = tell_apart(list(find_constraints(self.ground.system.metadata, statements)))
         has_one_writer = self.arena.kind.has_one_writer
         found = [
@@ -169,19 +173,20 @@ class Mutator:
         for protection in own:
             if not self._pairs((protection,), names):
                 continue
-            if time.monotonic() > self.deadline:
-                yield Mutation(protection.name, is_constraint=False, attempts=())
-                continue
-            seen.append(self._judge(protection, constraints, own, names))
+            try:
+                seen.append(self._judge(protection, constraints, own, names))
+            except BudgetOver:
+                seen.append(Mutation(protection.name, is_constraint=False, attempts=()))
             yield seen[-1]
         yield from self._judge_constraints(constraints, seen, names)
 
     def _leave_out_racy(self, names: Sequence[str]) -> Iterator[Unguarded]:
         pairs = list(combinations_with_replacement(names, 2))
         for pair in pairs:
-            if time.monotonic() > self.deadline:
+            try:
+                attempt = self._search((), [pair])
+            except BudgetOver:
                 return
-            attempt = self._search((), [pair])
             if attempt.hit:
                 self._racy.add(frozenset(pair))
                 yield Unguarded(attempt)
@@ -195,14 +200,15 @@ class Mutator:
         self, constraints: list[Protection], known: list[Mutation], names: Sequence[str]
     ) -> Iterator[Mutation]:
         """Yield what each constraint is good for; if nothing goes wrong without all of them, none is tried alone."""
-        if time.monotonic() > self.deadline:
-            yield from (Mutation(each.name, is_constraint=True, attempts=()) for each in constraints)
-            return
         constraints = [each for each in constraints if self._pairs((each,), names)]
-        together = self._attempt(tuple(constraints), names) if constraints else None
+        together: Attempt | None = None
         for protection in constraints:
-            alone = self._attempt((protection,), names) if together and together.hit else together
-            assert alone is not None
+            try:
+                together = together or self._attempt(tuple(constraints), names)
+                alone = self._attempt((protection,), names) if together.hit else together
+            except BudgetOver:
+                yield Mutation(protection.name, is_constraint=True, attempts=())
+                continue
             partner = next((mutation for mutation in known if protection.name in mutation.partners), None)
             if alone.hit or partner is None:
                 yield Mutation(protection.name, bool(protection.constraint), (alone,))
@@ -285,7 +291,10 @@ class Mutator:
         program = contest.program()
         # Not of calls that fail: one that then changes nothing shows that something else guards the same.
         judge = Judge(scheduler, program, are_failures_judged=False, is_strict=True)
-        return explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
+        found = explore(scheduler, program, budget=self.budget, seed=self.seed, judge=judge)
+        if not found.hits:
+            self.arena.deadline.check()
+        return found
 
     def _is_of_loss(self, hit: Hit, choice: Contest, removed: tuple[Protection, ...]) -> bool:
         """Return whether a hit is a race that the loss of these lets through; if nothing is lost, whether it is a race.

@@ -3,6 +3,7 @@
 Who waits for whom is asked of the server while a unit of an actor's is there, never while the actor runs its own code.
 """
 
+import math
 import os
 import time
 from collections.abc import Collection, Sequence
@@ -47,6 +48,7 @@ class GatedEngine(PostgresControl):
 
     def __init__(self, target: Target, desk: Desk, *, letter_seconds_max: float, unseen: Collection[int] = ()) -> None:
         self._desk = desk
+        self.ends_at = math.inf  # a call that is not ours is given its time: it cannot be cancelled
         self._lanes: dict[str, Lane] = {}
         self._standing: set[_Kept] | None = None
         self._waiting_sql: set[str] = set()  # texts that have waited for a lock

@@ -4,6 +4,7 @@ Right behind an actor's statement the control connection asks the server whether
 again until it has answered or waits: nothing is guessed from a time-out, and nothing sleeps.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from select import select
@@ -44,6 +45,7 @@ class PostgresEngine(PostgresControl):
     """
 
     def __init__(self, target: Target, *, letter_seconds_max: float, has_books: bool = False) -> None:
+        self.ends_at = math.inf
         self._wires: dict[str, PostgresWire] = {}
         self._waiting_sql: set[str] = set()  # texts that have waited for a lock
         super().__init__(target, letter_seconds_max=letter_seconds_max, has_books=has_books)
@@ -71,7 +73,7 @@ class PostgresEngine(PostgresControl):
         others = [other for other in sessions if other.in_transaction and other is not session]
         may_wait = len(sessions) > 1
         wire = self._wires[session.letter]
-        deadline = time.monotonic() + self._letter_seconds_max
+        deadline = min(time.monotonic() + self._letter_seconds_max, self.ends_at)
         control = self._control
         must_look = len(sessions) > 2 and session.is_impatient
         looks, has_looked, looks_until = wire.looks, False, 0.0  # has_looked: before the question was sent

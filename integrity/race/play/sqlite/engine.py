@@ -5,6 +5,7 @@ commit, where there is no write-ahead log, for all that are reading. No two ever
 deadlocks, and who waits longest gets through first.
 """
 
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -60,6 +61,7 @@ class SqliteRaceEngine:
     def __init__(self, target: Target, *, letter_seconds_max: float, has_books: bool = False) -> None:
         self._target = target
         self._letter_seconds_max = letter_seconds_max
+        self.ends_at = math.inf
         self._namespaces = tuple(name for name in target.find_schemas() if has_books or name != OURS)
         self._wires: dict[str, SqliteWire] = {}
         self._bits: dict[TableName, int] = {}
@@ -136,6 +138,7 @@ class SqliteRaceEngine:
 
     def run(self, session: Session, sessions: Sequence[Session]) -> str:
         wire = self._wires[session.letter]
+        wire.ends_at = self.ends_at
         is_done = session.progress()
         if wire.is_late:
             raise LetterTimeout(

@@ -83,17 +83,18 @@ class SqliteReader:
         connection.set_authorizer(self._note)
         connection.set_progress_handler(self._is_late, _TICK)
 
-    def execute(self, sql: str, statement: Statement) -> tuple[Answer, Uses]:
+    def execute(self, sql: str, statement: Statement, *, ends_at: float = math.inf) -> tuple[Answer, Uses]:
         """Return the answer and what the statement touches.
 
         Args:
             sql: the statement in SQLite's words.
+            ends_at: by the monotonic clock: it is interrupted then.
 
         Raises:
             sqlite3.Error: it was refused.
         """
         self._compiled = Uses()
-        self._deadline = time.monotonic() + self._seconds_max
+        self._deadline = min(time.monotonic() + self._seconds_max, ends_at)
         self.read_clock()
         values = {name: to_sqlite(value) for name, value in statement.parameters.items()}
         try:
@@ -157,6 +158,7 @@ class SqliteWire:
         self.is_waiting = False
         self.holds_lock = False
         self.is_late = False
+        self.ends_at = math.inf
 
     @property
     def is_committing(self) -> bool:
@@ -246,7 +248,7 @@ class SqliteWire:
             self._roll_back()
             return Answer(tag="ROLLBACK")
         sent = as_sent(command)
-        answer, uses = self._reader.execute(adapt(sent.sql, "sqlite"), sent)
+        answer, uses = self._reader.execute(adapt(sent.sql, "sqlite"), sent, ends_at=self.ends_at)
         self.uses.add(uses)
         self.holds_lock |= bool(uses.writes)
         return answer
