@@ -11,6 +11,7 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import AuditError
 from integrity.invariants.load import load_invariants
+from integrity.jobs.race_log import read_last_race
 from integrity.project import DATABASE_VARIABLE, OPERATIONS_FOLDER, SETTINGS_FILE, Project, reference_folder
 from integrity.registry import Registry
 from integrity.report.about_text import About
@@ -50,6 +51,7 @@ def look_at(project: Project) -> About:
         last_run=_describe_run(RunFolder(runs[-1])) if runs else "",
         broken=broken,
         last_audit=audit.said,
+        last_search=_last_search(project),
         last_race=_last_race(project),
         next=_next(project, audit, has_data=has_data, is_checked=bool(own), operations=operations, broken=broken),
     )
@@ -191,6 +193,12 @@ def _last_audit(project: Project, runs: list[Path]) -> _Audit:
     said = f"{_when(audited_at)}  {verdicts.sentence}"
     is_newest = newest.parent == runs[-1] if of_run else not runs or runs[-1].stat().st_mtime < audited_at
     return _Audit(said, is_newest, of_run, next(iter(verdicts.violated), ""))
+
+
+def _last_search(project: Project) -> str:
+    last = read_last_race(project)
+    when = _when(datetime.fromisoformat(last.at).timestamp()) if last else ""
+    return f"{when}  {last.subject}: {last.outcome}" if last else ""
 
 
 def _last_race(project: Project) -> str:

@@ -23,8 +23,10 @@ from integrity.jobs.findings import (
     races_folder,
     system_on,
 )
+from integrity.jobs.race_log import log_race
 from integrity.jobs.race_names import describe_unnamed, find_operations, race_of, read_names
 from integrity.jobs.wanted import telling
+from integrity.numbers import counted
 from integrity.operation import Isolation
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, kept_schedules
@@ -36,6 +38,7 @@ from integrity.race.raced import Mutated, Raced
 from integrity.race.search.settings import RaceSettings, RaceSubject
 from integrity.race.trial.mutate import Mutation, Unguarded, mutate_system
 from integrity.registry import Registry
+from integrity.report.race_coverage import sentence_of
 from integrity.systems.system import Bug
 
 CHOICES_OF_NAMED = 12  # of arguments, where the calls that meet were named
@@ -149,7 +152,13 @@ def _race(chosen: ChosenRace, target: Target, project: Project, wanted: Wanted, 
     found = yield from keep(findings, race, target, project, wanted, test_database=test_database, deadline=deadline)
     apart = keep_all([group.apart for group in groups if group.apart], target, project)
     yield from apart
-    return Raced(race, groups, found, apart, played, is_matrix=not chosen.group)
+    raced = Raced(race, groups, found, apart, played, is_matrix=not chosen.group)
+    if groups:
+        what = " + ".join(chosen.group) or counted(len(groups), "pair")
+        subject = f"{race.system.name}: {what}{f' with the bug {race.bug.name}' if race.bug else ''}"
+        files = [each.file for each in (*found, *apart)]
+        log_race(project, subject, raced.verdict, sentence_of(groups, race.settings), files)
+    return raced
 
 
 def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_database: str | None = None) -> Job[Mutated]:

@@ -18,6 +18,7 @@ from integrity.events import FileWritten, Job, Noted
 from integrity.http.secrets import hidden_in
 from integrity.jobs.export_requests import export_requests
 from integrity.jobs.findings import Wanted, keep_all
+from integrity.jobs.race_log import log_race
 from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site import Site, open_site
 from integrity.project import Project
@@ -37,6 +38,7 @@ from integrity.race.study import record_of
 from integrity.race.trial.call_cures import try_call_cures
 from integrity.race.trial.call_mutations import mutate_calls
 from integrity.race.trial.cure import Failing, NotBack
+from integrity.report.requests_text import sentence_of_requests
 from integrity.scenarios.subject import RequestSubject, cast_of
 from integrity.systems.reflect import reflect
 from integrity.verdict import Verdict
@@ -72,7 +74,10 @@ def race_requests(
         if kept:  # before the cures: whatever happens there, the finding is kept
             kept[0] = yield from _with_cures(site, kept[0], began + settings.seconds)
         letters = {letter: actor.operation for letter, actor in zip(ascii_uppercase, program.actors, strict=False)}
-        return RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
+        raced = RequestsRaced(letters, site.stand.rows, found, kept, judge.uncompared)
+        name = subject.record.name or _CURL
+        log_race(project, name, raced.verdict, sentence_of_requests(raced), [each.file for each in kept])
+        return raced
 
 
 def _with_cures(site: Site, kept: FindingKept, deadline: float) -> Job[FindingKept]:

@@ -15,6 +15,7 @@ from integrity.race.played import Played
 from integrity.race.reproduction.reproduction import Reproduction
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.mutate import Mutation, Unguarded
+from integrity.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,12 @@ class Raced:
     apart: Sequence[FindingKept] = ()
     played: Played | None = None
     is_matrix: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of all groups: violated where one is, else unknown where one is."""
+        verdicts = {group.verdict for group in self.groups}
+        return next((each for each in (Verdict.VIOLATED, Verdict.UNKNOWN) if each in verdicts), Verdict.HOLDS)
 
     @property
     def exit_code(self) -> int:

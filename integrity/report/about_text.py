@@ -19,7 +19,9 @@ class About:
         invariant_count, query_count: of the project's own.
         operations, systems: the project's own, by name.
         broken: what of those cannot be used, by its name, and why.
-        last_run, last_audit, last_race: in words; empty: there was none.
+        last_run, last_audit: in words; empty: there was none.
+        last_search: what came of the last race, in the same way, also where it held.
+        last_race: how the last one that was found is played again.
         next: commands.
     """
 
@@ -33,6 +35,7 @@ class About:
     broken: Mapping[str, str]
     last_run: str
     last_audit: str
+    last_search: str
     last_race: str
     next: Sequence[str]
 
@@ -54,7 +57,8 @@ def _render(about: About) -> str:
         *(("broken", f"{name}: {reason}") for name, reason in about.broken.items()),
         ("last run", about.last_run or "none"),
         ("last audit", about.last_audit or "none that was kept"),
-        ("race found", about.last_race or "none"),  # those that held are not kept
+        ("last race", about.last_search or "none that was kept"),
+        ("race found", about.last_race or "none"),
     ]
     text = [f"{name:<10}  {value}" for name, value in lines]
     return "\n".join([*text, "Type next:", *(f"  {command}" for command in about.next)])
@@ -72,6 +76,7 @@ def _fields(about: About) -> dict[str, Any]:
         "broken": dict(about.broken),
         "last_run": about.last_run,
         "last_audit": about.last_audit,
+        "last_search": about.last_search,
         "last_race": about.last_race,
         "next": list(about.next),
     }

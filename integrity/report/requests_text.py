@@ -39,7 +39,7 @@ def render_requests(raced: RequestsRaced) -> str:
     unfinished = raced.exploration.coverage.unfinished
     if raced.verdict is Verdict.UNKNOWN and unfinished is not None:
         lines += ["", *tell_schedule(unfinished)]
-    lines += ["", fold(_sentence(raced)), fold(raced.rows)]
+    lines += ["", fold(sentence_of_requests(raced)), fold(raced.rows)]
     if raced.uncompared:
         lines.append(fold(f"not compared: {', '.join(raced.uncompared)}"))
     for label, each in zip(("replay: ", "others: ", *["        "] * len(raced.found)), raced.found, strict=False):
@@ -54,7 +54,8 @@ def render_replay(kept: FindingKept, *, label: str) -> list[str]:
     return [lay_command(kept.replay, label=label), *filter(None, [token])]
 
 
-def _sentence(raced: RequestsRaced) -> str:
+def sentence_of_requests(raced: RequestsRaced) -> str:
+    """Return the outcome in one sentence, with what it covers."""
     coverage = raced.exploration.coverage
     searched = (
         f"{counted(coverage.played, 'schedule')} played, {coverage.spared} more known without playing, "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -107,12 +108,17 @@ def test_what_no_call_did_anything_in_is_not_sound(integrity: Command) -> None:
     assert choice["idle"]["reason"].startswith("no statement changed a row, in all ")
     assert choice["idle"]["rows"] == ["-- row event: events(seats_left = 2)"]
     assert integrity("race", "refuse", "refuse", "--preemptions", "0")[0] == 3
+    about = " ".join(integrity()[1].split())
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    assert re.search(rf"last race {when} \w+: refuse \+ refuse: inconclusive .* 1 pair race", about), about
+    assert "race found none" in about
     code, told = integrity("race", "take_none", "take_none", "--schedule", "AB")
     assert (code, "declined: sold_out, in the one schedule; nothing was raced" in " ".join(told.split())) == (3, True), told
     assert told.endswith("such as:\n  -- row event: events(seats_left = 8)\n")
     code, told = integrity("race", "take_all", "take_all", "--schedule", "AB", "--json")
     assert (code, json.loads(told[told.index("{") :])["idle"]["rows"]) == (3, choice["idle"]["rows"]), told
     assert integrity("race", "read", "read", "--preemptions", "0")[0] == 0
+    assert ": read + read: sound " in " ".join(integrity()[1].split())
     assert integrity("race", "read", "take_none", "--preemptions", "0")[0] == 0
 
 
