@@ -11,6 +11,7 @@ from integrity.events import FileWritten, Job, Noted
 from integrity.invariants.load import load_invariants
 from integrity.invariants.syntax import tables_of
 from integrity.project import Project, make_state_folder
+from integrity.race.export.case import CannotTell
 from integrity.race.export.pytest_export import check_path
 from integrity.race.finding.finding import Finding, write_finding
 from integrity.race.play.deadline import Deadline
@@ -43,6 +44,17 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.pytest_file is not None:
             check_path(self.pytest_file)
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten(Noted):
+    """A file that was asked for was not written, as the text says.
+
+    Args:
+        file: that one.
+    """
+
+    file: Path
 
 
 def invariants_of(project: Project, system: System, raced: Iterable[str] | None = None) -> list[SqlFile]:
@@ -169,9 +181,15 @@ def keep_all(
     return [FindingKept(finding, file, replay_command(target, file)) for finding, file in zip(findings, files, strict=True)]
 
 
-def export(study: Study, pytest_file: Path, *, replay_command: str) -> FileWritten:
-    """Write the finding that is studied as a test, with its SQL beside it, and return that as the event it is."""
-    return FileWritten((pytest_file, study.export(pytest_file, replay_command=replay_command)))
+def export(study: Study, pytest_file: Path, *, replay_command: str) -> FileWritten | NotWritten:
+    """Write the finding that is studied as a test, with its SQL beside it, and return that as the event it is.
+
+    What no test can tell is said, and is no less of a finding for that.
+    """
+    try:
+        return FileWritten((pytest_file, study.export(pytest_file, replay_command=replay_command)))
+    except CannotTell as error:
+        return NotWritten(f"{pytest_file} was not written: {error.message}; keep the finding and replay it", pytest_file)
 
 
 def replay_command(target: Target, file: Path) -> str:

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from integrity.events import Event, FileWritten, Job, Noted, listen
-from integrity.jobs.findings import Wanted
+from integrity.jobs.findings import NotWritten, Wanted, export
 from integrity.jobs.wanted import telling
+from integrity.race.export.case import CannotTell
+
+if TYPE_CHECKING:
+    from integrity.race.study import Study
 
 FOUND, TEST, PLAIN = Path("found.json"), Path("test_sell.py"), Path("sell.py")
 
@@ -49,3 +54,23 @@ def test_a_wanted_file_that_is_empty_or_passed_by_is_told(
 
     ended = listen(telling(job(code, *written), wanted), note)
     assert (ended, notes) == (Ended(code), ["as it went", *told])
+
+
+@dataclass(frozen=True)
+class Untellable:
+    """Stands for a study whose race shows in nothing that a test could see."""
+
+    def export(self, path: Path, *, replay_command: str) -> Path:
+        raise CannotTell("this race shows in the replies")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_finding_that_no_test_can_tell_is_a_finding_all_the_same(code: int) -> None:
+    def exporting() -> Job[Ended]:
+        yield export(cast("Study", Untellable()), TEST, replay_command="")
+        return Ended(code)
+
+    events: list[Event] = []
+    assert listen(telling(exporting(), Wanted(None, TEST)), events.append) == Ended(code)
+    said = f"{TEST} was not written: this race shows in the replies; keep the finding and replay it"
+    assert events == [NotWritten(said, TEST)]

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrity.engines.known import USUAL
+from integrity.errors import UsageError
 from integrity.operation import Isolation, Statement
 from integrity.race.play.recording import Recording
+
+
+class CannotTell(UsageError):
+    """What was found shows in nothing that a test of statements can see; the finding itself stands."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="Keep the finding and replay it: integrity replay")
 
 
 @dataclass(frozen=True, slots=True)

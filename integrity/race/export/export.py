@@ -12,9 +12,8 @@ from textwrap import dedent
 from typing import Any
 from uuid import UUID
 
-from integrity.errors import UsageError
 from integrity.operation import Row, Statement
-from integrity.race.export.case import Assertion, Case, FailureAssertion, SerialAssertion
+from integrity.race.export.case import Assertion, CannotTell, Case, FailureAssertion, SerialAssertion
 from integrity.race.export.exported_driver import driver_of
 from integrity.race.export.pytest_export import check_path, write_pytest
 from integrity.race.export.script import staging_queries
@@ -23,7 +22,7 @@ from integrity.race.judge.contest import Contest
 from integrity.race.judge.failures import DEADLOCK
 from integrity.race.judge.oracles import Oracle
 from integrity.race.judge.relations import history_of
-from integrity.race.play.recording import Recording, record
+from integrity.race.play.recording import Recording, following, record
 from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.program import Program
 from integrity.race.trial.arena import Arena
@@ -48,14 +47,14 @@ def export_pytest(
         replay_command: plays the finding with this package.
 
     Raises:
-        UsageError: the path cannot be a test's or be written, or rows with literal keys cannot show the failure.
+        CannotTell: rows with literal keys cannot show the failure.
+        UsageError: the path cannot be a test's or be written.
         ScheduleError: the schedule does not fit this version's operations.
     """
     check_path(path)
     program = contest.program()
-    arena.scheduler(contest.dropped).acquaint(
-        program
-    )  # else the first run on the empty database would not be the recording
+    spread = arena.scheduler(contest.dropped)
+    spread.acquaint(program)  # else the first run on the empty database would not be the recording
     scheduler = arena.fresh_scheduler(contest.dropped)
     recording = record(scheduler, program, finding.letters, queries=staging_queries(contest.system.metadata))
     keys = recording.run.keys
@@ -70,7 +69,7 @@ def export_pytest(
         recording=recording,
         assertion=_assert_no_failure(finding, scheduler.dialect)
         or assert_invariant(program, finding, recording, files)
-        or assert_serial(scheduler, program, recording),
+        or assert_serial(scheduler, program, recording, spread=spread),
         replay=replay_command,
         dialect=scheduler.dialect,
         journal_mode=scheduler.engine.journal_mode,
@@ -89,13 +88,12 @@ def _assert_no_failure(finding: Finding, dialect: str) -> FailureAssertion | Non
     """Return the assertion that no call fails as one did; None where that is not what was found.
 
     Raises:
-        UsageError: it was found in what a client was told, which a test of statements cannot see.
+        CannotTell: it was found in what a client was told, which a test of statements cannot see.
     """
     for alarm in finding.alarms:
         if alarm.oracle in (Oracle.SWALLOWED, Oracle.REPLIES):
-            raise UsageError(
-                f"this race shows in what a client was told ({alarm.oracle}), and a test of statements cannot tell that",
-                hint="Keep the finding and replay it: integrity replay",
+            raise CannotTell(
+                f"this race shows in what a client was told ({alarm.oracle}), and a test of statements cannot tell that"
             )
         if alarm.oracle in (Oracle.FAILURE, Oracle.DEADLOCK):
             error = DEADLOCK if alarm.oracle is Oracle.DEADLOCK else alarm.name.rpartition(": ")[2]
@@ -119,19 +117,28 @@ def assert_invariant(
     return None
 
 
-def assert_serial(scheduler: Scheduler, program: Program, recording: Recording) -> SerialAssertion:
-    """Return the assertion that the rows are those of a serial order, in the columns that no run makes up by itself."""
-    actors = range(len(program.actors))
-    runs = [recording.run]
-    states = [_read_rows(scheduler, program, recording.run)]
-    for order in permutations(actors):  # the rows of one may be gone when the next is played
-        runs.append(scheduler.play(replace(program, actors=tuple(program.actors[number] for number in order))))
-        states.append(_read_rows(scheduler, program, runs[-1]))
-    made_up = [run.trace.generated | set(run.operation_ids) for run in runs]
+def assert_serial(
+    scheduler: Scheduler, program: Program, recording: Recording, *, spread: Scheduler | None = None
+) -> SerialAssertion:
+    """Return the assertion that the rows are those of a serial order, in the columns that no run makes up by itself.
+
+    Args:
+        spread: where no key is equal to an amount or a count, so that which columns hold keys is known by their values; on
+            the empty database the second row's key is the 2 of "2 seats". None: that is so where it was recorded.
+
+    Raises:
+        CannotTell: the rows are those of a serial order, but for what the runs make up.
+    """
+    runs, states = _play_serially(scheduler, program, recording.run)
+    known, known_states = runs, states
+    if spread is not None:
+        raced = spread.play(program, decide=following(recording.run.letters))
+        known, known_states = _play_serially(spread, program, raced)
+    made_up = [run.trace.generated | set(run.operation_ids) for run in known]
     queries: dict[str, Statement] = {}
     tables: list[dict[str, list[tuple[Any, ...]]]] = [{} for _ in runs]
     for digest in program.digests:
-        columns = _plain_columns([state[digest.table] for state in states], made_up)
+        columns = _plain_columns([state[digest.table] for state in known_states], made_up)
         contents = [
             sorted((tuple(row[name] for name in columns) for row in state[digest.table]), key=repr) for state in states
         ]
@@ -144,11 +151,21 @@ def assert_serial(scheduler: Scheduler, program: Program, recording: Recording) 
             for number, content in enumerate(contents):
                 tables[number][digest.table] = content
     if tables[0] in tables[1:]:
-        raise UsageError(
-            "this race shows in the replies, or in which row refers to which, and a test with literal keys cannot tell",
-            hint="Keep the finding and replay it: integrity replay",
+        raise CannotTell(
+            "this race shows in the replies, or in which row refers to which, and a test with literal keys cannot tell"
         )
     return SerialAssertion(_SERIAL_TITLE, queries, tables[1:])
+
+
+def _play_serially(
+    scheduler: Scheduler, program: Program, raced: PlayedSchedule
+) -> tuple[list[PlayedSchedule], list[dict[str, Sequence[Row]]]]:
+    """Return a run that was just played and each serial order, with the rows that they left."""
+    runs, states = [raced], [_read_rows(scheduler, program, raced)]
+    for actors in permutations(program.actors):  # the rows of one may be gone when the next is played
+        runs.append(scheduler.play(replace(program, actors=actors)))
+        states.append(_read_rows(scheduler, program, runs[-1]))
+    return runs, states
 
 
 def _read_rows(scheduler: Scheduler, program: Program, run: PlayedSchedule) -> dict[str, Sequence[Row]]:

@@ -16,7 +16,7 @@ from integrity.engines.values import sql_of
 from integrity.errors import UsageError
 from integrity.numbers import counted
 from integrity.operation import Begin, Commit, Isolation, Rollback, Row, Statement
-from integrity.race.export.case import Assertion, Case, FailureAssertion, SerialAssertion
+from integrity.race.export.case import Assertion, CannotTell, Case, FailureAssertion, SerialAssertion
 from integrity.race.export.export import assert_invariant, assert_serial, title_of_failure
 from integrity.race.export.pytest_export import write_pytest
 from integrity.race.export.script import staging_queries
@@ -123,10 +123,7 @@ def _assertion(
         if alarm.oracle in (Oracle.FAILURE, Oracle.DEADLOCK):
             refused = next((event.refusal for event in recording.run.trace.events if event.refusal), None)
             if refused is None:
-                raise UsageError(
-                    "this race shows in an answer of the application, and no statement of it was refused",
-                    hint="Keep the finding and replay it: integrity replay",
-                )
+                raise CannotTell("this race shows in an answer of the application, and no statement of it was refused")
             return FailureAssertion(title_of_failure(alarm.oracle), refused.sqlstate)
     return assert_invariant(program, finding, recording, ()) or assert_serial(scheduler, program, recording)
 
