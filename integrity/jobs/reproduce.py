@@ -25,6 +25,7 @@ from integrity.registry import Registry
 from integrity.runs.files import VERDICTS_FILE
 from integrity.runs.folder import RunFolder
 from integrity.runs.order import find_runs
+from integrity.runs.parts import open_lines
 from integrity.runs.verdicts import Verdicts, read_verdicts
 from integrity.systems.system import System
 from integrity.typed import typed
@@ -131,12 +132,11 @@ def _read_calls(folder: RunFolder, deadline: Deadline) -> Job[list[Call]]:
         HistoryError: they cannot be read.
     """
     calls: list[Call] = []
-    size = folder.history.stat().st_size
-    with folder.history.open("rb") as lines:
+    with open_lines(folder.history) as lines:
         for call in decode(lines, place=str(folder.history)):
             calls.append(call)
             if len(calls) % _CALLS_BETWEEN_LOOKS == 0:
-                yield Advanced("reading", f"the history of run {folder.run_id}", lines.tell(), size)
+                yield Advanced("reading", f"the history of run {folder.run_id}", lines.tell(), lines.size)
                 if deadline.is_over:
                     yield Noted(f"the budget was over when {counted(len(calls), 'call')} of the history had been read")
                     break

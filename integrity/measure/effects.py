@@ -16,6 +16,7 @@ from integrity.faults.player import PlayedFault
 from integrity.history import Outcome, decode
 from integrity.runs.effects import EffectPhase, EffectPhases, FaultEffect
 from integrity.runs.folder import RunFolder
+from integrity.runs.parts import open_lines
 
 BIN_US = 250_000
 BIN_CALLS_LEAST = 5  # with fewer, a percentile says nothing
@@ -68,7 +69,7 @@ def describe_effects(
 
 def _read(folder: RunFolder) -> _Calls:
     never = np.iinfo(np.int64).max
-    with folder.history.open("rb") as lines:
+    with open_lines(folder.history) as lines:
         rows = [
             (
                 call.invoked_at_us,

@@ -44,80 +44,80 @@ class Limit:
         return value < limit if self.is_least else value > limit
 
 
-OURS = "our own"
+_OURS = "our own"
 
 LIMITS: Mapping[str, Limit] = MappingProxyType(
     {
         "connections": Limit(
             "sessions of all databases, of max_connections without the reserved ones",
-            "share", 0.80, 0.95, f"{OURS}: a peak needs some left, and at 100% nobody can connect any more",
+            "share", 0.80, 0.95, f"{_OURS}: a peak needs some left, and at 100% nobody can connect any more",
         ),
         "pool": Limit(
             "busy sessions of this database, of the pool's size",
-            "share", 0.70, 0.95, f"{OURS}: calls begin to wait for a connection",
+            "share", 0.70, 0.95, f"{_OURS}: calls begin to wait for a connection",
         ),
         "database-cpu": Limit(
             "CPU of the server's processes, of all cores, over 5 samples",
-            "share", 0.70, 0.85, f"{OURS}: from there on, waiting grows faster than load",
+            "share", 0.70, 0.85, f"{_OURS}: from there on, waiting grows faster than load",
         ),
         "process-cpu": Limit(
             "CPU of a named process and its children, of all cores, over 5 samples",
-            "share", 0.70, 0.80, f"{OURS}: from there on, waiting grows faster than load",
+            "share", 0.70, 0.80, f"{_OURS}: from there on, waiting grows faster than load",
         ),
         "process-memory": Limit(
             "resident memory of a named process and its children",
-            "bytes", 1.6e9, 1.8e9, f"{OURS}: a process of 2 GB is near its end",
+            "bytes", 1.6e9, 1.8e9, f"{_OURS}: a process of 2 GB is near its end",
         ),
         "descriptors": Limit(
             "open descriptors of a process, of its limit",
-            "share", 0.80, 0.95, f"{OURS}: at 100% it can open nothing any more",
+            "share", 0.80, 0.95, f"{_OURS}: at 100% it can open nothing any more",
         ),
         "lock-wait": Limit(
             "longest wait for a lock; critical: five times the server's deadlock_timeout",
-            "s", 1.0, 5.0, f"{OURS}: a second is felt; PostgreSQL itself looks for a deadlock after deadlock_timeout",
+            "s", 1.0, 5.0, f"{_OURS}: a second is felt; PostgreSQL itself looks for a deadlock after deadlock_timeout",
         ),
         "lock-contention": Limit(
             "busy sessions that wait for a lock, mean over the samples",
-            "share", 0.50, None, f"{OURS}: more sessions wait than work",
+            "share", 0.50, None, f"{_OURS}: more sessions wait than work",
         ),
         "idle-in-transaction": Limit(
             "longest time that a session sat in a transaction and did nothing",
-            "s", 5.0, None, f"{OURS}: it holds its locks and what vacuum would clean up",
+            "s", 5.0, None, f"{_OURS}: it holds its locks and what vacuum would clean up",
         ),
         "long-transaction": Limit(
             "age of the oldest transaction",
-            "s", 30.0, None, f"{OURS}: vacuum cleans up nothing that is younger",
+            "s", 30.0, None, f"{_OURS}: vacuum cleans up nothing that is younger",
         ),
         "prepared-transaction": Limit(
             "prepared transactions that nobody has ended",
-            "count", 0, None, f"{OURS}: they hold their locks through restarts",
+            "count", 0, None, f"{_OURS}: they hold their locks through restarts",
         ),
         "rollbacks": Limit(
             "transactions rolled back, of all (a business no is one, too)",
-            "share", 0.50, None, f"{OURS}: more work is thrown away than kept",
+            "share", 0.50, None, f"{_OURS}: more work is thrown away than kept",
         ),
         "deadlocks": Limit(
-            "deadlocks that the server resolved", "count", 0, None, f"{OURS}: each is a call that was thrown away",
+            "deadlocks that the server resolved", "count", 0, None, f"{_OURS}: each is a call that was thrown away",
         ),
         "sequential-scans": Limit(
             "rows read by one scan of a whole table, where it was scanned 10 times or more",
-            "count", 10_000, None, f"{OURS}: an index is missing, or not used",
+            "count", 10_000, None, f"{_OURS}: an index is missing, or not used",
         ),
         "cache-hit": Limit(
             "blocks found in the server's buffers, of all asked for (from 1,000 on)",
-            "share", 0.95, 0.80, f"{OURS}: what is asked for does not fit into the server's memory", is_least=True,
+            "share", 0.95, 0.80, f"{_OURS}: what is asked for does not fit into the server's memory", is_least=True,
         ),
         "temporary-files": Limit(
-            "bytes of sorts and hashes that did not fit into work_mem", "bytes", 100e6, None, f"{OURS}",
+            "bytes of sorts and hashes that did not fit into work_mem", "bytes", 100e6, None, f"{_OURS}",
         ),
         "dead-rows": Limit(
-            "dead rows of a table, of all (from 10,000 on)", "share", 0.20, None, f"{OURS}: vacuum does not keep up",
+            "dead rows of a table, of all (from 10,000 on)", "share", 0.20, None, f"{_OURS}: vacuum does not keep up",
         ),
         "answer": Limit(
-            "time that the server took to answer the monitor", "ms", 1000, 5000, f"{OURS}: it takes some milliseconds",
+            "time that the server took to answer the monitor", "ms", 1000, 5000, f"{_OURS}: it takes some milliseconds",
         ),
         "loop-lag": Limit(
-            "lag of our own event loop at its worst within a second", "ms", 100, None, f"{OURS}: latencies include it",
+            "lag of our own event loop at its worst within a second", "ms", 100, None, f"{_OURS}: latencies include it",
         ),
     }
 )  # fmt: skip

@@ -9,6 +9,8 @@
     monitor.jsonl    another of the database and of the processes
     result.json      summary and thresholds, written at the end
 
+The history, the requests and what was received go on in history.2.jsonl and so on where they are long (parts.py).
+
 Nobody else may read it: calls hold what clients sent.
 
 The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
@@ -31,7 +33,7 @@ import orjson
 
 from integrity.chain import Chain, is_end
 from integrity.errors import HistoryError
-from integrity.project import close_folder, open_for_us_only
+from integrity.project import close_folder
 from integrity.runs.files import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -41,6 +43,7 @@ from integrity.runs.files import (
     SETTINGS_FILE,
     unwritable,
 )
+from integrity.runs.parts import PART_BYTES_MOST, PartWriter, append_to, last_bytes, open_log
 
 if TYPE_CHECKING:  # models take a moment to build: an audit looks at folders, and reads few of them
     from integrity.faults.player import Healed, Injected
@@ -74,7 +77,7 @@ class RunFolder:
     @property
     def is_whole(self) -> bool:
         """Each file of the history was ended in good order."""
-        return all(file.exists() and is_end(_last_bytes(file)) for file in (self.history, self.requests, self.received))
+        return all(is_end(last_bytes(file)) for file in (self.history, self.requests, self.received))
 
     def settings(self) -> "RunSettings":
         """Return what was run.
@@ -149,11 +152,10 @@ class RunFolder:
 
 
 class _Log:
-    """A file that is written line by line, as a chain."""
+    """A log that is written line by line, as a chain, in parts."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = _open(path)
-        self._path = path
+    def __init__(self, path: Path, bytes_most: int) -> None:
+        self.writer = PartWriter(path, bytes_most=bytes_most)
         self._chain = Chain()
         self._waiting: list[bytes] = []
         self.error: HistoryError | None = None
@@ -164,7 +166,7 @@ class _Log:
         if self.error is not None:
             raise self.error
         try:
-            _append(self.file, b"".join(self._waiting), self._path)
+            self.writer.write(b"".join(self._waiting))
         except HistoryError as error:
             # A line may have been written in part: nothing may follow it.
             self.error = error
@@ -183,22 +185,26 @@ class _Log:
         if self.error is None:
             with contextlib.suppress(HistoryError):
                 self.append()
-                _append(self.file, self._chain.end(), self._path)
+                self.writer.write(self._chain.end())
 
 
 class Recorder:
-    """Writes a run's folder while the run lives."""
+    """Writes a run's folder while the run lives.
 
-    def __init__(self, folder: RunFolder, settings: "RunSettings") -> None:
+    Args:
+        part_bytes_most: of a part of a log, before the next is begun.
+    """
+
+    def __init__(self, folder: RunFolder, settings: "RunSettings", *, part_bytes_most: int = PART_BYTES_MOST) -> None:
         from integrity.runs.documents import write_document
 
         self.folder = folder
-        self._history = _Log(folder.history)
-        fcntl.flock(self._history.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._history = _Log(folder.history, part_bytes_most)
+        fcntl.flock(self._history.writer.first, fcntl.LOCK_EX | fcntl.LOCK_NB)
         write_document(folder.path, SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
-        self._requests = _Log(folder.requests)
-        self._received = _Log(folder.received)
-        self._metrics = _open(folder.path / METRICS_FILE)
+        self._requests = _Log(folder.requests, part_bytes_most)
+        self._received = _Log(folder.received, part_bytes_most)
+        self._metrics = open_log(folder.path / METRICS_FILE)
 
     def append(self, line: bytes) -> None:
         """Write a line of the history, and before it those that could wait.
@@ -236,7 +242,7 @@ class Recorder:
 
     def append_sample(self, sample: "RunSample") -> None:
         """Write a sample of the metrics."""
-        _append(self._metrics, orjson.dumps(sample.model_dump()) + b"\n", self.folder.path / METRICS_FILE)
+        append_to(self._metrics, orjson.dumps(sample.model_dump()) + b"\n", self.folder.path / METRICS_FILE)
 
     def end(self) -> None:
         """Say in each file that it is all there is; nothing may be written any more."""
@@ -249,8 +255,9 @@ class Recorder:
         Raises:
             HistoryError: the history could not be written.
         """
-        for file in (self._history.file, self._requests.file, self._received.file, self._metrics):
-            os.close(file)
+        for log in (self._history, self._requests, self._received):
+            log.writer.close()
+        os.close(self._metrics)
         if self._history.error is not None:
             raise self._history.error
 
@@ -274,24 +281,3 @@ def make_run_folder(runs_folder: Path, name: str) -> RunFolder:
     except OSError as error:
         raise unwritable(runs_folder, error) from None
     raise HistoryError(f"{runs_folder}: there are 999 runs named {name}")
-
-
-def _last_bytes(file: Path) -> bytes:
-    with file.open("rb") as lines:
-        lines.seek(max(0, file.stat().st_size - 128))
-        return lines.read()
-
-
-def _open(path: Path) -> int:
-    try:
-        return open_for_us_only(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except OSError as error:
-        raise unwritable(path, error) from None
-
-
-def _append(file: int, line: bytes, path: Path) -> None:
-    try:
-        while (written := os.write(file, line)) < len(line):
-            line = line[written:]
-    except OSError as error:
-        raise unwritable(path, error) from None

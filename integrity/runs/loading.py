@@ -19,6 +19,7 @@ from integrity.engines.target import Target
 from integrity.errors import HistoryError
 from integrity.history import Outcome, decode_calls, decode_received, decode_requested
 from integrity.runs.folder import RunFolder
+from integrity.runs.parts import find_parts, open_lines
 from integrity.runs.times import moment
 
 if TYPE_CHECKING:
@@ -159,10 +160,10 @@ def _received(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
 @contextmanager
 def _records(file: Path, heard: _Heard) -> Iterator[Records]:
     """Give the records of a file; one that is not there holds none, and is not whole."""
-    if not file.exists():
+    if not find_parts(file):
         yield Records((), place=str(file))
         return
-    with file.open("rb") as lines:
+    with open_lines(file) as lines:
         records = Records(lines, place=str(file))
         yield records
         heard.is_whole = records.is_whole

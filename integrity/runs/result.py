@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from integrity.monitor.findings import Alert
-from integrity.monitor.limits import CRITICAL, OURS
+from integrity.monitor.limits import CRITICAL
 from integrity.monitor.summary import MonitorSummary
 from integrity.numbers import show_duration
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
@@ -78,7 +78,7 @@ class Arrivals(DocumentPart):
     dispatch_lag_p99_ms: float | None
 
 
-BUSY = ("connections", "pool", "database-cpu")
+BUSY = ("connections", "database-cpu")
 """Limits of the monitor on how busy the server is."""
 
 HEALING_S = 10.0
@@ -214,13 +214,14 @@ class RunResult(Document):
 
         Not those that were asked for: what a fault did while it was in force, and how busy a closed loop or a search for
         the breaking point makes the server. That all of the profile's own connections are busy is in the latencies
-        already, and counts where a plan has a limit on it.
+        already: a rush of 50 on 50 connections is meant to. Where a plan has a limit on it, a threshold has (pool_share).
+        And not a cold cache: of a server that has just been started it is none of the system's.
         """
         alerts = self.monitor.alerts if self.monitor is not None else ()
         return tuple(alert.sentence for alert in alerts if alert.level == CRITICAL and not self._asked_for(alert))
 
     def _asked_for(self, alert: Alert) -> bool:
-        if alert.name == "pool" and alert.source.startswith(OURS):
+        if alert.name in ("pool", "cache-hit"):
             return True
         if alert.name in BUSY and (self.model == "closed" or self.search is not None):
             return True

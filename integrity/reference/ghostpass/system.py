@@ -9,7 +9,6 @@ from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.seeds.tables import SEEDER
 from integrity.reference.ghostpass.services import SERVICES
 from integrity.reference.ghostpass.stage import stage
-from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.system import System
 
 GHOSTPASS = System(
@@ -30,5 +29,4 @@ GHOSTPASS = System(
     seeder=SEEDER,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
-    limits={"pool": PlannedLimit(0.70, 0.95, "venue pilot plan: exhausted from 95%")},
 )
