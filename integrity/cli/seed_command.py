@@ -158,7 +158,7 @@ def _refuse_beside_schema(is_of_systems: bool) -> None:
 
 def _read_sizes(pairs: Sequence[str], option: str, example: str) -> dict[str, int]:
     """Return the sizes that were given as NAME=N."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for pair in pairs:
         name, sign, number = pair.rpartition("=")
         hint = f"Write it as --{option} {example}=500."
@@ -167,6 +167,8 @@ def _read_sizes(pairs: Sequence[str], option: str, example: str) -> dict[str, in
         if "," in name or "=" in name:
             each = " ".join(f"--{option} {part.strip()}" for part in pair.split(","))
             raise UsageError(f"--{option} {quote(pair)}: it says several", hint=f"Give each its own: {each}")
+        if name in sizes:
+            raise UsageError(f"--{option} {quote(pair)}: {name} was given before, as {sizes[name]}", hint="Give it once.")
         try:
             sizes[name] = read_integer(number, least=None, most=None)
         except ValueError as error:

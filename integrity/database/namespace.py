@@ -73,7 +73,7 @@ def guard(target: Target, test_database: str | None) -> Contents:
     """
     contents = inspect_database(target)
     if contents.foreign and contents.name != test_database:
-        named = f", not {test_database!r}" if test_database is not None else ""
+        named = f", not {test_database!r}," if test_database is not None else ""
         copied = "Its notes are of other tables: it came out of a dump, or was made anew. " if _has_copied(contents) else ""
         raise UnsafeDatabase(
             f"{target}: database {contents.name!r}{named} holds {_count(contents.foreign)} that we did not make: "

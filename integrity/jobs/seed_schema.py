@@ -21,8 +21,9 @@ from integrity.invariants.variables import set_variables
 from integrity.numbers import counted
 from integrity.project import Project
 from integrity.registry import Registry
+from integrity.seeds.load import SEED_MOST
 from integrity.seeds.schema.fill import SchemaSeeded, check_wishes, fill
-from integrity.seeds.schema.wishes import Wishes, read_wishes, with_rows
+from integrity.seeds.schema.wishes import ON_THE_LINE, Wishes, read_wishes, with_rows
 from integrity.typed import typed
 from integrity.verdict import Verdict
 
@@ -57,10 +58,11 @@ def seed_schema(
     for table, count in rows.items():
         if count < 0:
             raise UsageError(f"--rows {table}={count}: there cannot be fewer rows than none", hint="0 leaves it empty.")
-    wishes = Wishes() if file is None else read_wishes(file)
+    if not 0 <= seed <= SEED_MOST:
+        raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}", hint="Any number is as good as any other.")
+    wishes, place = (Wishes(), ON_THE_LINE) if file is None else read_wishes(file)
     chosen = tuple(dict.fromkeys(schemas or wishes.schemas or ("public",)))
     contents = guard(target, test_database)
-    place = "--rows" if file is None else str(file)
     wishes = with_rows(wishes, rows)
     check_wishes(target, wishes, schemas=chosen, place=place)  # what is named wrongly is the nearer mistake
     earlier = [each for each in find_filled(contents.notes) if set(each.name.split(",")) & set(chosen)]

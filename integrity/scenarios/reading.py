@@ -29,8 +29,8 @@ from integrity.scenarios.scenario import (
     Volatile,
 )
 from integrity.scenarios.source import Source
-from integrity.scenarios.wording import tell_mistake
 from integrity.suggestion import suggest
+from integrity.wording import tell_mistake
 
 SCENARIOS_FOLDER = "scenarios"
 _MODELS: Mapping[str, type[BaseModel]] = {

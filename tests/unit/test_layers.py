@@ -36,6 +36,7 @@ LAYERS = (
         "events",
         "numbers",
         "suggestion",
+        "wording",
         "typed",
         "environment",
         "errors",

@@ -1,6 +1,7 @@
 """What makes a table's rows differ in its unique constraints: a number, one within a group, or that they are picked."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from integrity.errors import UsageError, quote
 from integrity.numbers import counted
@@ -9,7 +10,7 @@ from integrity.seeds.schema.judge import judge
 from integrity.seeds.schema.numbering import Numbering, of_forms, seed_of, ways
 from integrity.seeds.schema.numbers import INTEGERS
 from integrity.seeds.schema.plan import Ground, Plan
-from integrity.seeds.schema.pools import Candidates
+from integrity.seeds.schema.pools import Candidates, lies_in
 from integrity.seeds.schema.tables import Check, Column, Unique
 from integrity.seeds.schema.texts import TEXTS
 from integrity.sql.query import find_tree
@@ -113,9 +114,14 @@ class Distinction:
         count = max(1, self._plan.count if count is None else count)
         checks = [check for check in self._checks if check.columns == (column.name,)]
         starts = [number for check in checks for number in _whole_literals(check)]
+        wish = self._wishes.of_column(self._table, column.name)
+        first_day = wish.least if isinstance(wish.least, date) else self._wishes.days.first
+        if isinstance(wish.least, int):
+            starts.insert(0, wish.least)
         name = (self._ground.seed, seed_of(self._table.full_name), seed_of(column.name))
-        for way in ways(column, count, starts=starts, first_day=self._wishes.days.first, name=name):
-            if way.capacity < count:
+        for way in ways(column, count, starts=starts, first_day=first_day, name=name):
+            ends = [way.tell(0), way.tell(count - 1)] if wish.is_bounded and way.capacity >= count else []
+            if way.capacity < count or not all(lies_in(wish, column, end) for end in ends):
                 continue
             step = max(1, count // NUMBERED_SAMPLE)
             sample = [*range(0, count, step), count - 1]

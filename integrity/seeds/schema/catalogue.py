@@ -107,6 +107,25 @@ def read_tables(connection: "psycopg.Connection[Any]", schemas: Sequence[str]) -
     return {table.full_name: table for table in tables}
 
 
+def read_others(connection: "psycopg.Connection[Any]", schemas: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return what has a table's name and is none that is filled, with its schema and without: what it is, what to do."""
+    found: dict[str, tuple[str, str]] = {}
+    for schema, name, kind, parent in connection.execute(_OTHERS):
+        if parent:
+            said = f"a partition of {parent}", f"Its rows come with those: --rows {parent.rpartition('.')[2]}=N"
+        elif kind in ("r", "p"):
+            said = f"a table of the schema {schema}", f"Add --schema {schema}"
+        else:
+            said = _KINDS.get(kind, "no table"), "Fill the tables that it reads." if kind in "vm" else "Name a table."
+        if (kind in ("r", "p") and not parent) != (schema in schemas):
+            found.setdefault(name, said)
+            found[f"{schema}.{name}"] = said
+    return found
+
+
+_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence", "i": "an index"}
+
+
 def _is_filled(connection: "psycopg.Connection[Any]", schema: str, name: str) -> bool:
     query = sql.SQL("select exists (select from {})").format(sql.Identifier(schema, name))
     return bool(connection.execute(query).fetchall()[0][0])
@@ -190,6 +209,18 @@ where nspname = any (%(schemas)s) and relkind in ('r', 'p') and not relispartiti
         select from pg_depend
         where classid = 'pg_class'::regclass and objid = tables.oid and deptype = 'e'
     )
+order by nspname, relname
+"""
+
+_OTHERS = """
+select nspname::text, relname::text, relkind::text, case when relispartition then (
+    select relnamespace::regnamespace::text || '.' || parents.relname
+    from pg_class as parents where parents.oid = pg_partition_root(tables.oid)
+) end
+from pg_class as tables
+join pg_namespace on pg_namespace.oid = relnamespace
+where nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'integrity')
+    and relkind in ('r', 'p', 'v', 'm', 'f', 'S')
 order by nspname, relname
 """
 

@@ -27,8 +27,9 @@ from integrity.engines.transaction import transaction
 from integrity.errors import SeedError, UsageError
 from integrity.events import Job, Noted
 from integrity.numbers import counted
-from integrity.seeds.load import SEED_MOST, SeedAdvanced, SeedingPhase, ahead
-from integrity.seeds.schema.catalogue import read_tables
+from integrity.seeds.load import SeedAdvanced, SeedingPhase, ahead
+from integrity.seeds.schema.catalogue import read_others, read_tables
+from integrity.seeds.schema.fitting import check_fit
 from integrity.seeds.schema.loosen import loosen, put_back
 from integrity.seeds.schema.making import make_all, read_all_held
 from integrity.seeds.schema.order import order_plans
@@ -37,7 +38,7 @@ from integrity.seeds.schema.planner import Planner
 from integrity.seeds.schema.rehearsal import rehearse, telling_refusals
 from integrity.seeds.schema.sizes import derive_sizes
 from integrity.seeds.schema.tables import SchemaTable
-from integrity.seeds.schema.wishes import Wishes, check_names
+from integrity.seeds.schema.wishes import ON_THE_LINE, Place, Wishes
 from integrity.sql.name import literal
 from integrity.typed import typed
 
@@ -74,7 +75,7 @@ class SchemaSeeded:
         return sum(self.row_counts.values())
 
 
-def check_wishes(target: Target, wishes: Wishes, *, schemas: Sequence[str], place: str) -> None:
+def check_wishes(target: Target, wishes: Wishes, *, schemas: Sequence[str], place: Place) -> None:
     """Refuse wishes of tables and columns that there are not; nothing is changed.
 
     Raises:
@@ -86,7 +87,7 @@ def check_wishes(target: Target, wishes: Wishes, *, schemas: Sequence[str], plac
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         driver.execute("set local search_path to pg_catalog")
-        check_names(wishes, read_tables(driver, schemas), place=place)
+        check_fit(wishes, read_tables(driver, schemas), others=read_others(driver, schemas), place=place)
 
 
 def _check_engine(target: Target) -> None:
@@ -102,7 +103,7 @@ def fill(
     *,
     schemas: Sequence[str],
     seed: int,
-    place: str = "--rows",
+    place: Place = ON_THE_LINE,
     earlier: Sequence[Filled] = (),
 ) -> Job[SchemaSeeded]:
     """Fill the tables of some schemas; the same seed, wishes and tables make the same rows.
@@ -120,8 +121,6 @@ def fill(
         DatabaseError: the server refused something; nothing was changed.
     """
     _check_engine(target)
-    if not 0 <= seed <= SEED_MOST:
-        raise UsageError(f"--seed {seed}: expected 0 to {SEED_MOST}")
     name = ",".join(schemas)
     with (
         occupy(target, f"seed --schema {name}", is_exclusive=bool(earlier)),
@@ -133,7 +132,7 @@ def fill(
         started = time.perf_counter()
         driver.execute("set local search_path to pg_catalog")
         tables = read_tables(driver, schemas)
-        check_names(wishes, tables, place=place)
+        check_fit(wishes, tables, others=read_others(driver, schemas), place=place)
         sizes = derive_sizes(tables, wishes)
         _check_tables(tables, sizes)
         # Functions in checks and defaults are the application's, and may look for others where it does.

@@ -6,6 +6,7 @@ key's column may be tied in, too: of it a pool says only whether it is null.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from integrity.errors import UsageError, quote
@@ -97,25 +98,28 @@ class Candidates:
         self._by_name = {column.name: column for column in columns}
         self.unknown = [column for column in columns if column.name not in stand_ins and self._fresh(column) is None]
 
-    def make(self, count: int) -> list[Row]:
-        """Return candidate rows."""
-        return [self._make_row() for _ in range(count)]
+    def make(self, count: int, given: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
+        """Return candidate rows.
 
-    def _make_row(self) -> Row:
+        Args:
+            given: column -> the value that it has in all of them, of those that it is wished to have.
+        """
+        return [self._make_row(given) for _ in range(count)]
+
+    def _make_row(self, given: Mapping[str, str]) -> Row:
         row: Row = {}
         for column in self._columns:
             wish = self._wishes.of_column(self._table, column.name)
             share = self._wishes.nulls if wish.nulls is None else wish.nulls
             is_null = not column.is_required and self._dice.chance(share)
             row[column.name] = None if is_null else self._fresh(column)
-        kept = {
-            column.name: row[column.name]
-            for column in self._columns
-            if self._wishes.of_column(self._table, column.name).values is not None
-        }
+        row.update(given)
+        wished = dict(row)
         for tree in self._trees:
             self._guide.lead(tree, row)
-        row.update(kept)
+        for column in self._columns:
+            if not lies_in(self._wishes.of_column(self._table, column.name), column, row[column.name]):
+                row[column.name] = wished[column.name]
         for column in self._columns:
             if column.is_required and row[column.name] is None:
                 row[column.name] = self._fresh(column)
@@ -135,6 +139,19 @@ class Candidates:
         return make_text(column, self._dice, self._wishes.days.first, self._wishes.days.count)
 
 
+def lies_in(wish: ColumnWishes, column: Column, text: str | None) -> bool:
+    """Whether a value to which a check has led is one that is wished: of a list it is not asked, it is drawn from it."""
+    if wish.values is not None or text is None:
+        return wish.values is None
+    try:
+        value = text[:10] if column.type.base in TIMES else float(text)
+    except ValueError:
+        return True  # what it is, the server says
+    bounds = [str(each) if isinstance(value, str) and each is not None else each for each in (wish.least, wish.most)]
+    least, most = bounds
+    return (least is None or least <= value) and (most is None or value <= most)  # type: ignore[operator] # alike
+
+
 def draw_wished(wish: ColumnWishes, dice: Dice) -> str:
     """Return one of the values that a column is wished to have, as often as its share says."""
     values = wish.values or ()
@@ -142,7 +159,7 @@ def draw_wished(wish: ColumnWishes, dice: Dice) -> str:
         place = len(values)
         for _ in range(wish.skew + 1):
             place = dice.below(max(1, place))
-        return _spell(values[place])
+        return spell(values[place])
     at = dice.below(1_000_000) / 1_000_000 * sum(values.values())
     for value, share in values.items():
         at -= share
@@ -178,7 +195,8 @@ def skewed(size: int, skew: int, dice: Dice) -> int:
     return dice.below(size)
 
 
-def _spell(value: object) -> str:
+def spell(value: object) -> str:
+    """Return a wished value as the server takes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -217,8 +235,21 @@ def fill_pool(
         if len(best) >= PASSED_LEAST or (best.forms and not checks):
             break
     if not best.forms:
-        raise _none_passes(table, columns, checks, judged, asked)
+        raise _none_passes(table, columns, checks, judged=judged, asked=asked)
+    for column in columns:
+        for value in _unseen(wishes.of_column(table, column.name), best, column.name):
+            judged = judge(connection, columns, checks, candidates.make(PASSED_LEAST, {column.name: value}))
+            if not judged.passed:
+                raise _none_passes(table, columns, checks, judged=judged, asked=PASSED_LEAST, given={column.name: value})
     return best
+
+
+def _unseen(wish: ColumnWishes, pool: Pool, name: str) -> list[str]:
+    """Return the values that a column is wished to have, and of which the pool has none: few are wished, or none passes."""
+    if wish.values is None or name not in pool.columns:
+        return []
+    seen = {row[name] for row in pool.texts}
+    return [text for text in map(spell, wish.values) if text not in seen]
 
 
 def _no_values(table: SchemaTable, column: Column) -> UsageError:
@@ -229,7 +260,13 @@ def _no_values(table: SchemaTable, column: Column) -> UsageError:
 
 
 def _none_passes(
-    table: SchemaTable, columns: Sequence[Column], checks: Sequence[Check], judged: Judged, asked: int
+    table: SchemaTable,
+    columns: Sequence[Column],
+    checks: Sequence[Check],
+    *,
+    judged: Judged,
+    asked: int,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> UsageError:
     refused = max(checks, key=lambda check: judged.failed[check.name], default=None)
     name = columns[0].name
@@ -240,7 +277,8 @@ def _none_passes(
         said = f"none of {counted(asked, 'row')} that were tried passes check {quote(refused.name)}: {refused.text}"
     else:
         said = "no value that was tried is one"
+    named = [f"{column.name} = {quote(given[column.name])}" if column.name in given else column.name for column in columns]
     return UsageError(
-        f"{table.full_name} ({', '.join(column.name for column in columns)}): {said}",
+        f"{table.full_name} ({', '.join(named)}): {said}",
         hint=f"Write values that pass in the seeds file: [tables.{table.name}.columns.{name}] values = [...]",
     )

@@ -3,8 +3,9 @@
 from collections import deque
 from collections.abc import Mapping
 
+from integrity.seeds.schema.fitting import find_table
 from integrity.seeds.schema.tables import SchemaTable
-from integrity.seeds.schema.wishes import Wishes, find_table
+from integrity.seeds.schema.wishes import Wishes
 
 
 def derive_sizes(tables: Mapping[str, SchemaTable], wishes: Wishes) -> dict[str, int]:
@@ -19,7 +20,7 @@ def derive_sizes(tables: Mapping[str, SchemaTable], wishes: Wishes) -> dict[str,
         if (rows := wishes.of(table).rows) is not None and not wishes.of(table).per
     }
     per = {
-        name: (find_table(tables, parent, place="per").full_name, ratio)
+        name: (find_table(tables, parent, others={}, place="per").full_name, ratio)
         for name, table in tables.items()
         for parent, ratio in wishes.of(table).per.items()
     }

@@ -27,20 +27,23 @@ nulls = 0.05
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from integrity.errors import UsageError, quote
 from integrity.seeds.schema.tables import SchemaTable
 from integrity.seeds.settings import Share, Strict
 from integrity.suggestion import suggest
+from integrity.wording import tell_mistake
 
 ROWS_MOST = 1_000_000_000
 Scalar = str | int | float | bool | date
+Shares = dict[str, Annotated[float, Field(gt=0)]]
 
 
 class ColumnWishes(Strict):
@@ -53,13 +56,25 @@ class ColumnWishes(Strict):
         skew: 0 draws evenly; with 1, 2, ... ever more rows fall on ever fewer values, or parents.
     """
 
-    values: Annotated[tuple[Scalar, ...], Field(min_length=1)] | Annotated[dict[str, float], Field(min_length=1)] | None = (
-        None
-    )
+    values: Annotated[tuple[Scalar, ...], Field(min_length=1)] | Annotated[Shares, Field(min_length=1)] | None = None
     least: int | float | date | None = None
     most: int | float | date | None = None
     nulls: Share | None = None
     skew: Annotated[int, Field(ge=0, le=8)] = 0
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Self:
+        if self.least is not None and self.most is not None:
+            if isinstance(self.least, date) != isinstance(self.most, date):
+                raise ValueError("least and most must both be numbers, or both be days")
+            if self.least > self.most:  # type: ignore[operator] # both are of one kind
+                raise ValueError(f"least, {self.least}, is more than most, {self.most}")
+        return self
+
+    @property
+    def is_bounded(self) -> bool:
+        """It says least, or most."""
+        return self.least is not None or self.most is not None
 
 
 class TableWishes(Strict):
@@ -71,8 +86,21 @@ class TableWishes(Strict):
     """
 
     rows: Annotated[int, Field(ge=0, le=ROWS_MOST)] | None = None
-    per: dict[str, Annotated[float, Field(gt=0, le=1_000_000)]] = Field(max_length=1, default_factory=dict)
+    per: dict[str, Annotated[float, Field(gt=0, le=1_000_000)]] = Field(default_factory=dict)
     columns: dict[str, ColumnWishes] = Field(default_factory=dict)
+
+    @field_validator("per")
+    @classmethod
+    def _is_of_one(cls, per: dict[str, float]) -> dict[str, float]:
+        if len(per) > 1:
+            raise ValueError(f"rows follow from one table, not from {len(per)}: {', '.join(per)}")
+        return per
+
+    @model_validator(mode="after")
+    def _is_told_once(self) -> Self:
+        if self.rows is not None and self.per:
+            raise ValueError("it says rows and per: one of them only")
+        return self
 
 
 class Days(Strict):
@@ -107,26 +135,68 @@ class Wishes(Strict):
         return self.of(table).columns.get(column, ColumnWishes())
 
 
-def read_wishes(file: Path) -> Wishes:
-    """Return what the file says.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where wishes stand, for messages.
+
+    Args:
+        file, text: their file, and what it says; none where all were given on the command line.
+    """
+
+    file: Path | None = None
+    text: str = ""
+
+    def at(self, *path: str) -> str:
+        """Return the file and line of a wish, told by its keys; one of the command line's is of --rows."""
+        given: Any = tomllib.loads(self.text)
+        for part in path:
+            given = given.get(part) if isinstance(given, dict) else None
+        return "--rows" if self.file is None or given is None else f"{self.file}:{_line_of(self.text, path)}"
+
+
+ON_THE_LINE = Place()
+
+
+def read_wishes(file: Path) -> tuple[Wishes, Place]:
+    """Return what the file says, and where.
 
     Raises:
         UsageError: it cannot be read, or says what cannot be; with the line.
     """
     try:
         text = file.read_text(encoding="utf-8")
-        return Wishes.model_validate(tomllib.loads(text))
+        given = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        hint = "docs/your-own-tables.md shows one." if isinstance(error, OSError) else None
+        raise UsageError(f"{file}: cannot be read: {reason}", hint=hint) from None
+    try:
+        return Wishes.model_validate(given), Place(file, text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = [str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "dict[", "constrained"))]
-        what = f"{'.'.join(path)}: {first['msg']}"
-        hint = None
-        if first["type"] == "extra_forbidden":
-            what = f"{'.'.join(path[:-1]) or 'the file'} has no setting {quote(path[-1])}"
-            hint = suggest(path[-1], _known(path), otherwise=f"There are: {', '.join(_known(path))}.")
-        raise UsageError(f"{file}:{_line_of(text, path)}: {what}", hint=hint) from None
+        raise _mistake(error, file, text, given) from None
+
+
+def _mistake(error: ValidationError, file: Path, text: str, given: Any) -> UsageError:
+    """Return what the first wrong value is, in the words of the file."""
+    errors: Sequence[Any] = sorted(error.errors(include_url=False), key=lambda each: -len(_path_in(given, each["loc"])))
+    path = _path_in(given, errors[0]["loc"])
+    if errors[0]["type"] == "extra_forbidden":
+        what = f"{'.'.join(path[:-1]) or 'the file'} has no setting {quote(path[-1])}"
+        hint = suggest(path[-1], _known(path), otherwise=f"There are: {', '.join(_known(path))}.")
+    else:
+        of_it = [each for each in errors if _path_in(given, each["loc"]) == path]
+        what, hint = f"{'.'.join(path)}: {tell_mistake(of_it, is_shown=True)}", "docs/your-own-tables.md has them all."
+    return UsageError(f"{file}:{_line_of(text, path)}: {what}", hint=hint)
+
+
+def _path_in(given: Any, loc: Sequence[Any]) -> list[str]:
+    """Return the keys of a value as far as the file has them: behind them pydantic names what it could be."""
+    path: list[str] = []
+    for part in loc:
+        if isinstance(given, dict) and part in given:
+            given = given[part]
+            path.append(str(part))
+    return path
 
 
 def _known(path: list[str]) -> list[str]:
@@ -153,47 +223,3 @@ def with_rows(wishes: Wishes, rows: Mapping[str, int]) -> Wishes:
         told: dict[str, Any] = {"rows": count, "per": {}}
         tables[name] = tables.get(name, TableWishes()).model_copy(update=told)
     return wishes.model_copy(update={"tables": tables})
-
-
-def check_names(wishes: Wishes, tables: Mapping[str, SchemaTable], *, place: str) -> None:
-    """Refuse wishes of tables and columns that there are not.
-
-    Args:
-        place: where they were made: the file, or the option.
-
-    Raises:
-        UsageError: names it, and what was meant perhaps.
-    """
-    for name, wish in wishes.tables.items():
-        table = find_table(tables, name, place=place)
-        for parent in wish.per:
-            find_table(tables, parent, place=f"{place}: tables.{name}.per")
-        for column in wish.columns:
-            if column not in table.columns:
-                raise UsageError(
-                    f"{place}: {table.full_name} has no column {quote(column)}",
-                    hint=suggest(column, table.columns, otherwise=f"It has: {', '.join(table.columns)}."),
-                )
-            if table.columns[column].is_generated:
-                raise UsageError(
-                    f"{place}: {table.full_name}.{column} is computed by the server", hint="Leave it out of the file."
-                )
-
-
-def find_table(tables: Mapping[str, SchemaTable], name: str, *, place: str) -> SchemaTable:
-    """Return the table of that name, with its schema or without.
-
-    Raises:
-        UsageError: there is none, or there are several.
-    """
-    found = [table for table in tables.values() if name in (table.name, table.full_name)]
-    if len(found) > 1:
-        names = " and ".join(table.full_name for table in found)
-        raise UsageError(f"{place}: {quote(name)} may be {names}", hint="Name it with its schema.")
-    if not found:
-        names_known = [table.name for table in tables.values()]
-        few = ", ".join(names_known[:8]) + (", ..." if len(names_known) > 8 else "")
-        raise UsageError(
-            f"{place}: there is no table {quote(name)}", hint=suggest(name, names_known, otherwise=f"There are: {few}.")
-        )
-    return found[0]

@@ -1,4 +1,4 @@
-"""What is wrong with a value of a scenario's, in the words of its file: what it must be, and what it is not."""
+"""What is wrong with a value of a file's, in the words of the file: what it must be, and what it is not."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from integrity.errors import quote
 
 _WANTED = {
     "int": "a whole number", "float": "a number", "string": "a text", "bool": "true or false", "list": "a list",
-    "dict": "a table", "model": "a table",
+    "dict": "a table", "model": "a table", "tuple": "a list", "date": "a day",
 }  # fmt: skip
 _BOUNDS = {"less_than_equal": "at most", "greater_than_equal": "at least", "greater_than": "more than"}
 _OF_LENGTH = {
@@ -15,7 +15,14 @@ _OF_LENGTH = {
     "too_short": "it has {actual_length}, and at least {min_length} is needed",
     "too_long": "it has {actual_length}, and at most {max_length} are possible",
 }
-_KINDS: Mapping[type, str] = {dict: "a table", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+_KINDS: Mapping[type, str] = {
+    dict: "a table",
+    tuple: "a list",
+    list: "a list",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
 
 
 def tell_mistake(errors: Sequence[Mapping[str, Any]], *, is_shown: bool) -> str:
@@ -33,10 +40,12 @@ def tell_mistake(errors: Sequence[Mapping[str, Any]], *, is_shown: bool) -> str:
         wanted = list(dict.fromkeys(filter(None, map(_wanted, errors))))
         words = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if wanted[1:] else wanted)
         said = f"it must be {words}" if words else first["msg"]
-    return f"{said}{'' if kind in _OF_LENGTH else told}"
+    return f"{said}{'' if kind in (*_OF_LENGTH, 'value_error') else told}"
 
 
 def _of_bounds(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "value_error":
+        return str(context["error"])
     if kind in _OF_LENGTH:
         return _OF_LENGTH[kind].format(**context)
     if kind in _BOUNDS:
