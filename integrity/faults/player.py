@@ -81,6 +81,7 @@ class Player:
         now_us: the run's clock.
         may_overlap: as read_schedule takes it; else the next waits until the one before is healed.
         failed: told when a fault could not be injected or healed; `finish` raises the reason.
+        turned: told when a fault is about to come in force where none was, and when none is any more.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Player:
         now_us: Callable[[], int],
         may_overlap: bool,
         failed: Callable[[], None],
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
         self.played: list[PlayedFault] = []
         self.began_us = 0
@@ -106,6 +108,7 @@ class Player:
         self._now_us = now_us
         self._turn: Any = nullcontext() if may_overlap else asyncio.Lock()
         self._failed = failed
+        self._turned = turned
         self._over = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -152,12 +155,16 @@ class Player:
         }
         self._write(Injected(**said, at_us=from_us))
         self.current.append(window.fault.name)
+        if len(self.current) == 1:
+            self._turned()
         try:
             async with window.fault.inject(scene, window.given):
                 await self._is_over(began + window.to_s)
                 to_us = self._now_us()
         finally:
             self.current.remove(window.fault.name)
+            if not self.current:
+                self._turned()
         healed_us = self._now_us()
         counts = dict(scene.counts + (self._counts() - before))
         self._write(Healed(**said, at_us=to_us, healed_us=healed_us, counts=counts))

@@ -96,12 +96,14 @@ class Faulting:
         now_us: Callable[[], int],
         hang_up: Callable[[], int],
         failed: Callable[[], None],
+        turned: Callable[[], None],
     ) -> None:
         """Begin with the windows: they count from now.
 
         Args:
             hang_up: as Scene has it.
             failed: told when a fault could not be injected or healed.
+            turned: as Player has it.
         """
         self._scene.hang_up = hang_up
         self._player = Player(
@@ -112,6 +114,7 @@ class Faulting:
             now_us=now_us,
             may_overlap=self._planned.may_overlap,
             failed=failed,
+            turned=turned,
         )
         self._player.start()
 

@@ -6,24 +6,22 @@ and when the system gave way.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from integrity.load.judging import ThresholdJudgement, judge
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import LoadSteps
 from integrity.load.thresholds import Grade, Threshold
-from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution, Held, percentiles
+from integrity.measure.marks import OperationMarks, mark_operations, measures_since
 
 FAILURE_SHARE_BROKEN = 0.05
 SENT_SHARE_BROKEN = 0.9
 OFFERED_LEAST = 50
 """Gave way: more failures than that, or fewer calls answered than that of those offered. Of fewer calls than the last,
 chance says too much."""
-
-_COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Mark:
     at_s: float
     offered: int
     lags: Held
-    operations: Mapping[str, Mapping[str, Any]]
+    operations: OperationMarks
 
 
 @dataclass(slots=True)
@@ -150,7 +148,7 @@ class PhaseLog:
         if phase is None or mark is None:
             return None
         phase.to_s, phase.offered = at_s, offered - mark.offered
-        phase.measures = _since(self._measures, mark)
+        phase.measures = measures_since(self._measures, mark.operations)
         phase.lag_p99_ms = percentiles(self._lags_ms.since(mark.lags))["p99_ms"]
         phase.judgements = judge(
             [each.at_rate(phase.rate) for each in self._thresholds if not each.is_of_the_whole],
@@ -162,38 +160,7 @@ class PhaseLog:
         return phase
 
     def _take_mark(self, at_s: float, offered: int) -> Mark:
-        return Mark(
-            at_s,
-            offered,
-            self._lags_ms.held(),
-            {
-                name: {
-                    **{count: getattr(measure, count) for count in _COUNTS},
-                    "latencies": measure.latencies_ms.held(),
-                    "settled": measure.settled_ms.held(),
-                    "lags": measure.lags_ms.held(),
-                    "errors": Counter(measure.errors),
-                    "reasons": Counter(measure.reasons),
-                }
-                for name, measure in self._measures.operations.items()
-            },
-        )
-
-
-def _since(measures: Measures, mark: Mark) -> Measures:
-    """Return the measures of what came after the mark."""
-    since = Measures()
-    for name, measure in measures.operations.items():
-        before = mark.operations.get(name)
-        new = since.operations[name] = OperationMeasure()
-        for count in _COUNTS:
-            setattr(new, count, getattr(measure, count) - (before[count] if before else 0))
-        new.latencies_ms = measure.latencies_ms.since(before["latencies"] if before else None)
-        new.settled_ms = measure.settled_ms.since(before["settled"] if before else None)
-        new.lags_ms = measure.lags_ms.since(before["lags"] if before else None)
-        new.errors = measure.errors - (before["errors"] if before else Counter())
-        new.reasons = measure.reasons - (before["reasons"] if before else Counter())
-    return since
+        return Mark(at_s, offered, self._lags_ms.held(), mark_operations(self._measures))
 
 
 class Ladder:

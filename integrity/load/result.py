@@ -1,13 +1,14 @@
 """What a run came to, as the record that it leaves to read: its result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from integrity.load.judging import ThresholdJudgement, judge
+from integrity.load.judging import RowTimes, ThresholdJudgement, judge
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
+from integrity.load.thresholds import Threshold
 from integrity.load.work import WorkDone
-from integrity.measure.calls import OperationMeasure, summarize
+from integrity.measure.calls import Measures, OperationMeasure, summarize
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.folder import RunFolder
 from integrity.runs.result import (
@@ -38,7 +39,8 @@ def make_result(
     lag_ms = percentiles(open_loop.lags_ms)["p99_ms"] if open_loop else None
     resources = {**resources, "generator_cpu_share": generator.cpu_share, "rss_mb": generator.rss_mb}
     late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if open_loop else None
-    judgements = judge(profile.thresholds, measures, late_ms, seconds=elapsed_s, resources=resources)
+    judged = done.judged
+    judgements = judge(profile.thresholds, judged.measures, late_ms, seconds=judged.seconds, resources=resources)
     if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
         # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
         judgements = list(open_loop.phases.phases[0].judgements)
@@ -83,8 +85,20 @@ def make_result(
         loop_lag_p99_ms=loop_lag_p99_ms,
         arrivals=_arrivals(profile, open_loop, operations[-1], elapsed_s, lag_ms) if open_loop else None,
         thresholds=tuple(map(_threshold, judgements)),
+        left_out=judged.left_out,
         generator=generator,
         **found,
+    )
+
+
+def with_end_states(result: RunResult, thresholds: Sequence[Threshold], rows: Mapping[str, RowTimes]) -> RunResult:
+    """Return the result with its thresholds of rows judged, which can be asked for when the history is loaded."""
+    lags_ms = (result.loop_lag_p99_ms, result.arrivals.dispatch_lag_p99_ms) if result.arrivals else ()
+    late_ms = max((lag for lag in lags_ms if lag is not None), default=None)
+    asked = [each for each in thresholds if each.rows is not None]
+    judged = iter(judge(asked, Measures(), late_ms, seconds=result.elapsed_s, rows=rows))
+    return result.model_copy(
+        update={"thresholds": tuple(each if each.rows is None else _threshold(next(judged)) for each in result.thresholds)}
     )
 
 

@@ -17,11 +17,12 @@ from integrity.errors import AuditError
 from integrity.events import Job, Listener, Noted, listen
 from integrity.load.client import Clock
 from integrity.load.driving import drive
+from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import find_resources
-from integrity.load.result import make_result
+from integrity.load.result import make_result, with_end_states
 from integrity.load.run_database import RunDatabase
 from integrity.load.work import Work
 from integrity.load.workload import Workload
@@ -50,6 +51,7 @@ def play(request: RunRequest) -> Job[EndedRun]:
     workload = Workload(request.system, request.profile, request.bug, request.seed)
     database = RunDatabase(request.target, workload, request.test_database)
     planned = PlannedFaults(request.faults, request.faults_may_overlap, request.server, request.revive)
+    end_states = find_end_states(request.project, request.profile.thresholds)
     with database.occupy(request.profile_name) as hold:
         server = database.prepare()
         database, notes = database.narrowed()
@@ -69,6 +71,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
             result = yield from _carry_out(begun, workload, world, clock, faulting=faulting)
             loaded = begun.load()
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded)})
+        rows = ask_end_states(request.target, end_states, begun.folder.run_id, left_out=result.left_out)
+        result = with_end_states(result, request.profile.thresholds, rows)
         begun.folder.write_result(result)
         return EndedRun(begun.folder, result, loaded)
 

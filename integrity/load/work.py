@@ -17,6 +17,7 @@ from integrity.faults.player import PlayedFault
 from integrity.load.caller import Caller
 from integrity.load.client import Clock
 from integrity.load.closed_loop import ClosedLoop
+from integrity.load.fault_windows import FaultWindows, JudgedPart
 from integrity.load.faulting import Faulting
 from integrity.load.generator import Generator
 from integrity.load.interruption import first_signal
@@ -46,6 +47,7 @@ class WorkDone:
         owed: what nobody will deliver or take up any more.
         settled_at_us: when all was; what is open still was asked about in vain. None: time or the database cut it off.
         loop_lags_ms: how late the event loop was, every now and then.
+        judged: what thresholds are judged on: without what faults did while they lasted.
         open_loop: None for a closed profile.
         samples: one a second.
         faults: what became of those that were planned; they count from faults_began_us on.
@@ -57,6 +59,7 @@ class WorkDone:
     owed: Owed
     settled_at_us: int | None
     measures: Measures
+    judged: JudgedPart
     reconnects: int
     loop_lags_ms: Sequence[float]
     open_loop: OpenLoop | None
@@ -95,6 +98,7 @@ class Work:
             first_free_number=workload.profile.clients,
             conduct=faulting.conduct,
         )
+        self.fault_windows = FaultWindows(self.caller.measures)
 
     async def run(self) -> None:
         self._stopping = asyncio.Event()
@@ -145,11 +149,13 @@ class Work:
             now_us=self._clock.now_us,
             hang_up=self.caller.hang_up,
             failed=self._stopping.set,
+            turned=self._turn_faults,
         )
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self.elapsed_s = loop.time() - self._started_at
         await self._faulting.finish()
+        self.fault_windows.close(self._clock.now_us())
         self._sample()
         self._phase = "finishing"
         # Nobody dies any more, or a delivery might never arrive.
@@ -186,6 +192,7 @@ class Work:
             owed=self._owed(),
             settled_at_us=self.settled_at_us,
             measures=self.caller.measures,
+            judged=self.fault_windows.judged(self.elapsed_s),
             reconnects=self.reconnector.count,
             loop_lags_ms=self.loop_lags_ms,
             open_loop=self.model if isinstance(self.model, OpenLoop) else None,
@@ -243,12 +250,19 @@ class Work:
                 self._sample()
             self.told.put_nowait(self.advanced(self._phase))
 
+    def _turn_faults(self) -> None:
+        if self._faulting.is_active():
+            self.fault_windows.begin(self._clock.now_us())
+        else:
+            self.fault_windows.end(self._clock.now_us())
+
     async def _measure_loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             before = loop.time()
             await asyncio.sleep(LOOP_LAG_S)
             self.loop_lags_ms.append(max(0.0, loop.time() - before - LOOP_LAG_S) * 1000)
+            self.fault_windows.settle(self._clock.now_us())
             if self.caller.conduct.patience_s is not None:
                 self.caller.hang_up()
 

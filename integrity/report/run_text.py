@@ -136,6 +136,11 @@ def render_run(result: RunResult) -> str:
     blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.faults)]
     if result.thresholds:
         blocks.append(_thresholds(result.thresholds))
+    if result.left_out:
+        seconds = sum(each.to_us - each.from_us for each in result.left_out) / 1_000_000
+        blocks.append(
+            fold(f"The thresholds leave out {seconds:.1f} s in which faults were in force, and a second behind each.")
+        )
     if result.monitor is not None:
         blocks.append(render_alerts(result.monitor))
     blocks.append(_ending(result))

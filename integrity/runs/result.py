@@ -141,6 +141,13 @@ class Shortened(DocumentPart):
         return f"{self.ran_s:.4g} s of the plan's {show_duration(round(self.plan_s, 3))}"
 
 
+class LeftOut(DocumentPart):
+    """A time of which thresholds say nothing: something was broken on purpose, or had just been."""
+
+    from_us: int
+    to_us: int
+
+
 class GeneratorUse(DocumentPart):
     """What the load generator itself used, of all cores and at its peak."""
 
@@ -159,6 +166,7 @@ class RunResult(Document):
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
+        left_out: when faults were in force, and a second on, of which thresholds say nothing.
         monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
         recovery_s: after a spike; None: not within the run.
     """
@@ -193,6 +201,7 @@ class RunResult(Document):
     loop_lag_p99_ms: float | None
     arrivals: Arrivals | None
     thresholds: tuple[ThresholdResult, ...]
+    left_out: tuple[LeftOut, ...] = ()
     generator: GeneratorUse
     phases: tuple[PhaseResult, ...] = ()
     slopes: tuple[SlopeResult, ...] = ()

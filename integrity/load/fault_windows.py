@@ -1,0 +1,75 @@
+"""Fault windows: the part of a run in which something was broken on purpose, which its thresholds leave out.
+
+A run does not fail for what a fault did while it lasted, it fails for what stayed broken: calls that returned from the
+moment a fault was injected until it was healed, and a second on, are judged apart, in the tables of faults. Where the
+windows are most of the run there is no rest to judge, and it is judged as a whole.
+"""
+
+from dataclasses import dataclass
+
+from integrity.measure.calls import Measures
+from integrity.measure.marks import OperationMarks, mark_operations, measures_since, measures_without
+from integrity.runs.result import LeftOut
+
+SETTLING_US = 1_000_000
+"""How long after a fault calls may still be what it did: connections come back, queues empty."""
+
+APART_SHARE_MOST = 0.5
+"""Of a run: windows that are more of it are no part of it, they are what was run."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPart:
+    """What thresholds are judged on.
+
+    Args:
+        seconds: how long that is.
+        left_out: the rest, on the clock of calls; none: it is the whole run.
+    """
+
+    measures: Measures
+    seconds: float
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class FaultWindows:
+    """Cuts what returns while faults are in force out of the measures of a run."""
+
+    def __init__(self, measures: Measures) -> None:
+        self._measures = measures
+        self._mark: OperationMarks | None = None
+        self._from_us = 0
+        self._ended_us: int | None = None
+        self._cut: list[tuple[LeftOut, Measures]] = []
+
+    def begin(self, at_us: int) -> None:
+        """Something is about to be broken; a window whose settling is not over goes on."""
+        if self._mark is None:
+            self._mark, self._from_us = mark_operations(self._measures), at_us
+        self._ended_us = None
+
+    def end(self, at_us: int) -> None:
+        """Nothing is broken any more."""
+        self._ended_us = at_us
+
+    def settle(self, at_us: int) -> None:
+        """Close the window, if it has settled by now."""
+        if self._ended_us is not None and at_us >= self._ended_us + SETTLING_US:
+            self.close(at_us)
+
+    def close(self, at_us: int) -> None:
+        """Close the window that is open, if one is."""
+        if self._mark is not None:
+            window = LeftOut(from_us=self._from_us, to_us=at_us)
+            self._cut.append((window, measures_since(self._measures, self._mark)))
+        self._mark = self._ended_us = None
+
+    def judged(self, elapsed_s: float) -> JudgedPart:
+        """Return what is to be judged of a run that took so long."""
+        apart_s = sum(window.to_us - window.from_us for window, _ in self._cut) / 1_000_000
+        if not self._cut or apart_s > APART_SHARE_MOST * elapsed_s:
+            return JudgedPart(self._measures, elapsed_s)
+        rest = self._measures
+        for _, measures in self._cut:
+            rest = measures_without(rest, measures)
+        return JudgedPart(rest, elapsed_s - apart_s, tuple(window for window, _ in self._cut))

@@ -1,0 +1,55 @@
+"""Marks: where the measures of a run stood at a moment, and what came after it, or without it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from integrity.measure.calls import Measures, OperationMeasure
+
+_COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
+_TIMES = ("latencies_ms", "settled_ms", "lags_ms")
+_KINDS = ("errors", "reasons")
+
+OperationMarks = Mapping[str, Mapping[str, Any]]
+
+
+def mark_operations(measures: Measures) -> OperationMarks:
+    """Return where each operation stands, for `measures_since`."""
+    return {
+        name: {
+            **{count: getattr(measure, count) for count in _COUNTS},
+            **{times: getattr(measure, times).held() for times in _TIMES},
+            **{kinds: Counter(getattr(measure, kinds)) for kinds in _KINDS},
+        }
+        for name, measure in measures.operations.items()
+    }
+
+
+def measures_since(measures: Measures, mark: OperationMarks) -> Measures:
+    """Return the measures of what came after the mark."""
+    since = Measures()
+    for name, measure in measures.operations.items():
+        before = mark.get(name, {})
+        new = since.operations[name] = OperationMeasure()
+        for count in _COUNTS:
+            setattr(new, count, getattr(measure, count) - before.get(count, 0))
+        for times in _TIMES:
+            setattr(new, times, getattr(measure, times).since(before.get(times)))
+        for kinds in _KINDS:
+            setattr(new, kinds, getattr(measure, kinds) - before.get(kinds, Counter()))
+    return since
+
+
+def measures_without(measures: Measures, part: Measures) -> Measures:
+    """Return the measures of what is not in the part."""
+    rest = Measures()
+    for name, measure in measures.operations.items():
+        less = part.operations.get(name, OperationMeasure())
+        new = rest.operations[name] = OperationMeasure()
+        for count in _COUNTS:
+            setattr(new, count, getattr(measure, count) - getattr(less, count))
+        for times in _TIMES:
+            setattr(new, times, getattr(measure, times).since(getattr(less, times).held()))
+        for kinds in _KINDS:
+            setattr(new, kinds, getattr(measure, kinds) - getattr(less, kinds))
+    return rest

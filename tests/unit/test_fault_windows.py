@@ -1,0 +1,71 @@
+"""A run does not fail for what a fault did while it lasted; it fails for what stayed broken."""
+
+from integrity.clients.driver import Returned
+from integrity.history import Outcome
+from integrity.load.fault_windows import SETTLING_US, FaultWindows
+from integrity.load.judging import judge
+from integrity.load.thresholds import Grade, Threshold
+from integrity.measure.calls import Measures
+from integrity.runs.result import LeftOut
+
+OK = Returned(Outcome.OK, {}, "", 1)
+FAILED = Returned(Outcome.FAILED, None, "57P01 terminating connection", 1)
+SHARE = Threshold.model_validate({"statistic": "failure_share", "most": 0.01, "source": "a plan"})
+P95 = Threshold.model_validate({"statistic": "p95", "most": 50, "source": "a plan"})
+S = 1_000_000
+
+
+def add(measures: Measures, *returns: Returned, latency_ms: float = 10.0) -> None:
+    for returned in returns:
+        measures.of("sell").add(returned, latency_ms)
+
+
+def grades(windows: FaultWindows, elapsed_s: float) -> list[Grade]:
+    part = windows.judged(elapsed_s)
+    return [each.state for each in judge([SHARE, P95], part.measures, None, seconds=part.seconds)]
+
+
+def test_what_a_fault_did_is_judged_apart_and_what_stayed_broken_fails() -> None:
+    measures = Measures()
+    windows = FaultWindows(measures)
+    add(measures, *[OK] * 60)
+    windows.begin(2 * S)
+    add(measures, *[FAILED] * 20)
+    add(measures, *[OK] * 20, latency_ms=900.0)
+    windows.end(4 * S)
+    windows.settle(4 * S + SETTLING_US - 1)
+    add(measures, *[FAILED] * 5)  # its last ones, which come in a little later
+    windows.settle(4 * S + SETTLING_US)
+    add(measures, *[OK] * 60)
+
+    assert grades(windows, 10.0) == [Grade.PASSED, Grade.PASSED]
+    part = windows.judged(10.0)
+    assert (part.left_out, part.seconds) == ((LeftOut(from_us=2 * S, to_us=5 * S),), 7.0)
+    assert part.measures.of("sell").errors == {}
+    add(measures, *[FAILED] * 5)
+    assert grades(windows, 10.0)[0] is Grade.FAILED
+
+
+def test_a_window_over_most_of_a_run_is_the_run() -> None:
+    measures = Measures()
+    windows = FaultWindows(measures)
+    windows.begin(0)
+    add(measures, *[FAILED] * 20)
+    windows.close(6 * S)
+
+    assert grades(windows, 6.0)[0] is Grade.FAILED
+    assert windows.judged(6.0).left_out == ()
+
+
+def test_a_fault_that_begins_while_the_one_before_settles_goes_on_with_its_window() -> None:
+    measures = Measures()
+    windows = FaultWindows(measures)
+    for from_s in (1, 2):
+        windows.begin(from_s * S)
+        add(measures, FAILED)
+        windows.end(from_s * S + S // 2)
+    windows.settle(10 * S)
+    add(measures, *[OK] * 100)
+
+    assert windows.judged(100.0).left_out == (LeftOut(from_us=1 * S, to_us=10 * S),)
+    assert grades(windows, 100.0)[0] is Grade.PASSED
