@@ -7,7 +7,7 @@ select
     event_updates.sequence,
     watchers.client,
     told.began_at,
-    min(received.received_at) as reached_at
+    min(brought.received_at) as reached_at
 from streamvote.event_updates
 join (
     -- an update is visible when the call that wrote it has committed, and from then on it is late
@@ -18,6 +18,7 @@ join (
     where calls.run_id = :run_id
 ) as told on told.operation_id = event_updates.operation_id
 join (
+    -- until a stream was not opened: after an unknown outcome it is another client who comes back
     select
         calls.client,
         cast(calls.arguments ->> 'live_event_id' as bigint) as live_event_id,
@@ -26,17 +27,30 @@ join (
                 cast(calls.arguments ->> 'last_sequence' as bigint),
                 cast(calls.reply ->> 'last_sequence' as bigint)
             )
-        ) as first_sequence
+        ) as first_sequence,
+        min(case when calls.outcome <> 'ok' then calls.invoked_at end) as ended_at
     from integrity.streamvote_calls as calls
-    where calls.run_id = :run_id and calls.operation = 'open_stream' and calls.outcome = 'ok'
+    where calls.run_id = :run_id and calls.operation = 'open_stream'
     group by calls.client, cast(calls.arguments ->> 'live_event_id' as bigint)
 ) as watchers
-    on watchers.live_event_id = event_updates.live_event_id and watchers.first_sequence < event_updates.sequence
-left join integrity.streamvote_received as received
     on
-        received.run_id = :run_id
-        and received.client = watchers.client
-        and received.stream = event_updates.live_event_id
-        and received.sequence = event_updates.sequence
+        watchers.live_event_id = event_updates.live_event_id
+        and watchers.first_sequence < event_updates.sequence
+        and (watchers.ended_at is null or told.began_at < watchers.ended_at)
+left join (
+    select
+        streams.client,
+        received.stream,
+        received.sequence,
+        received.received_at
+    from integrity.streamvote_received as received
+    join integrity.streamvote_calls as streams
+        on streams.run_id = received.run_id and streams.operation_id = received.operation_id
+    where received.run_id = :run_id
+) as brought
+    on
+        brought.client = watchers.client
+        and brought.stream = event_updates.live_event_id
+        and brought.sequence = event_updates.sequence
 group by event_updates.live_event_id, event_updates.sequence, watchers.client, told.began_at
 order by event_updates.live_event_id, event_updates.sequence, watchers.client

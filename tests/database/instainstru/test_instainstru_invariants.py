@@ -86,6 +86,17 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             (9, 2, 1, 0, 0, None, None),
         ),
     ),
+    # who sent a message and listened, too, is not among them; to participant 2 nothing came
+    "instainstru/messages-delivered": (
+        {"run_id": "r1"},
+        rows(
+            "message_id participant_id began_at reached_at",
+            (2, 1, at("18:02:00"), at("18:02:00")),
+            (2, 3, at("18:02:00"), at("18:02:00")),
+            (3, 1, at("18:05:00"), at("18:05:00")),
+            (3, 2, at("18:05:00"), None),
+        ),
+    ),
     "instainstru/unanswered-students": (
         {},
         rows(

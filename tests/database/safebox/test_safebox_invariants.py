@@ -67,6 +67,14 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             (32, 1, 1, 64),
         ),
     ),
+    "safebox/taps-accepted": (
+        {"run_id": "r1"},
+        rows("operation_id began_at reached_at", (op(7), at("18:03:00"), at("18:03:02"))),
+    ),
+    "safebox/payments-visible": (
+        {"run_id": "r1"},
+        rows("invoice_id began_at reached_at", (2, at("18:01:05"), at("18:01:06"))),
+    ),
     "safebox/taps-by-day": (
         {},
         rows(

@@ -23,6 +23,9 @@ def at(time: str) -> str:
     return f"2026-01-17 {time}"
 
 
+CREDITED = '{"status": "credited", "invoice_id": 2}'
+SETTLED = '{"status": "settled", "payment_id": 2}'
+
 WORLD: Mapping[str, list[dict[str, Any]]] = {
     "safebox.wallets": rows(
         "id handle balance_minor notification_count created_at",
@@ -140,10 +143,10 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
             ("r1", op(number), operation, arguments, 1, at(time), at(time), returned, outcome, reply, "", 1)
             for number, operation, arguments, time, returned, outcome, reply in (
                 (3, "create_pos_sale", "{}", "18:01:00", at("18:01:00"), "ok", '{"invoice_id": 2, "pos_sale_id": 1}'),
-                (4, "confirm_invoice", "{}", "18:01:05", at("18:01:06"), "ok", '{"status": "credited", "invoice_id": 2}'),
+                (4, "confirm_invoice", '{"invoice_id": 2}', "18:01:05", at("18:01:06"), "ok", CREDITED),
                 (5, "pay_address", "{}", "18:02:00", at("18:02:01"), "ok", '{"status": "settled", "payment_id": 1}'),
-                (7, "request_nfc_payment", "{}", "18:03:00", at("18:03:00"), "ok", '{"nfc_request_id": 1}'),
-                (6, "answer_nfc_request", "{}", "18:03:01", at("18:03:02"), "ok", '{"status": "settled", "payment_id": 2}'),
+                (7, "request_nfc_payment", '{"card_id": 1}', "18:03:00", at("18:03:00"), "ok", '{"nfc_request_id": 1}'),
+                (6, "answer_nfc_request", '{"nfc_request_id": 1}', "18:03:01", at("18:03:02"), "ok", SETTLED),
                 (8, "pay_address", "{}", "18:04:00", at("18:04:01"), "declined", '{"reason": "payment_failed"}'),
                 (17, "pay_address", "{}", "18:05:00", at("18:05:00"), "failed", "{}"),
                 (18, "pay_address", "{}", "18:06:00", None, "unknown", "{}"),  # it had no effect

@@ -70,6 +70,23 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             (4, "closed", None, None, at("18:07:00")),
         ),
     ),
+    "streamvote/updates-received": (
+        {"run_id": "r1"},
+        rows(
+            "live_event_id sequence client began_at reached_at",
+            (1, 2, 1, at("18:05:00"), at("18:05:01")),
+            (1, 3, 1, at("18:05:02"), at("18:05:03")),
+            (1, 4, 1, at("18:07:00"), at("18:07:01")),
+        ),
+    ),
+    "streamvote/polls-behind": (
+        {"run_id": "r1"},
+        rows(
+            "operation_id began_at reached_at",
+            (op(22), at("18:06:00"), at("18:06:00")),
+            (op(23), at("18:07:00"), at("18:07:00")),
+        ),
+    ),
     "streamvote/streamer-takings": (
         {},
         rows("streamer_id name vote_count wallet_count taken_stars", (1, "misty", 2, 1, 10)),

@@ -133,7 +133,7 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         call(20, "vote", "18:09:02", "declined", arguments=voted(3, 2, 2, "tap-4"), reply=LIMITED),
         call(22, "poll_event", "18:06:00", arguments='{"live_event_id": 1}', reply='{"sequence": 3}'),
         call(23, "poll_event", "18:07:00", arguments='{"live_event_id": 1}', reply='{"sequence": 3}'),
-        call(24, "open_stream", "18:04:30", reply='{"last_sequence": 1}'),
+        call(24, "open_stream", "18:04:30", arguments='{"live_event_id": 1}', reply='{"last_sequence": 1}'),
         call(25, "list_streamers", "18:04:00", arguments='{"term": "mis"}', reply='{"streamer_count": 1}'),
     ),
     "integrity.requests": rows(

@@ -1,0 +1,113 @@
+"""A threshold that cites a line of a plan measures that line, with the plan's own figure."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from integrity.load.end_states import find_end_states
+from integrity.load.profile import load_profile, profile_names
+from integrity.load.thresholds import Threshold
+from integrity.project import Project, Settings
+from integrity.registry import SYSTEMS
+
+CLAIMS: Mapping[str, Mapping[str, Any]] = {
+    r"NFC success above 99% for valid cards, accepted within 2 s": {
+        "rows": "safebox/taps-accepted",
+        "statistic": "reached_share",
+        "within_ms": 2000,
+        "least": 0.99,
+    },
+    r"a status is visible within 2 s of its change": {
+        "rows": "safebox/payments-visible",
+        "statistic": "reached_share",
+        "within_ms": 2000,
+    },
+    r"99% of clients receive an update within 1 s": {
+        "rows": "streamvote/updates-received",
+        "statistic": "reached_share",
+        "within_ms": 1000,
+        "least": 0.99,
+    },
+    r"dropped updates below 0\.5%": {
+        "rows": "streamvote/updates-received",
+        "statistic": "reached_share",
+        "within_ms": None,
+        "least": 0.995,
+    },
+    r"staleness below 1 s": {"rows": "streamvote/polls-behind", "statistic": "max", "most": 1000},
+    r"end to end p95 below 500 ms|end to end p95 300, 500, 1000 ms": {
+        "rows": "instainstru/messages-delivered",
+        "statistic": "p95",
+    },
+    r"no message takes over 5 s": {
+        "rows": "instainstru/messages-delivered",
+        "statistic": "reached_share",
+        "within_ms": 5000,
+        "least": 1,
+    },
+    r"plan: all messages delivered": {
+        "rows": "instainstru/messages-delivered",
+        "statistic": "reached_share",
+        "within_ms": None,
+        "least": 1,
+    },
+    r"errors of streams": {"operation": "open_stream", "statistic": "broken_share"},
+    r"200 votes a second": {"operation": "vote", "statistic": "answered_per_s"},
+    r"rate-limit errors": {"statistic": "declined_share", "reason": "rate_limited", "most": 0.01},
+    r"funding 3-5 s on average": {"operation": "request_funding", "statistic": "settled_mean", "most": 5000},
+    r"p99 below 350 ms": {"statistic": "p99", "most": 350},
+    r"p95 below \d+ ms(?! *; here)|send p95 |below [\d.]+ m?s$": {"statistic": ("p95", "p50"), "rows": None},
+    r"a median$": {"statistic": "p50"},
+    r"failures below|errors below|errors above|failures at most|error rate|its mint leaves|none fails": {
+        "statistic": "failure_share"
+    },
+    r"^our own": {"statistic": ("lag_p95", "missed_share")},
+}
+"""What a source says -> what is measured then. A label on another figure is a label that is not so."""
+
+
+def shipped() -> list[tuple[str, Threshold]]:
+    return [
+        (f"{system.name} {name}", each)
+        for system in SYSTEMS.values()
+        for name in profile_names(system, {})
+        for each in load_profile(system, name, {}).thresholds
+    ]
+
+
+def differs(threshold: Threshold, claim: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: getattr(threshold, name) for name in claim}
+    return {
+        name: found[name]
+        for name, wanted in claim.items()
+        if found[name] not in (wanted if isinstance(wanted, tuple) else (wanted,))
+    }
+
+
+def test_each_source_is_of_the_figure_that_it_names() -> None:
+    """W3: "NFC success" was how many requests were answered; end to end counted the sender's own echo."""
+    wrong = []
+    for place, threshold in shipped():
+        claims = [claim for said, claim in CLAIMS.items() if re.search(said, threshold.source)]
+        if not claims:
+            wrong.append(f"{place}: what is measured for {threshold.source!r}?")
+        elif all(differs(threshold, claim) for claim in claims):
+            wrong.append(f"{place}: {threshold.source!r} on {differs(threshold, claims[0])}")
+    assert not wrong
+
+
+def test_a_figure_in_milliseconds_is_the_sources_own() -> None:
+    wrong = [
+        f"{place}: {threshold.source!r} is held to {threshold.most:g}"
+        for place, threshold in shipped()
+        if (said := re.search(r"below ([\d.]+) (ms|s)\b", threshold.source))
+        and threshold.most != float(said[1]) * (1000 if said[2] == "s" else 1)
+    ]
+    assert not wrong
+
+
+def test_the_rows_that_are_named_can_be_asked_of_one_run(tmp_path: Path) -> None:
+    project = Project(tmp_path, Settings())
+    named = [threshold for _, threshold in shipped() if threshold.rows]
+    assert {file.name for file in find_end_states(project, named).values()} == {each.rows for each in named}
