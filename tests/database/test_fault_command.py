@@ -39,7 +39,7 @@ RUN = ("run", "hammer", "--duration", "2s", "--seed", "1")
 def test_a_run_shows_each_window_and_what_became_of_unknown_outcomes(integrity: Command, tmp_path: Path) -> None:
     assert integrity("seed", "--system", "ghostpass", "--wallets", "50")[0] == 0
     code, out, _ = integrity(*RUN, "--fault", "lost_commit_ack:share=0.3@20%-60%", "--fault", "client_crash@60%-80%")
-    assert code in (0, 4)  # what is cut off counts as failed, and may be too much for the profile's threshold
+    assert code in (0, 3, 4)  # what is cut off counts as failed, and may be too much for the profile's threshold
     assert "fault lost_commit_ack (share=0.3), 0." in out
     assert "commits hidden from their client" in out
     assert "fault client_crash (share=0.2)" in out
@@ -87,7 +87,7 @@ def test_on_sqlite_what_needs_a_server_is_refused_and_the_rest_works(integrity: 
         code, _, err = integrity(*RUN, "--database", "sqlite:///venue.db", "--fault", f"{fault}@0-1")
         assert (code, f"{fault} needs" in err) == (2, True), err
     code, out, _ = integrity(*RUN, "--database", "sqlite:///venue.db", "--fault", "client_crash@20%-60%")
-    assert code in (0, 4)
+    assert code in (0, 3, 4)
     assert "clients that were to die" in out
     assert integrity("validate", "--database", "sqlite:///venue.db")[0] == 0
 

@@ -413,7 +413,9 @@ def start(folder: Path, target: Target, *arguments: str) -> "subprocess.Popen[st
 
 
 def test_the_command_prints_its_result_and_says_where_it_is(venue: Target, tmp_path: Path) -> None:
-    (tmp_path / "integrity.toml").write_text('[profiles.ghostpass.brief]\nextends = "hammer"\nduration_s = 1\n')
+    limit = '[{ statistic = "failure_share", most = 0, source = "a second carries no other" }]'
+    brief = f'[profiles.ghostpass.brief]\nextends = "hammer"\nduration_s = 1\nthresholds = {limit}\n'
+    (tmp_path / "integrity.toml").write_text(brief)
 
     process = start(tmp_path, venue, "brief", "--seed", "4", "--clients", "3")
     shown, said = process.communicate(timeout=60)
