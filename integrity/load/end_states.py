@@ -23,6 +23,8 @@ from integrity.sql.file import SqlFile
 RUN_ID = "run_id"
 BEGAN_AT, REACHED_AT = "began_at", "reached_at"
 TIMEOUT_S = 60
+ROWS_MOST = 1_000_000
+"""Of a query: they are read whole."""
 
 
 def find_end_states(project: Project, thresholds: Sequence[Threshold]) -> dict[str, SqlFile]:
@@ -66,16 +68,19 @@ def ask_end_states(
     with target.open_snapshot(connections=1, timeout_s=TIMEOUT_S) as snapshot:
         for name, file in queries.items():
             try:
-                rows = run_query(snapshot.sessions[0], file, {RUN_ID: run_id}, now=snapshot.taken_at)
+                rows = run_query(
+                    snapshot.sessions[0], file, {RUN_ID: run_id}, now=snapshot.taken_at, row_limit=ROWS_MOST + 1
+                )
             except QueryFailed as failed:
                 found[name] = RowTimes(reason=f"the query was not answered: {failed.reason}")
             except NotPortable as error:
                 found[name] = RowTimes(reason=f"the query uses {error}, which cannot be said in this database")
             else:
-                found[name] = times_of(rows, left_out)
+                found[name] = times_of(rows, left_out) if len(rows) <= ROWS_MOST else RowTimes(reason=_TOO_MANY)
     return found
 
 
+_TOO_MANY = f"the query found more than {ROWS_MOST:,} rows"
 LEAD_US = 5_000_000
 """What began so long before something was broken may have been under way when it was."""
 

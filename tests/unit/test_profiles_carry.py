@@ -24,6 +24,7 @@ CAUSED = {
     ("streamvote", "vote"): {"tap": 0.9},
     ("instainstru", "received"): {"send_message": 2.0},  # by the sender's own stream, too
     ("instainstru", "instainstru/messages-delivered"): {"send_message": 0.4},  # to others who listen
+    ("streamvote", "received"): {"tap": 0.9},  # by each who watches
     ("streamvote", "streamvote/updates-received"): {"tap": 0.03},  # of many events, of which a few are watched
     ("streamvote", "streamvote/polls-behind"): {"poll_event": 1.0},
     ("safebox", "safebox/taps-accepted"): {"request_nfc_payment": 0.8},  # on cards that are valid, and can pay

@@ -53,6 +53,13 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
         "within_ms": None,
         "least": 1,
     },
+    r"99% of updates within 1 s$": {"operation": "open_stream", "statistic": "lag_p99", "most": 1000},
+    r"database CPU below 70%|CPU below 70% under": {"statistic": "database_cpu_share", "most": 0.7},
+    r"connections below 70% of the pool|connections are not exhausted": {"statistic": "pool_share"},
+    r"1,000 messages an hour|limit triggers at 1,000|and not before|legitimate traffic": {
+        "statistic": "declined_share",
+        "reason": "rate_limited",
+    },
     r"errors of streams": {"operation": "open_stream", "statistic": "broken_share"},
     r"200 votes a second": {"operation": "vote", "statistic": "answered_per_s"},
     r"rate-limit errors": {"statistic": "declined_share", "reason": "rate_limited", "most": 0.01},
