@@ -6,24 +6,22 @@ actor while it is in a transaction of its, or until its answer is delivered. Wha
 it goes through, and is told.
 
 Gates speak in the proxy's event loop and actors in threads of theirs; the scheduler, in its own, takes in what they have
-said when it looks. While a schedule is played it has the loop, and runs it where it waits (lent_loop.py).
+said when it looks. While a schedule is played it has the loop, and runs it where it waits (mailbox.py).
 """
 
 import asyncio
-import contextlib
-import os
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from select import select
 from typing import Any
 
 from integrity.proxy.link import Link
 from integrity.race.gated.ignoring import Ignored
 from integrity.race.gated.lent_loop import LentLoop
+from integrity.race.gated.mailbox import Mailbox
 from integrity.race.gated.postgresql.answer import Result
 from integrity.race.gated.postgresql.gate import IDLE, RaceGate, Split
 from integrity.race.gated.postgresql.unit import Unit
@@ -178,13 +176,8 @@ class Desk:
         self._known_pids: set[int] = set()
         self.on_backend: Callable[[int], None] = lambda _pid: None
         """Is told of each of the server's processes, when it is first at work."""
-        self._loop: LentLoop | None = None
-        self._posts: deque[tuple[str, RaceGate | None, News | None]] = deque()
-        self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._mail: Mailbox[tuple[str, RaceGate | None, News | None]] = Mailbox()
         self._begun: set[str] = set()  # whose call is not over
-        self._errors: list[Exception] = []
-        self._closing = threading.Lock()
-        self._is_closed = self._is_lent = False
         self._lanes: dict[str, Lane] = {}
         self._owners: dict[RaceGate, str] = {}
         self._users: dict[RaceGate, str] = {}  # who worked there last: it may keep a lock between two transactions
@@ -192,7 +185,7 @@ class Desk:
 
     def open_in(self, loop: LentLoop) -> Callable[[Link], RaceGate]:
         """Return what makes a link's gate, in the proxy's event loop."""
-        self._loop = loop
+        self._mail.use(loop)
         return self._open_gate
 
     def _open_gate(self, link: Link) -> RaceGate:
@@ -202,9 +195,7 @@ class Desk:
 
     def close(self) -> None:
         """Let go of what it waits with; what a call says that ends only later is heard by nobody."""
-        with self._closing:
-            os.close(self._signal)
-            self._is_closed = True
+        self._mail.close()
 
     def lane(self, letter: str) -> Lane:
         """Return an actor's lane, an empty one the first time."""
@@ -215,12 +206,7 @@ class Desk:
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to take in, at most so long; return whether there is."""
-        if not self._is_lent:
-            return bool(select([self._signal], [], [], seconds)[0])
-        until = time.monotonic() + seconds
-        while not self._posts and (left := until - time.monotonic()) > 0:
-            self._own_loop.run(left)
-        return bool(self._posts)
+        return self._mail.wait(seconds)
 
     # What gates say, in the proxy's event loop, and actors in any thread.
 
@@ -272,33 +258,19 @@ class Desk:
             if pid not in self._known_pids:
                 self._known_pids.add(pid)
                 self.on_backend(pid)
-        self._posts.append((letter, gate, news))
-        self._ring()
-
-    def _ring(self) -> None:
-        with self._closing:
-            if self._is_lent:
-                self._own_loop.stop()
-            elif not self._is_closed:
-                os.eventfd_write(self._signal, 1)
+        self._mail.post((letter, gate, news))
 
     # What the scheduler asks.
 
     def take_in(self) -> None:
         """Give what was said to whom it concerns."""
-        if self._errors:
-            raise self._errors.pop()
-        if not self._is_lent:
-            with contextlib.suppress(BlockingIOError):  # always, before: what is rung for may have been taken in already
-                os.eventfd_read(self._signal)
-        while self._posts:
-            letter, gate, news = self._posts.popleft()
+        for said, gate, news in self._mail.hear():
             if self.is_cutting and isinstance(news, Arrived):
                 self._cuts += 1
                 self._owners.pop(news.gate, None)
                 self.call(news.gate.link.cut)
                 continue
-            letter = letter or self._owner(gate, news)
+            letter = said or self._owner(gate, news)
             if isinstance(news, Lost):
                 self._owners.pop(news.gate, None)
                 self._users.pop(news.gate, None)
@@ -365,42 +337,16 @@ class Desk:
 
     def call(self, act: Callable[[], Any]) -> None:
         """Have something done in the proxy's event loop; at once, while the scheduler has that."""
-        if self._is_lent:
-            act()
-        else:
-            self._own_loop.call(partial(self._act, act))
-
-    @property
-    def _own_loop(self) -> LentLoop:
-        assert self._loop is not None
-        return self._loop
+        self._mail.call(act)
 
     @property
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """The proxy's."""
-        return self._own_loop.loop
-
-    def _lend(self, *, is_wanted: bool) -> None:
-        """Take the proxy's event loop, where this thread can, or give it back."""
-        if is_wanted:
-            is_wanted = self._own_loop.take()
-        with self._closing:
-            self._is_lent = is_wanted
-            if not is_wanted and self._posts and not self._is_closed:  # nobody was rung for them
-                os.eventfd_write(self._signal, 1)
-        if not is_wanted:
-            self._own_loop.give_back()
-
-    def _act(self, act: Callable[[], Any]) -> None:
-        try:
-            act()
-        except Exception as error:  # in a loop nobody would hear of it: whoever asked does
-            self._errors.append(error)
-            self._ring()
+        return self._mail.loop.loop
 
     def cancel(self, gate: RaceGate) -> None:
         """Have what runs on a connection cancelled."""
-        self._own_loop.call(partial(self._act, gate.link.cancel))
+        self._mail.call_later(gate.link.cancel)
 
     def cut(self, letter: str, *, is_over: bool) -> None:
         """Cut off an actor's connections.
@@ -421,7 +367,7 @@ class Desk:
         Returns:
             the actors whose calls are not over and still send: that would be taken for another's.
         """
-        self._lend(is_wanted=False)
+        self._mail.lend(is_wanted=False)
         self.is_watching = self._is_turned_off = False
         for letter in self._lanes:
             self.cut(letter, is_over=False)
@@ -453,7 +399,7 @@ class Desk:
             lane.is_executing, lane.gate = False, None
         strays, self.strays = self.strays, []
         if not is_watching:
-            self._lend(is_wanted=False)
+            self._mail.lend(is_wanted=False)
         return strays
 
     def _watch(self, is_watching: bool) -> None:
@@ -463,10 +409,10 @@ class Desk:
         next, and after the last schedule nobody takes in anything again. Whoever has the loop is alone with them.
         """
         if is_watching:
-            self._lend(is_wanted=True)
-        if self._is_lent:
+            self._mail.lend(is_wanted=True)
+        if self._mail.is_lent:
             self.is_watching, self._is_turned_off = is_watching, not is_watching
-        if self._is_lent or (self._is_turned_off and not is_watching):
+        if self._mail.is_lent or (self._is_turned_off and not is_watching):
             return
         is_set = threading.Event()
 
