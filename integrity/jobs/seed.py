@@ -8,9 +8,11 @@ Interrupted between two systems it knows what it has made by then, and the same 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from integrity.database.made import OURS
-from integrity.database.namespace import create_bookkeeping, guard
+from integrity.database.namespace import Contents, create_bookkeeping, guard
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UsageError
@@ -34,6 +36,7 @@ class Seeding:
         sizes: by name, those that were given.
         left: not made yet, or not found there.
         passed_over: of each system that cannot be imported, why.
+        folder: of the project.
     """
 
     systems: Sequence[System]
@@ -43,6 +46,7 @@ class Seeding:
     left: list[System]
     seeded: list[Seeded] = field(default_factory=list)
     passed_over: Sequence[str] = ()
+    folder: Path | None = None
 
     def play(self, target: Target, *, test_database: str | None = None) -> Job[None]:
         """Make what is to be made; what an interrupted seeding has made by now is left as it is.
@@ -69,7 +73,7 @@ class Seeding:
             yield from self._play_together(target, test_database)
         while self.left:
             contents = guard(target, test_database)
-            made = yield from fill(target, contents, self.left[0], sizes=self.sizes, seed=self.seed, mode=self.mode)
+            made = yield from self._fill(target, contents, self.left[0])
             self.seeded.append(made)
             del self.left[0]
 
@@ -82,9 +86,7 @@ class Seeding:
         waiting = list(self.left)
 
         def start(system: System) -> Callable[[Reins[Seeded]], Job[Seeded]]:
-            return lambda reins: fill(
-                target, contents, system, sizes=self.sizes, seed=self.seed, mode=self.mode, hold=reins.hold
-            )
+            return lambda reins: self._fill(target, contents, system, hold=reins.hold)
 
         def take(place: int, made: Seeded) -> None:
             self.seeded.append(made)
@@ -93,6 +95,16 @@ class Seeding:
         yield from play_together([start(system) for system in waiting], most=SIDE_BY_SIDE, done=take)
         order = [system.name for system in self.systems]
         self.seeded.sort(key=lambda made: order.index(made.system))
+
+    def _fill(
+        self, target: Target, contents: Contents, system: System, hold: Callable[[Any], None] | None = None
+    ) -> Job[Seeded]:
+        """Fill one, by the project's own seeds/<system>.toml where it has one."""
+        own = self.folder / "seeds" / f"{system.name}.toml" if self.folder is not None else None
+        settings = own if own is not None and own.is_file() else None
+        return fill(
+            target, contents, system, sizes=self.sizes, seed=self.seed, mode=self.mode, settings=settings, hold=hold
+        )
 
     def describe_interruption(self) -> str:
         """Return what an interruption has left, and how to go on: only what was added to must not be added to again."""
@@ -128,7 +140,9 @@ def choose(
     _check_known(sizes, systems)
     for system in systems:
         check_numbers(system, sizes, seed)
-    return Seeding(systems, sizes, seed, mode, left=list(systems), passed_over=registry.describe_passed_over())
+    return Seeding(
+        systems, sizes, seed, mode, left=list(systems), passed_over=registry.describe_passed_over(), folder=project.folder
+    )
 
 
 def mode_of(*, replaces: bool, appends: bool) -> Mode:

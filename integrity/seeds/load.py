@@ -4,8 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Integer, MetaData, Table, func, select, text
@@ -114,12 +115,14 @@ def fill(
     sizes: Mapping[str, int],
     seed: int,
     mode: Mode,
+    settings: Path | None = None,
     hold: Callable[[Any], None] | None = None,
 ) -> Job[Seeded]:
     """Fill a system with a past of that size; the same seed and sizes make the same rows everywhere.
 
     Args:
         sizes: by name; those that are not given are the seeder's defaults, those that it does not know are not its own.
+        settings: as Start has them.
         contents: what the database holds; whether that may be worked on is asked before (`guard`).
         hold: told the driver's connection, so that another thread can end a statement under way.
 
@@ -146,14 +149,14 @@ def fill(
             hold(connection.connection.driver_connection)
         find_engine(connection.dialect.name).catalogue.prepare_load(connection)
         if mode is Mode.APPEND:
-            start = _find_start(connection, metadata, seeder)
+            start = replace(_find_start(connection, metadata, seeder), settings=settings)
             noted = {size: int(find_note(connection, f"{size}:{name}") or 0) for size in sizes}
             for each in seeder.sizes:
                 if noted[each.name] + sizes[each.name] > each.most:
                     there, more = noted[each.name], sizes[each.name]
                     raise UsageError(f"{there} {each.name} and {more} more are over the limit of {each.most:,}")
         else:
-            start = Start({name_of(table): 1 for table in _numbered(metadata)}, {})
+            start = Start({name_of(table): 1 for table in _numbered(metadata)}, {}, settings)
             noted = dict.fromkeys(sizes, 0)
             if name in contents.made:
                 removed = _count_rows(connection, contents.made[name])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from integrity.engines.columns import ColumnValues
 
@@ -41,10 +42,12 @@ class Start:
     Args:
         next_ids: table -> the first free id.
         found: the answers to the seeder's reads; empty for an empty database.
+        settings: the project's own file of settings for this seeder; None: that of the system.
     """
 
     next_ids: Mapping[str, int]
     found: Mapping[str, Sequence[tuple[int, ...]]]
+    settings: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.errors import UsageError
 from integrity.jobs import seed as job
+from integrity.project import reference_folder
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import SYSTEMS
@@ -178,6 +179,24 @@ def test_ctrl_c_ends_with_130_and_changes_nothing(database: Target) -> None:
     assert "interrupted; ghostpass is as it was before" in err
     assert "Traceback" not in err
     assert inspect_database(database).is_empty
+
+
+def test_a_projects_own_settings_of_a_past_take_the_place_of_those_that_ship(
+    capsys: pytest.CaptureFixture[str], url: str, tmp_path: Path
+) -> None:
+    """The plan's venue has its own doors; only the file in the package could say so."""
+    shipped = (reference_folder("seeds") / "ghostpass.toml").read_text()
+    (tmp_path / "seeds").mkdir()
+    doors = shipped.replace("North door", "Gate A") + '\n[[gateways]]\nname = "Gate C"\nreentry_fee_minor = 100\n'
+    (tmp_path / "seeds/ghostpass.toml").write_text(doors)
+    words = ("seed", "--system", "ghostpass", "--wallets", "20", "--database", url, "--project", str(tmp_path))
+    assert run(capsys, *words)[0] == 0
+    with closing(Target.parse(url).connect_sqlite(("ghostpass",))) as connection:
+        names = [name for (name,) in connection.execute("select name from ghostpass.gateways order by id")]
+    assert names == ["Gate A", "South door", "Gate C"]
+    (tmp_path / "seeds/ghostpass.toml").write_text("doors = 3\n")
+    code, _, err = run(capsys, *words, "--replace")
+    assert (code, "seeds/ghostpass.toml: " in err.replace("\n  ", " ")) == (2, True)
 
 
 SMALL = {"wallets": 30, "conversations": 10, "messages": 60, "users": 12, "businesses": 2, "streamers": 3}

@@ -34,7 +34,7 @@ def shortened(system: System, name: str) -> Profile:
     profile = load_profile(system, name, {})
     factor = max(1.0, profile.duration_s / PLAYED_S)
     if not isinstance(profile, OpenProfile):
-        return profile.model_copy(update={"duration_s": PLAYED_S})
+        return load_profile(system, name, {}, {"duration_s": PLAYED_S})
     return carried(scale(profile, rate=1 / factor, time=factor))[0].model_copy(update={"faults": ()})
 
 

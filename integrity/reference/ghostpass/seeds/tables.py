@@ -38,7 +38,7 @@ class Venue:
 def generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Batch]:
     """Yield the past day of as many guests as there are wallets, with the venue first if it is not there."""
     wallet_count = sizes["wallets"]
-    settings = read_settings(reference_folder("seeds") / "ghostpass.toml")
+    settings = read_settings(start.settings or reference_folder("seeds") / "ghostpass.toml")
     next_ids = dict(start.next_ids)
     if start.found:
         venue = _found_venue(start)

@@ -43,7 +43,7 @@ class Members:
 
 def generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Batch]:
     """Yield the past of so many businesses, users, conversations and messages; added to another, a world beside it."""
-    settings = read_settings(reference_folder("seeds") / "inbox.toml")
+    settings = read_settings(start.settings or reference_folder("seeds") / "inbox.toml")
     next_ids = dict(start.next_ids)
     source = Source(seed, PEOPLE, next_ids["businesses"])
     members, tables = _people(settings, sizes, next_ids, source)

@@ -32,7 +32,7 @@ def generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Batc
     Raises:
         UsageError: numbers that do not go together.
     """
-    settings = read_settings(reference_folder("seeds") / "instainstru.toml")
+    settings = read_settings(start.settings or reference_folder("seeds") / "instainstru.toml")
     user_count, conversation_count, message_count = sizes["users"], sizes["conversations"], sizes["messages"]
     if user_count < 2:
         raise UsageError(f"--users {user_count}: a lesson takes an instructor and a student", hint="Ask for 2 or more.")

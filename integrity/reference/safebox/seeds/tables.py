@@ -31,7 +31,7 @@ ADDRESSES = ("gone@example.org", "shop@example.org", "tips@example.org", "rent@e
 
 def generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Batch]:
     """Yield the past week of that many wallets; those of a batch pay one another."""
-    settings = read_settings(reference_folder("seeds") / "safebox.toml")
+    settings = read_settings(start.settings or reference_folder("seeds") / "safebox.toml")
     next_ids = dict(start.next_ids)
     for first in range(0, sizes["wallets"], WALLETS_A_BATCH):
         count = min(WALLETS_A_BATCH, sizes["wallets"] - first)

@@ -61,7 +61,7 @@ class _Made:
 
 def generate(sizes: Mapping[str, int], seed: int, start: Start) -> Iterator[Batch]:
     """Yield the streamers, and the past week of as many viewers as there are wallets."""
-    settings = read_settings(reference_folder("seeds") / "streamvote.toml")
+    settings = read_settings(start.settings or reference_folder("seeds") / "streamvote.toml")
     wallet_count, streamer_count = sizes["wallets"], sizes["streamers"]
     next_ids = dict(start.next_ids)
     votes_per_window = start.found["rules"][-1][1] if start.found.get("rules") else settings.rules.votes_per_window
