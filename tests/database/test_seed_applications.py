@@ -21,6 +21,9 @@ CASES = {
     "wagtail": ("django_tables.py", ("wagtail",), 35),
     "prefect": ("model_tables.py", ("prefect",), 30),
     "mlflow": ("model_tables.py", ("mlflow-skinny", "alembic"), 40),
+    "buildbot": ("model_tables.py", ("buildbot",), 40),
+    "airflow": ("model_tables.py", ("apache-airflow-core",), 50),
+    "keystone": ("model_tables.py", ("keystone",), 35),
     "optuna": ("model_tables.py", ("optuna",), 10),
 }
 

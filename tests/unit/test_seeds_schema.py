@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrity.engines.columns import ColumnValues, CopyKind
+from integrity.errors import UsageError
 from integrity.seeds.schema.conditions import holds
 from integrity.seeds.schema.deal import rank_within
 from integrity.seeds.schema.dice import Dice
 from integrity.seeds.schema.guide import Guide, Row
 from integrity.seeds.schema.patterns import match_expression, match_like
-from integrity.seeds.schema.sizes import derive_sizes
+from integrity.seeds.schema.sizes import check_memory, derive_sizes
 from integrity.seeds.schema.tables import Column, Reference, SchemaTable, Type
 from integrity.seeds.schema.wishes import ColumnWishes, Days, TableWishes, Wishes, with_rows
 from integrity.sql.query import find_tree
@@ -137,3 +138,9 @@ def test_no_table_that_was_not_named_gets_more_than_twice_the_largest_that_was()
     sizes = derive_sizes({each.full_name: each for each in tables}, with_rows(Wishes(), {"t0": 1000}))
 
     assert list(sizes.values()) == [1000, 2000, 2000, 2000, 2000, 2000]
+
+
+def test_rows_that_no_memory_is_for_are_refused_before_they_are_made() -> None:
+    check_memory(table("readings"), 1_000_000)
+    with pytest.raises(UsageError, match=r"public\.readings: 1,000,000,000,000 rows are made in memory, about 14,901 GiB"):
+        check_memory(table("readings"), 10**12)

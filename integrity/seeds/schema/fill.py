@@ -36,7 +36,7 @@ from integrity.seeds.schema.order import order_plans
 from integrity.seeds.schema.plan import Ground, Plan
 from integrity.seeds.schema.planner import Planner
 from integrity.seeds.schema.rehearsal import rehearse, telling_refusals
-from integrity.seeds.schema.sizes import derive_sizes
+from integrity.seeds.schema.sizes import check_memory, derive_sizes
 from integrity.seeds.schema.tables import SchemaTable
 from integrity.seeds.schema.wishes import ON_THE_LINE, Place, Wishes
 from integrity.sql.name import literal
@@ -171,6 +171,7 @@ def fill(
 def _check_tables(tables: Mapping[str, SchemaTable], sizes: Mapping[str, int]) -> None:
     for name, size in sizes.items():
         table = tables[name]
+        check_memory(table, size)
         if size and table.is_filled:
             raise SeedError(
                 f"{name} holds rows already",

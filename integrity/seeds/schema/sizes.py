@@ -1,11 +1,16 @@
 """How many rows each table gets: what is wished, and for the others what follows from it by ratios."""
 
+import os
 from collections import deque
 from collections.abc import Mapping
 
+from integrity.errors import UsageError
 from integrity.seeds.schema.fitting import find_table
 from integrity.seeds.schema.tables import SchemaTable
 from integrity.seeds.schema.wishes import Wishes
+
+VALUE_BYTES = 16
+"""Of memory for a value, at least: what is drawn for it, and what it is."""
 
 
 def derive_sizes(tables: Mapping[str, SchemaTable], wishes: Wishes) -> dict[str, int]:
@@ -56,6 +61,22 @@ def derive_sizes(tables: Mapping[str, SchemaTable], wishes: Wishes) -> dict[str,
             return {name: size for name, size in sizes.items() if not tables[name].is_filled or size}
         sizes[left] = wishes.rows
         waiting.append(left)
+
+
+def check_memory(table: SchemaTable, count: int) -> None:
+    """Refuse rows that the machine has no memory for: a table's are made at once.
+
+    Raises:
+        UsageError: says how much they would take.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = count * len(table.written) * VALUE_BYTES
+    if needed > memory:
+        raise UsageError(
+            f"{table.full_name}: {count:,} rows are made in memory, about {needed / 2**30:,.0f} GiB, and the machine has "
+            f"{memory / 2**30:,.0f}",
+            hint=f"Ask for fewer: --rows {table.name}={memory // 2 // max(1, len(table.written)) // VALUE_BYTES}",
+        )
 
 
 def _parents(count: int, ratio: float) -> int:
