@@ -35,6 +35,7 @@ def seed() -> int:
 
 EVERY: dict[str, int] = {
     # Cases of one test.
+    "test_what_a_new_project_holds_is_taken_by_its_database_and_its_race_runs": 4,
     "test_a_wrong_sequence_is_found_and_is_the_shortest": 3,
     "test_the_plan_says_what_the_plain_query_says": 100,
     "test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm": 29,

@@ -34,8 +34,7 @@ def command(*, folder: Path, database: str | None, is_json: bool) -> int:
     server = embedded_server(project)
     target = named or (server.start() if server.status().version else None)
     place = str(target) if named else "the embedded PostgreSQL of this folder"
-    own = sorted(project.settings.systems)
-    made = make_project(folder, target, place=place, is_named=database is not None, systems=own)
+    made = make_project(folder, project, target, place=place, is_named=database is not None)
     if not is_project:  # its settings name the database from now on
         forget_given()
     if is_json:

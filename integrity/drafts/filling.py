@@ -53,6 +53,10 @@ class Filling:
             case ValuesWord():
                 return ",".join(self.values[word.name])
 
+    def told_column(self, word: str) -> str:
+        """Return the column that a word of the table stands for, with its table."""
+        return f"{self.tables['table'].words}.{self.columns[word][0]}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -156,13 +160,15 @@ def _nothing_fits(
     if isinstance(word, ColumnWord) and word.of in before.tables:
         table = before.tables[word.of]
         where, listed = table.words, f"Its columns are: {', '.join(table.columns)}."
+    elif isinstance(word, ValuesWord):
+        where, listed = before.told_column(word.of), f"It takes: {', '.join(_labels(word, before))}."
     else:
         table = before.tables["table"]
         where = f"what refers to {table.words}" if isinstance(word, TableWord) and word.refers_to else "the database"
         listed = f"There are: {', '.join(each.words for each in tables[:8])}."
     return UsageError(
         f"{template.name}: nothing in {where} fits the word {word.name}: {word.says}",
-        hint=f"Say what it is: {_option(word)}NAME. {listed}",
+        hint=f"Say what it is: {_option(word)}{'VALUE' if isinstance(word, ValuesWord) else 'NAME'}. {listed}",
     )
 
 
@@ -196,10 +202,26 @@ def _candidates(word: Word, known: _Known, given: str | None, filling: Filling) 
         case ReferenceWord():
             yield from _references(word, given, filling)
         case ValuesWord():
-            text = given or _told_by(filling.columns[word.made_from]) if word.made_from else given or word.default
-            values = tuple(part.strip() for part in text.split(",") if part.strip())
-            if values:
-                yield replace(filling, values={**filling.values, word.name: values})
+            yield from _values(word, given, filling)
+
+
+def _values(word: ValuesWord, given: str | None, filling: Filling) -> Iterator[Filling]:
+    text = given or _told_by(filling.columns[word.made_from]) if word.made_from else given or word.default
+    values = tuple(part.strip() for part in text.split(",") if part.strip())
+    labels = _labels(word, filling)
+    if labels and given is None:
+        values = tuple(value for value in values if value in labels)
+    for value in values:
+        if labels and value not in labels:
+            said = f"--set {word.name}: {quote(value)} is nothing that {filling.told_column(word.of)} takes"
+            raise UsageError(said, hint=suggest(value, labels, always=f"It takes: {', '.join(labels)}."))
+    if values:
+        yield replace(filling, values={**filling.values, word.name: values})
+
+
+def _labels(word: ValuesWord, filling: Filling) -> tuple[str, ...]:
+    """Return the words that the column takes whose values they are; empty: any."""
+    return filling.tables["table"].labels.get(filling.columns[word.of][0], ())
 
 
 def _tables(word: TableWord, known: _Known, given: str | None, filling: Filling) -> Iterator[Filling]:

@@ -1,10 +1,11 @@
 """What drafts are fitted to: a database's tables, with what their columns hold and refer to, from its catalogue alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from integrity.drafts.labels import labels_of
 from integrity.engines.inventory import BOOKS
 from integrity.engines.known import find_engine
 from integrity.engines.places import DEFAULT_SCHEMA, schema_of
@@ -17,6 +18,8 @@ from integrity.suggestion import suggest
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Index, Table
+
+    from integrity.systems.reflect import Reflected
 
 
 class Holds(Enum):
@@ -53,6 +56,7 @@ class FoundTable:
         key: the columns of its primary key; empty: it has none.
         uniques: what else no two rows share: the columns of each unique constraint and index.
         needed: the columns that a new row must be given.
+        labels: of the columns of words that take some words alone: these.
     """
 
     schema: str
@@ -62,6 +66,7 @@ class FoundTable:
     references: tuple[Reference, ...] = ()
     uniques: tuple[tuple[str, ...], ...] = ()
     needed: frozenset[str] = frozenset()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -95,24 +100,35 @@ def find_tables(target: Target) -> list[FoundTable]:
         Unreachable: no connection.
         DatabaseError: the catalogue cannot be read.
     """
+    metadata = read_metadata(target)
+    return tables_in(metadata, target) if metadata is not None else []
+
+
+def read_metadata(target: Target) -> "Reflected | None":
+    """Return what the catalogue says of those tables; None: there is none. See find_tables."""
     from integrity.database.contents import find_schemas
     from integrity.systems.reflect import reflect
 
     there = {schema_from(target.dialect, schema) for schema in find_schemas(target)} - {BOOKS}
     schemas = sorted(there, key=lambda schema: (schema != DEFAULT_SCHEMA, schema))
     if not schemas:
-        return []
+        return None
     try:
-        metadata = reflect(target, schemas)
+        return reflect(target, schemas)
     except UsageError:  # views alone
-        return []
-    found = [_found(table, target.dialect) for table in metadata.tables.values()]
+        return None
+
+
+def tables_in(metadata: "Reflected", target: Target) -> list[FoundTable]:
+    """Return the tables that were read, in the order of find_tables."""
+    found = [_found(table, metadata, target.dialect) for table in metadata.tables.values()]
+    schemas = list(metadata.places)
     return sorted(
-        (table for table in found if table.schema in there), key=lambda table: (schemas.index(table.schema), table.name)
+        (table for table in found if table.schema in schemas), key=lambda table: (schemas.index(table.schema), table.name)
     )
 
 
-def _found(table: "Table", dialect: str) -> FoundTable:
+def _found(table: "Table", metadata: "Reflected", dialect: str) -> FoundTable:
     from sqlalchemy import UniqueConstraint
 
     uniques = [each.columns for each in table.constraints if isinstance(each, UniqueConstraint)]
@@ -132,6 +148,7 @@ def _found(table: "Table", dialect: str) -> FoundTable:
         ),
         tuple(sorted({tuple(column.name for column in columns) for columns in uniques} - {()})),
         frozenset(column.name for column in table.columns if not _has_value(column, dialect)),
+        {column.name: labels for column in table.columns if (labels := labels_of(column, metadata))},
     )
 
 

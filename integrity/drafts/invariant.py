@@ -1,6 +1,6 @@
 """Invariants to go on with: one that fits a database by a template, or the bare form of one about a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from integrity.drafts.filling import find_likely
@@ -24,16 +24,15 @@ class Draft:
     text: str
 
 
-def draft_likely(tables: Sequence[FoundTable]) -> Draft | None:
-    """Return the first invariant of which every part is found in the database by its name; None: of none."""
+def draft_likely(tables: Sequence[FoundTable]) -> Iterator[Draft]:
+    """Yield invariants of which every part is found in the database by its name, the first template's first."""
     for template in TEMPLATES.values():
         found = find_likely(template, tables)
         for filling in [each for each in found if each.weight == found[0].weight]:
             try:
-                return Draft(f"{folder_of(filling.tables['table'])}/{template.name}", render(template, filling))
+                yield Draft(f"{folder_of(filling.tables['table'])}/{template.name}", render(template, filling))
             except UsageError:  # a table without a key: the next one may have one
                 continue
-    return None
 
 
 def folder_of(table: FoundTable) -> str:

@@ -60,16 +60,19 @@ class Entries:
     amount: str
 
 
-def find_account(tables: Sequence[FoundTable], *, beside: Sequence[FoundTable] = ()) -> Account | None:
-    """Return what looks most like a table of accounts; None: nothing does.
+OPENING = 100
+"""What is in an account at first, unless its table says otherwise."""
+
+
+def find_accounts(tables: Sequence[FoundTable], *, beside: Sequence[FoundTable] = ()) -> Iterator[Account]:
+    """Yield what looks like a table of accounts, the likeliest first.
 
     Args:
         beside: tables that may hold its entries; none: these.
     """
     for filling in find_likely(_ACCOUNT, [table for table in tables if len(table.key) == 1]):
         table, balance = filling.tables["table"], filling.columns["balance"][0]
-        return Account(table, balance, _find_entries(table, balance, beside or tables))
-    return None
+        yield Account(table, balance, _find_entries(table, balance, beside or tables))
 
 
 def _find_entries(table: FoundTable, balance: str, tables: Sequence[FoundTable]) -> Entries | None:
@@ -99,7 +102,7 @@ def account_in(table: FoundTable, column: str | None = None, *, beside: Sequence
             hint="Name a table with a key of one column: --table NAME.",
         )
     numbers = numbers_of(table)
-    found = find_account([table], beside=beside) if column is None else None
+    found = next(find_accounts([table], beside=beside), None) if column is None else None
     if found is None and column is None and len(numbers) == 1:
         column = numbers[0]
     if found is not None:
@@ -120,10 +123,12 @@ def numbers_of(table: FoundTable) -> list[str]:
     ]
 
 
-def draft_operation(account: Account, *, has_one_writer: bool) -> str:
+def draft_operation(account: Account, *, has_one_writer: bool, opening: int = OPENING, most: int = OPENING) -> str:
     """Return an operation that takes something from an account, if there is enough.
 
     Args:
+        opening: what is in the accounts that a race is played on.
+        most: that a call takes.
         has_one_writer: of the engine: who begins a transaction waits for the writer before him, so that a read is only old
             where it was made before.
     """
@@ -145,8 +150,8 @@ def draft_operation(account: Account, *, has_one_writer: bool) -> str:
         [
             f"-- title: take an amount from a row of {' '.join(table.words.split())}, if there is as much",
             f"-- parameter {key}: key of {table.sql}",
-            f"-- parameter {amount}: integer 1..100",
-            *_rows(account, row),
+            f"-- parameter {amount}: integer 1..{most}",
+            *_rows(account, row, opening),
             "",
             *steps,
             "commit;",
@@ -200,13 +205,13 @@ def _mark(name: str, holds: Holds) -> str:
     return f":{name}" if holds is Holds.NUMBERS else f":'{name}'"
 
 
-def _rows(account: Account, row: str) -> Iterator[str]:
+def _rows(account: Account, row: str, opening: int) -> Iterator[str]:
     """Yield what a race is played on: two accounts, so that calls can meet on one and pass each other by."""
-    for name, opening in ((row, "opening"), (f"other_{row}", "other_opening")):
-        yield f"-- row {name}: {account.table.sql}({quoted(account.balance)} = 100)"
+    for name, entry in ((row, "opening"), (f"other_{row}", "other_opening")):
+        yield f"-- row {name}: {account.table.sql}({quoted(account.balance)} = {opening})"
         if account.entries is not None:
             refers, amount = quoted(account.entries.account), quoted(account.entries.amount)
-            yield f"-- row {opening}: {account.entries.table.sql}({refers} = :{name}, {amount} = 100)"
+            yield f"-- row {entry}: {account.entries.table.sql}({refers} = :{name}, {amount} = {opening})"
 
 
 def _singular(name: str) -> str:

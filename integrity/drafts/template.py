@@ -70,6 +70,7 @@ class ValuesWord:
 
     Args:
         default: what they are where nobody says.
+        of: the word of the column whose values they are.
         made_from: the word of a column whose name tells them, as `paid_at` tells `paid`; empty: none.
     """
 
@@ -77,6 +78,7 @@ class ValuesWord:
     says: str
     default: str = ""
     made_from: str = ""
+    of: str = "status"
 
 
 Word = TableWord | ColumnWord | ReferenceWord | ValuesWord

@@ -16,12 +16,14 @@ class WrittenFile:
         says: what it is for.
         is_new: False: it was there, and is as it was.
         verdict: of an invariant: what the database says to it; None: it was not asked.
+        race: of an operation: what `integrity race` takes to race it.
     """
 
     name: str
     says: str
     is_new: bool = True
     verdict: InvariantVerdict | None = None
+    race: str = ""
 
     @property
     def stem(self) -> str:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from integrity.drafts.files import write_new
-from integrity.drafts.found import FoundTable, find_tables
+from integrity.drafts.found import FoundTable, read_metadata, tables_in
 from integrity.drafts.invariant import Draft, draft_bare, draft_likely, folder_of
-from integrity.drafts.operation import draft_operation, find_account, numbers_of
+from integrity.drafts.operation import numbers_of
 from integrity.drafts.project import (
     IGNORED,
     PASSWORD_VARIABLE,
@@ -16,31 +16,35 @@ from integrity.drafts.project import (
     draft_settings,
     without_password,
 )
+from integrity.drafts.raceable import draft_raceable
 from integrity.drafts.written import NewProject, WrittenFile
 from integrity.engines.target import Target
-from integrity.jobs.new import judge
-from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, is_of_operation
+from integrity.jobs.new import ASKED_S_MOST, judge
+from integrity.jobs.race_names import spelled_pair
+from integrity.project import OPERATIONS_FOLDER, SETTINGS_FILE, Project, is_of_operation
 from integrity.typed import typed
+from integrity.verdict import Verdict
 
 OPERATION = "withdraw"
 
 
-def make_project(
-    folder: Path, target: Target | None, *, place: str, is_named: bool, systems: Sequence[str] = ()
-) -> NewProject:
+def make_project(folder: Path, project: Project, target: Target | None, *, place: str, is_named: bool) -> NewProject:
     """Write the files of a project that are not there.
 
     Args:
+        folder: the project's, as it is shown.
+        project: that it is, or is to be.
         target: its database; None: there is none yet, as the embedded one was never started.
         place: what people call the database.
         is_named: the settings are to name it.
-        systems: that the project has in Python.
 
     Raises:
         UsageError: the folder cannot be written.
         DatabaseError: no connection; nothing was written then.
     """
-    tables = [] if target is None else find_tables(target)
+    systems = sorted(project.settings.systems)
+    metadata = None if target is None else read_metadata(target)
+    tables = tables_in(metadata, target) if target and metadata else []
     address, variable = None, ""
     if target is not None and is_named:
         address, password = target.without_secrets() if target.engine.has_server else (_seen_from(folder, target), "")
@@ -48,16 +52,16 @@ def make_project(
             address, variable = without_password(address), PASSWORD_VARIABLE
     settings = _write(folder, SETTINGS_FILE, draft_settings(address), f"settings; the database is {place}")
     files = [settings if settings.is_new else replace(settings, says="settings, with the database that they name")]
-    account = find_account(tables)
-    draft = draft_operation(account, has_one_writer=target.engine.has_one_writer) if target and account else ""
-    own, race = _find_own(folder, systems, draft=draft)
+    drafted = draft_raceable(target, metadata, tables) if target and metadata else None
+    draft = drafted[1] if drafted else ""
+    own, race = _find_own(project, systems, draft=draft)
     about = ""
     if target is not None and tables:
         files.append(_write_invariant(folder, target, tables))
-        if account is not None and set(own) <= {OPERATION}:
-            said = f"an operation: takes from {account.table.words}.{account.balance}"
+        if drafted is not None and set(own) <= {OPERATION}:
+            said = f"an operation: takes from {drafted[0].table.words}.{drafted[0].balance}"
             files.append(_write(folder, f"{OPERATIONS_FOLDER}/{OPERATION}.sql", draft, said))
-            race = race if own else f"{OPERATION} {OPERATION}"
+            race = race if own else spelled_pair(OPERATION, system=project.name, systems=systems)
         about = next((table.words for table in tables if len(table.key) == 1 and len(numbers_of(table)) <= 1), "")
     files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
     files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
@@ -65,15 +69,20 @@ def make_project(
     return NewProject(folder, files, None if target is None else len(tables), variable, race, about, own, load)
 
 
-def _find_own(folder: Path, systems: Sequence[str], *, draft: str) -> tuple[Sequence[str], str]:
+def _find_own(project: Project, systems: Sequence[str], *, draft: str) -> tuple[Sequence[str], str]:
     """Return what the project has to race already, and what is raced of it; what an earlier init drafted is not its own."""
+    folder = project.folder
     files = [path for path in sorted((folder / OPERATIONS_FOLDER).glob("*")) if is_of_operation(path)]
     own = [path.stem for path in files if path.stem != OPERATION or path.read_bytes() != draft.encode()]
     usable: list[str] = []
     if own:
         from integrity.systems.script.folder import read_folder  # a second of imports, for those who have some
 
-        usable = [f"{each.name} {each.name}" for each in read_folder(folder / OPERATIONS_FOLDER).files if each.name in own]
+        usable = [
+            spelled_pair(each.name, system=project.name, systems=systems)
+            for each in read_folder(folder / OPERATIONS_FOLDER).files
+            if each.name in own
+        ]
     return [*own, *systems], next(iter([*usable, *systems]), "")
 
 
@@ -86,12 +95,17 @@ def _seen_from(folder: Path, target: Target) -> str:
 
 
 def _write_invariant(folder: Path, target: Target, tables: Sequence[FoundTable]) -> WrittenFile:
-    draft = draft_likely(tables)
-    says = "an invariant"
-    if draft is None:
-        draft, says = Draft(f"{folder_of(tables[0])}/new", draft_bare(tables[0])), "an invariant, to be written"
+    likely = next((each for each in draft_likely(tables) if _is_answered(folder, target, each)), None)
+    draft = likely or Draft(f"{folder_of(tables[0])}/new", draft_bare(tables[0]))
+    says = "an invariant" if likely else "an invariant, to be written"
     written = _write(folder, f"invariants/{draft.name}.sql", draft.text, says)
     return replace(written, verdict=judge(target, folder / written.name))
+
+
+def _is_answered(folder: Path, target: Target, draft: Draft) -> bool:
+    """Whether the database does not refuse a draft; one that takes long is not refused."""
+    verdict = judge(target, folder / f"invariants/{draft.name}.sql", draft.text)
+    return verdict.verdict is not Verdict.UNKNOWN or verdict.seconds >= ASKED_S_MOST
 
 
 def _write(folder: Path, name: str, text: str, says: str) -> WrittenFile:

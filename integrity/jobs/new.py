@@ -6,19 +6,22 @@ from pathlib import Path
 from integrity.audit import AuditSettings, audit
 from integrity.drafts.files import draft_path, write_draft
 from integrity.drafts.filling import fill
-from integrity.drafts.found import FoundTable, find_tables, named_table
+from integrity.drafts.found import FoundTable, find_tables, named_table, read_metadata, tables_in
 from integrity.drafts.invariant import draft_bare, folder_of
-from integrity.drafts.operation import Account, account_in, draft_operation, draft_plain, find_account, numbers_of
+from integrity.drafts.operation import account_in, draft_plain, numbers_of
 from integrity.drafts.query import draft_query
+from integrity.drafts.raceable import Drafted, draft_raceable, fitted
 from integrity.drafts.rendering import render
 from integrity.drafts.template import Template
 from integrity.drafts.written import WrittenFile
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import InvariantJudged
+from integrity.jobs.race_names import spelled_pair
 from integrity.numbers import counted
-from integrity.project import Project
-from integrity.sql.file import read_sql_file
+from integrity.project import OPERATIONS_FOLDER, Project
+from integrity.sql.file import parse_sql_file, read_sql_file
+from integrity.systems.reflect import Reflected
 from integrity.typed import typed
 from integrity.verdict import InvariantVerdict
 
@@ -84,13 +87,14 @@ def write_operation(
         UsageError: there is another file of that name, or the table or the column cannot be told.
     """
     path = draft_path(project.folder, "operations", name)
-    tables = find_tables(target)
+    metadata = read_metadata(target)
+    tables = tables_in(metadata, target) if metadata is not None else []
     table = named_table(tables, table_name, place="--table") if table_name is not None and column is None else None
     if table is not None and len(table.key) == 1 and not numbers_of(table):
         is_new = write_draft(path, draft_plain(table))
         return _written(project, path, f"reads a row of {table.words}, and writes it", is_new=is_new)
-    account = _choose_account(tables, table_name, column)
-    is_new = write_draft(path, draft_operation(account, has_one_writer=target.engine.has_one_writer))
+    account, text = _choose_account(target, metadata, tables, table_name, column)
+    is_new = write_draft(path, text)
     return _written(project, path, f"takes from {account.table.words}.{account.balance}", is_new=is_new)
 
 
@@ -114,14 +118,18 @@ def write_scenario(project: Project, *, name: str, curls: Sequence[str], command
     return _written(project, path, f"a race of {counted(actors, 'actor')}", is_new=is_new)
 
 
-def judge(target: Target, path: Path) -> InvariantVerdict:
+def judge(target: Target, path: Path, text: str | None = None) -> InvariantVerdict:
     """Return what the database says to an invariant.
+
+    Args:
+        text: of the file, where it is not written yet.
 
     Raises:
         DatabaseError: no connection.
     """
     settings = AuditSettings(connections=1, timeout_s=ASKED_S_MOST, row_limit=1)
-    events = audit(target, [read_sql_file(path, name=path.stem)], settings)
+    file = read_sql_file(path, name=path.stem) if text is None else parse_sql_file(text, path=path, name=path.stem)
+    events = audit(target, [file], settings)
     return next(event.finding for event in events if isinstance(event, InvariantJudged))
 
 
@@ -134,15 +142,17 @@ def _choose_table(tables: Sequence[FoundTable], name: str | None) -> FoundTable:
     raise _which(tables, "it is about")
 
 
-def _choose_account(tables: Sequence[FoundTable], name: str | None, column: str | None) -> Account:
-    """Return the table that is named, or what looks most like one of accounts."""
-    if name is None and column is None:
-        account = find_account(tables)
-        if account is not None:
-            return account
+def _choose_account(
+    target: Target, metadata: Reflected | None, tables: Sequence[FoundTable], name: str | None, column: str | None
+) -> Drafted:
+    """Return the table that is named, or what looks most like one of accounts, with its operation."""
+    if metadata is None or (name is None and column is None):
+        drafted = draft_raceable(target, metadata, tables) if metadata is not None else None
+        if drafted is not None:
+            return drafted
         raise _which(tables, "it takes from")
-    table = _choose_table(tables, name)
-    return account_in(table, column, beside=tables)
+    account = account_in(_choose_table(tables, name), column, beside=tables)
+    return account, fitted(account, target, metadata)
 
 
 def _which(tables: Sequence[FoundTable], what: str) -> UsageError:
@@ -158,4 +168,12 @@ def _which(tables: Sequence[FoundTable], what: str) -> UsageError:
 def _written(
     project: Project, path: Path, says: str, verdict: InvariantVerdict | None = None, *, is_new: bool
 ) -> WrittenFile:
-    return WrittenFile(path.relative_to(project.folder).as_posix(), says, is_new=is_new, verdict=verdict)
+    name = path.relative_to(project.folder).as_posix()
+    race = spelled_pair(path.stem, system=_system_of(project, path), systems=sorted(project.settings.systems))
+    return WrittenFile(name, says, is_new=is_new, verdict=verdict, race=race)
+
+
+def _system_of(project: Project, path: Path) -> str:
+    """Return the system of the folder that an operation's file is in: the project's own, or one of its folder's name."""
+    folder = path.parent
+    return project.name if folder == project.folder / OPERATIONS_FOLDER else folder.name

@@ -52,6 +52,17 @@ def read_names(project: Project, registry: Registry, names: Sequence[str]) -> tu
     return find_operations(registry.find(first), operations)
 
 
+def spelled_pair(operation: str, *, system: str, systems: Sequence[str]) -> str:
+    """Return what `integrity race` takes to race an operation of a project's folder with itself.
+
+    Args:
+        system: as the folder's is called.
+        systems: that the project has beside it.
+    """
+    pair = f"{operation} {operation}"
+    return f"--system {system} {pair}" if operation in (system, *systems, *SYSTEMS) else pair
+
+
 def describe_unnamed(system: System) -> list[str]:
     """Return what is raced where nothing was named, and a system that ships is taken."""
     first = next(iter(system.operations))

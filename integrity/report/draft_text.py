@@ -56,7 +56,7 @@ def render_written(file: WrittenFile) -> str:
         return f"{_line(file)}\nIts comments say what else it can hold; docs/scenarios.md has every key."
     command = {
         "invariants": typed(f"validate --select {shlex.quote(file.stem)}"),
-        "operations": typed(f"race {shlex.quote(file.stem)} {shlex.quote(file.stem)}"),
+        "operations": typed(f"race {file.race}"),
         "queries": typed(f"queries run {shlex.quote(file.stem)}"),
     }[kind]
     return f"{_line(file)}\nType next:\n  {command}"

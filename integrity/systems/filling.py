@@ -68,7 +68,7 @@ class Filling:
                 ]
                 found = self._search(row, list(dict.fromkeys((*columns, *more))), checks) if more else None
             if found is None:
-                self._check_values(row)
+                self.check_values(row)
                 named = ", ".join(f"{name_of(row.table)}.{column.name}" for column in columns) or name_of(row.table)
                 said = "; ".join(f"{name} {check}" for name, check in checks.items())
                 if not columns:
@@ -82,7 +82,7 @@ class Filling:
                 )
             row.cells |= {name: Expression(value) for name, value in found.items()}
 
-    def _check_values(self, row: MadeRow) -> None:
+    def check_values(self, row: MadeRow) -> None:
         """Raise for a value that somebody gave and that is none of its column's type, or no expression.
 
         Raises:

@@ -92,6 +92,15 @@ class RowMaker:
             self._wanted.append(self._read(row))
         return self._wanted
 
+    def check_given(self) -> None:
+        """Ask of every value that a row was wanted with whether its column's type takes it.
+
+        Raises:
+            UsageError: one is refused.
+        """
+        for row in self._wanted:
+            self._filling.check_values(row)
+
     @property
     def rows(self) -> list[StagedRow]:
         """All that were made."""

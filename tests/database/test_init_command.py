@@ -342,3 +342,54 @@ def test_after_an_audit_that_found_something_the_state_suggests_to_reproduce_it(
     assert command("validate")[0] == 1
     out = command()[1]
     assert ("  integrity reproduce rich\n" in out, "  integrity validate\n" in out) == (True, False), out
+
+
+RAW = {
+    "labels of an enum, a balance within bounds": (
+        "create type coupon_state as enum ('new', 'used', 'void')",
+        "create table shops (id serial primary key)",
+        "create table coupons (id uuid primary key default gen_random_uuid(), shop_id int not null references shops,"
+        " percent int not null check (percent in (5, 10)), uses_left int not null check (uses_left between 0 and 10),"
+        " state coupon_state not null)",
+    ),
+    "labels of a check, a bound of another column": (
+        "create table seats (id int primary key, user_id int, status text not null check (status in ('open', 'closed')),"
+        " places int not null check (places < 50), seats_left int not null check (seats_left > 0 and seats_left < places))",
+    ),
+    "a domain, a table that takes none of the openings before another": (
+        "create domain cents as int check (value between 0 and 7)",
+        "create table odd_wallets (id int primary key, balance int not null check (balance % 77 = 76))",
+        "create table wallets (id int primary key, balance_cents cents not null)",
+    ),
+    "entries that are never negative": (
+        "create table accounts (id int primary key, balance int not null check (balance >= 0))",
+        "create table account_entries (id int generated always as identity primary key,"
+        " account_id int not null references accounts, amount int not null check (amount > 0))",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RAW)
+def test_what_a_new_project_holds_is_taken_by_its_database_and_its_race_runs(
+    database: Target, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    carry_out(database, list(RAW[case]))
+    (tmp_path / "withdraw").mkdir()
+    monkeypatch.chdir(tmp_path / "withdraw")  # the operation, and the system of the folder, have one name
+    code, out, _ = command("init", "--database", database.text)
+    assert (code, "unknown" in out) == (0, False), out
+    assert "active" not in "".join(path.read_text() for path in Path("invariants").rglob("*.sql"))
+    race = next(line.split()[1:] for line in out.splitlines() if line.startswith("  integrity race"))
+    code, out, err = command(*race, "--schedules", "12")
+    assert (code, "lost update" in out) == (1, True), out + err
+
+
+def test_values_that_a_column_does_not_take_are_refused_with_those_that_it_takes(bank: Target, command: Command) -> None:
+    checked = "status varchar(9) not null check (status in ('new', 'used', 'it''s'))"
+    carry_out(bank, [f"create table coupons (id integer primary key, shop_id int, {checked})"])
+    words = ("new", "invariant", "--from", "one-active-per-owner", "--table", "coupons", "--database", bank.text)
+    code, _, said = command(*words)
+    assert (code, "--set values=VALUE. It takes: new, used, it's." in said) == (2, True), said
+    code, _, said = command(*words, "--set", "values=usd")
+    assert (code, "'usd' is nothing that coupons.status takes" in said, "meant used." in said) == (2, True, True), said
+    assert command(*words, "--set", "values=used")[0] == 0
