@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from integrity.api import Audit, Race, Run, Seed, machine
+    from integrity.domain import IntegerIn, KeyOf, OneOf
     from integrity.engines.target import Target
     from integrity.errors import AuditError
     from integrity.jobs.race_calls import CallRace
     from integrity.operation import Operation
+    from integrity.systems.brief import operation_of, system_of
     from integrity.systems.system import Bug, System
     from integrity.verdict import Verdict
 
@@ -25,6 +27,9 @@ __all__ = [
     "AuditError",
     "Bug",
     "CallRace",
+    "IntegerIn",
+    "KeyOf",
+    "OneOf",
     "Operation",
     "Race",
     "Run",
@@ -33,6 +38,8 @@ __all__ = [
     "Target",
     "Verdict",
     "machine",
+    "operation_of",
+    "system_of",
 ]
 
 _HOMES = {
@@ -40,6 +47,9 @@ _HOMES = {
     "AuditError": "errors",
     "Bug": "systems.system",
     "CallRace": "jobs.race_calls",
+    "IntegerIn": "domain",
+    "KeyOf": "domain",
+    "OneOf": "domain",
     "Operation": "operation",
     "Race": "api",
     "Run": "api",
@@ -48,6 +58,8 @@ _HOMES = {
     "Target": "engines.target",
     "Verdict": "verdict",
     "machine": "api",
+    "operation_of": "systems.brief",
+    "system_of": "systems.brief",
 }
 
 

@@ -46,7 +46,8 @@ def render_rows_wanted(rows: Sequence[str]) -> list[str]:
         rows: with which calls are likely to do something, as a file of SQL has them.
     """
     next_step = "next: give the race rows with which calls are accepted and change something"
-    written = ", in the file of the operation, such as:" if rows else "."
+    in_python = ': of a system in Python rows=["wallet: wallets(balance = 100)"] of system_of, or WantedRows'
+    written = ", in the file of the operation, such as:" if rows else f"{in_python}."
     return [fold(f"{next_step}{written}"), *(f"  {row}" for row in rows)]
 
 

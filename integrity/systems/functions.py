@@ -42,6 +42,9 @@ _MARK = re.compile(r"%s|%\((\w+)\)s|%%|\?")
 _MARK_OF_NAMES = re.compile(r"%\((\w+)\)s|%%")
 _QUOTED = (TokenKind.STRING, TokenKind.NAME, TokenKind.COMMENT)
 
+_WRITES = re.compile(r"\s*(?:insert|update|delete|replace)\b", re.IGNORECASE)
+"""As sqlite3 tells them."""
+
 Exchange = Callable[[Step], Any]
 """Hands a step over and returns what it is answered with."""
 
@@ -50,7 +53,8 @@ class FunctionConnection:
     """What a function is given in place of a connection.
 
     Args:
-        is_autocommit: a statement outside `transaction` is one of its own; else the first one begins a transaction.
+        is_autocommit: a statement outside `transaction` is one of its own; else the first one begins a transaction, of
+            sqlite3's the first that writes.
         rows: makes what the function gets of a row: tuple, dict.
     """
 
@@ -59,6 +63,7 @@ class FunctionConnection:
         self._is_autocommit = is_autocommit
         self.rows = rows
         self._is_in_transaction = False
+        self._is_of_sqlite3 = False
 
     def cursor(self, *_: Any, **__: Any) -> "FunctionCursor":
         return FunctionCursor(self)
@@ -94,9 +99,17 @@ class FunctionConnection:
             raise
         self.commit()
 
-    def ask(self, statement: Statement) -> Rows:
-        """Hand a statement over."""
-        if not self._is_in_transaction and not self._is_autocommit:
+    def ask(self, statement: Statement, *, is_of_sqlite3: bool | None = None) -> Rows:
+        """Hand a statement over.
+
+        Args:
+            is_of_sqlite3: its marks are sqlite3's, whose connection begins a transaction before the first statement that
+                writes, and not before a look; None: it has none, and is as those before it.
+        """
+        if is_of_sqlite3 is not None:
+            self._is_of_sqlite3 = is_of_sqlite3
+        is_begun = not self._is_of_sqlite3 or _WRITES.match(statement.sql) is not None
+        if is_begun and not self._is_in_transaction and not self._is_autocommit:
             self._begin()
         rows: Rows = self._exchange(replace(statement, place=place_of_caller()))
         return rows
@@ -120,7 +133,7 @@ class FunctionCursor:
         self.rowcount = -1
 
     def execute(self, sql: str, parameters: Any = ()) -> Self:
-        found = self._connection.ask(statement_of(sql, parameters))
+        found = self._connection.ask(statement_of(sql, parameters), is_of_sqlite3=_is_of_sqlite3(sql, parameters))
         made = [_row(row, self._connection.rows) for row in found]
         self._rows, self.rowcount = iter(made), len(made)
         return self
@@ -262,6 +275,21 @@ def statement_of(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -
     values = {f"p{number}": value for number, value in enumerate(parameters, start=1)}
     names = iter(values)
     return Statement(_outside_text(sql, _MARK, lambda mark: "%" if mark[0] == "%%" else f":{next(names)}"), values)
+
+
+def _is_of_sqlite3(sql: str, parameters: Any) -> bool | None:
+    """Return whether the marks of a statement are sqlite3's, `?` or `:name`; None: it has none."""
+    if not parameters:
+        return None
+    is_psycopg = False
+
+    def look(mark: re.Match[str]) -> str:
+        nonlocal is_psycopg
+        is_psycopg |= mark[0] not in ("?", "%%")
+        return mark[0]
+
+    _outside_text(sql, _MARK, look)
+    return not is_psycopg
 
 
 def _outside_text(sql: str, pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str]) -> str:

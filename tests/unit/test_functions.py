@@ -104,3 +104,20 @@ def test_marks_become_names(sql: str, parameters: Any, said: str) -> None:
     assert statement.sql == said
     given = parameters.values() if isinstance(parameters, dict) else parameters
     assert list(statement.parameters.values()) == list(given)
+
+
+@pytest.mark.parametrize(
+    ("mark", "given", "begins_at"),
+    [("?", (1,), 1), (":id", {"id": 1}, 1), ("%s", (1,), 0), ("%(id)s", {"id": 1}, 0)],
+)
+def test_a_transaction_begins_where_the_driver_of_the_marks_begins_it(mark: str, given: Any, begins_at: int) -> None:
+    """sqlite3 begins before the first statement that writes, psycopg before the first: a look is in it, or is not."""
+
+    def pay(connection: Any) -> None:
+        connection.execute(f"select 1 from accounts where id = {mark}", given)
+        connection.execute("update accounts set id = 2")
+        connection.commit()
+
+    asked, _ = drive(start(pay), *[[]] * 4)
+    assert [type(step) for step in asked].index(Begin) == begins_at
+    assert [type(step) for step in asked if not isinstance(step, Begin)] == [Statement, Statement, Commit]
