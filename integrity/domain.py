@@ -13,6 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from integrity.declaring import check_fields
+from integrity.errors import UsageError
+
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
@@ -65,6 +68,9 @@ class KeyOf:
 
     pool: str
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def draw(self, random: Random, world: World) -> Key:
         keys = world.keys[self.pool]
         if world.hot_share and random.random() < world.hot_share:
@@ -85,6 +91,13 @@ class IntegerIn:
     most: int
     step: int = 1
 
+    def __post_init__(self) -> None:
+        _check_bounds(self, self.least, self.most)
+        if self.step < 1:
+            raise UsageError(
+                f"{self}: step is {self.step}, and each value is so far above the last", hint="Leave it out, or 1."
+            )
+
     def draw(self, random: Random, world: World) -> Key:
         return self.least + self.step * int(random.random() * ((self.most - self.least) // self.step + 1))
 
@@ -99,6 +112,13 @@ class OneOf:
     """A closed set of values, all as likely."""
 
     values: Sequence[Key]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, Sequence) or isinstance(self.values, str | bytes):
+            said = f"{self}: values is of type {type(self.values).__name__}, and must be a sequence of them"
+            raise UsageError(said, hint="Write them so: OneOf((1, 2)).")
+        if not self.values:
+            raise UsageError(f"{self}: there is no value in it", hint="Write those that it is one of: OneOf((1, 2)).")
 
     def draw(self, random: Random, world: World) -> Key:
         return self.values[int(random.random() * len(self.values))]
@@ -148,6 +168,14 @@ class NumericIn:
     least: Decimal
     most: Decimal
 
+    def __post_init__(self) -> None:
+        check_fields(self)  # what is compared is a number
+        if not (self.least.is_finite() and self.most.is_finite()):
+            raise UsageError(
+                f"{self}: its bounds are no numbers", hint='Write numbers: NumericIn(Decimal("0.01"), Decimal("99.99")).'
+            )
+        _check_bounds(self, self.least, self.most)
+
     def draw(self, random: Random, world: World) -> Key:
         return self._number(int(random.random() * (self._count + 1)))
 
@@ -176,6 +204,9 @@ class MomentIn:
     least: timedelta
     most: timedelta
 
+    def __post_init__(self) -> None:
+        _check_bounds(self, self.least, self.most)
+
     def draw(self, random: Random, world: World) -> Key:
         return self._moment(int(random.random() * (self._minutes + 1)))
 
@@ -190,6 +221,17 @@ class MomentIn:
 
     def _moment(self, minutes: int) -> datetime:
         return datetime.now(UTC).replace(second=0, microsecond=0) + self.least + timedelta(minutes=minutes)
+
+
+def _check_bounds(domain: "IntegerIn | NumericIn | MomentIn", least: Any, most: Any) -> None:
+    """Raise where a domain's fields are not of their types, or there is nothing between its bounds.
+
+    Raises:
+        UsageError: so it is.
+    """
+    check_fields(domain)
+    if least > most:
+        raise UsageError(f"{domain}: no value is from {least} to {most}", hint="Write the least first, then the greatest.")
 
 
 def from_history(domain: Domain, value: Any) -> Key:
