@@ -103,6 +103,9 @@ def judge(
         if threshold.kind is Kind.RATE:
             judged.append(_judge_rate(threshold, _chosen(threshold, measures), seconds))
             continue
+        if threshold.kind is Kind.COUNT:
+            judged.append(_judge_count(threshold, _chosen(threshold, measures)))
+            continue
         if threshold.is_resource:
             seen = resources.get(threshold.statistic)
             figure = _Figure(seen, 1 if seen is not None else 0, cause=RESOURCE_UNSEEN)
@@ -221,6 +224,14 @@ def _judge_rate(threshold: Threshold, chosen: Sequence[OperationMeasure], second
         reason = f"the run itself asked for {offered / seconds:.1f}/s only"
         return ThresholdJudgement(threshold, Grade.UNKNOWN, measured, offered, reason)
     return ThresholdJudgement(threshold, state, measured, offered, left_out=_not_sent(chosen))
+
+
+def _judge_count(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> ThresholdJudgement:
+    """Judge what must have been there at all: none of it is a failure, and says why."""
+    is_received = threshold.statistic == "received"
+    count = sum(len(measure.lags_ms) if is_received else measure.answered for measure in chosen)
+    cause = "" if count else _why_nothing("lag" if is_received else "", threshold.operation, chosen)
+    return ThresholdJudgement(threshold, threshold.grade(count), count, count, cause)
 
 
 def _not_sent(chosen: Sequence[OperationMeasure]) -> str:

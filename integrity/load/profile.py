@@ -131,6 +131,7 @@ class Common(BoundedSettings):
         call_ms: operation -> how long a call is reckoned to take, with the services that it asks; "default": the others.
             Before a run it is said from this how many calls its clients can make.
         calls_per_arrival: with the webhooks that follow, on average; reckoned with likewise.
+        touches_all: every operation must be answered, and every stream bring something, at the profile's full length.
         thresholds: what a run must keep. Under more_thresholds stand those that a profile has beside those it extends.
         drain_s: how long, at the end, what is outstanding may take.
         plan_s: how long the plan is, where this is a shortened form of it; a run says so. None: as long as this.
@@ -148,6 +149,7 @@ class Common(BoundedSettings):
     call_ms: Mapping[str, Amount] = {}
     calls_per_arrival: Annotated[float, Field(ge=1, le=100)] = 1.0
     thresholds: tuple[Threshold, ...] = ()
+    touches_all: bool = False
     drain_s: Seconds = 30.0
     plan_s: Seconds | None = None
 
@@ -164,6 +166,22 @@ class Common(BoundedSettings):
     def call_s(self, operation: str) -> float:
         """Return how long a call is reckoned to take."""
         return self.call_ms.get(operation, self.call_ms.get("default", CALL_MS)) / 1000
+
+    @property
+    def all_thresholds(self) -> tuple[Threshold, ...]:
+        """The thresholds, and those that the profile makes by what it is."""
+        if not self.touches_all or self.shortened is not None:
+            return self.thresholds
+        source = "everything is touched"
+        touched = [Threshold(operation=each, statistic="answered", least=1, source=source) for each in self.operations]
+        brought = dict.fromkeys(each.operation for each in self.subscribers)
+        received = [Threshold(operation=each, statistic="received", least=1, source=source) for each in brought]
+        return (*self.thresholds, *touched, *received)
+
+    @property
+    def operations(self) -> list[str]:
+        """Which operations clients call."""
+        raise NotImplementedError
 
     def abandon_share(self, operation: str) -> float:
         return self.abandon.get(operation, self.abandon.get("default", 0.0))
@@ -405,6 +423,7 @@ def _resolve(
             hint = suggest(parent, known, always=f"Its profiles are: {', '.join(known)}.")
             raise UsageError(f"{file}.extends: system {system.name} has no profile {quote(parent)}", hint=hint)
         inherited = _resolve(system, parent, overrides, (*seen, name))
+        inherited.pop("touches_all", None)  # that its length and rates touch all is said of one profile
         if settings.get("stages") or settings.get("steps"):
             for key in ("duration_s", "stages", "steps"):  # a shape has its own length, and replaces another shape
                 inherited.pop(key, None)

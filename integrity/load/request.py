@@ -100,6 +100,10 @@ class EndedRun:
             return frozenset({Shortfall.INTERRUPTED})
         unmeasured = frozenset() if self.result.is_answered else frozenset({Shortfall.UNKNOWN})
         critical = frozenset({Shortfall.MISSED}) if self.result.critical else frozenset()
+        if self.result.has_not_recovered or self.result.rising:
+            critical |= {Shortfall.MISSED}
+        if self.result.lacks_trends:
+            unmeasured |= {Shortfall.NOT_MEASURED}
         return unmeasured | critical | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
 
     @property

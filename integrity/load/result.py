@@ -15,6 +15,7 @@ from integrity.runs.result import (
     Arrivals,
     ErrorCount,
     OperationResult,
+    ReasonCount,
     RunResult,
     SettledResult,
     Shortened,
@@ -40,7 +41,7 @@ def make_result(
     resources = {**resources, "generator_cpu_share": generator.cpu_share, "rss_mb": generator.rss_mb}
     late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if open_loop else None
     judged = done.judged
-    judgements = judge(profile.thresholds, judged.measures, late_ms, seconds=judged.seconds, resources=resources)
+    judgements = judge(profile.all_thresholds, judged.measures, late_ms, seconds=judged.seconds, resources=resources)
     if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
         # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
         judgements = list(open_loop.phases.phases[0].judgements)
@@ -78,6 +79,12 @@ def make_result(
             for name, m in measures.operations.items()
             for error, count in m.errors.most_common()
         ),
+        reasons=tuple(
+            ReasonCount(operation=name, reason=reason, count=count)
+            for name, m in measures.operations.items()
+            for reason, count in m.reasons.most_common()
+        ),
+        watches_trends=isinstance(profile, OpenProfile) and profile.watches_trends,
         undelivered=done.owed.webhooks,
         owed=done.owed,
         settled_at_us=done.settled_at_us,

@@ -16,6 +16,7 @@ class Kind(Enum):
     LATENCY = auto()
     SHARE = auto()
     RATE = auto()
+    COUNT = auto()
     RESOURCE = auto()
 
 
@@ -57,6 +58,8 @@ STATISTICS = {
     "achieved_share": Statistic(Kind.SHARE, "calls that were answered, of all that were to be made"),
     "reached_share": Statistic(Kind.SHARE, "rows that reached the state that their query asks for", 0, "only"),
     "answered_per_s": Statistic(Kind.RATE, "calls answered a second", RATE_SAMPLES_LEAST),
+    "answered": Statistic(Kind.COUNT, "calls that were answered", 1),
+    "received": Statistic(Kind.COUNT, "events that streams brought", 1),
     "connections_share": Statistic(Kind.RESOURCE, "connections at their peak, of those that the server allows", 1),
     "pool_share": Statistic(Kind.RESOURCE, "busy connections at their peak, of the profile's", 1),
     "database_cpu_share": Statistic(Kind.RESOURCE, "CPU of the database on average, of all cores", 1),

@@ -52,7 +52,8 @@ class Threshold(BoundedSettings):
             unavailable, failed and unknown calls, of those sent by clients that were not made to die; declined_share, of
             calls; achieved_share, answered calls of all that were to be made; missed_share, events that subscribers should
             have received and did not; broken_share, open streams that ended by themselves; reached_share, rows whose time
-            is not null and at most `within_ms`. answered_per_s: calls answered a second. Resources, as the monitor saw
+            is not null and at most `within_ms`. answered_per_s: calls answered a second. answered, received: how many calls
+            and how many events of streams there were. Resources, as the monitor saw
             them: connections_share and pool_share, at their peak, of what the server allows and of the profile's
             connections; database_cpu_share and generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
             What has too few samples is not measured: a p50 or mean needs 10, a p95 100, a p99 500, a share of 1% 100.
@@ -84,6 +85,8 @@ class Threshold(BoundedSettings):
         "achieved_share",
         "reached_share",
         "answered_per_s",
+        "answered",
+        "received",
         "connections_share",
         "pool_share",
         "database_cpu_share",

@@ -224,6 +224,9 @@ def _notes(result: RunResult) -> list[str]:
         )
     lines += _owed(result)
     blocks = ["\n".join(map(fold, lines))]
+    if result.reasons:
+        rows = [[each.operation, each.count, each.reason] for each in result.reasons]
+        blocks.append(lay_table(rows, ["operation", "declined", "because"]))
     if result.errors:
         blocks += _locked(result)
         rows = [[row.operation, row.count, row.error] for row in result.errors]
@@ -245,6 +248,8 @@ def _locked(result: RunResult) -> list[str]:
 def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:
     rows = []
     for row in thresholds:
+        if row.state == "passed" and row.statistic in ("answered", "received"):
+            continue  # what was touched has its row above
         show = _shower(row.statistic)
         measured = "-" if row.measured is None else show(row.measured)
         why = row.reason or row.source
@@ -264,6 +269,8 @@ def _limit(row: ThresholdResult, show: Callable[[float], str]) -> str:
 def _shower(statistic: str) -> Callable[[float], str]:
     if statistic.endswith("_share"):
         return _share
+    if statistic in ("answered", "received"):
+        return _number
     return {"answered_per_s": lambda value: f"{_number(value)}/s", "rss_mb": lambda value: f"{_number(value)} MB"}.get(
         statistic, _limit_ms
     )

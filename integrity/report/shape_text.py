@@ -22,6 +22,10 @@ def render_shape(result: RunResult) -> list[str]:
         blocks.append(_recovery(result.recovery_s))
     if result.slopes:
         blocks.append(_slopes(result.slopes, result))
+    if result.rising:
+        blocks.append(f"failed: {' and '.join(_NAMES[name][0] for name in result.rising)} rose.")
+    if result.lacks_trends:
+        blocks.append("trends: not measured, the run was too short for one.")
     return blocks
 
 

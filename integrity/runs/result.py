@@ -58,6 +58,13 @@ class ErrorCount(OfOperation):
     count: int
 
 
+class ReasonCount(OfOperation):
+    """How often the system said no to a call for that reason: a decline is no failure, and why it was is said."""
+
+    reason: str
+    count: int
+
+
 class Owed(DocumentPart):
     """What was neither delivered nor taken up: open rows by the operation that would have ended them."""
 
@@ -169,6 +176,7 @@ class RunResult(Document):
         left_out: when faults were in force, and a second on, of which thresholds say nothing.
         monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
         recovery_s: after a spike; None: not within the run.
+        watches_trends: whether it is there to say whether anything rises.
     """
 
     format: Literal[1] = 1
@@ -194,6 +202,7 @@ class RunResult(Document):
     settled: tuple[SettledResult, ...]
     streams: tuple[StreamResult, ...]
     errors: tuple[ErrorCount, ...]
+    reasons: tuple[ReasonCount, ...] = ()
     undelivered: int
     owed: Owed | None = None
     settled_at_us: int | None = None
@@ -208,6 +217,7 @@ class RunResult(Document):
     search: Search | None = None
     sweep: LoadSweep | None = None
     recovery_s: float | None = None
+    watches_trends: bool = False
     monitor: MonitorSummary | None = None
     faults: tuple[FaultEffect, ...] = ()
     unknown_outcomes: Settlement | None = None
@@ -243,6 +253,21 @@ class RunResult(Document):
     def total(self) -> OperationResult:
         """All operations together."""
         return self.operations[-1]
+
+    @property
+    def has_not_recovered(self) -> bool:
+        """Whether a spike of full length left it slower or failing until the end."""
+        return self.has_spike and self.recovery_s is None and self.shortened is None
+
+    @property
+    def rising(self) -> list[str]:
+        """What rose that must not: latency or failures. Memory is the generator's own."""
+        return [slope.name for slope in self.slopes if slope.verdict == "rising" and slope.name != "rss_mb"]
+
+    @property
+    def lacks_trends(self) -> bool:
+        """Whether it was there to find trends, and was too short for one."""
+        return self.watches_trends and not self.slopes
 
     @property
     def has_spike(self) -> bool:

@@ -183,3 +183,17 @@ def test_a_system_without_services_is_sent_no_webhook_twice() -> None:
     assert isinstance(chaos, OpenProfile)
     assert "db_latency@5%-10%" in chaos.faults
     assert not any(fault.startswith("webhook") for fault in chaos.faults)
+
+
+def test_a_smoke_of_full_length_must_touch_every_operation_and_stream_and_nothing_made_of_it_must() -> None:
+    for system in SYSTEMS.values():
+        smoke = load_profile(system, "smoke", {})
+        more = smoke.all_thresholds[len(smoke.thresholds) :]
+        assert {each.operation for each in more if each.statistic == "answered"} == set(smoke.operations)
+        assert {each.operation for each in more if each.statistic == "received"} == {
+            each.operation for each in smoke.subscribers
+        }
+        shortened = load_profile(system, "smoke", {}, {"duration_s": 1.0})
+        assert shortened.all_thresholds == shortened.thresholds
+        own = load_profile(system, "brief", {"brief": {"extends": "smoke"}})
+        assert own.all_thresholds == own.thresholds

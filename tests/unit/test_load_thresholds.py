@@ -324,3 +324,14 @@ def test_errors_are_counted_by_kind_and_their_number_is_bounded() -> None:
 
     assert len(errors) == 11
     assert errors["other errors"] == 91
+
+
+def test_what_must_be_touched_fails_without_one_answer_or_event_and_says_why() -> None:
+    answered = Threshold(operation="sell", statistic="answered", least=1, source="everything is touched")
+    received = Threshold(operation="sell", statistic="received", least=1, source="everything is touched")
+
+    assert state_of(answered, measured(DECLINED)) is Grade.PASSED
+    none = judged(answered, measured(FAILED))
+    assert (none.state, none.reason) == (Grade.FAILED, "no call of sell was answered: 23505 duplicate key")
+    assert judged(answered, Measures()).reason == "no call of sell was made"
+    assert judged(received, measured(OK)).reason.startswith("streams were open, and nothing came")

@@ -4,6 +4,9 @@ from random import Random
 
 import pytest
 
+from integrity.clients.driver import Returned
+from integrity.history import Outcome
+from integrity.measure.calls import Measures
 from integrity.measure.trends import find_knee, find_recovery, find_slopes, fit
 from integrity.runs.samples import RunSample
 
@@ -88,3 +91,14 @@ def test_the_knee_is_where_a_curve_bends_up() -> None:
     assert find_knee([(1, 10), (2, 20), (3, 30), (4, 40)]) is None
     assert find_knee([(1, 10), (2, 9), (3, 8)]) is None
     assert find_knee([(1, 10), (2, 300)]) is None
+
+
+def test_failures_in_a_trend_are_of_calls_and_not_of_what_was_not_sent() -> None:
+    """A saturated soak was told "failures 709.06 %": what nobody could send was counted over what was sent."""
+    measures, sampled = Measures(), []
+    for second in range(1, 61):
+        measures.of("sell").add(Returned(Outcome.OK, {}, "", 1), 10.0)
+        measures.of("sell").not_sent += 7
+        sampled.append(measures.sample(float(second), at_us=second, rss_mb=50.0))
+    (slope,) = [each for each in find_slopes(sampled) if each.name == "failure_share"]
+    assert (slope.start, slope.end) == (0.0, 0.0)

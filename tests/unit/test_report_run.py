@@ -2,10 +2,12 @@
 
 import dataclasses
 import io
-from typing import Any
+from typing import Any, cast
 
-from integrity.load.request import RunAdvanced
+from integrity.load.request import EndedRun, RunAdvanced
 from integrity.report.run_text import render_run, show_progress
+from integrity.runs.folder import RunFolder
+from integrity.runs.loading import LoadedRun
 from integrity.runs.percentiles import Percentiles
 from integrity.runs.samples import Counts
 from tests.documents import COUNTS, make_result
@@ -146,3 +148,39 @@ def test_calls_that_one_writer_cost_are_told_once_with_what_to_do() -> None:
     assert shown.count("4 calls were given up: the database stayed locked by its one writer") == 1
     assert "hint: Write in short transactions" in shown
     assert "given up" not in render_run(make_result(errors=errors))  # a serialization failure, of a server
+
+
+def ended(**given: Any) -> EndedRun:
+    result = make_result(**{"errors": [], **given})
+    return EndedRun(cast("RunFolder", None), result, cast("LoadedRun", None))
+
+
+SLOPE = {"start": 1.0, "end": 9.0, "per_hour": 8.0, "uncertainty": 0.1}
+
+
+def test_what_rises_fails_a_soak_and_one_too_short_for_a_trend_is_not_measured() -> None:
+    """W6: a soak of 8 s printed no trend, and ended with 0."""
+    rising = [{"name": "p95_ms", "verdict": "rising", **SLOPE}, {"name": "rss_mb", "verdict": "rising", **SLOPE}]
+
+    assert ended(watches_trends=True).exit_code == 3
+    assert "trends: not measured" in render_run(ended(watches_trends=True).result)
+    assert ended(watches_trends=True, slopes=rising).exit_code == 4
+    assert "failed: p95 rose." in render_run(ended(slopes=rising).result)
+    assert ended(watches_trends=True, slopes=rising[1:]).exit_code == 0, "the generator's own memory"
+
+
+def test_a_spike_that_did_not_recover_fails_at_its_full_length() -> None:
+    shortened = {"ran_s": 12.0, "plan_s": 600.0}
+
+    assert [ended(recovery_s=each).exit_code for each in (3.0, None)] == [0, 4]
+    assert ended(recovery_s=None, shortened=shortened).exit_code == 0
+    assert ended().exit_code == 0
+
+
+def test_why_calls_were_declined_is_said() -> None:
+    reasons = [{"operation": "sell", "reason": "insufficient_balance", "count": 4}]
+
+    shown = [" ".join(line.split()) for line in render_run(make_result(reasons=reasons)).splitlines()]
+
+    assert "operation declined because" in shown
+    assert "sell 4 insufficient_balance" in shown
