@@ -19,6 +19,9 @@ from integrity.systems.system import Bug, System
 AROUND_S = 4.0
 """Of each step, about: what is prepared before it, and loaded and judged after it."""
 
+CLOSED_CALLS_PER_S = 150.0
+"""Of a closed loop, on the slowest machine that anything is promised for."""
+
 _FILE = Path(__file__).parent / "suites.toml"
 
 
@@ -147,18 +150,25 @@ def carried(profile: Profile) -> tuple[Profile, tuple[str, ...]]:
 
     Counted are calls that arrive by plan; how many of others there will be nobody knows, and their limits stay.
     """
-    if profile.shortened is None or not isinstance(profile, OpenProfile):
+    if profile.shortened is None:
         return profile, ()
     kept, left_out = [], []
     for each in profile.thresholds:
         is_counted = each.kind is not Kind.RESOURCE and each.rows is None and each.operation in (None, *profile.operations)
-        count = expected_calls(profile, each.operation) if is_counted else each.samples_least
+        count = _expected(profile, each.operation) if is_counted else each.samples_least
         if count >= each.samples_least:
             kept.append(each)
         else:
             name = f"{each.operation or 'all'} {each.statistic.replace('_', ' ')}"
             left_out.append(f"{name} (about {count:,.0f} of the {each.samples_least:,} calls that it needs)")
     return profile.model_copy(update={"thresholds": tuple(kept)}), tuple(left_out)
+
+
+def _expected(profile: Profile, operation: str | None) -> float:
+    if isinstance(profile, OpenProfile):
+        return expected_calls(profile, operation)
+    share = 1.0 if operation is None else profile.weights.get(operation, 0.0) / sum(profile.weights.values())
+    return CLOSED_CALLS_PER_S * profile.duration_s * share
 
 
 def _shortened(profile: Profile, factor: float) -> Profile:

@@ -7,7 +7,7 @@ import pytest
 
 from integrity.load.forecast import FACTOR_WARNED, describe, find_doubts, find_warning, foresee, levels_of
 from integrity.load.profile import OpenProfile, load_profile, profile_names, scale
-from integrity.load.suite import load_suite, plan_suite
+from integrity.load.suite import Suite, load_suite, plan_suite
 from integrity.registry import SYSTEMS, shipped_suites
 from integrity.report.suite_text import render_plan
 from integrity.systems.system import System
@@ -225,3 +225,10 @@ def test_a_shortened_run_of_a_suite_is_not_held_to_limits_that_it_has_too_few_ca
     assert "3 inbox baseline is shortened, so left out: " in " ".join(render_plan(quick).split())
     full = plan_suite("full", load_suite("full", {}), [SYSTEMS[B]], {}, shorten=1.0)
     assert not any(each.left_out for each in full.runs)
+
+
+def test_a_closed_loop_of_a_second_is_not_held_to_a_share_that_takes_two_hundred_calls() -> None:
+    step = {"title": "", "steps": [{"profile": "hammer", "duration_s": 1.0}, {"profile": "hammer"}]}
+    short, whole = plan_suite("s", Suite.model_validate(step), [SYSTEMS[G]], {}, shorten=1.0).runs
+    assert short.left_out == ("all failure share (about 150 of the 200 calls that it needs)",)
+    assert ([each.statistic for each in short.profile.thresholds], whole.left_out) == ([], ())
