@@ -38,6 +38,8 @@ EVERY: dict[str, int] = {
     "test_what_a_new_project_holds_is_taken_by_its_database_and_its_race_runs": 4,
     "test_a_wrong_sequence_is_found_and_is_the_shortest": 3,
     "test_the_plan_says_what_the_plain_query_says": 100,
+    "test_what_a_later_row_breaks_is_told_before_the_first_is_sent": 4,
+    "test_rows_that_only_the_server_can_judge_are_shown_to_it_before_anything_is_written": 2,
     "test_a_sound_pair_is_exhausted_at_two_preemptions_without_alarm": 29,
     "test_votes_that_meet_are_exhausted_at_two_preemptions_without_alarm": 11,
     "test_a_race_is_exhausted_without_alarm": 5,
