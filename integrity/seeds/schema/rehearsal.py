@@ -21,6 +21,7 @@ from psycopg import sql
 from integrity.engines.columns import ColumnValues
 from integrity.engines.postgresql.bulk import load
 from integrity.errors import UsageError, quote
+from integrity.numbers import counted
 from integrity.seeds.schema.catalogue import PARTITIONS
 from integrity.seeds.schema.doubts import Doubt, check_widths, find_doubts, inputs_of, rows_of
 from integrity.seeds.schema.making import Keys, make_all
@@ -98,7 +99,7 @@ def _is_asked(plan: Plan) -> bool:
 
 def _show(connection: "Connection", plan: Plan, columns: Sequence[ColumnValues], doubt: Doubt | None = None) -> None:
     """Show rows; with a doubt they are held to that only."""
-    with telling_refusals(plan.table), connection.transaction(force_rollback=True):
+    with telling_refusals(plan.table, count=plan.count if doubt else 0), connection.transaction(force_rollback=True):
         _make_alike(connection, plan.table, {column.name for column in columns}, doubt)
         load(connection, "pg_temp", plan.table.name, columns, is_new=False)
         if doubt is None or doubt.keys:
@@ -132,11 +133,12 @@ def _add_keys(connection: "Connection", table: SchemaTable, given: set[str], dou
 
 
 @contextmanager
-def telling_refusals(table: SchemaTable | None = None) -> Iterator[None]:
+def telling_refusals(table: SchemaTable | None = None, *, count: int = 0) -> Iterator[None]:
     """Say of rows that the server refuses what they are of, and what to do: it has the last word.
 
     Args:
         table: whose rows they are; None: as the server says.
+        count: of so many rows some may be taken; 0: perhaps of none.
 
     Raises:
         UsageError: names table, constraint and row.
@@ -148,6 +150,8 @@ def telling_refusals(table: SchemaTable | None = None) -> Iterator[None]:
         name, constraint = said.table_name or "", said.constraint_name or said.column_name or ""
         place, name = (f"{said.schema_name}.{name}", name) if table is None else (table.full_name, table.name)
         takes = f"no rows are known here that {quote(constraint)} takes" if constraint else "the server refuses rows of it"
+        if constraint and count:
+            takes = f"{quote(constraint)} does not take all of {counted(count, 'row')}"
         detail = said.message_detail or (said.context or "").split("\n")[0].partition(": ")[0]
         raise UsageError(
             f"{place}: {takes}: {said.message_primary}. {detail}".rstrip(". "),
