@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ find_context("127.0.0.1")
 # A shell ignores SIGINT for what it runs in the background, and children inherit that; tests press Ctrl-C on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Else each command that a test starts compiles all that it imports, which takes longer than what most of them do.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 collect_ignore = ["examples"]
 """A user's own files; tests/docs runs them as a user would."""
