@@ -271,6 +271,7 @@ def _columns(word: ColumnWord, given: str | None, filling: Filling) -> Iterator[
         if word.holds in (None, holds)
         and (table.place, name) not in filling.used
         and not (word.holds is Holds.NUMBERS and (name in table.key or name in table.referring or _is_reference(name)))
+        and not (word.is_whole and _LEFT.search(_snake(name)))
     ]
     weights = {name: _weight(name, word.names) for name in free}
     if word.least:
@@ -281,6 +282,8 @@ def _columns(word: ColumnWord, given: str | None, filling: Filling) -> Iterator[
     most = max(weights.values(), default=0)
     if not most and word.is_optional:
         yield _with_columns(filling, word.name, table, ())
+        return
+    if not most and word.names:  # no name speaks for any: of one that is the only one of its kind it is asked, too
         return
     for name in free:
         if weights[name] == most:
@@ -343,6 +346,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+_LEFT = re.compile(r"(?:^|_)(?:left|remain\w*|rest|available|free|unused|unsold|open)(?:_|$)")
 _ID = re.compile(r"_(?:id|uuid|no|key|ref)$")
 
 

@@ -39,6 +39,7 @@ class ColumnWord:
         of: the word of its table.
         least: how many columns it needs; more than 0: it takes a list.
         is_optional: the query does without where nothing fits the names.
+        is_whole: it says how much, or how many, there are in all: what is left of that is something else.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ColumnWord:
     of: str = "table"
     least: int = 0
     is_optional: bool = False
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

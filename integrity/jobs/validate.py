@@ -250,6 +250,11 @@ def _applicable(chosen: Chosen, target: Target, systems: Registry, place: str) -
             f"{target}: nothing to judge: no invariant selected is about system {chosen.system}",
             hint=systems.describe_ownership(chosen.system),
         )
+    if not files and systems.own and not place:
+        raise UsageError(
+            f"nothing to judge in {target}: no invariants yet about {', '.join(sorted(systems.own))}",
+            hint=f"Write one: {typed('new invariant --from')}, or {typed('new invariant NAME --table TABLE')}.",
+        )
     if not files:
         raise UsageError(
             f"nothing to judge: {place}"

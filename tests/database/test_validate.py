@@ -158,6 +158,18 @@ def test_a_database_of_nobody_we_know_is_an_error(run: Run, database: Target) ->
     assert f"`integrity seed --database '{database.text}'` makes one" in ran.err
 
 
+def test_a_project_with_systems_and_no_invariants_is_told_how_to_write_one(
+    run: Run, database: Target, tmp_path: Path
+) -> None:
+    execute(database, "create table cards (id int primary key)")
+    (tmp_path / "integrity.toml").write_text('[project]\nname = "ops"\n[systems]\ntill = "till:TILL"\n')
+    (tmp_path / "operations").mkdir()
+    (tmp_path / "operations" / "redeem.sql").write_text("update cards set id = 1;\n")
+    ran = run("validate", "--database", database.text)
+    assert (ran.code, "no invariants yet about ops, till" in ran.err, "ghostpass" in ran.err) == (2, True, False), ran.err
+    assert "Write one: integrity new invariant --from" in ran.err
+
+
 def test_without_a_database_it_says_that_it_audits_the_embedded_one_and_that_it_is_empty(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: EmbeddedServer, database: Target
 ) -> None:

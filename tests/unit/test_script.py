@@ -25,7 +25,7 @@ from integrity.operation import (
     StatementFailed,
 )
 from integrity.sql.literals import as_sent
-from integrity.systems.script.domains import read_domain
+from integrity.systems.script.domains import NoDomain, read_domain
 from integrity.systems.script.file import OperationFile, parse_operation_file
 from integrity.systems.script.playing import ManyRows, NoRow
 from integrity.systems.script.rows import unite
@@ -238,6 +238,18 @@ def test_a_value_is_cast_where_its_place_gives_it_no_type_and_only_as_it_is_sent
 )
 def test_a_domain_is_read(written: str, domain: object) -> None:
     assert read_domain(written, operation="pay", parameter="p").domain == domain
+
+
+@pytest.mark.parametrize(
+    "query", ["(select code from cards)", "select code from cards", "(WITH a AS (select 1) select 1 from a)"]
+)
+def test_a_choice_of_a_query_is_refused_with_what_asks_it(query: str) -> None:
+    with pytest.raises(NoDomain, match=r"`key of \(+ ?\w+") as refused:
+        read_domain(f"choice {query}", operation="pay", parameter="p")
+    assert read_domain(str(refused.value).split("`")[1], operation="pay", parameter="p").query
+    assert read_domain("choice (none), with (one), 'select it'", operation="pay", parameter="p").domain == OneOf(
+        ("(none)", "with (one)", "select it")
+    )
 
 
 def test_decimal_numbers_keep_their_digits_and_their_ends() -> None:

@@ -40,7 +40,13 @@ order by {table.key}
         "within-limit",
         "{value.words} of {table.words} is at most its {limit.words}",
         (
-            ColumnWord("limit", "the most that it may be", Holds.NUMBERS, ("posted*", "ledger_balance", *CAPACITY_NAMES)),
+            ColumnWord(
+                "limit",
+                "the most that it may be",
+                Holds.NUMBERS,
+                ("posted*", "ledger_balance", *CAPACITY_NAMES),
+                is_whole=True,
+            ),
             ColumnWord(
                 "value",
                 "what is limited",

@@ -68,7 +68,7 @@ order by {currency:|, }{transaction}
         "total-equals-lines",
         "{total.words} of {table.words} is the sum of {amount.words} of its {lines.words}",
         (
-            ColumnWord("total", "the stored total", Holds.NUMBERS, TOTAL_NAMES),
+            ColumnWord("total", "the stored total", Holds.NUMBERS, TOTAL_NAMES, is_whole=True),
             TableWord(
                 "lines", "what the total is made of", ("*lines", "*items", "*positions", "*details"), refers_to="table"
             ),
@@ -97,7 +97,7 @@ order by {table.key}
         "parts-equal-amount",
         "{amount.words} of {table.words} is the sum of {parts.words}",
         (
-            ColumnWord("amount", "the whole", Holds.NUMBERS, TOTAL_NAMES),
+            ColumnWord("amount", "the whole", Holds.NUMBERS, TOTAL_NAMES, is_whole=True),
             ColumnWord(
                 "parts",
                 "the columns that it is split into",
@@ -122,7 +122,7 @@ order by {table.key}
         "counter-equals-count",
         "{counter.words} of {table.words} is the number of its {counted.words}",
         (
-            ColumnWord("counter", "the stored number", Holds.NUMBERS, COUNT_NAMES),
+            ColumnWord("counter", "the stored number", Holds.NUMBERS, COUNT_NAMES, is_whole=True),
             TableWord("counted", "what is counted", ("*votes", "*tickets", "*messages", "*items", "*s"), refers_to="table"),
             ReferenceWord("parent", "by what a counted row refers to it", of="counted"),
         ),
@@ -144,7 +144,9 @@ order by {table.key}
         "parts-within-amount",
         "the {parts.words} of {table.words} are together no more than its {amount.words}",
         (
-            ColumnWord("amount", "the most that the parts may be", Holds.NUMBERS, ("captured*", *TOTAL_NAMES)),
+            ColumnWord(
+                "amount", "the most that the parts may be", Holds.NUMBERS, ("captured*", *TOTAL_NAMES), is_whole=True
+            ),
             TableWord(
                 "parts",
                 "what is taken from it",
@@ -172,7 +174,7 @@ order by {table.key}
         "count-within-capacity",
         "a row of {table.words} has no more {taken.words} than its {capacity.words}",
         (
-            ColumnWord("capacity", "how many there may be", Holds.NUMBERS, CAPACITY_NAMES),
+            ColumnWord("capacity", "how many there may be", Holds.NUMBERS, CAPACITY_NAMES, is_whole=True),
             TableWord(
                 "taken",
                 "what takes a place each",

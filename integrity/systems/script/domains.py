@@ -31,6 +31,7 @@ _KEY_OF_QUERY = re.compile(r"of\s*\(\s*(?P<query>(?:select|with)\b.+?)\s*\)", re
 _INTEGERS = re.compile(r"(?P<least>-?\d{1,18})\s*\.\.\s*(?P<most>-?\d{1,18})(?:\s+by\s+(?P<step>\d{1,18}))?")
 _NUMBERS = re.compile(r"(?P<least>-?\d{1,20}(?:\.\d{1,20})?)\s*\.\.\s*(?P<most>-?\d{1,20}(?:\.\d{1,20})?)")
 _CHOICE = re.compile(r"\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<word>[^\s',][^',]*?))\s*(?:,|$)")
+_QUERY = re.compile(r"\(\s*(?:select|with)\b|select\s", re.IGNORECASE)
 _MOMENTS = re.compile(r"(?P<least>now[^.]*?)\s*\.\.\s*(?P<most>now.*)")
 
 
@@ -118,6 +119,9 @@ def _numeric(text: str, _pool: str) -> DeclaredDomain:
 
 
 def _choice(text: str, _pool: str) -> DeclaredDomain:
+    if _QUERY.match(text):
+        query = text if text.startswith("(") else f"({text})"
+        raise NoDomain(f"A query gives keys, and is asked: `key of {query}`; of a choice the values are written.")
     values: list[Key] = []
     at = 0
     while match := _CHOICE.match(text, at) if at < len(text) else None:
