@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from integrity.api import Audit, Race, Run, Seed, machine
-    from integrity.domain import IntegerIn, KeyOf, OneOf
     from integrity.engines.target import Target
     from integrity.errors import AuditError
     from integrity.jobs.race_calls import CallRace
     from integrity.operation import Operation
-    from integrity.systems.brief import operation_of, system_of
     from integrity.systems.system import Bug, System
     from integrity.verdict import Verdict
 
@@ -27,9 +25,6 @@ __all__ = [
     "AuditError",
     "Bug",
     "CallRace",
-    "IntegerIn",
-    "KeyOf",
-    "OneOf",
     "Operation",
     "Race",
     "Run",
@@ -38,8 +33,6 @@ __all__ = [
     "Target",
     "Verdict",
     "machine",
-    "operation_of",
-    "system_of",
 ]
 
 _HOMES = {
@@ -47,9 +40,6 @@ _HOMES = {
     "AuditError": "errors",
     "Bug": "systems.system",
     "CallRace": "jobs.race_calls",
-    "IntegerIn": "domain",
-    "KeyOf": "domain",
-    "OneOf": "domain",
     "Operation": "operation",
     "Race": "api",
     "Run": "api",
@@ -58,8 +48,6 @@ _HOMES = {
     "Target": "engines.target",
     "Verdict": "verdict",
     "machine": "api",
-    "operation_of": "systems.brief",
-    "system_of": "systems.brief",
 }
 
 

@@ -1,19 +1,21 @@
 """A system in a few lines, of functions that are there: the least that one can say of it is all that is typed.
 
-from integrity import KeyOf, operation_of, system_of
+    from integrity.systems.brief import KeyOf, operation_of, system_of
 
-SHOP = system_of(
-    "shop",
-    operation_of(redeem, declined=(UsedUp,), coupon=KeyOf("coupons")),
-    rows=["coupon: coupons(uses_left = 6)"],
-)
+    SHOP = system_of(
+        "shop",
+        operation_of(redeem, declined=(UsedUp,), coupon=KeyOf("coupons")),
+        rows=["coupon: coupons(uses_left = 6)"],
+    )
+
+The domains are here, too: one line imports all that it takes.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from integrity.domain import Domain
+from integrity.domain import Domain, IntegerIn, KeyOf, NewText, NewUuid, OneOf
 from integrity.errors import UsageError, quote
 from integrity.operation import Operation
 from integrity.sql.place import WrittenAt
@@ -22,6 +24,8 @@ from integrity.systems.made_stage import pools_of
 from integrity.systems.script.rows import NoRowWanted, Wants, read_row, unite
 from integrity.systems.system import System
 from integrity.systems.wanted_row import WantedRow
+
+__all__ = ["IntegerIn", "KeyOf", "NewText", "NewUuid", "OneOf", "operation_of", "system_of"]
 
 
 def operation_of(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from integrity import IntegerIn, KeyOf, Operation, operation_of, system_of
 from integrity.errors import UsageError
-from integrity.operation import Begin, Commit, Ok, Steps
+from integrity.operation import Begin, Commit, Ok, Operation, Steps
+from integrity.systems.brief import IntegerIn, KeyOf, operation_of, system_of
 
 
 def redeem(connection: Any, *, coupon: int) -> None:
