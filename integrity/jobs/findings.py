@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from integrity.engines.embedded.server import EmbeddedServer
@@ -174,7 +175,10 @@ def keep_all(
     if not findings:
         return []
     make_state_folder(project)
-    files = [races_folder(project) / f"{finding.name}.json" for finding in findings]
+    files: list[Path] = []
+    for finding in findings:  # several invariants, or a race and what is none, may be of the same calls
+        names = (f"{finding.name}{f'-{number}' if number > 1 else ''}.json" for number in count(1))
+        files.append(next(file for file in map(races_folder(project).joinpath, names) if file not in files))
     files[0] = first or files[0]
     for finding, file in zip(findings, files, strict=True):
         write_finding(finding, file)

@@ -150,8 +150,10 @@ def mutate_requests(
         found = explore(site.stand.scheduler, site.program(), budget=settings.budget, seed=settings.seed)
         if found.verdict is not Verdict.HOLDS:
             why = f": {'; '.join(found.coverage.reasons)}" if found.coverage.reasons and not found.hits else ""
+            is_racy = any(hit.is_race for hit in found.hits)
+            words = "racy" if is_racy else "wrong one after the other, too," if found.hits else "not known to be sound"
             raise UsageError(
-                f"the requests are {'racy' if found.hits else 'not known to be sound'} with all their protections{why}",
+                f"the requests are {words} with all their protections{why}",
                 hint="Leave --mutate out, and see what is wrong.",
             )
         mutations = []

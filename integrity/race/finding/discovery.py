@@ -140,7 +140,12 @@ def finding_of_program(
         letters=run.letters,
         preemptions=count_preemptions(run.choices),
         alarms=tuple(
-            AlarmRecord(oracle=alarm.oracle, name=alarm.name, rows=tuple(plain_row(row) for row in alarm.rows))
+            AlarmRecord(
+                oracle=alarm.oracle,
+                name=alarm.name,
+                rows=tuple(plain_row(row) for row in alarm.rows),
+                is_serial=alarm.is_serial,
+            )
             for alarm in judgement.alarms
         ),
         calls=calls,

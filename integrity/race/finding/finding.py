@@ -92,11 +92,22 @@ class EventRecord(_Model):
 
 
 class AlarmRecord(_Model):
-    """What was wrong: the oracle that spoke, the invariant, its rows."""
+    """What was wrong: the oracle that spoke, the invariant, its rows.
+
+    `is_serial`: the calls violate it one after the other, too, so that it is no part of a race; not written: it is one.
+    """
 
     oracle: Oracle
     name: str
     rows: tuple[Mapping[str, Any], ...]
+    is_serial: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if not self.is_serial:
+            del fields["is_serial"]
+        return fields
 
     @property
     def fingerprint(self) -> tuple[str, str]:

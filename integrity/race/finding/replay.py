@@ -5,7 +5,7 @@ has changed since the finding was made is said beside the outcome, so that "it d
 when the operation it was about is another one by now.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from integrity.engines.known import find_engine
@@ -15,7 +15,7 @@ from integrity.race.finding.finding import Finding, events_of, hash_tables, stat
 from integrity.race.finding.token import Token, code_of, codes_of
 from integrity.race.judge.contest import Contest, Ground
 from integrity.race.judge.judge import Judge
-from integrity.race.judge.oracles import Oracle
+from integrity.race.judge.oracles import Alarm, Oracle
 from integrity.race.judge.timeline import timeline_of
 from integrity.race.play.again import TRIES_MAX, order_of, play_again
 from integrity.race.play.recording import following
@@ -35,7 +35,7 @@ class Replay:
     Args:
         letters: as played; another schedule than the finding's where that did not fit.
         is_back: the same failure came.
-        others: other failures that came, as names of invariants or of the oracle.
+        others: other failures that came, as names of invariants or of the oracle, and whether that is no race.
         course: how the calls fared, in words.
         statements: of each actor.
         names: of the failures that came back, as `others` has them.
@@ -124,7 +124,12 @@ class Sought:
 def sought_of_finding(finding: Finding) -> Sought:
     """Return what a replay of a finding is to see."""
     failed = frozenset(letter for letter, call in finding.calls.items() if "failed" in call.returned)
-    return Sought(lambda: following(finding.letters), codes_of(finding.fingerprint), order_of(finding.events), failed)
+    return Sought(
+        lambda: following(finding.letters),
+        codes_of(finding.of_race or finding.fingerprint),
+        order_of(finding.events),
+        failed,
+    )
 
 
 def sought_of_token(token: Token) -> Sought:
@@ -143,7 +148,7 @@ def replay(scheduler: Scheduler, program: Program, sought: Sought, *, times: int
         for left in reversed(range(TRIES_MAX)):
             run = play_again(lambda: scheduler.play(program, decide=sought.decide()), sought.order or "")
             failure = {} if run.cut else {alarm.fingerprint: alarm for alarm in judge.judge(run).alarms}
-            back = {each for each in failure if code_of(each) in sought.failures}
+            back = _back(failure, sought.failures)
             if back or not left or sought.order is not None or not order_of(run.trace.events):
                 break
         is_right = not (failure or run.cut)
@@ -151,13 +156,25 @@ def replay(scheduler: Scheduler, program: Program, sought: Sought, *, times: int
         yield Replay(
             letters=run.letters,
             is_back=bool(back),
-            others=tuple(sorted(name or oracle for oracle, name in failure.keys() - back)),
+            others=tuple(sorted(_told(failure[each]) for each in failure.keys() - back)),
             course=f"cut off, {run.cut}" if run.cut else describe_course(run),
             statements=statements_of(events_of(run.trace)),
             names=tuple(sorted(name or oracle for oracle, name in back)),
             timeline=tuple(timeline_of(run, scheduler.dialect)),
             why_unknown=f"it was cut off, {run.cut}" if run.cut else why,
         )
+
+
+def _told(alarm: Alarm) -> str:
+    also = ", one after the other, too" if alarm.is_serial else ""
+    return f"{alarm.name if alarm.fingerprint[1] else alarm.oracle}{also}"
+
+
+def _back(failure: Mapping[tuple[str, str], Alarm], sought: frozenset[str]) -> set[tuple[str, str]]:
+    """Return which failures are those that are sought: what is wrong without a race only where nothing else was sought."""
+    known = {each: alarm for each, alarm in failure.items() if code_of(each) in sought}
+    back = {each for each, alarm in known.items() if not alarm.is_serial}
+    return back or (set(known) if codes_of(known.keys()) == sought else set())
 
 
 def find_differences(finding: Finding, system: System, replayed: Replay, *, dropped: frozenset[str]) -> list[str]:

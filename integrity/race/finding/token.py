@@ -95,7 +95,7 @@ def token_of(name: str, digest: str, least: Least, whole: Cast) -> Token:
     """
     parts = dict(whole)
     kept = tuple((number, None if of == parts[number] else of) for number, of in least.cast)
-    failures = codes_of(least.judgement.fingerprint)
+    failures = codes_of(least.judgement.of_race or least.judgement.fingerprint)
     return Token(name, digest, () if least.cast == whole else kept, points_of(least.run.choices), failures)
 
 

@@ -82,7 +82,8 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
         alarms = judgement.alarms or judgement.apart
     for oracle, anomaly in _TOLD_AS_IT_IS.items():
         if found := [alarm for alarm in alarms if alarm.oracle is oracle]:
-            return Explanation(anomaly, (), tuple(line for alarm in found for line in _lines(alarm)))
+            told = tuple(line for alarm in found for line in _lines(alarm))
+            return Explanation(anomaly, (), told, tuple(_tell_no_races(alarms, judge)))
     actors = "".join(actor for actor in sorted(run.trace.returns) if not isinstance(run.trace.returns[actor], Failed))
     remains = judge.read(run)
     if judge.is_wrong_serially(run, remains):
@@ -110,14 +111,14 @@ def explain(judge: Judge, run: PlayedSchedule, *, alarms: Sequence[Alarm] | None
             )
             for order, differences in refuted
         ),
-        beside=tuple(_tell_no_races(alarms, orders)),
+        beside=tuple(_tell_no_races(alarms, judge)),
     )
 
 
-def _tell_no_races(alarms: Sequence[Alarm], orders: Sequence[SerialOrder]) -> Iterator[str]:
-    for name in (alarm.name for alarm in alarms if alarm.oracle is Oracle.INVARIANT):
-        if also := [" before ".join(order.actors) for order in orders if name in order.violated]:
-            yield f"{name} is no part of this race: it is violated one after the other, too ({', '.join(also)})."
+def _tell_no_races(alarms: Sequence[Alarm], judge: Judge) -> Iterator[str]:
+    for name in (alarm.name for alarm in alarms if alarm.is_serial):
+        also = ", ".join(" before ".join(order.actors) for order in judge.whole_orders if name in order.violated)
+        yield f"{name} is no part of this race: it is violated one after the other, too{f' ({also})' if also else ''}."
 
 
 _TOLD_AS_IT_IS = {

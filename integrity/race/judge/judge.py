@@ -1,10 +1,12 @@
 """Oracles: whether what a schedule left behind is right. Each alarm says which one spoke; see oracles.py.
 
-The first asks the checks of the program: invariants, narrowed to the rows in play. The second needs no invariant: replies
-and final rows must equal those of some serial order of the same calls. Calls that the database refused had no effect, so
-they are left out of the order, and so are calls that declined or were unavailable as they may beside others; where one that
-was refused had committed something before, the second oracle abstains. Any serial order will do, also one in which a call
-comes before another one that had returned when it was made: what is compared are values, and real time is ignored.
+The first asks the checks of the program: invariants, narrowed to the rows in play. One that the calls violate one
+after the other, too, is marked as no part of a race, and does not keep the second from being asked. The second needs
+no invariant: replies and final rows must equal those of some serial order of the same calls. Calls that the database
+refused had no effect, so they are left out of the order, and so are calls that declined or were unavailable as they
+may beside others; where one that was refused had committed something before, the second oracle abstains. Any serial
+order will do, also one in which a call comes before another one that had returned when it was made: what is compared
+are values, and real time is ignored.
 
 Where the rows are those of a serial order, what is wrong is told apart: a call that was asked to begin again and answered
 all the same, a call that failed as it does in no serial order, a deadlock, and, if nothing else, answers that no serial
@@ -15,7 +17,7 @@ played, each twice in all: what differs between the two differs by itself (rando
 masked, and what then comes out as none of them is wrong.
 """
 
-from collections.abc import Hashable, Iterator, Sequence, Set
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from string import ascii_uppercase
@@ -49,7 +51,7 @@ from integrity.race.play.scheduler import PlayedSchedule, Scheduler
 from integrity.race.program.change import Change
 from integrity.race.program.program import Check, Program
 from integrity.race.program.statements import asks_for_order, tables_of
-from integrity.race.program.trace import Failed, TraceEvent
+from integrity.race.program.trace import Failed, Return, TraceEvent
 from integrity.race.program.wire import Answer, generated_values
 
 
@@ -140,17 +142,21 @@ class Judge:
         check_own_mistakes(run, self._program, is_serial=bool(_serial_order(run, self._letters)))
         remains = self._read(run, self._letters)
         masked, looks = self._masked, self._looks(remains)
-        alarms = (*self._ask_checks(run, looks), *self._ask_expected(run))
+        alarms = (*self._ask_checks(run, looks), *self._ask_expected(run.trace.returns))
         survivors = _survivors(run, self._letters)
-        if not self._is_serial_judged or alarms:
+        order = _serial_order(run, self._letters)
+        if self._is_serial_judged:
+            alarms = self._telling_apart(alarms, order, survivors or "")
+            looks = looks if self._masked == masked else self._looks(remains)
+        if not self._is_serial_judged or any(not alarm.is_serial for alarm in alarms):
             return Judgement(alarms, self._outcome_of(remains, looks), survivors is None)
         if survivors is None:
-            return Judgement(tuple(self._failures(run)), self._outcome_of(remains, looks), has_abstained=True)
-        if order := _serial_order(run, self._letters):
-            self._see(SerialOrder(order, self._letters, run, remains))
+            return Judgement((*alarms, *self._failures(run)), self._outcome_of(remains, looks), has_abstained=True)
+        if order:
+            self._see(SerialOrder(order, self._letters, run, remains, tuple(alarm.name for alarm in alarms)))
         outcome = self._outcome_of(remains, looks)
         if outcome in self._seen_outcomes():
-            return Judgement((), outcome)
+            return Judgement(alarms, outcome)
         expected = self._serial_outcomes(self._letters)
         if self._masked != masked:  # serial orders were played, and showed more that differs by itself
             outcome = self._outcome_of(remains, self._looks(remains))
@@ -158,7 +164,19 @@ class Judge:
         if outcome not in expected and not any(alarm.oracle is Oracle.SERIAL for alarm in found):
             found = (*self._failures(run), *found)
         apart = tuple(alarm for alarm in found if alarm.oracle is Oracle.REPLIES and not self._is_strict)
-        return Judgement(tuple(alarm for alarm in found if alarm not in apart), outcome, apart=apart)
+        return Judgement((*alarms, *(alarm for alarm in found if alarm not in apart)), outcome, apart=apart)
+
+    def _telling_apart(self, alarms: Sequence[Alarm], order: str, survivors: str) -> tuple[Alarm, ...]:
+        """Return alarms of checks, those marked that the calls raise one after the other, too.
+
+        Args:
+            order: in which the calls were made, if that is one.
+            survivors: the calls that had an effect.
+        """
+        serial = {alarm.name for alarm in alarms if order}
+        for actors in {self._letters, survivors} - {""} if alarms and not order else ():
+            serial.update(name for each in self.serial_orders(actors) for name in each.violated)
+        return tuple(replace(alarm, is_serial=alarm.name in serial) for alarm in alarms)
 
     def serial_orders(self, actors: str) -> list[SerialOrder]:
         """Return all serial orders of some of the actors."""
@@ -166,6 +184,11 @@ class Judge:
             self._orders[actors] = [self._play_serially("".join(order)) for order in permutations(actors)]
             self._outcomes.clear()
         return self._orders[actors]
+
+    @property
+    def whole_orders(self) -> list[SerialOrder]:
+        """All serial orders of all actors."""
+        return self.serial_orders(self._letters)
 
     def _see(self, order: SerialOrder) -> None:
         """Note a serial order that the search has played."""
@@ -318,8 +341,10 @@ class Judge:
             check_own_mistakes(run, program, is_serial=True)
             answers = self._ask(program, run, self._program.checks)
             asked = zip(program.checks, answers, strict=True)
-            violated = tuple(check.name for check, answer in asked if answer.rows)
-            order = SerialOrder(actors, actors, run, self._read(run, actors), violated)
+            violated = [check.name for check, answer in asked if answer.rows]
+            returns = {actors[ascii_uppercase.index(letter)]: each for letter, each in run.trace.returns.items()}
+            violated += [alarm.name for alarm in self._ask_expected(returns)]
+            order = SerialOrder(actors, actors, run, self._read(run, actors), tuple(violated))
         again = self._read(self._scheduler.play(program), actors)
         self._masked |= differing_columns(order.remains, again)
         self._outcome_by_looks.clear()
@@ -348,9 +373,9 @@ class Judge:
         found = zip(checks, answers, strict=True)
         return tuple(Alarm(Oracle.INVARIANT, check.name, answer.rows) for check, answer in found if answer.rows)
 
-    def _ask_expected(self, run: PlayedSchedule) -> Iterator[Alarm]:
-        """Yield what is wrong with the answers by what somebody says of them."""
-        if len(run.trace.returns) == len(self._program.actors) and (rows := self._program.expect(run.trace.returns)):
+    def _ask_expected(self, returns: Mapping[str, Return]) -> Iterator[Alarm]:
+        """Yield what is wrong with the answers by what somebody says of all of them."""
+        if len(returns) == len(self._program.actors) and (rows := self._program.expect(returns)):
             yield Alarm(Oracle.INVARIANT, EXPECTED, tuple(rows))
 
     def _ask(self, program: Program, run: PlayedSchedule, checks: Sequence[Check]) -> list[Answer]:

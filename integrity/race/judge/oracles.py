@@ -34,11 +34,13 @@ class Alarm:
         rows: those that violate the check; for serial equivalence those that the most similar serial order does not have,
             for answers those answers; of each call that failed, its statement and error; of each in a deadlock, its
             statement, whom it waits for, and what it did before.
+        is_serial: the calls violate the check one after the other, too: it is no part of a race.
     """
 
     oracle: Oracle
     name: str
     rows: tuple[Row, ...]
+    is_serial: bool = False
 
     @property
     def fingerprint(self) -> tuple[str, str]:
@@ -51,6 +53,9 @@ class Raised(Protocol):
 
     @property
     def oracle(self) -> Oracle: ...
+
+    @property
+    def is_serial(self) -> bool: ...
 
     @property
     def fingerprint(self) -> tuple[str, str]: ...
@@ -72,14 +77,25 @@ class Alarmed:
         return frozenset(alarm.fingerprint for alarm in self.alarms)
 
     @property
+    def of_race(self: HasAlarms) -> frozenset[tuple[str, str]]:
+        """The same of those that the calls do not raise one after the other."""
+        return frozenset(alarm.fingerprint for alarm in self.alarms if not alarm.is_serial)
+
+    @property
+    def is_race(self: HasAlarms) -> bool:
+        """Something is wrong that is not so one after the other."""
+        return any(not alarm.is_serial for alarm in self.alarms)
+
+    @property
     def rank(self: HasAlarms) -> int:
-        """How much the worst of them means, the lowest the most."""
-        return min(list(Oracle).index(alarm.oracle) for alarm in self.alarms)
+        """How much the worst of a race means, the lowest the most; what is no race comes last."""
+        of_race = (list(Oracle).index(alarm.oracle) for alarm in self.alarms if not alarm.is_serial)
+        return min(of_race, default=len(Oracle))
 
     @property
     def is_of_data(self: HasAlarms) -> bool:
-        """The data is wrong, rather than only how calls came out."""
-        return any(alarm.oracle in OF_DATA for alarm in self.alarms)
+        """A race makes the data wrong, rather than only how calls come out."""
+        return any(alarm.oracle in OF_DATA and not alarm.is_serial for alarm in self.alarms)
 
 
 def fingerprint_of(oracle: str, name: str) -> tuple[str, str]:

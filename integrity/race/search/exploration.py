@@ -39,6 +39,12 @@ class Hit(Alarmed):
         """The shortest text that plays it."""
         return shorten(self.run.choices)
 
+    def is_alike(self, judgement: Judgement) -> bool:
+        """Return whether another run goes wrong in the same way; what is no part of a race may be missing there."""
+        if self.is_race:
+            return judgement.of_race == self.of_race
+        return not judgement.is_race and judgement.fingerprint == self.fingerprint
+
     @property
     def is_apart(self) -> bool:
         """Only answers are none of any serial order, over rows that are right, where nobody asked for those."""

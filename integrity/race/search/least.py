@@ -96,5 +96,5 @@ def _search(
     judge = Judge(scheduler, program)
     budget = Budget(preemptions=preemptions, schedules=TRIES_MAX)
     searched = explore(scheduler, program, budget=budget, judge=judge, stops_at_first=False)
-    alike = (each for each in (*searched.hits, *searched.apart) if each.fingerprint == hit.fingerprint)
+    alike = (each for each in (*searched.hits, *searched.apart) if hit.is_alike(each.judgement))
     return next(((program, each.run, each.judgement) for each in alike), None)

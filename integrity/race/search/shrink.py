@@ -126,7 +126,7 @@ def find_one_preemption(scheduler: Scheduler, program: Program, hit: Hit) -> Shr
                 break  # the first one had come to its end
             judgement = judge.judge(run)
             tries += 1
-            if not run.cut and judgement.fingerprint == hit.fingerprint:
+            if not run.cut and hit.is_alike(judgement):
                 return Shrunk(program, (0, 1), (), run, judgement, tries)
     return None
 
@@ -170,7 +170,7 @@ class _Shrinker:
     def __init__(self, scheduler: Scheduler, program: Program, hit: Hit, variation: Variation | None) -> None:
         self._scheduler = scheduler
         self._program = program
-        self._fingerprint = hit.fingerprint
+        self._hit = hit
         self._is_race = hit.preemptions > 0
         self._variation = variation
         self._judges: dict[str, tuple[Program, Judge]] = {}
@@ -219,7 +219,7 @@ class _Shrinker:
         run, judgement = self._play(example)
         if self._is_race and not count_preemptions(run.choices):
             return False  # wrong for another reason: it needs no other actor
-        return judgement.fingerprint == self._fingerprint
+        return self._hit.is_alike(judgement)
 
     def result(self, example: _Example) -> Shrunk:
         with self._scheduler.deadline.lifted():

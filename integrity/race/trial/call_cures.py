@@ -124,9 +124,12 @@ def try_call_cures(
         DatabaseError: the server is gone.
     """
     run = play_again(lambda: stand.scheduler.play(program, decide=following(failing.letters)), failing.order)
-    alarms = () if run.cut else Judge(stand.scheduler, program).judge(run).alarms
-    if not failing.fingerprint & {each.fingerprint for each in alarms}:
+    judgement = None if run.cut else Judge(stand.scheduler, program).judge(run)
+    if judgement is None or not failing.fingerprint & judgement.fingerprint:
         raise NotBack
+    if not failing.fingerprint & judgement.of_race:
+        return  # no race, so that nothing that is tried could prevent it
+    failing = replace(failing, fingerprint=failing.fingerprint & judgement.of_race)
     looked = list(dict.fromkeys(event.sql for event in run.trace.events))
     trial = _Trial(stand, program, failing, _one_after_the_other(stand, program), search)
     dialect = stand.scheduler.dialect
@@ -262,6 +265,8 @@ def _story(run: PlayedSchedule) -> str:
 class _Tolerant:
     """Judges as another does, but a call that is refused as the cure means it is no failure, whatever its client is told.
 
+    What is wrong without a race, too, is held against no cure.
+
     Args:
         refusing: the SQLSTATE of that; empty: none is.
     """
@@ -273,5 +278,6 @@ class _Tolerant:
         found = self.judging.judge(run)
         refused = (event for event in run.trace.events if event.refusal is not None)
         meant = {event.actor for event in refused if event.refusal and event.refusal.sqlstate == self.refusing}
-        kept = (each for each in found.alarms if each.oracle is not Oracle.FAILURE or each.rows[0]["call"] not in meant)
+        of_race = [each for each in found.alarms if not each.is_serial]
+        kept = (each for each in of_race if each.oracle is not Oracle.FAILURE or each.rows[0]["call"] not in meant)
         return replace(found, alarms=tuple(kept))

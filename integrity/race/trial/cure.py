@@ -9,7 +9,6 @@ rows through, and a lock that guards a stock guards no limit.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from string import ascii_uppercase
 
 from integrity.errors import UsageError
 from integrity.operation import Declined, Ok, Unavailable
@@ -134,10 +133,12 @@ def try_cures(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
 
 def _try_each(arena: Arena, ground: Ground, contest: Contest, failing: Failing) -> Iterator[Cure]:
     """Yield every cure that applies, tried, what costs least first."""
-    played = _play_as_it_is(arena, contest, failing)
+    played, serial = _play_as_it_is(arena, contest, failing)
     ends = {(event.actor, event.number) for event in played.trace.events if event.sql in ("commit", "rollback")}
     failing = replace(failing, ends=frozenset(ends))
-    contest, failing = _without_no_races(arena, contest, failing)
+    if not failing.fingerprint - serial:
+        return  # no race, so that nothing that is tried could prevent it
+    contest, ground, failing = _without_no_races(contest, ground, failing, serial)
     others, no_races = _find_others(arena, ground, contest, failing)
     courses = find_courses(arena, ground, contest, played.trace.events)
     for remedy in find_remedies(arena, contest, failing.letters):
@@ -147,33 +148,32 @@ def _try_each(arena: Arena, ground: Ground, contest: Contest, failing: Failing) 
         yield replace(cure, no_races=no_races)
 
 
-def _without_no_races(arena: Arena, contest: Contest, failing: Failing) -> tuple[Contest, Failing]:
-    """Return both without the invariants that are violated one after the other, too, unless that is all there is.
+def _without_no_races(
+    contest: Contest, ground: Ground, failing: Failing, serial: frozenset[tuple[str, str]]
+) -> tuple[Contest, Ground, Failing]:
+    """Return all without the invariants that are violated one after the other, too.
 
-    Nothing that is tried against a race prevents that, and none is to be blamed for it.
+    Nothing that is tried against a race prevents that, and none is to be blamed for it; neither are they calls that are
+    wrong, which a cure may refuse.
     """
-    judge = Judge(arena.scheduler(contest.dropped), contest.program())
-    is_asked = any(oracle == Oracle.INVARIANT for oracle, _ in failing.fingerprint)
-    orders = judge.serial_orders(ascii_uppercase[: len(contest.calls)]) if is_asked else []
-    serial = {name for order in orders for name in order.violated}
-    left = frozenset(each for each in failing.fingerprint if each[0] != Oracle.INVARIANT or each[1] not in serial)
-    if not left:
-        return contest, failing
-    checks = tuple(check for check in contest.checks if check.name not in serial)
-    return replace(contest, checks=checks), replace(failing, fingerprint=left)
+    names = {name for _, name in serial}
+    checks = tuple(check for check in ground.checks if check.name not in names)
+    left = replace(failing, fingerprint=failing.fingerprint - serial)
+    return replace(contest, checks=checks), replace(ground, checks=checks), left
 
 
-def _play_as_it_is(arena: Arena, contest: Contest, failing: Failing) -> PlayedSchedule:
-    """Return the schedule, gone wrong as it did.
+def _play_as_it_is(arena: Arena, contest: Contest, failing: Failing) -> tuple[PlayedSchedule, frozenset[tuple[str, str]]]:
+    """Return the schedule, gone wrong as it did, and what of that is wrong one after the other, too.
 
     Raises:
         NotBack: it did not.
     """
     scheduler, program = arena.scheduler(contest.dropped), contest.program()
     played = play_again(lambda: scheduler.play(program, decide=following(failing.letters)), failing.order)
-    if played.cut or not failing.fingerprint & Judge(scheduler, program).judge(played).fingerprint:
+    judgement = None if played.cut else Judge(scheduler, program).judge(played)
+    if judgement is None or not failing.fingerprint & judgement.fingerprint:
         raise NotBack
-    return played
+    return played, judgement.fingerprint - judgement.of_race
 
 
 def describe_course(run: PlayedSchedule) -> str:
@@ -200,7 +200,7 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
     """Return the contest with other arguments that go wrong, each way to share keys first.
 
     Of each way to go wrong the first, then some of those that do so as this one or those do. Beside that, calls that go
-    wrong one after the other, too: they are no race, and nothing that is tried could prevent it.
+    wrong as they do one after the other, and no otherwise: they are no race, and nothing that is tried could prevent it.
     """
     choices = (
         contest.part(each.calls) for each in ground.vary(contest.names, bug=contest.bug) if each.calls != contest.calls
@@ -211,9 +211,10 @@ def _find_others(arena: Arena, ground: Ground, contest: Contest, failing: Failin
     no_races: list[str] = []
     known = failing.fingerprint
     for other in [*ahead, *behind][:_OTHERS_SEARCHED_MAX]:
-        hits = _search(arena.scheduler(other.dropped), other, _SEARCH_OF_OTHERS, refusing="").hits
-        wrong = _kinds(hit.fingerprint for hit in hits if hit.preemptions)
-        if any(not hit.preemptions and hit.is_of_data for hit in hits):
+        scheduler = arena.scheduler(other.dropped)
+        hits = explore(scheduler, other.program(), budget=_SEARCH_OF_OTHERS).hits
+        wrong = _kinds(hit.of_race for hit in hits)
+        if hits and not wrong:
             no_races.append(" + ".join(map(str, other.calls)))
         if wrong - known:
             known |= wrong
@@ -316,16 +317,17 @@ def _search(scheduler: Scheduler, contest: Contest, budget: Budget, *, refusing:
 
 
 def _judge(scheduler: Scheduler, contest: Contest, *, refusing: str) -> Judging:
-    judge = Judge(scheduler, contest.program())
-    return _Tolerant(judge, refusing) if refusing else judge
+    return _Tolerant(Judge(scheduler, contest.program()), refusing)
 
 
 @dataclass(frozen=True, slots=True)
 class _Tolerant:
     """Judges as another does, but a constraint that keeps wrong data out by refusing a call is a cure.
 
+    What is wrong without a race, too, is held against no cure.
+
     Args:
-        refusing: how the SQLSTATEs of that begin.
+        refusing: how the SQLSTATEs of that begin; empty: it refuses nobody.
     """
 
     judging: Judging
@@ -333,7 +335,12 @@ class _Tolerant:
 
     def judge(self, run: PlayedSchedule) -> Judgement:
         found = self.judging.judge(run)
-        return replace(found, alarms=tuple(each for each in found.alarms if not self._is_refusal(each)))
+        kept = (each for each in found.alarms if not each.is_serial and not self._is_refusal(each))
+        return replace(found, alarms=tuple(kept))
 
     def _is_refusal(self, alarm: Alarm) -> bool:
-        return alarm.oracle is Oracle.FAILURE and alarm.name.rpartition(": ")[2].startswith(self.refusing)
+        return (
+            bool(self.refusing)
+            and alarm.oracle is Oracle.FAILURE
+            and alarm.name.rpartition(": ")[2].startswith(self.refusing)
+        )

@@ -302,7 +302,7 @@ class Mutator:
         Calls that go wrong in the same way one after the other, with everything in place, tell of no loss.
         """
         if not removed:
-            return hit.preemptions > 0
+            return hit.is_race
         return not hit.fingerprint <= self._wrong.get((choice.names, str(choice.calls)), frozenset())
 
     def _choices(self, pair: Sequence[str]) -> list[Contest]:
