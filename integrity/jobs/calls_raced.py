@@ -55,10 +55,12 @@ class CallFinding:
     """A schedule of calls that goes wrong, as small as may be.
 
     Args:
+        typed: the functions that were raced, as somebody types them.
         mark: that the test bears whose body was raced, without what ends it: `@pytest.mark.race(count=3`; empty: none.
     """
 
     finding: Finding
+    typed: tuple[str, ...]
     mark: str = ""
 
     @property
@@ -85,7 +87,7 @@ class CallFinding:
     def text(self) -> str:
         """The schedule, why it is wrong, how it is kept, and how to ask what prevents it."""
         assert self.finding.scenario is not None
-        calls = ", ".join("lambda: ..." if name == "<lambda>" else name for name in self.finding.scenario.given["calls"])
+        calls = ", ".join(self.typed)
         _, *happening = render_happening(self.finding)
         said = [f"schedule {self.finding.letters}", *happening, ""]
         if self.mark and self.token:
@@ -109,6 +111,7 @@ class CallsRaced:
     statements: tuple[str, ...] = ()
     led: tuple[str, ...] = ()
     mark: str = ""
+    typed: tuple[str, ...] = ()
     is_asked: bool = False
     _kept: CallFinding | None = None
 
@@ -122,7 +125,7 @@ class CallsRaced:
         """The first schedule that goes wrong; None: none does."""
         hits = (*self.found.hits, *self.found.apart)
         if self._kept is None and hits:
-            self._kept = CallFinding(keep_calls(self.stand, self.program, hits[0]), self.mark)
+            self._kept = CallFinding(keep_calls(self.stand, self.program, hits[0]), self.typed, self.mark)
         return self._kept
 
     def keep(self) -> None:
@@ -254,7 +257,7 @@ class CallsRaced:
         run = self.stand.scheduler.play(program, letters)
         judgement = Judge(self.stand.scheduler, program).judge(run)
         hit = Hit(run, judgement, 1, 0.0, is_repeatable=True)
-        return CallFinding(keep_calls(self.stand, program, hit), self.mark)
+        return CallFinding(keep_calls(self.stand, program, hit), self.typed, self.mark)
 
     @property
     def _searched(self) -> str:

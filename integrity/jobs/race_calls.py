@@ -16,14 +16,14 @@ from typing import Any, Self
 
 from integrity.database.namespace import guard
 from integrity.engines.target import Target
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.jobs.calls_alone import call_alone
 from integrity.jobs.calls_raced import CallsRaced, CallsReplayed, NotHeld, digest_of, not_one
 from integrity.operation import Statement
 from integrity.race.finding.finding import read_finding
 from integrity.race.finding.replay import Sought, replay, sought_of_finding, sought_of_token
 from integrity.race.finding.token import MARK, Token, code_of, read_token
-from integrity.race.gated.calls import Callers
+from integrity.race.gated.calls import Callers, typed
 from integrity.race.gated.postgresql.stand import Stand, open_stand
 from integrity.race.gated.postgresql.troupe import SECONDS_MAX
 from integrity.race.judge.judge import EXPECTED, Judge, Judgement
@@ -193,7 +193,8 @@ class CallRace:
             functions: without arguments; one alone is called twice.
             count: how often each is called.
         """
-        program = self._program(functions, count)
+        wanted = _wanted(functions, count)
+        program = self._program(wanted)
         scheduler = self._stand.scheduler
         judge = Judge(scheduler, program)
         recording = _Recording(judge)
@@ -204,6 +205,7 @@ class CallRace:
             lambda: explore(scheduler, program, budget=self._budget, judge=recording, stops_at_first=False)
         )
         raced = CallsRaced(self._stand, program, judge, found, self._budget, recording.returns, recording.seen)
+        raced.typed = tuple(map(typed, wanted))
         raced.opaque = frozenset(self._callers.opaque)
         raced.statements = self._stand.statements
         raced.led, raced.mark = tuple(self._led), self.mark
@@ -221,7 +223,7 @@ class CallRace:
         Raises:
             UsageError: it is none, or of other functions.
         """
-        program = self._program(functions, count)
+        program = self._program(_wanted(functions, count))
         token, sought = _read_kept(kept)
         names = [actor.operation for actor in program.actors]
         if token.digest != digest_of(names) or any(number >= len(names) for number, _ in token.kept):
@@ -243,12 +245,7 @@ class CallRace:
         self._raced.append(replayed)
         return replayed
 
-    def _program(self, functions: Sequence[Callable[[], Any]], count: int) -> Program:
-        wanted = [each for each in functions for _ in range(count)]
-        if len(wanted) < 2:
-            wanted *= 2
-        if not wanted:
-            raise UsageError("no function was given to race", hint="race(pay, pay), or race(pay) for two calls of one.")
+    def _program(self, wanted: Sequence[Callable[[], Any]]) -> Program:
         known = {id(each): self._callers.actor(each) for each in wanted}  # one that comes twice is one actor twice
         return Program(
             tuple(known[id(each)] for each in wanted),
@@ -291,6 +288,26 @@ class CallRace:
                     f"{check.name} is violated before any call is made: {dict(answer.rows[0])}",
                     hint="Mend these rows, or the setup, first: what a race finds is then what the calls did.",
                 )
+
+
+def _wanted(functions: Sequence[Callable[[], Any]], count: int) -> list[Callable[[], Any]]:
+    """Return the calls that are to be raced.
+
+    Raises:
+        UsageError: there are none, or one cannot be called.
+    """
+    for number, each in enumerate(functions, start=1):
+        if not callable(each):
+            raise UsageError(
+                f"race: argument {number} is no function: {quote(repr(each))}",
+                hint="Give what makes the call, not what came of it: race(lambda: pay(7), lambda: pay(7))",
+            )
+    wanted = [each for each in functions for _ in range(count)]
+    if len(wanted) < 2:
+        wanted *= 2
+    if not wanted:
+        raise UsageError("no function was given to race", hint="race(pay, pay), or race(pay) for two calls of one.")
+    return wanted
 
 
 class _Recording:

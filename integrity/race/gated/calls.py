@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +47,7 @@ class Callers:
 
     def actor(self, function: Callable[[], Any], *, name: str = "") -> Actor:
         """Return the actor that calls a function without arguments."""
-        shown = name or getattr(function, "__name__", type(function).__name__)
+        shown = name or name_of(function)
         make = self._launch_async if inspect.iscoroutinefunction(function) else self._launch
         launch = make(function, shown)
         code = getattr(inspect.unwrap(function), "__code__", None)
@@ -104,6 +105,25 @@ class Callers:
 
 async def _awaited(value: Awaitable[object]) -> object:
     return await value
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what a call of a function is called: of a partial, what that calls."""
+    if isinstance(function, partial):
+        return name_of(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def typed(function: Callable[..., Any]) -> str:
+    """Return a function as somebody types it, with an ellipsis for what only he knows."""
+    if isinstance(function, partial):
+        return f"partial({typed(function.func)}, ...)"
+    if (name := name_of(function)) == "<lambda>":
+        return "lambda: ..."
+    if inspect.ismethod(function):
+        of = function.__self__
+        return f"{of.__name__}.{name}" if isinstance(of, type) else f"{type(of).__name__}(...).{name}"
+    return name if hasattr(function, "__name__") else f"{name}(...)"
 
 
 def reply_of(value: object) -> tuple[Ok, set[str]]:
