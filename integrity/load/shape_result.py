@@ -150,7 +150,7 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
     no_claim = profile.steps.no_claim
     if no_claim:
         warned = None
-    points = [(counts[phase.name], phase.p95_ms) for phase in phases if phase.p95_ms is not None]
+    figure, points = _curve(profile, [(counts[phase.name], phase) for phase in phases])
     knee = None if no_claim else find_knee(points)
     return LoadSweep(
         of="subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
@@ -161,7 +161,21 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
         ),
         safe_ceiling=round(CEILING_SHARE * counts[warned.name], 2) if warned else None,
         no_claim=no_claim,
+        figure=figure,
     )
+
+
+def _curve(profile: OpenProfile, loads: Sequence[tuple[float, Phase]]) -> tuple[str, list[tuple[float, float]]]:
+    """Return what is drawn over the load, and its points: the first latency that the profile holds a phase to.
+
+    That of all operations mixed bends where the commonest does; it is drawn where the profile names none.
+    """
+    named = next((each for each in profile.thresholds if each.is_latency and not each.is_of_the_whole), None)
+    if named is None:
+        return "p95", [(load, phase.p95_ms) for load, phase in loads if phase.p95_ms is not None]
+    figure = f"{named.operation or 'all'} {named.statistic.replace('_', ' ')}"
+    judged = [(load, each) for load, phase in loads for each in phase.judgements if each.threshold == named]
+    return figure, [(load, each.measured) for load, each in judged if each.measured is not None]
 
 
 def _load(profile: OpenProfile, phase: Phase) -> float:

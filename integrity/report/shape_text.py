@@ -78,7 +78,7 @@ def _sweep(sweep: LoadSweep) -> list[str]:
         return [fold(f"no claim of capacity: {sweep.no_claim}.")]
     what = sweep.of
     knee = f"{sweep.knee:g} {what}" if sweep.knee is not None else "none: latency rises in a straight line, or not at all"
-    lines = [f"knee: {knee}."]
+    lines = [f"knee{f' of {sweep.figure}' if sweep.figure else ''}: {knee}."]
     first = sweep.first_warning
     if first is not None:
         lines.append(f"first over a warning at {first.load:g} {what}: {first.how}.")

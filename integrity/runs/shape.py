@@ -76,7 +76,11 @@ class FirstWarning(DocumentPart):
 
 
 class LoadSweep(DocumentPart):
-    """Where latency bends, and what may be promised; `of` is the unit of every load; no_claim as a search has it."""
+    """Where latency bends, and what may be promised; `of` is the unit of every load; no_claim as a search has it.
+
+    Args:
+        figure: the latency that is drawn over the load, e.g. "open_stream lag p95".
+    """
 
     of: str
     loads: tuple[SweepLoad, ...]
@@ -84,6 +88,7 @@ class LoadSweep(DocumentPart):
     first_warning: FirstWarning | None
     safe_ceiling: float | None
     no_claim: str = ""
+    figure: str = ""
 
 
 SlopeName = Literal["p95_ms", "failure_share", "rss_mb"]

@@ -11,6 +11,7 @@ from integrity.history import Outcome
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import LoadSteps, Pace
+from integrity.load.shape_result import _sweep
 from integrity.load.thresholds import Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution
@@ -175,3 +176,23 @@ def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
 def test_a_sweep_goes_through_its_factors_whatever_happens() -> None:
     ladder = Ladder(LoadSteps(goal="sweep", step_s=1, factors=(1, 2, 4)))
     assert [ladder.first(), ladder.next(phase(FAILED)), ladder.next(None), ladder.next(None)] == [1, 2, 4, None]
+
+
+def test_the_knee_is_that_of_the_latency_that_the_profile_names() -> None:
+    """It was computed on the p95 of all operations mixed: 16 ms, where the messages came after 106."""
+    lag = {"operation": "listen", "statistic": "lag_p95", "most": 300, "source": "a plan"}
+    sweep = {"goal": "sweep", "step_s": 300, "factors": [1, 2, 3, 4]}
+    measures = Measures()
+    swept = profile(steps=sweep, thresholds=[lag])
+    log = PhaseLog(measures, swept.thresholds, Distribution())
+    for factor, lag_ms in ((1.0, 10.0), (2.0, 11.0), (3.0, 12.0), (4.0, 250.0)):
+        log.begin(f"x{factor}", factor, at_s=0.0, judged_from_s=0.0)
+        log.settle(0.0, 0)
+        for _ in range(100):
+            measures.of("sell").add(OK, 5.0)
+            measures.of("listen").lags_ms.append(lag_ms)
+        log.end(1.0, round(100 * factor))
+    found = _sweep(swept, log.phases)
+    assert (found.figure, found.knee) == ("listen lag p95", 300.0)
+    unnamed = _sweep(profile(steps=sweep), log.phases)
+    assert (unnamed.figure, unnamed.knee) == ("p95", None)
