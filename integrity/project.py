@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import integrity
 from integrity.environment import fill_in, filled, has_variables
 from integrity.errors import UsageError, describe_mistake, quote
+from integrity.toml_text import unreadable
 
 SETTINGS_FILE = "integrity.toml"
 STATE_FOLDER = ".integrity"
@@ -249,8 +250,10 @@ def _read_settings(file: Path) -> Settings:
     from pydantic import TypeAdapter, ValidationError
 
     given: dict[str, Any] = {}
+    text = ""
     try:
-        given = _written_out(tomllib.loads(file.read_text(encoding="utf-8")))
+        text = file.read_text(encoding="utf-8")
+        given = _written_out(tomllib.loads(text))
         settings = TypeAdapter(Settings).validate_python(_filled(given, file))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -260,7 +263,9 @@ def _read_settings(file: Path) -> Settings:
         raise UsageError(
             f"{file}: cannot be read: its brackets are nested too deeply", hint="No setting has more than six of them."
         ) from None
-    except (OSError, ValueError) as error:  # not TOML, not UTF-8, or an integer of more than 4,300 digits
+    except tomllib.TOMLDecodeError as error:
+        raise unreadable(file, text, error, otherwise="integrity.toml is a TOML file in UTF-8.") from None
+    except (OSError, ValueError) as error:  # not UTF-8, or an integer of more than 4,300 digits
         raise UsageError(f"{file}: cannot be read: {error}", hint="integrity.toml is a TOML file in UTF-8.") from None
     for number, function in enumerate(settings.audit.functions):
         if not re.fullmatch(r"[^.()]+\.[^.()]+", function):

@@ -165,11 +165,13 @@ def _race_body(test: pytest.Function, count: int = 2, *, exactly_one: bool = Fal
 @pytest.fixture
 def race(request: pytest.FixtureRequest) -> "Iterator[CallRace]":
     """A race on the database of the test run; a result that nothing was asked of fails the test."""
+    from integrity.database.namespace import DECLARING_OPTION
     from integrity.errors import AuditError
     from integrity.jobs.database_of_tests import database_of_tests
     from integrity.jobs.race_calls import CallRace
     from integrity.project import find_project
 
+    told = ""
     try:
         project = find_project(Path(request.config.rootpath))
         url = database_of_tests(project, request.config.getini("integrity_database"))
@@ -178,4 +180,6 @@ def race(request: pytest.FixtureRequest) -> "Iterator[CallRace]":
             yield opened
             opened.check_asked()
     except AuditError as error:
-        pytest.fail(str(error), pytrace=False)
+        told = str(error).replace(f"{DECLARING_OPTION} ", "integrity_test_database = ")  # pytest has no such option
+    if told:
+        pytest.fail(told, pytrace=False)

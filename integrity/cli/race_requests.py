@@ -71,8 +71,9 @@ def race_asked(
             hint="Leave all but one out.",
         )
     if asked.scenario is None and asked.learnt is None and not asked.curls and not asked.actors:
+        said = "--app says where the application is" if asked.url else "--command says how the application is started"
         raise UsageError(
-            "--app says where the application is, and no request to race",
+            f"{said}, and no request to race",
             hint="Paste one: --curl 'curl -X POST http://127.0.0.1:8000/pay -d amount=5'",
         )
     if asked.learnt is not None and (asked.has_others or asked.is_mutating):

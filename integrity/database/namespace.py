@@ -62,6 +62,9 @@ __all__ = [
 ]
 
 
+DECLARING_OPTION = "--yes-this-is-a-test-database"
+
+
 def guard(target: Target, test_database: str | None) -> Contents:
     """Return what the database holds, if it may be written to and hammered.
 
@@ -79,7 +82,7 @@ def guard(target: Target, test_database: str | None) -> Contents:
             f"{target}: database {contents.name!r}{named} holds {_count(contents.foreign)} that we did not make: "
             f"{_some(contents.foreign)}",
             hint=f"{copied}Name an empty database, or, if losing these tables does not matter, declare it: "
-            f'[database] test = "{contents.name}" in integrity.toml, or --yes-this-is-a-test-database {contents.name}',
+            f'[database] test = "{contents.name}" in integrity.toml, or {DECLARING_OPTION} {contents.name}',
         )
     return contents
 

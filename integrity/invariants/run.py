@@ -216,9 +216,8 @@ class _Run:
     def _explain(self, step: PlannedJudging, failed: QueryFailed) -> str:
         if failed.is_timeout:
             return f"no answer within {self._timeout_s:g} s; a longer --timeout may help"
-        if failed.is_missing and step.missing:
-            return step.missing
-        return step.question.file.describe_server_error(failed.reason, position=failed.position, hint=failed.hint)
+        reason = step.missing if failed.is_missing and step.missing else failed.reason
+        return step.question.file.describe_server_error(reason, position=failed.position, hint=failed.hint)
 
 
 _Task = Callable[[Reader], "Judged | _Scanned"]

@@ -5,7 +5,6 @@ which is known when the application starts. Files of race-the-web's words (`[[re
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,8 @@ from integrity.scenarios.scenario import (
 )
 from integrity.scenarios.source import Source
 from integrity.suggestion import suggest
+from integrity.toml_text import unreadable
+from integrity.typed import typed
 from integrity.wording import tell_mistake
 
 SCENARIOS_FOLDER = "scenarios"
@@ -77,7 +78,10 @@ def read_given(file: Path) -> tuple[str, dict[str, Any]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8"
-        raise UsageError(f"{file}: cannot be read: {reason}", hint="integrity new scenario NAME writes one.") from None
+        there = sorted(each.stem for each in file.parent.glob("*.toml"))
+        known = f"There are: {', '.join(there[:8])}. " if there else ""
+        hint = suggest(file.stem, there, always=f"{known}`{typed('new scenario NAME')}` writes one.")
+        raise UsageError(f"{file}: cannot be read: {reason}", hint=hint) from None
     try:
         return text, tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -139,11 +143,7 @@ def _is_of_union(part: int | str) -> bool:
 
 
 def _unreadable(error: Exception, file: Path, text: str) -> UsageError:
-    said = str(error) if isinstance(error, ValueError) else "its brackets are nested too deeply"
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", said)
-    reason = said.replace(place[0], "") if place else said
-    line, column = (place[1], place[2]) if place and place[1] else (text.count("\n") + 1, 1)
-    return UsageError(f"{file}:{line}:{column}: cannot be read: {reason}", hint="A scenario is a TOML file in UTF-8.")
+    return unreadable(file, text, error, otherwise="A scenario is a TOML file in UTF-8.")
 
 
 def _filled(given: Any, known: Mapping[str, str], source: Source, path: tuple[int | str, ...]) -> Any:

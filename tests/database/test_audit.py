@@ -150,7 +150,10 @@ def test_what_the_server_refuses_is_unknown_with_place_caret_and_hint(bank: Targ
         'invariants/bank/query.sql:4: column "balans" does not exist\n  4 | having sum(balans) > 1\n                 ^\n'
         '  hint: Perhaps you meant to reference the column "wallets.balance".'
     )
-    assert found["missing"].reason == "there is no table bank.walets"
+    assert found["missing"].reason == (
+        "invariants/bank/missing.sql:2: there is no table bank.walets\n  2 | select id from bank.walets where id = 1\n"
+        "                     ^"
+    )
     assert found["division"].reason == "invariants/bank/division.sql: division by zero"
     assert {finding.verdict for name, finding in found.items() if name != "negative"} == {Verdict.UNKNOWN}
     assert found["negative"].verdict is Verdict.HOLDS
@@ -358,7 +361,7 @@ def test_sqlite_is_judged_in_one_read_transaction(tmp_path: Path) -> None:
     assert list(found["bank/sum"].rows) == [{"id": 1}]
     assert {name: finding.reason for name, finding in found.items() if finding.verdict is Verdict.UNKNOWN} == {
         "bank/now": "not for SQLite: now() (pass the time as a parameter)",
-        "bank/gone": "there is no table gone",
+        "bank/gone": "invariants/bank/gone.sql: there is no table gone",
     }
     assert (found["bank/empty"].verdict, found["bank/empty"].reason) == (Verdict.EMPTY, "empty is empty")
 

@@ -106,3 +106,16 @@ def test_without_a_database_the_embedded_one_is_meant_and_how_it_is_started_is_s
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*no database is named, and no embedded server*", "*integrity db start*"])
+
+
+def test_a_database_of_others_is_refused_once_with_the_setting_of_pytest(
+    database: Target, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(database.connect()) as connection:
+        connection.execute(SCHEMA)
+        connection.commit()
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
+    monkeypatch.setenv("COLUMNS", "80")
+    pytester.makepyfile(test_it="def test_it(race):\n    race(print, print).holds()")
+    out = pytester.runpytest_inprocess("-p", "no:cacheprovider").stdout.str()
+    assert (out.count(f"or integrity_test_database = {database.url.database}"), "--yes-this" in out) == (1, False), out

@@ -147,7 +147,7 @@ def test_what_could_not_be_judged_exits_with_3(run: Run, database: Target, tmp_p
     write(tmp_path, "gone", "-- title: t\nselect id from acounts where id < 0\n")
     ran = run("validate", "--database", database.text)
     assert ran.code == 3
-    assert "unknown  gone\n  there is no table acounts\n" in ran.out
+    assert "unknown  gone\n  invariants/gone.sql:2: there is no table acounts\n" in ran.out
     assert ran.out.splitlines()[-1] == "1 of 1 invariant unknown: gone."
 
 
@@ -182,7 +182,7 @@ def test_without_a_database_it_says_that_it_audits_the_embedded_one_and_that_it_
     write(tmp_path, "gone", "-- title: t\nselect id from acounts where id < 0\n")
     ran = run("validate")
     assert (ran.code, ran.err) == (3, f"{place}: `integrity seed` fills it, --database URL names another\n")
-    assert f"unknown  gone\n  there is no table acounts: {place}\n" in ran.out
+    assert f"unknown  gone\n  invariants/gone.sql:2: there is no table acounts: {place}\n" in ran.out
 
 
 def test_a_reader_without_rights_on_our_own_schema_gets_row_checks_judged_and_call_level_ones_unknown(

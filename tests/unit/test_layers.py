@@ -42,6 +42,7 @@ LAYERS = (
         "errors",
         "declaring",
         "user_code",
+        "toml_text",
     },
 )
 # The rooms of race/, top to bottom; what stands at its door (matrix, reproduce, study) may know them all.

@@ -34,7 +34,7 @@ def test_the_option_outranks_the_environment_and_that_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[database\n", "cannot be read"),
+        ("[database\n", "integrity.toml:1:10: cannot be read: Expected"),
         ("[databse]\nurl = 'x'\n", "databse: there is no such setting"),
         ("[database]\nurl = 7\n", "database.url: Input should be a valid string"),
         ("[systems]\nbank = 3\n", "systems.bank.path: Input should be a valid string"),
@@ -65,6 +65,16 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
         ),
         ("[database]\nulr = 'x'\n", "Known in [database]: url, test."),
         ("[audit]\nempty = 'fine'\n", "Known in [audit]: empty, functions."),
+        (
+            "[database]\ntest = 'a'\n\n[database]\nurl = 'x'\n",
+            "[database] is there already, in line 1: write below that one, and once only.",
+        ),
+        (
+            "[systems]\n[systems.bank]\npath = 'a:B'\n[systems.bank]\n",
+            "[systems.bank] is there already, in line 2: write below that one, and once only.",
+        ),
+        ("[project]\nname = 'a'\nname = 'b'\n", "Its key is there already: write below that one, and once only."),
+        ("[database\n", "integrity.toml is a TOML file in UTF-8."),
     ],
 )
 def test_bad_settings_are_told_what_may_stand_there(tmp_path: Path, text: str, hint: str) -> None:

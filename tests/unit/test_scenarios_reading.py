@@ -8,7 +8,7 @@ import pytest
 from integrity.errors import UsageError
 from integrity.http.request import Json, Raw, Request
 from integrity.http.statuses import read_statuses
-from integrity.scenarios.reading import read_text
+from integrity.scenarios.reading import read_scenario, read_text
 from integrity.scenarios.requests import declared_requests, read_request
 from integrity.scenarios.scenario import RequestTable, Scenario
 from integrity.scenarios.toml_place import place_of
@@ -225,3 +225,12 @@ def test_a_mistake_in_a_declared_request_is_told_with_its_place(tmp_path: Path) 
         declared_requests({"shop": {"requests": {"pay": {"url": "/pay", "methd": "POST"}}}}, file=file)
     assert f"{file}:3:1: targets.shop.requests.pay.methd: there is no such key" in str(refusal.value)
     assert "Perhaps you meant method." in str(refusal.value)
+
+
+def test_a_scenario_that_there_is_not_is_told_with_what_may_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "spend.toml").write_text("")
+    (tmp_path / "refund.toml").write_text("")
+    with pytest.raises(UsageError) as refused:
+        read_scenario(tmp_path / "spnd.toml")
+    hint = "Perhaps you meant spend. There are: refund, spend. `integrity new scenario NAME` writes one."
+    assert refused.value.hint == hint
