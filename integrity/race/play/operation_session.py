@@ -151,7 +151,7 @@ class OperationSession(Session):
         """
         yield Needs.LETTER
         commands = self._prelude(begin, is_deferred=is_alone or self._is_deferred)
-        self._note(step.sql, step.parameters, opens=begin is not None and not is_alone)
+        self._note(step.sql, step.parameters, opens=begin is not None and not is_alone, place=step.place)
         position = len(commands)
         commands.append(step)
         if not self.has_written:

@@ -25,6 +25,7 @@ from integrity.numbers import counted
 from integrity.operation import Isolation, Statement
 from integrity.race.play.deadline import Deadline
 from integrity.race.play.engine import RaceEngine
+from integrity.race.play.reshaping import Reshaping
 from integrity.race.play.session import Session
 from integrity.race.play.troupe import Operations, Troupe
 from integrity.race.play.turns import Turns
@@ -118,6 +119,7 @@ class Scheduler:
         self._troupe = troupe or Operations(target, letter_seconds_max=letter_seconds_max, emptying=emptying)
         self.engine: RaceEngine = self._troupe.engine
         self._watch = Watch(self.engine)
+        self._reshaping = Reshaping()
 
     def __enter__(self) -> Self:
         return self
@@ -148,7 +150,8 @@ class Scheduler:
         Raises:
             DatabaseError: one of them was refused.
         """
-        return self.engine.ask(commands)
+        with self._reshaping.telling():
+            return self.engine.ask(commands)
 
     def ask_of(self, run: PlayedSchedule, commands: Sequence[Statement]) -> list[Answer]:
         """Return the answers of questions about the rows of a run, each asked once.
@@ -161,7 +164,7 @@ class Scheduler:
         """
         new = list({command.sql: command for command in commands if command.sql not in run.answers}.values())
         if new:
-            run.answers.update(zip((command.sql for command in new), self.engine.ask(new), strict=True))
+            run.answers.update(zip((command.sql for command in new), self.ask(new), strict=True))
         return [run.answers[command.sql] for command in commands]
 
     def read_clock(self) -> datetime:
@@ -176,7 +179,7 @@ class Scheduler:
         """
         if self._emptying and self._plays >= SWEPT_EVERY:
             self._plays = 0
-            self.engine.ask(self._emptying)
+            self.ask(self._emptying)
 
     def play(
         self,
@@ -241,7 +244,8 @@ class Scheduler:
             raise self._over
         self._plays += 1
         sessions = self._take_sessions(len(program.actors))
-        made = self._troupe.make_rows(program)
+        with self._reshaping.telling():
+            made = self._troupe.make_rows(program)
         keys, generated = made.keys, made.generated
         on_staged()
         began_at = self.engine.read_clock() if program.is_timed else None
@@ -263,6 +267,7 @@ class Scheduler:
             seconds = time.monotonic() - began
             letters_left = "".join(session.letter for session in sessions)
             cut = self._end_early(cut) if cut else self._troupe.leave(letters_left)
+        self._reshaping.note(program, letters_left, turns.events)
         standing.holds = standing.holds.union(*(session.met for session in sessions))
         standing.actors = max(standing.actors, len(sessions))
         if misfit:

@@ -155,8 +155,9 @@ class Session(ABC):
     def _drive(self) -> Drive:
         """Go through the call to its end; see the module."""
 
-    def _note(self, sql: str, parameters: Mapping[str, Any], *, opens: bool = False) -> None:
-        self.event = TraceEvent(self.letter, self.number, StepPhase.DONE, sql, parameters, self.level, opens=opens)
+    def _note(self, sql: str, parameters: Mapping[str, Any], *, opens: bool = False, place: str = "") -> None:
+        done = StepPhase.DONE
+        self.event = TraceEvent(self.letter, self.number, done, sql, parameters, self.level, opens=opens, place=place)
 
     def _note_answer(self, answer: Answer) -> None:
         assert self.event is not None
@@ -178,5 +179,6 @@ class Session(ABC):
             tag=answer.tag,
             refusal=refusal,
             waits_for=event.waits_for,
+            place=event.place,
         )
         self.generated.update(generated_values(answer, self._generated_columns))

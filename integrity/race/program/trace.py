@@ -40,6 +40,7 @@ class TraceEvent:
         tag: the command tag, e.g. "UPDATE 1".
         refusal: the server's error.
         waits_for: letters of the actors that hold the lock.
+        place: where the statement is written, in a user's code or file; else empty.
     """
 
     actor: str
@@ -54,6 +55,7 @@ class TraceEvent:
     tag: str = ""
     refusal: Refusal | None = None
     waits_for: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from integrity.errors import DatabaseError, UsageError
+from integrity.errors import DatabaseError, UsageError, quote
 from integrity.operation import Begin, Row, Statement
 
 
@@ -47,7 +47,7 @@ class StatementRefused(DatabaseError):
     """
 
     def __init__(self, reason: str, *, sql: str, row: str = "") -> None:
-        super().__init__(f"the database refused a statement: {reason}", hint=" ".join(sql.split()))
+        super().__init__(f"the database refused {quote(' '.join(sql.split()))}: {reason}")  # no hint: it is not to be run
         self.reason = reason
         self.row = row
 
