@@ -6,12 +6,13 @@ replayed = listen(replay_requests(chosen, target))
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
+from integrity.invariants.load import load_invariants
 from integrity.jobs.export_requests import export_requests
 from integrity.jobs.kept_scenario import tell_changes
 from integrity.jobs.request_race import RequestRace
@@ -21,6 +22,7 @@ from integrity.race.finding.finding import Finding, names_of, read_finding
 from integrity.race.finding.replay import Sought, compare_statements, replay, sought_of_finding, sought_of_token
 from integrity.race.finding.scenario_record import ScenarioRecord
 from integrity.race.finding.token import Token, describe_code
+from integrity.race.judge.judge import EXPECTED
 from integrity.race.raced import Replayed
 from integrity.race.search.least import Cast
 from integrity.scenarios.reading import SCENARIOS_FOLDER
@@ -89,14 +91,15 @@ def choose_token(project: Project, token: Token, kept: Path) -> ChosenRequests:
     Raises:
         UsageError: there is no such scenario here, or it is another one by now.
     """
-    subject = next(_subjects(project, token, kept), None)
+    subject = next((each for each in _subjects(project, token, kept) if token.is_of(each.record.name)), None)
     if subject is None:
-        raise _unknown(project, token)
+        raise _unknown(project, token, [each.record.name for each in _subjects(project, token, kept)])
     all_of = dict(cast_of(subject.scenario))
     cast = tuple((number, all_of.get(number, ()) if of is None else of) for number, of in token.kept)
     _check_cast(cast, subject, "the token")
     cast = cast or cast_of(subject.scenario)
-    failures = sorted(map(describe_code, token.failures))
+    checks = (EXPECTED, *load_invariants(project, is_own_only=True))
+    failures = sorted(describe_code(each, checks) for each in token.failures)
     return ChosenRequests(str(token), subject, cast, sought_of_token(token), failures, project=project)
 
 
@@ -136,12 +139,17 @@ def replay_requests(
 
 
 def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSubject]:
-    """Yield the scenarios that a token is of."""
-    for file in sorted((project.folder / SCENARIOS_FOLDER).glob("*.toml")):
-        if token.is_of(file.stem):
+    """Yield the scenarios that have a token's digest, those of its name first."""
+    files = sorted((project.folder / SCENARIOS_FOLDER).glob("*.toml"), key=lambda file: not token.is_of(file.stem))
+    for file in files:
+        try:
             subject = find_subject(project, file.stem, token.digest)
-            if subject is not None:
-                yield subject
+        except UsageError:
+            if token.is_of(file.stem):
+                raise
+            continue  # of another name, and a mistake of its own
+        if subject is not None:
+            yield subject
     for file in sorted(kept.glob("*.json")):
         try:
             record = read_finding(file).scenario
@@ -151,7 +159,17 @@ def _subjects(project: Project, token: Token, kept: Path) -> Iterator[RequestSub
             yield subject_of_record(project, record)
 
 
-def _unknown(project: Project, token: Token) -> UsageError:
+def _unknown(project: Project, token: Token, alike: Sequence[str]) -> UsageError:
+    """Return why a token can be played by nothing here.
+
+    Args:
+        alike: names of scenarios that have its digest.
+    """
+    if alike:
+        meant = replace(token, name=alike[0])
+        what = f"scenarios/{alike[0]}.toml" if alike[0] else "curl lines"
+        of = f"named {token.name}" if token.name else "of curl lines"
+        return UsageError(f"the token is {of}, and its digest is that of {what}", hint=f"Perhaps you meant {meant}.")
     named = [each for each in (project.folder / SCENARIOS_FOLDER).glob("*.toml") if token.is_of(each.stem)]
     if named:
         now = subject_of_file(project, named[0].stem).record.digest

@@ -10,6 +10,9 @@ from integrity.jobs.replay_requests import ChosenRequests
 from integrity.project import find_project
 from integrity.race.finding.finding import write_finding
 from integrity.race.finding.scenario_record import ScenarioRecord
+from integrity.race.finding.token import code_of
+from integrity.race.judge.judge import EXPECTED
+from integrity.race.judge.oracles import Oracle
 from integrity.scenarios.subject import subject_of_curl, subject_of_file
 from tests.unit.test_race_replay_finding import make_finding
 
@@ -59,12 +62,34 @@ def test_a_token_takes_the_scenario_of_its_name_and_the_requests_that_are_left(f
     assert (chosen.cast, list(chosen.failures)) == (((0, (1,)), (1, (1,))), ["serial equivalence"])
 
 
+@pytest.mark.parametrize("name", [EXPECTED, "carts/total"])
+def test_a_token_says_which_check_failed_whether_that_comes_back_or_not(folder: Path, name: str) -> None:
+    (folder / "invariants/carts").mkdir(parents=True)
+    (folder / "invariants/carts/total.sql").write_text("-- title: t\nselect id from carts where total < 0\n")
+    code = code_of((Oracle.INVARIANT, name))
+    chosen = choose(find_project(folder), Path(f"r1:buy:{digest_of(folder, SCENARIO)}::B1:{code}"))
+    assert isinstance(chosen, ChosenRequests)
+    assert list(chosen.failures) == [name]
+
+
+def test_a_token_of_another_name_is_played_by_no_finding_that_is_kept_either(folder: Path) -> None:
+    record = subject_of_file(find_project(folder), "buy").record
+    races = folder / ".integrity/races"
+    write_finding(make_finding(bug=None, scenario=record), races / "buy.json")
+    (folder / "scenarios/buy.toml").unlink()
+    assert choose(find_project(folder), Path(f"r1:buy:{record.digest}::B1:s")).finding is None
+    with pytest.raises(UsageError, match="the token is named buuy") as refused:
+        choose(find_project(folder), Path(f"r1:buuy:{record.digest}::B1:s"))
+    assert refused.value.hint == f"Perhaps you meant r1:buy:{record.digest}::B1:s."
+
+
 @pytest.mark.parametrize(
     ("token", "told"),
     [
         ("r1:buy:000000000000::B1:s", "another scenario than the token is of"),
         ("r1:sell:000000000000::B1:s", "no scenario here is that"),
         ("r1::000000000000::B1:s", "the token is of curl lines"),
+        ("r1:buuy:{}::B1:s", "the token is named buuy, and its digest is that of scenarios/buy.toml"),
         ("r1:buy:{}:0-7:B1:s", "an actor or a request that scenarios/buy.toml does not have"),
         ("r1:buy:{}:0.5-1:B1:s", "an actor or a request that scenarios/buy.toml does not have"),
     ],

@@ -110,8 +110,15 @@ def codes_of(fingerprints: Collection[tuple[str, str]]) -> frozenset[str]:
     return frozenset(map(code_of, fingerprints))
 
 
-def describe_code(code: str) -> str:
-    """Return in words what a code stands for."""
+def describe_code(code: str, checks: Collection[str] = ()) -> str:
+    """Return in words what a code stands for.
+
+    Args:
+        checks: names of invariants that may be meant: a code holds what tells a name from others, and not the name.
+    """
+    for name in checks:
+        if code == code_of((Oracle.INVARIANT, name)):
+            return name
     return next(oracle.value for oracle, letter in _CODES.items() if code[:1] == letter)
 
 
