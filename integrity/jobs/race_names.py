@@ -8,6 +8,7 @@ from integrity.project import Project
 from integrity.race.matrix import pairs_of
 from integrity.registry import DEFAULT_SYSTEM, SYSTEMS, Registry
 from integrity.suggestion import suggest
+from integrity.systems.script.folder import read_folder
 from integrity.systems.system import Bug, System
 
 
@@ -78,6 +79,10 @@ def _unknown(name: str, project: Project, registry: Registry, own: Sequence[Syst
 
     Where systems of the project's own cannot be looked into, it may be an operation of theirs, and that is said first.
     """
+    folders = [read_folder(project.folder / path) for _, path in project.operation_folders]
+    fault = next((folder.faults[name] for folder in folders if name in folder.faults), None)
+    if fault is not None:  # it is one, and what is wrong with it is all there is to say
+        return UsageError(fault)
     operations = [each for system in own for each in system.operations]
     unusable = {each: fault for system in own for each, fault in system.unusable.items()}
     hint = registry.suggest(name, operations, unusable)

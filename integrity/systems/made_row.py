@@ -48,6 +48,6 @@ class MadeRow:
     def give_one(self, column: str = "column") -> str:
         """Return how somebody gives a row of its table a value, in the language that this one was asked for in."""
         table = name_of(self.table)
-        if self.written_at.path:
+        if self.written_at.path.endswith(".sql"):
             return f"Give it one: -- row name: {table}({column} = value)."
         return f'Give it one: WantedRow("name", "{table}", {{"{column}": "value"}}) in its `rows`; or give it a `stage`.'

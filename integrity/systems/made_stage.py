@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from integrity.database.names import full_name
+from integrity.database.names import full_name, name_of
 from integrity.domain import Domain, KeyOf
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.operation import Value
 from integrity.sql.name import quoted
+from integrity.suggestion import suggest
 from integrity.systems.filling import Likely
 from integrity.systems.made_rows import RowMaker, find_table
 from integrity.systems.reflect import Reflected
@@ -114,9 +115,12 @@ class MadeStage:
         if any(row.name == name for row in rows):
             return [name]
         what = f"no row of table {pool}" if table is not None else f"no table, row or pool {quote(pool)}"
+        drawing = " and of ".join(quote(each) for each, pools in self.drawn.items() if pool in pools)
+        known = [*(name_of(each) for each in self.tables.sorted_tables), *(row.name for row in rows), *self.queries]
+        give = f'Give it one: WantedRow("name", "{pool}", {{}}) in the system\'s rows.'
         raise UsageError(
-            f"a call's argument is a key of {pool}, and there is {what} to race on",
-            hint=f'Give it one: WantedRow("name", "{pool}", {{}}) in the system\'s rows.',
+            f"an argument of {drawing} is a key of {pool}, and there is {what} to race on",
+            hint=give if table is not None else suggest(pool, known, otherwise=give),
         )
 
     def _ask(self, question: str) -> Sequence[Sequence[Any]]:

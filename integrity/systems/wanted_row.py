@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from integrity.sql.place import WrittenAt
+from integrity.user_code import written_by_caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,15 @@ class WantedRow:
         table: as SQL names it: "wallets", "shop.wallets", '"Wallet"', 'shop."Wallet"'.
         values: column, as SQL names it -> an SQL expression as text, "100", "'EUR'", "now()"; or the key of a row before
             it, ":wallet", or of one of its columns, ":wallet.currency". A column that is left out is made.
-        written_at: where it was asked for; by default in Python.
+        written_at: where it was asked for; by default the line of the user's that makes it.
     """
 
     key: str
     table: str
     values: Mapping[str, str] = field(default_factory=dict)
     written_at: WrittenAt = field(default=WrittenAt(), compare=False)
+
+    def __post_init__(self) -> None:
+        written = None if self.written_at.path else written_by_caller()
+        if written is not None and written.text:
+            object.__setattr__(self, "written_at", WrittenAt(written.path, written.line, written.text))

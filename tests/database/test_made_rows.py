@@ -280,11 +280,25 @@ def test_what_cannot_be_made_is_named_with_its_table_and_column(
         played(database, system([row]), "t")
 
 
-def test_a_pool_of_no_table_and_no_row_is_named(database: Target) -> None:
-    make(database, "create table t (n int)")
+def test_a_pool_of_no_table_and_no_row_is_named_with_who_draws_it_and_what_is_meant(database: Target) -> None:
+    make(database, "create table wallets (n int)")
 
-    with pytest.raises(UsageError, match="there is no table, row or pool 'wallets' to race on"):
-        played(database, system([WantedRow("r", "t")], keys_of=("wallets",)), "t")
+    with pytest.raises(
+        UsageError, match=r"an argument of 'look'.* there is no table, row or pool 'walets' to race on"
+    ) as told:
+        played(database, system([WantedRow("r", "wallets")], keys_of=("walets",)), "wallets")
+    assert told.value.hint == "Perhaps you meant wallets."
+
+
+def test_a_row_in_python_that_cannot_be_made_is_told_at_its_line(database: Target) -> None:
+    make(database, "create table t (n int)")
+    rows = [
+        WantedRow("r", "t", {"m": "1"}),
+    ]
+
+    with pytest.raises(UsageError, match=r"test_made_rows\.py:\d+: row 'r': table t has no column m") as told:
+        played(database, system(rows), "t")
+    assert 'WantedRow("r", "t", {"m": "1"})' in told.value.message
 
 
 def test_of_a_table_that_keys_are_drawn_of_a_single_row_gets_a_second_with_its_world_and_keys_of_its_own(

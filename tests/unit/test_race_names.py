@@ -125,3 +125,16 @@ def test_a_folder_with_anything_of_somebodys_own_is_their_project(held: str, tmp
         named = "/".join(held.split("/")[:2])
         assert (f"{named} is no operation's file" in str(raised.value.hint)) == held.startswith("operations")
     assert choose(find_project(tmp_path), ("ghostpass", "sell")).group == ("sell", "sell")
+
+
+def test_one_broken_file_alone_is_told_as_one_beside_others_is(chosen: Choose, tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        with pytest.raises(UsageError) as refused:
+            chosen("broken", "broken")
+        told.append(str(refused.value))
+        for path in (*tmp_path.glob("operations/*.sql"), *tmp_path.glob("operations/shop/*")):
+            if path.stem != "broken":
+                path.unlink()
+    assert told[0] == told[1]
+    assert "broken.sql:" in told[0].splitlines()[0]
