@@ -38,6 +38,7 @@ from integrity.race.search.explore import Budget, explore
 from integrity.race.trial.arena import Arena
 from integrity.sql.file import SqlFile
 from integrity.systems.system import Bug, System
+from integrity.typed import typed
 
 AMOUNTS_MAX = 40
 STEPS_MAX = 60
@@ -278,11 +279,11 @@ def _once(words: Sequence[str]) -> tuple[str, ...]:
 def _asking_only(ground: Ground, invariant: str) -> Ground:
     checks = tuple(check for check in ground.checks if check.name == invariant)
     if not checks:
-        reason = next(
-            (each.reason for each in ground.left_out if each.name == invariant), "it is not an invariant of the system"
-        )
+        left_out = next((each for each in ground.left_out if each.name == invariant), None)
+        reason = left_out.reason if left_out else "it is not an invariant of the system"
+        look = f"see the rows themselves: {typed(f'validate --select {invariant}')}"
+        hint = f"Mend {left_out.blamed}, on which the race is played; or {look}" if left_out and left_out.blamed else look
         raise UsageError(
-            f"{invariant} cannot be asked about the rows of a race: {reason}",
-            hint="Look at its calls instead: integrity validate --select " + invariant,
+            f"{invariant} cannot be asked about the rows of a race: {reason}", hint=f"{hint[0].upper()}{hint[1:]}"
         )
     return replace(ground, checks=checks)

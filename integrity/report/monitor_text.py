@@ -49,6 +49,10 @@ def _write_record(record: Mapping[str, Any]) -> None:
     write_json(record, is_line=True, default=str)
 
 
+_SPAN_S_LEAST = 0.1
+"""Over less than that a rate is no rate: the last sample is taken at once when the monitor is stopped."""
+
+
 def describe_sample(sample: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     """Return one line on a sample; rates are since the last one."""
     words = [f"{sample['elapsed_s']:6.1f} s"]
@@ -65,7 +69,7 @@ def describe_sample(sample: Mapping[str, Any], last: Mapping[str, Any]) -> str:
         before = (last.get("database") or {}).get("database")
         span_s = sample["elapsed_s"] - last["elapsed_s"] if last else 0
         now = database.get("database")
-        if now and before and span_s > 0:
+        if now and before and span_s >= _SPAN_S_LEAST:
             rates = {name: max(0, now[name] - before[name]) / span_s for name in ("commits", "rollbacks", "wal_bytes")}
             words.append(
                 f"{rates['commits']:.0f} commits/s, {rates['rollbacks']:.0f} rollbacks/s, "
