@@ -234,14 +234,23 @@ class Registry(Mapping[str, "System"]):
         from integrity.systems.loading import load_system
         from integrity.systems.system import SystemReference
 
+        if error := self._doubled(name):
+            raise error
+        return load_system(SystemReference(*self._declared[name][0]))
+
+    def _doubled(self, name: str) -> UsageError | None:
         first, *others = self._declared[name]
-        if others:
-            also = " and ".join(f"{each.path} ({each.place})" for each in others)
-            raise UsageError(
-                f"{first.place}: {first.path}: a second system has the name {name}: {also}",
-                hint=_hint_of_second([first, *others]),
-            )
-        return load_system(SystemReference(*first))
+        if not others:
+            return None
+        also = " and ".join(f"{each.path} ({each.place})" for each in others)
+        return UsageError(
+            f"{first.place}: {first.path}: a second system has the name {name}: {also}",
+            hint=_hint_of_second([first, *others]),
+        )
+
+    def describe_doubled(self) -> list[str]:
+        """Return which names several systems have, so that none of them can be used; nothing is imported for it."""
+        return [str(error) for name in self if (error := self._doubled(name))]
 
     def _suggest(self, name: str) -> str:
         return self.suggest(name)

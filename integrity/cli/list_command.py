@@ -30,9 +30,11 @@ def command(
 
     project = open_project(project_folder)
     is_own_enough = not (system_name or patterns or is_all)
+    registry = Registry(project)
+    for note in registry.describe_doubled():
+        write_note(note)
     files = list(load_invariants(project, patterns=patterns, is_own_enough=is_own_enough).values())
     if system_name is not None:
-        registry = Registry(project)
         registry.check(system_name)
         files = [file for file in files if system_name in registry.owners_of(file)]
         if not files:

@@ -93,7 +93,8 @@ def _unknown(name: str, project: Project, registry: Registry, own: Sequence[Syst
     faults = "; ".join(f"{system} cannot be used: {error.message}" for system, error in passed_over.items())
     hints = [error.hint for error in passed_over.values() if error.hint]
     return UsageError(
-        f"{quote(name)} is no system, nor an operation that can be found: {faults}", hint=" ".join([*hints, hint])
+        f"{quote(name)} is no system, nor an operation that can be found: {faults}",
+        hint=" ".join(dict.fromkeys([*hints, hint])),
     )
 
 

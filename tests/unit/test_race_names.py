@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from integrity.cli.main import main
 from integrity.errors import UsageError
 from integrity.jobs.race import ChosenRace, choose
 from integrity.project import find_project
@@ -138,3 +139,17 @@ def test_one_broken_file_alone_is_told_as_one_beside_others_is(chosen: Choose, t
                 path.unlink()
     assert told[0] == told[1]
     assert "broken.sql:" in told[0].splitlines()[0]
+
+
+def test_a_name_that_two_systems_have_is_said_where_invariants_are_listed(
+    chosen: Choose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "operations" / "till").mkdir()
+    (tmp_path / "operations" / "till" / "refund.sql").write_text("select 1 from sales;\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "--project", str(tmp_path)])
+    told = " ".join(capsys.readouterr().err.split())
+    assert (ended.value.code, told.count("a second system has the name till"), "Rename the folder" in told) == (0, 1, True)
+    with pytest.raises(UsageError) as refused:
+        chosen("nothing")
+    assert str(refused.value).count("Rename the folder") == 1
