@@ -61,11 +61,13 @@ def log_race(project: Project, subject: str, verdict: Verdict, sentence: str, fi
 
 def read_last_race(project: Project) -> SearchedRace | None:
     """Return the race that was noted last; None: there was none, or its line is of another version."""
-    from pydantic import TypeAdapter, ValidationError
-
     file = project.state_folder / "races" / LOG_FILE
     lines = file.read_bytes().splitlines() if file.exists() else []
+    if not lines:  # as in most folders: the overview is there at once
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return TypeAdapter(SearchedRace).validate_json(lines[-1]) if lines else None
+        return TypeAdapter(SearchedRace).validate_json(lines[-1])
     except ValidationError:
         return None
