@@ -17,6 +17,7 @@ from psycopg import sql
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.proxy.tls import find_context
+from integrity.typed import forget_given
 from tests.sampling import SEED_VARIABLE, draw_seed, mark_exhaustive, seed
 
 # Its core may be loaded once in a process, and what pytester loads first it forgets.
@@ -67,6 +68,13 @@ def ctrl_c_is_given_back() -> Iterator[None]:
     yield
     left = signal.signal(signal.SIGINT, signal.default_int_handler)
     assert left is signal.default_int_handler, f"Ctrl-C is answered by {left}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_typed() -> Iterator[None]:
+    """Behind a test that calls a command as a function no command is told with the options of that one."""
+    yield
+    forget_given()
 
 
 MakeDatabase = Callable[[str | None], Target]

@@ -34,7 +34,8 @@ def wanted_unless(option: str) -> Callable[[click.Context, click.Parameter, str 
 
     def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
         if value is None and context.params.get(option) is None:
-            raise click.MissingParameter(ctx=context, param=parameter)
+            spelling = f"'{parameter.human_readable_name.upper()}'"  # as of one that must be there, without brackets
+            raise click.MissingParameter(ctx=context, param=parameter, param_hint=spelling)
         return value
 
     return check

@@ -144,6 +144,11 @@ def _describe(value: Any) -> str:
     return f"a list of {len(value)}" if isinstance(value, list) else _KINDS.get(type(value), "a number")
 
 
+def places_in(text: str) -> list[str]:
+    """Return the names in braces in a text, each once."""
+    return list(dict.fromkeys(_PLACE.findall(text)))
+
+
 def fill(request: Request, values: Values) -> Request:
     """Return a request with the values in it.
 
@@ -209,9 +214,10 @@ def _fill_text(text: str, values: Values, spell: Callable[[Any], str], place: st
     def spelling(found: re.Match[str]) -> str:
         name = found[1]
         if name in values:
-            return spell(values[name])
+            return found[0] if values[name] == found[0] else spell(values[name])
         meant = suggest(name, values)
-        if is_query and not meant:
+        is_shells = found.string[: found.start()].endswith("$")  # ${HOME}
+        if (is_query or is_shells) and not meant:
             return found[0]
         known = f"Known: {', '.join(values)}." if values else "None is: [values] has some, `take` of a request makes some."
         as_it_stands = f'To send {found[0]} as it stands, write [values] {name} = "{found[0]}".'

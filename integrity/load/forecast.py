@@ -177,14 +177,14 @@ def find_doubts(profile: Profile) -> list[str]:
     doubts = []
     if seen.generator_per_s > GENERATOR_CALLS_PER_S:
         doubts.append(
-            f"asks {seen.generator_per_s:,.0f} calls a second at most of the generator, which makes about "
+            f"asks {counted(seen.generator_per_s, 'call')} a second at most of the generator, which makes about "
             f"{GENERATOR_CALLS_PER_S:,} in one process: above that its latencies are unknown"
         )
     if seen.needed > profile.clients:
         doubts.append(f"needs {counted(seen.needed, 'client')} and has {profile.clients:,}: calls will not be sent")
     if seen.connections_busy_most > profile.connections:
         doubts.append(
-            f"keeps {seen.connections_busy_most:,.0f} connections busy at its highest rate and has "
+            f"keeps {counted(seen.connections_busy_most, 'connection')} busy at its highest rate and has "
             f"{profile.connections:,}: calls will wait for one"
         )
     if (os.cpu_count() or 1) < 2:

@@ -13,6 +13,7 @@ from integrity.load.bounds import BoundedSettings, Factor, Seconds
 from integrity.load.forecast import expected_calls
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.statistics import Kind
+from integrity.numbers import counted
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
@@ -160,7 +161,7 @@ def carried(profile: Profile) -> tuple[Profile, tuple[str, ...]]:
             kept.append(each)
         else:
             name = f"{each.operation or 'all'} {each.statistic.replace('_', ' ')}"
-            left_out.append(f"{name} (about {count:,.0f} of the {each.samples_least:,} calls that it needs)")
+            left_out.append(f"{name} (about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs)")
     return profile.model_copy(update={"thresholds": tuple(kept)}), tuple(left_out)
 
 

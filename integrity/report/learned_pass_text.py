@@ -9,8 +9,8 @@ from integrity.report.terminal import write_json, write_result
 
 # What a token would stand for is the values of this pass, which the next one may not have.
 _REPLAY = (
-    "   replay: integrity race --learn --pytest FILE -- COMMAND writes these statements as a test, where rows show it; "
-    "a token, r1:..., has what the line below finds"
+    "   replay: --pytest FILE beside --learn writes these statements as a test, where rows show it; a token, r1:..., has "
+    "what the line below finds"
 )
 
 

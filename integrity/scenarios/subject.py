@@ -23,6 +23,7 @@ from integrity.errors import UsageError
 from integrity.http.curl import read_curl
 from integrity.http.request import Request
 from integrity.http.secrets import Secrets
+from integrity.http.values import places_in
 from integrity.project import SETTINGS_FILE, Project
 from integrity.race.finding.scenario_record import ScenarioRecord
 from integrity.race.search.least import Cast
@@ -122,6 +123,9 @@ def subject_of_curl(
     actors += [{"command": each, "count": times} for each in commands]
     app = {"command": command, "url": url or ("" if command or not read else _address_of(read[0].url))}
     given = {"app": {key: value for key, value in app.items() if value}, "actors": actors}
+    strict = {name for each in read for text in (each.url, *dict(each.headers).values()) for name in places_in(text)}
+    if literal := {name: f"{{{name}}}" for line in lines for name in places_in(line) if name not in strict}:
+        given["values"] = literal  # a body that was pasted is sent as it stands
     scenario = scenario_of(given, file=Path(_OF_CURL))
     return _subject(project, scenario, given, name="", place=_OF_CURL, source=Source(Path(_OF_CURL)))
 

@@ -244,7 +244,7 @@ def test_the_door_for_a_suite_fails_its_session_with_what_is_violated(suite: Tar
             "*= integrity race =*",
             "1. test_buy (update stock) (twice)",
             "*violated: a change is lost*",
-            "*replay: integrity race --learn --pytest FILE -- COMMAND*",
+            "*replay: --pytest FILE beside --learn writes these statements as a test*",
             "*next: write @pytest.mark.race above test_buy*",
         ]
     )

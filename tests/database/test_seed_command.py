@@ -56,7 +56,7 @@ def test_a_database_is_a_test_database_when_the_settings_name_it_and_the_command
 
     settings.write_text('[database]\ntest = "another"\n')
     code, _, err = run(capsys, *command)
-    assert (code, f"'{name}', not 'another' holds" in err) == (2, True), err
+    assert (code, f"'{name}', not 'another', holds" in err) == (2, True), err
     assert f'[database] test = "{name}" in integrity.toml' in err
 
     settings.write_text(f'[database]\ntest = "{name}"\n')

@@ -17,7 +17,7 @@ NAMES = [
     bad("--nonsense", "no such option '--nonsense'"),
     bad("run hammer --nonsense", "no such option '--nonsense'", "integrity run --help"),
     bad("run", "missing argument 'PROFILE'", "integrity run --help"),
-    bad("run --duration 4s", "missing argument 'PROFILE'", "The profiles of ghostpass are: smoke, pilot, hammer"),
+    bad("run --duration 4s", "missing argument 'PROFILE'", "The profiles of ghostpass are: smoke, pilot, entry-scan"),
     bad("run --duration 4s --system inbox", "missing argument 'PROFILE'", "The profiles of inbox are: smoke"),
     bad("run hammer peak", "unexpected extra argument", "peak"),
     bad("run hammer --bug", "'--bug' requires an argument", "See `integrity run --help`"),

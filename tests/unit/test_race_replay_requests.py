@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from integrity.errors import UsageError
+from integrity.http.curl import read_curl
+from integrity.http.values import fill
 from integrity.jobs.replay import choose
 from integrity.jobs.replay_requests import ChosenRequests
 from integrity.project import find_project
@@ -166,6 +168,13 @@ def test_a_secret_of_a_curl_line_is_a_variable_that_must_be_set(folder: Path, mo
     chosen = choose(find_project(folder), Path("found.json"))
     assert isinstance(chosen, ChosenRequests)
     assert chosen.subject.scenario == subject.scenario
+
+
+def test_braces_of_a_pasted_body_are_sent_as_they_stand(folder: Path) -> None:
+    line = 'curl http://127.0.0.1:8000/mail -d \'{"text": "Dear {name}, {name}!"}\''
+    scenario = subject_of_curl(find_project(folder), [line], "", "flask run", count=2).scenario
+    request = fill(read_curl(line, folder=folder), scenario.values)
+    assert request == read_curl(line, folder=folder)
 
 
 def test_a_finding_of_functions_is_led_to_its_test(folder: Path) -> None:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from integrity.errors import UsageError
+from integrity.numbers import counted
 from integrity.seeds.schema.fitting import find_table
 from integrity.seeds.schema.tables import SchemaTable
 from integrity.seeds.schema.wishes import Wishes
@@ -73,8 +74,8 @@ def check_memory(table: SchemaTable, count: int) -> None:
     needed = count * len(table.written) * VALUE_BYTES
     if needed > memory:
         raise UsageError(
-            f"{table.full_name}: {count:,} rows are made in memory, about {needed / 2**30:,.0f} GiB, and the machine has "
-            f"{memory / 2**30:,.0f}",
+            f"{table.full_name}: {counted(count, 'row is', 'rows are')} made in memory, about {needed / 2**30:,.0f} GiB, "
+            f"and the machine has {memory / 2**30:,.0f}",
             hint=f"Ask for fewer: --rows {table.name}={memory // 2 // max(1, len(table.written)) // VALUE_BYTES}",
         )
 

@@ -347,9 +347,9 @@ VIOLATIONS: Mapping[str, Violation] = {
         rows(
             "run_id operation client arguments reply returned_at operation_id",
             ("r1", "create_pos_sale", 1, {}, {"invoice_id": 2, "pos_sale_id": 1}, at("18:01:00"), op(3)),
-            ("r1", "confirm_invoice", 1, {}, {"status": "credited", "invoice_id": 2}, at("18:01:06"), op(4)),
+            ("r1", "confirm_invoice", 1, {"invoice_id": 2}, {"status": "credited", "invoice_id": 2}, at("18:01:06"), op(4)),
             ("r1", "pay_address", 1, {}, {"status": "settled", "payment_id": 1}, at("18:02:01"), op(5)),
-            ("r1", "request_nfc_payment", 1, {}, {"nfc_request_id": 1}, at("18:03:00"), op(7)),
+            ("r1", "request_nfc_payment", 1, {"card_id": 1}, {"nfc_request_id": 1}, at("18:03:00"), op(7)),
         ),
     ),
     "failed-call-left-nothing": Violation(
