@@ -307,7 +307,7 @@ def test_equal_findings_give_equal_files(integrity: Command, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_the_matrix_names_the_racy_pairs_and_several_processes_share_it(integrity: Command) -> None:
-    code, out, _ = integrity("race", "ghostpass", "--bug", "duplicate_entry", "--jobs", "2", "--budget", "6s", "--json")
+    code, out, _ = integrity("race", "ghostpass", "--bug", "duplicate_entry", "--jobs", "2", "--budget", "60s", "--json")
     document = json.loads(out)
     assert code == 1
     verdicts = {tuple(group["operations"]): group["verdict"] for group in document["groups"]}

@@ -220,7 +220,7 @@ def test_a_shortened_run_of_a_suite_is_not_held_to_limits_that_it_has_too_few_ca
     quick = plan_suite("quick", load_suite("quick", {}), [SYSTEMS[B]], {}, shorten=1.0)
     baseline = next(each for each in quick.runs if each.profile_name == "baseline")
     (checkouts,) = (each for each in baseline.left_out if each.startswith("create_checkout"))
-    assert checkouts == "create_checkout p95 (about 20 of the 100 calls that it needs)"
+    assert checkouts == "create_checkout p95 (about 20 of 100 calls that it needs)"
     held = {(each.operation, each.statistic) for each in baseline.profile.thresholds}
     assert ("create_checkout", "p95") not in held
     assert ("send_whatsapp", "p95") in held
@@ -232,7 +232,7 @@ def test_a_shortened_run_of_a_suite_is_not_held_to_limits_that_it_has_too_few_ca
 def test_a_closed_loop_of_a_second_is_not_held_to_a_share_that_takes_two_hundred_calls() -> None:
     step = {"title": "", "steps": [{"profile": "hammer", "duration_s": 1.0}, {"profile": "hammer"}]}
     short, whole = plan_suite("s", Suite.model_validate(step), [SYSTEMS[G]], {}, shorten=1.0).runs
-    assert short.left_out == ("all failure share (about 150 of the 200 calls that it needs)",)
+    assert short.left_out == ("all failure share (about 150 of 200 calls that it needs)",)
     assert ([each.statistic for each in short.profile.thresholds], whole.left_out) == ([], ())
 
 
