@@ -58,15 +58,19 @@ CASES = {
     "total-equals-lines": Case(
         "invoices",
         (
-            "create table invoices (id integer primary key, total numeric(12, 2) not null, tax numeric(12, 2) not null)",
+            "create table invoices (id integer primary key, total numeric(12, 2), tax numeric(12, 2))",
             "create table invoice_lines (id integer primary key, invoice_id integer not null references invoices (id),"
             " quantity integer not null, unit_price numeric(12, 2) not null)",
         ),
         (
-            "insert into invoices values (1, 23, 3), (2, 0, 0)",
-            "insert into invoice_lines values (1, 1, 2, 5), (2, 1, 1, 10)",
+            "insert into invoices values (1, 23, 3), (2, 0, 0), (4, 7, null)",
+            "insert into invoice_lines values (1, 1, 2, 5), (2, 1, 1, 10), (4, 4, 1, 7)",
         ),
-        ("insert into invoices values (3, 10, 0)", "insert into invoice_lines values (3, 3, 1, 9)"),
+        (
+            "insert into invoices values (3, 10, 0), (5, null, null)",
+            "insert into invoice_lines values (3, 3, 1, 9), (5, 5, 1, 9)",
+        ),
+        2,
         given={"amount": "unit_price", "quantity": "quantity", "tax": "tax"},
     ),
     "parts-equal-amount": Case(
@@ -88,12 +92,13 @@ CASES = {
     "parts-within-amount": Case(
         "charges",
         (
-            "create table charges (id integer primary key, captured_amount integer not null)",
+            "create table charges (id integer primary key, captured_amount integer)",
             "create table refunds (id integer primary key, charge_id integer not null references charges (id),"
             " amount integer not null)",
         ),
-        ("insert into charges values (1, 100), (2, 10)", "insert into refunds values (1, 1, 60), (2, 1, 40)"),
-        ("insert into refunds values (3, 2, 6), (4, 2, 5)",),
+        ("insert into charges values (1, 100), (2, 10), (3, null)", "insert into refunds values (1, 1, 60), (2, 1, 40)"),
+        ("insert into refunds values (3, 2, 6), (4, 2, 5), (5, 3, 1)",),
+        2,
     ),
     "count-within-capacity": Case(
         "shows",
@@ -143,12 +148,10 @@ CASES = {
     ),
     "not-stuck": Case(
         "fundings",
-        (
-            "create table fundings (id integer primary key, status text not null,"
-            " requested_at timestamp with time zone not null)",
-        ),
-        (f"insert into fundings values (1, 'done', '{STARTED}'), (2, 'pending', '{FUTURE}')",),
-        (f"insert into fundings values (3, 'pending', '{STARTED}')",),
+        ("create table fundings (id integer primary key, status text not null, requested_at timestamp with time zone)",),
+        (f"insert into fundings values (1, 'done', '{STARTED}'), (2, 'pending', '{FUTURE}'), (4, 'done', null)",),
+        (f"insert into fundings values (3, 'pending', '{STARTED}'), (5, 'pending', null)",),
+        2,
     ),
     "key-used-once": Case(
         "deliveries",
@@ -201,22 +204,26 @@ CASES = {
         "changes",
         (
             "create table changes (id integer primary key, account_id integer not null, balance_before integer not null,"
-            " balance_after integer not null)",
+            " balance_after integer)",
         ),
-        ("insert into changes values (1, 1, 0, 5), (2, 1, 5, 3), (3, 2, 9, 8)",),
-        ("insert into changes values (4, 1, 5, 4)",),
+        ("insert into changes values (1, 1, 0, 5), (2, 1, 5, 3), (3, 2, 9, 8), (5, 3, 4, null)",),
+        ("insert into changes values (4, 1, 5, 4), (6, 3, 7, 8)",),
+        2,
     ),
     "no-overlap": Case(
         "stays",
-        (
-            "create table stays (id integer primary key, room_id integer not null, starts_at timestamp not null,"
-            " ends_at timestamp not null)",
-        ),
+        ("create table stays (id integer primary key, room_id integer, starts_at timestamp, ends_at timestamp)",),
         (
             f"insert into stays values (1, 1, '{EARLIER}', '{STARTED}'), (2, 1, '{STARTED}', '{LATEST}'),"
-            f" (3, 2, '{EARLIER}', '{LATEST}')",
+            f" (3, 2, '{EARLIER}', '{LATEST}'), (4, 3, '{EARLIER}', '{STARTED}'), (5, 3, '{STARTED}', null),"
+            f" (6, 4, '{EARLIER}', null), (7, 5, '{STARTED}', null), (8, 6, '{STARTED}', '{LATER}'),"
+            f" (9, 6, null, null), (10, 6, null, null), (15, null, '{STARTED}', null), (16, null, '{LATER}', null)",
         ),
-        (f"insert into stays values (4, 2, '{STARTED}', '{LATER}')",),
+        (
+            f"insert into stays values (11, 2, '{STARTED}', '{LATER}'), (12, 3, '{LATER}', null),"
+            f" (13, 4, '{STARTED}', '{LATER}'), (14, 5, '{STARTED}', '{LATER}')",
+        ),
+        4,
     ),
     "alternates": Case(
         "scans",

@@ -183,10 +183,11 @@ from (
         {group},
         {order},
         {before},
-        lag({after}) over (partition by {group} order by {order}) as last_after
+        lag({after}) over (partition by {group} order by {order}) as last_after,
+        row_number() over (partition by {group} order by {order}) as position
     from {table}
 ) as chained
-where chained.last_after is not null and chained.{before.name} is distinct from chained.last_after
+where chained.position > 1 and chained.{before.name} is distinct from chained.last_after
 order by chained.{group.name}, chained.{order.name}
 """,
         why="Where one entry does not begin with what the last one left, a change is lost between them.",
@@ -205,20 +206,24 @@ select
     booked.{resource.name},
     booked.{starts.name},
     booked.{ends.name},
-    booked.taken_until
+    booked.taken_until,
+    booked.open_before
 from (
     select
         {resource},
         {starts},
         {ends},
-        max({ends}) over (
-            partition by {resource}
-            order by {starts}, {ends}
-            rows between unbounded preceding and 1 preceding
-        ) as taken_until
+        max({ends}) over earlier as taken_until,
+        sum(case when {ends} is null then 1 else 0 end) over earlier as open_before
     from {table}
+    where {resource.present} and {starts.present}
+    window earlier as (
+        partition by {resource}
+        order by {starts}, {ends}
+        rows between unbounded preceding and 1 preceding
+    )
 ) as booked
-where booked.taken_until > booked.{starts.name}
+where booked.taken_until > booked.{starts.name} or booked.open_before > 0
 order by booked.{resource.name}, booked.{starts.name}, booked.{ends.name}
 """,
         why="Two guests stand before one door.",

@@ -157,7 +157,7 @@ select
     {status},
     {since}
 from {table}
-where {status} in ({values}) and {since} < :stuck_before
+where {status} in ({values}) and ({since} < :stuck_before or {since} is null)
 order by {table.key}
 """,
         why="Somebody waits for what nobody is doing.",

@@ -83,11 +83,11 @@ order by {currency:|, }{transaction}
 select
     {table.columns},
     {total},
-    coalesce(sum({amount}{quantity: * |}), 0){tax: + |} as lines_total
+    coalesce(sum({amount}{quantity: * |}), 0){tax: + coalesce(|, 0)} as lines_total
 from {table}
 left join {lines} on {parent.join}
 group by {table.key}, {total}{tax:, |}
-having {total} is distinct from coalesce(sum({amount}{quantity: * |}), 0){tax: + |}
+having {total} is distinct from coalesce(sum({amount}{quantity: * |}), 0){tax: + coalesce(|, 0)}
 order by {table.key}
 """,
         why="The customer is asked for the total and shown the lines.",
@@ -164,7 +164,7 @@ select
 from {table}
 join {parts} on {parent.join}
 group by {table.key}, {amount}
-having sum({part}) > {amount}
+having sum({part}) > coalesce({amount}, 0)
 order by {table.key}
 """,
         why="More is given back than was ever taken.",
