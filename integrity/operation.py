@@ -22,10 +22,10 @@ deadlocks restart the operation from its first step with the same arguments, so 
 The workload's driver does that for every operation; a race takes it for granted only where it is declared (Allowed).
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 from integrity import value
 from integrity.declaring import check_arguments, check_fields
@@ -37,6 +37,25 @@ Scalar = value.Scalar
 Value = value.Value
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
+
+
+class Answered(tuple[Row, ...]):
+    """The rows of a statement's answer, and how many rows it found or changed.
+
+    Attributes:
+        affected: as its command tag says, 1 for "UPDATE 1"; -1: it says none.
+    """
+
+    affected = -1
+
+    @classmethod
+    def by_tag(cls, rows: Iterable[Row], tag: str) -> Self:
+        """Return the answer of a statement with this command tag."""
+        answered = cls(rows)
+        count = tag.rpartition(" ")[2]
+        if count.isdecimal():
+            answered.affected = int(count)
+        return answered
 
 
 class Isolation(Enum):

@@ -4,7 +4,7 @@ Every statement is prepared once a connection and kept by its text. Measured bes
 statements at 8 connections: benchmarks/workload.py.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -19,7 +19,7 @@ from integrity.engines.target import Target
 from integrity.engines.values import text_of
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import APPLICATION_NAME
-from integrity.operation import Begin, Isolation, Rows, StatementFailed, Value
+from integrity.operation import Answered, Begin, Isolation, Rows, StatementFailed, Value
 from integrity.sql.parameters import number_parameters
 
 # What libpq reads from a URL and asyncpg would send to the server as a setting.
@@ -65,7 +65,7 @@ class PostgresConnection:
         self._session_settings: Mapping[str, str] = Conduct.session_settings
         self._isolation = isolation
         self._connection: Any = None
-        self._prepared: dict[str, tuple[Callable[..., Awaitable[Any]], Callable[[Mapping[str, Value]], Any]]] = {}
+        self._prepared: dict[str, tuple[Any, Callable[[Mapping[str, Value]], Any]]] = {}
 
     @property
     def is_open(self) -> bool:
@@ -125,17 +125,17 @@ class PostgresConnection:
             prepared = self._prepared.get(sql)
             if prepared is None:
                 prepared = await self._prepare(sql)
-            fetch, pick = prepared
-            rows: Rows = await fetch(*pick(parameters))
+            statement, pick = prepared
+            rows = await statement.fetch(*pick(parameters))
         except Exception as error:
             raise self._failed(error) from error
-        return rows
+        return Answered.by_tag(rows, statement.get_statusmsg() or "")
 
-    async def _prepare(self, sql: str) -> tuple[Callable[..., Awaitable[Any]], Callable[[Mapping[str, Value]], Any]]:
+    async def _prepare(self, sql: str) -> tuple[Any, Callable[[Mapping[str, Value]], Any]]:
         text, names = number_parameters(sql)
         statement = await self._connection.prepare(text)
         fitting = [_FITTING.get(each.name) for each in statement.get_parameters()]
-        self._prepared[sql] = prepared = (statement.fetch, _picker(names, fitting))
+        self._prepared[sql] = prepared = (statement, _picker(names, fitting))
         return prepared
 
     async def has_written(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from integrity.engines.sqlite.dialect import adapt, sqlstate_of, to_sqlite
 from integrity.engines.target import Target
 from integrity.faults.conduct import Conduct
-from integrity.operation import Begin, Rows, StatementFailed, Value
+from integrity.operation import Answered, Begin, Rows, StatementFailed, Value
 
 Answer = TypeVar("Answer")
 
@@ -76,8 +76,8 @@ class SqliteConnection:
         text = adapt(sql, "sqlite")
         values = {name: to_sqlite(value) for name, value in parameters.items()}
         self._now = to_sqlite(datetime.now(UTC))
-        rows: Rows = await self._send(lambda connection: connection.execute(text, values).fetchall())
-        return rows
+        answered: Answered = await self._send(lambda connection: _execute(connection, text, values))
+        return answered
 
     async def has_written(self) -> bool:
         return False
@@ -113,6 +113,13 @@ class SqliteConnection:
 
     async def _in_thread(self, act: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, act)
+
+
+def _execute(connection: sqlite3.Connection, text: str, values: Mapping[str, Any]) -> Answered:
+    cursor = connection.execute(text, values)
+    answered = Answered(cursor.fetchall())
+    answered.affected = len(answered) if cursor.description else cursor.rowcount
+    return answered
 
 
 def _commit(connection: sqlite3.Connection) -> None:

@@ -6,23 +6,28 @@ The function stays as it is. It runs on a thread of its own, over a connection t
 handed to whoever drives the operation, and the function waits until its rows are handed back. So one of the two runs at a
 time, and a race decides between any two statements of a function as between those of a generator.
 
-The connection is as psycopg's and sqlite3's are used: `execute`, `cursor`, `fetchone`, `fetchall`, `commit`, `rollback`,
-`with connection:` and `with connection.transaction():`. What is refused is raised as psycopg raises it, by its SQLSTATE. It
-has no `copy`, no cursor on the server's side and no settings. A mapper of objects, which asks for more, is not for it.
+The connection is as psycopg's and sqlite3's are used: `execute`, `executemany`, `cursor`, `fetchone`, `fetchmany`,
+`fetchall`, `rowcount`, `commit`, `rollback`, `with connection:` and `with connection.transaction():`. What is refused is
+raised as psycopg raises it, by its SQLSTATE. It has no `copy`, no cursor on the server's side and no settings: who asks for
+them is told. A mapper of objects, which asks for more, is not for it.
 """
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self
 
 import psycopg
 
+from integrity.errors import UsageError
 from integrity.operation import (
+    Answered,
     Begin,
     Commit,
     Declined,
@@ -45,6 +50,20 @@ _QUOTED = (TokenKind.STRING, TokenKind.NAME, TokenKind.COMMENT)
 _WRITES = re.compile(r"\s*(?:insert|update|delete|replace)\b", re.IGNORECASE)
 """As sqlite3 tells them."""
 
+_ROWS = ": rows are tuples, or what steps_of(..., rows=dict) says"
+_SETTING = {
+    "autocommit": ": say steps_of(..., is_autocommit=True)",
+    "isolation_level": ": the level is the race's, --isolation, or what `set transaction isolation level ...` says",
+    "row_factory": _ROWS,
+}
+_INSTEAD = {
+    "lastrowid": ": say `returning` in the statement, and fetch it",
+    "cursor_factory": _ROWS,
+}
+_HAS = (
+    "It has execute, executemany, cursor, commit, rollback, transaction; a cursor fetchone, fetchmany, fetchall, rowcount."
+)
+
 Exchange = Callable[[Step], Any]
 """Hands a step over and returns what it is answered with."""
 
@@ -65,11 +84,26 @@ class FunctionConnection:
         self._is_in_transaction = False
         self._is_of_sqlite3 = False
 
-    def cursor(self, *_: Any, **__: Any) -> "FunctionCursor":
+    def cursor(self, *given: Any, **named: Any) -> "FunctionCursor":
+        if given or named:
+            raise NotImplementedError(f"an operation's connection makes plain cursors only{_ROWS}")
         return FunctionCursor(self)
 
     def execute(self, sql: str, parameters: Any = ()) -> "FunctionCursor":
         return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> "FunctionCursor":
+        return self.cursor().executemany(sql, parameters)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "rows" and not name.startswith("_"):
+            raise NotImplementedError(
+                f"{name} is set, and an operation's connection has no settings{_SETTING.get(name, '')}"
+            )
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise _none_such("connection", name)
 
     def commit(self) -> None:
         self._end(Commit())
@@ -134,12 +168,22 @@ class FunctionCursor:
 
     def execute(self, sql: str, parameters: Any = ()) -> Self:
         found = self._connection.ask(statement_of(sql, parameters), is_of_sqlite3=_is_of_sqlite3(sql, parameters))
-        made = [_row(row, self._connection.rows) for row in found]
-        self._rows, self.rowcount = iter(made), len(made)
+        self._rows = iter([_row(row, self._connection.rows) for row in found])
+        self.rowcount = found.affected if isinstance(found, Answered) else len(found)
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> Self:
+        count = 0
+        for each in parameters:
+            count += self.execute(sql, each).rowcount
+        self._rows, self.rowcount = iter(()), count
         return self
 
     def fetchone(self) -> Any:
         return next(self._rows, None)
+
+    def fetchmany(self, size: int = 1) -> list[Any]:
+        return list(islice(self._rows, size))
 
     def fetchall(self) -> list[Any]:
         return list(self._rows)
@@ -149,6 +193,9 @@ class FunctionCursor:
 
     def __iter__(self) -> Iterator[Any]:
         return self._rows
+
+    def __getattr__(self, name: str) -> Any:
+        raise _none_such("cursor", name)
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +218,11 @@ def steps_of(
             returns is told to the client: a mapping as it is, anything else under "value".
         declined: what it raises for a business no; the client is told the name of its type.
         is_autocommit, rows: as FunctionConnection has them.
+
+    Raises:
+        UsageError: it is `async`, or a generator of steps already.
     """
+    _check_plain(function)
     takes_id = "operation_id" in inspect.signature(function).parameters
 
     def steps(**arguments: Any) -> Steps:
@@ -193,6 +244,21 @@ def steps_of(
         raise error.__cause__ if isinstance(error.__cause__, StatementFailed) else error
 
     return _as_written(steps, function, takes_id=takes_id)
+
+
+def _check_plain(function: Callable[..., Any]) -> None:
+    called = function if inspect.isroutine(function) or isinstance(function, partial) else type(function).__call__
+    name = getattr(function, "__qualname__", repr(function))
+    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+        raise UsageError(
+            f"{name} is async, and an operation's function is called and waited for on a thread",
+            hint="Write it with def, on the connection that it is given; or race it as it is: docs/your-own-functions.md.",
+        )
+    if inspect.isgeneratorfunction(called):
+        raise UsageError(
+            f"{name} is a generator: what it yields are steps already",
+            hint=f'Name it without steps_of: Operation("{name}", {name}, ...).',
+        )
 
 
 def _as_written(steps: Callable[..., Steps], function: Callable[..., Any], *, takes_id: bool) -> Callable[..., Steps]:
@@ -300,6 +366,10 @@ def _outside_text(sql: str, pattern: re.Pattern[str], replaced: Callable[[re.Mat
             parts += [pattern.sub(replaced, sql[place : token.start]), sql[token.start : token.end].replace("%%", "%")]
             place = token.end
     return "".join([*parts, pattern.sub(replaced, sql[place:])])
+
+
+def _none_such(what: str, name: str) -> AttributeError:
+    return AttributeError(f"an operation's {what} has no {name}{_INSTEAD.get(name, '')}. {_HAS}")
 
 
 def _row(row: Row, kind: type) -> Any:

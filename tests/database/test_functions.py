@@ -1,6 +1,7 @@
 """Somebody's functions, by the state machine that tests them one after the other: raced, hammered, played as sequences."""
 
 import importlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import integrity
 from integrity import Audit, Race, Run, System, Target, Verdict
+from integrity.database.namespace import inspect_database
+from integrity.engines.transaction import transaction
+from tests.database.race_commands import runs_commands
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -43,6 +47,47 @@ def test_what_is_right_one_after_the_other_is_raced_and_found_wrong(bank: System
     raced = Race(bank, database, ("withdraw",))()
     assert raced.found[0].finding.operations == ("withdraw", "withdraw")
     assert {alarm.name for alarm in raced.found[0].finding.alarms} == {"bank/money-is-kept"}
+
+
+THEATRE = """
+from integrity.systems.brief import KeyOf, operation_of, system_of
+
+class Full(Exception):
+    pass
+
+def book(connection, *, show):
+    booked = connection.execute("update shows set free = free - 1 where id = MARK and free > 0", (show,))
+    if booked.rowcount == 0:
+        raise Full
+    connection.commit()
+
+THEATRE = system_of("theatre", operation_of(book, declined=[Full], show=KeyOf("shows")), rows=["show: shows(free = 1)"])
+"""
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_whoever_asks_how_many_rows_were_changed_is_told(
+    engine: str, database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of two on the last seat is declined, and no more, in a race as in a run."""
+    target = database if engine == "postgresql" else Target.parse(f"sqlite:///{tmp_path / 'theatre.db'}")
+    with transaction(target) as connection:
+        shows = "public.shows" if engine == "postgresql" else "main.shows"
+        connection.exec_driver_sql(f"create table {shows} (id integer primary key, free integer not null)")
+        connection.exec_driver_sql(f"insert into {shows} values (1, 3)")
+    (tmp_path / "theatre_of_rows.py").write_text(THEATRE.replace("MARK", "%s" if engine == "postgresql" else "?"))
+    (tmp_path / "integrity.toml").write_text(
+        f"[database]\nurl = '{target.text}'\ntest = '{inspect_database(target).name}'\n"
+        "[systems]\ntheatre = 'theatre_of_rows:THEATRE'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    command = runs_commands(capsys)
+    code, out, _ = command("race", "theatre", "book", "--json")
+    assert (code, json.loads(out)["groups"][0]["verdict"]) == (0, "holds"), out
+    _, out, _ = command("run", "hammer", "--duration", "1s", "--clients", "1", "--json")
+    book = next(each for each in json.loads(out)["operations"] if each["operation"] == "book")
+    assert 0 < book["ok"] <= 3, out  # a client that is made to die may have the third seat
+    assert book["declined"] > 0
 
 
 def test_it_is_hammered(bank: System, database: Target) -> None:

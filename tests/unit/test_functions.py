@@ -1,13 +1,15 @@
 """A function over a connection is an operation: what it does comes out step by step, and what it is told goes in."""
 
 import threading
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Statement, StatementFailed, Step, Steps
+from integrity.errors import UsageError
+from integrity.operation import Answered, Begin, Commit, Declined, Ok, Rollback, Statement, StatementFailed, Step, Steps
 from integrity.systems.functions import statement_of, steps_of
 
 
@@ -121,3 +123,57 @@ def test_a_transaction_begins_where_the_driver_of_the_marks_begins_it(mark: str,
     asked, _ = drive(start(pay), *[[]] * 4)
     assert [type(step) for step in asked].index(Begin) == begins_at
     assert [type(step) for step in asked if not isinstance(step, Begin)] == [Statement, Statement, Commit]
+
+
+def test_a_cursor_says_how_many_rows_a_statement_changed() -> None:
+    def mark(connection: Any) -> list[int]:
+        alone = connection.execute("update marks set n = 1").rowcount
+        many = connection.executemany("insert into marks values (%s)", [(1,), (2,)]).rowcount
+        found = connection.execute("select n from marks")
+        return [alone, many, found.rowcount, *(n for (n,) in found.fetchmany(2)), len(found.fetchall())]
+
+    changed = [Answered.by_tag((), tag) for tag in ("UPDATE 3", "INSERT 0 1", "INSERT 0 1")]
+    found = Answered.by_tag([{"n": 4}, {"n": 5}, {"n": 6}], "SELECT 3")
+    _, reply = drive(start(mark), None, *changed, found, None)
+    assert reply == Ok({"value": [3, 2, 3, 4, 5, 1]})
+
+
+@pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        (lambda connection: setattr(connection, "autocommit", True), "is_autocommit=True"),
+        (lambda connection: setattr(connection, "isolation_level", 4), "--isolation"),
+        (lambda connection: connection.cursor(row_factory=dict), "rows=dict"),
+        (lambda connection: connection.cursor().lastrowid, "returning"),
+        (lambda connection: connection.notifies(), "has no notifies. It has execute"),
+    ],
+)
+def test_what_the_connection_has_not_is_refused_with_what_to_say_instead(asks: Any, said: str) -> None:
+    steps = steps_of(asks)(operation_id=uuid4())
+    with pytest.raises((NotImplementedError, AttributeError), match=said):
+        next(steps)
+
+
+async def wait(connection: Any) -> None: ...
+
+
+async def waits(connection: Any) -> Any:
+    yield connection
+
+
+class Waiting:
+    async def __call__(self, connection: Any) -> None: ...
+
+
+@pytest.mark.parametrize("function", [wait, waits, Waiting(), partial(wait)])
+def test_a_function_that_would_never_be_awaited_is_refused(function: Any) -> None:
+    with pytest.raises(UsageError, match="is async"):
+        steps_of(function)
+
+
+def test_a_generator_of_steps_is_refused_as_a_function() -> None:
+    def steps(connection: Any) -> Any:
+        yield connection
+
+    with pytest.raises(UsageError, match="is a generator"):
+        steps_of(steps)

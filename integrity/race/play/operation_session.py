@@ -11,6 +11,7 @@ from typing import Any
 
 from integrity.errors import AuditError
 from integrity.operation import (
+    Answered,
     Begin,
     Commit,
     Isolation,
@@ -141,9 +142,7 @@ class OperationSession(Session):
         self.pushed.extend(step.events)
         return None
 
-    def _execute(
-        self, step: Statement, begin: Begin | None, *, is_alone: bool = False
-    ) -> Generator[Needs, Any, tuple[Row, ...]]:
+    def _execute(self, step: Statement, begin: Begin | None, *, is_alone: bool = False) -> Generator[Needs, Any, Answered]:
         """Execute a statement of a transaction, the first one with its begin; return its rows.
 
         Args:
@@ -166,9 +165,9 @@ class OperationSession(Session):
             raise self._refused()
         self._note_state(answer, answers[position + 1].rows[0] if len(answers) > position + 1 else {})
         self._observe(self)
-        return answer.rows
+        return Answered.by_tag(answer.rows, answer.tag)
 
-    def _execute_alone(self, step: Statement) -> Generator[Needs, Any, tuple[Row, ...]]:
+    def _execute_alone(self, step: Statement) -> Generator[Needs, Any, Answered]:
         """Execute a statement outside a transaction, its commit apart if it wrote; return its rows."""
         try:
             rows = yield from self._execute(step, Begin(self._isolation), is_alone=True)
@@ -182,7 +181,7 @@ class OperationSession(Session):
             if answer.refusal:
                 raise self._refused() from None
             self._observe(self)
-            return answer.rows
+            return Answered.by_tag(answer.rows, answer.tag)
         yield from self._end(_COMMIT, is_implicit=True)
         return rows
 
