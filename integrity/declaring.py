@@ -28,16 +28,30 @@ def check_fields(declared: Any) -> None:
     """
     kind: Any = type(declared)
     for field in fields(declared):
-        expected, value = _types(kind)[field.name], getattr(declared, field.name)
-        if not _fits(value, expected):
-            items = _items(expected)
-            is_bare = items is not None and _fits(value, items)
-            one = repr(value) if isinstance(value, str | int) else f"{type(value).__name__}(...)"
-            one = f"{{{one}}}" if get_origin(expected) is frozenset else f"({one},)"
-            raise UsageError(
-                f"{_shown(declared)}: {field.name} is {_described(value)}, and must be {_spelled(expected)}",
-                hint=f"One of them is written so: {field.name}={one}." if is_bare else "Mend it there.",
-            )
+        check_value(_shown(declared), field.name, getattr(declared, field.name), _types(kind)[field.name])
+
+
+def check_value(said: str, name: str, value: Any, expected: Any, *, hint: str = "Mend it there.") -> None:
+    """Raise where a value is not of its type, as a field of a dataclass is held to it.
+
+    Args:
+        said: what it is of, "operation 'redeem'".
+        hint: what to write, unless the value is one of those of which there may be several.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if _fits(value, expected):
+        return
+    items = _items(expected)
+    is_bare = items is not None and _fits(value, items)
+    one = repr(value) if isinstance(value, str | int) else f"{type(value).__name__}(...)"
+    one = value.__name__ if isinstance(value, type) else one
+    one = f"{{{one}}}" if get_origin(expected) is frozenset else f"({one},)"
+    raise UsageError(
+        f"{said}: {name} is {_described(value)}, and must be {_spelled(expected)}",
+        hint=f"One of them is written so: {name}={one}." if is_bare else hint,
+    )
 
 
 def check_arguments(name: str, steps: Callable[..., Any], arguments: Collection[str]) -> None:
@@ -94,6 +108,8 @@ def _fits(value: Any, expected: Any) -> bool:
 
 
 def _is_a(value: Any, expected: Any) -> bool:
+    if get_origin(expected) is type:
+        return isinstance(value, type) and issubclass(value, get_args(expected)[0])
     if expected in (None, NoneType):
         return value is None
     if not isinstance(expected, type):
@@ -126,16 +142,18 @@ def _described(value: Any) -> str:
     if isinstance(value, type):
         return f"the type {value.__name__}"
     shown = f" {quote(value)}" if isinstance(value, str | int | float) else ""
-    inside = {type(each).__name__ for each in value} if isinstance(value, list | tuple | set | frozenset) else ()
-    return f"of type {type(value).__name__}{shown}{f' of {chr(44).join(sorted(inside))}' if inside else ''}"
+    held = list(value) if isinstance(value, list | tuple | set | frozenset) else []
+    inside = ",".join(sorted({type(each).__name__ for each in held}))
+    only = f" {quote(held[0])}" if len(held) == 1 and isinstance(held[0], str) else ""
+    return f"of type {type(value).__name__}{shown}{f' of {inside}{only}' if inside else ''}"
 
 
 def _spelled(expected: Any) -> str:
     origin, inner = get_origin(expected), get_args(expected)
     if origin in (Union, UnionType):
         return " or ".join(map(_spelled, inner))
-    if origin is Callable:
-        return "a function"
+    if origin in (Callable, type):
+        return "a function" if origin is Callable else f"{inner[0].__name__} types"
     if origin is not None and issubclass(origin, Mapping):
         return f"a mapping of {_spelled(inner[0])} to {_spelled(inner[1])}"
     items = _items(expected)

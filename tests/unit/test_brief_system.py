@@ -1,5 +1,6 @@
 """A system in a few lines: what a newcomer types of functions that are there."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from integrity.errors import UsageError
 from integrity.operation import Begin, Commit, Ok, Operation, Steps
 from integrity.systems.brief import IntegerIn, KeyOf, operation_of, system_of
+from integrity.user_code import place_of
 
 
 def redeem(connection: Any, *, coupon: int) -> None:
@@ -41,3 +43,76 @@ def test_a_race_is_played_on_the_rows_that_are_written_and_else_on_two_of_each_t
             system_of("shop", REDEEM, rows=wrong)
     with pytest.raises(UsageError, match="two of its operations have one name"):
         system_of("shop", REDEEM, REDEEM)
+
+
+class UsedUp(Exception):
+    """Nothing is left."""
+
+
+def yielding(connection: Any, *, coupon: int) -> Iterator[int]:
+    yield coupon
+
+
+NO_FUNCTION: Any = "redeem"
+WRONG: dict[str, tuple[Callable[[], object], str, str]] = {
+    "declined, one": (
+        lambda: operation_of(redeem, declined=UsedUp),  # type: ignore[arg-type]
+        "operation 'redeem': declined is the type UsedUp, and must be a sequence of Exception types",
+        "declined=(UsedUp,)",
+    ),
+    "declined, a text": (
+        lambda: operation_of(redeem, declined="UsedUp"),  # type: ignore[arg-type]
+        "operation 'redeem': declined is of type str 'UsedUp', and must be a sequence of Exception types",
+        "declined=[NotEnough]",
+    ),
+    "declined, texts": (
+        lambda: operation_of(redeem, declined=["UsedUp"]),  # type: ignore[list-item]
+        "operation 'redeem': declined is of type list of str 'UsedUp', and must be a sequence of Exception types",
+        "declined=[NotEnough]",
+    ),
+    "declined, raised": (
+        lambda: operation_of(redeem, declined=[UsedUp()]),  # type: ignore[list-item]
+        "operation 'redeem': declined is of type list of UsedUp, and must be a sequence of Exception types",
+        "declined=[NotEnough]",
+    ),
+    "rows, a text": (
+        lambda: system_of("shop", REDEEM, rows="coupon: coupons"),
+        "system 'shop': rows is of type str 'coupon: coupons', and must be a sequence of str",
+        "rows=('coupon: coupons',)",
+    ),
+    "rows, no texts": (
+        lambda: system_of("shop", REDEEM, rows=[("coupon", "coupons")]),  # type: ignore[list-item]
+        "system 'shop': rows is of type list of tuple, and must be a sequence of str",
+        'rows=["wallet: wallets(balance_minor = 100)"]',
+    ),
+    "a function for an operation": (
+        lambda: system_of("shop", redeem),  # type: ignore[arg-type]
+        "system 'shop': operations is of type tuple of function, and must be a sequence of Operation",
+        "operation_of(withdraw, ",
+    ),
+    "a generator with a connection": (
+        lambda: operation_of(yielding, coupon=KeyOf("coupons")),
+        f"operation 'yielding': yielding ({place_of(yielding)}) is a generator, and takes no operation_id",
+        "leave out `yield`",
+    ),
+    "no function": (
+        lambda: operation_of(NO_FUNCTION, coupon=KeyOf("coupons")),
+        "operation_of: 'redeem' is no function with a name",
+        "operation_of(withdraw, ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_given_in_another_form_is_refused_with_the_value_and_what_to_write(case: str) -> None:
+    write, told, hint = WRONG[case]
+    with pytest.raises(UsageError) as raised:
+        write()
+    assert told in str(raised.value)
+    assert hint in (raised.value.hint or "")
+
+
+def test_any_collection_does_for_the_declined_and_the_rows() -> None:
+    for declined in ({UsedUp}, (each for each in [UsedUp])):
+        assert operation_of(redeem, declined=declined, coupon=KeyOf("coupons")).name == "redeem"  # type: ignore[arg-type]
+    assert len(system_of("shop", REDEEM, rows=(each for each in ["coupon: coupons"])).rows) == 1  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Callable[[Any], object], Any, str, str]] = {
     ),
     "within": (
         lambda given: Operation("book", book, EVENT, marks=(given,)), "orders.id",
-        "operation 'book': marks is of type tuple of str, and must be a tuple of Mark", "Mend it there.",
+        "operation 'book': marks is of type tuple of str 'orders.id', and must be a tuple of Mark", "Mend it there.",
     ),
     "no instance": (
         lambda given: Operation("book", book, {"event_id": given}), IntegerIn,
