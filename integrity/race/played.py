@@ -9,8 +9,9 @@ from integrity.race.judge.contest import survey
 from integrity.race.judge.failures import unexpected_failures
 from integrity.race.judge.judge import Judge
 from integrity.race.judge.timeline import timeline_of
-from integrity.race.play.scheduler import Scheduler
-from integrity.race.program.schedule import parse
+from integrity.race.play.scheduler import PlayedSchedule, Scheduler
+from integrity.race.program.program import Program
+from integrity.race.program.schedule import ScheduleError, parse
 from integrity.race.search.idle import Effects, Idle
 from integrity.race.search.settings import RaceSubject
 from integrity.race.trial.cure import describe_course
@@ -66,7 +67,7 @@ def play_schedule(
         )
         contest = replace(contest, is_strict=settings.is_strict)
         program = contest.program()
-        run = scheduler.play(program, letters)
+        run, effects = _play(scheduler, program, letters)
         finding, course = None, describe_course(run)
         if not run.cut:
             judgement = Judge(scheduler, program).judge(run)
@@ -75,7 +76,25 @@ def play_schedule(
                 finding = finding_of_run(scheduler, contest, run, judgement, seed=settings.seed)
         lines = timeline_of(run, scheduler.dialect)
         has_failed = finding is None and bool(unexpected_failures(run, program, dialect=scheduler.dialect))
-        effects = Effects(scheduler.dialect)
-        effects.add(run)
         idle = None if run.cut or finding or has_failed else effects.why_idle(program, 1)
         return Played(run.letters, lines, course, run.cut, finding, has_failed, idle)
+
+
+def _play(scheduler: Scheduler, program: Program, letters: str) -> tuple[PlayedSchedule, Effects]:
+    """Return what came of a schedule; of one with letters of a call that makes no statement, of that without them.
+
+    Raises:
+        ScheduleError: it does not fit, for another reason.
+    """
+    effects = Effects(scheduler.dialect)
+    try:
+        run = scheduler.play(program, letters)
+    except ScheduleError:
+        run = scheduler.play(program)
+        effects.add(run)
+        idle = effects.why_idle(program, 1)
+        if idle is None or not idle.silent:
+            raise
+        return run, effects
+    effects.add(run)
+    return run, effects

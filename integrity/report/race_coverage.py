@@ -18,7 +18,7 @@ from integrity.race.search.idle import describe_idle
 from integrity.race.search.settings import RaceSettings
 from integrity.race.searcher import Searched
 from integrity.report.layout import fold, lay_table
-from integrity.report.race_text import render_rows_wanted
+from integrity.report.race_text import render_idle_next
 from integrity.verdict import Verdict
 
 _WORDS = {Verdict.HOLDS: "sound", Verdict.VIOLATED: "RACE", Verdict.UNKNOWN: "unknown"}
@@ -241,6 +241,6 @@ def _render_idle(groups: Sequence[Group]) -> str:
     idle = [each for group in groups for each in group.idle]
     if not idle:
         return ""
-    rows = list(dict.fromkeys(row for each in idle if each.coverage.idle for row in each.coverage.idle.rows))
+    next_step = render_idle_next([each.coverage.idle for each in idle if each.coverage.idle])
     lines = [fold(f"{each[0].upper()}{each[1:]}.") for each in _reasons_of_idle(idle)]
-    return "\n".join([*lines, *render_rows_wanted(rows)]) + "\n\n"
+    return "\n".join([*lines, *next_step]) + "\n\n"

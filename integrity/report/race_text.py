@@ -11,6 +11,7 @@ from integrity.race.judge.oracles import Oracle
 from integrity.race.matrix import Group
 from integrity.race.played import Played
 from integrity.race.raced import Mutated, Replayed
+from integrity.race.search.idle import Idle
 from integrity.race.trial.mutate import Attempt
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.values import row_table
@@ -22,6 +23,10 @@ _TOLD = {
     Oracle.DEADLOCK: "violated  a deadlock that nobody retries: {}",
     Oracle.REPLIES: "violated  answers no serial order gives, of {}; the rows are right",
 }
+_SILENT_NEXT = (
+    "next: what connects by itself is not seen: let {} use the connection that it is given, or, on PostgreSQL, race it as "
+    "it is through the proxy (docs/your-own-functions.md); what does nothing needs other arguments or rows."
+)
 
 
 def describe_played(played: Played) -> str:
@@ -35,20 +40,22 @@ def describe_played(played: Played) -> str:
 
 def render_played(played: Played) -> str:
     """Return such a schedule, with what happened in it."""
-    next_step = render_rows_wanted(played.idle.rows) if played.idle else []
-    return "\n".join([*played.timeline, "", fold(f"{played.letters}: {describe_played(played)}."), *next_step])
+    next_step = render_idle_next([played.idle]) if played.idle else []
+    outcome = f"{played.letters}: {describe_played(played)}." if played.letters else f"{describe_played(played)}."
+    return "\n".join([*played.timeline, "", fold(outcome), *next_step])
 
 
-def render_rows_wanted(rows: Sequence[str]) -> list[str]:
-    """Return what to do where nothing was raced, in lines.
-
-    Args:
-        rows: with which calls are likely to do something, as a file of SQL has them.
-    """
+def render_idle_next(idle: Sequence[Idle]) -> list[str]:
+    """Return what to do where nothing was raced, in lines."""
+    silent = list(dict.fromkeys(name for each in idle for name in each.silent))
+    lines = [fold(_SILENT_NEXT.format(" and ".join(silent)))] if silent else []
+    if all(each.silent for each in idle):
+        return lines
+    rows = list(dict.fromkeys(row for each in idle for row in each.rows))
     next_step = "next: give the race rows with which calls are accepted and change something"
     in_python = ': of a system in Python rows=["wallet: wallets(balance = 100)"] of system_of, or WantedRows'
     written = ", in the file of the operation, such as:" if rows else f"{in_python}."
-    return [fold(f"{next_step}{written}"), *(f"  {row}" for row in rows)]
+    return [*lines, fold(f"{next_step}{written}"), *(f"  {row}" for row in rows)]
 
 
 def left_out_of(groups: Sequence[Group]) -> tuple[LeftOut, ...]:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -53,6 +54,26 @@ OPERATIONS = {
     "-- decline shut if state <> 'open'\n-- decline full if already + :cars > capacity\n"
     "update lots set taken = :already + :cars where id = :lot;\ncommit;\n",
 }
+SILENT = """import sqlite3
+from integrity.systems.brief import operation_of, system_of
+ALL = "update events set seats_left = seats_left - 1"
+def nothing(connection):
+    connection.commit()
+def own(connection):
+    with sqlite3.connect("other.db") as other:
+        other.execute("create table if not exists events as select 1 as seats_left")
+        other.execute(ALL)
+    other.close()
+def loop(connection, times=0):
+    for _ in range(times):
+        connection.execute(ALL)
+def sell(connection):
+    connection.execute(ALL)
+    connection.commit()
+def look(connection):
+    connection.execute("select seats_left from events").fetchall()
+quiet = system_of("quiet", *map(operation_of, (nothing, own, loop, sell, look)), rows=["event: events(seats_left = 9)"])
+"""
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -175,3 +196,30 @@ def test_choices_with_which_nothing_was_raced_leave_the_verdict_to_the_others(in
     _, told = integrity("race", "some", "some", "--preemptions", "0")
     assert "\nidle" in f"\n{told}"
     assert "nothing was raced" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("integrity", ["sqlite"], indirect=True)
+def test_a_call_that_makes_no_statement_is_raced_with_nobody(integrity: Command) -> None:
+    """It was "sound", "0 of 0 pairs", whatever it does by a connection of its own."""
+    Path("silent.py").write_text(SILENT)
+    Path("integrity.toml").write_text('[systems]\nquiet = "silent:quiet"\n')
+    sys.modules.pop("silent", None)
+    for names in (("nothing", "own"), ("own", "sell"), ("loop", "sell")):
+        silent = " and ".join(name for name in names if name != "sell")
+        code, told = integrity("race", *names, "--preemptions", "0")
+        flat = " ".join(told.split())
+        assert (code, f"No statement was made by {silent}, in " in flat, "inconclusive" in flat) == (3, True, True), told
+        assert f"let {silent} use the connection that it is given" in flat, told
+        code, told = integrity("race", *names, "--schedule", "AB", "--json")  # of a call that has no letter
+        played = json.loads(told[told.index("{") :])
+        assert (code, played["idle"]["rows"]) == (3, []), told
+        assert played["idle"]["reason"].startswith(f"no statement was made by {silent}, in the one schedule"), told
+    assert integrity("race", "look", "sell", "sell", "--preemptions", "0")[0] == 0
+    assert integrity("race", "sell", "sell", "--schedule", "AAAAAAAB")[0] == 2
+    code, told = integrity("race", "quiet", "--preemptions", "0", "--json")
+    verdicts = {tuple(each["operations"]): each["verdict"] for each in json.loads(told[told.index("{") :])["groups"]}
+    meeting = {"sell", "look"}
+    assert (code, verdicts) == (
+        3,
+        {names: "holds" if meeting.issuperset(names) else "unknown" for names in verdicts},
+    ), told

@@ -1,7 +1,8 @@
 """Idle searches: those in whose schedules nothing was raced, so that they prove nothing, however many were played.
 
 A search is idle where no call was ever accepted and nothing was committed (each was declined: the rows do not suffice for
-one), and where no statement changed a row, on tables in which the race has made none, though calls were accepted that have
+one), where a call that is accepted never made a statement, so that no other could meet it (it connects by itself, say), and
+where no statement changed a row, on tables in which the race has made none, though calls were accepted that have
 some that change rows: those found none. One row that is changed is enough, and so is one call that is accepted, and only
 reads: one that always declines beside it may be right. Calls that find nothing to do on rows that were made for them, such
 as to empty a cart that is empty, are right as well.
@@ -36,11 +37,13 @@ class Idle:
         what: became of all calls, "every call was declined: sold_out".
         schedules: that were played.
         rows: rows with which its calls are likely to do something, as a file of SQL has them; none: nobody knows any.
+        silent: the operations that are to blame, as no call of theirs made a statement; none: it is for want of rows.
     """
 
     what: str
     schedules: int
     rows: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -64,6 +67,7 @@ class Effects:
         dialect: of the database: SQLite's functions write nothing.
         accepted: the letters of calls that were, in one schedule at least.
         is_kept: one committed something, or asked a service.
+        meeting: the letters of calls that made a statement, or asked a service: others can come between.
         changing: the letters of calls of which a statement was carried out that changes rows.
         has_changed: one changed some.
         has_rows: the race has made some.
@@ -73,6 +77,7 @@ class Effects:
     dialect: str
     accepted: set[str] = field(default_factory=set)
     is_kept: bool = False
+    meeting: set[str] = field(default_factory=set)
     changing: set[str] = field(default_factory=set)
     has_changed: bool = False
     has_rows: bool = False
@@ -83,6 +88,7 @@ class Effects:
         returns = run.trace.returns.values()
         self.accepted |= {actor for actor, each in run.trace.returns.items() if isinstance(each, Ok)}
         self.is_kept |= bool(run.trace.requests or run.changes)
+        self.meeting |= {*run.letters, *(each.actor for each in run.trace.requests)}
         self.has_changed |= bool(run.changes)
         self.has_rows |= bool(run.keys)
         self.refused.update({each.reason for each in returns if isinstance(each, Declined | Unavailable)})
@@ -126,6 +132,9 @@ class Effects:
         changing = self.changing | {
             letter for letter, each in zip(ascii_uppercase, program.actors, strict=False) if each.is_changing
         }
+        silent = self._silent(program) if len(self.meeting) < 2 else ()  # those that meet were raced, whoever stood by
+        if silent:
+            return Idle(f"no statement was made by {' and '.join(silent)}", schedules, silent=silent)
         if not self.accepted and not self.is_kept:
             what = f"every call was declined: {', '.join(reason for reason, _ in self.refused.most_common())}"
         elif changing & self.accepted and not self.has_changed and not self.has_rows:
@@ -133,6 +142,12 @@ class Effects:
         else:
             return None
         return Idle(what, schedules, tuple(dict.fromkeys(row for each in program.actors for row in each.rows)))
+
+    def _silent(self, program: Program) -> tuple[str, ...]:
+        """Return the operations of calls that were accepted, and never made a statement."""
+        letters = self.accepted - self.meeting
+        calls = zip(ascii_uppercase, program.actors, strict=False)
+        return tuple(dict.fromkeys(each.operation for letter, each in calls if letter in letters))
 
 
 def describe_idle(what: str, schedules: int) -> str:
