@@ -100,7 +100,7 @@ def test_what_a_run_breaks_is_found_and_brought_back_and_its_calls_are_judged(in
     assert "call-level checks: none declared for transfer" in told
     assert "no run of bank is recorded: 3 invariants about runs alone are left out" in told
     name = database.url.database or ""
-    assert integrity("run", "hammer", "--duration", "1s", "--yes-this-is-a-test-database", name)[0] == 0
+    assert integrity("run", "hammer", "--duration", "2s", "--yes-this-is-a-test-database", name)[0] == 0
     code, told = integrity("validate", "--json")
     verdicts = {each["name"]: each["verdict"] for each in json.loads(told[told.index("{") :])["invariants"]}
     assert code == 1
@@ -122,10 +122,10 @@ def test_what_a_run_wrote_beside_seeded_rows_goes_with_them_and_what_others_wrot
     counted = "select (select count(*) from accounts), (select count(*) from movements)"
     psql(database, "-c", "truncate accounts, movements")
     assert integrity(*seed)[0] == 0
-    assert integrity("run", "hammer", "--duration", "1s", *declared)[0] == 0
+    assert integrity("run", "hammer", "--duration", "2s", *declared)[0] == 0
     assert integrity(*seed, "--replace")[0] == 0
     assert psql(database, "-c", f"{counted}, (select count(*) from integrity.runs)").split() == ["20|40|0"]
-    assert integrity("run", "hammer", "--duration", "1s", *declared)[0] == 0
+    assert integrity("run", "hammer", "--duration", "2s", *declared)[0] == 0
     theirs = "insert into movements (account_id, amount_minor, operation_id) select 3, 1, gen_random_uuid()"
     psql(database, "-c", theirs)
     before = psql(database, "-c", counted)

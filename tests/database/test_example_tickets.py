@@ -50,10 +50,10 @@ def verdicts(audited: Ran) -> dict[str, str]:
 def test_from_an_empty_database_to_a_finding_that_is_brought_back(run: Run) -> None:
     seeded = run("integrity", "seed", "--size", "shows=20")
     assert (seeded.returncode, seeded.stderr.splitlines()[-1]) == (0, "Next: integrity run smoke --system tickets")
-    assert run("integrity", "run", "smoke", "--duration", "1s", "--system", "tickets").returncode == 0
+    assert run("integrity", "run", "smoke", "--duration", "2s", "--system", "tickets").returncode == 0
     sound = run("integrity", "validate", "--json")
     assert (sound.returncode, verdicts(sound)) == (0, dict.fromkeys(INVARIANTS, "holds"))
-    assert run("integrity", "run", "hammer", "--bug", "forgotten_refund", "--duration", "1s").returncode == 0
+    assert run("integrity", "run", "hammer", "--bug", "forgotten_refund", "--duration", "2s").returncode == 0
     wrong = run("integrity", "validate", "--json")
     violated = {name for name, verdict in verdicts(wrong).items() if verdict == "violated"}
     assert (wrong.returncode, violated) == (1, {"shop/money-is-for-tickets", "tickets/acknowledged-call-is-stored"})

@@ -83,7 +83,7 @@ def test_where_effects_stand_is_said_once_and_what_is_said_wrongly_is_one_unknow
 
 def test_what_a_run_breaks_is_found_and_brought_back(integrity: Command) -> None:
     integrity("seed", "--size", "accounts=4")
-    run = ("run", "hammer", "--system", "bank", "--bug", "forgotten_movement", "--duration", "1s")
+    run = ("run", "hammer", "--system", "bank", "--bug", "forgotten_movement", "--duration", "2s")
     assert integrity(*run)[0] == 0
     (settings,) = Path(".integrity/runs").glob("*/settings.json")
     assert json.loads(settings.read_bytes())["reference"] == "bank:BANK"

@@ -94,7 +94,7 @@ def _assert_it_takes_a_system_of_the_users(python: Path, folder: Path) -> None:
         return subprocess.run(command, check=False, capture_output=True, cwd=project, env=environment).returncode
 
     assert code_of("seed", "--size", "accounts=4") == 0
-    assert code_of("run", "hammer", "--bug", "forgotten_movement", "--duration", "1s") == 0
+    assert code_of("run", "hammer", "--bug", "forgotten_movement", "--duration", "2s") == 0
     assert code_of("validate") == 1
     assert code_of("race", "bank", "--bug", "lost_update", "--jobs", "2", "--output", "race.json") == 1
     assert code_of("replay", "race.json") == 1
