@@ -39,7 +39,7 @@ def integrity(
 
 def test_a_run_writes_them_and_its_calls_are_found_again(integrity: Command, database: Target) -> None:
     name = database.url.database or ""
-    code, told = integrity("run", "hammer", "--duration", "1s", "--yes-this-is-a-test-database", name)
+    code, told = integrity("run", "hammer", "--duration", "2s", "--yes-this-is-a-test-database", name)
     assert code == 0, told
     with database.connect() as connection:
         found = connection.execute(

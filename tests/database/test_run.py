@@ -429,7 +429,7 @@ def test_the_command_prints_its_result_and_says_where_it_is(venue: Target, tmp_p
 
 
 def test_the_command_prints_json(venue: Target, tmp_path: Path) -> None:
-    process = start(tmp_path, venue, "smoke", "--duration", "1s", "--json")
+    process = start(tmp_path, venue, "smoke", "--duration", "2s", "--json")
     shown, said = process.communicate(timeout=60)
 
     assert process.returncode == ExitCode.OK, said
