@@ -16,6 +16,9 @@ from integrity.drafts.templates.sums import BALANCE_NAMES
 from integrity.errors import UsageError, quote
 from integrity.sql.name import quoted
 
+_CREDIT_NAMES = ("credit_cents", "credit_minor", "credit_amount", "*_credit", "free_*", "*_free")
+"""What is given, and what is free; a `credit_limit` is neither, nor is the `credit` of a line beside its debit."""
+
 _ACCOUNT = Template(
     "operation",
     "",
@@ -24,7 +27,7 @@ _ACCOUNT = Template(
             "balance",
             "what a call takes from",
             Holds.NUMBERS,
-            (*BALANCE_NAMES, "stock", "stock_*", "*remaining*", "*left", "credits", "points", "quantity"),
+            (*BALANCE_NAMES, "stock", "stock_*", "*remaining*", "*left", "credits", "points", "quantity", *_CREDIT_NAMES),
         ),
     ),
     "",

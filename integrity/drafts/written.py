@@ -42,6 +42,7 @@ class NewProject:
         race: what `integrity race` takes to race something of it; empty: there is nothing to race.
         own: operations, and systems in Python, that the project had already: none was drafted beside them.
         table: that one can be written about; empty: none.
+        refused: the column that an operation would take from, did the database take its rows; empty: no name tells one.
     """
 
     folder: Path
@@ -52,3 +53,4 @@ class NewProject:
     table: str = ""
     own: Sequence[str] = ()
     load: str = ""
+    refused: str = ""

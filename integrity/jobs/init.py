@@ -7,7 +7,7 @@ from pathlib import Path
 from integrity.drafts.files import write_new
 from integrity.drafts.found import FoundTable, read_metadata, tables_in
 from integrity.drafts.invariant import Draft, draft_bare, draft_likely, folder_of
-from integrity.drafts.operation import numbers_of
+from integrity.drafts.operation import find_accounts, numbers_of
 from integrity.drafts.project import (
     IGNORED,
     PASSWORD_VARIABLE,
@@ -55,18 +55,27 @@ def make_project(folder: Path, project: Project, target: Target | None, *, place
     drafted = draft_raceable(target, metadata, tables) if target and metadata else None
     draft = drafted[1] if drafted else ""
     own, race = _find_own(project, systems, draft=draft)
-    about = ""
+    about = refused = ""
     if target is not None and tables:
         files.append(_write_invariant(folder, target, tables))
         if drafted is not None and set(own) <= {OPERATION}:
             said = f"an operation: takes from {drafted[0].table.words}.{drafted[0].balance}"
             files.append(_write(folder, f"{OPERATIONS_FOLDER}/{OPERATION}.sql", draft, said))
             race = race if own else spelled_pair(OPERATION, system=project.name, systems=systems)
-        about = next((table.words for table in tables if len(table.key) == 1 and len(numbers_of(table)) <= 1), "")
+        about, refused = _find_undrafted(tables) if drafted is None else ("", "")
     files.append(_write(folder, ".gitignore", IGNORED, "leaves out what integrity makes"))
     files.append(_write(folder, WORKFLOW_FILE, WORKFLOW, "every invariant, asked in CI"))
     load = target.engine.load_command(target) if target else f"{typed('db psql')} -f schema.sql"
-    return NewProject(folder, files, None if target is None else len(tables), variable, race, about, own, load)
+    return NewProject(folder, files, None if target is None else len(tables), variable, race, about, own, load, refused)
+
+
+def _find_undrafted(tables: Sequence[FoundTable]) -> tuple[str, str]:
+    """Return the table that an operation can be written about where none was drafted, and the column it would take from."""
+    account = next(find_accounts(tables), None)
+    if account is not None:
+        return account.table.words, f"{account.table.words}.{account.balance}"
+    plain = [table for table in tables if len(table.key) == 1 and len(numbers_of(table)) <= 1]
+    return next((table.words for table in sorted(plain, key=lambda each: -len(numbers_of(each)))), ""), ""
 
 
 def _find_own(project: Project, systems: Sequence[str], *, draft: str) -> tuple[Sequence[str], str]:

@@ -25,8 +25,11 @@ def render_project(made: NewProject, *, start: Path) -> str:
         lines.append("The database holds no table: no invariant was written.")
     elif made.own:
         lines.append(f"What it has to race is its own: {', '.join(made.own)}; no operation was written beside it.")
+    elif made.refused:
+        lines.append(f"The database refuses the rows of an operation that takes from {made.refused}: none was written.")
     elif not made.race:
-        lines.append("No table has what looks as if it could be taken, a balance or a stock: no operation was written.")
+        taken = "what can be taken, as a balance, a stock or a credit"
+        lines.append(f"No column has the name of {taken}: no operation was written.")
     lines.append("Type next:")
     if made.folder.resolve() != start.resolve():
         lines.append(f"  cd {shlex.quote(str(made.folder))}")

@@ -393,3 +393,31 @@ def test_values_that_a_column_does_not_take_are_refused_with_those_that_it_takes
     code, _, said = command(*words, "--set", "values=usd")
     assert (code, "'usd' is nothing that coupons.status takes" in said, "meant used." in said) == (2, True, True), said
     assert command(*words, "--set", "values=used")[0] == 0
+
+
+TAKEN = (
+    ("garages (id integer primary key, fee numeric, free_spots integer)", "takes from garages.free_spots", "race"),
+    ("drivers (id integer primary key, credit_cents integer)", "takes from drivers.credit_cents", "race"),
+    (
+        "lines (id integer primary key, tier integer, credit_limit integer)",
+        "No column has the name of what can be taken, as a balance, a stock or a credit: no operation was written.",
+        "new operation NAME --table aside",
+    ),
+    ("gauges (id integer primary key, level integer)", "No column has the name", "new operation NAME --table gauges"),
+    (
+        "tills (id integer primary key, balance integer check (balance % 77 = 76))",
+        "The database refuses the rows of an operation that takes from tills.balance: none was written.",
+        "new operation NAME --table tills",
+    ),
+)
+
+
+def test_what_can_be_taken_is_found_by_its_name_and_else_why_no_operation_was_written_is_said(
+    command: Command, tmp_path: Path
+) -> None:
+    for number, (made, said, next_) in enumerate(TAKEN):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        carry_out(Target.parse(url), ["create table aside (id integer primary key, label text)", f"create table {made}"])
+        code, out, _ = command("init", str(number), "--database", url)
+        text = " ".join(out.split())
+        assert (code, said in text, f" {next_} " in text) == (0, True, True), out
