@@ -14,6 +14,7 @@ from integrity.invariants.syntax import tables_of
 from integrity.project import Project, make_state_folder
 from integrity.race.export.case import CannotTell
 from integrity.race.export.pytest_export import check_path
+from integrity.race.export.sealed import InTheWay, check_unedited
 from integrity.race.finding.finding import Finding, write_finding
 from integrity.race.play.deadline import Deadline
 from integrity.race.raced import FindingKept
@@ -36,7 +37,7 @@ class Wanted:
         pytest_file: the test to write for it.
 
     Raises:
-        UsageError: no test can be written there.
+        UsageError: no test can be written there, or one that somebody has edited would be lost.
     """
 
     output: Path | None = None
@@ -45,6 +46,7 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.pytest_file is not None:
             check_path(self.pytest_file)
+            check_unedited(self.pytest_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +190,11 @@ def keep_all(
 def export(study: Study, pytest_file: Path, *, replay_command: str) -> FileWritten | NotWritten:
     """Write the finding that is studied as a test, with its SQL beside it, and return that as the event it is.
 
-    What no test can tell is said, and is no less of a finding for that.
+    What no test can tell, or which file is in its way, is said, and is no less of a finding for that.
     """
     try:
         return FileWritten((pytest_file, study.export(pytest_file, replay_command=replay_command)))
-    except CannotTell as error:
+    except (CannotTell, InTheWay) as error:
         return NotWritten(f"{pytest_file} was not written: {error.message}; keep the finding and replay it", pytest_file)
 
 

@@ -16,7 +16,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import FileWritten, Job, Noted
 from integrity.http.secrets import hidden_in
-from integrity.jobs.export_requests import export_requests
+from integrity.jobs.export_requests import check_unedited_of_requests, export_requests
 from integrity.jobs.findings import Wanted, keep_all
 from integrity.jobs.race_log import log_race
 from integrity.jobs.request_race import RequestRace
@@ -62,6 +62,8 @@ def race_requests(
         DatabaseError: the server is gone, or the role may not.
     """
     settings = settings or RequestRace()
+    if wanted is not None and wanted.pytest_file is not None:
+        check_unedited_of_requests(wanted.pytest_file)
     began = time.monotonic()
     with ExitStack() as stack:
         site = yield from open_site(subject, target, project, settings, stack)

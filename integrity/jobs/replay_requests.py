@@ -13,7 +13,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.invariants.load import load_invariants
-from integrity.jobs.export_requests import export_requests
+from integrity.jobs.export_requests import check_unedited_of_requests, export_requests
 from integrity.jobs.kept_scenario import tell_changes
 from integrity.jobs.request_race import RequestRace
 from integrity.jobs.site import open_site
@@ -124,6 +124,8 @@ def replay_requests(
             "--pytest writes a finding's statements into the test, and a token has none",
             hint="Name the finding's file, or find the race anew: integrity race --scenario NAME --pytest FILE",
         )
+    if pytest_file is not None:
+        check_unedited_of_requests(pytest_file)
     declared = chosen.project.settings.database.test if test_database is None else test_database
     settings = RequestRace(is_strict=chosen.sought.is_strict, test_database=declared)
     yield from map(Noted, chosen.changed)

@@ -12,7 +12,7 @@ code under test, it passes as soon as that is mended, be it by waiting, by decli
 
 import builtins
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import indent
 from uuid import UUID
@@ -27,6 +27,7 @@ from integrity.race.export.exported_driver import ExportedDriver, driver_of
 from integrity.race.export.literal_sql import literal_sql
 from integrity.race.export.pytest_assertions import FAILURE_ASSERTS, INVARIANT_ASSERTS, SERIAL_ASSERTS, SHOWN
 from integrity.race.export.script import made_schemas, render_sql
+from integrity.race.export.sealed import write_sealed
 from integrity.race.program.program import SNAPSHOT
 from integrity.race.program.trace import Failed
 
@@ -34,14 +35,25 @@ _OF_READERS = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "SIReadLoc
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozenset[str] = frozenset()) -> Path:
+def write_pytest(
+    case: Case,
+    path: Path,
+    *,
+    metadata: MetaData,
+    dropped: frozenset[str] = frozenset(),
+    appended: str = "",
+    hide: Callable[[str], str] = str,
+) -> Path:
     """Write the test and, beside it, its SQL; return the path of that.
 
     Args:
         path: of the test; ends with .py.
         dropped: constraints and indexes that are left out, as "table.name".
+        appended: to the SQL.
+        hide: takes out of both texts what is to stand in no file.
 
     Raises:
+        InTheWay: a file is there that would be lost.
         UsageError: the path cannot be a test's, or cannot be written.
     """
     check_path(path)
@@ -50,12 +62,7 @@ def write_pytest(case: Case, path: Path, *, metadata: MetaData, dropped: frozens
         render_sql(case, metadata=metadata, dropped=dropped),
         render_test(case, sql_name=sql_path.name, test_name=path.name, schemas=made_schemas(metadata)),
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sql_path.write_text(script, encoding="utf-8")
-        path.write_text(test, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    write_sealed(path, hide(test), sql_path, hide(f"{script}{appended}"))
     return sql_path
 
 

@@ -6,9 +6,9 @@ The finding stands beside the test, and says all else: so the test is what a per
 import re
 from pathlib import Path
 
-from integrity.errors import UsageError
 from integrity.race.export.pytest_export import check_path
-from integrity.race.finding.finding import Finding, names_of, write_finding
+from integrity.race.export.sealed import write_sealed
+from integrity.race.finding.finding import Finding, names_of
 
 _TEMPLATE = '''"""{title}
 
@@ -48,6 +48,7 @@ def write_replay_test(finding: Finding, path: Path, *, replay_command: str) -> P
         path: of the test; ends with .py.
 
     Raises:
+        InTheWay: a file is there that would be lost.
         UsageError: the path cannot be a test's, or cannot be written.
     """
     check_path(path)
@@ -66,12 +67,7 @@ def write_replay_test(finding: Finding, path: Path, *, replay_command: str) -> P
         replay=_in_quotes(replay_command),
         name=re.sub(r"\W+", "_", "_and_".join(names)).strip("_").lower() or "race",
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}", hint="Name another file: --pytest") from None
-    write_finding(finding, beside)
+    write_sealed(path, text, beside, finding.encode().decode())
     return beside
 
 

@@ -99,21 +99,20 @@ def export_statements(
         dialect=scheduler.dialect,
         standing=program.standing.holds,
     )
-    written = write_pytest(case, path, metadata=metadata)
     counted_on = "".join(
         f"select setval({sql_of(each['name'])}, {each['last_value']}, {str(each['is_called']).lower()});\n"
         for each in sequences
     )
-    _write_over(written, f"{written.read_text(encoding='utf-8')}\n{counted_on}", secrets)
-    _write_over(path, path.read_text(encoding="utf-8"), secrets)
-    return written
+    return write_pytest(
+        case, path, metadata=metadata, appended=f"\n{counted_on}", hide=lambda text: _without_secrets(text, secrets)
+    )
 
 
-def _write_over(file: Path, text: str, secrets: frozenset[str]) -> None:
-    """Write a file anew with a name in place of each secret, in statements and rows alike, so that they still meet."""
+def _without_secrets(text: str, secrets: frozenset[str]) -> str:
+    """Return a text with a name in place of each secret, in statements and rows alike, so that they still meet."""
     for number, secret in enumerate(sorted(each for each in secrets if len(each) >= _SECRET_LEAST), start=1):
         text = text.replace(secret, f"hidden{number}")
-    file.write_text(text, encoding="utf-8")
+    return text
 
 
 def _assertion(
