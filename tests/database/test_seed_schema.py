@@ -9,7 +9,7 @@ import pytest
 from integrity.cli.main import invoke
 from integrity.engines.target import Target
 from integrity.errors import AuditError
-from integrity.events import listen
+from integrity.events import Event, Noted, listen
 from integrity.jobs.seed_schema import seed_schema
 from tests.database.shop import SHOP, Fill, ask
 
@@ -21,6 +21,25 @@ def test_tables_are_filled_and_what_is_not_named_follows_from_what_is(fill: Fill
     assert ask(target, "select count(distinct order_id) > 500, max(line) > 1 from order_items") == [(True, True)]
     assert ask(target, "select array_agg(distinct status::text order by status::text) from orders") == [
         (["cancelled", "open", "paid"],)
+    ]
+
+
+def test_a_table_that_takes_fewer_rows_than_its_parents_would_have_is_told(database: Target) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            b"create table stays (id bigint generated always as identity primary key);"
+            b"create table payments (id bigint generated always as identity primary key, "
+            b"stay_id bigint not null unique references stays)"
+        )
+    told: list[str] = []
+
+    def hear(event: Event) -> None:
+        told.extend([event.text] if isinstance(event, Noted) else [])
+
+    seeded = listen(seed_schema(database, rows={"stays": 20}, seed=1, test_database=database.url.database), hear)
+    assert seeded.row_counts["public.payments"] == 20
+    assert told == [
+        "public.payments: 20 rows of the 40 that its parents would have: no more differ in what must be unique."
     ]
 
 

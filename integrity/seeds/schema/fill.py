@@ -157,7 +157,10 @@ def fill(
         counts: dict[str, int] = {}
         for plan, columns in ahead(make_all(ground, ordered, held, made)):
             with telling_refusals(plan.table):
-                counts[plan.table.full_name] = _send(driver, plan, columns)
+                counts[plan.table.full_name] = count = _send(driver, plan, columns)
+            if count < plan.count:
+                few = f"{plan.table.full_name}: {counted(count, 'row')} of the {plan.count:,} that its parents would have"
+                yield Noted(f"{few}: no more differ in what must be unique.")
             yield SeedAdvanced(name, SeedingPhase.ROWS, UNIT, min(total, sum(counts.values())), total)
         loaded = time.perf_counter()
         yield SeedAdvanced(name, SeedingPhase.INDEXES, UNIT, total, total)
