@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,18 @@ def with_psycopg(url: str) -> list[Any]:
     return told
 
 
+_IS_ASLEEP = """
+    select 1 from pg_stat_activity
+    where query = 'select pg_sleep(600)' and wait_event = 'PgSleep' and datname = current_database()
+"""
+
+
 def with_psycopg_cancelling(url: str) -> list[Any]:
     with psycopg.connect(url, autocommit=True) as server:
         server.pgconn.send_query(b"select pg_sleep(600)")
+        with psycopg.connect(url, autocommit=True) as other:  # what is cancelled before it is carried out goes on
+            while not other.execute(_IS_ASLEEP).fetchone():
+                time.sleep(0.01)
         server.cancel_safe()
         while server.pgconn.is_busy():
             server.pgconn.consume_input()
