@@ -102,7 +102,7 @@ class EndedRun:
         critical = frozenset({Shortfall.MISSED}) if self.result.critical else frozenset()
         if self.result.has_not_recovered or self.result.rising:
             critical |= {Shortfall.MISSED}
-        if self.result.lacks_trends:
+        if self.result.lacks_trends or self.result.lacks_recovery:
             unmeasured |= {Shortfall.NOT_MEASURED}
         return unmeasured | critical | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
 

@@ -35,6 +35,7 @@ class ShapeFound(TypedDict, total=False):
     search: Search
     sweep: LoadSweep
     recovery_s: float | None
+    recovery_unknown: str
 
 
 def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSample]) -> ShapeFound:
@@ -52,9 +53,8 @@ def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSa
     spike = next((phase for phase in phases if phase.part == "spike"), None)
     before = next((phase for phase in phases if phase.part == "before"), None)
     if spike is not None and before is not None:
-        found["recovery_s"] = find_recovery(
-            samples, before_from_s=before.from_s, before_to_s=before.to_s, from_s=spike.to_s
-        )
+        recovery = find_recovery(samples, before_from_s=before.from_s, before_to_s=before.to_s, from_s=spike.to_s)
+        found["recovery_s"], found["recovery_unknown"] = recovery.seconds, recovery.unknown
     return found
 
 

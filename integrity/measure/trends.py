@@ -6,6 +6,7 @@ seconds resemble each other, so they are averaged into blocks first, and the int
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -91,23 +92,43 @@ NOTABLE = 0.05
 _FLOORS: dict[SlopeName, float] = {"p95_ms": 1.0, "failure_share": 0.001, "rss_mb": 10.0}
 
 
-def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_to_s: float, from_s: float) -> float | None:
-    """Return how many seconds after `from_s` latency and failures were back where they had been; None: not in this run.
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How long it took until latency and failures were back where they had been.
+
+    Args:
+        seconds: from the end of the disturbance; None: not until the end of the run, or not known.
+        unknown: why it cannot be known; empty: it is.
+    """
+
+    seconds: float | None
+    unknown: str = ""
+
+
+def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_to_s: float, from_s: float) -> Recovery:
+    """Return how long after `from_s` it took.
+
+    A sample is of the time in which most of it lies: it is taken a little after its second is over.
 
     Args:
         before_from_s, before_to_s: when it was as usual.
     """
-    usual = [each for each in samples if before_from_s < each.elapsed_s <= before_to_s and each.p95_ms is not None]
-    if not usual:
-        return None
+    middles_s = [(last_s + each.elapsed_s) / 2 for last_s, each in zip(_starts_s(samples), samples, strict=True)]
+    usual = [
+        each
+        for middle_s, each in zip(middles_s, samples, strict=True)
+        if before_from_s < middle_s <= before_to_s and each.p95_ms is not None
+    ]
+    after = [each for middle_s, each in zip(middles_s, samples, strict=True) if middle_s > from_s]
+    for when, count in (("before", len(usual)), ("after", len(after))):
+        if count < RECOVERED_SAMPLES:
+            return Recovery(None, f"{count} of the {RECOVERED_SAMPLES} s {when} it that are needed to compare")
     p95_ms = float(np.median([each.p95_ms for each in usual]))
     limit_ms = max(TOLERANCE * p95_ms, p95_ms + TOLERANCE_MS)
     calls = sum(each.calls for each in usual)
     failure_share = sum(each.faults for each in usual) / calls if calls else 0.0
     in_a_row, since_s = 0, 0.0
-    for sample in samples:
-        if sample.elapsed_s <= from_s:
-            continue
+    for sample in after:
         share = sample.faults / sample.calls if sample.calls else 0.0
         is_back = (sample.p95_ms is None or sample.p95_ms <= limit_ms) and share <= failure_share + 0.001
         if not is_back:
@@ -116,8 +137,12 @@ def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_
         since_s = since_s if in_a_row else sample.elapsed_s
         in_a_row += 1
         if in_a_row == RECOVERED_SAMPLES:
-            return max(0.0, since_s - from_s)
-    return None
+            return Recovery(max(0.0, since_s - from_s))
+    return Recovery(None)
+
+
+def _starts_s(samples: Sequence[RunSample]) -> list[float]:
+    return [0.0, *(each.elapsed_s for each in samples)][: len(samples)]
 
 
 def find_knee(points: Sequence[tuple[float, float]]) -> int | None:

@@ -19,7 +19,7 @@ def render_shape(result: RunResult) -> list[str]:
     if result.sweep is not None:
         blocks.append("\n".join(_sweep(result.sweep)))
     if result.has_spike:
-        blocks.append(_recovery(result.recovery_s))
+        blocks.append(_recovery(result))
     if result.slopes:
         blocks.append(_slopes(result.slopes, result))
     if result.rising:
@@ -88,10 +88,12 @@ def _sweep(sweep: LoadSweep) -> list[str]:
     return lines
 
 
-def _recovery(recovery_s: float | None) -> str:
-    if recovery_s is None:
-        return "recovery after the spike: not within this run, or there was nothing before it to compare with."
-    return f"recovery after the spike: latency and failures were as before {recovery_s:.0f} s after its end."
+def _recovery(result: RunResult) -> str:
+    if result.recovery_unknown:
+        return f"recovery after the spike: not measured: {result.recovery_unknown}."
+    if result.recovery_s is None:
+        return "recovery after the spike: not within this run."
+    return f"recovery after the spike: latency and failures were as before {result.recovery_s:.0f} s after its end."
 
 
 def _slopes(slopes: Sequence[SlopeResult], result: RunResult) -> str:

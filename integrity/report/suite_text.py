@@ -130,8 +130,7 @@ def _said(step: "SuiteStep") -> list[str]:
     if sweep and sweep.safe_ceiling:
         said.append(f"safe ceiling: {sweep.safe_ceiling:g} {sweep.of}")
     if step.has_spike:
-        recovery_s = step.recovery_s
-        said.append("did not recover" if recovery_s is None else f"recovered {recovery_s:.0f} s after the spike")
+        said.append(_recovery(step))
     said += [f"{slope.name} is {slope.verdict}" for slope in step.slopes if slope.verdict != "flat"]
     said += [
         f"{threshold.state}: {threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
@@ -139,6 +138,12 @@ def _said(step: "SuiteStep") -> list[str]:
         if threshold.state != "passed"
     ]
     return said
+
+
+def _recovery(step: "SuiteStep") -> str:
+    if step.recovery_unknown:
+        return f"recovery not measured: {step.recovery_unknown}"
+    return "did not recover" if step.recovery_s is None else f"recovered {step.recovery_s:.0f} s after the spike"
 
 
 def _length(seconds: float) -> str:

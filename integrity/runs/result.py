@@ -175,7 +175,7 @@ class RunResult(Document):
         arrivals: None of a closed loop.
         left_out: when faults were in force, and a second on, of which thresholds say nothing.
         monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
-        recovery_s: after a spike; None: not within the run.
+        recovery_s: after a spike; None: not within the run, or `recovery_unknown` says why that cannot be known.
         watches_trends: whether it is there to say whether anything rises.
     """
 
@@ -217,6 +217,7 @@ class RunResult(Document):
     search: Search | None = None
     sweep: LoadSweep | None = None
     recovery_s: float | None = None
+    recovery_unknown: str = ""
     watches_trends: bool = False
     monitor: MonitorSummary | None = None
     faults: tuple[FaultEffect, ...] = ()
@@ -257,7 +258,16 @@ class RunResult(Document):
     @property
     def has_not_recovered(self) -> bool:
         """Whether a spike of full length left it slower or failing until the end."""
-        return self.has_spike and self.recovery_s is None and self.shortened is None
+        return self._claims_recovery and self.recovery_s is None and not self.recovery_unknown
+
+    @property
+    def lacks_recovery(self) -> bool:
+        """Whether a spike of full length had too little before or after it to tell."""
+        return self._claims_recovery and bool(self.recovery_unknown)
+
+    @property
+    def _claims_recovery(self) -> bool:
+        return self.has_spike and self.shortened is None
 
     @property
     def rising(self) -> list[str]:

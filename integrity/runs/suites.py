@@ -35,6 +35,7 @@ class SuiteStep(DocumentPart):
     search: Search | None = None
     sweep: LoadSweep | None = None
     recovery_s: float | None = None
+    recovery_unknown: str = ""
     slopes: tuple[SlopeResult, ...] = ()
     audit: str
     violated: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import pytest
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.measure.calls import Measures
-from integrity.measure.trends import find_knee, find_recovery, find_slopes, fit
+from integrity.measure.trends import Recovery, find_knee, find_recovery, find_slopes, fit
 from integrity.runs.samples import RunSample
 
 RANDOM = 20
@@ -73,17 +73,40 @@ def test_slopes_of_a_run_are_of_latency_failures_and_memory() -> None:
 
 def test_recovery_is_from_the_end_of_the_spike_to_the_first_of_three_usual_seconds() -> None:
     run = samples(10, 11, 10, 900, 900, 700, 12, 400, 11, 10, 10, 10)
-    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == 4.0
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(4.0)
 
 
 def test_failures_that_go_on_are_no_recovery() -> None:
     run = samples(*[10.0] * 12, faults={6: 5, 7: 5, 8: 5})
-    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == 4.0
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(4.0)
 
 
 def test_a_run_that_ends_too_soon_did_not_recover() -> None:
-    assert find_recovery(samples(10, 10, 10, 900, 900, 10, 10), before_from_s=0, before_to_s=3, from_s=5) is None
-    assert find_recovery(samples(None, None, 10), before_from_s=0, before_to_s=2, from_s=2) is None
+    run = samples(10, 10, 10, 900, 900, 700, 10, 10)
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(None)
+
+
+@pytest.mark.parametrize(
+    ("p95s_ms", "said"),
+    [
+        ((10, 10, None, 900, 900, 10, 10, 10), "2 of the 3 s before"),
+        ((10, 10, 10, 900, 900, 10, 10), "2 of the 3 s after"),
+    ],
+)
+def test_a_recovery_that_has_nothing_to_compare_is_unknown_and_no_failure(
+    p95s_ms: tuple[float | None, ...], said: str
+) -> None:
+    recovery = find_recovery(samples(*p95s_ms), before_from_s=0, before_to_s=3, from_s=5)
+    assert recovery.seconds is None
+    assert said in recovery.unknown
+
+
+def test_a_sample_is_of_the_second_in_which_most_of_it_lies() -> None:
+    """Each is taken some milliseconds late: the last second before a spike was no sample of before it."""
+    late = [
+        each.model_copy(update={"elapsed_s": each.elapsed_s + 0.01}) for each in samples(10, 11, 10, 900, 900, 10, 10, 10)
+    ]
+    assert find_recovery(late, before_from_s=0, before_to_s=3, from_s=5).seconds == pytest.approx(1.01)
 
 
 def test_the_knee_is_where_a_curve_bends_up() -> None:

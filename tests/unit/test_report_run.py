@@ -174,6 +174,9 @@ def test_a_spike_that_did_not_recover_fails_at_its_full_length() -> None:
 
     assert [ended(recovery_s=each).exit_code for each in (3.0, None)] == [0, 4]
     assert ended(recovery_s=None, shortened=shortened).exit_code == 0
+    unknown = {"recovery_s": None, "recovery_unknown": "2 of the 3 s before it"}
+    assert ended(**unknown).exit_code == 3
+    assert ended(**unknown, shortened=shortened).exit_code == 0, "it claims none"
     assert ended().exit_code == 0
 
 
