@@ -161,8 +161,11 @@ CASES = {
     ),
     "one-active-per-owner": Case(
         "subscriptions",
-        ("create table subscriptions (id integer primary key, customer_id integer not null, status text not null)",),
-        ("insert into subscriptions values (1, 1, 'active'), (2, 1, 'ended'), (3, 2, 'active')",),
+        ("create table subscriptions (id integer primary key, customer_id integer, status text not null)",),
+        (
+            "insert into subscriptions values (1, 1, 'active'), (2, 1, 'ended'), (3, 2, 'active'),"
+            " (8, null, 'active'), (9, null, 'active')",
+        ),
         ("insert into subscriptions values (4, 2, 'active')",),
     ),
     "reference-exists": Case(
@@ -195,18 +198,21 @@ CASES = {
     ),
     "no-gap-in-sequence": Case(
         "notes",
-        ("create table notes (id integer primary key, conversation_id integer not null, sequence integer not null)",),
-        ("insert into notes values (1, 1, 1), (2, 1, 2), (3, 2, 7)",),
+        ("create table notes (id integer primary key, conversation_id integer, sequence integer not null)",),
+        ("insert into notes values (1, 1, 1), (2, 1, 2), (3, 2, 7), (8, null, 1), (9, null, 7)",),
         ("insert into notes values (4, 1, 4), (5, 2, 7)",),
         2,
     ),
     "starts-where-the-last-ended": Case(
         "changes",
         (
-            "create table changes (id integer primary key, account_id integer not null, balance_before integer not null,"
+            "create table changes (id integer primary key, account_id integer, balance_before integer not null,"
             " balance_after integer)",
         ),
-        ("insert into changes values (1, 1, 0, 5), (2, 1, 5, 3), (3, 2, 9, 8), (5, 3, 4, null)",),
+        (
+            "insert into changes values (1, 1, 0, 5), (2, 1, 5, 3), (3, 2, 9, 8), (5, 3, 4, null),"
+            " (8, null, 1, 2), (9, null, 7, 8)",
+        ),
         ("insert into changes values (4, 1, 5, 4), (6, 3, 7, 8)",),
         2,
     ),
@@ -227,8 +233,8 @@ CASES = {
     ),
     "alternates": Case(
         "scans",
-        ("create table scans (id integer primary key, ticket_id integer not null, direction text not null)",),
-        ("insert into scans values (1, 1, 'in'), (2, 2, 'in'), (3, 1, 'out')",),
+        ("create table scans (id integer primary key, ticket_id integer, direction text not null)",),
+        ("insert into scans values (1, 1, 'in'), (2, 2, 'in'), (3, 1, 'out'), (8, null, 'in'), (9, null, 'in')",),
         ("insert into scans values (4, 2, 'in')",),
     ),
 }

@@ -49,7 +49,7 @@ select
     {owner},
     count(*) as row_count
 from {table}
-where {status} in ({values})
+where {status} in ({values}) and {owner.present}
 group by {owner}
 having count(*) > 1
 order by {owner}
@@ -149,6 +149,7 @@ from (
         {number},
         lag({number}) over (partition by {group} order by {number}) as number_before
     from {table}
+    where {group.present}
 ) as numbered
 where numbered.{number.name} <> numbered.number_before + 1
 order by numbered.{group.name}, numbered.{number.name}
@@ -186,6 +187,7 @@ from (
         lag({after}) over (partition by {group} order by {order}) as last_after,
         row_number() over (partition by {group} order by {order}) as position
     from {table}
+    where {group.present}
 ) as chained
 where chained.position > 1 and chained.{before.name} is distinct from chained.last_after
 order by chained.{group.name}, chained.{order.name}
@@ -254,6 +256,7 @@ from (
         {direction},
         lag({direction}) over (partition by {subject} order by {order}) as direction_before
     from {table}
+    where {subject.present}
 ) as scanned
 where scanned.{direction.name} = scanned.direction_before
 order by scanned.{subject.name}, scanned.{order.name}
