@@ -67,6 +67,7 @@ def _phase(phase: Phase) -> PhaseResult:
         from_s=round(phase.from_s, 3),
         to_s=round(phase.to_s, 3),
         offered_per_s=round(phase.offered_per_s, 2),
+        answered=phase.answered,
         answered_per_s=round(phase.answered / phase.seconds, 2) if phase.seconds > 0 else None,
         failure_share=round(phase.failure_share, 6),
         **{name: getattr(total, name) for name in Percentiles.model_fields},

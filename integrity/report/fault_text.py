@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from integrity.faults.fault import Argument, ChoiceArgument, Fault, Number
 from integrity.numbers import counted
+from integrity.report.figures import explain_none, show_number, show_statistic
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.typed import typed
 
@@ -23,6 +24,7 @@ def render_fault(effect: "FaultEffect") -> str:
     phases = {"before": effect.phases.before, "during": effect.phases.during, "after": effect.phases.after}
     rows = [[name, *_columns(phase)] for name, phase in phases.items()]
     table = lay_table(rows, _HEADERS, align=("left", *("right",) * (len(_HEADERS) - 1)))
+    note = explain_none(("p50", "p95"), [phase.ok + phase.declined for phase in phases.values()])
     return "\n".join(
         (
             fold(
@@ -30,6 +32,7 @@ def render_fault(effect: "FaultEffect") -> str:
                 f"{_recovery(effect)}"
             ),
             table,
+            *([fold(note)] if note else []),
             fold(f"asks: {effect.question}"),
             fold(f"answered by: {', '.join(effect.invariants)}"),
         )
@@ -71,13 +74,9 @@ def render_unknown_outcomes(settlement: "Settlement") -> str:
 
 def _columns(phase: "EffectPhase") -> list[str]:
     counts = (phase.ok, phase.declined, phase.unavailable, phase.failed, phase.unknown)
-    return [_show(value) for value in (phase.calls, phase.calls_per_s, *counts, phase.p50_ms, phase.p95_ms)]
-
-
-def _show(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f}" if isinstance(value, float) and value < 100 else f"{value:.0f}"
+    answered = phase.ok + phase.declined
+    latencies = show_statistic("p50", phase.p50_ms, answered), show_statistic("p95", phase.p95_ms, answered)
+    return [*map(show_number, (phase.calls, phase.calls_per_s, *counts)), *latencies]
 
 
 def render_fault_list(faults: Sequence[Fault]) -> str:

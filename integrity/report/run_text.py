@@ -1,6 +1,5 @@
 """A run as text: the live view while it runs, the tables at its end. Reads what a run tells and its result."""
 
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,15 @@ from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
+from integrity.report.figures import (
+    NONE,
+    explain_none,
+    list_statistics,
+    show_ms,
+    show_number,
+    show_share,
+    show_statistic,
+)
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
@@ -99,7 +107,7 @@ def _headline(progress: RunAdvanced) -> str:
         f"{progress.calls_per_s:.0f}/s",
         counted(wrong, "error"),
         f"{died:,} died" if died else "",
-        f"p95 {_ms(slowest)} ms",
+        f"p95 {show_ms(slowest)} ms",
     )
     return "  ".join(filter(None, parts))
 
@@ -116,7 +124,7 @@ def _live_table(progress: RunAdvanced) -> Any:
         table.add_row(
             visible(name),
             *map(str, (*_outcomes(count), count.retries)),
-            *map(_ms, (recent.p50_ms, recent.p95_ms, recent.p99_ms)),
+            *map(show_ms, (recent.p50_ms, recent.p95_ms, recent.p99_ms)),
         )
     return table
 
@@ -155,12 +163,17 @@ def _operations(result: RunResult) -> str:
     rows = [
         [
             row.operation,
-            *map(_number, (*_outcomes(row), row.retries, row.calls_per_s)),
-            *map(_ms, (row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms)),
+            *map(show_number, (*_outcomes(row), row.retries, row.calls_per_s)),
+            show_statistic("p50", row.p50_ms, row.ok + row.declined),
+            show_statistic("p95", row.p95_ms, row.ok + row.declined),
+            show_statistic("p99", row.p99_ms, row.ok + row.declined),
+            show_ms(row.max_ms),
         ]
         for row in result.operations
     ]
-    return lay_table(rows, headers, align=("left", *("right",) * (len(headers) - 1)))
+    table = lay_table(rows, headers, align=("left", *("right",) * (len(headers) - 1)))
+    note = explain_none(("p50", "p95", "p99"), [row.ok + row.declined for row in result.operations])
+    return f"{table}\n{fold(note)}" if note else table
 
 
 def _outcomes(count: Counts) -> tuple[int, ...]:
@@ -186,13 +199,13 @@ def _notes(result: RunResult) -> list[str]:
     if total.abandoned:
         lines.append(f"{total.abandoned} of the failed and unknown calls are clients that were made to die half way.")
     lines += [
-        f"{row.operation} settled by webhook: {counted(row.count, 'time')}, mean {_ms(row.mean_ms)} ms, "
-        f"p95 {_ms(row.p95_ms)} ms, from the intended start."
+        f"{row.operation} settled by webhook: {counted(row.count, 'time')}, "
+        f"{list_statistics({'mean': row.mean_ms, 'p95': row.p95_ms}, row.count)}, from the intended start."
         for row in result.settled
     ]
     lines += [
-        f"{row.operation}: {counted(row.received, 'event')} received, {row.missed} missed, lag p50 {_ms(row.p50_ms)} ms, "
-        f"p95 {_ms(row.p95_ms)} ms, p99 {_ms(row.p99_ms)} ms; "
+        f"{row.operation}: {counted(row.received, 'event')} received, {row.missed} missed, lag "
+        f"{list_statistics({'p50': row.p50_ms, 'p95': row.p95_ms, 'p99': row.p99_ms}, row.received)}; "
         f"opened {counted(row.opened, 'time')}, {row.broken} broken off."
         for row in result.streams
     ]
@@ -200,13 +213,13 @@ def _notes(result: RunResult) -> list[str]:
     if arrivals:
         lines.append(
             f"open loop: {counted(arrivals.offered, 'call')} offered, {arrivals.sent} sent, {arrivals.not_sent} not sent; "
-            f"{_number(arrivals.offered_per_s)}/s of {_number(arrivals.planned_per_s)}/s planned. "
-            f"{counted(result.clients, 'client')}, so {_think(arrivals.think_time_s)}."
+            f"{show_number(arrivals.offered_per_s)}/s of {show_number(arrivals.planned_per_s)}/s planned."
         )
-        late_ms, share = _ms(arrivals.dispatch_lag_p99_ms), result.generator.cpu_share
+        lines += _shared(result.clients, arrivals.think_time_s)
+        late_ms, share = show_ms(arrivals.dispatch_lag_p99_ms), result.generator.cpu_share
         lines.append(
-            f"latency counts from the intended start; the generator was late by {late_ms} ms at p99, and used "
-            f"{share:.0%} of all cores."
+            f"latency counts from the intended start; the generator was late by {late_ms} ms at p99 of "
+            f"{counted(arrivals.sent, 'call')}, and used {share:.0%} of all cores."
         )
         if result.time_scale != 1:
             lines.append(f"compressed {result.time_scale:g} times: the same arrivals in {result.duration_s:.0f} s.")
@@ -251,7 +264,7 @@ def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:
         if row.state == "passed" and row.statistic in ("answered", "received"):
             continue  # what was touched has its row above
         show = _shower(row.statistic)
-        measured = "-" if row.measured is None else show(row.measured)
+        measured = NONE if row.measured is None else show(row.measured)
         why = row.reason or row.source
         if row.left_out:
             why = f"{why}; leaves out {row.left_out}"
@@ -268,12 +281,13 @@ def _limit(row: ThresholdResult, show: Callable[[float], str]) -> str:
 
 def _shower(statistic: str) -> Callable[[float], str]:
     if statistic.endswith("_share"):
-        return _share
+        return show_share
     if statistic in ("answered", "received"):
-        return _number
-    return {"answered_per_s": lambda value: f"{_number(value)}/s", "rss_mb": lambda value: f"{_number(value)} MB"}.get(
-        statistic, _limit_ms
-    )
+        return show_number
+    units = {"answered_per_s": "/s", "rss_mb": " MB"}
+    if statistic in units:
+        return lambda value: f"{show_number(value)}{units[statistic]}"
+    return lambda value: f"{show_ms(value)} ms"
 
 
 def _ending(result: RunResult) -> str:
@@ -321,27 +335,13 @@ def _unanswered(result: RunResult) -> list[str]:
     ]
 
 
-def _think(think_time_s: float | None) -> str:
-    if think_time_s is not None and think_time_s < 0:
-        return "too few of them: each would have to call again before it was answered"
-    return f"a client thinks for {_number(think_time_s)} s between two calls"
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _limit_ms(value: float) -> str:
-    return f"{_ms(value)} ms"
-
-
-def _share(value: float) -> str:
-    return f"{value * 100:.2f}%"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value == math.floor(value) or value >= 100 else f"{value:.1f}"
+def _shared(clients: int, think_time_s: float | None) -> Iterator[str]:
+    """Say what the rate makes of each client: worked out of both, and no setting of anybody's."""
+    if think_time_s is None:
+        return
+    if think_time_s < 0:
+        few = counted(clients, "client is", "clients are")
+        yield f"{few} too few for that rate: each would have to call again before it was answered."
+    else:
+        between = f"{show_number(think_time_s)} s from an answer to the next call"
+        yield f"shared by {counted(clients, 'client')}, that leaves each {between} (worked out from the rate, not set)."

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from integrity.report.figures import NONE, explain_none, show_statistic
 from integrity.report.layout import fold, lay_table
 from integrity.runs.result import RunResult
 from integrity.runs.shape import LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
@@ -35,16 +36,20 @@ def _phases(phases: Sequence[PhaseResult]) -> str:
             phase.name,
             f"{phase.from_s:.0f}-{phase.to_s:.0f} s",
             f"{phase.offered_per_s:.1f}",
-            "-" if phase.answered_per_s is None else f"{phase.answered_per_s:.1f}",
+            NONE if phase.answered_per_s is None else f"{phase.answered_per_s:.1f}",
             f"{phase.failure_share:.2%}",
-            *map(_ms, (phase.p50_ms, phase.p95_ms, phase.p99_ms)),
+            show_statistic("p50", phase.p50_ms, phase.answered),
+            show_statistic("p95", phase.p95_ms, phase.answered),
+            show_statistic("p99", phase.p99_ms, phase.answered),
             _judged(phase.thresholds),
         ]
         for phase in phases
     ]
     headers = ["phase", "from-to", "offered/s", "answered/s", "failures", "p50 ms", "p95 ms", "p99 ms", "thresholds"]
     aligned = ("left", "right", "right", "right", "right", "right", "right", "right", "left")
-    return lay_table(rows, headers, align=aligned)
+    table = lay_table(rows, headers, align=aligned)
+    note = explain_none(("p50", "p95", "p99"), [phase.answered for phase in phases])
+    return f"{table}\n{fold(note)}" if note else table
 
 
 def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
@@ -54,7 +59,7 @@ def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
         ]
         if named:
             return f"{state}: {', '.join(named)}"
-    return "passed" if any(each.state == "passed" for each in thresholds) else "-"
+    return "passed" if any(each.state == "passed" for each in thresholds) else NONE
 
 
 def _search(search: Search) -> list[str]:
@@ -114,7 +119,3 @@ def _slopes(slopes: Sequence[SlopeResult], result: RunResult) -> str:
     if result.shortened is None:
         return table
     return f"{table}\nshortened: the intervals are wider than those of the whole length."
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrity.numbers import counted
+from integrity.report.figures import explain_none, show_statistic
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.terminal import write_json, write_result
 from integrity.typed import typed
@@ -60,7 +61,7 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
             _took(step),
             step.total.calls,
             step.total.calls_per_s,
-            "-" if step.total.p95_ms is None else f"{step.total.p95_ms:.1f}",
+            show_statistic("p95", step.total.p95_ms, step.total.ok + step.total.declined),
             step.total.unavailable + step.total.failed + step.total.unknown + step.total.not_sent - step.total.abandoned,
             _thresholds(step.thresholds),
             step.audit,
@@ -68,7 +69,8 @@ def render_suite(record: "SuiteRecord", file: Path) -> str:
         for step in steps
     ]
     headers = ["system", "profile", "verdict", "took", "calls", "calls/s", "p95 ms", "faults", "thresholds", "data"]
-    blocks = [lay_table(rows, headers)]
+    note = explain_none(("p95",), [step.total.ok + step.total.declined for step in steps])
+    blocks = [lay_table(rows, headers), *([fold(note)] if note else [])]
     blocks += _render_before(record)
     blocks += [fold(f"{step.system} {step.profile}: {said}") for step in steps for said in _said(step)]
     missing = record.planned - len(steps)

@@ -21,6 +21,7 @@ class PhaseResult(Percentiles):
     Args:
         part: which of the shape's parts it is, e.g. "spike".
         factor: of the profile's own load.
+        answered: calls, whose latencies the percentiles are of; 0 of a run before that was kept.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PhaseResult(Percentiles):
     from_s: float
     to_s: float
     offered_per_s: float
+    answered: int = 0
     answered_per_s: float | None
     failure_share: float
     lag_p99_ms: float | None

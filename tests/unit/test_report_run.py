@@ -10,7 +10,7 @@ from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
 from integrity.runs.percentiles import Percentiles
 from integrity.runs.samples import Counts
-from tests.documents import COUNTS, make_result
+from tests.documents import COUNTS, ROW, make_result
 
 
 def threshold(state: str, measured: float | None, reason: str = "") -> dict[str, Any]:
@@ -33,8 +33,36 @@ def test_every_outcome_has_its_column() -> None:
     header, _, sell, total = render_run(make_result()).splitlines()[:4]
 
     assert "calls ok declined unavailable failed unknown retries" in " ".join(header.split())
-    assert sell.split() == ["sell", "14", "5", "4", "2", "2", "1", "3", "6", "2.0", "9.0", "150", "151"]
+    assert sell.split() == ["sell", "14", "5", "4", "2", "2", "1", "3", "6", "–", "–", "–", "151"]
     assert total.split()[1:] == sell.split()[1:]
+
+
+def test_a_percentile_is_shown_on_as_many_answered_calls_as_it_needs_and_what_else_it_needs_is_said_below() -> None:
+    shown = {}
+    for ok in (9, 10, 99, 100, 499, 500):
+        row = {**ROW, "ok": ok, "declined": 0}
+        table, *_ = render_run(make_result(operations=[{"operation": name, **row} for name in ("sell", "total")])).split(
+            "\n\n"
+        )
+        shown[ok] = (*table.splitlines()[2].split()[-4:], "p50 needs" in table)
+    assert shown == {
+        9: ("–", "–", "–", "151", True),
+        10: ("2.0", "–", "–", "151", True),
+        99: ("2.0", "–", "–", "151", True),
+        100: ("2.0", "9.0", "–", "151", True),
+        499: ("2.0", "9.0", "–", "151", True),
+        500: ("2.0", "9.0", "150", "151", False),
+    }
+
+
+def test_a_sentence_of_few_samples_has_no_percentile_either_and_says_so() -> None:
+    latencies = {"mean_ms": 2.5, "p50_ms": 2.0, "p95_ms": 9.0, "p99_ms": 9.9}
+    settled = [{"operation": "pay", "count": count, **latencies} for count in (9, 10, 100)]
+    assert [line for line in render_run(make_result(settled=settled)).splitlines() if "webhook" in line] == [
+        "pay settled by webhook: 9 times, too few for mean and p95, from the intended start.",
+        "pay settled by webhook: 10 times, mean 2.5 ms, too few for p95, from the intended start.",
+        "pay settled by webhook: 100 times, mean 2.5 ms, p95 9.0 ms, from the intended start.",
+    ]
 
 
 def test_a_run_ends_with_its_seed_its_folder_and_the_next_step() -> None:
@@ -59,7 +87,7 @@ def test_what_was_not_measured_is_not_shown_as_passed() -> None:
     assert "thresholds: 1 passed, 1 not measured, 1 unknown" in shown
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert "passed sell p95 9.0 ms <= 800 ms 9 a plan" in lines
-    assert "not measured sell p95 - <= 800 ms 9 no call" in lines
+    assert "not measured sell p95 – <= 800 ms 9 no call" in lines
     assert "unknown sell p95 9.0 ms <= 800 ms 9 late" in lines
 
 
@@ -79,13 +107,13 @@ def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
     shown = render_run(make_result(arrivals=ARRIVALS, time_scale=40.0))
 
     assert "40 calls offered, 38 sent, 2 not sent; 19.9/s of 20/s planned" in shown
-    assert "8 clients, so a client thinks for 360 s between two calls" in shown
-    assert "the generator was late by 1.2 ms at p99, and used 25% of all cores" in shown
+    assert "shared by 8 clients, that leaves each 360 s from an answer to the next call (worked out" in shown
+    assert "the generator was late by 1.2 ms at p99 of 38 calls, and used 25% of all cores" in shown
     assert "compressed 40 times" in shown
 
 
 def test_clients_who_cannot_keep_up_with_the_rate_are_said_to_be_too_few() -> None:
-    assert "8 clients, so too few of them" in render_run(make_result(arrivals={**ARRIVALS, "think_time_s": -0.3}))
+    assert "8 clients are too few for that rate" in render_run(make_result(arrivals={**ARRIVALS, "think_time_s": -0.3}))
 
 
 def test_on_sqlite_restarts_are_called_what_they_are() -> None:
