@@ -252,7 +252,7 @@ def _read_settings(file: Path) -> Settings:
     given: dict[str, Any] = {}
     text = ""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         given = _written_out(tomllib.loads(text))
         settings = TypeAdapter(Settings).validate_python(_filled(given, file))
     except ValidationError as error:

@@ -49,7 +49,7 @@ def _of_any(system: System) -> dict[str, Any]:
 
 @cache
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
+    return file.read_text(encoding="utf-8-sig") if file.is_file() else ""
 
 
 def _read(file: Path) -> dict[str, Any]:

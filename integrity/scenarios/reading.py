@@ -75,7 +75,7 @@ def read_given(file: Path) -> tuple[str, dict[str, Any]]:
         UsageError: it cannot be read.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8"
         there = sorted(each.stem for each in file.parent.glob("*.toml"))

@@ -6,6 +6,8 @@ import pytest
 
 from integrity.errors import UsageError
 from integrity.project import find_project, make_state_folder, reference_folder
+from integrity.scenarios.reading import read_given
+from integrity.seeds.schema.wishes import Wishes, read_wishes
 
 
 def test_a_folder_without_settings_is_its_own_project(tmp_path: Path) -> None:
@@ -146,3 +148,15 @@ def test_the_value_of_a_variable_is_shown_in_no_message(tmp_path: Path, monkeypa
         find_project(tmp_path)
     assert "hunter2" not in str(caught.value)
     assert "${SECRET_OF_MINE}" in caught.value.message
+
+
+def test_every_file_of_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As some editors leave it: "Invalid statement" pointed at a text without a fault."""
+    (tmp_path / "integrity.toml").write_text('[database]\nurl = "sqlite:///venue.db"\n', encoding="utf-8-sig")
+    scenario, wishes = tmp_path / "pay.toml", tmp_path / "rows.toml"
+    scenario.write_text('title = "pay"\n', encoding="utf-8-sig")
+    wishes.write_text("", encoding="utf-8-sig")
+
+    assert find_project(tmp_path).database_url(None, {}) == f"sqlite:///{tmp_path}/venue.db"
+    assert read_given(scenario)[1] == {"title": "pay"}
+    assert read_wishes(wishes)[0] == Wishes()

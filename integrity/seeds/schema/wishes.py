@@ -164,7 +164,7 @@ def read_wishes(file: Path) -> tuple[Wishes, Place]:
         UsageError: it cannot be read, or says what cannot be; with the line.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         given = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
