@@ -107,25 +107,32 @@ def names_known(command: str, named: Mapping[str, Any]) -> Mapping[str, Collecti
     registry, project = Registry(), find_project(Path())
     raced = named["names"][0] if command == "race" else registry.default.name
     system = registry[named.get("system_name", raced)]
-    invariants = list(load_invariants(project, find_operations=registry.operations_of))
     known: dict[str, Collection[Any]] = {
         "system_name": list(registry),
         "system_names": list(registry),
         "template_name": TEMPLATES,
         "bug_name": system.bugs,
-        "profile": find_profiles(project, system.name)[1],
     }
-    queries = load_queries(project)
-    asked = {each.name for each in queries[named["name"]].parameters} if command == "ask" else set()
-    of_command: Mapping[str, dict[str, Collection[Any]]] = {
-        "race": {"names": [raced, *system.operations]},
-        "suite": {"name": find_suites(Project(Path(), Settings()))},
-        "faults": {"name": FAULTS},
-        "explain": {"name": invariants},
-        "ask": {"name": queries, "given": [each for each in named.get("given", ()) if each.partition("=")[0] in asked]},
-        "reproduce": {"violation": [f"{name}#1" for name in invariants]},
-        "validate": {
-            "patterns": [each for each in named.get("patterns", ()) if any(fits(name, each) for name in invariants)]
-        },
+
+    def of_validate() -> dict[str, Collection[Any]]:
+        return {"patterns": [each for each in named.get("patterns", ()) if any(fits(name, each) for name in invariants())]}
+
+    def of_ask() -> dict[str, Collection[Any]]:
+        queries = load_queries(project)
+        asked = {each.name for each in queries[named["name"]].parameters}
+        return {"name": queries, "given": [each for each in named.get("given", ()) if each.partition("=")[0] in asked]}
+
+    def invariants() -> Collection[str]:
+        return load_invariants(project, find_operations=registry.operations_of)
+
+    of_command: Mapping[str, Callable[[], dict[str, Collection[Any]]]] = {
+        "run": lambda: {"profile": find_profiles(project, system.name)[1]},
+        "race": lambda: {"names": [raced, *system.operations]},
+        "suite": lambda: {"name": find_suites(Project(Path(), Settings()))},
+        "faults": lambda: {"name": FAULTS},
+        "explain": lambda: {"name": invariants()},
+        "ask": of_ask,
+        "reproduce": lambda: {"violation": [f"{name}#1" for name in invariants()]},
+        "validate": of_validate,
     }
-    return known | of_command.get(command, {})
+    return known | of_command.get(command, dict)()

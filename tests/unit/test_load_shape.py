@@ -196,3 +196,21 @@ def test_the_knee_is_that_of_the_latency_that_the_profile_names() -> None:
     assert (found.figure, found.knee) == ("listen lag p95", 300.0)
     unnamed = _sweep(profile(steps=sweep), log.phases)
     assert (unnamed.figure, unnamed.knee) == ("p95", None)
+
+
+def test_a_sweep_names_the_first_load_over_a_warning_and_calls_four_fifths_of_it_safe() -> None:
+    send = {"operation": "sell", "statistic": "p50", "most": 30, "warning": 50, "critical": 100, "source": "a plan"}
+    swept = profile(steps={"goal": "sweep", "step_s": 300, "factors": [1, 2, 3]}, thresholds=[send])
+    measures = Measures()
+    log = PhaseLog(measures, swept.thresholds, Distribution())
+    for factor, latency_ms in ((1.0, 40.0), (2.0, 60.0), (3.0, 200.0)):
+        log.begin(f"x{factor}", factor, at_s=0.0, judged_from_s=0.0)
+        log.settle(0.0, 0)
+        for _ in range(20):
+            measures.of("sell").add(OK, latency_ms)
+        log.end(1.0, round(100 * factor))
+    found = _sweep(swept, log.phases)
+    assert found.first_warning is not None
+    assert (found.first_warning.load, found.safe_ceiling) == (200.0, 160.0)
+    calm = _sweep(swept, log.phases[:1])
+    assert (calm.first_warning, calm.safe_ceiling) == (None, None)
