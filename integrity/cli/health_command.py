@@ -33,6 +33,7 @@ def command(
 ) -> int:
     """Check a database before a run, or with --after when it is over; each check with its figure and the next step.
 
+    Constraints that rows need not keep are named, and amcheck is asked of the indexes, for five seconds, where it may be.
     Exits with 3 when a check failed: what a run said of this target would not be known to be so. A warning exits with 0.
 
     \b

@@ -16,7 +16,9 @@ from integrity.engines.refusals import LOCKED
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
 from integrity.errors import DatabaseError
+from integrity.health.btree import check_structure
 from integrity.health.check import HealthCheck, failed, ok, some, unreachable, warning
+from integrity.health.constraints import check_constraints
 from integrity.health.server import Server, open_server
 from integrity.health.systems import SystemNeeds, check_system
 from integrity.monitor.database import DatabaseWatch
@@ -56,7 +58,9 @@ def check_before(
                 *_check_server(facts),
                 *_check_clock(server),
                 *_check_disk(facts),
+                *check_constraints(server),
                 *_check_indexes(server),
+                *check_structure(server),
                 _check_monitoring(target),
                 *_as_far_as_it_may(contents(facts)),
             ]

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 
 from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.refusals import reason_of
 from integrity.engines.target import Target
+from integrity.errors import DatabaseError
 from integrity.queries.run import load_query
 
 APPLICATION_NAME = "integrity-health"
@@ -16,6 +19,18 @@ STATEMENT_TIMEOUT_S = 5
 CLOCK_QUESTIONS = 5
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What came of looking at an index.
+
+    Args:
+        reason: what is wrong with it, or why it was not looked at; empty: it is sound.
+    """
+
+    reason: str = ""
+    is_corrupt: bool = False
 
 
 class Server:
@@ -46,6 +61,46 @@ class Server:
     def read_column(self, query: LiteralString) -> list[str]:
         """Return the first column of a query."""
         return [row[0] for row in self._connection.execute(query).fetchall()]
+
+    @contextmanager
+    def borrowing_amcheck(self) -> Iterator[str]:
+        """Install amcheck for the block, whose transaction is rolled back, and give the schema that it is in then.
+
+        Raises:
+            DatabaseError: it cannot be installed.
+        """
+        with self._connection.transaction(force_rollback=True):
+            try:
+                self._connection.execute("create extension amcheck schema pg_catalog")
+            except psycopg.Error as error:
+                raise DatabaseError(f"amcheck cannot be installed: {reason_of(error)}") from None
+            yield "pg_catalog"
+
+    def check_index(self, schema: str, index_id: int, time_most_s: float) -> IndexState | None:
+        """Return what amcheck's bt_index_check says of an index and the rows of its table; None: it is gone meanwhile.
+
+        Args:
+            schema: of amcheck, quoted where it has to be.
+        """
+        limit = max(1, int(time_most_s * 1000))
+        text = f"set local statement_timeout = {limit}; set local lock_timeout = 500; "
+        asked = f"select {schema}.bt_index_check({index_id}::oid::regclass, true)"
+        is_within = self._connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE
+        try:
+            with self._connection.transaction() if is_within else nullcontext():
+                self._connection.execute((text + asked).encode())
+        except (psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable):
+            return None
+        except psycopg.errors.QueryCanceled:
+            return IndexState("it takes longer than was left")
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise
+            reason = error.diag.message_primary or str(error)
+            return IndexState(
+                reason, is_corrupt=isinstance(error, psycopg.errors.IndexCorrupted | psycopg.errors.DataCorrupted)
+            )
+        return IndexState()
 
     def measure_clock(self) -> tuple[float, float]:
         """Return by how many seconds the server's clock is ahead of ours, and how exact that is.

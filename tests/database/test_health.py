@@ -17,7 +17,7 @@ from integrity.database.namespace import create_schemas, guard, inspect_database
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import SeedError
-from integrity.health import before
+from integrity.health import before, btree
 from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import Health, HealthCheck, worst
@@ -193,6 +193,111 @@ def test_keys_that_a_profile_draws_from_and_that_are_not_there_are_named(venue: 
     assert "ghostpass: keys" not in look(venue), "as many as are asked for"
     assert (few.state, few.found) == (Health.WARNING, "2 gateways, too few for pilot")
     assert none.state is Health.FAILED
+
+
+@pytest.mark.parametrize(
+    ("statements", "state", "statement"),
+    [
+        (
+            ("create table held (a int)", "alter table held add constraint held_a check (a > 0) not valid"),
+            "not validated: public.held (held_a)",
+            "alter table public.held validate constraint held_a",
+        ),
+        (
+            ("create table held (a int)", "alter table held add constraint held_a not null a not valid"),
+            "not validated: public.held (held_a)",
+            "alter table public.held validate constraint held_a",
+        ),
+        (
+            (
+                "create table parents (id int primary key)",
+                'create table "Held" (a int constraint held_a references parents not enforced)',
+            ),
+            'not enforced: public."Held" (held_a)',
+            'alter table public."Held" alter constraint held_a enforced',
+        ),
+        (
+            ("create table held (a int constraint held_a check (a > 0) not enforced)",),
+            "not enforced: public.held (held_a)",
+            "alter table public.held drop constraint held_a, add constraint held_a CHECK ((a > 0))",
+        ),
+        (
+            (
+                "create table parents (id int primary key)",
+                "create table held (a int constraint held_a references parents on delete cascade)",
+                "alter table parents disable trigger all",
+            ),
+            "its triggers are switched off: public.held (held_a)",
+            "alter table public.parents enable trigger all; alter table public.held drop constraint held_a, "
+            "add constraint held_a FOREIGN KEY (a) REFERENCES public.parents(id) ON DELETE CASCADE",
+        ),
+        (
+            ("create domain held as int", "alter domain held add constraint held_a check (value > 0) not valid"),
+            "not validated: public.held (held_a)",
+            "alter domain public.held validate constraint held_a",
+        ),
+    ],
+)
+def test_a_constraint_that_rows_need_not_keep_is_named_and_what_is_advised_makes_it_one_that_they_keep(
+    database: Target, statements: Sequence[str], state: str, statement: str
+) -> None:
+    execute(database, *statements)
+    found = look(database, is_required=False)["valid constraints"]
+    assert (found.state, found.found, found.hint) == (Health.WARNING, state, statement)
+    execute(database, *found.hint.split("; "))
+    assert look(database, is_required=False)["valid constraints"].state is Health.OK
+
+
+def test_an_index_that_lacks_what_its_table_has_is_corrupt_and_amcheck_is_not_left_behind(database: Target) -> None:
+    """A function that said it never changes did: the index has what it said before."""
+    execute(
+        database,
+        "create function turned(int) returns int immutable language sql as 'select $1'",
+        "create table orders (id int primary key)",
+        "insert into orders select generate_series(1, 100)",
+        "create index orders_turned on orders (turned(id))",
+    )
+    assert look(database, is_required=False)["index structure"].found == "2 btree indexes in order and complete"
+    execute(database, "create or replace function turned(int) returns int immutable language sql as 'select -$1'")
+    found = look(database, is_required=False)["index structure"]
+    assert found.state is Health.FAILED
+    assert found.found.startswith('1 corrupt: public.orders_turned (heap tuple (0,1) from table "orders" lacks matching')
+    assert found.found.endswith("; 1 btree index in order and complete")
+    with closing(database.connect()) as session:
+        assert session.execute("select from pg_extension where extname = 'amcheck'").fetchall() == []
+
+
+def test_what_amcheck_could_not_be_asked_is_no_pass_and_says_what_lets_it_be_asked(
+    database: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = f"looker_{database.url.database}"
+    looker = Target(database.url.set(username=role))
+    execute(database, "create table orders (id int primary key)", f"create role {role} login")
+
+    def structure(target: Target) -> tuple[Health, str]:
+        found = look(target, is_required=False)["index structure"]
+        return found.state, f"{found.found}; {found.hint}"
+
+    try:
+        state, said = structure(looker)
+        assert (state, "is not installed in this database; As a superuser: create" in said) == (Health.WARNING, True), said
+        execute(database, "create extension amcheck schema public")
+        state, said = structure(looker)
+        assert state is Health.WARNING
+        execute(database, said.rpartition("; ")[2])  # the grant that is advised
+        assert structure(looker)[0] is Health.OK
+        with closing(database.connect()) as session, session.transaction():
+            session.execute("lock table orders in access exclusive mode")
+            state, said = structure(database)
+            assert (state, said.count("public.orders_pkey (canceling statement due to lock timeout)")) == (
+                Health.WARNING,
+                1,
+            )
+        monkeypatch.setattr(btree, "TIME_MOST_S", 0.0)
+        state, said = structure(database)
+        assert (state, "1 not looked at: public.orders_pkey (no time left)" in said) == (Health.WARNING, True), said
+    finally:
+        execute(database, f"drop owned by {role}", f"drop role {role}")
 
 
 def test_a_foreign_key_of_a_large_table_wants_an_index_in_whatever_order_its_columns_are(database: Target) -> None:
