@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -75,7 +75,7 @@ class Requested:
     Args:
         operation_id: of the call.
         answer: as the service gave it; a client that died waiting for it never got it.
-        at_us: microseconds since the epoch.
+        at_us, returned_at_us: microseconds since the epoch. None: nobody was there any more when the answer came.
     """
 
     operation_id: UUID
@@ -83,6 +83,7 @@ class Requested:
     payload: Mapping[str, Any]
     answer: Mapping[str, Any]
     at_us: int
+    returned_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,16 @@ def decode_calls(records: Records) -> Iterator[Call]:
 
 
 def encode_requested(request: Requested) -> bytes:
-    """Return the line of a request."""
+    """Return the line that is written when a request is made; the service may act on it from then on."""
     return orjson.dumps(request, default=told, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def encode_request_returned(operation_id: UUID, returned_at_us: int) -> bytes:
+    """Return the line that is written when the answer to the call's last request has come, if that took a while."""
+    return orjson.dumps(
+        {"event": "returned", "operation_id": operation_id, "returned_at_us": returned_at_us},
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
 
 
 def encode_received(received: Received) -> bytes:
@@ -197,13 +206,34 @@ def encode_received(received: Received) -> bytes:
     return orjson.dumps(received, default=told, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def decode_requested(records: Records) -> Iterator[Requested]:
-    """Yield the requests of a run, in their order.
+def decode_requested(records: Records) -> Iterator[tuple[int, Requested]]:
+    """Yield the requests of a run with their numbers, from 1 on: each when its answer is read, those without one last.
+
+    A call asks one thing at a time, so an answer is that of its call's last request.
 
     Raises:
-        HistoryError: a line that is no record.
+        HistoryError: a line that is no record, or an answer to what was not asked.
     """
-    yield from _decode(records, Requested)
+    waiting: dict[UUID, tuple[int, Requested]] = {}
+    number = 0
+    for line, record in records:
+        try:
+            operation_id = UUID(record["operation_id"])
+            if record.get("event") == "returned":
+                place, request = waiting.pop(operation_id)
+                yield place, replace(request, returned_at_us=record["returned_at_us"])
+                continue
+            number += 1
+            request = Requested(**{**record, "operation_id": operation_id})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise records.error(line, f"{type(error).__name__}: {error}") from error
+        if operation_id in waiting:  # its answer did not come; the call went on all the same
+            yield waiting.pop(operation_id)
+        if request.returned_at_us is None:
+            waiting[operation_id] = number, request
+        else:
+            yield number, request
+    yield from waiting.values()
 
 
 def decode_received(records: Records) -> Iterator[Received]:
@@ -212,16 +242,9 @@ def decode_received(records: Records) -> Iterator[Received]:
     Raises:
         HistoryError: a line that is no record.
     """
-    yield from _decode(records, Received)
-
-
-_Record = TypeVar("_Record", Requested, Received)
-
-
-def _decode(records: Records, kind: type[_Record]) -> Iterator[_Record]:
     for number, record in records:
         try:
-            decoded = kind(**{**record, "operation_id": UUID(record["operation_id"])})
+            decoded = Received(**{**record, "operation_id": UUID(record["operation_id"])})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise records.error(number, f"{type(error).__name__}: {error}") from error
         yield decoded

@@ -118,6 +118,7 @@ class Driver:
         self._step_count = 0
         self._attempts = 0
         self._request: Callable[[Request], Reaction]
+        self._answered: Callable[[], None] | None = None
         self._push: Callable[[Rows], None] | None = None
 
     async def call(
@@ -126,7 +127,9 @@ class Driver:
         arguments: Mapping[str, Any],
         request: Callable[[Request], Reaction],
         abandon: Abandon | None = None,
+        *,
         push: Callable[[Rows], None] | None = None,
+        answered: Callable[[], None] | None = None,
     ) -> Returned:
         """Return how the call ended; never raises for what the database or the operation does.
 
@@ -134,10 +137,11 @@ class Driver:
             arguments: with operation_id.
             request: reacts to a Request step; its answer reaches the operation after the reaction's latency.
             push: takes the events of Push steps; None: nobody listens.
+            answered: is told when an answer that took a while has come, before the operation is; None: nobody asks.
             abandon: when the client dies in this call; not at all when the call has fewer steps.
         """
         self._abandon, self._step_count, self._may_have_effect = abandon, 0, False
-        self._request, self._push = request, push
+        self._request, self._push, self._answered = request, push, answered
         self._attempts = 0
         while True:
             self._attempts += 1
@@ -237,6 +241,8 @@ class Driver:
             reaction = self._request(step)
             if reaction.latency_s:
                 await asyncio.sleep(reaction.latency_s)
+                if self._answered is not None:
+                    self._answered()
             return reaction.answer
         if type(step) is Push:
             if self._push is not None:

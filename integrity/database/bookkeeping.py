@@ -93,6 +93,7 @@ requests = Table(
     Column("payload", Json, nullable=False),
     Column("answer", Json, nullable=False),
     Column("requested_at", Timestamp, nullable=False),
+    Column("returned_at", Timestamp),  # null: nobody waited for the answer, or whoever did died
     Index("requests_operation_id_idx", "operation_id"),
 )
 

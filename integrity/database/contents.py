@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from integrity.database.made import (
     FORMAT,
-    FORMAT_BEFORE,
     FORMAT_OF_NAMES,
+    FORMATS_BEFORE,
     OURS,
     Made,
     find_all_made,
@@ -118,7 +118,7 @@ def find_schemas(target: Target) -> frozenset[str]:
 def _own_notes(inventory: Inventory, *, is_removal: bool) -> Mapping[str, str]:
     """Return what is noted; nothing when the table of that name is not the one that we made."""
     noted = dict(inventory.notes)
-    if noted.get("format") == FORMAT_BEFORE and is_removal:
+    if noted.get("format") in FORMATS_BEFORE and is_removal:
         noted["format"] = FORMAT
     tables = {(each.schema, each.name): each.identity for each in inventory.objects if each.kind == TABLE}
     made = read_made(noted.get(f"made:{OURS}"), OURS).tables.get((OURS, "notes"))
@@ -167,7 +167,7 @@ def _contents(
 
 
 def _of_another_version(target: Target, name: str, noted: str | None) -> DatabaseError:
-    if noted == FORMAT_BEFORE or (noted == FORMAT_OF_NAMES and target.engine.tells_makers):
+    if noted in FORMATS_BEFORE or (noted == FORMAT_OF_NAMES and target.engine.tells_makers):
         hint = f"Remove what that version made: {typed('rollback')}. Then make it anew: {typed('seed')}"
     elif noted == FORMAT_OF_NAMES:
         files = target.file.with_name(f"{target.file.stem}*{target.file.suffix}")

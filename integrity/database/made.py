@@ -11,11 +11,11 @@ from typing import Any
 from integrity.engines.inventory import Identity
 from integrity.engines.places import TableName
 
-FORMAT = "4"
+FORMAT = "5"
 """Of the bookkeeping tables; a database of another format has to be seeded anew."""
 
-FORMAT_BEFORE = "3"
-"""Its notes are as now: what they say can still be removed."""
+FORMATS_BEFORE = ("3", "4")
+"""Their notes are as now: what they say can still be removed."""
 
 FORMAT_OF_NAMES = "2"
 """It noted names: what is proven to be of them can still be removed."""

@@ -14,18 +14,17 @@ from integrity.history import (
     Call,
     Outcome,
     Received,
-    Requested,
     encode_invoked,
     encode_received,
-    encode_requested,
     encode_returned,
     make_operation_id,
 )
+from integrity.load.asking import Asking, OutsideServices
 from integrity.load.client import Client, Clock
 from integrity.load.profile import Profile
 from integrity.measure.calls import Measures
-from integrity.operation import Operation, Request, Rows
-from integrity.systems.service import Context, Delivery, Reaction
+from integrity.operation import Operation, Rows
+from integrity.systems.service import Delivery
 from integrity.systems.system import System
 
 ABANDON_STEPS_MOST = 10
@@ -80,13 +79,15 @@ class Caller:
         self._system = system
         self._profile = profile
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
-        self._append_request, self._append_received = history.append_request, history.append_received
-        self._memories: dict[str, dict[str, Any]] = {name: {} for name in system.services}
+        self._append_received = history.append_received
         self._free_number = first_free_number
         self._drawn = 0
         self._turn_at = profile.hot_turn_calls or None
         self._in_flight: dict[Driver, tuple[int, Mapping[str, Any]]] = {}
         self.conduct = conduct or Conduct(profile.services, system.services)
+        self.services = OutsideServices(
+            system, conduct=self.conduct, clock=clock, deliveries=self.deliveries, append=history.append_request
+        )
 
     def draw(self, operation: str, random: Random) -> dict[str, Any]:
         """Return arguments for the operation, without operation_id."""
@@ -130,12 +131,7 @@ class Caller:
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
         self._in_flight[driver] = (invoked_at_us, arguments)
         abandon = self._draw_abandon(operation, client.sources.draws)
-        origin = CausingCall(operation, intended_at_us)
-
-        def request(step: Request) -> Reaction:
-            reaction = self._request(step, operation_id, client.sources.services, origin)
-            client.troubled += reaction.trouble is not None
-            return reaction
+        asking = Asking(self.services, operation_id, client, CausingCall(operation, intended_at_us))
 
         def pushed(events: Rows) -> None:
             if push is not None:
@@ -143,7 +139,12 @@ class Caller:
 
         try:
             returned = await driver.call(
-                self.operations[operation], {**arguments, "operation_id": operation_id}, request, abandon, pushed
+                self.operations[operation],
+                {**arguments, "operation_id": operation_id},
+                asking.request,
+                abandon,
+                push=pushed,
+                answered=asking.answered,
             )
         except asyncio.CancelledError:
             # The run ends without waiting for it; in the history, a call without a return is unknown.
@@ -171,7 +172,10 @@ class Caller:
         )
         # One write for this return and the client's next call, which mostly follows at once.
         asyncio.get_running_loop().call_soon(self._flush)
-        self._account(client, operation, returned, (returned_at_us - intended_at_us) / 1000)
+        latency_ms = (returned_at_us - intended_at_us) / 1000
+        self._account(client, operation, returned, latency_ms)
+        if asking.count and returned.outcome.is_answer:
+            self.measures.of(operation).own_ms.append(max(0.0, latency_ms - asking.waited_us / 1000))
         return returned
 
     def write_received(self, events: Sequence[Received]) -> None:
@@ -249,18 +253,6 @@ class Caller:
             self.conduct.counts["clients that were to die"] += 1
         # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
         return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
-
-    def _request(self, step: Request, operation_id: UUID, random: Random, origin: CausingCall) -> Reaction:
-        """Let a service react to a request; write both down before the operation learns of it."""
-        settings = self.conduct.services[step.service]
-        context = Context(random, settings, self._memories[step.service])
-        reaction = self._system.services[step.service](step.payload, context)
-        now_us = self.clock.now_us()
-        line = encode_requested(Requested(operation_id, step.service, step.payload, reaction.answer, now_us))
-        self._append_request(line)
-        self.conduct.note_reaction(step.service, reaction.answer, len(reaction.deliveries))
-        self.deliveries.add(reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s)
-        return reaction
 
     def _replay(self, due: Due, random: Random, now_us: int) -> None:
         """Send what was answered once more, where a fault asks for it."""

@@ -15,6 +15,7 @@ from integrity.runs.result import (
     Arrivals,
     ErrorCount,
     OperationResult,
+    OwnTimeResult,
     ReasonCount,
     RunResult,
     SettledResult,
@@ -74,6 +75,8 @@ def make_result(
         streams=tuple(
             _stream(name, m) for name, m in measures.operations.items() if len(m.lags_ms) or m.missed or m.broken
         ),
+        dependencies=tuple(done.dependencies.summarize()),
+        own=tuple(_own(name, m.own_ms) for name, m in measures.operations.items() if len(m.own_ms)),
         errors=tuple(
             ErrorCount(operation=name, error=error, count=count)
             for name, m in measures.operations.items()
@@ -112,6 +115,11 @@ def with_end_states(result: RunResult, thresholds: Sequence[Threshold], rows: Ma
 def _settled(operation: str, settled_ms: Distribution) -> SettledResult:
     mean_ms = round(settled_ms.mean or 0.0, 1)
     return SettledResult(operation=operation, count=len(settled_ms), mean_ms=mean_ms, **percentiles(settled_ms))
+
+
+def _own(operation: str, own_ms: Distribution) -> OwnTimeResult:
+    mean_ms, max_ms = round(own_ms.mean or 0.0, 3), round(own_ms.greatest or 0.0, 3)
+    return OwnTimeResult(operation=operation, count=len(own_ms), mean_ms=mean_ms, **percentiles(own_ms), max_ms=max_ms)
 
 
 def _stream(operation: str, measure: OperationMeasure) -> StreamResult:

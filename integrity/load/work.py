@@ -28,6 +28,7 @@ from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
 from integrity.load.workload import Workload
 from integrity.measure.calls import Measures
+from integrity.measure.dependencies import Dependencies
 from integrity.runs.folder import Recorder
 from integrity.runs.result import GeneratorUse, Owed
 from integrity.runs.samples import RunSample
@@ -47,6 +48,7 @@ class WorkDone:
         owed: what nobody will deliver or take up any more.
         settled_at_us: when all was; what is open still was asked about in vain. None: time or the database cut it off.
         loop_lags_ms: how late the event loop was, every now and then.
+        dependencies: what outside services were asked.
         judged: what thresholds are judged on: without what faults did while they lasted.
         open_loop: None for a closed profile.
         samples: one a second.
@@ -59,6 +61,7 @@ class WorkDone:
     owed: Owed
     settled_at_us: int | None
     measures: Measures
+    dependencies: Dependencies
     judged: JudgedPart
     reconnects: int
     loop_lags_ms: Sequence[float]
@@ -192,6 +195,7 @@ class Work:
             owed=self._owed(),
             settled_at_us=self.settled_at_us,
             measures=self.caller.measures,
+            dependencies=self.caller.services.measures,
             judged=self.fault_windows.judged(self.elapsed_s),
             reconnects=self.reconnector.count,
             loop_lags_ms=self.loop_lags_ms,

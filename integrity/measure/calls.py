@@ -27,6 +27,7 @@ class OperationMeasure:
     """What is known of one operation's calls, in the order of return; and of what its streams brought.
 
     Args:
+        own_ms: of answered calls that asked outside services: the latency without the waits for their answers.
         settled_ms: until the first webhook that followed a call was acknowledged.
         lags_ms: of each event that subscribers received, from when the system says it was sent.
         missed: events that came neither in their turn nor later, by the gaps in their sequence.
@@ -44,6 +45,7 @@ class OperationMeasure:
     not_sent: int = 0
     retries: int = 0
     latencies_ms: Distribution = field(default_factory=Distribution)
+    own_ms: Distribution = field(default_factory=Distribution)
     settled_ms: Distribution = field(default_factory=Distribution)
     lags_ms: Distribution = field(default_factory=Distribution)
     missed: int = 0

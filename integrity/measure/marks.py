@@ -7,7 +7,7 @@ from typing import Any
 from integrity.measure.calls import Measures, OperationMeasure
 
 _COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
-_TIMES = ("latencies_ms", "settled_ms", "lags_ms")
+_TIMES = ("latencies_ms", "own_ms", "settled_ms", "lags_ms")
 _KINDS = ("errors", "reasons")
 
 OperationMarks = Mapping[str, Mapping[str, Any]]

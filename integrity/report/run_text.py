@@ -11,6 +11,7 @@ from integrity.load.forecast import describe, find_doubts, find_warning
 from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
+from integrity.report.dependency_text import render_dependencies
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.figures import (
     NONE,
@@ -141,7 +142,13 @@ def write_run(result: RunResult, *, is_json: bool) -> None:
 
 def render_run(result: RunResult) -> str:
     """Return the text that a run ends with."""
-    blocks = [_operations(result), *_notes(result), *render_shape(result), *map(render_fault, result.faults)]
+    blocks = [
+        _operations(result),
+        *_notes(result),
+        *render_dependencies(result),
+        *render_shape(result),
+        *map(render_fault, result.faults),
+    ]
     if result.thresholds:
         blocks.append(_thresholds(result.thresholds))
     if result.left_out:

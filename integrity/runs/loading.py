@@ -142,10 +142,11 @@ def _calls(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
 
 def _requests(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
     with _records(folder.requests, heard) as records:
-        for number, request in enumerate(decode_requested(records), start=1):
-            heard.at_us = max(heard.at_us, request.at_us)
+        for number, request in decode_requested(records):
+            heard.at_us = max(heard.at_us, request.returned_at_us or request.at_us)
             ids = (folder.run_id, number, request.operation_id)
-            yield (*ids, request.service, request.payload, request.answer, moment(request.at_us))
+            returned_at = None if request.returned_at_us is None else moment(request.returned_at_us)
+            yield (*ids, request.service, request.payload, request.answer, moment(request.at_us), returned_at)
 
 
 def _received(folder: RunFolder, heard: _Heard) -> Iterator[Row]:

@@ -41,6 +41,32 @@ class SettledResult(Percentiles, OfOperation):
     mean_ms: float
 
 
+class OwnTimeResult(Percentiles, OfOperation):
+    """Of answered calls that asked outside services: the latency without what they waited for the answers."""
+
+    count: int
+    mean_ms: float
+    max_ms: float
+
+
+class DependencyResult(Percentiles, DocumentPart):
+    """What calls asked of an outside service; latencies are of requests that it answered.
+
+    Args:
+        asked: what of it, where it answers more than one question; else empty.
+        answers: how often it answered how, e.g. {"settled": 40, "error 500": 2, "timeout": 1}; what nobody waited for is
+            in none.
+    """
+
+    service: str
+    asked: str
+    requests: int
+    answered: int
+    answers: Mapping[str, int]
+    mean_ms: float | None
+    max_ms: float | None
+
+
 class StreamResult(Percentiles, OfOperation):
     """What subscribers received, and how long after the system says it was sent."""
 
@@ -169,6 +195,7 @@ class RunResult(Document):
         folder: where it is kept.
         elapsed_s: while calls were drawn.
         operations: the busiest first, and one of all together named "total" last.
+        dependencies: the services that calls asked, the busiest first; own: the time of these calls apart from theirs.
         settled_at_us: when nothing was owed any more; None: time or the database cut that off.
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
@@ -201,6 +228,8 @@ class RunResult(Document):
     operations: tuple[OperationResult, ...]
     settled: tuple[SettledResult, ...]
     streams: tuple[StreamResult, ...]
+    dependencies: tuple[DependencyResult, ...] = ()
+    own: tuple[OwnTimeResult, ...] = ()
     errors: tuple[ErrorCount, ...]
     reasons: tuple[ReasonCount, ...] = ()
     undelivered: int

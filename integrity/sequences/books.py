@@ -59,7 +59,8 @@ class Books:
     def note_request(self, operation_id: UUID, step: Request, answer: Answer) -> None:
         """Keep what a call asked of a service until it is written."""
         values: dict[str, Value] = {"operation_id": operation_id, "service": step.service}
-        values |= {"payload": _json(step.payload), "answer": _json(answer), "requested_at": datetime.now(UTC)}
+        values |= {"payload": _json(step.payload), "answer": _json(answer)}
+        values |= {"requested_at": datetime.now(UTC), "returned_at": datetime.now(UTC)}
         self._add("requests", values)
 
     def note_received(self, operation_id: UUID, client: int, events: Rows) -> None:

@@ -121,6 +121,8 @@ class System:
         metadata: its tables, in one schema or in several; left out: those that a database has in `public`, see reflect.py.
         operations: the sound ones, by name.
         services: the outside services, by the name that Request steps use.
+        request_keys: service -> the key of its payloads that says what is asked of it, e.g. mint -> "do", where it answers
+            more than one question; runs tell their times apart by it.
         pools: pools of keys that arguments are drawn from: pool name -> a query whose first column lists them in order.
         makes: keys that an operation's ok reply adds to a pool: operation -> (pool, name in the reply).
         bugs: what can be planted, by name.
@@ -148,6 +150,7 @@ class System:
     metadata: MetaData = field(default_factory=Reflected)
     operations: Mapping[str, Operation] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
+    request_keys: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from integrity.database.bookkeeping import METADATA as BOOKS
 from integrity.database.bookkeeping import drop_views, notes, put_note
 from integrity.database.bookkeeping import read_notes as all_notes
 from integrity.database.constraints import find_missing, plant, restore
-from integrity.database.made import FORMAT_BEFORE, FORMAT_OF_NAMES, find_all_made
+from integrity.database.made import FORMAT_OF_NAMES, FORMATS_BEFORE, find_all_made
 from integrity.database.namespace import (
     create_schemas,
     create_tables,
@@ -283,8 +283,8 @@ def test_what_the_version_before_made_is_refused_with_the_way_on_and_removed(
             tables = {table: identity for (_, table), identity in made.tables.items()}
             noted = {"schema": made.schemas.get(name), "tables": tables, "views": dict(made.views)}
             put_note(connection, f"made:{name}", json.dumps(noted))
-        put_note(connection, "format", FORMAT_BEFORE)
-    with pytest.raises(DatabaseError, match="made by another version \\(format '3', expected '4'\\)") as refused:
+        put_note(connection, "format", FORMATS_BEFORE[0])
+    with pytest.raises(DatabaseError, match="made by another version \\(format '3', expected '5'\\)") as refused:
         guard(target, None)
     assert "integrity rollback" in str(refused.value.hint)
 

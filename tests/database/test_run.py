@@ -93,7 +93,8 @@ def history_of(result: EndedRun) -> list[Call]:
 
 
 def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target, tmp_path: Path) -> None:
-    result = run_profile(venue, tmp_path, {**CALM, "abandon": {"default": 0.05}})
+    processor = {"latency_most_s": 0.002, "timeout_share": 0.2, "timeout_s": 0.002}
+    result = run_profile(venue, tmp_path, {**CALM, "abandon": {"default": 0.05}, "services": {"processor": processor}})
 
     calls = history_of(result)
     stored = ask(venue, "select operation_id, operation, outcome, client, attempts, error from integrity.calls")
@@ -101,6 +102,11 @@ def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target,
         (c.operation_id, c.operation, c.outcome.value, c.client, c.attempts, c.error) for c in calls
     )
     assert len(calls) == result.result.operations[-1].calls == result.loaded.call_count > 100
+    asked = result.result.dependencies
+    assert ask(venue, "select count(*), count(returned_at) from integrity.requests where returned_at >= requested_at") == [
+        (sum(sum(each.answers.values()) for each in asked),) * 2
+    ]
+    assert ask(venue, "select count(*) from integrity.requests") == [(sum(each.requests for each in asked),)]
     assert ask(venue, "select run_id, system, profile, bug, seed, state from integrity.runs") == [
         (result.folder.run_id, "ghostpass", "test", None, 1, "finished")
     ]

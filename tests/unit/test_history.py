@@ -9,8 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrity.chain import Records
 from integrity.errors import HistoryError
-from integrity.history import Call, Outcome, decode, encode_invoked, encode_returned, make_operation_id
+from integrity.history import (
+    Call,
+    Outcome,
+    Requested,
+    decode,
+    decode_requested,
+    encode_invoked,
+    encode_request_returned,
+    encode_requested,
+    encode_returned,
+    make_operation_id,
+)
 
 FIRST, SECOND = (
     Call(UUID(int=number), "sell", {"wallet_id": 7}, client=1, intended_at_us=10, invoked_at_us=20) for number in (1, 2)
@@ -82,3 +94,27 @@ def test_operation_ids_come_again_from_the_same_seed(unix_ms: int, seed: int) ->
 
     assert one == other
     assert one.int >> 80 == unix_ms
+
+
+def test_requests_keep_their_order_and_each_has_the_time_of_its_own_answer() -> None:
+    """Those of calls that died have none, nor have those of runs that did not write it down."""
+    first, again, other, dead = (
+        Requested(UUID(int=number), "mint", {"n": at_us}, {"status": "settled"}, at_us)
+        for number, at_us in ((1, 10), (1, 30), (2, 20), (3, 40))
+    )
+    at_once = Requested(UUID(int=4), "mint", {}, {}, 50, 50)
+    lines = [encode_requested(first), encode_requested(other), encode_request_returned(UUID(int=1), 25)]
+    lines += [encode_requested(again), encode_requested(dead), encode_requested(at_once)]
+    lines += [encode_request_returned(UUID(int=2), 60)]
+
+    found = dict(decode_requested(Records(lines, place="r")))
+
+    assert [found[number] for number in sorted(found)] == [
+        replace(first, returned_at_us=25),
+        replace(other, returned_at_us=60),
+        again,
+        dead,
+        at_once,
+    ]
+    with pytest.raises(HistoryError, match="r:1"):
+        list(decode_requested(Records([encode_request_returned(UUID(int=9), 1)], place="r")))

@@ -168,3 +168,38 @@ def test_other_keys_become_the_hot_ones_after_so_many_draws() -> None:
     assert hot_wallets(10) <= {92, 93, 94, 95}
     assert hot_wallets(10) <= {88, 89, 90, 91}
     assert caller.world.keys["sales"] == [1, 2, 3]  # the newest stay the hot ones
+
+
+SLOW = {"latency_least_s": 0.02, "latency_most_s": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("settings", "answers", "answered"),
+    [
+        (SLOW, {"answered": 1}, 1),
+        ({**SLOW, "error_share": 1.0, "error_codes": (429,)}, {"error 429": 1}, 0),
+        ({"timeout_share": 1.0, "timeout_s": 0.02}, {"timeout": 1}, 0),
+    ],
+)
+def test_what_a_service_is_asked_has_a_time_and_an_answer_of_its_own_and_the_call_one_without_it(
+    settings: Mapping[str, Any], answers: Mapping[str, int], answered: int
+) -> None:
+    pages, client = Pages(), Client(0, Sources(1, "a"))
+    caller = make_caller(pages, services={"processor": settings})
+    driver = Driver(Watching(pages), Random(1))
+    arguments = {"wallet_id": 1, "amount_minor": 500}
+
+    in_loop(lambda: caller.call(driver, client, "request_funding", arguments, None))
+
+    asked, returned = pages.requests
+    assert asked["returned_at_us"] is None  # written before the service was waited for
+    assert returned["operation_id"] == asked["operation_id"]
+    assert returned["returned_at_us"] - asked["at_us"] >= 20_000
+    (dependency,) = caller.services.measures.summarize()
+    assert (dependency.service, dependency.requests, dependency.answers) == ("processor", 1, answers)
+    assert dependency.answered == answered
+    assert (dependency.p50_ms is not None) == bool(answered)  # what is refused at once is not quick
+    measure = caller.measures.of("request_funding")
+    assert len(measure.own_ms) == measure.answered == answered
+    if answered:
+        assert (measure.latencies_ms.greatest or 0.0) - (measure.own_ms.greatest or 0.0) > 19.9

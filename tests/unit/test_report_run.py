@@ -215,3 +215,17 @@ def test_why_calls_were_declined_is_said() -> None:
 
     assert "operation declined because" in shown
     assert "sell 4 insufficient_balance" in shown
+
+
+def test_dependencies_stand_beside_the_time_of_operations_without_them() -> None:
+    times = {"p50_ms": 20.2, "p95_ms": 29.5, "p99_ms": 34.9, "max_ms": 34.9, "mean_ms": 20.0}
+    dependency = {"service": "mint", "asked": "melt", "requests": 703, "answered": 700, **times}
+    answers = {"settled": 700, "error 500": 2, "timeout": 1}
+    own = {"operation": "pay_invoice", "count": 99, **times, "p50_ms": 4.5}
+
+    shown = render_run(make_result(dependencies=[{**dependency, "answers": answers}], own=[own]))
+
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert any(line.startswith("mint melt 703 700 20.2 29.5 34.9 34.9 700 settled") for line in lines)
+    assert "pay_invoice 99 4.5 – – 34.9" in lines
+    assert " ".join(shown.split()).count("2 error 500, 1 timeout") == 1

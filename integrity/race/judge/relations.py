@@ -204,6 +204,7 @@ _SOURCES: Mapping[str, Mapping[str, _Source]] = {
         "payload": lambda request: _json(request.payload),
         "answer": lambda request: _json(request.answer),
         "requested_at": _BEGAN,
+        "returned_at": _BEGAN,
     },
     "received": {
         "run_id": _RUN_ID,

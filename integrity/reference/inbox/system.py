@@ -18,6 +18,7 @@ INBOX = System(
     metadata=METADATA,
     operations=OPERATIONS,
     services=SERVICES,
+    request_keys={"processor": "action", "store": "action"},
     pools={
         "businesses": "select id from inbox.businesses order by id",
         "conversations": "select id from inbox.conversations order by id",

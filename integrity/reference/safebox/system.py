@@ -17,6 +17,7 @@ SAFEBOX = System(
     metadata=METADATA,
     operations=OPERATIONS,
     services=SERVICES,
+    request_keys={"mint": "do"},
     pools={
         "wallets": "select id from safebox.wallets order by id",
         "cards": "select id from safebox.cards order by id",

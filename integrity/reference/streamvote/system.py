@@ -18,6 +18,7 @@ STREAMVOTE = System(
     metadata=METADATA,
     operations=OPERATIONS,
     services=SERVICES,
+    request_keys={"provider": "command", "jobs": "job", "cache": "command"},
     pools={
         "wallets": "select id from streamvote.wallets order by id",
         "live_events": "select id from streamvote.live_events where status = 'open' order by id",
